@@ -1,0 +1,252 @@
+//! Rules ID-2 to ID-5: which values are ids. The length limit and the blocked values are settings.
+
+use crate::refused::{RefusedReason, quote};
+use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, Refused, Value};
+
+/// What a project takes for an id: the length limit of rule ID-2 and the blocked values of
+/// rule ID-4. Both engines read every id through this.
+///
+/// ```
+/// use idmerge_core::{IdProperty, IdRules};
+///
+/// let rules = IdRules::default();
+/// assert!(rules.id(IdProperty::UserId, "U1").is_ok());
+///
+/// let refused = rules.id(IdProperty::UserId, "Undefined").unwrap_err();
+/// assert_eq!(refused.rule(), "ID-4");
+/// assert_eq!(refused.to_string(), r#"$user_id "Undefined" is a blocked value, not an ID (ID-4)"#);
+///
+/// // A product whose user 0 is a person says so.
+/// let rules = IdRules::new(IdRules::DEFAULT_MAX_ID_BYTES, ["null", "undefined"]);
+/// assert!(rules.id(IdProperty::UserId, "0").is_ok());
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct IdRules {
+    max_id_bytes: u16,
+    blocked_values: Vec<Box<str>>,
+}
+
+impl IdRules {
+    /// The most bytes of an id by default: 255 (rule ID-2).
+    pub const DEFAULT_MAX_ID_BYTES: u16 = 255;
+
+    /// The values that are no id by default, in any ASCII case, since they come from mistakes
+    /// (rule ID-4).
+    pub const DEFAULT_BLOCKED_VALUES: [&'static str; 17] = [
+        "00000000-0000-0000-0000-000000000000",
+        "anon",
+        "anonymous",
+        "nil",
+        "none",
+        "null",
+        "n/a",
+        "na",
+        "undefined",
+        "unknown",
+        "<nil>",
+        "0",
+        "-1",
+        "true",
+        "false",
+        "[]",
+        "{}",
+    ];
+
+    /// Ids of at most `max_id_bytes` bytes that are none of `blocked_values` in any ASCII case.
+    /// A limit of 0 counts as 1, since no id is empty.
+    pub fn new<V: Into<Box<str>>>(
+        max_id_bytes: u16,
+        blocked_values: impl IntoIterator<Item = V>,
+    ) -> Self {
+        Self {
+            max_id_bytes: max_id_bytes.max(1),
+            blocked_values: blocked_values.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// The most bytes that an id may have.
+    pub fn max_id_bytes(&self) -> u16 {
+        self.max_id_bytes
+    }
+
+    /// The values that are no id, in any ASCII case.
+    pub fn blocked_values(&self) -> impl Iterator<Item = &str> {
+        self.blocked_values.iter().map(AsRef::as_ref)
+    }
+
+    /// Rule ID-3: the text of a property, or `None` where it is absent.
+    ///
+    /// # Errors
+    ///
+    /// Refused (ID-3) where the value is a float, a boolean, an array or an object.
+    pub fn text<'e>(
+        &self,
+        property: IdProperty,
+        value: Value<'e>,
+    ) -> Result<Option<&'e str>, Refused> {
+        match value {
+            Value::Absent | Value::Text("") => Ok(None),
+            Value::Text(text) => Ok(Some(text)),
+            Value::NotAnId(json) => Err(Refused::new(
+                property,
+                RefusedReason::NotAnId { json: quote(json) },
+            )),
+        }
+    }
+
+    /// Rules ID-2 and ID-4: the id with this text. The prefix `$device:` has no meaning here.
+    ///
+    /// # Errors
+    ///
+    /// Refused (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
+    pub fn id<'e>(&self, property: IdProperty, text: &'e str) -> Result<Id<'e>, Refused> {
+        let refused = |reason| Err(Refused::new(property, reason));
+        if text.is_empty() {
+            return refused(RefusedReason::Empty);
+        }
+        let Some(id) = Id::new(text).filter(|_| text.len() <= usize::from(self.max_id_bytes))
+        else {
+            return refused(RefusedReason::Length {
+                value: quote(text),
+                id_bytes: text.len(),
+                max_id_bytes: self.max_id_bytes,
+            });
+        };
+        if self
+            .blocked_values
+            .iter()
+            .any(|blocked| text.eq_ignore_ascii_case(blocked))
+        {
+            return refused(RefusedReason::Blocked { value: quote(text) });
+        }
+        Ok(id)
+    }
+
+    /// Rule ID-5: the distinct_id with this text. One leading `$device:` is the mark of a device;
+    /// what follows it must be an id.
+    ///
+    /// # Errors
+    ///
+    /// As [`id`](Self::id); and refused (ID-5) where nothing follows the mark.
+    pub fn distinct_id<'e>(
+        &self,
+        property: IdProperty,
+        text: &'e str,
+    ) -> Result<DistinctId<'e>, Refused> {
+        match text.strip_prefix(DEVICE_PREFIX) {
+            Some("") => Err(Refused::new(property, RefusedReason::OnlyPrefix)),
+            Some(rest) => self.id(property, rest).map(DistinctId::device),
+            None => self.id(property, text).map(DistinctId::plain),
+        }
+    }
+}
+
+/// The documented defaults.
+impl Default for IdRules {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_MAX_ID_BYTES, Self::DEFAULT_BLOCKED_VALUES)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PROPERTY: IdProperty = IdProperty::DeviceId;
+
+    fn rule_that_refuses(text: &str) -> Option<&'static str> {
+        let rules = IdRules::default();
+        let refused = rules.distinct_id(PROPERTY, text).err()?;
+        assert_eq!(refused.property(), PROPERTY);
+        Some(refused.rule())
+    }
+
+    #[test]
+    fn id_1_nothing_is_trimmed_or_normalised() {
+        for text in [" ", "\t", "U1 ", " null", "null ", "e\u{301}", "\0"] {
+            let id = IdRules::default().id(PROPERTY, text).unwrap();
+            assert_eq!(id, *text);
+        }
+    }
+
+    #[test]
+    fn id_2_an_id_has_1_to_255_bytes_and_is_never_cut() {
+        assert_eq!(rule_that_refuses(&"a".repeat(255)), None);
+        assert_eq!(rule_that_refuses(&"a".repeat(256)), Some("ID-2"));
+        // Bytes, not characters: 128 two-byte letters are 256 bytes.
+        assert_eq!(rule_that_refuses(&"ü".repeat(127)), None);
+        assert_eq!(rule_that_refuses(&"ü".repeat(128)), Some("ID-2"));
+        assert_eq!(
+            IdRules::default().id(PROPERTY, "").unwrap_err().rule(),
+            "ID-2"
+        );
+    }
+
+    #[test]
+    fn id_2_the_limit_is_a_setting() {
+        let rules = IdRules::new(3, [""; 0]);
+        assert_eq!(rules.max_id_bytes(), 3);
+        assert!(rules.id(PROPERTY, "abc").is_ok());
+        assert!(rules.id(PROPERTY, "abcd").is_err());
+        assert!(IdRules::new(0, [""; 0]).id(PROPERTY, "a").is_ok());
+        let widest = IdRules::new(u16::MAX, [""; 0]);
+        assert!(widest.id(PROPERTY, &"a".repeat(65_535)).is_ok());
+        assert!(widest.id(PROPERTY, &"a".repeat(65_536)).is_err());
+    }
+
+    #[test]
+    fn id_3_only_text_can_be_an_id() {
+        let rules = IdRules::default();
+        assert_eq!(rules.text(PROPERTY, Value::Absent), Ok(None));
+        assert_eq!(rules.text(PROPERTY, Value::Text("")), Ok(None));
+        assert_eq!(rules.text(PROPERTY, Value::Text("42")), Ok(Some("42")));
+        for json in ["1.5", "true", "[1]", "{}"] {
+            let refused = rules.text(PROPERTY, Value::NotAnId(json)).unwrap_err();
+            assert_eq!(refused.rule(), "ID-3");
+            assert!(refused.to_string().contains(json), "{refused}");
+        }
+    }
+
+    #[test]
+    fn id_4_blocked_values_are_refused_in_any_case() {
+        for blocked in IdRules::DEFAULT_BLOCKED_VALUES {
+            for text in [blocked.to_owned(), blocked.to_ascii_uppercase()] {
+                assert_eq!(rule_that_refuses(&text), Some("ID-4"), "{text}");
+            }
+            // The whole value, not a part of it.
+            assert_eq!(rule_that_refuses(&format!("{blocked}x")), None);
+            assert_eq!(rule_that_refuses(&format!("x{blocked}")), None);
+        }
+        for near in ["00", "-2", "1", "nul", "nulL0", "NaN", "ſ", "trüe"] {
+            assert_eq!(rule_that_refuses(near), None, "{near}");
+        }
+    }
+
+    #[test]
+    fn id_4_the_list_is_a_setting() {
+        let rules = IdRules::new(255, ["Test"]);
+        assert_eq!(rules.blocked_values().collect::<Vec<_>>(), ["Test"]);
+        assert!(rules.id(PROPERTY, "null").is_ok());
+        assert_eq!(rules.id(PROPERTY, "tEST").unwrap_err().rule(), "ID-4");
+    }
+
+    #[test]
+    fn id_5_one_prefix_is_the_mark_and_the_rest_must_be_an_id() {
+        let rules = IdRules::default();
+        let marked = rules.distinct_id(PROPERTY, "$device:D1").unwrap();
+        assert_eq!(marked, DistinctId::device(Id::new("D1").unwrap()));
+        let plain = rules.distinct_id(PROPERTY, "$DEVICE:D1").unwrap();
+        assert_eq!(plain, DistinctId::plain(Id::new("$DEVICE:D1").unwrap()));
+        // Exactly one prefix.
+        let twice = rules.distinct_id(PROPERTY, "$device:$device:D1").unwrap();
+        assert_eq!(twice, DistinctId::device(Id::new("$device:D1").unwrap()));
+
+        assert_eq!(rule_that_refuses("$device:"), Some("ID-5"));
+        assert_eq!(rule_that_refuses("$device:NULL"), Some("ID-4"));
+        // The limit counts what is left.
+        let longest = format!("$device:{}", "a".repeat(255));
+        assert_eq!(rule_that_refuses(&longest), None);
+        assert_eq!(rule_that_refuses(&(longest + "a")), Some("ID-2"));
+    }
+}

@@ -1,0 +1,54 @@
+//! The vocabulary of ID Merge, and the trait that its engines implement.
+//!
+//! Events say who they belong to, and some of them make a claim. An engine weighs claims in
+//! arrival order. Everything else is a fold over the log of claims:
+//!
+//! ```text
+//! Event ──read──▶ Reading { distinct_id, claim } ──apply──▶ Outcome
+//!                                                    │
+//!                    DistinctId ──resolve──▶ canonical DistinctId
+//! ```
+//!
+//! This crate has the types of that picture ([`Event`], [`Reading`], [`Claim`], [`Outcome`],
+//! [`DistinctId`]) and the trait [`IdentityResolver`]. It has no engine, reads no JSON, does no
+//! I/O and knows no clock. The rules themselves are in `docs/rules.md`; error texts, tests and
+//! comments cite them by number.
+//!
+//! Two things that look alike and are not: an event is [`Refused`] where it is bad input (an
+//! error), and a claim is [rejected](Rejection) where a guardrail turns it down (an outcome).
+//!
+//! The design that was not taken: a trait with an associated error type and associated
+//! iterators. It would spare a box here and there, and cost the `dyn` that lets a service choose
+//! its engine at run time.
+//!
+//! # Where to go next
+//!
+//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-events` reads JSON.
+//!
+//! # Features
+//!
+//! `serde`: `Serialize` and `Deserialize` for the public data types. Borrowed text is borrowed
+//! from the input, so a format has to give it without escapes. No file format or wire format of
+//! idmerge depends on these derives.
+
+mod claim;
+mod event;
+mod id;
+mod id_rules;
+mod outcome;
+mod refused;
+mod resolver;
+#[cfg(feature = "serde")]
+mod serde;
+mod snapshot;
+
+pub use claim::{Claim, Reading};
+pub use event::{DistinctIds, Event, IdProperty, Value};
+pub use id::{DEVICE_PREFIX, DistinctId, Id};
+pub use id_rules::IdRules;
+pub use outcome::{Outcome, Rejection};
+pub use refused::{Refused, RefusedReason, quote};
+pub use resolver::{
+    ApplyEventError, Cluster, IdentityResolver, IdentityResolverExt, ResolveError, RuleBook,
+};
+pub use snapshot::SnapshotError;

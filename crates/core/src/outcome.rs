@@ -1,0 +1,156 @@
+//! What an engine answers to a claim.
+
+use std::fmt;
+
+use crate::Id;
+
+/// What became of a claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Outcome<'a> {
+    /// The two ids were joined by this claim.
+    Merged,
+    /// The two ids were joined before; the partition did not change.
+    AlreadyMerged,
+    /// The claim is of another rule book and says nothing here.
+    Ignored,
+    /// A guardrail turned the claim down; nothing changed.
+    Rejected(#[cfg_attr(feature = "serde", serde(borrow))] Rejection<'a>),
+}
+
+/// A well-formed claim that a guardrail turns down. It is an outcome, not an error: the event is
+/// kept, and the reason is written onto it.
+///
+/// [`code`](Rejection::code) is the vendor's `$failure_reason`; the `Display` text is the
+/// `$failure_description`.
+///
+/// ```
+/// use idmerge_core::Rejection;
+///
+/// let rejection = Rejection::ManyIds { cluster_ids: 501, max_cluster_ids: 500 };
+/// assert_eq!(rejection.code(), "errManyIDs");
+/// assert_eq!(
+///     rejection.to_string(),
+///     "the merged cluster would have 501 IDs; at most 500 are allowed",
+/// );
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum Rejection<'a> {
+    /// One id was given twice (rule O-7).
+    SameIds {
+        /// That id.
+        #[cfg_attr(feature = "serde", serde(borrow))]
+        id: Id<'a>,
+    },
+    /// The anonymous id does not have the form that the settings ask for (rule O-8).
+    AnonDistinctIdNonGuidForm {
+        /// The anonymous id.
+        anon: Id<'a>,
+    },
+    /// The anonymous id or device belongs to another user already (rules O-11, S-7).
+    AnonDistinctIdAssignedAlready {
+        /// The anonymous id or device.
+        anon: Id<'a>,
+        /// Whom it belongs to: the oldest identified id of its cluster, or its user id.
+        holder: Id<'a>,
+    },
+    /// The alias was used as an alias before, for somebody else (rule O-9).
+    AliasAlreadyExists {
+        /// The alias.
+        alias: Id<'a>,
+    },
+    /// The merged cluster would be too large (rule O-12).
+    ManyIds {
+        /// How many ids it would have.
+        cluster_ids: u64,
+        /// How many it may have.
+        max_cluster_ids: u64,
+    },
+}
+
+impl Rejection<'_> {
+    /// The vendor's code, as `$failure_reason` gives it.
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::SameIds { .. } => "errSameIDs",
+            Self::AnonDistinctIdNonGuidForm { .. } => "errAnonDistinctIdNonGUIDForm",
+            Self::AnonDistinctIdAssignedAlready { .. } => "errAnonDistinctIdAssignedAlready",
+            Self::AliasAlreadyExists { .. } => "errAliasAlreadyExists",
+            Self::ManyIds { .. } => "errManyIDs",
+        }
+    }
+}
+
+impl fmt::Display for Rejection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::SameIds { id } => write!(f, "both IDs are {id:?}"),
+            Self::AnonDistinctIdNonGuidForm { anon } => {
+                write!(
+                    f,
+                    "the anonymous ID {anon:?} does not have the form of a GUID"
+                )
+            }
+            Self::AnonDistinctIdAssignedAlready { anon, holder } => {
+                write!(f, "the anonymous ID {anon:?} already belongs to {holder:?}")
+            }
+            Self::AliasAlreadyExists { alias } => {
+                write!(f, "the alias {alias:?} is in use already")
+            }
+            Self::ManyIds {
+                cluster_ids,
+                max_cluster_ids,
+            } => write!(
+                f,
+                "the merged cluster would have {cluster_ids} IDs; at most {max_cluster_ids} are allowed"
+            ),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rejection_has_the_vendors_code_and_says_what_it_is_about() {
+        let id = |text| Id::new(text).unwrap();
+        let all: [(Rejection<'_>, &str, &[&str]); 5] = [
+            (Rejection::SameIds { id: id("A") }, "errSameIDs", &["\"A\""]),
+            (
+                Rejection::AnonDistinctIdNonGuidForm { anon: id("A") },
+                "errAnonDistinctIdNonGUIDForm",
+                &["\"A\""],
+            ),
+            (
+                Rejection::AnonDistinctIdAssignedAlready {
+                    anon: id("A"),
+                    holder: id("B"),
+                },
+                "errAnonDistinctIdAssignedAlready",
+                &["\"A\"", "\"B\""],
+            ),
+            (
+                Rejection::AliasAlreadyExists { alias: id("A") },
+                "errAliasAlreadyExists",
+                &["\"A\""],
+            ),
+            (
+                Rejection::ManyIds {
+                    cluster_ids: 501,
+                    max_cluster_ids: 500,
+                },
+                "errManyIDs",
+                &["501", "500"],
+            ),
+        ];
+        for (rejection, code, about) in all {
+            assert_eq!(rejection.code(), code);
+            let text = rejection.to_string();
+            assert!(about.iter().all(|word| text.contains(word)), "{text}");
+        }
+    }
+}

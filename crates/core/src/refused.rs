@@ -1,0 +1,181 @@
+//! Bad input: an event that cannot be used, and why.
+
+use thiserror::Error;
+
+use crate::IdProperty;
+
+/// An event with an invalid or missing ID in a property that its rule reads (rule ID-7). It is
+/// an error, nothing of the event was used and no state has changed.
+///
+/// Not to be confused with a [`Rejection`](crate::Rejection), the outcome of a well-formed merge
+/// that a guardrail turns down.
+///
+/// What to do: hand the event back to whoever sent it; the text names the property, the value
+/// (shortened) and the rule.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[error("{property} {reason} ({})", self.rule())]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Refused {
+    property: IdProperty,
+    reason: RefusedReason,
+}
+
+impl Refused {
+    /// An event refused for what `property` holds.
+    pub fn new(property: IdProperty, reason: RefusedReason) -> Self {
+        Self { property, reason }
+    }
+
+    /// The property that cannot be used.
+    pub fn property(&self) -> IdProperty {
+        self.property
+    }
+
+    /// What is wrong with it.
+    pub fn reason(&self) -> &RefusedReason {
+        &self.reason
+    }
+
+    /// The rule that refuses the event, such as `ID-4`.
+    pub fn rule(&self) -> &'static str {
+        match &self.reason {
+            RefusedReason::Empty | RefusedReason::Length { .. } => "ID-2",
+            RefusedReason::NotAnId { .. } => "ID-3",
+            RefusedReason::Blocked { .. } => "ID-4",
+            RefusedReason::OnlyPrefix => "ID-5",
+            RefusedReason::DoublePrefix { .. } => "O-1",
+            RefusedReason::NoIdentifiedId | RefusedReason::NoAnonId => "O-3",
+            RefusedReason::NoDistinctId | RefusedReason::NoAlias => "O-4",
+            RefusedReason::NotTwoIds { .. } => "O-5",
+        }
+    }
+}
+
+/// Why a property cannot be used. Values are [shortened](quote) for reading.
+#[derive(Clone, Debug, PartialEq, Eq, Error)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[non_exhaustive]
+pub enum RefusedReason {
+    /// The text that should be an id is empty (ID-2).
+    #[error("is empty")]
+    Empty,
+    /// The id is too long (ID-2).
+    #[error("{value} has {id_bytes} bytes; an ID has 1 to {max_id_bytes}")]
+    Length {
+        /// The value, quoted and shortened.
+        value: String,
+        /// Its length.
+        id_bytes: usize,
+        /// The longest that is allowed.
+        max_id_bytes: u16,
+    },
+    /// The value is a float, a boolean, an array or an object (ID-3).
+    #[error("{json} is not an ID; an ID is a string or an integer")]
+    NotAnId {
+        /// The value as it was written, quoted and shortened.
+        json: String,
+    },
+    /// The value is one that comes from mistakes (ID-4).
+    #[error("{value} is a blocked value, not an ID")]
+    Blocked {
+        /// The value, quoted and shortened.
+        value: String,
+    },
+    /// The value is `$device:` and nothing else (ID-5).
+    #[error("is \"$device:\" with no ID behind it")]
+    OnlyPrefix,
+    /// The value begins with `$device:` twice (O-1).
+    #[error("{value} is marked as a device twice")]
+    DoublePrefix {
+        /// The value, quoted and shortened.
+        value: String,
+    },
+    /// `$identify` names no identified id (O-3).
+    #[error("is missing: $identify needs an identified ID in $identified_id or distinct_id")]
+    NoIdentifiedId,
+    /// `$identify` names no anonymous id (O-3).
+    #[error("is missing: $identify needs an anonymous ID in $anon_id or $anon_distinct_id")]
+    NoAnonId,
+    /// `$create_alias` names no distinct_id (O-4).
+    #[error("is missing: $create_alias needs distinct_id and alias")]
+    NoDistinctId,
+    /// `$create_alias` names no alias (O-4).
+    #[error("is missing: $create_alias needs distinct_id and alias")]
+    NoAlias,
+    /// `$merge` does not name exactly two ids (O-5).
+    #[error("{json} is not an array of exactly two IDs, which $merge needs")]
+    NotTwoIds {
+        /// The value as it was written, shortened; `null` where it is missing.
+        json: String,
+    },
+}
+
+/// The most bytes of a value that an error repeats.
+const QUOTED_BYTES: usize = 64;
+
+/// A value for reading: quoted, with control characters escaped, and past 64 bytes shortened
+/// with its length.
+///
+/// ```
+/// use idmerge_core::quote;
+///
+/// assert_eq!(quote("null"), r#""null""#);
+/// assert!(quote(&"a".repeat(300)).ends_with("…\" (300 bytes)"));
+/// ```
+pub fn quote(text: &str) -> String {
+    if text.len() <= QUOTED_BYTES {
+        return format!("{text:?}");
+    }
+    let cut = text.floor_char_boundary(QUOTED_BYTES);
+    let mut quoted = format!("{:?}", &text[..cut]);
+    quoted.pop(); // the closing quotation mark
+    format!("{quoted}…\" ({} bytes)", text.len())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_value_is_shortened_at_a_character() {
+        assert_eq!(quote(&"a".repeat(64)), format!("\"{}\"", "a".repeat(64)));
+        let quoted = quote(&"ü".repeat(100));
+        assert_eq!(quoted, format!("\"{}…\" (200 bytes)", "ü".repeat(32)));
+        let odd = format!("a{}", "ü".repeat(100));
+        assert!(quote(&odd).starts_with(&format!("\"a{}…", "ü".repeat(31))));
+    }
+
+    #[test]
+    fn id_7_a_refusal_names_property_value_and_rule() {
+        let value = || quote("x");
+        let all = [
+            (RefusedReason::Empty, "ID-2"),
+            (
+                RefusedReason::Length {
+                    value: value(),
+                    id_bytes: 300,
+                    max_id_bytes: 255,
+                },
+                "ID-2",
+            ),
+            (RefusedReason::NotAnId { json: value() }, "ID-3"),
+            (RefusedReason::Blocked { value: value() }, "ID-4"),
+            (RefusedReason::OnlyPrefix, "ID-5"),
+            (RefusedReason::DoublePrefix { value: value() }, "O-1"),
+            (RefusedReason::NoIdentifiedId, "O-3"),
+            (RefusedReason::NoAnonId, "O-3"),
+            (RefusedReason::NoDistinctId, "O-4"),
+            (RefusedReason::NoAlias, "O-4"),
+            (RefusedReason::NotTwoIds { json: value() }, "O-5"),
+        ];
+        for (reason, rule) in all {
+            let refused = Refused::new(IdProperty::AnonId, reason.clone());
+            assert_eq!(refused.rule(), rule);
+            assert_eq!(refused.property(), IdProperty::AnonId);
+            assert_eq!(refused.reason(), &reason);
+            let text = refused.to_string();
+            assert!(text.starts_with("$anon_id "), "{text}");
+            assert!(text.ends_with(&format!("({rule})")), "{text}");
+        }
+    }
+}

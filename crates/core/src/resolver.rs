@@ -1,0 +1,255 @@
+//! The trait that every engine implements, and what its methods answer with.
+
+use std::error::Error;
+use std::{fmt, io};
+
+use thiserror::Error;
+
+use crate::{Claim, DistinctId, Event, IdProperty, Outcome, Reading, Refused, SnapshotError};
+
+/// Which rules an engine goes by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
+pub enum RuleBook {
+    /// Simplified ID Merge: rules S-0 to S-10.
+    Simplified,
+    /// Original ID Merge: rules O-1 to O-18.
+    Original,
+}
+
+impl RuleBook {
+    /// Both rule books.
+    pub const ALL: [Self; 2] = [Self::Simplified, Self::Original];
+
+    /// The name in lower case.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Simplified => "simplified",
+            Self::Original => "original",
+        }
+    }
+}
+
+impl fmt::Display for RuleBook {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.name())
+    }
+}
+
+/// An identity cluster: the distinct_ids that are known to be one user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+pub struct Cluster<'a> {
+    /// The member that the user's events are counted under.
+    #[cfg_attr(feature = "serde", serde(borrow))]
+    pub canonical: DistinctId<'a>,
+    /// All members, in the order of rule S-10 or O-17.
+    pub members: Vec<DistinctId<'a>>,
+}
+
+/// An engine below which something broke. The rules themselves never fail.
+///
+/// What to do: stop applying claims. The state is as it was before the claim.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum ResolveError {
+    /// The engine holds as many ids as it can number. Start another engine for the rest, or
+    /// shard by connected parts (law 9).
+    #[error("the engine holds {ids} IDs and can number no more")]
+    Full {
+        /// How many ids it holds.
+        ids: u64,
+    },
+    /// What the engine keeps its state in has failed.
+    #[error("the store below the engine failed")]
+    Store(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// Decides which distinct_ids belong to one user.
+///
+/// An engine is a fold over claims in arrival order: [`read`](Self::read) makes a claim of an
+/// event, [`apply`](Self::apply) weighs it, [`resolve`](Self::resolve) asks whose an id is now.
+///
+/// # Contract
+///
+/// What every implementation owes its callers, whatever its rules; the numbers are those of the
+/// rule book, `docs/rules.md`, section 7.
+///
+/// 1. **Replay.** The state depends on the claims and their order, on nothing else: no clock, no
+///    randomness, no thread, no address of a pointer. Two engines with the same settings that
+///    were given the same claims write equal snapshots.
+/// 2. **Idempotence.** A claim applied again at once changes nothing, and is rejected only if it
+///    was rejected the first time.
+/// 3. **Monotone.** Two ids that resolve to one id do so for ever.
+/// 4. **Canonical is a member.** `resolve(resolve(x)) == resolve(x)`, and it is in `cluster(x)`
+///    where there is one.
+/// 5. **Rejected leaves no trace.** A claim that is answered with `Rejected`, `Ignored` or an
+///    error leaves the state as it was, to the byte of a snapshot.
+/// 6. **Reading is pure.** `read` depends on the event and the settings, never on the state.
+///
+/// Resolving allocates nothing and blocks nobody: callers resolve from many threads while nobody
+/// applies. Applying a claim that changes nothing should allocate nothing either.
+///
+/// The crate `idmerge-conformance` checks all of this, and each rule book's own rules.
+///
+/// # Implementing it
+///
+/// Choose the [`RuleBook`] whose rules the engine keeps; the suite then knows what to expect.
+/// Implement every method. The trait is object safe:
+///
+/// ```
+/// fn takes_any_engine(_: &mut dyn idmerge_core::IdentityResolver) {}
+/// ```
+///
+/// Conveniences for callers are in [`IdentityResolverExt`], which every engine has of itself.
+pub trait IdentityResolver: fmt::Debug + Send + Sync {
+    /// The rules that the engine goes by.
+    fn rule_book(&self) -> RuleBook;
+
+    /// Whose an event is under these rules, and what it claims. Reads no state.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] where a property that the rule reads holds no valid id, or where an id that
+    /// the rule needs is missing (rule ID-7).
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused>;
+
+    /// Weighs one claim, in arrival order. The outcome may borrow from the claim and from the
+    /// engine, so look at it before the next call.
+    ///
+    /// # Errors
+    ///
+    /// [`ResolveError`] for an accident below the engine; never for what a claim says.
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError>;
+
+    /// The canonical distinct_id of an id, now. An id that nothing is known of is its own.
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a>;
+
+    /// The cluster that an id is in, or `None` where it is in none.
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
+
+    /// All clusters. Simplified: in the order in which the users got their first device.
+    /// Original: by oldest member.
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
+
+    /// Writes the state as bytes: self-delimiting, versioned, checksummed, and canonical, so that
+    /// equal states give equal bytes. The settings are not part of it.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the sink fails with.
+    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()>;
+
+    /// Replaces the state with that of a snapshot of the same rule book. Reads no byte past the
+    /// snapshot's end. The bytes may come from anywhere: wrong ones give an error, not a panic,
+    /// and take memory in proportion to what was read.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] says what is wrong; the state is then as it was before.
+    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError>;
+}
+
+/// An event that could not be applied.
+#[derive(Debug, Error)]
+pub enum ApplyEventError {
+    /// The event is bad input. Hand it back to whoever sent it, and go on with the next.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The engine failed. Stop.
+    #[error(transparent)]
+    Resolve(#[from] ResolveError),
+}
+
+/// What every engine can do besides. Never implement it yourself.
+pub trait IdentityResolverExt: IdentityResolver {
+    /// Reads an event and applies its claim, if it makes one.
+    ///
+    /// ```
+    /// # fn example(engine: &mut dyn idmerge_core::IdentityResolver) {
+    /// use idmerge_core::{ApplyEventError, Event, IdentityResolverExt, Outcome};
+    ///
+    /// let event = Event { user_id: "U1".into(), device_id: "D1".into(), ..Event::named("Log In") };
+    /// match engine.apply_event(&event) {
+    ///     Ok((reading, Some(Outcome::Merged))) => println!("{reading:?} joined two ids"),
+    ///     Ok((reading, _)) => println!("{:?}", reading.distinct_id),
+    ///     Err(ApplyEventError::Refused(refused)) => println!("bad event: {refused}"),
+    ///     Err(error) => println!("stop: {error}"),
+    /// }
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](IdentityResolver::read) and of [`apply`](IdentityResolver::apply).
+    fn apply_event<'a, 'e: 'a>(
+        &'a mut self,
+        event: &Event<'e>,
+    ) -> Result<(Reading<'e>, Option<Outcome<'a>>), ApplyEventError> {
+        let reading = self.read(event)?;
+        let outcome = match reading.claim {
+            Some(claim) => Some(self.apply(claim)?),
+            None => None,
+        };
+        Ok((reading, outcome))
+    }
+
+    /// Reads a distinct_id as a person or another system writes it, by the engine's rules: the
+    /// own distinct_id of an event that carries nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] where the text is no id; empty text is no id either.
+    fn read_id<'e>(&self, text: &'e str) -> Result<DistinctId<'e>, Refused> {
+        let event = Event {
+            distinct_id: text.into(),
+            ..Event::default()
+        };
+        self.read(&event)?
+            .distinct_id
+            .ok_or_else(|| Refused::new(IdProperty::DistinctId, crate::RefusedReason::Empty))
+    }
+
+    /// Whether two distinct_ids are known to be one user.
+    fn same_user(&self, a: DistinctId<'_>, b: DistinctId<'_>) -> bool {
+        self.resolve(a) == self.resolve(b)
+    }
+}
+
+impl<R: IdentityResolver + ?Sized> IdentityResolverExt for R {}
+
+/// An engine chosen at run time, or lent, is an engine.
+macro_rules! forward {
+    ($($pointer:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods, reason = "a method not forwarded is a method lost")]
+        impl<R: IdentityResolver + ?Sized> IdentityResolver for $pointer {
+            fn rule_book(&self) -> RuleBook {
+                (**self).rule_book()
+            }
+            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+                (**self).read(event)
+            }
+            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+                (**self).apply(claim)
+            }
+            fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+                (**self).resolve(id)
+            }
+            fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+                (**self).cluster(id)
+            }
+            fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+                (**self).clusters()
+            }
+            fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+                (**self).write_snapshot(sink)
+            }
+            fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
+                (**self).read_snapshot(source)
+            }
+        }
+    )*};
+}
+
+forward!(Box<R>, &mut R);

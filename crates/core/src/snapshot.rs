@@ -1,0 +1,65 @@
+//! What can be wrong with a snapshot.
+
+use std::io;
+
+use thiserror::Error;
+
+use crate::RuleBook;
+
+/// Bytes that are not a snapshot which this engine can take. Its state is as it was before.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SnapshotError {
+    /// The bytes do not begin like a snapshot.
+    #[error("not a snapshot of idmerge")]
+    NotASnapshot,
+    /// The snapshot is of the other rule book. Read it with an engine of that one.
+    #[error("a snapshot of {found} ID Merge cannot be read by an engine of {expected} ID Merge")]
+    OtherRuleBook {
+        /// The snapshot's rule book.
+        found: RuleBook,
+        /// The engine's rule book.
+        expected: RuleBook,
+    },
+    /// A later version wrote the snapshot. Read it with that version or a newer one.
+    #[error("the snapshot has format version {found}; this version reads up to {supported}")]
+    UnsupportedVersion {
+        /// The snapshot's format version.
+        found: u16,
+        /// The newest that this engine reads.
+        supported: u16,
+    },
+    /// The bytes end early, fail their checksum, or contradict each other. Take an older snapshot.
+    #[error("the snapshot is damaged: {what}")]
+    Damaged {
+        /// What is wrong.
+        what: &'static str,
+    },
+    /// The snapshot breaks a limit of this engine's settings. Give the engine the settings that
+    /// the snapshot was made with.
+    #[error(
+        "the snapshot has a cluster of {cluster_ids} IDs; the settings allow {max_cluster_ids}"
+    )]
+    OverLimit {
+        /// The size of the cluster.
+        cluster_ids: u64,
+        /// The limit.
+        max_cluster_ids: u64,
+    },
+    /// The source could not be read.
+    #[error("the snapshot could not be read")]
+    Io(#[source] io::Error),
+}
+
+/// A source that ends early is a damaged snapshot; anything else is an accident below.
+impl From<io::Error> for SnapshotError {
+    fn from(error: io::Error) -> Self {
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            Self::Damaged {
+                what: "it ends early",
+            }
+        } else {
+            Self::Io(error)
+        }
+    }
+}
