@@ -1,0 +1,259 @@
+//! Rules S-0 to S-4 and S-8: whose an event is, and whether it links. Pure functions.
+
+use idmerge_core::{
+    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, Reading, Refused,
+};
+
+pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    let mut user = rules.text(IdProperty::UserId, event.user_id)?;
+    let mut device = rules
+        .text(IdProperty::DeviceId, event.device_id)?
+        .map(|text| (IdProperty::DeviceId, text));
+
+    // S-0: a `$user_id` that begins with the mark of a device is no user id. Where `$device_id`
+    // is absent it names the device; where it is not, the rest of it is not read.
+    if let Some(text) = user.filter(|text| text.starts_with(DEVICE_PREFIX)) {
+        user = None;
+        device = device.or(Some((IdProperty::UserId, text)));
+    }
+
+    let user = user
+        .map(|text| rules.id(IdProperty::UserId, text))
+        .transpose()?;
+    // ID-5: one mark before a device id is removed.
+    let device = device
+        .map(|(property, text)| rules.distinct_id(property, text))
+        .transpose()?
+        .map(|device| device.id());
+
+    Ok(match (user, device) {
+        // S-1: the event is the user's. S-5: whatever its name, it links; but for S-8.
+        (Some(user), Some(device)) => Reading {
+            distinct_id: Some(DistinctId::plain(user)),
+            claim: (!event.is_identity_event()).then_some(Claim::Link { device, user }),
+        },
+        // S-1
+        (Some(user), None) => attributed(DistinctId::plain(user)),
+        // S-2
+        (None, Some(device)) => attributed(DistinctId::device(device)),
+        (None, None) => match rules.text(IdProperty::DistinctId, event.distinct_id)? {
+            // S-3
+            Some(text) => attributed(rules.distinct_id(IdProperty::DistinctId, text)?),
+            // S-4
+            None => Reading::default(),
+        },
+    })
+}
+
+fn attributed(distinct_id: DistinctId<'_>) -> Reading<'_> {
+    Reading {
+        distinct_id: Some(distinct_id),
+        claim: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::{Id, Value};
+
+    use super::*;
+
+    fn event<'e>(user_id: &'e str, device_id: &'e str, distinct_id: &'e str) -> Event<'e> {
+        Event {
+            user_id: user_id.into(),
+            device_id: device_id.into(),
+            distinct_id: distinct_id.into(),
+            ..Event::named("A")
+        }
+    }
+
+    fn reading<'e>(event: &Event<'e>) -> Reading<'e> {
+        read(&IdRules::default(), event).unwrap()
+    }
+
+    /// The own distinct_id of an event that makes no claim.
+    fn own(user_id: &str, device_id: &str, distinct_id: &str) -> String {
+        let event = event(user_id, device_id, distinct_id);
+        let reading = reading(&event);
+        assert_eq!(reading.claim, None);
+        reading.distinct_id.unwrap().to_string()
+    }
+
+    fn refused(event: &Event<'_>) -> (IdProperty, &'static str) {
+        let refused = read(&IdRules::default(), event).unwrap_err();
+        (refused.property(), refused.rule())
+    }
+
+    #[test]
+    fn s_0_a_user_id_with_the_mark_of_a_device_is_a_device() {
+        assert_eq!(own("$device:D1", "", "X"), "$device:D1");
+        // A `$device_id` comes first, and then the rest of `$user_id` is not read.
+        assert_eq!(own("$device:D1", "D2", "X"), "$device:D2");
+        assert_eq!(own("$device:", "D2", "X"), "$device:D2");
+        assert_eq!(
+            refused(&event("$device:", "", "X")),
+            (IdProperty::UserId, "ID-5")
+        );
+        assert_eq!(
+            refused(&event("$device:null", "", "")),
+            (IdProperty::UserId, "ID-4")
+        );
+        // The mark stands at the start, in lower case.
+        assert_eq!(own("$Device:D1", "", ""), "$Device:D1");
+    }
+
+    #[test]
+    fn s_1_an_event_with_a_user_id_is_the_users() {
+        assert_eq!(own("U1", "", "X"), "U1");
+        let both = event("U1", "D1", "X");
+        assert_eq!(reading(&both).distinct_id.unwrap(), *"U1");
+    }
+
+    #[test]
+    fn s_2_an_event_with_a_device_id_only_is_the_devices() {
+        assert_eq!(own("", "D1", "X"), "$device:D1");
+        // ID-5: one mark is removed, not two.
+        assert_eq!(own("", "$device:D1", ""), "$device:D1");
+        assert_eq!(own("", "$device:$device:D1", ""), "$device:$device:D1");
+    }
+
+    #[test]
+    fn s_3_a_distinct_id_alone_is_a_device_or_a_user() {
+        assert_eq!(own("", "", "$device:D1"), "$device:D1");
+        assert!(
+            reading(&event("", "", "$device:D1"))
+                .distinct_id
+                .unwrap()
+                .is_device()
+        );
+        assert_eq!(own("", "", "U1"), "U1");
+        assert!(
+            !reading(&event("", "", "U1"))
+                .distinct_id
+                .unwrap()
+                .is_device()
+        );
+        assert_eq!(
+            refused(&event("", "", "$device:")),
+            (IdProperty::DistinctId, "ID-5")
+        );
+    }
+
+    #[test]
+    fn s_4_an_event_with_no_id_is_nobodys() {
+        assert_eq!(reading(&event("", "", "")), Reading::default());
+    }
+
+    #[test]
+    fn s_5_an_event_with_both_ids_links_whatever_its_name() {
+        for name in ["A", "", "$mp_web_page_view", "identify", "$Merge"] {
+            let event = Event {
+                name,
+                ..event("U1", "$device:D1", "X")
+            };
+            let id = |text| Id::new(text).unwrap();
+            assert_eq!(
+                reading(&event).claim,
+                Some(Claim::Link {
+                    device: id("D1"),
+                    user: id("U1")
+                }),
+            );
+        }
+    }
+
+    #[test]
+    fn s_8_identity_events_never_link_and_are_attributed_all_the_same() {
+        for name in ["$identify", "$create_alias", "$merge"] {
+            for (ids, distinct_id) in [
+                (["U1", "D1", "X"], Some("U1")),
+                (["", "D1", "X"], Some("$device:D1")),
+                (["", "", "X"], Some("X")),
+                (["", "", ""], None),
+            ] {
+                let [user_id, device_id, x] = ids;
+                let event = Event {
+                    name,
+                    anon_distinct_id: Value::NotAnId("[]"),
+                    ..event(user_id, device_id, x)
+                };
+                let reading = reading(&event);
+                assert_eq!(
+                    reading.distinct_id.map(|id| id.to_string()).as_deref(),
+                    distinct_id
+                );
+                assert_eq!(reading.claim, None);
+            }
+            // What S-1 to S-4 read is checked here too.
+            let event = Event {
+                name,
+                ..event("U1", "null", "")
+            };
+            assert_eq!(refused(&event), (IdProperty::DeviceId, "ID-4"));
+        }
+    }
+
+    #[test]
+    fn id_7_what_the_rules_do_not_read_is_not_checked() {
+        let not_an_id = Value::NotAnId("{}");
+        let noise = Event {
+            identified_id: not_an_id,
+            anon_id: not_an_id,
+            anon_distinct_id: not_an_id,
+            alias: not_an_id,
+            ..event("", "", "")
+        };
+        for (ids, distinct_id) in [
+            (
+                Event {
+                    user_id: "U1".into(),
+                    distinct_id: not_an_id,
+                    ..noise
+                },
+                "U1",
+            ),
+            (
+                Event {
+                    device_id: "D1".into(),
+                    distinct_id: not_an_id,
+                    ..noise
+                },
+                "$device:D1",
+            ),
+            (
+                Event {
+                    distinct_id: "U1".into(),
+                    ..noise
+                },
+                "U1",
+            ),
+        ] {
+            assert_eq!(reading(&ids).distinct_id.unwrap(), *distinct_id);
+        }
+        for (event, property) in [
+            (
+                Event {
+                    user_id: not_an_id,
+                    ..event("", "D1", "X")
+                },
+                IdProperty::UserId,
+            ),
+            (
+                Event {
+                    device_id: not_an_id,
+                    ..event("U1", "", "X")
+                },
+                IdProperty::DeviceId,
+            ),
+            (
+                Event {
+                    distinct_id: not_an_id,
+                    ..event("", "", "")
+                },
+                IdProperty::DistinctId,
+            ),
+        ] {
+            assert_eq!(refused(&event), (property, "ID-3"));
+        }
+    }
+}
