@@ -1,0 +1,223 @@
+//! Rules O-7 to O-18: the guardrails, and what becomes of a claim that passes them.
+
+use std::{fmt, io};
+
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Event, Id, IdRules, IdentityResolver, Outcome, Reading, Refused,
+    Rejection, ResolveError, RuleBook, SnapshotError,
+};
+
+use crate::partition::Partition;
+use crate::{AnonIdFormat, reading, snapshot};
+
+/// What a project chooses of Original ID Merge. The default is what the rules document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(default))]
+pub struct Settings {
+    /// What is taken for an id (rules ID-2 and ID-4).
+    pub id_rules: IdRules,
+    /// How many ids a cluster may have (rules O-12 and O-18). With 0 or 1 nothing ever merges.
+    pub max_cluster_ids: u32,
+    /// Which anonymous ids `$identify` takes (rule O-8).
+    pub anon_id_format: AnonIdFormat,
+}
+
+impl Settings {
+    /// How many ids a cluster may have by default: 500.
+    pub const DEFAULT_MAX_CLUSTER_IDS: u32 = 500;
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            id_rules: IdRules::default(),
+            max_cluster_ids: Self::DEFAULT_MAX_CLUSTER_IDS,
+            anon_id_format: AnonIdFormat::default(),
+        }
+    }
+}
+
+/// The engine of Original ID Merge, in memory. See the [crate](crate) for what it does.
+///
+/// Its errors: none, until it holds 4,294,967,295 ids.
+#[derive(Default)]
+pub struct Original {
+    settings: Settings,
+    partition: Partition,
+}
+
+impl Original {
+    /// An engine that knows of no cluster.
+    pub fn new(settings: Settings) -> Self {
+        Self {
+            settings,
+            partition: Partition::default(),
+        }
+    }
+
+    /// The settings that it was made with.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The number of an id, after O-1.
+    fn number(&self, id: DistinctId<'_>) -> Option<u32> {
+        self.partition.ids.number(id.id())
+    }
+
+    /// O-13: what an accepted claim marks. `named` are the numbers of the ids that it names.
+    fn mark(&mut self, claim: Claim<'_>, named: [u32; 2]) {
+        let [first, second] = named;
+        match claim {
+            Claim::Identify { .. } => self.partition.mark_identified(first),
+            Claim::Alias { .. } => self.partition.mark_alias(second),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original")
+            .field("ids", &self.partition.ids.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The two ids that a claim names, in the order of O-14. `None`: a claim of another rule book.
+fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
+    match claim {
+        Claim::Identify { identified, anon } => Some([identified, anon]),
+        Claim::Alias { distinct_id, alias } => Some([distinct_id, alias]),
+        Claim::Merge { first, second } => Some([first, second]),
+        _ => None,
+    }
+}
+
+impl IdentityResolver for Original {
+    fn rule_book(&self) -> RuleBook {
+        RuleBook::Original
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        reading::read(&self.settings.id_rules, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        let Some([first, second]) = named(claim) else {
+            return Ok(Outcome::Ignored);
+        };
+        let rejected = |rejection| Ok(Outcome::Rejected(rejection));
+
+        // O-7
+        if first == second {
+            return rejected(Rejection::SameIds { id: first });
+        }
+        // O-8
+        if let Claim::Identify { anon, .. } = claim
+            && !self.settings.anon_id_format.accepts(&anon.text())
+        {
+            return rejected(Rejection::AnonDistinctIdNonGuidForm { anon });
+        }
+        let partition = &self.partition;
+        let numbers = [first, second].map(|id| partition.ids.number(id));
+        let together = match numbers {
+            [Some(a), Some(b)] if partition.together(a, b) => Some([a, b]),
+            _ => None,
+        };
+        // O-9
+        if let Claim::Alias { alias, .. } = claim
+            && together.is_none()
+            && numbers[1].is_some_and(|alias| partition.marks(alias).alias)
+        {
+            return rejected(Rejection::AliasAlreadyExists { alias });
+        }
+        // O-10
+        if let Some(numbers) = together {
+            self.mark(claim, numbers);
+            return Ok(Outcome::AlreadyMerged);
+        }
+        // O-11: a cluster that holds an identified id has one for its canonical id (O-15).
+        if let Claim::Identify { anon, .. } = claim
+            && let Some(number) = numbers[1]
+            && let holder = partition.canonical(number)
+            && partition.marks(holder).identified
+        {
+            let holder = self.partition.ids.id(holder);
+            return rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder });
+        }
+        // O-12, O-18: as many as the limit are allowed.
+        let ids_of =
+            |number: Option<u32>| number.map_or(1, |n| u64::from(partition.cluster_ids(n)));
+        let cluster_ids = ids_of(numbers[0]) + ids_of(numbers[1]);
+        let max_cluster_ids = u64::from(self.settings.max_cluster_ids);
+        if cluster_ids > max_cluster_ids {
+            return rejected(Rejection::ManyIds {
+                cluster_ids,
+                max_cluster_ids,
+            });
+        }
+        let new_ids = numbers.iter().filter(|number| number.is_none()).count();
+        if (partition.ids.room() as usize) < new_ids {
+            let ids = u64::from(partition.ids.len());
+            return Err(ResolveError::Full { ids });
+        }
+
+        // O-14: they enter in the order in which they are named.
+        let numbers = [first, second].map(|id| self.partition.enter(id));
+        self.partition.join(numbers[0], numbers[1]);
+        self.mark(claim, numbers);
+        Ok(Outcome::Merged)
+    }
+
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        // O-16: after O-1, and an id in no cluster resolves to itself.
+        let canonical = self.number(id).map(|number| {
+            let canonical = self.partition.canonical(number);
+            self.partition.ids.id(canonical)
+        });
+        DistinctId::plain(canonical.unwrap_or(id.id()))
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.number(id).map(|number| self.partition.cluster(number))
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        Box::new(self.partition.clusters())
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+        snapshot::write(&self.partition, sink)
+    }
+
+    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
+        self.partition = snapshot::read(source, self.settings.max_cluster_ids)?;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_state::IdTable;
+
+    use super::*;
+
+    #[test]
+    fn a_full_engine_says_so_and_keeps_its_state() {
+        let merge = |a, b| Claim::Merge {
+            first: Id::new(a).unwrap(),
+            second: Id::new(b).unwrap(),
+        };
+        let mut engine = Original::default();
+        engine.partition.ids = IdTable::with_max_ids(3);
+        engine.apply(merge("a", "b")).unwrap();
+        let error = engine.apply(merge("c", "d")).unwrap_err();
+        assert!(matches!(error, ResolveError::Full { ids: 2 }));
+        assert_eq!(engine.clusters().count(), 1);
+        // One more has room.
+        assert_eq!(engine.apply(merge("c", "a")).unwrap(), Outcome::Merged);
+        assert_eq!(engine.clusters().next().unwrap().members.len(), 3);
+    }
+}
