@@ -1,0 +1,113 @@
+//! What a stream is played by, and the world that all of them share.
+
+use std::fmt;
+
+use crate::person::Person;
+use crate::rng::Rng;
+
+/// People who take turns with others in a stream.
+pub(crate) trait Actor: fmt::Debug + Send + Sync {
+    /// Appends the next event as one line. `lines_left` are left in the stream after it.
+    fn act(&mut self, world: &mut World, lines_left: u64, line: &mut Vec<u8>) -> Next;
+
+    /// Says who the people were, of all that was seen of them.
+    fn leave(self: Box<Self>, world: &mut World, people: &mut Vec<Person>);
+}
+
+/// Who is next after an event.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Next {
+    /// Anybody.
+    Anyone,
+    /// The same again: two events that belong together are not over yet.
+    Same,
+    /// Anybody but this one, who has nothing more to say.
+    Done,
+}
+
+/// What all actors of one stream share.
+#[derive(Clone, Debug)]
+pub(crate) struct World {
+    pub(crate) rng: Rng,
+    now_ms: u64,
+    users: u64,
+    anonymous: u64,
+}
+
+impl World {
+    /// A day in May 2026. Times have to have ten digits before the point.
+    const START_MS: u64 = 1_780_000_000_000;
+
+    pub(crate) fn new(seed: u64) -> Self {
+        Self {
+            rng: Rng::new(seed),
+            now_ms: Self::START_MS,
+            users: 0,
+            anonymous: 0,
+        }
+    }
+
+    /// Milliseconds since 1970, in the time that the stream plays in.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.now_ms
+    }
+
+    /// Moves the time on by up to 50 ms.
+    pub(crate) fn tick(&mut self) {
+        self.now_ms += self.rng.below(51);
+    }
+
+    /// A user id that nobody has: a key, an email address or an integer as text, as products
+    /// choose them.
+    pub(crate) fn new_user_id(&mut self) -> String {
+        const NAMES: [&str; 8] = [
+            "ada", "ben", "chloe", "dora", "elif", "femi", "grace", "hugo",
+        ];
+        self.users += 1;
+        let number = self.users;
+        match self.rng.place(4) {
+            0 => format!(
+                "{}.{number}@example.com",
+                NAMES[self.rng.place(NAMES.len())]
+            ),
+            1 => (1_000_000 + number).to_string(),
+            _ => format!("user-{number:06}"),
+        }
+    }
+
+    /// The name in the truth of one who never had a user id.
+    pub(crate) fn new_anonymous_name(&mut self) -> String {
+        self.anonymous += 1;
+        format!("anonymous-{}", self.anonymous)
+    }
+
+    /// A UUIDv4 in lower case.
+    pub(crate) fn new_uuid(&mut self) -> String {
+        let (high, low) = (self.rng.bits(), self.rng.bits());
+        format!(
+            "{:08x}-{:04x}-4{:03x}-{:04x}-{:012x}",
+            high >> 32,
+            high >> 16 & 0xffff,
+            high & 0x0fff,
+            low >> 48 & 0x3fff | 0x8000,
+            low & 0xffff_ffff_ffff,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn no_user_id_is_given_twice_and_each_kind_is_given() {
+        let mut world = World::new(3);
+        let ids: BTreeSet<_> = (0..2_000).map(|_| world.new_user_id()).collect();
+        assert_eq!(ids.len(), 2_000);
+        assert!(ids.iter().any(|id| id.contains('@')));
+        assert!(ids.iter().any(|id| id.parse::<u64>().is_ok()));
+        assert!(ids.iter().any(|id| id.starts_with("user-")));
+    }
+}

@@ -1,0 +1,46 @@
+//! The truth: who is who.
+
+use std::io;
+
+use serde::{Deserialize, Serialize};
+
+/// One person, and the distinct_ids that are really this person's.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Person {
+    /// The user id, or `anonymous-` and a number for one who was never seen to have any.
+    #[serde(rename = "person")]
+    pub name: String,
+    /// Every distinct_id of the stream that is this person's, spelled as the SDK sends it. No id
+    /// stands here twice, nor with two people of one stream.
+    pub ids: Vec<String>,
+}
+
+impl Person {
+    /// Writes the person as one line of JSON: `{"person":"…","ids":["…"]}`.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the sink fails with.
+    pub fn write_truth(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+        serde_json::to_writer(&mut *sink, self)?;
+        sink.write_all(b"\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_truth_is_one_line_for_each_person() {
+        let person = Person {
+            name: "U1".to_owned(),
+            ids: vec!["U1".to_owned(), "$device:D1".to_owned()],
+        };
+        let mut line = Vec::new();
+        person.write_truth(&mut line).unwrap();
+        let expected = "{\"person\":\"U1\",\"ids\":[\"U1\",\"$device:D1\"]}\n";
+        assert_eq!(line, expected.as_bytes());
+        assert_eq!(serde_json::from_slice::<Person>(&line).unwrap(), person);
+    }
+}

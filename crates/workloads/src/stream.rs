@@ -1,0 +1,93 @@
+//! The stream: who is active, and whose turn it is.
+
+use std::mem;
+
+use crate::actor::{Actor, Next, World};
+use crate::person::Person;
+use crate::workload::Workload;
+
+/// How many events pass before one more household becomes active, until all places are taken.
+/// So a short stream has few people who do much, not many of whom each is seen once.
+const EVENTS_PER_ARRIVAL: u64 = 16;
+
+/// The events of a workload, one after the other, and the people behind them.
+///
+/// Two streams that differ in the number of events alone are equal up to the last line of the
+/// shorter one.
+#[derive(Debug)]
+pub struct Stream {
+    workload: Workload,
+    world: World,
+    active: Vec<Box<dyn Actor>>,
+    /// Whose turn it is, where that is settled.
+    turn: Option<usize>,
+    lines_left: u64,
+    lines_until_arrival: u64,
+    finished: Vec<Person>,
+}
+
+impl Stream {
+    /// A stream of exactly `events` events. Every seed is a good seed.
+    pub fn new(workload: Workload, events: u64, seed: u64) -> Self {
+        Self {
+            workload,
+            world: World::new(seed),
+            active: Vec::new(),
+            turn: None,
+            lines_left: events,
+            lines_until_arrival: 0,
+            finished: Vec::new(),
+        }
+    }
+
+    /// How many events are still to come.
+    pub fn events_left(&self) -> u64 {
+        self.lines_left
+    }
+
+    /// Appends the next event to `line`: one JSON object and a line feed. Where there is none,
+    /// appends nothing and answers `false`.
+    pub fn next_event(&mut self, line: &mut Vec<u8>) -> bool {
+        self.finished.clear();
+        let Some(lines_left) = self.lines_left.checked_sub(1) else {
+            for actor in mem::take(&mut self.active) {
+                actor.leave(&mut self.world, &mut self.finished);
+            }
+            return false;
+        };
+        self.lines_left = lines_left;
+        self.world.tick();
+        self.let_in();
+
+        let turn = match self.turn.take() {
+            Some(turn) => turn,
+            None => self.world.rng.place(self.active.len()),
+        };
+        // Never out of bounds: `let_in` has let one in, and nobody's place is ever taken away.
+        match self.active[turn].act(&mut self.world, lines_left, line) {
+            Next::Anyone => {}
+            Next::Same => self.turn = Some(turn),
+            Next::Done => {
+                let newcomer = self.workload.newcomer(&mut self.world);
+                let done = mem::replace(&mut self.active[turn], newcomer);
+                done.leave(&mut self.world, &mut self.finished);
+            }
+        }
+        true
+    }
+
+    /// The people whose last event the last call of [`next_event`](Self::next_event) gave; after
+    /// it has answered `false`, once, all who were active still. The next call forgets them.
+    pub fn finished(&self) -> &[Person] {
+        &self.finished
+    }
+
+    fn let_in(&mut self) {
+        if self.lines_until_arrival == 0 && self.active.len() < self.workload.places() {
+            let newcomer = self.workload.newcomer(&mut self.world);
+            self.active.push(newcomer);
+            self.lines_until_arrival = EVENTS_PER_ARRIVAL;
+        }
+        self.lines_until_arrival = self.lines_until_arrival.saturating_sub(1);
+    }
+}
