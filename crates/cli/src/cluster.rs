@@ -1,0 +1,73 @@
+//! `idmerge clusters` and `idmerge cluster`: who has several ids.
+
+use anyhow::Context;
+use idmerge_core::{Cluster, IdentityResolver, IdentityResolverExt};
+use serde::Serialize;
+
+use crate::args::{ClusterArgs, ClustersArgs, FoldArgs};
+use crate::fold::for_each_event;
+use crate::input::{self, Again};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::refused::RefusedLines;
+use crate::say;
+
+pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
+    let engine = folded(args.fold.engine(), &args.fold)?;
+    let mut output = Output::create(None)?;
+    for cluster in engine.clusters() {
+        write_line(&cluster, &mut output)?;
+    }
+    output.finish()
+}
+
+pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
+    let engine = args.fold.engine();
+    // Before anything is read: a wrong ID should not be told after an hour.
+    let id = engine
+        .read_id(&args.id)
+        .with_context(|| format!("{:?} is no ID", args.id))?;
+    let engine = folded(args.fold.engine(), &args.fold)?;
+    let cluster = engine.cluster(id).unwrap_or_else(|| {
+        say(format_args!("{id} is in no cluster"));
+        Cluster {
+            canonical: engine.resolve(id),
+            members: Vec::new(),
+        }
+    });
+    let mut output = Output::create(None)?;
+    write_line(&cluster, &mut output)?;
+    output.finish()
+}
+
+/// The engine after all events of the input.
+fn folded(
+    mut engine: Box<dyn IdentityResolver>,
+    args: &FoldArgs,
+) -> anyhow::Result<Box<dyn IdentityResolver>> {
+    let mut inputs = input::open_all(&args.inputs)?;
+    let mut refused = RefusedLines::new(None)?;
+    let progress = Progress::new(&inputs, 1, args.quiet);
+    progress.stage("reading");
+    for_each_event(
+        &mut inputs,
+        args,
+        Again::No,
+        &progress,
+        Some(&mut refused),
+        |_, event| {
+            engine.apply_event(&event.event())?;
+            Ok(())
+        },
+    )?;
+    progress.finish();
+    refused.finish()?;
+    Ok(engine)
+}
+
+fn write_line(value: &impl Serialize, output: &mut Output) -> anyhow::Result<()> {
+    output.write_with(|out| {
+        serde_json::to_writer(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}

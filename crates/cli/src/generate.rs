@@ -1,0 +1,44 @@
+//! `idmerge generate`: made-up events of which it is known who is who.
+
+use idmerge_workloads::Stream;
+
+use crate::args::{GenerateArgs, wrong_usage};
+use crate::output::Output;
+use crate::progress::Progress;
+
+pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
+    if args.output.is_some() && args.output == args.truth {
+        wrong_usage(format_args!("--output and --truth name the same file"));
+    }
+    let mut output = Output::create(args.output.as_deref())?;
+    let mut truth = args
+        .truth
+        .as_deref()
+        .map(|path| Output::create(Some(path)))
+        .transpose()?;
+    let progress = Progress::of_events(args.events, args.quiet);
+    progress.stage("making");
+
+    let mut stream = Stream::new(args.workload, args.events, args.seed);
+    let mut line = Vec::new();
+    loop {
+        line.clear();
+        let more = stream.next_event(&mut line);
+        output.write(&line)?;
+        for person in stream.finished() {
+            if let Some(truth) = &mut truth {
+                truth.write_with(|out| person.write_truth(out))?;
+            }
+        }
+        if !more {
+            break;
+        }
+        progress.advance(1);
+    }
+    progress.finish();
+    output.finish()?;
+    if let Some(truth) = truth {
+        truth.finish()?;
+    }
+    Ok(())
+}

@@ -1,0 +1,62 @@
+//! The command `idmerge`: ID Merge on files of events.
+//!
+//! Each command is a module that is called once; what they share is the way in ([`input`],
+//! [`lines`]), the way out ([`output`], [`refused`]) and the fold between them ([`fold`]).
+
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "this is the room that faces the world: files, arguments, the terminal"
+)]
+
+mod args;
+mod cluster;
+mod fold;
+mod generate;
+mod input;
+mod interrupt;
+mod lines;
+mod output;
+mod progress;
+mod refused;
+mod rejections;
+mod resolve;
+mod summary;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Args, Command};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    let done = interrupt::install().and_then(|()| match &args.command {
+        Command::Resolve(args) => resolve::run(args),
+        Command::Clusters(args) => cluster::run_all(args),
+        Command::Cluster(args) => cluster::run_one(args),
+        Command::Generate(args) => generate::run(args),
+    });
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        // Whoever read the output has seen enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(format_args!("{error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Says something on stderr. Where nobody listens there is nothing to be done about it.
+fn say(message: std::fmt::Arguments<'_>) {
+    let _unheard = writeln!(io::stderr(), "idmerge: {message}");
+}
