@@ -11,7 +11,8 @@ use crate::Id;
 pub enum Outcome<'a> {
     /// The two ids were joined by this claim.
     Merged,
-    /// The two ids were joined before; the partition did not change.
+    /// The two ids were joined before; the partition did not change. In Original the canonical
+    /// id of their cluster may have, since the claim marks an id all the same (rule O-13).
     AlreadyMerged,
     /// The claim is of another rule book and says nothing here.
     Ignored,

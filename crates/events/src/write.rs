@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 
-use idmerge_core::{DistinctId, IdProperty, Rejection, RuleBook, Value};
+use idmerge_core::{DEVICE_PREFIX, DistinctId, IdProperty, Rejection, RuleBook, Value};
 use serde::{Serialize, Serializer};
 
 use crate::JsonEvent;
@@ -84,8 +84,7 @@ impl JsonEvent<'_> {
     /// What is there already as it should be, and everything else, stays byte for byte.
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
         let event = self.event();
-        let own = resolved.own;
-        let user_or_device = own.map(|id| id.id());
+        let user_or_device = resolved.own.map(|own| own.id());
 
         let mut written = Written::default();
 
@@ -120,14 +119,18 @@ impl JsonEvent<'_> {
         if resolved.rule_book == RuleBook::Simplified
             && event.user_id.is_absent()
             && event.device_id.is_absent()
-            && let (Some(own), Some(id)) = (own, &user_or_device)
+            && let (Some(own), Some(id)) = (&resolved.own, &user_or_device)
         {
-            let property = if own.is_device() {
-                IdProperty::DeviceId
+            let (property, text): (_, &dyn fmt::Display) = if !own.is_device() {
+                (IdProperty::UserId, id)
+            } else if id.text().starts_with(DEVICE_PREFIX) {
+                // The mark is written too, so that what is removed when the event is read again
+                // is the mark and not a part of the id.
+                (IdProperty::DeviceId, own)
             } else {
-                IdProperty::UserId
+                (IdProperty::DeviceId, id)
             };
-            written.set(Key::Id(property), NewValue::Text(id));
+            written.set(Key::Id(property), NewValue::Text(text));
         }
 
         self.splice(written, out);

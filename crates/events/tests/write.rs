@@ -131,6 +131,11 @@ fn w_5_simplified_fills_in_what_a_distinct_id_alone_says() {
             r#"{"event":"$identify","properties":{"distinct_id":"U1","$user_id":null,"$device_id":""}}"#,
             r#"{"event":"$identify","properties":{"distinct_id":"U1","$user_id":"U1","$device_id":""}}"#,
         ),
+        // Written so that it is read as the same device again.
+        (
+            r#"{"event":"A","properties":{"distinct_id":"$device:$device:D1"}}"#,
+            r#"{"event":"A","properties":{"distinct_id":"$device:$device:D1","$device_id":"$device:$device:D1"}}"#,
+        ),
         // S-0 says whose it is; the event carried more than a distinct_id.
         (
             r#"{"event":"A","properties":{"$user_id":"$device:D1"}}"#,

@@ -119,7 +119,6 @@ fn id<'e>(
     let Some(text) = rules.text(property, value)? else {
         return Ok(None);
     };
-    let distinct_id = rules.distinct_id(property, text)?;
     let rest = text.strip_prefix(DEVICE_PREFIX).unwrap_or_default();
     if rest.starts_with(DEVICE_PREFIX) {
         let value = quote(text);
@@ -128,6 +127,7 @@ fn id<'e>(
             RefusedReason::DoublePrefix { value },
         ));
     }
+    let distinct_id = rules.distinct_id(property, text)?;
     Ok(Some(distinct_id.id()))
 }
 

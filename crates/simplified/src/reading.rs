@@ -5,21 +5,18 @@ use idmerge_core::{
 };
 
 pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
-    let mut user = rules.text(IdProperty::UserId, event.user_id)?;
-    let mut device = rules
-        .text(IdProperty::DeviceId, event.device_id)?
-        .map(|text| (IdProperty::DeviceId, text));
-
     // S-0: a `$user_id` that begins with the mark of a device is no user id. Where `$device_id`
     // is absent it names the device; where it is not, the rest of it is not read.
-    if let Some(text) = user.filter(|text| text.starts_with(DEVICE_PREFIX)) {
-        user = None;
-        device = device.or(Some((IdProperty::UserId, text)));
-    }
-
-    let user = user
-        .map(|text| rules.id(IdProperty::UserId, text))
-        .transpose()?;
+    let (user, marked) = match rules.text(IdProperty::UserId, event.user_id)? {
+        Some(text) if text.starts_with(DEVICE_PREFIX) => (None, Some(text)),
+        Some(text) => (Some(rules.id(IdProperty::UserId, text)?), None),
+        None => (None, None),
+    };
+    let device = match (rules.text(IdProperty::DeviceId, event.device_id)?, marked) {
+        (Some(text), _) => Some((IdProperty::DeviceId, text)),
+        (None, Some(text)) => Some((IdProperty::UserId, text)),
+        (None, None) => None,
+    };
     // ID-5: one mark before a device id is removed.
     let device = device
         .map(|(property, text)| rules.distinct_id(property, text))
@@ -230,6 +227,12 @@ mod tests {
         ] {
             assert_eq!(reading(&ids).distinct_id.unwrap(), *distinct_id);
         }
+        // `$user_id` is settled before `$device_id` is looked at.
+        let both = Event {
+            device_id: not_an_id,
+            ..event("null", "", "")
+        };
+        assert_eq!(refused(&both), (IdProperty::UserId, "ID-4"));
         for (event, property) in [
             (
                 Event {

@@ -1,0 +1,165 @@
+//! The laws of the rule book (section 7), on every short stream of claims.
+//!
+//! This checks the rules as much as the oracles: a law that fails here contradicts a rule.
+
+use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome};
+
+use super::{OracleIdFormat, OracleSettings, OriginalOracle, SimplifiedOracle};
+
+fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    engine.write_snapshot(&mut bytes).unwrap();
+    bytes
+}
+
+/// What a state answers when asked for each id, and for all clusters.
+fn answers(engine: &impl IdentityResolver, ids: &[DistinctId<'_>]) -> Vec<String> {
+    let mut answers = vec![format!("{:?}", engine.clusters().collect::<Vec<_>>())];
+    for id in ids {
+        answers.push(format!(
+            "{:?} {:?}",
+            engine.resolve(*id),
+            engine.cluster(*id)
+        ));
+    }
+    answers
+}
+
+/// What each id resolves to.
+fn canonicals<'a>(
+    engine: &'a impl IdentityResolver,
+    ids: &[DistinctId<'a>],
+) -> Vec<DistinctId<'a>> {
+    ids.iter().map(|id| engine.resolve(*id)).collect()
+}
+
+/// Goes through all streams of at most `more` claims after a state, and makes the check of every
+/// cluster that there is in between.
+fn every_stream<E: IdentityResolver + Clone>(
+    engine: &E,
+    empty: &E,
+    claims: &[Claim<'_>],
+    ids: &[DistinctId<'_>],
+    check: fn(&Cluster<'_>),
+    more: usize,
+) {
+    if more == 0 {
+        return;
+    }
+    let before = (snapshot_of(engine), answers(engine, ids));
+    let canonicals_before = canonicals(engine, ids);
+    for claim in claims {
+        let mut next = engine.clone();
+        let outcome = format!("{:?}", next.apply(*claim).unwrap());
+        let rejected = outcome.starts_with("Rejected");
+        let after = (snapshot_of(&next), answers(&next, ids));
+
+        // Law 7: rejected leaves no trace.
+        if rejected || outcome == "Ignored" {
+            assert_eq!(after, before, "{claim:?}");
+        }
+
+        // A merge is seen.
+        if outcome == "Merged" {
+            assert_ne!(after, before, "{claim:?}");
+        }
+
+        // Law 2: twice in a row changes nothing, and rejects nothing that was accepted.
+        let mut twice = next.clone();
+        let again = twice.apply(*claim).unwrap();
+        assert_eq!(matches!(again, Outcome::Rejected(_)), rejected, "{claim:?}");
+        assert_eq!(snapshot_of(&twice), after.0, "{claim:?}");
+
+        // Law 3: what resolved to one id does so for ever.
+        let canonicals_after = canonicals(&next, ids);
+        for a in 0..ids.len() {
+            for b in 0..a {
+                if canonicals_before[a] == canonicals_before[b] {
+                    assert_eq!(canonicals_after[a], canonicals_after[b], "{claim:?}");
+                }
+            }
+        }
+
+        // Law 4: the canonical ID is its own, and in the cluster.
+        for canonical in &canonicals_after {
+            assert_eq!(next.resolve(*canonical), *canonical);
+        }
+        for cluster in next.clusters() {
+            assert!(cluster.members.contains(&cluster.canonical));
+            check(&cluster);
+        }
+
+        // What changes nothing leads to no new streams.
+        if after == before {
+            continue;
+        }
+
+        // Law 1: a snapshot in the middle changes nothing. In each stream, one is read.
+        let mut loaded = empty.clone();
+        loaded.read_snapshot(&mut &*after.0).unwrap();
+        assert_eq!((snapshot_of(&loaded), answers(&loaded, ids)), after);
+        let next = if more == 2 { loaded } else { next };
+        every_stream(&next, empty, claims, ids, check, more - 1);
+    }
+}
+
+fn id(text: &str) -> Id<'_> {
+    Id::new(text).unwrap()
+}
+
+#[test]
+fn laws_1_to_7_hold_on_every_short_simplified_stream() {
+    let texts = ["a", "b", "c"];
+    let mut claims = Vec::new();
+    let mut ids = Vec::new();
+    for a in texts {
+        ids.extend([DistinctId::plain(id(a)), DistinctId::device(id(a))]);
+        for b in texts {
+            let (user, device) = (id(a), id(b));
+            claims.push(Claim::Link { device, user });
+        }
+    }
+    let empty = SimplifiedOracle::default();
+    // Law 6: one user id in a cluster, whatever the order of events.
+    let one_user = |cluster: &Cluster<'_>| {
+        let users = cluster.members.iter().filter(|id| !id.is_device());
+        assert_eq!(users.count(), 1);
+    };
+    every_stream(&empty, &empty, &claims, &ids, one_user, 4);
+}
+
+#[test]
+fn laws_1_to_7_hold_on_every_short_original_stream() {
+    // Two anonymous ids and two others, and a limit that three merges reach.
+    let texts = ["U1", "U2", "1-0-0-0-a", "2-0-0-0-a"];
+    let empty = OriginalOracle::new(OracleSettings {
+        max_cluster_ids: 3,
+        anon_id_format: OracleIdFormat::Sdk,
+        ..OracleSettings::default()
+    });
+    let mut claims = Vec::new();
+    // The second anonymous id first says nothing that the first one does not.
+    for a in &texts[..3] {
+        for b in &texts {
+            let (a, b) = (id(a), id(b));
+            if a != b {
+                claims.push(Claim::Identify {
+                    identified: a,
+                    anon: b,
+                });
+                claims.push(Claim::Alias {
+                    distinct_id: a,
+                    alias: b,
+                });
+                claims.push(Claim::Merge {
+                    first: a,
+                    second: b,
+                });
+            }
+        }
+    }
+    let ids: Vec<DistinctId<'_>> = texts.map(|text| DistinctId::plain(id(text))).to_vec();
+    // Law 5: no cluster has more than the limit; and none has one member.
+    let bounded = |cluster: &Cluster<'_>| assert!((2..=3).contains(&cluster.members.len()));
+    every_stream(&empty, &empty, &claims, &ids, bounded, 3);
+}

@@ -1,0 +1,263 @@
+//! What the rules make of one event: ID-1 to ID-7, S-0 to S-4 and S-8, O-1 to O-6.
+
+use idmerge_core::{
+    Claim, DistinctId, DistinctIds, Event, Id, IdProperty, Reading, Refused, RefusedReason, Value,
+    quote,
+};
+
+use super::OracleSettings;
+
+#[cfg(test)]
+mod tests;
+
+/// ID-5: marks a device id where it stands as a distinct_id.
+const PREFIX: &str = "$device:";
+
+/// S-8 and section 4: the names of the identity events.
+const IDENTIFY: &str = "$identify";
+const CREATE_ALIAS: &str = "$create_alias";
+const MERGE: &str = "$merge";
+
+/// ID-7: an error that names the property, the value and the rule.
+fn refused<T>(property: IdProperty, reason: RefusedReason) -> Result<T, Refused> {
+    Err(Refused::new(property, reason))
+}
+
+/// ID-3: the text of a property, or `None` where it is absent.
+fn text_of<'e>(property: IdProperty, value: Value<'e>) -> Result<Option<&'e str>, Refused> {
+    match value {
+        // `null`, a missing key and `""` all mean absent.
+        Value::Absent | Value::Text("") => Ok(None),
+        Value::Text(text) => Ok(Some(text)),
+        // A float, boolean, array or object is invalid.
+        Value::NotAnId(json) => refused(property, RefusedReason::NotAnId { json: quote(json) }),
+    }
+}
+
+/// ID-2 and ID-4: the ID with this text.
+fn valid_id<'e>(
+    settings: &OracleSettings,
+    property: IdProperty,
+    text: &'e str,
+) -> Result<Id<'e>, Refused> {
+    // ID-2: at least 1 byte …
+    if text.is_empty() {
+        return refused(property, RefusedReason::Empty);
+    }
+    // … and at most as many as the setting says. (No `Id` holds more than 65,535 at all.)
+    let limit = settings.max_id_bytes.max(1);
+    let (true, Some(id)) = (text.len() <= limit, Id::new(text)) else {
+        return refused(
+            property,
+            RefusedReason::Length {
+                value: quote(text),
+                id_bytes: text.len(),
+                max_id_bytes: u16::try_from(limit).unwrap_or(u16::MAX),
+            },
+        );
+    };
+    // ID-4: in any ASCII case.
+    for blocked in &settings.blocked_values {
+        if text.eq_ignore_ascii_case(blocked) {
+            return refused(property, RefusedReason::Blocked { value: quote(text) });
+        }
+    }
+    Ok(id)
+}
+
+/// ID-5: what is left after a removal of the prefix must be a valid ID.
+fn valid_rest<'e>(
+    settings: &OracleSettings,
+    property: IdProperty,
+    rest: &'e str,
+) -> Result<Id<'e>, Refused> {
+    if rest.is_empty() {
+        return refused(property, RefusedReason::OnlyPrefix);
+    }
+    valid_id(settings, property, rest)
+}
+
+/// Simplified: whose the event is, and whether it claims a link.
+pub(super) fn simplified<'e>(
+    settings: &OracleSettings,
+    event: &Event<'e>,
+) -> Result<Reading<'e>, Refused> {
+    let mut u: Option<Id<'e>> = None;
+    let mut d: Option<Id<'e>> = None;
+    let mut rest_of_user_id: Option<&'e str> = None;
+
+    // Read `$user_id` as U, on every event.
+    if let Some(text) = text_of(IdProperty::UserId, event.user_id)? {
+        match text.strip_prefix(PREFIX) {
+            // S-0: with the prefix it is no user id, and U is absent.
+            Some(rest) => rest_of_user_id = Some(rest),
+            None => u = Some(valid_id(settings, IdProperty::UserId, text)?),
+        }
+    }
+
+    // Read `$device_id` as D, on every event; ID-5: one prefix is removed.
+    if let Some(text) = text_of(IdProperty::DeviceId, event.device_id)? {
+        d = Some(match text.strip_prefix(PREFIX) {
+            Some(rest) => valid_rest(settings, IdProperty::DeviceId, rest)?,
+            None => valid_id(settings, IdProperty::DeviceId, text)?,
+        });
+    }
+
+    // S-0: where D is absent too, D is the rest; where D is present, the rest is not read.
+    if let (None, Some(rest)) = (d, rest_of_user_id) {
+        d = Some(valid_rest(settings, IdProperty::UserId, rest)?);
+    }
+
+    // `distinct_id` is read only where both are absent. S-3: with the prefix it is D, else U.
+    if u.is_none()
+        && d.is_none()
+        && let Some(text) = text_of(IdProperty::DistinctId, event.distinct_id)?
+    {
+        match text.strip_prefix(PREFIX) {
+            Some(rest) => d = Some(valid_rest(settings, IdProperty::DistinctId, rest)?),
+            None => u = Some(valid_id(settings, IdProperty::DistinctId, text)?),
+        }
+    }
+
+    let distinct_id = match (u, d) {
+        // S-1
+        (Some(u), _) => Some(DistinctId::plain(u)),
+        // S-2
+        (None, Some(d)) => Some(DistinctId::device(d)),
+        // S-4
+        (None, None) => None,
+    };
+
+    // S-8: these never link, whatever they carry.
+    let never_links = [IDENTIFY, CREATE_ALIAS, MERGE].contains(&event.name);
+
+    // S-5 to S-7: an event with both claims that the device is the user's.
+    let claim = match (u, d) {
+        (Some(user), Some(device)) if !never_links => Some(Claim::Link { device, user }),
+        _ => None,
+    };
+    Ok(Reading { distinct_id, claim })
+}
+
+/// O-1 and ID-1 to ID-5: the ID that a text of an Original event names.
+fn original_id<'e>(
+    settings: &OracleSettings,
+    property: IdProperty,
+    text: &'e str,
+) -> Result<Id<'e>, Refused> {
+    match text.strip_prefix(PREFIX) {
+        // O-1: an ID that begins with the prefix twice is refused.
+        Some(rest) if rest.starts_with(PREFIX) => {
+            let value = quote(text);
+            refused(property, RefusedReason::DoublePrefix { value })
+        }
+        // O-1: one leading prefix is removed from every ID before anything else.
+        Some(rest) => valid_rest(settings, property, rest),
+        None => valid_id(settings, property, text),
+    }
+}
+
+/// The ID in the first of these properties that is present; that one alone is read. `None` where
+/// all are absent.
+fn first_present<'e>(
+    settings: &OracleSettings,
+    properties: &[(IdProperty, Value<'e>)],
+) -> Result<Option<Id<'e>>, Refused> {
+    for (property, value) in properties {
+        if let Some(text) = text_of(*property, *value)? {
+            return original_id(settings, *property, text).map(Some);
+        }
+    }
+    Ok(None)
+}
+
+/// Original: whose the event is, and what it claims.
+pub(super) fn original<'e>(
+    settings: &OracleSettings,
+    event: &Event<'e>,
+) -> Result<Reading<'e>, Refused> {
+    // O-6: an identity event is attributed to the first id of its claim.
+    let identity_event = |id, claim| Reading {
+        distinct_id: Some(DistinctId::plain(id)),
+        claim: Some(claim),
+    };
+    match event.name {
+        // O-3
+        IDENTIFY => {
+            let identified = first_present(
+                settings,
+                &[
+                    (IdProperty::IdentifiedId, event.identified_id),
+                    (IdProperty::DistinctId, event.distinct_id),
+                ],
+            )?;
+            let Some(identified) = identified else {
+                return refused(IdProperty::IdentifiedId, RefusedReason::NoIdentifiedId);
+            };
+            let anon = first_present(
+                settings,
+                &[
+                    (IdProperty::AnonId, event.anon_id),
+                    (IdProperty::AnonDistinctId, event.anon_distinct_id),
+                ],
+            )?;
+            let Some(anon) = anon else {
+                return refused(IdProperty::AnonId, RefusedReason::NoAnonId);
+            };
+            Ok(identity_event(
+                identified,
+                Claim::Identify { identified, anon },
+            ))
+        }
+        // O-4
+        CREATE_ALIAS => {
+            let distinct_id =
+                first_present(settings, &[(IdProperty::DistinctId, event.distinct_id)])?;
+            let Some(distinct_id) = distinct_id else {
+                return refused(IdProperty::DistinctId, RefusedReason::NoDistinctId);
+            };
+            let alias = first_present(settings, &[(IdProperty::Alias, event.alias)])?;
+            let Some(alias) = alias else {
+                return refused(IdProperty::Alias, RefusedReason::NoAlias);
+            };
+            Ok(identity_event(
+                distinct_id,
+                Claim::Alias { distinct_id, alias },
+            ))
+        }
+        // O-5
+        MERGE => {
+            let not_two = |json: &str| {
+                let json = json.to_owned();
+                Refused::new(IdProperty::DistinctIds, RefusedReason::NotTwoIds { json })
+            };
+            let values = match event.distinct_ids {
+                DistinctIds::Two(values) => values,
+                DistinctIds::Absent => return Err(not_two("null")),
+                DistinctIds::NotTwo(json) => return Err(not_two(&quote(json))),
+            };
+            let [first, second] = values.map(|value| {
+                first_present(settings, &[(IdProperty::DistinctIds, value)])?
+                    .ok_or_else(|| not_two("an array with null"))
+            });
+            let (first, second) = (first?, second?);
+            Ok(identity_event(first, Claim::Merge { first, second }))
+        }
+        // O-2: any other event is attributed to the first of these that is present, and never
+        // merges.
+        _ => {
+            let id = first_present(
+                settings,
+                &[
+                    (IdProperty::DistinctId, event.distinct_id),
+                    (IdProperty::UserId, event.user_id),
+                    (IdProperty::DeviceId, event.device_id),
+                ],
+            )?;
+            Ok(Reading {
+                distinct_id: id.map(DistinctId::plain),
+                claim: None,
+            })
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! Simplified ID Merge by brute force: rules S-0 to S-10.
+
+use std::io;
+
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused, Rejection,
+    ResolveError, RuleBook, SnapshotError,
+};
+
+use super::{OracleSettings, reading, snapshot};
+
+#[cfg(test)]
+mod tests;
+
+/// A link that was accepted (rule S-5).
+#[derive(Clone, Debug)]
+struct Link {
+    device: String,
+    user: String,
+}
+
+/// The oracle of Simplified ID Merge. Its state is the links in the order in which they were made.
+#[derive(Clone, Debug, Default)]
+pub struct SimplifiedOracle {
+    settings: OracleSettings,
+    log: Vec<Link>,
+}
+
+impl SimplifiedOracle {
+    /// An oracle that knows nobody yet.
+    pub fn new(settings: OracleSettings) -> Self {
+        let log = Vec::new();
+        Self { settings, log }
+    }
+}
+
+/// The id with a text of the log.
+fn id(text: &str) -> Id<'_> {
+    Id::new(text).expect("the log has texts of ids alone")
+}
+
+/// Whom a device is linked to: at most one user, for ever.
+fn user_of<'a>(log: &'a [Link], device: Id<'_>) -> Option<&'a str> {
+    let link = log.iter().find(|link| device == *link.device)?;
+    Some(&link.user)
+}
+
+/// The users in the order in which they got their first device.
+fn users(log: &[Link]) -> Vec<&str> {
+    let mut users: Vec<&str> = Vec::new();
+    for link in log {
+        if !users.contains(&&*link.user) {
+            users.push(&link.user);
+        }
+    }
+    users
+}
+
+/// The devices of a user, in the order they were linked.
+fn devices<'a>(log: &'a [Link], user: &str) -> Vec<&'a str> {
+    log.iter()
+        .filter(|link| link.user == user)
+        .map(|link| &*link.device)
+        .collect()
+}
+
+/// S-10: the user id itself, then its devices. S-9: the user id is the canonical one.
+fn cluster_of<'a>(log: &'a [Link], user: &'a str) -> Cluster<'a> {
+    let canonical = DistinctId::plain(id(user));
+    let mut members = vec![canonical];
+    for device in devices(log, user) {
+        members.push(DistinctId::device(id(device)));
+    }
+    Cluster { canonical, members }
+}
+
+/// S-5 to S-7: what the links so far make of one more.
+fn judge<'a>(log: &'a [Link], device: Id<'a>, user: Id<'a>) -> Outcome<'a> {
+    match user_of(log, device) {
+        // S-5: not linked, so it is linked now.
+        None => Outcome::Merged,
+        // S-6: linked to this user.
+        Some(holder) if user == *holder => Outcome::AlreadyMerged,
+        // S-7: linked to another user.
+        Some(holder) => Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
+            anon: device,
+            holder: id(holder),
+        }),
+    }
+}
+
+/// The lines of a snapshot: each user, followed by the devices.
+fn lines(log: &[Link]) -> Vec<String> {
+    let mut lines = Vec::new();
+    for user in users(log) {
+        lines.push(format!("user {}", snapshot::id_text(user)));
+        for device in devices(log, user) {
+            lines.push(format!("device {}", snapshot::id_text(device)));
+        }
+    }
+    lines
+}
+
+impl IdentityResolver for SimplifiedOracle {
+    fn rule_book(&self) -> RuleBook {
+        RuleBook::Simplified
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        reading::simplified(&self.settings, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        // A claim of the other rule book says nothing here.
+        let Claim::Link { device, user } = claim else {
+            return Ok(Outcome::Ignored);
+        };
+        // S-6 and S-7 change nothing, so the log grows by S-5 alone.
+        if judge(&self.log, device, user) == Outcome::Merged {
+            self.log.push(Link {
+                device: device.text().into_owned(),
+                user: user.text().into_owned(),
+            });
+            return Ok(Outcome::Merged);
+        }
+        Ok(judge(&self.log, device, user))
+    }
+
+    fn resolve<'a>(&'a self, distinct_id: DistinctId<'a>) -> DistinctId<'a> {
+        // S-9: a linked `$device:D` resolves to its user id; every other ID to itself.
+        if distinct_id.is_device()
+            && let Some(user) = user_of(&self.log, distinct_id.id())
+        {
+            return DistinctId::plain(id(user));
+        }
+        distinct_id
+    }
+
+    fn cluster<'a>(&'a self, distinct_id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        // S-10: an unlinked ID has no cluster.
+        let user = if distinct_id.is_device() {
+            user_of(&self.log, distinct_id.id())?
+        } else {
+            users(&self.log)
+                .into_iter()
+                .find(|user| distinct_id.id() == **user)?
+        };
+        Some(cluster_of(&self.log, user))
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        let users = users(&self.log).into_iter();
+        Box::new(users.map(|user| cluster_of(&self.log, user)))
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+        snapshot::write(sink, self.rule_book(), &lines(&self.log))
+    }
+
+    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
+        let mut words = snapshot::Words::open(source, self.rule_book())?;
+        // The log that this makes may differ from the one that was saved in how the links of
+        // different users alternate, which no question can tell.
+        let mut log: Vec<Link> = Vec::new();
+        let mut user: Option<String> = None;
+        loop {
+            match &*words.word(b' ')? {
+                "user" => user = Some(words.id(b'\n')?),
+                "device" => {
+                    let device = words.id(b'\n')?;
+                    let Some(user) = user.clone() else {
+                        return snapshot::damaged("a device has no user");
+                    };
+                    if judge(&log, id(&device), id(&user)) != Outcome::Merged {
+                        return snapshot::damaged("a device is linked twice");
+                    }
+                    log.push(Link { device, user });
+                }
+                "end" => break,
+                _ => return snapshot::damaged("a line is neither a user, a device nor the end"),
+            }
+        }
+        words.word(b'\n')?;
+        // Refuses a wrong checksum, a user without devices or in two places, and numbers spelled
+        // in another way.
+        if words.read() != snapshot::bytes_of(self.rule_book(), &lines(&log)) {
+            return snapshot::damaged("it is not what its facts are written as");
+        }
+        self.log = log;
+        Ok(())
+    }
+}
