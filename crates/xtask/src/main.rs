@@ -1,0 +1,76 @@
+//! `cargo xtask`: the project's chores.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "chores read the environment and talk to whoever started them"
+)]
+
+use std::env;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser;
+use idmerge_xtask::failure::Failure;
+use idmerge_xtask::{fuzz, tasks};
+
+/// The project's chores. Each prints what it starts and stops at the first failure.
+#[derive(Debug, Parser)]
+#[command(bin_name = "cargo xtask")]
+enum Command {
+    /// Run all tests: unit, integration and doc tests, each benchmark once, and check the fuzzer
+    Test {
+        /// Passed on to `cargo test`, which is then all that runs: `cargo xtask test -- id_4`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+    /// Check the formatting, clippy's lints and the documentation; no warning is let through
+    Lint,
+    /// Run the fuzz targets, or one of them; installs cargo-fuzz where it is missing
+    Fuzz {
+        /// The target: the name of a file in `fuzz/fuzz_targets`
+        target: Option<String>,
+        /// How long each target runs
+        #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+        seconds: u32,
+    },
+    /// Run the benchmarks
+    Bench {
+        /// Passed on to `cargo bench`
+        #[arg(last = true)]
+        args: Vec<OsString>,
+    },
+}
+
+fn main() -> ExitCode {
+    match run(&Command::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("error: {failure}");
+            ExitCode::from(failure.exit_code())
+        }
+    }
+}
+
+fn run(command: &Command) -> Result<(), Failure> {
+    let root = &root()?;
+    match command {
+        Command::Test { args } => tasks::test(root, args),
+        Command::Lint => tasks::lint(root),
+        Command::Fuzz { target, seconds } => fuzz::fuzz(root, target.as_deref(), *seconds),
+        Command::Bench { args } => tasks::bench(root, args),
+    }
+}
+
+/// The root of the tree that this package is part of, wherever cargo was started in it.
+fn root() -> Result<PathBuf, Failure> {
+    // Cargo sets the variable when it runs a package. A tree that was moved keeps what was
+    // compiled into its programs, so the compiled-in folder is second choice.
+    let package = env::var_os("CARGO_MANIFEST_DIR")
+        .map_or_else(|| PathBuf::from(env!("CARGO_MANIFEST_DIR")), PathBuf::from);
+    package
+        .ancestors()
+        .nth(2)
+        .map(Path::to_owned)
+        .ok_or_else(|| Failure::new(format!("{} is in no workspace", package.display())))
+}
