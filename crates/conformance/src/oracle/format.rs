@@ -1,20 +1,10 @@
 //! The form of an anonymous id: rule ID-6, and the setting of rule O-8.
 
-/// The setting `anon_id_format` (rule O-8).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum OracleIdFormat {
-    /// `uuid_v4`: rule ID-6.
-    #[default]
-    UuidV4,
-    /// `guid`: rule ID-6 with any version and variant digit.
-    Guid,
-    /// `sdk`: `guid`, or the five groups that browser SDKs made before 2025.
-    Sdk,
-}
+use crate::AnonIdFormat;
 
-impl OracleIdFormat {
+impl AnonIdFormat {
     /// Whether an anonymous id has this form.
-    pub fn allows(self, anon: &str) -> bool {
+    pub(super) fn allows(self, anon: &str) -> bool {
         match self {
             Self::UuidV4 => is_uuid_v4(anon),
             Self::Guid => is_guid(anon),
@@ -59,7 +49,7 @@ fn is_five_groups(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::OracleIdFormat::{Guid, Sdk, UuidV4};
+    use crate::AnonIdFormat::{Guid, Sdk, UuidV4};
 
     const V4: &str = "8c14f0f8-2a2d-4b6e-9b1c-0123456789ab";
     const GROUPS: &str = "1a208d979df0-05585c45d5bb8f-17462c6f-1fa400-1a208d979e0368";

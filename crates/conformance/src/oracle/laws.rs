@@ -4,7 +4,8 @@
 
 use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome};
 
-use super::{OracleIdFormat, OracleSettings, OriginalOracle, SimplifiedOracle};
+use super::{OriginalOracle, SimplifiedOracle};
+use crate::{AnonIdFormat, EngineSettings};
 
 fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -132,10 +133,10 @@ fn laws_1_to_7_hold_on_every_short_simplified_stream() {
 fn laws_1_to_7_hold_on_every_short_original_stream() {
     // Two anonymous ids and two others, and a limit that three merges reach.
     let texts = ["U1", "U2", "1-0-0-0-a", "2-0-0-0-a"];
-    let empty = OriginalOracle::new(OracleSettings {
+    let empty = OriginalOracle::new(EngineSettings {
         max_cluster_ids: 3,
-        anon_id_format: OracleIdFormat::Sdk,
-        ..OracleSettings::default()
+        anon_id_format: AnonIdFormat::Sdk,
+        ..EngineSettings::default()
     });
     let mut claims = Vec::new();
     // The second anonymous id first says nothing that the first one does not.

@@ -8,7 +8,8 @@ use idmerge_core::{
     ResolveError, RuleBook, SnapshotError,
 };
 
-use super::{OracleSettings, reading, snapshot};
+use super::{reading, snapshot};
+use crate::EngineSettings;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +37,7 @@ enum Entry {
 /// The oracle of Original ID Merge. Its state is the accepted claims in arrival order.
 #[derive(Clone, Debug, Default)]
 pub struct OriginalOracle {
-    settings: OracleSettings,
+    settings: EngineSettings,
     log: Vec<Entry>,
 }
 
@@ -208,7 +209,7 @@ fn lines(log: &[Entry]) -> Vec<String> {
 
 impl OriginalOracle {
     /// An oracle that knows nobody yet.
-    pub fn new(settings: OracleSettings) -> Self {
+    pub fn new(settings: EngineSettings) -> Self {
         let log = Vec::new();
         Self { settings, log }
     }
@@ -264,10 +265,10 @@ impl OriginalOracle {
 
         // O-12 and O-18, all three: the two clusters together would have too many members.
         let together = state.size_of(&one_text) + state.size_of(&other_text);
-        if together > self.settings.max_cluster_ids {
+        if together > self.settings.max_cluster_ids as usize {
             return Outcome::Rejected(Rejection::ManyIds {
                 cluster_ids: together as u64,
-                max_cluster_ids: self.settings.max_cluster_ids as u64,
+                max_cluster_ids: self.settings.max_cluster_ids.into(),
             });
         }
 
@@ -363,10 +364,10 @@ impl IdentityResolver for OriginalOracle {
             if ids.len() < 2 {
                 return snapshot::damaged("a cluster has one member");
             }
-            if ids.len() > self.settings.max_cluster_ids {
+            if ids.len() > self.settings.max_cluster_ids as usize {
                 return Err(SnapshotError::OverLimit {
                     cluster_ids: ids.len() as u64,
-                    max_cluster_ids: self.settings.max_cluster_ids as u64,
+                    max_cluster_ids: self.settings.max_cluster_ids.into(),
                 });
             }
         }

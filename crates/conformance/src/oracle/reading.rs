@@ -5,7 +5,7 @@ use idmerge_core::{
     quote,
 };
 
-use super::OracleSettings;
+use crate::EngineSettings;
 
 #[cfg(test)]
 mod tests;
@@ -36,7 +36,7 @@ fn text_of<'e>(property: IdProperty, value: Value<'e>) -> Result<Option<&'e str>
 
 /// ID-2 and ID-4: the ID with this text.
 fn valid_id<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     property: IdProperty,
     text: &'e str,
 ) -> Result<Id<'e>, Refused> {
@@ -46,13 +46,13 @@ fn valid_id<'e>(
     }
     // … and at most as many as the setting says. (No `Id` holds more than 65,535 at all.)
     let limit = settings.max_id_bytes.max(1);
-    let (true, Some(id)) = (text.len() <= limit, Id::new(text)) else {
+    let (true, Some(id)) = (text.len() <= usize::from(limit), Id::new(text)) else {
         return refused(
             property,
             RefusedReason::Length {
                 value: quote(text),
                 id_bytes: text.len(),
-                max_id_bytes: u16::try_from(limit).unwrap_or(u16::MAX),
+                max_id_bytes: limit,
             },
         );
     };
@@ -67,7 +67,7 @@ fn valid_id<'e>(
 
 /// ID-5: what is left after a removal of the prefix must be a valid ID.
 fn valid_rest<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     property: IdProperty,
     rest: &'e str,
 ) -> Result<Id<'e>, Refused> {
@@ -79,7 +79,7 @@ fn valid_rest<'e>(
 
 /// Simplified: whose the event is, and whether it claims a link.
 pub(super) fn simplified<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     event: &Event<'e>,
 ) -> Result<Reading<'e>, Refused> {
     let mut u: Option<Id<'e>> = None;
@@ -141,7 +141,7 @@ pub(super) fn simplified<'e>(
 
 /// O-1 and ID-1 to ID-5: the ID that a text of an Original event names.
 fn original_id<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     property: IdProperty,
     text: &'e str,
 ) -> Result<Id<'e>, Refused> {
@@ -160,7 +160,7 @@ fn original_id<'e>(
 /// The ID in the first of these properties that is present; that one alone is read. `None` where
 /// all are absent.
 fn first_present<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     properties: &[(IdProperty, Value<'e>)],
 ) -> Result<Option<Id<'e>>, Refused> {
     for (property, value) in properties {
@@ -173,7 +173,7 @@ fn first_present<'e>(
 
 /// Original: whose the event is, and what it claims.
 pub(super) fn original<'e>(
-    settings: &OracleSettings,
+    settings: &EngineSettings,
     event: &Event<'e>,
 ) -> Result<Reading<'e>, Refused> {
     // O-6: an identity event is attributed to the first id of its claim.

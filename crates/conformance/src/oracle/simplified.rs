@@ -7,7 +7,8 @@ use idmerge_core::{
     ResolveError, RuleBook, SnapshotError,
 };
 
-use super::{OracleSettings, reading, snapshot};
+use super::{reading, snapshot};
+use crate::EngineSettings;
 
 #[cfg(test)]
 mod tests;
@@ -22,13 +23,13 @@ struct Link {
 /// The oracle of Simplified ID Merge. Its state is the links in the order in which they were made.
 #[derive(Clone, Debug, Default)]
 pub struct SimplifiedOracle {
-    settings: OracleSettings,
+    settings: EngineSettings,
     log: Vec<Link>,
 }
 
 impl SimplifiedOracle {
     /// An oracle that knows nobody yet.
-    pub fn new(settings: OracleSettings) -> Self {
+    pub fn new(settings: EngineSettings) -> Self {
         let log = Vec::new();
         Self { settings, log }
     }

@@ -1,7 +1,7 @@
 use idmerge_core::IdentityResolverExt;
 
-use super::super::OracleIdFormat;
 use super::*;
+use crate::AnonIdFormat;
 
 /// A UUIDv4 for each number.
 fn uuid(n: u32) -> String {
@@ -12,11 +12,11 @@ fn plain(text: &str) -> DistinctId<'_> {
     DistinctId::plain(id(text))
 }
 
-fn any_form() -> OracleSettings {
+fn any_form() -> EngineSettings {
     // Five groups are short to write: "1-0-0-0-a" is an anonymous id.
-    OracleSettings {
-        anon_id_format: OracleIdFormat::Sdk,
-        ..OracleSettings::default()
+    EngineSettings {
+        anon_id_format: AnonIdFormat::Sdk,
+        ..EngineSettings::default()
     }
 }
 

@@ -1,7 +1,7 @@
 use super::*;
 
-fn settings() -> OracleSettings {
-    OracleSettings::default()
+fn settings() -> EngineSettings {
+    EngineSettings::default()
 }
 
 /// What Simplified makes of an event: `"<distinct_id>"`, with `" <device>-><user>"` behind it

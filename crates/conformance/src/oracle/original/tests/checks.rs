@@ -42,15 +42,15 @@ fn o_8_the_anonymous_id_must_have_the_form() {
     let guid = "8c14f0f8-2a2d-1b6e-1b1c-0123456789ab";
     let groups = "1a208d979df0-05585c45d5bb8f-17462c6f-1fa400-1a208d979e0368";
     let formats = [
-        (OracleIdFormat::UuidV4, [true, false, false, false]),
-        (OracleIdFormat::Guid, [true, true, false, false]),
-        (OracleIdFormat::Sdk, [true, true, true, false]),
+        (AnonIdFormat::UuidV4, [true, false, false, false]),
+        (AnonIdFormat::Guid, [true, true, false, false]),
+        (AnonIdFormat::Sdk, [true, true, true, false]),
     ];
     for (anon_id_format, allowed) in formats {
         for (anon, allowed) in [&*uuid(1), guid, groups, "A1"].into_iter().zip(allowed) {
-            let settings = OracleSettings {
+            let settings = EngineSettings {
                 anon_id_format,
-                ..OracleSettings::default()
+                ..EngineSettings::default()
             };
             let mut oracle = OriginalOracle::new(settings);
             let expected = if allowed {
@@ -197,7 +197,7 @@ fn o_12_and_o_18_500_members_and_not_501() {
 
 #[test]
 fn o_12_both_clusters_count() {
-    let mut oracle = OriginalOracle::new(OracleSettings {
+    let mut oracle = OriginalOracle::new(EngineSettings {
         max_cluster_ids: 5,
         ..any_form()
     });
@@ -218,7 +218,7 @@ fn o_12_both_clusters_count() {
 
 #[test]
 fn o_11_comes_before_o_12_and_o_9_before_o_10() {
-    let mut oracle = OriginalOracle::new(OracleSettings {
+    let mut oracle = OriginalOracle::new(EngineSettings {
         max_cluster_ids: 2,
         ..any_form()
     });
@@ -232,7 +232,7 @@ fn o_11_comes_before_o_12_and_o_9_before_o_10() {
 
 #[test]
 fn o_13_a_rejected_event_leaves_no_trace() {
-    let mut oracle = OriginalOracle::new(OracleSettings {
+    let mut oracle = OriginalOracle::new(EngineSettings {
         max_cluster_ids: 3,
         ..any_form()
     });

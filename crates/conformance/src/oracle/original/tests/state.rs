@@ -212,7 +212,7 @@ fn a_snapshot_over_the_limit_is_not_taken() {
     }
     let bytes = snapshot_of(&large);
     for (max_cluster_ids, taken) in [(4, true), (3, false)] {
-        let mut oracle = OriginalOracle::new(OracleSettings {
+        let mut oracle = OriginalOracle::new(EngineSettings {
             max_cluster_ids,
             ..any_form()
         });

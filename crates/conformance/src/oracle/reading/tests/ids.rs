@@ -36,7 +36,7 @@ fn id_2_an_id_has_1_to_255_bytes() {
         (0, "a", "a"),
         (0, "ab", "$user_id ID-2"),
     ] {
-        let settings = OracleSettings {
+        let settings = EngineSettings {
             max_id_bytes,
             ..settings()
         };
@@ -46,8 +46,8 @@ fn id_2_an_id_has_1_to_255_bytes() {
         );
     }
     // An `Id` has a ceiling of its own, whatever the setting.
-    let settings = OracleSettings {
-        max_id_bytes: usize::MAX,
+    let settings = EngineSettings {
+        max_id_bytes: u16::MAX,
         ..settings()
     };
     for (length, refused) in [(65_535, false), (65_536, true)] {
@@ -97,7 +97,7 @@ fn id_4_values_from_mistakes_are_invalid_in_any_case() {
         assert_eq!(s(ordinary("", text, "")), text);
     }
     // The list is a setting.
-    let settings = OracleSettings {
+    let settings = EngineSettings {
         blocked_values: vec!["Me".to_owned()],
         ..settings()
     };

@@ -1,0 +1,116 @@
+//! Engine against oracle: every outcome, canonical ID and cluster, after every claim.
+
+use idmerge_core::{DistinctId, Id, IdentityResolver, Reading, Refused, RuleBook};
+
+use crate::generate::{all_ids, claims, events, for_all};
+use crate::oracle::{OriginalOracle, SimplifiedOracle};
+use crate::replay::{Differences, clusters_of};
+use crate::suite::Make;
+use crate::vectors::{OwnedClaim, outcome_text};
+use crate::{EngineSettings, show};
+
+/// A trial's name, and what it checks.
+pub(crate) type Check = (
+    &'static str,
+    Box<dyn Fn(&Make) -> Result<(), String> + Send>,
+);
+
+/// How many claims a random sequence has at most.
+const CLAIMS_MAX: usize = 40;
+
+pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
+    vec![
+        ("reading", Box::new(move |make| reading(rule_book, make))),
+        (
+            "claims",
+            Box::new(move |make| random_claims(rule_book, make)),
+        ),
+    ]
+}
+
+/// The oracle of a rule book.
+pub(crate) fn oracle(rule_book: RuleBook, settings: &EngineSettings) -> Box<dyn IdentityResolver> {
+    match rule_book {
+        RuleBook::Simplified => Box::new(SimplifiedOracle::new(settings.clone())),
+        RuleBook::Original => Box::new(OriginalOracle::new(settings.clone())),
+    }
+}
+
+fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
+    for_all(
+        &events(),
+        |(settings, event)| {
+            let (engine, oracle) = (make(settings), oracle(rule_book, settings));
+            let mut differences = Differences::default();
+            differences.expect(
+                "the reading",
+                &comparable(oracle.read(event)),
+                &comparable(engine.read(event)),
+            );
+            differences.into_result()
+        },
+        |(settings, event)| format!("{event:#?}\nwith max_id_bytes = {}", settings.max_id_bytes),
+    )
+}
+
+/// A refusal is compared by property and rule; how it quotes the value is the engine's affair.
+fn comparable(reading: Result<Reading<'_>, Refused>) -> Result<Reading<'_>, String> {
+    reading.map_err(|refused| format!("{} {}", refused.rule(), refused.property()))
+}
+
+fn random_claims(rule_book: RuleBook, make: &Make) -> Result<(), String> {
+    for_all(
+        &claims(rule_book, CLAIMS_MAX),
+        |(settings, claims)| same_as_oracle(rule_book, make, settings, claims),
+        |(settings, claims)| show::as_vector(rule_book, settings, claims),
+    )
+}
+
+/// Applies the claims to both, and compares after each.
+pub(crate) fn same_as_oracle(
+    rule_book: RuleBook,
+    make: &Make,
+    settings: &EngineSettings,
+    claims: &[OwnedClaim],
+) -> Result<(), String> {
+    let (mut engine, mut oracle) = (make(settings), oracle(rule_book, settings));
+    for (number, claim) in claims.iter().enumerate() {
+        let mut differences = Differences::default();
+        apply_both(
+            claim,
+            &mut *engine,
+            &mut *oracle,
+            all_ids(),
+            &mut differences,
+        );
+        differences
+            .into_result()
+            .map_err(|what| format!("after claim {number}: {what}"))?;
+    }
+    Ok(())
+}
+
+/// Applies one claim to both, and compares all that can be asked of these ids.
+pub(crate) fn apply_both<'i>(
+    claim: &OwnedClaim,
+    engine: &mut dyn IdentityResolver,
+    oracle: &mut dyn IdentityResolver,
+    ids: impl Iterator<Item = &'i str>,
+    differences: &mut Differences,
+) {
+    let outcome = |resolver: &mut dyn IdentityResolver| match resolver.apply(claim.as_claim()) {
+        Ok(outcome) => format!("{} {outcome:?}", outcome_text(&outcome)),
+        Err(error) => error.to_string(),
+    };
+    differences.expect("the outcome", &outcome(oracle), &outcome(engine));
+    let clusters = clusters_of(oracle);
+    differences.expect("the clusters", &clusters, &clusters_of(engine));
+    for id in ids.filter_map(Id::new) {
+        for id in [DistinctId::plain(id), DistinctId::device(id)] {
+            let of = format!("what {id} resolves to");
+            differences.expect(&of, &oracle.resolve(id), &engine.resolve(id));
+            let of = format!("the cluster of {id}");
+            differences.expect(&of, &oracle.cluster(id), &engine.cluster(id));
+        }
+    }
+}

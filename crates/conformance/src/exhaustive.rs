@@ -1,0 +1,133 @@
+//! Every claim sequence up to a length, engine against oracle, nothing left to chance.
+//!
+//! Four ids, two of them UUIDs, and a limit of three members make 48 claims in Original, and so
+//! 48⁴ sequences of length four. Most of them lead to a state that another one led to. Two
+//! sequences after which the engine's snapshots are equal, and the oracle's too, go on alike: a
+//! snapshot is the whole state (contract 1 of the trait), and law 1 checks that nothing else is,
+//! by going on from a snapshot instead of from the claims. So each pair of states is continued
+//! once, from the first sequence that led to it. `IDMERGE_EXHAUSTIVE_CLAIMS=5` in the environment
+//! asks for longer sequences.
+
+use std::collections::HashSet;
+
+use idmerge_core::{IdentityResolver, RuleBook};
+
+use crate::compare::{Check, apply_both, oracle};
+use crate::replay::Differences;
+use crate::suite::Make;
+use crate::vectors::OwnedClaim;
+use crate::{EngineSettings, show};
+
+/// How many claims a sequence has.
+const DEFAULT_CLAIMS: usize = 4;
+
+/// The environment variable that asks for longer sequences.
+const CLAIMS_VARIABLE: &str = "IDMERGE_EXHAUSTIVE_CLAIMS";
+
+const IDS: [&str; 4] = [
+    "u1",
+    "u2",
+    "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "00000001-0000-4000-b000-000000000000",
+];
+
+pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
+    vec![(
+        "every-short-sequence-of-claims",
+        Box::new(move |make| every_sequence(rule_book, make, claims_max())),
+    )]
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test program has no other place for an option of its own"
+)]
+fn claims_max() -> usize {
+    std::env::var(CLAIMS_VARIABLE)
+        .ok()
+        .and_then(|claims| claims.parse().ok())
+        .unwrap_or(DEFAULT_CLAIMS)
+}
+
+/// All claims of a rule book over the ids.
+fn all_claims(rule_book: RuleBook) -> Vec<OwnedClaim> {
+    let verbs: &[fn(String, String) -> OwnedClaim] = match rule_book {
+        RuleBook::Simplified => &[OwnedClaim::Link],
+        RuleBook::Original => &[OwnedClaim::Identify, OwnedClaim::Alias, OwnedClaim::Merge],
+    };
+    let mut claims = Vec::new();
+    for verb in verbs {
+        for a in IDS {
+            for b in IDS {
+                claims.push(verb(a.to_owned(), b.to_owned()));
+            }
+        }
+    }
+    claims
+}
+
+fn every_sequence(rule_book: RuleBook, make: &Make, claims_max: usize) -> Result<(), String> {
+    let settings = EngineSettings {
+        max_cluster_ids: 3,
+        ..EngineSettings::default()
+    };
+    let claims = all_claims(rule_book);
+    let mut seen = HashSet::new();
+    // Sequences of one length that led to states not seen before.
+    let mut sequences = vec![Vec::new()];
+    for _ in 0..claims_max {
+        let mut longer = Vec::new();
+        for sequence in &sequences {
+            for claim in &claims {
+                let states = states_after(rule_book, make, &settings, sequence, claim)?;
+                if seen.insert(states) {
+                    let mut sequence: Vec<OwnedClaim> = sequence.clone();
+                    sequence.push(claim.clone());
+                    longer.push(sequence);
+                }
+            }
+        }
+        sequences = longer;
+    }
+    Ok(())
+}
+
+/// Compares after the last claim, and gives the states of engine and oracle.
+fn states_after(
+    rule_book: RuleBook,
+    make: &Make,
+    settings: &EngineSettings,
+    before: &[OwnedClaim],
+    last: &OwnedClaim,
+) -> Result<[Vec<u8>; 2], String> {
+    let (mut engine, mut oracle) = (make(settings), oracle(rule_book, settings));
+    for claim in before {
+        for resolver in [&mut engine, &mut oracle] {
+            resolver
+                .apply(claim.as_claim())
+                .map_err(|error| error.to_string())?;
+        }
+    }
+    let mut differences = Differences::default();
+    apply_both(
+        last,
+        &mut *engine,
+        &mut *oracle,
+        IDS.into_iter(),
+        &mut differences,
+    );
+    differences.into_result().map_err(|what| {
+        let claims: Vec<OwnedClaim> = before.iter().chain([last]).cloned().collect();
+        format!("{what}{}", show::as_vector(rule_book, settings, &claims))
+    })?;
+    Ok([snapshot_of(&*engine)?, snapshot_of(&*oracle)?])
+}
+
+/// An engine's state as bytes.
+pub(crate) fn snapshot_of(engine: &dyn IdentityResolver) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    engine
+        .write_snapshot(&mut bytes)
+        .map_err(|error| format!("no snapshot: {error}"))?;
+    Ok(bytes)
+}

@@ -1,0 +1,199 @@
+//! Plays a vector to an engine and says what is not as it should be.
+
+use std::fmt::Write as _;
+
+use idmerge_core::{DistinctId, IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_events::{Failure, JsonEvent, Resolved};
+
+use crate::vectors::{Case, ExpectedCluster, OwnedClaim, Step, outcome_text};
+
+/// What an engine answered otherwise than it should have, for reading.
+#[derive(Debug, Default)]
+pub(crate) struct Differences(String);
+
+impl Differences {
+    pub(crate) fn expect<T: PartialEq + std::fmt::Debug>(&mut self, of: &str, want: &T, got: &T) {
+        if want != got {
+            // Writing to a string does not fail.
+            let _ok = writeln!(self.0, "{of}\n  wanted {want:?}\n  got    {got:?}");
+        }
+    }
+
+    pub(crate) fn into_result(self) -> Result<(), String> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.0)
+        }
+    }
+}
+
+/// An event that was not refused, and why its claim was rejected.
+struct Played<'c> {
+    number: usize,
+    event: JsonEvent<'c>,
+    rejection: Option<(String, String)>,
+    written: Option<&'c str>,
+}
+
+/// Plays a case to an engine that has its settings and no state.
+pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(), String> {
+    let mut differences = Differences::default();
+    let mut played = Vec::new();
+    for (number, step) in case.steps.iter().enumerate() {
+        match (&step.event, &step.claim) {
+            (Some(json), _) => {
+                played.extend(play_event(number, step, json, engine, &mut differences));
+            }
+            (None, Some(claim)) => play_claim(number, step, claim, engine, &mut differences),
+            (None, None) => {}
+        }
+    }
+
+    for (text, want) in &case.resolved {
+        let got = match engine.read_id(text) {
+            Ok(id) => engine.resolve(id).to_string(),
+            Err(refused) => refused.to_string(),
+        };
+        differences.expect(&format!("{text:?} resolves to"), want, &got);
+    }
+    differences.expect("the clusters", &case.clusters, &clusters_of(engine));
+    for cluster in &case.clusters {
+        for member in &cluster.members {
+            let got = engine
+                .read_id(member)
+                .ok()
+                .and_then(|id| engine.cluster(id))
+                .map(|found| expected(&found));
+            let of = format!("the cluster of {member:?}");
+            differences.expect(&of, &Some(cluster.clone()), &got);
+        }
+    }
+    for played in &played {
+        written(played, engine, &mut differences);
+    }
+    differences.into_result()
+}
+
+fn play_event<'c>(
+    number: usize,
+    step: &'c Step,
+    json: &'c str,
+    engine: &mut dyn IdentityResolver,
+    differences: &mut Differences,
+) -> Option<Played<'c>> {
+    let of = |what: &str| format!("step {number}, {what} of {json}");
+    let event = match JsonEvent::parse(json.as_bytes()) {
+        Ok(event) => event,
+        Err(error) => {
+            let got = Some(error.rule().to_owned());
+            differences.expect(&of("refusal"), &step.refused, &got);
+            return None;
+        }
+    };
+    let own = match engine.read(&event.event()) {
+        Ok(reading) => reading.distinct_id.map(|id| id.to_string()),
+        Err(refused) => {
+            let got = Some(format!("{} {}", refused.rule(), refused.property()));
+            differences.expect(&of("refusal"), &step.refused, &got);
+            return None;
+        }
+    };
+    differences.expect(&of("refusal"), &step.refused, &None);
+    let want = step.own.clone().unwrap_or_default();
+    differences.expect(&of("own distinct_id"), &want, &own.unwrap_or_default());
+    let rejection = match engine.apply_event(&event.event()) {
+        Ok((_, outcome)) => check_outcome(&of("outcome"), step, outcome.as_ref(), differences),
+        Err(error) => {
+            differences.expect(&of("error"), &String::new(), &error.to_string());
+            None
+        }
+    };
+    Some(Played {
+        number,
+        event,
+        rejection,
+        written: step.written.as_deref(),
+    })
+}
+
+fn play_claim(
+    number: usize,
+    step: &Step,
+    claim: &OwnedClaim,
+    engine: &mut dyn IdentityResolver,
+    differences: &mut Differences,
+) {
+    let of = |what: &str| format!("step {number}, {what} of {}", claim.to_toml());
+    match engine.apply(claim.as_claim()) {
+        Ok(outcome) => {
+            check_outcome(&of("outcome"), step, Some(&outcome), differences);
+        }
+        Err(error) => differences.expect(&of("error"), &String::new(), &error.to_string()),
+    }
+}
+
+/// Checks an outcome, and answers with the code and the description of a rejection.
+fn check_outcome(
+    of: &str,
+    step: &Step,
+    outcome: Option<&Outcome<'_>>,
+    differences: &mut Differences,
+) -> Option<(String, String)> {
+    differences.expect(of, &step.outcome, &outcome.map(outcome_text));
+    let Some(Outcome::Rejected(rejection)) = outcome else {
+        return None;
+    };
+    let description = rejection.to_string();
+    for word in &step.says {
+        if !description.contains(word.as_str()) {
+            differences.expect(of, &format!("something about {word:?}"), &description);
+        }
+    }
+    Some((rejection.code().to_owned(), description))
+}
+
+fn written(played: &Played<'_>, engine: &dyn IdentityResolver, differences: &mut Differences) {
+    let Some(want) = played.written else {
+        return;
+    };
+    let event = played.event.event();
+    let own = engine
+        .read(&event)
+        .ok()
+        .and_then(|reading| reading.distinct_id);
+    let mut line = Vec::new();
+    played.event.write_resolved(
+        &Resolved {
+            rule_book: engine.rule_book(),
+            own,
+            canonical: own.map(|id| engine.resolve(id)),
+            failure: played
+                .rejection
+                .as_ref()
+                .map(|(reason, description)| Failure {
+                    reason,
+                    description,
+                }),
+        },
+        &mut line,
+    );
+    let got = String::from_utf8_lossy(&line).into_owned();
+    let of = format!("step {}, as it is written", played.number);
+    differences.expect(&of, &want.to_owned(), &got);
+}
+
+/// All clusters of an engine, in its order.
+pub(crate) fn clusters_of(engine: &dyn IdentityResolver) -> Vec<ExpectedCluster> {
+    engine
+        .clusters()
+        .map(|cluster| expected(&cluster))
+        .collect()
+}
+
+fn expected(cluster: &idmerge_core::Cluster<'_>) -> ExpectedCluster {
+    ExpectedCluster {
+        canonical: cluster.canonical.to_string(),
+        members: cluster.members.iter().map(DistinctId::to_string).collect(),
+    }
+}

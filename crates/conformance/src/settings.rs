@@ -1,0 +1,95 @@
+//! The settings that a case asks an engine to have.
+
+use idmerge_core::IdRules;
+use serde::Deserialize;
+
+/// The settings of the rule book. The default values are the documented ones.
+///
+/// An engine of Simplified ID Merge has no use for the last two.
+///
+/// ```
+/// use idmerge_conformance::EngineSettings;
+///
+/// let settings = EngineSettings { max_cluster_ids: 3, ..EngineSettings::default() };
+/// assert_eq!(settings.max_id_bytes, 255);
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct EngineSettings {
+    /// The most bytes of an ID (rule ID-2). 0 counts as 1, since no ID is empty.
+    pub max_id_bytes: u16,
+    /// The values that are no ID, in any ASCII case (rule ID-4).
+    pub blocked_values: Vec<String>,
+    /// The most members of a cluster (rules O-12 and O-18). Original only.
+    pub max_cluster_ids: u32,
+    /// The form that `$identify` asks of an anonymous id (rule O-8). Original only.
+    pub anon_id_format: AnonIdFormat,
+}
+
+/// The setting `anon_id_format` (rule O-8).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+pub enum AnonIdFormat {
+    /// `uuid_v4`: rule ID-6.
+    #[default]
+    #[serde(rename = "uuid_v4")]
+    UuidV4,
+    /// `guid`: rule ID-6 with any version and variant digit.
+    #[serde(rename = "guid")]
+    Guid,
+    /// `sdk`: `guid`, or the five groups that browser SDKs made before 2025.
+    #[serde(rename = "sdk")]
+    Sdk,
+}
+
+impl AnonIdFormat {
+    /// The name of the setting's value, as the rules spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::UuidV4 => "uuid_v4",
+            Self::Guid => "guid",
+            Self::Sdk => "sdk",
+        }
+    }
+}
+
+impl EngineSettings {
+    /// The first two settings, in the form in which the engines of idmerge take them.
+    pub fn id_rules(&self) -> IdRules {
+        IdRules::new(self.max_id_bytes, self.blocked_values.iter().cloned())
+    }
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self {
+            // ID-2: an ID has 1 to 255 bytes.
+            max_id_bytes: 255,
+            // ID-4: the list, as the rule book has it.
+            blocked_values: [
+                "00000000-0000-0000-0000-000000000000",
+                "anon",
+                "anonymous",
+                "nil",
+                "none",
+                "null",
+                "n/a",
+                "na",
+                "undefined",
+                "unknown",
+                "<nil>",
+                "0",
+                "-1",
+                "true",
+                "false",
+                "[]",
+                "{}",
+            ]
+            .map(String::from)
+            .to_vec(),
+            // Section 4: the limit is a setting; 500 its default.
+            max_cluster_ids: 500,
+            // O-8: `uuid_v4` is the default.
+            anon_id_format: AnonIdFormat::UuidV4,
+        }
+    }
+}

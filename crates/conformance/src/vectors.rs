@@ -1,0 +1,279 @@
+//! Vectors: cases written down as data, each with what the rules make of it.
+//!
+//! A vector belongs to a rule book and to no engine. It lives in a file of `vectors/`:
+//!
+//! ```toml
+//! [[case]]
+//! name = "a-second-user-does-not-take-the-device"
+//! why = "a device is shared, and whoever logs in first keeps its anonymous past"
+//! rule_book = "simplified"
+//! rules = ["S-7"]         # rules that it shows to apply
+//! just_not = ["S-5"]      # rules that it shows to apply only just not
+//! # settings = { max_cluster_ids = 3 }
+//! steps = [
+//!   { event = '{"event":"A","properties":{"$device_id":"D","$user_id":"U1"}}', own = "U1", outcome = "merged" },
+//!   { event = '{"event":"B","properties":{"$device_id":"D","$user_id":"U2"}}', own = "U2", outcome = "rejected errAnonDistinctIdAssignedAlready", says = ["D", "U1"] },
+//! ]
+//! resolved = { "$device:D" = "U1", "U2" = "U2" }
+//! clusters = [{ canonical = "U1", members = ["U1", "$device:D"] }]
+//! ```
+//!
+//! A step is an `event`, as JSON, or a `claim` made by hand. What is left out is expected not to
+//! be there: a step without `outcome` makes no claim, and a case without `clusters` is not read.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use idmerge_core::{Claim, Id, Outcome, RuleBook};
+use serde::Deserialize;
+use thiserror::Error;
+
+use crate::EngineSettings;
+
+/// The files of `vectors/`, so that they travel with the crate.
+const FILES: &[(&str, &str)] = &[];
+
+/// A file of vectors.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+/// One vector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Words joined by hyphens, different from any other case's.
+    pub name: String,
+    /// Why the answer is what it is, in a sentence.
+    pub why: String,
+    /// Whose rules give the answer.
+    #[serde(deserialize_with = "rule_book")]
+    pub rule_book: RuleBook,
+    /// The rules that apply.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// The rules that only just do not apply.
+    #[serde(default)]
+    pub just_not: Vec<String>,
+    /// The settings of the engine.
+    #[serde(default)]
+    pub settings: EngineSettings,
+    /// What happens, in arrival order.
+    pub steps: Vec<Step>,
+    /// Of some IDs, as they are written: what they resolve to in the end.
+    #[serde(default)]
+    pub resolved: BTreeMap<String, String>,
+    /// All clusters in the end, in order.
+    pub clusters: Vec<ExpectedCluster>,
+}
+
+/// A cluster as a vector expects it.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedCluster {
+    /// The canonical distinct_id.
+    pub canonical: String,
+    /// The members, in order.
+    pub members: Vec<String>,
+}
+
+/// One event or claim, and what is expected of it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// An event as JSON. Of `event` and `claim` there is one.
+    pub event: Option<String>,
+    /// A claim made by hand.
+    pub claim: Option<OwnedClaim>,
+    /// The event's own distinct_id; `""` where it is no user's. Left out for a refused event and
+    /// for a claim.
+    pub own: Option<String>,
+    /// Where the event is refused: the rule, then the property, if it is one's fault.
+    pub refused: Option<String>,
+    /// What becomes of the claim: `merged`, `already merged`, `ignored`, or `rejected` and the
+    /// code. Left out where there is no claim.
+    pub outcome: Option<String>,
+    /// Words that the description of a rejection has in it.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// The event as it is written in the end (rules W-1 to W-7).
+    pub written: Option<String>,
+}
+
+/// A claim that owns its ids.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnedClaim {
+    /// [`Claim::Link`]: device, user.
+    Link(String, String),
+    /// [`Claim::Identify`]: identified, anonymous.
+    Identify(String, String),
+    /// [`Claim::Alias`]: distinct_id, alias.
+    Alias(String, String),
+    /// [`Claim::Merge`]: first, second.
+    Merge(String, String),
+}
+
+impl OwnedClaim {
+    /// The two ids, in the order in which they are written.
+    pub fn ids(&self) -> [&str; 2] {
+        let (Self::Link(a, b) | Self::Identify(a, b) | Self::Alias(a, b) | Self::Merge(a, b)) =
+            self;
+        [a, b]
+    }
+
+    /// The claim, borrowed.
+    ///
+    /// # Panics
+    ///
+    /// Where one of the texts can be no id at all.
+    pub fn as_claim(&self) -> Claim<'_> {
+        let [a, b] = self.ids().map(|text| match Id::new(text) {
+            Some(id) => id,
+            None => unreachable!("{text:?} can be no ID"),
+        });
+        match self {
+            Self::Link(..) => Claim::Link { device: a, user: b },
+            Self::Identify(..) => Claim::Identify {
+                identified: a,
+                anon: b,
+            },
+            Self::Alias(..) => Claim::Alias {
+                distinct_id: a,
+                alias: b,
+            },
+            Self::Merge(..) => Claim::Merge {
+                first: a,
+                second: b,
+            },
+        }
+    }
+
+    /// As it stands in a vector.
+    pub fn to_toml(&self) -> String {
+        let verb = match self {
+            Self::Link(..) => "link",
+            Self::Identify(..) => "identify",
+            Self::Alias(..) => "alias",
+            Self::Merge(..) => "merge",
+        };
+        let [a, b] = self.ids();
+        format!("{{ {verb} = [{a:?}, {b:?}] }}")
+    }
+}
+
+/// An outcome as a vector spells it.
+pub fn outcome_text(outcome: &Outcome<'_>) -> String {
+    match outcome {
+        Outcome::Merged => "merged".to_owned(),
+        Outcome::AlreadyMerged => "already merged".to_owned(),
+        Outcome::Ignored => "ignored".to_owned(),
+        Outcome::Rejected(rejection) => format!("rejected {}", rejection.code()),
+        other => format!("{other:?}"),
+    }
+}
+
+/// A file of vectors that cannot be used.
+#[derive(Debug, Error)]
+#[error("vectors/{file}: {what}")]
+pub struct VectorError {
+    file: String,
+    what: String,
+}
+
+/// All vectors of the suite, each with the name of its file.
+///
+/// # Errors
+///
+/// [`VectorError`] names the file, and what is unknown, missing, contradictory or twice in it.
+pub fn all() -> Result<Vec<(&'static str, Case)>, VectorError> {
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for (file, text) in FILES {
+        for case in parse(file, text)? {
+            if !names.insert(case.name.clone()) {
+                return Err(VectorError {
+                    file: (*file).to_owned(),
+                    what: format!("the name {} stands twice", case.name),
+                });
+            }
+            all.push((*file, case));
+        }
+    }
+    Ok(all)
+}
+
+/// The vectors of one file.
+///
+/// # Errors
+///
+/// As [`all`].
+pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, VectorError> {
+    let error = |what| VectorError {
+        file: file.to_owned(),
+        what,
+    };
+    let File { case } = toml::from_str(text).map_err(|cause| error(cause.to_string()))?;
+    for case in &case {
+        case.check()
+            .map_err(|what| error(format!("{}: {what}", case.name)))?;
+    }
+    Ok(case)
+}
+
+impl Case {
+    /// A case that says too little, or too much, is a mistake.
+    fn check(&self) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(is_name) {
+            return Err("a name has lower-case letters, digits and hyphens".to_owned());
+        }
+        if self.why.is_empty() || self.rules.is_empty() && self.just_not.is_empty() {
+            return Err("it must say why, and which rules it shows".to_owned());
+        }
+        for (number, step) in self.steps.iter().enumerate() {
+            step.check()
+                .map_err(|what| format!("step {number}: {what}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    fn check(&self) -> Result<(), &'static str> {
+        let rejected = self
+            .outcome
+            .as_deref()
+            .is_some_and(|o| o.starts_with("rejected "));
+        match (&self.event, &self.claim, &self.refused) {
+            (Some(_), Some(_), _) | (None, None, _) => Err("it is an event or a claim"),
+            (Some(_), None, None) if self.own.is_none() => {
+                Err("an event needs `own`, or `refused`")
+            }
+            (Some(_), None, Some(_))
+                if self.own.is_some() || self.outcome.is_some() || self.written.is_some() =>
+            {
+                Err("of a refused event nothing more is expected")
+            }
+            (None, Some(_), _) if self.outcome.is_none() => Err("a claim needs `outcome`"),
+            (None, Some(_), _)
+                if self.own.is_some() || self.refused.is_some() || self.written.is_some() =>
+            {
+                Err("a claim has an `outcome` and nothing else")
+            }
+            _ if rejected == self.says.is_empty() => {
+                Err("a rejection, and nothing else, needs `says`")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn rule_book<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RuleBook, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    RuleBook::ALL
+        .into_iter()
+        .find(|book| book.name() == name)
+        .ok_or_else(|| serde::de::Error::custom(format!("there is no rule book {name:?}")))
+}
