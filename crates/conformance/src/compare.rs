@@ -54,7 +54,7 @@ fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
 }
 
 /// A refusal is compared by property and rule; how it quotes the value is the engine's affair.
-fn comparable(reading: Result<Reading<'_>, Refused>) -> Result<Reading<'_>, String> {
+pub(crate) fn comparable(reading: Result<Reading<'_>, Refused>) -> Result<Reading<'_>, String> {
     reading.map_err(|refused| format!("{} {}", refused.rule(), refused.property()))
 }
 

@@ -19,13 +19,14 @@
 //! - [`oracle`]: the rule book a second time, by brute force, compared after every claim; on
 //!   random claims, and on every short sequence of them.
 //!
-//! A failing case prints itself in the syntax of vectors.
+//! [`fuzz`] has what must hold for any bytes, for a fuzzer to call. A failing case prints itself in the syntax of vectors.
 //!
 //! Not here: speed, and what no rule speaks of, such as how an engine spells its errors. Resolving
 //! should allocate nothing; that cannot be seen from here, and each engine shows it itself.
 
 mod compare;
 mod exhaustive;
+pub mod fuzz;
 mod generate;
 mod laws;
 pub mod oracle;

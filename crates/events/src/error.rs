@@ -13,7 +13,7 @@ pub enum MalformedEvent {
         valid_bytes: usize,
     },
     /// The line is not JSON.
-    #[error("not JSON: {0} (IN-1)")]
+    #[error("not JSON: {} (IN-1)", in_one_line(.0))]
     NotJson(#[source] serde_json::Error),
     /// The line is JSON, but not an object.
     #[error("{json} is not a JSON object with \"event\" and \"properties\" (IN-1)")]
@@ -40,6 +40,14 @@ impl MalformedEvent {
     pub fn rule(&self) -> &'static str {
         "IN-1"
     }
+}
+
+/// The error without the number of the line, of which there is one; whoever has several counts
+/// them otherwise.
+fn in_one_line(error: &serde_json::Error) -> String {
+    error
+        .to_string()
+        .replace(" at line 1 column ", " at column ")
 }
 
 fn or_missing(json: &Option<String>) -> &str {

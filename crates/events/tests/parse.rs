@@ -125,7 +125,10 @@ fn o_5_distinct_ids_are_two_or_not() {
 fn in_1_an_event_is_an_object_with_a_name_and_properties() {
     for (line, what) in [
         ("", "not JSON"),
-        ("{", "not JSON"),
+        (
+            "{",
+            "not JSON: EOF while parsing an object at column 1 (IN-1)",
+        ),
         ("nonsense", "not JSON"),
         (r#"{"event":"A","properties":{}} {}"#, "not JSON"),
         (r#"{"event":"A","properties":{"a":1,}}"#, "not JSON"),

@@ -99,7 +99,12 @@ impl<'w> SnapshotWriter<'w> {
         self.sink.inner.write_all(&checksum.to_le_bytes())
     }
 
-    fn bytes(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    /// Writes bytes as they are. Their number must be known when they are read.
+    ///
+    /// # Errors
+    ///
+    /// Whatever the sink fails with.
+    pub fn bytes(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.block.len()));
             self.block.extend_from_slice(now);
@@ -261,7 +266,12 @@ impl<'r> SnapshotReader<'r> {
         Ok(())
     }
 
-    fn bytes(&mut self, mut out: &mut [u8]) -> Result<(), SnapshotError> {
+    /// Reads as many bytes as `out` has.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] says what is wrong.
+    pub fn bytes(&mut self, mut out: &mut [u8]) -> Result<(), SnapshotError> {
         while !out.is_empty() {
             if self.used == self.block.len() {
                 self.read_block()?;

@@ -1,0 +1,61 @@
+//! What changes nothing allocates nothing.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::hint::black_box;
+
+use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome};
+use idmerge_simplified::Simplified;
+
+fn id(text: &str) -> Id<'_> {
+    Id::new(text).unwrap()
+}
+
+fn allocations(run: impl FnMut()) -> u64 {
+    allocation_counter::measure(run).count_total
+}
+
+#[test]
+fn reading_resolving_and_what_changes_nothing_allocate_nothing() {
+    let mut engine = Simplified::default();
+    let device = id("5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e");
+    let claim = |user| Claim::Link { device, user };
+    // The counter counts.
+    let merged =
+        allocations(|| assert_eq!(engine.apply(claim(id("U1"))).unwrap(), Outcome::Merged));
+    assert!(merged > 0);
+
+    let event = Event {
+        user_id: "U1".into(),
+        device_id: "$device:D1".into(),
+        ..Event::named("A")
+    };
+    let read = allocations(|| {
+        black_box(engine.read(&event).unwrap());
+    });
+    assert_eq!(read, 0);
+
+    let resolved = allocations(|| {
+        for id in [device, id("U1"), id("unknown")] {
+            black_box(engine.resolve(DistinctId::device(id)));
+            black_box(engine.resolve(DistinctId::plain(id)));
+        }
+    });
+    assert_eq!(resolved, 0);
+
+    let unchanged = allocations(|| {
+        // S-6, S-7, S-8
+        assert_eq!(
+            engine.apply(claim(id("U1"))).unwrap(),
+            Outcome::AlreadyMerged
+        );
+        let stolen = engine.apply(claim(id("U2"))).unwrap();
+        assert!(matches!(stolen, Outcome::Rejected(_)));
+        let foreign = Claim::Merge {
+            first: device,
+            second: id("U1"),
+        };
+        assert_eq!(engine.apply(foreign).unwrap(), Outcome::Ignored);
+    });
+    assert_eq!(unchanged, 0);
+}

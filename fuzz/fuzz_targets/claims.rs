@@ -1,0 +1,10 @@
+//! Any bytes as claims, engine against oracle.
+#![no_main]
+
+use idmerge_conformance::fuzz;
+use idmerge_fuzz::{original, simplified};
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    fuzz::claims(bytes, simplified);
+    fuzz::claims(bytes, original);
+});
