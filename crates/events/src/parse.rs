@@ -50,14 +50,8 @@ impl<'e> JsonEvent<'e> {
         let text = str::from_utf8(line).map_err(|error| MalformedEvent::NotUtf8 {
             valid_bytes: error.valid_up_to(),
         })?;
-        let whole: &RawValue = serde_json::from_str(text).map_err(MalformedEvent::NotJson)?;
-        if !whole.get().starts_with('{') {
-            return Err(MalformedEvent::NotAnObject {
-                json: quote(whole.get()),
-            });
-        }
         let Envelope { event, properties } =
-            serde_json::from_str(whole.get()).map_err(MalformedEvent::NotJson)?;
+            serde_json::from_str(text).map_err(|error| not_an_object(text, error))?;
 
         let raw_name = event.map(RawValue::get);
         let name = raw_name
@@ -161,6 +155,16 @@ fn string(json: &str) -> Option<serde_json::Result<Cow<'_, str>>> {
     } else {
         Ok(Cow::Borrowed(text))
     })
+}
+
+/// What is wrong with a text that is no object.
+fn not_an_object(text: &str, error: serde_json::Error) -> MalformedEvent {
+    match serde_json::from_str::<&RawValue>(text) {
+        Ok(other) => MalformedEvent::NotAnObject {
+            json: quote(other.get()),
+        },
+        Err(_) => MalformedEvent::NotJson(error),
+    }
 }
 
 /// The outer object.
