@@ -10,5 +10,5 @@ mod rules;
 mod sources;
 
 pub use manifests::{MayName, architecture, inheritance, package_names, siblings};
-pub use rules::untested_rules;
+pub use rules::{rules_and_vectors, untested_rules};
 pub use sources::{long_files, undocumented, words};

@@ -36,6 +36,12 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("fuzz", LIBRARIES, &[]),
 ];
 
+/// Rules that no vector can show: (rule, why).
+const NO_VECTORS: &[(&str, &str)] = &[
+    ("IN-3", "a vector is an event, not a line of a file"),
+    ("IN-4", "a vector is an event, not a line of a file"),
+];
+
 /// A longer file has more than one subject.
 const LINES_MAX: usize = 600;
 
@@ -82,6 +88,11 @@ fn the_architecture_mentions_every_package() {
 #[test]
 fn every_rule_has_a_test() {
     assert_none(tidy::untested_rules(root()));
+}
+
+#[test]
+fn every_rule_has_vectors_from_both_sides() {
+    assert_none(tidy::rules_and_vectors(root(), NO_VECTORS));
 }
 
 #[test]

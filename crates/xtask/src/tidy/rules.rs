@@ -1,4 +1,4 @@
-//! Every numbered rule has a test that cites it.
+//! Every numbered rule has a test that cites it, and vectors from both sides.
 
 use std::path::Path;
 
@@ -40,7 +40,11 @@ pub fn untested_rules(root: &Path) -> Result<Vec<String>, Failure> {
     let mut cited = Vec::new();
     for file in files(root, ".toml")? {
         if file.starts_with(VECTORS) {
-            cites(&Value::Table(rooms::toml(root, &file)?), &mut cited);
+            cites(
+                &Value::Table(rooms::toml(root, &file)?),
+                "rules",
+                &mut cited,
+            );
         }
     }
 
@@ -53,6 +57,44 @@ pub fn untested_rules(root: &Path) -> Result<Vec<String>, Failure> {
         })
     };
     Ok(rules.iter().filter_map(complaint).collect())
+}
+
+/// Rules of `docs/rules.md` that lack a vector, and rules that vectors cite and that are not there.
+///
+/// A rule needs a vector that lists it under `rules`, where it applies, and one that lists it
+/// under `just_not`, where it only just does not. `exempt` are rules that a vector cannot show,
+/// each with the reason.
+///
+/// # Errors
+///
+/// The rule book or a vector cannot be read.
+pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> Result<Vec<String>, Failure> {
+    let rules = rules(&rooms::text(root, RULE_BOOK)?);
+    let mut complaints = Vec::new();
+    for list in ["rules", "just_not"] {
+        let mut cited = Vec::new();
+        for file in files(root, ".toml")? {
+            if file.starts_with(VECTORS) {
+                cites(&Value::Table(rooms::toml(root, &file)?), list, &mut cited);
+            }
+        }
+        for rule in &rules {
+            let exempt = exempt.iter().any(|(exempt, _)| exempt == rule);
+            if exempt == cited.contains(rule) {
+                complaints.push(if exempt {
+                    format!("{rule} has a vector: it is no exception any more")
+                } else {
+                    format!("{VECTORS}: no vector lists {rule} under `{list}`: write one")
+                });
+            }
+        }
+        cited.sort_unstable();
+        cited.dedup();
+        for rule in cited.iter().filter(|rule| !rules.contains(rule)) {
+            complaints.push(format!("{VECTORS}: there is no rule {rule} in {RULE_BOOK}"));
+        }
+    }
+    Ok(complaints)
 }
 
 /// The rules of the series above, each once and in the order of the book.
@@ -90,17 +132,17 @@ fn test_names(source: &str) -> Vec<String> {
     names
 }
 
-/// Adds what the `rules` lists in a vector file have, however deep they stand.
-fn cites(value: &Value, cited: &mut Vec<String>) {
+/// Adds what the lists of this name in a vector file have, however deep they stand.
+fn cites(value: &Value, list: &str, cited: &mut Vec<String>) {
     match value {
-        Value::Array(values) => values.iter().for_each(|value| cites(value, cited)),
+        Value::Array(values) => values.iter().for_each(|value| cites(value, list, cited)),
         Value::Table(table) => {
             for (key, value) in table {
                 match value {
-                    Value::Array(rules) if key == "rules" => {
+                    Value::Array(rules) if key == list => {
                         cited.extend(rules.iter().filter_map(|rule| Some(rule.as_str()?.into())));
                     }
-                    _ => cites(value, cited),
+                    _ => cites(value, list, cited),
                 }
             }
         }
@@ -182,5 +224,30 @@ mod tests {
             untested(&[("crates/core/vectors/b.toml", vectors)]).len(),
             3
         );
+    }
+
+    #[test]
+    fn a_rule_needs_vectors_from_both_sides() {
+        let complaints = |exempt: &[(&str, &str)], vectors: &str| {
+            let root = tree(&[
+                (RULE_BOOK, BOOK),
+                ("crates/conformance/vectors/a.toml", vectors),
+            ]);
+            rules_and_vectors(root.path(), exempt).unwrap()
+        };
+        let both =
+            "[[case]]\nrules = [\"ID-91\", \"O-92\"]\n[[case]]\njust_not = [\"ID-91\", \"O-92\"]";
+        assert_eq!(complaints(&[("W-93", "why")], both), [""; 0]);
+        let missing = complaints(&[], both);
+        assert_eq!(missing.len(), 2, "{missing:?}");
+        assert!(missing[0].contains("no vector lists W-93 under `rules`"));
+        assert!(missing[1].contains("no vector lists W-93 under `just_not`"));
+        let one_side = "[[case]]\nrules = [\"ID-91\", \"O-92\"]\njust_not = [\"ID-91\"]";
+        assert_eq!(complaints(&[("W-93", "why")], one_side).len(), 1);
+        let needless = complaints(&[("W-93", "why"), ("O-92", "why")], both);
+        assert!(needless[0].contains("O-92 has a vector"), "{needless:?}");
+        let unknown = both.replace("\"O-92\"]", "\"O-92\", \"O-99\"]");
+        let unknown = complaints(&[("W-93", "why")], &unknown);
+        assert!(unknown[0].contains("there is no rule O-99"), "{unknown:?}");
     }
 }
