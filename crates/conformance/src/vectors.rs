@@ -30,7 +30,36 @@ use thiserror::Error;
 use crate::EngineSettings;
 
 /// The files of `vectors/`, so that they travel with the crate.
-const FILES: &[(&str, &str)] = &[];
+const FILES: &[(&str, &str)] = &[
+    ("ids.toml", include_str!("../vectors/ids.toml")),
+    (
+        "ids-refusal.toml",
+        include_str!("../vectors/ids-refusal.toml"),
+    ),
+    (
+        "simplified.toml",
+        include_str!("../vectors/simplified.toml"),
+    ),
+    (
+        "original-reading.toml",
+        include_str!("../vectors/original-reading.toml"),
+    ),
+    (
+        "original-guardrails.toml",
+        include_str!("../vectors/original-guardrails.toml"),
+    ),
+    (
+        "original-limit.toml",
+        include_str!("../vectors/original-limit.toml"),
+    ),
+    (
+        "original-state.toml",
+        include_str!("../vectors/original-state.toml"),
+    ),
+    ("events.toml", include_str!("../vectors/events.toml")),
+    ("sdk.toml", include_str!("../vectors/sdk.toml")),
+    ("flows.toml", include_str!("../vectors/flows.toml")),
+];
 
 /// A file of vectors.
 #[derive(Debug, Deserialize)]
