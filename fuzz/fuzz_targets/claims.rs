@@ -2,7 +2,7 @@
 #![no_main]
 
 use idmerge_conformance::fuzz;
-use idmerge_fuzz::{original, simplified};
+use idmerge_differential::{original, simplified};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fuzz::claims(bytes, simplified);

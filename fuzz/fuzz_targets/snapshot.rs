@@ -2,7 +2,8 @@
 #![no_main]
 
 use idmerge_conformance::fuzz;
-use idmerge_fuzz::{framed, original, simplified};
+use idmerge_differential::{original, simplified};
+use idmerge_fuzz::framed;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fuzz::snapshot(bytes, simplified);

@@ -10,13 +10,16 @@ use crate::rooms::entries;
 /// The cargo-fuzz that is installed where there is none.
 const CARGO_FUZZ: &str = "install cargo-fuzz --locked --version 0.13.2";
 
+/// Writes what the fuzzer starts from.
+const SEED_CORPORA: &str = "run --package idmerge-differential --example seed_corpora fuzz/corpus";
+
 /// No input may take longer than this.
 const INPUT_SECONDS_MAX: u32 = 10;
 
 /// Runs the fuzz targets, or the one named, for `seconds` each, and prints a line about each.
 ///
-/// What the fuzzer finds worth keeping goes to `fuzz/corpus/TARGET`, and it starts from that and
-/// from `fuzz/seeds/TARGET`. An input that fails goes to `fuzz/artifacts/TARGET`.
+/// What the fuzzer finds worth keeping goes to `fuzz/corpus/TARGET`, and it starts from that, from
+/// the vectors of the suite, and from `fuzz/regressions/TARGET`. An input that fails goes to `fuzz/artifacts/TARGET`.
 ///
 /// # Errors
 ///
@@ -26,6 +29,7 @@ pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> Result<(), Failu
     if !succeeds(&mut cargo(root, "fuzz --version")) {
         run_cargo(root, CARGO_FUZZ)?;
     }
+    run_cargo(root, SEED_CORPORA)?;
     for target in &targets {
         fuzz_one(root, target, seconds)?;
     }
@@ -39,9 +43,9 @@ fn fuzz_one(root: &Path, target: &str, seconds: u32) -> Result<(), Failure> {
     // No sanitizer: those need nightly, and find little where all code is safe.
     let mut command = cargo(root, "fuzz run --fuzz-dir fuzz --sanitizer none");
     command.args([target, &corpus]);
-    let seeds = format!("fuzz/seeds/{target}");
-    if root.join(&seeds).is_dir() {
-        command.arg(seeds);
+    let regressions = format!("fuzz/regressions/{target}");
+    if root.join(&regressions).is_dir() {
+        command.arg(regressions);
     }
     command.arg("--").args([
         format!("-max_total_time={seconds}"),

@@ -26,6 +26,12 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("conformance", &["core", "events"], &[]),
     ("events", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
+    // Both engines side by side, and so outside of both.
+    (
+        "differential",
+        &["core", "conformance", "simplified", "original", "events"],
+        &["workloads"],
+    ),
     (
         "cli",
         &["core", "simplified", "original", "events", "workloads"],
@@ -33,7 +39,11 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     ("xtask", &[], &[]),
     ("benches", LIBRARIES, &[]),
-    ("fuzz", LIBRARIES, &[]),
+    (
+        "fuzz",
+        &["core", "state", "conformance", "differential"],
+        &[],
+    ),
 ];
 
 /// Rules that no vector can show: (rule, why).

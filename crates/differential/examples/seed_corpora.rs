@@ -1,0 +1,23 @@
+//! Writes the seeds of the fuzz targets below a folder: `seed_corpora fuzz/corpus`. `cargo xtask
+//! fuzz` calls it.
+
+#![allow(clippy::disallowed_methods, reason = "it is called to write files")]
+
+use std::path::PathBuf;
+use std::{env, error, fs};
+
+use idmerge_differential::seeds;
+
+fn main() -> Result<(), Box<dyn error::Error>> {
+    let folder = PathBuf::from(
+        env::args_os()
+            .nth(1)
+            .ok_or("name the folder of the corpora")?,
+    );
+    for seed in seeds()? {
+        let corpus = folder.join(seed.target);
+        fs::create_dir_all(&corpus)?;
+        fs::write(corpus.join(format!("vector-{}", seed.name)), seed.bytes)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What the fuzzer starts from: the vectors of the suite, as inputs of the fuzz targets.
+
+use idmerge_conformance::vectors::{self, VectorError};
+use idmerge_core::IdentityResolverExt;
+use idmerge_events::JsonEvent;
+
+use crate::engines;
+
+/// An input of a fuzz target.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seed {
+    /// The target, as `fuzz/fuzz_targets` names it.
+    pub target: &'static str,
+    /// A name that no other seed of the target has.
+    pub name: String,
+    /// The input.
+    pub bytes: Vec<u8>,
+}
+
+/// A seed for each event of each vector, for each state that a vector leads to, and for each pair
+/// of claims.
+///
+/// # Errors
+///
+/// [`VectorError`] where the vectors cannot be read.
+pub fn seeds() -> Result<Vec<Seed>, VectorError> {
+    let mut seeds = claim_seeds();
+    for (_, case) in vectors::all()? {
+        let mut engines = engines(case.settings.max_cluster_ids);
+        for (number, step) in case.steps.iter().enumerate() {
+            let Some(json) = &step.event else { continue };
+            for target in ["event", "splice"] {
+                seeds.push(Seed {
+                    target,
+                    name: format!("{}-{number}", case.name),
+                    bytes: json.clone().into_bytes(),
+                });
+            }
+            let Ok(event) = JsonEvent::parse(json.as_bytes()) else {
+                continue;
+            };
+            for engine in &mut engines {
+                // A refused event changes nothing, and that is a state too.
+                let _refused = engine.apply_event(&event.event()).is_err();
+            }
+        }
+        for engine in engines {
+            let mut bytes = Vec::new();
+            if engine.write_snapshot(&mut bytes).is_ok() {
+                seeds.push(Seed {
+                    target: "snapshot",
+                    name: format!("{}-{}", case.name, engine.rule_book()),
+                    bytes,
+                });
+            }
+        }
+    }
+    Ok(seeds)
+}
+
+/// Every verb after every verb, on ids of which one is the same.
+fn claim_seeds() -> Vec<Seed> {
+    const LIMIT_3: u8 = 3;
+    const VERBS: u8 = 4;
+    let pairs = (0..VERBS).flat_map(|first| (0..VERBS).map(move |second| [first, second]));
+    pairs
+        .map(|[first, second]| Seed {
+            target: "claims",
+            name: format!("{first}-{second}"),
+            bytes: vec![LIMIT_3, first, 0x05, second, 0x15],
+        })
+        .collect()
+}

@@ -1,0 +1,505 @@
+//! Where the rule books part: each entry of `divergences.toml`, played to both engines.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use idmerge_core::{DEVICE_PREFIX, IdentityResolver, IdentityResolverExt, RuleBook};
+use idmerge_differential::{Answer, Whose, engines, groups, play};
+use idmerge_events::JsonEvent;
+use serde::Deserialize;
+
+const FILE: &str = include_str!("../divergences.toml");
+const RULES: &str = include_str!("../../../docs/rules.md");
+
+/// The limit that the rule book has by default.
+const LIMIT: u32 = 500;
+
+/// What stands for a number, where a line stands for several.
+const NUMBER: &str = "<n>";
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    ids: BTreeMap<String, String>,
+    divergence: Vec<Divergence>,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Divergence {
+    name: String,
+    why: String,
+    differ: BTreeSet<Aspect>,
+    rules: Both<Vec<String>>,
+    times: Option<usize>,
+    steps: Vec<Step>,
+    #[serde(default)]
+    resolved: Vec<Resolved>,
+    clusters: Both<Vec<String>>,
+}
+
+/// In what two answers can differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Aspect {
+    People,
+    Names,
+    Refused,
+    Nobodys,
+    Rejected,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Both<T> {
+    simplified: T,
+    original: T,
+}
+
+impl<T> Both<T> {
+    fn of(&self, rule_book: RuleBook) -> &T {
+        match rule_book {
+            RuleBook::Simplified => &self.simplified,
+            RuleBook::Original => &self.original,
+        }
+    }
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Step {
+    event: String,
+    simplified: String,
+    original: String,
+}
+
+#[derive(Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Resolved {
+    id: String,
+    simplified: String,
+    original: String,
+}
+
+/// All that a rule book says of a stream.
+#[derive(Debug, PartialEq)]
+struct Said {
+    /// Of each event.
+    events: Vec<Answer>,
+    /// Of some IDs, as if there was an event of each.
+    ids: Vec<Answer>,
+    clusters: Vec<String>,
+}
+
+fn parse(text: &str) -> Result<Vec<Divergence>, String> {
+    let read = |text: &str| toml::from_str::<File>(text).map_err(|error| error.to_string());
+    let mut text = text.to_owned();
+    for (name, id) in read(&text)?.ids {
+        let name = format!("<{name}>");
+        if !text.contains(&name) {
+            return Err(format!("{name} is used nowhere"));
+        }
+        text = text.replace(&name, &id);
+    }
+    let is_name = |rest: &str| rest.starts_with(|c: char| c.is_ascii_uppercase());
+    if let Some(unknown) = text.split('<').skip(1).find(|rest| is_name(rest)) {
+        let line = unknown.lines().next().unwrap_or_default();
+        return Err(format!("there is no ID of this name: <{line}"));
+    }
+    let divergences = read(&text)?.divergence;
+    let mut names = BTreeSet::new();
+    for divergence in &divergences {
+        if !names.insert(&divergence.name) {
+            return Err(format!("{} stands twice", divergence.name));
+        }
+    }
+    divergences.into_iter().map(Divergence::expanded).collect()
+}
+
+fn divergences() -> Vec<Divergence> {
+    parse(FILE).unwrap()
+}
+
+/// The answer with this text. There is one text for an answer.
+fn answer(text: &str) -> Result<Answer, String> {
+    let (whose, outcome) = match text.split_once(": ") {
+        Some((whose, outcome)) => (whose, Some(outcome.to_owned())),
+        None => (text, None),
+    };
+    let whose = match (whose, whose.split_once(" <- ")) {
+        ("nobody's", _) => Whose::Nobodys,
+        (_, Some((canonical, own))) => Whose::Of {
+            canonical: canonical.to_owned(),
+            own: own.to_owned(),
+        },
+        _ => match whose.strip_prefix("refused ") {
+            Some(by) => Whose::Refused(by.to_owned()),
+            None => Whose::Of {
+                canonical: whose.to_owned(),
+                own: whose.to_owned(),
+            },
+        },
+    };
+    let answer = Answer { whose, outcome };
+    if answer.to_string() == text {
+        Ok(answer)
+    } else {
+        Err(format!("{text:?} is no answer, but {answer} is"))
+    }
+}
+
+impl Divergence {
+    /// With each line that has a number in it as often as `times` says.
+    fn expanded(mut self) -> Result<Self, String> {
+        let numbered = self.steps.iter().any(|step| step.event.contains(NUMBER));
+        if numbered != self.times.is_some() {
+            return Err(format!("{}: `times` goes with {NUMBER}", self.name));
+        }
+        let times = self.times.unwrap_or_default();
+        let texts = |text: &str| -> Vec<String> {
+            if !text.contains(NUMBER) {
+                return vec![text.to_owned()];
+            }
+            let numbers = 1..=times;
+            numbers
+                .map(|number| text.replace(NUMBER, &format!("{number:04}")))
+                .collect()
+        };
+        let steps = self.steps.iter().flat_map(|step| {
+            let events = texts(&step.event);
+            let numbers = 1..=events.len();
+            numbers.zip(events).map(|(number, event)| {
+                let numbered = |text: &str| text.replace(NUMBER, &format!("{number:04}"));
+                Step {
+                    event,
+                    simplified: numbered(&step.simplified),
+                    original: numbered(&step.original),
+                }
+            })
+        });
+        self.steps = steps.collect();
+        for clusters in [&mut self.clusters.simplified, &mut self.clusters.original] {
+            for cluster in clusters {
+                *cluster = cluster
+                    .split(' ')
+                    .flat_map(texts)
+                    .collect::<Vec<_>>()
+                    .join(" ");
+            }
+        }
+        Ok(self)
+    }
+
+    /// What the file says that a rule book says.
+    fn expected(&self, rule_book: RuleBook) -> Result<Said, String> {
+        let of = |simplified, original| match rule_book {
+            RuleBook::Simplified => simplified,
+            RuleBook::Original => original,
+        };
+        let events = self.steps.iter();
+        let ids = self.resolved.iter();
+        Ok(Said {
+            events: events
+                .map(|step| answer(of(&step.simplified, &step.original)))
+                .collect::<Result<_, _>>()?,
+            ids: ids
+                .map(|id| resolved(&id.id, of(&id.simplified, &id.original)))
+                .collect(),
+            clusters: self.clusters.of(rule_book).clone(),
+        })
+    }
+
+    /// What an engine says.
+    fn played(&self, engine: &mut dyn IdentityResolver) -> Said {
+        let events: Vec<_> = self
+            .steps
+            .iter()
+            .map(|step| JsonEvent::parse(step.event.as_bytes()).unwrap())
+            .collect();
+        let events = play(engine, &events).unwrap();
+        let ids = self.resolved.iter().map(|Resolved { id, .. }| {
+            let read = engine.read_id(id).unwrap();
+            resolved(id, &engine.resolve(read).to_string())
+        });
+        let clusters = engine.clusters().map(|cluster| {
+            let members = cluster.members.iter().map(ToString::to_string);
+            let members: Vec<_> = members.collect();
+            format!("{}: {}", cluster.canonical, members.join(" "))
+        });
+        Said {
+            events,
+            ids: ids.collect(),
+            clusters: clusters.collect(),
+        }
+    }
+
+    /// What is wrong with it. Nothing: both engines answer as it says, and it is a divergence in
+    /// just what it says.
+    fn complaints(&self) -> Vec<String> {
+        let mut complaints = self.unexplained();
+        let expected = RuleBook::ALL.map(|rule_book| self.expected(rule_book));
+        let [Ok(simplified), Ok(original)] = expected else {
+            complaints.extend(expected.into_iter().filter_map(Result::err));
+            return complaints;
+        };
+        let expected = [simplified, original];
+        let found = engines(LIMIT).map(|mut engine| self.played(&mut *engine));
+        for ((rule_book, expected), found) in RuleBook::ALL.iter().zip(&expected).zip(&found) {
+            complaints.extend(differences(*rule_book, expected, found));
+        }
+        for (of, said) in [("the file", &expected), ("the engines", &found)] {
+            let differ = aspects(said);
+            if differ.is_empty() {
+                complaints.push(format!("{of}: there is no divergence any more"));
+            } else if differ != self.differ {
+                complaints.push(format!(
+                    "{of}: they differ in {differ:?}, not in {:?}",
+                    self.differ
+                ));
+            }
+        }
+        complaints
+    }
+
+    /// What is missing for a reader.
+    fn unexplained(&self) -> Vec<String> {
+        let mut complaints = Vec::new();
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if !self.name.chars().all(is_name) || self.name.is_empty() || self.why.is_empty() {
+            complaints.push("it needs a name of lower-case words, and a reason".to_owned());
+        }
+        for (rule_book, series) in RuleBook::ALL.into_iter().zip(["S-", "O-"]) {
+            let rules = self.rules.of(rule_book);
+            if rules.is_empty() {
+                complaints.push(format!("{rule_book}: by which rules?"));
+            }
+            for rule in rules {
+                let is_of_book = [series, "ID-"].iter().any(|of| rule.starts_with(of));
+                if !is_of_book || !RULES.contains(&format!("**{rule}**")) {
+                    complaints.push(format!("{rule_book}: there is no rule {rule}"));
+                }
+            }
+        }
+        complaints
+    }
+}
+
+fn resolved(id: &str, canonical: &str) -> Answer {
+    Answer {
+        whose: Whose::Of {
+            canonical: canonical.to_owned(),
+            own: id.to_owned(),
+        },
+        outcome: None,
+    }
+}
+
+/// What an engine answers otherwise than the file says.
+fn differences(rule_book: RuleBook, expected: &Said, found: &Said) -> Vec<String> {
+    let mut complaints = Vec::new();
+    let answers = |said: &Said| -> Vec<String> {
+        let answers = said.events.iter().chain(&said.ids);
+        answers.map(ToString::to_string).collect()
+    };
+    let (expected_answers, found_answers) = (answers(expected), answers(found));
+    for (at, expected) in expected_answers.iter().enumerate() {
+        let found = &found_answers[at];
+        if found != expected {
+            complaints.push(format!("{rule_book}, answer {at}: {found}, not {expected}"));
+        }
+    }
+    if found.clusters != expected.clusters {
+        complaints.push(format!(
+            "{rule_book}: the clusters {:?}, not {:?}",
+            found.clusters, expected.clusters
+        ));
+    }
+    complaints
+}
+
+/// In what the two rule books differ.
+fn aspects([simplified, original]: &[Said; 2]) -> BTreeSet<Aspect> {
+    let mut aspects = BTreeSet::new();
+    let (mut here, mut there) = (Vec::new(), Vec::new());
+    let answers =
+        |said: &'_ Said| -> Vec<Answer> { said.events.iter().chain(&said.ids).cloned().collect() };
+    for (simplified, original) in answers(simplified).into_iter().zip(answers(original)) {
+        match (&simplified.whose, &original.whose) {
+            (Whose::Refused(_), Whose::Refused(_)) => continue,
+            (Whose::Refused(_), _) | (_, Whose::Refused(_)) => {
+                aspects.insert(Aspect::Refused);
+                continue;
+            }
+            (Whose::Nobodys, Whose::Nobodys) => {}
+            (Whose::Nobodys, _) | (_, Whose::Nobodys) => {
+                aspects.insert(Aspect::Nobodys);
+            }
+            (Whose::Of { canonical: a, .. }, Whose::Of { canonical: b, .. }) => {
+                here.push(a.clone());
+                there.push(b.clone());
+            }
+        }
+        let [is_rejected, was_rejected] = [simplified, original].map(|answer| {
+            let outcome = answer.outcome.unwrap_or_default();
+            outcome.starts_with("rejected ")
+        });
+        if is_rejected != was_rejected {
+            aspects.insert(Aspect::Rejected);
+        }
+    }
+    let bare = |id: &String| id.strip_prefix(DEVICE_PREFIX).unwrap_or(id).to_owned();
+    if groups(here.iter().map(Some)) != groups(there.iter().map(Some)) {
+        aspects.insert(Aspect::People);
+    } else if !here.iter().map(bare).eq(there.iter().map(bare)) {
+        aspects.insert(Aspect::Names);
+    }
+    aspects
+}
+
+#[test]
+fn the_rule_books_part_where_it_is_documented() {
+    let mut report = String::new();
+    for divergence in divergences() {
+        for complaint in divergence.complaints() {
+            report += &format!("{}: {complaint}\n", divergence.name);
+        }
+    }
+    assert!(report.is_empty(), "\n{report}");
+}
+
+/// The file with one thing replaced, which must be there.
+fn changed(from: &str, to: &str) -> String {
+    assert!(FILE.contains(from), "{from}");
+    FILE.replacen(from, to, 1)
+}
+
+#[test]
+fn a_divergence_that_is_no_longer_one_is_noticed() {
+    for mut divergence in divergences() {
+        for step in &mut divergence.steps {
+            step.original.clone_from(&step.simplified);
+        }
+        for id in &mut divergence.resolved {
+            id.original.clone_from(&id.simplified);
+        }
+        let no_more = "the file: there is no divergence any more".to_owned();
+        assert!(
+            divergence.complaints().contains(&no_more),
+            "{}",
+            divergence.name
+        );
+    }
+}
+
+#[test]
+fn the_mark_alone_makes_no_divergence() {
+    let toml = r#"
+        [ids]
+        [[divergence]]
+        name = "a-visitor"
+        why = "it is the same visitor"
+        differ = []
+        rules = { simplified = ["S-2"], original = ["O-1"] }
+        steps = [{ event = '{"event":"A","properties":{"$device_id":"D"}}', simplified = "$device:D", original = "D" }]
+        clusters = { simplified = [], original = [] }
+    "#;
+    assert_eq!(
+        parse(toml).unwrap()[0].complaints(),
+        [
+            "the file: there is no divergence any more",
+            "the engines: there is no divergence any more",
+        ]
+    );
+}
+
+#[test]
+fn a_wrong_answer_is_noticed() {
+    let complaints = |from, to| -> Vec<String> {
+        let divergences = parse(&changed(from, to)).unwrap();
+        let complaints = divergences.iter().flat_map(Divergence::complaints);
+        complaints.collect()
+    };
+    for (from, to, complaint) in [
+        (
+            "simplified = 'ben: merged'",
+            "simplified = 'ben'",
+            "simplified, answer 1: ben: merged, not ben",
+        ),
+        (
+            "original = 'ben <- <D1>'",
+            "original = 'ben'",
+            "original, answer 0: ben <- d0000000-0000-4000-8000-000000000001, not ben",
+        ),
+        (
+            "simplified = 'ben@example.com', original = 'ben' }]",
+            "simplified = 'ben@example.com', original = 'ana' }]",
+            "original, answer 3: ben <- ben@example.com, not ana <- ben@example.com",
+        ),
+        (
+            "ben: ben ben@example.com",
+            "ben: ben@example.com ben",
+            r#"original: the clusters ["ben: ben ben@example.com"], not ["ben: ben@example.com ben"]"#,
+        ),
+        (
+            "differ = [\"people\"]",
+            "differ = [\"people\", \"names\"]",
+            "the engines: they differ in {People}, not in {People, Names}",
+        ),
+        (
+            "rules.original = [\"O-5\"]",
+            "rules.original = [\"O-55\"]",
+            "original: there is no rule O-55",
+        ),
+        (
+            "rules.original = [\"O-8\"]",
+            "rules.original = [\"S-8\"]",
+            "original: there is no rule S-8",
+        ),
+    ] {
+        let found = complaints(from, to);
+        assert!(found.iter().any(|found| found == complaint), "{found:#?}");
+    }
+}
+
+#[test]
+fn the_file_is_strict() {
+    for (from, to, error) in [
+        ("times = 499", "", "the-501st-id: `times` goes with <n>"),
+        (
+            "name = \"the-mark-twice\"",
+            "name = \"the-501st-id\"",
+            "the-501st-id stands twice",
+        ),
+        ("<UU>", "<UX>", "there is no ID of this name: <UX>"),
+        ("[ids]", "[ids]\nX = \"x\"", "<X> is used nowhere"),
+        (
+            "times = 499",
+            "times = 499\nwhen = 1",
+            "unknown field `when`",
+        ),
+        (
+            "rules.simplified =",
+            "rules.simplest = []\nrules.simplified =",
+            "unknown field `simplest`",
+        ),
+        (
+            "{ event =",
+            "{ outcome = '', event =",
+            "unknown field `outcome`",
+        ),
+        ("clusters.original = []", "", "missing field `original`"),
+        (
+            "differ = [\"names\"]",
+            "differ = [\"name\"]",
+            "unknown variant `name`",
+        ),
+        ("differ = [\"names\"]", "", "missing field `differ`"),
+    ] {
+        let Err(found) = parse(&changed(from, to)) else {
+            panic!("{from} may be {to}");
+        };
+        assert!(found.contains(error), "{found}");
+    }
+    assert!(answer("ben <- ben").is_err());
+}

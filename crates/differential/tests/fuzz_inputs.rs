@@ -1,0 +1,78 @@
+//! The fuzz bodies without a fuzzer: over what it starts from, and over what it once found.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and saved inputs are files"
+)]
+
+use std::fs;
+use std::path::Path;
+
+use idmerge_conformance::{EngineSettings, fuzz};
+use idmerge_differential::{original, seeds, simplified};
+
+/// The body of a fuzz target, for both engines.
+fn run(target: &str, bytes: &[u8]) {
+    match target {
+        "event" => {
+            fuzz::event(bytes, simplified);
+            fuzz::event(bytes, original);
+        }
+        "splice" => {
+            fuzz::splice(bytes, simplified);
+            fuzz::splice(bytes, original);
+        }
+        "claims" => {
+            fuzz::claims(bytes, simplified);
+            fuzz::claims(bytes, original);
+        }
+        "snapshot" => {
+            fuzz::snapshot(bytes, simplified);
+            fuzz::snapshot(bytes, original);
+        }
+        other => unreachable!("there is no fuzz target {other}"),
+    }
+}
+
+#[test]
+fn seeds_pass() {
+    let seeds = seeds().unwrap();
+    for target in ["event", "splice", "claims", "snapshot"] {
+        assert!(seeds.iter().filter(|seed| seed.target == target).count() > 10);
+    }
+    for seed in seeds {
+        run(seed.target, &seed.bytes);
+    }
+}
+
+#[test]
+fn what_a_fuzzer_found_passes() {
+    let regressions = Path::new(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../../fuzz/regressions"
+    ));
+    for target in fs::read_dir(regressions).unwrap() {
+        let target = target.unwrap();
+        // Beside the folders there is a README.
+        if target.path().is_dir() {
+            for input in fs::read_dir(target.path()).unwrap() {
+                let bytes = fs::read(input.unwrap().path()).unwrap();
+                run(target.file_name().to_str().unwrap(), &bytes);
+            }
+        }
+    }
+}
+
+#[test]
+#[should_panic(expected = "wanted")]
+fn a_wrong_engine_is_noticed() {
+    let one_more = |settings: &EngineSettings| {
+        original(&EngineSettings {
+            max_cluster_ids: settings.max_cluster_ids + 1,
+            ..settings.clone()
+        })
+    };
+    // A limit of 3, and two merges that make four of two and two.
+    fuzz::claims(&[3, 3, 0x01, 3, 0x23, 3, 0x02], one_more);
+}
