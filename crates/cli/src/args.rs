@@ -8,7 +8,7 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{Parser, Subcommand, ValueEnum};
 use idmerge_core::IdentityResolver;
 use idmerge_original::{AnonIdFormat, Original};
 use idmerge_simplified::Simplified;
@@ -139,7 +139,7 @@ pub(crate) enum Engine {
 #[command(after_help = "\
 Examples:
   idmerge generate --workload web-login --events 1000000 --seed 1 -o events.ndjson
-  idmerge generate --workload cap --events 50000 --truth who.ndjson | idmerge resolve --engine original
+  idmerge generate --workload cap --events 50000 --truth who.ndjson -o cap.ndjson
 
 The same workload, number and seed give the same bytes on every machine.")]
 pub(crate) struct GenerateArgs {
@@ -209,13 +209,17 @@ impl FoldArgs {
 
 /// Says what is wrong with the arguments and ends the program with exit code 2.
 pub(crate) fn wrong_usage(message: std::fmt::Arguments<'_>) -> ! {
-    Args::command()
-        .error(ErrorKind::ArgumentConflict, message)
-        .exit()
+    clap::Error::raw(
+        ErrorKind::ArgumentConflict,
+        format_args!("{message}\n\nFor more information, try '--help'.\n"),
+    )
+    .exit()
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory;
+
     use super::*;
 
     #[test]

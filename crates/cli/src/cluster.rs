@@ -1,20 +1,19 @@
 //! `idmerge clusters` and `idmerge cluster`: who has several ids.
 
-use anyhow::Context;
 use idmerge_core::{Cluster, IdentityResolver, IdentityResolverExt};
 use serde::Serialize;
 
-use crate::args::{ClusterArgs, ClustersArgs, FoldArgs};
+use crate::args::{ClusterArgs, ClustersArgs, FoldArgs, wrong_usage};
 use crate::fold::for_each_event;
 use crate::input::{self, Again};
-use crate::output::Output;
+use crate::output::{Output, Place};
 use crate::progress::Progress;
 use crate::refused::RefusedLines;
 use crate::say;
 
 pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
     let engine = folded(args.fold.engine(), &args.fold)?;
-    let mut output = Output::create(None)?;
+    let mut output = Output::create(Place::Stdout)?;
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
     }
@@ -26,7 +25,7 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Before anything is read: a wrong ID should not be told after an hour.
     let id = engine
         .read_id(&args.id)
-        .with_context(|| format!("{:?} is no ID", args.id))?;
+        .unwrap_or_else(|error| wrong_usage(format_args!("{:?} is no ID: {error}", args.id)));
     let engine = folded(args.fold.engine(), &args.fold)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
         say(format_args!("{id} is in no cluster"));
@@ -35,7 +34,7 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
             members: Vec::new(),
         }
     });
-    let mut output = Output::create(None)?;
+    let mut output = Output::create(Place::Stdout)?;
     write_line(&cluster, &mut output)?;
     output.finish()
 }
@@ -45,7 +44,7 @@ fn folded(
     mut engine: Box<dyn IdentityResolver>,
     args: &FoldArgs,
 ) -> anyhow::Result<Box<dyn IdentityResolver>> {
-    let mut inputs = input::open_all(&args.inputs)?;
+    let mut inputs = input::find_all(&args.inputs)?;
     let mut refused = RefusedLines::new(None)?;
     let progress = Progress::new(&inputs, 1, args.quiet);
     progress.stage("reading");

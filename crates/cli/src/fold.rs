@@ -56,6 +56,8 @@ impl From<anyhow::Error> for EventError {
 ///
 /// What can be used depends on the line alone. So it is the same lines when the inputs are read
 /// again, and then nobody needs to hear of the others: pass no `refused`.
+///
+/// Answers how many events could be used.
 pub(crate) fn for_each_event(
     inputs: &mut [Input],
     args: &FoldArgs,
@@ -63,7 +65,7 @@ pub(crate) fn for_each_event(
     progress: &Progress,
     mut refused: Option<&mut RefusedLines>,
     mut use_event: impl FnMut(u64, &JsonEvent<'_>) -> Result<(), EventError>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<u64> {
     let mut number = 0;
     for input in inputs {
         let file = &*input.name.clone();
@@ -114,5 +116,5 @@ pub(crate) fn for_each_event(
             }
         }
     }
-    Ok(())
+    Ok(number)
 }

@@ -3,20 +3,23 @@
 use idmerge_workloads::Stream;
 
 use crate::args::{GenerateArgs, wrong_usage};
-use crate::output::Output;
+use crate::output::{Output, Place};
 use crate::progress::Progress;
 
 pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
-    if args.output.is_some() && args.output == args.truth {
-        wrong_usage(format_args!("--output and --truth name the same file"));
+    let output = Place::of(args.output.as_deref())?;
+    let truth = args.truth.as_deref().map(|path| Place::of(Some(path)));
+    let truth = truth.transpose()?;
+    if truth
+        .as_ref()
+        .is_some_and(|truth| truth.clashes_with(&output))
+    {
+        wrong_usage(format_args!("--output and --truth name the same place"));
     }
-    let mut output = Output::create(args.output.as_deref())?;
-    let mut truth = args
-        .truth
-        .as_deref()
-        .map(|path| Output::create(Some(path)))
-        .transpose()?;
-    let progress = Progress::of_events(args.events, args.quiet);
+    let mut output = Output::create(output)?;
+    let mut truth = truth.map(Output::create).transpose()?;
+    // A bar would stand between the events.
+    let progress = Progress::of_events(args.events, args.quiet || output.is_terminal());
     progress.stage("making");
 
     let mut stream = Stream::new(args.workload, args.events, args.seed);

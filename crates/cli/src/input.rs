@@ -1,17 +1,18 @@
 //! Where events come from: files and stdin, read once or twice, compressed or not.
 
-use std::fs::File;
+use std::env;
+use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
 use crate::args::wrong_usage;
 use crate::progress::Progress;
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// One input, open.
+/// One input.
 #[derive(Debug)]
 pub(crate) struct Input {
     /// As the user named it.
@@ -21,11 +22,24 @@ pub(crate) struct Input {
 
 #[derive(Debug)]
 enum Source {
-    /// Can be read again: this many bytes from here on. What is appended later is not read, so
+    /// Can be read again: this many bytes from `start` on. What is appended later is not read, so
     /// that both times give the same.
-    File { file: File, start: u64, bytes: u64 },
+    File {
+        origin: Origin,
+        identity: Identity,
+        start: u64,
+        bytes: u64,
+    },
     /// Can be read once, unless a copy was kept then.
-    Stream { stream: File, copy: Option<File> },
+    Stream { origin: Origin, copy: Option<File> },
+}
+
+/// What an input is opened by. That is done when its turn has come: inputs may be more than the
+/// files that a process may hold open, and opening a named pipe waits for its writer.
+#[derive(Debug)]
+enum Origin {
+    Path(PathBuf),
+    Stdin,
 }
 
 /// Whether the input is read once more.
@@ -35,20 +49,20 @@ pub(crate) enum Again {
     No,
 }
 
-/// Opens all inputs before any is read. None means stdin, unless that is the terminal.
-pub(crate) fn open_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
+/// Looks for all inputs before any is read. None means stdin, unless that is the terminal.
+pub(crate) fn find_all(paths: &[PathBuf]) -> anyhow::Result<Vec<Input>> {
     if paths.is_empty() {
         if io::IsTerminal::is_terminal(&io::stdin()) {
             wrong_usage(format_args!(
                 "there is no INPUT: name a file, or pipe events to stdin"
             ));
         }
-        return Ok(vec![Input::stdin()?]);
+        return Ok(vec![Input::find(Path::new("-"))?]);
     }
     if paths.iter().filter(|path| is_dash(path)).count() > 1 {
         wrong_usage(format_args!("stdin can be read once: - stands twice"));
     }
-    paths.iter().map(|path| Input::open(path)).collect()
+    paths.iter().map(|path| Input::find(path)).collect()
 }
 
 fn is_dash(path: &Path) -> bool {
@@ -56,42 +70,9 @@ fn is_dash(path: &Path) -> bool {
 }
 
 impl Input {
-    fn open(path: &Path) -> anyhow::Result<Self> {
-        if is_dash(path) {
-            return Self::stdin();
-        }
+    fn find(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
-        let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
-        Self::new(name, file)
-    }
-
-    fn stdin() -> anyhow::Result<Self> {
-        let stdin = duplicate_stdin().context("cannot open stdin")?;
-        Self::new("-".to_owned(), stdin)
-    }
-
-    fn new(name: String, mut file: File) -> anyhow::Result<Self> {
-        let metadata = file
-            .metadata()
-            .with_context(|| format!("cannot look at {name}"))?;
-        if metadata.is_dir() {
-            bail!("cannot read {name}: it is a directory");
-        }
-        let source = if metadata.is_file() {
-            let start = file
-                .stream_position()
-                .with_context(|| format!("cannot read {name}"))?;
-            Source::File {
-                file,
-                start,
-                bytes: metadata.len().saturating_sub(start),
-            }
-        } else {
-            Source::Stream {
-                stream: file,
-                copy: None,
-            }
-        };
+        let source = Source::find(path).with_context(|| format!("cannot open {name}"))?;
         Ok(Self { name, source })
     }
 
@@ -118,39 +99,87 @@ impl Input {
 }
 
 impl Source {
+    fn find(path: &Path) -> io::Result<Self> {
+        let (origin, metadata) = if is_dash(path) {
+            (Origin::Stdin, duplicate_stdin()?.metadata()?)
+        } else {
+            (Origin::Path(path.to_owned()), fs::metadata(path)?)
+        };
+        if metadata.is_dir() {
+            return Err(io::ErrorKind::IsADirectory.into());
+        }
+        if !metadata.is_file() {
+            return Ok(Self::Stream { origin, copy: None });
+        }
+        // A file that may not be read is found out now.
+        let start = origin.open()?.stream_position()?;
+        Ok(Self::File {
+            origin,
+            identity: identity(&metadata),
+            start,
+            bytes: metadata.len().saturating_sub(start),
+        })
+    }
+
     fn read(&mut self, again: Again) -> io::Result<Box<dyn Read + '_>> {
         Ok(match self {
-            Self::File { file, start, bytes } => {
+            Self::File {
+                origin,
+                identity: before,
+                start,
+                bytes,
+            } => {
+                let mut file = origin.open()?;
+                if identity(&file.metadata()?) != *before {
+                    return Err(io::Error::other("another file has taken its place"));
+                }
                 file.seek(SeekFrom::Start(*start))?;
                 Box::new(file.take(*bytes))
             }
-            Self::Stream { stream, copy } => match (copy, again) {
+            Self::Stream { origin, copy } => match (copy, again) {
                 (Some(copy), _) => {
                     copy.rewind()?;
                     Box::new(copy)
                 }
                 (copy, Again::Yes) => Box::new(Tee {
-                    stream,
-                    copy: copy.insert(tempfile::tempfile()?),
+                    stream: origin.open()?,
+                    copy: copy.insert(tempfile::tempfile().map_err(not_copied)?),
                 }),
-                (_, Again::No) => Box::new(stream),
+                (_, Again::No) => Box::new(origin.open()?),
             },
         })
     }
 }
 
+impl Origin {
+    fn open(&self) -> io::Result<File> {
+        match self {
+            Self::Path(path) => File::open(path),
+            Self::Stdin => duplicate_stdin(),
+        }
+    }
+}
+
 /// Keeps a copy of what is read.
 struct Tee<'i> {
-    stream: &'i mut File,
+    stream: File,
     copy: &'i mut File,
 }
 
 impl Read for Tee<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         let bytes = self.stream.read(buffer)?;
-        self.copy.write_all(&buffer[..bytes])?;
+        self.copy.write_all(&buffer[..bytes]).map_err(not_copied)?;
         Ok(bytes)
     }
+}
+
+fn not_copied(error: io::Error) -> io::Error {
+    let message = format!(
+        "it cannot be kept in {} to be read again: {error}",
+        env::temp_dir().display()
+    );
+    io::Error::new(error.kind(), message)
 }
 
 /// Decompresses gzip and zstd, told by their first bytes.
@@ -159,17 +188,37 @@ fn decompressed<'i>(mut raw: impl Read + 'i) -> io::Result<Box<dyn BufRead + 'i>
     raw.by_ref().take(4).read_to_end(&mut magic)?;
     let format = Format::of(&magic);
     let raw = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(magic).chain(raw));
-    Ok(match format {
-        Format::Plain => Box::new(raw),
-        Format::Gzip => Box::new(BufReader::with_capacity(
-            BUFFER_BYTES,
-            flate2::bufread::MultiGzDecoder::new(raw),
-        )),
-        Format::Zstd => Box::new(BufReader::with_capacity(
-            BUFFER_BYTES,
-            zstd::Decoder::with_buffer(raw)?,
-        )),
-    })
+    let decoder: Box<dyn Read + 'i> = match format {
+        Format::Plain => return Ok(Box::new(raw)),
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
+        Format::Zstd => Box::new(zstd::Decoder::with_buffer(raw)?),
+    };
+    let decoder = Decompressed { decoder, format };
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)))
+}
+
+/// Says of an error that it is one of compressed data.
+struct Decompressed<'i> {
+    decoder: Box<dyn Read + 'i>,
+    format: Format,
+}
+
+impl Read for Decompressed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        self.decoder.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            // What the system says is about the file, not about what is in it.
+            if error.raw_os_error().is_some()
+                || !matches!(kind, InvalidData | InvalidInput | Other | UnexpectedEof)
+            {
+                return error;
+            }
+            let name = self.format.name();
+            let message = format!("its {name} data is damaged, cut off or followed by other data");
+            io::Error::new(kind, format!("{message}: {error}"))
+        })
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -189,7 +238,31 @@ impl Format {
             _ => Self::Plain,
         }
     }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
 }
+
+/// Tells a file from another that takes its name.
+#[cfg(unix)]
+type Identity = (u64, u64);
+
+#[cfg(unix)]
+fn identity(metadata: &fs::Metadata) -> Identity {
+    use std::os::unix::fs::MetadataExt;
+    (metadata.dev(), metadata.ino())
+}
+
+#[cfg(not(unix))]
+type Identity = ();
+
+#[cfg(not(unix))]
+fn identity(_: &fs::Metadata) -> Identity {}
 
 #[cfg(unix)]
 fn duplicate_stdin() -> io::Result<File> {

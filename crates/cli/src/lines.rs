@@ -4,6 +4,9 @@ use std::io::{self, BufRead, Read as _, Write};
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
+/// How much of a line that is too long is read at a time.
+const PART_BYTES: u64 = 64 * 1024;
+
 /// Reads lines that are not blank, and counts all of them.
 pub(crate) struct Lines<R> {
     text: R,
@@ -46,17 +49,21 @@ impl<R: BufRead> Lines<R> {
         }
         loop {
             self.line.clear();
-            // One byte more than allowed shows that it is too long; another is the line feed.
-            let limit = self.max_line_bytes.saturating_add(1);
+            // Two bytes more than allowed hold its end as well, where that is CRLF.
+            let limit = self.max_line_bytes.saturating_add(2);
             let mut limited = self.text.by_ref().take(limit);
             if limited.read_until(b'\n', &mut self.line)? == 0 {
                 return Ok(None);
             }
             self.number += 1;
+            let mut bytes = self.line.len() as u64;
             if self.line.last() == Some(&b'\n') {
                 self.line.pop();
-            } else if self.line.len() as u64 == limit {
-                self.in_long_line = true;
+                bytes = self.line.strip_suffix(b"\r").unwrap_or(&self.line).len() as u64;
+            } else {
+                self.in_long_line = bytes == limit;
+            }
+            if bytes > self.max_line_bytes {
                 return Ok(Some(Line::TooLong {
                     number: self.number,
                 }));
@@ -84,14 +91,13 @@ impl<R: BufRead> Lines<R> {
     fn copy_rest(&mut self, to: &mut dyn Write) -> io::Result<u64> {
         let mut copied = 0;
         while self.in_long_line {
-            let buffer = self.text.fill_buf()?;
-            let line_feed = buffer.iter().position(|&byte| byte == b'\n');
-            let part = &buffer[..line_feed.unwrap_or(buffer.len())];
+            self.line.clear();
+            let mut limited = self.text.by_ref().take(PART_BYTES);
+            limited.read_until(b'\n', &mut self.line)?;
+            let part = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
+            self.in_long_line = !part.is_empty() && part.len() == self.line.len();
             to.write_all(part)?;
             copied += part.len() as u64;
-            self.in_long_line = line_feed.is_none() && !buffer.is_empty();
-            let used = part.len() + usize::from(line_feed.is_some());
-            self.text.consume(used);
         }
         Ok(copied)
     }
@@ -148,6 +154,15 @@ mod tests {
             assert_eq!(lines_of(format!("123456789{end}").as_bytes(), 5), expected);
             expected[0].1 = "too long: 123456".to_owned();
             assert_eq!(lines_of(format!("123456{end}").as_bytes(), 5), expected);
+        }
+    }
+
+    #[test]
+    fn in_3_the_end_of_a_line_is_not_counted() {
+        assert_eq!(lines_of(b"12345\r\n", 5), [line(1, "12345\r")]);
+        for text in ["123456\r", "12345\r6", "123456"] {
+            let expected = [line(1, &format!("too long: {text}")), line(2, "b")];
+            assert_eq!(lines_of(format!("{text}\nb").as_bytes(), 5), expected);
         }
     }
 

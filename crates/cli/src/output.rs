@@ -1,7 +1,7 @@
 //! Where results go: stdout, or a file that appears whole or not at all.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -11,7 +11,17 @@ use crate::interrupt::HalfWritten;
 
 const BUFFER_BYTES: usize = 1024 * 1024;
 
-/// A place for results. What is not [finished](Output::finish) leaves no file behind.
+/// Where an output is to go.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Stdout,
+    /// Cannot be replaced: a device, a pipe, or a file that this process was given open.
+    Device(PathBuf),
+    /// A regular file, which is there or not. Through links, so that a link stays one.
+    File(PathBuf),
+}
+
+/// An output, open. What is not [finished](Output::finish) leaves no file behind.
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
@@ -21,7 +31,6 @@ pub(crate) struct Output {
 #[derive(Debug)]
 enum Sink {
     Stdout(io::Stdout),
-    /// Not a regular file, such as a device or a pipe: it cannot be replaced.
     Device(File),
     /// A temporary file beside the place that it is for.
     New {
@@ -31,21 +40,88 @@ enum Sink {
     },
 }
 
-impl Output {
-    /// The file, or stdout where there is none.
-    pub(crate) fn create(path: Option<&Path>) -> anyhow::Result<Self> {
-        let Some(path) = path else {
-            return Ok(Self::new("stdout".to_owned(), Sink::Stdout(io::stdout())));
-        };
-        let name = path.display().to_string();
-        let sink = Sink::create(path).with_context(|| format!("cannot write {name}"))?;
-        Ok(Self::new(name, sink))
+impl Place {
+    /// The place that an argument names. None means stdout, and so does `-`.
+    pub(crate) fn of(path: Option<&Path>) -> anyhow::Result<Self> {
+        match path {
+            None => Ok(Self::Stdout),
+            Some(path) if path.as_os_str() == "-" => Ok(Self::Stdout),
+            Some(path) => {
+                Self::find(path).with_context(|| format!("cannot write {}", path.display()))
+            }
+        }
     }
 
-    fn new(name: String, sink: Sink) -> Self {
-        Self {
+    fn find(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(metadata) if !metadata.is_file() || is_given_open(path) => {
+                Ok(Self::Device(path.to_owned()))
+            }
+            Ok(_) => fs::canonicalize(path).map(Self::File),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => new_file(path).map(Self::File),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether what goes to both would be lost or mixed.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        self == other && !matches!(self, Self::Device(_))
+    }
+
+    /// Whether it is this file, which is then replaced.
+    pub(crate) fn replaces(&self, path: &Path) -> bool {
+        fs::canonicalize(path).is_ok_and(|path| *self == Self::File(path))
+    }
+}
+
+/// Whether this is the name of a file that this process was given open, such as `/dev/stdout`.
+fn is_given_open(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|given| path.starts_with(given))
+}
+
+/// Where a file will be that is not there yet.
+fn new_file(path: &Path) -> io::Result<PathBuf> {
+    let mut place = path.to_owned();
+    // It may be that links lead to it. They come to an end, or the error were another.
+    while let Ok(target) = fs::read_link(&place) {
+        place = folder_of(&place).join(target);
+    }
+    let ends_with_slash = place.as_os_str().as_encoded_bytes().ends_with(b"/");
+    match place.file_name() {
+        Some(name) if !ends_with_slash => Ok(fs::canonicalize(folder_of(&place))?.join(name)),
+        _ => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+impl Output {
+    pub(crate) fn create(place: Place) -> anyhow::Result<Self> {
+        let name = match &place {
+            Place::Stdout => "stdout".to_owned(),
+            Place::Device(path) | Place::File(path) => path.display().to_string(),
+        };
+        let sink = Sink::create(place).with_context(|| format!("cannot write {name}"))?;
+        Ok(Self {
             name,
             writer: BufWriter::with_capacity(BUFFER_BYTES, sink),
+        })
+    }
+
+    /// Whether somebody watches.
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self.writer.get_ref() {
+            Sink::Stdout(stdout) => stdout.is_terminal(),
+            Sink::Device(device) => device.is_terminal(),
+            Sink::New { .. } => false,
         }
     }
 
@@ -78,10 +154,14 @@ impl Output {
                     file,
                     place,
                     half_written,
-                } => half_written
-                    .put_in_place(|| file.persist(place))
-                    .map(|_file| ())
-                    .map_err(|error| error.error),
+                } => {
+                    // Some file systems say only now that they are full.
+                    file.as_file().sync_all()?;
+                    half_written
+                        .put_in_place(|| file.persist(place))
+                        .map(|_file| ())
+                        .map_err(|error| error.error)
+                }
             }
         };
         put().with_context(|| format!("cannot write {name}"))
@@ -89,32 +169,28 @@ impl Output {
 }
 
 impl Sink {
-    fn create(path: &Path) -> io::Result<Self> {
-        // Through a link, so that the link stays one.
-        let existing = fs::canonicalize(path).ok();
-        let metadata = existing.as_deref().map(fs::metadata).transpose()?;
-        if metadata.as_ref().is_some_and(fs::Metadata::is_dir) {
-            return Err(io::ErrorKind::IsADirectory.into());
-        }
-        if metadata
-            .as_ref()
-            .is_some_and(|metadata| !metadata.is_file())
-        {
-            return Ok(Self::Device(File::options().write(true).open(path)?));
-        }
-        let place = existing.unwrap_or_else(|| path.to_owned());
-        let folder = match place.parent() {
-            Some(folder) if folder != Path::new("") => folder,
-            _ => Path::new("."),
+    fn create(place: Place) -> io::Result<Self> {
+        let place = match place {
+            Place::Stdout => return Ok(Self::Stdout(io::stdout())),
+            Place::Device(path) => {
+                return Ok(Self::Device(File::options().append(true).open(path)?));
+            }
+            Place::File(path) => path,
         };
-        let file = temporary_file_in(folder)?;
-        if let Some(metadata) = metadata {
-            file.as_file().set_permissions(metadata.permissions())?;
+        // A file that may not be written may not be replaced either.
+        let permissions = match File::options().write(true).open(&place) {
+            Ok(existing) => Some(existing.metadata()?.permissions()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let (file, half_written) = HalfWritten::make(|| temporary_file_in(folder_of(&place)))?;
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions)?;
         }
         Ok(Self::New {
-            half_written: HalfWritten::new(file.path()),
             file,
             place,
+            half_written,
         })
     }
 }

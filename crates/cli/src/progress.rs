@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::Duration;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use crate::input::Input;
 
@@ -43,12 +43,14 @@ impl Progress {
         )
     }
 
-    /// On stderr; where that is no terminal nothing is drawn.
+    /// On stderr. Where that is no terminal nothing is drawn, and no thread is needed to do it.
     fn styled(bar: ProgressBar, template: &str) -> Self {
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
-        bar.enable_steady_tick(Duration::from_millis(200));
+        if !bar.is_hidden() {
+            bar.enable_steady_tick(Duration::from_millis(200));
+        }
         Self(bar)
     }
 
@@ -66,8 +68,14 @@ impl Progress {
         self.0.wrap_read(reader)
     }
 
-    /// Takes the bar away, so that other text can follow.
+    /// Takes the bar away for as long as `other` writes text.
+    pub(crate) fn aside<T>(&self, other: impl FnOnce() -> T) -> T {
+        self.0.suspend(other)
+    }
+
+    /// Takes the bar away for good, so that other text can follow.
     pub(crate) fn finish(&self) {
         self.0.finish_and_clear();
+        self.0.set_draw_target(ProgressDrawTarget::hidden());
     }
 }

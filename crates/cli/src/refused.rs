@@ -1,7 +1,6 @@
 //! Lines that cannot be used: written where their owner finds them, or counted and shown.
 
 use std::io::{self, BufRead, Write};
-use std::path::Path;
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::write::EncoderWriter;
@@ -9,7 +8,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::lines::Lines;
-use crate::output::Output;
+use crate::output::{Output, Place};
 use crate::say;
 
 /// How many refused lines are shown where they are not written to a file.
@@ -33,11 +32,11 @@ pub(crate) struct Reason<'r> {
 }
 
 impl RefusedLines {
-    /// Writes refused lines to `path`, or keeps a few to show.
-    pub(crate) fn new(path: Option<&Path>) -> anyhow::Result<Self> {
+    /// Writes refused lines to `place`, or keeps a few to show.
+    pub(crate) fn new(place: Option<Place>) -> anyhow::Result<Self> {
         Ok(Self {
             count: 0,
-            file: path.map(|path| Output::create(Some(path))).transpose()?,
+            file: place.map(Output::create).transpose()?,
             shown: Vec::new(),
         })
     }
@@ -106,7 +105,7 @@ impl RefusedLines {
             if count > self.shown.len() as u64 {
                 say(format_args!("  … and more"));
             }
-            say(format_args!("--refused FILE writes them to a file"));
+            say(format_args!("resolve --refused FILE writes them to a file"));
         }
         Ok(())
     }

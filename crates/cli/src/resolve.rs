@@ -7,27 +7,38 @@ use idmerge_events::{Failure, JsonEvent, Resolved};
 use crate::args::{ResolveArgs, wrong_usage};
 use crate::fold::{EventError, for_each_event};
 use crate::input::{self, Again};
-use crate::output::Output;
+use crate::output::{Output, Place};
 use crate::progress::Progress;
 use crate::refused::RefusedLines;
 use crate::rejections::{RejectionsReader, RejectionsWriter};
 use crate::summary::Summary;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
-    if args.output.is_some() && args.output == args.refused {
-        wrong_usage(format_args!("--output and --refused name the same file"));
-    }
     let mut engine = args.fold.engine();
-    let mut inputs = input::open_all(&args.fold.inputs)?;
-    let mut refused = RefusedLines::new(args.refused.as_deref())?;
-    let mut output = Output::create(args.output.as_deref())?;
+    let output = Place::of(args.output.as_deref())?;
+    let refused = args.refused.as_deref().map(|path| Place::of(Some(path)));
+    let refused = refused.transpose()?;
+    if let Some(refused) = &refused {
+        if refused.clashes_with(&output) {
+            wrong_usage(format_args!("--output and --refused name the same place"));
+        }
+        // The output may be an input: it is put there when all is read.
+        if args.fold.inputs.iter().any(|path| refused.replaces(path)) {
+            wrong_usage(format_args!(
+                "--refused names an INPUT, which it would replace"
+            ));
+        }
+    }
+    let mut inputs = input::find_all(&args.fold.inputs)?;
+    let mut refused = RefusedLines::new(refused)?;
+    let mut output = Output::create(output)?;
     let progress = Progress::new(&inputs, 2, args.fold.quiet);
     let mut summary = Summary::default();
 
     // A merge is retroactive, so nothing can be written before everything is read.
     progress.stage("reading");
     let mut rejections = RejectionsWriter::new();
-    for_each_event(
+    let events = for_each_event(
         &mut inputs,
         &args.fold,
         Again::Yes,
@@ -48,34 +59,40 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     )?;
     summary.refused = refused.count();
 
-    let strict_failure = args.strict && summary.refused > 0;
-    if !strict_failure {
-        progress.stage("writing");
-        let mut writer = ResolvedWriter {
-            engine: &*engine,
-            rejections: rejections.read().context("cannot read a temporary file")?,
-            summary: &mut summary,
-            line: Vec::new(),
-        };
-        for_each_event(
-            &mut inputs,
-            &args.fold,
-            Again::No,
-            &progress,
-            None,
-            |number, event| writer.write(number, event, &mut output),
-        )?;
-        output.finish()?;
-    }
-
-    progress.finish();
-    refused.finish()?;
-    if strict_failure {
+    // Now, so that they are not lost where nobody reads the output to its end.
+    progress.aside(|| refused.finish())?;
+    if args.strict && summary.refused > 0 {
         bail!(
             "{} refused, and --strict was given: nothing is written",
             summary.refused
         );
     }
+
+    progress.stage("writing");
+    // A bar would stand between the events.
+    if output.is_terminal() {
+        progress.finish();
+    }
+    let mut writer = ResolvedWriter {
+        engine: &*engine,
+        rejections: rejections.read().context("cannot read a temporary file")?,
+        summary: &mut summary,
+        line: Vec::new(),
+    };
+    let events_again = for_each_event(
+        &mut inputs,
+        &args.fold,
+        Again::No,
+        &progress,
+        None,
+        |number, event| writer.write(number, event, &mut output),
+    )?;
+    if events_again != events {
+        bail!("the input changed while it was read: it had {events} events, then {events_again}");
+    }
+    output.finish()?;
+
+    progress.finish();
     if !args.fold.quiet {
         summary.say();
     }

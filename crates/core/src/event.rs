@@ -212,6 +212,8 @@ mod tests {
         assert!(Value::Text("").is_absent());
         assert!(!Value::Text(" ").is_absent());
         assert!(!Value::NotAnId("false").is_absent());
+        assert_eq!(Value::from(Some("a")), Value::Text("a"));
+        assert_eq!(Value::from(Some("")), Value::Absent);
     }
 
     #[test]

@@ -253,3 +253,14 @@ macro_rules! forward {
 }
 
 forward!(Box<R>, &mut R);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rule_book_is_shown_by_its_name() {
+        let shown = RuleBook::ALL.map(|rule_book| format!("{rule_book:>11}"));
+        assert_eq!(shown, [" simplified", "   original"]);
+    }
+}

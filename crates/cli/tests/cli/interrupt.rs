@@ -1,0 +1,119 @@
+//! Ctrl-C and its like: what is half written goes away with the program.
+
+use std::io::Write;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::run::{Folder, event, signal, wait};
+
+/// Starts the program, by way of another one that sets its signals, and waits until it has so
+/// many temporary files.
+#[track_caller]
+fn started(folder: &Folder, way: &[&str], args: &str, temporary_files: usize) -> Child {
+    let mut command = Command::new(way[0]);
+    let child = command
+        .args(&way[1..])
+        .arg(env!("CARGO_BIN_EXE_idmerge"))
+        .args(args.split(' '))
+        .current_dir(folder.path(""))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = child.spawn().unwrap();
+    if let Some(stdin) = &mut child.stdin {
+        stdin
+            .write_all(event("half").repeat(10_000).as_bytes())
+            .unwrap();
+    }
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while temporary(folder) < temporary_files {
+        assert!(Instant::now() < deadline, "{:?}", folder.names());
+        thread::sleep(Duration::from_millis(5));
+    }
+    child
+}
+
+fn temporary(folder: &Folder) -> usize {
+    folder
+        .names()
+        .iter()
+        .filter(|name| name.starts_with(".idmerge-"))
+        .count()
+}
+
+/// Whoever runs the tests may ignore signals, which programs inherit.
+const DEFAULT: &[&str] = &["env", "--default-signal=INT,TERM,HUP"];
+
+const RESOLVE: &str = "resolve -q --engine simplified -o out --refused refused";
+
+#[track_caller]
+fn goes_away(mut child: Child, by: &str) {
+    // Kept open, so that the input does not end.
+    let stdin = child.stdin.take();
+    signal(by, child.id());
+    let done = wait(child).code(130);
+    drop(stdin);
+    assert_eq!((done.stdout, done.stderr), (String::new(), String::new()));
+}
+
+#[test]
+fn an_interrupt_while_reading_leaves_nothing() {
+    for by in ["INT", "TERM", "HUP"] {
+        let folder = Folder::with(&[("out", "old\n")]);
+        goes_away(started(&folder, DEFAULT, RESOLVE, 2), by);
+        assert_eq!(folder.names(), ["out"]);
+        assert_eq!(folder.read("out"), "old\n");
+    }
+}
+
+#[test]
+fn an_interrupt_while_writing_leaves_nothing() {
+    let folder = Folder::with(&[("truth", "old\n")]);
+    let generate = "generate -q --workload cap --events 1000000000000 -o out --truth truth";
+    let mut child = Command::new(DEFAULT[0]);
+    let child = child
+        .args(&DEFAULT[1..])
+        .arg(env!("CARGO_BIN_EXE_idmerge"))
+        .args(generate.split(' '))
+        .current_dir(folder.path(""))
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until some of it is on the disk.
+    let deadline = Instant::now() + Duration::from_secs(30);
+    let written = || {
+        let sizes = folder.names().into_iter().map(|name| {
+            let metadata = folder.path(&name).metadata();
+            metadata.map_or(0, |metadata| metadata.len())
+        });
+        sizes.max().unwrap_or_default()
+    };
+    while written() < 1024 * 1024 {
+        assert!(Instant::now() < deadline, "{:?}", folder.names());
+        thread::sleep(Duration::from_millis(5));
+    }
+    assert_eq!(temporary(&folder), 2);
+    goes_away(child, "INT");
+    assert_eq!(folder.names(), ["truth"]);
+    assert_eq!(folder.read("truth"), "old\n");
+}
+
+#[test]
+fn a_program_that_shall_outlive_a_hangup_does() {
+    let folder = Folder::new();
+    let nohup = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""];
+    let mut child = started(&folder, &nohup, RESOLVE, 2);
+    signal("HUP", child.id());
+    child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(event("rest").as_bytes())
+        .unwrap();
+    wait(child).ok();
+    assert_eq!(folder.names(), ["out", "refused"]);
+    assert_eq!(folder.read("out").lines().count(), 10_001);
+}

@@ -1,0 +1,26 @@
+//! The program as its users run it: arguments and files in, files and an exit code out.
+//!
+//! What is expected is worked out by hand from `docs/rules.md`.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and these run the program on files"
+)]
+
+mod clusters;
+mod flows;
+mod generate;
+mod hostile;
+mod input;
+#[cfg(target_os = "linux")]
+mod interrupt;
+mod output;
+mod refused;
+mod resolve;
+mod run;
+mod sdk;
+mod summary;
+mod usage;

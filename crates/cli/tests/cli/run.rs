@@ -1,0 +1,202 @@
+//! Runs the program in a folder of its own, and looks at what it did.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+/// What has not ended by then hangs.
+const DEADLINE: Duration = Duration::from_secs(60);
+
+/// Where a test has its files and the program runs.
+pub(crate) struct Folder(TempDir);
+
+impl Folder {
+    pub(crate) fn new() -> Self {
+        Self(tempfile::tempdir().unwrap())
+    }
+
+    pub(crate) fn with(files: &[(&str, &str)]) -> Self {
+        let folder = Self::new();
+        for (name, text) in files {
+            folder.write(name, text);
+        }
+        folder
+    }
+
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.0.path().join(name)
+    }
+
+    pub(crate) fn write(&self, name: &str, bytes: impl AsRef<[u8]>) {
+        fs::write(self.path(name), bytes).unwrap();
+    }
+
+    #[track_caller]
+    pub(crate) fn read(&self, name: &str) -> String {
+        fs::read_to_string(self.path(name)).unwrap()
+    }
+
+    /// What is in it, in order.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let entries = fs::read_dir(self.0.path()).unwrap();
+        let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
+        let mut names: Vec<_> = entries.map(|entry| name(entry).unwrap()).collect();
+        names.sort();
+        names
+    }
+
+    /// The program with arguments that are parted by spaces.
+    pub(crate) fn command(&self, args: &str) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_idmerge"));
+        command.args(args.split_whitespace());
+        command.current_dir(self.0.path());
+        command
+    }
+
+    /// A line for the shell, in which `idmerge` is the program.
+    #[cfg(unix)]
+    pub(crate) fn shell(&self, line: &str) -> Done {
+        let mut command = Command::new("sh");
+        let program = env!("CARGO_BIN_EXE_idmerge");
+        let line = format!("idmerge() {{ '{program}' \"$@\"; }}\n{line}");
+        command.arg("-c").arg(line).current_dir(self.0.path());
+        run(command, "")
+    }
+
+    /// Runs the program with nothing on stdin.
+    #[track_caller]
+    pub(crate) fn run(&self, args: &str) -> Done {
+        run(self.command(args), "")
+    }
+
+    /// Runs the program with this on stdin, through a pipe.
+    #[track_caller]
+    pub(crate) fn pipe(&self, stdin: impl Into<Vec<u8>>, args: &str) -> Done {
+        run(self.command(args), stdin)
+    }
+}
+
+#[track_caller]
+pub(crate) fn run(mut command: Command, stdin: impl Into<Vec<u8>>) -> Done {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut pipe = child.stdin.take().unwrap();
+    let stdin = stdin.into();
+    // Whether it is read to its end is the program's business.
+    thread::spawn(move || pipe.write_all(&stdin));
+    wait(child)
+}
+
+/// Waits for its end.
+#[track_caller]
+pub(crate) fn wait(child: Child) -> Done {
+    let pid = child.id();
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || sender.send(child.wait_with_output()));
+    match receiver.recv_timeout(DEADLINE) {
+        Ok(output) => Done::new(output.unwrap()),
+        Err(_) => {
+            signal("KILL", pid);
+            panic!("it hangs");
+        }
+    }
+}
+
+pub(crate) fn signal(name: &str, pid: u32) {
+    let mut kill = Command::new("kill");
+    let kill = kill.arg(format!("-{name}")).arg(pid.to_string());
+    assert!(kill.status().unwrap().success());
+}
+
+/// What the program has done.
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: String,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    fn new(output: Output) -> Self {
+        let stderr = String::from_utf8(output.stderr).unwrap();
+        assert!(!stderr.contains("panicked"), "{stderr}");
+        Self {
+            code: output.status.code(),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr,
+        }
+    }
+
+    /// With this exit code.
+    #[track_caller]
+    pub(crate) fn code(self, code: i32) -> Self {
+        assert_eq!(self.code, Some(code), "{}", self.stderr);
+        self
+    }
+
+    /// It did all it should. Answers with its stdout.
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        self.code(0).stdout
+    }
+
+    /// It failed, wrote nothing to stdout and said this and no more.
+    #[track_caller]
+    pub(crate) fn fails_with(self, says: &str) {
+        let done = self.code(1);
+        assert_eq!(done.stdout, "");
+        assert_eq!(done.stderr, format!("idmerge: {says}\n"));
+    }
+
+    /// It said so on stderr, among other things.
+    #[track_caller]
+    pub(crate) fn says(self, text: &str) -> Self {
+        assert!(self.stderr.contains(text), "{}", self.stderr);
+        self
+    }
+}
+
+/// An ordinary event that is no user's, so that it goes through as it is but for W-7.
+pub(crate) fn event(name: &str) -> String {
+    format!("{{\"event\":\"{name}\",\"properties\":{{\"distinct_id\":\"\"}}}}\n")
+}
+
+/// The names of events, line by line.
+#[track_caller]
+pub(crate) fn event_names(lines: &str) -> Vec<String> {
+    lines.lines().map(|line| text_of(line, "event")).collect()
+}
+
+/// The text at this key of a JSON object.
+#[track_caller]
+pub(crate) fn text_of(line: &str, key: &str) -> String {
+    let line: serde_json::Value = serde_json::from_str(line).unwrap();
+    line[key].as_str().unwrap().to_owned()
+}
+
+pub(crate) fn gzip(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+    encoder.write_all(bytes.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+pub(crate) fn zstd(bytes: impl AsRef<[u8]>) -> Vec<u8> {
+    zstd::encode_all(bytes.as_ref(), 1).unwrap()
+}
+
+/// A named pipe.
+#[cfg(unix)]
+pub(crate) fn mkfifo(path: impl AsRef<OsStr>) {
+    let status = Command::new("mkfifo").arg(path).status().unwrap();
+    assert!(status.success());
+}

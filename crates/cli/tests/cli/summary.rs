@@ -1,0 +1,101 @@
+//! The figures at the end.
+
+use crate::run::Folder;
+
+const EVENTS: &str = r#"{"event":"A","properties":{"$device_id":"D1"}}
+{"event":"A","properties":{"$device_id":"D2"}}
+{"event":"A","properties":{"$device_id":"D1","$user_id":"U1"}}
+{"event":"A","properties":{"$device_id":"D1","$user_id":"U2"}}
+{"event":"A","properties":{"$device_id":"D1","$user_id":"U1"}}
+{"event":"A","properties":{}}
+{"event":"$identify","properties":{"distinct_id":"U1","$anon_id":"D1"}}
+{"event":"$merge","properties":{"$distinct_ids":["U1","U2"]}}
+{"event":"$merge","properties":{"$distinct_ids":["U1","U1"]}}
+{"event":"$merge","properties":{"$distinct_ids":["U2","U2"]}}
+no event
+"#;
+
+#[test]
+fn the_summary_of_simplified() {
+    // Own distinct_ids: $device:D1, $device:D2, U1, U2; the last four are $identify, U1's by S-3,
+    // and three of nobody. After the link $device:D1 is U1.
+    let done = Folder::new()
+        .pipe(EVENTS, "resolve --engine simplified")
+        .code(0);
+    assert_eq!(done.stdout.lines().count(), 10);
+    let (_, summary) = done.stderr.split_once("to a file\n").unwrap();
+    assert_eq!(
+        summary,
+        "\
+events                  10
+  of nobody              4
+users before             4
+users after              3
+merges                   1
+rejections               1
+                         1 errAnonDistinctIdAssignedAlready
+refused                  1
+"
+    );
+}
+
+#[test]
+fn the_summary_of_original() {
+    // Own distinct_ids: D1, D2, U1, U2; U1 and U2 are merged.
+    let folder = Folder::with(&[("in", EVENTS)]);
+    let done = folder
+        .run("resolve in --engine original -o out --refused refused")
+        .code(0);
+    assert_eq!(
+        (done.stdout.as_str(), done.stderr.as_str()),
+        (
+            "",
+            "\
+events                  10
+  of nobody              1
+users before             4
+users after              3
+merges                   1
+rejections               3
+                         1 errAnonDistinctIdNonGUIDForm
+                         2 errSameIDs
+refused                  1
+"
+        )
+    );
+}
+
+#[test]
+fn the_quiet_hear_of_refused_lines_only() {
+    let done = Folder::new()
+        .pipe(EVENTS, "resolve -q --engine simplified")
+        .code(0);
+    assert_eq!(done.stderr.lines().count(), 3);
+    let folder = Folder::with(&[("in", EVENTS)]);
+    for args in [
+        "resolve in --quiet --engine simplified --refused refused",
+        "generate --workload cap --events 9",
+    ] {
+        assert_eq!(folder.run(args).code(0).stderr, "");
+    }
+}
+
+#[test]
+fn large_figures_have_commas() {
+    let events = "{\"event\":\"A\",\"properties\":{\"$user_id\":\"U1\"}}\n".repeat(1_234);
+    let done = Folder::new()
+        .pipe(events, "resolve --engine original")
+        .code(0);
+    done.says("events               1,234\nusers before             1\n");
+}
+
+#[test]
+fn no_bar_is_drawn_where_stderr_is_no_terminal() {
+    let folder = Folder::new();
+    folder
+        .run("generate --workload web-login --events 10000 -o in")
+        .ok();
+    let done = folder.run("resolve in --engine simplified -o out").code(0);
+    assert!(done.stderr.starts_with("events "), "{}", done.stderr);
+    assert!(!done.stderr.contains('\u{1b}') && !done.stderr.contains('\r'));
+}
