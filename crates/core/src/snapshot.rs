@@ -63,3 +63,16 @@ impl From<io::Error> for SnapshotError {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_source_that_ends_early_is_a_damaged_snapshot_and_another_error_is_not() {
+        let end = io::Error::from(io::ErrorKind::UnexpectedEof);
+        assert!(matches!(end.into(), SnapshotError::Damaged { .. }));
+        let refused = io::Error::from(io::ErrorKind::PermissionDenied);
+        assert!(matches!(refused.into(), SnapshotError::Io(_)));
+    }
+}

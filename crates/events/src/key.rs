@@ -1,9 +1,6 @@
 //! The keys of `properties` that idmerge reads or writes.
 
-use std::fmt;
-
 use idmerge_core::IdProperty;
-use serde::de::{Deserialize, Deserializer, Error, Visitor};
 
 /// A key of `properties` that matters here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,41 +46,25 @@ impl Key {
         }
     }
 
-    fn with_text(text: &str) -> Option<Self> {
-        // Most keys of an event are none of ours, and most of those begin with another letter.
-        if !matches!(text.as_bytes().first(), Some(b'$' | b'd' | b'a')) {
-            return None;
-        }
-        IdProperty::with_key(text).map(Self::Id).or_else(|| {
-            [
-                Self::BeforeIdentity,
-                Self::IsReshuffled,
-                Self::IdentityFailureReason,
-                Self::FailureReason,
-                Self::FailureDescription,
-            ]
-            .into_iter()
-            .find(|key| key.text() == text)
+    /// The key with this text, if it is one of ours.
+    pub(crate) fn with_text(text: &str) -> Option<Self> {
+        // One comparison of lengths rules most keys of an event out.
+        Some(match text {
+            "distinct_id" => Self::Id(IdProperty::DistinctId),
+            "$user_id" => Self::Id(IdProperty::UserId),
+            "$device_id" => Self::Id(IdProperty::DeviceId),
+            "$identified_id" => Self::Id(IdProperty::IdentifiedId),
+            "$anon_id" => Self::Id(IdProperty::AnonId),
+            "$anon_distinct_id" => Self::Id(IdProperty::AnonDistinctId),
+            "alias" => Self::Id(IdProperty::Alias),
+            "$distinct_ids" => Self::Id(IdProperty::DistinctIds),
+            "$distinct_id_before_identity" => Self::BeforeIdentity,
+            "$is_reshuffled" => Self::IsReshuffled,
+            "$identity_failure_reason" => Self::IdentityFailureReason,
+            "$failure_reason" => Self::FailureReason,
+            "$failure_description" => Self::FailureDescription,
+            _ => return None,
         })
-    }
-}
-
-/// A key of `properties`, whatever it is. Escapes in it are read before it is compared (IN-2).
-pub(crate) struct AnyKey(pub(crate) Option<Key>);
-
-impl<'de> Deserialize<'de> for AnyKey {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct KeyVisitor;
-        impl Visitor<'_> for KeyVisitor {
-            type Value = AnyKey;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a key")
-            }
-            fn visit_str<E: Error>(self, text: &str) -> Result<AnyKey, E> {
-                Ok(AnyKey(Key::with_text(text)))
-            }
-        }
-        deserializer.deserialize_str(KeyVisitor)
     }
 }
 

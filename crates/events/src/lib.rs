@@ -42,6 +42,7 @@
 mod error;
 mod key;
 mod parse;
+mod scan;
 mod write;
 
 pub use error::MalformedEvent;

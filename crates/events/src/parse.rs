@@ -1,14 +1,13 @@
 //! From the bytes of one event to what the rules read of it.
 
 use std::borrow::Cow;
-use std::fmt;
 
 use idmerge_core::{DistinctIds, Event, IdProperty, Value, quote};
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
+use serde::de::IgnoredAny;
 
 use crate::MalformedEvent;
-use crate::key::{AnyKey, Key};
+use crate::key::Key;
+use crate::scan::Scanner;
 
 /// One event, as its bytes came.
 #[derive(Clone, Debug)]
@@ -51,22 +50,20 @@ impl<'e> JsonEvent<'e> {
             valid_bytes: error.valid_up_to(),
         })?;
         let Envelope { event, properties } =
-            serde_json::from_str(text).map_err(|error| not_an_object(text, error))?;
-
-        let raw_name = event.map(RawValue::get);
-        let name = raw_name
+            Envelope::scan(text).ok_or_else(|| not_an_object(text))?;
+        let name = event
             .and_then(string)
             .ok_or(MalformedEvent::NoName {
-                json: raw_name.map(quote),
+                json: event.map(quote),
             })?
             .map_err(MalformedEvent::NotJson)?;
-        let raw_properties = properties.map(RawValue::get);
-        let object = raw_properties.filter(|json| json.starts_with('{')).ok_or(
-            MalformedEvent::NoProperties {
-                json: raw_properties.map(quote),
-            },
-        )?;
-        let properties = Properties::read(object).map_err(MalformedEvent::NotJson)?;
+        let properties = match properties {
+            Some(Ok(properties)) => properties,
+            other => {
+                let json = other.and_then(Result::err).map(quote);
+                return Err(MalformedEvent::NoProperties { json });
+            }
+        };
 
         let ids = IdProperty::ALL.map(|property| {
             let json = properties.value(Key::Id(property));
@@ -140,8 +137,8 @@ impl<'e> Pair<'e> {
         if json == "null" {
             return Self::Absent;
         }
-        serde_json::from_str::<[&RawValue; 2]>(json).map_or(Self::NotTwo(json), |values| {
-            Self::Two(values.map(|value| IdValue::read(value.get())))
+        two_values(json).map_or(Self::NotTwo(json), |values| {
+            Self::Two(values.map(IdValue::read))
         })
     }
 }
@@ -157,56 +154,66 @@ fn string(json: &str) -> Option<serde_json::Result<Cow<'_, str>>> {
     })
 }
 
+/// The two values of an array that has exactly two.
+fn two_values(json: &str) -> Option<[&str; 2]> {
+    let mut scanner = Scanner::new(json.strip_prefix('[')?.strip_suffix(']')?);
+    let first = scanner.value()?;
+    scanner.pass(b',')?;
+    let second = scanner.value()?;
+    scanner.is_at_end().then_some([first, second])
+}
+
 /// What is wrong with a text that is no object.
-fn not_an_object(text: &str, error: serde_json::Error) -> MalformedEvent {
-    match serde_json::from_str::<&RawValue>(text) {
-        Ok(other) => MalformedEvent::NotAnObject {
-            json: quote(other.get()),
+#[cold]
+fn not_an_object(text: &str) -> MalformedEvent {
+    match serde_json::from_str::<IgnoredAny>(text) {
+        Ok(_) => MalformedEvent::NotAnObject {
+            json: quote(text.trim()),
         },
-        Err(_) => MalformedEvent::NotJson(error),
+        Err(error) => MalformedEvent::NotJson(error),
     }
 }
 
-/// The outer object.
+/// The values of the outer object that matter. Of a key that stands twice the last counts, of
+/// what type ever (IN-2), so types are looked at later.
+#[derive(Default)]
 struct Envelope<'e> {
-    event: Option<&'e RawValue>,
-    properties: Option<&'e RawValue>,
+    event: Option<&'e str>,
+    /// The object, or the text of what is there instead.
+    properties: Option<Result<Properties<'e>, &'e str>>,
 }
 
-impl<'de> Deserialize<'de> for Envelope<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct EnvelopeVisitor;
-        impl<'de> Visitor<'de> for EnvelopeVisitor {
-            type Value = Envelope<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let (mut event, mut properties) = (None, None);
-                // IN-2: the last one counts, of what type ever, so types are looked at later.
-                while let Some(key) = map.next_key::<EnvelopeKey>()? {
-                    match key {
-                        EnvelopeKey::Event => event = Some(map.next_value()?),
-                        EnvelopeKey::Properties => properties = Some(map.next_value()?),
-                        EnvelopeKey::Other => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
+impl<'e> Envelope<'e> {
+    /// `None` where the text is not a JSON object.
+    fn scan(text: &'e str) -> Option<Self> {
+        let mut envelope = Self::default();
+        let mut scanner = Scanner::new(text);
+        scanner.object(|scanner, key| {
+            match &*key_text(key) {
+                "event" => envelope.event = Some(scanner.value()?),
+                "properties" => {
+                    envelope.properties = Some(if scanner.peek()? == b'{' {
+                        Ok(Properties::scan(scanner)?)
+                    } else {
+                        Err(scanner.value()?)
+                    });
                 }
-                Ok(Envelope { event, properties })
+                _ => {
+                    scanner.value()?;
+                }
             }
-        }
-        deserializer.deserialize_map(EnvelopeVisitor)
+            Some(())
+        })?;
+        scanner.is_at_end().then_some(envelope)
     }
 }
 
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-enum EnvelopeKey {
-    Event,
-    Properties,
-    #[serde(other)]
-    Other,
+/// The text of a key, its escapes read (IN-2). A key whose escapes are no text is none of ours.
+fn key_text(json: &str) -> Cow<'_, str> {
+    match string(json) {
+        Some(Ok(text)) => text,
+        _ => Cow::Borrowed(""),
+    }
 }
 
 /// The object `properties`: where it stands, and the values of the keys that matter.
@@ -215,42 +222,31 @@ pub(crate) struct Properties<'e> {
     /// The object, from brace to brace.
     pub(crate) json: &'e str,
     pub(crate) is_empty: bool,
-    values: [Option<&'e RawValue>; Key::COUNT],
+    values: [Option<&'e str>; Key::COUNT],
 }
 
 impl<'e> Properties<'e> {
-    fn read(json: &'e str) -> serde_json::Result<Self> {
-        struct PropertiesVisitor<'e>(&'e str);
-        impl<'de> Visitor<'de> for PropertiesVisitor<'de> {
-            type Value = Properties<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
+    fn scan(scanner: &mut Scanner<'e>) -> Option<Self> {
+        let mut values = [None; Key::COUNT];
+        let mut is_empty = true;
+        let json = scanner.object(|scanner, key| {
+            is_empty = false;
+            let value = scanner.value()?;
+            if let Some(key) = Key::with_text(&key_text(key)) {
+                // IN-2: a later one takes its place.
+                values[key.index()] = Some(value);
             }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut properties = Properties {
-                    json: self.0,
-                    is_empty: true,
-                    values: [None; Key::COUNT],
-                };
-                while let Some(AnyKey(key)) = map.next_key()? {
-                    properties.is_empty = false;
-                    match key {
-                        // IN-2: a later one takes its place.
-                        Some(key) => properties.values[key.index()] = Some(map.next_value()?),
-                        None => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(properties)
-            }
-        }
-        let mut deserializer = serde_json::Deserializer::from_str(json);
-        deserializer.deserialize_map(PropertiesVisitor(json))
+            Some(())
+        })?;
+        Some(Self {
+            json,
+            is_empty,
+            values,
+        })
     }
 
     /// The JSON text of the value that counts.
     pub(crate) fn value(&self, key: Key) -> Option<&'e str> {
-        self.values[key.index()].map(RawValue::get)
+        self.values[key.index()]
     }
 }

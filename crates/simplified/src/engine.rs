@@ -306,6 +306,15 @@ mod tests {
     }
 
     #[test]
+    fn s_9_whoever_resolves_to_one_id_is_one_user() {
+        let engine = engine(&[("D1", "U1"), ("D2", "U1"), ("D3", "U2")]);
+        let device = |text| DistinctId::device(id(text));
+        assert!(engine.same_user(device("D1"), device("D2")));
+        assert!(engine.same_user(device("D1"), DistinctId::plain(id("U1"))));
+        assert!(!engine.same_user(device("D1"), device("D3")));
+    }
+
+    #[test]
     fn s_10_a_cluster_is_the_user_and_its_devices_in_the_order_of_linking() {
         let engine = engine(&[("D9", "U2"), ("D5", "U1"), ("D1", "U2"), ("D7", "U2")]);
         let expected = ["U2", "$device:D9", "$device:D1", "$device:D7"];
