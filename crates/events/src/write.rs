@@ -143,12 +143,11 @@ impl JsonEvent<'_> {
             .properties
             .value(key)
             .is_some_and(|json| json.starts_with('"'));
-        is_string
-            && match (self.event().distinct_id, canonical) {
-                (Value::Text(text), Some(id)) => id == *text,
-                (Value::Absent, None) => true,
-                _ => false,
-            }
+        match (self.event().distinct_id, canonical) {
+            (Value::Text(text), Some(id)) => is_string && id == *text,
+            // An empty text has one spelling: written or left, it is the same.
+            _ => false,
+        }
     }
 
     /// W-6: values that are there are replaced in their place, the others are added at the end of

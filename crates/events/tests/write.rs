@@ -189,6 +189,15 @@ fn w_7_an_event_of_nobody_gets_an_empty_distinct_id() {
     }
 }
 
+#[test]
+fn a_failure_is_shown_with_its_code_and_what_it_says() {
+    let failure = Failure {
+        reason: "errSameIDs",
+        description: &"both IDs are \"U\"",
+    };
+    assert_eq!(format!("{failure:?}"), r#"errSameIDs: both IDs are "U""#);
+}
+
 /// Properties that idmerge writes.
 const WRITTEN: [&str; 8] = [
     "distinct_id",
