@@ -220,4 +220,12 @@ mod tests {
         assert_eq!(engine.apply(merge("c", "a")).unwrap(), Outcome::Merged);
         assert_eq!(engine.clusters().next().unwrap().members.len(), 3);
     }
+
+    #[test]
+    fn an_engine_is_shown_by_its_size() {
+        assert_eq!(
+            format!("{:?}", Original::default()),
+            "Original { ids: 0, .. }"
+        );
+    }
 }

@@ -328,6 +328,13 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_is_shown_by_its_size() {
+        let engine = engine(&[("D1", "U1"), ("D2", "U1")]);
+        let shown = "Simplified { devices: 2, users: 1, .. }";
+        assert_eq!(format!("{engine:?}"), shown);
+    }
+
+    #[test]
     fn a_full_engine_says_so_and_keeps_its_state() {
         let mut engine = engine(&[]);
         engine.links.devices = IdTable::with_max_ids(2);
