@@ -149,3 +149,68 @@ impl Trial {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oracle::SimplifiedOracle;
+
+    fn suite() -> Suite {
+        Suite::new(|settings| Box::new(SimplifiedOracle::new(settings.clone())))
+    }
+
+    fn trial(suite: &Suite, name: &str) -> Trial {
+        let trials = suite.trials();
+        let found = trials.into_iter().find(|trial| trial.name == name);
+        found.unwrap_or_else(|| panic!("there is no trial {name}"))
+    }
+
+    #[test]
+    fn trials_have_names_of_their_own() {
+        let names: Vec<String> = suite().trials().into_iter().map(|t| t.name).collect();
+        let different: std::collections::BTreeSet<_> = names.iter().collect();
+        assert_eq!(different.len(), names.len());
+        for group in ["vector::simplified::", "law::", "oracle::", "exhaustive::"] {
+            assert!(names.iter().any(|name| name.starts_with(group)), "{group}");
+        }
+    }
+
+    #[test]
+    fn a_skip_holds_as_long_as_the_trial_fails() {
+        let name = "vector::simplified::a-second-user-does-not-take-the-device";
+        let skipped = format!("skip::{name}");
+        let right = suite().skip(name, "it was hard once");
+        let error = trial(&right, &skipped).run().unwrap_err();
+        assert!(error.contains("it was hard once"), "{error}");
+        assert!(right.trials().iter().all(|trial| trial.name != name));
+
+        let wrong = Suite::new(|_| Box::new(SimplifiedOracle::new(settings_that_block_all())));
+        assert!(trial(&wrong, name).run().is_err());
+        assert_eq!(
+            trial(&wrong.skip(name, "it blocks all"), &skipped).run(),
+            Ok(())
+        );
+    }
+
+    fn settings_that_block_all() -> EngineSettings {
+        EngineSettings {
+            max_id_bytes: 1,
+            ..EngineSettings::default()
+        }
+    }
+
+    #[test]
+    fn a_skip_of_nothing_fails() {
+        let suite = suite().skip("law::10", "there is none");
+        assert!(trial(&suite, "skip::law::10").run().is_err());
+    }
+
+    #[test]
+    fn an_engine_that_panics_has_failed() {
+        let trial = Trial::new("a".to_owned(), || panic!("{} gave up", "it"));
+        assert_eq!(
+            trial.run(),
+            Err("the engine panicked: it gave up".to_owned())
+        );
+    }
+}

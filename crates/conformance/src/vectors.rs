@@ -217,17 +217,21 @@ pub struct VectorError {
 ///
 /// [`VectorError`] names the file, and what is unknown, missing, contradictory or twice in it.
 pub fn all() -> Result<Vec<(&'static str, Case)>, VectorError> {
+    load(FILES)
+}
+
+fn load<'f>(files: &[(&'f str, &str)]) -> Result<Vec<(&'f str, Case)>, VectorError> {
     let mut all = Vec::new();
     let mut names = BTreeSet::new();
-    for (file, text) in FILES {
+    for &(file, text) in files {
         for case in parse(file, text)? {
             if !names.insert(case.name.clone()) {
                 return Err(VectorError {
-                    file: (*file).to_owned(),
+                    file: file.to_owned(),
                     what: format!("the name {} stands twice", case.name),
                 });
             }
-            all.push((*file, case));
+            all.push((file, case));
         }
     }
     Ok(all)
@@ -305,4 +309,123 @@ fn rule_book<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RuleBo
         .into_iter()
         .find(|book| book.name() == name)
         .ok_or_else(|| serde::de::Error::custom(format!("there is no rule book {name:?}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CASE: &str = r#"
+[[case]]
+name = "a-name"
+why = "it is so"
+rule_book = "simplified"
+rules = ["S-1"]
+steps = [{ event = '{}', own = "U" }]
+clusters = []
+"#;
+
+    fn error_of(from: &str, to: &str) -> String {
+        assert!(CASE.contains(from), "{from}");
+        let error = parse("file.toml", &CASE.replace(from, to))
+            .unwrap_err()
+            .to_string();
+        assert!(error.starts_with("vectors/file.toml: "), "{error}");
+        error
+    }
+
+    #[test]
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "the test looks at the folder itself"
+    )]
+    fn every_file_of_the_folder_is_loaded() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/vectors");
+        let there: BTreeSet<String> = std::fs::read_dir(folder)
+            .unwrap()
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect();
+        let loaded: BTreeSet<String> = FILES.iter().map(|(file, _)| (*file).to_owned()).collect();
+        assert_eq!(there, loaded, "add the file to FILES");
+        assert!(all().unwrap().len() >= 180);
+    }
+
+    #[test]
+    fn a_name_stands_once_over_all_files() {
+        assert_eq!(load(&[("a.toml", CASE)]).unwrap().len(), 1);
+        let error = load(&[("a.toml", CASE), ("b.toml", CASE)]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "vectors/b.toml: the name a-name stands twice"
+        );
+    }
+
+    #[test]
+    fn what_is_not_known_is_refused() {
+        for (from, to) in [
+            ("why =", "because = \"\"\nwhy ="),
+            ("own =", "owner = \"U\", own ="),
+            ("steps =", "settings = { limit = 3 }\nsteps ="),
+            ("\"simplified\"", "\"simple\""),
+            (
+                "clusters = []",
+                "clusters = [{ canonical = \"U\", members = [], size = 0 }]",
+            ),
+            (
+                "event = '{}', own = \"U\"",
+                "claim = { split = [\"A\", \"B\"] }, outcome = \"merged\"",
+            ),
+        ] {
+            error_of(from, to);
+        }
+        // What is not said is refused too.
+        for said in [
+            "name = \"a-name\"\n",
+            "rule_book = \"simplified\"\n",
+            "clusters = []\n",
+        ] {
+            assert!(error_of(said, "").contains("missing field"), "{said}");
+        }
+    }
+
+    #[test]
+    fn a_case_that_says_too_little_or_too_much_is_refused() {
+        let claim = "claim = { link = [\"D\", \"U\"] }";
+        for (from, to, what) in [
+            ("a-name", "A name", "lower-case"),
+            ("it is so", "", "why"),
+            ("rules = [\"S-1\"]", "", "which rules"),
+            (", own = \"U\"", "", "needs `own`"),
+            (
+                "own = \"U\"",
+                "own = \"U\", refused = \"ID-4 $user_id\"",
+                "nothing more",
+            ),
+            (
+                "own = \"U\"",
+                &format!("own = \"U\", {claim}"),
+                "an event or a claim",
+            ),
+            ("event = '{}', ", "", "an event or a claim"),
+            ("event = '{}', own = \"U\"", claim, "needs `outcome`"),
+            (
+                "event = '{}'",
+                &format!("{claim}, outcome = \"merged\""),
+                "nothing else",
+            ),
+            (
+                "own = \"U\"",
+                "own = \"U\", outcome = \"rejected errSameIDs\"",
+                "needs `says`",
+            ),
+            (
+                "own = \"U\"",
+                "own = \"U\", outcome = \"merged\", says = [\"U\"]",
+                "needs `says`",
+            ),
+        ] {
+            let error = error_of(from, to);
+            assert!(error.contains(what), "{to}: {error}");
+        }
+    }
 }
