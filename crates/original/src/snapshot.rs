@@ -38,7 +38,8 @@ pub(crate) fn write(partition: &Partition, sink: &mut dyn io::Write) -> io::Resu
         let marks = partition.marks(id);
         writer.id(partition.ids.id(id))?;
         writer.number((*number).into())?;
-        writer.number(u64::from(marks.identified) * IDENTIFIED + u64::from(marks.alias) * ALIAS)?;
+        let bit = |is_set, bit| if is_set { bit } else { 0 };
+        writer.number(bit(marks.identified, IDENTIFIED) + bit(marks.alias, ALIAS))?;
     }
     writer.end()
 }
