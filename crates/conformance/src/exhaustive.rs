@@ -5,10 +5,11 @@
 //! sequences after which the engine's snapshots are equal, and the oracle's too, go on alike: a
 //! snapshot is the whole state (contract 1 of the trait), and law 1 checks that nothing else is,
 //! by going on from a snapshot instead of from the claims. So each pair of states is continued
-//! once, from the first sequence that led to it. `IDMERGE_EXHAUSTIVE_CLAIMS=5` in the environment
+//! once, from the first sequence that led to it. And where the oracle's states are equal, however
+//! they came about, the engine's snapshots must be. `IDMERGE_EXHAUSTIVE_CLAIMS=5` in the environment
 //! asks for longer sequences.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use idmerge_core::{IdentityResolver, RuleBook};
 
@@ -73,6 +74,7 @@ fn every_sequence(rule_book: RuleBook, make: &Make, claims_max: usize) -> Result
     };
     let claims = all_claims(rule_book);
     let mut seen = HashSet::new();
+    let mut engine_states = HashMap::new();
     // Sequences of one length that led to states not seen before.
     let mut sequences = vec![Vec::new()];
     for _ in 0..claims_max {
@@ -80,11 +82,22 @@ fn every_sequence(rule_book: RuleBook, make: &Make, claims_max: usize) -> Result
         for sequence in &sequences {
             for claim in &claims {
                 let states = states_after(rule_book, make, &settings, sequence, claim)?;
-                if seen.insert(states) {
-                    let mut sequence: Vec<OwnedClaim> = sequence.clone();
-                    sequence.push(claim.clone());
-                    longer.push(sequence);
+                if !seen.insert(states.clone()) {
+                    continue;
                 }
+                let mut sequence: Vec<OwnedClaim> = sequence.clone();
+                sequence.push(claim.clone());
+                let [engine, oracle] = states;
+                let (first, led_to) = engine_states
+                    .entry(oracle)
+                    .or_insert_with(|| (sequence.clone(), engine.clone()));
+                if *led_to != engine {
+                    return Err(format!(
+                        "equal states give other snapshots after {first:?}\nand {}",
+                        show::as_vector(rule_book, &settings, &sequence)
+                    ));
+                }
+                longer.push(sequence);
             }
         }
         sequences = longer;

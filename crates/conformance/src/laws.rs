@@ -24,6 +24,10 @@ type StepLaw = fn(&Step<'_>, &mut Differences);
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     let mut trials: Vec<Check> = vec![
         ("1-replay", Box::new(move |make| replay(rule_book, make))),
+        (
+            "7-damaged-snapshot-leaves-no-trace",
+            Box::new(move |make| damaged(rule_book, make)),
+        ),
         ("8-agreement", Box::new(agreement)),
         (
             "9-independence",
@@ -175,6 +179,51 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
             let stop = at.index(claims.len() + 1);
             let vector = show::as_vector(rule_book, settings, claims);
             format!("with a snapshot before claim {stop}, {vector}")
+        },
+    )
+}
+
+/// Law 7, for snapshots: one that is cut off, changed or over the limit is an error, and leaves the
+/// state as it was.
+fn damaged(rule_book: RuleBook, make: &Make) -> Result<(), String> {
+    let place = || any::<prop::sample::Index>();
+    for_all(
+        &(claims(rule_book, CLAIMS_MAX), place(), 1..=255_u8),
+        |((settings, claims), place, change)| {
+            let mut engine = make(settings);
+            for claim in claims {
+                apply(&mut *engine, claim)?;
+            }
+            let before = snapshot_of(&*engine)?;
+            let mut changed = before.clone();
+            *place.get_mut(&mut changed) ^= change;
+            let cut_off = &before[..place.index(before.len())];
+            let mut differences = Differences::default();
+            for (wrong, bytes) in [("changed", &*changed), ("cut off", cut_off)] {
+                let read = engine.read_snapshot(&mut &*bytes);
+                differences.expect(
+                    &format!("a snapshot that is {wrong} is read"),
+                    &false,
+                    &read.is_ok(),
+                );
+                differences.expect("the state after it", &before, &snapshot_of(&*engine)?);
+            }
+            let largest = engine.clusters().map(|cluster| cluster.members.len()).max();
+            if let Some(largest) = largest
+                && rule_book == RuleBook::Original
+            {
+                let mut smaller = make(&EngineSettings {
+                    max_cluster_ids: u32::try_from(largest - 1).unwrap_or(u32::MAX),
+                    ..settings.clone()
+                });
+                let read = smaller.read_snapshot(&mut &*before);
+                differences.expect("a snapshot over the limit is read", &false, &read.is_ok());
+            }
+            differences.into_result()
+        },
+        |((settings, claims), place, change)| {
+            let vector = show::as_vector(rule_book, settings, claims);
+            format!("with {place:?} changed by {change}, {vector}")
         },
     )
 }

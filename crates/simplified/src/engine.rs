@@ -328,6 +328,14 @@ mod tests {
     }
 
     #[test]
+    fn an_engine_has_the_settings_that_it_was_made_with() {
+        let settings = Settings {
+            id_rules: IdRules::new(9, ["x"]),
+        };
+        assert_eq!(Simplified::new(settings.clone()).settings(), &settings);
+    }
+
+    #[test]
     fn an_engine_is_shown_by_its_size() {
         let engine = engine(&[("D1", "U1"), ("D2", "U1")]);
         let shown = "Simplified { devices: 2, users: 1, .. }";

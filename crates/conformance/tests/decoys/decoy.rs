@@ -1,0 +1,239 @@
+//! What a decoy is: an oracle, and one mistake that stands between it and whoever asks.
+
+use std::collections::BTreeSet;
+use std::io::{self, Read, Write};
+use std::sync::Mutex;
+use std::{any, fmt};
+
+use idmerge_conformance::EngineSettings;
+use idmerge_conformance::oracle::{OriginalOracle, SimplifiedOracle};
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused, Rejection,
+    ResolveError, RuleBook, SnapshotError,
+};
+
+/// One of the two oracles.
+pub(crate) trait Oracle: IdentityResolver + Clone + 'static {
+    fn new(settings: EngineSettings) -> Self;
+}
+
+impl Oracle for OriginalOracle {
+    fn new(settings: EngineSettings) -> Self {
+        Self::new(settings)
+    }
+}
+
+impl Oracle for SimplifiedOracle {
+    fn new(settings: EngineSettings) -> Self {
+        Self::new(settings)
+    }
+}
+
+/// A mistake: what is done otherwise than the oracle does it. What is left out here, the oracle
+/// does. Answers own their ids, so that a mistake can make them up.
+pub(crate) trait Mistake: Default + Send + Sync + 'static {
+    type Oracle: Oracle;
+
+    /// Sees the settings before anything else, and gives those that the oracle gets.
+    fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
+        settings
+    }
+
+    fn read<'e>(&self, oracle: &Self::Oracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        oracle.read(event)
+    }
+
+    fn apply(&mut self, oracle: &mut Self::Oracle, claim: Claim<'_>) -> Outcome<'static> {
+        weigh(oracle, claim)
+    }
+
+    /// What is shown of a cluster, wherever it is asked for.
+    fn shown(&self, cluster: Cluster<'static>) -> Cluster<'static> {
+        cluster
+    }
+
+    fn cluster(&self, oracle: &Self::Oracle, id: DistinctId<'_>) -> Option<Cluster<'static>> {
+        let cluster = oracle.cluster(id)?;
+        Some(self.shown(keep_cluster(&cluster)))
+    }
+
+    fn clusters(&self, oracle: &Self::Oracle) -> Vec<Cluster<'static>> {
+        let clusters = oracle.clusters();
+        clusters
+            .map(|cluster| self.shown(keep_cluster(&cluster)))
+            .collect()
+    }
+
+    fn resolve(&self, oracle: &Self::Oracle, id: DistinctId<'_>) -> DistinctId<'static> {
+        match self.cluster(oracle, id) {
+            Some(cluster) => cluster.canonical,
+            None => keep_distinct_id(oracle.resolve(id)),
+        }
+    }
+
+    fn write_snapshot(&self, oracle: &Self::Oracle, sink: &mut dyn Write) -> io::Result<()> {
+        oracle.write_snapshot(sink)
+    }
+
+    fn read_snapshot(
+        &mut self,
+        oracle: &mut Self::Oracle,
+        source: &mut dyn Read,
+    ) -> Result<(), SnapshotError> {
+        oracle.read_snapshot(source)
+    }
+}
+
+/// An oracle with a mistake.
+pub(crate) struct Decoy<M: Mistake> {
+    oracle: M::Oracle,
+    mistake: M,
+}
+
+impl<M: Mistake> Decoy<M> {
+    pub(crate) fn new(settings: &EngineSettings) -> Self {
+        let mut mistake = M::default();
+        let oracle = Oracle::new(mistake.settings(settings.clone()));
+        Self { oracle, mistake }
+    }
+}
+
+impl<M: Mistake> fmt::Debug for Decoy<M> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {:?}", any::type_name::<M>(), self.oracle)
+    }
+}
+
+impl<M: Mistake> IdentityResolver for Decoy<M> {
+    fn rule_book(&self) -> RuleBook {
+        self.oracle.rule_book()
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        self.mistake.read(&self.oracle, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        Ok(self.mistake.apply(&mut self.oracle, claim))
+    }
+
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        self.mistake.resolve(&self.oracle, id)
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.mistake.cluster(&self.oracle, id)
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        Box::new(self.mistake.clusters(&self.oracle).into_iter())
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn Write) -> io::Result<()> {
+        self.mistake.write_snapshot(&self.oracle, sink)
+    }
+
+    fn read_snapshot(&mut self, source: &mut dyn Read) -> Result<(), SnapshotError> {
+        self.mistake.read_snapshot(&mut self.oracle, source)
+    }
+}
+
+/// What the oracle makes of a claim, which changes its state.
+pub(crate) fn weigh(oracle: &mut impl Oracle, claim: Claim<'_>) -> Outcome<'static> {
+    let outcome = oracle.apply(claim).expect("an oracle never fails");
+    keep_outcome(outcome)
+}
+
+/// What the oracle would make of a claim.
+pub(crate) fn judge(oracle: &impl Oracle, claim: Claim<'_>) -> Outcome<'static> {
+    weigh(&mut oracle.clone(), claim)
+}
+
+/// Whether the oracle would answer with a rejection of this code (`$failure_reason`).
+pub(crate) fn rejects(oracle: &impl Oracle, claim: Claim<'_>, code: &str) -> bool {
+    matches!(judge(oracle, claim), Outcome::Rejected(why) if why.code() == code)
+}
+
+pub(crate) fn is_accepted(outcome: Outcome<'_>) -> bool {
+    matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged)
+}
+
+/// The state as bytes.
+pub(crate) fn snapshot_of(oracle: &impl Oracle) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    oracle
+        .write_snapshot(&mut bytes)
+        .expect("memory takes everything");
+    bytes
+}
+
+/// A text that lives as long as the program. The suite names few, and each is kept once.
+pub(crate) fn keep_text(text: &str) -> &'static str {
+    static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
+    let mut texts = TEXTS.lock().expect("nothing panics with the lock");
+    if let Some(kept) = texts.get(text) {
+        return kept;
+    }
+    let kept = text.to_owned().leak();
+    texts.insert(kept);
+    kept
+}
+
+/// The id with this text.
+pub(crate) fn id(text: &str) -> Id<'static> {
+    Id::new(keep_text(text)).expect("decoys make up no empty ids")
+}
+
+pub(crate) fn keep(kept: Id<'_>) -> Id<'static> {
+    id(&kept.text())
+}
+
+pub(crate) fn keep_distinct_id(distinct_id: DistinctId<'_>) -> DistinctId<'static> {
+    let kept = keep(distinct_id.id());
+    if distinct_id.is_device() {
+        DistinctId::device(kept)
+    } else {
+        DistinctId::plain(kept)
+    }
+}
+
+pub(crate) fn keep_cluster(cluster: &Cluster<'_>) -> Cluster<'static> {
+    let members = cluster.members.iter().copied();
+    Cluster {
+        canonical: keep_distinct_id(cluster.canonical),
+        members: members.map(keep_distinct_id).collect(),
+    }
+}
+
+fn keep_outcome(outcome: Outcome<'_>) -> Outcome<'static> {
+    use Rejection::{
+        AliasAlreadyExists, AnonDistinctIdAssignedAlready, AnonDistinctIdNonGuidForm, ManyIds,
+        SameIds,
+    };
+    Outcome::Rejected(match outcome {
+        Outcome::Merged => return Outcome::Merged,
+        Outcome::AlreadyMerged => return Outcome::AlreadyMerged,
+        Outcome::Ignored => return Outcome::Ignored,
+        Outcome::Rejected(SameIds { id }) => SameIds { id: keep(id) },
+        Outcome::Rejected(AnonDistinctIdNonGuidForm { anon }) => {
+            AnonDistinctIdNonGuidForm { anon: keep(anon) }
+        }
+        Outcome::Rejected(AnonDistinctIdAssignedAlready { anon, holder }) => {
+            AnonDistinctIdAssignedAlready {
+                anon: keep(anon),
+                holder: keep(holder),
+            }
+        }
+        Outcome::Rejected(AliasAlreadyExists { alias }) => {
+            AliasAlreadyExists { alias: keep(alias) }
+        }
+        Outcome::Rejected(ManyIds {
+            cluster_ids,
+            max_cluster_ids,
+        }) => ManyIds {
+            cluster_ids,
+            max_cluster_ids,
+        },
+        other => unreachable!("{other:?} is new: keep it too"),
+    })
+}

@@ -1,0 +1,109 @@
+//! Events and readings with other ids.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+
+use idmerge_core::{
+    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, Reading, Refused, Value,
+};
+
+use crate::decoy::{Oracle, id, keep_text};
+
+/// The event with another text in each property that holds one.
+pub(crate) fn with_texts<'e>(
+    event: &Event<'e>,
+    other: impl Fn(IdProperty, &str) -> String,
+) -> Event<'e> {
+    let change = |property, value| match value {
+        Value::Text(text) => Value::Text(keep_text(&other(property, text))),
+        value => value,
+    };
+    Event {
+        name: event.name,
+        distinct_id: change(IdProperty::DistinctId, event.distinct_id),
+        user_id: change(IdProperty::UserId, event.user_id),
+        device_id: change(IdProperty::DeviceId, event.device_id),
+        identified_id: change(IdProperty::IdentifiedId, event.identified_id),
+        anon_id: change(IdProperty::AnonId, event.anon_id),
+        anon_distinct_id: change(IdProperty::AnonDistinctId, event.anon_distinct_id),
+        alias: change(IdProperty::Alias, event.alias),
+        distinct_ids: match event.distinct_ids {
+            DistinctIds::Two(two) => {
+                DistinctIds::Two(two.map(|value| change(IdProperty::DistinctIds, value)))
+            }
+            other => other,
+        },
+    }
+}
+
+/// The claim with other ids.
+pub(crate) fn with_ids<'c, 'e>(claim: Claim<'c>, other: impl Fn(Id<'c>) -> Id<'e>) -> Claim<'e> {
+    match claim {
+        Claim::Link { device, user } => Claim::Link {
+            device: other(device),
+            user: other(user),
+        },
+        Claim::Identify { identified, anon } => Claim::Identify {
+            identified: other(identified),
+            anon: other(anon),
+        },
+        Claim::Alias { distinct_id, alias } => Claim::Alias {
+            distinct_id: other(distinct_id),
+            alias: other(alias),
+        },
+        Claim::Merge { first, second } => Claim::Merge {
+            first: other(first),
+            second: other(second),
+        },
+        claim => unreachable!("{claim:?} is new: change its ids too"),
+    }
+}
+
+/// Reads the event in disguise: with other texts, in whose stead the reading then has the ids as
+/// they were.
+pub(crate) fn read_disguised<'e>(
+    oracle: &impl Oracle,
+    event: &Event<'e>,
+    disguise: impl Fn(IdProperty, &str) -> String,
+) -> Result<Reading<'e>, Refused> {
+    let was = RefCell::new(BTreeMap::new());
+    let event = with_texts(event, |property, text| {
+        let disguised = disguise(property, text);
+        let rests = [&disguised, text].map(|text| text.strip_prefix(DEVICE_PREFIX));
+        let mut was = was.borrow_mut();
+        if let [Some(disguised), Some(text)] = rests {
+            was.insert(disguised.to_owned(), text.to_owned());
+        }
+        was.insert(disguised.clone(), text.to_owned());
+        disguised
+    });
+    let reading = oracle.read(&event)?;
+    let was = was.into_inner();
+    let bring_back = |disguised: Id<'_>| id(&was[&*disguised.text()]);
+    Ok(Reading {
+        distinct_id: reading.distinct_id.map(|distinct_id| {
+            let own = bring_back(distinct_id.id());
+            if distinct_id.is_device() {
+                DistinctId::device(own)
+            } else {
+                DistinctId::plain(own)
+            }
+        }),
+        claim: reading.claim.map(|claim| with_ids(claim, bring_back)),
+    })
+}
+
+/// Reads the event as if `$device:` were a text like any other in these properties.
+pub(crate) fn read_unmarked<'e>(
+    oracle: &impl Oracle,
+    event: &Event<'e>,
+    properties: &[IdProperty],
+) -> Result<Reading<'e>, Refused> {
+    read_disguised(oracle, event, |property, text| {
+        match text.strip_prefix(DEVICE_PREFIX) {
+            // As long as the mark, so that the length of an id stays as it is.
+            Some(rest) if properties.contains(&property) => format!("\0device:{rest}"),
+            _ => text.to_owned(),
+        }
+    })
+}

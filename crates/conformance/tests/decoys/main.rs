@@ -1,0 +1,192 @@
+//! Decoys: engines with one mistake each. The suite must reject every one of them, or it would
+//! not notice the same mistake in a real engine.
+//!
+//! A decoy is an oracle with a mistake before it, so whatever catches the decoy catches the
+//! mistake: without one the oracle passes every trial, which is tested here too.
+//!
+//! `--nocapture` shows which trials caught a decoy.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints what it saw"
+)]
+
+mod decoy;
+mod events;
+mod memory;
+mod original;
+mod simplified;
+
+use idmerge_conformance::{Suite, Trial};
+
+use decoy::{Decoy, Mistake};
+
+const CLAIMS: &str = "oracle::claims";
+const READING: &str = "oracle::reading";
+const VECTORS: &str = "vector::";
+const SHORT: &str = "exhaustive::";
+const LAW_1: &str = "law::1-";
+const LAW_2: &str = "law::2-";
+const LAW_3: &str = "law::3-";
+const LAW_4: &str = "law::4-";
+const LAW_5: &str = "law::5-";
+const LAW_6: &str = "law::6-";
+const LAW_7: &str = "law::7-rejected";
+const DAMAGED: &str = "law::7-damaged";
+const LAW_8: &str = "law::8-";
+const LAW_9: &str = "law::9-";
+
+/// The table of decoys: a name, the mistake, and the trials that must catch it, by the beginning
+/// of their names. Each row is a test.
+macro_rules! decoys {
+    ($($name:ident: $mistake:path => [$($trial:expr),+ $(,)?];)*) => {
+        $(
+            #[test]
+            fn $name() {
+                must_be_caught::<$mistake>(stringify!($name), &[$($trial),+]);
+            }
+        )*
+    };
+}
+
+decoys! {
+    original_alias_only_once: original::checks::AliasOnlyOnce => [CLAIMS, LAW_2];
+    original_alias_twice: original::checks::AliasTwice => [CLAIMS];
+    original_any_anon_id: original::checks::AnyAnonId => [CLAIMS];
+    original_asks_one_id_alone: original::checks::AsksOneIdAlone => [CLAIMS];
+    original_assigned_before_merged: original::checks::AssignedBeforeMerged => [CLAIMS, LAW_2];
+    original_form_before_same: original::checks::FormBeforeSame => [CLAIMS];
+    original_guards_merge_too: original::checks::GuardsMergeToo => [CLAIMS];
+    original_hermit: original::checks::Hermit => [CLAIMS, LAW_8];
+    original_limit_before_alias: original::checks::LimitBeforeAlias => [CLAIMS];
+    original_limit_before_assigned: original::checks::LimitBeforeAssigned => [CLAIMS];
+    original_lower_case_uuids: original::checks::LowerCaseUuids => [CLAIMS];
+    original_uuid_in_braces: original::checks::UuidInBraces => [VECTORS];
+    original_uuid_of_any_variant: original::checks::UuidOfAnyVariant => [VECTORS];
+    original_uuid_of_any_version: original::checks::UuidOfAnyVersion => [CLAIMS];
+    original_uuid_without_hyphens: original::checks::UuidWithoutHyphens => [VECTORS];
+    original_counts_one_cluster_twice: original::limits::CountsOneClusterTwice => [CLAIMS, LAW_2];
+    original_limit_built_in: original::limits::LimitBuiltIn => [CLAIMS, LAW_5];
+    original_limit_too_high: original::limits::LimitTooHigh => [CLAIMS, LAW_5];
+    original_limit_too_low: original::limits::LimitTooLow => [CLAIMS];
+    original_one_limit_for_all: original::limits::OneLimitForAll => [CLAIMS, LAW_9];
+    original_snapshot_over_limit: original::limits::SnapshotOverLimit => [DAMAGED];
+    original_forgets_identified: original::marks::ForgetsIdentified => [CLAIMS];
+    original_loses_marks_on_merge: original::marks::LosesMarksOnMerge => [CLAIMS];
+    original_marks_both: original::marks::MarksBoth => [CLAIMS];
+    original_marks_rejected_alias: original::marks::MarksRejectedAlias => [CLAIMS, LAW_7];
+    original_no_mark_on_already_merged: original::marks::NoMarkOnAlreadyMerged => [CLAIMS];
+    original_rejected_gives_age: original::marks::RejectedGivesAge => [CLAIMS];
+    original_repeat_makes_oldest: original::marks::RepeatMakesOldest => [CLAIMS, LAW_2];
+    original_second_enters_first: original::marks::SecondEntersFirst => [CLAIMS];
+    original_browser_spelling_first: original::reading::BrowserSpellingFirst => [READING];
+    original_cuts_long_ids: original::reading::CutsLongIds => [READING];
+    original_falls_back: original::reading::FallsBack => [READING];
+    original_keeps_prefix: original::reading::KeepsPrefix => [READING, LAW_8];
+    original_ordinary_merges: original::reading::OrdinaryMerges => [READING];
+    original_own_is_anon: original::reading::OwnIsAnon => [READING];
+    original_removes_all_prefixes: original::reading::RemovesAllPrefixes => [READING];
+    original_trims_ids: original::reading::TrimsIds => [READING];
+    original_user_id_first: original::reading::UserIdFirst => [READING];
+    original_canonical_is_first_identified: original::showing::CanonicalIsFirstIdentified => [CLAIMS, LAW_1];
+    original_canonical_is_oldest: original::showing::CanonicalIsOldest => [CLAIMS];
+    original_clusters_by_text: original::showing::ClustersByText => [CLAIMS];
+    original_folds_case: original::showing::FoldsCase => [CLAIMS, LAW_9];
+    original_marked_is_another: original::showing::MarkedIsAnother => [CLAIMS];
+    original_members_by_text: original::showing::MembersByText => [CLAIMS];
+    original_resolves_one_step: original::showing::ResolvesOneStep => [CLAIMS, LAW_4];
+    original_counts_accepted: original::snapshots::CountsAccepted => [LAW_2];
+    original_counts_changes: original::snapshots::CountsChanges => [SHORT];
+    original_counts_rejections: original::snapshots::CountsRejections => [LAW_7];
+    original_damaged_is_empty: original::snapshots::DamagedIsEmpty => [DAMAGED];
+    original_damaged_loses_state: original::snapshots::DamagedLosesState => [DAMAGED];
+    original_damaged_panics: original::snapshots::DamagedPanics => [DAMAGED];
+    original_reads_past_the_end: original::snapshots::ReadsPastTheEnd => [LAW_1];
+    original_seeded: original::snapshots::Seeded => [LAW_1, LAW_2];
+    original_snapshot_adds_up: original::snapshots::SnapshotAddsUp => [LAW_1];
+    original_snapshot_without_aliases: original::snapshots::SnapshotWithoutAliases => [LAW_1];
+    simplified_hermit: simplified::linking::Hermit => [CLAIMS, LAW_8];
+    simplified_knows_the_other_book: simplified::linking::KnowsTheOtherBook => [CLAIMS, LAW_9];
+    simplified_last_user_wins: simplified::linking::LastUserWins => [CLAIMS, LAW_3, LAW_6, LAW_7];
+    simplified_panics: simplified::linking::Panics => [CLAIMS, LAW_1];
+    simplified_snapshot_says_who_was_last: simplified::linking::SnapshotSaysWhoWasLast => [SHORT];
+    simplified_users_of_one_device_merge: simplified::linking::UsersOfOneDeviceMerge => [CLAIMS, LAW_1];
+    simplified_blocked_built_in: simplified::reading::BlockedBuiltIn => [VECTORS];
+    simplified_blocks_one_case: simplified::reading::BlocksOneCase => [READING];
+    simplified_counts_characters: simplified::reading::CountsCharacters => [READING];
+    simplified_distinct_id_first: simplified::reading::DistinctIdFirst => [READING];
+    simplified_distinct_id_is_user: simplified::reading::DistinctIdIsUser => [READING];
+    simplified_identify_links: simplified::reading::IdentifyLinks => [READING];
+    simplified_identity_events_are_nobodys: simplified::reading::IdentityEventsAreNobodys => [READING];
+    simplified_keeps_prefix: simplified::reading::KeepsPrefix => [READING];
+    simplified_limit_too_high: simplified::reading::LimitTooHigh => [READING];
+    simplified_marked_is_user: simplified::reading::MarkedIsUser => [READING];
+    simplified_removes_all_prefixes: simplified::reading::RemovesAllPrefixes => [READING];
+    simplified_spares_invalid_device: simplified::reading::SparesInvalidDevice => [READING];
+    simplified_canonical_is_device: simplified::showing::CanonicalIsDevice => [CLAIMS, LAW_8];
+    simplified_clusters_by_user: simplified::showing::ClustersByUser => [CLAIMS];
+    simplified_devices_by_text: simplified::showing::DevicesByText => [CLAIMS];
+    simplified_one_namespace: simplified::showing::OneNamespace => [CLAIMS, LAW_3];
+    simplified_stranger_has_cluster: simplified::showing::StrangerHasCluster => [CLAIMS];
+}
+
+/// The trials whose names begin so.
+fn beginning<'t>(trials: &'t [Trial], beginning: &str) -> Vec<&'t Trial> {
+    let found: Vec<_> = trials
+        .iter()
+        .filter(|trial| trial.name.starts_with(beginning))
+        .collect();
+    assert!(!found.is_empty(), "no trial's name begins with {beginning}");
+    found
+}
+
+fn suite<M: Mistake>() -> Suite {
+    Suite::new(|settings| Box::new(Decoy::<M>::new(settings)))
+}
+
+/// Runs the trials that must catch a decoy, and all vectors.
+fn must_be_caught<M: Mistake>(name: &str, by: &[&str]) {
+    let trials = suite::<M>().trials();
+    let mut missed = Vec::new();
+    for prefix in by {
+        let mut caught = false;
+        for trial in beginning(&trials, prefix) {
+            if trial.run().is_err() {
+                println!("{name} is caught by {}", trial.name);
+                caught = true;
+            }
+        }
+        if !caught {
+            missed.push(*prefix);
+        }
+    }
+    let vectors = trials
+        .iter()
+        .filter(|trial| trial.name.starts_with("vector::"));
+    for trial in vectors.filter(|trial| trial.run().is_err()) {
+        println!("{name} is caught by {}", trial.name);
+    }
+    assert!(missed.is_empty(), "{name} passes {missed:?}");
+}
+
+/// Without a mistake, all trials pass; so what catches a decoy is its mistake.
+fn all_must_pass<M: Mistake>() {
+    let failed: Vec<String> = suite::<M>()
+        .trials()
+        .iter()
+        .filter_map(|trial| Some(format!("{}: {}", trial.name, trial.run().err()?)))
+        .collect();
+    assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn original_without_a_mistake_passes_all_trials() {
+    all_must_pass::<original::NoMistake>();
+}
+
+#[test]
+fn simplified_without_a_mistake_passes_all_trials() {
+    all_must_pass::<simplified::NoMistake>();
+}

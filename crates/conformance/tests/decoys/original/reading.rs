@@ -1,0 +1,175 @@
+//! Mistakes in what is made of an event: O-1 to O-6, and ID-1 to ID-7.
+
+use idmerge_conformance::oracle::OriginalOracle;
+use idmerge_core::{
+    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdentityResolver, Reading, Refused,
+    RefusedReason, Value,
+};
+
+use crate::decoy::Mistake;
+use crate::events::{read_unmarked, with_texts};
+
+/// Leaves `$device:` where it stands (O-1).
+#[derive(Default)]
+pub(crate) struct KeepsPrefix;
+
+impl Mistake for KeepsPrefix {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        read_unmarked(oracle, event, &IdProperty::ALL)
+    }
+}
+
+/// Removes `$device:` as often as it stands there, where two are refused (O-1).
+#[derive(Default)]
+pub(crate) struct RemovesAllPrefixes;
+
+impl Mistake for RemovesAllPrefixes {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        let event = with_texts(event, |_, text| {
+            let rest = text.trim_start_matches(DEVICE_PREFIX);
+            if rest.len() == text.len() {
+                text.to_owned()
+            } else {
+                format!("{DEVICE_PREFIX}{rest}")
+            }
+        });
+        oracle.read(&event)
+    }
+}
+
+/// Falls back to the next property where `distinct_id` is invalid (ID-7).
+#[derive(Default)]
+pub(crate) struct FallsBack;
+
+impl Mistake for FallsBack {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        oracle.read(event).or_else(|refused| {
+            if event.is_identity_event() || refused.property() != IdProperty::DistinctId {
+                return Err(refused);
+            }
+            oracle.read(&Event {
+                distinct_id: Value::Absent,
+                ..*event
+            })
+        })
+    }
+}
+
+/// Attributes an ordinary event to `$user_id` before `distinct_id` (O-2).
+#[derive(Default)]
+pub(crate) struct UserIdFirst;
+
+impl Mistake for UserIdFirst {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        if event.is_identity_event() || event.user_id.is_absent() {
+            return oracle.read(event);
+        }
+        oracle.read(&Event {
+            distinct_id: Value::Absent,
+            ..*event
+        })
+    }
+}
+
+/// Lets an ordinary event with a user id and a device id merge, as Simplified does (O-2).
+#[derive(Default)]
+pub(crate) struct OrdinaryMerges;
+
+impl Mistake for OrdinaryMerges {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        let reading = oracle.read(event)?;
+        let identify = Event {
+            distinct_id: event.user_id,
+            anon_distinct_id: event.device_id,
+            ..Event::named(Event::IDENTIFY)
+        };
+        let claim = match oracle.read(&identify) {
+            Ok(login) if !event.is_identity_event() => login.claim,
+            _ => reading.claim,
+        };
+        Ok(Reading { claim, ..reading })
+    }
+}
+
+/// Attributes `$identify` to the anonymous id (O-6).
+#[derive(Default)]
+pub(crate) struct OwnIsAnon;
+
+impl Mistake for OwnIsAnon {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        let reading = oracle.read(event)?;
+        let distinct_id = match reading.claim {
+            Some(Claim::Identify { anon, .. }) => Some(DistinctId::plain(anon)),
+            _ => reading.distinct_id,
+        };
+        Ok(Reading {
+            distinct_id,
+            ..reading
+        })
+    }
+}
+
+/// Reads `$anon_distinct_id` before `$anon_id` (O-3).
+#[derive(Default)]
+pub(crate) struct BrowserSpellingFirst;
+
+impl Mistake for BrowserSpellingFirst {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        if event.anon_distinct_id.is_absent() {
+            return oracle.read(event);
+        }
+        oracle.read(&Event {
+            anon_id: Value::Absent,
+            ..*event
+        })
+    }
+}
+
+/// Trims ids (ID-1).
+#[derive(Default)]
+pub(crate) struct TrimsIds;
+
+impl Mistake for TrimsIds {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        oracle.read(&with_texts(event, |_, text| text.trim().to_owned()))
+    }
+}
+
+/// Cuts an id that is too long (ID-2).
+#[derive(Default)]
+pub(crate) struct CutsLongIds;
+
+impl Mistake for CutsLongIds {
+    type Oracle = OriginalOracle;
+
+    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        oracle.read(event).or_else(|refused| {
+            let RefusedReason::Length { max_id_bytes, .. } = refused.reason() else {
+                return Err(refused);
+            };
+            let cut = |text: &str| {
+                let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(text);
+                let mark = &text[..text.len() - id.len()];
+                let end = id.floor_char_boundary((*max_id_bytes).into());
+                format!("{mark}{}", &id[..end])
+            };
+            oracle.read(&with_texts(event, |_, text| cut(text)))
+        })
+    }
+}

@@ -1,0 +1,40 @@
+//! Mistakes in Simplified ID Merge.
+
+pub(crate) mod linking;
+pub(crate) mod reading;
+pub(crate) mod showing;
+
+use idmerge_conformance::EngineSettings;
+use idmerge_conformance::oracle::SimplifiedOracle;
+use idmerge_core::{Claim, Id, IdentityResolver};
+
+use crate::decoy::{Mistake, keep, weigh};
+
+/// The oracle as it is, which passes every trial.
+#[derive(Default)]
+pub(crate) struct NoMistake;
+
+impl Mistake for NoMistake {
+    type Oracle = SimplifiedOracle;
+}
+
+/// Gives devices to other users, which the rules never do. An oracle knows its links as clusters
+/// alone, so they are made anew.
+fn relink(
+    oracle: &mut SimplifiedOracle,
+    settings: &EngineSettings,
+    other_user: impl Fn(Id<'static>, Id<'static>) -> Id<'static>,
+) {
+    let mut links = Vec::new();
+    for cluster in oracle.clusters() {
+        let user = keep(cluster.canonical.id());
+        for device in cluster.members.iter().filter(|id| id.is_device()) {
+            links.push((keep(device.id()), user));
+        }
+    }
+    *oracle = SimplifiedOracle::new(settings.clone());
+    for (device, user) in links {
+        let user = other_user(device, user);
+        weigh(oracle, Claim::Link { device, user });
+    }
+}

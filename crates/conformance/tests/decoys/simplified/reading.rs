@@ -1,0 +1,259 @@
+//! Mistakes in what is made of an event: S-0 to S-4, S-8, and ID-1 to ID-7.
+
+use idmerge_conformance::EngineSettings;
+use idmerge_conformance::oracle::SimplifiedOracle;
+use idmerge_core::{DEVICE_PREFIX, Event, IdProperty, IdentityResolver, Reading, Refused, Value};
+
+use crate::decoy::Mistake;
+use crate::events::{read_disguised, read_unmarked, with_texts};
+
+/// Links on `$identify` too (S-8).
+#[derive(Default)]
+pub(crate) struct IdentifyLinks;
+
+impl Mistake for IdentifyLinks {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        let name = match event.name {
+            Event::IDENTIFY => "Log In",
+            name => name,
+        };
+        oracle.read(&Event { name, ..*event })
+    }
+}
+
+/// Attributes identity events to nobody (S-8).
+#[derive(Default)]
+pub(crate) struct IdentityEventsAreNobodys;
+
+impl Mistake for IdentityEventsAreNobodys {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        let reading = oracle.read(event)?;
+        Ok(if event.is_identity_event() {
+            Reading::default()
+        } else {
+            reading
+        })
+    }
+}
+
+/// Leaves `$device:` where it stands on `$device_id` (ID-5).
+#[derive(Default)]
+pub(crate) struct KeepsPrefix;
+
+impl Mistake for KeepsPrefix {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        read_unmarked(oracle, event, &[IdProperty::DeviceId])
+    }
+}
+
+/// Removes `$device:` from `$device_id` as often as it stands there (ID-5).
+#[derive(Default)]
+pub(crate) struct RemovesAllPrefixes;
+
+impl Mistake for RemovesAllPrefixes {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        let event = with_texts(event, |property, text| {
+            let rest = text.trim_start_matches(DEVICE_PREFIX);
+            if property != IdProperty::DeviceId || rest.len() == text.len() {
+                text.to_owned()
+            } else {
+                format!("{DEVICE_PREFIX}{rest}")
+            }
+        });
+        oracle.read(&event)
+    }
+}
+
+/// Takes a marked `$user_id` for the id of a user (S-0).
+#[derive(Default)]
+pub(crate) struct MarkedIsUser;
+
+impl Mistake for MarkedIsUser {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        read_unmarked(oracle, event, &[IdProperty::UserId])
+    }
+}
+
+/// Takes a marked `distinct_id` for the id of a user (S-3).
+#[derive(Default)]
+pub(crate) struct DistinctIdIsUser;
+
+impl Mistake for DistinctIdIsUser {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        read_unmarked(oracle, event, &[IdProperty::DistinctId])
+    }
+}
+
+/// Reads `distinct_id` before `$user_id` and `$device_id` (S-1 to S-3).
+#[derive(Default)]
+pub(crate) struct DistinctIdFirst;
+
+impl Mistake for DistinctIdFirst {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        let reading = oracle.read(event)?;
+        let distinct_id = oracle.read(&Event {
+            user_id: Value::Absent,
+            device_id: Value::Absent,
+            ..*event
+        });
+        let own = distinct_id.ok().and_then(|reading| reading.distinct_id);
+        Ok(Reading {
+            distinct_id: own.or(reading.distinct_id),
+            ..reading
+        })
+    }
+}
+
+/// Does without an invalid `$device_id` where there is a user id (ID-7).
+#[derive(Default)]
+pub(crate) struct SparesInvalidDevice;
+
+impl Mistake for SparesInvalidDevice {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        oracle.read(event).or_else(|refused| {
+            if refused.property() != IdProperty::DeviceId || event.user_id.is_absent() {
+                return Err(refused);
+            }
+            oracle.read(&Event {
+                device_id: Value::Absent,
+                ..*event
+            })
+        })
+    }
+}
+
+/// Allows an id one byte too many (ID-2).
+#[derive(Default)]
+pub(crate) struct LimitTooHigh;
+
+impl Mistake for LimitTooHigh {
+    type Oracle = SimplifiedOracle;
+
+    fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
+        EngineSettings {
+            max_id_bytes: settings.max_id_bytes.max(1).saturating_add(1),
+            ..settings
+        }
+    }
+}
+
+/// Counts the characters of an id, and not its bytes (ID-2).
+#[derive(Default)]
+pub(crate) struct CountsCharacters;
+
+impl Mistake for CountsCharacters {
+    type Oracle = SimplifiedOracle;
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        read_disguised(oracle, event, |_, text| {
+            text.replace(|c: char| !c.is_ascii(), "\u{1}")
+        })
+    }
+}
+
+/// Compares blocked values with their case (ID-4).
+#[derive(Default)]
+pub(crate) struct BlocksOneCase {
+    blocked: Vec<String>,
+    blocks_nothing: SimplifiedOracle,
+}
+
+impl Mistake for BlocksOneCase {
+    type Oracle = SimplifiedOracle;
+
+    fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
+        self.blocked.clone_from(&settings.blocked_values);
+        self.blocks_nothing = SimplifiedOracle::new(EngineSettings {
+            blocked_values: Vec::new(),
+            ..settings.clone()
+        });
+        settings
+    }
+
+    fn read<'e>(
+        &self,
+        oracle: &SimplifiedOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, Refused> {
+        let values = [event.user_id, event.device_id, event.distinct_id];
+        let is_blocked = |value: &Value<'_>| {
+            let Value::Text(text) = value else {
+                return false;
+            };
+            let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(text);
+            self.blocked.iter().any(|blocked| blocked == id)
+        };
+        if values.iter().any(is_blocked) {
+            oracle.read(event)
+        } else {
+            self.blocks_nothing.read(event)
+        }
+    }
+}
+
+/// Has the documented list of blocked values built in, whatever the settings say (ID-4).
+#[derive(Default)]
+pub(crate) struct BlockedBuiltIn;
+
+impl Mistake for BlockedBuiltIn {
+    type Oracle = SimplifiedOracle;
+
+    fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
+        EngineSettings {
+            blocked_values: EngineSettings::default().blocked_values,
+            ..settings
+        }
+    }
+}
