@@ -85,7 +85,7 @@ fn is_given_open(path: &Path) -> bool {
 /// Where a file will be that is not there yet.
 fn new_file(path: &Path) -> io::Result<PathBuf> {
     let mut place = path.to_owned();
-    // It may be that links lead to it. They come to an end, or the error were another.
+    // It may be that links lead there. They have an end: a circle gives another error.
     while let Ok(target) = fs::read_link(&place) {
         place = folder_of(&place).join(target);
     }
