@@ -217,7 +217,8 @@ impl Write for Sink {
         match self {
             Self::Stdout(stdout) => stdout.write(bytes),
             Self::Device(device) => device.write(bytes),
-            Self::New { file, .. } => file.write(bytes),
+            // Not through the temporary file's own `write`, whose errors name its passing path.
+            Self::New { file, .. } => file.as_file_mut().write(bytes),
         }
     }
 
@@ -225,7 +226,7 @@ impl Write for Sink {
         match self {
             Self::Stdout(stdout) => stdout.flush(),
             Self::Device(device) => device.flush(),
-            Self::New { file, .. } => file.flush(),
+            Self::New { file, .. } => file.as_file_mut().flush(),
         }
     }
 }

@@ -264,41 +264,62 @@ mod linux {
         done.fails_with("cannot open -: is a directory");
     }
 
+    /// For a shell: no file may become longer than this many blocks of 512 bytes.
+    ///
+    /// A disk that takes no more, without one: what is written fails where a full disk fails, and
+    /// with an error like it.
+    fn little_room(blocks: u32) -> String {
+        format!("trap '' XFSZ; ulimit -f {blocks} || exit 9")
+    }
+
+    const NO_ROOM: &str = "File too large";
+
     #[test]
     fn a_full_disk_is_an_error() {
         let folder = Folder::with(&[("in", &event("a")), ("bad", "x\n")]);
-        let full = "No space left on device";
+        let login = r#"{"event":"L","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
+        folder.write("link", login);
         for args in [
             "resolve in -q --engine simplified",
             "clusters link --engine simplified",
             "cluster U1 in --engine simplified",
             "generate --workload cap --events 100",
-            // More than is held in memory.
-            "generate --workload cap --events 20000",
         ] {
-            let login = r#"{"event":"L","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
-            folder.write("link", login);
-            let done = folder.shell(&format!("idmerge {args} > /dev/full")).code(1);
-            done.says(&format!("idmerge: cannot write stdout: {full}"));
+            let line = format!("{}; idmerge {args} > full", little_room(0));
+            let done = folder.shell(&line).code(1);
+            done.says(&format!("idmerge: cannot write stdout: {NO_ROOM}"));
         }
+        // More than is held in memory.
+        let generate = "idmerge generate --workload cap --events 20000 > full";
+        let done = folder.shell(&format!("{}; {generate}", little_room(8)));
+        let done = done.code(1);
+        done.says(&format!("idmerge: cannot write stdout: {NO_ROOM}"));
+        let new = folder.path("").canonicalize().unwrap().join("new");
         for args in [
-            "resolve in -q --engine simplified -o /dev/full",
-            "resolve in bad -q --engine simplified -o out --refused /dev/full",
-            "generate --workload cap --events 100 -o /dev/full",
-            "generate --workload cap --events 100 -o out --truth /dev/full",
+            "resolve in -q --engine simplified -o new",
+            "resolve in bad -q --engine simplified --refused new",
+            "generate --workload cap --events 100 -o new",
+            "generate --workload cap --events 9 --truth new",
         ] {
-            let done = folder.run(args).code(1);
-            done.says(&format!("idmerge: cannot write /dev/full: {full}"));
+            let done = folder.shell(&format!("{}; idmerge {args}", little_room(0)));
+            let done = done.code(1);
+            done.says(&format!(
+                "idmerge: cannot write {}: {NO_ROOM}",
+                new.display()
+            ));
         }
+        assert!(!new.exists());
         assert!(!folder.names().iter().any(|name| name.starts_with('.')));
     }
 
     #[test]
     fn a_stderr_that_nobody_hears_changes_nothing() {
         let folder = Folder::with(&[("in", &(event("a") + "x\n"))]);
-        for stderr in ["2> /dev/full", "2>&-"] {
-            let done = folder.shell(&format!("idmerge resolve in --engine simplified {stderr}"));
+        for stderr in ["2> full", "2>&-"] {
+            let resolve = format!("idmerge resolve in --engine simplified {stderr}");
+            let done = folder.shell(&format!("{}; {resolve}", little_room(0)));
             assert_eq!(done.ok(), event("a"));
         }
+        assert_eq!(folder.read("full"), "");
     }
 }
