@@ -13,7 +13,8 @@ pub const DEVICE_PREFIX: &str = "$device:";
 /// becomes an `Id` by way of [`IdRules`](crate::IdRules), which checks it (rules ID-2 to ID-5).
 ///
 /// How the text is kept is not part of the type: an engine may keep a UUID as 16 bytes. So there
-/// is no `as_str`; print the id, compare it with a `str`, or take its [`text`](Id::text).
+/// is no `as_str`; print the id, compare it with a `str`, or take its [`text`](Id::text), which
+/// costs no allocation with a [`buffer`](Id::text_in).
 ///
 /// ```
 /// use idmerge_core::Id;
@@ -42,6 +43,33 @@ impl<'a> Id<'a> {
     /// The text of the id. Borrowed wherever the id is kept as text.
     pub fn text(&self) -> Cow<'a, str> {
         Cow::Borrowed(self.0)
+    }
+
+    /// The text of the id, without an allocation: where the id is not kept as text, its text is
+    /// put into the buffer.
+    ///
+    /// ```
+    /// use idmerge_core::{Id, IdBuffer};
+    ///
+    /// let id = Id::new("U1").unwrap();
+    /// assert_eq!(id.text_in(&mut IdBuffer::new()), "U1");
+    /// ```
+    pub fn text_in<'b>(&self, _buffer: &'b mut IdBuffer) -> &'b str
+    where
+        'a: 'b,
+    {
+        self.0
+    }
+}
+
+/// Room for the text of an [`Id`] that is not kept as text; see [`Id::text_in`].
+#[derive(Clone, Debug, Default)]
+pub struct IdBuffer {}
+
+impl IdBuffer {
+    /// A buffer for any id.
+    pub fn new() -> Self {
+        Self {}
     }
 }
 

@@ -44,7 +44,7 @@ mod snapshot;
 
 pub use claim::{Claim, Reading};
 pub use event::{DistinctIds, Event, IdProperty, Value};
-pub use id::{DEVICE_PREFIX, DistinctId, Id};
+pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer};
 pub use id_rules::IdRules;
 pub use outcome::{Outcome, Rejection};
 pub use refused::{Refused, RefusedReason, quote};

@@ -87,6 +87,8 @@ pub enum ResolveError {
 /// 5. **Rejected leaves no trace.** A claim that is answered with `Rejected`, `Ignored` or an
 ///    error leaves the state as it was, to the byte of a snapshot.
 /// 6. **Reading is pure.** `read` depends on the event and the settings, never on the state.
+/// 7. **A batch is one by one.** `apply_batch` and `resolve_batch` answer, and leave behind, what
+///    `apply` and `resolve` would, called for each in turn.
 ///
 /// Resolving allocates nothing and blocks nobody: callers resolve from many threads while nobody
 /// applies. Applying a claim that changes nothing should allocate nothing either.
@@ -96,7 +98,8 @@ pub enum ResolveError {
 /// # Implementing it
 ///
 /// Choose the [`RuleBook`] whose rules the engine keeps; the suite then knows what to expect.
-/// Implement every method. The trait is object safe:
+/// Implement every method but the two for batches, which are there for engines that can be faster
+/// than one by one. The trait is object safe:
 ///
 /// ```
 /// fn takes_any_engine(_: &mut dyn idmerge_core::IdentityResolver) {}
@@ -123,8 +126,57 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
     /// [`ResolveError`] for an accident below the engine; never for what a claim says.
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError>;
 
+    /// Weighs claims in arrival order. `outcome` gets what [`apply`](Self::apply) would answer, once
+    /// a claim and in their order.
+    ///
+    /// ```
+    /// # fn example(engine: &mut dyn idmerge_core::IdentityResolver, claims: &[idmerge_core::Claim<'_>])
+    /// # -> Result<(), idmerge_core::ResolveError> {
+    /// use idmerge_core::{IdentityResolver, Outcome};
+    ///
+    /// let mut merges = 0;
+    /// engine.apply_batch(claims, &mut |outcome| {
+    ///     merges += u32::from(outcome == Outcome::Merged);
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply). The claims whose outcomes came before are applied, the one that
+    /// failed and those after it are not.
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), ResolveError> {
+        for &claim in claims {
+            outcome(self.apply(claim)?);
+        }
+        Ok(())
+    }
+
     /// The canonical distinct_id of an id, now. An id that nothing is known of is its own.
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a>;
+
+    /// Replaces each id by its canonical distinct_id, now.
+    ///
+    /// ```
+    /// # fn example(engine: &dyn idmerge_core::IdentityResolver) {
+    /// use idmerge_core::{DistinctId, Id, IdentityResolver};
+    ///
+    /// let devices = ["D1", "D2", "D3"].map(|text| DistinctId::device(Id::new(text).unwrap()));
+    /// let mut canonical = devices;
+    /// engine.resolve_batch(&mut canonical);
+    /// assert_eq!(canonical, devices.map(|id| engine.resolve(id)));
+    /// # }
+    /// ```
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        for id in ids {
+            *id = self.resolve(*id);
+        }
+    }
 
     /// The cluster that an id is in, or `None` where it is in none.
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
@@ -233,8 +285,18 @@ macro_rules! forward {
             fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
                 (**self).apply(claim)
             }
+            fn apply_batch(
+                &mut self,
+                claims: &[Claim<'_>],
+                outcome: &mut dyn FnMut(Outcome<'_>),
+            ) -> Result<(), ResolveError> {
+                (**self).apply_batch(claims, outcome)
+            }
             fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
                 (**self).resolve(id)
+            }
+            fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+                (**self).resolve_batch(ids);
             }
             fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
                 (**self).cluster(id)
