@@ -2,7 +2,10 @@
 //! events are attributed to.
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::fmt;
+
+use crate::UuidText;
 
 /// What marks a device id where it stands as a distinct_id (rule ID-5).
 pub const DEVICE_PREFIX: &str = "$device:";
@@ -24,8 +27,17 @@ pub const DEVICE_PREFIX: &str = "$device:";
 /// assert_ne!(id, *"u1"); // case counts
 /// assert!(Id::new("").is_none());
 /// ```
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Id<'a>(&'a str);
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Id<'a>(IdForm<'a>);
+
+/// How the text of an [`Id`] is kept. Each text has one form, so that equal ids have equal forms.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum IdForm<'a> {
+    /// A UUID as 16 bytes.
+    Uuid(UuidText),
+    /// Any other text.
+    Text(&'a str),
+}
 
 impl<'a> Id<'a> {
     /// The most bytes that any id can have, whatever the settings: 65,535.
@@ -35,14 +47,25 @@ impl<'a> Id<'a> {
     /// [`CEILING_BYTES`](Id::CEILING_BYTES). Checks no setting: for what comes from outside, use
     /// [`IdRules`](crate::IdRules).
     pub fn new(text: &'a str) -> Option<Self> {
+        if let Some(uuid) = UuidText::new(text) {
+            return Some(Self::from(uuid));
+        }
         (1..=Self::CEILING_BYTES)
             .contains(&text.len())
-            .then_some(Self(text))
+            .then_some(Self(IdForm::Text(text)))
+    }
+
+    /// How the text is kept, for who keeps ids in turn.
+    pub fn form(&self) -> IdForm<'a> {
+        self.0
     }
 
     /// The text of the id. Borrowed wherever the id is kept as text.
     pub fn text(&self) -> Cow<'a, str> {
-        Cow::Borrowed(self.0)
+        match self.0 {
+            IdForm::Uuid(uuid) => Cow::Owned(uuid.to_string()),
+            IdForm::Text(text) => Cow::Borrowed(text),
+        }
     }
 
     /// The text of the id, without an allocation: where the id is not kept as text, its text is
@@ -54,40 +77,81 @@ impl<'a> Id<'a> {
     /// let id = Id::new("U1").unwrap();
     /// assert_eq!(id.text_in(&mut IdBuffer::new()), "U1");
     /// ```
-    pub fn text_in<'b>(&self, _buffer: &'b mut IdBuffer) -> &'b str
+    pub fn text_in<'b>(&self, buffer: &'b mut IdBuffer) -> &'b str
     where
         'a: 'b,
     {
-        self.0
+        match self.0 {
+            IdForm::Uuid(uuid) => uuid.text_in(&mut buffer.uuid),
+            IdForm::Text(text) => text,
+        }
+    }
+
+    /// How many bytes the text has.
+    pub fn text_bytes(&self) -> usize {
+        match self.0 {
+            IdForm::Uuid(_) => UuidText::TEXT_BYTES,
+            IdForm::Text(text) => text.len(),
+        }
     }
 }
 
 /// Room for the text of an [`Id`] that is not kept as text; see [`Id::text_in`].
-#[derive(Clone, Debug, Default)]
-pub struct IdBuffer {}
+#[derive(Clone, Debug)]
+pub struct IdBuffer {
+    uuid: [u8; UuidText::TEXT_BYTES],
+}
 
 impl IdBuffer {
     /// A buffer for any id.
     pub fn new() -> Self {
-        Self {}
+        Self {
+            uuid: [0; UuidText::TEXT_BYTES],
+        }
+    }
+}
+
+impl Default for IdBuffer {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl From<UuidText> for Id<'_> {
+    fn from(uuid: UuidText) -> Self {
+        Self(IdForm::Uuid(uuid))
+    }
+}
+
+/// By their texts, byte for byte.
+impl Ord for Id<'_> {
+    fn cmp(&self, other: &Self) -> Ordering {
+        let (a, b) = (&mut IdBuffer::new(), &mut IdBuffer::new());
+        self.text_in(a).cmp(other.text_in(b))
+    }
+}
+
+impl PartialOrd for Id<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl fmt::Display for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.0)
+        f.pad(self.text_in(&mut IdBuffer::new()))
     }
 }
 
 impl fmt::Debug for Id<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(self.0, f)
+        fmt::Debug::fmt(self.text_in(&mut IdBuffer::new()), f)
     }
 }
 
 impl PartialEq<str> for Id<'_> {
     fn eq(&self, text: &str) -> bool {
-        self.0 == text
+        self.text_bytes() == text.len() && self.text_in(&mut IdBuffer::new()) == text
     }
 }
 
@@ -186,6 +250,39 @@ mod tests {
         let longest = "a".repeat(65_535);
         assert!(Id::new(&longest).is_some());
         assert!(Id::new(&(longest + "a")).is_none());
+    }
+
+    #[test]
+    fn ids_are_ordered_by_their_texts_however_kept() {
+        let mut texts = [
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+            "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E",
+            "5C7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+            "ac7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+            "5d",
+            "5C",
+            "z",
+        ];
+        let mut ids = texts.map(|text| Id::new(text).unwrap());
+        texts.sort_unstable();
+        ids.sort_unstable();
+        assert_eq!(ids.map(|id| id.to_string()), texts);
+        for (id, text) in ids.into_iter().zip(texts) {
+            assert_eq!(id, *text);
+            assert_ne!(
+                id,
+                *text
+                    .to_ascii_uppercase()
+                    .as_str()
+                    .replace('5', "6")
+                    .as_str()
+            );
+            assert_eq!(id.text_bytes(), text.len());
+            assert_eq!(
+                (&*id.text(), format!("{id:?}")),
+                (text, format!("{text:?}"))
+            );
+        }
     }
 
     #[test]

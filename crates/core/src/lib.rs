@@ -41,10 +41,11 @@ mod resolver;
 #[cfg(feature = "serde")]
 mod serde;
 mod snapshot;
+mod uuid_text;
 
 pub use claim::{Claim, Reading};
 pub use event::{DistinctIds, Event, IdProperty, Value};
-pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer};
+pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdForm};
 pub use id_rules::IdRules;
 pub use outcome::{Outcome, Rejection};
 pub use refused::{Refused, RefusedReason, quote};
@@ -52,3 +53,4 @@ pub use resolver::{
     ApplyEventError, Cluster, IdentityResolver, IdentityResolverExt, ResolveError, RuleBook,
 };
 pub use snapshot::SnapshotError;
+pub use uuid_text::UuidText;

@@ -3,11 +3,11 @@
 use ::serde::de::{Deserialize, Deserializer, Error};
 use ::serde::ser::{Serialize, Serializer};
 
-use crate::{DEVICE_PREFIX, DistinctId, Id};
+use crate::{DEVICE_PREFIX, DistinctId, Id, IdBuffer};
 
 impl Serialize for Id<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&self.text())
+        serializer.serialize_str(self.text_in(&mut IdBuffer::new()))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Rules ID-6 and O-8: which anonymous ids `$identify` takes.
 
+use idmerge_core::{Id, IdForm};
 use uuid::{Uuid, Variant};
 
 /// The form that the anonymous id of `$identify` must have (rule O-8). Each value takes all that
@@ -54,6 +55,16 @@ impl AnonIdFormat {
             }),
             Self::Guid => hyphenated(id).is_some(),
             Self::Sdk => hyphenated(id).is_some() || is_five_groups(id),
+        }
+    }
+}
+
+impl AnonIdFormat {
+    /// Whether an anonymous id has this form.
+    pub(crate) fn accepts_id(self, id: Id<'_>) -> bool {
+        match id.form() {
+            IdForm::Text(text) => self.accepts(text),
+            IdForm::Uuid(uuid) => self != Self::UuidV4 || uuid.version() == 4,
         }
     }
 }
@@ -117,12 +128,16 @@ fn is_lower_hex(group: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn accepted_by(id: &str) -> Vec<&'static str> {
-        AnonIdFormat::ALL
-            .into_iter()
-            .filter(|format| format.accepts(id))
-            .map(AnonIdFormat::name)
-            .collect()
+    fn accepted_by(text: &str) -> Vec<&'static str> {
+        let accepts = |format: &AnonIdFormat| {
+            let accepts = format.accepts(text);
+            if let Some(id) = Id::new(text) {
+                assert_eq!(format.accepts_id(id), accepts, "{text}");
+            }
+            accepts
+        };
+        let accepting = AnonIdFormat::ALL.into_iter().filter(accepts);
+        accepting.map(AnonIdFormat::name).collect()
     }
 
     #[test]

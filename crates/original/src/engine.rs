@@ -7,7 +7,9 @@ use idmerge_core::{
     Rejection, ResolveError, RuleBook, SnapshotError,
 };
 
-use crate::partition::Partition;
+use idmerge_state::{Found, IdTable, Probe};
+
+use crate::partition::{IdRow, Partition};
 use crate::{AnonIdFormat, reading, snapshot};
 
 /// What a project chooses of Original ID Merge. The default is what the rules document.
@@ -38,6 +40,9 @@ impl Default for Settings {
     }
 }
 
+/// How many ids are looked for at once.
+const BATCH_IDS: usize = IdTable::<IdRow>::BATCH_IDS;
+
 /// The engine of Original ID Merge, in memory. See the [crate](crate) for what it does.
 ///
 /// Its errors: none, until it holds 4,294,967,295 ids.
@@ -61,53 +66,41 @@ impl Original {
         &self.settings
     }
 
-    /// The number of an id, after O-1.
-    fn number(&self, id: DistinctId<'_>) -> Option<u32> {
-        self.partition.ids.number(id.id())
+    /// What is known of an id, after O-1.
+    #[inline]
+    fn find(&self, id: DistinctId<'_>) -> Option<Found> {
+        self.partition.ids.find(&self.partition.ids.probe(id.id()))
     }
 
-    /// O-13: what an accepted claim marks. `named` are the numbers of the ids that it names.
-    fn mark(&mut self, claim: Claim<'_>, named: [u32; 2]) {
-        let [first, second] = named;
-        match claim {
-            Claim::Identify { .. } => self.partition.mark_identified(first),
-            Claim::Alias { .. } => self.partition.mark_alias(second),
-            _ => {}
+    /// Looks for up to [`BATCH_IDS`] ids. `None` is not found.
+    #[inline]
+    fn find_all<'p>(
+        &self,
+        mut ids: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        let partition = &self.partition;
+        let probes = std::array::from_fn(|_| match ids.next().flatten() {
+            Some(id) => partition.ids.probe(id),
+            None => Probe::default(),
+        });
+        let mut found = [None; BATCH_IDS];
+        partition.ids.guess(&probes, &mut found);
+        for &id in found.iter().flatten() {
+            partition.prefetch_cluster(id);
         }
-    }
-}
-
-impl fmt::Debug for Original {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Original")
-            .field("ids", &self.partition.ids.len())
-            .finish_non_exhaustive()
-    }
-}
-
-/// The two ids that a claim names, in the order of O-14. `None`: a claim of another rule book.
-fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
-    match claim {
-        Claim::Identify { identified, anon } => Some([identified, anon]),
-        Claim::Alias { distinct_id, alias } => Some([distinct_id, alias]),
-        Claim::Merge { first, second } => Some([first, second]),
-        _ => None,
-    }
-}
-
-impl IdentityResolver for Original {
-    fn rule_book(&self) -> RuleBook {
-        RuleBook::Original
+        partition.ids.confirm(&probes, &mut found);
+        (probes, found)
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
-        reading::read(&self.settings.id_rules, event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
-        let Some([first, second]) = named(claim) else {
-            return Ok(Outcome::Ignored);
-        };
+    /// Rules O-7 to O-15: what becomes of a claim that names these ids, of which those with a
+    /// number are in a cluster.
+    fn weigh<'a>(
+        &'a mut self,
+        claim: Claim<'a>,
+        [first, second]: [Id<'a>; 2],
+        probes: &[Probe<'_>; 2],
+        numbers: [Option<u32>; 2],
+    ) -> Result<Outcome<'a>, ResolveError> {
         let rejected = |rejection| Ok(Outcome::Rejected(rejection));
 
         // O-7
@@ -116,12 +109,11 @@ impl IdentityResolver for Original {
         }
         // O-8
         if let Claim::Identify { anon, .. } = claim
-            && !self.settings.anon_id_format.accepts(&anon.text())
+            && !self.settings.anon_id_format.accepts_id(anon)
         {
             return rejected(Rejection::AnonDistinctIdNonGuidForm { anon });
         }
         let partition = &self.partition;
-        let numbers = [first, second].map(|id| partition.ids.number(id));
         let together = match numbers {
             [Some(a), Some(b)] if partition.together(a, b) => Some([a, b]),
             _ => None,
@@ -165,23 +157,126 @@ impl IdentityResolver for Original {
         }
 
         // O-14: they enter in the order in which they are named.
-        let numbers = [first, second].map(|id| self.partition.enter(id));
-        self.partition.join(numbers[0], numbers[1]);
+        let partition = &mut self.partition;
+        let numbers = match numbers {
+            [Some(a), Some(b)] => {
+                partition.join(a, b);
+                [a, b]
+            }
+            [first, second] => {
+                let first = first.unwrap_or_else(|| partition.enter(&probes[0], second));
+                let second = second.unwrap_or_else(|| partition.enter(&probes[1], Some(first)));
+                [first, second]
+            }
+        };
         self.mark(claim, numbers);
         Ok(Outcome::Merged)
     }
 
+    /// O-13: what an accepted claim marks. `named` are the numbers of the ids that it names.
+    fn mark(&mut self, claim: Claim<'_>, named: [u32; 2]) {
+        let [first, second] = named;
+        match claim {
+            Claim::Identify { .. } => self.partition.mark_identified(first),
+            Claim::Alias { .. } => self.partition.mark_alias(second),
+            _ => {}
+        }
+    }
+}
+
+impl fmt::Debug for Original {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Original")
+            .field("ids", &self.partition.ids.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// The two ids that a claim names, in the order of O-14. `None`: a claim of another rule book.
+fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
+    match claim {
+        Claim::Identify { identified, anon } => Some([identified, anon]),
+        Claim::Alias { distinct_id, alias } => Some([distinct_id, alias]),
+        Claim::Merge { first, second } => Some([first, second]),
+        _ => None,
+    }
+}
+
+impl IdentityResolver for Original {
+    fn rule_book(&self) -> RuleBook {
+        RuleBook::Original
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        reading::read(&self.settings.id_rules, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        let Some(named) = named(claim) else {
+            return Ok(Outcome::Ignored);
+        };
+        let ids = &self.partition.ids;
+        let probes = named.map(|id| ids.probe(id));
+        let numbers = probes.map(|probe| ids.find(&probe).map(|found| found.number));
+        self.weigh(claim, named, &probes, numbers)
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), ResolveError> {
+        for claims in claims.chunks(BATCH_IDS / 2) {
+            let ids = claims.iter().flat_map(|&claim| match named(claim) {
+                Some(named) => named.map(Some),
+                None => [None; 2],
+            });
+            let (probes, found) = self.find_all(ids);
+            let (probes, found) = (probes.as_chunks::<2>().0, found.as_chunks::<2>().0);
+            for ((&claim, probes), found) in claims.iter().zip(probes).zip(found) {
+                let Some(named) = named(claim) else {
+                    outcome(Outcome::Ignored);
+                    continue;
+                };
+                // A number stays what it is. An id that had none may have entered meanwhile.
+                let number = |at: usize| {
+                    let found = found[at].or_else(|| self.partition.ids.find(&probes[at]));
+                    found.map(|found| found.number)
+                };
+                let numbers = [number(0), number(1)];
+                outcome(self.weigh(claim, named, probes, numbers)?);
+            }
+        }
+        Ok(())
+    }
+
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         // O-16: after O-1, and an id in no cluster resolves to itself.
-        let canonical = self.number(id).map(|number| {
-            let canonical = self.partition.canonical(number);
+        let canonical = self.find(id).map(|found| {
+            let canonical = self.partition.canonical_of_found(found);
             self.partition.ids.id(canonical)
         });
         DistinctId::plain(canonical.unwrap_or(id.id()))
     }
 
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        let partition = &self.partition;
+        for ids in ids.chunks_mut(BATCH_IDS) {
+            let (_, found) = self.find_all(ids.iter().map(|id| Some(id.id())));
+            let canonical = found.map(|found| found.map(|id| partition.canonical_of_found(id)));
+            for &canonical in canonical.iter().flatten() {
+                partition.ids.prefetch(canonical);
+            }
+            for (id, canonical) in ids.iter_mut().zip(canonical) {
+                let canonical = canonical.map(|number| partition.ids.id(number));
+                *id = DistinctId::plain(canonical.unwrap_or(id.id()));
+            }
+        }
+    }
+
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.number(id).map(|number| self.partition.cluster(number))
+        self.find(id)
+            .map(|found| self.partition.cluster(found.number))
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

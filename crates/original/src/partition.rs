@@ -1,25 +1,25 @@
 //! The state: a partition of ids into clusters, and what each id was used as. It knows which ids
 //! are together and which of them is canonical, and no guardrail.
 
-use idmerge_core::{Cluster, DistinctId, Id};
-use idmerge_state::IdTable;
+use idmerge_core::{Cluster, DistinctId};
+use idmerge_state::{Found, IdTable, Probe, Rows};
 
 /// The ids of a partition by number. A number is an id's age (rule O-14): the lower, the older.
+/// The owner of an id is the label of its cluster.
 ///
-/// Invariants: each id is in one cluster; the ids of one label are one ring; `clusters` has the
-/// size, the oldest and the canonical id of each ring; between two calls of the engine no
-/// cluster has one id only.
+/// Invariants: each id is in one cluster, whose label stands in its row and beside its number; the
+/// ids of one label are one ring; `clusters` has the size, the oldest and the canonical id of each
+/// ring; between two calls of the engine no cluster has one id only.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
-    pub(crate) ids: IdTable,
-    rows: Vec<IdRow>,
-    clusters: Vec<ClusterRow>,
+    pub(crate) ids: IdTable<IdRow>,
+    clusters: Rows<ClusterRow>,
     /// Labels of clusters that went up in another one.
     free_labels: Vec<u32>,
 }
 
 #[derive(Debug)]
-struct IdRow {
+pub(crate) struct IdRow {
     /// The label of its cluster.
     label: u32,
     /// The next id of the ring of its cluster.
@@ -42,33 +42,47 @@ pub(crate) struct Marks {
 }
 
 impl Partition {
-    /// The number of an id, which enters in a cluster of its own where it is new.
-    pub(crate) fn enter(&mut self, id: Id<'_>) -> u32 {
-        let number = self.ids.intern(id);
-        if number as usize == self.rows.len() {
-            let row = ClusterRow {
-                ids: 1,
-                oldest: number,
-                canonical: number,
-            };
-            let label = match self.free_labels.pop() {
-                Some(label) => {
-                    self.clusters[label as usize] = row;
-                    label
-                }
-                None => {
-                    self.clusters.push(row);
-                    // There are never more labels than ids.
-                    u32::try_from(self.clusters.len() - 1).unwrap_or(u32::MAX)
-                }
-            };
-            self.rows.push(IdRow {
-                label,
-                next: number,
-                marks: Marks::default(),
-            });
+    /// A new id enters, in the cluster of another one or in one of its own. Answers with its
+    /// number.
+    pub(crate) fn enter(&mut self, id: &Probe<'_>, other: Option<u32>) -> u32 {
+        let number = self.ids.len();
+        let (label, next) = match other {
+            Some(other) => {
+                let row = self.ids.row_mut(other);
+                (row.label, std::mem::replace(&mut row.next, number))
+            }
+            None => (self.new_label(number), number),
+        };
+        if other.is_some() {
+            // It is the youngest, and has no marks yet.
+            self.clusters.at_mut(label).ids += 1;
         }
-        number
+        let row = IdRow {
+            label,
+            next,
+            marks: Marks::default(),
+        };
+        self.ids.insert(id, label, row)
+    }
+
+    /// The label of a new cluster of one id.
+    fn new_label(&mut self, number: u32) -> u32 {
+        let row = ClusterRow {
+            ids: 1,
+            oldest: number,
+            canonical: number,
+        };
+        match self.free_labels.pop() {
+            Some(label) => {
+                *self.clusters.at_mut(label) = row;
+                label
+            }
+            None => {
+                self.clusters.push(row);
+                // There are never more labels than ids.
+                self.clusters.len() - 1
+            }
+        }
     }
 
     /// Makes one cluster of the two clusters of these ids, which are not together yet.
@@ -81,10 +95,11 @@ impl Partition {
         } else {
             (a, b)
         };
-        let (kept, given) = (self.row(keep).label, self.row(give).label);
+        let (kept, given) = (self.label(keep), self.label(give));
         let mut id = give;
         loop {
-            let row = &mut self.rows[id as usize];
+            self.ids.set_owner(id, kept);
+            let row = self.ids.row_mut(id);
             row.label = kept;
             id = row.next;
             if id == give {
@@ -92,11 +107,12 @@ impl Partition {
             }
         }
         // Two rings become one by exchanging a link of each.
-        let next = self.row(keep).next;
-        self.rows[keep as usize].next = std::mem::replace(&mut self.rows[give as usize].next, next);
+        let next = self.ids.row(keep).next;
+        let before = std::mem::replace(&mut self.ids.row_mut(give).next, next);
+        self.ids.row_mut(keep).next = before;
 
-        let ClusterRow { ids, oldest, .. } = self.clusters[given as usize];
-        let cluster = &mut self.clusters[kept as usize];
+        let ClusterRow { ids, oldest, .. } = *self.clusters.at(given);
+        let cluster = self.clusters.at_mut(kept);
         cluster.ids += ids;
         cluster.oldest = cluster.oldest.min(oldest);
         cluster.canonical = canonical;
@@ -105,20 +121,19 @@ impl Partition {
 
     /// O-13
     pub(crate) fn mark_identified(&mut self, id: u32) {
-        self.rows[id as usize].marks.identified = true;
+        self.ids.row_mut(id).marks.identified = true;
         let canonical = self.canonical_of([self.canonical(id), id]);
-        let label = self.row(id).label;
-        self.clusters[label as usize].canonical = canonical;
+        self.clusters.at_mut(self.label(id)).canonical = canonical;
     }
 
     /// O-13
     pub(crate) fn mark_alias(&mut self, id: u32) {
-        self.rows[id as usize].marks.alias = true;
+        self.ids.row_mut(id).marks.alias = true;
     }
 
     /// Whether two ids are in one cluster.
     pub(crate) fn together(&self, a: u32, b: u32) -> bool {
-        self.row(a).label == self.row(b).label
+        self.label(a) == self.label(b)
     }
 
     /// How many ids the cluster of this id has.
@@ -132,19 +147,20 @@ impl Partition {
     }
 
     pub(crate) fn marks(&self, id: u32) -> Marks {
-        self.row(id).marks
+        self.ids.row(id).marks
     }
 
     /// The label of the cluster of this id. Labels are below the number of ids.
     pub(crate) fn label(&self, id: u32) -> u32 {
-        self.row(id).label
+        self.ids.row(id).label
     }
 
     /// The cluster of this id.
     pub(crate) fn cluster(&self, id: u32) -> Cluster<'_> {
         let distinct_id = |number| DistinctId::plain(self.ids.id(number));
         let mut members = vec![id];
-        let ring = std::iter::successors(Some(self.row(id).next), |&id| Some(self.row(id).next));
+        let next = |id: u32| self.ids.row(id).next;
+        let ring = std::iter::successors(Some(next(id)), |&id| Some(next(id)));
         members.extend(ring.take_while(|&other| other != id));
         // O-17: oldest first.
         members.sort_unstable();
@@ -171,11 +187,19 @@ impl Partition {
         }
     }
 
-    fn row(&self, id: u32) -> &IdRow {
-        &self.rows[id as usize]
+    fn cluster_row(&self, id: u32) -> &ClusterRow {
+        self.clusters.at(self.label(id))
     }
 
-    fn cluster_row(&self, id: u32) -> &ClusterRow {
-        &self.clusters[self.row(id).label as usize]
+    /// The number of the canonical id of an id that was found.
+    #[inline]
+    pub(crate) fn canonical_of_found(&self, id: Found) -> u32 {
+        self.clusters.at(id.owner).canonical
+    }
+
+    /// Asks for the cluster of what may be an id.
+    #[inline]
+    pub(crate) fn prefetch_cluster(&self, id: Found) {
+        self.clusters.prefetch(id.owner);
     }
 }

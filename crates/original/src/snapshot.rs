@@ -54,11 +54,11 @@ pub(crate) fn read(
     // Of each cluster: its oldest id.
     let mut oldest: Vec<u32> = Vec::new();
     for _ in 0..reader.number()? {
-        let id = reader.id()?;
-        if partition.ids.room() == 0 || partition.ids.number(id).is_some() {
+        let id = partition.ids.probe(reader.id()?);
+        if partition.ids.room() == 0 || partition.ids.find(&id).is_some() {
             return Err(damaged("an ID stands twice, or there are too many"));
         }
-        let id = partition.enter(id);
+        let id = partition.enter(&id, None);
         let cluster = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
         match oldest.get(cluster) {
             Some(&member) => partition.join(member, id),

@@ -6,7 +6,7 @@ use idmerge_core::{
     Claim, Cluster, DistinctId, Event, Id, IdRules, IdentityResolver, Outcome, Reading, Refused,
     Rejection, ResolveError, RuleBook, SnapshotError,
 };
-use idmerge_state::IdTable;
+use idmerge_state::{Found, IdTable, Probe};
 
 use crate::{reading, snapshot};
 
@@ -65,26 +65,34 @@ impl IdentityResolver for Simplified {
         let Claim::Link { device, user } = claim else {
             return Ok(Outcome::Ignored);
         };
-        match self.links.device_user(device) {
-            // S-5
-            None => {
-                self.links.link(device, user)?;
-                Ok(Outcome::Merged)
-            }
-            Some(number) => {
-                let holder = self.links.users.id(number);
-                Ok(if holder == user {
-                    // S-6
-                    Outcome::AlreadyMerged
-                } else {
-                    // S-7
-                    Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
-                        anon: device,
-                        holder,
-                    })
-                })
+        let probe = self.links.devices.probe(device);
+        let found = self.links.devices.find(&probe);
+        self.links.weigh(device, &probe, found, user)
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), ResolveError> {
+        for claims in claims.chunks(BATCH_IDS) {
+            let devices = claims.iter().map(|claim| match claim {
+                Claim::Link { device, .. } => Some(*device),
+                _ => None,
+            });
+            let (probes, found) = self.links.find_devices(devices);
+            self.links.prefetch_users(claims, &found);
+            for ((&claim, probe), found) in claims.iter().zip(&probes).zip(found) {
+                let Claim::Link { device, user } = claim else {
+                    outcome(Outcome::Ignored);
+                    continue;
+                };
+                // A device that was not linked may have been meanwhile.
+                let found = found.or_else(|| self.links.devices.find(probe));
+                outcome(self.links.weigh(device, probe, found, user)?);
             }
         }
+        Ok(())
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
@@ -98,11 +106,23 @@ impl IdentityResolver for Simplified {
         }
     }
 
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        for ids in ids.chunks_mut(BATCH_IDS) {
+            let devices = ids.iter().map(|id| id.is_device().then(|| id.id()));
+            let (_, found) = self.links.find_devices(devices);
+            for (id, found) in ids.iter_mut().zip(found) {
+                if let Some(device) = found {
+                    *id = DistinctId::plain(self.links.users.id(device.owner));
+                }
+            }
+        }
+    }
+
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
         let user = if id.is_device() {
             self.links.device_user(id.id())
         } else {
-            self.links.users.number(id.id())
+            self.links.user(id.id())
         };
         user.map(|user| self.links.cluster(user))
     }
@@ -121,75 +141,151 @@ impl IdentityResolver for Simplified {
     }
 }
 
+/// How many ids are looked for at once.
+const BATCH_IDS: usize = IdTable::<DeviceRow>::BATCH_IDS;
+
 /// The state: which device belongs to which user.
 ///
 /// Each user has a device, since a user comes in with the first one (S-10: an unlinked ID has no
 /// cluster). So users are numbered by when they got their first device.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    pub(crate) devices: IdTable,
-    pub(crate) users: IdTable,
-    /// Of each device: the number of its user, and of the next device of that user.
-    device_rows: Vec<DeviceRow>,
-    /// Of each user: the numbers of its first and last device.
-    user_rows: Vec<UserRow>,
+    /// The owner of a device is its user.
+    pub(crate) devices: IdTable<DeviceRow>,
+    /// A user has no owner.
+    pub(crate) users: IdTable<UserRow>,
 }
 
 #[derive(Debug)]
-struct DeviceRow {
-    user: u32,
-    next_device: Option<DeviceNumber>,
+pub(crate) struct DeviceRow {
+    /// The number of the device of this user that was linked after it; of the last one, the first.
+    next_device: u32,
 }
 
 #[derive(Debug)]
-struct UserRow {
-    first_device: u32,
+pub(crate) struct UserRow {
     last_device: u32,
 }
 
-/// The number of a device that is not a user's first, and so never 0.
-type DeviceNumber = std::num::NonZeroU32;
+/// Where a number is to stand that nobody reads.
+const NO_OWNER: u32 = 0;
 
 impl Links {
+    /// Rules S-5 to S-7: what becomes of a link of this device, which was found if it is linked
+    /// already.
+    #[inline]
+    fn weigh<'a>(
+        &'a mut self,
+        device: Id<'a>,
+        probe: &Probe<'_>,
+        found: Option<Found>,
+        user: Id<'a>,
+    ) -> Result<Outcome<'a>, ResolveError> {
+        let Some(Found { owner, .. }) = found else {
+            // S-5
+            self.link(probe, user)?;
+            return Ok(Outcome::Merged);
+        };
+        let holder = self.users.id(owner);
+        Ok(if holder == user {
+            // S-6
+            Outcome::AlreadyMerged
+        } else {
+            // S-7
+            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
+                anon: device,
+                holder,
+            })
+        })
+    }
+
     /// S-5: a device that is not linked becomes the user's.
-    pub(crate) fn link(&mut self, device: Id<'_>, user: Id<'_>) -> Result<(), ResolveError> {
-        for table in [&self.devices, &self.users] {
-            if table.room() == 0 {
-                let ids = u64::from(table.len());
+    pub(crate) fn link(&mut self, device: &Probe<'_>, user: Id<'_>) -> Result<(), ResolveError> {
+        for (room, ids) in [
+            (self.devices.room(), self.devices.len()),
+            (self.users.room(), self.users.len()),
+        ] {
+            if room == 0 {
+                let ids = u64::from(ids);
                 return Err(ResolveError::Full { ids });
             }
         }
-        let device = self.devices.intern(device);
-        let user = self.users.intern(user);
-        self.device_rows.push(DeviceRow {
-            user,
-            next_device: None,
-        });
-        match self.user_rows.get_mut(user as usize) {
-            Some(row) => {
-                let before = std::mem::replace(&mut row.last_device, device);
-                self.device_rows[before as usize].next_device = DeviceNumber::new(device);
+        let number = self.devices.len();
+        let probe = self.users.probe(user);
+        let (user, next_device) = match self.users.find(&probe) {
+            Some(Found { number: user, .. }) => {
+                let row = self.users.row_mut(user);
+                let before = std::mem::replace(&mut row.last_device, number);
+                let before = &mut self.devices.row_mut(before).next_device;
+                (user, std::mem::replace(before, number))
             }
-            None => self.user_rows.push(UserRow {
-                first_device: device,
-                last_device: device,
-            }),
-        }
+            None => {
+                let last_device = number;
+                let user = self.users.insert(&probe, NO_OWNER, UserRow { last_device });
+                (user, number)
+            }
+        };
+        self.devices.insert(device, user, DeviceRow { next_device });
         Ok(())
     }
 
+    /// Looks for up to [`BATCH_IDS`] devices. `None` is nobody's device, and is not found.
+    #[inline]
+    fn find_devices<'p>(
+        &self,
+        mut devices: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        let probes = std::array::from_fn(|_| match devices.next().flatten() {
+            Some(device) => self.devices.probe(device),
+            None => Probe::default(),
+        });
+        let mut found = [None; BATCH_IDS];
+        self.devices.guess(&probes, &mut found);
+        // The user is needed next, whatever for.
+        for device in found.iter().flatten() {
+            self.users.prefetch(device.owner);
+        }
+        self.devices.confirm(&probes, &mut found);
+        (probes, found)
+    }
+
+    /// Asks for what linking the devices that were not found will need of their users.
+    fn prefetch_users(&self, claims: &[Claim<'_>], found: &[Option<Found>; BATCH_IDS]) {
+        let mut probes = [Probe::default(); BATCH_IDS];
+        let mut new = 0;
+        for (claim, found) in claims.iter().zip(found) {
+            if let (Claim::Link { user, .. }, None) = (claim, found) {
+                probes[new] = self.users.probe(*user);
+                new += 1;
+            }
+        }
+        let mut users = [None; BATCH_IDS];
+        self.users.guess(&probes[..new], &mut users);
+        for user in users.iter().flatten() {
+            self.devices
+                .prefetch(self.users.row(user.number).last_device);
+        }
+    }
+
     /// The number of the user whose device this is.
+    #[inline]
     fn device_user(&self, device: Id<'_>) -> Option<u32> {
-        let device = self.devices.number(device)?;
-        Some(self.device_rows[device as usize].user)
+        let found = self.devices.find(&self.devices.probe(device))?;
+        Some(found.owner)
+    }
+
+    /// The number of a user who has a device.
+    pub(crate) fn user(&self, user: Id<'_>) -> Option<u32> {
+        let found = self.users.find(&self.users.probe(user))?;
+        Some(found.number)
     }
 
     /// The devices of a user in the order in which they were linked.
     pub(crate) fn devices_of(&self, user: u32) -> impl Iterator<Item = Id<'_>> {
-        let first = self.user_rows[user as usize].first_device;
-        std::iter::successors(Some(first), |&device| {
-            let next = self.device_rows[device as usize].next_device;
-            next.map(DeviceNumber::get)
+        let last = self.users.row(user).last_device;
+        let first = self.devices.row(last).next_device;
+        std::iter::successors(Some(first), move |&device| {
+            (device != last).then(|| self.devices.row(device).next_device)
         })
         .map(|device| self.devices.id(device))
     }

@@ -36,16 +36,16 @@ pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
         let user = reader.id()?.to_string();
         let user = Id::new(&user).ok_or(damaged("an ID is no ID"))?;
         let devices = reader.number()?;
-        if devices == 0 || links.users.number(user).is_some() {
+        if devices == 0 || links.user(user).is_some() {
             return Err(damaged("a user has no device, or stands twice"));
         }
         for _ in 0..devices {
-            let device = reader.id()?;
-            if links.devices.number(device).is_some() {
+            let device = links.devices.probe(reader.id()?);
+            if links.devices.find(&device).is_some() {
                 return Err(damaged("a device stands twice"));
             }
             links
-                .link(device, user)
+                .link(&device, user)
                 .map_err(|_| damaged("it has more IDs than can be numbered"))?;
         }
     }

@@ -1,16 +1,25 @@
-//! Interned ids: each text is kept once and has a number.
+//! Interned ids: each is kept once, has a number, and a row beside it.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 
-use hashbrown::HashTable;
 use idmerge_core::Id;
 
-/// A set of ids, each numbered by when it came: 0, 1, 2, …
+use crate::index::{Found, Hashes, Index};
+use crate::key::Key;
+use crate::rows::Rows;
+use crate::sip::SipKeys;
+use crate::texts::Texts;
+
+/// A set of ids, each numbered by when it came: 0, 1, 2, … Each has an owner, which is a number of
+/// what it belongs to, and a row of whatever else the engine keeps beside it.
 ///
-/// The texts stand one behind the other in a single block of memory; looking one up is one probe
-/// of a hash table of numbers. The hash is keyed anew for each table, so that whoever chooses ids
-/// cannot make them collide; no answer depends on the key.
+/// Finding an id touches two lines of the cache, wherever they are: one of a hash table of numbers
+/// and owners, and the row, in which the id itself stands as 16 bytes. Ids that are neither UUIDs
+/// nor of at most 15 bytes have their text elsewhere. A row never moves.
+///
+/// The hash is `SipHash`, keyed anew for each table, so that whoever chooses ids cannot make them
+/// collide; no answer depends on the key.
 ///
 /// ```
 /// use idmerge_core::Id;
@@ -18,27 +27,55 @@ use idmerge_core::Id;
 ///
 /// let id = |text| Id::new(text).unwrap();
 /// let mut ids = IdTable::new();
-/// assert_eq!(ids.intern(id("U1")), 0);
-/// assert_eq!(ids.intern(id("D1")), 1);
-/// assert_eq!(ids.intern(id("U1")), 0);
-/// assert_eq!(ids.number(id("D1")), Some(1));
-/// assert_eq!(ids.number(id("D2")), None);
+/// let (u1, d1) = (ids.probe(id("U1")), ids.probe(id("D1")));
+/// assert_eq!(ids.find(&u1), None);
+/// assert_eq!(ids.insert(&u1, 0, "a row"), 0);
+/// assert_eq!(ids.insert(&d1, 0, "another"), 1);
+/// assert_eq!(ids.find(&d1).unwrap().number, 1);
 /// assert_eq!(ids.id(1), id("D1"));
+/// assert_eq!(*ids.row(1), "another");
 /// ```
-pub struct IdTable {
-    /// The texts in the order of their numbers, with nothing between them.
-    texts: String,
-    /// Where each text ends in `texts`; it begins where the one before it ends.
-    ends: Vec<usize>,
-    /// The numbers, found by the hash of their text.
-    numbers: HashTable<u32>,
-    hash_keys: RandomState,
+pub struct IdTable<R> {
+    index: Index,
+    rows: Rows<Entry<R>>,
+    texts: Texts,
+    /// Of long texts.
+    text_keys: RandomState,
+    /// Of everything else.
+    packed_keys: SipKeys,
     max_ids: u32,
 }
 
-impl IdTable {
+struct Entry<R> {
+    key: Key,
+    row: R,
+}
+
+/// An id, ready to be looked for in the table that made the probe.
+#[derive(Clone, Copy, Debug)]
+pub struct Probe<'p> {
+    hash: u64,
+    /// As it would stand in the table; of a long text, the text.
+    key: Result<Key, &'p str>,
+}
+
+/// Looks for nothing and finds nothing: a place in a batch that is not used.
+impl Default for Probe<'_> {
+    fn default() -> Self {
+        Self {
+            hash: 0,
+            key: Err(""),
+        }
+    }
+}
+
+impl<R> IdTable<R> {
     /// The most ids that a table holds. The number above them is free to mean "none".
     pub const MAX_IDS: u32 = u32::MAX;
+
+    /// How many ids are best looked for at once: as many as the processor can wait for together,
+    /// and few enough for the stack.
+    pub const BATCH_IDS: usize = 32;
 
     /// An empty table. Allocates nothing.
     pub fn new() -> Self {
@@ -51,24 +88,25 @@ impl IdTable {
         reason = "the key decides where an id stands in the table, never what is answered"
     )]
     pub fn with_max_ids(max_ids: u32) -> Self {
+        let random = RandomState::new();
         Self {
-            texts: String::new(),
-            ends: Vec::new(),
-            numbers: HashTable::new(),
-            hash_keys: RandomState::new(),
+            index: Index::default(),
+            rows: Rows::new(),
+            texts: Texts::default(),
+            packed_keys: SipKeys(random.hash_one(0), random.hash_one(1)),
+            text_keys: RandomState::new(),
             max_ids,
         }
     }
 
     /// How many ids there are. All numbers are below it.
     pub fn len(&self) -> u32 {
-        // `intern` keeps the length within `max_ids`.
-        u32::try_from(self.ends.len()).unwrap_or(u32::MAX)
+        self.rows.len()
     }
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.ends.is_empty()
+        self.len() == 0
     }
 
     /// How many more ids the table can hold.
@@ -76,40 +114,91 @@ impl IdTable {
         self.max_ids - self.len()
     }
 
-    /// The number of an id, if it is there.
-    pub fn number(&self, id: Id<'_>) -> Option<u32> {
-        let text = &*id.text();
-        self.numbers
-            .find(self.hash(text), |&number| self.text(number) == text)
-            .copied()
+    /// Makes an id ready to be looked for.
+    #[inline]
+    pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
+        let key = Key::packed(id);
+        let hash = match key {
+            Ok(key) => self.packed_keys.hash(key.words().0, key.words().1),
+            Err(text) => self.text_keys.hash_one(text),
+        };
+        Probe { hash, key }
     }
 
-    /// The number of an id, which is added where it is new.
+    /// The number and the owner of an id, if it is there.
+    #[inline]
+    pub fn find(&self, probe: &Probe<'_>) -> Option<Found> {
+        self.index
+            .find(probe.hash, |number| self.is_at(number, probe))
+    }
+
+    /// The first half of looking for many ids at once: what most likely is each of them.
+    ///
+    /// Waiting for memory takes most of the time of a look, and one wait can overlap with others.
+    /// So all lines of the index are asked for at once, and then all rows, which
+    /// [`confirm`](Self::confirm) compares. In between, a caller can ask for what it will need of
+    /// the owners.
+    #[inline]
+    pub fn guess(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
+        for probe in probes {
+            self.index.prefetch(probe.hash);
+        }
+        for (probe, guess) in probes.iter().zip(guesses) {
+            *guess = self.index.guess(probe.hash);
+            if let Some(guess) = guess {
+                self.rows.prefetch(guess.number);
+            }
+        }
+    }
+
+    /// The second half: replaces each guess that is wrong by what [`find`](Self::find) finds.
+    #[inline]
+    pub fn confirm(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
+        for (probe, guess) in probes.iter().zip(guesses) {
+            if guess.is_none_or(|guess| !self.is_at(guess.number, probe)) {
+                *guess = self.find(probe);
+            }
+        }
+    }
+
+    /// Adds an id that is not there. Answers with its number.
     ///
     /// # Panics
     ///
-    /// Where the id is new and there is no [`room`](Self::room).
-    pub fn intern(&mut self, id: Id<'_>) -> u32 {
-        let text = &*id.text();
-        let hash = self.hash(text);
-        if let Some(&number) = self.numbers.find(hash, |&number| self.text(number) == text) {
-            return number;
-        }
+    /// Where there is no [`room`](Self::room).
+    pub fn insert(&mut self, probe: &Probe<'_>, owner: u32, row: R) -> u32 {
         assert!(self.room() > 0, "the table is full; ask `room` first");
+        debug_assert!(self.find(probe).is_none(), "an id stands once");
+        let key = match probe.key {
+            Ok(key) => key,
+            Err(text) => Key::of_long(probe.hash, self.texts.push(text)),
+        };
         let number = self.len();
-        self.texts.push_str(text);
-        self.ends.push(self.texts.len());
-        let Self {
-            texts,
-            ends,
-            numbers,
-            hash_keys,
-            ..
-        } = self;
-        numbers.insert_unique(hash, number, |&other| {
-            hash_keys.hash_one(text_of(texts, ends, other))
-        });
+        self.rows.push(Entry { key, row });
+        let others = KeyHashes {
+            rows: &self.rows,
+            packed_keys: self.packed_keys,
+        };
+        let new = Found { number, owner };
+        self.index.insert(probe.hash, new, &others);
         number
+    }
+
+    /// Gives the id with this number another owner.
+    ///
+    /// # Panics
+    ///
+    /// Where no id has the number.
+    pub fn set_owner(&mut self, number: u32, owner: u32) {
+        let (rows, packed_keys) = (&self.rows, self.packed_keys);
+        let hash = KeyHashes { rows, packed_keys }.hash(number);
+        self.index.set_owner(hash, Found { number, owner });
+    }
+
+    /// Asks for the row of an id that will be needed soon. It may be any number.
+    #[inline]
+    pub fn prefetch(&self, number: u32) {
+        self.rows.prefetch(number);
     }
 
     /// The id with this number.
@@ -117,43 +206,77 @@ impl IdTable {
     /// # Panics
     ///
     /// Where no id has the number.
+    #[inline]
     pub fn id(&self, number: u32) -> Id<'_> {
-        match Id::new(self.text(number)) {
-            Some(id) => id,
-            None => unreachable!("every text came from an `Id`"),
+        self.rows.at(number).key.id(&self.texts)
+    }
+
+    /// The row of the id with this number.
+    ///
+    /// # Panics
+    ///
+    /// Where no id has the number.
+    #[inline]
+    pub fn row(&self, number: u32) -> &R {
+        &self.rows.at(number).row
+    }
+
+    /// The row of the id with this number.
+    ///
+    /// # Panics
+    ///
+    /// Where no id has the number.
+    #[inline]
+    pub fn row_mut(&mut self, number: u32) -> &mut R {
+        &mut self.rows.at_mut(number).row
+    }
+
+    #[inline]
+    fn is_at(&self, number: u32, probe: &Probe<'_>) -> bool {
+        let found = &self.rows.at(number).key;
+        match probe.key {
+            Ok(key) => *found == key,
+            Err(text) => found.long().is_some_and(|(hash, place)| {
+                hash == probe.hash && place.bytes() == text.len() && self.texts.at(place) == text
+            }),
         }
-    }
-
-    fn text(&self, number: u32) -> &str {
-        text_of(&self.texts, &self.ends, number)
-    }
-
-    fn hash(&self, text: &str) -> u64 {
-        self.hash_keys.hash_one(text)
     }
 }
 
-impl Default for IdTable {
+/// The hashes of the ids of a table.
+struct KeyHashes<'t, R> {
+    rows: &'t Rows<Entry<R>>,
+    packed_keys: SipKeys,
+}
+
+impl<R> Hashes for KeyHashes<'_, R> {
+    #[inline]
+    fn hash(&self, number: u32) -> u64 {
+        let key = &self.rows.at(number).key;
+        match key.long() {
+            Some((hash, _)) => hash,
+            None => self.packed_keys.hash(key.words().0, key.words().1),
+        }
+    }
+
+    #[inline]
+    fn prefetch(&self, number: u32) {
+        self.rows.prefetch(number);
+    }
+}
+
+impl<R> Default for IdTable<R> {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl fmt::Debug for IdTable {
+impl<R> fmt::Debug for IdTable<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IdTable")
             .field("len", &self.len())
             .finish_non_exhaustive()
     }
-}
-
-fn text_of<'t>(texts: &'t str, ends: &[usize], number: u32) -> &'t str {
-    let number = number as usize;
-    let start = match number.checked_sub(1) {
-        Some(before) => ends[before],
-        None => 0,
-    };
-    &texts[start..ends[number]]
 }
 
 #[cfg(test)]
@@ -164,41 +287,74 @@ mod tests {
 
     use super::*;
 
+    fn id(text: &str) -> Id<'_> {
+        Id::new(text).unwrap()
+    }
+
+    fn number(found: Option<Found>) -> Option<u32> {
+        found.map(|found| found.number)
+    }
+
     proptest! {
         #[test]
-        fn a_table_numbers_ids_by_when_they_came(texts in prop::collection::vec("[ab]{1,4}", 0..200)) {
+        fn a_table_numbers_ids_by_when_they_came(
+            texts in prop::collection::vec(
+                "[ab]{1,4}|[ab]{16,20}|5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f[ab]{4}|5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F[AB]{4}",
+                0..200,
+            ),
+            later in prop::collection::vec("[abc]{1,4}|[abc]{16,20}", 0..100),
+        ) {
             let mut table = IdTable::new();
             let mut numbers = BTreeMap::new();
             for text in &texts {
-                let id = Id::new(text).unwrap();
                 let next = u32::try_from(numbers.len()).unwrap();
-                prop_assert_eq!(table.number(id), numbers.get(text).copied());
-                prop_assert_eq!(table.intern(id), *numbers.entry(text).or_insert(next));
+                let probe = table.probe(id(text));
+                prop_assert_eq!(number(table.find(&probe)), numbers.get(text).copied());
+                if numbers.contains_key(text) {
+                    continue;
+                }
+                prop_assert_eq!(table.insert(&probe, 0, text.clone()), next);
+                numbers.insert(text.clone(), next);
             }
             prop_assert_eq!(table.len() as usize, numbers.len());
             prop_assert_eq!(table.is_empty(), texts.is_empty());
             for (text, &number) in &numbers {
-                prop_assert_eq!(table.id(number), Id::new(text).unwrap());
+                prop_assert_eq!(table.id(number), id(text));
+                prop_assert_eq!(table.row(number), text);
+                table.set_owner(number, number + 1);
+            }
+            let probes: Vec<_> = texts.iter().chain(&later).map(|text| table.probe(id(text))).collect();
+            let mut found = vec![None; probes.len()];
+            table.guess(&probes, &mut found);
+            table.confirm(&probes, &mut found);
+            for (text, found) in texts.iter().chain(&later).zip(found) {
+                prop_assert_eq!(number(found), numbers.get(text).copied());
+                prop_assert!(found.is_none_or(|found| found.owner == found.number + 1));
             }
         }
     }
 
     #[test]
     fn room_counts_down_to_the_limit() {
-        let id = |text| Id::new(text).unwrap();
         let mut table = IdTable::with_max_ids(2);
-        table.intern(id("a"));
-        assert_eq!(table.room(), 1);
-        table.intern(id("b"));
-        assert_eq!(table.room(), 0);
-        // What is there already needs no room.
-        assert_eq!(table.intern(id("a")), 0);
+        for (text, room) in [("a", 1), ("b", 0)] {
+            table.insert(&table.probe(id(text)), 0, ());
+            assert_eq!(table.room(), room);
+        }
     }
 
     #[test]
     #[should_panic(expected = "full")]
     fn a_full_table_says_so() {
         let mut table = IdTable::with_max_ids(0);
-        table.intern(Id::new("a").unwrap());
+        table.insert(&table.probe(id("a")), 0, ());
+    }
+
+    #[test]
+    fn rows_can_be_changed() {
+        let mut table = IdTable::new();
+        table.insert(&table.probe(id("a")), 0, 1);
+        *table.row_mut(0) += 1;
+        assert_eq!(*table.row(0), 2);
     }
 }

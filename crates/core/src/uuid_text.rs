@@ -1,0 +1,255 @@
+//! UUIDs as 16 bytes: most ids that SDKs make are UUIDs, and 36 characters are a lot of memory.
+
+use std::fmt;
+
+/// The text of a UUID, in 16 bytes and a bit, so that exactly the same text comes out again.
+///
+/// It is a UUID of RFC 9562 (the variant digit is 8, 9, a or b) with hyphens in their places,
+/// nothing around it, and all its letters in one case, upper or lower. Every other text, a UUID
+/// in mixed case too, is [`IdForm::Text`](crate::IdForm::Text).
+///
+/// ```
+/// use idmerge_core::UuidText;
+///
+/// let uuid = UuidText::new("5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E").unwrap();
+/// assert!(uuid.is_upper_case());
+/// assert_eq!(uuid.to_string(), "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E");
+/// assert!(UuidText::new("5C7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e").is_none());
+/// ```
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct UuidText {
+    /// The bytes, most significant first, as two numbers.
+    words: [u64; 2],
+    is_upper_case: bool,
+}
+
+/// Where the hex digits stand, of 36 characters.
+const GROUPS: [std::ops::Range<usize>; 5] = [0..8, 9..13, 14..18, 19..23, 24..36];
+const HYPHENS: [usize; 4] = [8, 13, 18, 23];
+/// The two highest bits of the second word, where the variant digit stands.
+const VARIANT: u64 = 0b10;
+const VARIANT_SHIFT: u32 = 62;
+
+impl UuidText {
+    /// How many characters the text has: 36.
+    pub const TEXT_BYTES: usize = 36;
+
+    /// The UUID with this text, or `None` where the text is of another form.
+    pub fn new(text: &str) -> Option<Self> {
+        let text: &[u8; Self::TEXT_BYTES] = text.as_bytes().try_into().ok()?;
+        if HYPHENS.map(|at| text[at]) != [b'-'; 4] {
+            return None;
+        }
+        let mut digits = [0; 32];
+        let mut filled = 0;
+        for group in GROUPS {
+            let end = filled + group.len();
+            digits[filled..end].copy_from_slice(&text[group]);
+            filled = end;
+        }
+
+        // No branch in the loop, so that the compiler takes many digits at a time.
+        let (mut are_hex, mut upper, mut lower) = (true, false, false);
+        let mut values = [0; 32];
+        for (value, digit) in values.iter_mut().zip(digits) {
+            let decimal = digit.wrapping_sub(b'0');
+            let letter = (digit | 0x20).wrapping_sub(b'a');
+            let (is_decimal, is_letter) = (decimal < 10, letter < 6);
+            let is_lower = digit & 0x20 != 0;
+            are_hex &= is_decimal | is_letter;
+            lower |= is_letter & is_lower;
+            upper |= is_letter & !is_lower;
+            *value = if is_decimal {
+                decimal
+            } else {
+                letter.wrapping_add(10)
+            };
+        }
+        let mut bytes = [0; 16];
+        for (byte, pair) in bytes.iter_mut().zip(values.as_chunks::<2>().0) {
+            *byte = (pair[0] << 4) | (pair[1] & 0xf);
+        }
+        // By way of one number: from two of eight bytes each the compiler makes much more of the
+        // loops above.
+        let both = u128::from_be_bytes(bytes);
+        #[allow(clippy::cast_possible_truncation, reason = "each half has 64 bits")]
+        let words = [(both >> 64) as u64, both as u64];
+        let is_one = are_hex && !(upper && lower) && words[1] >> VARIANT_SHIFT == VARIANT;
+        is_one.then_some(Self {
+            words,
+            is_upper_case: upper,
+        })
+    }
+
+    /// The UUID with these bytes, most significant first, as two numbers, and its letters in this
+    /// case. `None` where the variant is not that of RFC 9562, or where upper case is asked for
+    /// and there is no letter: such a text is in lower case, so that one text has one form.
+    #[inline]
+    pub fn from_words(words: [u64; 2], is_upper_case: bool) -> Option<Self> {
+        let is_one = words[1] >> VARIANT_SHIFT == VARIANT
+            && (!is_upper_case || words.map(has_letters) != [false; 2]);
+        is_one.then_some(Self {
+            words,
+            is_upper_case,
+        })
+    }
+
+    /// The bytes of the UUID, most significant first, as two numbers. The highest two bits of the
+    /// second are always 10.
+    #[inline]
+    pub fn words(&self) -> [u64; 2] {
+        self.words
+    }
+
+    /// Whether its letters are in upper case. A text without letters is in lower case.
+    #[inline]
+    pub fn is_upper_case(&self) -> bool {
+        self.is_upper_case
+    }
+
+    /// The version digit, 0 to 15.
+    pub fn version(&self) -> u8 {
+        self.bytes()[6] >> 4
+    }
+
+    fn bytes(&self) -> [u8; 16] {
+        let [high, low] = self.words.map(u64::to_be_bytes);
+        let mut bytes = [0; 16];
+        bytes[..8].copy_from_slice(&high);
+        bytes[8..].copy_from_slice(&low);
+        bytes
+    }
+
+    /// The text.
+    pub(crate) fn text_in<'b>(&self, text: &'b mut [u8; Self::TEXT_BYTES]) -> &'b str {
+        let a = if self.is_upper_case { b'A' } else { b'a' };
+        let mut digits = [0; 32];
+        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.bytes()) {
+            let digit = |value: u8| {
+                if value < 10 {
+                    b'0' + value
+                } else {
+                    a - 10 + value
+                }
+            };
+            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        }
+        let mut used = 0;
+        for group in GROUPS {
+            let end = used + group.len();
+            text[group].copy_from_slice(&digits[used..end]);
+            used = end;
+        }
+        for at in HYPHENS {
+            text[at] = b'-';
+        }
+        match str::from_utf8(text) {
+            Ok(text) => text,
+            Err(_) => unreachable!("hex digits and hyphens are ASCII"),
+        }
+    }
+}
+
+/// Whether a hex digit of the number is a letter.
+fn has_letters(word: u64) -> bool {
+    // 8 and one of 4 and 2.
+    (word & (word << 1 | word << 2)) & 0x8888_8888_8888_8888 != 0
+}
+
+impl fmt::Display for UuidText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.text_in(&mut [0; Self::TEXT_BYTES]))
+    }
+}
+
+impl fmt::Debug for UuidText {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.text_in(&mut [0; Self::TEXT_BYTES]), f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_text_comes_out_as_it_went_in(
+            text in "[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[89ab][0-9a-f]{3}-[0-9a-f]{12}",
+        ) {
+            let is_upper_case = text.to_ascii_uppercase() != text;
+            for (text, is_upper_case) in [
+                (text.to_ascii_uppercase(), is_upper_case),
+                (text, false),
+            ] {
+                let uuid = UuidText::new(&text).unwrap();
+                prop_assert_eq!(uuid.to_string(), text);
+                prop_assert_eq!(uuid.is_upper_case(), is_upper_case);
+                prop_assert_eq!(UuidText::from_words(uuid.words(), is_upper_case), Some(uuid));
+            }
+        }
+
+        #[test]
+        fn what_is_taken_comes_out_as_it_went_in(
+            groups in "[0-9A-Ga-g]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9A-Fa-f]{12}",
+            at in 0..36_usize, byte in 0..0x80_u8,
+        ) {
+            let mut damaged = groups.clone().into_bytes();
+            damaged[at] = byte;
+            for text in [groups, String::from_utf8(damaged).unwrap()] {
+                if let Some(uuid) = UuidText::new(&text) {
+                    prop_assert_eq!(uuid.to_string(), text);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn other_texts_are_not_taken() {
+        for text in [
+            "",
+            "5c7f0e7c6a524b269fb86c5a9f0f4c1e",
+            "{5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e}",
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1g",
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1`",
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1/",
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1:",
+            "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c\u{ff}",
+            "5c7f0e7c-6a52-4b269-fb8-6c5a9f0f4c1e",
+            // Another variant.
+            "5c7f0e7c-6a52-4b26-7fb8-6c5a9f0f4c1e",
+            "5c7f0e7c-6a52-4b26-cfb8-6c5a9f0f4c1e",
+            // Mixed case.
+            "5C7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+        ] {
+            assert_eq!(UuidText::new(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn words_have_one_text() {
+        let low = 0x9111_1111_1111_1111;
+        assert!(UuidText::from_words([0x99, low], false).is_some());
+        assert_eq!(UuidText::from_words([0x99, low], true), None);
+        for letter in 0xa..=0xf {
+            assert!(UuidText::from_words([letter << 60, low], true).is_some());
+            assert!(UuidText::from_words([0, low | letter], true).is_some());
+        }
+        for other_variant in [0x1, 0x7, 0xc, 0xf] {
+            let low = other_variant << 60;
+            assert_eq!(UuidText::from_words([0xaa, low], false), None);
+        }
+    }
+
+    #[test]
+    fn the_version_is_a_digit() {
+        let uuid = UuidText::new("5c7f0e7c-6a52-7b26-9fb8-6c5a9f0f4c1e").unwrap();
+        assert_eq!(uuid.version(), 7);
+        assert_eq!(
+            format!("{uuid:?}"),
+            "\"5c7f0e7c-6a52-7b26-9fb8-6c5a9f0f4c1e\""
+        );
+    }
+}

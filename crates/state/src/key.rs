@@ -1,0 +1,158 @@
+//! An id as 16 bytes.
+
+use idmerge_core::{Id, IdForm, UuidText};
+
+use crate::texts::{Place, Texts};
+
+/// What a table keeps of an id: 16 bytes, whatever the id.
+///
+/// ```text
+/// UUID        the two words of its `UuidText`, the case in the variant of the second
+/// short text  up to 15 bytes, filled up with zeros, then the length
+/// long text   the hash; where the text stands
+/// ```
+///
+/// The two highest bits of the last byte tell them apart. In a UUID they are the variant, which is
+/// the same for all that have a [`UuidText`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(align(4))]
+pub(crate) struct Key([u8; 16]);
+
+const TAG_SHIFT: u32 = 6;
+const TAG_MASK: u8 = 0b11 << TAG_SHIFT;
+const SHORT_TEXT: u8 = 0b00 << TAG_SHIFT;
+const LONG_TEXT: u8 = 0b01 << TAG_SHIFT;
+const UPPER_CASE_UUID: u8 = 0b11 << TAG_SHIFT;
+/// In the second word of a UUID: set for upper case.
+const CASE_BIT: u64 = 1 << 62;
+
+const SHORT_MAX_BYTES: usize = 15;
+
+impl Key {
+    /// The key of an id, or its text where that is to be kept elsewhere.
+    #[inline]
+    pub(crate) fn packed(id: Id<'_>) -> Result<Self, &str> {
+        match id.form() {
+            IdForm::Uuid(uuid) => {
+                let [high, low] = uuid.words();
+                let case = if uuid.is_upper_case() { CASE_BIT } else { 0 };
+                Ok(Self::of_words(high, low | case))
+            }
+            IdForm::Text(text) if text.len() <= SHORT_MAX_BYTES => Ok(Self::of_short(text)),
+            IdForm::Text(text) => Err(text),
+        }
+    }
+
+    fn of_short(text: &str) -> Self {
+        let mut bytes = [0; 16];
+        bytes[..text.len()].copy_from_slice(text.as_bytes());
+        bytes[15] = SHORT_TEXT | text.len().to_le_bytes()[0];
+        Self(bytes)
+    }
+
+    #[inline]
+    fn of_words(first: u64, second: u64) -> Self {
+        let words = u128::from(second) << 64 | u128::from(first);
+        Self(words.to_le_bytes())
+    }
+
+    /// The key of a long text.
+    pub(crate) fn of_long(hash: u64, place: Place) -> Self {
+        let tag = u64::from(LONG_TEXT) << (u64::BITS - u8::BITS);
+        Self::of_words(hash, tag | place.to_bits())
+    }
+
+    /// As two numbers.
+    #[inline]
+    pub(crate) fn words(&self) -> (u64, u64) {
+        let (words, _) = self.0.as_chunks::<8>();
+        (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
+    }
+
+    /// Of a long text, its hash and its place.
+    #[inline]
+    pub(crate) fn long(&self) -> Option<(u64, Place)> {
+        let (hash, place) = self.words();
+        (self.0[15] & TAG_MASK == LONG_TEXT).then(|| (hash, Place::from_bits(place)))
+    }
+
+    /// The id that this is the key of.
+    #[inline]
+    pub(crate) fn id<'k>(&'k self, texts: &'k Texts) -> Id<'k> {
+        let last = self.0[15];
+        let id = match last & TAG_MASK {
+            SHORT_TEXT => Id::new(self.short_text()),
+            LONG_TEXT => {
+                let (_, place) = self.words();
+                Id::new(texts.at(Place::from_bits(place)))
+            }
+            tag => {
+                let (high, low) = self.words();
+                UuidText::from_words([high, low & !CASE_BIT], tag == UPPER_CASE_UUID).map(Id::from)
+            }
+        };
+        match id {
+            Some(id) => id,
+            None => unreachable!("every key was made of an id"),
+        }
+    }
+}
+
+impl Key {
+    /// The text of a short text, not checked once more: that would be a sixth of all instructions
+    /// of a look.
+    #[inline]
+    #[allow(unsafe_code, reason = "shown by the instructions of a resolve")]
+    fn short_text(&self) -> &str {
+        debug_assert_eq!(self.0[15] & TAG_MASK, SHORT_TEXT);
+        let bytes = usize::from(self.0[15]).min(SHORT_MAX_BYTES);
+        // SAFETY: a key with this tag comes from `of_short`, which has copied a whole `str` of so
+        // many bytes there. `of_words` makes all others, and is given words with another tag: of
+        // a UUID the variant, which is never 00 or 01, and that of a long text.
+        unsafe { str::from_utf8_unchecked(&self.0[..bytes]) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    /// The key of a text and back.
+    fn there_and_back(text: &str) -> String {
+        let mut texts = Texts::default();
+        texts.push("something before it");
+        let key = Key::packed(Id::new(text).unwrap())
+            .unwrap_or_else(|text| Key::of_long(u64::MAX, texts.push(text)));
+        let long = key.long().map(|(hash, place)| (hash, texts.at(place)));
+        let is_long = text.len() > SHORT_MAX_BYTES
+            && !matches!(Id::new(text).unwrap().form(), IdForm::Uuid(_));
+        assert_eq!(long, is_long.then_some((u64::MAX, text)));
+        key.id(&texts).to_string()
+    }
+
+    proptest! {
+        #[test]
+        fn an_id_comes_back_from_its_key(
+            text in "\\PC{1,20}|[a-f0-9]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[7-9a-d][0-9a-f]{3}-[0-9a-f]{12}",
+        ) {
+            prop_assert_eq!(there_and_back(&text), &*text);
+            let upper = text.to_uppercase();
+            prop_assert_eq!(there_and_back(&upper), &*upper);
+        }
+
+        #[test]
+        fn short_ids_have_different_keys(a in "[a\0]{1,5}", b in "[a\0]{1,5}") {
+            let key = |text| Key::packed(Id::new(text).unwrap()).unwrap();
+            prop_assert_eq!(key(&a) == key(&b), a == b);
+        }
+    }
+
+    #[test]
+    fn a_short_text_has_up_to_15_bytes() {
+        for text in ["fifteen bytes !", "sixteen bytes !!", "\0"] {
+            assert_eq!(there_and_back(text), text);
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! Rows in chunks.
+
+use crate::memory::{prefetch, use_huge_pages};
+
+/// A vector in chunks of a mebi of rows, of which the last grows by an eighth of the whole, so that
+/// little memory is unused and growing copies little.
+///
+/// A `Vec` doubles: right after that half of it is unused, and while it does all rows are there
+/// twice.
+#[derive(Debug)]
+pub struct Rows<T> {
+    chunks: Vec<Vec<T>>,
+    len: u32,
+}
+
+const CHUNK_LOG2: u32 = 20;
+const CHUNK_ROWS: usize = 1 << CHUNK_LOG2;
+/// The last chunk grows by this part of all rows.
+const GROWTH_PART: usize = 8;
+const GROWTH_MIN_ROWS: usize = 4;
+
+/// The chunk of a row, and the row's place in it.
+#[inline]
+fn place(index: u32) -> (usize, usize) {
+    let index = index as usize;
+    (index >> CHUNK_LOG2, index & (CHUNK_ROWS - 1))
+}
+
+impl<T> Rows<T> {
+    /// No rows. Allocates nothing.
+    pub fn new() -> Self {
+        Self {
+            chunks: Vec::new(),
+            len: 0,
+        }
+    }
+
+    /// How many rows there are.
+    #[inline]
+    pub fn len(&self) -> u32 {
+        self.len
+    }
+
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds a row at the end.
+    ///
+    /// # Panics
+    ///
+    /// Where there are 4,294,967,295 rows already.
+    pub fn push(&mut self, row: T) {
+        assert!(self.len < u32::MAX, "every index has its row");
+        let (chunk, in_chunk) = place(self.len);
+        if chunk == self.chunks.len() {
+            if let Some(full) = self.chunks.last() {
+                use_huge_pages(full);
+            }
+            self.chunks.push(Vec::new());
+        }
+        let rows = &mut self.chunks[chunk];
+        if in_chunk == rows.capacity() {
+            let more = (self.len as usize / GROWTH_PART).max(GROWTH_MIN_ROWS);
+            rows.reserve_exact(more.min(CHUNK_ROWS - in_chunk));
+        }
+        rows.push(row);
+        self.len += 1;
+    }
+
+    /// The row at an index.
+    ///
+    /// # Panics
+    ///
+    /// Where the index is not below the length.
+    #[inline]
+    pub fn at(&self, index: u32) -> &T {
+        let (chunk, in_chunk) = place(index);
+        &self.chunks[chunk][in_chunk]
+    }
+
+    /// The row at an index.
+    ///
+    /// # Panics
+    ///
+    /// Where the index is not below the length.
+    #[inline]
+    pub fn at_mut(&mut self, index: u32) -> &mut T {
+        let (chunk, in_chunk) = place(index);
+        &mut self.chunks[chunk][in_chunk]
+    }
+
+    /// Asks for a row that will be needed soon. It may be any number.
+    #[inline]
+    pub fn prefetch(&self, index: u32) {
+        let (chunk, in_chunk) = place(index);
+        if let Some(row) = self.chunks.get(chunk).and_then(|rows| rows.get(in_chunk)) {
+            prefetch(row);
+        }
+    }
+}
+
+impl<T> Default for Rows<T> {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_where_they_were_put() {
+        let mut rows = Rows::new();
+        let count = (2 << CHUNK_LOG2) + 3;
+        for row in 0..count {
+            assert_eq!(rows.len(), row);
+            rows.push(row ^ 5);
+        }
+        *rows.at_mut(17) += 1;
+        for row in 0..count {
+            assert_eq!(*rows.at(row), (row ^ 5) + u32::from(row == 17));
+        }
+        for row in [0, count - 1, count, u32::MAX] {
+            rows.prefetch(row);
+        }
+    }
+
+    #[test]
+    fn at_most_an_eighth_is_unused() {
+        let mut rows = Rows::new();
+        for row in 0..100_000_usize {
+            rows.push(row);
+            let room: usize = rows.chunks.iter().map(Vec::capacity).sum();
+            assert!(
+                room <= row + 1 + (row / GROWTH_PART).max(GROWTH_MIN_ROWS),
+                "{row}: {room}"
+            );
+        }
+    }
+}
