@@ -15,7 +15,8 @@
 //! by name.
 //!
 //! - [`vectors`]: cases written down as data, each with the rules that it shows.
-//! - laws: the nine of the rule book, section 7, on random claims, checked after each.
+//! - laws: the nine of the rule book, section 7, on random claims, checked after each; and that a
+//!   batch is one by one (clause 7 of the trait's contract).
 //! - [`oracle`]: the rule book a second time, by brute force, compared after every claim; on
 //!   random claims, and on every short sequence of them.
 //!
@@ -24,6 +25,7 @@
 //! Not here: speed, and what no rule speaks of, such as how an engine spells its errors. Resolving
 //! should allocate nothing; that cannot be seen from here, and each engine shows it itself.
 
+mod batches;
 mod compare;
 mod exhaustive;
 pub mod fuzz;

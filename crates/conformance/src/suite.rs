@@ -7,7 +7,7 @@ use std::sync::Arc;
 use idmerge_core::{IdentityResolver, RuleBook};
 use libtest_mimic::Arguments;
 
-use crate::{EngineSettings, compare, exhaustive, laws, replay, vectors};
+use crate::{EngineSettings, batches, compare, exhaustive, laws, replay, vectors};
 
 /// How the suite gets an engine that has these settings and no state.
 pub(crate) type Make = dyn Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync;
@@ -49,6 +49,7 @@ impl Suite {
         let mut trials = self.vector_trials(rule_book);
         let groups = [
             ("law", laws::trials(rule_book)),
+            ("law", batches::trials(rule_book)),
             ("oracle", compare::trials(rule_book)),
             ("exhaustive", exhaustive::trials(rule_book)),
         ];

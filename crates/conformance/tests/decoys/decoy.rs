@@ -47,6 +47,15 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         weigh(oracle, claim)
     }
 
+    fn apply_batch(
+        &mut self,
+        oracle: &mut Self::Oracle,
+        claims: &[Claim<'_>],
+    ) -> Vec<Outcome<'static>> {
+        let claims = claims.iter();
+        claims.map(|claim| self.apply(oracle, *claim)).collect()
+    }
+
     /// What is shown of a cluster, wherever it is asked for.
     fn shown(&self, cluster: Cluster<'static>) -> Cluster<'static> {
         cluster
@@ -68,6 +77,12 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         match self.cluster(oracle, id) {
             Some(cluster) => cluster.canonical,
             None => keep_distinct_id(oracle.resolve(id)),
+        }
+    }
+
+    fn resolve_batch<'a>(&self, oracle: &Self::Oracle, ids: &mut [DistinctId<'a>]) {
+        for id in ids {
+            *id = self.resolve(oracle, *id);
         }
     }
 
@@ -117,8 +132,23 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
         Ok(self.mistake.apply(&mut self.oracle, claim))
     }
 
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), ResolveError> {
+        for answer in self.mistake.apply_batch(&mut self.oracle, claims) {
+            outcome(answer);
+        }
+        Ok(())
+    }
+
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         self.mistake.resolve(&self.oracle, id)
+    }
+
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        self.mistake.resolve_batch(&self.oracle, ids);
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {

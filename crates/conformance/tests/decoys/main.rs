@@ -37,6 +37,7 @@ const LAW_7: &str = "law::7-rejected";
 const DAMAGED: &str = "law::7-damaged";
 const LAW_8: &str = "law::8-";
 const LAW_9: &str = "law::9-";
+const BATCH: &str = "law::batch-";
 
 /// The table of decoys: a name, the mistake, and the trials that must catch it, by the beginning
 /// of their names. Each row is a test.
@@ -52,6 +53,12 @@ macro_rules! decoys {
 }
 
 decoys! {
+    original_batch_answers_last_first: original::batches::AnswersLastFirst => [BATCH];
+    original_batch_drops_repeats: original::batches::DropsRepeats => [BATCH];
+    original_batch_resolves_all_but_last: original::batches::ResolvesAllButLast => [BATCH];
+    original_batch_resolves_to_neighbour: original::batches::ResolvesToNeighbour => [BATCH];
+    original_batch_weighs_against_before: original::batches::WeighsAgainstBefore => [BATCH];
+    original_batch_weighs_last_first: original::batches::WeighsLastFirst => [BATCH];
     original_alias_only_once: original::checks::AliasOnlyOnce => [CLAIMS, LAW_2];
     original_alias_twice: original::checks::AliasTwice => [CLAIMS];
     original_any_anon_id: original::checks::AnyAnonId => [CLAIMS];
@@ -107,6 +114,9 @@ decoys! {
     original_seeded: original::snapshots::Seeded => [LAW_1, LAW_2];
     original_snapshot_adds_up: original::snapshots::SnapshotAddsUp => [LAW_1];
     original_snapshot_without_aliases: original::snapshots::SnapshotWithoutAliases => [LAW_1];
+    simplified_batch_of_few: simplified::batches::BatchOfFew => [BATCH];
+    simplified_batch_resolves_without_mark: simplified::batches::ResolvesWithoutMark => [BATCH];
+    simplified_batch_sorted: simplified::batches::Sorted => [BATCH];
     simplified_hermit: simplified::linking::Hermit => [CLAIMS, LAW_8];
     simplified_knows_the_other_book: simplified::linking::KnowsTheOtherBook => [CLAIMS, LAW_9];
     simplified_last_user_wins: simplified::linking::LastUserWins => [CLAIMS, LAW_3, LAW_6, LAW_7];

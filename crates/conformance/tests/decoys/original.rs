@@ -1,5 +1,6 @@
 //! Mistakes in Original ID Merge.
 
+pub(crate) mod batches;
 pub(crate) mod checks;
 pub(crate) mod limits;
 pub(crate) mod marks;

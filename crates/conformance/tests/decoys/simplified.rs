@@ -1,5 +1,6 @@
 //! Mistakes in Simplified ID Merge.
 
+pub(crate) mod batches;
 pub(crate) mod linking;
 pub(crate) mod reading;
 pub(crate) mod showing;
