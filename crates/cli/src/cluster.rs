@@ -4,7 +4,8 @@ use idmerge_core::{Cluster, IdentityResolver, IdentityResolverExt};
 use serde::Serialize;
 
 use crate::args::{ClusterArgs, ClustersArgs, FoldArgs, wrong_usage};
-use crate::fold::for_each_event;
+use crate::claims;
+use crate::fold::Fold;
 use crate::input::{self, Again};
 use crate::output::{Output, Place};
 use crate::progress::Progress;
@@ -41,27 +42,23 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
 
 /// The engine after all events of the input.
 fn folded(
-    mut engine: Box<dyn IdentityResolver>,
+    engine: Box<dyn IdentityResolver>,
     args: &FoldArgs,
 ) -> anyhow::Result<Box<dyn IdentityResolver>> {
     let mut inputs = input::find_all(&args.inputs)?;
-    let mut refused = RefusedLines::new(None)?;
+    let refused = RefusedLines::new(None)?;
     let progress = Progress::new(&inputs, 1, args.quiet);
     progress.stage("reading");
-    for_each_event(
-        &mut inputs,
+    let fold = Fold {
+        inputs: &mut inputs,
         args,
-        Again::No,
-        &progress,
-        Some(&mut refused),
-        |_, event| {
-            engine.apply_event(&event.event())?;
-            Ok(())
-        },
-    )?;
+        again: Again::No,
+        progress: &progress,
+    };
+    let folded = claims::fold(fold, engine, refused, &mut |_, _, _| Ok(()))?;
     progress.finish();
-    refused.finish()?;
-    Ok(engine)
+    folded.refused.finish()?;
+    Ok(folded.engine)
 }
 
 fn write_line(value: &impl Serialize, output: &mut Output) -> anyhow::Result<()> {

@@ -2,7 +2,7 @@
 
 use std::env;
 use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
@@ -10,7 +10,8 @@ use anyhow::Context;
 use crate::args::wrong_usage;
 use crate::progress::Progress;
 
-const BUFFER_BYTES: usize = 1024 * 1024;
+/// How much compressed data is read at a time.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// One input.
 #[derive(Debug)]
@@ -90,7 +91,7 @@ impl Input {
         &'i mut self,
         again: Again,
         progress: &'i Progress,
-    ) -> anyhow::Result<Box<dyn BufRead + 'i>> {
+    ) -> anyhow::Result<Box<dyn Read + Send + 'i>> {
         self.source
             .read(again)
             .and_then(|raw| decompressed(progress.watch(raw)))
@@ -121,7 +122,7 @@ impl Source {
         })
     }
 
-    fn read(&mut self, again: Again) -> io::Result<Box<dyn Read + '_>> {
+    fn read(&mut self, again: Again) -> io::Result<Box<dyn Read + Send + '_>> {
         Ok(match self {
             Self::File {
                 origin,
@@ -183,23 +184,27 @@ fn not_copied(error: io::Error) -> io::Error {
 }
 
 /// Decompresses gzip and zstd, told by their first bytes.
-fn decompressed<'i>(mut raw: impl Read + 'i) -> io::Result<Box<dyn BufRead + 'i>> {
+///
+/// At both readings: to keep what comes out would take the room of the whole text on a disk, and
+/// as long to write and to read as to unpack again, which is done while other threads parse.
+fn decompressed<'i>(mut raw: impl Read + Send + 'i) -> io::Result<Box<dyn Read + Send + 'i>> {
     let mut magic = Vec::new();
     raw.by_ref().take(4).read_to_end(&mut magic)?;
     let format = Format::of(&magic);
-    let raw = BufReader::with_capacity(BUFFER_BYTES, io::Cursor::new(magic).chain(raw));
-    let decoder: Box<dyn Read + 'i> = match format {
+    let raw = io::Cursor::new(magic).chain(raw);
+    let buffered = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
+    let decoder: Box<dyn Read + Send + 'i> = match format {
+        // Who reads has a buffer.
         Format::Plain => return Ok(Box::new(raw)),
-        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(raw)),
-        Format::Zstd => Box::new(zstd::Decoder::with_buffer(raw)?),
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw))),
+        Format::Zstd => Box::new(zstd::Decoder::with_buffer(buffered(raw))?),
     };
-    let decoder = Decompressed { decoder, format };
-    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, decoder)))
+    Ok(Box::new(Decompressed { decoder, format }))
 }
 
 /// Says of an error that it is one of compressed data.
 struct Decompressed<'i> {
-    decoder: Box<dyn Read + 'i>,
+    decoder: Box<dyn Read + Send + 'i>,
     format: Format,
 }
 

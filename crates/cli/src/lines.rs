@@ -1,105 +1,79 @@
-//! Lines of an input: rules IN-3 and IN-4.
-
-use std::io::{self, BufRead, Read as _, Write};
+//! Lines of a block: rules IN-3 and IN-4.
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
-/// How much of a line that is too long is read at a time.
-const PART_BYTES: u64 = 64 * 1024;
-
-/// Reads lines that are not blank, and counts all of them.
-pub(crate) struct Lines<R> {
-    text: R,
+/// The lines of a block that are not blank.
+#[derive(Debug)]
+pub(crate) struct Lines<'b> {
+    block: &'b [u8],
+    at: usize,
+    starts_input: bool,
     max_line_bytes: u64,
-    line: Vec<u8>,
-    number: u64,
-    /// The rest of the last line, which was too long, has not been read.
-    in_long_line: bool,
+    /// How many lines there were so far, with the blank ones.
+    pub(crate) count: u64,
 }
 
-/// A line that is not blank.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Line<'l> {
-    /// Without the line feed that ends it.
-    Whole { number: u64, bytes: &'l [u8] },
-    /// Has more bytes than allowed; [`Lines::copy_long_line`] has them.
-    TooLong { number: u64 },
+/// A line that is not blank, without the line feed that ends it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Line<'b> {
+    /// Counted from 1, in its block.
+    pub(crate) number: u64,
+    /// Where it stands in its block.
+    pub(crate) start: usize,
+    pub(crate) bytes: &'b [u8],
+    /// It has more bytes than allowed (IN-3).
+    pub(crate) is_too_long: bool,
 }
 
-impl<R: BufRead> Lines<R> {
-    pub(crate) fn new(text: R, max_line_bytes: u64) -> Self {
+impl<'b> Lines<'b> {
+    /// Of whole lines: only the last one of an input may have no line feed.
+    pub(crate) fn new(block: &'b [u8], starts_input: bool, max_line_bytes: u64) -> Self {
         Self {
-            text,
+            block,
+            at: 0,
+            starts_input,
             max_line_bytes,
-            line: Vec::new(),
-            number: 0,
-            in_long_line: false,
+            count: 0,
         }
     }
+}
 
-    /// The number of the last line that was read, counted from 1; 0 before the first.
-    pub(crate) fn number(&self) -> u64 {
-        self.number
-    }
+impl<'b> Iterator for Lines<'b> {
+    type Item = Line<'b>;
 
-    /// The next line that is not blank (IN-4).
-    pub(crate) fn next_line(&mut self) -> io::Result<Option<Line<'_>>> {
-        if self.in_long_line {
-            self.copy_rest(&mut io::sink())?;
-        }
-        loop {
-            self.line.clear();
-            // Two bytes more than allowed hold its end as well, where that is CRLF.
-            let limit = self.max_line_bytes.saturating_add(2);
-            let mut limited = self.text.by_ref().take(limit);
-            if limited.read_until(b'\n', &mut self.line)? == 0 {
-                return Ok(None);
-            }
-            self.number += 1;
-            let mut bytes = self.line.len() as u64;
-            if self.line.last() == Some(&b'\n') {
-                self.line.pop();
-                bytes = self.line.strip_suffix(b"\r").unwrap_or(&self.line).len() as u64;
-            } else {
-                self.in_long_line = bytes == limit;
-            }
-            if bytes > self.max_line_bytes {
-                return Ok(Some(Line::TooLong {
-                    number: self.number,
-                }));
-            }
-            let start = if self.number == 1 && self.line.starts_with(BYTE_ORDER_MARK) {
-                BYTE_ORDER_MARK.len()
-            } else {
-                0
+    #[inline]
+    fn next(&mut self) -> Option<Line<'b>> {
+        while self.at < self.block.len() {
+            self.count += 1;
+            let mut start = self.at;
+            let rest = &self.block[start..];
+            let (mut bytes, text_bytes) = match memchr::memchr(b'\n', rest) {
+                Some(end) => {
+                    let bytes = &rest[..end];
+                    (bytes, bytes.strip_suffix(b"\r").unwrap_or(bytes).len())
+                }
+                None => (rest, rest.len()),
             };
-            if !self.line[start..].trim_ascii().is_empty() {
-                return Ok(Some(Line::Whole {
-                    number: self.number,
-                    bytes: &self.line[start..],
-                }));
+            self.at += bytes.len() + 1;
+            let is_too_long = text_bytes as u64 > self.max_line_bytes;
+            if self.starts_input
+                && self.count == 1
+                && !is_too_long
+                && let Some(text) = bytes.strip_prefix(BYTE_ORDER_MARK)
+            {
+                start += BYTE_ORDER_MARK.len();
+                bytes = text;
+            }
+            if is_too_long || !bytes.trim_ascii_start().is_empty() {
+                return Some(Line {
+                    number: self.count,
+                    start,
+                    bytes,
+                    is_too_long,
+                });
             }
         }
-    }
-
-    /// Copies the line that was too long, and answers how many bytes it has.
-    pub(crate) fn copy_long_line(&mut self, to: &mut dyn Write) -> io::Result<u64> {
-        to.write_all(&self.line)?;
-        Ok(self.line.len() as u64 + self.copy_rest(to)?)
-    }
-
-    fn copy_rest(&mut self, to: &mut dyn Write) -> io::Result<u64> {
-        let mut copied = 0;
-        while self.in_long_line {
-            self.line.clear();
-            let mut limited = self.text.by_ref().take(PART_BYTES);
-            limited.read_until(b'\n', &mut self.line)?;
-            let part = self.line.strip_suffix(b"\n").unwrap_or(&self.line);
-            self.in_long_line = !part.is_empty() && part.len() == self.line.len();
-            to.write_all(part)?;
-            copied += part.len() as u64;
-        }
-        Ok(copied)
+        None
     }
 }
 
@@ -107,28 +81,16 @@ impl<R: BufRead> Lines<R> {
 mod tests {
     use super::*;
 
-    /// The lines as text, long ones by their whole length.
+    /// The lines as text; of those that are too long it is said.
     fn lines_of(text: &[u8], max_line_bytes: u64) -> Vec<(u64, String)> {
-        // A small buffer, so that lines come in parts.
-        let mut lines = Lines::new(io::BufReader::with_capacity(2, text), max_line_bytes);
-        let mut all = Vec::new();
-        while let Some(line) = lines.next_line().unwrap() {
-            all.push(match line {
-                Line::Whole { number, bytes } => {
-                    (number, String::from_utf8_lossy(bytes).into_owned())
-                }
-                Line::TooLong { number } => {
-                    let mut copy = Vec::new();
-                    let bytes = lines.copy_long_line(&mut copy).unwrap();
-                    assert_eq!(bytes, copy.len() as u64);
-                    (
-                        number,
-                        format!("too long: {}", String::from_utf8_lossy(&copy)),
-                    )
-                }
-            });
-        }
-        all
+        let text_of = |line: Line<'_>| {
+            let text = String::from_utf8_lossy(line.bytes);
+            let long = if line.is_too_long { "too long: " } else { "" };
+            (line.number, format!("{long}{text}"))
+        };
+        Lines::new(text, true, max_line_bytes)
+            .map(text_of)
+            .collect()
     }
 
     fn line(number: u64, text: &str) -> (u64, String) {
@@ -142,6 +104,9 @@ mod tests {
         assert_eq!(lines_of(text, 9), expected);
         assert_eq!(lines_of(b"\xef\xbb\xbf\n", 9), []);
         assert_eq!(lines_of(b"", 9), []);
+        let mut within = Lines::new(text, false, 9);
+        assert_eq!(within.next().unwrap().bytes, b"\xef\xbb\xbfa\r");
+        assert_eq!((within.by_ref().count(), within.count), (2, 5));
     }
 
     #[test]
@@ -150,11 +115,10 @@ mod tests {
             let mut expected = vec![line(1, "12345")];
             expected.extend((end == "\nnext").then(|| line(2, "next")));
             assert_eq!(lines_of(format!("12345{end}").as_bytes(), 5), expected);
-            expected[0].1 = "too long: 123456789".to_owned();
-            assert_eq!(lines_of(format!("123456789{end}").as_bytes(), 5), expected);
             expected[0].1 = "too long: 123456".to_owned();
             assert_eq!(lines_of(format!("123456{end}").as_bytes(), 5), expected);
         }
+        assert_eq!(lines_of(b"      ", 5), [line(1, "too long:       ")]);
     }
 
     #[test]
@@ -164,21 +128,6 @@ mod tests {
             let expected = [line(1, &format!("too long: {text}")), line(2, "b")];
             assert_eq!(lines_of(format!("{text}\nb").as_bytes(), 5), expected);
         }
-    }
-
-    #[test]
-    fn in_3_the_rest_of_a_long_line_is_passed_over_where_nobody_wants_it() {
-        let mut lines = Lines::new(&b"123456789\nb"[..], 5);
-        assert_eq!(
-            lines.next_line().unwrap(),
-            Some(Line::TooLong { number: 1 })
-        );
-        let b = Line::Whole {
-            number: 2,
-            bytes: b"b",
-        };
-        assert_eq!(lines.next_line().unwrap(), Some(b));
-        assert_eq!(lines.number(), 2);
-        assert_eq!(lines.next_line().unwrap(), None);
+        assert_eq!(lines_of(b"12345\r", 5), [line(1, "too long: 12345\r")]);
     }
 }

@@ -1,7 +1,8 @@
 //! The command `idmerge`: ID Merge on files of events.
 //!
 //! Each command is a module that is called once; what they share is the way in ([`input`],
-//! [`lines`]), the way out ([`output`], [`refused`]) and the fold between them ([`fold`]).
+//! [`blocks`], [`lines`], [`events`]), the way out ([`output`], [`refused`]) and the fold between
+//! them ([`fold`], [`claims`]).
 
 #![allow(
     clippy::disallowed_methods,
@@ -10,7 +11,10 @@
 )]
 
 mod args;
+mod blocks;
+mod claims;
 mod cluster;
+mod events;
 mod fold;
 mod generate;
 mod input;
@@ -22,6 +26,8 @@ mod refused;
 mod rejections;
 mod resolve;
 mod summary;
+mod turns;
+mod users;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

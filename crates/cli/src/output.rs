@@ -9,7 +9,8 @@ use tempfile::NamedTempFile;
 
 use crate::interrupt::HalfWritten;
 
-const BUFFER_BYTES: usize = 1024 * 1024;
+/// What is longer is not copied into the buffer, but written at once.
+const BUFFER_BYTES: usize = 128 * 1024;
 
 /// Where an output is to go.
 #[derive(Debug, PartialEq, Eq)]
@@ -36,6 +37,8 @@ enum Sink {
     New {
         file: NamedTempFile,
         place: PathBuf,
+        /// Whether a file stands there that goes away.
+        replaces: bool,
         half_written: HalfWritten,
     },
 }
@@ -153,10 +156,15 @@ impl Output {
                 Sink::New {
                     file,
                     place,
+                    replaces,
                     half_written,
                 } => {
-                    // Some file systems say only now that they are full.
-                    file.as_file().sync_all()?;
+                    // Where the machine stops soon after, the old file should not be lost and the
+                    // new one empty. A file where none was is no worse than none, so it is not
+                    // waited for, no more than `cp` does.
+                    if replaces {
+                        file.as_file().sync_all()?;
+                    }
                     half_written
                         .put_in_place(|| file.persist(place))
                         .map(|_file| ())
@@ -183,6 +191,7 @@ impl Sink {
             Err(error) if error.kind() == io::ErrorKind::NotFound => None,
             Err(error) => return Err(error),
         };
+        let replaces = permissions.is_some();
         let (file, half_written) = HalfWritten::make(|| temporary_file_in(folder_of(&place)))?;
         if let Some(permissions) = permissions {
             file.as_file().set_permissions(permissions)?;
@@ -190,6 +199,7 @@ impl Sink {
         Ok(Self::New {
             file,
             place,
+            replaces,
             half_written,
         })
     }

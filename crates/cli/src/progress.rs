@@ -64,7 +64,7 @@ impl Progress {
     }
 
     /// Counts what is read.
-    pub(crate) fn watch<'r>(&self, reader: impl Read + 'r) -> impl Read + 'r {
+    pub(crate) fn watch<'r>(&self, reader: impl Read + Send + 'r) -> impl Read + Send + 'r {
         self.0.wrap_read(reader)
     }
 

@@ -1,13 +1,12 @@
 //! Lines that cannot be used: written where their owner finds them, or counted and shown.
 
-use std::io::{self, BufRead, Write};
+use std::io::{self, Write};
 
 use base64::engine::general_purpose::STANDARD as BASE64;
 use base64::write::EncoderWriter;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::lines::Lines;
 use crate::output::{Output, Place};
 use crate::say;
 
@@ -63,20 +62,16 @@ impl RefusedLines {
         file.write_with(|out| content.write(reason, out))
     }
 
-    /// A line that is too long to be held: it is copied through.
+    /// A line that is too long, which `copy` writes.
     pub(crate) fn add_long(
         &mut self,
         reason: &Reason<'_>,
-        lines: &mut Lines<impl BufRead>,
+        copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         self.note(reason);
         match &mut self.file {
-            Some(file) => file.write_with(|out| {
-                write_base64(reason, out, |encoder| {
-                    lines.copy_long_line(encoder).map(|_| ())
-                })
-            }),
-            None => Ok(()),
+            Some(file) => file.write_with(|out| write_base64(reason, out, copy)),
+            None => Ok(copy(&mut io::sink())?),
         }
     }
 

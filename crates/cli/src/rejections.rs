@@ -1,6 +1,7 @@
 //! Why claims were rejected, kept from the first reading of the input to the second. They are as
 //! many as events may be, so they are kept in a temporary file once they are more than a few.
 
+use std::fmt::Write as _;
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 
 use idmerge_core::Rejection;
@@ -10,36 +11,48 @@ const IN_MEMORY_BYTES: usize = 1024 * 1024;
 
 /// Takes rejections in the order of events.
 #[derive(Debug)]
-pub(crate) struct RejectionsWriter(BufWriter<SpooledTempFile>);
+pub(crate) struct RejectionsWriter {
+    file: BufWriter<SpooledTempFile>,
+    description: String,
+}
 
 impl RejectionsWriter {
     pub(crate) fn new() -> Self {
-        Self(BufWriter::new(SpooledTempFile::new(IN_MEMORY_BYTES)))
+        Self {
+            file: BufWriter::new(SpooledTempFile::new(IN_MEMORY_BYTES)),
+            description: String::new(),
+        }
     }
 
-    /// The claim of the event with this number was rejected.
-    pub(crate) fn add(&mut self, event: u64, rejection: &Rejection<'_>) -> io::Result<()> {
-        self.0.write_all(&event.to_le_bytes())?;
-        self.add_text(rejection.code())?;
-        self.add_text(&rejection.to_string())
-    }
-
-    fn add_text(&mut self, text: &str) -> io::Result<()> {
-        let bytes = u32::try_from(text.len()).map_err(io::Error::other)?;
-        self.0.write_all(&bytes.to_le_bytes())?;
-        self.0.write_all(text.as_bytes())
+    /// The claim of this event of this block was rejected.
+    pub(crate) fn add(
+        &mut self,
+        block: u64,
+        event: usize,
+        rejection: &Rejection<'_>,
+    ) -> io::Result<()> {
+        self.description.clear();
+        write!(self.description, "{rejection}").map_err(io::Error::other)?;
+        let (code, description) = (rejection.code(), &self.description);
+        self.file.write_all(&block.to_le_bytes())?;
+        for length in [event, code.len(), description.len()] {
+            let length = u32::try_from(length).map_err(io::Error::other)?;
+            self.file.write_all(&length.to_le_bytes())?;
+        }
+        self.file.write_all(code.as_bytes())?;
+        self.file.write_all(description.as_bytes())
     }
 
     /// All of them, in the same order.
     pub(crate) fn read(self) -> io::Result<RejectionsReader> {
         let mut file = self
-            .0
+            .file
             .into_inner()
             .map_err(io::IntoInnerError::into_error)?;
         file.rewind()?;
         let mut reader = RejectionsReader {
             file: BufReader::new(file),
-            next: None,
+            next_block: None,
         };
         reader.advance()?;
         Ok(reader)
@@ -50,49 +63,120 @@ impl RejectionsWriter {
 #[derive(Debug)]
 pub(crate) struct RejectionsReader {
     file: BufReader<SpooledTempFile>,
-    next: Option<StoredRejection>,
+    /// The block of the rejection that the file stands at.
+    next_block: Option<u64>,
 }
 
-/// A rejection as text.
+/// The rejections of one block, as text.
+#[derive(Debug, Default)]
+pub(crate) struct BlockRejections {
+    /// One after another.
+    rejections: Vec<Stored>,
+    texts: String,
+}
+
 #[derive(Debug)]
-pub(crate) struct StoredRejection {
-    event: u64,
-    pub(crate) code: String,
-    pub(crate) description: String,
+struct Stored {
+    event: usize,
+    /// Where its code and its description end among the texts. They begin where those before it end.
+    code_end: usize,
+    end: usize,
 }
 
 impl RejectionsReader {
-    /// The rejection of the event with this number, if its claim was rejected. Events are asked
-    /// for in order.
-    pub(crate) fn of_event(&mut self, event: u64) -> io::Result<Option<StoredRejection>> {
-        if self.next.as_ref().is_none_or(|next| next.event != event) {
-            return Ok(None);
+    /// Reads the rejections of this block. Blocks are asked for in order.
+    pub(crate) fn read_block(&mut self, block: u64) -> io::Result<BlockRejections> {
+        let mut into = BlockRejections::default();
+        while self.next_block == Some(block) {
+            let [event, code_bytes, description_bytes] =
+                [self.number()?, self.number()?, self.number()?];
+            let code_end = into.texts.len() + code_bytes;
+            let end = code_end + description_bytes;
+            let bytes = (code_bytes + description_bytes) as u64;
+            self.file
+                .by_ref()
+                .take(bytes)
+                .read_to_string(&mut into.texts)?;
+            into.rejections.push(Stored {
+                event,
+                code_end,
+                end,
+            });
+            self.advance()?;
         }
-        let found = self.next.take();
-        self.advance()?;
-        Ok(found)
+        Ok(into)
     }
 
     fn advance(&mut self) -> io::Result<()> {
-        let mut event = [0; 8];
-        match self.file.read_exact(&mut event) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(()),
+        let mut block = [0; 8];
+        self.next_block = match self.file.read_exact(&mut block) {
+            Ok(()) => Some(u64::from_le_bytes(block)),
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => None,
             Err(error) => return Err(error),
-        }
-        self.next = Some(StoredRejection {
-            event: u64::from_le_bytes(event),
-            code: self.text()?,
-            description: self.text()?,
-        });
+        };
         Ok(())
     }
 
-    fn text(&mut self) -> io::Result<String> {
+    fn number(&mut self) -> io::Result<usize> {
         let mut bytes = [0; 4];
         self.file.read_exact(&mut bytes)?;
-        let mut text = vec![0; u32::from_le_bytes(bytes) as usize];
-        self.file.read_exact(&mut text)?;
-        String::from_utf8(text).map_err(io::Error::other)
+        Ok(u32::from_le_bytes(bytes) as usize)
+    }
+}
+
+/// Why the claim of an event was rejected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct StoredRejection<'r> {
+    /// Its number among those of its block that could be used.
+    pub(crate) event: usize,
+    pub(crate) code: &'r str,
+    pub(crate) description: &'r str,
+}
+
+impl BlockRejections {
+    /// Each, in order.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = StoredRejection<'_>> {
+        let mut start = 0;
+        self.rejections.iter().map(move |stored| {
+            let code = &self.texts[start..stored.code_end];
+            let description = &self.texts[stored.code_end..stored.end];
+            start = stored.end;
+            StoredRejection {
+                event: stored.event,
+                code,
+                description,
+            }
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::Id;
+
+    use super::*;
+
+    #[test]
+    fn each_block_gets_its_rejections_back() {
+        let id = |text| Id::new(text).unwrap();
+        let same = |text| Rejection::SameIds { id: id(text) };
+        let mut writer = RejectionsWriter::new();
+        for (block, event, text) in [(1, 0, "a"), (1, 7, "ü"), (4, 2, "c")] {
+            writer.add(block, event, &same(text)).unwrap();
+        }
+        let mut reader = writer.read().unwrap();
+        let mut found = Vec::new();
+        for block in 0..6 {
+            for rejection in reader.read_block(block).unwrap().iter() {
+                assert_eq!(rejection.code, "errSameIDs");
+                let description = rejection.description.to_owned();
+                found.push((block, rejection.event, description));
+            }
+        }
+        let expected = [(1, 0, "a"), (1, 7, "ü"), (4, 2, "c")];
+        assert_eq!(
+            found,
+            expected.map(|(block, event, text)| (block, event, same(text).to_string()))
+        );
     }
 }

@@ -1,20 +1,29 @@
 //! `idmerge resolve`: events in, the same events out with the distinct_id of the person.
 
-use anyhow::{Context, bail};
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
-use idmerge_events::{Failure, JsonEvent, Resolved};
+use std::io::{self, Write};
+use std::mem;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use crate::args::{ResolveArgs, wrong_usage};
-use crate::fold::{EventError, for_each_event};
+use anyhow::{Context, bail};
+use idmerge_core::{IdentityResolver, Outcome};
+use idmerge_events::{Failure, Resolved};
+
+use crate::args::{FoldArgs, ResolveArgs, wrong_usage};
+use crate::blocks::Block;
+use crate::claims::{self, Folded};
+use crate::events::{BlockEvents, Refusals};
+use crate::fold::{Fold, InOrder, LinePlace, Worker, in_turn};
 use crate::input::{self, Again};
 use crate::output::{Output, Place};
 use crate::progress::Progress;
 use crate::refused::RefusedLines;
-use crate::rejections::{RejectionsReader, RejectionsWriter};
+use crate::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::summary::Summary;
+use crate::turns::Ticket;
+use crate::users::UserCount;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
-    let mut engine = args.fold.engine();
+    let engine = args.fold.engine();
     let output = Place::of(args.output.as_deref())?;
     let refused = args.refused.as_deref().map(|path| Place::of(Some(path)));
     let refused = refused.transpose()?;
@@ -30,33 +39,39 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         }
     }
     let mut inputs = input::find_all(&args.fold.inputs)?;
-    let mut refused = RefusedLines::new(refused)?;
-    let mut output = Output::create(output)?;
+    let refused = RefusedLines::new(refused)?;
+    let output = Output::create(output)?;
     let progress = Progress::new(&inputs, 2, args.fold.quiet);
     let mut summary = Summary::default();
 
     // A merge is retroactive, so nothing can be written before everything is read.
     progress.stage("reading");
     let mut rejections = RejectionsWriter::new();
-    let events = for_each_event(
-        &mut inputs,
-        &args.fold,
-        Again::Yes,
-        &progress,
-        Some(&mut refused),
-        |number, event| {
-            let (_, outcome) = engine.apply_event(&event.event())?;
-            if let Some(outcome) = outcome {
-                summary.count_outcome(&outcome);
-                if let Outcome::Rejected(rejection) = outcome {
-                    rejections
-                        .add(number, &rejection)
-                        .context("cannot write a temporary file")?;
-                }
+    let folded = claims::fold(
+        Fold {
+            inputs: &mut inputs,
+            args: &args.fold,
+            again: Again::Yes,
+            progress: &progress,
+        },
+        engine,
+        refused,
+        &mut |block, event, outcome| {
+            summary.count_outcome(&outcome);
+            if let Outcome::Rejected(rejection) = outcome {
+                rejections
+                    .add(block, event, &rejection)
+                    .context("cannot write a temporary file")?;
             }
             Ok(())
         },
     )?;
+    let Folded {
+        engine,
+        refused,
+        events,
+        ..
+    } = folded;
     summary.refused = refused.count();
 
     // Now, so that they are not lost where nobody reads the output to its end.
@@ -73,24 +88,21 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     if output.is_terminal() {
         progress.finish();
     }
-    let mut writer = ResolvedWriter {
-        engine: &*engine,
-        rejections: rejections.read().context("cannot read a temporary file")?,
-        summary: &mut summary,
-        line: Vec::new(),
+    let rejections = rejections.read().context("cannot read a temporary file")?;
+    let fold = Fold {
+        inputs: &mut inputs,
+        args: &args.fold,
+        again: Again::No,
+        progress: &progress,
     };
-    let events_again = for_each_event(
-        &mut inputs,
-        &args.fold,
-        Again::No,
-        &progress,
-        None,
-        |number, event| writer.write(number, event, &mut output),
-    )?;
-    if events_again != events {
-        bail!("the input changed while it was read: it had {events} events, then {events_again}");
+    let written = write_resolved(fold, &*engine, rejections, output, &mut summary)?;
+    if written.events != events {
+        bail!(
+            "the input changed while it was read: it had {events} events, then {}",
+            written.events
+        );
     }
-    output.finish()?;
+    written.output.finish()?;
 
     progress.finish();
     if !args.fold.quiet {
@@ -100,39 +112,107 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
 }
 
 /// The second reading: every event with its answer.
-struct ResolvedWriter<'r> {
-    engine: &'r dyn IdentityResolver,
-    rejections: RejectionsReader,
-    summary: &'r mut Summary,
-    line: Vec<u8>,
+fn write_resolved(
+    fold: Fold<'_>,
+    engine: &dyn IdentityResolver,
+    mut rejections: RejectionsReader,
+    output: Output,
+    summary: &mut Summary,
+) -> anyhow::Result<Written> {
+    let users = Mutex::new(mem::take(&mut summary.users));
+    let args = fold.args;
+    let written = fold.run(
+        Written { output, events: 0 },
+        |block| {
+            rejections
+                .read_block(block)
+                .context("cannot read a temporary file")
+        },
+        || ResolveWorker {
+            args,
+            engine,
+            users: &users,
+            lines: Vec::new(),
+        },
+    )?;
+    summary.events = written.events;
+    summary.users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok(written)
 }
 
-impl ResolvedWriter<'_> {
-    fn write(
+/// What has been written, in order.
+struct Written {
+    output: Output,
+    events: u64,
+}
+
+struct ResolveWorker<'w> {
+    args: &'w FoldArgs,
+    engine: &'w dyn IdentityResolver,
+    users: &'w Mutex<UserCount>,
+    /// What is written for a block.
+    lines: Vec<u8>,
+}
+
+impl Worker for ResolveWorker<'_> {
+    type Beside = BlockRejections;
+    type InOrder = Written;
+
+    fn block(
         &mut self,
-        number: u64,
-        event: &JsonEvent<'_>,
-        output: &mut Output,
-    ) -> Result<(), EventError> {
-        let own = self.engine.read(&event.event())?.distinct_id;
-        let canonical = own.map(|id| self.engine.resolve(id));
-        self.summary.count_event(own, canonical);
-        let rejection = self
-            .rejections
-            .of_event(number)
-            .context("cannot read a temporary file")?;
-        let resolved = Resolved {
-            rule_book: self.engine.rule_book(),
-            own,
-            canonical,
-            failure: rejection.as_ref().map(|rejection| Failure {
-                reason: &rejection.code,
-                description: &rejection.description,
-            }),
-        };
-        self.line.clear();
-        event.write_resolved(&resolved, &mut self.line);
-        self.line.push(b'\n');
-        Ok(output.write(&self.line)?)
+        block: &Block,
+        rejections: BlockRejections,
+        ticket: Ticket<'_, InOrder<Written>>,
+    ) -> anyhow::Result<()> {
+        // They were heard of at the first reading.
+        let mut refusals = Refusals::default();
+        let events = BlockEvents::parse(block, self.args.max_line_bytes, &mut refusals);
+        let (mut used, mut canonical) = (Vec::new(), Vec::new());
+        events.read(self.engine, &mut refusals, |event, reading| {
+            used.push((event, reading.distinct_id));
+            canonical.extend(reading.distinct_id);
+        });
+        self.engine.resolve_batch(&mut canonical);
+
+        let mut users = lock(self.users).some();
+        let rule_book = self.engine.rule_book();
+        let mut canonical = canonical.into_iter();
+        let mut rejections = rejections.iter().peekable();
+        self.lines.clear();
+        for (number, &(event, own)) in used.iter().enumerate() {
+            let canonical = own.and_then(|_| canonical.next());
+            users.add(own, canonical);
+            let rejection = rejections.next_if(|rejection| rejection.event == number);
+            let resolved = Resolved {
+                rule_book,
+                own,
+                canonical,
+                failure: rejection.as_ref().map(|rejection| Failure {
+                    reason: rejection.code,
+                    description: &rejection.description,
+                }),
+            };
+            event.write_resolved(&resolved, &mut self.lines);
+            self.lines.push(b'\n');
+        }
+        lock(self.users).take(&mut users);
+        in_turn(ticket, |in_order| {
+            let (written, ..) = in_order.of_block(block, events.lines());
+            written.events += used.len() as u64;
+            written.output.write(&self.lines)
+        })
     }
+
+    fn long_line(
+        _: &mut Written,
+        _: &LinePlace<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        Ok(copy(&mut io::sink())?)
+    }
+}
+
+fn lock(users: &Mutex<UserCount>) -> MutexGuard<'_, UserCount> {
+    // After a panic nobody asks for the figures.
+    users.lock().unwrap_or_else(PoisonError::into_inner)
 }

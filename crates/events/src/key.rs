@@ -47,22 +47,22 @@ impl Key {
     }
 
     /// The key with this text, if it is one of ours.
-    pub(crate) fn with_text(text: &str) -> Option<Self> {
+    pub(crate) fn with_text(text: &[u8]) -> Option<Self> {
         // One comparison of lengths rules most keys of an event out.
         Some(match text {
-            "distinct_id" => Self::Id(IdProperty::DistinctId),
-            "$user_id" => Self::Id(IdProperty::UserId),
-            "$device_id" => Self::Id(IdProperty::DeviceId),
-            "$identified_id" => Self::Id(IdProperty::IdentifiedId),
-            "$anon_id" => Self::Id(IdProperty::AnonId),
-            "$anon_distinct_id" => Self::Id(IdProperty::AnonDistinctId),
-            "alias" => Self::Id(IdProperty::Alias),
-            "$distinct_ids" => Self::Id(IdProperty::DistinctIds),
-            "$distinct_id_before_identity" => Self::BeforeIdentity,
-            "$is_reshuffled" => Self::IsReshuffled,
-            "$identity_failure_reason" => Self::IdentityFailureReason,
-            "$failure_reason" => Self::FailureReason,
-            "$failure_description" => Self::FailureDescription,
+            b"distinct_id" => Self::Id(IdProperty::DistinctId),
+            b"$user_id" => Self::Id(IdProperty::UserId),
+            b"$device_id" => Self::Id(IdProperty::DeviceId),
+            b"$identified_id" => Self::Id(IdProperty::IdentifiedId),
+            b"$anon_id" => Self::Id(IdProperty::AnonId),
+            b"$anon_distinct_id" => Self::Id(IdProperty::AnonDistinctId),
+            b"alias" => Self::Id(IdProperty::Alias),
+            b"$distinct_ids" => Self::Id(IdProperty::DistinctIds),
+            b"$distinct_id_before_identity" => Self::BeforeIdentity,
+            b"$is_reshuffled" => Self::IsReshuffled,
+            b"$identity_failure_reason" => Self::IdentityFailureReason,
+            b"$failure_reason" => Self::FailureReason,
+            b"$failure_description" => Self::FailureDescription,
             _ => return None,
         })
     }
@@ -83,12 +83,12 @@ mod tests {
         ]);
         let mut places = [0; Key::COUNT];
         for key in keys {
-            assert_eq!(Key::with_text(key.text()), Some(key));
+            assert_eq!(Key::with_text(key.text().as_bytes()), Some(key));
             places[key.index()] += 1;
         }
         assert_eq!(places, [1; Key::COUNT]);
         for other in ["", "$", "event", "$insert_id", "distinct_id ", "Alias"] {
-            assert_eq!(Key::with_text(other), None);
+            assert_eq!(Key::with_text(other.as_bytes()), None);
         }
     }
 }

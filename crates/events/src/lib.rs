@@ -43,6 +43,7 @@ mod error;
 mod key;
 mod parse;
 mod scan;
+mod special;
 mod write;
 
 pub use error::MalformedEvent;

@@ -4,71 +4,156 @@
 //! does not recurse, so nesting costs no stack. `None` means that the text is not JSON; what is
 //! wrong with it is for `serde_json` to say, which is slower and knows the words.
 
+use crate::special::SpecialBytes;
+
 /// A place in a text.
 #[derive(Clone, Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
+    special: SpecialBytes,
+    has_escapes: bool,
+}
+
+/// Where a value or a key stands. It is not yet cut out, since most of them nobody reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Span {
+    start: usize,
+    end: usize,
+    /// Whether it is a string with an escape in it.
+    pub(crate) is_escaped: bool,
 }
 
 impl<'t> Scanner<'t> {
     pub(crate) fn new(text: &'t str) -> Self {
-        Self { text, at: 0 }
+        Self {
+            text,
+            at: 0,
+            special: SpecialBytes::new(text.as_bytes()),
+            has_escapes: false,
+        }
     }
 
-    /// The next byte that is no white space, which is not passed.
-    pub(crate) fn peek(&mut self) -> Option<u8> {
-        let bytes = self.text.as_bytes();
-        while let Some(b' ' | b'\t' | b'\n' | b'\r') = bytes.get(self.at) {
+    /// The text there, with its quotation marks where it is a string.
+    #[inline]
+    pub(crate) fn text(&self, span: Span) -> &'t str {
+        &self.text[span.start..span.end]
+    }
+
+    /// The bytes between the quotation marks of a string.
+    #[inline]
+    pub(crate) fn plain_text(&self, string: Span) -> &'t [u8] {
+        &self.text.as_bytes()[string.start + 1..string.end - 1]
+    }
+
+    /// Whether any string that was passed has an escape.
+    pub(crate) fn has_escapes(&self) -> bool {
+        self.has_escapes
+    }
+
+    /// The byte that is next, or 0, which stands nowhere in JSON.
+    #[inline(always)]
+    fn byte(&self) -> u8 {
+        self.text.as_bytes().get(self.at).copied().unwrap_or(0)
+    }
+
+    /// The next byte that is no white space, or 0. It is not passed.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self) -> u8 {
+        match self.byte() {
+            // Most events have no white space, and nothing else below it may stand here.
+            0..=b' ' => self.peek_past_white_space(),
+            byte => byte,
+        }
+    }
+
+    #[cold]
+    fn peek_past_white_space(&mut self) -> u8 {
+        while let b' ' | b'\t' | b'\n' | b'\r' = self.byte() {
             self.at += 1;
         }
-        bytes.get(self.at).copied()
+        self.byte()
+    }
+
+    /// Passes this byte, and white space before it.
+    #[inline(always)]
+    pub(crate) fn pass(&mut self, byte: u8) -> Option<()> {
+        (self.peek() == byte).then(|| self.at += 1)
     }
 
     /// Whether nothing but white space is left.
     pub(crate) fn is_at_end(&mut self) -> bool {
-        self.peek().is_none()
+        self.peek();
+        self.at == self.text.len()
     }
 
-    /// Passes an object, and answers with its text. `member` gets each key, with its quotation
-    /// marks, and must pass the value.
-    pub(crate) fn object(
-        &mut self,
-        mut member: impl FnMut(&mut Self, &'t str) -> Option<()>,
-    ) -> Option<&'t str> {
+    /// Where the next byte is.
+    #[inline(always)]
+    pub(crate) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Passes the brace that begins an object. Answers whether there is a member: a
+    /// [key](Self::key), a [value](Self::value), and whether there is
+    /// [another](Self::has_more_members).
+    #[inline(always)]
+    pub(crate) fn has_members(&mut self) -> Option<bool> {
         self.pass(b'{')?;
-        let start = self.at - 1;
-        if self.peek()? == b'}' {
+        let is_empty = self.peek() == b'}';
+        if is_empty {
             self.at += 1;
-            return Some(&self.text[start..self.at]);
         }
-        loop {
-            let key = self.key()?;
-            member(self, key)?;
-            match self.peek()? {
-                b',' => self.at += 1,
-                b'}' => {
-                    self.at += 1;
-                    return Some(&self.text[start..self.at]);
-                }
-                _ => return None,
-            }
+        Some(!is_empty)
+    }
+
+    /// Passes what stands behind a member: a comma, or the brace that ends the object.
+    #[inline(always)]
+    pub(crate) fn has_more_members(&mut self) -> Option<bool> {
+        let next = self.peek();
+        self.at += 1;
+        match next {
+            b',' => Some(true),
+            b'}' => Some(false),
+            _ => None,
         }
     }
 
-    /// Passes any value, and answers with its text.
-    pub(crate) fn value(&mut self) -> Option<&'t str> {
-        self.peek()?;
+    /// Passes any value, and answers where it stands.
+    #[inline(always)]
+    pub(crate) fn value(&mut self) -> Option<Span> {
+        let first = self.peek();
+        if first == b'"' {
+            return self.string();
+        }
         let start = self.at;
+        match first {
+            b'{' | b'[' => self.container()?,
+            _ => self.scalar(first)?,
+        }
+        Some(self.span_from(start))
+    }
+
+    /// What was passed since.
+    #[inline(always)]
+    pub(crate) fn span_from(&self, start: usize) -> Span {
+        Span {
+            start,
+            end: self.at,
+            is_escaped: false,
+        }
+    }
+
+    /// Passes an array or an object, with whatever is in it.
+    fn container(&mut self) -> Option<()> {
         let mut nesting = Nesting::default();
         loop {
-            match self.peek()? {
+            match self.peek() {
                 b'"' => {
                     self.string()?;
                 }
                 b'{' => {
                     self.at += 1;
-                    if self.peek()? != b'}' {
+                    if self.peek() != b'}' {
                         nesting.enter(Container::Object);
                         self.key()?;
                         continue;
@@ -77,24 +162,20 @@ impl<'t> Scanner<'t> {
                 }
                 b'[' => {
                     self.at += 1;
-                    if self.peek()? != b']' {
+                    if self.peek() != b']' {
                         nesting.enter(Container::Array);
                         continue;
                     }
                     self.at += 1;
                 }
-                b'-' | b'0'..=b'9' => self.number()?,
-                b't' => self.literal("true")?,
-                b'f' => self.literal("false")?,
-                b'n' => self.literal("null")?,
-                _ => return None,
+                byte => self.scalar(byte)?,
             }
             // A value has ended, and perhaps the containers around it end with it.
             loop {
                 let Some(container) = nesting.innermost() else {
-                    return Some(&self.text[start..self.at]);
+                    return Some(());
                 };
-                let next = self.peek()?;
+                let next = self.peek();
                 self.at += 1;
                 match (next, container) {
                     (b',', Container::Array) => break,
@@ -109,9 +190,10 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes a key and its colon, and answers with the key.
-    fn key(&mut self) -> Option<&'t str> {
-        if self.peek()? != b'"' {
+    /// Passes a key and its colon, and answers where the key stands.
+    #[inline(always)]
+    pub(crate) fn key(&mut self) -> Option<Span> {
+        if self.peek() != b'"' {
             return None;
         }
         let key = self.string()?;
@@ -119,110 +201,81 @@ impl<'t> Scanner<'t> {
         Some(key)
     }
 
-    /// Passes this byte, and white space before it.
-    pub(crate) fn pass(&mut self, byte: u8) -> Option<()> {
-        (self.peek()? == byte).then(|| self.at += 1)
-    }
-
-    /// Passes the string that begins here, and answers with it and its quotation marks.
-    fn string(&mut self) -> Option<&'t str> {
-        let bytes = self.text.as_bytes();
+    /// Passes the string that begins here.
+    #[inline(always)]
+    fn string(&mut self) -> Option<Span> {
         let start = self.at;
-        self.at += 1;
-        loop {
-            self.at += length_of_plain_text(&bytes[self.at..]);
-            match bytes.get(self.at)? {
-                b'"' => {
-                    self.at += 1;
-                    return Some(&self.text[start..self.at]);
-                }
-                b'\\' => self.escape()?,
-                // A control character must be escaped.
-                _ => return None,
-            }
+        self.at = self.special.next(self.text.as_bytes(), start + 1);
+        let is_escaped = self.byte() != b'"';
+        if is_escaped {
+            self.pass_escapes()?;
         }
+        self.at += 1;
+        Some(Span {
+            start,
+            end: self.at,
+            is_escaped,
+        })
     }
 
-    fn escape(&mut self) -> Option<()> {
+    /// Passes the escapes of a string, and what is between them.
+    #[cold]
+    fn pass_escapes(&mut self) -> Option<()> {
+        self.has_escapes = true;
+        let bytes = self.text.as_bytes();
+        while self.byte() != b'"' {
+            // A control character must be escaped.
+            let escape = bytes[self.at..].strip_prefix(b"\\")?;
+            self.at += match escape.first()? {
+                b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
+                b'u' if escape.get(1..5)?.iter().all(u8::is_ascii_hexdigit) => 6,
+                _ => return None,
+            };
+            self.at = self.special.next(bytes, self.at);
+        }
+        Some(())
+    }
+
+    /// Passes the number or literal that begins here, with this byte.
+    #[inline(always)]
+    fn scalar(&mut self, first: u8) -> Option<()> {
         let rest = &self.text.as_bytes()[self.at..];
-        self.at += match rest.get(1)? {
-            b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't' => 2,
-            b'u' if rest.get(2..6)?.iter().all(u8::is_ascii_hexdigit) => 6,
+        self.at += match first {
+            b'-' | b'0'..=b'9' => number_bytes(rest)?,
+            b't' if rest.starts_with(b"true") => 4,
+            b'f' if rest.starts_with(b"false") => 5,
+            b'n' if rest.starts_with(b"null") => 4,
             _ => return None,
         };
         Some(())
     }
-
-    fn number(&mut self) -> Option<()> {
-        let bytes = self.text.as_bytes();
-        if bytes[self.at] == b'-' {
-            self.at += 1;
-        }
-        match bytes.get(self.at)? {
-            b'0' => self.at += 1,
-            b'1'..=b'9' => self.digits(),
-            _ => return None,
-        }
-        if bytes.get(self.at) == Some(&b'.') {
-            self.at += 1;
-            self.some_digits()?;
-        }
-        if let Some(b'e' | b'E') = bytes.get(self.at) {
-            self.at += 1;
-            if let Some(b'+' | b'-') = bytes.get(self.at) {
-                self.at += 1;
-            }
-            self.some_digits()?;
-        }
-        Some(())
-    }
-
-    fn some_digits(&mut self) -> Option<()> {
-        let before = self.at;
-        self.digits();
-        (self.at > before).then_some(())
-    }
-
-    fn digits(&mut self) {
-        let bytes = self.text.as_bytes();
-        while bytes.get(self.at).is_some_and(u8::is_ascii_digit) {
-            self.at += 1;
-        }
-    }
-
-    fn literal(&mut self, literal: &str) -> Option<()> {
-        self.text[self.at..]
-            .starts_with(literal)
-            .then(|| self.at += literal.len())
-    }
 }
 
-/// How many bytes there are before the first quotation mark, backslash or control character.
-fn length_of_plain_text(bytes: &[u8]) -> usize {
-    const WORD: usize = size_of::<u64>();
-    let mut length = 0;
-    while let Some(word) = bytes[length..].first_chunk::<WORD>() {
-        let special = special_bytes(u64::from_le_bytes(*word));
-        if special != 0 {
-            return length + special.trailing_zeros() as usize / 8;
-        }
-        length += WORD;
+/// How many bytes the number has that a text begins with.
+fn number_bytes(text: &[u8]) -> Option<usize> {
+    let mut rest = text.strip_prefix(b"-").unwrap_or(text);
+    rest = match rest.first()? {
+        b'0' => &rest[1..],
+        _ => after_digits(rest)?,
+    };
+    if let Some(fraction) = rest.strip_prefix(b".") {
+        rest = after_digits(fraction)?;
     }
-    let is_special = |byte: &u8| matches!(byte, b'"' | b'\\' | 0..0x20);
-    let rest = &bytes[length..];
-    length + rest.iter().position(is_special).unwrap_or(rest.len())
+    if let [b'e' | b'E', exponent @ ..] = rest {
+        let digits = match exponent {
+            [b'+' | b'-', digits @ ..] => digits,
+            digits => digits,
+        };
+        rest = after_digits(digits)?;
+    }
+    Some(text.len() - rest.len())
 }
 
-/// The highest bit of each byte that is a quotation mark, a backslash or a control character; and
-/// perhaps that of bytes above the lowest such byte, but of none below it.
-fn special_bytes(word: u64) -> u64 {
-    const ONES: u64 = u64::from_le_bytes([1; 8]);
-    const HIGH: u64 = ONES << 7;
-    let zero_bytes = |word: u64| word.wrapping_sub(ONES) & !word & HIGH;
-    let quotation_marks = zero_bytes(word ^ (ONES * b'"' as u64));
-    let backslashes = zero_bytes(word ^ (ONES * b'\\' as u64));
-    let controls = word.wrapping_sub(ONES * 0x20) & !word & HIGH;
-    quotation_marks | backslashes | controls
+/// What follows the digits that a text begins with; there must be one.
+fn after_digits(text: &[u8]) -> Option<&[u8]> {
+    let is_other = |byte: &u8| !byte.is_ascii_digit();
+    let digits = text.iter().position(is_other).unwrap_or(text.len());
+    (digits > 0).then(|| &text[digits..])
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -276,7 +329,12 @@ mod tests {
     fn scanned(text: &str) -> Option<&str> {
         let mut scanner = Scanner::new(text);
         let value = scanner.value()?;
-        scanner.is_at_end().then_some(value)
+        let text = scanner.text(value);
+        assert_eq!(
+            value.is_escaped,
+            text.starts_with('"') && text.contains('\\')
+        );
+        scanner.is_at_end().then_some(text)
     }
 
     fn by_serde(text: &str) -> Option<&str> {
@@ -317,12 +375,6 @@ mod tests {
         }
 
         #[test]
-        fn plain_text_ends_at_the_first_special_byte(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
-            let expected = bytes.iter().position(|&b| b == b'"' || b == b'\\' || b < 0x20);
-            prop_assert_eq!(length_of_plain_text(&bytes), expected.unwrap_or(bytes.len()));
-        }
-
-        #[test]
         fn nesting_is_a_stack(steps in prop::collection::vec(prop::option::weighted(0.6, any::<bool>()), 0..400)) {
             let (mut nesting, mut stack) = (Nesting::default(), Vec::new());
             for step in steps {
@@ -360,25 +412,30 @@ mod tests {
         })
     }
 
+    /// Passes an object, and answers with its text and with its members.
+    fn object<'t>(scanner: &mut Scanner<'t>) -> Option<(&'t str, Vec<[&'t str; 2]>)> {
+        let mut members = Vec::new();
+        scanner.peek();
+        let start = scanner.at();
+        let mut has_more = scanner.has_members()?;
+        while has_more {
+            let (key, value) = (scanner.key()?, scanner.value()?);
+            members.push([scanner.text(key), scanner.text(value)]);
+            has_more = scanner.has_more_members()?;
+        }
+        Some((scanner.text(scanner.span_from(start)), members))
+    }
+
     #[test]
     fn an_object_gives_its_members() {
         let text = r#" {"a" : [1, {"x":2}] ,"\u0062":"c"} "#;
-        let mut members = Vec::new();
         let mut scanner = Scanner::new(text);
-        let object = scanner.object(|scanner, key| {
-            members.push((key, scanner.value()?));
-            Some(())
-        });
-        assert_eq!(object, Some(text.trim()));
-        assert_eq!(
-            members,
-            [(r#""a""#, r#"[1, {"x":2}]"#), (r#""\u0062""#, r#""c""#)]
-        );
+        let members = vec![[r#""a""#, r#"[1, {"x":2}]"#], [r#""\u0062""#, r#""c""#]];
+        assert_eq!(object(&mut scanner), Some((text.trim(), members)));
         assert!(scanner.is_at_end());
-        assert_eq!(Scanner::new("{ }").object(|_, _| None), Some("{ }"));
+        assert_eq!(object(&mut Scanner::new("{ }")), Some(("{ }", vec![])));
         for wrong in ["", "[]", "{", "{\"a\"}", "{\"a\":1", "{\"a\":1,}", "{a:1}"] {
-            let object = Scanner::new(wrong).object(|scanner, _| scanner.value().map(|_| ()));
-            assert_eq!(object, None, "{wrong}");
+            assert_eq!(object(&mut Scanner::new(wrong)), None, "{wrong}");
         }
     }
 }

@@ -3,11 +3,13 @@
 use std::fmt;
 use std::ops::Range;
 
-use idmerge_core::{DEVICE_PREFIX, DistinctId, IdProperty, Rejection, RuleBook, Value};
-use serde::{Serialize, Serializer};
+use idmerge_core::{
+    DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdProperty, Rejection, RuleBook, Value,
+};
 
 use crate::JsonEvent;
 use crate::key::Key;
+use crate::special::is_plain;
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug)]
@@ -49,17 +51,11 @@ impl fmt::Debug for Failure<'_> {
 /// A value that is written, as a JSON string unless it is `true`.
 #[derive(Clone, Copy)]
 enum NewValue<'a> {
-    Text(&'a (dyn fmt::Display + 'a)),
+    Id(Id<'a>),
+    DistinctId(DistinctId<'a>),
+    Text(&'a str),
+    Shown(&'a (dyn fmt::Display + 'a)),
     True,
-}
-
-impl Serialize for NewValue<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Text(text) => serializer.collect_str(text),
-            Self::True => serializer.serialize_bool(true),
-        }
-    }
 }
 
 /// The most properties that one event gets: W-1, W-2 twice, W-4 twice, W-5.
@@ -67,15 +63,15 @@ const MAX_WRITTEN: usize = 6;
 
 /// The properties that an event gets, in the order in which they are added.
 #[derive(Default)]
-struct Written<'a>([Option<(Key, NewValue<'a>)>; MAX_WRITTEN]);
+struct Written<'a> {
+    places: [Option<(Key, NewValue<'a>)>; MAX_WRITTEN],
+    filled: usize,
+}
 
 impl<'a> Written<'a> {
     fn set(&mut self, key: Key, value: NewValue<'a>) {
-        let free = self.0.iter_mut().find(|place| place.is_none());
-        debug_assert!(free.is_some(), "MAX_WRITTEN counts them all");
-        if let Some(place) = free {
-            *place = Some((key, value));
-        }
+        self.places[self.filled] = Some((key, value));
+        self.filled += 1;
     }
 }
 
@@ -83,57 +79,61 @@ impl JsonEvent<'_> {
     /// Appends the event to `out` as it came, with the answer written onto it (rules W-1 to W-7).
     /// What is there already as it should be, and everything else, stays byte for byte.
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
-        let event = self.event();
-        let user_or_device = resolved.own.map(|own| own.id());
-
         let mut written = Written::default();
 
         // W-1, W-7
-        let canonical: &dyn fmt::Display = match &resolved.canonical {
-            Some(id) => id,
-            None => &"",
-        };
         if !self.has_distinct_id(resolved.canonical) {
-            written.set(Key::Id(IdProperty::DistinctId), NewValue::Text(canonical));
+            let canonical = resolved
+                .canonical
+                .map_or(NewValue::Text(""), NewValue::DistinctId);
+            written.set(Key::Id(IdProperty::DistinctId), canonical);
         }
         // W-2
-        if let Some(id) = &resolved.own
+        if let Some(id) = resolved.own
             && resolved.own != resolved.canonical
         {
-            written.set(Key::BeforeIdentity, NewValue::Text(id));
+            written.set(Key::BeforeIdentity, NewValue::DistinctId(id));
             written.set(Key::IsReshuffled, NewValue::True);
         }
         match (resolved.rule_book, &resolved.failure) {
             // W-3
             (RuleBook::Simplified, Some(failure)) => {
-                written.set(Key::IdentityFailureReason, NewValue::Text(&failure.reason));
+                written.set(Key::IdentityFailureReason, NewValue::Text(failure.reason));
             }
             // W-4
             (RuleBook::Original, Some(failure)) => {
-                written.set(Key::FailureReason, NewValue::Text(&failure.reason));
-                written.set(Key::FailureDescription, NewValue::Text(failure.description));
+                written.set(Key::FailureReason, NewValue::Text(failure.reason));
+                written.set(
+                    Key::FailureDescription,
+                    NewValue::Shown(failure.description),
+                );
             }
             (_, None) => {}
         }
         // W-5
         if resolved.rule_book == RuleBook::Simplified
-            && event.user_id.is_absent()
-            && event.device_id.is_absent()
-            && let (Some(own), Some(id)) = (&resolved.own, &user_or_device)
+            && let Some(own) = resolved.own
+            && self.id(IdProperty::UserId).is_absent()
+            && self.id(IdProperty::DeviceId).is_absent()
         {
-            let (property, text): (_, &dyn fmt::Display) = if !own.is_device() {
-                (IdProperty::UserId, id)
-            } else if id.text().starts_with(DEVICE_PREFIX) {
+            let id = own.id();
+            let (property, value) = if !own.is_device() {
+                (IdProperty::UserId, NewValue::Id(id))
+            } else if id.text_in(&mut IdBuffer::new()).starts_with(DEVICE_PREFIX) {
                 // The mark is written too, so that what is removed when the event is read again
                 // is the mark and not a part of the id.
-                (IdProperty::DeviceId, own)
+                (IdProperty::DeviceId, NewValue::DistinctId(own))
             } else {
-                (IdProperty::DeviceId, id)
+                (IdProperty::DeviceId, NewValue::Id(id))
             };
-            written.set(Key::Id(property), NewValue::Text(text));
+            written.set(Key::Id(property), value);
         }
 
-        self.splice(written, out);
+        if written.filled == 0 {
+            out.extend_from_slice(self.text.as_bytes());
+        } else {
+            self.splice(&written, out);
+        }
     }
 
     /// W-6: whether the right text stands there as a string already, however it is spelled.
@@ -143,7 +143,7 @@ impl JsonEvent<'_> {
             .properties
             .value(key)
             .is_some_and(|json| json.starts_with('"'));
-        match (self.event().distinct_id, canonical) {
+        match (self.id(IdProperty::DistinctId), canonical) {
             (Value::Text(text), Some(id)) => is_string && id == *text,
             // An empty text has one spelling: written or left, it is the same.
             _ => false,
@@ -152,35 +152,41 @@ impl JsonEvent<'_> {
 
     /// W-6: values that are there are replaced in their place, the others are added at the end of
     /// `properties`.
-    fn splice(&self, written: Written<'_>, out: &mut Vec<u8>) {
+    fn splice(&self, written: &Written<'_>, out: &mut Vec<u8>) {
         let mut replaced: [Option<(Range<usize>, NewValue<'_>)>; MAX_WRITTEN] = Default::default();
+        let mut count = 0;
         let mut added = Written::default();
-        for (at, (key, value)) in written.0.into_iter().flatten().enumerate() {
-            match self.properties.value(key) {
-                Some(json) => replaced[at] = Some((self.place_of(json), value)),
-                None => added.set(key, value),
+        for (key, value) in written.places.iter().flatten() {
+            match self.properties.value(*key) {
+                Some(json) => {
+                    replaced[count] = Some((self.place_of(json), *value));
+                    count += 1;
+                }
+                None => added.set(*key, *value),
             }
         }
+        let replaced = &mut replaced[..count];
         replaced.sort_unstable_by_key(|place| place.as_ref().map(|(range, _)| range.start));
 
         let text = self.text.as_bytes();
         let mut copied = 0;
-        for (range, value) in replaced.into_iter().flatten() {
+        for (range, value) in replaced.iter().flatten() {
             out.extend_from_slice(&text[copied..range.start]);
-            push_json(out, &value);
+            value.push(out);
             copied = range.end;
         }
         let closing_brace = self.place_of(self.properties.json).end - 1;
         out.extend_from_slice(&text[copied..closing_brace]);
         let mut comma = !self.properties.is_empty;
-        for (key, value) in added.0.into_iter().flatten() {
+        for (key, value) in added.places.iter().flatten() {
             if comma {
                 out.push(b',');
             }
             comma = true;
-            push_json(out, key.text());
+            // No key needs an escape.
+            push_marked(&[key.text()], out);
             out.push(b':');
-            push_json(out, &value);
+            value.push(out);
         }
         out.extend_from_slice(&text[closing_brace..]);
     }
@@ -192,7 +198,36 @@ impl JsonEvent<'_> {
     }
 }
 
-fn push_json(out: &mut Vec<u8>, value: &(impl Serialize + ?Sized)) {
-    let written = serde_json::to_writer(out, value);
-    debug_assert!(written.is_ok(), "memory takes everything");
+impl NewValue<'_> {
+    fn push(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Id(id) => push_string(&[id.text_in(&mut IdBuffer::new())], out),
+            Self::DistinctId(id) => {
+                let mark = if id.is_device() { DEVICE_PREFIX } else { "" };
+                push_string(&[mark, id.id().text_in(&mut IdBuffer::new())], out);
+            }
+            Self::Text(text) => push_string(&[text], out),
+            Self::Shown(text) => push_string(&[&text.to_string()], out),
+            Self::True => out.extend_from_slice(b"true"),
+        }
+    }
+}
+
+/// Writes these parts as one JSON string.
+fn push_string(parts: &[&str], out: &mut Vec<u8>) {
+    if parts.iter().all(|part| is_plain(part.as_bytes())) {
+        push_marked(parts, out);
+    } else {
+        let written = serde_json::to_writer(out, &parts.concat());
+        debug_assert!(written.is_ok(), "memory takes everything");
+    }
+}
+
+/// Writes these parts between quotation marks, as they are.
+fn push_marked(parts: &[&str], out: &mut Vec<u8>) {
+    out.push(b'"');
+    for part in parts {
+        out.extend_from_slice(part.as_bytes());
+    }
+    out.push(b'"');
 }

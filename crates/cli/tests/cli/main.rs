@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and these run the program on files"
 )]
 
+mod blocks;
 mod clusters;
 mod flows;
 mod generate;

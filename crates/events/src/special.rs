@@ -1,0 +1,163 @@
+//! Where the special bytes of a text are: those that end a run of plain characters in a JSON
+//! string. They are found 64 bytes at a time, so that most strings cost a shift and a count.
+
+use wide::u8x16;
+
+/// How many bytes are looked at together: one a bit of a word.
+const WINDOW_BYTES: usize = u64::BITS as usize;
+
+/// Finds special bytes from left to right.
+#[derive(Clone, Debug)]
+pub(crate) struct SpecialBytes {
+    /// Where the window starts.
+    start: usize,
+    /// A bit for each byte of the window that is special and was not passed yet, the first one
+    /// lowest.
+    bits: u64,
+}
+
+impl SpecialBytes {
+    pub(crate) fn new(text: &[u8]) -> Self {
+        Self {
+            start: 0,
+            bits: special_bits(text, 0),
+        }
+    }
+
+    /// Where the first quotation mark, backslash or control character is, from `at` on; the
+    /// end where there is none. Each is answered once, so `at` is past the last answer.
+    #[inline(always)]
+    pub(crate) fn next(&mut self, text: &[u8], at: usize) -> usize {
+        loop {
+            if self.bits == 0 && !self.find_more(text) {
+                return text.len();
+            }
+            let place = self.start + self.bits.trailing_zeros() as usize;
+            self.bits &= self.bits - 1;
+            if place >= at {
+                return place;
+            }
+        }
+    }
+
+    /// Goes on to the next window that has some. `false` where there is none.
+    #[inline(never)]
+    fn find_more(&mut self, text: &[u8]) -> bool {
+        while self.bits == 0 {
+            self.start += WINDOW_BYTES;
+            if self.start >= text.len() {
+                return false;
+            }
+            self.bits = special_bits(text, self.start);
+        }
+        true
+    }
+}
+
+/// Whether a text can stand in a JSON string as it is.
+pub(crate) fn is_plain(text: &[u8]) -> bool {
+    // No early end, so that the compiler looks at many bytes at a time.
+    !text.iter().fold(false, |special, byte| {
+        special | matches!(byte, b'"' | b'\\' | 0..0x20)
+    })
+}
+
+/// Which bytes of the window from `start` on are special; none past the end.
+#[inline(always)]
+fn special_bits(text: &[u8], start: usize) -> u64 {
+    if let Some(window) = text[start..].first_chunk() {
+        return special_bits_of(window);
+    }
+    // The last bytes: those before them fill the window up, and are shifted out again.
+    match text.last_chunk() {
+        Some(window) => special_bits_of(window) >> (start + WINDOW_BYTES - text.len()),
+        None => {
+            let mut window = [0; WINDOW_BYTES];
+            let rest = &text[start..];
+            window[..rest.len()].copy_from_slice(rest);
+            special_bits_of(&window) & !(!0 << rest.len())
+        }
+    }
+}
+
+#[inline]
+fn special_bits_of(window: &[u8; WINDOW_BYTES]) -> u64 {
+    let (quarters, _) = window.as_chunks();
+    let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| special_bits_of_quarter(&quarters[quarter]));
+    a | b << 16 | c << 32 | d << 48
+}
+
+/// In vectors of 16 bytes, which every x86-64 and ARM64 has.
+#[inline]
+fn special_bits_of_quarter(quarter: &[u8; 16]) -> u64 {
+    let bytes = u8x16::new(*quarter);
+    let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
+    let is_quotation_mark = bytes.simd_eq(u8x16::splat(b'"'));
+    let is_backslash = bytes.simd_eq(u8x16::splat(b'\\'));
+    u64::from((is_control | is_quotation_mark | is_backslash).to_bitmask())
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn is_special(byte: u8) -> bool {
+        matches!(byte, b'"' | b'\\' | 0..0x20)
+    }
+
+    #[test]
+    fn each_byte_is_special_or_not_wherever_it_stands() {
+        for byte in 0..=u8::MAX {
+            for at in 0..WINDOW_BYTES {
+                let mut window = [b' '; WINDOW_BYTES];
+                window[at] = byte;
+                let bits = u64::from(is_special(byte)) << at;
+                assert_eq!(special_bits_of(&window), bits, "{byte} at {at}");
+            }
+        }
+    }
+
+    fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
+        let byte = prop_oneof![
+            20 => Just(b'a'),
+            1 => prop::sample::select(&b"\"\\\x1f\x20\x21\x23\x00\x80\xff"[..]),
+            1 => any::<u8>(),
+        ];
+        prop::collection::vec(byte, 0..300)
+    }
+
+    proptest! {
+        #[test]
+        fn a_text_is_plain_where_no_byte_is_special(bytes in any_bytes()) {
+            let is_any = bytes.iter().any(|&byte| is_special(byte));
+            prop_assert_eq!(is_plain(&bytes), !is_any);
+        }
+
+        #[test]
+        fn each_byte_of_a_window_has_its_bit(bytes in any::<[[u8; 16]; 4]>()) {
+            let window: &[u8; WINDOW_BYTES] = bytes.as_flattened().try_into().unwrap();
+            let bits = window.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(is_special(byte)));
+            prop_assert_eq!(special_bits_of(window), bits);
+        }
+
+        #[test]
+        fn special_bytes_are_found_from_left_to_right(
+            bytes in any_bytes(),
+            steps in prop::collection::vec(1..90_usize, 1..20),
+        ) {
+            let mut special = SpecialBytes::new(&bytes);
+            let mut at = 0;
+            for step in steps {
+                if at > bytes.len() {
+                    break;
+                }
+                let next = (at..bytes.len()).find(|&at| is_special(bytes[at]));
+                let next = next.unwrap_or(bytes.len());
+                prop_assert_eq!(special.next(&bytes, at), next);
+                at = next + step;
+            }
+        }
+    }
+}
