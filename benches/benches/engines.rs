@@ -1,18 +1,29 @@
-//! The inside: reading, applying and resolving events, a row an engine.
+//! The inside, call by call: reading, applying and resolving, snapshots, and the JSON of events. A
+//! row an engine. Small, so that `cargo test --bench` has run each once in no time; for figures to
+//! compare, see the programs in `src/bin`.
 
 #![allow(missing_docs, reason = "the macros of criterion make public functions")]
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use idmerge_benches::{ENGINES, folded, lines, parsed, users};
-use idmerge_events::JsonEvent;
+use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use idmerge_benches::engines::{Engine, EngineRow};
+use idmerge_benches::events::{ENGINES, folded, lines, parsed, users};
+use idmerge_benches::ids::Spelling;
+use idmerge_benches::links::Plan;
+use idmerge_benches::row::{Row as _, check, look};
+use idmerge_core::IdentityResolver;
+use idmerge_events::{JsonEvent, Resolved};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
 use idmerge_workloads::Workload;
 
 /// Enough that the tables do not fit the nearest cache.
-const EVENTS: u64 = 100_000;
+const EVENTS: u64 = 50_000;
+const DEVICES: u64 = 100_000;
+const LOOKUPS: u64 = 10_000;
 
-fn engines(criterion: &mut Criterion) {
+fn events(criterion: &mut Criterion) {
     let lines = lines(Workload::WebLogin, EVENTS);
     let events = parsed(&lines);
 
@@ -27,39 +38,49 @@ fn engines(criterion: &mut Criterion) {
     });
     assert_eq!(answers[0], answers[1]);
 
-    let mut group = criterion.benchmark_group("parse");
+    let mut group = criterion.benchmark_group("events");
     group.throughput(Throughput::Elements(EVENTS));
-    group.bench_function("JsonEvent", |bencher| {
+    group.bench_function("parse", |bencher| {
         bencher.iter(|| {
             for line in &lines {
                 black_box(JsonEvent::parse(line).is_ok());
             }
         });
     });
-    group.finish();
-
-    let mut group = criterion.benchmark_group("apply");
-    group.throughput(Throughput::Elements(EVENTS));
     for (name, make) in ENGINES {
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
-            bencher.iter(|| folded(make, &events));
+        group.bench_function(BenchmarkId::new("read and apply", name), |bencher| {
+            bencher.iter_with_large_drop(|| folded(make, &events));
         });
-    }
-    group.finish();
 
-    let mut group = criterion.benchmark_group("resolve");
-    group.throughput(Throughput::Elements(EVENTS));
-    for (name, make) in ENGINES {
         let engine = folded(make, &events);
-        let readings: Vec<_> = events.iter().map(JsonEvent::event).collect();
-        let ids: Vec<_> = readings
-            .iter()
-            .filter_map(|event| engine.read(event).ok()?.distinct_id)
-            .collect();
-        group.bench_function(BenchmarkId::from_parameter(name), |bencher| {
+        group.bench_function(BenchmarkId::new("read", name), |bencher| {
             bencher.iter(|| {
-                for &id in &ids {
-                    black_box(engine.resolve(id));
+                for event in &events {
+                    black_box(engine.read(&event.event()).is_ok());
+                }
+            });
+        });
+
+        let readings: Vec<_> = events.iter().map(JsonEvent::event).collect();
+        let resolved: Vec<_> = readings
+            .iter()
+            .map(|event| {
+                let own = engine.read(event).ok().and_then(|it| it.distinct_id);
+                Resolved {
+                    rule_book: engine.rule_book(),
+                    own,
+                    canonical: own.map(|id| engine.resolve(id)),
+                    failure: None,
+                }
+            })
+            .collect();
+        let mut out = Vec::new();
+        group.bench_function(BenchmarkId::new("write_resolved", name), |bencher| {
+            bencher.iter(|| {
+                for (event, resolved) in events.iter().zip(&resolved) {
+                    out.clear();
+                    event.write_resolved(resolved, &mut out);
+                    black_box(&out);
                 }
             });
         });
@@ -67,9 +88,71 @@ fn engines(criterion: &mut Criterion) {
     group.finish();
 }
 
+fn claims(criterion: &mut Criterion) {
+    of_engine::<Simplified>("simplified", criterion);
+    of_engine::<Original>("original", criterion);
+}
+
+fn of_engine<E: Engine>(name: &str, criterion: &mut Criterion) {
+    let plan = Plan::new(DEVICES, Spelling::Uuid);
+    let links = plan.links(0..DEVICES);
+    let ids = plan.lookups(LOOKUPS, 0, 1);
+    let mut row = EngineRow::<E>::default();
+    row.apply(&links);
+    assert_eq!(check(name, &mut row, &links), Ok(()));
+
+    let mut group = criterion.benchmark_group(name);
+    group.throughput(Throughput::Elements(DEVICES));
+    group.bench_function("apply", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let mut row = EngineRow::<E>::default();
+            row.apply(&links);
+            row
+        });
+    });
+    group.bench_function("apply_batch", |bencher| {
+        bencher.iter_with_large_drop(|| {
+            let mut row = EngineRow::<E>::default();
+            row.apply_batch(&links);
+            row
+        });
+    });
+
+    group.throughput(Throughput::Elements(LOOKUPS));
+    let mut seen = |text: &str| {
+        black_box(look(text));
+    };
+    group.bench_function("resolve", |bencher| {
+        bencher.iter(|| row.resolve(&ids, &mut seen));
+    });
+    group.bench_function("resolve_batch", |bencher| {
+        bencher.iter(|| row.resolve_batch(&ids, &mut seen));
+    });
+
+    group.throughput(Throughput::Elements(DEVICES));
+    let mut bytes = Vec::new();
+    group.bench_function("snapshot, write", |bencher| {
+        bencher.iter(|| {
+            bytes.clear();
+            black_box(row.engine.write_snapshot(&mut bytes).is_ok());
+        });
+    });
+    group.bench_function("snapshot, read", |bencher| {
+        bencher.iter_batched(
+            E::default,
+            |mut engine| {
+                assert!(engine.read_snapshot(&mut bytes.as_slice()).is_ok());
+                engine
+            },
+            BatchSize::PerIteration,
+        );
+    });
+    group.finish();
+}
+
 criterion_group! {
     name = benches;
     config = Criterion::default().sample_size(20);
-    targets = engines
+    targets = events, claims
 }
 criterion_main!(benches);

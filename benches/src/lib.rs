@@ -1,78 +1,97 @@
-//! What the benches measure: the engines as rows of one table, and the events that they are
-//! given.
+//! What the benches measure, as a library: workloads, rows, and what is done with the figures.
+//!
+//! A table has a [`Row`](row::Row) for each engine and each peer. All of them are given the same
+//! texts, and their answers are checked before the clock starts. The programs in `src/bin` measure
+//! and print a [`Report`](report::Report); `cargo xtask bench` runs them and keeps what they
+//! print. README.md says what is measured and how a row is added.
+//!
+//! The workload in memory is a [`Plan`](links::Plan): users with four devices each, whose ids are
+//! computed from their numbers. That of whole programs is a stream of `idmerge-workloads`.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "benches read the clock and what the system says of the process"
+)]
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt};
-use idmerge_events::JsonEvent;
+pub mod counts;
+pub mod engines;
+pub mod events;
+pub mod ids;
+pub mod links;
+pub mod measure;
+pub mod peers;
+pub mod probe;
+pub mod report;
+pub mod row;
+pub mod sharing;
+
+use engines::EngineRow;
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
-use idmerge_workloads::{Stream, Workload};
+use peers::{BehindMap, DisjointSets, Ena, Map, Petgraph};
+use row::Entry;
 
-/// An engine by name, and how to make one.
-pub type Engine = (&'static str, fn() -> Box<dyn IdentityResolver>);
-
-/// The engines that are measured.
-pub const ENGINES: [Engine; 2] = [
-    ("simplified", || Box::<Simplified>::default()),
-    ("original", || Box::<Original>::default()),
+/// The rows of the tables in memory, by name.
+pub const ROWS: [Entry; 6] = [
+    (SIMPLIFIED, || Box::<EngineRow<Simplified>>::default()),
+    (ORIGINAL, || Box::<EngineRow<Original>>::default()),
+    (MAP, || Box::<Map>::default()),
+    (PETGRAPH, || Box::<BehindMap<Petgraph>>::default()),
+    ("ena behind HashMap", || Box::<BehindMap<Ena>>::default()),
+    ("disjoint-sets behind HashMap", || {
+        Box::<BehindMap<DisjointSets>>::default()
+    }),
 ];
 
-/// A stream of events, one JSON line each.
-pub fn lines(workload: Workload, events: u64) -> Vec<Vec<u8>> {
-    let mut stream = Stream::new(workload, events, 1);
-    let mut lines = Vec::new();
-    loop {
-        let mut line = Vec::new();
-        if !stream.next_event(&mut line) {
-            return lines;
-        }
-        lines.push(line);
-    }
-}
+/// The name of a row.
+pub const SIMPLIFIED: &str = "simplified";
+/// The name of a row.
+pub const ORIGINAL: &str = "original";
+/// The name of a row that targets are measured by.
+pub const MAP: &str = "HashMap<String, String>";
+/// The name of a row that targets are measured by.
+pub const PETGRAPH: &str = "petgraph behind HashMap";
 
-/// The lines as events.
-///
-/// # Panics
-///
-/// Where a line is no event, which a workload never gives.
-pub fn parsed(lines: &[Vec<u8>]) -> Vec<JsonEvent<'_>> {
-    lines
-        .iter()
-        .map(|line| match JsonEvent::parse(line) {
-            Ok(event) => event,
-            Err(error) => unreachable!("a workload gives events: {error}"),
-        })
-        .collect()
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use ids::Spelling;
+    use links::Plan;
 
-/// An engine that has been given these events.
-///
-/// # Panics
-///
-/// Where an event is refused, which those of a workload never are.
-pub fn folded(
-    make: fn() -> Box<dyn IdentityResolver>,
-    events: &[JsonEvent<'_>],
-) -> Box<dyn IdentityResolver> {
-    let mut engine = make();
-    for event in events {
-        if let Err(error) = engine.apply_event(&event.event()) {
-            unreachable!("a workload is accepted: {error}");
+    #[test]
+    fn all_rows_answer_alike() {
+        for spelling in [Spelling::Uuid, Spelling::Sdk] {
+            let plan = Plan::new(4_000, spelling);
+            let links = plan.links(0..plan.devices);
+            for (name, make) in ROWS {
+                let mut row = make();
+                row.apply(&links);
+                row::check(name, &mut *row, &links).unwrap();
+                let mut row = make();
+                if row.apply_batch(&links) {
+                    row::check(name, &mut *row, &links).unwrap();
+                }
+                // What was never linked is its own answer.
+                let strangers = plan.lookups(100, 100, 1);
+                let mut wanted = strangers.iter();
+                row = make();
+                row.resolve(&strangers, &mut |found| {
+                    assert_eq!(wanted.next(), Some(found));
+                });
+                assert_eq!(wanted.next(), None);
+            }
         }
     }
-    engine
-}
 
-/// The canonical distinct_id of each event: what the rows of a table must agree on before they
-/// are timed.
-pub fn users(engine: &dyn IdentityResolver, events: &[JsonEvent<'_>]) -> Vec<String> {
-    events
-        .iter()
-        .filter_map(|event| {
-            engine
-                .read(&event.event())
-                .ok()?
-                .distinct_id
-                .map(|id| engine.resolve(id).to_string())
-        })
-        .collect()
+    #[test]
+    fn a_row_that_knows_too_little_is_caught() {
+        let plan = Plan::new(400, Spelling::Uuid);
+        let (all, some) = (plan.links(0..400), plan.links(0..399));
+        for (name, make) in ROWS {
+            let mut row = make();
+            row.apply(&some);
+            let error = row::check(name, &mut *row, &all).unwrap_err();
+            assert!(error.starts_with(name), "{error}");
+        }
+    }
 }

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::Parser;
+use idmerge_xtask::bench::{self, Options, Part};
 use idmerge_xtask::failure::Failure;
 use idmerge_xtask::{fuzz, tasks};
 
@@ -18,7 +19,7 @@ use idmerge_xtask::{fuzz, tasks};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    /// Run all tests: unit, integration and doc tests, each benchmark once, and check the fuzzer
+    /// Run all tests: unit, integration and doc tests, each benchmark once, what is counted, and check the fuzzer
     Test {
         /// Passed on to `cargo test`, which is then all that runs: `cargo xtask test -- id_4`
         #[arg(last = true)]
@@ -34,13 +35,29 @@ enum Command {
         #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
         seconds: u32,
     },
-    /// Run the benchmarks
+    /// Run the benches and write what they found to benches/RESULTS.md
+    #[command(after_help = BENCH_EXAMPLES)]
     Bench {
-        /// Passed on to `cargo bench`
+        /// What to run; all but criterion where none is named
+        part: Option<Part>,
+        /// A small run, to see that it works; nothing is kept
+        #[arg(long)]
+        quick: bool,
+        /// Take over what was counted into benches/counts.toml
+        #[arg(long)]
+        update: bool,
+        /// Passed on to `cargo bench`, with criterion
         #[arg(last = true)]
         args: Vec<OsString>,
     },
 }
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  cargo xtask bench
+  cargo xtask bench inside --quick
+  cargo xtask bench counts --update
+  cargo xtask bench criterion -- resolve_batch";
 
 fn main() -> ExitCode {
     match run(&Command::parse()) {
@@ -58,7 +75,19 @@ fn run(command: &Command) -> Result<(), Failure> {
         Command::Test { args } => tasks::test(root, args),
         Command::Lint => tasks::lint(root),
         Command::Fuzz { target, seconds } => fuzz::fuzz(root, target.as_deref(), *seconds),
-        Command::Bench { args } => tasks::bench(root, args),
+        Command::Bench {
+            part,
+            quick,
+            update,
+            args,
+        } => {
+            let options = Options {
+                quick: *quick,
+                update: *update,
+                args: args.clone(),
+            };
+            bench::bench(root, *part, &options)
+        }
     }
 }
 

@@ -55,6 +55,30 @@ pub(crate) fn watch(
     child.wait().map_err(failed)
 }
 
+/// Prints the command and runs it, and gives what it writes to its standard output, and whether it
+/// failed.
+pub(crate) fn capture(command: &mut Command) -> Result<(String, Result<(), Failure>), Failure> {
+    let line = announce(command);
+    let output = command
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|e| cannot_start(&line, &e))?;
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let result = if output.status.success() {
+        Ok(())
+    } else {
+        Err(Failure::of_program(&line, output.status))
+    };
+    Ok((text, result))
+}
+
+/// What a command says in one line, or `None` where it cannot be started or fails. Prints nothing.
+pub(crate) fn said(command: &mut Command) -> Option<String> {
+    let output = command.stderr(Stdio::null()).output().ok()?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    output.status.success().then(|| text.trim().to_owned())
+}
+
 /// Whether a command can be started and succeeds. Prints nothing.
 pub(crate) fn succeeds(command: &mut Command) -> bool {
     command
@@ -135,6 +159,23 @@ mod tests {
         let message = failure.to_string();
         let start = "cannot run `no-such-program`: ";
         assert!(message.starts_with(start), "{message}");
+    }
+
+    #[test]
+    fn a_captured_program_gives_its_text_and_its_failure() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let (text, result) = capture(&mut cargo(root, "--version")).unwrap();
+        assert!(text.starts_with("cargo ") && result.is_ok(), "{text}");
+        let (text, result) = capture(&mut cargo(root, "no-such-command")).unwrap();
+        assert_eq!((text.as_str(), result.unwrap_err().exit_code()), ("", 101));
+        assert!(capture(&mut Command::new("no-such-program")).is_err());
+
+        let version = said(&mut cargo(root, "--version")).unwrap();
+        assert!(
+            version.starts_with("cargo ") && !version.ends_with('\n'),
+            "{version}"
+        );
+        assert_eq!(said(&mut cargo(root, "no-such-command")), None);
     }
 
     #[test]

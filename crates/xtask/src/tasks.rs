@@ -8,8 +8,8 @@ use crate::failure::Failure;
 use crate::program::{cargo, run, run_cargo};
 use crate::rooms::rooms;
 
-/// Runs all tests: unit, integration and doc tests, each benchmark once, and checks that the fuzz
-/// targets compile. `args` go to `cargo test`, which is then all that runs.
+/// Runs all tests: unit, integration and doc tests, each benchmark once, and what is counted beside
+/// `benches/counts.toml`; and checks that the fuzz targets compile. `args` go to `cargo test`, which is then all that runs.
 ///
 /// # Errors
 ///
@@ -23,6 +23,8 @@ pub fn test(root: &Path, args: &[OsString]) -> Result<(), Failure> {
         // `cargo test` runs a benchmark once and measures nothing. Not `--benches`, which would
         // run the unit tests of all libraries again.
         run_cargo(root, "test --workspace --all-features --bench *")?;
+        // Instructions are counted in a release build, and where valgrind is; it says so where not.
+        run_cargo(root, "run --release -p idmerge-benches --bin counts")?;
     }
     if root.join("fuzz").is_dir() {
         let check = "check --manifest-path fuzz/Cargo.toml --all-targets";
@@ -60,15 +62,6 @@ pub fn lint(root: &Path) -> Result<(), Failure> {
 
     let doc = "doc --workspace --no-deps --all-features";
     run(cargo(root, doc).env("RUSTDOCFLAGS", "-D warnings"))
-}
-
-/// Runs the benchmarks. `args` go to `cargo bench`.
-///
-/// # Errors
-///
-/// The command's, where it fails.
-pub fn bench(root: &Path, args: &[OsString]) -> Result<(), Failure> {
-    run(cargo(root, "bench -p idmerge-benches").args(args))
 }
 
 /// A cargo command for the fuzz targets that links none of them.

@@ -13,6 +13,7 @@ const LIBRARIES: &[&str] = &[
     "original",
     "conformance",
     "events",
+    "shared",
     "workloads",
 ];
 
@@ -25,6 +26,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("original", &["core", "state"], &["conformance"]),
     ("conformance", &["core", "events"], &[]),
     ("events", &["core"], &["simplified", "original"]),
+    ("shared", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
     // Both engines side by side, and so outside of both.
     (

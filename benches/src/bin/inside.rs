@@ -1,0 +1,316 @@
+//! Engines beside their peers, and beside the memory of the machine.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a program that measures says what it found"
+)]
+
+use anyhow::{Context, Result, bail};
+use clap::Parser;
+use idmerge_benches::ids::Spelling;
+use idmerge_benches::links::{Links, Plan, Texts};
+use idmerge_benches::measure::{Asking, Samples, nanoseconds_each, resident_bytes, time_resolve};
+use idmerge_benches::probe::{Pages, Probe};
+use idmerge_benches::report::{Report, grouped};
+use idmerge_benches::row::{Row, check};
+use idmerge_benches::sharing::{SHARED_ROWS, one_writer_one_reader};
+use idmerge_benches::{MAP, ORIGINAL, PETGRAPH, ROWS, SIMPLIFIED};
+
+/// Engines beside their peers: apply, resolve, and the distance to what the memory can do
+#[derive(Debug, Parser)]
+struct Args {
+    /// A small run, to see that it works
+    #[arg(long)]
+    quick: bool,
+}
+
+/// What is asked of a row in one round.
+const LOOKUPS: u64 = 1_000_000;
+
+/// How many of a hundred were never linked, in the rows that say so.
+const PERCENT_MISSING: u64 = 30;
+
+/// How often each thing is measured.
+struct Rounds {
+    apply: u64,
+    resolve: u64,
+}
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let mut report = Report::default();
+    report.text(format_args!(
+        "UUID devices, four a user, in random order. Rows take texts and give texts. Rows are \
+         interleaved; a figure is the median of its rounds, in nanoseconds an operation. Missing: \
+         {PERCENT_MISSING} of 100 ids were never linked."
+    ));
+    if args.quick {
+        let rounds = Rounds {
+            apply: 3,
+            resolve: 3,
+        };
+        measure(400_000, &rounds, &mut report)?;
+        sharing(400_000, &mut report)?;
+    } else {
+        let few = Rounds {
+            apply: 3,
+            resolve: 7,
+        };
+        let many = Rounds {
+            apply: 5,
+            resolve: 7,
+        };
+        measure(1_600_000, &many, &mut report)?;
+        measure(10_000_000, &few, &mut report)?;
+        sharing(1_600_000, &mut report)?;
+    }
+    print!("{report}");
+    Ok(())
+}
+
+/// What is measured of one row.
+#[derive(Default)]
+struct Figures {
+    apply: Samples,
+    apply_batch: Samples,
+    resolve: Samples,
+    resolve_batch: Samples,
+    missing: Samples,
+    missing_batch: Samples,
+}
+
+fn measure(devices: u64, rounds: &Rounds, report: &mut Report) -> Result<()> {
+    let plan = Plan::new(devices, Spelling::Uuid);
+    let links = plan.links(0..devices);
+    let mut figures: Vec<Figures> = ROWS.iter().map(|_| Figures::default()).collect();
+    let (mut rows, engine_bytes) = build(&links, rounds, &mut figures)?;
+    drop(links);
+
+    for round in 0..rounds.resolve {
+        eprintln!("{} devices: resolve, round {}", grouped(devices), round + 1);
+        let hits = plan.lookups(LOOKUPS, 0, 2 * round);
+        let some_missing = plan.lookups(LOOKUPS, PERCENT_MISSING, 2 * round + 1);
+        resolve(&mut rows, &hits, &mut figures, |figures| {
+            (&mut figures.resolve, &mut figures.resolve_batch)
+        })?;
+        resolve(&mut rows, &some_missing, &mut figures, |figures| {
+            (&mut figures.missing, &mut figures.missing_batch)
+        })?;
+    }
+    drop(rows);
+    tables(devices, &figures, report);
+    limits(devices, engine_bytes, &figures, report)
+}
+
+/// Builds all rows round by round, keeps the last ones, and checks that they know every device.
+/// Also gives what the first engine takes of memory.
+fn build(
+    links: &Links,
+    rounds: &Rounds,
+    figures: &mut [Figures],
+) -> Result<(Vec<Box<dyn Row>>, usize)> {
+    let devices = grouped(links.len() as u64);
+    // Before anything is timed: all rows know whose each device is.
+    let mut rows: Vec<Box<dyn Row>> = Vec::new();
+    let mut engine_bytes = 0;
+    for (name, make) in ROWS {
+        eprintln!("{devices} devices: check {name}");
+        let before = resident_bytes();
+        let mut row = make();
+        row.apply(links);
+        if name == SIMPLIFIED {
+            let after = resident_bytes().zip(before);
+            engine_bytes = after.map_or(0, |(after, before)| after.saturating_sub(before));
+        }
+        check(name, &mut *row, links).map_err(anyhow::Error::msg)?;
+        rows.push(row);
+    }
+    for round in 0..rounds.apply {
+        eprintln!("{devices} devices: apply, round {}", round + 1);
+        for ((row, figures), (_, make)) in rows.iter_mut().zip(&mut *figures).zip(ROWS) {
+            // Freed first, so that each row is built in the same room.
+            *row = make();
+            figures
+                .apply
+                .push(nanoseconds_each(links.len(), || row.apply(links)));
+            let mut batched = make();
+            let mut has_batches = false;
+            let nanoseconds = nanoseconds_each(links.len(), || {
+                has_batches = batched.apply_batch(links);
+            });
+            if has_batches {
+                figures.apply_batch.push(nanoseconds);
+            }
+        }
+    }
+    Ok((rows, usize::try_from(engine_bytes)?))
+}
+
+fn resolve(
+    rows: &mut [Box<dyn Row>],
+    ids: &Texts,
+    figures: &mut [Figures],
+    samples: impl Fn(&mut Figures) -> (&mut Samples, &mut Samples),
+) -> Result<()> {
+    let mut all_saw = None;
+    for ((row, figures), (name, _)) in rows.iter_mut().zip(figures).zip(ROWS) {
+        let (one_by_one, in_batches) = samples(figures);
+        for (asking, samples) in [
+            (Asking::OneByOne, one_by_one),
+            (Asking::InBatches, in_batches),
+        ] {
+            let Some((nanoseconds, seen)) = time_resolve(&mut **row, ids, asking) else {
+                continue;
+            };
+            if *all_saw.get_or_insert(seen) != seen {
+                bail!("{name} answers otherwise than the rows before it");
+            }
+            samples.push(nanoseconds);
+        }
+    }
+    Ok(())
+}
+
+fn of<'f>(figures: &'f [Figures], name: &str) -> &'f Figures {
+    let at = ROWS.iter().position(|(row, _)| *row == name);
+    &figures[at.unwrap_or_default()]
+}
+
+fn tables(devices: u64, figures: &[Figures], report: &mut Report) {
+    let cell = |samples: &Samples| {
+        if samples.is_empty() {
+            String::new()
+        } else {
+            format!("{:.1}", samples.median())
+        }
+    };
+    type Pick = fn(&Figures) -> &Samples;
+    let columns: [(&str, Pick); 6] = [
+        ("apply", |figures| &figures.apply),
+        ("apply_batch", |figures| &figures.apply_batch),
+        ("resolve", |figures| &figures.resolve),
+        ("resolve_batch", |figures| &figures.resolve_batch),
+        ("resolve, missing", |figures| &figures.missing),
+        ("resolve_batch, missing", |figures| &figures.missing_batch),
+    ];
+    let head: Vec<&str> = ["row"]
+        .into_iter()
+        .chain(columns.iter().map(|(name, _)| *name))
+        .collect();
+    let table = |cell: &dyn Fn(&Samples) -> String| -> Vec<Vec<String>> {
+        let rows = ROWS.iter().zip(figures);
+        rows.map(|((name, _), figures)| {
+            let cells = columns.iter().map(|(_, pick)| cell(pick(figures)));
+            [(*name).to_owned()].into_iter().chain(cells).collect()
+        })
+        .collect()
+    };
+    let heading = format!("{} linked devices, ns", grouped(devices));
+    report.table(&heading, &head, &table(&cell));
+    let heading = format!("{} linked devices, ns: least to most", grouped(devices));
+    report.table(&heading, &head, &table(&Samples::spread));
+
+    let size = grouped(devices);
+    let (map, petgraph) = (of(figures, MAP), of(figures, PETGRAPH));
+    for engine in [SIMPLIFIED, ORIGINAL] {
+        let figures = of(figures, engine);
+        for (what, wanted, samples) in [
+            ("resolve_batch", 5.0, &figures.resolve_batch),
+            ("resolve", 2.0, &figures.resolve),
+        ] {
+            let target = format!("{engine} {what}, {size}: times {MAP}");
+            report.at_least(
+                &target,
+                wanted,
+                map.resolve.median() / samples.median(),
+                " ×",
+            );
+        }
+        for (what, samples) in [
+            ("apply", &figures.apply),
+            ("apply_batch", &figures.apply_batch),
+        ] {
+            let target = format!("{engine} {what}, {size}: times {PETGRAPH}");
+            let ratio = petgraph.apply.median() / samples.median();
+            report.at_least(&target, 3.0, ratio, " ×");
+        }
+    }
+}
+
+/// How far resolving is from reading memory at random.
+fn limits(
+    devices: u64,
+    engine_bytes: usize,
+    figures: &[Figures],
+    report: &mut Report,
+) -> Result<()> {
+    let size = grouped(devices);
+    let mut rows = Vec::new();
+    for pages in Pages::ALL {
+        eprintln!("{size} devices: reads of memory, {}", pages.name());
+        let mut probe = Probe::new(engine_bytes, pages).context("no memory for the probe")?;
+        let (mut independent, mut dependent) = (Samples::default(), Samples::default());
+        for _ in 0..5 {
+            independent.push(probe.independent_nanoseconds());
+            dependent.push(probe.dependent_nanoseconds());
+        }
+        rows.push(vec![
+            pages.name().to_owned(),
+            format!("{:.1}", independent.median()),
+            format!("{:.1}", dependent.median()),
+        ]);
+        for engine in [SIMPLIFIED, ORIGINAL] {
+            let resolve_batch = of(figures, engine).resolve_batch.median();
+            let target = format!(
+                "{engine} resolve_batch, {size}: distance to independent reads, {}",
+                pages.name()
+            );
+            report.stated(&target, resolve_batch / independent.median(), " reads");
+        }
+    }
+    let heading = format!(
+        "Random reads in {:.0} MB, as much as simplified takes at {size} devices, ns a read",
+        engine_bytes as f64 / 1e6
+    );
+    report.table(&heading, &["pages", "independent", "dependent"], &rows);
+    Ok(())
+}
+
+/// One thread applies while another resolves.
+fn sharing(devices: u64, report: &mut Report) -> Result<()> {
+    const USERS_PER_BLOCK: u64 = 10_000;
+    let plan = Plan::in_blocks(2 * devices, Spelling::Uuid, USERS_PER_BLOCK);
+    let (first, rest) = (plan.links(0..devices), plan.links(devices..2 * devices));
+    let ids = plan.up_to(devices).lookups(LOOKUPS / 10, 0, 1);
+    let mut rows = Vec::new();
+    for (name, make) in SHARED_ROWS {
+        eprintln!("one writer and one reader: {name}");
+        let figures = one_writer_one_reader(&*make(), &first, &rest, &ids)
+            .map_err(|why| anyhow::anyhow!("{name} answers otherwise beside a writer: {why}"))?;
+        let cells = [
+            figures.apply_alone,
+            figures.apply_beside,
+            figures.resolve_alone,
+            figures.resolve_beside,
+            figures.resolve_slow,
+            figures.resolve_slowest,
+        ];
+        let cells = cells.map(|figure| format!("{figure:.0}"));
+        rows.push([name.to_owned()].into_iter().chain(cells).collect());
+    }
+    let heading = format!(
+        "One writer and one reader, {} linked devices at first, ns",
+        grouped(devices)
+    );
+    let head = [
+        "row",
+        "apply alone",
+        "apply beside a reader",
+        "resolve alone",
+        "resolve beside a writer",
+        "of 10 000, the slowest",
+        "slowest of all",
+    ];
+    report.table(&heading, &head, &rows);
+    Ok(())
+}

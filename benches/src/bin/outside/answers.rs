@@ -1,0 +1,125 @@
+//! Whether two programs said the same of each event.
+
+use std::borrow::Cow;
+use std::fs::File;
+use std::hash::{DefaultHasher, Hash, Hasher as _};
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use anyhow::{Result, bail, ensure};
+use serde::Deserialize;
+
+#[derive(Deserialize, Hash, PartialEq)]
+struct Event<'e> {
+    #[serde(borrow)]
+    event: Cow<'e, str>,
+    #[serde(borrow)]
+    properties: Properties<'e>,
+}
+
+#[derive(Deserialize, Hash, PartialEq)]
+struct Properties<'e> {
+    #[serde(borrow)]
+    distinct_id: Cow<'e, str>,
+    /// Which event it is.
+    #[serde(borrow, rename = "$insert_id")]
+    insert_id: Cow<'e, str>,
+}
+
+/// Compares two files of resolved events, line by line: the same events, with the same
+/// distinct_ids, however their JSON is written.
+pub(crate) fn ensure_equal(ours: &Path, theirs: &Path) -> Result<()> {
+    let open = |path| Ok::<_, std::io::Error>(BufReader::new(File::open(path)?));
+    let (mut ours, mut theirs) = (open(ours)?, open(theirs)?);
+    let (mut our_line, mut their_line) = (Vec::new(), Vec::new());
+    for number in 1_u64.. {
+        our_line.clear();
+        their_line.clear();
+        ours.read_until(b'\n', &mut our_line)?;
+        theirs.read_until(b'\n', &mut their_line)?;
+        if our_line.is_empty() || their_line.is_empty() {
+            ensure!(our_line == their_line, "one ends at line {number}");
+            ensure!(number > 1, "there is no event");
+            return Ok(());
+        }
+        let our_event: Event<'_> = serde_json::from_slice(&our_line)?;
+        let their_event: Event<'_> = serde_json::from_slice(&their_line)?;
+        if our_event != their_event {
+            bail!(
+                "line {number}:\n{}{}",
+                String::from_utf8_lossy(&our_line),
+                String::from_utf8_lossy(&their_line)
+            );
+        }
+    }
+    Ok(())
+}
+
+/// The same where the order of the events is left to chance. Nothing is held in memory: the sums
+/// of all hashes are compared.
+pub(crate) fn ensure_equal_in_any_order(ours: &Path, theirs: &Path) -> Result<()> {
+    let sum = |path| -> Result<(u64, u64)> {
+        let mut file = BufReader::new(File::open(path)?);
+        let (mut events, mut sum, mut line) = (0, 0_u64, Vec::new());
+        while file.read_until(b'\n', &mut line)? > 0 {
+            let event: Event<'_> = serde_json::from_slice(&line)?;
+            let mut hasher = DefaultHasher::new();
+            event.hash(&mut hasher);
+            sum = sum.wrapping_add(hasher.finish());
+            events += 1;
+            line.clear();
+        }
+        Ok((events, sum))
+    };
+    let (ours, theirs) = (sum(ours)?, sum(theirs)?);
+    ensure!(ours.0 > 0, "there is no event");
+    ensure!(
+        ours == theirs,
+        "events and sums of hashes: {ours:?} and {theirs:?}"
+    );
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    fn file(text: &str) -> tempfile::NamedTempFile {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        file.write_all(text.as_bytes()).unwrap();
+        file
+    }
+
+    #[test]
+    fn events_are_compared_and_not_their_spelling() {
+        let ours = r#"{"event":"A","properties":{"distinct_id":"Ü","$insert_id":"1"}}"#;
+        let spelled =
+            r#"{"properties":{"$insert_id":"1","x":null, "distinct_id":"\u00dc"},"event":"A"}"#;
+        let two = format!("{ours}\n{ours}\n");
+        let equal = |theirs: &str| ensure_equal(file(&two).path(), file(theirs).path()).is_ok();
+        assert!(equal(&format!("{spelled}\n{ours}\n")));
+        assert!(!equal(&format!("{ours}\n{}\n", ours.replace('Ü', "U"))));
+        assert!(!equal(&format!("{ours}\n{}\n", ours.replace('1', "2"))));
+        assert!(!equal(&format!("{ours}\n")));
+        assert!(!equal(&format!("{two}{ours}\n")));
+        assert!(ensure_equal(file("").path(), file("").path()).is_err());
+    }
+
+    #[test]
+    fn the_order_may_be_left_out() {
+        let [one, two] = ["1", "2"].map(|id| {
+            format!("{{\"event\":\"A\",\"properties\":{{\"distinct_id\":\"U{id}\",\"$insert_id\":\"{id}\"}}}}\n")
+        });
+        let equal = |ours: &str, theirs: &str| {
+            ensure_equal_in_any_order(file(ours).path(), file(theirs).path()).is_ok()
+        };
+        let ours = format!("{one}{two}");
+        assert!(equal(&ours, &format!("{two}{one}")));
+        assert!(!equal(&ours, &format!("{one}{one}")));
+        assert!(!equal(&ours, &one));
+        assert!(!equal(&ours, &ours.replace("U1", "U2")));
+        assert!(!equal("", ""));
+    }
+}

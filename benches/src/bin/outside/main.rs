@@ -1,0 +1,253 @@
+//! Whole programs beside one another: `idmerge resolve`, its peers, and copying the file.
+#![allow(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program that measures starts others and says what it found"
+)]
+
+mod answers;
+mod peers;
+mod run;
+
+use std::env;
+use std::fs::{self, File};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+use clap::Parser;
+use flate2::write::GzEncoder;
+use idmerge_benches::measure::Samples;
+use idmerge_benches::report::{Report, grouped};
+
+use crate::answers::{ensure_equal, ensure_equal_in_any_order};
+use crate::peers::Python;
+use crate::run::{Answers, Contender, measure, with_output};
+
+/// `idmerge resolve` beside `DuckDB`, Polars, a Python loop and `cat`
+#[derive(Debug, Parser)]
+struct Args {
+    /// A small run, to see that it works
+    #[arg(long)]
+    quick: bool,
+}
+
+const IDMERGE: &str = "idmerge resolve";
+const DUCKDB: &str = "DuckDB, 2 threads";
+const DUCKDB_IN_ORDER: &str = "DuckDB, 2 threads, events kept in order";
+const POLARS: &str = "Polars, streaming";
+const LOOP: &str = "a Python loop";
+const CAT: &str = "cat IN > OUT";
+const GZIP: &str = "idmerge resolve, gzip in";
+const ZSTD: &str = "idmerge resolve, zstd in";
+const IDENTIFY_SIMPLIFIED: &str = "idmerge resolve, identify";
+const IDENTIFY_ORIGINAL: &str = "idmerge resolve --engine original, identify";
+
+fn main() -> Result<()> {
+    let args = Args::parse();
+    let (events, rounds) = if args.quick {
+        (100_000, 2)
+    } else {
+        (1_000_000, 5)
+    };
+    let program = env::current_exe()?;
+    let programs = program.parent().context("a program is in a folder")?;
+    let idmerge = programs.join("idmerge");
+    ensure!(
+        idmerge.is_file(),
+        "there is no {}: build it first, `cargo build --release -p idmerge`",
+        idmerge.display()
+    );
+    let folder = programs.join("bench-outside");
+    fs::create_dir_all(&folder)?;
+
+    let web = generate(&idmerge, "web-login", events, &folder)?;
+    let identify = generate(&idmerge, "identify", events, &folder)?;
+    let (gzip, zstd) = (
+        folder.join("web-login.ndjson.gz"),
+        folder.join("web-login.ndjson.zst"),
+    );
+    let mut encoder = GzEncoder::new(File::create(&gzip)?, flate2::Compression::default());
+    io::copy(&mut File::open(&web)?, &mut encoder)?;
+    encoder.finish()?;
+    zstd::stream::copy_encode(File::open(&web)?, File::create(&zstd)?, 0)?;
+
+    let mut report = Report::default();
+    let python = Python::install(&folder);
+    let contenders = contenders(
+        &idmerge,
+        [&web, &gzip, &zstd, &identify],
+        &python,
+        &mut report,
+    );
+    check(&contenders, &folder)?;
+
+    let mut figures = Vec::new();
+    figures.resize_with(contenders.len(), run::Figures::default);
+    for round in 0..rounds {
+        eprintln!("round {} of {rounds}", round + 1);
+        for (contender, figures) in contenders.iter().zip(&mut figures) {
+            measure(contender, &folder, figures)?;
+        }
+    }
+    tables(events, rounds, &contenders, &figures, &mut report);
+    print!("{report}");
+    Ok(())
+}
+
+/// A file of events, the same each time.
+fn generate(idmerge: &Path, workload: &str, events: u64, folder: &Path) -> Result<PathBuf> {
+    let file = folder.join(format!("{workload}.ndjson"));
+    let status = Command::new(idmerge)
+        .args(["generate", "--workload", workload, "--seed", "1", "--quiet"])
+        .args(["--events", &events.to_string(), "--output"])
+        .arg(&file)
+        .status()?;
+    ensure!(status.success(), "idmerge generate failed");
+    Ok(file)
+}
+
+fn contenders(
+    idmerge: &Path,
+    [web, gzip, zstd, identify]: [&PathBuf; 4],
+    python: &Python,
+    report: &mut Report,
+) -> Vec<Contender> {
+    let resolve = |name, input: &Path, engine| Contender {
+        name,
+        answers: if input == identify {
+            Answers::Other
+        } else {
+            Answers::InOrder
+        },
+        command: {
+            let (idmerge, input) = (idmerge.to_owned(), input.to_owned());
+            Box::new(move |output| {
+                let mut command = Command::new(&idmerge);
+                command.args(["resolve", "--engine", engine, "--quiet"]);
+                command.arg(&input).arg("--output").arg(output);
+                Ok(command)
+            })
+        },
+    };
+    let mut contenders = vec![resolve(IDMERGE, web, "simplified")];
+    let in_order: &[&str] = &["--in-order"];
+    for (name, answers, script, options) in [
+        (DUCKDB, Answers::InAnyOrder, "duckdb_resolve.py", &[][..]),
+        (
+            DUCKDB_IN_ORDER,
+            Answers::InOrder,
+            "duckdb_resolve.py",
+            in_order,
+        ),
+        (POLARS, Answers::InOrder, "polars_resolve.py", &[]),
+        (LOOP, Answers::InOrder, "loop_resolve.py", &[]),
+    ] {
+        match python.script(script, web, options, name != LOOP) {
+            Ok(command) => contenders.push(Contender {
+                name,
+                answers,
+                command,
+            }),
+            Err(why) => {
+                eprintln!("{name} IS LEFT OUT: {why}");
+                report.unknown(name, &why);
+            }
+        }
+    }
+    let source = web.clone();
+    contenders.push(Contender {
+        name: CAT,
+        answers: Answers::Other,
+        command: Box::new(move |output| with_output(Command::new("cat").arg(&source), output)),
+    });
+    contenders.push(resolve(GZIP, gzip, "simplified"));
+    contenders.push(resolve(ZSTD, zstd, "simplified"));
+    contenders.push(resolve(IDENTIFY_SIMPLIFIED, identify, "simplified"));
+    contenders.push(resolve(IDENTIFY_ORIGINAL, identify, "original"));
+    contenders
+}
+
+/// Runs each once, which also brings all files into memory, and compares the answers.
+fn check(contenders: &[Contender], folder: &Path) -> Result<()> {
+    let ours = folder.join("ours.ndjson");
+    for contender in contenders {
+        eprintln!("check {}", contender.name);
+        let output = if contender.name == IDMERGE {
+            ours.clone()
+        } else {
+            folder.join("theirs.ndjson")
+        };
+        run::run(contender, &output)?;
+        match contender.answers {
+            Answers::InOrder => ensure_equal(&ours, &output),
+            Answers::InAnyOrder => ensure_equal_in_any_order(&ours, &output),
+            Answers::Other => Ok(()),
+        }
+        .with_context(|| format!("{IDMERGE} and {} differ", contender.name))?;
+    }
+    Ok(())
+}
+
+fn tables(
+    events: u64,
+    rounds: u32,
+    contenders: &[Contender],
+    figures: &[run::Figures],
+    report: &mut Report,
+) {
+    let of = |name: &str| {
+        let at = contenders
+            .iter()
+            .position(|contender| contender.name == name)?;
+        figures.get(at)
+    };
+    let wall = |name: &str| of(name).map_or(f64::NAN, |figures| figures.wall_seconds.median());
+    let ours = wall(IDMERGE);
+    if of(DUCKDB).is_some() {
+        report.at_least("web-login: times DuckDB", 3.0, wall(DUCKDB) / ours, " ×");
+    }
+    report.at_most(
+        "web-login: times the time of cat",
+        1.5,
+        ours / wall(CAT),
+        " ×",
+    );
+    let peak = of(IDMERGE).map_or(f64::NAN, |figures| figures.peak_megabytes.median());
+    report.at_most("web-login: peak memory", 150.0, peak, " MB");
+    let ratio = wall(IDENTIFY_ORIGINAL) / wall(IDENTIFY_SIMPLIFIED);
+    report.at_most("identify: original, times its simplified", 1.3, ratio, " ×");
+    report.at_most("gzip: times plain input", 2.0, wall(GZIP) / ours, " ×");
+    report.at_most("zstd: times plain input", 2.0, wall(ZSTD) / ours, " ×");
+
+    let row = |(contender, figures): (&Contender, &run::Figures)| {
+        let seconds = |samples: &Samples| format!("{:.2}", samples.median());
+        vec![
+            contender.name.to_owned(),
+            seconds(&figures.wall_seconds),
+            figures.wall_seconds.spread(),
+            seconds(&figures.cpu_seconds),
+            format!("{:.0}", figures.peak_megabytes.median()),
+            format!("{:.2}", figures.wall_seconds.median() / ours),
+        ]
+    };
+    report.text(format_args!(
+        "{} events a file, in memory; the median of {rounds} interleaved rounds. The disk is \
+         idle when a program starts. Answers are equal, event by event, and but for the one DuckDB in order. Versions: {}.",
+        grouped(events),
+        peers::versions(),
+    ));
+    let head = [
+        "program",
+        "wall, s",
+        "least to most",
+        "user + system, s",
+        "peak memory, MB",
+        "wall, times idmerge",
+    ];
+    let rows: Vec<_> = contenders.iter().zip(figures).map(row).collect();
+    report.table("Whole programs", &head, &rows);
+}

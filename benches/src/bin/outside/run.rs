@@ -1,0 +1,91 @@
+//! Starting a program and seeing what it takes.
+
+use std::fs::{self, File};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use idmerge_benches::measure::Samples;
+use wait4::{ResUse, Wait4 as _};
+
+/// The command of a contender that writes to this file.
+pub(crate) type MakeCommand = Box<dyn Fn(&Path) -> Result<Command>>;
+
+/// A program in the comparison.
+pub(crate) struct Contender {
+    pub(crate) name: &'static str,
+    pub(crate) answers: Answers,
+    pub(crate) command: MakeCommand,
+}
+
+/// How what a program writes compares with what `idmerge resolve` does.
+#[derive(Clone, Copy, PartialEq)]
+pub(crate) enum Answers {
+    /// The same events in the same order.
+    InOrder,
+    /// The same events.
+    InAnyOrder,
+    /// Something else.
+    Other,
+}
+
+/// What a program took, round by round.
+#[derive(Default)]
+pub(crate) struct Figures {
+    pub(crate) wall_seconds: Samples,
+    pub(crate) cpu_seconds: Samples,
+    pub(crate) peak_megabytes: Samples,
+}
+
+/// The command with its output in a file.
+pub(crate) fn with_output(command: &mut Command, output: &Path) -> Result<Command> {
+    let mut with_output = Command::new(command.get_program());
+    with_output
+        .args(command.get_args())
+        .stdout(File::create(output)?);
+    Ok(with_output)
+}
+
+/// Runs a contender.
+pub(crate) fn run(contender: &Contender, output: &Path) -> Result<ResUse> {
+    // What is replaced is freed in somebody's time: not in that of the program.
+    if output.exists() {
+        fs::remove_file(output)?;
+    }
+    let mut command = (contender.command)(output)?;
+    let child = command
+        .stdin(Stdio::null())
+        .spawn()
+        .with_context(|| format!("cannot start {}", contender.name))?;
+    let used = child.wait4()?;
+    ensure!(
+        used.status.success(),
+        "{} failed: {}",
+        contender.name,
+        used.status
+    );
+    Ok(used)
+}
+
+/// Runs a contender and adds what it took.
+///
+/// Its peak counts from the start of the process, which begins with the pages of this program: so
+/// this program stays small.
+pub(crate) fn measure(contender: &Contender, folder: &Path, figures: &mut Figures) -> Result<()> {
+    let output = folder.join("measured.ndjson");
+    if output.exists() {
+        fs::remove_file(&output)?;
+    }
+    // What the one before has still to bring to the disk would be in the way of this one.
+    let synced = Command::new("sync").status()?;
+    ensure!(synced.success(), "sync failed");
+    let start = Instant::now();
+    let used = run(contender, &output)?;
+    figures.wall_seconds.push(start.elapsed().as_secs_f64());
+    let cpu = used.rusage.utime + used.rusage.stime;
+    figures.cpu_seconds.push(cpu.as_secs_f64());
+    #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
+    figures.peak_megabytes.push(used.rusage.maxrss as f64 / 1e6);
+    Ok(())
+}

@@ -1,0 +1,125 @@
+//! The engines as rows.
+
+use idmerge_core::{Claim, DistinctId, Id, IdBuffer, IdentityResolver, Outcome};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+
+use crate::ids::Spelling;
+use crate::links::{Link, Links, Texts};
+use crate::row::Row;
+
+/// How many claims or ids a batch has: enough to hide what a call costs, few enough that a batch
+/// stays in the nearest caches.
+pub const BATCH: usize = 512;
+
+/// An engine, and how its rule book says that a device is a user's.
+pub trait Engine: IdentityResolver + Default {
+    /// The claim of a link.
+    fn claim<'a>(link: &Link<'a>) -> Claim<'a>;
+
+    /// The distinct_id of a device.
+    fn distinct_id(device: &str) -> DistinctId<'_>;
+}
+
+impl Engine for Simplified {
+    fn claim<'a>(link: &Link<'a>) -> Claim<'a> {
+        Claim::Link {
+            device: id(link.device),
+            user: id(link.user),
+        }
+    }
+
+    fn distinct_id(device: &str) -> DistinctId<'_> {
+        DistinctId::device(id(device))
+    }
+}
+
+impl Engine for Original {
+    /// Three devices come by `$identify`, and the last by `$merge`: both kinds of claim have a
+    /// share, and the oldest identified id (rule O-15) is the user's.
+    fn claim<'a>(link: &Link<'a>) -> Claim<'a> {
+        let (user, device) = (id(link.user), id(link.device));
+        // `$identify` takes no other form of anonymous id (rule O-8).
+        if link.is_last || link.spelling != Spelling::Uuid {
+            Claim::Merge {
+                first: user,
+                second: device,
+            }
+        } else {
+            Claim::Identify {
+                identified: user,
+                anon: device,
+            }
+        }
+    }
+
+    fn distinct_id(device: &str) -> DistinctId<'_> {
+        DistinctId::plain(id(device))
+    }
+}
+
+/// An engine as a row. Each text is read by `Id::new`, as part of the time.
+#[derive(Debug, Default)]
+pub struct EngineRow<E> {
+    /// The engine.
+    pub engine: E,
+}
+
+impl<E: Engine> Row for EngineRow<E> {
+    fn apply(&mut self, links: &Links) {
+        for link in links.iter() {
+            match self.engine.apply(E::claim(&link)) {
+                Ok(outcome) => assert_eq!(outcome, Outcome::Merged),
+                Err(error) => unreachable!("it has room: {error}"),
+            }
+        }
+    }
+
+    fn apply_batch(&mut self, links: &Links) -> bool {
+        let mut claims = Vec::with_capacity(BATCH);
+        let mut links = links.iter();
+        loop {
+            claims.clear();
+            claims.extend(links.by_ref().take(BATCH).map(|link| E::claim(&link)));
+            if claims.is_empty() {
+                return true;
+            }
+            let merged = &mut |outcome: Outcome<'_>| assert_eq!(outcome, Outcome::Merged);
+            if let Err(error) = self.engine.apply_batch(&claims, merged) {
+                unreachable!("it has room: {error}");
+            }
+        }
+    }
+
+    fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) {
+        let mut buffer = IdBuffer::new();
+        for id in ids.iter() {
+            let canonical = self.engine.resolve(E::distinct_id(id));
+            answer(canonical.id().text_in(&mut buffer));
+        }
+    }
+
+    fn resolve_batch(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) -> bool {
+        let mut buffer = IdBuffer::new();
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut ids = ids.iter();
+        loop {
+            batch.clear();
+            batch.extend(ids.by_ref().take(BATCH).map(E::distinct_id));
+            if batch.is_empty() {
+                return true;
+            }
+            self.engine.resolve_batch(&mut batch);
+            for canonical in &batch {
+                answer(canonical.id().text_in(&mut buffer));
+            }
+        }
+    }
+}
+
+fn id(text: &str) -> Id<'_> {
+    match Id::new(text) {
+        Some(id) => id,
+        None => unreachable!("a workload has no empty and no endless ids"),
+    }
+}

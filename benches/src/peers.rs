@@ -1,0 +1,181 @@
+//! The peers as rows: what a service would write that has no engine.
+//!
+//! Each is as its users would write it: the standard `HashMap` with its default hasher, and no
+//! capacity given ahead, since a stream of claims does not say how long it is. They do less than
+//! the engines: no limit to a cluster, no order or listing of its members, no snapshot, and no
+//! look at whether a text can be an id.
+
+use std::collections::HashMap;
+
+use ena::unify::{InPlaceUnificationTable, UnifyKey};
+use petgraph::unionfind::UnionFind;
+
+use crate::links::{Links, Texts};
+use crate::row::Row;
+
+/// From a device straight to its user. It is an engine of Simplified ID Merge as far as resolving
+/// goes; the first user stays (rule S-7).
+#[derive(Debug, Default)]
+pub struct Map(HashMap<String, String>);
+
+impl Row for Map {
+    fn apply(&mut self, links: &Links) {
+        for link in links.iter() {
+            self.0
+                .entry(link.device.to_owned())
+                .or_insert_with(|| link.user.to_owned());
+        }
+    }
+
+    fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) {
+        for id in ids.iter() {
+            answer(self.0.get(id).map_or(id, String::as_str));
+        }
+    }
+}
+
+/// Disjoint sets of numbers.
+pub trait Sets: Default {
+    /// A set of one more number, the next.
+    fn add(&mut self) -> u32;
+    /// The number that stands for the set of this one.
+    fn find(&mut self, number: u32) -> u32;
+    /// Makes two sets one.
+    fn union(&mut self, one: u32, other: u32);
+}
+
+/// Disjoint sets behind a map from texts to numbers.
+#[derive(Debug, Default)]
+pub struct BehindMap<S> {
+    numbers: HashMap<String, u32>,
+    sets: S,
+    /// Of each number that stands for a set: the user of the set.
+    users: Vec<Option<u32>>,
+    user_texts: Vec<String>,
+}
+
+impl<S: Sets> BehindMap<S> {
+    fn number(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let number = self.sets.add();
+        self.numbers.insert(text.to_owned(), number);
+        self.users.push(None);
+        number
+    }
+
+    fn link(&mut self, device: &str, user_text: &str) {
+        let (device, user) = (self.number(device), self.number(user_text));
+        let (device, user) = (self.sets.find(device), self.sets.find(user));
+        if self.users[device as usize].is_some() {
+            // Rules S-6 and S-7, O-10 and O-11.
+            return;
+        }
+        let name = self.users[user as usize].unwrap_or_else(|| {
+            self.user_texts.push(user_text.to_owned());
+            u32::try_from(self.user_texts.len() - 1).unwrap_or(u32::MAX)
+        });
+        self.sets.union(device, user);
+        let both = self.sets.find(user);
+        self.users[both as usize] = Some(name);
+    }
+}
+
+impl<S: Sets> Row for BehindMap<S> {
+    fn apply(&mut self, links: &Links) {
+        for link in links.iter() {
+            self.link(link.device, link.user);
+        }
+    }
+
+    fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) {
+        for id in ids.iter() {
+            let user = self
+                .numbers
+                .get(id)
+                .and_then(|&number| self.users[self.sets.find(number) as usize]);
+            answer(user.map_or(id, |user| &self.user_texts[user as usize]));
+        }
+    }
+}
+
+/// petgraph's.
+#[derive(Debug)]
+pub struct Petgraph(UnionFind<u32>);
+
+impl Default for Petgraph {
+    fn default() -> Self {
+        Self(UnionFind::new_empty())
+    }
+}
+
+impl Sets for Petgraph {
+    fn add(&mut self) -> u32 {
+        self.0.new_set()
+    }
+
+    fn find(&mut self, number: u32) -> u32 {
+        self.0.find_mut(number)
+    }
+
+    fn union(&mut self, one: u32, other: u32) {
+        self.0.union(one, other);
+    }
+}
+
+/// ena's, the compiler's own.
+#[derive(Debug, Default)]
+pub struct Ena(InPlaceUnificationTable<EnaKey>);
+
+/// A number in the words of ena.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct EnaKey(u32);
+
+impl UnifyKey for EnaKey {
+    type Value = ();
+
+    fn index(&self) -> u32 {
+        self.0
+    }
+
+    fn from_index(number: u32) -> Self {
+        Self(number)
+    }
+
+    fn tag() -> &'static str {
+        "number"
+    }
+}
+
+impl Sets for Ena {
+    fn add(&mut self) -> u32 {
+        self.0.new_key(()).0
+    }
+
+    fn find(&mut self, number: u32) -> u32 {
+        self.0.find(EnaKey(number)).0
+    }
+
+    fn union(&mut self, one: u32, other: u32) {
+        self.0.union(EnaKey(one), EnaKey(other));
+    }
+}
+
+/// That of the crate disjoint-sets.
+#[derive(Debug, Default)]
+pub struct DisjointSets(disjoint_sets::UnionFind<u32>);
+
+impl Sets for DisjointSets {
+    fn add(&mut self) -> u32 {
+        self.0.alloc()
+    }
+
+    fn find(&mut self, number: u32) -> u32 {
+        self.0.find(number)
+    }
+
+    fn union(&mut self, one: u32, other: u32) {
+        self.0.union(one, other);
+    }
+}

@@ -1,0 +1,190 @@
+//! Rows for one thread that applies while another resolves: `idmerge-shared`, and the lock that a
+//! service would take without it.
+
+use std::hint::black_box;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{PoisonError, RwLock};
+use std::thread;
+use std::time::Instant;
+
+use idmerge_core::{IdBuffer, Outcome};
+use idmerge_shared::Shared;
+use idmerge_simplified::Simplified;
+
+use crate::engines::Engine;
+use crate::links::{Link, Links, Texts};
+use crate::measure::nanoseconds_each;
+use crate::row::look;
+
+/// An engine that several threads have.
+pub trait SharedRow: Send + Sync {
+    /// Applies a link; waits for whom it has to.
+    fn apply(&self, link: &Link<'_>);
+
+    /// Resolves an id and looks at the answer; waits for whom it has to.
+    fn resolve(&self, id: &str) -> u64;
+}
+
+/// A row by name, and how to make an empty one.
+pub type SharedEntry = (&'static str, fn() -> Box<dyn SharedRow>);
+
+/// The rows.
+pub const SHARED_ROWS: [SharedEntry; 2] = [
+    ("Shared<Simplified>", || {
+        Box::<Shared<Simplified>>::default()
+    }),
+    ("std RwLock<Simplified>", || {
+        Box::<RwLock<Simplified>>::default()
+    }),
+];
+
+impl<E: Engine> SharedRow for Shared<E> {
+    fn apply(&self, link: &Link<'_>) {
+        match self.apply(E::claim(link), |outcome| outcome == Outcome::Merged) {
+            Ok(is_merged) => assert!(is_merged),
+            Err(error) => unreachable!("it has room: {error}"),
+        }
+    }
+
+    fn resolve(&self, id: &str) -> u64 {
+        self.resolve(E::distinct_id(id), |canonical| {
+            look(canonical.id().text_in(&mut IdBuffer::new()))
+        })
+    }
+}
+
+impl<E: Engine> SharedRow for RwLock<E> {
+    fn apply(&self, link: &Link<'_>) {
+        let mut engine = self.write().unwrap_or_else(PoisonError::into_inner);
+        match engine.apply(E::claim(link)) {
+            Ok(outcome) => assert_eq!(outcome, Outcome::Merged),
+            Err(error) => unreachable!("it has room: {error}"),
+        }
+    }
+
+    fn resolve(&self, id: &str) -> u64 {
+        let engine = self.read().unwrap_or_else(PoisonError::into_inner);
+        let canonical = engine.resolve(E::distinct_id(id));
+        look(canonical.id().text_in(&mut IdBuffer::new()))
+    }
+}
+
+/// What one writer and one reader take.
+#[derive(Clone, Copy, Debug)]
+pub struct SharingFigures {
+    /// Nanoseconds a claim, where nobody reads.
+    pub apply_alone: f64,
+    /// Nanoseconds a claim beside the reader.
+    pub apply_beside: f64,
+    /// Nanoseconds an id, where nobody writes.
+    pub resolve_alone: f64,
+    /// Nanoseconds an id beside the writer.
+    pub resolve_beside: f64,
+    /// Nanoseconds that one of ten thousand ids took longer than, beside the writer.
+    pub resolve_slow: f64,
+    /// Nanoseconds that the slowest id took, beside the writer.
+    pub resolve_slowest: f64,
+}
+
+/// Applies the first links, then half of the rest alone and half beside a reader of `ids`, all of
+/// which the first links have.
+///
+/// # Errors
+///
+/// The reader saw something else beside the writer than it did alone.
+pub fn one_writer_one_reader(
+    shared: &dyn SharedRow,
+    first: &Links,
+    rest: &Links,
+    ids: &Texts,
+) -> Result<SharingFigures, String> {
+    first.iter().for_each(|link| shared.apply(&link));
+    let mut seen_alone = 0;
+    let resolve_alone = nanoseconds_each(ids.len(), || seen_alone = read_all(shared, ids));
+
+    let half = rest.len() / 2;
+    let apply_alone = nanoseconds_each(half, || {
+        rest.iter().take(half).for_each(|link| shared.apply(&link));
+    });
+
+    let is_done = AtomicBool::new(false);
+    let mut apply_beside = 0.0;
+    let (passes, seen) = thread::scope(|scope| {
+        let reader = scope.spawn(|| {
+            let (mut times, mut seen) = (Vec::new(), Vec::new());
+            while !is_done.load(Ordering::Relaxed) {
+                seen.push(read_and_time(shared, ids, &mut times));
+            }
+            (times, seen)
+        });
+        let links = rest.iter().skip(half);
+        apply_beside = nanoseconds_each(rest.len() - half, || {
+            links.for_each(|link| shared.apply(&link));
+        });
+        is_done.store(true, Ordering::Relaxed);
+        reader.join().unwrap_or_default()
+    });
+    if seen.is_empty() || seen.iter().any(|&seen| seen != seen_alone) {
+        return Err(format!("alone {seen_alone}, beside the writer {seen:?}"));
+    }
+    Ok(figures(passes, resolve_alone, apply_alone, apply_beside))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "nothing takes 2^52 nanoseconds")]
+fn figures(
+    mut times: Vec<u64>,
+    resolve_alone: f64,
+    apply_alone: f64,
+    apply_beside: f64,
+) -> SharingFigures {
+    let sum: u64 = times.iter().sum();
+    times.sort_unstable();
+    let at = |from_last: usize| times[times.len() - 1 - from_last] as f64;
+    SharingFigures {
+        apply_alone,
+        apply_beside,
+        resolve_alone,
+        resolve_beside: sum as f64 / times.len() as f64,
+        resolve_slow: at(times.len() / 10_000),
+        resolve_slowest: at(0),
+    }
+}
+
+fn read_all(shared: &dyn SharedRow, ids: &Texts) -> u64 {
+    ids.iter().map(|id| shared.resolve(id)).sum()
+}
+
+/// As above, with the nanoseconds of each.
+fn read_and_time(shared: &dyn SharedRow, ids: &Texts, times: &mut Vec<u64>) -> u64 {
+    let mut seen = 0;
+    let mut before = Instant::now();
+    for id in ids.iter() {
+        seen += black_box(shared.resolve(id));
+        let now = Instant::now();
+        let nanoseconds = now.duration_since(before).as_nanos();
+        times.push(u64::try_from(nanoseconds).unwrap_or(u64::MAX));
+        before = now;
+    }
+    seen
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::Spelling;
+    use crate::links::Plan;
+
+    #[test]
+    fn each_row_answers_the_same_while_another_thread_applies() {
+        let plan = Plan::in_blocks(4_000, Spelling::Uuid, 250);
+        let (first, rest) = (plan.links(0..2_000), plan.links(2_000..4_000));
+        let ids = plan.up_to(2_000).lookups(1_000, 0, 1);
+        for (name, make) in SHARED_ROWS {
+            let figures = one_writer_one_reader(&*make(), &first, &rest, &ids);
+            assert!(figures.is_ok(), "{name}: {figures:?}");
+            // An id that comes in meanwhile is another answer: that is noticed.
+            let (row, all) = (make(), plan.lookups(1_000, 0, 1));
+            assert!(one_writer_one_reader(&*row, &first, &rest, &all).is_err());
+        }
+    }
+}
