@@ -92,14 +92,14 @@ impl Original {
         (probes, found)
     }
 
-    /// Rules O-7 to O-15: what becomes of a claim that names these ids, of which those with a
-    /// number are in a cluster.
+    /// Rules O-7 to O-15: what becomes of a claim that names these ids, of which those that were
+    /// found are in a cluster.
     fn weigh<'a>(
         &'a mut self,
         claim: Claim<'a>,
         [first, second]: [Id<'a>; 2],
         probes: &[Probe<'_>; 2],
-        numbers: [Option<u32>; 2],
+        found: [Option<Found>; 2],
     ) -> Result<Outcome<'a>, ResolveError> {
         let rejected = |rejection| Ok(Outcome::Rejected(rejection));
 
@@ -114,35 +114,34 @@ impl Original {
             return rejected(Rejection::AnonDistinctIdNonGuidForm { anon });
         }
         let partition = &self.partition;
-        let together = match numbers {
-            [Some(a), Some(b)] if partition.together(a, b) => Some([a, b]),
+        let together = match found {
+            [Some(a), Some(b)] if a.owner == b.owner => Some([a, b]),
             _ => None,
         };
         // O-9
         if let Claim::Alias { alias, .. } = claim
             && together.is_none()
-            && numbers[1].is_some_and(|alias| partition.marks(alias).alias)
+            && found[1].is_some_and(|alias| partition.marks(alias.number).alias)
         {
             return rejected(Rejection::AliasAlreadyExists { alias });
         }
         // O-10
-        if let Some(numbers) = together {
-            self.mark(claim, numbers);
+        if let Some(together) = together {
+            self.mark(claim, together);
             return Ok(Outcome::AlreadyMerged);
         }
         // O-11: a cluster that holds an identified id has one for its canonical id (O-15).
         if let Claim::Identify { anon, .. } = claim
-            && let Some(number) = numbers[1]
-            && let holder = partition.canonical(number)
+            && let Some(found) = found[1]
+            && let holder = partition.canonical(found)
             && partition.marks(holder).identified
         {
             let holder = self.partition.ids.id(holder);
             return rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder });
         }
         // O-12, O-18: as many as the limit are allowed.
-        let ids_of =
-            |number: Option<u32>| number.map_or(1, |n| u64::from(partition.cluster_ids(n)));
-        let cluster_ids = ids_of(numbers[0]) + ids_of(numbers[1]);
+        let ids_of = |id: Option<Found>| id.map_or(1, |id| u64::from(partition.cluster_ids(id)));
+        let cluster_ids = ids_of(found[0]) + ids_of(found[1]);
         let max_cluster_ids = u64::from(self.settings.max_cluster_ids);
         if cluster_ids > max_cluster_ids {
             return rejected(Rejection::ManyIds {
@@ -150,7 +149,7 @@ impl Original {
                 max_cluster_ids,
             });
         }
-        let new_ids = numbers.iter().filter(|number| number.is_none()).count();
+        let new_ids = found.iter().filter(|id| id.is_none()).count();
         if (partition.ids.room() as usize) < new_ids {
             let ids = u64::from(partition.ids.len());
             return Err(ResolveError::Full { ids });
@@ -158,10 +157,10 @@ impl Original {
 
         // O-14: they enter in the order in which they are named.
         let partition = &mut self.partition;
-        let numbers = match numbers {
+        let entered = match found {
             [Some(a), Some(b)] => {
-                partition.join(a, b);
-                [a, b]
+                let owner = partition.join(a, b);
+                [Found { owner, ..a }, Found { owner, ..b }]
             }
             [first, second] => {
                 let first = first.unwrap_or_else(|| partition.enter(&probes[0], second));
@@ -169,12 +168,12 @@ impl Original {
                 [first, second]
             }
         };
-        self.mark(claim, numbers);
+        self.mark(claim, entered);
         Ok(Outcome::Merged)
     }
 
-    /// O-13: what an accepted claim marks. `named` are the numbers of the ids that it names.
-    fn mark(&mut self, claim: Claim<'_>, named: [u32; 2]) {
+    /// O-13: what an accepted claim marks of the ids that it names.
+    fn mark(&mut self, claim: Claim<'_>, named: [Found; 2]) {
         let [first, second] = named;
         match claim {
             Claim::Identify { .. } => self.partition.mark_identified(first),
@@ -217,8 +216,8 @@ impl IdentityResolver for Original {
         };
         let ids = &self.partition.ids;
         let probes = named.map(|id| ids.probe(id));
-        let numbers = probes.map(|probe| ids.find(&probe).map(|found| found.number));
-        self.weigh(claim, named, &probes, numbers)
+        let found = probes.map(|probe| ids.find(&probe));
+        self.weigh(claim, named, &probes, found)
     }
 
     fn apply_batch(
@@ -233,18 +232,20 @@ impl IdentityResolver for Original {
             });
             let (probes, found) = self.find_all(ids);
             let (probes, found) = (probes.as_chunks::<2>().0, found.as_chunks::<2>().0);
+            let mut has_joined = false;
             for ((&claim, probes), found) in claims.iter().zip(probes).zip(found) {
                 let Some(named) = named(claim) else {
                     outcome(Outcome::Ignored);
                     continue;
                 };
-                // A number stays what it is. An id that had none may have entered meanwhile.
-                let number = |at: usize| {
-                    let found = found[at].or_else(|| self.partition.ids.find(&probes[at]));
-                    found.map(|found| found.number)
+                // An id may have entered meanwhile, or its cluster may have gone up in another.
+                let now = |at: usize| match found[at] {
+                    Some(before) if !has_joined => Some(before),
+                    _ => self.partition.ids.find(&probes[at]),
                 };
-                let numbers = [number(0), number(1)];
-                outcome(self.weigh(claim, named, probes, numbers)?);
+                let found = [now(0), now(1)];
+                has_joined |= matches!(found, [Some(a), Some(b)] if a.owner != b.owner);
+                outcome(self.weigh(claim, named, probes, found)?);
             }
         }
         Ok(())
@@ -253,7 +254,7 @@ impl IdentityResolver for Original {
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         // O-16: after O-1, and an id in no cluster resolves to itself.
         let canonical = self.find(id).map(|found| {
-            let canonical = self.partition.canonical_of_found(found);
+            let canonical = self.partition.canonical(found);
             self.partition.ids.id(canonical)
         });
         DistinctId::plain(canonical.unwrap_or(id.id()))
@@ -263,7 +264,7 @@ impl IdentityResolver for Original {
         let partition = &self.partition;
         for ids in ids.chunks_mut(BATCH_IDS) {
             let (_, found) = self.find_all(ids.iter().map(|id| Some(id.id())));
-            let canonical = found.map(|found| found.map(|id| partition.canonical_of_found(id)));
+            let canonical = found.map(|found| found.map(|id| partition.canonical(id)));
             for &canonical in canonical.iter().flatten() {
                 partition.ids.prefetch(canonical);
             }
@@ -275,8 +276,7 @@ impl IdentityResolver for Original {
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.find(id)
-            .map(|found| self.partition.cluster(found.number))
+        self.find(id).map(|found| self.partition.cluster(found))
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

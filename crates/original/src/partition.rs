@@ -7,9 +7,9 @@ use idmerge_state::{Found, IdTable, Probe, Rows};
 /// The ids of a partition by number. A number is an id's age (rule O-14): the lower, the older.
 /// The owner of an id is the label of its cluster.
 ///
-/// Invariants: each id is in one cluster, whose label stands in its row and beside its number; the
-/// ids of one label are one ring; `clusters` has the size, the oldest and the canonical id of each
-/// ring; between two calls of the engine no cluster has one id only.
+/// Invariants: each id is in one cluster; the ids of one label are one ring; `clusters` has the
+/// size and the canonical id of each ring; between two calls of the engine no cluster has one id
+/// only.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
     pub(crate) ids: IdTable<IdRow>,
@@ -20,8 +20,6 @@ pub(crate) struct Partition {
 
 #[derive(Debug)]
 pub(crate) struct IdRow {
-    /// The label of its cluster.
-    label: u32,
     /// The next id of the ring of its cluster.
     next: u32,
     marks: Marks,
@@ -30,7 +28,6 @@ pub(crate) struct IdRow {
 #[derive(Debug)]
 struct ClusterRow {
     ids: u32,
-    oldest: u32,
     canonical: u32,
 }
 
@@ -42,34 +39,30 @@ pub(crate) struct Marks {
 }
 
 impl Partition {
-    /// A new id enters, in the cluster of another one or in one of its own. Answers with its
-    /// number.
-    pub(crate) fn enter(&mut self, id: &Probe<'_>, other: Option<u32>) -> u32 {
+    /// A new id enters, in the cluster of another one or in one of its own.
+    pub(crate) fn enter(&mut self, id: &Probe<'_>, other: Option<Found>) -> Found {
         let number = self.ids.len();
         let (label, next) = match other {
             Some(other) => {
-                let row = self.ids.row_mut(other);
-                (row.label, std::mem::replace(&mut row.next, number))
+                // The new one is the youngest and has no marks, so that the canonical one stays.
+                self.clusters.at_mut(other.owner).ids += 1;
+                let next = &mut self.ids.row_mut(other.number).next;
+                (other.owner, std::mem::replace(next, number))
             }
             None => (self.new_label(number), number),
         };
-        if other.is_some() {
-            // It is the youngest, and has no marks yet.
-            self.clusters.at_mut(label).ids += 1;
+        let marks = Marks::default();
+        self.ids.insert(id, label, IdRow { next, marks });
+        Found {
+            number,
+            owner: label,
         }
-        let row = IdRow {
-            label,
-            next,
-            marks: Marks::default(),
-        };
-        self.ids.insert(id, label, row)
     }
 
     /// The label of a new cluster of one id.
     fn new_label(&mut self, number: u32) -> u32 {
         let row = ClusterRow {
             ids: 1,
-            oldest: number,
             canonical: number,
         };
         match self.free_labels.pop() {
@@ -85,9 +78,10 @@ impl Partition {
         }
     }
 
-    /// Makes one cluster of the two clusters of these ids, which are not together yet.
-    pub(crate) fn join(&mut self, a: u32, b: u32) {
-        debug_assert!(!self.together(a, b));
+    /// Makes one cluster of the clusters of two ids, which are not together yet. Answers with its
+    /// label.
+    pub(crate) fn join(&mut self, a: Found, b: Found) -> u32 {
+        debug_assert_ne!(a.owner, b.owner);
         let canonical = self.canonical_of([self.canonical(a), self.canonical(b)]);
         // The smaller cluster takes the label of the larger.
         let (keep, give) = if self.cluster_ids(a) < self.cluster_ids(b) {
@@ -95,73 +89,72 @@ impl Partition {
         } else {
             (a, b)
         };
-        let (kept, given) = (self.label(keep), self.label(give));
-        let mut id = give;
+        let mut number = give.number;
         loop {
-            self.ids.set_owner(id, kept);
-            let row = self.ids.row_mut(id);
-            row.label = kept;
-            id = row.next;
-            if id == give {
+            self.ids.set_owner(number, keep.owner);
+            number = self.ids.row(number).next;
+            if number == give.number {
                 break;
             }
         }
         // Two rings become one by exchanging a link of each.
-        let next = self.ids.row(keep).next;
-        let before = std::mem::replace(&mut self.ids.row_mut(give).next, next);
-        self.ids.row_mut(keep).next = before;
+        let next = self.ids.row(keep.number).next;
+        let before = std::mem::replace(&mut self.ids.row_mut(give.number).next, next);
+        self.ids.row_mut(keep.number).next = before;
 
-        let ClusterRow { ids, oldest, .. } = *self.clusters.at(given);
-        let cluster = self.clusters.at_mut(kept);
-        cluster.ids += ids;
-        cluster.oldest = cluster.oldest.min(oldest);
+        let given_ids = self.clusters.at(give.owner).ids;
+        let cluster = self.clusters.at_mut(keep.owner);
+        cluster.ids += given_ids;
         cluster.canonical = canonical;
-        self.free_labels.push(given);
+        self.free_labels.push(give.owner);
+        keep.owner
     }
 
     /// O-13
-    pub(crate) fn mark_identified(&mut self, id: u32) {
-        self.ids.row_mut(id).marks.identified = true;
-        let canonical = self.canonical_of([self.canonical(id), id]);
-        self.clusters.at_mut(self.label(id)).canonical = canonical;
+    pub(crate) fn mark_identified(&mut self, id: Found) {
+        self.ids.row_mut(id.number).marks.identified = true;
+        let canonical = self.canonical_of([self.canonical(id), id.number]);
+        self.clusters.at_mut(id.owner).canonical = canonical;
     }
 
     /// O-13
-    pub(crate) fn mark_alias(&mut self, id: u32) {
-        self.ids.row_mut(id).marks.alias = true;
-    }
-
-    /// Whether two ids are in one cluster.
-    pub(crate) fn together(&self, a: u32, b: u32) -> bool {
-        self.label(a) == self.label(b)
+    pub(crate) fn mark_alias(&mut self, id: Found) {
+        self.ids.row_mut(id.number).marks.alias = true;
     }
 
     /// How many ids the cluster of this id has.
-    pub(crate) fn cluster_ids(&self, id: u32) -> u32 {
-        self.cluster_row(id).ids
+    pub(crate) fn cluster_ids(&self, id: Found) -> u32 {
+        self.clusters.at(id.owner).ids
     }
 
-    /// The canonical id of the cluster of this id.
-    pub(crate) fn canonical(&self, id: u32) -> u32 {
-        self.cluster_row(id).canonical
+    /// The number of the canonical id of the cluster of this id.
+    #[inline]
+    pub(crate) fn canonical(&self, id: Found) -> u32 {
+        self.clusters.at(id.owner).canonical
     }
 
-    pub(crate) fn marks(&self, id: u32) -> Marks {
-        self.ids.row(id).marks
+    /// Asks for the cluster of what may be an id.
+    #[inline]
+    pub(crate) fn prefetch_cluster(&self, id: Found) {
+        self.clusters.prefetch(id.owner);
     }
 
-    /// The label of the cluster of this id. Labels are below the number of ids.
-    pub(crate) fn label(&self, id: u32) -> u32 {
-        self.ids.row(id).label
+    /// What the id with this number was used as.
+    pub(crate) fn marks(&self, number: u32) -> Marks {
+        self.ids.row(number).marks
+    }
+
+    /// The numbers of the ids that are together with this one, which comes first.
+    pub(crate) fn ring(&self, number: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors(Some(number), move |&id| {
+            Some(self.ids.row(id).next).filter(|&next| next != number)
+        })
     }
 
     /// The cluster of this id.
-    pub(crate) fn cluster(&self, id: u32) -> Cluster<'_> {
+    pub(crate) fn cluster(&self, id: Found) -> Cluster<'_> {
         let distinct_id = |number| DistinctId::plain(self.ids.id(number));
-        let mut members = vec![id];
-        let next = |id: u32| self.ids.row(id).next;
-        let ring = std::iter::successors(Some(next(id)), |&id| Some(next(id)));
-        members.extend(ring.take_while(|&other| other != id));
+        let mut members: Vec<u32> = self.ring(id.number).collect();
         // O-17: oldest first.
         members.sort_unstable();
         Cluster {
@@ -172,9 +165,16 @@ impl Partition {
 
     /// All clusters by oldest member.
     pub(crate) fn clusters(&self) -> impl Iterator<Item = Cluster<'_>> {
-        (0..self.ids.len())
-            .filter(|&id| self.cluster_row(id).oldest == id)
-            .map(|id| self.cluster(id))
+        let mut seen = vec![false; self.ids.len() as usize];
+        (0..self.ids.len()).filter_map(move |oldest| {
+            if seen[oldest as usize] {
+                return None;
+            }
+            for member in self.ring(oldest) {
+                seen[member as usize] = true;
+            }
+            Some(self.cluster(self.ids.found(oldest)))
+        })
     }
 
     /// O-15: the oldest identified id; where none is identified, the oldest.
@@ -185,21 +185,5 @@ impl Partition {
             (false, true) => b,
             _ => a.min(b),
         }
-    }
-
-    fn cluster_row(&self, id: u32) -> &ClusterRow {
-        self.clusters.at(self.label(id))
-    }
-
-    /// The number of the canonical id of an id that was found.
-    #[inline]
-    pub(crate) fn canonical_of_found(&self, id: Found) -> u32 {
-        self.clusters.at(id.owner).canonical
-    }
-
-    /// Asks for the cluster of what may be an id.
-    #[inline]
-    pub(crate) fn prefetch_cluster(&self, id: Found) {
-        self.clusters.prefetch(id.owner);
     }
 }

@@ -11,7 +11,7 @@
 use std::io;
 
 use idmerge_core::{RuleBook, SnapshotError};
-use idmerge_state::{SnapshotReader, SnapshotWriter};
+use idmerge_state::{Found, SnapshotReader, SnapshotWriter};
 
 use crate::partition::Partition;
 
@@ -26,18 +26,19 @@ pub(crate) fn write(partition: &Partition, sink: &mut dyn io::Write) -> io::Resu
     let mut writer = SnapshotWriter::begin(sink, RuleBook::Original, VERSION)?;
     let ids = partition.ids.len();
     writer.number(ids.into())?;
-    // Labels depend on how the clusters came about; their numbers by oldest id do not.
+    // Labels depend on how the clusters came about; numbers by oldest id do not.
     let mut numbers = vec![NOT_NUMBERED; ids as usize];
     let mut clusters = 0;
     for id in 0..ids {
-        let number = &mut numbers[partition.label(id) as usize];
-        if *number == NOT_NUMBERED {
-            *number = clusters;
+        if numbers[id as usize] == NOT_NUMBERED {
+            for member in partition.ring(id) {
+                numbers[member as usize] = clusters;
+            }
             clusters += 1;
         }
         let marks = partition.marks(id);
         writer.id(partition.ids.id(id))?;
-        writer.number((*number).into())?;
+        writer.number(numbers[id as usize].into())?;
         let bit = |is_set, bit| if is_set { bit } else { 0 };
         writer.number(bit(marks.identified, IDENTIFIED) + bit(marks.alias, ALIAS))?;
     }
@@ -52,16 +53,16 @@ pub(crate) fn read(
     let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
     let mut partition = Partition::default();
     // Of each cluster: its oldest id.
-    let mut oldest: Vec<u32> = Vec::new();
+    let mut oldest: Vec<Found> = Vec::new();
     for _ in 0..reader.number()? {
         let id = partition.ids.probe(reader.id()?);
         if partition.ids.room() == 0 || partition.ids.find(&id).is_some() {
             return Err(damaged("an ID stands twice, or there are too many"));
         }
-        let id = partition.enter(&id, None);
+        let mut id = partition.enter(&id, None);
         let cluster = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
         match oldest.get(cluster) {
-            Some(&member) => partition.join(member, id),
+            Some(&member) => id.owner = partition.join(member, id),
             None if cluster == oldest.len() => oldest.push(id),
             None => return Err(damaged("a cluster has no oldest ID")),
         }

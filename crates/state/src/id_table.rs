@@ -161,6 +161,19 @@ impl<R> IdTable<R> {
         }
     }
 
+    /// What [`find`](Self::find) finds for the id with this number.
+    ///
+    /// # Panics
+    ///
+    /// Where no id has the number.
+    pub fn found(&self, number: u32) -> Found {
+        let hash = self.key_hashes().hash(number);
+        match self.index.find(hash, |other| other == number) {
+            Some(found) => found,
+            None => unreachable!("every row is in the index"),
+        }
+    }
+
     /// Adds an id that is not there. Answers with its number.
     ///
     /// # Panics
@@ -175,10 +188,9 @@ impl<R> IdTable<R> {
         };
         let number = self.len();
         self.rows.push(Entry { key, row });
-        let others = KeyHashes {
-            rows: &self.rows,
-            packed_keys: self.packed_keys,
-        };
+        // Not by the method, which would borrow the index too.
+        let (rows, packed_keys) = (&self.rows, self.packed_keys);
+        let others = KeyHashes { rows, packed_keys };
         let new = Found { number, owner };
         self.index.insert(probe.hash, new, &others);
         number
@@ -190,8 +202,7 @@ impl<R> IdTable<R> {
     ///
     /// Where no id has the number.
     pub fn set_owner(&mut self, number: u32, owner: u32) {
-        let (rows, packed_keys) = (&self.rows, self.packed_keys);
-        let hash = KeyHashes { rows, packed_keys }.hash(number);
+        let hash = self.key_hashes().hash(number);
         self.index.set_owner(hash, Found { number, owner });
     }
 
@@ -229,6 +240,13 @@ impl<R> IdTable<R> {
     #[inline]
     pub fn row_mut(&mut self, number: u32) -> &mut R {
         &mut self.rows.at_mut(number).row
+    }
+
+    fn key_hashes(&self) -> KeyHashes<'_, R> {
+        KeyHashes {
+            rows: &self.rows,
+            packed_keys: self.packed_keys,
+        }
     }
 
     #[inline]
@@ -322,6 +340,7 @@ mod tests {
                 prop_assert_eq!(table.id(number), id(text));
                 prop_assert_eq!(table.row(number), text);
                 table.set_owner(number, number + 1);
+                prop_assert_eq!(table.found(number), Found { number, owner: number + 1 });
             }
             let probes: Vec<_> = texts.iter().chain(&later).map(|text| table.probe(id(text))).collect();
             let mut found = vec![None; probes.len()];
