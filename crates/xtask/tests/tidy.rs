@@ -26,6 +26,11 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("original", &["core", "state"], &["conformance"]),
     ("conformance", &["core", "events"], &[]),
     ("events", &["core"], &["simplified", "original"]),
+    (
+        "store",
+        &["core"],
+        &["conformance", "simplified", "original"],
+    ),
     ("shared", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
     // Both engines side by side, and so outside of both.

@@ -1,0 +1,171 @@
+//! Blocks of entries: what one row of the log has.
+
+use twox_hash::XxHash3_64;
+
+use crate::code::{Decoder, Encoder, Wrong};
+use crate::entry::Entry;
+use crate::error::StoreError;
+
+/// A block that has as many bytes is not added to. A row then fits four pages of the database.
+const FULL_BYTES: usize = 15_000;
+
+/// A hash of 8 bytes, and the number of entries in 4.
+const HEAD_BYTES: usize = 12;
+
+/// A block that entries are added to.
+#[derive(Debug)]
+pub(crate) struct Block {
+    /// The sequence number of the first entry.
+    pub(crate) first: u64,
+    count: u32,
+    pub(crate) entries: Encoder,
+}
+
+impl Block {
+    pub(crate) fn starting_at(first: u64) -> Self {
+        Self {
+            first,
+            count: 0,
+            entries: Encoder::default(),
+        }
+    }
+
+    /// The block that a row has, to be added to.
+    pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, Wrong> {
+        let (count, bytes) = open(first, row)?;
+        Ok(Self {
+            first,
+            count,
+            entries: Encoder::after(bytes)?,
+        })
+    }
+
+    /// The sequence number that the next entry gets.
+    pub(crate) fn next_sequence(&self) -> u64 {
+        self.first + u64::from(self.count)
+    }
+
+    /// Counts an entry that was written to the encoder.
+    pub(crate) fn count_one(&mut self) {
+        self.count += 1;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.entries.bytes.len() >= FULL_BYTES
+    }
+
+    /// The block as a row of the log.
+    pub(crate) fn row(&self) -> Vec<u8> {
+        let bytes = &self.entries.bytes;
+        let mut row = Vec::with_capacity(HEAD_BYTES + bytes.len());
+        row.extend([0; 8]);
+        row.extend(self.count.to_le_bytes());
+        row.extend(bytes);
+        let hash = hash(self.first, &row[8..]);
+        row[..8].copy_from_slice(&hash.to_le_bytes());
+        row
+    }
+}
+
+/// Seeded with its place, so that a good row in a wrong place is noticed.
+pub(crate) fn hash(place: u64, bytes: &[u8]) -> u64 {
+    XxHash3_64::oneshot_with_seed(place, bytes)
+}
+
+/// How many entries a row has, and their bytes.
+fn open(first: u64, row: &[u8]) -> Result<(u32, &[u8]), Wrong> {
+    let (stored, rest) = row.split_first_chunk::<8>().ok_or("a block is cut off")?;
+    if u64::from_le_bytes(*stored) != hash(first, rest) {
+        return Err("the checksum of a block is wrong");
+    }
+    let (count, bytes) = rest.split_first_chunk::<4>().ok_or("a block is cut off")?;
+    Ok((u32::from_le_bytes(*count), bytes))
+}
+
+/// Calls `visit` with each entry of a row until it answers `false`. Answers with the sequence
+/// number after the last, or `None` where `visit` wanted no more.
+pub(crate) fn each_entry(
+    first: u64,
+    row: &[u8],
+    visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
+) -> Result<Option<u64>, StoreError> {
+    let (count, bytes) = open(first, row).map_err(|wrong| (first, wrong))?;
+    let mut decoder = Decoder::new(bytes, first);
+    let mut next = first;
+    while let Some(entry) = decoder.next().map_err(|wrong| (next, wrong))? {
+        next += 1;
+        if !visit(entry)? {
+            return Ok(None);
+        }
+    }
+    if next != first + u64::from(count) {
+        return Err((next, "a block has another number of entries").into());
+    }
+    Ok(Some(next))
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::{Claim, Id, Outcome};
+
+    use super::*;
+    use crate::entry::Cause;
+
+    fn block() -> Block {
+        let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());
+        let mut block = Block::starting_at(5);
+        for outcome in [Outcome::Merged, Outcome::AlreadyMerged] {
+            let claim = Claim::Merge { first, second };
+            block
+                .entries
+                .claim(claim, outcome, Cause::default())
+                .unwrap();
+            block.count_one();
+        }
+        block
+    }
+
+    fn sequences(first: u64, row: &[u8]) -> Result<Vec<u64>, StoreError> {
+        let mut sequences = Vec::new();
+        each_entry(first, row, &mut |entry| {
+            sequences.push(entry.sequence);
+            Ok(true)
+        })?;
+        Ok(sequences)
+    }
+
+    #[test]
+    fn a_row_has_the_entries_of_its_block() {
+        let row = block().row();
+        assert_eq!(sequences(5, &row).unwrap(), [5, 6]);
+        assert_eq!(Block::read(5, &row).unwrap().row(), row);
+        assert_eq!(each_entry(5, &row, &mut |_| Ok(true)).unwrap(), Some(7));
+        assert_eq!(each_entry(5, &row, &mut |_| Ok(false)).unwrap(), None);
+    }
+
+    #[test]
+    fn a_row_that_is_changed_cut_off_or_elsewhere_is_an_error() {
+        let row = block().row();
+        assert!(sequences(6, &row).is_err(), "in another place");
+        for place in 0..row.len() {
+            let mut changed = row.clone();
+            changed[place] ^= 1;
+            assert!(sequences(5, &changed).is_err(), "{place}");
+            assert!(sequences(5, &row[..place]).is_err(), "{place}");
+        }
+    }
+
+    #[test]
+    fn a_block_that_miscounts_is_an_error() {
+        for count in [1, 3] {
+            let mut block = block();
+            block.count = count;
+            let error = sequences(5, &block.row()).unwrap_err();
+            assert!(matches!(error, StoreError::DamagedLog { sequence: 7, .. }));
+        }
+    }
+}

@@ -1,0 +1,525 @@
+//! Entries as bytes: the form in `docs/store.md`.
+
+use idmerge_core::{Claim, Id, IdForm, Outcome, Rejection, UuidText};
+
+use crate::entry::{Cause, Entry, What};
+
+/// Bytes that are no entry.
+pub(crate) type Wrong = &'static str;
+
+const LINK: u8 = 0;
+const IDENTIFY: u8 = 1;
+const ALIAS: u8 = 2;
+const MERGE: u8 = 3;
+const REPLACED: u8 = 15;
+
+const MERGED: u8 = 0;
+const ALREADY_MERGED: u8 = 1;
+const IGNORED: u8 = 2;
+const SAME_IDS: u8 = 3;
+const NON_GUID_FORM: u8 = 4;
+const ASSIGNED_ALREADY: u8 = 5;
+const ALIAS_ALREADY_EXISTS: u8 = 6;
+const MANY_IDS: u8 = 7;
+
+const KIND_BITS: u32 = 4;
+const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
+
+const HAS_INSERT_ID: u8 = 1;
+const HAS_TIME: u8 = 1 << 1;
+const HAS_SOURCE: u8 = 1 << 2;
+/// The source is that of the entry before.
+const SAME_SOURCE: u8 = 1 << 3;
+
+const LOWER_CASE_UUID: u64 = 0;
+const UPPER_CASE_UUID: u64 = 1;
+/// A text of no bytes.
+const EMPTY_TEXT: u64 = 2;
+
+/// The kind of a claim and the two ids that it names, or `None` for a kind that came later.
+pub(crate) fn parts(claim: Claim<'_>) -> Option<(u8, [Id<'_>; 2])> {
+    match claim {
+        Claim::Link { device, user } => Some((LINK, [device, user])),
+        Claim::Identify { identified, anon } => Some((IDENTIFY, [identified, anon])),
+        Claim::Alias { distinct_id, alias } => Some((ALIAS, [distinct_id, alias])),
+        Claim::Merge { first, second } => Some((MERGE, [first, second])),
+        _ => None,
+    }
+}
+
+/// Entries that follow each other, as bytes. Times are written as differences, and a source that
+/// does not change is not written again.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Encoder {
+    pub(crate) bytes: Vec<u8>,
+    before: Before<String>,
+}
+
+/// What an entry leaves out because the one before it had it.
+#[derive(Clone, Debug, Default)]
+struct Before<S> {
+    time_ms: i64,
+    source: Option<S>,
+}
+
+impl Encoder {
+    /// An encoder that goes on after these bytes, which are good.
+    pub(crate) fn after(bytes: &[u8]) -> Result<Self, Wrong> {
+        let mut decoder = Decoder::new(bytes, 0);
+        while decoder.next()?.is_some() {}
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            before: Before {
+                time_ms: decoder.before.time_ms,
+                source: decoder.before.source.map(str::to_owned),
+            },
+        })
+    }
+
+    /// Writes a claim. `None`: its kind or its outcome came later than this code.
+    pub(crate) fn claim(
+        &mut self,
+        claim: Claim<'_>,
+        outcome: Outcome<'_>,
+        cause: Cause<'_>,
+    ) -> Option<()> {
+        let (kind, ids) = parts(claim)?;
+        let code = match outcome {
+            Outcome::Merged => MERGED,
+            Outcome::AlreadyMerged => ALREADY_MERGED,
+            Outcome::Ignored => IGNORED,
+            Outcome::Rejected(rejection) => match rejection {
+                Rejection::SameIds { .. } => SAME_IDS,
+                Rejection::AnonDistinctIdNonGuidForm { .. } => NON_GUID_FORM,
+                Rejection::AnonDistinctIdAssignedAlready { .. } => ASSIGNED_ALREADY,
+                Rejection::AliasAlreadyExists { .. } => ALIAS_ALREADY_EXISTS,
+                Rejection::ManyIds { .. } => MANY_IDS,
+                _ => return None,
+            },
+            _ => return None,
+        };
+        self.head(code << KIND_BITS | kind, cause);
+        for id in ids {
+            put_id(&mut self.bytes, id);
+        }
+        // The id that a rejection is about is one of the claim's.
+        match outcome {
+            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { holder, .. }) => {
+                put_id(&mut self.bytes, holder);
+            }
+            Outcome::Rejected(Rejection::ManyIds {
+                cluster_ids,
+                max_cluster_ids,
+            }) => {
+                put_number(&mut self.bytes, cluster_ids);
+                put_number(&mut self.bytes, max_cluster_ids);
+            }
+            _ => {}
+        }
+        Some(())
+    }
+
+    /// Writes that the state was replaced.
+    pub(crate) fn replaced(&mut self, cause: Cause<'_>) {
+        self.head(REPLACED, cause);
+    }
+
+    fn head(&mut self, head: u8, cause: Cause<'_>) {
+        let same_source = cause.source.is_some() && cause.source == self.before.source.as_deref();
+        let mut flags = 0;
+        for (is_set, flag) in [
+            (cause.insert_id.is_some(), HAS_INSERT_ID),
+            (cause.time_ms.is_some(), HAS_TIME),
+            (cause.source.is_some() && !same_source, HAS_SOURCE),
+            (same_source, SAME_SOURCE),
+        ] {
+            if is_set {
+                flags |= flag;
+            }
+        }
+        self.bytes.extend([head, flags]);
+        if let Some(insert_id) = cause.insert_id {
+            put_text(&mut self.bytes, insert_id);
+        }
+        if let Some(time_ms) = cause.time_ms {
+            let difference = time_ms.wrapping_sub(self.before.time_ms);
+            // Small differences of either sign make small numbers.
+            let zigzag = (difference << 1) ^ (difference >> 63);
+            put_number(&mut self.bytes, zigzag.cast_unsigned());
+            self.before.time_ms = time_ms;
+        }
+        if let Some(source) = cause.source
+            && !same_source
+        {
+            put_bytes(&mut self.bytes, 0, source);
+            let before = self.before.source.get_or_insert_default();
+            before.clear();
+            before.push_str(source);
+        }
+    }
+}
+
+/// Writes an id, so that no two ids are written alike and none begins like another.
+pub(crate) fn put_id(bytes: &mut Vec<u8>, id: Id<'_>) {
+    match id.form() {
+        IdForm::Uuid(uuid) => put_uuid(bytes, uuid),
+        IdForm::Text(text) => put_bytes(bytes, EMPTY_TEXT, text),
+    }
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    match UuidText::new(text) {
+        Some(uuid) => put_uuid(bytes, uuid),
+        None => put_bytes(bytes, EMPTY_TEXT, text),
+    }
+}
+
+fn put_uuid(bytes: &mut Vec<u8>, uuid: UuidText) {
+    put_number(
+        bytes,
+        if uuid.is_upper_case() {
+            UPPER_CASE_UUID
+        } else {
+            LOWER_CASE_UUID
+        },
+    );
+    for word in uuid.words() {
+        bytes.extend(word.to_be_bytes());
+    }
+}
+
+/// Writes a text after its length and what is added to it.
+fn put_bytes(bytes: &mut Vec<u8>, added: u64, text: &str) {
+    put_number(bytes, added + text.len() as u64);
+    bytes.extend(text.as_bytes());
+}
+
+/// Seven bits a byte, the lowest first; the highest bit of a byte says that more follow.
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    loop {
+        let [low, ..] = number.to_le_bytes();
+        number >>= 7;
+        if number == 0 {
+            return bytes.push(low & 0x7f);
+        }
+        bytes.push(low | 0x80);
+    }
+}
+
+/// Reads entries back.
+#[derive(Debug)]
+pub(crate) struct Decoder<'b> {
+    rest: &'b [u8],
+    sequence: u64,
+    before: Before<&'b str>,
+    /// Texts of UUIDs are not in the bytes. One entry has at most two that are no id.
+    insert_id: String,
+}
+
+impl<'b> Decoder<'b> {
+    /// A decoder of these bytes, the first entry of which has this sequence number.
+    pub(crate) fn new(bytes: &'b [u8], sequence: u64) -> Self {
+        Self {
+            rest: bytes,
+            sequence,
+            before: Before::default(),
+            insert_id: String::new(),
+        }
+    }
+
+    /// The next entry, or `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Entry<'_>>, Wrong> {
+        if self.rest.is_empty() {
+            return Ok(None);
+        }
+        let [head, flags] = *self.take::<2>()?;
+        let mut cause = Cause::default();
+        let mut uuid = None;
+        if flags & HAS_INSERT_ID != 0 {
+            match self.text()? {
+                Text::Plain(text) => cause.insert_id = Some(text),
+                Text::Uuid(text) => uuid = Some(text),
+            }
+        }
+        if flags & HAS_TIME != 0 {
+            let zigzag = self.number()?;
+            let difference = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
+            self.before.time_ms = self.before.time_ms.wrapping_add(difference);
+            cause.time_ms = Some(self.before.time_ms);
+        }
+        if flags & HAS_SOURCE != 0 {
+            let bytes = self.number()?;
+            self.before.source = Some(self.plain(bytes)?);
+        }
+        if flags & (HAS_SOURCE | SAME_SOURCE) != 0 {
+            cause.source = self.before.source;
+        }
+        let what = self.what(head)?;
+        let sequence = self.sequence;
+        self.sequence += 1;
+        if let Some(uuid) = uuid {
+            self.insert_id = uuid.to_string();
+            cause.insert_id = Some(&self.insert_id);
+        }
+        Ok(Some(Entry {
+            sequence,
+            what,
+            cause,
+        }))
+    }
+
+    fn what(&mut self, head: u8) -> Result<What<'b>, Wrong> {
+        let (kind, code) = (head & KIND_MASK, head >> KIND_BITS);
+        if kind == REPLACED {
+            return Ok(What::Replaced);
+        }
+        let [first, second] = [self.id()?, self.id()?];
+        let (claim, anon) = match kind {
+            LINK => (
+                Claim::Link {
+                    device: first,
+                    user: second,
+                },
+                first,
+            ),
+            IDENTIFY => (
+                Claim::Identify {
+                    identified: first,
+                    anon: second,
+                },
+                second,
+            ),
+            ALIAS => (
+                Claim::Alias {
+                    distinct_id: first,
+                    alias: second,
+                },
+                second,
+            ),
+            MERGE => (Claim::Merge { first, second }, second),
+            _ => return Err("an entry of a kind that is not known"),
+        };
+        let rejection = match code {
+            MERGED | ALREADY_MERGED | IGNORED => None,
+            SAME_IDS => Some(Rejection::SameIds { id: first }),
+            NON_GUID_FORM => Some(Rejection::AnonDistinctIdNonGuidForm { anon }),
+            ASSIGNED_ALREADY => Some(Rejection::AnonDistinctIdAssignedAlready {
+                anon,
+                holder: self.id()?,
+            }),
+            ALIAS_ALREADY_EXISTS => Some(Rejection::AliasAlreadyExists { alias: second }),
+            MANY_IDS => Some(Rejection::ManyIds {
+                cluster_ids: self.number()?,
+                max_cluster_ids: self.number()?,
+            }),
+            _ => return Err("an outcome that is not known"),
+        };
+        let outcome = match rejection {
+            Some(rejection) => Outcome::Rejected(rejection),
+            None if code == MERGED => Outcome::Merged,
+            None if code == ALREADY_MERGED => Outcome::AlreadyMerged,
+            None => Outcome::Ignored,
+        };
+        Ok(What::Claim { claim, outcome })
+    }
+
+    fn id(&mut self) -> Result<Id<'b>, Wrong> {
+        match self.text()? {
+            Text::Uuid(uuid) => Ok(Id::from(uuid)),
+            Text::Plain(text) => Id::new(text).ok_or("an id that is none"),
+        }
+    }
+
+    fn text(&mut self) -> Result<Text<'b>, Wrong> {
+        let form = self.number()?;
+        if form >= EMPTY_TEXT {
+            return Ok(Text::Plain(self.plain(form - EMPTY_TEXT)?));
+        }
+        let words = [*self.take::<8>()?, *self.take::<8>()?].map(u64::from_be_bytes);
+        let uuid = UuidText::from_words(words, form == UPPER_CASE_UUID);
+        uuid.map(Text::Uuid).ok_or("a UUID that is none")
+    }
+
+    fn plain(&mut self, bytes: u64) -> Result<&'b str, Wrong> {
+        let bytes = usize::try_from(bytes).map_err(|_| ENDS_EARLY)?;
+        let (text, rest) = self.rest.split_at_checked(bytes).ok_or(ENDS_EARLY)?;
+        self.rest = rest;
+        str::from_utf8(text).map_err(|_| "a text that is not UTF-8")
+    }
+
+    fn number(&mut self) -> Result<u64, Wrong> {
+        let mut number = 0;
+        for shift in (0..u64::BITS).step_by(7) {
+            let [byte] = *self.take::<1>()?;
+            let bits = u64::from(byte & 0x7f);
+            if bits << shift >> shift != bits {
+                return Err("a number that is too large");
+            }
+            number |= bits << shift;
+            if byte & 0x80 == 0 {
+                return Ok(number);
+            }
+        }
+        Err("a number that is too long")
+    }
+
+    fn take<const N: usize>(&mut self) -> Result<&'b [u8; N], Wrong> {
+        let (taken, rest) = self.rest.split_first_chunk().ok_or(ENDS_EARLY)?;
+        self.rest = rest;
+        Ok(taken)
+    }
+}
+
+const ENDS_EARLY: Wrong = "it ends early";
+
+enum Text<'b> {
+    Plain(&'b str),
+    Uuid(UuidText),
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+    use proptest::sample::select;
+
+    use super::*;
+
+    const TEXTS: [&str; 7] = [
+        "U1",
+        "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+        "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E",
+        "5C7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+        "00000000-0000-4000-8000-000000000000",
+        "\u{fc}",
+        "a text that is so long that its length does not fit the seven bits of one byte, for which \
+         it must have at least one hundred and twenty-six bytes",
+    ];
+
+    fn id() -> impl Strategy<Value = Id<'static>> {
+        select(&TEXTS).prop_map(|text| Id::new(text).unwrap())
+    }
+
+    /// A claim, and any outcome that an engine may answer it with.
+    fn weighed() -> impl Strategy<Value = (Claim<'static>, Outcome<'static>)> {
+        let outcome = (0..8_u8, id(), any::<u64>(), any::<u64>());
+        (0..4_u8, id(), id(), outcome).prop_map(|(kind, first, second, outcome)| {
+            let (claim, anon) = match kind {
+                LINK => (
+                    Claim::Link {
+                        device: first,
+                        user: second,
+                    },
+                    first,
+                ),
+                IDENTIFY => (
+                    Claim::Identify {
+                        identified: first,
+                        anon: second,
+                    },
+                    second,
+                ),
+                ALIAS => (
+                    Claim::Alias {
+                        distinct_id: first,
+                        alias: second,
+                    },
+                    second,
+                ),
+                _ => (Claim::Merge { first, second }, second),
+            };
+            let (code, holder, cluster_ids, max_cluster_ids) = outcome;
+            let outcome = match code {
+                MERGED => Outcome::Merged,
+                ALREADY_MERGED => Outcome::AlreadyMerged,
+                IGNORED => Outcome::Ignored,
+                SAME_IDS => Outcome::Rejected(Rejection::SameIds { id: first }),
+                NON_GUID_FORM => Outcome::Rejected(Rejection::AnonDistinctIdNonGuidForm { anon }),
+                ASSIGNED_ALREADY => {
+                    Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder })
+                }
+                ALIAS_ALREADY_EXISTS => {
+                    Outcome::Rejected(Rejection::AliasAlreadyExists { alias: second })
+                }
+                _ => Outcome::Rejected(Rejection::ManyIds {
+                    cluster_ids,
+                    max_cluster_ids,
+                }),
+            };
+            (claim, outcome)
+        })
+    }
+
+    fn cause() -> impl Strategy<Value = Cause<'static>> {
+        let text = || prop_oneof![Just(None), Just(Some("")), select(&TEXTS).prop_map(Some)];
+        let time_ms = prop_oneof![
+            Just(None),
+            any::<i64>().prop_map(Some),
+            (0..9_i64).prop_map(Some)
+        ];
+        (text(), time_ms, text()).prop_map(|(insert_id, time_ms, source)| Cause {
+            insert_id,
+            time_ms,
+            source,
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn entries_come_back(
+            entries in prop::collection::vec((prop::option::weighted(0.9, weighed()), cause()), 0..20),
+            stop in any::<prop::sample::Index>(),
+        ) {
+            let mut encoder = Encoder::default();
+            let stop = stop.index(entries.len() + 1);
+            for (number, (weighed, cause)) in entries.iter().enumerate() {
+                if number == stop {
+                    // As when the store is opened again in between.
+                    encoder = Encoder::after(&encoder.bytes).unwrap();
+                }
+                match weighed {
+                    Some((claim, outcome)) => encoder.claim(*claim, *outcome, *cause).unwrap(),
+                    None => encoder.replaced(*cause),
+                }
+            }
+            let mut decoder = Decoder::new(&encoder.bytes, 7);
+            for ((weighed, cause), sequence) in entries.into_iter().zip(7..) {
+                let what = match weighed {
+                    Some((claim, outcome)) => What::Claim { claim, outcome },
+                    None => What::Replaced,
+                };
+                prop_assert_eq!(decoder.next(), Ok(Some(Entry { sequence, what, cause })));
+            }
+            prop_assert_eq!(decoder.next(), Ok(None));
+        }
+
+        #[test]
+        fn wrong_bytes_are_an_error_and_no_panic(
+            bytes in prop::collection::vec(prop_oneof![0..16_u8, any::<u8>()], 0..60),
+        ) {
+            let mut decoder = Decoder::new(&bytes, 1);
+            while let Ok(Some(_)) = decoder.next() {}
+        }
+    }
+
+    #[test]
+    fn numbers_have_as_many_bytes_as_they_need() {
+        for (number, bytes) in [
+            (0, &[0][..]),
+            (127, &[127]),
+            (128, &[128, 1]),
+            (u64::MAX, &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
+        ] {
+            let mut written = Vec::new();
+            put_number(&mut written, number);
+            assert_eq!(written, bytes);
+            assert_eq!(Decoder::new(bytes, 1).number(), Ok(number));
+        }
+        for wrong in [
+            &[128][..],
+            &[255, 255, 255, 255, 255, 255, 255, 255, 255, 2],
+            &[128; 11],
+        ] {
+            assert!(Decoder::new(wrong, 1).number().is_err(), "{wrong:?}");
+        }
+    }
+}

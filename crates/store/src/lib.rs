@@ -1,0 +1,44 @@
+//! An engine that outlives its process, and the log of its claims.
+//!
+//! [`Durable`] is an engine around another one. It keeps every claim that changed anything, or
+//! was rejected, in an append-only log in an embedded database, with what the engine answered and
+//! what made the claim ([`Cause`]). The state is a fold over that log, so when the process ends,
+//! however it ends, the next one has the state of the last commit again.
+//!
+//! Not here: rules, which are the engine's; a clock and threads, which are the caller's; and
+//! events, of which the log has no more than what they claim.
+//!
+//! # Where to go next
+//!
+//! [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`] are what a service needs,
+//! [`History`] is for questions. `docs/store.md` has the form on disk and the reasons for it.
+
+mod block;
+mod changes;
+mod code;
+mod digest;
+mod durable;
+mod entry;
+mod error;
+mod explain;
+mod fold;
+mod history;
+mod known;
+mod options;
+mod owned;
+mod reader;
+mod simulate;
+mod tables;
+
+pub use changes::Change;
+pub use digest::Digest;
+pub use durable::Durable;
+pub use entry::{Cause, Entry, What};
+pub use error::StoreError;
+pub use explain::Explanation;
+pub use history::History;
+pub use options::{Opened, Options, Sharing};
+pub use reader::Reader;
+/// What can stand for a file, and a file: for tests that break a disk.
+pub use redb::{BackendError, StorageBackend, backends};
+pub use simulate::Difference;

@@ -1,0 +1,239 @@
+//! The suite that every engine must pass, for a store around each engine: closed and opened again
+//! before every claim, and, where there are very many claims, before one of them.
+//!
+//! `IDMERGE_STORE_ALL` in the environment asks for every trial in every way, and for the trial of
+//! every short sequence of claims, which opens a store for each.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use idmerge_conformance::{EngineSettings, Suite};
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
+    RuleBook, SnapshotError,
+};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::backends::InMemoryBackend;
+use idmerge_store::{Durable, Options, Sharing};
+use libtest_mimic::{Arguments, Trial};
+
+use support::disk::Disk;
+
+fn simplified(settings: &EngineSettings) -> Simplified {
+    Simplified::new(idmerge_simplified::Settings {
+        id_rules: settings.id_rules(),
+    })
+}
+
+fn original(settings: &EngineSettings) -> Original {
+    Original::new(idmerge_original::Settings {
+        id_rules: settings.id_rules(),
+        max_cluster_ids: settings.max_cluster_ids,
+        anon_id_format: settings.anon_id_format.name().parse().unwrap(),
+    })
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let mut trials = Vec::new();
+    let mut add = |name: &str, suite: &Suite, groups: &[&str]| {
+        for trial in suite.trials() {
+            let (group, _) = trial.name.split_once("::").unwrap();
+            if groups.contains(&group) || is_patient() {
+                let name = format!("{name}::{}", trial.name);
+                trials.push(Trial::test(name, move || Ok(trial.run()?)));
+            }
+        }
+    };
+    add(
+        "simplified",
+        &Suite::new(|settings| Box::new(in_memory(simplified(settings)))),
+        &[],
+    );
+    add(
+        "original",
+        &Suite::new(|settings| Box::new(in_memory(original(settings)))),
+        &[],
+    );
+    add(
+        "simplified-reopened",
+        &Suite::new(|settings| Box::new(Reopened::new(settings, simplified, Always))),
+        &["vector"],
+    );
+    add(
+        "original-reopened",
+        &Suite::new(|settings| Box::new(Reopened::new(settings, original, Always))),
+        &["vector"],
+    );
+    add(
+        "simplified-reopened-once",
+        &Suite::new(|settings| Box::new(Reopened::new(settings, simplified, Once))),
+        &["law", "oracle"],
+    );
+    add(
+        "original-reopened-once",
+        &Suite::new(|settings| Box::new(Reopened::new(settings, original, Once))),
+        &["law", "oracle"],
+    );
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+/// Whether to run everything with everything, which takes hours.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test program has no other place for an option of its own"
+)]
+fn is_patient() -> bool {
+    std::env::var_os("IDMERGE_STORE_ALL").is_some()
+}
+
+fn in_memory<R: IdentityResolver>(engine: R) -> Durable<R> {
+    let options = Options {
+        sharing: Sharing::Nobody,
+        ..Options::default()
+    };
+    Durable::open_backend(InMemoryBackend::new(), engine, options).unwrap()
+}
+
+fn open<R: IdentityResolver>(disk: &Disk, engine: R) -> Durable<R> {
+    Durable::open_backend(disk.clone(), engine, Options::default()).unwrap()
+}
+
+/// A disk with an empty store on it. Each is made once, since there are very many.
+fn empty_store(engine: impl IdentityResolver) -> Disk {
+    static EMPTY: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
+    let [simplified, original] = &EMPTY;
+    let empty = match engine.rule_book() {
+        RuleBook::Simplified => simplified,
+        RuleBook::Original => original,
+    };
+    let bytes = empty.get_or_init(|| {
+        let disk = Disk::default();
+        open(&disk, engine).close().unwrap();
+        disk.bytes()
+    });
+    Disk::with_bytes(bytes.clone())
+}
+
+/// Before which claims a store is closed and opened again.
+#[derive(Clone, Copy, Debug)]
+enum When {
+    /// Before every claim.
+    Always,
+    /// Before one of the first 40, another one for every store.
+    Once,
+}
+
+use When::{Always, Once};
+
+/// A store that is closed and opened again between claims.
+#[derive(Debug)]
+struct Reopened<R> {
+    disk: Disk,
+    settings: EngineSettings,
+    make: fn(&EngineSettings) -> R,
+    /// `None` only while it is closed.
+    store: Option<Durable<R>>,
+    /// Before which claim, where it is one.
+    once: Option<u32>,
+    claims: u32,
+}
+
+/// Before how many claims a snapshot is taken, so that some openings begin with one.
+const SNAPSHOT_EVERY: u32 = 3;
+
+impl<R: IdentityResolver> Reopened<R> {
+    fn new(settings: &EngineSettings, make: fn(&EngineSettings) -> R, when: When) -> Self {
+        static STORES: AtomicU32 = AtomicU32::new(0);
+        let disk = empty_store(make(settings));
+        Self {
+            store: Some(open(&disk, make(settings))),
+            disk,
+            settings: settings.clone(),
+            make,
+            once: match when {
+                Always => None,
+                Once => Some(STORES.fetch_add(1, Ordering::Relaxed) * 7 % 40),
+            },
+            claims: 0,
+        }
+    }
+
+    fn reopen(&mut self) {
+        let claim = self.claims;
+        self.claims += 1;
+        if self.once.is_some_and(|once| once != claim) {
+            return;
+        }
+        let mut store = self.store.take().unwrap();
+        store.commit().unwrap();
+        if claim.is_multiple_of(SNAPSHOT_EVERY) {
+            store.snapshot().unwrap();
+        }
+        store.close().unwrap();
+        self.store = Some(open(&self.disk, (self.make)(&self.settings)));
+    }
+
+    fn store(&self) -> &Durable<R> {
+        self.store.as_ref().unwrap()
+    }
+
+    fn store_mut(&mut self) -> &mut Durable<R> {
+        self.store.as_mut().unwrap()
+    }
+}
+
+impl<R: IdentityResolver> IdentityResolver for Reopened<R> {
+    fn rule_book(&self) -> RuleBook {
+        self.store().rule_book()
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        self.store().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        self.reopen();
+        self.store_mut().apply(claim)
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), ResolveError> {
+        self.reopen();
+        self.store_mut().apply_batch(claims, outcome)
+    }
+
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        self.store().resolve(id)
+    }
+
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        self.store().resolve_batch(ids);
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.store().cluster(id)
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        self.store().clusters()
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn Write) -> std::io::Result<()> {
+        self.store().write_snapshot(sink)
+    }
+
+    fn read_snapshot(&mut self, source: &mut dyn Read) -> Result<(), SnapshotError> {
+        self.store_mut().read_snapshot(source)
+    }
+}

@@ -1,0 +1,156 @@
+//! The process dies at a sync, and what was not synced is lost, whole or torn. Opened again, the
+//! store has a prefix of what it was given, and all of what it had acknowledged.
+//!
+//! `IDMERGE_CRASH_POINTS=all` in the environment asks for every sync; without it some are tried.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test fails by panicking, and prints what it did"
+)]
+
+mod support;
+
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::{Durable, Options, Sharing, StoreError};
+
+use support::disk::Disk;
+use support::workload::{Numbers, OwnedClaim, claims};
+use support::{Engine, snapshot_of};
+
+const CLAIMS: usize = 400;
+const IDS: u64 = 60;
+
+fn options(sharing: Sharing) -> Options {
+    Options {
+        sharing,
+        ..Options::default()
+    }
+}
+
+/// Applies claims from this one on, commits every few, and now and then takes a snapshot. Answers
+/// with how many were acknowledged before the disk failed.
+fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: usize) -> usize {
+    let mut acknowledged = from;
+    let mut groups = Numbers::new(from as u64);
+    let mut run = || -> Result<(), StoreError> {
+        let mut store = Durable::open_backend(disk.clone(), E::empty(), options(sharing))?;
+        while acknowledged < claims.len() {
+            let group = (1 + groups.place(8)).min(claims.len() - acknowledged);
+            for claim in &claims[acknowledged..acknowledged + group] {
+                store.apply_caused(claim.as_claim(), idmerge_store::Cause::default())?;
+            }
+            store.commit()?;
+            acknowledged += group;
+            if groups.below(10) == 0 {
+                store.snapshot()?;
+            }
+        }
+        store.close()
+    };
+    // A dead disk is what this is about.
+    let _died = run().is_err();
+    acknowledged
+}
+
+/// What the state is after each number of claims.
+fn states<E: Engine>(claims: &[OwnedClaim]) -> Vec<Vec<u8>> {
+    let mut engine = E::empty();
+    let mut states = vec![snapshot_of(&engine)];
+    for claim in claims {
+        engine.apply(claim.as_claim()).unwrap();
+        states.push(snapshot_of(&engine));
+    }
+    states
+}
+
+/// How many syncs lie between two crashes, and how many reboots there are after each.
+#[allow(
+    clippy::disallowed_methods,
+    reason = "a test program has no other place for an option of its own"
+)]
+fn effort() -> (usize, u64) {
+    match std::env::var("IDMERGE_CRASH_POINTS").as_deref() {
+        Ok("all") => (1, 10),
+        _ => (17, 3),
+    }
+}
+
+fn dies_everywhere<E: Engine>(sharing: Sharing) {
+    let claims = claims::<E>(1, CLAIMS, IDS);
+    let states = states::<E>(&claims);
+    let healthy = Disk::default();
+    assert_eq!(work::<E>(&healthy, sharing, &claims, 0), claims.len());
+    let syncs = healthy.syncs();
+    assert!(syncs > 100, "{syncs}");
+
+    let made = Disk::default();
+    let opened = Durable::open_backend(made.clone(), E::empty(), options(sharing)).unwrap();
+    // Before that there is no store. In a folder it has its name only then.
+    let first = made.syncs();
+    drop(opened);
+    let (step, reboots) = effort();
+    let mut crashes = 0;
+    for sync in (first..syncs).step_by(step) {
+        let disk = Disk::that_dies_at(sync);
+        let acknowledged = work::<E>(&disk, sharing, &claims, 0);
+        for reboot in 0..reboots {
+            let mut numbers = Numbers::new(reboot << 32 | sync as u64);
+            let found = disk.after_reboot(|choices| numbers.place(choices));
+            let what = format!("{sharing:?}, sync {sync}, reboot {reboot}");
+            let store = Durable::open_backend(found.clone(), E::empty(), options(sharing))
+                .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
+            let state = snapshot_of(&store);
+            // Many states come twice, since repeats change nothing: the first is the strictest.
+            let at_least = states[acknowledged..].iter().position(|s| *s == state);
+            let prefix = at_least.unwrap_or_else(|| {
+                panic!("{what}: not the state after {acknowledged} claims, nor a later one")
+            });
+            store.close().unwrap();
+
+            // It goes on from there to the same end.
+            let from = acknowledged + prefix;
+            assert_eq!(work::<E>(&found, sharing, &claims, from), claims.len());
+            let store = Durable::open_backend(found, E::empty(), options(sharing)).unwrap();
+            assert_eq!(&snapshot_of(&store), states.last().unwrap(), "{what}");
+            crashes += 1;
+        }
+    }
+    println!("{crashes} crashes");
+}
+
+/// What is acknowledged is safe because it was synced, and for no other reason that this test
+/// would not notice.
+#[test]
+fn a_disk_that_lies_loses_what_was_acknowledged() {
+    let claims = claims::<Simplified>(1, CLAIMS, IDS);
+    let disk = Disk::that_lies();
+    let acknowledged = work::<Simplified>(&disk, Sharing::Readers, &claims, 0);
+    assert_eq!(acknowledged, claims.len());
+    let found = disk.after_reboot(|_| 0);
+    let options = options(Sharing::Readers);
+    let store = Durable::open_backend(found, Simplified::empty(), options).unwrap();
+    assert_eq!(store.committed(), 0);
+}
+
+#[test]
+fn simplified_survives_a_crash_at_any_sync() {
+    dies_everywhere::<Simplified>(Sharing::Readers);
+}
+
+#[test]
+fn simplified_survives_a_crash_at_any_sync_with_one_sync_a_commit() {
+    dies_everywhere::<Simplified>(Sharing::Nobody);
+}
+
+#[test]
+fn original_survives_a_crash_at_any_sync() {
+    dies_everywhere::<Original>(Sharing::Readers);
+}
+
+#[test]
+fn original_survives_a_crash_at_any_sync_with_one_sync_a_commit() {
+    dies_everywhere::<Original>(Sharing::Nobody);
+}

@@ -1,0 +1,383 @@
+//! What the log is good for: every state that there was, the changes between them, and why.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod support;
+
+use std::collections::BTreeMap;
+
+use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::{
+    Cause, Difference, Digest, Durable, Entry, Explanation, History, Options, StoreError, What,
+};
+
+use support::disk::Disk;
+use support::workload::{OwnedClaim, claims};
+use support::{Engine, snapshot_of};
+
+const SEEDS: std::ops::Range<u64> = 0..8;
+
+fn id(text: &str) -> Id<'_> {
+    Id::new(text).unwrap()
+}
+
+fn plain(text: &str) -> DistinctId<'_> {
+    DistinctId::plain(id(text))
+}
+
+fn new_store<E: Engine>() -> Durable<E> {
+    Durable::open_backend(Disk::default(), E::empty(), Options::default()).unwrap()
+}
+
+/// A store that was given these claims, with a snapshot now and then.
+fn store_of<E: Engine>(claims: &[OwnedClaim]) -> Durable<E> {
+    let mut store = new_store::<E>();
+    for group in claims.chunks(50) {
+        for claim in group {
+            store.apply(claim.as_claim()).unwrap();
+        }
+        store.commit().unwrap();
+        store.snapshot().unwrap();
+    }
+    store
+}
+
+/// What every entry says, as text.
+fn log(history: &History) -> Vec<String> {
+    let mut log = Vec::new();
+    let each = &mut |entry: Entry<'_>| {
+        assert_eq!(entry.sequence, log.len() as u64 + 1);
+        log.push(format!("{:?} {:?}", entry.what, entry.cause));
+        Ok(true)
+    };
+    history.entries(1, each).unwrap();
+    log
+}
+
+/// All ids that the claims name, with and without the mark.
+fn ids(claims: &[OwnedClaim]) -> Vec<DistinctId<'_>> {
+    let mut ids: Vec<_> = claims
+        .iter()
+        .flat_map(|claim| claim.ids().map(id))
+        .flat_map(|id| [DistinctId::plain(id), DistinctId::device(id)])
+        .collect();
+    ids.sort_unstable();
+    ids.dedup();
+    ids
+}
+
+fn every_state_comes_back<E: Engine>() {
+    for seed in SEEDS {
+        let claims = claims::<E>(seed, 300, 40);
+        let store = store_of::<E>(&claims);
+        let history = store.history().unwrap();
+        // The states by the number of entries that the log had: a claim without an entry must
+        // not have changed anything.
+        let mut again = new_store::<E>();
+        let mut states = BTreeMap::from([(0, snapshot_of(&again))]);
+        for claim in &claims {
+            again.apply(claim.as_claim()).unwrap();
+            let state = snapshot_of(&again);
+            let known = states.entry(again.sequence()).or_insert(state.clone());
+            assert_eq!(
+                *known, state,
+                "{claim:?} has no entry and changed the state"
+            );
+        }
+        assert_eq!(history.last(), *states.last_key_value().unwrap().0);
+        for (&sequence, state) in &states {
+            let engine = history.as_of(sequence, E::empty()).unwrap();
+            assert_eq!(snapshot_of(&engine), *state);
+            let digest = history.digest(sequence, E::empty()).unwrap();
+            assert_eq!(digest, Digest::of(&engine).unwrap());
+        }
+        let after_last = history.as_of(history.last() + 1, E::empty());
+        assert!(matches!(after_last, Err(StoreError::NoSuchEntry { .. })));
+        // Most claims of the workload are repeats, and repeats have no entry.
+        assert!(history.last() < claims.len() as u64);
+        for claim in &claims {
+            again.apply(claim.as_claim()).unwrap();
+        }
+        let rounds = again.sequence();
+        for claim in &claims {
+            again.apply(claim.as_claim()).unwrap();
+        }
+        assert_eq!(again.sequence(), rounds, "a third time says nothing new");
+    }
+}
+
+#[test]
+fn every_state_of_simplified_comes_back() {
+    every_state_comes_back::<Simplified>();
+}
+
+#[test]
+fn every_state_of_original_comes_back() {
+    every_state_comes_back::<Original>();
+}
+
+fn changes_make_today_of_yesterday<E: Engine>() {
+    for seed in SEEDS {
+        let claims = claims::<E>(seed, 300, 40);
+        let store = store_of::<E>(&claims);
+        let history = store.history().unwrap();
+        for yesterday in [0, history.last() / 2, history.last()] {
+            let engine = history.as_of(yesterday, E::empty()).unwrap();
+            let mut mapping: BTreeMap<String, String> = ids(&claims)
+                .into_iter()
+                .map(|id| (id.to_string(), engine.resolve(id).to_string()))
+                .collect();
+            let mut before = yesterday;
+            history
+                .changes_since(yesterday, E::empty(), &mut |change| {
+                    assert!(change.sequence > yesterday && change.sequence >= before);
+                    before = change.sequence;
+                    assert_ne!(change.from, change.to);
+                    let was = mapping.insert(change.id.to_string(), change.to.to_string());
+                    assert_eq!(was, Some(change.from.to_string()));
+                    Ok(true)
+                })
+                .unwrap();
+            for id in ids(&claims) {
+                // In Original a marked id has no line of its own: it is the same id (O-1).
+                if E::LINKS_PERCENT > 50 || !id.is_device() {
+                    assert_eq!(mapping[&id.to_string()], store.resolve(id).to_string());
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn changes_of_simplified_make_today_of_yesterday() {
+    changes_make_today_of_yesterday::<Simplified>();
+}
+
+#[test]
+fn changes_of_original_make_today_of_yesterday() {
+    changes_make_today_of_yesterday::<Original>();
+}
+
+#[test]
+fn changes_can_be_had_a_few_at_a_time() {
+    let claims = claims::<Original>(3, 300, 40);
+    let store = store_of::<Original>(&claims);
+    let history = store.history().unwrap();
+    let feed = |from: u64, at_most: usize| {
+        let mut changes = Vec::new();
+        let each = &mut |change: idmerge_store::Change<'_>| {
+            changes.push((
+                change.sequence,
+                change.id.to_string(),
+                change.to.to_string(),
+            ));
+            Ok(changes.len() < at_most)
+        };
+        history
+            .changes_since(from, Original::empty(), each)
+            .unwrap();
+        changes
+    };
+    let all = feed(0, usize::MAX);
+    let first = feed(0, 10);
+    assert_eq!(first, all[..10]);
+    let complete = first.last().unwrap().0 - 1;
+    let mut both: Vec<_> = first.into_iter().filter(|c| c.0 <= complete).collect();
+    both.extend(feed(complete, usize::MAX));
+    assert_eq!(both, all);
+}
+
+/// The chain alone joins the two, and one entry less does not.
+fn chains_join<E: Engine>() {
+    let mut chains = 0;
+    for seed in SEEDS {
+        let claims = claims::<E>(seed, 200, 30);
+        let store = store_of::<E>(&claims);
+        let history = store.history().unwrap();
+        for cluster in store.clusters() {
+            let [first, .., last] = cluster.members[..] else {
+                continue;
+            };
+            let Explanation::Joined(chain) = history.explain(&store, first, last).unwrap() else {
+                unreachable!("all came by claims");
+            };
+            assert!(joins(&history, &chain, first, last), "{chain:?}");
+            for left_out in 0..chain.len() {
+                let mut less = chain.clone();
+                less.remove(left_out);
+                assert!(!joins(&history, &less, first, last), "{chain:?}");
+            }
+            chains += 1;
+        }
+    }
+    assert!(chains > 10);
+}
+
+/// Whether two ids are one user after these entries alone. What matters here is who is named
+/// with whom, so guardrails are left aside.
+fn joins(history: &History, entries: &[u64], first: DistinctId<'_>, last: DistinctId<'_>) -> bool {
+    let mut engine = Original::new(idmerge_original::Settings::default());
+    for &sequence in entries {
+        let each = &mut |entry: Entry<'_>| {
+            let What::Claim { claim, outcome } = entry.what else {
+                unreachable!("nothing was replaced");
+            };
+            assert!(matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged));
+            let [first, second] = match claim {
+                Claim::Link { device, user } => [device, user],
+                Claim::Identify { identified, anon } => [identified, anon],
+                Claim::Alias { distinct_id, alias } => [distinct_id, alias],
+                Claim::Merge { first, second } => [first, second],
+                _ => unreachable!("there are four"),
+            };
+            engine.apply(Claim::Merge { first, second }).unwrap();
+            Ok(false)
+        };
+        history.entries(sequence, each).unwrap();
+    }
+    engine.resolve(first) == engine.resolve(last)
+}
+
+#[test]
+fn the_chain_of_an_explanation_joins_in_simplified() {
+    chains_join::<Simplified>();
+}
+
+#[test]
+fn the_chain_of_an_explanation_joins_in_original() {
+    chains_join::<Original>();
+}
+
+#[test]
+fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
+    let mut store = new_store::<Original>();
+    for (first, second) in [("A", "B"), ("B", "C"), ("C", "D"), ("X", "Y"), ("A", "X")] {
+        let [first, second] = [id(first), id(second)];
+        store.apply(Claim::Merge { first, second }).unwrap();
+    }
+    store.commit().unwrap();
+    let history = store.history().unwrap();
+    let explain = |a, b| history.explain(&store, plain(a), plain(b)).unwrap();
+    assert_eq!(explain("A", "A"), Explanation::Joined(vec![]));
+    assert_eq!(explain("A", "C"), Explanation::Joined(vec![1, 2]));
+    assert_eq!(explain("C", "A"), Explanation::Joined(vec![2, 1]));
+    // Five ids are the limit of the tests.
+    assert_eq!(explain("D", "Y"), Explanation::Apart(vec![5]));
+    assert_eq!(explain("Y", "D"), Explanation::Apart(vec![5]));
+    assert_eq!(explain("D", "Z"), Explanation::Apart(vec![]));
+    assert_eq!(history.story(&store, plain("Y")).unwrap(), [4, 5]);
+    assert_eq!(history.story(&store, plain("D")).unwrap(), [1, 2, 3, 5]);
+}
+
+#[test]
+fn what_was_joined_elsewhere_is_said_to_be() {
+    let mut elsewhere = Original::empty();
+    let merge = Claim::Merge {
+        first: id("A"),
+        second: id("B"),
+    };
+    elsewhere.apply(merge).unwrap();
+    let mut store = new_store::<Original>();
+    let bytes = snapshot_of(&elsewhere);
+    store.read_snapshot(&mut &*bytes).unwrap();
+    let history = store.history().unwrap();
+    assert_eq!(
+        history.explain(&store, plain("A"), plain("B")).unwrap(),
+        Explanation::JoinedElsewhere
+    );
+    assert!(matches!(
+        history.simulate(1, Original::empty()),
+        Err(StoreError::NotFromClaims { sequence: 1 })
+    ));
+    let mut changes = Vec::new();
+    history
+        .changes_since(0, Original::empty(), &mut |change| {
+            changes.push(format!("{} {} {}", change.id, change.from, change.to));
+            Ok(true)
+        })
+        .unwrap();
+    assert_eq!(changes, ["B B A"]);
+}
+
+#[test]
+fn simulating_the_same_engine_differs_in_nothing() {
+    for seed in SEEDS {
+        let store = store_of::<Original>(&claims::<Original>(seed, 300, 40));
+        let history = store.history().unwrap();
+        let same = history.simulate(history.last(), Original::empty()).unwrap();
+        assert_eq!(snapshot_of(&same), snapshot_of(&store));
+        assert!(Difference::between(&store, &same, 3).is_none());
+    }
+}
+
+#[test]
+fn simulating_another_engine_says_what_would_differ() {
+    let mut store = new_store::<Simplified>();
+    let device = id("5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e");
+    for (device, user) in [(device, id("U1")), (id("D2"), id("U2"))] {
+        store.apply(Claim::Link { device, user }).unwrap();
+    }
+    for (first, second) in [(device, id("U1")), (id("U2"), id("U3"))] {
+        store.apply(Claim::Merge { first, second }).unwrap();
+    }
+    store.commit().unwrap();
+    let history = store.history().unwrap();
+    let original = history.simulate(4, Original::empty()).unwrap();
+    let difference = Difference::between(&store, &original, 3);
+    // U2 keeps its device only in Simplified, and is U3 only in Original.
+    assert_eq!(
+        difference,
+        Difference {
+            clusters: 2,
+            other_clusters: 2,
+            split: 1,
+            joined: 1,
+            split_examples: vec!["U2".to_owned()],
+            joined_examples: vec!["U2".to_owned()],
+        }
+    );
+    assert!(history.simulate(5, Original::empty()).is_err());
+}
+
+#[test]
+fn the_log_has_claims_of_both_rule_books_and_their_causes() {
+    let mut store = new_store::<Simplified>();
+    let [device, user] = [id("D1"), id("U1")];
+    let causes = [
+        Cause {
+            insert_id: Some("5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e"),
+            time_ms: Some(1_700_000_000_000),
+            source: Some("web"),
+        },
+        Cause {
+            insert_id: Some(""),
+            time_ms: Some(-5),
+            source: Some("web"),
+        },
+        Cause {
+            time_ms: Some(i64::MIN),
+            ..Cause::default()
+        },
+    ];
+    let identify = Claim::Identify {
+        identified: user,
+        anon: device,
+    };
+    let other = Claim::Link {
+        device,
+        user: id("U2"),
+    };
+    let claims = [Claim::Link { device, user }, identify, other];
+    let mut outcomes = Vec::new();
+    let each = &mut |outcome: Outcome<'_>| outcomes.push(format!("{outcome:?}"));
+    store.apply_batch_caused(&claims, &causes, each).unwrap();
+    store.commit().unwrap();
+    let wanted: Vec<_> = (claims.iter().zip(outcomes).zip(causes))
+        .map(|((claim, outcome), cause)| {
+            format!("Claim {{ claim: {claim:?}, outcome: {outcome} }} {cause:?}")
+        })
+        .collect();
+    assert_eq!(log(&store.history().unwrap()), wanted);
+}

@@ -1,0 +1,197 @@
+//! A disk that is a value: it can be looked at as a reboot would find it, and die when told to.
+
+use std::io;
+use std::ops::Bound;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use idmerge_store::{BackendError, StorageBackend};
+
+/// What a disk writes whole or not at all.
+const SECTOR_BYTES: usize = 512;
+
+/// Something that was done to a disk and not synced.
+#[derive(Clone, Debug)]
+enum Change {
+    Length(usize),
+    Write(usize, Vec<u8>),
+}
+
+impl Change {
+    fn make(&self, bytes: &mut Vec<u8>) {
+        match self {
+            Self::Length(length) => bytes.resize(*length, 0),
+            Self::Write(at, written) => {
+                bytes.resize(bytes.len().max(at + written.len()), 0);
+                bytes[*at..at + written.len()].copy_from_slice(written);
+            }
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Contents {
+    /// What whoever has the file open sees.
+    bytes: Vec<u8>,
+    /// What is safe.
+    synced: Vec<u8>,
+    since: Vec<Change>,
+    syncs: usize,
+    /// At which sync the disk dies.
+    dies_at: Option<usize>,
+    is_dead: bool,
+    /// Whether syncs do nothing and say that they did.
+    lies: bool,
+}
+
+/// A file in memory, shared by its clones.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Disk(Arc<Mutex<Contents>>);
+
+impl Disk {
+    /// A disk with these bytes on it.
+    pub(crate) fn with_bytes(bytes: Vec<u8>) -> Self {
+        let contents = Contents {
+            synced: bytes.clone(),
+            bytes,
+            ..Contents::default()
+        };
+        Self(Arc::new(Mutex::new(contents)))
+    }
+
+    /// A disk that fails from its sync of this number on, the first being 0.
+    pub(crate) fn that_dies_at(sync: usize) -> Self {
+        let disk = Self::default();
+        disk.contents().dies_at = Some(sync);
+        disk
+    }
+
+    /// A disk that says that it has synced and has not.
+    pub(crate) fn that_lies() -> Self {
+        let disk = Self::default();
+        disk.contents().lies = true;
+        disk
+    }
+
+    /// How often it was synced.
+    pub(crate) fn syncs(&self) -> usize {
+        self.contents().syncs
+    }
+
+    /// What is on it for whoever has it open.
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.contents().bytes.clone()
+    }
+
+    /// The disk as a reboot finds it. What was not synced is there, is not, or is in part, as
+    /// `choose` says: it gets a number of choices, and answers with one.
+    pub(crate) fn after_reboot(&self, mut choose: impl FnMut(usize) -> usize) -> Self {
+        let contents = self.contents();
+        let mut bytes = contents.synced.clone();
+        for change in &contents.since {
+            match (choose(3), change) {
+                (0, _) => {}
+                (1, Change::Write(at, written)) => {
+                    // Some of its sectors.
+                    let mut at = *at;
+                    for sector in written.chunks(SECTOR_BYTES) {
+                        if choose(2) == 0 {
+                            Change::Write(at, sector.to_vec()).make(&mut bytes);
+                        }
+                        at += sector.len();
+                    }
+                }
+                (_, change) => change.make(&mut bytes),
+            }
+        }
+        Self::with_bytes(bytes)
+    }
+
+    fn contents(&self) -> MutexGuard<'_, Contents> {
+        self.0.lock().unwrap()
+    }
+
+    /// The contents, if the disk lives.
+    fn alive(&self) -> io::Result<MutexGuard<'_, Contents>> {
+        let contents = self.contents();
+        if contents.is_dead {
+            return Err(io::Error::other("the disk is dead"));
+        }
+        Ok(contents)
+    }
+}
+
+fn place(number: u64) -> usize {
+    number.try_into().expect("test disks are small")
+}
+
+impl StorageBackend for Disk {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.alive()?.bytes.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let contents = self.alive()?;
+        let at = place(offset);
+        let bytes = contents.bytes.get(at..at + out.len());
+        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        let change = Change::Length(place(len));
+        let mut contents = self.alive()?;
+        change.make(&mut contents.bytes);
+        contents.since.push(change);
+        Ok(())
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut contents = self.alive()?;
+        if contents.dies_at == Some(contents.syncs) {
+            contents.is_dead = true;
+            return Err(io::Error::other("the disk dies"));
+        }
+        contents.syncs += 1;
+        if contents.lies {
+            return Ok(());
+        }
+        for change in std::mem::take(&mut contents.since) {
+            change.make(&mut contents.synced);
+        }
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        let change = Change::Write(place(offset), data.to_vec());
+        let mut contents = self.alive()?;
+        change.make(&mut contents.bytes);
+        contents.since.push(change);
+        Ok(())
+    }
+
+    // Nobody else has the disk, so all locks are free.
+
+    fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn try_lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(true)
+    }
+
+    fn lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn unlock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
+        Ok(())
+    }
+
+    fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
+        Ok(false)
+    }
+}

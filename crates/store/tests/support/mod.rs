@@ -1,0 +1,46 @@
+//! What the tests of the store share.
+
+// Not every test needs all of it.
+#![allow(dead_code, reason = "each test target takes what it needs")]
+
+pub(crate) mod disk;
+pub(crate) mod workload;
+
+use idmerge_core::IdentityResolver;
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+
+/// An engine with the settings of the tests.
+pub(crate) trait Engine: IdentityResolver + Sized {
+    fn empty() -> Self;
+
+    /// How many claims of a workload are links.
+    const LINKS_PERCENT: u64;
+}
+
+impl Engine for Simplified {
+    fn empty() -> Self {
+        Self::new(idmerge_simplified::Settings::default())
+    }
+
+    const LINKS_PERCENT: u64 = 90;
+}
+
+impl Engine for Original {
+    /// A small limit, so that it is reached.
+    fn empty() -> Self {
+        Self::new(idmerge_original::Settings {
+            max_cluster_ids: 5,
+            ..idmerge_original::Settings::default()
+        })
+    }
+
+    const LINKS_PERCENT: u64 = 10;
+}
+
+/// The state as bytes.
+pub(crate) fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    engine.write_snapshot(&mut bytes).unwrap();
+    bytes
+}
