@@ -34,11 +34,12 @@
 //!
 //! # How it is kept
 //!
-//! One table of interned ids, numbered by age (rule O-14). A column gives each id its cluster, so
-//! that resolving is one probe and two loads; when two clusters merge, the ids of the smaller one
-//! are given the other's label, which the cap bounds. There is no path to compress, and resolving
-//! takes `&self`. The members of a cluster hang together as a ring, and two rings are joined by
-//! exchanging two links.
+//! One table of interned ids, numbered by age (rule O-14). Beside the number of an id stands the
+//! label of its cluster, so that resolving goes from the place in the table to the cluster and from
+//! there to the canonical id. When two clusters merge, the ids of the smaller one are given the
+//! other's label, which the cap bounds. There is no path to compress, and resolving takes `&self`.
+//! The members of a cluster hang together as a ring, and two rings are joined by exchanging two
+//! links.
 
 mod anon_id_format;
 mod engine;

@@ -34,7 +34,7 @@ use std::ops::Deref;
 use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, ResolveError};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// An engine that many threads may use at once. See the [crate](crate).
+/// An engine that many threads may use at once. See the [crate].
 #[derive(Default)]
 pub struct Shared<R>(RwLock<R>);
 

@@ -31,9 +31,10 @@
 //! # How it is kept
 //!
 //! Two tables of interned ids, one for devices and one for users, each numbered by when it came.
-//! A column gives each device its user, and the devices of a user hang together as a list in the
-//! order in which they were linked. Resolving a device is one probe of the device table and two
-//! loads.
+//! Beside the number of a device stands that of its user, so that resolving waits for memory twice:
+//! for the place in the table, and then for the row of the device, to be sure that it is the one,
+//! and that of the user at once. The devices of a user hang together as a ring in the order in
+//! which they were linked; the row of the user knows the last one.
 
 mod engine;
 mod reading;
