@@ -2,7 +2,7 @@
 
 use idmerge_core::{DistinctId, Id, IdentityResolver, Reading, Refused, RuleBook};
 
-use crate::generate::{all_ids, claims, events, for_all};
+use crate::generate::{all_ids, claims, events, for_all, for_all_times};
 use crate::oracle::{OriginalOracle, SimplifiedOracle};
 use crate::replay::{Differences, clusters_of};
 use crate::suite::Make;
@@ -17,6 +17,10 @@ pub(crate) type Check = (
 
 /// How many claims a random sequence has at most.
 const CLAIMS_MAX: usize = 40;
+
+/// How many events are read where one sequence of claims is tried: a mistake can show in one event
+/// of a hundred.
+const EVENTS_A_CASE: u32 = 20;
 
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     vec![
@@ -37,7 +41,8 @@ pub(crate) fn oracle(rule_book: RuleBook, settings: &EngineSettings) -> Box<dyn 
 }
 
 fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
-    for_all(
+    for_all_times(
+        EVENTS_A_CASE,
         &events(),
         |(settings, event)| {
             let (engine, oracle) = (make(settings), oracle(rule_book, settings));

@@ -137,9 +137,22 @@ pub(crate) fn for_all<S: Strategy>(
     holds: impl Fn(&S::Value) -> Result<(), String>,
     show: impl Fn(&S::Value) -> String,
 ) -> Result<(), String> {
+    for_all_times(1, strategy, holds, show)
+}
+
+/// As [`for_all`], with so many times as many values: for what is tried in no time and seldom
+/// comes up.
+pub(crate) fn for_all_times<S: Strategy>(
+    times: u32,
+    strategy: &S,
+    holds: impl Fn(&S::Value) -> Result<(), String>,
+    show: impl Fn(&S::Value) -> String,
+) -> Result<(), String> {
+    let default = Config::default();
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
-        ..Config::default()
+        cases: default.cases.saturating_mul(times),
+        ..default
     });
     let run = runner.run(strategy, |value| holds(&value).map_err(TestCaseError::fail));
     run.map_err(|error| match error {
