@@ -16,7 +16,7 @@ use crate::texts::Texts;
 ///
 /// Finding an id touches two lines of the cache, wherever they are: one of a hash table of numbers
 /// and owners, and the row, in which the id itself stands as 16 bytes. Ids that are neither UUIDs
-/// nor of at most 15 bytes have their text elsewhere. A row never moves.
+/// nor of at most 15 bytes have their text elsewhere.
 ///
 /// The hash is `SipHash`, keyed anew for each table, so that whoever chooses ids cannot make them
 /// collide; no answer depends on the key.
