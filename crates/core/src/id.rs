@@ -196,7 +196,8 @@ impl<'a> DistinctId<'a> {
         self.id
     }
 
-    /// The text with the mark, if there is one. Borrowed where there is none.
+    /// The text with the mark, if there is one. Borrowed where there is none and the id is kept as
+    /// text.
     pub fn text(&self) -> Cow<'a, str> {
         if self.device {
             Cow::Owned(self.to_string())

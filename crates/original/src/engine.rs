@@ -7,9 +7,9 @@ use idmerge_core::{
     Rejection, ResolveError, RuleBook, SnapshotError,
 };
 
-use idmerge_state::{Found, IdTable, Probe};
+use idmerge_state::{BATCH_IDS, Found, Probe};
 
-use crate::partition::{IdRow, Partition};
+use crate::partition::Partition;
 use crate::{AnonIdFormat, reading, snapshot};
 
 /// What a project chooses of Original ID Merge. The default is what the rules document.
@@ -40,9 +40,6 @@ impl Default for Settings {
     }
 }
 
-/// How many ids are looked for at once.
-const BATCH_IDS: usize = IdTable::<IdRow>::BATCH_IDS;
-
 /// The engine of Original ID Merge, in memory. See the [crate](crate) for what it does.
 ///
 /// Its errors: none, until it holds 4,294,967,295 ids.
@@ -70,26 +67,6 @@ impl Original {
     #[inline]
     fn find(&self, id: DistinctId<'_>) -> Option<Found> {
         self.partition.ids.find(&self.partition.ids.probe(id.id()))
-    }
-
-    /// Looks for up to [`BATCH_IDS`] ids. `None` is not found.
-    #[inline]
-    fn find_all<'p>(
-        &self,
-        mut ids: impl Iterator<Item = Option<Id<'p>>>,
-    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
-        let partition = &self.partition;
-        let probes = std::array::from_fn(|_| match ids.next().flatten() {
-            Some(id) => partition.ids.probe(id),
-            None => Probe::default(),
-        });
-        let mut found = [None; BATCH_IDS];
-        partition.ids.guess(&probes, &mut found);
-        for &id in found.iter().flatten() {
-            partition.prefetch_cluster(id);
-        }
-        partition.ids.confirm(&probes, &mut found);
-        (probes, found)
     }
 
     /// Rules O-7 to O-15: what becomes of a claim that names these ids, of which those that were
@@ -230,7 +207,7 @@ impl IdentityResolver for Original {
                 Some(named) => named.map(Some),
                 None => [None; 2],
             });
-            let (probes, found) = self.find_all(ids);
+            let (probes, found) = self.partition.find_all(ids);
             let (probes, found) = (probes.as_chunks::<2>().0, found.as_chunks::<2>().0);
             let mut has_joined = false;
             for ((&claim, probes), found) in claims.iter().zip(probes).zip(found) {
@@ -263,7 +240,7 @@ impl IdentityResolver for Original {
     fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
         let partition = &self.partition;
         for ids in ids.chunks_mut(BATCH_IDS) {
-            let (_, found) = self.find_all(ids.iter().map(|id| Some(id.id())));
+            let (_, found) = partition.find_all(ids.iter().map(|id| Some(id.id())));
             let canonical = found.map(|found| found.map(|id| partition.canonical(id)));
             for &canonical in canonical.iter().flatten() {
                 partition.ids.prefetch(canonical);

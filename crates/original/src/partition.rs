@@ -1,8 +1,8 @@
 //! The state: a partition of ids into clusters, and what each id was used as. It knows which ids
 //! are together and which of them is canonical, and no guardrail.
 
-use idmerge_core::{Cluster, DistinctId};
-use idmerge_state::{Found, IdTable, Probe, Rows};
+use idmerge_core::{Cluster, DistinctId, Id};
+use idmerge_state::{BATCH_IDS, Found, IdTable, Probe, Rows};
 
 /// The ids of a partition by number. A number is an id's age (rule O-14): the lower, the older.
 /// The owner of an id is the label of its cluster.
@@ -133,10 +133,14 @@ impl Partition {
         self.clusters.at(id.owner).canonical
     }
 
-    /// Asks for the cluster of what may be an id.
+    /// Looks for many ids at once, and asks for their clusters.
     #[inline]
-    pub(crate) fn prefetch_cluster(&self, id: Found) {
-        self.clusters.prefetch(id.owner);
+    pub(crate) fn find_all<'p>(
+        &self,
+        ids: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        self.ids
+            .find_all(ids, |label| self.clusters.prefetch(label))
     }
 
     /// What the id with this number was used as.

@@ -6,7 +6,7 @@ use idmerge_core::{
     Claim, Cluster, DistinctId, Event, Id, IdRules, IdentityResolver, Outcome, Reading, Refused,
     Rejection, ResolveError, RuleBook, SnapshotError,
 };
-use idmerge_state::{Found, IdTable, Probe};
+use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
 
 use crate::{reading, snapshot};
 
@@ -141,9 +141,6 @@ impl IdentityResolver for Simplified {
     }
 }
 
-/// How many ids are looked for at once.
-const BATCH_IDS: usize = IdTable::<DeviceRow>::BATCH_IDS;
-
 /// The state: which device belongs to which user.
 ///
 /// Each user has a device, since a user comes in with the first one (S-10: an unlinked ID has no
@@ -233,20 +230,11 @@ impl Links {
     #[inline]
     fn find_devices<'p>(
         &self,
-        mut devices: impl Iterator<Item = Option<Id<'p>>>,
+        devices: impl Iterator<Item = Option<Id<'p>>>,
     ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
-        let probes = std::array::from_fn(|_| match devices.next().flatten() {
-            Some(device) => self.devices.probe(device),
-            None => Probe::default(),
-        });
-        let mut found = [None; BATCH_IDS];
-        self.devices.guess(&probes, &mut found);
         // The user is needed next, whatever for.
-        for device in found.iter().flatten() {
-            self.users.prefetch(device.owner);
-        }
-        self.devices.confirm(&probes, &mut found);
-        (probes, found)
+        self.devices
+            .find_all(devices, |user| self.users.prefetch(user))
     }
 
     /// Asks for what linking the devices that were not found will need of their users.

@@ -51,6 +51,10 @@ struct Entry<R> {
     row: R,
 }
 
+/// How many ids are best looked for at once: as many as the processor can wait for together, and
+/// few enough for the stack.
+pub const BATCH_IDS: usize = 32;
+
 /// An id, ready to be looked for in the table that made the probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe<'p> {
@@ -72,10 +76,6 @@ impl Default for Probe<'_> {
 impl<R> IdTable<R> {
     /// The most ids that a table holds. The number above them is free to mean "none".
     pub const MAX_IDS: u32 = u32::MAX;
-
-    /// How many ids are best looked for at once: as many as the processor can wait for together,
-    /// and few enough for the stack.
-    pub const BATCH_IDS: usize = 32;
 
     /// An empty table. Allocates nothing.
     pub fn new() -> Self {
@@ -132,12 +132,37 @@ impl<R> IdTable<R> {
             .find(probe.hash, |number| self.is_at(number, probe))
     }
 
-    /// The first half of looking for many ids at once: what most likely is each of them.
+    /// Looks for up to [`BATCH_IDS`] ids at once. `None` is not looked for and not found.
     ///
     /// Waiting for memory takes most of the time of a look, and one wait can overlap with others.
-    /// So all lines of the index are asked for at once, and then all rows, which
-    /// [`confirm`](Self::confirm) compares. In between, a caller can ask for what it will need of
-    /// the owners.
+    /// So all lines of the index are asked for at once, and then all rows. In between,
+    /// `prefetch_owner` is given what most likely is each id, to ask for what will be needed of its
+    /// owner.
+    #[inline]
+    pub fn find_all<'p>(
+        &self,
+        mut ids: impl Iterator<Item = Option<Id<'p>>>,
+        prefetch_owner: impl Fn(u32),
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        let probes = std::array::from_fn(|_| match ids.next().flatten() {
+            Some(id) => self.probe(id),
+            None => Probe::default(),
+        });
+        let mut found = [None; BATCH_IDS];
+        self.guess(&probes, &mut found);
+        for likely in found.iter().flatten() {
+            prefetch_owner(likely.owner);
+        }
+        for (probe, found) in probes.iter().zip(&mut found) {
+            if found.is_none_or(|guess| !self.is_at(guess.number, probe)) {
+                *found = self.find(probe);
+            }
+        }
+        (probes, found)
+    }
+
+    /// The first half of [`find_all`](Self::find_all): what most likely is each id. Its row is asked
+    /// for.
     #[inline]
     pub fn guess(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
         for probe in probes {
@@ -147,16 +172,6 @@ impl<R> IdTable<R> {
             *guess = self.index.guess(probe.hash);
             if let Some(guess) = guess {
                 self.rows.prefetch(guess.number);
-            }
-        }
-    }
-
-    /// The second half: replaces each guess that is wrong by what [`find`](Self::find) finds.
-    #[inline]
-    pub fn confirm(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
-        for (probe, guess) in probes.iter().zip(guesses) {
-            if guess.is_none_or(|guess| !self.is_at(guess.number, probe)) {
-                *guess = self.find(probe);
             }
         }
     }
@@ -299,6 +314,7 @@ impl<R> fmt::Debug for IdTable<R> {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
     use std::collections::BTreeMap;
 
     use proptest::prelude::*;
@@ -342,13 +358,21 @@ mod tests {
                 table.set_owner(number, number + 1);
                 prop_assert_eq!(table.found(number), Found { number, owner: number + 1 });
             }
-            let probes: Vec<_> = texts.iter().chain(&later).map(|text| table.probe(id(text))).collect();
-            let mut found = vec![None; probes.len()];
-            table.guess(&probes, &mut found);
-            table.confirm(&probes, &mut found);
-            for (text, found) in texts.iter().chain(&later).zip(found) {
-                prop_assert_eq!(number(found), numbers.get(text).copied());
-                prop_assert!(found.is_none_or(|found| found.owner == found.number + 1));
+            let all: Vec<_> = texts.iter().chain(&later).collect();
+            for some in all.chunks(BATCH_IDS - 1) {
+                // The first is not looked for.
+                let ids = [None].into_iter().chain(some.iter().map(|text| Some(id(text))));
+                let owners = RefCell::new(Vec::new());
+                let (probes, found) = table.find_all(ids, |owner| owners.borrow_mut().push(owner));
+                prop_assert_eq!(found[0], None);
+                for ((text, found), probe) in some.iter().zip(&found[1..]).zip(&probes[1..]) {
+                    prop_assert_eq!(number(*found), numbers.get(*text).copied());
+                    prop_assert!(found.is_none_or(|found| found.owner == found.number + 1));
+                    prop_assert_eq!(table.find(probe), *found);
+                }
+                prop_assert!(found[some.len() + 1..].iter().all(Option::is_none));
+                let owners = owners.into_inner();
+                prop_assert!(owners.iter().all(|&owner| owner <= table.len()));
             }
         }
     }

@@ -15,7 +15,7 @@ mod sip;
 mod snapshot;
 mod texts;
 
-pub use id_table::{IdTable, Probe};
+pub use id_table::{BATCH_IDS, IdTable, Probe};
 pub use index::Found;
 pub use rows::Rows;
 pub use snapshot::{SnapshotReader, SnapshotWriter};
