@@ -4,8 +4,10 @@ use std::collections::HashSet;
 
 use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome};
 
+use crate::engines::{Before, Engines};
 use crate::entry::{Cause, Entry, What};
 use crate::error::StoreError;
+use crate::fold::State;
 use crate::history::History;
 use crate::owned::{OwnedId, distinct_ids, members};
 
@@ -24,29 +26,27 @@ pub struct Change<'a> {
     pub cause: Cause<'a>,
 }
 
-impl History {
+impl<R: IdentityResolver> History<R> {
     /// Calls `visit` with every change that came after this entry, in order, until it answers
     /// `false`. To go on another day, keep the number of the last change and give it here; keep it
     /// only when all changes of that number are dealt with, since an entry can make many.
     ///
-    /// The engine is one like the store's that has weighed nothing yet.
-    ///
     /// # Errors
     ///
     /// What `visit` fails with, [`StoreError::NoSuchEntry`], and where the log cannot be read.
-    pub fn changes_since<R: IdentityResolver>(
+    pub fn changes_since(
         &self,
         sequence: u64,
-        engine: R,
         visit: &mut dyn FnMut(Change<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        let mut state = self.state_at(sequence, engine)?;
+        self.has(sequence)?;
+        let mut state = State::fold(self.fresh.clone(), self.log().up_to(sequence))?;
         self.entries(sequence + 1, &mut |entry| {
-            let before = affected(&state.engine, &entry);
-            state.weigh(&self.read, &entry)?;
+            let mut before = affected(&state.engines, &entry);
+            before.extend(state.weigh(self.log(), &entry, true)?);
             let mut changes = before.iter().map(|(id, from)| (id.get(), from.get()));
             let mut tell = |(id, from): (DistinctId<'_>, DistinctId<'_>)| {
-                let to = state.engine.resolve(id);
+                let to = state.engines.resolve(id);
                 let change = Change {
                     id,
                     from,
@@ -63,7 +63,7 @@ impl History {
             }
             if entry.what == What::Replaced {
                 let known: HashSet<_> = before.iter().map(|(id, _)| id.get()).collect();
-                for id in state.engine.clusters().flat_map(|cluster| cluster.members) {
+                for id in state.engines.clusters().flat_map(|cluster| cluster.members) {
                     if !known.contains(&id) && !tell((id, id))? {
                         return Ok(false);
                     }
@@ -75,7 +75,7 @@ impl History {
 }
 
 /// The ids that an entry may give another canonical one, each with that of now.
-fn affected(engine: &impl IdentityResolver, entry: &Entry<'_>) -> Vec<(OwnedId, OwnedId)> {
+fn affected(engine: &Engines<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<Before> {
     let pair = |id, canonical| (OwnedId::new(id), OwnedId::new(canonical));
     let (claim, outcome) = match entry.what {
         What::Claim { claim, outcome } => (claim, outcome),
@@ -87,6 +87,8 @@ fn affected(engine: &impl IdentityResolver, entry: &Entry<'_>) -> Vec<(OwnedId, 
             });
             return all.collect();
         }
+        // Which these are shows when it is folded again.
+        What::Retracted { .. } => return Vec::new(),
     };
     let (Outcome::Merged | Outcome::AlreadyMerged, Some([first, second])) =
         (outcome, distinct_ids(claim))

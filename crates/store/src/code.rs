@@ -11,6 +11,7 @@ const LINK: u8 = 0;
 const IDENTIFY: u8 = 1;
 const ALIAS: u8 = 2;
 const MERGE: u8 = 3;
+const RETRACTED: u8 = 14;
 const REPLACED: u8 = 15;
 
 const MERGED: u8 = 0;
@@ -122,6 +123,14 @@ impl Encoder {
     /// Writes that the state was replaced.
     pub(crate) fn replaced(&mut self, cause: Cause<'_>) {
         self.head(REPLACED, cause);
+    }
+
+    /// Writes that an entry is withdrawn.
+    pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
+        self.head(RETRACTED, cause);
+        put_number(&mut self.bytes, retracted);
+        put_bytes(&mut self.bytes, 0, who);
+        put_bytes(&mut self.bytes, 0, why);
     }
 
     fn head(&mut self, head: u8, cause: Cause<'_>) {
@@ -272,6 +281,19 @@ impl<'b> Decoder<'b> {
         let (kind, code) = (head & KIND_MASK, head >> KIND_BITS);
         if kind == REPLACED {
             return Ok(What::Replaced);
+        }
+        if kind == RETRACTED {
+            let retracted = self.number()?;
+            let mut text = || {
+                let bytes = self.number()?;
+                self.plain(bytes)
+            };
+            let (who, why) = (text()?, text()?);
+            return Ok(What::Retracted {
+                retracted,
+                who,
+                why,
+            });
         }
         let [first, second] = [self.id()?, self.id()?];
         let (claim, anon) = match kind {

@@ -42,18 +42,13 @@ impl fmt::Debug for Digest {
     }
 }
 
-impl History {
-    /// The digest of the state as it was after this entry. The engine is one like the store's
-    /// that has weighed nothing yet.
+impl<R: IdentityResolver> History<R> {
+    /// The digest of the state as it was after this entry.
     ///
     /// # Errors
     ///
     /// Those of [`as_of`](Self::as_of).
-    pub fn digest<R: IdentityResolver>(
-        &self,
-        sequence: u64,
-        engine: R,
-    ) -> Result<Digest, StoreError> {
-        Digest::of(&self.as_of(sequence, engine)?)
+    pub fn digest(&self, sequence: u64) -> Result<Digest, StoreError> {
+        Digest::of(&self.as_of(sequence)?)
     }
 }

@@ -1,28 +1,25 @@
 //! [`Durable`]: an engine and the log of its claims.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::{fmt, fs, io};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::{fmt, io};
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
     RuleBook, SnapshotError,
 };
-use redb::{Database, ReadableDatabase, StorageBackend};
+use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
-use crate::block::Block;
+use crate::connected::{self, NAMED};
 use crate::entry::Cause;
 use crate::error::StoreError;
+use crate::file::{builder, open_or_make, unpanicked};
 use crate::fold::State;
 use crate::history::History;
+use crate::log::{Log, Tail};
 use crate::options::{Opened, Options};
+use crate::runs::Runs;
 use crate::tables::{self, About};
-
-/// The name of the one file of a store, in its folder.
-pub(crate) const FILE: &str = "store.redb";
-
-/// Its name while it is made.
-const UNFINISHED_FILE: &str = "store.redb.unfinished";
 
 /// An engine that outlives its process. It is an engine itself, of the rule book of the one in it.
 ///
@@ -39,15 +36,14 @@ const UNFINISHED_FILE: &str = "store.redb.unfinished";
 /// # let folder = tempfile::tempdir()?;
 /// # let folder = folder.path();
 /// let [device, user] = ["D1", "U1"].map(|text| Id::new(text).unwrap());
+/// let fresh = || Simplified::new(Settings::default());
 /// {
-///     let engine = Simplified::new(Settings::default());
-///     let mut store = Durable::open(folder, engine, Options::default())?;
+///     let mut store = Durable::open(folder, fresh, Options::default())?;
 ///     assert_eq!(store.apply(Claim::Link { device, user })?, Outcome::Merged);
 ///     store.commit()?;
 /// }
 /// // Another day, another process.
-/// let engine = Simplified::new(Settings::default());
-/// let store = Durable::open(folder, engine, Options::default())?;
+/// let store = Durable::open(folder, fresh, Options::default())?;
 /// assert_eq!(store.resolve(DistinctId::device(device)), *"U1");
 /// # Ok(())
 /// # }
@@ -60,23 +56,21 @@ const UNFINISHED_FILE: &str = "store.redb.unfinished";
 /// the engine in it does. `read_snapshot` replaces the state, commits, and leaves an entry in the
 /// log that it did.
 pub struct Durable<R> {
-    database: Database,
+    pub(crate) database: Database,
     options: Options,
-    state: State<R>,
+    pub(crate) state: State<R>,
     opened: Opened,
-    /// Blocks that are full and not committed.
-    full: Vec<Block>,
-    /// The block that entries go to. Some of it may be committed.
-    last: Block,
-    /// The number of the last committed entry.
-    committed: u64,
+    /// Locked while it is committed, so that others can resolve meanwhile.
+    pub(crate) tail: Mutex<Tail>,
     /// Whether the state may be another than the log says.
-    failed: bool,
+    pub(crate) failed: bool,
+    /// Held by who merges runs.
+    merging: Mutex<()>,
 }
 
 impl<R: IdentityResolver> Durable<R> {
-    /// Opens the store in a folder, and makes both where they are not there. The engine gives the
-    /// rules and the settings, and must not have weighed claims yet.
+    /// Opens the store in a folder, and makes both where they are not there. `fresh` makes an
+    /// engine that has weighed nothing yet, and gives the rules and the settings with it.
     ///
     /// # Errors
     ///
@@ -84,15 +78,14 @@ impl<R: IdentityResolver> Durable<R> {
     /// [`StoreError::OtherRuleBook`] and [`StoreError::OtherSettings`] where the engine is not
     /// like the one that the store was made with, and [`StoreError::DamagedLog`] where the log
     /// cannot be read. Others as [`StoreError`] describes them.
-    pub fn open(folder: impl AsRef<Path>, engine: R, options: Options) -> Result<Self, StoreError> {
-        let folder = folder.as_ref();
-        fs::create_dir_all(folder)?;
-        let file = folder.join(FILE);
-        if !fs::exists(&file)? {
-            make(folder, &file, &About::of(&engine, &options), &options)?;
-        }
-        let database = unpanicked(|| Ok(builder(&options).open(file)?))?;
-        unpanicked(|| Self::over(database, engine, options))
+    pub fn open(
+        folder: impl AsRef<Path>,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let about = About::of(&fresh(), &options);
+        let database = open_or_make(folder.as_ref(), &about, &options)?;
+        unpanicked(|| Self::over(database, fresh, options))
     }
 
     /// As [`open`](Self::open), over anything that can stand for a file. One that has no locks can
@@ -104,41 +97,36 @@ impl<R: IdentityResolver> Durable<R> {
     /// Those of [`open`](Self::open).
     pub fn open_backend(
         backend: impl StorageBackend,
-        engine: R,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
         options: Options,
     ) -> Result<Self, StoreError> {
         let database = unpanicked(|| Ok(builder(&options).create_with_backend(backend)?))?;
-        unpanicked(|| Self::over(database, engine, options))
+        unpanicked(|| Self::over(database, fresh, options))
     }
 
-    fn over(database: Database, engine: R, options: Options) -> Result<Self, StoreError> {
-        let about = About::of(&engine, &options);
+    fn over(
+        database: Database,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        let about = About::of(&fresh(), &options);
         match About::read(&database.begin_read()?)? {
             Some(found) => found.admits(&about)?,
             None => about.commit(&database)?,
         }
         let read = database.begin_read()?;
-        let mut state = State::new(engine);
-        let (committed, opened) = state.open(&read, u64::MAX)?;
-        let last = match tables::last_block(&read)? {
-            Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
-            None => Block::starting_at(1),
-        };
-        if last.next_sequence() != committed + 1 {
-            return Err(StoreError::DamagedLog {
-                sequence: last.next_sequence(),
-                what: "it ends before its snapshot",
-            });
-        }
+        let log = Log::committed(&read, u64::MAX);
+        let (state, committed, opened) = State::open(Arc::new(fresh), log)?;
+        let tail = Mutex::new(Tail::read(&read, committed)?);
+        drop(read);
         Ok(Self {
             database,
             options,
             state,
             opened,
-            full: Vec::new(),
-            last,
-            committed,
+            tail,
             failed: false,
+            merging: Mutex::default(),
         })
     }
 
@@ -147,19 +135,14 @@ impl<R: IdentityResolver> Durable<R> {
         &self.opened
     }
 
-    /// The engine in it.
-    pub fn engine(&self) -> &R {
-        &self.state.engine
-    }
-
     /// The number of the last entry of the log, committed or not; 0 where there is none.
     pub fn sequence(&self) -> u64 {
-        self.last.next_sequence() - 1
+        lock(&self.tail).sequence()
     }
 
     /// The number of the last entry that is committed.
     pub fn committed(&self) -> u64 {
-        self.committed
+        lock(&self.tail).committed()
     }
 
     /// [`apply`](IdentityResolver::apply), for a claim of which it is known what made it.
@@ -169,7 +152,8 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// # Errors
     ///
-    /// Those of the engine, and [`StoreError::Failed`] of a store that failed before.
+    /// Those of the engine, and [`StoreError::Failed`] of a store that failed before. After a
+    /// [retraction](Self::retract) also where the log cannot be read.
     pub fn apply_caused<'a>(
         &'a mut self,
         claim: Claim<'a>,
@@ -178,10 +162,20 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let outcome = self.state.engine.apply(claim)?;
-        if self.state.known.is_news(claim, outcome) {
-            let is_logged = self.last.entries.claim(claim, outcome, cause).is_some();
-            logged(&mut self.full, &mut self.last, is_logged)
+        let State { engines, known } = &mut self.state;
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let outcome = if engines.whole().is_some() {
+            // Asked for again, since a reference that is returned from here on is held for good.
+            let Some(engine) = engines.whole_mut() else {
+                return Err(StoreError::Failed.into());
+            };
+            engine.apply(claim)?
+        } else {
+            let read = self.database.begin_read().map_err(StoreError::from)?;
+            engines.apply(claim, known, Log::with_tail(&read, tail))?
+        };
+        if known.is_news(claim, outcome) {
+            tail.claim(claim, outcome, cause)
                 .inspect_err(|_| self.failed = true)?;
         }
         Ok(outcome)
@@ -216,18 +210,23 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let State { engine, known } = &mut self.state;
-        let (full, last) = (&mut self.full, &mut self.last);
+        let State { engines, known } = &mut self.state;
+        let Some(engine) = engines.whole_mut() else {
+            for &claim in claims {
+                outcome(self.apply_caused(claim, causes.next().unwrap_or_default())?);
+            }
+            return Ok(());
+        };
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
         let mut answered = claims.iter();
         let mut unlogged = None;
         engine.apply_batch(claims, &mut |answer| {
             if let Some(&claim) = answered.next() {
                 let cause = causes.next().unwrap_or_default();
-                if known.is_news(claim, answer) {
-                    let is_logged = last.entries.claim(claim, answer, cause).is_some();
-                    if let Err(error) = logged(full, last, is_logged) {
-                        unlogged = Some(error);
-                    }
+                if known.is_news(claim, answer)
+                    && let Err(error) = tail.claim(claim, answer, cause)
+                {
+                    unlogged = Some(error);
                 }
             }
             outcome(answer);
@@ -243,43 +242,59 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// Makes all that was applied safe, and answers with the number of the last entry. Where it
     /// returns, no crash takes any of it away. Applying many claims and then committing is the
-    /// group commit.
+    /// group commit. Others can resolve meanwhile.
     ///
     /// # Errors
     ///
     /// Where the disk fails. Nothing is lost from memory, so it can be tried again when there is
     /// room; after [`StoreError::Failed`] the store must be opened again.
-    pub fn commit(&mut self) -> Result<u64, StoreError> {
+    pub fn commit(&self) -> Result<u64, StoreError> {
+        let is_committed = {
+            let tail = lock(&self.tail);
+            tail.committed() == tail.sequence()
+        };
+        if is_committed && !self.failed {
+            return Ok(self.committed());
+        }
+        self.commit_with(|_| Ok(()))
+    }
+
+    /// As [`commit`](Self::commit), together with what a service keeps in tables of its own: either
+    /// both are safe or neither.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`commit`](Self::commit), and what `also` fails with; then nothing is committed.
+    pub fn commit_with<E: From<StoreError>>(
+        &self,
+        also: impl FnOnce(&WriteTransaction) -> Result<(), E>,
+    ) -> Result<u64, E> {
         if self.failed {
-            return Err(StoreError::Failed);
+            return Err(StoreError::Failed.into());
         }
-        if self.committed != self.sequence() {
-            let write = self.database.begin_write()?;
-            self.write_blocks(&write)?;
-            write.commit()?;
-            self.are_committed();
+        let mut tail = lock(&self.tail);
+        let write = self.database.begin_write().map_err(StoreError::from)?;
+        if tail.committed() != tail.sequence() {
+            tail.write(&write)?;
         }
-        Ok(self.committed)
+        also(&write)?;
+        write.commit().map_err(StoreError::from)?;
+        tail.are_committed();
+        Ok(tail.committed())
     }
 
-    fn write_blocks(&self, write: &redb::WriteTransaction) -> Result<(), StoreError> {
-        let mut log = write.open_table(tables::LOG)?;
-        for block in self.full.iter().chain([&self.last]) {
-            if !block.is_empty() {
-                log.insert(block.first, &*block.row())?;
-            }
-        }
-        Ok(())
+    /// What is committed, with the tables of [`commit_with`](Self::commit_with).
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails.
+    pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
+        Ok(self.database.begin_read()?)
     }
 
-    fn are_committed(&mut self) {
-        self.full.clear();
-        self.committed = self.sequence();
-    }
-
-    /// Writes a snapshot into the store, so that the next opening has less to weigh again. Blocks
-    /// nobody who resolves. When is the caller's to choose: [`since_snapshot`](Self::since_snapshot)
-    /// helps.
+    /// Writes a snapshot into the store, so that the next opening has less to weigh again. Others
+    /// can resolve meanwhile; commits wait. When is the caller's to choose:
+    /// [`since_snapshot`](Self::since_snapshot) helps.
     ///
     /// # Errors
     ///
@@ -289,16 +304,20 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed);
         }
-        if self.committed != self.sequence() {
+        let tail = lock(&self.tail);
+        let committed = tail.committed();
+        if committed != tail.sequence() {
             return Err(StoreError::Uncommitted);
         }
-        if self.since_snapshot()? == 0 {
+        if self.snapshot_sequence()? == committed && committed > 0 || committed == 0 {
             return Ok(());
         }
+        let read = self.database.begin_read()?;
         let write = self.database.begin_write()?;
         let kept = self.options.snapshots_kept;
-        tables::write_snapshot(&write, self.committed, false, kept, |sink| {
-            self.state.write_snapshot(sink)
+        tables::write_snapshot(&write, committed, false, kept, |sink| {
+            self.state
+                .write_snapshot(sink, Log::committed(&read, committed))
         })?;
         write.commit()?;
         Ok(())
@@ -310,9 +329,48 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// Where the disk fails.
     pub fn since_snapshot(&self) -> Result<u64, StoreError> {
+        Ok(self.committed() - self.snapshot_sequence()?)
+    }
+
+    fn snapshot_sequence(&self) -> Result<u64, StoreError> {
         let snapshots = tables::snapshots(&self.database.begin_read()?)?;
-        let latest = snapshots.last().map_or(0, |snapshot| snapshot.sequence);
-        Ok(self.committed - latest)
+        Ok(snapshots.last().map_or(0, |snapshot| snapshot.sequence))
+    }
+
+    /// Brings the index up to date that [`retract`](Self::retract) and explanations find entries
+    /// with. What is not in it yet is read through, so it is never wrong, only slow: call this now
+    /// and then, beside commits and resolves. It does nothing where there is little to do.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails; the index is then as far as it came.
+    pub fn index(&self) -> Result<(), StoreError> {
+        loop {
+            let read = self.database.begin_read()?;
+            let committed = self.committed();
+            let from = NAMED.until(&read)? + 1;
+            let until = from + self.options.unindexed_max.max(1) - 1;
+            if committed < until {
+                return self.merge_runs(&NAMED);
+            }
+            let pairs = connected::pairs(&read, from, until)?;
+            let write = self.database.begin_write()?;
+            NAMED.add(&write, pairs, until)?;
+            write.commit()?;
+            drop(read);
+            self.merge_runs(&NAMED)?;
+        }
+    }
+
+    /// Merges the runs of an index of the caller's, where there are many. Commits can come between.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails or a run is damaged.
+    pub fn merge_runs(&self, runs: &Runs) -> Result<(), StoreError> {
+        let _one_at_a_time = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
+        while runs.merge(&self.database)? {}
+        Ok(())
     }
 
     /// What was committed so far, to be asked about.
@@ -320,8 +378,10 @@ impl<R: IdentityResolver> Durable<R> {
     /// # Errors
     ///
     /// Where the disk fails.
-    pub fn history(&self) -> Result<History, StoreError> {
-        Ok(History::new(self.database.begin_read()?, self.committed))
+    pub fn history(&self) -> Result<History<R>, StoreError> {
+        let fresh = self.state.engines.fresh.clone();
+        let read = self.database.begin_read()?;
+        Ok(History::new(fresh, read, self.committed()))
     }
 
     /// Closes the store, and says whether that went well. Dropping closes it too. What is not
@@ -335,103 +395,41 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), StoreError> {
-        self.commit()?;
+        let sequence = self.commit()? + 1;
         self.state
-            .engine
-            .read_snapshot(source)
-            .map_err(|source| StoreError::DamagedBase {
-                sequence: self.committed + 1,
-                source,
-            })?;
+            .engines
+            .replace(source)
+            .map_err(|source| StoreError::DamagedBase { sequence, source })?;
         // From here on the state is not that of the log until all is written.
         self.failed = true;
         self.state.known.clear();
-        self.last.entries.replaced(Cause::default());
-        logged(&mut self.full, &mut self.last, true)?;
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        tail.replaced(Cause::default());
         let write = self.database.begin_write()?;
-        self.write_blocks(&write)?;
+        tail.write(&write)?;
+        let read = self.database.begin_read()?;
         let kept = self.options.snapshots_kept;
-        tables::write_snapshot(&write, self.sequence(), true, kept, |sink| {
-            self.state.write_snapshot(sink)
+        tables::write_snapshot(&write, sequence, true, kept, |sink| {
+            self.state.write_snapshot(sink, Log::with_tail(&read, tail))
         })?;
         write.commit()?;
-        self.are_committed();
+        tail.are_committed();
         self.failed = false;
         Ok(())
     }
 }
 
-/// Counts an entry that was written to the last block, and begins another where it is full.
-fn logged(full: &mut Vec<Block>, last: &mut Block, is_written: bool) -> Result<(), StoreError> {
-    if !is_written {
-        return Err(StoreError::UnknownClaim);
-    }
-    last.count_one();
-    if last.is_full() {
-        let next = Block::starting_at(last.next_sequence());
-        full.push(std::mem::replace(last, next));
-    }
-    Ok(())
-}
-
-/// Makes a store under another name first, so that a crash leaves a whole one or none.
-fn make(folder: &Path, file: &Path, about: &About, options: &Options) -> Result<(), StoreError> {
-    let unfinished = folder.join(UNFINISHED_FILE);
-    let create = || unpanicked(|| Ok(builder(options).create(&unfinished)?));
-    let database = match create() {
-        // What a crash has left.
-        Err(StoreError::NotAStore | StoreError::DamagedFile { .. }) => {
-            fs::remove_file(&unfinished)?;
-            create()?
-        }
-        database => database?,
-    };
-    about.commit(&database)?;
-    database.close()?;
-    fs::rename(&unfinished, file)?;
-    Ok(sync_names(folder)?)
-}
-
-/// The database panics on some of the files that something else has changed.
-pub(crate) fn unpanicked<T>(
-    opening: impl FnOnce() -> Result<T, StoreError>,
-) -> Result<T, StoreError> {
-    // What was being opened is dropped, so nothing is left in a state between two.
-    catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| {
-        Err(StoreError::DamagedFile {
-            what: "the database cannot make sense of it".to_owned(),
-        })
-    })
-}
-
-pub(crate) fn builder(options: &Options) -> redb::Builder {
-    let mut builder = Database::builder();
-    builder
-        .set_concurrency_mode(options.sharing.into())
-        .set_cache_size(options.cache_bytes)
-        .set_check_integrity_on_open(options.verify);
-    builder
-}
-
-/// A new file is safe once its name is.
-#[cfg(unix)]
-#[allow(clippy::disallowed_types, reason = "no other way to sync a folder")]
-fn sync_names(folder: &Path) -> io::Result<()> {
-    fs::File::open(folder)?.sync_all()
-}
-
-/// Folders cannot be opened here, and their names are safe without.
-#[cfg(not(unix))]
-fn sync_names(_: &Path) -> io::Result<()> {
-    Ok(())
+/// Whoever panicked while holding the lock has changed nothing: the end of the log changes in one
+/// step, when all is safe.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<R: fmt::Debug> fmt::Debug for Durable<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Durable")
-            .field("engine", &self.state.engine)
-            .field("sequence", &(self.last.next_sequence() - 1))
-            .field("committed", &self.committed)
+            .field("state", &self.state)
+            .field("tail", &self.tail)
             .finish_non_exhaustive()
     }
 }
@@ -442,11 +440,11 @@ impl<R: fmt::Debug> fmt::Debug for Durable<R> {
 )]
 impl<R: IdentityResolver> IdentityResolver for Durable<R> {
     fn rule_book(&self) -> RuleBook {
-        self.state.engine.rule_book()
+        self.state.engines.any().rule_book()
     }
 
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
-        self.state.engine.read(event)
+        self.state.engines.any().read(event)
     }
 
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
@@ -463,24 +461,26 @@ impl<R: IdentityResolver> IdentityResolver for Durable<R> {
 
     #[inline]
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.state.engine.resolve(id)
+        self.state.engines.resolve(id)
     }
 
     #[inline]
     fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        self.state.engine.resolve_batch(ids);
+        self.state.engines.resolve_batch(ids);
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.state.engine.cluster(id)
+        self.state.engines.cluster(id)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.state.engine.clusters()
+        self.state.engines.clusters()
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        self.state.engine.write_snapshot(sink)
+        let read = self.begin_read().map_err(io::Error::other)?;
+        let tail = lock(&self.tail);
+        self.state.write_engine(sink, Log::with_tail(&read, &tail))
     }
 
     fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {

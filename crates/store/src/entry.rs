@@ -44,4 +44,13 @@ pub enum What<'a> {
     },
     /// The state was replaced by that of a snapshot from elsewhere.
     Replaced,
+    /// An entry was withdrawn: from here on the state is as if it had not been there.
+    Retracted {
+        /// The number of the entry, which is of a claim or of a retraction.
+        retracted: u64,
+        /// Who withdrew it.
+        who: &'a str,
+        /// Why.
+        why: &'a str,
+    },
 }

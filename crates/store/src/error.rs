@@ -86,6 +86,28 @@ pub enum StoreError {
         /// The entry's sequence number.
         sequence: u64,
     },
+    /// The entry cannot be withdrawn: it is of no claim that changed or tried to change anything
+    /// under the store's rules.
+    #[error("entry {sequence} has nothing that could be withdrawn")]
+    NotRetractable {
+        /// The entry's sequence number.
+        sequence: u64,
+    },
+    /// The entry is withdrawn already. To bring it back, withdraw what withdrew it.
+    #[error("entry {sequence} was withdrawn by entry {by}")]
+    RetractedAlready {
+        /// The entry's sequence number.
+        sequence: u64,
+        /// The number of the entry that withdrew it.
+        by: u64,
+    },
+    /// The index of who is named where cannot be read. Nothing is lost with it; repairing the store
+    /// makes it again.
+    #[error("the index of the store is damaged; repair the store to make it again")]
+    DamagedIndex,
+    /// A store that is open for reading applies nothing.
+    #[error("the store is open for reading only")]
+    ReadOnly,
     /// A snapshot is of what is committed; commit first.
     #[error("there are claims that are not committed")]
     Uncommitted,

@@ -3,25 +3,31 @@
 use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;
 
+use crate::engines::Fresh;
 use crate::entry::Entry;
 use crate::error::StoreError;
 use crate::fold::State;
-use crate::tables;
+use crate::log::Log;
 
 /// The committed log of a store at one moment. Commits that come later are not seen.
-pub struct History {
-    pub(crate) read: ReadTransaction,
+pub struct History<R> {
+    pub(crate) fresh: Fresh<R>,
+    read: ReadTransaction,
     last: u64,
 }
 
-impl History {
-    pub(crate) fn new(read: ReadTransaction, last: u64) -> Self {
-        Self { read, last }
+impl<R: IdentityResolver> History<R> {
+    pub(crate) fn new(fresh: Fresh<R>, read: ReadTransaction, last: u64) -> Self {
+        Self { fresh, read, last }
     }
 
     /// The number of the last entry; 0 where there is none.
     pub fn last(&self) -> u64 {
         self.last
+    }
+
+    pub(crate) fn log(&self) -> Log<'_> {
+        Log::committed(&self.read, self.last)
     }
 
     /// Calls `visit` with each entry from this number on, until it answers `false`.
@@ -34,31 +40,18 @@ impl History {
         from: u64,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        let last = self.last;
-        tables::each_entry(&self.read, from.max(1), &mut |entry| {
-            Ok(entry.sequence <= last && visit(entry)?)
-        })
+        self.log().each_entry(from, visit)
     }
 
-    /// The state as it was after this entry, 0 for the empty one. The engine is one like the
-    /// store's that has weighed nothing yet.
+    /// The state as it was after this entry, 0 for the empty one.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoSuchEntry`], and where the log cannot be read.
-    pub fn as_of<R: IdentityResolver>(&self, sequence: u64, engine: R) -> Result<R, StoreError> {
-        Ok(self.state_at(sequence, engine)?.engine)
-    }
-
-    pub(crate) fn state_at<R: IdentityResolver>(
-        &self,
-        sequence: u64,
-        engine: R,
-    ) -> Result<State<R>, StoreError> {
+    pub fn as_of(&self, sequence: u64) -> Result<R, StoreError> {
         self.has(sequence)?;
-        let mut state = State::new(engine);
-        state.open(&self.read, sequence)?;
-        Ok(state)
+        let log = self.log().up_to(sequence);
+        Ok(State::fold(self.fresh.clone(), log)?.engines.into_whole())
     }
 
     pub(crate) fn has(&self, sequence: u64) -> Result<(), StoreError> {
@@ -72,7 +65,7 @@ impl History {
     }
 }
 
-impl std::fmt::Debug for History {
+impl<R> std::fmt::Debug for History<R> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("History")
             .field("last", &self.last)

@@ -50,7 +50,28 @@ impl Known {
         }
     }
 
+    /// Forgets the marks of an id, which are made again where they still are.
+    pub(crate) fn forget_marks(&mut self, id: Id<'_>) {
+        for mark in [IDENTIFIED, USED_AS_ALIAS] {
+            let print = self.print(mark, &[id]);
+            self.prints.remove(&print);
+        }
+    }
+
+    /// Forgets that a claim was not accepted.
+    pub(crate) fn forget(&mut self, claim: Claim<'_>) {
+        if let Some((kind, ids)) = code::parts(claim) {
+            let print = self.print(NOT_ACCEPTED | kind, &ids);
+            self.prints.remove(&print);
+        }
+    }
+
     fn insert(&mut self, what: u8, ids: &[Id<'_>]) -> bool {
+        let print = self.print(what, ids);
+        self.prints.insert(print)
+    }
+
+    fn print(&mut self, what: u8, ids: &[Id<'_>]) -> u128 {
         self.scratch.clear();
         self.scratch.push(what);
         for id in ids {
@@ -58,7 +79,7 @@ impl Known {
         }
         let hash = blake3::hash(&self.scratch);
         let (print, _) = hash.as_bytes().as_chunks::<16>();
-        self.prints.insert(u128::from_le_bytes(print[0]))
+        u128::from_le_bytes(print[0])
     }
 
     /// Forgets everything. What is known is only ever a reason to leave something out, so that

@@ -16,17 +16,23 @@
 mod block;
 mod changes;
 mod code;
+mod connected;
 mod digest;
 mod durable;
+mod engines;
 mod entry;
 mod error;
 mod explain;
+mod file;
 mod fold;
 mod history;
 mod known;
+mod log;
 mod options;
 mod owned;
 mod reader;
+mod retract;
+mod runs;
 mod simulate;
 mod tables;
 
@@ -35,10 +41,14 @@ pub use digest::Digest;
 pub use durable::Durable;
 pub use entry::{Cause, Entry, What};
 pub use error::StoreError;
-pub use explain::Explanation;
+pub use explain::{Explanation, Step};
 pub use history::History;
 pub use options::{Opened, Options, Sharing};
 pub use reader::Reader;
+/// The embedded database, for who keeps tables of its own beside the log.
+pub use redb;
 /// What can stand for a file, and a file: for tests that break a disk.
 pub use redb::{BackendError, StorageBackend, backends};
+pub use retract::Retraction;
+pub use runs::{OpenRuns, Runs};
 pub use simulate::Difference;

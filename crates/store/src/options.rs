@@ -16,6 +16,9 @@ pub struct Options {
     /// Whether opening checks the whole file, and not only what it needs. Takes as long as reading
     /// it. Without it a damaged entry is found when it is read.
     pub verify: bool,
+    /// How many entries [`index`](crate::Durable::index) leaves to be read through, at least 1. It
+    /// writes as many at a time.
+    pub unindexed_max: u64,
     /// How much of the file the database may keep in memory.
     pub cache_bytes: usize,
 }
@@ -27,6 +30,7 @@ impl Default for Options {
             sharing: Sharing::default(),
             snapshots_kept: 2,
             verify: false,
+            unindexed_max: 1 << 14,
             cache_bytes: 64 << 20,
         }
     }

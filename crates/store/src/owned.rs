@@ -3,7 +3,7 @@
 use idmerge_core::{Claim, Cluster, DistinctId, Id};
 
 /// A distinct_id that owns its text.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct OwnedId {
     is_device: bool,
     text: String,

@@ -1,21 +1,27 @@
 //! [`Reader`]: a store that another process writes.
 
-use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
+use std::{fmt, io};
 
-use idmerge_core::IdentityResolver;
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
+    RuleBook, SnapshotError,
+};
 use redb::{ReadOnlyDatabase, ReadableDatabase};
 
-use crate::durable::{FILE, builder, unpanicked};
 use crate::error::StoreError;
+use crate::file::{FILE, builder, unpanicked};
 use crate::fold::State;
 use crate::history::History;
+use crate::log::Log;
 use crate::options::{Opened, Options};
 use crate::tables::About;
 
 /// A store that is only read, while another process may write it.
 ///
-/// It has the state of the moment it was opened, or last [refreshed](Self::refresh).
+/// It has the state of the moment it was opened, or last [refreshed](Self::refresh). It is an
+/// engine that answers and applies nothing: `apply` and `read_snapshot` are errors.
 pub struct Reader<R> {
     database: ReadOnlyDatabase,
     state: State<R>,
@@ -24,8 +30,8 @@ pub struct Reader<R> {
 }
 
 impl<R: IdentityResolver> Reader<R> {
-    /// Opens the store in a folder without changing it. Engine and options are those that the
-    /// store is written with.
+    /// Opens the store in a folder without changing it. Options, and the engines that `fresh`
+    /// makes, are those that the store is written with.
     ///
     /// # Errors
     ///
@@ -34,22 +40,26 @@ impl<R: IdentityResolver> Reader<R> {
     /// [`Durable::open`](crate::Durable::open).
     pub fn open(
         folder: impl AsRef<Path>,
-        engine: R,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
         options: &Options,
     ) -> Result<Self, StoreError> {
         unpanicked(|| {
             let database = builder(options).open_read_only(folder.as_ref().join(FILE))?;
-            Self::over(database, engine, options)
+            Self::over(database, fresh, options)
         })
     }
 
-    fn over(database: ReadOnlyDatabase, engine: R, options: &Options) -> Result<Self, StoreError> {
+    fn over(
+        database: ReadOnlyDatabase,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
+        options: &Options,
+    ) -> Result<Self, StoreError> {
         let read = database.begin_read()?;
         About::read(&read)?
             .ok_or(StoreError::NotAStore)?
-            .admits(&About::of(&engine, options))?;
-        let mut state = State::new(engine);
-        let (last, opened) = state.open(&read, u64::MAX)?;
+            .admits(&About::of(&fresh(), options))?;
+        let log = Log::committed(&read, u64::MAX);
+        let (state, last, opened) = State::open(Arc::new(fresh), log)?;
         drop(read);
         Ok(Self {
             database,
@@ -64,11 +74,6 @@ impl<R: IdentityResolver> Reader<R> {
         &self.opened
     }
 
-    /// The engine, to resolve with.
-    pub fn engine(&self) -> &R {
-        &self.state.engine
-    }
-
     /// The number of the last entry in the state.
     pub fn last(&self) -> u64 {
         self.last
@@ -81,7 +86,8 @@ impl<R: IdentityResolver> Reader<R> {
     /// Where the log cannot be read. The state is then that of some entry before.
     pub fn refresh(&mut self) -> Result<u64, StoreError> {
         let read = self.database.begin_read()?;
-        self.last = self.state.go_on(&read, self.last, u64::MAX)?;
+        let log = Log::committed(&read, u64::MAX);
+        self.last = self.state.go_on(log, self.last)?;
         Ok(self.last)
     }
 
@@ -90,16 +96,57 @@ impl<R: IdentityResolver> Reader<R> {
     /// # Errors
     ///
     /// Where the disk fails.
-    pub fn history(&self) -> Result<History, StoreError> {
-        Ok(History::new(self.database.begin_read()?, self.last))
+    pub fn history(&self) -> Result<History<R>, StoreError> {
+        let fresh = self.state.engines.fresh.clone();
+        Ok(History::new(fresh, self.database.begin_read()?, self.last))
     }
 }
 
 impl<R: fmt::Debug> fmt::Debug for Reader<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Reader")
-            .field("engine", &self.state.engine)
+            .field("state", &self.state)
             .field("last", &self.last)
             .finish_non_exhaustive()
+    }
+}
+
+impl<R: IdentityResolver> IdentityResolver for Reader<R> {
+    fn rule_book(&self) -> RuleBook {
+        self.state.engines.any().rule_book()
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+        self.state.engines.any().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+        Err(StoreError::ReadOnly.into())
+    }
+
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        self.state.engines.resolve(id)
+    }
+
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        self.state.engines.resolve_batch(ids);
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.state.engines.cluster(id)
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        self.state.engines.clusters()
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+        let read = self.database.begin_read().map_err(io::Error::other)?;
+        let log = Log::committed(&read, self.last);
+        self.state.write_engine(sink, log)
+    }
+
+    fn read_snapshot(&mut self, _: &mut dyn io::Read) -> Result<(), SnapshotError> {
+        Err(SnapshotError::Io(io::Error::other(StoreError::ReadOnly)))
     }
 }

@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use idmerge_core::{DistinctId, IdentityResolver};
 
+use crate::connected::Named;
 use crate::entry::What;
 use crate::error::StoreError;
 use crate::history::History;
@@ -82,9 +83,9 @@ fn user<'a>(engine: &'a dyn IdentityResolver, id: DistinctId<'a>) -> DistinctId<
     if user == device { id } else { user }
 }
 
-impl History {
-    /// Gives an engine all claims of the log up to an entry, whatever was answered to them. It
-    /// may be of the other rule book, or have other settings.
+impl<R: IdentityResolver> History<R> {
+    /// Gives an engine all claims of the log up to an entry, but for those that are withdrawn,
+    /// whatever was answered to them. It may be of the other rule book, or have other settings.
     ///
     /// # Errors
     ///
@@ -96,14 +97,15 @@ impl History {
         mut engine: S,
     ) -> Result<S, StoreError> {
         self.has(sequence)?;
-        self.entries(1, &mut |entry| {
-            if entry.sequence > sequence {
-                return Ok(false);
-            }
+        let log = self.log().up_to(sequence);
+        let withdrawn = Named::new(log)?.withdrawn()?;
+        log.each_entry(1, &mut |entry| {
             match entry.what {
+                What::Claim { .. } if withdrawn.contains(&entry.sequence) => {}
                 What::Claim { claim, .. } => {
                     engine.apply(claim)?;
                 }
+                What::Retracted { .. } => {}
                 What::Replaced => {
                     return Err(StoreError::NotFromClaims {
                         sequence: entry.sequence,

@@ -54,12 +54,18 @@ fn main() -> ExitCode {
     };
     add(
         "simplified",
-        &Suite::new(|settings| Box::new(in_memory(simplified(settings)))),
+        &Suite::new(|settings| {
+            let settings = settings.clone();
+            Box::new(in_memory(move || simplified(&settings)))
+        }),
         &[],
     );
     add(
         "original",
-        &Suite::new(|settings| Box::new(in_memory(original(settings)))),
+        &Suite::new(|settings| {
+            let settings = settings.clone();
+            Box::new(in_memory(move || original(&settings)))
+        }),
         &[],
     );
     add(
@@ -94,29 +100,40 @@ fn is_patient() -> bool {
     std::env::var_os("IDMERGE_STORE_ALL").is_some()
 }
 
-fn in_memory<R: IdentityResolver>(engine: R) -> Durable<R> {
+fn in_memory<R: IdentityResolver + 'static>(
+    fresh: impl Fn() -> R + Send + Sync + 'static,
+) -> Durable<R> {
     let options = Options {
         sharing: Sharing::Nobody,
         ..Options::default()
     };
-    Durable::open_backend(InMemoryBackend::new(), engine, options).unwrap()
+    Durable::open_backend(InMemoryBackend::new(), fresh, options).unwrap()
 }
 
-fn open<R: IdentityResolver>(disk: &Disk, engine: R) -> Durable<R> {
-    Durable::open_backend(disk.clone(), engine, Options::default()).unwrap()
+fn open<R: IdentityResolver + 'static>(
+    disk: &Disk,
+    settings: &EngineSettings,
+    make: fn(&EngineSettings) -> R,
+) -> Durable<R> {
+    let settings = settings.clone();
+    let fresh = move || make(&settings);
+    Durable::open_backend(disk.clone(), fresh, Options::default()).unwrap()
 }
 
 /// A disk with an empty store on it. Each is made once, since there are very many.
-fn empty_store(engine: impl IdentityResolver) -> Disk {
+fn empty_store<R: IdentityResolver + 'static>(
+    settings: &EngineSettings,
+    make: fn(&EngineSettings) -> R,
+) -> Disk {
     static EMPTY: [OnceLock<Vec<u8>>; 2] = [OnceLock::new(), OnceLock::new()];
     let [simplified, original] = &EMPTY;
-    let empty = match engine.rule_book() {
+    let empty = match make(settings).rule_book() {
         RuleBook::Simplified => simplified,
         RuleBook::Original => original,
     };
     let bytes = empty.get_or_init(|| {
         let disk = Disk::default();
-        open(&disk, engine).close().unwrap();
+        open(&disk, settings, make).close().unwrap();
         disk.bytes()
     });
     Disk::with_bytes(bytes.clone())
@@ -149,12 +166,12 @@ struct Reopened<R> {
 /// Before how many claims a snapshot is taken, so that some openings begin with one.
 const SNAPSHOT_EVERY: u32 = 3;
 
-impl<R: IdentityResolver> Reopened<R> {
+impl<R: IdentityResolver + 'static> Reopened<R> {
     fn new(settings: &EngineSettings, make: fn(&EngineSettings) -> R, when: When) -> Self {
         static STORES: AtomicU32 = AtomicU32::new(0);
-        let disk = empty_store(make(settings));
+        let disk = empty_store(settings, make);
         Self {
-            store: Some(open(&disk, make(settings))),
+            store: Some(open(&disk, settings, make)),
             disk,
             settings: settings.clone(),
             make,
@@ -172,13 +189,13 @@ impl<R: IdentityResolver> Reopened<R> {
         if self.once.is_some_and(|once| once != claim) {
             return;
         }
-        let mut store = self.store.take().unwrap();
+        let store = self.store.take().unwrap();
         store.commit().unwrap();
         if claim.is_multiple_of(SNAPSHOT_EVERY) {
             store.snapshot().unwrap();
         }
         store.close().unwrap();
-        self.store = Some(open(&self.disk, (self.make)(&self.settings)));
+        self.store = Some(open(&self.disk, &self.settings, self.make));
     }
 
     fn store(&self) -> &Durable<R> {
@@ -190,7 +207,7 @@ impl<R: IdentityResolver> Reopened<R> {
     }
 }
 
-impl<R: IdentityResolver> IdentityResolver for Reopened<R> {
+impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
     fn rule_book(&self) -> RuleBook {
         self.store().rule_book()
     }

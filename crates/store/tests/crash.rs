@@ -36,7 +36,7 @@ fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: u
     let mut acknowledged = from;
     let mut groups = Numbers::new(from as u64);
     let mut run = || -> Result<(), StoreError> {
-        let mut store = Durable::open_backend(disk.clone(), E::empty(), options(sharing))?;
+        let mut store = Durable::open_backend(disk.clone(), E::empty, options(sharing))?;
         while acknowledged < claims.len() {
             let group = (1 + groups.place(8)).min(claims.len() - acknowledged);
             for claim in &claims[acknowledged..acknowledged + group] {
@@ -87,7 +87,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
     assert!(syncs > 100, "{syncs}");
 
     let made = Disk::default();
-    let opened = Durable::open_backend(made.clone(), E::empty(), options(sharing)).unwrap();
+    let opened = Durable::open_backend(made.clone(), E::empty, options(sharing)).unwrap();
     // Before that there is no store. In a folder it has its name only then.
     let first = made.syncs();
     drop(opened);
@@ -100,7 +100,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
             let mut numbers = Numbers::new(reboot << 32 | sync as u64);
             let found = disk.after_reboot(|choices| numbers.place(choices));
             let what = format!("{sharing:?}, sync {sync}, reboot {reboot}");
-            let store = Durable::open_backend(found.clone(), E::empty(), options(sharing))
+            let store = Durable::open_backend(found.clone(), E::empty, options(sharing))
                 .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
             let state = snapshot_of(&store);
             // Many states come twice, since repeats change nothing: the first is the strictest.
@@ -113,7 +113,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
             // It goes on from there to the same end.
             let from = acknowledged + prefix;
             assert_eq!(work::<E>(&found, sharing, &claims, from), claims.len());
-            let store = Durable::open_backend(found, E::empty(), options(sharing)).unwrap();
+            let store = Durable::open_backend(found, E::empty, options(sharing)).unwrap();
             assert_eq!(&snapshot_of(&store), states.last().unwrap(), "{what}");
             crashes += 1;
         }
@@ -131,7 +131,7 @@ fn a_disk_that_lies_loses_what_was_acknowledged() {
     assert_eq!(acknowledged, claims.len());
     let found = disk.after_reboot(|_| 0);
     let options = options(Sharing::Readers);
-    let store = Durable::open_backend(found, Simplified::empty(), options).unwrap();
+    let store = Durable::open_backend(found, Simplified::empty, options).unwrap();
     assert_eq!(store.committed(), 0);
 }
 

@@ -28,7 +28,7 @@ fn damages() -> u64 {
 }
 
 fn open(bytes: Vec<u8>, options: Options) -> Result<Durable<Original>, StoreError> {
-    Durable::open_backend(Disk::with_bytes(bytes), Original::empty(), options)
+    Durable::open_backend(Disk::with_bytes(bytes), Original::empty, options)
 }
 
 fn verifying() -> Options {
@@ -43,7 +43,7 @@ fn verifying() -> Options {
 fn store() -> (Vec<u8>, Vec<Vec<u8>>) {
     let disk = Disk::default();
     let mut store =
-        Durable::open_backend(disk.clone(), Original::empty(), Options::default()).unwrap();
+        Durable::open_backend(disk.clone(), Original::empty, Options::default()).unwrap();
     let mut states = vec![snapshot_of(&store)];
     let claims = claims::<Original>(1, 3000, 800);
     for (group, number) in claims.chunks(300).zip(1..) {
@@ -125,13 +125,7 @@ fn a_damaged_snapshot_falls_back_to_the_one_before() {
     let healthy = open(bytes.clone(), Options::default()).unwrap();
     let latest = healthy.opened().snapshot;
     assert!(healthy.opened().damaged.is_empty());
-    let state = snapshot_of(
-        &healthy
-            .history()
-            .unwrap()
-            .as_of(latest, Original::empty())
-            .unwrap(),
-    );
+    let state = snapshot_of(&healthy.history().unwrap().as_of(latest).unwrap());
 
     let mut damaged = bytes;
     let at = last_place(&damaged, &state[..64]);
@@ -147,7 +141,7 @@ fn a_damaged_snapshot_falls_back_to_the_one_before() {
 fn a_damaged_log_is_an_error_that_names_the_place() {
     let disk = Disk::default();
     let mut store =
-        Durable::open_backend(disk.clone(), Original::empty(), Options::default()).unwrap();
+        Durable::open_backend(disk.clone(), Original::empty, Options::default()).unwrap();
     for claim in claims::<Original>(1, 3000, 800) {
         store.apply(claim.as_claim()).unwrap();
     }

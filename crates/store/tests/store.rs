@@ -20,7 +20,7 @@ fn folder() -> TempDir {
 }
 
 fn open<E: Engine>(folder: &TempDir) -> Result<Durable<E>, StoreError> {
-    Durable::open(folder.path(), E::empty(), Options::default())
+    Durable::open(folder.path(), E::empty, Options::default())
 }
 
 fn link<'a>(device: &'a str, user: &'a str) -> Claim<'a> {
@@ -77,16 +77,16 @@ fn one_writer_at_a_time_and_readers_beside_it() {
     writer.apply(link("D1", "U1")).unwrap();
     writer.commit().unwrap();
     let options = Options::default();
-    let mut reader = Reader::open(folder.path(), Simplified::empty(), &options).unwrap();
-    assert_eq!(reader.engine().resolve(device("D1")), *"U1");
+    let mut reader = Reader::open(folder.path(), Simplified::empty, &options).unwrap();
+    assert_eq!(reader.resolve(device("D1")), *"U1");
     writer.apply(link("D2", "U1")).unwrap();
     assert_eq!(reader.refresh().unwrap(), 1, "not committed yet");
     writer.commit().unwrap();
-    assert_eq!(reader.engine().resolve(device("D2")), device("D2"));
+    assert_eq!(reader.resolve(device("D2")), device("D2"));
     assert_eq!(reader.refresh().unwrap(), 2);
     assert_eq!(reader.last(), 2);
-    assert_eq!(reader.engine().resolve(device("D2")), *"U1");
-    let as_of_1 = reader.history().unwrap().as_of(1, Simplified::empty());
+    assert_eq!(reader.resolve(device("D2")), *"U1");
+    let as_of_1 = reader.history().unwrap().as_of(1);
     assert_eq!(as_of_1.unwrap().resolve(device("D2")), device("D2"));
 
     drop(writer);
@@ -100,15 +100,15 @@ fn a_store_that_is_shared_with_nobody_has_no_readers() {
         sharing: Sharing::Nobody,
         ..Options::default()
     };
-    let writer = Durable::open(folder.path(), Simplified::empty(), alone.clone()).unwrap();
-    let reader = Reader::open(folder.path(), Simplified::empty(), &alone);
+    let writer = Durable::open(folder.path(), Simplified::empty, alone.clone()).unwrap();
+    let reader = Reader::open(folder.path(), Simplified::empty, &alone);
     assert!(matches!(reader, Err(StoreError::InUse)));
     assert!(matches!(
         open::<Simplified>(&folder),
         Err(StoreError::InUse)
     ));
     drop(writer);
-    assert!(Reader::open(folder.path(), Simplified::empty(), &alone).is_ok());
+    assert!(Reader::open(folder.path(), Simplified::empty, &alone).is_ok());
 }
 
 #[test]
@@ -128,7 +128,7 @@ fn what_a_crash_left_of_the_making_of_a_store_is_in_nobodys_way() {
 #[test]
 fn there_is_nothing_to_read_where_nothing_was_written() {
     let folder = folder();
-    let reader = Reader::open(folder.path(), Simplified::empty(), &Options::default());
+    let reader = Reader::open(folder.path(), Simplified::empty, &Options::default());
     assert!(matches!(reader, Err(StoreError::Io(_))));
 }
 
@@ -149,7 +149,7 @@ fn another_engine_or_other_settings_cannot_go_on() {
         settings: "max_id_bytes 20".to_owned(),
         ..Options::default()
     };
-    let error = Durable::open(folder.path(), Simplified::empty(), settings).unwrap_err();
+    let error = Durable::open(folder.path(), Simplified::empty, settings).unwrap_err();
     assert!(matches!(error, StoreError::OtherSettings { .. }));
     assert!(error.to_string().contains("max_id_bytes 20"), "{error}");
 }
@@ -158,10 +158,12 @@ fn another_engine_or_other_settings_cannot_go_on() {
 fn settings_that_are_others_but_do_not_say_so_are_found_out() {
     let disk = Disk::default();
     let engine = |max_cluster_ids| {
-        Original::new(idmerge_original::Settings {
-            max_cluster_ids,
-            ..idmerge_original::Settings::default()
-        })
+        move || {
+            Original::new(idmerge_original::Settings {
+                max_cluster_ids,
+                ..idmerge_original::Settings::default()
+            })
+        }
     };
     let mut store = Durable::open_backend(disk.clone(), engine(3), Options::default()).unwrap();
     for (first, second) in [("A", "B"), ("B", "C")] {
@@ -182,7 +184,7 @@ fn opening_begins_with_the_latest_snapshot() {
     let disk = Disk::default();
     let claims = claims::<Original>(5, 1000, 200);
     let mut store =
-        Durable::open_backend(disk.clone(), Original::empty(), Options::default()).unwrap();
+        Durable::open_backend(disk.clone(), Original::empty, Options::default()).unwrap();
     let mut snapshots = Vec::new();
     for group in claims.chunks(100) {
         for claim in group {
@@ -196,7 +198,7 @@ fn opening_begins_with_the_latest_snapshot() {
     }
     let (state, last) = (snapshot_of(&store), store.committed());
     store.close().unwrap();
-    let store = Durable::open_backend(disk, Original::empty(), Options::default()).unwrap();
+    let store = Durable::open_backend(disk, Original::empty, Options::default()).unwrap();
     assert_eq!(store.opened().snapshot, snapshots[4]);
     assert_eq!(store.opened().weighed, last - snapshots[4]);
     assert_eq!(snapshot_of(&store), state);
@@ -209,7 +211,7 @@ fn a_state_from_elsewhere_is_an_entry_and_is_kept() {
     let bytes = snapshot_of(&elsewhere);
 
     let disk = Disk::default();
-    let open = || Durable::open_backend(disk.clone(), Simplified::empty(), Options::default());
+    let open = || Durable::open_backend(disk.clone(), Simplified::empty, Options::default());
     let mut store = open().unwrap();
     store.apply(link("D1", "U2")).unwrap();
     store.read_snapshot(&mut &*bytes).unwrap();
@@ -226,7 +228,7 @@ fn a_state_from_elsewhere_is_an_entry_and_is_kept() {
     let store = open().unwrap();
     assert_eq!(snapshot_of(&store), state);
     let history = store.history().unwrap();
-    let at = |sequence| history.as_of(sequence, Simplified::empty()).unwrap();
+    let at = |sequence| history.as_of(sequence).unwrap();
     assert_eq!(at(1).resolve(device("D1")), *"U2");
     assert_eq!(snapshot_of(&at(2)), bytes);
 }
@@ -255,17 +257,17 @@ fn a_snapshot_of_many_pieces_comes_back() {
 #[test]
 #[cfg(unix)]
 fn a_folder_that_may_not_be_written_is_an_error() {
-    let error = Durable::open("/dev/null/store", Simplified::empty(), Options::default());
+    let error = Durable::open("/dev/null/store", Simplified::empty, Options::default());
     assert!(matches!(error, Err(StoreError::Io(_))));
 }
 
 #[test]
 fn a_disk_that_fails_is_an_error_of_commit_and_nothing_else() {
     let healthy = Disk::default();
-    let opened = Durable::open_backend(healthy.clone(), Simplified::empty(), Options::default());
+    let opened = Durable::open_backend(healthy.clone(), Simplified::empty, Options::default());
     let disk = Disk::that_dies_at(healthy.syncs());
     drop(opened.unwrap());
-    let mut store = Durable::open_backend(disk, Simplified::empty(), Options::default()).unwrap();
+    let mut store = Durable::open_backend(disk, Simplified::empty, Options::default()).unwrap();
     store.apply(link("D1", "U1")).unwrap();
     assert!(store.commit().is_err());
     assert!(

@@ -11,7 +11,7 @@ use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 
 /// An engine with the settings of the tests.
-pub(crate) trait Engine: IdentityResolver + Sized {
+pub(crate) trait Engine: IdentityResolver + Sized + 'static {
     fn empty() -> Self;
 
     /// How many claims of a workload are links.

@@ -1,0 +1,159 @@
+//! Which entries an id is named in, and which ids hang together.
+
+use std::collections::{BTreeSet, HashSet};
+
+use idmerge_core::{Claim, Id, Outcome};
+use redb::ReadTransaction;
+
+use crate::block::hash;
+use crate::code;
+use crate::entry::{Entry, What};
+use crate::error::StoreError;
+use crate::log::Log;
+use crate::owned::distinct_ids;
+use crate::runs::{OpenRuns, Runs};
+
+/// From a hash of an id to the entries whose claims name it; from [`RETRACTIONS`] to the entries
+/// that withdraw others.
+pub(crate) const NAMED: Runs = Runs::new("named", "named pages");
+
+/// No hash of an id, or one in 2⁶⁴ times, which does no harm.
+const RETRACTIONS: u64 = 0;
+
+/// A hash of an id. Where two ids have one hash they are taken for connected, and that changes no
+/// answer: more is folded again than had to be.
+pub(crate) fn print_of(id: Id<'_>) -> u64 {
+    let mut bytes = Vec::with_capacity(32);
+    code::put_id(&mut bytes, id);
+    hash(1, &bytes)
+}
+
+/// What the index has of an entry.
+pub(crate) fn prints(entry: &Entry<'_>) -> Vec<u64> {
+    match entry.what {
+        What::Claim { claim, outcome } => attempted(claim, outcome).map(print_of).collect(),
+        What::Retracted { .. } => vec![RETRACTIONS],
+        What::Replaced => Vec::new(),
+    }
+}
+
+/// The ids that a claim would connect. One of the other rule book connects none.
+fn attempted<'a>(claim: Claim<'a>, outcome: Outcome<'_>) -> impl Iterator<Item = Id<'a>> {
+    let ids = (outcome != Outcome::Ignored).then(|| distinct_ids(claim));
+    ids.flatten().into_iter().flatten().map(|id| id.id())
+}
+
+/// Looks up which entries name an id: in the index, and in what came after it.
+pub(crate) struct Named<'l> {
+    pub(crate) log: Log<'l>,
+    runs: OpenRuns,
+    indexed: u64,
+}
+
+impl<'l> Named<'l> {
+    pub(crate) fn new(log: Log<'l>) -> Result<Self, StoreError> {
+        Ok(Self {
+            log,
+            runs: NAMED.open(log.read)?,
+            indexed: NAMED.until(log.read)?,
+        })
+    }
+
+    /// Adds the entries with one of these hashes.
+    fn find(&self, prints: &HashSet<u64>, found: &mut BTreeSet<u64>) -> Result<(), StoreError> {
+        for &print in prints {
+            self.runs.find(print, &mut |entry| {
+                if entry <= self.log.until {
+                    found.insert(entry);
+                }
+            })?;
+        }
+        self.log.each_entry(self.indexed + 1, &mut |entry| {
+            if self::prints(&entry)
+                .iter()
+                .any(|print| prints.contains(print))
+            {
+                found.insert(entry.sequence);
+            }
+            Ok(true)
+        })
+    }
+
+    /// The entries that name one of these ids, in order.
+    pub(crate) fn entries<'i>(
+        &self,
+        ids: impl Iterator<Item = Id<'i>>,
+    ) -> Result<BTreeSet<u64>, StoreError> {
+        let mut found = BTreeSet::new();
+        self.find(&ids.map(print_of).collect(), &mut found)?;
+        Ok(found)
+    }
+
+    /// All entries whose ids hang together with these by attempted claims, rejected and withdrawn
+    /// ones included (law 9): whatever is left out of them, no other entry is answered otherwise.
+    pub(crate) fn connected<'i>(
+        &self,
+        ids: impl Iterator<Item = Id<'i>>,
+    ) -> Result<BTreeSet<u64>, StoreError> {
+        let mut new: HashSet<u64> = ids.map(print_of).collect();
+        let mut known = new.clone();
+        let mut connected = BTreeSet::new();
+        while !new.is_empty() {
+            let mut found = BTreeSet::new();
+            self.find(&new, &mut found)?;
+            new.clear();
+            let unseen = found.difference(&connected).copied().collect();
+            self.log.each_of(&unseen, &mut |entry| {
+                let others = prints(&entry).into_iter();
+                new.extend(others.filter(|print| known.insert(*print)));
+                Ok(())
+            })?;
+            connected.extend(unseen);
+        }
+        Ok(connected)
+    }
+
+    /// The entries that do not count, since they were withdrawn and the withdrawal was not.
+    pub(crate) fn withdrawn(&self) -> Result<HashSet<u64>, StoreError> {
+        let mut withdrawn = HashSet::new();
+        // An entry withdraws only what came before it.
+        for (sequence, retracted) in self.retractions()?.into_iter().rev() {
+            if !withdrawn.contains(&sequence) {
+                withdrawn.insert(retracted);
+            }
+        }
+        Ok(withdrawn)
+    }
+
+    /// The entries that withdraw others, each with the one that it withdraws.
+    pub(crate) fn retractions(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+        let mut sequences = BTreeSet::new();
+        self.find(&HashSet::from([RETRACTIONS]), &mut sequences)?;
+        let mut retractions = Vec::new();
+        self.log.each_of(&sequences, &mut |entry| {
+            if let What::Retracted { retracted, .. } = entry.what {
+                retractions.push((entry.sequence, retracted));
+            }
+            Ok(())
+        })?;
+        Ok(retractions)
+    }
+}
+
+/// The pairs of the index of the entries from one number to another.
+pub(crate) fn pairs(
+    read: &ReadTransaction,
+    from: u64,
+    until: u64,
+) -> Result<Vec<(u64, u64)>, StoreError> {
+    let mut pairs = Vec::new();
+    Log::committed(read, until).each_entry(from, &mut |entry| {
+        pairs.extend(
+            prints(&entry)
+                .into_iter()
+                .map(|print| (print, entry.sequence)),
+        );
+        Ok(true)
+    })?;
+    Ok(pairs)
+}

@@ -1,0 +1,87 @@
+//! The one file of a store: how it is made, named and opened.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::{fs, io};
+
+use redb::Database;
+
+use crate::error::StoreError;
+use crate::options::Options;
+use crate::tables::About;
+
+/// The name of the one file of a store, in its folder.
+pub(crate) const FILE: &str = "store.redb";
+
+/// Its name while it is made.
+pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";
+
+/// Opens the store in a folder for writing, and makes both where they are not there.
+pub(crate) fn open_or_make(
+    folder: &Path,
+    about: &About,
+    options: &Options,
+) -> Result<Database, StoreError> {
+    fs::create_dir_all(folder)?;
+    let file = folder.join(FILE);
+    if !fs::exists(&file)? {
+        make(folder, options, |database| about.commit(database))?;
+    }
+    unpanicked(|| Ok(builder(options).open(file)?))
+}
+
+/// Makes a store under another name first, so that a crash leaves a whole one or none.
+pub(crate) fn make(
+    folder: &Path,
+    options: &Options,
+    fill: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    let unfinished = folder.join(UNFINISHED_FILE);
+    let create = || unpanicked(|| Ok(builder(options).create(&unfinished)?));
+    let database = match create() {
+        // What a crash has left.
+        Err(StoreError::NotAStore | StoreError::DamagedFile { .. }) => {
+            fs::remove_file(&unfinished)?;
+            create()?
+        }
+        database => database?,
+    };
+    fill(&database)?;
+    database.close()?;
+    fs::rename(&unfinished, folder.join(FILE))?;
+    Ok(sync_names(folder)?)
+}
+
+/// The database panics on some of the files that something else has changed.
+pub(crate) fn unpanicked<T>(
+    opening: impl FnOnce() -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    // What was being opened is dropped, so nothing is left in a state between two.
+    catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| {
+        Err(StoreError::DamagedFile {
+            what: "the database cannot make sense of it".to_owned(),
+        })
+    })
+}
+
+pub(crate) fn builder(options: &Options) -> redb::Builder {
+    let mut builder = Database::builder();
+    builder
+        .set_concurrency_mode(options.sharing.into())
+        .set_cache_size(options.cache_bytes)
+        .set_check_integrity_on_open(options.verify);
+    builder
+}
+
+/// A new file is safe once its name is.
+#[cfg(unix)]
+#[allow(clippy::disallowed_types, reason = "no other way to sync a folder")]
+pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
+    fs::File::open(folder)?.sync_all()
+}
+
+/// Folders cannot be opened here, and their names are safe without.
+#[cfg(not(unix))]
+pub(crate) fn sync_names(_: &Path) -> io::Result<()> {
+    Ok(())
+}
