@@ -108,6 +108,22 @@ pub(crate) fn each_entry(
     Ok(Some(next))
 }
 
+/// A row with those of its entries that are not after `until`.
+pub(crate) fn up_to(first: u64, row: &[u8], until: u64) -> Result<Vec<u8>, StoreError> {
+    let mut cut = Block::starting_at(first);
+    let mut is_cut = false;
+    each_entry(first, row, &mut |entry| {
+        if entry.sequence > until {
+            is_cut = true;
+        } else {
+            cut.entries.entry(entry).ok_or(StoreError::UnknownClaim)?;
+            cut.count_one();
+        }
+        Ok(true)
+    })?;
+    Ok(if is_cut { cut.row() } else { row.to_vec() })
+}
+
 #[cfg(test)]
 mod tests {
     use idmerge_core::{Claim, Id, Outcome};

@@ -120,6 +120,20 @@ impl Encoder {
         Some(())
     }
 
+    /// Writes an entry that was read. `None` as for a claim.
+    pub(crate) fn entry(&mut self, entry: Entry<'_>) -> Option<()> {
+        match entry.what {
+            What::Claim { claim, outcome } => self.claim(claim, outcome, entry.cause)?,
+            What::Replaced => self.replaced(entry.cause),
+            What::Retracted {
+                retracted,
+                who,
+                why,
+            } => self.retracted(retracted, who, why, entry.cause),
+        }
+        Some(())
+    }
+
     /// Writes that the state was replaced.
     pub(crate) fn replaced(&mut self, cause: Cause<'_>) {
         self.head(REPLACED, cause);

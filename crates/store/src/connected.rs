@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use idmerge_core::{Claim, Id, Outcome};
-use redb::ReadTransaction;
+use redb::{Database, ReadTransaction, ReadableDatabase};
 
 use crate::block::hash;
 use crate::code;
@@ -140,12 +140,25 @@ impl<'l> Named<'l> {
     }
 }
 
+/// Writes the index of what is committed and not in it, so many entries at a time, and leaves what
+/// is less.
+pub(crate) fn index(database: &Database, committed: u64, at_a_time: u64) -> Result<(), StoreError> {
+    loop {
+        let read = database.begin_read()?;
+        let from = NAMED.until(&read)? + 1;
+        let until = from + at_a_time.max(1) - 1;
+        if committed < until {
+            return Ok(());
+        }
+        let pairs = pairs(&read, from, until)?;
+        let write = database.begin_write()?;
+        NAMED.add(&write, pairs, until)?;
+        write.commit()?;
+    }
+}
+
 /// The pairs of the index of the entries from one number to another.
-pub(crate) fn pairs(
-    read: &ReadTransaction,
-    from: u64,
-    until: u64,
-) -> Result<Vec<(u64, u64)>, StoreError> {
+fn pairs(read: &ReadTransaction, from: u64, until: u64) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut pairs = Vec::new();
     Log::committed(read, until).each_entry(from, &mut |entry| {
         pairs.extend(

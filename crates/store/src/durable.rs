@@ -345,21 +345,9 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// Where the disk fails; the index is then as far as it came.
     pub fn index(&self) -> Result<(), StoreError> {
-        loop {
-            let read = self.database.begin_read()?;
-            let committed = self.committed();
-            let from = NAMED.until(&read)? + 1;
-            let until = from + self.options.unindexed_max.max(1) - 1;
-            if committed < until {
-                return self.merge_runs(&NAMED);
-            }
-            let pairs = connected::pairs(&read, from, until)?;
-            let write = self.database.begin_write()?;
-            NAMED.add(&write, pairs, until)?;
-            write.commit()?;
-            drop(read);
-            self.merge_runs(&NAMED)?;
-        }
+        let at_a_time = self.options.unindexed_max;
+        connected::index(&self.database, self.committed(), at_a_time)?;
+        self.merge_runs(&NAMED)
     }
 
     /// Merges the runs of an index of the caller's, where there are many. Commits can come between.

@@ -1,6 +1,7 @@
 //! What can go wrong in a store.
 
 use std::io;
+use std::path::PathBuf;
 
 use idmerge_core::{ResolveError, RuleBook, SnapshotError};
 use thiserror::Error;
@@ -105,6 +106,18 @@ pub enum StoreError {
     /// makes it again.
     #[error("the index of the store is damaged; repair the store to make it again")]
     DamagedIndex,
+    /// There is a file already, and it is not replaced.
+    #[error("{} exists", path.display())]
+    Exists {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file has tables of somebody else, which would be lost.
+    #[error("the file of the store has another table, {name:?}, which a repair would lose")]
+    OtherTables {
+        /// The name of one.
+        name: String,
+    },
     /// A store that is open for reading applies nothing.
     #[error("the store is open for reading only")]
     ReadOnly,

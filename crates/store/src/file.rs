@@ -31,25 +31,29 @@ pub(crate) fn open_or_make(
 }
 
 /// Makes a store under another name first, so that a crash leaves a whole one or none.
-pub(crate) fn make(
+fn make(
     folder: &Path,
     options: &Options,
-    fill: impl FnOnce(&Database) -> Result<(), StoreError>,
+    content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let unfinished = folder.join(UNFINISHED_FILE);
-    let create = || unpanicked(|| Ok(builder(options).create(&unfinished)?));
-    let database = match create() {
-        // What a crash has left.
-        Err(StoreError::NotAStore | StoreError::DamagedFile { .. }) => {
-            fs::remove_file(&unfinished)?;
-            create()?
-        }
-        database => database?,
-    };
-    fill(&database)?;
-    database.close()?;
+    fill(&unfinished, options, content)?;
     fs::rename(&unfinished, folder.join(FILE))?;
     Ok(sync_names(folder)?)
+}
+
+/// Makes a new file with this content. What a crash has left under its name is removed.
+pub(crate) fn fill(
+    file: &Path,
+    options: &Options,
+    content: impl FnOnce(&Database) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    if fs::exists(file)? {
+        fs::remove_file(file)?;
+    }
+    let database = unpanicked(|| Ok(builder(options).create(file)?))?;
+    content(&database)?;
+    Ok(database.close()?)
 }
 
 /// The database panics on some of the files that something else has changed.

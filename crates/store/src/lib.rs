@@ -13,10 +13,13 @@
 //! [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`] are what a service needs,
 //! [`History`] is for questions. `docs/store.md` has the form on disk and the reasons for it.
 
+mod backup;
 mod block;
 mod changes;
 mod code;
+mod compare;
 mod connected;
+mod copy;
 mod digest;
 mod durable;
 mod engines;
@@ -31,12 +34,15 @@ mod log;
 mod options;
 mod owned;
 mod reader;
+mod repair;
 mod retract;
 mod runs;
 mod simulate;
 mod tables;
 
+pub use backup::restore;
 pub use changes::Change;
+pub use compare::first_difference;
 pub use digest::Digest;
 pub use durable::Durable;
 pub use entry::{Cause, Entry, What};
@@ -49,6 +55,7 @@ pub use reader::Reader;
 pub use redb;
 /// What can stand for a file, and a file: for tests that break a disk.
 pub use redb::{BackendError, StorageBackend, backends};
+pub use repair::{Repair, repair};
 pub use retract::Retraction;
 pub use runs::{OpenRuns, Runs};
 pub use simulate::Difference;

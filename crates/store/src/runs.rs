@@ -159,7 +159,7 @@ impl Runs {
         let Some(level) = by_level.iter().position(|runs| runs.len() >= RUNS_MAX) else {
             return Ok(false);
         };
-        let merged = &by_level[level];
+        let merged = &by_level[level][..RUNS_MAX];
         let next_level = (level as u64 + 1) << LEVEL_SHIFT;
         let of_next_level = by_level.get(level + 1).and_then(|runs| runs.last());
         let run = of_next_level.map_or(next_level, |head| head.run + 1);
@@ -245,6 +245,22 @@ impl OpenRuns {
                 found
                     .take_while(|pair| pair.0 == key)
                     .for_each(|pair| visit(pair.1));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl OpenRuns {
+    /// Reads all of it.
+    pub(crate) fn check(&self) -> Result<(), StoreError> {
+        let Some(pages) = &self.pages else {
+            return Ok(());
+        };
+        for head in &self.heads {
+            let mut source = Source::new(pages, head)?;
+            while source.next.is_some() {
+                source.advance()?;
             }
         }
         Ok(())

@@ -9,6 +9,7 @@ use crate::block::{self, hash};
 use crate::code::Wrong;
 use crate::entry::Entry;
 use crate::error::StoreError;
+use crate::file::unpanicked;
 use crate::options::Options;
 
 /// Blocks of entries by the sequence number of their first.
@@ -19,6 +20,16 @@ const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 const SNAPSHOTS: TableDefinition<'_, u64, (bool, u32)> = TableDefinition::new("snapshots");
 /// The pieces of snapshots, each with a hash before it.
 const PIECES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("pieces");
+
+/// The tables of a store.
+pub(crate) const NAMES: [&str; 6] = [
+    "log",
+    "about",
+    "snapshots",
+    "pieces",
+    "named",
+    "named pages",
+];
 
 const FORMAT: u16 = 1;
 
@@ -211,6 +222,32 @@ pub(crate) fn write_snapshot(
         }
     }
     Ok(())
+}
+
+/// Whether all of a snapshot can be read.
+pub(crate) fn is_whole(read: &ReadTransaction, snapshot: Snapshot) -> bool {
+    let copied = unpanicked(|| {
+        let mut pieces = PieceReader::new(read, snapshot)?;
+        Ok(io::copy(&mut pieces, &mut io::sink())?)
+    });
+    copied.is_ok()
+}
+
+/// Copies a snapshot into another database.
+pub(crate) fn copy_snapshot(
+    read: &ReadTransaction,
+    copy: &Database,
+    snapshot: Snapshot,
+) -> Result<(), StoreError> {
+    let mut pieces = PieceReader::new(read, snapshot)?;
+    let write = copy.begin_write()?;
+    let Snapshot {
+        sequence, is_base, ..
+    } = snapshot;
+    write_snapshot(&write, sequence, is_base, usize::MAX, |sink| {
+        io::copy(&mut pieces, sink).map(drop)
+    })?;
+    Ok(write.commit()?)
 }
 
 /// Cuts what is written into pieces.

@@ -1,0 +1,81 @@
+//! A store in a second file, and back.
+
+use std::fs;
+use std::path::Path;
+
+use idmerge_core::IdentityResolver;
+use redb::ReadableDatabase;
+
+use crate::copy::copy_store;
+use crate::durable::Durable;
+use crate::error::StoreError;
+use crate::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::options::Options;
+use crate::tables::About;
+
+impl<R: IdentityResolver> Durable<R> {
+    /// Writes what is committed to a new file, a store in itself, while others go on committing and
+    /// resolving. Answers with the number of the last entry in it. [`restore`] makes a store of it.
+    ///
+    /// What a service keeps in tables of its own is not in it.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Exists`] where there is a file of that name, [`StoreError::DamagedLog`] where
+    /// the log is damaged, and where a disk fails. Then there is no such file.
+    pub fn backup(&self, to: impl AsRef<Path>) -> Result<u64, StoreError> {
+        let to = to.as_ref();
+        if fs::exists(to)? {
+            return Err(StoreError::Exists {
+                path: to.to_owned(),
+            });
+        }
+        let committed = self.committed();
+        let read = self.begin_read()?;
+        let mut unfinished = to.as_os_str().to_owned();
+        unfinished.push(".unfinished");
+        let unfinished = Path::new(&unfinished);
+        fill(unfinished, &Options::default(), |copy| {
+            copy_store(&read, copy, committed)
+        })
+        // There is no use for the half of a copy, and if it is not there that is well too.
+        .inspect_err(|_| drop(fs::remove_file(unfinished)))?;
+        fs::rename(unfinished, to)?;
+        sync_names(to.parent().unwrap_or(Path::new(".")))?;
+        Ok(committed)
+    }
+}
+
+/// Makes a store in a folder of a file that [`Durable::backup`] wrote. The file stays.
+///
+/// # Errors
+///
+/// [`StoreError::Exists`] where the folder has a store already, [`StoreError::NotAStore`] and
+/// others where the file is no whole store, and where a disk fails.
+pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), StoreError> {
+    let (from, folder) = (from.as_ref(), folder.as_ref());
+    let file = folder.join(FILE);
+    if fs::exists(&file)? {
+        return Err(StoreError::Exists { path: file });
+    }
+    fs::create_dir_all(folder)?;
+    let unfinished = folder.join(UNFINISHED_FILE);
+    fs::copy(from, &unfinished)?;
+    let verifying = Options {
+        verify: true,
+        ..Options::default()
+    };
+    let check = || -> Result<(), StoreError> {
+        let database = builder(&verifying).open(&unfinished)?;
+        About::read(&database.begin_read()?)?.ok_or(StoreError::NotAStore)?;
+        // The copy is synced by this, and not only read.
+        database.begin_write()?.commit()?;
+        Ok(database.close()?)
+    };
+    if let Err(error) = unpanicked(check) {
+        fs::remove_file(&unfinished)?;
+        return Err(error);
+    }
+    fs::rename(&unfinished, &file)?;
+    Ok(sync_names(folder)?)
+}

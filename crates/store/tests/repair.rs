@@ -1,0 +1,216 @@
+//! Backups come back, and of a damaged store the longest good prefix is kept.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "a store is a file")]
+
+mod support;
+
+use std::fs;
+use std::path::Path;
+
+use idmerge_core::{Claim, Id, IdentityResolver};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::{
+    Cause, Digest, Durable, Options, StoreError, first_difference, repair, restore,
+};
+
+use support::workload::{Numbers, claims};
+use support::{Engine, snapshot_of};
+
+const FILE: &str = "store.redb";
+
+fn options() -> Options {
+    Options {
+        unindexed_max: 50,
+        ..Options::default()
+    }
+}
+
+fn open(folder: &Path) -> Result<Durable<Original>, StoreError> {
+    Durable::open(folder, Original::empty, options())
+}
+
+/// A store of many blocks with an index, snapshots after 1,200 and 2,400 claims of 3,000, and a
+/// retraction.
+fn fill(folder: &Path) -> Durable<Original> {
+    let mut store = open(folder).unwrap();
+    for (group, number) in claims::<Original>(1, 3000, 800).chunks(300).zip(1..) {
+        for claim in group {
+            store.apply(claim.as_claim()).unwrap();
+        }
+        store.commit().unwrap();
+        if number % 4 == 0 {
+            store.snapshot().unwrap();
+            store.index().unwrap();
+        }
+    }
+    store
+        .retract(1000, "ada", "a test", Cause::default())
+        .unwrap();
+    store
+}
+
+#[test]
+fn a_backup_taken_beside_commits_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = fill(&folder.path().join("store"));
+    let backup = folder.path().join("backup");
+    let last = store.backup(&backup).unwrap();
+    assert_eq!(last, store.committed());
+    let digest = Digest::of(&store).unwrap();
+    let [first, second] = ["X", "Y"].map(|text| Id::new(text).unwrap());
+    store.apply(Claim::Merge { first, second }).unwrap();
+    store.commit().unwrap();
+
+    let restored = folder.path().join("restored");
+    restore(&backup, &restored).unwrap();
+    let restored_store = open(&restored).unwrap();
+    assert_eq!(restored_store.committed(), last);
+    assert_eq!(restored_store.opened().damaged.len(), 0);
+    assert!(restored_store.opened().snapshot > 0, "with its snapshots");
+    assert_eq!(Digest::of(&restored_store).unwrap(), digest);
+
+    // And where the two part.
+    let (ours, theirs) = (store.history().unwrap(), restored_store.history().unwrap());
+    assert_eq!(first_difference(&ours, &ours).unwrap(), None);
+    assert_eq!(first_difference(&ours, &theirs).unwrap(), Some(last + 1));
+    assert_eq!(ours.digest(last).unwrap(), theirs.digest(last).unwrap());
+
+    let again = store.backup(&backup);
+    assert!(matches!(again, Err(StoreError::Exists { .. })), "{again:?}");
+    let over = restore(&backup, &restored);
+    assert!(matches!(over, Err(StoreError::Exists { .. })), "{over:?}");
+}
+
+#[test]
+fn what_is_no_backup_is_not_restored() {
+    let folder = tempfile::tempdir().unwrap();
+    let backup = folder.path().join("backup");
+    fs::write(&backup, b"something else".repeat(500)).unwrap();
+    let restored = folder.path().join("restored");
+    assert!(restore(&backup, &restored).is_err());
+    assert_eq!(fs::read_dir(&restored).unwrap().count(), 0);
+    assert!(restore(folder.path().join("nothing"), &restored).is_err());
+}
+
+#[test]
+fn a_store_without_damage_is_left_alone() {
+    let folder = tempfile::tempdir().unwrap();
+    let last = fill(folder.path()).committed();
+    let before = fs::read(folder.path().join(FILE)).unwrap();
+    let repaired = repair(folder.path()).unwrap();
+    assert_eq!((repaired.kept, repaired.damage), (last, None));
+    assert_eq!(repaired.damaged_file, None);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1);
+    let after = fs::read(folder.path().join(FILE)).unwrap();
+    assert_eq!(before.len(), after.len());
+    assert_eq!(open(folder.path()).unwrap().committed(), last);
+}
+
+#[test]
+fn the_longest_good_prefix_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fill(folder.path());
+    let last = store.committed();
+    store.close().unwrap();
+    let bytes = fs::read(folder.path().join(FILE)).unwrap();
+    let healthy = open(folder.path()).unwrap();
+    let history = healthy.history().unwrap();
+    let used = bytes.iter().rposition(|&byte| byte != 0).unwrap();
+
+    let (mut lost, mut whole, mut unopened) = (0, 0, 0);
+    for seed in 0..60 {
+        let mut numbers = Numbers::new(seed);
+        let mut damaged = bytes.clone();
+        damaged[numbers.place(used)] ^= 1 << numbers.below(8);
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), &damaged).unwrap();
+        let repaired = match repair(folder.path()) {
+            Ok(repaired) => repaired,
+            Err(error) => {
+                assert!(!error.to_string().is_empty());
+                unopened += 1;
+                continue;
+            }
+        };
+        let store = open(folder.path()).unwrap();
+        assert_eq!(store.committed(), repaired.kept, "damage {seed}");
+        let was = history.digest(repaired.kept).unwrap();
+        assert_eq!(Digest::of(&store).unwrap(), was, "damage {seed}");
+        match repaired.damage {
+            Some((sequence, _)) => {
+                assert_eq!(sequence, repaired.kept + 1);
+                assert!(repaired.kept + repaired.readable_after < last);
+                lost += 1;
+            }
+            None => {
+                assert_eq!(repaired.kept, last);
+                whole += 1;
+            }
+        }
+        if let Some(file) = &repaired.damaged_file {
+            // The database may have put its own part of the file in order.
+            assert_eq!(fs::metadata(file).unwrap().len(), damaged.len() as u64);
+        }
+        store.close().unwrap();
+        let again = repair(folder.path()).unwrap();
+        assert_eq!(
+            (again.kept, again.damage),
+            (repaired.kept, None),
+            "damage {seed}"
+        );
+    }
+    assert!(lost > 2 && whole > 2, "{lost} {whole} {unopened}");
+}
+
+#[test]
+fn a_state_from_elsewhere_that_is_damaged_ends_the_prefix_before_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut elsewhere = Simplified::empty();
+    let link = |device, user| Claim::Link {
+        device: Id::new(device).unwrap(),
+        user: Id::new(user).unwrap(),
+    };
+    let device = "a device with a name that is not elsewhere";
+    elsewhere.apply(link(device, "U1")).unwrap();
+    let mut store = Durable::open(folder.path(), Simplified::empty, options()).unwrap();
+    store.apply(link("D1", "U1")).unwrap();
+    store.read_snapshot(&mut &*snapshot_of(&elsewhere)).unwrap();
+    store.apply(link("D2", "U1")).unwrap();
+    store.commit().unwrap();
+    store.close().unwrap();
+    let file = folder.path().join(FILE);
+    let mut bytes = fs::read(&file).unwrap();
+    let windows = bytes.windows(device.len());
+    let places: Vec<_> = windows
+        .enumerate()
+        .filter(|(_, it)| *it == device.as_bytes())
+        .collect();
+    let places: Vec<usize> = places.into_iter().map(|(place, _)| place).collect();
+    assert!(!places.is_empty());
+    for place in places {
+        bytes[place] ^= 1;
+    }
+    fs::write(&file, bytes).unwrap();
+    let repaired = repair(folder.path()).unwrap();
+    assert_eq!((repaired.kept, repaired.readable_after), (1, 1));
+    assert_eq!(repaired.damage.unwrap().0, 2);
+    let store = Durable::open(folder.path(), Simplified::empty, options()).unwrap();
+    assert_eq!(store.committed(), 1);
+}
+
+#[test]
+fn what_others_keep_in_the_file_is_not_lost_in_a_repair() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path()).unwrap();
+    let table = redb::TableDefinition::<u64, u64>::new("mine");
+    let write = |write: &redb::WriteTransaction| {
+        write.open_table(table).map_err(StoreError::from)?;
+        Ok::<_, StoreError>(())
+    };
+    store.commit_with(write).unwrap();
+    store.close().unwrap();
+    let error = repair(folder.path()).unwrap_err();
+    assert!(matches!(error, StoreError::OtherTables { .. }), "{error:?}");
+}
