@@ -43,11 +43,16 @@ impl Samples {
     }
 }
 
+/// How many seconds something takes, and what it answers.
+pub fn timed<T>(run: impl FnOnce() -> T) -> (f64, T) {
+    let start = Instant::now();
+    let answer = run();
+    (start.elapsed().as_secs_f64(), answer)
+}
+
 /// How many seconds something takes.
 pub fn seconds(run: impl FnOnce()) -> f64 {
-    let start = Instant::now();
-    run();
-    start.elapsed().as_secs_f64()
+    timed(run).0
 }
 
 /// How many nanoseconds each of `count` takes.

@@ -7,14 +7,14 @@ use idmerge_core::IdentityResolver;
 use redb::ReadableDatabase;
 
 use crate::copy::copy_store;
-use crate::durable::Durable;
 use crate::error::StoreError;
 use crate::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::history::History;
 use crate::options::Options;
 use crate::tables::About;
 
-impl<R: IdentityResolver> Durable<R> {
-    /// Writes what is committed to a new file, a store in itself, while others go on committing and
+impl<R: IdentityResolver> History<R> {
+    /// Writes all of it to a new file, a store in itself, while others go on committing and
     /// resolving. Answers with the number of the last entry in it. [`restore`] makes a store of it.
     ///
     /// What a service keeps in tables of its own is not in it.
@@ -30,23 +30,21 @@ impl<R: IdentityResolver> Durable<R> {
                 path: to.to_owned(),
             });
         }
-        let committed = self.committed();
-        let read = self.begin_read()?;
         let mut unfinished = to.as_os_str().to_owned();
         unfinished.push(".unfinished");
         let unfinished = Path::new(&unfinished);
         fill(unfinished, &Options::default(), |copy| {
-            copy_store(&read, copy, committed)
+            copy_store(self.log().read, copy, self.last())
         })
         // There is no use for the half of a copy, and if it is not there that is well too.
         .inspect_err(|_| drop(fs::remove_file(unfinished)))?;
         fs::rename(unfinished, to)?;
         sync_names(to.parent().unwrap_or(Path::new(".")))?;
-        Ok(committed)
+        Ok(self.last())
     }
 }
 
-/// Makes a store in a folder of a file that [`Durable::backup`] wrote. The file stays.
+/// Makes a store in a folder of a file that [`History::backup`] wrote. The file stays.
 ///
 /// # Errors
 ///

@@ -1,9 +1,10 @@
 //! Which entries an id is named in, and which ids hang together.
 
+use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 
 use idmerge_core::{Claim, Id, Outcome};
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadableDatabase};
 
 use crate::block::hash;
 use crate::code;
@@ -48,7 +49,12 @@ pub(crate) struct Named<'l> {
     pub(crate) log: Log<'l>,
     runs: OpenRuns,
     indexed: u64,
+    after_index: OnceCell<Vec<(u64, u64)>>,
 }
+
+/// Of so many entries that are not in the index it is held what it would have of them; more are
+/// read through each time.
+const HELD_MAX: u64 = 1 << 18;
 
 impl<'l> Named<'l> {
     pub(crate) fn new(log: Log<'l>) -> Result<Self, StoreError> {
@@ -56,6 +62,7 @@ impl<'l> Named<'l> {
             log,
             runs: NAMED.open(log.read)?,
             indexed: NAMED.until(log.read)?,
+            after_index: OnceCell::new(),
         })
     }
 
@@ -68,15 +75,31 @@ impl<'l> Named<'l> {
                 }
             })?;
         }
-        self.log.each_entry(self.indexed + 1, &mut |entry| {
-            if self::prints(&entry)
-                .iter()
-                .any(|print| prints.contains(print))
-            {
-                found.insert(entry.sequence);
-            }
-            Ok(true)
-        })
+        if self.log.until.saturating_sub(self.indexed) > HELD_MAX {
+            return self.log.each_entry(self.indexed + 1, &mut |entry| {
+                if self::prints(&entry).iter().any(|it| prints.contains(it)) {
+                    found.insert(entry.sequence);
+                }
+                Ok(true)
+            });
+        }
+        let after = self.after_index()?;
+        for &print in prints {
+            let from = after.partition_point(|pair| pair.0 < print);
+            let of_print = after[from..].iter().take_while(|pair| pair.0 == print);
+            found.extend(of_print.map(|pair| pair.1));
+        }
+        Ok(())
+    }
+
+    /// What the index would have of the entries after it, in order.
+    fn after_index(&self) -> Result<&[(u64, u64)], StoreError> {
+        if let Some(pairs) = self.after_index.get() {
+            return Ok(pairs);
+        }
+        let mut pairs = pairs(self.log, self.indexed + 1)?;
+        pairs.sort_unstable();
+        Ok(self.after_index.get_or_init(|| pairs))
     }
 
     /// The entries that name one of these ids, in order.
@@ -150,22 +173,19 @@ pub(crate) fn index(database: &Database, committed: u64, at_a_time: u64) -> Resu
         if committed < until {
             return Ok(());
         }
-        let pairs = pairs(&read, from, until)?;
+        let pairs = pairs(Log::committed(&read, until), from)?;
         let write = database.begin_write()?;
         NAMED.add(&write, pairs, until)?;
         write.commit()?;
     }
 }
 
-/// The pairs of the index of the entries from one number to another.
-fn pairs(read: &ReadTransaction, from: u64, until: u64) -> Result<Vec<(u64, u64)>, StoreError> {
+/// The pairs of the index of the entries of a log from this number on.
+fn pairs(log: Log<'_>, from: u64) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut pairs = Vec::new();
-    Log::committed(read, until).each_entry(from, &mut |entry| {
-        pairs.extend(
-            prints(&entry)
-                .into_iter()
-                .map(|print| (print, entry.sequence)),
-        );
+    log.each_entry(from, &mut |entry| {
+        let prints = prints(&entry).into_iter();
+        pairs.extend(prints.map(|print| (print, entry.sequence)));
         Ok(true)
     })?;
     Ok(pairs)

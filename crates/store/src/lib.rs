@@ -59,3 +59,4 @@ pub use repair::{Repair, repair};
 pub use retract::Retraction;
 pub use runs::{OpenRuns, Runs};
 pub use simulate::Difference;
+pub use tables::About;

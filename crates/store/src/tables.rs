@@ -1,15 +1,19 @@
 //! The tables of the database, and how they are read: the form in `docs/store.md`.
 
 use std::io::{self, Read, Write};
+use std::path::Path;
 
 use idmerge_core::{IdentityResolver, RuleBook};
-use redb::{Database, ReadTransaction, ReadableTable, Table, TableDefinition, WriteTransaction};
+use redb::{
+    Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, TableDefinition,
+    WriteTransaction,
+};
 
 use crate::block::{self, hash};
 use crate::code::Wrong;
 use crate::entry::Entry;
 use crate::error::StoreError;
-use crate::file::unpanicked;
+use crate::file::{FILE, builder, unpanicked};
 use crate::options::Options;
 
 /// Blocks of entries by the sequence number of their first.
@@ -38,12 +42,40 @@ const PIECE_BYTES: usize = (512 << 10) - 256;
 
 /// What is said once of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct About {
-    pub(crate) rule_book: RuleBook,
-    pub(crate) settings: String,
+pub struct About {
+    /// The rules that it goes by, for ever.
+    pub rule_book: RuleBook,
+    /// The settings of its engine, as [`Options::settings`] had them.
+    pub settings: String,
 }
 
 impl About {
+    /// What the store in a folder says of itself, for who has yet to choose the engine to open it
+    /// with.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Io`] where there is no store, [`StoreError::NotAStore`],
+    /// [`StoreError::UnsupportedVersion`], and [`StoreError::InUse`] where whoever writes it shares
+    /// it with nobody.
+    pub fn of_folder(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let file = folder.as_ref().join(FILE);
+        let options = Options::default();
+        let read = unpanicked(|| {
+            let database = builder(&options).open_read_only(&file)?;
+            Self::read(&database.begin_read()?)
+        });
+        let found = match read {
+            // The last writer has crashed; opened for writing it is put in order.
+            Err(StoreError::NotClosed) => unpanicked(|| {
+                let database = builder(&options).open(&file)?;
+                Self::read(&database.begin_read()?)
+            }),
+            read => read,
+        };
+        found?.ok_or(StoreError::NotAStore)
+    }
+
     /// What a store with this engine and these options says.
     pub(crate) fn of(engine: &impl IdentityResolver, options: &Options) -> Self {
         Self {

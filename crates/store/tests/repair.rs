@@ -56,7 +56,7 @@ fn a_backup_taken_beside_commits_comes_back() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = fill(&folder.path().join("store"));
     let backup = folder.path().join("backup");
-    let last = store.backup(&backup).unwrap();
+    let last = store.history().unwrap().backup(&backup).unwrap();
     assert_eq!(last, store.committed());
     let digest = Digest::of(&store).unwrap();
     let [first, second] = ["X", "Y"].map(|text| Id::new(text).unwrap());
@@ -77,7 +77,7 @@ fn a_backup_taken_beside_commits_comes_back() {
     assert_eq!(first_difference(&ours, &theirs).unwrap(), Some(last + 1));
     assert_eq!(ours.digest(last).unwrap(), theirs.digest(last).unwrap());
 
-    let again = store.backup(&backup);
+    let again = store.history().unwrap().backup(&backup);
     assert!(matches!(again, Err(StoreError::Exists { .. })), "{again:?}");
     let over = restore(&backup, &restored);
     assert!(matches!(over, Err(StoreError::Exists { .. })), "{over:?}");

@@ -29,18 +29,21 @@ pub enum Part {
     Counts,
     /// 1 M, 10 M and 100 M IDs in one process; takes 16 GB
     Scale,
+    /// The store beside SQLite, and a store of 10 M claims
+    Store,
     /// Criterion's benches of single calls; their results are not kept
     Criterion,
 }
 
 impl Part {
     /// The parts whose results are kept, in the order of the file.
-    const KEPT: [Self; 5] = [
+    const KEPT: [Self; 6] = [
         Self::Inside,
         Self::Outside,
         Self::Memory,
         Self::Counts,
         Self::Scale,
+        Self::Store,
     ];
 
     const fn name(self) -> &'static str {
@@ -50,6 +53,7 @@ impl Part {
             Self::Memory => "memory",
             Self::Counts => "counts",
             Self::Scale => "scale",
+            Self::Store => "store",
             Self::Criterion => "criterion",
         }
     }
@@ -111,8 +115,14 @@ fn report(
     part: Part,
     options: &Options,
 ) -> Result<(String, Result<(), Failure>), Failure> {
+    // Only one part needs what takes so long to build.
+    let features = if part == Part::Store {
+        "--features store "
+    } else {
+        ""
+    };
     let program = format!(
-        "run --release --quiet -p idmerge-benches --bin {} --",
+        "run --release --quiet -p idmerge-benches {features}--bin {} --",
         part.name()
     );
     let mut command = cargo(root, &program);

@@ -14,6 +14,7 @@ const LIBRARIES: &[&str] = &[
     "conformance",
     "events",
     "shared",
+    "store",
     "workloads",
 ];
 
