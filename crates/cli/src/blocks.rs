@@ -28,6 +28,17 @@ impl Block {
         &self.room[..self.filled]
     }
 
+    /// A block with these bytes.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8], starts_input: bool) -> Self {
+        let mut block = Self {
+            starts_input,
+            ..Self::default()
+        };
+        block.push(bytes);
+        block
+    }
+
     /// Makes it empty, and gives back what a long line took.
     fn clear(&mut self) {
         self.filled = 0;

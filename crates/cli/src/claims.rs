@@ -6,8 +6,9 @@ use idmerge_core::{Claim, IdentityResolver, Outcome};
 
 use crate::args::FoldArgs;
 use crate::blocks::Block;
-use crate::events::{self, BlockEvents, Refusals};
+use crate::events::{self, BlockEvents, Refusals, TakeNotes};
 use crate::fold::{Fold, InOrder, LinePlace, Worker, in_turn};
+use crate::notes::NotesWriter;
 use crate::refused::RefusedLines;
 use crate::turns::Ticket;
 
@@ -24,11 +25,12 @@ pub(crate) struct Folded {
 pub(crate) type OutcomeFn<'f> =
     &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
 
-/// Applies the claims of all events.
+/// Applies the claims of all events. `notes` are taken for reading them again.
 pub(crate) fn fold(
     fold: Fold<'_>,
     engine: Box<dyn IdentityResolver>,
     refused: RefusedLines,
+    notes: Option<&mut NotesWriter>,
     outcome: OutcomeFn<'_>,
 ) -> anyhow::Result<Folded> {
     let args = fold.args;
@@ -40,13 +42,19 @@ pub(crate) fn fold(
         refused,
         events: 0,
     };
+    let take_notes = match notes {
+        Some(_) => TakeNotes::Yes,
+        None => TakeNotes::No,
+    };
     let worker = || ClaimsWorker {
         args,
         reader: &*reader,
+        take_notes,
     };
     let in_order = ClaimsInOrder {
         args,
         folded,
+        notes,
         outcome,
     };
     Ok(fold.run(in_order, |_| Ok(()), worker)?.folded)
@@ -56,6 +64,7 @@ pub(crate) fn fold(
 struct ClaimsInOrder<'f> {
     args: &'f FoldArgs,
     folded: Folded,
+    notes: Option<&'f mut NotesWriter>,
     outcome: OutcomeFn<'f>,
 }
 
@@ -63,6 +72,7 @@ struct ClaimsInOrder<'f> {
 struct ClaimsWorker<'f> {
     args: &'f FoldArgs,
     reader: &'f dyn IdentityResolver,
+    take_notes: TakeNotes,
 }
 
 impl<'f> Worker for ClaimsWorker<'f> {
@@ -76,20 +86,23 @@ impl<'f> Worker for ClaimsWorker<'f> {
         ticket: Ticket<'_, InOrder<ClaimsInOrder<'f>>>,
     ) -> anyhow::Result<()> {
         let mut refusals = Refusals::default();
-        let events = BlockEvents::parse(block, self.args.max_line_bytes, &mut refusals);
-        let (mut used, mut claims, mut claimants) = (0, Vec::new(), Vec::new());
-        events.read(self.reader, &mut refusals, |_, reading| {
-            if let Some(claim) = reading.claim {
-                claims.push(claim);
-                claimants.push(used);
-            }
-            used += 1;
-        });
+        let mut events = BlockEvents::read(
+            block,
+            self.args.max_line_bytes,
+            self.reader,
+            self.take_notes,
+            &mut refusals,
+        );
+        let (count, lines, notes) = (events.count(), events.lines(), events.take_notes());
+        let (claimants, claims) = events.take_claims(self.reader);
         let number = ticket.number();
         in_turn(ticket, |in_order| {
-            let (in_order, file, lines_before) = in_order.of_block(block, events.lines());
+            let (in_order, file, lines_before) = in_order.of_block(block, lines);
             in_order.apply(number, &claims, &claimants)?;
-            in_order.folded.events += used as u64;
+            in_order.folded.events += count as u64;
+            if let (Some(writer), Some(notes)) = (&mut in_order.notes, notes) {
+                writer.add(number, &notes);
+            }
             refusals.hand_on(file, lines_before, &mut in_order.folded.refused)
         })
     }

@@ -55,7 +55,7 @@ fn folded(
         again: Again::No,
         progress: &progress,
     };
-    let folded = claims::fold(fold, engine, refused, &mut |_, _, _| Ok(()))?;
+    let folded = claims::fold(fold, engine, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
     folded.refused.finish()?;
     Ok(folded.engine)

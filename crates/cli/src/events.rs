@@ -1,22 +1,43 @@
 //! The events of a block, and the lines of it that cannot be used.
 
-use idmerge_core::{IdentityResolver, Reading};
+use std::mem;
+
+use idmerge_core::{Claim, IdentityResolver, Refused};
 use idmerge_events::JsonEvent;
 
-use crate::blocks::{BLOCK_BYTES, Block};
+use crate::blocks::Block;
 use crate::fold::LinePlace;
 use crate::lines::{Line, Lines};
+use crate::notes::{BlockNotes, NoteTaker};
 use crate::refused::{Reason, RefusedLines};
-
-/// About as many bytes as an event has at least. It is for the room that is made beforehand.
-const EVENT_BYTES: usize = 256;
 
 /// What stands in a block. What can be used depends on the line alone, so it is the same lines
 /// when the input is read again.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct BlockEvents<'b> {
-    events: Vec<(Line<'b>, JsonEvent<'b>)>,
     lines: u64,
+    count: usize,
+    /// What they claim, but for those that are spelled with escapes, and the number of the event
+    /// that does, among those that can be used.
+    claims: Vec<Claim<'b>>,
+    claimants: Vec<usize>,
+    /// Those that are spelled with escapes, and their numbers.
+    escaped: Vec<(usize, JsonEvent<'b>)>,
+    notes: Option<NoteTaker>,
+}
+
+/// Whether notes are taken, for reading again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TakeNotes {
+    Yes,
+    No,
+}
+
+/// Whether an event must be kept for what it claims: its ids stand nowhere else as they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Kept {
+    Yes,
+    No,
 }
 
 /// Lines of a block that cannot be used.
@@ -31,16 +52,25 @@ struct Refusal<'b> {
 }
 
 impl<'b> BlockEvents<'b> {
-    /// Parses each line.
-    pub(crate) fn parse(
+    /// Reads each line by the rules of the engine.
+    pub(crate) fn read(
         block: &'b Block,
         max_line_bytes: u64,
+        engine: &dyn IdentityResolver,
+        take_notes: TakeNotes,
         refusals: &mut Refusals<'b>,
     ) -> Self {
-        let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
+        let mut events = Self {
+            lines: 0,
+            count: 0,
+            claims: Vec::new(),
+            claimants: Vec::new(),
+            escaped: Vec::new(),
+            notes: (take_notes == TakeNotes::Yes).then(|| NoteTaker::new(block)),
+        };
         // All lines at once; where one of them is not UTF-8, each for itself.
         let text = str::from_utf8(block.bytes());
-        let mut events = Vec::with_capacity(block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES);
+        let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
         for line in &mut lines {
             if line.is_too_long {
                 refusals.add(line, "IN-3", too_long(max_line_bytes));
@@ -50,35 +80,82 @@ impl<'b> BlockEvents<'b> {
                 Ok(text) => JsonEvent::parse_text(&text[line.start..][..line.bytes.len()]),
                 Err(_) => JsonEvent::parse(line.bytes),
             };
-            match event {
-                Ok(event) => events.push((line, event)),
+            let number = events.count;
+            // Looked at where it is: it is large, and to move it takes time.
+            match &event {
+                Ok(read) => match events.add(&line, read, engine) {
+                    Ok(Kept::No) => {}
+                    Ok(Kept::Yes) => events.escaped.extend(event.map(|event| (number, event))),
+                    Err(refused) => refusals.add(line, refused.rule(), refused.to_string()),
+                },
                 Err(error) => refusals.add(line, error.rule(), error.to_string()),
             }
         }
-        Self {
-            events,
-            lines: lines.count,
-        }
+        events.lines = lines.count;
+        events
     }
 
-    /// Reads each event by the rules of the engine. `used` gets those that can be used, in order.
-    pub(crate) fn read<'e>(
-        &'e self,
+    #[inline]
+    fn add(
+        &mut self,
+        line: &Line<'_>,
+        event: &JsonEvent<'b>,
         engine: &dyn IdentityResolver,
-        refusals: &mut Refusals<'b>,
-        mut used: impl FnMut(&'e JsonEvent<'b>, Reading<'e>),
-    ) {
-        for (line, event) in &self.events {
-            match engine.read(&event.event()) {
-                Ok(reading) => used(event, reading),
-                Err(error) => refusals.add(*line, error.rule(), error.to_string()),
+    ) -> Result<Kept, Refused> {
+        let (mut kept, mut outline) = (Kept::No, None);
+        if let Some(in_text) = event.event_in_text() {
+            let reading = engine.read(&in_text)?;
+            if let Some(claim) = reading.claim {
+                self.claims.push(claim);
+                self.claimants.push(self.count);
             }
+            if self.notes.is_some() {
+                outline = event.outline(reading.distinct_id);
+            }
+        } else {
+            engine.read(&event.event())?;
+            kept = Kept::Yes;
         }
+        if let Some(notes) = &mut self.notes {
+            notes.add(line, outline.as_ref());
+        }
+        self.count += 1;
+        Ok(kept)
     }
 
     /// How many lines the block has, with those that are no events.
     pub(crate) fn lines(&self) -> u64 {
         self.lines
+    }
+
+    /// How many events can be used.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// The notes, if they were to be taken. They are taken away.
+    pub(crate) fn take_notes(&mut self) -> Option<BlockNotes> {
+        self.notes.take().map(|notes| notes.finish(self.lines))
+    }
+
+    /// All claims in order, and beside each the number of its event among those that can be used.
+    /// They are taken away.
+    pub(crate) fn take_claims(
+        &mut self,
+        engine: &dyn IdentityResolver,
+    ) -> (Vec<usize>, Vec<Claim<'_>>) {
+        let claimants = mem::take(&mut self.claimants);
+        let claims: Vec<Claim<'_>> = mem::take(&mut self.claims);
+        if self.escaped.is_empty() {
+            return (claimants, claims);
+        }
+        let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
+        for (number, event) in &self.escaped {
+            let reading = engine.read(&event.event()).unwrap_or_default();
+            all.extend(reading.claim.map(|claim| (*number, claim)));
+        }
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().unzip()
     }
 }
 
@@ -89,12 +166,11 @@ impl<'b> Refusals<'b> {
 
     /// Hands the lines on, in order. Before the block there were so many lines of the file.
     pub(crate) fn hand_on(
-        mut self,
+        self,
         file: &str,
         lines_before: u64,
         refused: &mut RefusedLines,
     ) -> anyhow::Result<()> {
-        self.0.sort_by_key(|refusal| refusal.line.number);
         for Refusal { line, rule, error } in self.0 {
             let reason = Reason {
                 file,

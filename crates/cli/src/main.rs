@@ -20,6 +20,7 @@ mod generate;
 mod input;
 mod interrupt;
 mod lines;
+mod notes;
 mod output;
 mod progress;
 mod refused;

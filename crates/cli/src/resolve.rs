@@ -2,18 +2,20 @@
 
 use std::io::{self, Write};
 use std::mem;
+use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use anyhow::{Context, bail};
-use idmerge_core::{IdentityResolver, Outcome};
-use idmerge_events::{Failure, Resolved};
+use idmerge_core::{DistinctId, IdentityResolver, Outcome};
+use idmerge_events::{Failure, JsonEvent, OutlinedEvent, Resolved};
 
 use crate::args::{FoldArgs, ResolveArgs, wrong_usage};
-use crate::blocks::Block;
+use crate::blocks::{BLOCK_BYTES, Block};
 use crate::claims::{self, Folded};
-use crate::events::{BlockEvents, Refusals};
+use crate::events::{BlockEvents, Refusals, TakeNotes};
 use crate::fold::{Fold, InOrder, LinePlace, Worker, in_turn};
 use crate::input::{self, Again};
+use crate::notes::{BlockNotes, BlockText, Noted, NotesReader, NotesWriter};
 use crate::output::{Output, Place};
 use crate::progress::Progress;
 use crate::refused::RefusedLines;
@@ -21,6 +23,9 @@ use crate::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::summary::Summary;
 use crate::turns::Ticket;
 use crate::users::UserCount;
+
+/// About as many bytes as an event has at least. It is for the room that is made beforehand.
+const EVENT_BYTES: usize = 256;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let engine = args.fold.engine();
@@ -46,7 +51,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
 
     // A merge is retroactive, so nothing can be written before everything is read.
     progress.stage("reading");
-    let mut rejections = RejectionsWriter::new();
+    let (mut rejections, mut notes) = (RejectionsWriter::new(), NotesWriter::new());
     let folded = claims::fold(
         Fold {
             inputs: &mut inputs,
@@ -56,6 +61,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         },
         engine,
         refused,
+        Some(&mut notes),
         &mut |block, event, outcome| {
             summary.count_outcome(&outcome);
             if let Outcome::Rejected(rejection) = outcome {
@@ -88,14 +94,17 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     if output.is_terminal() {
         progress.finish();
     }
-    let rejections = rejections.read().context("cannot read a temporary file")?;
+    let beside = Beside {
+        rejections: rejections.read().context("cannot read a temporary file")?,
+        notes: notes.read(),
+    };
     let fold = Fold {
         inputs: &mut inputs,
         args: &args.fold,
         again: Again::No,
         progress: &progress,
     };
-    let written = write_resolved(fold, &*engine, rejections, output, &mut summary)?;
+    let written = write_resolved(fold, &*engine, beside, output, &mut summary)?;
     if written.events != events {
         bail!(
             "the input changed while it was read: it had {events} events, then {}",
@@ -111,11 +120,17 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What the first reading left.
+struct Beside {
+    rejections: RejectionsReader,
+    notes: NotesReader,
+}
+
 /// The second reading: every event with its answer.
 fn write_resolved(
     fold: Fold<'_>,
     engine: &dyn IdentityResolver,
-    mut rejections: RejectionsReader,
+    mut beside: Beside,
     output: Output,
     summary: &mut Summary,
 ) -> anyhow::Result<Written> {
@@ -124,7 +139,7 @@ fn write_resolved(
     let written = fold.run(
         Written { output, events: 0 },
         |block| {
-            rejections
+            beside
                 .read_block(block)
                 .context("cannot read a temporary file")
         },
@@ -138,6 +153,13 @@ fn write_resolved(
     summary.events = written.events;
     summary.users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(written)
+}
+
+impl Beside {
+    fn read_block(&mut self, block: u64) -> io::Result<(BlockRejections, Option<BlockNotes>)> {
+        let rejections = self.rejections.read_block(block)?;
+        Ok((rejections, self.notes.read_block(block)?))
+    }
 }
 
 /// What has been written, in order.
@@ -155,23 +177,32 @@ struct ResolveWorker<'w> {
 }
 
 impl Worker for ResolveWorker<'_> {
-    type Beside = BlockRejections;
+    type Beside = (BlockRejections, Option<BlockNotes>);
     type InOrder = Written;
 
     fn block(
         &mut self,
         block: &Block,
-        rejections: BlockRejections,
+        (rejections, notes): Self::Beside,
         ticket: Ticket<'_, InOrder<Written>>,
     ) -> anyhow::Result<()> {
-        // They were heard of at the first reading.
-        let mut refusals = Refusals::default();
-        let events = BlockEvents::parse(block, self.args.max_line_bytes, &mut refusals);
-        let (mut used, mut canonical) = (Vec::new(), Vec::new());
-        events.read(self.engine, &mut refusals, |event, reading| {
-            used.push((event, reading.distinct_id));
-            canonical.extend(reading.distinct_id);
-        });
+        let notes = match notes {
+            Some(notes) if notes.are_of(block) => notes,
+            _ => self.notes_of(block),
+        };
+        let text = BlockText::of(block);
+        let again = notes.read_again(text);
+        let events = || Events {
+            noted: notes.events(text),
+            again: again.iter(),
+        };
+        let room = block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES;
+        let (mut own, mut canonical) = (Vec::with_capacity(room), Vec::with_capacity(room));
+        for event in events() {
+            let id = event.own(self.engine);
+            own.push(id);
+            canonical.extend(id);
+        }
         self.engine.resolve_batch(&mut canonical);
 
         let mut users = lock(self.users).some();
@@ -179,7 +210,8 @@ impl Worker for ResolveWorker<'_> {
         let mut canonical = canonical.into_iter();
         let mut rejections = rejections.iter().peekable();
         self.lines.clear();
-        for (number, &(event, own)) in used.iter().enumerate() {
+        let count = own.len() as u64;
+        for (number, (event, own)) in events().zip(own).enumerate() {
             let canonical = own.and_then(|_| canonical.next());
             users.add(own, canonical);
             let rejection = rejections.next_if(|rejection| rejection.event == number);
@@ -197,8 +229,8 @@ impl Worker for ResolveWorker<'_> {
         }
         lock(self.users).take(&mut users);
         in_turn(ticket, |in_order| {
-            let (written, ..) = in_order.of_block(block, events.lines());
-            written.events += used.len() as u64;
+            let (written, ..) = in_order.of_block(block, notes.lines());
+            written.events += count;
             written.output.write(&self.lines)
         })
     }
@@ -209,6 +241,64 @@ impl Worker for ResolveWorker<'_> {
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         Ok(copy(&mut io::sink())?)
+    }
+}
+
+impl ResolveWorker<'_> {
+    /// Notes of a block of which there are none.
+    fn notes_of(&self, block: &Block) -> BlockNotes {
+        // They were heard of at the first reading.
+        let mut refusals = Refusals::default();
+        let max_line_bytes = self.args.max_line_bytes;
+        let mut events = BlockEvents::read(
+            block,
+            max_line_bytes,
+            self.engine,
+            TakeNotes::Yes,
+            &mut refusals,
+        );
+        events.take_notes().unwrap_or_default()
+    }
+}
+
+/// The usable events of a block.
+struct Events<'e, 'b, N> {
+    noted: N,
+    /// Those that were read again.
+    again: slice::Iter<'e, JsonEvent<'b>>,
+}
+
+enum Event<'e, 'b> {
+    Outlined(OutlinedEvent<'b>),
+    Read(&'e JsonEvent<'b>),
+}
+
+impl<'e, 'b, N: Iterator<Item = Noted<'b>>> Iterator for Events<'e, 'b, N> {
+    type Item = Event<'e, 'b>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Event<'e, 'b>> {
+        Some(match self.noted.next()? {
+            Noted::Outlined(event) => Event::Outlined(event),
+            Noted::Line(_) => Event::Read(self.again.next()?),
+        })
+    }
+}
+
+impl<'e, 'b: 'e> Event<'e, 'b> {
+    #[inline]
+    fn own(&self, engine: &dyn IdentityResolver) -> Option<DistinctId<'e>> {
+        match self {
+            Self::Outlined(event) => event.own(),
+            Self::Read(event) => engine.read(&event.event()).ok()?.distinct_id,
+        }
+    }
+
+    fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
+        match self {
+            Self::Outlined(event) => event.write_resolved(resolved, out),
+            Self::Read(event) => event.write_resolved(resolved, out),
+        }
     }
 }
 

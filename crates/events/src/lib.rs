@@ -3,7 +3,8 @@
 //! [`JsonEvent::parse`] takes one event as an SDK sends it and borrows from it what it can;
 //! [`JsonEvent::event`] is what an engine reads. [`JsonEvent::write_resolved`] puts the answer of
 //! an engine onto the event: what is added or replaced is spliced into the original bytes, and
-//! everything else stays byte for byte. Rules ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
+//! everything else stays byte for byte. An [`Outline`] is what is kept of an event to do that later
+//! without reading it again. Rules ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
 //!
 //! ```
 //! use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
@@ -41,11 +42,13 @@
 
 mod error;
 mod key;
+mod outline;
 mod parse;
 mod scan;
 mod special;
 mod write;
 
 pub use error::MalformedEvent;
+pub use outline::{Outline, OutlinedEvent};
 pub use parse::JsonEvent;
 pub use write::{Failure, Resolved};

@@ -7,7 +7,7 @@ use serde::de::IgnoredAny;
 
 use crate::MalformedEvent;
 use crate::key::Key;
-use crate::scan::{Scanner, Span};
+use crate::scan::{Place, Scanner, Span};
 
 /// One event, as its bytes came.
 #[derive(Clone, Debug)]
@@ -15,7 +15,7 @@ pub struct JsonEvent<'e> {
     /// The whole line.
     pub(crate) text: &'e str,
     name: Cow<'e, str>,
-    pub(crate) properties: Properties<'e>,
+    pub(crate) properties: Properties,
     /// The ids that are not spelled as they are: rare, and then seldom more than one.
     unescaped: Vec<Unescaped<'e>>,
 }
@@ -71,11 +71,7 @@ impl<'e> JsonEvent<'e> {
         let mut event = Self {
             text,
             name: Cow::Borrowed(""),
-            properties: Properties {
-                json: "",
-                is_empty: true,
-                values: [None; Key::COUNT],
-            },
+            properties: Properties::default(),
             unescaped: Vec::new(),
         };
         let mut scanner = Scanner::new(text);
@@ -96,55 +92,105 @@ impl<'e> JsonEvent<'e> {
             return Err(MalformedEvent::NoProperties { json });
         }
         if scanner.has_escapes() {
-            event.unescaped = unescaped(&event.properties);
+            event.unescaped = event.unescaped();
         }
         Ok(event)
     }
 
     /// What the rules read of the event.
     pub fn event(&self) -> Event<'_> {
+        self.read(&self.name, &self.unescaped)
+    }
+
+    /// As [`event`](Self::event), for as long as the text lives: all that the rules read stands in
+    /// it. `None` where the name or an id is spelled with escapes.
+    pub fn event_in_text(&self) -> Option<Event<'e>> {
+        match &self.name {
+            Cow::Borrowed(name) if self.unescaped.is_empty() => Some(self.read(name, &[])),
+            _ => None,
+        }
+    }
+
+    #[inline]
+    fn read<'s>(&self, name: &'s str, unescaped: &'s [Unescaped<'e>]) -> Event<'s>
+    where
+        'e: 's,
+    {
+        let id = |property| match self.json(Key::Id(property)) {
+            None => Value::Absent,
+            Some(json) => value(json, unescaped),
+        };
         Event {
-            name: &self.name,
-            distinct_id: self.id(IdProperty::DistinctId),
-            user_id: self.id(IdProperty::UserId),
-            device_id: self.id(IdProperty::DeviceId),
-            identified_id: self.id(IdProperty::IdentifiedId),
-            anon_id: self.id(IdProperty::AnonId),
-            anon_distinct_id: self.id(IdProperty::AnonDistinctId),
-            alias: self.id(IdProperty::Alias),
-            distinct_ids: self.distinct_ids(),
+            name,
+            distinct_id: id(IdProperty::DistinctId),
+            user_id: id(IdProperty::UserId),
+            device_id: id(IdProperty::DeviceId),
+            identified_id: id(IdProperty::IdentifiedId),
+            anon_id: id(IdProperty::AnonId),
+            anon_distinct_id: id(IdProperty::AnonDistinctId),
+            alias: id(IdProperty::Alias),
+            distinct_ids: match self.json(Key::Id(IdProperty::DistinctIds)) {
+                None | Some("null") => DistinctIds::Absent,
+                Some(json) => match two_values(json) {
+                    Some(values) => DistinctIds::Two(values.map(|json| value(json, unescaped))),
+                    None => DistinctIds::NotTwo(json),
+                },
+            },
         }
     }
 
     /// What the rules read of one property.
     #[inline]
     pub(crate) fn id(&self, property: IdProperty) -> Value<'_> {
-        match self.properties.value(Key::Id(property)) {
+        match self.json(Key::Id(property)) {
             None => Value::Absent,
-            Some(json) => self.value(json),
+            Some(json) => value(json, &self.unescaped),
         }
     }
 
-    fn distinct_ids(&self) -> DistinctIds<'_> {
-        match self.properties.value(Key::Id(IdProperty::DistinctIds)) {
-            None | Some("null") => DistinctIds::Absent,
-            Some(json) => match two_values(json) {
-                Some(values) => DistinctIds::Two(values.map(|value| self.value(value))),
-                None => DistinctIds::NotTwo(json),
-            },
-        }
+    /// Whether an id is not spelled as it is.
+    pub(crate) fn has_escaped_ids(&self) -> bool {
+        !self.unescaped.is_empty()
     }
 
-    /// ID-3
-    fn value<'s>(&'s self, json: &'s str) -> Value<'s> {
-        let Some(text) = text_between_marks(json) else {
-            return number_or_not(json);
-        };
-        match self.unescaped.iter().find(|found| found.json == json) {
-            None => Value::from(text),
-            Some(Unescaped { text: Ok(text), .. }) => Value::from(&**text),
-            Some(Unescaped { text: Err(_), .. }) => Value::NotAnId(json),
-        }
+    /// The JSON text of the value that counts.
+    #[inline]
+    fn json(&self, key: Key) -> Option<&'e str> {
+        let Place { start, end } = self.properties.place(key)?;
+        Some(&self.text[start..end])
+    }
+
+    /// The text of each id that has escapes.
+    #[cold]
+    fn unescaped(&self) -> Vec<Unescaped<'e>> {
+        let pair = self
+            .json(Key::Id(IdProperty::DistinctIds))
+            .and_then(two_values)
+            .into_iter()
+            .flatten();
+        IdProperty::ALL
+            .into_iter()
+            .filter_map(|property| self.json(Key::Id(property)))
+            .chain(pair)
+            .filter(|json| json.starts_with('"') && json.contains('\\'))
+            .map(|json| Unescaped {
+                json,
+                text: serde_json::from_str(json).map_err(|_| ()),
+            })
+            .collect()
+    }
+}
+
+/// ID-3
+#[inline]
+fn value<'s>(json: &'s str, unescaped: &'s [Unescaped<'_>]) -> Value<'s> {
+    let Some(text) = text_between_marks(json) else {
+        return number_or_not(json);
+    };
+    match unescaped.iter().find(|found| found.json == json) {
+        None => Value::from(text),
+        Some(Unescaped { text: Ok(text), .. }) => Value::from(&**text),
+        Some(Unescaped { text: Err(_), .. }) => Value::NotAnId(json),
     }
 }
 
@@ -157,26 +203,6 @@ fn number_or_not(json: &str) -> Value<'_> {
         _ if json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok() => Value::Text(json),
         _ => Value::NotAnId(json),
     }
-}
-
-/// The text of each id that has escapes.
-#[cold]
-fn unescaped<'e>(properties: &Properties<'e>) -> Vec<Unescaped<'e>> {
-    let pair = properties
-        .value(Key::Id(IdProperty::DistinctIds))
-        .and_then(two_values)
-        .into_iter()
-        .flatten();
-    IdProperty::ALL
-        .into_iter()
-        .filter_map(|property| properties.value(Key::Id(property)))
-        .chain(pair)
-        .filter(|json| json.starts_with('"') && json.contains('\\'))
-        .map(|json| Unescaped {
-            json,
-            text: serde_json::from_str(json).map_err(|_| ()),
-        })
-        .collect()
 }
 
 /// The text of a JSON string, or `None` where the value is something else. Borrowed where it has
@@ -192,7 +218,7 @@ fn string<'e>(scanner: &Scanner<'e>, json: Span) -> Option<serde_json::Result<Co
 
 /// What stands in a JSON string, or `None` where the value is something else.
 #[inline]
-fn text_between_marks(json: &str) -> Option<&str> {
+pub(crate) fn text_between_marks(json: &str) -> Option<&str> {
     json.strip_prefix('"')?.strip_suffix('"')
 }
 
@@ -229,7 +255,7 @@ struct Envelope {
 impl Envelope {
     /// `None` where the text is not a JSON object.
     #[inline(always)]
-    fn scan<'e>(scanner: &mut Scanner<'e>, properties: &mut Properties<'e>) -> Option<Self> {
+    fn scan(scanner: &mut Scanner<'_>, properties: &mut Properties) -> Option<Self> {
         let mut envelope = Self::default();
         let mut has_more = scanner.has_members()?;
         while has_more {
@@ -271,19 +297,21 @@ fn escaped_key_text(json: &str) -> Cow<'static, [u8]> {
 }
 
 /// The object `properties`: where it stands, and the values of the keys that matter.
-#[derive(Clone, Debug)]
-pub(crate) struct Properties<'e> {
-    /// The object, from brace to brace.
-    pub(crate) json: &'e str,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Properties {
+    /// From brace to brace.
+    pub(crate) object: Place,
     pub(crate) is_empty: bool,
-    values: [Option<&'e str>; Key::COUNT],
+    values: [Place; Key::COUNT],
 }
 
-impl<'e> Properties<'e> {
+impl Properties {
     /// Reads the object that begins here, in the place of what was read before (IN-2).
     #[inline(always)]
-    fn scan(&mut self, scanner: &mut Scanner<'e>) -> Option<()> {
-        self.values = [None; Key::COUNT];
+    fn scan(&mut self, scanner: &mut Scanner<'_>) -> Option<()> {
+        if !self.object.is_nowhere() {
+            *self = Self::default();
+        }
         let start = scanner.at();
         let mut has_more = scanner.has_members()?;
         self.is_empty = !has_more;
@@ -292,18 +320,23 @@ impl<'e> Properties<'e> {
             let value = scanner.value()?;
             if let Some(key) = Key::with_text(&key_text(scanner, key)) {
                 // IN-2: a later one takes its place.
-                self.values[key.index()] = Some(scanner.text(value));
+                self.values[key.index()] = value.place;
             }
             has_more = scanner.has_more_members()?;
         }
-        let object = scanner.span_from(start);
-        self.json = scanner.text(object);
+        self.object = scanner.span_from(start).place;
         Some(())
     }
 
-    /// The JSON text of the value that counts.
+    /// Where the value that counts stands, if the key is there.
     #[inline]
-    pub(crate) fn value(&self, key: Key) -> Option<&'e str> {
+    pub(crate) fn place(&self, key: Key) -> Option<Place> {
+        let place = self.place_or_nowhere(key);
+        (!place.is_nowhere()).then_some(place)
+    }
+
+    #[inline]
+    pub(crate) fn place_or_nowhere(&self, key: Key) -> Place {
         self.values[key.index()]
     }
 }

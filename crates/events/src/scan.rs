@@ -7,7 +7,10 @@
 use crate::special::SpecialBytes;
 
 /// A place in a text.
-#[derive(Clone, Debug)]
+///
+/// What is seldom done takes a copy and answers with it, so that in the loop over members the
+/// scanner is in registers: what a call may change through a reference is in memory.
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
     at: usize,
@@ -18,10 +21,23 @@ pub(crate) struct Scanner<'t> {
 /// Where a value or a key stands. It is not yet cut out, since most of them nobody reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Span {
-    start: usize,
-    end: usize,
+    pub(crate) place: Place,
     /// Whether it is a string with an escape in it.
     pub(crate) is_escaped: bool,
+}
+
+/// Where a part of a text stands, in bytes. No part of JSON is empty, so what is nowhere is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
+}
+
+impl Place {
+    #[inline]
+    pub(crate) fn is_nowhere(&self) -> bool {
+        self.start == self.end
+    }
 }
 
 impl<'t> Scanner<'t> {
@@ -37,13 +53,13 @@ impl<'t> Scanner<'t> {
     /// The text there, with its quotation marks where it is a string.
     #[inline]
     pub(crate) fn text(&self, span: Span) -> &'t str {
-        &self.text[span.start..span.end]
+        &self.text[span.place.start..span.place.end]
     }
 
     /// The bytes between the quotation marks of a string.
     #[inline]
     pub(crate) fn plain_text(&self, string: Span) -> &'t [u8] {
-        &self.text.as_bytes()[string.start + 1..string.end - 1]
+        &self.text.as_bytes()[string.place.start + 1..string.place.end - 1]
     }
 
     /// Whether any string that was passed has an escape.
@@ -62,17 +78,20 @@ impl<'t> Scanner<'t> {
     pub(crate) fn peek(&mut self) -> u8 {
         match self.byte() {
             // Most events have no white space, and nothing else below it may stand here.
-            0..=b' ' => self.peek_past_white_space(),
+            0..=b' ' => {
+                self.at = self.past_white_space();
+                self.byte()
+            }
             byte => byte,
         }
     }
 
     #[cold]
-    fn peek_past_white_space(&mut self) -> u8 {
+    fn past_white_space(mut self) -> usize {
         while let b' ' | b'\t' | b'\n' | b'\r' = self.byte() {
             self.at += 1;
         }
-        self.byte()
+        self.at
     }
 
     /// Passes this byte, and white space before it.
@@ -127,7 +146,7 @@ impl<'t> Scanner<'t> {
         }
         let start = self.at;
         match first {
-            b'{' | b'[' => self.container()?,
+            b'{' | b'[' => *self = self.past_container()?,
             _ => self.scalar(first)?,
         }
         Some(self.span_from(start))
@@ -137,14 +156,17 @@ impl<'t> Scanner<'t> {
     #[inline(always)]
     pub(crate) fn span_from(&self, start: usize) -> Span {
         Span {
-            start,
-            end: self.at,
+            place: Place {
+                start,
+                end: self.at,
+            },
             is_escaped: false,
         }
     }
 
     /// Passes an array or an object, with whatever is in it.
-    fn container(&mut self) -> Option<()> {
+    #[inline(never)]
+    fn past_container(mut self) -> Option<Self> {
         let mut nesting = Nesting::default();
         loop {
             match self.peek() {
@@ -173,7 +195,7 @@ impl<'t> Scanner<'t> {
             // A value has ended, and perhaps the containers around it end with it.
             loop {
                 let Some(container) = nesting.innermost() else {
-                    return Some(());
+                    return Some(self);
                 };
                 let next = self.peek();
                 self.at += 1;
@@ -208,19 +230,21 @@ impl<'t> Scanner<'t> {
         self.at = self.special.next(self.text.as_bytes(), start + 1);
         let is_escaped = self.byte() != b'"';
         if is_escaped {
-            self.pass_escapes()?;
+            *self = self.past_escapes()?;
         }
         self.at += 1;
         Some(Span {
-            start,
-            end: self.at,
+            place: Place {
+                start,
+                end: self.at,
+            },
             is_escaped,
         })
     }
 
     /// Passes the escapes of a string, and what is between them.
     #[cold]
-    fn pass_escapes(&mut self) -> Option<()> {
+    fn past_escapes(mut self) -> Option<Self> {
         self.has_escapes = true;
         let bytes = self.text.as_bytes();
         while self.byte() != b'"' {
@@ -233,7 +257,7 @@ impl<'t> Scanner<'t> {
             };
             self.at = self.special.next(bytes, self.at);
         }
-        Some(())
+        Some(self)
     }
 
     /// Passes the number or literal that begins here, with this byte.
@@ -272,10 +296,31 @@ fn number_bytes(text: &[u8]) -> Option<usize> {
 }
 
 /// What follows the digits that a text begins with; there must be one.
+#[inline(always)]
 fn after_digits(text: &[u8]) -> Option<&[u8]> {
-    let is_other = |byte: &u8| !byte.is_ascii_digit();
-    let digits = text.iter().position(is_other).unwrap_or(text.len());
-    (digits > 0).then(|| &text[digits..])
+    let mut rest = text;
+    while let Some(eight) = rest.first_chunk() {
+        let digits = digits_of_eight(u64::from_le_bytes(*eight));
+        rest = &rest[digits..];
+        if digits < 8 {
+            return (rest.len() < text.len()).then_some(rest);
+        }
+    }
+    while let [b'0'..=b'9', after @ ..] = rest {
+        rest = after;
+    }
+    (rest.len() < text.len()).then_some(rest)
+}
+
+/// How many of these eight bytes are digits, from the lowest up to the first that is none.
+#[inline(always)]
+fn digits_of_eight(bytes: u64) -> usize {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // A digit becomes 0 to 9, and no more than 0x7f with 0x76 added. A carry comes of no digit,
+    // and so behind the first.
+    let values = bytes ^ (EACH * 0x30);
+    let is_none = (values | values.wrapping_add(EACH * 0x76)) & (EACH * 0x80);
+    is_none.trailing_zeros() as usize / 8
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

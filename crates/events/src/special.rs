@@ -7,7 +7,7 @@ use wide::u8x16;
 const WINDOW_BYTES: usize = u64::BITS as usize;
 
 /// Finds special bytes from left to right.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct SpecialBytes {
     /// Where the window starts.
     start: usize,
@@ -29,8 +29,11 @@ impl SpecialBytes {
     #[inline(always)]
     pub(crate) fn next(&mut self, text: &[u8], at: usize) -> usize {
         loop {
-            if self.bits == 0 && !self.find_more(text) {
-                return text.len();
+            if self.bits == 0 {
+                *self = find_more(text, self.start);
+                if self.bits == 0 {
+                    return text.len();
+                }
             }
             let place = self.start + self.bits.trailing_zeros() as usize;
             self.bits &= self.bits - 1;
@@ -39,18 +42,25 @@ impl SpecialBytes {
             }
         }
     }
+}
 
-    /// Goes on to the next window that has some. `false` where there is none.
-    #[inline(never)]
-    fn find_more(&mut self, text: &[u8]) -> bool {
-        while self.bits == 0 {
-            self.start += WINDOW_BYTES;
-            if self.start >= text.len() {
-                return false;
-            }
-            self.bits = special_bits(text, self.start);
+/// The next window that has some, or one without any where there is none. Values come in and go
+/// out, so that those of the caller need not be in memory.
+#[inline(never)]
+fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
+    loop {
+        start += WINDOW_BYTES;
+        if start >= text.len() {
+            // Not past the next window, however often it is asked.
+            return SpecialBytes {
+                start: start - WINDOW_BYTES,
+                bits: 0,
+            };
         }
-        true
+        let bits = special_bits(text, start);
+        if bits != 0 {
+            return SpecialBytes { start, bits };
+        }
     }
 }
 

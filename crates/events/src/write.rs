@@ -1,7 +1,6 @@
 //! From an answer back onto the event: rules W-1 to W-7.
 
 use std::fmt;
-use std::ops::Range;
 
 use idmerge_core::{
     DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdProperty, Rejection, RuleBook, Value,
@@ -9,6 +8,8 @@ use idmerge_core::{
 
 use crate::JsonEvent;
 use crate::key::Key;
+use crate::parse::text_between_marks;
+use crate::scan::Place;
 use crate::special::is_plain;
 
 /// What became of an event.
@@ -75,14 +76,117 @@ impl<'a> Written<'a> {
     }
 }
 
+/// The keys that may be written beside `distinct_id`. Few events have one.
+const OTHERS: [Key; 7] = [
+    Key::Id(IdProperty::UserId),
+    Key::Id(IdProperty::DeviceId),
+    Key::BeforeIdentity,
+    Key::IsReshuffled,
+    Key::IdentityFailureReason,
+    Key::FailureReason,
+    Key::FailureDescription,
+];
+
+/// Where the values of [`OTHERS`] are.
+pub(crate) type Others = [Place; OTHERS.len()];
+
+/// Where an answer goes in the text of an event.
+#[derive(Clone, Debug)]
+pub(crate) struct Places<'p> {
+    pub(crate) distinct_id: Place,
+    pub(crate) others: Option<&'p Others>,
+    /// Of `properties`.
+    pub(crate) closing_brace: usize,
+    /// Whether `properties` are empty.
+    pub(crate) is_empty: bool,
+    /// Whether there is no `$user_id` and no `$device_id`, so that one may be filled in (W-5).
+    pub(crate) is_nobodys: bool,
+}
+
 impl JsonEvent<'_> {
     /// Appends the event to `out` as it came, with the answer written onto it (rules W-1 to W-7).
     /// What is there already as it should be, and everything else, stays byte for byte.
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
+        let others = self.others();
+        let places = Places {
+            others: others.as_ref(),
+            ..self.places()
+        };
+        // What is written there as a string, however it is spelled.
+        let is_string = places.distinct_id_string(self.text).is_some();
+        let distinct_id = match self.id(IdProperty::DistinctId) {
+            Value::Text(text) if is_string => Some(text),
+            _ => None,
+        };
+        places.write_resolved(self.text, distinct_id, resolved, out);
+    }
+
+    /// Where an answer goes, but for [`others`](Self::others).
+    pub(crate) fn places(&self) -> Places<'static> {
+        Places {
+            distinct_id: self
+                .properties
+                .place_or_nowhere(Key::Id(IdProperty::DistinctId)),
+            others: None,
+            closing_brace: self.properties.object.end - 1,
+            is_empty: self.properties.is_empty,
+            is_nobodys: self.is_nobodys(),
+        }
+    }
+
+    /// Where the values of the other keys are, if there are any that may be written.
+    pub(crate) fn others(&self) -> Option<Others> {
+        let mut others = OTHERS.map(|key| self.properties.place_or_nowhere(key));
+        if !self.is_nobodys() {
+            // Then nothing is filled in.
+            let [user_id, device_id, ..] = &mut others;
+            *user_id = Place::default();
+            *device_id = Place::default();
+        }
+        let is_any = others.iter().any(|place| !place.is_nowhere());
+        is_any.then_some(others)
+    }
+
+    #[inline]
+    fn is_nobodys(&self) -> bool {
+        self.id(IdProperty::UserId).is_absent() && self.id(IdProperty::DeviceId).is_absent()
+    }
+}
+
+impl Places<'_> {
+    /// Where the value of this key stands, if it is there.
+    fn value(&self, key: Key) -> Option<Place> {
+        let place = match key {
+            Key::Id(IdProperty::DistinctId) => self.distinct_id,
+            key => self.others?[OTHERS.iter().position(|&other| other == key)?],
+        };
+        (!place.is_nowhere()).then_some(place)
+    }
+
+    /// What stands between the quotation marks of `distinct_id`, if it is a string.
+    #[inline]
+    pub(crate) fn distinct_id_string<'t>(&self, text: &'t str) -> Option<&'t str> {
+        let Place { start, end } = self.distinct_id;
+        text_between_marks(text.get(start..end)?)
+    }
+
+    /// Appends `text` with the answer. `distinct_id` is the text of the one that is there, if it is
+    /// a string.
+    pub(crate) fn write_resolved(
+        &self,
+        text: &str,
+        distinct_id: Option<&str>,
+        resolved: &Resolved<'_>,
+        out: &mut Vec<u8>,
+    ) {
         let mut written = Written::default();
 
-        // W-1, W-7
-        if !self.has_distinct_id(resolved.canonical) {
+        // W-1, W-6, W-7. An empty text has one spelling: written or left, it is the same.
+        let is_there = match (distinct_id, resolved.canonical) {
+            (Some(there), Some(canonical)) => is_spelled(canonical, there),
+            _ => false,
+        };
+        if !is_there {
             let canonical = resolved
                 .canonical
                 .map_or(NewValue::Text(""), NewValue::DistinctId);
@@ -113,8 +217,7 @@ impl JsonEvent<'_> {
         // W-5
         if resolved.rule_book == RuleBook::Simplified
             && let Some(own) = resolved.own
-            && self.id(IdProperty::UserId).is_absent()
-            && self.id(IdProperty::DeviceId).is_absent()
+            && self.is_nobodys
         {
             let id = own.id();
             let (property, value) = if !own.is_device() {
@@ -130,54 +233,41 @@ impl JsonEvent<'_> {
         }
 
         if written.filled == 0 {
-            out.extend_from_slice(self.text.as_bytes());
+            out.extend_from_slice(text.as_bytes());
         } else {
-            self.splice(&written, out);
-        }
-    }
-
-    /// W-6: whether the right text stands there as a string already, however it is spelled.
-    fn has_distinct_id(&self, canonical: Option<DistinctId<'_>>) -> bool {
-        let key = Key::Id(IdProperty::DistinctId);
-        let is_string = self
-            .properties
-            .value(key)
-            .is_some_and(|json| json.starts_with('"'));
-        match (self.id(IdProperty::DistinctId), canonical) {
-            (Value::Text(text), Some(id)) => is_string && id == *text,
-            // An empty text has one spelling: written or left, it is the same.
-            _ => false,
+            self.splice(text.as_bytes(), &written, out);
         }
     }
 
     /// W-6: values that are there are replaced in their place, the others are added at the end of
     /// `properties`.
-    fn splice(&self, written: &Written<'_>, out: &mut Vec<u8>) {
-        let mut replaced: [Option<(Range<usize>, NewValue<'_>)>; MAX_WRITTEN] = Default::default();
+    fn splice(&self, text: &[u8], written: &Written<'_>, out: &mut Vec<u8>) {
+        let mut replaced: [(Place, NewValue<'_>); MAX_WRITTEN] =
+            [(Place::default(), NewValue::True); MAX_WRITTEN];
         let mut count = 0;
         let mut added = Written::default();
         for (key, value) in written.places.iter().flatten() {
-            match self.properties.value(*key) {
-                Some(json) => {
-                    replaced[count] = Some((self.place_of(json), *value));
+            match self.value(*key) {
+                Some(place) => {
+                    replaced[count] = (place, *value);
                     count += 1;
                 }
                 None => added.set(*key, *value),
             }
         }
         let replaced = &mut replaced[..count];
-        replaced.sort_unstable_by_key(|place| place.as_ref().map(|(range, _)| range.start));
+        replaced.sort_unstable_by_key(|(place, _)| place.start);
 
-        let text = self.text.as_bytes();
+        // Of an event that was read all places are in its text, and none is in another.
+        let between = |start, end| text.get(start..end).unwrap_or_default();
         let mut copied = 0;
-        for (range, value) in replaced.iter().flatten() {
-            out.extend_from_slice(&text[copied..range.start]);
+        for (place, value) in replaced {
+            out.extend_from_slice(between(copied, place.start));
             value.push(out);
-            copied = range.end;
+            copied = place.end;
         }
-        let closing_brace = self.place_of(self.properties.json).end - 1;
-        out.extend_from_slice(&text[copied..closing_brace]);
-        let mut comma = !self.properties.is_empty;
+        out.extend_from_slice(between(copied, self.closing_brace));
+        let mut comma = !self.is_empty;
         for (key, value) in added.places.iter().flatten() {
             if comma {
                 out.push(b',');
@@ -188,13 +278,7 @@ impl JsonEvent<'_> {
             out.push(b':');
             value.push(out);
         }
-        out.extend_from_slice(&text[closing_brace..]);
-    }
-
-    /// Where a part of the event's text stands in it.
-    fn place_of(&self, part: &str) -> Range<usize> {
-        let start = part.as_ptr().addr() - self.text.as_ptr().addr();
-        start..start + part.len()
+        out.extend_from_slice(between(self.closing_brace, text.len()));
     }
 }
 
@@ -211,6 +295,19 @@ impl NewValue<'_> {
             Self::True => out.extend_from_slice(b"true"),
         }
     }
+}
+
+/// Whether the distinct_id has this text.
+fn is_spelled(id: DistinctId<'_>, text: &str) -> bool {
+    match text.strip_prefix(DEVICE_PREFIX) {
+        Some(rest) if id.is_device() => has_text(id.id(), rest),
+        _ => !id.is_device() && has_text(id.id(), text),
+    }
+}
+
+/// Whether the id has this text. To read a text is much cheaper than to write that of the id.
+pub(crate) fn has_text(id: Id<'_>, text: &str) -> bool {
+    id.text_bytes() == text.len() && Id::new(text) == Some(id)
 }
 
 /// Writes these parts as one JSON string.

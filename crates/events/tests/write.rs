@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
-use idmerge_events::{Failure, JsonEvent, Resolved};
+use idmerge_events::{Failure, JsonEvent, Outline, Resolved};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use proptest::prelude::*;
@@ -28,19 +28,38 @@ fn resolved(engine: &mut dyn IdentityResolver, lines: &[&str]) -> String {
         }
         _ => None,
     };
+    let resolved = Resolved {
+        rule_book,
+        own,
+        canonical: own.map(|id| engine.resolve(id)),
+        failure: rejection.as_ref().map(|(reason, description)| Failure {
+            reason,
+            description,
+        }),
+    };
     let mut out = Vec::new();
-    last.write_resolved(
-        &Resolved {
-            rule_book,
-            own,
-            canonical: own.map(|id| engine.resolve(id)),
-            failure: rejection.as_ref().map(|(reason, description)| Failure {
-                reason,
-                description,
-            }),
-        },
-        &mut out,
-    );
+    last.write_resolved(&resolved, &mut out);
+    let out = String::from_utf8(out).unwrap();
+    if let Some(outline) = last.outline(own) {
+        let last_line = lines[lines.len() - 1];
+        assert_eq!(by_outline(&outline, last_line, &resolved), out);
+    }
+    out
+}
+
+/// The same by what is kept of the event, packed.
+fn by_outline(outline: &Outline, line: &str, resolved: &Resolved<'_>) -> String {
+    let mut packed = Vec::new();
+    outline.pack(&mut packed);
+    packed.push(7);
+    let mut rest = &packed[..];
+    let unpacked = Outline::unpack(&mut rest).unwrap();
+    assert_eq!((&unpacked, rest), (outline, &[7][..]));
+    assert_eq!(unpacked.text_bytes(), line.len());
+    let event = unpacked.of_text(line).unwrap();
+    assert_eq!(event.own(), resolved.own);
+    let mut out = Vec::new();
+    event.write_resolved(resolved, &mut out);
     String::from_utf8(out).unwrap()
 }
 
