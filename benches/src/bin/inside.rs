@@ -117,7 +117,9 @@ fn measure(devices: u64, rounds: &Rounds, report: &mut Report) -> Result<()> {
 /// What the first engine takes of memory, in a process that has freed nothing before.
 fn bytes_in_own_process(devices: u64) -> Result<usize> {
     let mut command = Command::new(env::current_exe()?);
-    let output = command.args(["--bytes-of", &devices.to_string()]).output()?;
+    let output = command
+        .args(["--bytes-of", &devices.to_string()])
+        .output()?;
     Ok(str::from_utf8(&output.stdout)?.trim().parse()?)
 }
 
@@ -131,11 +133,7 @@ fn bytes_of(devices: u64) -> u64 {
 }
 
 /// Builds all rows round by round, keeps the last ones, and checks that they know every device.
-fn build(
-    links: &Links,
-    rounds: &Rounds,
-    figures: &mut [Figures],
-) -> Result<Vec<Box<dyn Row>>> {
+fn build(links: &Links, rounds: &Rounds, figures: &mut [Figures]) -> Result<Vec<Box<dyn Row>>> {
     let devices = grouped(links.len() as u64);
     // Before anything is timed: all rows know whose each device is.
     let mut rows: Vec<Box<dyn Row>> = Vec::new();

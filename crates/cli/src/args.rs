@@ -8,11 +8,12 @@
 use std::path::PathBuf;
 
 use clap::error::ErrorKind;
-use clap::{Parser, Subcommand, ValueEnum};
-use idmerge_core::IdentityResolver;
-use idmerge_original::{AnonIdFormat, Original};
-use idmerge_simplified::Simplified;
+use clap::{Parser, Subcommand};
 use idmerge_workloads::Workload;
+
+use crate::ingest::IngestArgs;
+use crate::model::SourceArgs;
+use crate::store::args::StoreArgs;
 
 /// Decides which events belong to one person.
 ///
@@ -31,6 +32,8 @@ Examples:
   zcat day-*.gz | idmerge resolve --engine original --refused refused.ndjson > resolved.ndjson
   idmerge clusters events.ndjson.zst --engine original
   idmerge cluster 'ada@example.com' events.ndjson --engine simplified
+  idmerge ingest people events.ndjson --engine simplified
+  idmerge store explain people 'ada@example.com'
 
 Events are newline-delimited JSON, one object with \"event\" and \"properties\" a line; plain, gzip
 or zstd, told apart by content. Exit code: 0 done, 1 failed, 2 wrong usage.";
@@ -45,6 +48,10 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Write made-up events of which it is known who is who
     Generate(GenerateArgs),
+    /// Apply events to a store of claims, and make it where it is not there
+    Ingest(IngestArgs),
+    /// Ask about a store of claims, withdraw one, and look after it
+    Store(StoreArgs),
 }
 
 #[derive(Debug, clap::Args)]
@@ -53,9 +60,11 @@ Examples:
   idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
   idmerge resolve mon.gz tue.gz --engine original --refused refused.ndjson > resolved.ndjson
   idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
+  idmerge resolve today.ndjson --store people > resolved.ndjson
 
 A merge is retroactive: an event that came before it gets the canonical distinct_id too. So the
-input is read twice; what cannot be read twice is kept in a temporary file meanwhile.")]
+input is read twice; what cannot be read twice is kept in a temporary file meanwhile. With --store it
+is known who is who, and the input is read once.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) fold: FoldArgs,
@@ -88,6 +97,7 @@ pub(crate) struct ClustersArgs {
 Examples:
   idmerge cluster U1 events.ndjson --engine simplified
   idmerge cluster '$device:D1' events.ndjson --engine simplified
+  idmerge cluster U1 --store people
 
 An ID that is in no cluster is its own canonical ID and has no members.")]
 pub(crate) struct ClusterArgs {
@@ -99,24 +109,22 @@ pub(crate) struct ClusterArgs {
     pub(crate) fold: FoldArgs,
 }
 
-/// What every command takes that folds events.
+/// What every command takes that says who is who.
 #[derive(Debug, clap::Args)]
 pub(crate) struct FoldArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
+}
+
+/// What every command takes that reads events.
+#[derive(Debug, clap::Args)]
+pub(crate) struct InputArgs {
     /// Files of events, read as one stream in this order; - is stdin [default: stdin]
     #[arg(value_name = "INPUT")]
     pub(crate) inputs: Vec<PathBuf>,
-
-    /// The model of ID Merge
-    #[arg(long, value_enum)]
-    pub(crate) engine: Engine,
-
-    /// How many IDs a cluster may have, in Original [default: 500]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    max_cluster_ids: Option<u32>,
-
-    /// Which anonymous IDs $identify takes, in Original: uuid_v4, guid or sdk [default: uuid_v4]
-    #[arg(long, value_name = "FORMAT")]
-    anon_id_format: Option<AnonIdFormat>,
 
     /// Refuse lines with more bytes than this
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024)]
@@ -125,14 +133,6 @@ pub(crate) struct FoldArgs {
     /// Show no progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Engine {
-    /// A device is the user's who first logs in on it
-    Simplified,
-    /// IDs are joined by $identify, $create_alias and $merge
-    Original,
 }
 
 #[derive(Debug, clap::Args)]
@@ -174,37 +174,6 @@ fn workload_help() -> String {
         help += &format!("  {workload}: {}\n", workload.description());
     }
     help
-}
-
-impl FoldArgs {
-    /// The engine that the arguments ask for. A setting that it does not have is wrong usage, and
-    /// ends the program.
-    pub(crate) fn engine(&self) -> Box<dyn IdentityResolver> {
-        let foreign = [
-            ("--max-cluster-ids", self.max_cluster_ids.is_some()),
-            ("--anon-id-format", self.anon_id_format.is_some()),
-        ];
-        match self.engine {
-            Engine::Simplified => {
-                if let Some((option, _)) = foreign.iter().find(|(_, given)| *given) {
-                    wrong_usage(format_args!(
-                        "{option} is a setting of --engine original; Simplified ID Merge has none like it"
-                    ));
-                }
-                Box::new(Simplified::default())
-            }
-            Engine::Original => {
-                let mut settings = idmerge_original::Settings::default();
-                if let Some(max_cluster_ids) = self.max_cluster_ids {
-                    settings.max_cluster_ids = max_cluster_ids;
-                }
-                if let Some(anon_id_format) = self.anon_id_format {
-                    settings.anon_id_format = anon_id_format;
-                }
-                Box::new(Original::new(settings))
-            }
-        }
-    }
 }
 
 /// Says what is wrong with the arguments and ends the program with exit code 2.

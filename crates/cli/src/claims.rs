@@ -4,9 +4,9 @@ use std::io::{self, Write};
 
 use idmerge_core::{Claim, IdentityResolver, Outcome};
 
-use crate::args::FoldArgs;
+use crate::args::InputArgs;
 use crate::blocks::Block;
-use crate::events::{self, BlockEvents, Refusals, TakeNotes};
+use crate::events::{self, BlockEvents, Keep, Refusals};
 use crate::fold::{Fold, InOrder, LinePlace, Worker, in_turn};
 use crate::notes::NotesWriter;
 use crate::refused::RefusedLines;
@@ -25,32 +25,27 @@ pub(crate) struct Folded {
 pub(crate) type OutcomeFn<'f> =
     &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
 
-/// Applies the claims of all events. `notes` are taken for reading them again.
+/// Applies the claims of all events. Reading is pure: an engine with the same settings reads the
+/// same, and can be asked while claims go to the first. `notes` are taken for reading them again.
 pub(crate) fn fold(
     fold: Fold<'_>,
+    reader: &dyn IdentityResolver,
     engine: Box<dyn IdentityResolver>,
     refused: RefusedLines,
     notes: Option<&mut NotesWriter>,
     outcome: OutcomeFn<'_>,
 ) -> anyhow::Result<Folded> {
     let args = fold.args;
-    // Reading is pure: another engine with the same settings reads the same, and can be asked while
-    // claims go to the first.
-    let reader = args.engine();
     let folded = Folded {
         engine,
         refused,
         events: 0,
     };
-    let take_notes = match notes {
-        Some(_) => TakeNotes::Yes,
-        None => TakeNotes::No,
+    let keep = match notes {
+        Some(_) => Keep::Notes,
+        None => Keep::Nothing,
     };
-    let worker = || ClaimsWorker {
-        args,
-        reader: &*reader,
-        take_notes,
-    };
+    let worker = || ClaimsWorker { args, reader, keep };
     let in_order = ClaimsInOrder {
         args,
         folded,
@@ -62,7 +57,7 @@ pub(crate) fn fold(
 
 /// What one thread at a time does.
 struct ClaimsInOrder<'f> {
-    args: &'f FoldArgs,
+    args: &'f InputArgs,
     folded: Folded,
     notes: Option<&'f mut NotesWriter>,
     outcome: OutcomeFn<'f>,
@@ -70,9 +65,9 @@ struct ClaimsInOrder<'f> {
 
 #[derive(Clone, Copy)]
 struct ClaimsWorker<'f> {
-    args: &'f FoldArgs,
+    args: &'f InputArgs,
     reader: &'f dyn IdentityResolver,
-    take_notes: TakeNotes,
+    keep: Keep,
 }
 
 impl<'f> Worker for ClaimsWorker<'f> {
@@ -90,7 +85,7 @@ impl<'f> Worker for ClaimsWorker<'f> {
             block,
             self.args.max_line_bytes,
             self.reader,
-            self.take_notes,
+            self.keep,
             &mut refusals,
         );
         let (count, lines, notes) = (events.count(), events.lines(), events.take_notes());

@@ -24,13 +24,17 @@ pub(crate) struct BlockEvents<'b> {
     /// Those that are spelled with escapes, and their numbers.
     escaped: Vec<(usize, JsonEvent<'b>)>,
     notes: Option<NoteTaker>,
+    kept_lines: Option<Vec<&'b [u8]>>,
 }
 
-/// Whether notes are taken, for reading again.
+/// What is kept of each event, besides its claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum TakeNotes {
-    Yes,
-    No,
+pub(crate) enum Keep {
+    Nothing,
+    /// Notes, for reading again.
+    Notes,
+    /// Its line.
+    Lines,
 }
 
 /// Whether an event must be kept for what it claims: its ids stand nowhere else as they are.
@@ -57,7 +61,7 @@ impl<'b> BlockEvents<'b> {
         block: &'b Block,
         max_line_bytes: u64,
         engine: &dyn IdentityResolver,
-        take_notes: TakeNotes,
+        keep: Keep,
         refusals: &mut Refusals<'b>,
     ) -> Self {
         let mut events = Self {
@@ -66,7 +70,8 @@ impl<'b> BlockEvents<'b> {
             claims: Vec::new(),
             claimants: Vec::new(),
             escaped: Vec::new(),
-            notes: (take_notes == TakeNotes::Yes).then(|| NoteTaker::new(block)),
+            notes: (keep == Keep::Notes).then(|| NoteTaker::new(block)),
+            kept_lines: (keep == Keep::Lines).then(Vec::new),
         };
         // All lines at once; where one of them is not UTF-8, each for itself.
         let text = str::from_utf8(block.bytes());
@@ -98,7 +103,7 @@ impl<'b> BlockEvents<'b> {
     #[inline]
     fn add(
         &mut self,
-        line: &Line<'_>,
+        line: &Line<'b>,
         event: &JsonEvent<'b>,
         engine: &dyn IdentityResolver,
     ) -> Result<Kept, Refused> {
@@ -119,6 +124,9 @@ impl<'b> BlockEvents<'b> {
         if let Some(notes) = &mut self.notes {
             notes.add(line, outline.as_ref());
         }
+        if let Some(kept_lines) = &mut self.kept_lines {
+            kept_lines.push(line.bytes);
+        }
         self.count += 1;
         Ok(kept)
     }
@@ -136,6 +144,11 @@ impl<'b> BlockEvents<'b> {
     /// The notes, if they were to be taken. They are taken away.
     pub(crate) fn take_notes(&mut self) -> Option<BlockNotes> {
         self.notes.take().map(|notes| notes.finish(self.lines))
+    }
+
+    /// The lines, if they were to be kept, by the numbers of their events. They are taken away.
+    pub(crate) fn take_kept_lines(&mut self) -> Vec<&'b [u8]> {
+        self.kept_lines.take().unwrap_or_default()
     }
 
     /// All claims in order, and beside each the number of its event among those that can be used.

@@ -9,7 +9,7 @@ use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::args::FoldArgs;
+use crate::args::InputArgs;
 use crate::blocks::{Block, Blocks, Next, ReadError};
 use crate::input::{Again, Input};
 use crate::progress::Progress;
@@ -24,7 +24,7 @@ const STACK_BYTES: usize = 512 * 1024;
 /// One reading of all inputs.
 pub(crate) struct Fold<'f> {
     pub(crate) inputs: &'f mut [Input],
-    pub(crate) args: &'f FoldArgs,
+    pub(crate) args: &'f InputArgs,
     pub(crate) again: Again,
     pub(crate) progress: &'f Progress,
 }

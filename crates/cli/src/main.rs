@@ -17,18 +17,23 @@ mod cluster;
 mod events;
 mod fold;
 mod generate;
+mod ingest;
 mod input;
 mod interrupt;
 mod lines;
+mod model;
 mod notes;
 mod output;
 mod progress;
 mod refused;
 mod rejections;
 mod resolve;
+mod resolve_by_store;
+mod store;
 mod summary;
 mod turns;
 mod users;
+mod writing;
 
 use std::io::{self, Write};
 use std::process::ExitCode;
@@ -39,14 +44,19 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = interrupt::install().and_then(|()| match &args.command {
-        Command::Resolve(args) => resolve::run(args),
-        Command::Clusters(args) => cluster::run_all(args),
-        Command::Cluster(args) => cluster::run_one(args),
-        Command::Generate(args) => generate::run(args),
+    let done = interrupt::install().and_then(|()| {
+        match &args.command {
+            Command::Resolve(args) => resolve::run(args),
+            Command::Clusters(args) => cluster::run_all(args),
+            Command::Cluster(args) => cluster::run_one(args),
+            Command::Generate(args) => generate::run(args),
+            Command::Ingest(args) => ingest::run(args),
+            Command::Store(args) => return store::run(args),
+        }
+        .map(|()| ExitCode::SUCCESS)
     });
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(exit_code) => exit_code,
         // Whoever read the output has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
         Err(error) => {

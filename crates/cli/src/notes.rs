@@ -301,7 +301,7 @@ mod tests {
     use idmerge_simplified::Simplified;
 
     use super::*;
-    use crate::events::{BlockEvents, Refusals, TakeNotes};
+    use crate::events::{BlockEvents, Keep, Refusals};
 
     /// Lines of all sorts: some are noted, some must be read again, some are refused.
     fn lines() -> Vec<Vec<u8>> {
@@ -330,8 +330,7 @@ mod tests {
 
     fn notes_of(block: &Block) -> BlockNotes {
         let (engine, mut refusals) = (Simplified::default(), Refusals::default());
-        let mut events =
-            BlockEvents::read(block, 1_000_000, &engine, TakeNotes::Yes, &mut refusals);
+        let mut events = BlockEvents::read(block, 1_000_000, &engine, Keep::Notes, &mut refusals);
         let notes = events.take_notes().unwrap();
         assert_eq!(notes.header.events, events.count() as u64);
         notes

@@ -2,33 +2,29 @@
 
 use std::io::{self, Write};
 use std::mem;
-use std::slice;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use idmerge_core::{DistinctId, IdentityResolver, Outcome};
-use idmerge_events::{Failure, JsonEvent, OutlinedEvent, Resolved};
+use idmerge_core::{IdentityResolver, Outcome};
 
-use crate::args::{FoldArgs, ResolveArgs, wrong_usage};
-use crate::blocks::{BLOCK_BYTES, Block};
+use crate::args::{InputArgs, ResolveArgs, wrong_usage};
+use crate::blocks::Block;
 use crate::claims::{self, Folded};
-use crate::events::{BlockEvents, Refusals, TakeNotes};
+use crate::events::{BlockEvents, Keep, Refusals};
 use crate::fold::{Fold, InOrder, LinePlace, Worker, in_turn};
 use crate::input::{self, Again};
-use crate::notes::{BlockNotes, BlockText, Noted, NotesReader, NotesWriter};
+use crate::model::Source;
+use crate::notes::{BlockNotes, NotesReader, NotesWriter};
 use crate::output::{Output, Place};
 use crate::progress::Progress;
 use crate::refused::RefusedLines;
 use crate::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
+use crate::resolve_by_store;
 use crate::summary::Summary;
 use crate::turns::Ticket;
-use crate::users::UserCount;
-
-/// About as many bytes as an event has at least. It is for the room that is made beforehand.
-const EVENT_BYTES: usize = 256;
+use crate::writing::BlockWriter;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
-    let engine = args.fold.engine();
     let output = Place::of(args.output.as_deref())?;
     let refused = args.refused.as_deref().map(|path| Place::of(Some(path)));
     let refused = refused.transpose()?;
@@ -37,16 +33,28 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
             wrong_usage(format_args!("--output and --refused name the same place"));
         }
         // The output may be an input: it is put there when all is read.
-        if args.fold.inputs.iter().any(|path| refused.replaces(path)) {
+        if args
+            .fold
+            .input
+            .inputs
+            .iter()
+            .any(|path| refused.replaces(path))
+        {
             wrong_usage(format_args!(
                 "--refused names an INPUT, which it would replace"
             ));
         }
     }
-    let mut inputs = input::find_all(&args.fold.inputs)?;
+    let mut inputs = input::find_all(&args.fold.input.inputs)?;
     let refused = RefusedLines::new(refused)?;
     let output = Output::create(output)?;
-    let progress = Progress::new(&inputs, 2, args.fold.quiet);
+    let model = match args.fold.source.source() {
+        Source::Model(model) => model,
+        Source::Store(folder) => {
+            return resolve_by_store::run(args, folder, inputs, refused, output);
+        }
+    };
+    let progress = Progress::new(&inputs, 2, args.fold.input.quiet);
     let mut summary = Summary::default();
 
     // A merge is retroactive, so nothing can be written before everything is read.
@@ -55,15 +63,16 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let folded = claims::fold(
         Fold {
             inputs: &mut inputs,
-            args: &args.fold,
+            args: &args.fold.input,
             again: Again::Yes,
             progress: &progress,
         },
-        engine,
+        &*model.engine(),
+        model.engine(),
         refused,
         Some(&mut notes),
         &mut |block, event, outcome| {
-            summary.count_outcome(&outcome);
+            summary.outcomes.count(&outcome);
             if let Outcome::Rejected(rejection) = outcome {
                 rejections
                     .add(block, event, &rejection)
@@ -76,7 +85,6 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         engine,
         refused,
         events,
-        ..
     } = folded;
     summary.refused = refused.count();
 
@@ -100,7 +108,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     };
     let fold = Fold {
         inputs: &mut inputs,
-        args: &args.fold,
+        args: &args.fold.input,
         again: Again::No,
         progress: &progress,
     };
@@ -114,7 +122,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     written.output.finish()?;
 
     progress.finish();
-    if !args.fold.quiet {
+    if !args.fold.input.quiet {
         summary.say();
     }
     Ok(())
@@ -146,8 +154,7 @@ fn write_resolved(
         || ResolveWorker {
             args,
             engine,
-            users: &users,
-            lines: Vec::new(),
+            writer: BlockWriter::new(engine, &users),
         },
     )?;
     summary.events = written.events;
@@ -169,11 +176,9 @@ struct Written {
 }
 
 struct ResolveWorker<'w> {
-    args: &'w FoldArgs,
+    args: &'w InputArgs,
     engine: &'w dyn IdentityResolver,
-    users: &'w Mutex<UserCount>,
-    /// What is written for a block.
-    lines: Vec<u8>,
+    writer: BlockWriter<'w>,
 }
 
 impl Worker for ResolveWorker<'_> {
@@ -190,48 +195,11 @@ impl Worker for ResolveWorker<'_> {
             Some(notes) if notes.are_of(block) => notes,
             _ => self.notes_of(block),
         };
-        let text = BlockText::of(block);
-        let again = notes.read_again(text);
-        let events = || Events {
-            noted: notes.events(text),
-            again: again.iter(),
-        };
-        let room = block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES;
-        let (mut own, mut canonical) = (Vec::with_capacity(room), Vec::with_capacity(room));
-        for event in events() {
-            let id = event.own(self.engine);
-            own.push(id);
-            canonical.extend(id);
-        }
-        self.engine.resolve_batch(&mut canonical);
-
-        let mut users = lock(self.users).some();
-        let rule_book = self.engine.rule_book();
-        let mut canonical = canonical.into_iter();
-        let mut rejections = rejections.iter().peekable();
-        self.lines.clear();
-        let count = own.len() as u64;
-        for (number, (event, own)) in events().zip(own).enumerate() {
-            let canonical = own.and_then(|_| canonical.next());
-            users.add(own, canonical);
-            let rejection = rejections.next_if(|rejection| rejection.event == number);
-            let resolved = Resolved {
-                rule_book,
-                own,
-                canonical,
-                failure: rejection.as_ref().map(|rejection| Failure {
-                    reason: rejection.code,
-                    description: &rejection.description,
-                }),
-            };
-            event.write_resolved(&resolved, &mut self.lines);
-            self.lines.push(b'\n');
-        }
-        lock(self.users).take(&mut users);
+        let count = self.writer.write(block, &notes, rejections.iter());
         in_turn(ticket, |in_order| {
             let (written, ..) = in_order.of_block(block, notes.lines());
             written.events += count;
-            written.output.write(&self.lines)
+            written.output.write(self.writer.lines())
         })
     }
 
@@ -254,55 +222,9 @@ impl ResolveWorker<'_> {
             block,
             max_line_bytes,
             self.engine,
-            TakeNotes::Yes,
+            Keep::Notes,
             &mut refusals,
         );
         events.take_notes().unwrap_or_default()
     }
-}
-
-/// The usable events of a block.
-struct Events<'e, 'b, N> {
-    noted: N,
-    /// Those that were read again.
-    again: slice::Iter<'e, JsonEvent<'b>>,
-}
-
-enum Event<'e, 'b> {
-    Outlined(OutlinedEvent<'b>),
-    Read(&'e JsonEvent<'b>),
-}
-
-impl<'e, 'b, N: Iterator<Item = Noted<'b>>> Iterator for Events<'e, 'b, N> {
-    type Item = Event<'e, 'b>;
-
-    #[inline]
-    fn next(&mut self) -> Option<Event<'e, 'b>> {
-        Some(match self.noted.next()? {
-            Noted::Outlined(event) => Event::Outlined(event),
-            Noted::Line(_) => Event::Read(self.again.next()?),
-        })
-    }
-}
-
-impl<'e, 'b: 'e> Event<'e, 'b> {
-    #[inline]
-    fn own(&self, engine: &dyn IdentityResolver) -> Option<DistinctId<'e>> {
-        match self {
-            Self::Outlined(event) => event.own(),
-            Self::Read(event) => engine.read(&event.event()).ok()?.distinct_id,
-        }
-    }
-
-    fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
-        match self {
-            Self::Outlined(event) => event.write_resolved(resolved, out),
-            Self::Read(event) => event.write_resolved(resolved, out),
-        }
-    }
-}
-
-fn lock(users: &Mutex<UserCount>) -> MutexGuard<'_, UserCount> {
-    // After a panic nobody asks for the figures.
-    users.lock().unwrap_or_else(PoisonError::into_inner)
 }

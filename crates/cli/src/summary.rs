@@ -14,22 +14,48 @@ use crate::users::UserCount;
 pub(crate) struct Summary {
     pub(crate) events: u64,
     pub(crate) users: UserCount,
-    merges: u64,
-    rejections: BTreeMap<&'static str, u64>,
+    pub(crate) outcomes: Outcomes,
     pub(crate) refused: u64,
 }
 
-impl Summary {
-    pub(crate) fn count_outcome(&mut self, outcome: &Outcome<'_>) {
+/// What claims were answered with.
+#[derive(Debug, Default)]
+pub(crate) struct Outcomes {
+    merges: u64,
+    rejections: BTreeMap<&'static str, u64>,
+}
+
+impl Outcomes {
+    pub(crate) fn count(&mut self, outcome: &Outcome<'_>) {
         match outcome {
             Outcome::Merged => self.merges += 1,
-            Outcome::Rejected(rejection) => {
-                *self.rejections.entry(rejection.code()).or_default() += 1;
-            }
+            Outcome::Rejected(rejection) => self.count_rejection(rejection.code()),
             _ => {}
         }
     }
 
+    pub(crate) fn count_rejection(&mut self, code: &'static str) {
+        *self.rejections.entry(code).or_default() += 1;
+    }
+}
+
+impl fmt::Display for Outcomes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "merges", self.merges, "")?;
+        row(f, "rejections", self.rejections.values().sum(), "")?;
+        for (code, &count) in &self.rejections {
+            row(f, "", count, &format!(" {code}"))?;
+        }
+        Ok(())
+    }
+}
+
+/// A figure under the others.
+pub(crate) fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64, more: &str) -> fmt::Result {
+    writeln!(f, "{name:12}{:>14}{more}", HumanCount(count).to_string())
+}
+
+impl Summary {
     /// Writes the figures to stderr, where they do not mix with events.
     pub(crate) fn say(&self) {
         let _unheard = write!(io::stderr(), "{self}");
@@ -38,21 +64,14 @@ impl Summary {
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut row = |name: &str, count: u64, more: &str| {
-            writeln!(f, "{name:12}{:>14}{more}", HumanCount(count).to_string())
-        };
-        row("events", self.events, "")?;
+        row(f, "events", self.events, "")?;
         let users = &self.users;
         if users.events_of_nobody() > 0 {
-            row("  of nobody", users.events_of_nobody(), "")?;
+            row(f, "  of nobody", users.events_of_nobody(), "")?;
         }
-        row("users before", users.before(), "")?;
-        row("users after", users.after(), "")?;
-        row("merges", self.merges, "")?;
-        row("rejections", self.rejections.values().sum(), "")?;
-        for (code, &count) in &self.rejections {
-            row("", count, &format!(" {code}"))?;
-        }
-        row("refused", self.refused, "")
+        row(f, "users before", users.before(), "")?;
+        row(f, "users after", users.after(), "")?;
+        write!(f, "{}", self.outcomes)?;
+        row(f, "refused", self.refused, "")
     }
 }

@@ -39,7 +39,8 @@ impl<R: IdentityResolver> History<R> {
         // There is no use for the half of a copy, and if it is not there that is well too.
         .inspect_err(|_| drop(fs::remove_file(unfinished)))?;
         fs::rename(unfinished, to)?;
-        sync_names(to.parent().unwrap_or(Path::new(".")))?;
+        let folder = to.parent().filter(|folder| *folder != Path::new(""));
+        sync_names(folder.unwrap_or(Path::new(".")))?;
         Ok(self.last())
     }
 }

@@ -42,7 +42,14 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     (
         "cli",
-        &["core", "simplified", "original", "events", "workloads"],
+        &[
+            "core",
+            "simplified",
+            "original",
+            "events",
+            "store",
+            "workloads",
+        ],
         &[],
     ),
     ("xtask", &[], &[]),

@@ -23,5 +23,6 @@ mod refused;
 mod resolve;
 mod run;
 mod sdk;
+mod store;
 mod summary;
 mod usage;

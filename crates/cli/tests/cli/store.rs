@@ -1,0 +1,395 @@
+//! `ingest` and `store`: a store is made, asked, mended and killed.
+//!
+//! `IDMERGE_KILLS=300` in the environment asks for so many kills; without it some are tried.
+
+use std::process::Stdio;
+use std::thread;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::run::{Done, Folder, run};
+
+/// ben's phone, a tablet that is ben's first and ada's later, and what Original makes of it.
+const EVENTS: &str = r#"{"event":"Page View","properties":{"$device_id":"phone","$insert_id":"i1","time":1700000000}}
+{"event":"Log In","properties":{"$device_id":"phone","$user_id":"ben","$insert_id":"i2","time":1700000001.5}}
+{"event":"Log In","properties":{"$device_id":"tablet","$user_id":"ben","$insert_id":"i3","time":1700000002000}}
+{"event":"Log In","properties":{"$device_id":"tablet","$user_id":"ada"}}
+{"event":"$merge","properties":{"$distinct_ids":["ben","ada"]}}
+{"event":"Page View","properties":{"$device_id":"tablet"}}
+"#;
+
+fn made(engine: &str) -> Folder {
+    let folder = Folder::with(&[("events", EVENTS)]);
+    let done = folder.run(&format!("ingest people events --engine {engine}"));
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    folder
+}
+
+fn lines(done: &Done) -> Vec<Value> {
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    let lines = done.stdout.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+fn line(done: &Done) -> Value {
+    let mut lines = lines(done);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    lines.remove(0)
+}
+
+#[test]
+fn a_store_says_what_is_in_it_and_what_made_it() {
+    let folder = made("simplified");
+    let info = json!({
+        "engine": "simplified", "entries": 4, "clusters": 1, "members": 3, "largest_cluster": 3,
+    });
+    assert_eq!(line(&folder.run("store info people")), info);
+    let log = lines(&folder.run("store log people"));
+    let expected = [
+        json!({"sequence": 1, "claim": "link", "device": "phone", "user": "ben", "answer": "merged",
+            "insert_id": "i2", "time_ms": 1_700_000_001_500_i64, "source": "events"}),
+        json!({"sequence": 2, "claim": "link", "device": "tablet", "user": "ben", "answer": "merged",
+            "insert_id": "i3", "time_ms": 1_700_000_002_000_i64, "source": "events"}),
+        json!({"sequence": 3, "claim": "link", "device": "tablet", "user": "ada",
+            "answer": "errAnonDistinctIdAssignedAlready",
+            "description": log[2]["description"], "source": "events"}),
+        json!({"sequence": 4, "claim": "merge", "first": "ben", "second": "ada",
+            "answer": "ignored", "source": "events"}),
+    ];
+    assert_eq!(log, expected);
+    assert!(log[2]["description"].as_str().unwrap().contains("ben"));
+    let some = lines(&folder.run("store log people --from 2 --limit 2"));
+    assert_eq!(some, expected[1..3]);
+}
+
+#[test]
+fn what_is_in_the_store_already_is_nothing_new() {
+    let folder = made("simplified");
+    let again = folder.run("ingest people events");
+    assert_eq!(again.code, Some(0), "{}", again.stderr);
+    assert!(
+        again.stderr.contains("new entries              0"),
+        "{}",
+        again.stderr
+    );
+    let other = folder.run("ingest people events --engine original");
+    assert_eq!(other.code, Some(1));
+    assert!(
+        other.stderr.contains("was made with --engine simplified"),
+        "{}",
+        other.stderr
+    );
+    let none = folder.run("ingest nobody events");
+    assert_eq!(none.code, Some(2));
+    assert!(none.stderr.contains("--engine"), "{}", none.stderr);
+    let limit = folder.run("ingest limits events --engine original --max-cluster-ids 3");
+    assert_eq!(limit.code, Some(0), "{}", limit.stderr);
+    let other = folder.run("ingest limits events --engine original");
+    assert!(
+        other.stderr.contains("--max-cluster-ids 3"),
+        "{}",
+        other.stderr
+    );
+}
+
+#[test]
+fn resolving_by_a_store_needs_no_first_reading() {
+    for engine in ["simplified", "original"] {
+        let folder = made(engine);
+        let by_input = folder.run(&format!("resolve events --engine {engine}"));
+        let by_store = folder.run("resolve events --store people");
+        assert_eq!(by_store.code, Some(0), "{}", by_store.stderr);
+        assert_eq!(by_store.stdout, by_input.stdout);
+        // One event that has nothing to say of who is who.
+        let page_view = EVENTS.lines().last().unwrap();
+        let resolved = folder.pipe(page_view, "resolve --store people");
+        assert_eq!(
+            Some(resolved.stdout.trim_end()),
+            by_input.stdout.lines().last()
+        );
+        let by_input = folder.run(&format!("clusters events --engine {engine}"));
+        assert_eq!(
+            folder.run("clusters --store people").stdout,
+            by_input.stdout
+        );
+        let by_input = folder.run(&format!("cluster ben events --engine {engine}"));
+        assert_eq!(
+            folder.run("cluster ben --store people").stdout,
+            by_input.stdout
+        );
+    }
+    let folder = made("simplified");
+    let refused = folder.pipe("no event\n", "resolve --store people --strict -o out");
+    assert_eq!(refused.code, Some(1));
+    assert_eq!(folder.names(), ["events", "people"]);
+    let both = folder.run("resolve events --store people --engine simplified");
+    assert_eq!(both.code, Some(2));
+    let input = folder.run("clusters events --store people");
+    assert_eq!(input.code, Some(2));
+    assert_eq!(folder.run("clusters").code, Some(2));
+}
+
+#[test]
+fn a_shared_tablet_is_explained_withdrawn_and_given_back() {
+    let folder = made("simplified");
+    let why = lines(&folder.run("store explain people $device:phone $device:tablet"));
+    assert_eq!(why[0]["explanation"], "joined");
+    let chain: Vec<_> = why[1..].iter().map(|line| &line["sequence"]).collect();
+    assert_eq!(chain, [1, 2]);
+    let apart = lines(&folder.run("store explain people ada $device:tablet"));
+    assert_eq!(apart[0]["explanation"], "apart");
+    assert_eq!(apart[1]["sequence"], 3);
+    assert_eq!(apart[1]["answer"], "errAnonDistinctIdAssignedAlready");
+
+    let mut retract = folder.command("store retract people 2 --who eve --why");
+    retract.arg("a shared tablet");
+    let remaps = lines(&run(retract, ""));
+    let remap = json!({"sequence": 5, "id": "$device:tablet", "from": "ben", "to": "ada"});
+    assert_eq!(remaps, [remap]);
+    let feed = lines(&folder.run("store changes people --since 4"));
+    assert_eq!(feed[0]["to"], "ada");
+    let story = lines(&folder.run("store explain people $device:tablet"));
+    assert_eq!(story[0]["members"], json!(["ada", "$device:tablet"]));
+    assert_eq!(story[1]["withdrawn"], true);
+    assert_eq!(story[2]["answer"], "merged");
+    let was = lines(&folder.run("store as-of people 4 $device:tablet ada"));
+    assert_eq!(
+        was[0],
+        json!({"id": "$device:tablet", "distinct_id": "ben"})
+    );
+    let again = folder.run("store retract people 2 --who eve --why again");
+    assert_eq!(again.code, Some(1));
+    assert!(
+        again.stderr.contains("was withdrawn by entry 5"),
+        "{}",
+        again.stderr
+    );
+
+    let digest =
+        |at: &str| line(&folder.run(&format!("store digest people{at}")))["digest"].clone();
+    let before = digest(" --as-of 4");
+    assert_ne!(digest(""), before);
+    lines(&folder.run("store retract people 5 --who eve --why hers"));
+    assert_eq!(digest(""), before);
+    let log = lines(&folder.run("store log people --from 5"));
+    assert_eq!(log[0]["why"], "a shared tablet");
+    assert_eq!(log[1]["retracted"], 5);
+}
+
+#[test]
+fn the_other_model_is_simulated_from_the_same_log() {
+    let folder = made("simplified");
+    let simulated = line(&folder.run("store simulate people --engine original"));
+    assert_eq!(simulated["simulated_clusters"], 1);
+    // ben's devices are nobody's in Original, and ben and ada are one.
+    assert_eq!(
+        (&simulated["split"], &simulated["joined"]),
+        (&json!(1), &json!(1))
+    );
+    let same = line(&folder.run("store simulate people --engine simplified"));
+    assert_eq!((&same["split"], &same["joined"]), (&json!(0), &json!(0)));
+}
+
+#[test]
+fn a_backup_is_restored_and_compared() {
+    let folder = made("original");
+    assert_eq!(line(&folder.run("store backup people saved"))["entries"], 4);
+    assert_eq!(folder.run("store backup people saved").code, Some(1));
+    line(&folder.run("store restore saved again"));
+    assert_eq!(
+        line(&folder.run("store compare people again"))["same"],
+        true
+    );
+    let more = r#"{"event":"$merge","properties":{"$distinct_ids":["ben","eve"]}}"#;
+    assert_eq!(folder.pipe(more, "ingest again").code, Some(0));
+    let compared = folder.run("store compare people again");
+    assert_eq!(compared.code, Some(1));
+    let compared: Value = serde_json::from_str(&compared.stdout).unwrap();
+    assert_eq!(
+        (&compared["sequence"], &compared["first"]),
+        (&json!(5), &Value::Null)
+    );
+    assert_eq!(compared["second"]["second"], "eve");
+}
+
+#[test]
+fn a_damaged_store_is_repaired_and_says_what_is_lost() {
+    let folder = made("simplified");
+    let path = folder.path("people/store.redb");
+    let mut bytes = std::fs::read(&path).unwrap();
+    // In the log alone: what comes last in the block is the claim of the other rule book.
+    let windows = bytes.windows(6).enumerate();
+    let places: Vec<_> = windows
+        .filter(|(_, it)| it == b"tablet")
+        .map(|(at, _)| at)
+        .collect();
+    for at in places {
+        bytes[at] ^= 1;
+    }
+    std::fs::write(&path, bytes).unwrap();
+    let repaired = line(&folder.run("store repair people"));
+    assert_eq!(repaired["entries"], 0, "all were in one block");
+    assert_eq!(repaired["lost"]["sequence"], 1);
+    let damaged = repaired["damaged_file"].as_str().unwrap();
+    assert!(folder.path(damaged).exists());
+    assert_eq!(folder.run("ingest people events").code, Some(0));
+    assert_eq!(line(&folder.run("store info people"))["entries"], 4);
+    assert_eq!(
+        line(&folder.run("store repair people"))["lost"],
+        Value::Null
+    );
+}
+
+#[test]
+fn where_there_is_no_store_that_is_said() {
+    let folder = Folder::with(&[("events", EVENTS)]);
+    for command in [
+        "store info none",
+        "store repair none",
+        "resolve events --store none",
+        "clusters --store none",
+    ] {
+        let done = folder.run(command);
+        assert_eq!(done.code, Some(1), "{command}");
+        assert!(!done.stderr.is_empty(), "{command}");
+    }
+    assert_eq!(folder.names(), ["events"]);
+    let text = folder.run("store explain none undefined");
+    assert_eq!(text.code, Some(1));
+    let folder = made("simplified");
+    let text = folder.run("store explain people undefined");
+    assert_eq!(text.code, Some(2));
+    assert!(text.stderr.contains("ID-4"), "{}", text.stderr);
+}
+
+/// How often the program is killed.
+fn kills() -> u64 {
+    let kills = std::env::var("IDMERGE_KILLS");
+    kills.map_or(25, |kills| kills.parse().unwrap())
+}
+
+#[test]
+fn a_program_that_is_killed_loses_nothing_that_was_safe() {
+    for (engine, workload) in [("simplified", "web-login"), ("original", "identify")] {
+        let folder = Folder::new();
+        let made = format!("generate --workload {workload} --events 150000 -q -o events");
+        assert_eq!(folder.run(&made).code, Some(0));
+        let whole = format!("ingest whole events -q --engine {engine}");
+        assert_eq!(folder.run(&whole).code, Some(0));
+        let last = entries(&folder, "whole");
+        let killed = format!("ingest killed events -q --engine {engine}");
+        let mut before = 0;
+        for kill in 0..kills() {
+            let mut child = folder
+                .command(&killed)
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .spawn()
+                .unwrap();
+            thread::sleep(Duration::from_millis(3 + kill * 37 % 400));
+            child.kill().unwrap();
+            child.wait().unwrap();
+            if !folder.path("killed/store.redb").exists() {
+                continue;
+            }
+            let after = entries(&folder, "killed");
+            assert!(after >= before, "kill {kill}: {after} after {before}");
+            before = after;
+            // What is there is a prefix of what would have come.
+            let digest = format!(" --as-of {after}");
+            assert_eq!(
+                digest_of(&folder, "killed", ""),
+                digest_of(&folder, "whole", &digest)
+            );
+        }
+        assert_eq!(folder.run(&killed).code, Some(0));
+        assert_eq!(entries(&folder, "killed"), last);
+        assert_eq!(
+            digest_of(&folder, "killed", ""),
+            digest_of(&folder, "whole", "")
+        );
+    }
+}
+
+fn entries(folder: &Folder, store: &str) -> u64 {
+    let info = line(&folder.run(&format!("store info {store}")));
+    info["entries"].as_u64().unwrap()
+}
+
+fn digest_of(folder: &Folder, store: &str, at: &str) -> Value {
+    line(&folder.run(&format!("store digest {store}{at}")))["digest"].clone()
+}
+
+/// A file that may not grow is what a full disk is.
+#[test]
+#[cfg(target_os = "linux")]
+fn a_full_disk_is_an_error_and_loses_nothing_that_was_safe() {
+    let folder = Folder::new();
+    folder.run("generate --workload web-login --events 150000 -q -o events");
+    let done = folder
+        .shell("trap '' XFSZ; ulimit -f 1500; idmerge ingest people events -q --engine simplified");
+    assert_eq!(done.code, Some(1), "{}", done.stderr);
+    assert!(
+        done.stderr.contains("cannot write the store people"),
+        "{}",
+        done.stderr
+    );
+    let safe = entries(&folder, "people");
+    let done = folder.run("ingest people events -q");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(entries(&folder, "people") > safe);
+    folder.run("ingest whole events -q --engine simplified");
+    assert_eq!(
+        digest_of(&folder, "people", ""),
+        digest_of(&folder, "whole", "")
+    );
+}
+
+#[test]
+#[cfg(unix)]
+fn a_store_that_may_not_be_written_is_an_error() {
+    let folder = Folder::with(&[("events", EVENTS), ("people", "a file")]);
+    let done = folder.run("ingest people events --engine simplified");
+    assert_eq!(done.code, Some(1));
+    assert!(done.stderr.contains("people"), "{}", done.stderr);
+}
+
+#[test]
+fn one_program_at_a_time_writes_a_store() {
+    let folder = made("simplified");
+    let mut first = folder
+        .command("ingest people - -q")
+        .stdin(Stdio::piped())
+        .spawn()
+        .unwrap();
+    // Until the first has it open.
+    let second = (0..200).find_map(|_| {
+        thread::sleep(Duration::from_millis(20));
+        let done = folder.run("ingest people events -q");
+        (done.code == Some(1)).then_some(done)
+    });
+    let second = second.unwrap();
+    assert!(
+        second.stderr.contains("open for writing elsewhere"),
+        "{}",
+        second.stderr
+    );
+    // It can be asked all the same.
+    assert_eq!(entries(&folder, "people"), 4);
+    drop(first.stdin.take());
+    assert!(first.wait().unwrap().success());
+}
+
+#[test]
+fn help_has_examples() {
+    let folder = Folder::new();
+    for command in ["ingest --help", "store --help", "store retract --help"] {
+        let done = folder.run(command);
+        assert_eq!(done.code, Some(0));
+        assert!(done.stdout.contains("Example"), "{command}");
+    }
+}
