@@ -26,6 +26,8 @@ const IDS: u64 = 60;
 fn options(sharing: Sharing) -> Options {
     Options {
         sharing,
+        // So few that runs are written and merged on the way.
+        unindexed_max: 5,
         ..Options::default()
     }
 }
@@ -44,8 +46,10 @@ fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: u
             }
             store.commit()?;
             acknowledged += group;
-            if groups.below(10) == 0 {
-                store.snapshot()?;
+            match groups.below(10) {
+                0 => store.snapshot()?,
+                1 | 2 => store.index()?,
+                _ => {}
             }
         }
         store.close()
@@ -119,6 +123,85 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
         }
     }
     println!("{crashes} crashes");
+}
+
+/// Claims and retractions in turn, the same ones every time. Answers with the number of the last
+/// entry that was acknowledged.
+fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
+    let mut acknowledged = 0;
+    let mut numbers = Numbers::new(7);
+    let mut run = || -> Result<(), StoreError> {
+        let options = options(Sharing::Readers);
+        let mut store = Durable::open_backend(disk.clone(), E::empty, options)?;
+        acknowledged = store.committed();
+        for claim in claims {
+            store.apply_caused(claim.as_claim(), idmerge_store::Cause::default())?;
+            acknowledged = store.commit()?;
+            match numbers.below(8) {
+                0 => store.snapshot()?,
+                1 => store.index()?,
+                2 | 3 => {
+                    let sequence = 1 + numbers.below(acknowledged);
+                    let cause = idmerge_store::Cause::default();
+                    match store.retract(sequence, "a test", "a crash", cause) {
+                        Ok(retraction) => acknowledged = retraction.sequence,
+                        Err(
+                            StoreError::RetractedAlready { .. } | StoreError::NotRetractable { .. },
+                        ) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                _ => {}
+            }
+        }
+        store.close()
+    };
+    // A dead disk is what this is about.
+    let _died = run().is_err();
+    acknowledged
+}
+
+fn withdrawals_survive<E: Engine>() {
+    let claims = claims::<E>(3, 60, 15);
+    let healthy = Disk::default();
+    let last = withdraw::<E>(&healthy, &claims);
+    let options = || options(Sharing::Readers);
+    let store = Durable::open_backend(healthy.clone(), E::empty, options()).unwrap();
+    assert_eq!(store.committed(), last);
+    let history = store.history().unwrap();
+    let (step, reboots) = effort();
+    let mut crashes = 0;
+    for sync in (10..healthy.syncs()).step_by(step) {
+        let disk = Disk::that_dies_at(sync);
+        let acknowledged = withdraw::<E>(&disk, &claims);
+        for reboot in 0..reboots {
+            let mut numbers = Numbers::new(reboot << 32 | sync as u64);
+            let found = disk.after_reboot(|choices| numbers.place(choices));
+            let what = format!("sync {sync}, reboot {reboot}");
+            let store = Durable::open_backend(found, E::empty, options())
+                .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
+            let committed = store.committed();
+            assert!(
+                committed >= acknowledged,
+                "{what}: {committed} of {acknowledged}"
+            );
+            let expected = history.as_of(committed).unwrap();
+            assert_eq!(snapshot_of(&store), snapshot_of(&expected), "{what}");
+            crashes += 1;
+        }
+    }
+    assert!(crashes > 30, "{crashes}");
+    println!("{crashes} crashes");
+}
+
+#[test]
+fn withdrawals_of_simplified_survive_a_crash_at_any_sync() {
+    withdrawals_survive::<Simplified>();
+}
+
+#[test]
+fn withdrawals_of_original_survive_a_crash_at_any_sync() {
+    withdrawals_survive::<Original>();
 }
 
 /// What is acknowledged is safe because it was synced, and for no other reason that this test
