@@ -17,6 +17,7 @@ use crate::file::{builder, open_or_make, unpanicked};
 use crate::fold::State;
 use crate::history::History;
 use crate::log::{Log, Tail};
+use crate::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::runs::Runs;
 use crate::tables::{self, About};
@@ -56,7 +57,7 @@ use crate::tables::{self, About};
 /// the engine in it does. `read_snapshot` replaces the state, commits, and leaves an entry in the
 /// log that it did.
 pub struct Durable<R> {
-    pub(crate) database: Database,
+    pub(crate) database: Arc<Database>,
     options: Options,
     pub(crate) state: State<R>,
     opened: Opened,
@@ -64,8 +65,7 @@ pub struct Durable<R> {
     pub(crate) tail: Mutex<Tail>,
     /// Whether the state may be another than the log says.
     pub(crate) failed: bool,
-    /// Held by who merges runs.
-    merging: Mutex<()>,
+    merger: Merger,
 }
 
 impl<R: IdentityResolver> Durable<R> {
@@ -119,14 +119,15 @@ impl<R: IdentityResolver> Durable<R> {
         let (state, committed, opened) = State::open(Arc::new(fresh), log)?;
         let tail = Mutex::new(Tail::read(&read, committed)?);
         drop(read);
+        let database = Arc::new(database);
         Ok(Self {
+            merger: Merger::new(database.clone()),
             database,
             options,
             state,
             opened,
             tail,
             failed: false,
-            merging: Mutex::default(),
         })
     }
 
@@ -356,9 +357,13 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// Where the disk fails or a run is damaged.
     pub fn merge_runs(&self, runs: &Runs) -> Result<(), StoreError> {
-        let _one_at_a_time = self.merging.lock().unwrap_or_else(PoisonError::into_inner);
-        while runs.merge(&self.database)? {}
+        while self.merger().merge(runs)? {}
         Ok(())
+    }
+
+    /// What merges runs without holding the store, so that claims can be applied meanwhile.
+    pub fn merger(&self) -> Merger {
+        self.merger.clone()
     }
 
     /// What was committed so far, to be asked about.
@@ -379,7 +384,12 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// Where the disk fails.
     pub fn close(self) -> Result<(), StoreError> {
-        Ok(self.database.close()?)
+        drop(self.merger);
+        match Arc::into_inner(self.database) {
+            Some(database) => Ok(database.close()?),
+            // It is closed when the last merger is dropped.
+            None => Ok(()),
+        }
     }
 
     fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), StoreError> {

@@ -31,6 +31,7 @@ mod fold;
 mod history;
 mod known;
 mod log;
+mod merger;
 mod options;
 mod owned;
 mod reader;
@@ -49,6 +50,7 @@ pub use entry::{Cause, Entry, What};
 pub use error::StoreError;
 pub use explain::{Explanation, Step};
 pub use history::History;
+pub use merger::Merger;
 pub use options::{Opened, Options, Sharing};
 pub use reader::Reader;
 /// The embedded database, for who keeps tables of its own beside the log.

@@ -1,0 +1,44 @@
+//! Merging runs beside everything else.
+
+use std::fmt;
+use std::sync::{Arc, Mutex};
+
+use redb::Database;
+
+use crate::durable::lock;
+use crate::error::StoreError;
+use crate::runs::Runs;
+
+/// Merges runs of a store's database, for a thread of its own. The store is closed only when its
+/// mergers are dropped.
+#[derive(Clone)]
+pub struct Merger {
+    database: Arc<Database>,
+    merging: Arc<Mutex<()>>,
+}
+
+impl Merger {
+    pub(crate) fn new(database: Arc<Database>) -> Self {
+        Self {
+            database,
+            merging: Arc::default(),
+        }
+    }
+
+    /// Merges runs of one size where there are many, and answers whether there were. Commits can
+    /// come between; another merge waits.
+    ///
+    /// # Errors
+    ///
+    /// Where the disk fails or a run is damaged.
+    pub fn merge(&self, runs: &Runs) -> Result<bool, StoreError> {
+        let _one_at_a_time = lock(&self.merging);
+        runs.merge(&self.database)
+    }
+}
+
+impl fmt::Debug for Merger {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Merger").finish_non_exhaustive()
+    }
+}
