@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Id;
+use crate::{Id, RuleBook};
 
 /// What became of a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -73,6 +73,18 @@ pub enum Rejection<'a> {
 }
 
 impl Rejection<'_> {
+    /// The number of the rule that turned the claim down, as `docs/rules.md` has it.
+    pub const fn rule(&self, rule_book: RuleBook) -> &'static str {
+        match (self, rule_book) {
+            (Self::AnonDistinctIdAssignedAlready { .. }, RuleBook::Simplified) => "S-7",
+            (Self::AnonDistinctIdAssignedAlready { .. }, RuleBook::Original) => "O-11",
+            (Self::SameIds { .. }, _) => "O-7",
+            (Self::AnonDistinctIdNonGuidForm { .. }, _) => "O-8",
+            (Self::AliasAlreadyExists { .. }, _) => "O-9",
+            (Self::ManyIds { .. }, _) => "O-12",
+        }
+    }
+
     /// The vendor's code, as `$failure_reason` gives it.
     pub const fn code(&self) -> &'static str {
         match self {
@@ -153,5 +165,28 @@ mod tests {
             let text = rejection.to_string();
             assert!(about.iter().all(|word| text.contains(word)), "{text}");
         }
+    }
+
+    #[test]
+    fn a_rejection_names_its_rule() {
+        let id = Id::new("A").unwrap();
+        let both = |rejection: Rejection<'_>| RuleBook::ALL.map(|book| rejection.rule(book));
+        let assigned = Rejection::AnonDistinctIdAssignedAlready {
+            anon: id,
+            holder: id,
+        };
+        assert_eq!(both(assigned), ["S-7", "O-11"]);
+        assert_eq!(both(Rejection::SameIds { id }), ["O-7"; 2]);
+        let form = Rejection::AnonDistinctIdNonGuidForm { anon: id };
+        assert_eq!(both(form), ["O-8"; 2]);
+        assert_eq!(
+            both(Rejection::AliasAlreadyExists { alias: id }),
+            ["O-9"; 2]
+        );
+        let many = Rejection::ManyIds {
+            cluster_ids: 501,
+            max_cluster_ids: 500,
+        };
+        assert_eq!(both(many), ["O-12"; 2]);
     }
 }

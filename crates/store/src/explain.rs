@@ -35,20 +35,23 @@ pub struct Step {
     pub answer: &'static str,
     /// What a rejection says besides, with the ids or numbers that decided; else empty.
     pub description: String,
+    /// The rule that turned it down, such as `O-12`; empty where none did.
+    pub rule: &'static str,
     /// Whether it was withdrawn. The answer is then that of when it came.
     pub is_withdrawn: bool,
 }
 
 impl Step {
-    fn of(sequence: u64, outcome: Outcome<'_>, is_withdrawn: bool) -> Self {
-        let description = match outcome {
-            Outcome::Rejected(rejection) => rejection.to_string(),
-            _ => String::new(),
+    fn of(sequence: u64, outcome: Outcome<'_>, rule_book: RuleBook, is_withdrawn: bool) -> Self {
+        let (description, rule) = match outcome {
+            Outcome::Rejected(rejection) => (rejection.to_string(), rejection.rule(rule_book)),
+            _ => Default::default(),
         };
         Self {
             sequence,
             answer: verdict(outcome).unwrap_or_default(),
             description,
+            rule,
             is_withdrawn,
         }
     }
@@ -162,6 +165,7 @@ fn rejected_between<R: IdentityResolver>(
 struct Answers<'h, R> {
     history: &'h History<R>,
     named: Named<'h>,
+    rule_book: RuleBook,
     withdrawn: HashSet<u64>,
     /// Of what hangs together with the ids in question; empty where nothing was ever withdrawn,
     /// since then the log says it.
@@ -172,15 +176,17 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
     fn new(history: &'h History<R>, ids: [DistinctId<'_>; 2]) -> Result<Self, StoreError> {
         let named = Named::new(history.log())?;
         let withdrawn = named.withdrawn()?;
+        let mut engine = (history.fresh)();
+        let rule_book = engine.rule_book();
         let mut weighed_again = BTreeMap::new();
         if !named.retractions()?.is_empty() {
             let connected = named.connected(ids.iter().map(DistinctId::id))?;
-            let mut engine = (history.fresh)();
             history.log().each_of(&connected, &mut |entry| {
                 if let What::Claim { claim, .. } = entry.what
                     && !withdrawn.contains(&entry.sequence)
                 {
-                    let step = Step::of(entry.sequence, engine.apply(claim)?, false);
+                    let outcome = engine.apply(claim)?;
+                    let step = Step::of(entry.sequence, outcome, rule_book, false);
                     weighed_again.insert(entry.sequence, step);
                 }
                 Ok(())
@@ -189,6 +195,7 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
         Ok(Self {
             history,
             named,
+            rule_book,
             withdrawn,
             weighed_again,
         })
@@ -207,7 +214,7 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
             {
                 let logged = || {
                     let is_withdrawn = self.withdrawn.contains(&entry.sequence);
-                    Step::of(entry.sequence, outcome, is_withdrawn)
+                    Step::of(entry.sequence, outcome, self.rule_book, is_withdrawn)
                 };
                 let now = self.weighed_again.get(&entry.sequence).cloned();
                 claims.push((now.unwrap_or_else(logged), ids.map(OwnedId::new)));

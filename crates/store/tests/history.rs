@@ -272,6 +272,7 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
         sequence: 5,
         answer: "errManyIDs",
         description: "the merged cluster would have 6 IDs; at most 5 are allowed".to_owned(),
+        rule: "O-12",
         is_withdrawn: false,
     };
     assert_eq!(explain("D", "Y"), Explanation::Apart(vec![full.clone()]));

@@ -64,6 +64,7 @@ fn steps(store: &Store, steps: &[Step], output: &mut Output) -> anyhow::Result<(
             line["answer"] = step.answer.into();
             if !step.description.is_empty() {
                 line["description"] = step.description.as_str().into();
+                line["rule"] = step.rule.into();
             }
         }
         lines::write(&line, output)?;

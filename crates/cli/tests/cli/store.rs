@@ -143,6 +143,7 @@ fn a_shared_tablet_is_explained_withdrawn_and_given_back() {
     assert_eq!(apart[0]["explanation"], "apart");
     assert_eq!(apart[1]["sequence"], 3);
     assert_eq!(apart[1]["answer"], "errAnonDistinctIdAssignedAlready");
+    assert_eq!(apart[1]["rule"], "S-7");
 
     let mut retract = folder.command("store retract people 2 --who eve --why");
     retract.arg("a shared tablet");
