@@ -13,6 +13,7 @@ use idmerge_workloads::Workload;
 
 use crate::ingest::IngestArgs;
 use crate::model::SourceArgs;
+use crate::serve::ServeArgs;
 use crate::store::args::StoreArgs;
 
 /// Decides which events belong to one person.
@@ -52,6 +53,8 @@ pub(crate) enum Command {
     Ingest(IngestArgs),
     /// Ask about a store of claims, withdraw one, and look after it
     Store(StoreArgs),
+    /// Take what tracking SDKs send over HTTP, and answer who is who
+    Serve(ServeArgs),
 }
 
 #[derive(Debug, clap::Args)]

@@ -29,6 +29,7 @@ mod refused;
 mod rejections;
 mod resolve;
 mod resolve_by_store;
+mod serve;
 mod store;
 mod summary;
 mod turns;
@@ -44,7 +45,12 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    let done = interrupt::install().and_then(|()| {
+    let listening = match args.command {
+        // What it has taken is made safe first, so it listens for itself.
+        Command::Serve(_) => Ok(()),
+        _ => interrupt::install(),
+    };
+    let done = listening.and_then(|()| {
         match &args.command {
             Command::Resolve(args) => resolve::run(args),
             Command::Clusters(args) => cluster::run_all(args),
@@ -52,6 +58,7 @@ fn main() -> ExitCode {
             Command::Generate(args) => generate::run(args),
             Command::Ingest(args) => ingest::run(args),
             Command::Store(args) => return store::run(args),
+            Command::Serve(args) => serve::run(args),
         }
         .map(|()| ExitCode::SUCCESS)
     });

@@ -34,6 +34,25 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     ("shared", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
+    ("profiles", &["core"], &[]),
+    (
+        "project",
+        &[
+            "core",
+            "events",
+            "original",
+            "profiles",
+            "simplified",
+            "store",
+        ],
+        &["workloads"],
+    ),
+    ("wire", &["core"], &[]),
+    (
+        "server",
+        &["core", "original", "project", "store", "wire"],
+        &[],
+    ),
     // Both engines side by side, and so outside of both.
     (
         "differential",
@@ -47,6 +66,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "simplified",
             "original",
             "events",
+            "server",
             "store",
             "workloads",
         ],
@@ -56,7 +76,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("benches", LIBRARIES, &[]),
     (
         "fuzz",
-        &["core", "state", "conformance", "differential"],
+        &["core", "state", "conformance", "differential", "wire"],
         &[],
     ),
 ];

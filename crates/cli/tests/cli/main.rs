@@ -23,6 +23,8 @@ mod refused;
 mod resolve;
 mod run;
 mod sdk;
+#[cfg(unix)]
+mod serve;
 mod store;
 mod summary;
 mod usage;

@@ -1,0 +1,211 @@
+//! The server, from its first line to its end by a signal.
+
+use std::io::{self, BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use crate::run::{Folder, signal, wait};
+
+/// A server that has said where it listens, and that line and those after it.
+fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
+    let mut command = folder.command(args);
+    let command = command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    // A byte at a time, so that the rest is still there for who waits for the end.
+    let mut stdout = BufReader::with_capacity(1, child.stdout.take().unwrap());
+    let said: Vec<String> = (0..lines)
+        .map(|_| {
+            let mut line = String::new();
+            stdout.read_line(&mut line).unwrap();
+            line.trim_end().to_owned()
+        })
+        .collect();
+    child.stdout = Some(stdout.into_inner());
+    (child, said)
+}
+
+fn ask(address: &str, request: &str) -> String {
+    try_ask(address, request).unwrap()
+}
+
+fn try_ask(address: &str, request: &str) -> io::Result<String> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.write_all(request.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+fn address(said: &[String]) -> &str {
+    said[0].strip_prefix("idmerge listens on http://").unwrap()
+}
+
+const SERVE: &str = "serve --data data --listen 127.0.0.1:0 --log-format off";
+
+#[test]
+fn what_was_taken_is_there_the_next_time() {
+    let folder = Folder::new();
+    let (child, said) = started(&folder, &format!("{SERVE} --engine simplified"), 3);
+    let token = said[1].strip_prefix("token:  ").unwrap();
+    let secret = said[2].strip_prefix("secret: ").unwrap();
+    assert!(token.len() == 32 && secret.len() == 32 && token != secret);
+    let event = format!(
+        r#"{{"event":"A","properties":{{"token":"{token}","$device_id":"d","$user_id":"u"}}}}"#
+    );
+    let head = "POST /track HTTP/1.1\r\nhost: x\r\nconnection: close\r\n";
+    let answer = ask(
+        address(&said),
+        &format!("{head}content-length: {}\r\n\r\n{event}", event.len()),
+    );
+    assert!(answer.ends_with("\r\n\r\n1"), "{answer}");
+    signal("TERM", child.id());
+    wait(child).ok();
+
+    let given = format!("{SERVE} --engine simplified --token {token} --secret {secret}");
+    let (child, said) = started(&folder, &given, 2);
+    let question = format!(
+        "GET /v1/ids/%24device%3Ad HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {secret}\r\n\r\n"
+    );
+    let answer = ask(address(&said), &question);
+    assert!(answer.contains(r#""distinct_id":"u""#), "{answer}");
+    signal("INT", child.id());
+    // A secret that was given is not said again.
+    let done = wait(child);
+    assert!(!done.stdout.contains(secret));
+    done.ok();
+
+    let other = format!("{SERVE} --engine original --token {token} --secret {secret}");
+    folder.run(&other).code(1).says("a new token");
+}
+
+#[test]
+fn a_configuration_has_several_projects() {
+    let config = "
+        [[project]]
+        token = \"one\"
+        engine = \"simplified\"
+        secret = \"secret of one\"
+
+        [[project]]
+        token = \"two\"
+        engine = \"original\"
+        anon_id_format = \"sdk\"
+        secret = \"secret of two\"
+    ";
+    let folder = Folder::with(&[("c.toml", config), ("bad.toml", "[[project]]\ntoken = 1\n")]);
+    let (child, said) = started(&folder, &format!("{SERVE} --config c.toml"), 1);
+    let ready = "GET /readyz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(ask(address(&said), ready).starts_with("HTTP/1.1 200 "));
+    signal("TERM", child.id());
+    wait(child).ok();
+    for token in ["one", "two"] {
+        assert!(folder.path("data").join(token).is_dir());
+    }
+    folder
+        .run(&format!("{SERVE} --config bad.toml"))
+        .code(1)
+        .says("bad.toml");
+    folder
+        .run(&format!("{SERVE} --config c.toml --engine original"))
+        .code(2);
+    folder.run(SERVE).code(2).says("--engine");
+    let foreign = format!("{SERVE} --engine simplified --max-cluster-ids 9");
+    folder.run(&foreign).code(2).says("max_cluster_ids");
+}
+
+/// How often the server is killed. `IDMERGE_KILLS=100` in the environment asks for more.
+fn kills() -> u64 {
+    let kills = std::env::var("IDMERGE_KILLS");
+    kills.map_or(8, |kills| kills.parse().unwrap())
+}
+
+const BATCH_EVENTS: u64 = 40;
+
+/// An import of a batch of events, each with an `$insert_id` of its own. Every fifth is a log-in.
+fn import(batch: u64) -> String {
+    let events: Vec<String> = (batch * BATCH_EVENTS..(batch + 1) * BATCH_EVENTS)
+        .map(|number| {
+            let device = number % 997;
+            let user = if number.is_multiple_of(5) {
+                format!(r#","$user_id":"u{}""#, device % 313)
+            } else {
+                String::new()
+            };
+            let time = 1_700_000_000 + number;
+            format!(
+                r#"{{"event":"A","properties":{{"time":{time},"$insert_id":"i{number}","distinct_id":"$device:d{device}","$device_id":"d{device}"{user}}}}}"#
+            )
+        })
+        .collect();
+    let body = format!("[{}]", events.join(","));
+    format!(
+        "POST /import?strict=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer a-long-secret\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        body.len()
+    )
+}
+
+/// Under load, over and over; who sends sends again what was not acknowledged.
+#[test]
+fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
+    const SENDERS: u32 = 3;
+    for engine in ["simplified", "original"] {
+        let folder = Folder::new();
+        let args = format!("{SERVE} --engine {engine} --token TOK --secret a-long-secret");
+        // Of each sender the next batch that is not acknowledged.
+        let next: Vec<AtomicU64> = (0..u64::from(SENDERS)).map(AtomicU64::new).collect();
+        for kill in 0..=kills() {
+            let (mut child, said) = started(&folder, &args, 1);
+            let address = address(&said).to_owned();
+            let send = |next: &AtomicU64| {
+                let batch = next.load(Ordering::Relaxed);
+                let answer = try_ask(&address, &import(batch))?;
+                if !answer.starts_with("HTTP/1.1 200 ") {
+                    return Err(io::Error::other(answer));
+                }
+                next.fetch_add(SENDERS.into(), Ordering::Relaxed);
+                Ok(())
+            };
+            if kill == kills() {
+                // What the last kill has left unanswered comes again.
+                next.iter().for_each(|next| send(next).unwrap());
+                let question = "GET /api/2.0/export?from_date=2023-11-01&to_date=2024-12-31 HTTP/1.0\r\nhost: x\r\nauthorization: Bearer a-long-secret\r\n\r\n";
+                let answer = ask(&address, question);
+                let (_, lines) = answer.split_once("\r\n\r\n").unwrap();
+                let mut found: Vec<u64> = lines
+                    .lines()
+                    .map(|line| {
+                        let event: serde_json::Value = serde_json::from_str(line).unwrap();
+                        let insert_id = event["properties"]["$insert_id"].as_str().unwrap();
+                        insert_id[1..].parse().unwrap()
+                    })
+                    .collect();
+                found.sort_unstable();
+                let sent = next.iter().zip(0..).flat_map(|(next, sender)| {
+                    let batches = (sender..next.load(Ordering::Relaxed)).step_by(SENDERS as usize);
+                    batches.flat_map(|batch| batch * BATCH_EVENTS..(batch + 1) * BATCH_EVENTS)
+                });
+                let mut sent: Vec<u64> = sent.collect();
+                sent.sort_unstable();
+                assert!(sent.len() > 1000, "{}", sent.len());
+                assert_eq!(found, sent, "{engine}");
+                signal("TERM", child.id());
+                wait(child).ok();
+                break;
+            }
+            thread::scope(|threads| {
+                for next in &next {
+                    threads.spawn(|| while send(next).is_ok() {});
+                }
+                thread::sleep(Duration::from_millis(40 + kill * 53 % 300));
+                child.kill().unwrap();
+            });
+            child.wait().unwrap();
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Rules P-2 and P-3: what becomes of profiles when two clusters become one.
+
+use idmerge_core::RuleBook;
+
+/// One of the two clusters that a claim has joined, as it was before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Side {
+    /// Whether its canonical ID is the one of the new cluster as well.
+    pub is_canonical: bool,
+    /// Whether the ID that is canonical from now on was one of its members.
+    pub has_canonical: bool,
+    /// Whether it has a profile, under its canonical ID.
+    pub has_profile: bool,
+}
+
+/// What becomes of a profile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It stays where it is.
+    Stays,
+    /// It goes to the canonical ID of the new cluster.
+    Moves,
+    /// It stays under its ID, which is not canonical any more, and is seen no more.
+    Hidden,
+    /// It is gone.
+    Gone,
+}
+
+/// What becomes of the profiles of two clusters that a claim has joined, in the order of the
+/// sides. For a side without a profile it means nothing.
+///
+/// Simplified (P-2): the profile of a device is gone once the device is linked. Original (P-3): of
+/// two profiles that of the new canonical ID stays and the other is hidden; a single one goes to
+/// the new canonical ID. Where an ID becomes canonical that was not so before, its cluster's profile
+/// counts as its own *(decided here)*.
+///
+/// ```
+/// use idmerge_core::RuleBook;
+/// use idmerge_profiles::{Fate, Side, after_merge};
+///
+/// let user = Side { is_canonical: true, has_canonical: true, has_profile: false };
+/// let visitor = Side { is_canonical: false, has_canonical: false, has_profile: true };
+/// assert_eq!(after_merge(RuleBook::Original, [user, visitor])[1], Fate::Moves);
+/// assert_eq!(after_merge(RuleBook::Simplified, [user, visitor])[1], Fate::Gone);
+/// ```
+pub fn after_merge(rule_book: RuleBook, sides: [Side; 2]) -> [Fate; 2] {
+    let [first, second] = sides;
+    [(first, second), (second, first)].map(|(side, other)| {
+        if side.is_canonical {
+            return Fate::Stays;
+        }
+        match rule_book {
+            RuleBook::Simplified => Fate::Gone,
+            RuleBook::Original if side.has_canonical || !other.has_profile => Fate::Moves,
+            RuleBook::Original => Fate::Hidden,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn side(is_canonical: bool, has_canonical: bool, has_profile: bool) -> Side {
+        Side {
+            is_canonical,
+            has_canonical,
+            has_profile,
+        }
+    }
+
+    #[test]
+    fn p_2_the_profile_of_a_linked_device_is_gone() {
+        for has_profile in [false, true] {
+            let user = side(true, true, has_profile);
+            let fates = after_merge(RuleBook::Simplified, [side(false, false, true), user]);
+            assert_eq!(fates, [Fate::Gone, Fate::Stays]);
+        }
+    }
+
+    #[test]
+    fn p_3_of_two_profiles_that_of_the_canonical_id_stays() {
+        let fates = after_merge(
+            RuleBook::Original,
+            [side(true, true, true), side(false, false, true)],
+        );
+        assert_eq!(fates, [Fate::Stays, Fate::Hidden]);
+        let fates = after_merge(
+            RuleBook::Original,
+            [side(false, false, true), side(true, true, true)],
+        );
+        assert_eq!(fates, [Fate::Hidden, Fate::Stays]);
+    }
+
+    #[test]
+    fn p_3_a_single_profile_goes_to_the_canonical_id() {
+        let fates = after_merge(
+            RuleBook::Original,
+            [side(true, true, false), side(false, false, true)],
+        );
+        assert_eq!(fates[1], Fate::Moves);
+    }
+
+    #[test]
+    fn p_3_an_id_that_becomes_canonical_takes_the_profile_of_its_cluster() {
+        let fates = after_merge(
+            RuleBook::Original,
+            [side(false, true, true), side(false, false, true)],
+        );
+        assert_eq!(fates, [Fate::Moves, Fate::Hidden]);
+        let fates = after_merge(
+            RuleBook::Original,
+            [side(false, true, false), side(false, false, true)],
+        );
+        assert_eq!(fates[1], Fate::Moves);
+    }
+}

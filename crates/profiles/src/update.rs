@@ -1,0 +1,205 @@
+//! [`Update`]: one record of `/engage` or `/groups`.
+
+use serde_json::{Map, Value};
+
+use crate::{Limits, UpdateError};
+
+/// Whose profile an update is for.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Target {
+    /// A user's, by an ID of the user.
+    User {
+        /// `$distinct_id`, as it was sent.
+        distinct_id: String,
+        /// Whether the profile of this very ID is meant, and not that of its canonical ID: so can a
+        /// profile that a merge has hidden be deleted (`$ignore_alias`).
+        ignores_alias: bool,
+    },
+    /// A group's.
+    Group {
+        /// `$group_key`: what kind of group, such as `company`.
+        key: String,
+        /// `$group_id`: which of them.
+        id: String,
+    },
+}
+
+/// What is done to a profile.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Operation {
+    Set(Map<String, Value>),
+    SetOnce(Map<String, Value>),
+    Add(Map<String, Value>),
+    Append(Map<String, Value>),
+    Union(Map<String, Value>),
+    Remove(Map<String, Value>),
+    Unset(Vec<String>),
+    Delete,
+}
+
+/// One update: whose profile, and what is done to it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    target: Target,
+    pub(crate) operations: Vec<Operation>,
+}
+
+impl Update {
+    /// Reads one record. Of several operations in it each is carried out, in the order `$set`,
+    /// `$set_once`, `$add`, `$append`, `$union`, `$remove`, `$unset`, `$delete` *(decided here: the
+    /// vendor leaves it open, and SDKs send one)*.
+    ///
+    /// # Errors
+    ///
+    /// [`UpdateError`] says what is wrong with the record, whatever the profile.
+    pub fn parse(json: &str, limits: &Limits) -> Result<Self, UpdateError> {
+        if json.len() > limits.update_bytes_max {
+            return Err(UpdateError::TooLong {
+                bytes: json.len(),
+                bytes_max: limits.update_bytes_max,
+            });
+        }
+        let Ok(mut record) = serde_json::from_str::<Map<String, Value>>(json) else {
+            return Err(UpdateError::NotAnObject);
+        };
+        let target = target(&record)?;
+        let mut operations = Vec::new();
+        type Make = fn(Map<String, Value>) -> Operation;
+        let of_objects: [(&'static str, Make); 6] = [
+            ("$set", Operation::Set),
+            ("$set_once", Operation::SetOnce),
+            ("$add", Operation::Add),
+            ("$append", Operation::Append),
+            ("$union", Operation::Union),
+            ("$remove", Operation::Remove),
+        ];
+        for (operation, make) in of_objects {
+            match record.remove(operation) {
+                None => {}
+                Some(Value::Object(values)) => {
+                    check_names(values.keys(), limits)?;
+                    check_values(operation, &values)?;
+                    operations.push(make(values));
+                }
+                Some(_) => {
+                    let wanted = "an object";
+                    return Err(UpdateError::WrongType { operation, wanted });
+                }
+            }
+        }
+        if let Some(value) = record.remove("$unset") {
+            operations.push(Operation::Unset(names(value)?));
+        }
+        // What it is given is of no account: SDKs send "", "null", null or the ID.
+        if record.contains_key("$delete") {
+            operations.push(Operation::Delete);
+        }
+        if operations.is_empty() {
+            return Err(UpdateError::NoOperation);
+        }
+        Ok(Self { target, operations })
+    }
+
+    /// Whose profile it is for.
+    pub fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
+fn target(record: &Map<String, Value>) -> Result<Target, UpdateError> {
+    let text = |property: &'static str| {
+        let text = record.get(property).and_then(id_text);
+        text.ok_or(UpdateError::NoTarget { property })
+    };
+    let is_group = record.contains_key("$group_key") || record.contains_key("$group_id");
+    if !is_group {
+        return Ok(Target::User {
+            distinct_id: text("$distinct_id")?,
+            ignores_alias: record.get("$ignore_alias").is_some_and(is_true),
+        });
+    }
+    if text("$distinct_id").is_ok() {
+        return Err(UpdateError::UserOfGroup);
+    }
+    Ok(Target::Group {
+        key: text("$group_key")?,
+        id: text("$group_id")?,
+    })
+}
+
+/// Rule ID-3, of a value that was parsed: a text that is not empty, or an integer.
+fn id_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) if !text.is_empty() => Some(text.clone()),
+        Value::Number(number) if !number.is_f64() => Some(number.to_string()),
+        _ => None,
+    }
+}
+
+/// SDKs send a boolean or its text.
+fn is_true(value: &Value) -> bool {
+    match value {
+        Value::Bool(is_true) => *is_true,
+        Value::String(text) => text.eq_ignore_ascii_case("true"),
+        _ => false,
+    }
+}
+
+fn check_names<'n>(
+    mut names: impl Iterator<Item = &'n String>,
+    limits: &Limits,
+) -> Result<(), UpdateError> {
+    let bytes_max = limits.name_bytes_max;
+    let wrong = names.find(|name| !(1..=bytes_max).contains(&name.len()));
+    match wrong {
+        Some(name) => Err(UpdateError::Name {
+            bytes: name.len(),
+            bytes_max,
+        }),
+        None => Ok(()),
+    }
+}
+
+fn check_values(operation: &'static str, values: &Map<String, Value>) -> Result<(), UpdateError> {
+    let (is_right, wanted): (fn(&Value) -> bool, _) = match operation {
+        "$add" => (Value::is_number, "numbers"),
+        // SDKs wrap a single value themselves; who does not means the same.
+        "$union" => (
+            |value| match value {
+                Value::Array(values) => values.iter().all(is_scalar),
+                value => is_scalar(value),
+            },
+            "lists of texts, numbers and booleans",
+        ),
+        _ => return Ok(()),
+    };
+    if values.values().all(is_right) {
+        Ok(())
+    } else {
+        Err(UpdateError::WrongType { operation, wanted })
+    }
+}
+
+fn is_scalar(value: &Value) -> bool {
+    matches!(
+        value,
+        Value::String(_) | Value::Number(_) | Value::Bool(_) | Value::Null
+    )
+}
+
+/// The names of `$unset`: a list, or a single one.
+fn names(value: Value) -> Result<Vec<String>, UpdateError> {
+    let wrong = UpdateError::WrongType {
+        operation: "$unset",
+        wanted: "a list of names",
+    };
+    let values = match value {
+        Value::Array(values) => values,
+        value => vec![value],
+    };
+    let names = values.into_iter().map(|value| match value {
+        Value::String(name) => Some(name),
+        _ => None,
+    });
+    names.collect::<Option<_>>().ok_or(wrong)
+}

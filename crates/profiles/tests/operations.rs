@@ -1,0 +1,375 @@
+//! The eight operations as they are documented, and laws that hold of them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use idmerge_profiles::{Limits, Profile, Target, Update, UpdateError};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+const LIMITS: Limits = Limits::DOCUMENTED;
+
+fn update(mut operation: Value) -> Result<Update, UpdateError> {
+    operation["$token"] = "T".into();
+    operation["$distinct_id"] = "U1".into();
+    Update::parse(&operation.to_string(), &LIMITS)
+}
+
+fn profile(value: &Value) -> Profile {
+    Profile::from_json(&value.to_string()).unwrap()
+}
+
+fn apply(to: &Value, operation: Value) -> Result<Option<Value>, UpdateError> {
+    let profile = (!to.is_null()).then(|| profile(to));
+    let changed = update(operation)?.apply(profile, &LIMITS)?;
+    Ok(changed.map(|profile| serde_json::from_str(&profile.to_json()).unwrap()))
+}
+
+#[track_caller]
+fn assert_changes(to: Value, operation: Value, wanted: Value) {
+    let wanted = (!wanted.is_null()).then_some(wanted);
+    assert_eq!(apply(&to, operation), Ok(wanted));
+}
+
+#[test]
+fn set_overwrites_and_makes_a_profile() {
+    assert_changes(json!(null), json!({"$set": {"a": 1}}), json!({"a": 1}));
+    assert_changes(
+        json!({"a": 1, "b": 2}),
+        json!({"$set": {"a": "x"}}),
+        json!({"a": "x", "b": 2}),
+    );
+    assert_changes(json!(null), json!({"$set": {}}), json!({}));
+}
+
+#[test]
+fn set_once_sets_only_what_is_absent() {
+    assert_changes(
+        json!({"a": null}),
+        json!({"$set_once": {"a": 2, "b": 3}}),
+        json!({"a": null, "b": 3}),
+    );
+}
+
+#[test]
+fn add_adds_to_what_is_there_or_to_zero() {
+    assert_changes(
+        json!({"a": 1}),
+        json!({"$add": {"a": 2, "b": -3, "c": 0.5}}),
+        json!({"a": 3, "b": -3, "c": 0.5}),
+    );
+    assert_changes(
+        json!({"a": i64::MAX}),
+        json!({"$add": {"a": 1}}),
+        json!({"a": 9_223_372_036_854_775_808_u64 as f64}),
+    );
+    let wrong = apply(&json!({"a": "x"}), json!({"$add": {"a": 1}}));
+    assert!(
+        matches!(wrong, Err(UpdateError::WrongValue { .. })),
+        "{wrong:?}"
+    );
+    let wrong = apply(&json!({"a": f64::MAX}), json!({"$add": {"a": f64::MAX}}));
+    assert!(
+        matches!(wrong, Err(UpdateError::WrongValue { .. })),
+        "{wrong:?}"
+    );
+    let wrong = update(json!({"$add": {"a": "1"}}));
+    assert!(matches!(
+        wrong,
+        Err(UpdateError::WrongType {
+            operation: "$add",
+            ..
+        })
+    ));
+}
+
+#[test]
+fn append_pushes_one_value_and_keeps_doubles() {
+    assert_changes(
+        json!({"a": [1]}),
+        json!({"$append": {"a": 1, "b": "x"}}),
+        json!({"a": [1, 1], "b": ["x"]}),
+    );
+    // A list is one value.
+    assert_changes(
+        json!({"a": [1]}),
+        json!({"$append": {"a": [2]}}),
+        json!({"a": [1, [2]]}),
+    );
+    assert_changes(
+        json!({"a": "x"}),
+        json!({"$append": {"a": "y"}}),
+        json!({"a": ["x", "y"]}),
+    );
+}
+
+#[test]
+fn union_adds_what_is_missing() {
+    assert_changes(
+        json!({"a": [1, "x"]}),
+        json!({"$union": {"a": ["x", 2, 2], "b": "y"}}),
+        json!({"a": [1, "x", 2], "b": ["y"]}),
+    );
+    let wrong = apply(&json!({"a": 1}), json!({"$union": {"a": [1]}}));
+    assert!(matches!(wrong, Err(UpdateError::WrongValue { .. })));
+    let wrong = update(json!({"$union": {"a": [{}]}}));
+    assert!(matches!(wrong, Err(UpdateError::WrongType { .. })));
+}
+
+#[test]
+fn remove_takes_a_value_out_of_a_list() {
+    assert_changes(
+        json!({"a": [1, 2, 1], "b": 1}),
+        json!({"$remove": {"a": 1, "b": 1, "c": 1}}),
+        json!({"a": [2], "b": 1}),
+    );
+    assert_changes(json!(null), json!({"$remove": {"a": 1}}), json!(null));
+}
+
+#[test]
+fn unset_deletes_properties() {
+    assert_changes(
+        json!({"a": 1, "b": 2}),
+        json!({"$unset": ["a", "c"]}),
+        json!({"b": 2}),
+    );
+    assert_changes(json!({"a": 1}), json!({"$unset": "a"}), json!({}));
+    assert_changes(json!(null), json!({"$unset": ["a"]}), json!(null));
+    assert!(update(json!({"$unset": [1]})).is_err());
+}
+
+#[test]
+fn delete_deletes_whatever_it_is_given() {
+    for given in [json!(""), json!("null"), json!(null), json!("U1")] {
+        assert_changes(json!({"a": 1}), json!({"$delete": given}), json!(null));
+    }
+}
+
+#[test]
+fn several_operations_are_carried_out_in_a_fixed_order_or_not_at_all() {
+    assert_changes(
+        json!(null),
+        json!({"$unset": ["b"], "$add": {"a": 1}, "$set": {"a": 1, "b": 1}}),
+        json!({"a": 2}),
+    );
+    assert!(apply(&json!({}), json!({"$set": {"a": "x"}, "$add": {"a": 1}})).is_err());
+}
+
+#[test]
+fn an_update_says_whose_profile_it_is_for() {
+    let target = |json: &str| Update::parse(json, &LIMITS).map(|update| update.target().clone());
+    let user = |id: &str, ignores_alias| {
+        Ok(Target::User {
+            distinct_id: id.to_owned(),
+            ignores_alias,
+        })
+    };
+    assert_eq!(
+        target(r#"{"$distinct_id":"U","$set":{}}"#),
+        user("U", false)
+    );
+    assert_eq!(target(r#"{"$distinct_id":7,"$set":{}}"#), user("7", false));
+    for yes in ["true", "\"true\"", "\"True\""] {
+        let json = format!(r#"{{"$distinct_id":"U","$ignore_alias":{yes},"$delete":""}}"#);
+        assert_eq!(target(&json), user("U", true));
+    }
+    for no in ["false", "\"false\"", "null", "1"] {
+        let json = format!(r#"{{"$distinct_id":"U","$ignore_alias":{no},"$delete":""}}"#);
+        assert_eq!(target(&json), user("U", false));
+    }
+    for nobody in [
+        "",
+        r#""$distinct_id":"","#,
+        r#""$distinct_id":1.5,"#,
+        r#""$distinct_id":[],"#,
+    ] {
+        let json = format!(r#"{{{nobody}"$set":{{}}}}"#);
+        let property = "$distinct_id";
+        assert_eq!(
+            target(&json),
+            Err(UpdateError::NoTarget { property }),
+            "{json}"
+        );
+    }
+    let group = Target::Group {
+        key: "company".into(),
+        id: "7".into(),
+    };
+    assert_eq!(
+        target(r#"{"$group_key":"company","$group_id":7,"$set":{}}"#),
+        Ok(group)
+    );
+    let property = "$group_id";
+    assert_eq!(
+        target(r#"{"$group_key":"company","$set":{}}"#),
+        Err(UpdateError::NoTarget { property })
+    );
+    assert_eq!(
+        target(r#"{"$group_key":"a","$group_id":"b","$distinct_id":"U","$set":{}}"#),
+        Err(UpdateError::UserOfGroup)
+    );
+    assert_eq!(
+        target(r#"{"$distinct_id":"U"}"#),
+        Err(UpdateError::NoOperation)
+    );
+    assert_eq!(target("[]"), Err(UpdateError::NotAnObject));
+    assert_eq!(target("{"), Err(UpdateError::NotAnObject));
+}
+
+#[test]
+fn limits_are_kept_on_both_sides() {
+    let name = |bytes| json!({"$set": {"n".repeat(bytes): 1}});
+    assert!(update(name(255)).is_ok());
+    assert_eq!(
+        update(name(256)),
+        Err(UpdateError::Name {
+            bytes: 256,
+            bytes_max: 255
+        })
+    );
+    assert!(update(name(0)).is_err());
+
+    let string = |bytes| json!({"$set": {"a": "x".repeat(bytes)}});
+    for bytes in [255, 256, 300] {
+        let cut = "x".repeat(bytes.min(255));
+        assert_changes(json!(null), string(bytes), json!({"a": cut}));
+    }
+    // 127 letters of two bytes, so that none is cut in the middle.
+    assert_changes(
+        json!(null),
+        json!({"$set": {"a": ["ü".repeat(200)]}}),
+        json!({"a": ["ü".repeat(127)]}),
+    );
+
+    let many = |properties: usize| {
+        let values: serde_json::Map<_, _> = (0..properties)
+            .map(|at| (at.to_string(), at.into()))
+            .collect();
+        json!({"$set": values})
+    };
+    assert!(apply(&json!(null), many(2_000)).is_ok());
+    assert!(apply(&json!({"a": 1}), many(1_999)).is_ok());
+    assert_eq!(
+        apply(&json!({"a": 1}), many(2_000)),
+        Err(UpdateError::Properties {
+            properties: 2_001,
+            properties_max: 2_000
+        })
+    );
+
+    assert!(apply(&json!(null), json!({"$set": {"a": [[[1]]]}})).is_ok());
+    let deep = apply(&json!(null), json!({"$set": {"a": [[[[1]]]]}}));
+    assert!(matches!(deep, Err(UpdateError::Depth { depth_max: 3, .. })));
+
+    // A list of texts of 97 bytes: 100 each with the marks and a comma.
+    let list = |values: usize| json!({"$set": {"a": vec!["x".repeat(97); values]}});
+    assert!(apply(&json!(null), list(2_621)).is_ok());
+    let long = apply(&json!(null), list(2_622));
+    assert!(
+        matches!(long, Err(UpdateError::Container { .. })),
+        "{long:?}"
+    );
+
+    let long = update(json!({"$set": {"a": "x".repeat(1024 * 1024)}}));
+    assert!(matches!(long, Err(UpdateError::TooLong { .. })));
+
+    let limits = Limits {
+        profile_bytes_max: 7,
+        ..LIMITS
+    };
+    let set = |value: u32| update(json!({"$set": {"a": value}})).unwrap();
+    assert!(set(1).apply(None, &limits).is_ok());
+    assert_eq!(
+        set(10).apply(None, &limits),
+        Err(UpdateError::Profile {
+            bytes: 8,
+            bytes_max: 7
+        })
+    );
+}
+
+fn scalar() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        (-3..3_i64).prop_map(Value::from),
+        "[ab]{0,2}".prop_map(Value::from),
+        any::<bool>().prop_map(Value::from),
+    ]
+}
+
+fn any_value() -> impl Strategy<Value = Value> {
+    prop_oneof![
+        scalar(),
+        prop::collection::vec(scalar(), 0..4).prop_map(Value::from)
+    ]
+}
+
+fn object() -> impl Strategy<Value = Value> {
+    prop::collection::btree_map("[xyz]", any_value(), 0..4)
+        .prop_map(|values| Value::Object(values.into_iter().collect()))
+}
+
+fn name() -> impl Strategy<Value = String> {
+    "[xyz]".prop_map(String::from)
+}
+
+proptest! {
+    #[test]
+    fn set_set_once_union_unset_and_remove_done_twice_are_done_once(
+        to in object(), values in object(), name in name(), list in prop::collection::vec(scalar(), 0..4),
+    ) {
+        let operations = [
+            json!({"$set": values}),
+            json!({"$set_once": values}),
+            json!({"$union": {&name: list}}),
+            json!({"$unset": [&name]}),
+            json!({"$remove": values}),
+            json!({"$delete": ""}),
+        ];
+        for operation in operations {
+            if let Ok(once) = apply(&to, operation.clone()) {
+                let twice = apply(&once.clone().unwrap_or_default(), operation);
+                prop_assert_eq!(twice, Ok(once));
+            }
+        }
+    }
+
+    #[test]
+    fn what_was_appended_can_be_removed(to in object(), name in name(), value in scalar()) {
+        let added = apply(&to, json!({"$append": {&name: value}})).unwrap().unwrap();
+        prop_assert!(added[&name].as_array().unwrap().contains(&value));
+        let removed = apply(&added, json!({"$remove": {&name: value}})).unwrap().unwrap();
+        prop_assert!(!removed[&name].as_array().unwrap().contains(&value));
+    }
+
+    #[test]
+    fn an_addition_is_undone_by_its_opposite(current in -1_000..1_000_i64, by in -1_000..1_000_i64) {
+        let to = json!({"a": current});
+        let added = apply(&to, json!({"$add": {"a": by}})).unwrap().unwrap();
+        prop_assert_eq!(apply(&added, json!({"$add": {"a": -by}})), Ok(Some(to)));
+    }
+
+    #[test]
+    fn other_properties_stay_as_they_are(to in object(), name in name(), values in any_value()) {
+        for operation in ["$set", "$set_once", "$append", "$union", "$remove"] {
+            let Ok(Some(changed)) = apply(&to, json!({operation: {&name: values}})) else {
+                continue;
+            };
+            for (other, value) in to.as_object().unwrap() {
+                prop_assert!(*other == name || changed[other] == *value);
+            }
+        }
+    }
+
+    #[test]
+    fn no_text_makes_it_panic(json in "\\PC{0,60}") {
+        let _may_fail = Update::parse(&json, &LIMITS).is_ok();
+    }
+
+    #[test]
+    fn a_profile_is_written_and_read(values in object()) {
+        let profile = profile(&values);
+        prop_assert_eq!(Profile::from_json(&profile.to_json()), Some(profile));
+    }
+}

@@ -1,0 +1,334 @@
+//! A block: some hundred events in a row, compressed together.
+//!
+//! ```text
+//! row     XXH3-64 of the rest, seeded with the number of the first event   8 bytes
+//!         length of what follows without its compression                   4 bytes
+//!         zstd: how many events, how long the heads are, heads, texts
+//! head    which of the following are there                                 1 byte
+//!         length of the text; time and time of arrival, minus those before numbers
+//!         source, where it is not that of before; failure's reason and description
+//! number  7 bits a byte, the lowest first; differences as zigzag
+//! ```
+
+use crate::keys::checksum;
+
+/// No event is longer (rule IN-3).
+pub(crate) const EVENT_BYTES_MAX: usize = 16 << 20;
+/// No block is longer: an event can come to one that is nearly full.
+const RAW_BYTES_MAX: usize = EVENT_BYTES_MAX + (8 << 20);
+
+const HAS_FAILURE: u8 = 1;
+const HAS_SOURCE: u8 = 2;
+
+/// An event as it is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stored<'b> {
+    /// Its number: 1 for the first of the project.
+    pub(crate) number: u64,
+    pub(crate) time_ms: i64,
+    pub(crate) received_ms: i64,
+    pub(crate) source: &'b str,
+    /// Why its claim was rejected: the code, and what it says.
+    pub(crate) failure: Option<[&'b str; 2]>,
+    /// The event as it came.
+    pub(crate) text: &'b str,
+}
+
+/// A block that events are added to.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OpenBlock {
+    pub(crate) first: u64,
+    count: u32,
+    heads: Vec<u8>,
+    texts: Vec<u8>,
+    before: (i64, i64),
+    source: String,
+    pub(crate) times: Option<(i64, i64)>,
+}
+
+impl OpenBlock {
+    pub(crate) fn starting_at(first: u64) -> Self {
+        Self {
+            first,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn push(&mut self, event: &Stored<'_>) {
+        let is_new_source = self.source != event.source;
+        let mut has = 0;
+        has |= if event.failure.is_some() {
+            HAS_FAILURE
+        } else {
+            0
+        };
+        has |= if is_new_source { HAS_SOURCE } else { 0 };
+        self.heads.push(has);
+        put_number(&mut self.heads, event.text.len() as u64);
+        put_difference(&mut self.heads, event.time_ms, self.before.0);
+        put_difference(&mut self.heads, event.received_ms, self.before.1);
+        if is_new_source {
+            put_text(&mut self.heads, event.source);
+            event.source.clone_into(&mut self.source);
+        }
+        for text in event.failure.into_iter().flatten() {
+            put_text(&mut self.heads, text);
+        }
+        self.texts.extend_from_slice(event.text.as_bytes());
+        self.count += 1;
+        self.before = (event.time_ms, event.received_ms);
+        let (min, max) = self.times.unwrap_or((event.time_ms, event.time_ms));
+        self.times = Some((min.min(event.time_ms), max.max(event.time_ms)));
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The number of the event that comes next.
+    pub(crate) fn next(&self) -> u64 {
+        self.first + u64::from(self.count)
+    }
+
+    pub(crate) fn raw_bytes(&self) -> usize {
+        8 + self.heads.len() + self.texts.len()
+    }
+
+    /// The block as it is written.
+    pub(crate) fn row(
+        &self,
+        compressor: &mut zstd::bulk::Compressor<'_>,
+    ) -> std::io::Result<Vec<u8>> {
+        let mut raw = Vec::with_capacity(self.raw_bytes());
+        raw.extend(self.count.to_le_bytes());
+        raw.extend(length(self.heads.len()).to_le_bytes());
+        raw.extend_from_slice(&self.heads);
+        raw.extend_from_slice(&self.texts);
+        let bound = zstd::zstd_safe::compress_bound(raw.len());
+        let mut row = vec![0; 12 + bound];
+        let written = compressor.compress_to_buffer(&raw, &mut row[12..])?;
+        row.truncate(12 + written);
+        row[8..12].copy_from_slice(&length(raw.len()).to_le_bytes());
+        let sum = checksum(self.first, &row[8..]);
+        row[..8].copy_from_slice(&sum.to_le_bytes());
+        Ok(row)
+    }
+}
+
+/// A block that is read.
+#[derive(Debug)]
+pub(crate) struct Block {
+    first: u64,
+    raw: Vec<u8>,
+}
+
+/// What is wrong with a block.
+pub(crate) type Wrong = &'static str;
+
+impl Block {
+    pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, Wrong> {
+        let short = "it is too short";
+        let (sum, rest) = row.split_first_chunk().ok_or(short)?;
+        if u64::from_le_bytes(*sum) != checksum(first, rest) {
+            return Err("its checksum is wrong");
+        }
+        let (bytes, frame) = rest.split_first_chunk().ok_or(short)?;
+        let bytes = u32::from_le_bytes(*bytes) as usize;
+        if bytes > RAW_BYTES_MAX {
+            return Err("it is too long");
+        }
+        let raw = zstd::bulk::decompress(frame, bytes).map_err(|_| "it cannot be decompressed")?;
+        Ok(Self { first, raw })
+    }
+
+    /// Calls `visit` with each event, in the order in which they came, until it answers `false`.
+    pub(crate) fn each<E: From<(u64, Wrong)>>(
+        &self,
+        visit: &mut dyn FnMut(Stored<'_>) -> Result<bool, E>,
+    ) -> Result<(), E> {
+        let mut next = self.first;
+        match self.try_each(&mut next, visit) {
+            Ok(result) => result,
+            Err(Missing) => Err((next, "its form is wrong").into()),
+        }
+    }
+
+    fn try_each<E>(
+        &self,
+        next: &mut u64,
+        visit: &mut dyn FnMut(Stored<'_>) -> Result<bool, E>,
+    ) -> Result<Result<(), E>, Missing> {
+        let (count, rest) = self.raw.split_first_chunk().ok_or(Missing)?;
+        let (heads_bytes, rest) = rest.split_first_chunk().ok_or(Missing)?;
+        let heads_bytes = u32::from_le_bytes(*heads_bytes) as usize;
+        let (mut heads, texts) = rest.split_at_checked(heads_bytes).ok_or(Missing)?;
+        let mut texts = str::from_utf8(texts).map_err(|_| Missing)?;
+        let [mut time_ms, mut received_ms] = [0_i64; 2];
+        let mut source = "";
+        for _ in 0..u32::from_le_bytes(*count) {
+            let (&has, rest) = heads.split_first().ok_or(Missing)?;
+            heads = rest;
+            let bytes = usize::try_from(take_number(&mut heads)?).map_err(|_| Missing)?;
+            time_ms = time_ms.wrapping_add(take_difference(&mut heads)?);
+            received_ms = received_ms.wrapping_add(take_difference(&mut heads)?);
+            if has & HAS_SOURCE != 0 {
+                source = take_text(&mut heads)?;
+            }
+            let failure = if has & HAS_FAILURE != 0 {
+                Some([take_text(&mut heads)?, take_text(&mut heads)?])
+            } else {
+                None
+            };
+            let (text, rest) = texts.split_at_checked(bytes).ok_or(Missing)?;
+            texts = rest;
+            let event = Stored {
+                number: *next,
+                time_ms,
+                received_ms,
+                source,
+                failure,
+                text,
+            };
+            *next += 1;
+            match visit(event) {
+                Ok(true) => {}
+                Ok(false) => return Ok(Ok(())),
+                Err(error) => return Ok(Err(error)),
+            }
+        }
+        Ok(Ok(()))
+    }
+}
+
+/// Something that should be there is not.
+struct Missing;
+
+/// Nothing here is as long as 4 GiB; see [`RAW_BYTES_MAX`].
+fn length(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
+}
+
+fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
+    while number >= 0x80 {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
+fn take_number(bytes: &mut &[u8]) -> Result<u64, Missing> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (&byte, rest) = bytes.split_first().ok_or(Missing)?;
+        *bytes = rest;
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            return Ok(number);
+        }
+    }
+    Err(Missing)
+}
+
+fn put_difference(bytes: &mut Vec<u8>, now: i64, before: i64) {
+    let difference = now.wrapping_sub(before);
+    put_number(
+        bytes,
+        (difference.cast_unsigned() << 1) ^ (difference >> 63).cast_unsigned(),
+    );
+}
+
+fn take_difference(bytes: &mut &[u8]) -> Result<i64, Missing> {
+    let number = take_number(bytes)?;
+    Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
+}
+
+fn put_text(bytes: &mut Vec<u8>, text: &str) {
+    put_number(bytes, text.len() as u64);
+    bytes.extend_from_slice(text.as_bytes());
+}
+
+fn take_text<'b>(bytes: &mut &'b [u8]) -> Result<&'b str, Missing> {
+    let length = usize::try_from(take_number(bytes)?).map_err(|_| Missing)?;
+    let (text, rest) = bytes.split_at_checked(length).ok_or(Missing)?;
+    *bytes = rest;
+    str::from_utf8(text).map_err(|_| Missing)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    type Owned = (i64, i64, String, Option<[String; 2]>, String);
+
+    fn any_event() -> impl Strategy<Value = Owned> {
+        let time = prop_oneof![any::<i64>(), 1_700_000_000_000..1_700_000_010_000_i64];
+        let failure = prop::option::of(["[a-z]{0,4}", "\\PC{0,9}"]);
+        (time, any::<i64>(), "/[a-c]", failure, "\\PC{0,40}")
+    }
+
+    fn stored(number: u64, event: &Owned) -> Stored<'_> {
+        let (time_ms, received_ms, source, failure, text) = event;
+        Stored {
+            number,
+            time_ms: *time_ms,
+            received_ms: *received_ms,
+            source,
+            failure: failure
+                .as_ref()
+                .map(|pair| pair.each_ref().map(String::as_str)),
+            text,
+        }
+    }
+
+    fn read(first: u64, row: &[u8]) -> Result<Vec<String>, (u64, Wrong)> {
+        let block = Block::read(first, row).map_err(|wrong| (first, wrong))?;
+        let mut all = Vec::new();
+        block.each(&mut |event| {
+            all.push(format!("{event:?}"));
+            Ok::<_, (u64, Wrong)>(true)
+        })?;
+        Ok(all)
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_written_is_read(
+            first in 1..u64::MAX / 2,
+            events in prop::collection::vec(any_event(), 0..20),
+            flip in any::<prop::sample::Index>(),
+        ) {
+            let mut block = OpenBlock::starting_at(first);
+            let mut wanted = Vec::new();
+            for event in &events {
+                let event = stored(block.next(), event);
+                block.push(&event);
+                wanted.push(format!("{event:?}"));
+            }
+            let times = events.iter().map(|event| event.0);
+            prop_assert_eq!(block.times, times.clone().min().zip(times.max()));
+            let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+            let mut row = block.row(&mut compressor).unwrap();
+            prop_assert_eq!(read(first, &row), Ok(wanted));
+
+            prop_assert!(read(first + 1, &row).is_err());
+            let at = flip.index(row.len());
+            row[at] ^= 1;
+            prop_assert!(read(first, &row).is_err());
+            prop_assert!(read(first, &row[..at]).is_err());
+        }
+
+        #[test]
+        fn no_bytes_make_it_panic(mut row in prop::collection::vec(any::<u8>(), 0..200)) {
+            // With the right checksum and compression, so that the rest is looked at.
+            let raw = row.split_off(row.len().min(12));
+            row.resize(12, 0);
+            row[8..].copy_from_slice(&length(raw.len()).to_le_bytes());
+            row.extend(zstd::bulk::compress(&raw, 1).unwrap());
+            let sum = checksum(7, &row[8..]);
+            row[..8].copy_from_slice(&sum.to_le_bytes());
+            let _may_fail = read(7, &row).is_ok();
+        }
+    }
+}

@@ -1,0 +1,391 @@
+//! Whatever is handed in, and however often the project is opened again: what is read is what a
+//! list in memory says.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use std::collections::{BTreeMap, HashSet};
+
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, RuleBook};
+use idmerge_events::{Failure, JsonEvent, Resolved};
+use idmerge_original::{AnonIdFormat, Original};
+use idmerge_project::{
+    Batch, ClaimAnswer, ExportQuery, Options, Project, Record, RecordAnswer, Settings,
+};
+use idmerge_simplified::Simplified;
+use proptest::prelude::*;
+
+#[derive(Clone, Debug)]
+enum Step {
+    Submit(Vec<Sent>),
+    Close,
+    /// As a crash does it: without a word.
+    Drop,
+}
+
+#[derive(Clone, Debug)]
+struct Sent {
+    json: String,
+    /// How much longer it is, so that blocks get full.
+    pad: usize,
+    time_ms: Option<i64>,
+    insert_id: Option<&'static str>,
+    may_merge: bool,
+}
+
+impl Sent {
+    fn json(&self) -> String {
+        let pad = format!("\"properties\":{{\"pad\":{:?}", "x".repeat(self.pad * 700));
+        let comma = if self.json.contains("{}") { "" } else { "," };
+        self.json.replacen("\"properties\":{", &(pad + comma), 1)
+    }
+}
+
+const IDS: [&str; 7] = [
+    "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "6c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "7c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "$device:6c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "U1",
+    "U2",
+    "null",
+];
+
+fn any_sent() -> impl Strategy<Value = Sent> {
+    let id = || prop::option::weighted(0.7, prop::sample::select(&IDS[..]));
+    let name = prop::sample::select(&["A", "B", "$identify", "$create_alias", "$merge"][..]);
+    let ids = [id(), id(), id()];
+    let time_ms = prop::option::weighted(0.9, 0..4_i64);
+    let insert_id = prop::option::of(prop::sample::select(&["I", "J"][..]));
+    (name, ids, time_ms, insert_id, any::<bool>(), 0..8_usize).prop_map(
+        |(name, [first, second, third], time_ms, insert_id, may_merge, pad)| {
+            let keys: &[&str] = match name {
+                "$identify" => &["distinct_id", "$anon_distinct_id", "$user_id"],
+                "$create_alias" => &["distinct_id", "alias", "$user_id"],
+                _ => &["$user_id", "$device_id", "distinct_id"],
+            };
+            let mut properties: Vec<String> = keys
+                .iter()
+                .zip([first, second, third])
+                .filter_map(|(key, id)| Some(format!("\"{key}\":{:?}", id?)))
+                .collect();
+            if name == "$merge" {
+                properties.push(format!(
+                    "\"$distinct_ids\":[{:?},{:?}]",
+                    IDS[pad % 6],
+                    IDS[4]
+                ));
+            }
+            Sent {
+                json: format!(
+                    r#"{{"event":"{name}","properties":{{{}}}}}"#,
+                    properties.join(",")
+                ),
+                pad,
+                time_ms,
+                insert_id,
+                may_merge,
+            }
+        },
+    )
+}
+
+fn any_step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        6 => prop::collection::vec(any_sent(), 0..8).prop_map(Step::Submit),
+        1 => Just(Step::Close),
+        1 => Just(Step::Drop),
+    ]
+}
+
+struct Kept {
+    json: String,
+    time_ms: i64,
+    failure: Option<[String; 2]>,
+}
+
+/// Name, time, own ID and `insert_id`; and whether it is a `$merge` that was not weighed.
+type Sameness = (String, Option<i64>, Option<String>, &'static str, bool);
+
+/// The same with an engine and a list.
+struct Model {
+    engine: Box<dyn IdentityResolver>,
+    events: Vec<Kept>,
+    known: HashSet<Sameness>,
+}
+
+impl Model {
+    fn submit(&mut self, sent: &[Sent], received_ms: i64) -> Vec<RecordAnswer> {
+        let mut answers = vec![RecordAnswer::Repeated; sent.len()];
+        let mut order: Vec<usize> = (0..sent.len()).collect();
+        order.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
+        for at in order {
+            answers[at] = self.take(&sent[at], received_ms);
+        }
+        answers
+    }
+
+    fn take(&mut self, sent: &Sent, received_ms: i64) -> RecordAnswer {
+        let json = sent.json();
+        let event = JsonEvent::parse_text(&json).unwrap();
+        let event = event.event();
+        let reading = match self.engine.read(&event) {
+            Ok(reading) => reading,
+            Err(refused) => return RecordAnswer::Refused(Box::new(refused.into())),
+        };
+        let is_unweighed = event.name == "$merge" && !sent.may_merge;
+        if let Some(insert_id) = sent.insert_id {
+            let own = reading.distinct_id.map(|id| id.to_string());
+            let name = event.name.to_owned();
+            if !self
+                .known
+                .insert((name, sent.time_ms, own, insert_id, is_unweighed))
+            {
+                return RecordAnswer::Repeated;
+            }
+        }
+        let mut failure = None;
+        let answer = match reading.claim {
+            None => ClaimAnswer::None,
+            Some(_) if is_unweighed => ClaimAnswer::NotAllowed,
+            Some(claim) => match self.engine.apply(claim).unwrap() {
+                Outcome::Merged => ClaimAnswer::Merged,
+                Outcome::AlreadyMerged => ClaimAnswer::AlreadyMerged,
+                Outcome::Rejected(rejection) => {
+                    failure = Some([rejection.code().to_owned(), rejection.to_string()]);
+                    ClaimAnswer::Rejected(rejection.code())
+                }
+                _ => ClaimAnswer::None,
+            },
+        };
+        self.events.push(Kept {
+            json: json.clone(),
+            time_ms: sent.time_ms.unwrap_or(received_ms),
+            failure,
+        });
+        RecordAnswer::Stored(answer)
+    }
+
+    /// Each event with its canonical ID, as it is exported.
+    fn exported(&self) -> Vec<(String, Option<String>, i64)> {
+        let exported = self.events.iter().map(|kept| {
+            let event = JsonEvent::parse_text(&kept.json).unwrap();
+            let own = self.engine.read(&event.event()).unwrap().distinct_id;
+            let canonical = own.map(|id| self.engine.resolve(id));
+            let mut json = Vec::new();
+            event.write_resolved(
+                &Resolved {
+                    rule_book: self.engine.rule_book(),
+                    own,
+                    canonical,
+                    failure: kept.failure.as_ref().map(|[reason, description]| Failure {
+                        reason,
+                        description,
+                    }),
+                },
+                &mut json,
+            );
+            let canonical = canonical.map(|id| id.to_string());
+            (String::from_utf8(json).unwrap(), canonical, kept.time_ms)
+        });
+        exported.collect()
+    }
+}
+
+fn assert_reads_as(project: &Project, model: &Model) {
+    let exported = model.exported();
+    let mut lines = Vec::new();
+    let count = project.export(&ExportQuery::default(), &mut |event| {
+        lines.push((
+            String::from_utf8(event.json.to_vec()).unwrap(),
+            event.time_ms,
+        ));
+        Ok(true)
+    });
+    assert_eq!(count.unwrap(), exported.len() as u64);
+    let wanted: Vec<_> = exported
+        .iter()
+        .map(|(json, _, time_ms)| (json.clone(), *time_ms))
+        .collect();
+    assert_eq!(lines, wanted);
+
+    // Some days, and some names.
+    let query = ExportQuery {
+        from_ms: Some(1),
+        until_ms: Some(3),
+        names: vec!["A".to_owned(), "$merge".to_owned()],
+        limit: Some(3),
+    };
+    let mut some = Vec::new();
+    project
+        .export(&query, &mut |event| {
+            some.push(String::from_utf8(event.json.to_vec()).unwrap());
+            Ok(true)
+        })
+        .unwrap();
+    let wanted = exported.iter().filter(|(json, _, time_ms)| {
+        let is_named = ["A", "$merge"]
+            .iter()
+            .any(|name| json.contains(&format!("\"event\":\"{name}\"")));
+        (1..3).contains(time_ms) && is_named
+    });
+    let wanted: Vec<_> = wanted.take(3).map(|(json, ..)| json.clone()).collect();
+    assert_eq!(some, wanted);
+
+    for text in &IDS[..6] {
+        let id = model.engine.read_id(text).unwrap();
+        let canonical = model.engine.resolve(id).to_string();
+        let identity = project.identity(text).unwrap();
+        assert_eq!(identity.canonical, canonical);
+        let members = model.engine.cluster(id).map(|cluster| cluster.members);
+        let members = members.unwrap_or_else(|| vec![id]);
+        let members: Vec<_> = members.iter().map(ToString::to_string).collect();
+        assert_eq!(identity.members, members);
+
+        let mut wanted: Vec<_> = exported
+            .iter()
+            .enumerate()
+            .filter(|(_, (_, own, _))| own.as_deref() == Some(&*canonical))
+            .map(|(at, (json, _, time_ms))| (*time_ms, at as u64 + 1, json.clone()))
+            .collect();
+        wanted.sort();
+        wanted.reverse();
+        let mut feed = Vec::new();
+        let mut after = None;
+        loop {
+            let page = project.user_events(text, after, 3).unwrap();
+            assert!(page.events.len() <= 3);
+            assert!(page.next.is_none() || page.events.len() == 3);
+            feed.extend(
+                page.events
+                    .into_iter()
+                    .map(|event| (event.time_ms, event.number, event.json)),
+            );
+            after = page.next.map(|cursor| cursor.to_string().parse().unwrap());
+            if after.is_none() {
+                break;
+            }
+        }
+        assert_eq!(feed, wanted, "{text}");
+    }
+    assert!(project.identity("null").is_err());
+}
+
+fn play(rule_book: RuleBook, steps: &[Step]) {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = match rule_book {
+        RuleBook::Simplified => Settings::of(rule_book),
+        RuleBook::Original => Settings::Original(idmerge_original::Settings {
+            max_cluster_ids: 4,
+            anon_id_format: AnonIdFormat::UuidV4,
+            ..idmerge_original::Settings::default()
+        }),
+    };
+    let engine: Box<dyn IdentityResolver> = match &settings {
+        Settings::Simplified(settings) => Box::new(Simplified::new(settings.clone())),
+        Settings::Original(settings) => Box::new(Original::new(settings.clone())),
+    };
+    let mut model = Model {
+        engine,
+        events: Vec::new(),
+        known: HashSet::new(),
+    };
+    let options = Options {
+        index_events: 10,
+        snapshot_entries: 5,
+        ..Options::default()
+    };
+    let open = || Project::open(folder.path(), settings.clone(), options.clone()).unwrap();
+    let mut project = open();
+    for (at, step) in steps.iter().enumerate() {
+        match step {
+            Step::Submit(sent) => {
+                let received_ms = at as i64 % 5;
+                let mut batch = Batch::new(["/track", "/import"][at % 2], received_ms);
+                for sent in sent {
+                    let record = Record::Event {
+                        time_ms: sent.time_ms,
+                        insert_id: sent.insert_id.map(Box::from),
+                        may_merge: sent.may_merge,
+                    };
+                    batch.push(&sent.json(), record);
+                }
+                let answer = project.submit_and_wait(batch).unwrap();
+                assert_eq!(answer.records, model.submit(sent, received_ms));
+            }
+            Step::Close => {
+                project.close().unwrap();
+                drop(project);
+                project = open();
+            }
+            Step::Drop => {
+                drop(project);
+                project = open();
+            }
+        }
+    }
+    assert_reads_as(&project, &model);
+    drop(project);
+    assert_reads_as(&open(), &model);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn simplified_reads_as_a_list_does(steps in prop::collection::vec(any_step(), 1..16)) {
+        play(RuleBook::Simplified, &steps);
+    }
+
+    #[test]
+    fn original_reads_as_a_list_does(steps in prop::collection::vec(any_step(), 1..16)) {
+        play(RuleBook::Original, &steps);
+    }
+}
+
+#[test]
+fn the_changes_lead_to_the_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::of(RuleBook::Original);
+    let project = Project::open(folder.path(), settings, Options::default()).unwrap();
+    let mut batch = Batch::new("/import", 0);
+    for pair in [["U1", "U2"], ["U3", "U4"], ["U2", "U3"]] {
+        let json = format!(r#"{{"event":"$merge","properties":{{"$distinct_ids":{pair:?}}}}}"#);
+        let record = Record::Event {
+            time_ms: None,
+            insert_id: None,
+            may_merge: true,
+        };
+        batch.push(&json, record);
+    }
+    let answer = project.submit_and_wait(batch).unwrap();
+    assert_eq!(answer.sequence, 3);
+    let mut canonical = BTreeMap::new();
+    let mut since = 0;
+    loop {
+        let changes = project.changes(since, 1).unwrap();
+        let Some(last) = changes.last() else { break };
+        since = last.sequence;
+        for change in changes {
+            let before = canonical.insert(change.id.clone(), change.to);
+            assert_eq!(before.unwrap_or(change.id), change.from);
+        }
+    }
+    assert_eq!(since, 3);
+    for id in ["U2", "U3", "U4"] {
+        assert_eq!(canonical[id], project.identity(id).unwrap().canonical);
+    }
+    assert!(project.changes(4, 1).is_err());
+
+    let explained = project.explain("U4").unwrap();
+    let ids: Vec<_> = explained
+        .iter()
+        .map(|step| (step.entry.sequence, step.answer))
+        .collect();
+    assert_eq!(ids, [(1, "merged"), (2, "merged"), (3, "merged")]);
+    assert_eq!(explained[2].entry.ids, ["U2", "U3"]);
+    assert_eq!(explained[2].entry.source.as_deref(), Some("/import"));
+}

@@ -1,0 +1,559 @@
+//! What a project promises, case by case.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use std::sync::mpsc;
+
+use idmerge_core::RuleBook;
+use idmerge_project::{
+    Answer, Batch, ClaimAnswer, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record,
+    RecordAnswer, Settings,
+};
+use idmerge_store::StoreError;
+use tempfile::TempDir;
+
+const DEVICE: &str = "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e";
+
+fn open(folder: &TempDir, rule_book: RuleBook) -> Project {
+    Project::open(folder.path(), Settings::of(rule_book), Options::default()).unwrap()
+}
+
+fn event(name: &str, properties: &str) -> String {
+    format!(r#"{{"event":"{name}","properties":{{{properties}}}}}"#)
+}
+
+fn merging(insert_id: Option<&str>) -> Record {
+    Record::Event {
+        time_ms: Some(1),
+        insert_id: insert_id.map(Box::from),
+        may_merge: true,
+    }
+}
+
+fn submit(project: &Project, json: &str, record: Record) -> RecordAnswer {
+    let mut batch = Batch::new("/import", 7);
+    batch.push(json, record);
+    let mut answer: Answer = project.submit_and_wait(batch).unwrap();
+    answer.records.remove(0)
+}
+
+fn update(project: &Project, json: &str) -> RecordAnswer {
+    submit(project, json, Record::Update)
+}
+
+#[track_caller]
+fn assert_profile(project: &Project, id: &str, wanted: Option<(&str, &str)>) {
+    let profile = project.profile(id).unwrap();
+    let profile = profile
+        .as_ref()
+        .map(|profile| (&*profile.distinct_id, &*profile.json));
+    assert_eq!(profile, wanted);
+}
+
+const STORED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::None);
+const MERGED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::Merged);
+
+#[test]
+fn p_1_an_update_goes_to_the_canonical_id_of_now() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Simplified);
+    let log_in = event("Log In", r#""$device_id":"D1","$user_id":"U1""#);
+    assert_eq!(submit(&project, &log_in, Record::event(None, None)), MERGED);
+    assert_eq!(
+        update(&project, r#"{"$distinct_id":"$device:D1","$set":{"a":1}}"#),
+        STORED
+    );
+    assert_profile(&project, "U1", Some(("U1", r#"{"a":1}"#)));
+    assert_profile(&project, "$device:D1", Some(("U1", r#"{"a":1}"#)));
+
+    // Refused updates say why and change nothing.
+    let RecordAnswer::Refused(error) = update(&project, r#"{"$distinct_id":"null","$set":{}}"#)
+    else {
+        panic!()
+    };
+    assert_eq!(
+        (error.property(), error.rule()),
+        (Some("distinct_id"), "ID-4")
+    );
+    let refused = update(
+        &project,
+        r#"{"$distinct_id":"U1","$set":{"a":"x"},"$add":{"a":1}}"#,
+    );
+    assert!(matches!(refused, RecordAnswer::Refused(_)));
+    assert_profile(&project, "U1", Some(("U1", r#"{"a":1}"#)));
+
+    update(&project, r#"{"$distinct_id":"U1","$delete":""}"#);
+    assert_profile(&project, "U1", None);
+    assert_eq!(
+        project.figures().refused,
+        [("update", 1), ("ID-4", 1)].into()
+    );
+}
+
+#[test]
+fn p_2_a_devices_profile_is_gone_once_it_is_linked() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Simplified);
+    update(&project, r#"{"$distinct_id":"$device:D1","$set":{"a":1}}"#);
+    update(&project, r#"{"$distinct_id":"$device:D2","$set":{"a":2}}"#);
+    assert_profile(&project, "$device:D1", Some(("$device:D1", r#"{"a":1}"#)));
+    let log_in = event("Log In", r#""$device_id":"D1","$user_id":"U1""#);
+    submit(&project, &log_in, Record::event(None, None));
+    assert_profile(&project, "$device:D1", None);
+    assert_profile(&project, "U1", None);
+    drop(project);
+    let project = open(&folder, RuleBook::Simplified);
+    let page = project.profiles(None, 9).unwrap();
+    assert_eq!(
+        (page.total, &*page.profiles[0].json, page.next),
+        (1, r#"{"a":2}"#, None)
+    );
+}
+
+#[test]
+fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Original);
+    for (id, value) in [("U1", 1), ("U2", 2), ("U4", 4)] {
+        let json = format!(r#"{{"$distinct_id":"{id}","$set":{{"a":{value}}}}}"#);
+        assert_eq!(update(&project, &json), STORED);
+    }
+    let merge = |pair: &str| {
+        let json = event("$merge", &format!("\"$distinct_ids\":{pair}"));
+        submit(&project, &json, merging(None))
+    };
+    assert_eq!(merge(r#"["U1","U2"]"#), MERGED);
+    assert_profile(&project, "U2", Some(("U1", r#"{"a":1}"#)));
+    // One has a profile: it goes to the canonical ID.
+    assert_eq!(merge(r#"["U3","U4"]"#), MERGED);
+    assert_profile(&project, "U4", Some(("U3", r#"{"a":4}"#)));
+    let page = project.profiles(None, 1).unwrap();
+    assert_eq!((page.total, page.next.as_deref()), (2, Some("U1")));
+    let page = project.profiles(Some("U1"), 1).unwrap();
+    assert_eq!((&*page.profiles[0].distinct_id, page.next), ("U3", None));
+
+    // The hidden one can be deleted, and the canonical one is not hit.
+    update(
+        &project,
+        r#"{"$distinct_id":"U2","$ignore_alias":true,"$delete":""}"#,
+    );
+    assert_profile(&project, "U2", Some(("U1", r#"{"a":1}"#)));
+    update(&project, r#"{"$distinct_id":"U2","$delete":""}"#);
+    assert_profile(&project, "U1", None);
+
+    // U4 is marked, becomes canonical, and takes the profile of its cluster along.
+    let identify = event(
+        "$identify",
+        &format!(r#""distinct_id":"U4","$anon_id":"{DEVICE}""#),
+    );
+    assert_eq!(
+        submit(&project, &identify, Record::event(None, None)),
+        MERGED
+    );
+    assert_eq!(project.identity("U3").unwrap().canonical, "U4");
+    assert_profile(&project, "U3", Some(("U4", r#"{"a":4}"#)));
+    assert_eq!(project.profiles(None, 9).unwrap().total, 1);
+}
+
+#[test]
+fn groups_have_profiles_of_their_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Original);
+    update(
+        &project,
+        r#"{"$group_key":"company","$group_id":"7","$set":{"a":1}}"#,
+    );
+    update(
+        &project,
+        r#"{"$group_key":"company","$group_id":7,"$add":{"a":1}}"#,
+    );
+    assert_eq!(
+        project.group("company", "7").unwrap().as_deref(),
+        Some(r#"{"a":2}"#)
+    );
+    assert_eq!(project.group("country", "7").unwrap(), None);
+    assert_eq!(project.profiles(None, 9).unwrap().total, 0);
+}
+
+#[test]
+fn a_merge_needs_leave_and_one_without_is_not_in_the_way_of_one_with() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Original);
+    let merge = event("$merge", r#""$distinct_ids":["U1","U2"]"#);
+    let without = submit(&project, &merge, Record::event(Some(1), Some("I")));
+    assert_eq!(without, RecordAnswer::Stored(ClaimAnswer::NotAllowed));
+    assert_eq!(project.identity("U2").unwrap().canonical, "U2");
+    assert_eq!(submit(&project, &merge, merging(Some("I"))), MERGED);
+    assert_eq!(
+        submit(&project, &merge, merging(Some("I"))),
+        RecordAnswer::Repeated
+    );
+    assert_eq!(project.identity("U2").unwrap().canonical, "U1");
+}
+
+#[test]
+fn an_event_without_a_time_is_the_same_whenever_it_comes() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        index_events: 1,
+        ..Options::default()
+    };
+    let settings = Settings::of(RuleBook::Simplified);
+    let project = Project::open(folder.path(), settings, options).unwrap();
+    let submit = |received_ms, record| {
+        let mut batch = Batch::new("/track", received_ms);
+        batch.push(&event("A", r#""$user_id":"U1""#), record);
+        project.submit_and_wait(batch).unwrap().records.remove(0)
+    };
+    assert_eq!(submit(1, Record::event(None, Some("I"))), STORED);
+    assert_eq!(
+        submit(9, Record::event(None, Some("I"))),
+        RecordAnswer::Repeated
+    );
+    // Another time is another event, and without an `$insert_id` none is the same.
+    assert_eq!(submit(9, Record::event(Some(1), Some("I"))), STORED);
+    assert_eq!(submit(9, Record::event(Some(1), None)), STORED);
+    assert_eq!(submit(9, Record::event(Some(1), None)), STORED);
+}
+
+#[test]
+fn an_event_is_repeated_though_its_index_was_written_by_a_later_process() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::of(RuleBook::Simplified);
+    let options = Options {
+        index_events: 2,
+        ..Options::default()
+    };
+    let open = || Project::open(folder.path(), settings.clone(), options.clone()).unwrap();
+    let json = event("A", r#""$user_id":"U1""#);
+    let at = |time_ms| Record::event(Some(time_ms), Some("I"));
+    let project = open();
+    assert_eq!(submit(&project, &json, at(1)), STORED);
+    drop(project);
+    // The second event makes the index be written; the two are of different times.
+    let project = open();
+    assert_eq!(submit(&project, &json, at(5)), STORED);
+    assert_eq!(submit(&project, &json, at(1)), RecordAnswer::Repeated);
+    drop(project);
+    let project = open();
+    assert_eq!(submit(&project, &json, at(1)), RecordAnswer::Repeated);
+    assert_eq!(submit(&project, &json, at(5)), RecordAnswer::Repeated);
+    assert_eq!(submit(&project, &json, at(3)), STORED);
+    assert_eq!(project.user_events("U1", None, 9).unwrap().events.len(), 3);
+}
+
+#[test]
+fn what_is_refused_is_not_kept_and_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Simplified);
+    let mut batch = Batch::new("/track", 1);
+    batch.push(
+        &event("A", r#""$user_id":"undefined""#),
+        Record::event(None, None),
+    );
+    batch.push(&event("A", r#""$user_id":"U1""#), Record::event(None, None));
+    batch.push("[]", Record::event(None, None));
+    let end = batch.text.len();
+    batch
+        .records
+        .push((end..end + 1, Record::event(None, None)));
+    let answer = project.submit_and_wait(batch).unwrap();
+    let refused: Vec<_> = answer
+        .records
+        .iter()
+        .map(|answer| match answer {
+            RecordAnswer::Refused(error) => (error.property(), error.rule()),
+            _ => (None, "kept"),
+        })
+        .collect();
+    assert_eq!(
+        refused,
+        [
+            (Some("$user_id"), "ID-4"),
+            (None, "kept"),
+            (None, "IN-1"),
+            (None, "IN-1")
+        ]
+    );
+    assert_eq!(
+        project
+            .export(&ExportQuery::default(), &mut |_| Ok(true))
+            .unwrap(),
+        1
+    );
+}
+
+#[test]
+fn a_funnel_sees_who_logged_in_on_the_way() {
+    for rule_book in RuleBook::ALL {
+        let folder = tempfile::tempdir().unwrap();
+        let project = open(&folder, rule_book);
+        let mut batch = Batch::new("/track", 1);
+        let visitor = format!(r#""distinct_id":"$device:{DEVICE}","$device_id":"{DEVICE}""#);
+        let user = format!(r#""distinct_id":"U1","$user_id":"U1","$device_id":"{DEVICE}""#);
+        batch.push(&event("View", &visitor), Record::event(Some(1), None));
+        let anon = format!(r#"{user},"$anon_distinct_id":"$device:{DEVICE}""#);
+        batch.push(&event("$identify", &anon), Record::event(Some(2), None));
+        batch.push(&event("Buy", &user), Record::event(Some(3), None));
+        project.submit_and_wait(batch).unwrap();
+        let query = FunnelQuery {
+            steps: ["View", "Buy"].map(String::from).to_vec(),
+            window_ms: 2,
+            ..FunnelQuery::default()
+        };
+        let counts = |query: &FunnelQuery| {
+            let funnel = project.funnel(query).unwrap();
+            let steps = funnel.steps.into_iter();
+            steps
+                .map(|step| (step.users, step.users_without_merge))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(counts(&query), [(1, 1), (1, 0)]);
+        let narrow = FunnelQuery {
+            window_ms: 1,
+            ..query.clone()
+        };
+        assert_eq!(counts(&narrow), [(1, 1), (0, 0)]);
+        let late = FunnelQuery {
+            from_ms: Some(2),
+            ..query
+        };
+        assert_eq!(counts(&late), [(0, 0), (0, 0)]);
+        assert_eq!(counts(&FunnelQuery::default()), []);
+    }
+}
+
+#[test]
+fn a_funnel_about_too_many_events_is_an_error() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        funnel_events_max: 2,
+        ..Options::default()
+    };
+    let settings = Settings::of(RuleBook::Simplified);
+    let project = Project::open(folder.path(), settings, options).unwrap();
+    let query = FunnelQuery {
+        steps: vec!["A".to_owned()],
+        ..FunnelQuery::default()
+    };
+    for at in 0..3 {
+        let funnel = project.funnel(&query);
+        assert_eq!(funnel.unwrap().steps[0].users, u64::from(at > 0));
+        submit(
+            &project,
+            &event("A", r#""$user_id":"U1""#),
+            Record::event(None, None),
+        );
+    }
+    let error = project.funnel(&query).unwrap_err();
+    assert!(matches!(
+        error,
+        ProjectError::TooManyEvents { events_max: 2 }
+    ));
+}
+
+#[test]
+fn the_rules_of_a_project_cannot_be_changed() {
+    let folder = tempfile::tempdir().unwrap();
+    open(&folder, RuleBook::Original).close().unwrap();
+    let options = Options::default;
+    let other = Project::open(folder.path(), Settings::of(RuleBook::Simplified), options());
+    let is_other = matches!(
+        other,
+        Err(ProjectError::Store(StoreError::OtherRuleBook { .. }))
+    );
+    assert!(is_other);
+    let settings = Settings::Original(idmerge_original::Settings {
+        max_cluster_ids: 3,
+        ..idmerge_original::Settings::default()
+    });
+    let other = Project::open(folder.path(), settings, options());
+    let is_other = matches!(
+        other,
+        Err(ProjectError::Store(StoreError::OtherSettings { .. }))
+    );
+    assert!(is_other);
+    let first = open(&folder, RuleBook::Original);
+    let second = Project::open(folder.path(), Settings::of(RuleBook::Original), options());
+    assert!(matches!(
+        second,
+        Err(ProjectError::Store(StoreError::InUse))
+    ));
+    drop(first);
+}
+
+#[test]
+fn clusters_near_the_cap_are_counted() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::Original(idmerge_original::Settings {
+        max_cluster_ids: 10,
+        ..idmerge_original::Settings::default()
+    });
+    let open = || Project::open(folder.path(), settings.clone(), Options::default()).unwrap();
+    let project = open();
+    for (at, wanted) in (2..=11).zip([0, 0, 0, 0, 0, 0, 0, 1, 1, 1]) {
+        let merge = event("$merge", &format!(r#""$distinct_ids":["U1","U{at}"]"#));
+        submit(&project, &merge, merging(None));
+        assert_eq!(project.figures().clusters_near_cap, wanted, "{at}");
+    }
+    assert_eq!(project.figures().rejected, [("errManyIDs", 1)].into());
+    drop(project);
+    assert_eq!(open().figures().clusters_near_cap, 1);
+}
+
+/// Stops the writer in the answer to a first batch, until it is let go.
+fn stopped(project: &Project) -> mpsc::Sender<()> {
+    let (let_go, stop) = mpsc::channel::<()>();
+    let (at_stop, is_stopped) = mpsc::channel();
+    let mut batch = Batch::new("/track", 1);
+    batch.push(&event("A", ""), Record::event(None, None));
+    project
+        .submit(batch, move |_| {
+            at_stop.send(()).unwrap();
+            stop.recv().unwrap_or_default();
+        })
+        .unwrap();
+    is_stopped.recv().unwrap();
+    let_go
+}
+
+fn one(number: usize) -> Batch {
+    let mut batch = Batch::new("/track", 1);
+    let insert_id = format!("I{number}");
+    batch.push(
+        &event("B", r#""$user_id":"U1""#),
+        Record::event(Some(1), Some(&insert_id)),
+    );
+    batch
+}
+
+#[test]
+fn concurrent_batches_share_a_commit() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Simplified);
+    let let_go = stopped(&project);
+    let (sender, answers) = mpsc::channel();
+    for number in 0..20 {
+        let sender = sender.clone();
+        let answer = move |answer: Result<Answer, _>| sender.send(answer.is_ok()).unwrap();
+        project.submit(one(number), answer).unwrap();
+    }
+    drop(let_go);
+    drop(sender);
+    assert_eq!(answers.iter().collect::<Vec<_>>(), [true; 20]);
+    let figures = project.figures();
+    assert_eq!((figures.commits, figures.events), (2, 21));
+    assert_eq!((figures.queue_batches, figures.queue_bytes), (0, 0));
+}
+
+#[test]
+fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
+    for options in [
+        Options {
+            queue_batches_max: 2,
+            ..Options::default()
+        },
+        Options {
+            queue_bytes_max: 2 * one(0).text.len(),
+            ..Options::default()
+        },
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::of(RuleBook::Simplified);
+        let project = Project::open(folder.path(), settings, options).unwrap();
+        let let_go = stopped(&project);
+        let (sender, answers) = mpsc::channel();
+        let submit = |number| {
+            let sender = sender.clone();
+            let answer = move |answer: Result<Answer, _>| sender.send(answer.is_ok()).unwrap();
+            project.submit(one(number), answer)
+        };
+        submit(0).unwrap();
+        submit(1).unwrap();
+        assert!(matches!(submit(2), Err(ProjectError::Full)));
+        assert_eq!(project.figures().queue_batches, 2);
+        drop(let_go);
+        assert_eq!([answers.recv(), answers.recv()], [Ok(true); 2]);
+        submit(2).unwrap();
+        assert_eq!(answers.recv(), Ok(true));
+        assert_eq!(project.figures().events, 4);
+    }
+}
+
+#[test]
+fn closing_writes_what_waits_and_takes_nothing_more() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(&folder, RuleBook::Simplified);
+    let let_go = stopped(&project);
+    let (sender, answers) = mpsc::channel();
+    for number in 0..3 {
+        let sender = sender.clone();
+        let answer = move |answer: Result<Answer, _>| sender.send(answer.is_ok()).unwrap();
+        project.submit(one(number), answer).unwrap();
+    }
+    std::thread::scope(|scope| {
+        let closing = scope.spawn(|| project.close());
+        while project.submit(one(9), |_| {}).is_ok() {
+            std::thread::yield_now();
+        }
+        drop(let_go);
+        closing.join().unwrap().unwrap();
+    });
+    drop(sender);
+    assert_eq!(answers.iter().collect::<Vec<_>>(), [true; 3]);
+    assert!(matches!(
+        project.submit_and_wait(one(9)),
+        Err(ProjectError::Closed)
+    ));
+    assert!(project.user_events("U1", None, 9).unwrap().events.len() >= 3);
+}
+
+#[test]
+fn what_was_acknowledged_is_there_after_a_crash_and_a_resend_doubles_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut acknowledged = 0;
+    for _ in 0..5 {
+        let project = open(&folder, RuleBook::Simplified);
+        let (sender, answers) = mpsc::channel();
+        for number in 0..100 {
+            let sender = sender.clone();
+            let answer = move |answer: Result<Answer, _>| sender.send(answer.is_ok()).unwrap();
+            project.submit(one(number), answer).unwrap();
+        }
+        drop(sender);
+        // Some are answered and some are not, when it ends.
+        assert_eq!(answers.recv(), Ok(true));
+        drop(project);
+        let answered = 1 + answers.iter().filter(|is_kept| *is_kept).count();
+        acknowledged = acknowledged.max(answered);
+        let project = open(&folder, RuleBook::Simplified);
+        let kept = project.user_events("U1", None, 1_000).unwrap().events.len();
+        assert!(
+            (acknowledged..=100).contains(&kept),
+            "{acknowledged} {kept}"
+        );
+    }
+    let project = open(&folder, RuleBook::Simplified);
+    for number in 0..100 {
+        project.submit_and_wait(one(number)).unwrap();
+    }
+    assert_eq!(
+        project.user_events("U1", None, 1_000).unwrap().events.len(),
+        100
+    );
+}
+
+#[test]
+fn a_cursor_is_read_as_it_is_written() {
+    for text in ["", "1", "1.", ".1", "a.1", "1.-1", "1.1.1"] {
+        assert!(text.parse::<idmerge_project::Cursor>().is_err(), "{text}");
+    }
+    for text in ["1.2", "-1.2"] {
+        let cursor: idmerge_project::Cursor = text.parse().unwrap();
+        assert_eq!(cursor.to_string(), text);
+    }
+}

@@ -1,0 +1,112 @@
+//! Many threads at once: some hand in, some read, and the index is written and merged beside them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+
+use idmerge_core::RuleBook;
+use idmerge_project::{
+    Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer, Settings,
+};
+
+const THREADS: usize = 2;
+const BATCHES: usize = 60;
+const USERS: usize = 5;
+
+fn batch(thread: usize, number: usize) -> Batch {
+    let mut batch = Batch::new("/track", 1);
+    for user in 0..USERS {
+        let ids = format!(r#""$user_id":"U{user}","$device_id":"D{thread}-{number}-{user}""#);
+        let json = format!(r#"{{"event":"A","properties":{{{ids}}}}}"#);
+        let insert_id = format!("{thread}-{number}-{user}");
+        let time_ms = i64::try_from(number).unwrap();
+        batch.push(&json, Record::event(Some(time_ms), Some(&insert_id)));
+        let update = format!(r#"{{"$distinct_id":"U{user}","$add":{{"count":1}}}}"#);
+        batch.push(&update, Record::Update);
+    }
+    batch
+}
+
+fn read(project: &Project, acknowledged: &AtomicUsize) {
+    let at_least = acknowledged.load(Ordering::SeqCst);
+    let feed = project.user_events("U1", None, 1_000).unwrap();
+    assert!(feed.events.len() >= at_least);
+    let numbers = feed
+        .events
+        .windows(2)
+        .all(|pair| pair[0].time_ms >= pair[1].time_ms);
+    assert!(numbers);
+    let mut last = 0;
+    let count = project.export(&ExportQuery::default(), &mut |event| {
+        assert_eq!(event.number, last + 1);
+        last = event.number;
+        Ok(true)
+    });
+    assert!(count.unwrap() >= (at_least * USERS) as u64);
+    let query = FunnelQuery {
+        steps: vec!["A".to_owned()],
+        ..FunnelQuery::default()
+    };
+    for step in project.funnel(&query).unwrap().steps {
+        // Each event has both ids, so every ID is the user's at once.
+        assert!(step.users <= USERS as u64 && step.users == step.users_without_merge);
+    }
+    let identity = project.identity("U1").unwrap();
+    assert!(identity.members.len() >= at_least);
+    assert!(project.explain("U1").unwrap().len() >= at_least);
+    assert!(project.profiles(None, 100).unwrap().total <= USERS as u64);
+    assert!(project.figures().failure.is_none());
+}
+
+#[test]
+fn readers_and_writers_do_not_get_in_each_others_way() {
+    let folder = tempfile::tempdir().unwrap();
+    let options = Options {
+        index_events: 20,
+        snapshot_entries: 50,
+        ..Options::default()
+    };
+    let settings = Settings::of(RuleBook::Simplified);
+    let project = Project::open(folder.path(), settings, options).unwrap();
+    let acknowledged = AtomicUsize::new(0);
+    let writing = AtomicUsize::new(THREADS);
+    thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (project, acknowledged, writing) = (&project, &acknowledged, &writing);
+            scope.spawn(move || {
+                for number in 0..BATCHES {
+                    // Sent twice, as by a client that was not sure.
+                    let first = project.submit_and_wait(batch(thread, number)).unwrap();
+                    assert!(first.records.iter().all(RecordAnswer::is_stored));
+                    acknowledged.fetch_add(1, Ordering::SeqCst);
+                    let mut again = batch(thread, number);
+                    again
+                        .records
+                        .retain(|(_, record)| *record != Record::Update);
+                    let again = project.submit_and_wait(again).unwrap();
+                    assert_eq!(again.records, [const { RecordAnswer::Repeated }; USERS]);
+                }
+                writing.fetch_sub(1, Ordering::SeqCst);
+            });
+        }
+        for _ in 0..2 {
+            scope.spawn(|| {
+                while writing.load(Ordering::SeqCst) > 0 {
+                    read(&project, &acknowledged);
+                }
+            });
+        }
+    });
+    read(&project, &acknowledged);
+    let profile = project.profile("U1").unwrap().unwrap();
+    assert_eq!(
+        profile.json,
+        format!(r#"{{"count":{}}}"#, THREADS * BATCHES)
+    );
+    project.close().unwrap();
+    read(&project, &acknowledged);
+}

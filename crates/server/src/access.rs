@@ -1,0 +1,184 @@
+//! Who may do what: credentials to projects.
+
+use idmerge_wire::{Credentials, Problem};
+use subtle::{Choice, ConstantTimeEq};
+
+use crate::config::ProjectConfig;
+
+/// What somebody wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wish {
+    /// To import events and merges.
+    Import,
+    /// To read anything.
+    Read,
+}
+
+const BAD_SECRET: Problem = Problem::Unauthorized("Unauthorized, invalid project secret.");
+const BAD_ACCOUNT: Problem = Problem::Unauthorized("Not a valid service account username");
+const NO_MEMBER: Problem = Problem::Unauthorized("not a project member");
+
+/// The place of the one project that these credentials open. Every project is looked at, and each
+/// comparison takes its time whatever it finds, so that time tells nothing of secrets.
+pub(crate) fn project(
+    projects: &[&ProjectConfig],
+    credentials: &Credentials,
+    project_id: Option<&str>,
+    wish: Wish,
+) -> Result<usize, Problem> {
+    let mut found = projects
+        .iter()
+        .enumerate()
+        .map(|(place, project)| (place, opens(project, credentials, wish)))
+        .fold(Vec::new(), |mut found, (place, opens)| {
+            if bool::from(opens) {
+                found.push(place);
+            }
+            found
+        });
+    let is_known = !found.is_empty();
+    if let Some(project_id) = project_id {
+        found.retain(|&place| {
+            let project = projects[place];
+            project
+                .project_id
+                .as_deref()
+                .is_none_or(|id| id == project_id)
+                || project.token == project_id
+        });
+    }
+    match (&found[..], credentials) {
+        (&[place], _) => Ok(place),
+        // An account of several projects has to say which one it means.
+        _ if is_known => Err(NO_MEMBER),
+        (_, Credentials::Basic { password, .. }) if !password.is_empty() => Err(BAD_ACCOUNT),
+        (_, Credentials::Basic { .. }) => Err(BAD_SECRET),
+        _ => Err(Problem::INVALID_CREDENTIALS),
+    }
+}
+
+fn opens(project: &ProjectConfig, credentials: &Credentials, wish: Wish) -> Choice {
+    let token = if wish == Wish::Import && project.token_may_import {
+        Some(project.token.as_str())
+    } else {
+        None
+    };
+    match credentials {
+        Credentials::Basic { user, password } => {
+            let mut opens = Choice::from(0);
+            for account in &project.service_accounts {
+                opens |= equal(user, &account.user) & equal(password, &account.secret);
+            }
+            // A secret stands as the user, with nothing as the password.
+            let is_bare = equal(password, "");
+            for secret in project.secret.as_deref().into_iter().chain(token) {
+                opens |= is_bare & equal(user, secret);
+            }
+            opens
+        }
+        Credentials::Bearer(key) | Credentials::ApiKey(key) => match &project.secret {
+            Some(secret) => equal(key, secret),
+            None => Choice::from(0),
+        },
+        _ => Choice::from(0),
+    }
+}
+
+fn equal(given: &str, wanted: &str) -> Choice {
+    given.as_bytes().ct_eq(wanted.as_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{EngineName, ServiceAccount};
+
+    fn basic(user: &str, password: &str) -> Credentials {
+        Credentials::Basic {
+            user: user.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    fn two_projects() -> [ProjectConfig; 2] {
+        let account = |user: &str, secret: &str| ServiceAccount {
+            user: user.to_owned(),
+            secret: secret.to_owned(),
+        };
+        let mut first = ProjectConfig::new("FIRST", EngineName::Original);
+        first.secret = Some("first secret".to_owned());
+        first.project_id = Some("1".to_owned());
+        first.service_accounts = vec![account("both", "both's secret")];
+        let mut second = ProjectConfig::new("SECOND", EngineName::Simplified);
+        second.project_id = Some("2".to_owned());
+        second.token_may_import = false;
+        second.service_accounts = vec![
+            account("both", "both's secret"),
+            account("one", "one's secret"),
+        ];
+        [first, second]
+    }
+
+    #[test]
+    fn a_credential_opens_its_project_for_what_it_may() {
+        let projects = two_projects();
+        let open = |credentials: &Credentials, id, wish| {
+            project(&projects.each_ref(), credentials, id, wish)
+        };
+        let (first, one) = (basic("first secret", ""), basic("one", "one's secret"));
+        for wish in [Wish::Import, Wish::Read] {
+            assert_eq!(open(&first, None, wish), Ok(0));
+            assert_eq!(open(&first, Some("1"), wish), Ok(0));
+            assert_eq!(open(&first, Some("2"), wish), Err(NO_MEMBER));
+            assert_eq!(
+                open(&Credentials::Bearer("first secret".into()), None, wish),
+                Ok(0)
+            );
+            assert_eq!(
+                open(&Credentials::ApiKey("first secret".into()), None, wish),
+                Ok(0)
+            );
+            assert_eq!(open(&one, None, wish), Ok(1));
+            let both = basic("both", "both's secret");
+            assert_eq!(open(&both, None, wish), Err(NO_MEMBER));
+            assert_eq!(open(&both, Some("2"), wish), Ok(1));
+            assert_eq!(open(&both, Some("FIRST"), wish), Ok(0));
+        }
+        // A token is no secret: it never reads, and imports only where that is allowed.
+        let (token, other) = (basic("FIRST", ""), basic("SECOND", ""));
+        assert_eq!(open(&token, None, Wish::Import), Ok(0));
+        assert_eq!(open(&token, None, Wish::Read), Err(BAD_SECRET));
+        assert_eq!(open(&other, None, Wish::Import), Err(BAD_SECRET));
+    }
+
+    #[test]
+    fn nothing_opens_nothing() {
+        let projects = two_projects();
+        for (credentials, wanted) in [
+            (Credentials::None, Problem::INVALID_CREDENTIALS),
+            (Credentials::Unreadable, Problem::INVALID_CREDENTIALS),
+            (
+                Credentials::Bearer(String::new()),
+                Problem::INVALID_CREDENTIALS,
+            ),
+            (
+                Credentials::Bearer("FIRST".into()),
+                Problem::INVALID_CREDENTIALS,
+            ),
+            (
+                Credentials::ApiKey("SECOND".into()),
+                Problem::INVALID_CREDENTIALS,
+            ),
+            (basic("", ""), BAD_SECRET),
+            (basic("first secre", ""), BAD_SECRET),
+            (basic("first secret", "x"), BAD_ACCOUNT),
+            (basic("one", "both's secret"), BAD_ACCOUNT),
+            (basic("", "one's secret"), BAD_ACCOUNT),
+        ] {
+            for wish in [Wish::Import, Wish::Read] {
+                let found = project(&projects.each_ref(), &credentials, None, wish);
+                assert_eq!(found, Err(wanted.clone()), "{credentials:?}");
+            }
+        }
+    }
+}

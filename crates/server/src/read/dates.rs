@@ -1,0 +1,62 @@
+//! Days of the calendar, in UTC.
+
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+
+use super::Unanswered;
+
+const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
+
+/// The first millisecond of a day such as `2026-01-31`.
+pub(crate) fn day_ms(day: &str) -> Result<i64, Unanswered> {
+    let wrong = || Unanswered::wrong(format!("{day:?} is no day; a day is written 2026-01-31"));
+    // A date alone: a time of day would be read too, and have no meaning here.
+    if day.len() != 10 {
+        return Err(wrong());
+    }
+    let date: Date = day.parse().map_err(|_| wrong())?;
+    let start = TimeZone::UTC.to_timestamp(date.at(0, 0, 0, 0));
+    Ok(start.map_err(|_| wrong())?.as_millisecond())
+}
+
+/// From the first millisecond of one day to the first after another.
+pub(crate) fn days_ms(
+    from: Option<&str>,
+    to: Option<&str>,
+) -> Result<(Option<i64>, Option<i64>), Unanswered> {
+    let from_ms = from.map(day_ms).transpose()?;
+    let until_ms = to.map(day_ms).transpose()?.map(|day| day + DAY_MS);
+    match (from_ms, until_ms) {
+        (Some(from), Some(until)) if from >= until => {
+            Err(Unanswered::wrong("to_date is before from_date"))
+        }
+        days => Ok(days),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn days_are_whole() {
+        assert_eq!(day_ms("1970-01-02").unwrap(), DAY_MS);
+        assert_eq!(
+            days_ms(Some("1970-01-01"), Some("1970-01-01")).unwrap(),
+            (Some(0), Some(DAY_MS))
+        );
+        assert_eq!(days_ms(None, None).unwrap(), (None, None));
+        assert!(days_ms(Some("1970-01-02"), Some("1970-01-01")).is_err());
+        for wrong in [
+            "",
+            "1970-1-1",
+            "1970-13-01",
+            "1970-02-30",
+            "today",
+            "1970-01-01T",
+            "19700101aa",
+        ] {
+            assert!(day_ms(wrong).is_err(), "{wrong}");
+        }
+    }
+}

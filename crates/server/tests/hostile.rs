@@ -1,0 +1,326 @@
+//! Senders who mean no good, or are in trouble.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and these talk over sockets of their own"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::time::Duration;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use idmerge_server::EngineName;
+use support::{Running, SECRET, project};
+
+const JSON: &str = "application/json";
+const EVENT: &str = r#"{"event":"A","properties":{"token":"TOK","distinct_id":"U1"}}"#;
+
+/// Says a text to the server, and hears what it answers until it hangs up.
+fn say(server: &Running, text: &[u8]) -> String {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    stream.write_all(text).unwrap();
+    hear(&mut stream)
+}
+
+fn hear(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    // What was said before a connection was reset counts too.
+    let _is_whole = stream.read_to_end(&mut answer);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+#[track_caller]
+fn assert_works(server: &Running) {
+    assert_eq!(server.post("/track", JSON, EVENT).body, "1");
+}
+
+#[test]
+fn ten_gigabytes_are_refused_before_they_come() {
+    let server = Running::of(EngineName::Original);
+    let head = "POST /import HTTP/1.1\r\nhost: x\r\nauthorization: Basic TOK:\r\n\
+                connection: close\r\ncontent-length: 10737418240\r\n\r\n";
+    let answer = say(&server, head.as_bytes());
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    assert!(answer.contains("request exceeds max limit of 10485760 bytes"));
+    assert_works(&server);
+}
+
+#[test]
+fn a_body_without_end_is_read_no_further_than_the_limit() {
+    let server = Running::of(EngineName::Original);
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = "POST /track HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut chunk = b"10000\r\n".to_vec();
+    chunk.resize(7 + 0x1_0000, b' ');
+    chunk.extend_from_slice(b"\r\n");
+    let mut sent = 0_u64;
+    while sent < 10_u64 << 30 && stream.write_all(&chunk).is_ok() {
+        sent += 0x1_0000;
+    }
+    // What the system keeps on the way is beside what the server takes.
+    assert!(sent < 64 << 20, "{sent}");
+    assert_works(&server);
+}
+
+#[test]
+fn a_bomb_is_not_unpacked() {
+    let server = Running::of(EngineName::Original);
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    for _ in 0..12 {
+        encoder.write_all(&[b' '; 1 << 20]).unwrap();
+    }
+    let bomb = encoder.finish().unwrap();
+    assert!(bomb.len() < 1 << 20);
+    for path in ["/track", "/import", "/engage"] {
+        let headers = [
+            ("content-encoding", "gzip"),
+            ("authorization", "Basic TOK:"),
+        ];
+        let answer = server.send("POST", path, &headers, &bomb);
+        assert_eq!(answer.status, 413, "{path}");
+    }
+    assert_works(&server);
+}
+
+#[test]
+fn slow_senders_are_hung_up_on() {
+    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+        bounds.head_timeout = Duration::from_millis(200);
+        bounds.body_timeout = Duration::from_millis(200);
+    });
+    // Nothing at all, half a head, and a connection that was good once.
+    let silent = say(&server, b"");
+    assert!(!silent.contains("200"), "{silent}");
+    let half = say(&server, b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-le");
+    assert!(!half.contains("200"), "{half}");
+    let idle = say(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
+    let body = say(
+        &server,
+        b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n[{",
+    );
+    assert!(body.starts_with("HTTP/1.1 408 "), "{body}");
+    assert_works(&server);
+}
+
+#[test]
+fn ten_thousand_idle_connections_keep_nobody_out() {
+    // This process holds both ends of each.
+    let files = rlimit::increase_nofile_limit(21_000).unwrap_or(1_024);
+    let count = usize::try_from((files - 500) / 2).unwrap().min(10_000);
+    assert!(
+        count > 200,
+        "the limit of open files is too low for this test: {files}"
+    );
+    let server = Running::of(EngineName::Original);
+    let idle: Vec<_> = (0..count)
+        .map(|_| TcpStream::connect(server.address).unwrap())
+        .collect();
+    for _ in 0..3 {
+        assert_works(&server);
+    }
+    drop(idle);
+    assert_works(&server);
+}
+
+#[test]
+fn connections_above_the_bound_wait_for_their_turn() {
+    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+        bounds.connections_max = 3;
+    });
+    let ask = |stream: &mut TcpStream| {
+        stream
+            .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+            .unwrap();
+    };
+    let mut held: Vec<_> = (0..3)
+        .map(|_| TcpStream::connect(server.address).unwrap())
+        .collect();
+    for stream in &mut held {
+        ask(stream);
+        stream.read_exact(&mut [0; 12]).unwrap();
+    }
+    let mut waiting = TcpStream::connect(server.address).unwrap();
+    ask(&mut waiting);
+    waiting
+        .set_read_timeout(Some(Duration::from_millis(300)))
+        .unwrap();
+    assert!(waiting.read(&mut [0; 12]).is_err());
+    drop(held.pop());
+    waiting.set_read_timeout(None).unwrap();
+    let mut start = [0; 12];
+    waiting.read_exact(&mut start).unwrap();
+    assert_eq!(&start, b"HTTP/1.1 200");
+}
+
+#[test]
+fn bodies_take_no_more_memory_than_there_is() {
+    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+        bounds.body_bytes_in_memory_max = bounds.limits.body_bytes_max;
+    });
+    let mut large = TcpStream::connect(server.address).unwrap();
+    large
+        .write_all(b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n")
+        .unwrap();
+    large.write_all(&vec![b' '; 9_999_999]).unwrap();
+    let body = " ".repeat(1_000_000);
+    // As soon as the server has read what was sent.
+    let answer = (0..1_000)
+        .map(|_| {
+            std::thread::sleep(Duration::from_millis(5));
+            server.post("/track", JSON, &body)
+        })
+        .find(|answer| answer.status != 200)
+        .unwrap();
+    assert_eq!(answer.status, 429);
+    assert_eq!(answer.header("retry-after"), Some("2"));
+    assert!(
+        answer.body.contains("Project exceeded rate limits."),
+        "{answer:?}"
+    );
+    // Who sends little is still heard, and the room comes back.
+    assert_works(&server);
+    drop(large);
+    let came_back = (0..1_000).any(|_| {
+        std::thread::sleep(Duration::from_millis(5));
+        server.post("/track", JSON, &body).status == 200
+    });
+    assert!(came_back);
+}
+
+#[test]
+fn without_a_credential_nothing_is_read() {
+    let server = Running::of(EngineName::Original);
+    assert_works(&server);
+    let right = format!("Bearer {SECRET} of TOK");
+    let wrong = [
+        None,
+        Some("Basic TOK:"),
+        Some("Bearer TOK"),
+        Some("Bearer "),
+        Some("Basic"),
+        Some("Basic TOK-account:"),
+    ];
+    for path in support::READING {
+        for authorization in wrong {
+            let headers: Vec<_> = authorization
+                .map(|value| ("authorization", value))
+                .into_iter()
+                .collect();
+            let answer = server.get(path, &headers);
+            assert_eq!(answer.status, 401, "{path} {authorization:?}");
+            assert!(!answer.body.contains("U1"), "{answer:?}");
+        }
+        let answer = server.get(path, &[("authorization", &right)]);
+        assert_eq!(answer.status, 200, "{path}: {answer:?}");
+    }
+    // Nor with a parameter, which would stand in logs.
+    let key = SECRET.replace(' ', "%20");
+    let answer = server.get(&format!("/v1/ids/U1?api_key={key}%20of%20TOK"), &[]);
+    assert_eq!(answer.status, 401);
+}
+
+#[test]
+fn paths_lead_nowhere_else() {
+    let server = Running::of(EngineName::Original);
+    for path in [
+        "/..%2f..%2fetc/passwd",
+        "/../../etc/passwd",
+        "/%2e%2e/%2e%2e/",
+        "//track",
+        "/track/../import",
+        "/track//",
+        "/TRACK",
+        "/v1/ids",
+        "/v1/ids/",
+        "/v1/ids/a/b",
+        "/v1/users/../ids/a",
+        "/api/2.0/",
+        "/page/index.html",
+        "/track%00",
+    ] {
+        let text = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let answer = say(&server, text.as_bytes());
+        assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
+    }
+    // An ID with anything in it is an ID and no path.
+    let odd = "../..\u{0}\r\n<b>ü%2f";
+    assert_eq!(
+        server.identity("TOK", odd),
+        (odd.to_owned(), vec![odd.to_owned()])
+    );
+}
+
+#[test]
+fn headers_cannot_be_smuggled() {
+    let server = Running::of(EngineName::Original);
+    for head in [
+        "POST /track HTTP/1.1\r\nhost: x\r\norigin: https://a\rset-cookie: b=c\r\n\r\n",
+        "POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n12",
+        "POST /track\u{0} HTTP/1.1\r\nhost: x\r\n\r\n",
+        "GARBAGE\r\n\r\n",
+    ] {
+        let answer = say(&server, head.as_bytes());
+        assert!(
+            answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
+            "{head:?}: {answer}"
+        );
+    }
+    let large = format!(
+        "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
+        "a".repeat(300_000)
+    );
+    assert!(!say(&server, large.as_bytes()).contains(" 200 "));
+    // What is said back in a header or a script is what a browser may say, or not said back.
+    let data = "data=eyJldmVudCI6IkEiLCJwcm9wZXJ0aWVzIjp7InRva2VuIjoiVE9LIn19";
+    let answer = server.get(
+        &format!("/track?{data}&callback=a%0d%0aset-cookie:%20b=c"),
+        &[],
+    );
+    assert_eq!(
+        (answer.status, &*answer.body, answer.header("set-cookie")),
+        (200, "1", None)
+    );
+    let answer = server.get(
+        &format!("/track?{data}&callback=%3Cscript%3E"),
+        &[("origin", "null")],
+    );
+    assert_eq!(answer.body, "1");
+    assert_eq!(answer.header("access-control-allow-origin"), Some("null"));
+    assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+    assert_works(&server);
+}
+
+#[test]
+fn an_open_request_is_answered_before_the_end() {
+    let mut server = Running::of(EngineName::Original);
+    let address = server.address;
+    let mut open = TcpStream::connect(address).unwrap();
+    let length = EVENT.len();
+    let head = format!(
+        "POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
+    );
+    open.write_all(head.as_bytes()).unwrap();
+    // The server has begun to read it.
+    open.read_exact(&mut [0; 25]).unwrap();
+    let finish = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(100));
+        open.write_all(EVENT.as_bytes()).unwrap();
+        hear(&mut open)
+    });
+    server.stop();
+    let answer = finish.join().unwrap();
+    assert!(
+        answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("\r\n\r\n1"),
+        "{answer}"
+    );
+    assert!(TcpStream::connect(address).is_err());
+}

@@ -1,0 +1,238 @@
+//! What is read of what was sent, and that it is still there when the server comes back.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and has a server on a thread"
+)]
+
+mod support;
+
+use idmerge_server::{Config, EngineName, Server};
+use serde_json::{Value, json};
+use support::{Answer, Running, SECRET, project};
+
+const JSON: &str = "application/json";
+const DEVICE: &str = "d0000000-0000-4000-8000-000000000001";
+
+fn read(server: &Running, path: &str) -> Answer {
+    let secret = format!("Bearer {SECRET} of TOK");
+    server.get(path, &[("authorization", &secret)])
+}
+
+fn events() -> Value {
+    let event = |name: &str, id: &str, seconds: u64| {
+        json!({"event": name, "properties": {
+            "token": "TOK", "distinct_id": id, "time": seconds, "$insert_id": format!("{name}{seconds}"),
+        }})
+    };
+    let mut identify = event("$identify", "U1", 1_700_000_020);
+    identify["properties"]["$anon_distinct_id"] = format!("$device:{DEVICE}").into();
+    json!([
+        event("View", &format!("$device:{DEVICE}"), 1_700_000_010),
+        identify,
+        event("Buy", "U1", 1_700_000_030),
+        event("View", "other", 1_700_000_040),
+    ])
+}
+
+fn filled() -> Running {
+    let server = Running::of(EngineName::Original);
+    assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
+    // Sent twice, as a browser does that is closed: kept once.
+    assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
+    for (id, value) in [("U1", 1), ("other", 2)] {
+        let update = json!({"$token": "TOK", "$distinct_id": id, "$set": {"a": value, "b": id}});
+        assert_eq!(server.post("/engage", JSON, &update.to_string()).body, "1");
+    }
+    server
+}
+
+fn check(server: &Running) {
+    let explained = read(server, "/v1/ids/U1?explain=true").json();
+    assert_eq!(explained["distinct_id"], "U1");
+    assert_eq!(explained["members"], json!(["U1", DEVICE]));
+    let claim = &explained["explanation"][0];
+    assert_eq!(
+        (&claim["kind"], &claim["outcome"]),
+        (&json!("identify"), &json!("merged"))
+    );
+    assert_eq!(claim["source"], "/track");
+
+    let changes = read(server, "/v1/changes").json();
+    assert_eq!(changes["changes"].as_array().unwrap().len(), 1);
+    assert_eq!(changes["changes"][0]["id"], DEVICE);
+    assert_eq!(changes["changes"][0]["to"], "U1");
+    let next = changes["next"].as_u64().unwrap();
+    let none = read(server, &format!("/v1/changes?since={next}")).json();
+    assert_eq!(none, json!({"changes": [], "next": next}));
+    assert_eq!(read(server, "/v1/changes?since=99999").status, 400);
+
+    let path = format!("/v1/users/%24device%3A{DEVICE}/events?limit=2");
+    let first = read(server, &path).json();
+    let names = |page: &Value| -> Vec<String> {
+        let events = page["events"].as_array().unwrap().iter();
+        events
+            .map(|event| event["event"]["event"].as_str().unwrap().to_owned())
+            .collect()
+    };
+    assert_eq!(names(&first), ["Buy", "$identify"]);
+    let second = read(
+        server,
+        &format!("{path}&after={}", first["next"].as_str().unwrap()),
+    )
+    .json();
+    assert_eq!(names(&second), ["View"]);
+    assert_eq!(second["next"], Value::Null);
+    assert_eq!(second["events"][0]["is_reattributed"], true);
+    let properties = &second["events"][0]["event"]["properties"];
+    assert_eq!(properties["distinct_id"], "U1");
+    assert_eq!(properties["$distinct_id_before_identity"], DEVICE);
+
+    let funnel = read(
+        server,
+        "/v1/funnel?steps=%5B%22View%22%2C%22Buy%22%5D&window_days=1",
+    )
+    .json();
+    let steps = funnel["steps"].as_array().unwrap();
+    assert_eq!(
+        (&steps[0]["users"], &steps[1]["users"]),
+        (&json!(2), &json!(1))
+    );
+    assert_eq!(steps[1]["conversion"], 0.5);
+    assert_eq!(steps[1]["users_without_merge"], 0);
+
+    let export = read(
+        server,
+        "/api/2.0/export?from_date=2023-11-14&to_date=2023-11-14",
+    );
+    assert_eq!(
+        export.header("content-type"),
+        Some("text/plain; charset=utf-8")
+    );
+    let lines: Vec<Value> = export
+        .body
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(lines.len(), 4);
+    assert_eq!(lines[0]["properties"]["distinct_id"], "U1");
+    assert_eq!(lines[0]["properties"]["time"], 1_700_000_010);
+    assert_eq!(lines[0]["properties"]["$mp_api_endpoint"], "/track");
+    let some = read(
+        server,
+        "/api/2.0/export?from_date=2023-11-14&to_date=2023-11-14&event=%5B%22Buy%22%5D&time_in_ms=true",
+    );
+    assert_eq!(some.body.lines().count(), 1);
+    assert!(some.body.contains(r#""time":1700000030000"#), "{some:?}");
+    let none = read(
+        server,
+        "/api/2.0/export?from_date=2023-11-15&to_date=2023-11-16",
+    );
+    assert_eq!((none.status, &*none.body), (200, ""));
+
+    let all = read(server, "/api/query/engage").json();
+    assert_eq!(
+        (&all["total"], &all["status"], &all["page"]),
+        (&json!(2), &json!("ok"), &json!(0))
+    );
+    let one = read(
+        server,
+        &format!("/api/query/engage?distinct_id={DEVICE}&output_properties=%5B%22a%22%5D"),
+    );
+    let wanted = json!([{"$distinct_id": "U1", "$properties": {"a": 1}}]);
+    assert_eq!(one.json()["results"], wanted);
+    assert_eq!(
+        read(server, "/v1/users/other/profile").json()["properties"]["b"],
+        "other"
+    );
+    assert_eq!(read(server, "/v1/users/nobody/profile").status, 404);
+}
+
+#[test]
+fn everything_is_still_there_after_the_end() {
+    let mut server = filled();
+    check(&server);
+    server.stop();
+    let folder = server.folder.take().unwrap();
+    let projects = vec![project("TOK", EngineName::Original)];
+    check(&Running::in_folder(folder, projects, |_| {}));
+}
+
+#[test]
+fn an_engine_stays_once_there_is_data() {
+    let mut server = filled();
+    server.stop();
+    let folder = server.folder.take().unwrap();
+    let config = Config {
+        data: folder.path().to_owned(),
+        listen: "127.0.0.1:0".parse().unwrap(),
+        projects: vec![project("TOK", EngineName::Simplified)],
+        bounds: idmerge_server::Bounds::STANDARD,
+    };
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    let Err(error) = runtime.block_on(Server::bind(&config)) else {
+        panic!("it opens with another engine");
+    };
+    let text = error.to_string();
+    assert!(
+        text.contains("TOK") && text.contains("a new token"),
+        "{text}"
+    );
+}
+
+#[test]
+fn questions_that_make_no_sense_are_answered() {
+    let server = filled();
+    for path in [
+        "/v1/ids/undefined",
+        "/v1/ids/U1?explain=perhaps",
+        "/v1/changes?since=-1",
+        "/v1/changes?limit=x",
+        "/v1/users/U1/events?after=x",
+        "/v1/users/null/events",
+        "/v1/funnel",
+        "/v1/funnel?steps=View",
+        "/v1/funnel?steps=%5B%5D",
+        "/v1/funnel?steps=%5B%22A%22%5D&from_date=2023-02-30",
+        "/api/2.0/export",
+        "/api/2.0/export?from_date=2023-01-02&to_date=2023-01-01",
+        "/api/2.0/export?from_date=2023-01-01&to_date=2023-01-01&limit=100001",
+        "/api/2.0/export?from_date=2023-01-01&to_date=2023-01-01&event=Buy",
+        "/api/2.0/export?from_date=2023-01-01&to_date=2023-01-01&where=1",
+        "/api/query/engage?distinct_ids=U1",
+        "/api/query/engage?where=1",
+    ] {
+        let answer = read(&server, path);
+        assert_eq!(answer.status, 400, "{path}: {answer:?}");
+        assert_eq!(answer.json()["status"], "error", "{path}");
+        assert!(
+            !answer.json()["error"].as_str().unwrap().is_empty(),
+            "{path}"
+        );
+    }
+}
+
+#[test]
+fn the_description_names_what_there_is() {
+    let server = Running::of(EngineName::Original);
+    let answer = server.get("/openapi.json", &[]);
+    let description = answer.json();
+    for path in support::READING {
+        let path = path.split('?').next().unwrap().replace("U1", "{id}");
+        assert!(description["paths"][&path]["get"].is_object(), "{path}");
+    }
+    assert!(description["components"]["securitySchemes"]["basic"].is_object());
+    for (path, content_type) in [
+        ("/", "text/html; charset=utf-8"),
+        ("/page.css", "text/css; charset=utf-8"),
+        ("/page.js", "text/javascript; charset=utf-8"),
+    ] {
+        let part = server.get(path, &[]);
+        assert_eq!(
+            (part.status, part.header("content-type")),
+            (200, Some(content_type))
+        );
+    }
+}

@@ -1,0 +1,199 @@
+//! A server on a port of its own, and somebody who talks to it.
+
+#![allow(dead_code, reason = "each test uses a part")]
+
+use std::net::SocketAddr;
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use idmerge_server::{Bounds, Config, EngineName, ProjectConfig, Server, ServiceAccount};
+use tempfile::TempDir;
+use tokio::sync::oneshot;
+use ureq::http::{Method, Request, Response};
+use ureq::{Agent, Body};
+
+pub(crate) const SECRET: &str = "a long secret";
+
+/// A server that runs until it is dropped.
+pub(crate) struct Running {
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: Option<TempDir>,
+    agent: Agent,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// What was answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).map(|value| value.to_str().unwrap())
+    }
+
+    pub(crate) fn json(&self) -> serde_json::Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+    }
+}
+
+/// A project with a secret and an account.
+pub(crate) fn project(token: &str, engine: EngineName) -> ProjectConfig {
+    let mut project = ProjectConfig::new(token, engine);
+    project.secret = Some(format!("{SECRET} of {token}"));
+    project.service_accounts = vec![ServiceAccount {
+        user: format!("{token}-account"),
+        secret: format!("account {SECRET}"),
+    }];
+    project
+}
+
+impl Running {
+    pub(crate) fn of(engine: EngineName) -> Self {
+        Self::with(vec![project("TOK", engine)], |_| {})
+    }
+
+    pub(crate) fn with(projects: Vec<ProjectConfig>, change: impl FnOnce(&mut Bounds)) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), projects, change)
+    }
+
+    pub(crate) fn in_folder(
+        folder: TempDir,
+        projects: Vec<ProjectConfig>,
+        change: impl FnOnce(&mut Bounds),
+    ) -> Self {
+        let mut bounds = Bounds {
+            drain_timeout: Duration::from_secs(2),
+            ..Bounds::STANDARD
+        };
+        change(&mut bounds);
+        let config = Config {
+            data: folder.path().to_owned(),
+            listen: "127.0.0.1:0".parse().unwrap(),
+            projects,
+            bounds,
+        };
+        let (stop, stopped) = oneshot::channel();
+        let (say, hear) = mpsc::channel();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(async {
+                let server = Server::bind(&config).await.unwrap();
+                say.send(server.address()).unwrap();
+                let stopped = async {
+                    let _dropped_or_told = stopped.await;
+                };
+                server.run(stopped).await;
+            });
+        });
+        Self {
+            address: hear.recv().unwrap(),
+            folder: Some(folder),
+            agent: Agent::config_builder()
+                .http_status_as_error(false)
+                .timeout_global(Some(Duration::from_secs(30)))
+                .build()
+                .into(),
+            stop: Some(stop),
+            thread: Some(thread),
+        }
+    }
+
+    /// Stops it as SIGTERM does, and waits until it is done.
+    pub(crate) fn stop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            thread.join().unwrap();
+        }
+    }
+
+    /// Sends a request. The headers are lines.
+    pub(crate) fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(Method::from_bytes(method.as_bytes()).unwrap())
+            .uri(format!("http://{}{path}", self.address));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let answer = if method == "GET" {
+            self.agent.run(request.body(()).unwrap())
+        } else {
+            self.agent.run(request.body(body).unwrap())
+        };
+        Self::answer(answer.unwrap_or_else(|error| panic!("{method} {path}: {error}")))
+    }
+
+    fn answer(mut answer: Response<Body>) -> Answer {
+        Answer {
+            status: answer.status().as_u16(),
+            headers: answer.headers().clone(),
+            body: String::from_utf8_lossy(&answer.body_mut().read_to_vec().unwrap()).into_owned(),
+        }
+    }
+
+    pub(crate) fn get(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        self.send("GET", path, headers, b"")
+    }
+
+    pub(crate) fn post(&self, path: &str, content_type: &str, body: &str) -> Answer {
+        self.send(
+            "POST",
+            path,
+            &[("content-type", content_type)],
+            body.as_bytes(),
+        )
+    }
+
+    /// Whose an ID is, as the project with this token knows it.
+    pub(crate) fn identity(&self, token: &str, id: &str) -> (String, Vec<String>) {
+        let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
+        let secret = format!("Bearer {SECRET} of {token}");
+        let answer = self.get(&format!("/v1/ids/{id}"), &[("authorization", &secret)]);
+        assert_eq!(answer.status, 200, "{answer:?}");
+        let json = answer.json();
+        let members = json["members"].as_array().unwrap();
+        let text = |json: &serde_json::Value| json.as_str().unwrap().to_owned();
+        (
+            text(&json["distinct_id"]),
+            members.iter().map(text).collect(),
+        )
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take()
+            && thread.join().is_err()
+            && !std::thread::panicking()
+        {
+            panic!("the server panicked");
+        }
+    }
+}
+
+/// Everything that can be read, for an ID that is there.
+pub(crate) const READING: &[&str] = &[
+    "/v1/ids/U1",
+    "/v1/ids/U1?explain=true",
+    "/v1/changes",
+    "/v1/users/U1/events",
+    "/v1/funnel?steps=%5B%22A%22%5D",
+    "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01",
+    "/api/query/engage",
+];

@@ -1,0 +1,214 @@
+use super::*;
+
+const NOW_MS: i64 = 1_700_000_000_000;
+
+const STRICT: Requirements = Requirements {
+    is_strict: true,
+    waives_distinct_id: false,
+    now_ms: NOW_MS,
+};
+const LENIENT: Requirements = Requirements {
+    is_strict: false,
+    ..STRICT
+};
+const SIMPLIFIED: Requirements = Requirements {
+    waives_distinct_id: true,
+    ..STRICT
+};
+
+fn read(text: &str) -> Result<EventRecord<'_>, Fault> {
+    EventRecord::read(text, &Limits::DOCUMENTED)
+}
+
+/// What is wrong with an event of these properties.
+fn fault(properties: &str, requirements: &Requirements) -> Option<Fault> {
+    let text = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
+    let event = read(&text).unwrap();
+    event.check(requirements, &Limits::DOCUMENTED).err()
+}
+
+#[test]
+fn what_the_server_reads_is_read() {
+    let text = r#"{"$mp_metadata":{"x":1},"properties":{"token":"T\u0031","time":1.5,"$insert_id":"i","a":[]},"event":"A\n"}"#;
+    let event = read(text).unwrap();
+    assert_eq!(event.text, text);
+    assert_eq!(event.name, "A\n");
+    assert_eq!(event.token.as_deref(), Some("T1"));
+    assert_eq!(event.time, Time::Ms(1_500));
+    assert_eq!(event.insert_id.as_deref(), Some("i"));
+    assert!(!event.is_ignored && !event.is_identity_event());
+    assert!(
+        read(r#"{"event":"$merge","properties":{}}"#)
+            .unwrap()
+            .is_identity_event()
+    );
+}
+
+#[test]
+fn phones_mark_their_events_beside_or_in_the_properties() {
+    for (text, wanted) in [
+        (
+            r#"{"event":"A","properties":{},"$mp_metadata":{"$mp_event_id":"m"}}"#,
+            Some("m"),
+        ),
+        (
+            r#"{"event":"A","properties":{"$mp_metadata":{"$mp_event_id":7}}}"#,
+            Some("7"),
+        ),
+        (
+            r#"{"event":"A","properties":{"$insert_id":"i"},"$mp_metadata":{"$mp_event_id":"m"}}"#,
+            Some("i"),
+        ),
+        (r#"{"event":"A","properties":{"$mp_metadata":"m"}}"#, None),
+    ] {
+        assert_eq!(read(text).unwrap().mark(), wanted, "{text}");
+    }
+}
+
+#[test]
+fn in_2_of_a_key_that_stands_twice_the_last_counts() {
+    let text =
+        r#"{"event":1,"event":"A","properties":[],"properties":{"token":"1","t\u006fken":"2"}}"#;
+    let event = read(text).unwrap();
+    assert_eq!((&*event.name, event.token.as_deref()), ("A", Some("2")));
+}
+
+#[test]
+fn what_is_no_event_is_a_fault() {
+    for (text, wanted) in [
+        ("1", Fault::NotAnObject),
+        ("[{}]", Fault::NotAnObject),
+        (r#"{"properties":{}}"#, Fault::NoName),
+        (r#"{"event":" ","properties":{}}"#, Fault::NoName),
+        (r#"{"event":null,"properties":{}}"#, Fault::NoName),
+        (r#"{"event":"\ud800","properties":{}}"#, Fault::NoName),
+        (r#"{"event":"A"}"#, Fault::NoProperties),
+        (r#"{"event":"A","properties":[]}"#, Fault::NoProperties),
+    ] {
+        assert_eq!(read(text), Err(wanted), "{text}");
+    }
+}
+
+#[test]
+fn an_event_can_be_thrown_away_by_its_sender() {
+    for (value, is_ignored) in [
+        ("true", true),
+        ("1", true),
+        ("false", false),
+        ("null", false),
+    ] {
+        let text = format!(r#"{{"event":"A","properties":{{"$ignore":{value}}}}}"#);
+        assert_eq!(read(&text).unwrap().is_ignored, is_ignored, "{value}");
+    }
+}
+
+#[test]
+fn an_imported_event_has_a_time_an_id_and_an_insert_id() {
+    let whole = r#""time":1,"distinct_id":"U1","$insert_id":"a""#.replace('1', "1600000000");
+    assert_eq!(fault(&whole, &STRICT), None);
+    // Nobody's event is an event.
+    assert_eq!(fault(&whole.replace("U1600000000", ""), &STRICT), None);
+    for (properties, wanted) in [
+        (r#""distinct_id":"U1","$insert_id":"a""#, Fault::NoTime),
+        (
+            r#""time":{},"distinct_id":"U1","$insert_id":"a""#,
+            Fault::NoTime,
+        ),
+        (r#""time":1600000000,"$insert_id":"a""#, Fault::NoDistinctId),
+        (
+            r#""time":1600000000,"distinct_id":null,"$insert_id":"a""#,
+            Fault::NoDistinctId,
+        ),
+    ] {
+        assert_eq!(
+            fault(properties, &STRICT).as_ref(),
+            Some(&wanted),
+            "{properties}"
+        );
+        assert_eq!(fault(properties, &LENIENT), Some(wanted), "{properties}");
+    }
+}
+
+#[test]
+fn simplified_takes_reserved_ids_in_the_place_of_distinct_id() {
+    let event = |ids: &str| format!(r#""time":1600000000,"$insert_id":"a"{ids}"#);
+    for ids in [r#","$user_id":"U1""#, r#","$device_id":1"#] {
+        assert_eq!(fault(&event(ids), &SIMPLIFIED), None);
+        assert_eq!(fault(&event(ids), &STRICT), Some(Fault::NoDistinctId));
+    }
+    for ids in ["", r#","$user_id":"","$device_id":null"#] {
+        assert_eq!(fault(&event(ids), &SIMPLIFIED), Some(Fault::NoDistinctId));
+    }
+}
+
+#[test]
+fn times_are_held_to_their_range_where_it_is_strict() {
+    let event = |ms: i64| format!(r#""time":{ms},"distinct_id":"U1","$insert_id":"a""#);
+    let latest = NOW_MS + Limits::DOCUMENTED.ahead_max_ms;
+    assert_eq!(fault(&event(latest), &STRICT), None);
+    assert_eq!(
+        fault(&event(latest + 1), &STRICT),
+        Some(Fault::TimeInFuture)
+    );
+    assert_eq!(fault(&event(latest + 1), &LENIENT), None);
+    // In seconds, since so few milliseconds are read as seconds.
+    assert_eq!(fault(&event(365 * 86_400), &STRICT), None);
+    assert_eq!(
+        fault(&event(365 * 86_400 - 1), &STRICT),
+        Some(Fault::TimeTooEarly)
+    );
+}
+
+#[test]
+fn an_insert_id_has_its_form_where_it_is_strict() {
+    let event = |insert_id: &str| {
+        format!(r#""time":1600000000,"distinct_id":"U1","$insert_id":{insert_id}"#)
+    };
+    let longest = "a".repeat(36);
+    for (insert_id, wanted) in [
+        ("\"a-Z-9\"".to_owned(), None),
+        ("17".to_owned(), None),
+        (format!("\"{longest}\""), None),
+        (
+            format!("\"{longest}a\""),
+            Some(Fault::InsertIdTooLong {
+                insert_id_bytes_max: 36,
+            }),
+        ),
+        ("\"a_b\"".to_owned(), Some(Fault::InsertIdForm)),
+        ("\"ü\"".to_owned(), Some(Fault::InsertIdForm)),
+        ("{}".to_owned(), Some(Fault::InsertIdForm)),
+        ("true".to_owned(), Some(Fault::InsertIdBlocked)),
+        ("\"Undefined\"".to_owned(), Some(Fault::InsertIdBlocked)),
+        ("\"\"".to_owned(), Some(Fault::NoInsertId)),
+        ("null".to_owned(), Some(Fault::NoInsertId)),
+    ] {
+        assert_eq!(fault(&event(&insert_id), &STRICT), wanted, "{insert_id}");
+        assert_eq!(fault(&event(&insert_id), &LENIENT), None, "{insert_id}");
+    }
+}
+
+#[test]
+fn properties_are_counted_where_it_is_strict() {
+    let event = |others: usize| {
+        let others: String = (0..others)
+            .map(|other| format!(r#""p{other}":1,"#))
+            .collect();
+        others + r#""time":1600000000,"distinct_id":"U1","$insert_id":"a""#
+    };
+    let too_many = Some(Fault::TooManyMembers { members_max: 254 });
+    assert_eq!(fault(&event(251), &STRICT), None);
+    assert_eq!(fault(&event(252), &STRICT), too_many);
+    assert_eq!(fault(&event(252), &LENIENT), None);
+    let deep = format!(r#""x":[[[[]]]],{}"#, event(0));
+    assert_eq!(fault(&deep, &STRICT), Some(Fault::TooDeep { depth_max: 3 }));
+}
+
+#[test]
+fn identity_events_need_none_of_it() {
+    for name in ["$identify", "$create_alias", "$merge"] {
+        let text = format!(r#"{{"event":"{name}","properties":{{}}}}"#);
+        let event = read(&text).unwrap();
+        assert_eq!(event.check(&STRICT, &Limits::DOCUMENTED), Ok(()));
+    }
+}

@@ -1,0 +1,144 @@
+//! The lines of the raw export.
+
+use crate::event::members;
+
+/// Properties that the export itself says, whatever the event says.
+const OWN: [&[u8]; 5] = [
+    b"time",
+    b"$import",
+    b"$mp_api_endpoint",
+    b"$mp_api_timestamp_ms",
+    b"mp_processing_time_ms",
+];
+
+/// What is known of an event besides its text.
+#[derive(Clone, Copy, Debug)]
+pub struct Exported<'e> {
+    /// The JSON text of the event, as it is to be read now.
+    pub json: &'e str,
+    /// When it happened, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// When it came in.
+    pub received_ms: i64,
+    /// Where it came in, such as `/import`.
+    pub source: &'e str,
+    /// Whether `time` is written in milliseconds, and not in whole seconds.
+    pub is_time_in_ms: bool,
+}
+
+impl Exported<'_> {
+    /// Adds the event to a text as one line: `event` and `properties`, and of what stood beside
+    /// them nothing. `false`, and nothing is added, where the text is no event.
+    ///
+    /// ```
+    /// let mut lines = String::new();
+    /// let is_event = idmerge_wire::Exported {
+    ///     json: r#"{"event":"A","properties":{"distinct_id":"U1","time":1700000000.5}}"#,
+    ///     time_ms: 1_700_000_000_500,
+    ///     received_ms: 1_700_000_001_000,
+    ///     source: "/track",
+    ///     is_time_in_ms: false,
+    /// }
+    /// .write(&mut lines);
+    /// assert!(is_event);
+    /// assert_eq!(lines, concat!(
+    ///     r#"{"event":"A","properties":{"time":1700000000,"distinct_id":"U1","#,
+    ///     r#""$mp_api_endpoint":"/track","$mp_api_timestamp_ms":1700000001000,"#,
+    ///     r#""mp_processing_time_ms":1700000001000}}"#, "\n",
+    /// ));
+    /// ```
+    pub fn write(&self, lines: &mut String) -> bool {
+        let start = lines.len();
+        let [mut name, mut properties] = ["", ""];
+        let is_object = members(self.json, |key, value| match key {
+            b"event" => name = value,
+            b"properties" => properties = value,
+            _ => {}
+        });
+        let time = if self.is_time_in_ms {
+            self.time_ms
+        } else {
+            self.time_ms.div_euclid(1_000)
+        };
+        *lines += r#"{"event":"#;
+        *lines += name;
+        *lines += r#","properties":{"time":"#;
+        *lines += &time.to_string();
+        let is_event = members(properties, |key, value| {
+            if !OWN.contains(&key)
+                && let Ok(key) = str::from_utf8(key)
+                && let Ok(key) = serde_json::to_string(key)
+            {
+                lines.push(',');
+                *lines += &key;
+                lines.push(':');
+                *lines += value;
+            }
+        });
+        if is_object.is_err() || is_event.is_err() || name.is_empty() {
+            lines.truncate(start);
+            return false;
+        }
+        if self.source == "/import" {
+            *lines += r#","$import":true"#;
+        }
+        let Self {
+            source,
+            received_ms,
+            ..
+        } = self;
+        *lines += &format!(
+            r#","$mp_api_endpoint":"{source}","$mp_api_timestamp_ms":{received_ms},"mp_processing_time_ms":{received_ms}}}}}"#
+        );
+        // A JSON text has no line breaks but between its parts.
+        if lines[start..].contains(['\n', '\r']) {
+            let line = lines.split_off(start).replace(['\n', '\r'], " ");
+            *lines += &line;
+        }
+        lines.push('\n');
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(json: &str) -> Option<String> {
+        let mut lines = String::new();
+        let exported = Exported {
+            json,
+            time_ms: -1,
+            received_ms: 5,
+            source: "/import",
+            is_time_in_ms: true,
+        };
+        exported.write(&mut lines).then_some(lines)
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let wanted = concat!(
+            r#"{"event":"a\n","properties":{"time":-1,"k\"\n": [ 1,  2 ],"#,
+            r#""$import":true,"$mp_api_endpoint":"/import","$mp_api_timestamp_ms":5,"mp_processing_time_ms":5}}"#,
+            "\n"
+        );
+        let json = "{\"x\":1,\"event\":\"a\\n\",\"properties\":{\"k\\u0022\\n\": [ 1,\n 2 ],\"$import\":7,\"t\\u0069me\":3}}";
+        let found = line(json).unwrap();
+        assert_eq!(found.replace(":[", ": ["), wanted.replace(":[", ": ["));
+        assert_eq!(found.lines().count(), 1);
+    }
+
+    #[test]
+    fn what_is_no_event_is_no_line() {
+        for json in [
+            "",
+            "[]",
+            "{}",
+            r#"{"event":"A"}"#,
+            r#"{"event":"A","properties":[]}"#,
+        ] {
+            assert_eq!(line(json), None, "{json}");
+        }
+    }
+}

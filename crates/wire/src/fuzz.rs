@@ -1,0 +1,80 @@
+//! What any request holds to, for the fuzzer.
+
+use crate::{Credentials, Endpoint, Head, Limits, Parts, Report, Requirements};
+
+const ENDPOINTS: [Endpoint; 4] = [
+    Endpoint::Track,
+    Endpoint::Import,
+    Endpoint::Engage,
+    Endpoint::Groups,
+];
+
+const LIMITS: Limits = Limits {
+    body_bytes_max: 4_096,
+    records_max: 20,
+    record_bytes_max: 1_024,
+    ..Limits::DOCUMENTED
+};
+
+/// Reads any bytes as a request to each endpoint: the first line is its query, the second its
+/// content type, the third its credentials, and what is left its body.
+///
+/// # Panics
+///
+/// A record is not a part of what was sent, a limit does not hold, or an answer is not what its
+/// dialect says.
+pub fn request(bytes: &[u8]) {
+    let mut parts = bytes.splitn(4, |&byte| byte == b'\n');
+    let mut line = || str::from_utf8(parts.next().unwrap_or_default()).ok();
+    let (query, content_type, authorization) = (line(), line(), line());
+    let body = parts.next().unwrap_or_default();
+    for endpoint in ENDPOINTS {
+        let head = Head::read(Parts {
+            endpoint,
+            query: query.unwrap_or(""),
+            content_type,
+            content_encoding: None,
+            authorization,
+        });
+        read(&head, body);
+    }
+}
+
+fn read(head: &Head, body: &[u8]) {
+    let message = match head.decode(body, &LIMITS) {
+        Ok(message) => message,
+        Err(problem) => {
+            let answer = head.dialect().refuse(&problem);
+            assert!(!answer.body.is_empty() && answer.status < 500);
+            return;
+        }
+    };
+    assert!(!format!("{:?}", message.credentials).is_empty());
+    assert!(message.credentials != Credentials::ApiKey(String::new()));
+    let (events, updates) = (message.events(&LIMITS), message.updates(&LIMITS));
+    let (Ok(events), Ok(updates)) = (events, updates) else {
+        assert!(message.events(&LIMITS).is_err() && message.updates(&LIMITS).is_err());
+        return;
+    };
+    assert_eq!(events.len(), updates.len());
+    assert!(events.len() <= LIMITS.records_max);
+    let requirements = Requirements {
+        is_strict: true,
+        waives_distinct_id: true,
+        now_ms: 1_700_000_000_000,
+    };
+    for event in events.iter().flatten() {
+        assert!(event.text.len() <= LIMITS.record_bytes_max);
+        let json: serde_json::Result<serde::de::IgnoredAny> = serde_json::from_str(event.text);
+        assert!(json.is_ok() && !event.name.is_empty());
+        assert_eq!(message.range(event.text).len(), event.text.len());
+        if let Err(fault) = event.check(&requirements, &LIMITS) {
+            assert!(!fault.to_string().is_empty() && !fault.field().is_empty());
+        }
+    }
+    let answer = message.dialect.report(&Report {
+        taken: events.len(),
+        ..Report::default()
+    });
+    assert!(answer.status == 200 && !answer.body.is_empty());
+}

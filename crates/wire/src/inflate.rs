@@ -1,0 +1,111 @@
+//! Bodies that are compressed.
+
+use std::borrow::Cow;
+use std::io::Read;
+
+use flate2::read::MultiGzDecoder;
+
+use crate::Problem;
+
+/// What every gzip begins with, and no JSON and no form does.
+const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// The body without its compression. Its first bytes decide: proxies take a compression away and
+/// leave the header, and SDKs send one and forget it. A bomb is read no further than the limit.
+pub(crate) fn inflated<'b>(
+    body: Cow<'b, [u8]>,
+    encoding: Option<&str>,
+    body_bytes_max: usize,
+) -> Result<Cow<'b, [u8]>, Problem> {
+    let too_large = Problem::TooLarge { body_bytes_max };
+    if body.len() > body_bytes_max {
+        return Err(too_large);
+    }
+    if !body.starts_with(&MAGIC) {
+        let encoding = encoding.unwrap_or("").trim();
+        let is_known = ["", "identity", "gzip", "x-gzip"]
+            .iter()
+            .any(|known| encoding.eq_ignore_ascii_case(known));
+        return if is_known {
+            Ok(body)
+        } else {
+            Err(Problem::UnknownEncoding {
+                encoding: encoding.chars().take(40).collect(),
+            })
+        };
+    }
+    let mut inflated = Vec::new();
+    let one_too_many = u64::try_from(body_bytes_max)
+        .unwrap_or(u64::MAX)
+        .saturating_add(1);
+    MultiGzDecoder::new(&*body)
+        .take(one_too_many)
+        .read_to_end(&mut inflated)
+        .map_err(|_| Problem::NotGzip)?;
+    if inflated.len() > body_bytes_max {
+        return Err(too_large);
+    }
+    Ok(Cow::Owned(inflated))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use flate2::Compression;
+    use flate2::write::GzEncoder;
+
+    use super::*;
+
+    fn inflated<'b>(
+        body: &'b [u8],
+        encoding: Option<&str>,
+        body_bytes_max: usize,
+    ) -> Result<Cow<'b, [u8]>, Problem> {
+        super::inflated(Cow::Borrowed(body), encoding, body_bytes_max)
+    }
+
+    fn gzip(bytes: &[u8]) -> Vec<u8> {
+        let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+        encoder.write_all(bytes).unwrap();
+        encoder.finish().unwrap()
+    }
+
+    #[test]
+    fn the_bytes_decide_and_not_the_header() {
+        for header in [None, Some("gzip"), Some("identity")] {
+            assert_eq!(&*inflated(&gzip(b"[]"), header, 100).unwrap(), b"[]");
+            assert_eq!(&*inflated(b"[]", header, 100).unwrap(), b"[]");
+        }
+        let twice = [gzip(b"{}"), gzip(b"{}")].concat();
+        assert_eq!(&*inflated(&twice, None, 100).unwrap(), b"{}{}");
+    }
+
+    #[test]
+    fn a_bomb_is_too_large_and_the_limit_is_not() {
+        let bomb = gzip(&vec![b' '; 4_000_000]);
+        assert!(bomb.len() < 10_000);
+        let body_bytes_max = 100_000;
+        assert_eq!(
+            inflated(&bomb, Some("gzip"), body_bytes_max),
+            Err(Problem::TooLarge { body_bytes_max })
+        );
+        let full = gzip(&vec![b' '; body_bytes_max]);
+        assert!(inflated(&full, Some("gzip"), body_bytes_max).is_ok());
+        assert!(inflated(&[b' '; 11], None, 10).is_err());
+        assert!(inflated(&[b' '; 10], None, 10).is_ok());
+    }
+
+    #[test]
+    fn damage_and_foreign_encodings_are_named() {
+        let mut damaged = gzip(b"[1,2,3]");
+        let last = damaged.len() - 1;
+        damaged.truncate(last);
+        assert_eq!(inflated(&damaged, None, 100), Err(Problem::NotGzip));
+        let encoding = "br".to_owned();
+        assert_eq!(
+            inflated(b"[]", Some("br"), 100),
+            Err(Problem::UnknownEncoding { encoding })
+        );
+    }
+}

@@ -1,0 +1,63 @@
+//! Names and values as forms and queries have them.
+
+use std::borrow::Cow;
+
+use percent_encoding::percent_decode;
+
+/// The pairs of a form or a query, in order, not yet decoded.
+pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
+    form.split(|&byte| byte == b'&').map(|pair| {
+        let name_bytes = pair.iter().position(|&byte| byte == b'=');
+        match name_bytes {
+            Some(at) => (&pair[..at], &pair[at + 1..]),
+            None => (pair, &[][..]),
+        }
+    })
+}
+
+/// A name or a value without its encoding: `+` is a space, `%` and two digits are a byte.
+pub(crate) fn decoded(encoded: &[u8]) -> Cow<'_, [u8]> {
+    if encoded.contains(&b'+') {
+        let spaced: Vec<u8> = encoded
+            .iter()
+            .map(|&byte| if byte == b'+' { b' ' } else { byte })
+            .collect();
+        return Cow::Owned(percent_decode(&spaced).collect());
+    }
+    percent_decode(encoded).into()
+}
+
+/// A value as text. What is no text is as good as not sent.
+pub(crate) fn text(encoded: &[u8]) -> Option<String> {
+    String::from_utf8(decoded(encoded).into_owned()).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_is_split_and_decoded() {
+        let found: Vec<_> = pairs(b"a=1&b=%22x+y%22&c&=d&e=f=g")
+            .map(|(name, value)| (decoded(name), decoded(value)))
+            .collect();
+        let wanted: [(&[u8], &[u8]); 5] = [
+            (b"a", b"1"),
+            (b"b", b"\"x y\""),
+            (b"c", b""),
+            (b"", b"d"),
+            (b"e", b"f=g"),
+        ];
+        assert_eq!(found.len(), wanted.len());
+        for (found, wanted) in found.iter().zip(wanted) {
+            assert_eq!((&*found.0, &*found.1), wanted);
+        }
+    }
+
+    #[test]
+    fn what_is_no_escape_stays() {
+        assert_eq!(&*decoded(b"100%"), b"100%");
+        assert_eq!(&*decoded(b"%zz%2"), b"%zz%2");
+        assert_eq!(text(b"%ff"), None);
+    }
+}

@@ -1,0 +1,99 @@
+//! An update of a profile, as far as the server needs to read it.
+
+use std::borrow::Cow;
+
+use crate::Fault;
+use crate::event::{Members, members, text_or_number};
+
+/// One update of a user's or a group's profile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UpdateRecord<'t> {
+    /// The JSON text of the whole record.
+    pub text: &'t str,
+    /// Which project it is for.
+    pub token: Cow<'t, str>,
+}
+
+impl<'t> UpdateRecord<'t> {
+    /// Reads one record, whose text is JSON.
+    pub(crate) fn read(text: &'t str, is_group: bool) -> Result<Self, Fault> {
+        let mut token = None;
+        let mut distinct_id = None;
+        let mut group_key = None;
+        let mut group_id = None;
+        members(text, |key, value| {
+            let place = match key {
+                b"$token" => &mut token,
+                b"$distinct_id" => &mut distinct_id,
+                b"$group_key" => &mut group_key,
+                b"$group_id" => &mut group_id,
+                _ => return,
+            };
+            *place = Some(value);
+        })
+        .map_err(|Members::NotAnObject| Fault::NotAnObject)?;
+
+        let present = |value: Option<&'t str>| value.and_then(text_or_number);
+        let wanted: &[(&'static str, Option<&str>)] = if is_group {
+            &[("$group_key", group_key), ("$group_id", group_id)]
+        } else {
+            &[("$distinct_id", distinct_id)]
+        };
+        let token = present(token).ok_or(Fault::Missing { field: "$token" })?;
+        for &(field, value) in wanted {
+            if value.and_then(text_or_number).is_none() {
+                return Err(Fault::Missing { field });
+            }
+        }
+        if is_group && present(distinct_id).is_some() {
+            return Err(Fault::UserOfGroups);
+        }
+        Ok(Self { text, token })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Result<&str, String> {
+        let record = UpdateRecord::read(text, text.contains("group"));
+        match record {
+            Ok(record) => Ok(if record.token == "T" { "T" } else { "?" }),
+            Err(fault) => Err(fault.legacy_text()),
+        }
+    }
+
+    #[test]
+    fn an_update_names_its_project_and_its_profile() {
+        assert_eq!(
+            read(r#"{"$token":"T","$distinct_id":"U1","$set":{}}"#),
+            Ok("T")
+        );
+        assert_eq!(read(r#"{"$distinct_id":42,"\u0024token":"T"}"#), Ok("T"));
+        assert_eq!(
+            read(r#"{"$token":"T","$group_key":"c","$group_id":1}"#),
+            Ok("T")
+        );
+        let fails = |text, wanted: &str| assert_eq!(read(text), Err(wanted.to_owned()), "{text}");
+        fails(r#"{"$distinct_id":"U1"}"#, "$token, missing or empty");
+        fails(r#"{"$token":"T"}"#, "$distinct_id, missing or empty");
+        fails(
+            r#"{"$token":"T","$distinct_id":""}"#,
+            "$distinct_id, missing or empty",
+        );
+        fails(
+            r#"{"$token":"T","$distinct_id":null}"#,
+            "$distinct_id, missing or empty",
+        );
+        fails(
+            r#"{"$token":"T","$group_key":"c"}"#,
+            "$group_id, missing or empty",
+        );
+        fails("[]", "data, not a JSON object");
+        fails(
+            r#"{"$token":"T","$group_key":"c","$group_id":"d","$distinct_id":"U1"}"#,
+            "$distinct_id, not taken by groups",
+        );
+    }
+}

@@ -1,0 +1,41 @@
+//! The body of the fuzz target `request`, over inputs that have shown something, and over any.
+
+use idmerge_wire::fuzz;
+use proptest::prelude::*;
+
+#[test]
+fn inputs_that_have_shown_something() {
+    for input in [
+        "",
+        "\n\n\n",
+        "verbose=1\n\n\ndata=%7B%7D",
+        "data=e30=\n\n\n",
+        "\napplication/x-ndjson\nBasic x:\n{}\n{]\n[1",
+        "strict=1&api_key=\n\n\n[{\"event\":\"A\",\"properties\":{\"time\":1e999}},1]",
+        "callback=a.b\n\n\n{\"event\":\"\\ud800\"}",
+    ] {
+        fuzz::request(input.as_bytes());
+    }
+    fuzz::request(b"\xff\n\xff\n\xff\n\x1f\x8b\x08");
+}
+
+proptest! {
+    #[test]
+    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+        fuzz::request(&bytes);
+    }
+
+    #[test]
+    fn pieces_of_requests_are_answered(
+        pieces in prop::collection::vec(
+            prop::sample::select(&[
+                "\n", "data=", "&", "verbose=1", "strict=0", "callback=f", "Basic ", "application/json",
+                "application/x-ndjson", "e30", "%7B", "+", "{", "}", "[", "]", ",", ":", "\"event\"",
+                "\"properties\"", "\"A\"", "\"time\"", "17", "null", "{\"event\":\"A\",\"properties\":{}}",
+            ]),
+            0..30,
+        )
+    ) {
+        fuzz::request(pieces.concat().as_bytes());
+    }
+}
