@@ -29,7 +29,7 @@ pub enum Part {
     Counts,
     /// 1 M, 10 M and 100 M IDs in one process; takes 16 GB
     Scale,
-    /// The store beside SQLite, and a store of 10 M claims
+    /// The store beside `SQLite`, and a store of 10 M claims
     Store,
     /// Criterion's benches of single calls; their results are not kept
     Criterion,

@@ -1,7 +1,7 @@
 //! The project's chores as cargo commands, and the house rules as tests.
 //!
 //! `cargo xtask --help` lists the commands. Each is a short list of programs to start, in
-//! [`tasks`], [`fuzz`] and [`mod@bench`]; it prints what it starts and stops at the first failure. The checks in
+//! [`tasks`], [`fuzz`], [`mod@bench`] and [`mod@e2e`]; it prints what it starts and stops at the first failure. The checks in
 //! [`tidy`] hold what no compiler sees, such as which crate may name which; `tests/tidy.rs` runs
 //! them on this tree.
 //!
@@ -18,6 +18,7 @@
 )]
 
 pub mod bench;
+pub mod e2e;
 pub mod failure;
 pub mod fuzz;
 mod program;

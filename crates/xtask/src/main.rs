@@ -12,6 +12,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use idmerge_xtask::bench::{self, Options, Part};
+use idmerge_xtask::e2e::{self, Suite};
 use idmerge_xtask::failure::Failure;
 use idmerge_xtask::{fuzz, tasks};
 
@@ -49,6 +50,11 @@ enum Command {
         /// Passed on to `cargo bench`, with criterion
         #[arg(last = true)]
         args: Vec<OsString>,
+    },
+    /// Run real SDKs, a real browser and schemathesis against the server; installs what they need
+    E2e {
+        /// What to run; all where none is named
+        suite: Option<Suite>,
     },
 }
 
@@ -88,6 +94,7 @@ fn run(command: &Command) -> Result<(), Failure> {
             };
             bench::bench(root, *part, &options)
         }
+        Command::E2e { suite } => e2e::e2e(root, *suite),
     }
 }
 

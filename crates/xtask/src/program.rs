@@ -3,7 +3,7 @@
 use std::ffi::OsStr;
 use std::io::{self, BufRead, BufReader};
 use std::path::Path;
-use std::process::{Command, ExitStatus, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::{env, iter};
 
 use crate::failure::Failure;
@@ -26,6 +26,12 @@ pub(crate) fn run(command: &mut Command) -> Result<(), Failure> {
     } else {
         Err(Failure::of_program(&line, status))
     }
+}
+
+/// Prints the command and starts it.
+pub(crate) fn start(command: &mut Command) -> Result<Child, Failure> {
+    let line = announce(command);
+    command.spawn().map_err(|e| cannot_start(&line, &e))
 }
 
 /// Prints a cargo command and runs it at the root of the tree.

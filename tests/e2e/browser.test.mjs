@@ -1,0 +1,245 @@
+// mixpanel-browser as it is, in a real browser, on pages of another origin than the server's.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import { ENGINES, Project, SERVER, browser, device, shop, sleep, until } from "./support.mjs";
+
+// The library sends nothing from what it takes for a robot.
+const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+const LIBRARIES = [
+  { library: "new", sending: "in batches", options: {} },
+  { library: "new", sending: "one by one", options: { batch_requests: false } },
+  { library: "old", sending: "in batches", options: {} },
+  { library: "old", sending: "one by one", options: { batch_requests: false } },
+];
+
+let chromium;
+let site;
+
+before(async () => {
+  chromium = await browser();
+  site = await shop();
+});
+after(async () => {
+  await chromium?.close();
+  site?.close();
+});
+
+/** A browser profile with a page on which the library was begun. */
+async function visitor(library, project, options) {
+  const context = await chromium.newContext({ userAgent: USER_AGENT });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  const sent = [];
+  page.on("request", (request) => sent.push(request));
+  const begin = async (name = "home") => {
+    await page.goto(`${site.url}/${library}/${name}`);
+    await page.evaluate(
+      ([token, options]) => window.mixpanel.init(token, options),
+      [project.token, { api_host: SERVER, persistence: "localStorage", debug: false, ...options }],
+    );
+  };
+  await begin();
+  return {
+    page,
+    problems,
+    begin,
+    /** How often an event with this mark went out, and whether by sendBeacon. */
+    sendings(mark) {
+      const events = (request) => JSON.parse(atob(new URLSearchParams(request.postData() ?? "").get("data") ?? "W10="));
+      return sent
+        .filter((request) => [events(request)].flat().some((event) => event.properties?.mark === mark))
+        .map((request) => (request.resourceType() === "ping" ? "beacon" : "request"));
+    },
+    /** Calls methods of the library, one in each turn of the page's own clock, as people do. */
+    async call(...calls) {
+      for (const [method, ...args] of calls) {
+        await page.evaluate(
+          ([method, args]) => {
+            const at = method.split(".");
+            const owner = at.length > 1 ? window.mixpanel[at[0]] : window.mixpanel;
+            owner[at.at(-1)](...args);
+          },
+          [method, args],
+        );
+        await sleep(3);
+      }
+    },
+    /** Calls methods in one turn, which the library sends in an order of its own. */
+    burst: (...calls) =>
+      page.evaluate((calls) => {
+        for (const [method, ...args] of calls) window.mixpanel[method](...args);
+      }, calls),
+    device: () => page.evaluate(() => window.mixpanel.get_property("$device_id")),
+    close: () => context.close(),
+  };
+}
+
+/** Waits until each of the marks is there, and fails where one is there twice or another besides. */
+async function assertOnce(project, prefix, marks) {
+  const found = async () => {
+    const events = await project.exported();
+    return events.map((event) => event.properties.mark).filter((mark) => mark?.startsWith(prefix)).sort();
+  };
+  await until(async () => new Set(await found()).size >= marks.length);
+  // What would be doubled comes a little later.
+  await sleep(500);
+  assert.deepEqual(await found(), marks.map((mark) => `${prefix}${mark}`).sort());
+}
+
+/** Whether the library's own device IDs are taken for anonymous ones by `$identify` (O-8). */
+const joinsByIdentify = (engine, library, project) =>
+  engine === "original" && (library === "new" || project.token.startsWith("sdk-ids"));
+
+describe("mixpanel-browser", { concurrency: 5 }, () => {
+  for (const engine of ENGINES) {
+    for (const { library, sending, options } of LIBRARIES) {
+      const projects = [new Project(`browser-${engine}`)];
+      if (engine === "original" && library === "old") projects.push(new Project("sdk-ids-original"));
+      for (const project of projects) {
+        describe(`${engine}, ${library} library, ${sending}, ${project.token}`, { concurrency: false }, () => {
+          const prefix = `${library}.${sending}.`.replaceAll(" ", "-");
+          const name = (text) => `${prefix}${text}`;
+          const mark = (text) => ({ mark: name(text) });
+          const joins = engine === "simplified" || joinsByIdentify(engine, library, project);
+          /** The cluster of a user who was identified on these devices. */
+          const cluster = (user, ...devices) => [name(user), ...(joins ? devices.map((id) => device(engine, id)) : [])];
+
+          test("browse, identify, leave, a second user, a second device, people", async () => {
+            const laptop = await visitor(library, project, options);
+            const first = await laptop.device();
+            await laptop.call(
+              ["track", "View", mark("a1")],
+              ["identify", name("ada")],
+              ["track", "Log In", mark("a2")],
+              ["people.set", { plan: "gold", visits: 1 }],
+              ["people.increment", "visits", 4],
+              ["people.union", { tags: ["x"] }],
+              ["reset"],
+            );
+            const second = await laptop.device();
+            assert.notEqual(first, second);
+            await laptop.call(
+              ["track", "View", mark("a3")],
+              ["identify", name("bob")],
+              ["track", "Buy", mark("a4")],
+            );
+            const phone = await visitor(library, project, options);
+            const third = await phone.device();
+            await phone.call(
+              ["track", "View", mark("a5")],
+              ["identify", name("ada")],
+              ["track", "Buy", mark("a6")],
+            );
+            await assertOnce(project, name("a"), ["1", "2", "3", "4", "5", "6"]);
+            await project.assertCluster(cluster("ada", first, third));
+            await project.assertCluster(cluster("bob", second));
+
+            const marks = (feed) => feed.map((event) => event.event.properties.mark).filter(Boolean);
+            const ada = await project.feed(name("ada"));
+            // The newest first, whichever of the IDs they came with.
+            assert.deepEqual(marks(ada), (joins ? ["a6", "a5", "a2", "a1"] : ["a6", "a2"]).map(name));
+            const reattributed = ada.filter((event) => event.is_reattributed);
+            assert.deepEqual(marks(reattributed), joins ? ["a5", "a1"].map(name) : []);
+            for (const { event, distinct_id } of reattributed) {
+              assert.equal(event.properties.distinct_id, name("ada"));
+              assert.equal(event.properties.$distinct_id_before_identity, distinct_id);
+            }
+            assert.deepEqual(marks(await project.feed(name("bob"))), (joins ? ["a4", "a3"] : ["a4"]).map(name));
+
+            const profile = await until(async () => {
+              const profile = await project.profile(name("ada")).catch(() => null);
+              return profile?.tags && profile.visits === 5 && profile;
+            });
+            assert.equal(profile.plan, "gold");
+            assert.deepEqual(profile.tags, ["x"]);
+            assert.deepEqual([laptop.problems, phone.problems], [[], []]);
+            await laptop.close();
+            await phone.close();
+          });
+
+          test("a second user on a device that was not left stays apart", async () => {
+            const shared = await visitor(library, project, options);
+            const id = await shared.device();
+            await shared.call(
+              ["track", "View", mark("b1")],
+              ["identify", name("carl")],
+              ["track", "Buy", mark("b2")],
+              ["identify", name("dora")],
+              ["track", "Buy", mark("b3")],
+            );
+            await assertOnce(project, name("b"), ["1", "2", "3"]);
+            await project.assertCluster(cluster("carl", id));
+            // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's.
+            await project.assertCluster([name("dora")]);
+            const ofDora = (await project.feed(name("dora"))).map((event) => event.event.properties.mark);
+            assert.deepEqual(ofDora.filter(Boolean), [name("b3")]);
+            assert.deepEqual(shared.problems, []);
+            await shared.close();
+          });
+
+          test("alias", async () => {
+            const laptop = await visitor(library, project, options);
+            const id = await laptop.device();
+            await laptop.call(["track", "View", mark("c1")], ["alias", name("nick")]);
+            await sleep(200);
+            await laptop.call(["track", "Buy", mark("c2")]);
+            await assertOnce(project, name("c"), ["1", "2"]);
+            // By the alias in Original, and by the event that has both in Simplified. Where `$identify`
+            // is turned down (O-8), nobody is marked as identified (O-13), and the oldest is canonical.
+            const all = [name("nick"), device(engine, id)];
+            await project.assertCluster(joins ? all : all.toReversed());
+            assert.deepEqual(laptop.problems, []);
+            await laptop.close();
+          });
+
+          test("calls of one turn, in whatever order they are sent", async () => {
+            const laptop = await visitor(library, project, options);
+            const id = await laptop.device();
+            await laptop.burst(
+              ["track", "View", mark("d1")],
+              ["identify", name("eve")],
+              ["track", "Log In", mark("d2")],
+              ["track", "Buy", mark("d3")],
+            );
+            await assertOnce(project, name("d"), ["1", "2", "3"]);
+            await project.assertCluster(cluster("eve", id));
+            await laptop.close();
+          });
+
+          test("what is under way as a page is left comes once", async () => {
+            const laptop = await visitor(library, project, options);
+            const id = await laptop.device();
+            await laptop.call(["track", "View", mark("e1")], ["identify", name("finn")]);
+            if (options.batch_requests === false) {
+              // What is sent at once is sent by sendBeacon where the page says so, and else lost.
+              await assertOnce(project, name("e"), ["1"]);
+              await laptop.call(["track", "Leave", mark("e2"), { transport: "sendBeacon" }]);
+            } else {
+              await laptop.call(["track", "Leave", mark("e2")]);
+            }
+            await laptop.page.goto("about:blank");
+            // No page with the library was there since to send it.
+            await assertOnce(project, name("e"), ["1", "2"]);
+            // The library kept what it sent that way, and sends it again.
+            await laptop.begin("again");
+            await laptop.call(["track", "Come Back", mark("e3")]);
+            await assertOnce(project, name("e"), ["1", "2", "3"]);
+            await sleep(options.batch_requests === false ? 0 : 7_000);
+            await assertOnce(project, name("e"), ["1", "2", "3"]);
+            // So it was sent twice: as the page was left, which no longer shows, and then again.
+            const last = laptop.sendings(name("e2"));
+            assert.deepEqual(last, [options.batch_requests === false ? "beacon" : "request"]);
+            await project.assertCluster(cluster("finn", id));
+            await laptop.close();
+          });
+        });
+      }
+    }
+  }
+});
