@@ -43,6 +43,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             "/api/query/engage",
             get(profiles::by_query).post(profiles::by_form),
         )
+        // As mixpanel-utils asks for it.
+        .route(
+            "/api/2.0/engage",
+            get(profiles::by_query).post(profiles::by_form),
+        )
 }
 
 /// Why a question is not answered.

@@ -133,6 +133,11 @@ fn check(server: &Running) {
     assert_eq!((none.status, &*none.body), (200, ""));
 
     let all = read(server, "/api/query/engage").json();
+    assert_eq!(read(server, "/api/2.0/engage").json(), all);
+    assert_eq!(
+        read(server, "/api/query/engage?page=4294967296").status,
+        400
+    );
     assert_eq!(
         (&all["total"], &all["status"], &all["page"]),
         (&json!(2), &json!("ok"), &json!(0))

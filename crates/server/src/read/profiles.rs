@@ -25,7 +25,7 @@ pub(crate) struct ProfilesParameters {
     /// The names of the properties that are wanted, as a JSON array of texts; all where not said.
     output_properties: Option<String>,
     /// Which page, from 0 on.
-    page: Option<u64>,
+    page: Option<u32>,
     /// The `session_id` of the first page.
     session_id: Option<String>,
     /// Not supported.
@@ -37,7 +37,7 @@ pub(crate) struct ProfilesParameters {
 /// A page of profiles.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ProfilesAnswer {
-    page: u64,
+    page: u32,
     page_size: usize,
     session_id: String,
     status: &'static str,
@@ -170,7 +170,7 @@ fn by_ids(project: &Project, ids: &[String]) -> Found {
     Ok((found.len() as u64, found))
 }
 
-fn by_page(project: &Project, page: u64) -> Found {
+fn by_page(project: &Project, page: u32) -> Found {
     let mut found = project.profiles(None, PAGE_ROWS_MAX)?;
     for _ in 0..page {
         let Some(next) = found.next.take() else {
