@@ -88,7 +88,11 @@ impl<'p> Machine<'p> {
         }
         let mut install = Command::new("npm");
         install.arg("ci").current_dir(self.root.join("tests/e2e"));
-        run(&mut install)?;
+        if let Err(error) = run(&mut install) {
+            return Ok(Err(format!(
+                "the npm packages cannot be installed: {error}"
+            )));
+        }
         self.has_npm_packages = true;
         Ok(Ok(()))
     }
@@ -115,7 +119,11 @@ impl<'p> Machine<'p> {
                 "--requirement",
             ])
             .arg(self.root.join("tests/e2e/requirements.txt"));
-        run(&mut install)?;
+        if let Err(error) = run(&mut install) {
+            return Ok(Err(format!(
+                "the Python packages cannot be installed: {error}"
+            )));
+        }
         self.has_python_packages = true;
         Ok(Ok(()))
     }
@@ -129,9 +137,12 @@ impl<'p> Machine<'p> {
             && is_root()
             && succeeds(Command::new("apt-get").arg("--version"))
         {
-            run(Command::new("apt-get").arg("update"))?;
             let install = ["install", "--yes", "--no-install-recommends", "chromium"];
-            run(Command::new("apt-get").args(install))?;
+            let installed = run(Command::new("apt-get").arg("update"))
+                .and_then(|()| run(Command::new("apt-get").args(install)));
+            if let Err(error) = installed {
+                return Ok(Err(format!("Chromium cannot be installed: {error}")));
+            }
             self.chromium = find_chromium();
         }
         if self.chromium.is_none() {
