@@ -34,16 +34,17 @@ pub(crate) struct App {
 impl App {
     pub(crate) fn new(projects: Vec<OpenProject>, bounds: Bounds) -> Self {
         let places = projects.iter().enumerate();
+        let room = Room::new(
+            bounds.body_bytes_in_memory_max,
+            bounds.limits.body_bytes_max,
+            bounds.body_timeout,
+        );
         Self {
             places: places
                 .map(|(place, project)| (project.config.token.clone(), place))
                 .collect(),
-            room: Room::new(
-                bounds.body_bytes_in_memory_max,
-                bounds.limits.body_bytes_max,
-                bounds.body_timeout,
-            ),
-            metrics: Metrics::new(&projects),
+            metrics: Metrics::new(&projects, room.clone()),
+            room,
             questions: read::questions(),
             is_stopping: AtomicBool::new(false),
             projects,

@@ -31,17 +31,25 @@ pub(crate) enum NoBody {
 #[derive(Clone, Debug)]
 pub(crate) struct Room {
     bytes: Arc<Semaphore>,
+    bytes_max: usize,
     body_bytes_max: usize,
     timeout: Duration,
 }
 
 impl Room {
     pub(crate) fn new(bytes_max: usize, body_bytes_max: usize, timeout: Duration) -> Self {
+        let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
         Self {
-            bytes: Arc::new(Semaphore::new(bytes_max.min(Semaphore::MAX_PERMITS))),
+            bytes: Arc::new(Semaphore::new(bytes_max)),
+            bytes_max,
             body_bytes_max,
             timeout,
         }
+    }
+
+    /// How many bytes of bodies are in memory.
+    pub(crate) fn bytes_taken(&self) -> usize {
+        self.bytes_max - self.bytes.available_permits()
     }
 
     /// Reads a body to its end. A sender takes room only for what it has sent, so that one who
@@ -118,11 +126,12 @@ mod tests {
         assert_eq!(first.bytes, b"12345678");
         let second = room.gather(Body::from("123")).await.err();
         assert_eq!(second, Some(NoBody::Problem(Problem::RateLimited)));
+        assert_eq!(room.bytes_taken(), 8);
         drop(first);
         assert!(room.gather(Body::from("123")).await.is_ok());
         let third = room.gather(Body::from("123456789")).await.err();
         let too_large = Problem::TooLarge { body_bytes_max: 8 };
         assert_eq!(third, Some(NoBody::Problem(too_large)));
-        assert_eq!(room.bytes.available_permits(), 10);
+        assert_eq!(room.bytes_taken(), 0);
     }
 }

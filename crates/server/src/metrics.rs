@@ -12,6 +12,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
+use crate::body::Room;
 use crate::projects::OpenProject;
 
 /// What is counted, and where it is written from.
@@ -36,7 +37,7 @@ pub(crate) struct RecordLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(projects: &[OpenProject]) -> Self {
+    pub(crate) fn new(projects: &[OpenProject], room: Room) -> Self {
         let requests = Family::default();
         // From a fifth of a millisecond to 13 seconds.
         let request_seconds = Histogram::new(exponential_buckets(0.000_2, 2.0, 17));
@@ -58,6 +59,7 @@ impl Metrics {
             "Events and profile updates, by what became of them",
             records.clone(),
         );
+        registry.register_collector(Box::new(Bodies(room)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
         registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
         Self {
@@ -74,6 +76,20 @@ impl Metrics {
         // Writing into a text cannot fail.
         let _is_text = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
+    }
+}
+
+/// The memory that bodies take.
+#[derive(Debug)]
+struct Bodies(Room);
+
+impl Collector for Bodies {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
+        let help = "Bodies of requests that are being read or carried out";
+        let bytes = Some(&Unit::Bytes);
+        encoder
+            .encode_descriptor("bodies_in_memory", help, bytes, MetricType::Gauge)?
+            .encode_gauge(&(self.0.bytes_taken() as u64))
     }
 }
 
