@@ -1,10 +1,9 @@
-//! One thread applies, others resolve: what they may see, and how long they may wait.
+//! One thread applies, others resolve: what they may see.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused};
-use idmerge_core::{Cluster, ResolveError, RuleBook, SnapshotError};
+use idmerge_core::{Claim, DistinctId, Id, IdentityResolver};
 use idmerge_original::Original;
 use idmerge_shared::Shared;
 use idmerge_simplified::Simplified;
@@ -116,88 +115,4 @@ fn clusters_that_merge_are_seen_whole() {
         },
     );
     assert_eq!(engine.read().clusters().count() as u64, GROUPS);
-}
-
-/// An engine that takes its time over each claim, and says when it begins and ends one.
-#[derive(Debug)]
-struct Slow<'s> {
-    begun: &'s AtomicU64,
-    ended: &'s AtomicU64,
-}
-
-impl IdentityResolver for Slow<'_> {
-    fn rule_book(&self) -> RuleBook {
-        RuleBook::Simplified
-    }
-
-    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, Refused> {
-        Ok(Reading::default())
-    }
-
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
-        self.begun.fetch_add(1, Ordering::SeqCst);
-        // Short enough that a lock which is fair now and then would not be so here.
-        for _ in 0..2_000 {
-            std::hint::spin_loop();
-        }
-        self.ended.fetch_add(1, Ordering::SeqCst);
-        Ok(Outcome::Ignored)
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        id
-    }
-
-    fn cluster<'a>(&'a self, _: DistinctId<'a>) -> Option<Cluster<'a>> {
-        None
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(std::iter::empty())
-    }
-
-    fn write_snapshot(&self, _: &mut dyn std::io::Write) -> std::io::Result<()> {
-        Ok(())
-    }
-
-    fn read_snapshot(&mut self, _: &mut dyn std::io::Read) -> Result<(), SnapshotError> {
-        Ok(())
-    }
-}
-
-#[test]
-fn who_resolves_waits_for_one_claim() {
-    const ROUNDS: usize = 300;
-    let (begun, ended) = (&AtomicU64::new(0), &AtomicU64::new(0));
-    let (engine, stop) = (&Shared::new(Slow { begun, ended }), &AtomicBool::new(false));
-    let claim = Claim::Link {
-        device: id("D"),
-        user: id("U"),
-    };
-    let mut waits: Vec<u64> = thread::scope(|threads| {
-        threads.spawn(move || {
-            while !stop.load(Ordering::Relaxed) {
-                engine.apply(claim, |_| ()).unwrap();
-            }
-        });
-        let waits = (0..ROUNDS).map(|_| {
-            // A claim is being applied: wait for its end.
-            let now = loop {
-                let (ended, begun) = (ended.load(Ordering::SeqCst), begun.load(Ordering::SeqCst));
-                if ended < begun {
-                    break begun;
-                }
-                std::hint::spin_loop();
-            };
-            let _engine = engine.read();
-            ended.load(Ordering::SeqCst) - now
-        });
-        let waits = waits.collect();
-        stop.store(true, Ordering::Relaxed);
-        waits
-    });
-    // How many more claims were applied: counted, not timed. Not all of them, since a thread may
-    // have to wait for a processor too before it can ask for the lock.
-    waits.sort_unstable();
-    assert!(waits[ROUNDS / 2] <= 1, "{waits:?}");
 }
