@@ -14,7 +14,7 @@ use clap::ValueEnum;
 
 use crate::failure::Failure;
 use crate::program::{run, run_cargo};
-use machine::Machine;
+use machine::{Machine, SCRIPTS};
 use serving::Serving;
 
 /// Where this is set, a machine may lack what a suite needs.
@@ -35,6 +35,8 @@ pub enum Suite {
     Page,
     /// The Node SDK
     Node,
+    /// Segment's destination, as it runs in Segment's cloud
+    Segment,
     /// The Python SDK and mixpanel-utils
     Python,
     /// What /openapi.json says, by schemathesis
@@ -48,6 +50,7 @@ impl Suite {
             Self::Browser => "browser",
             Self::Page => "page",
             Self::Node => "node",
+            Self::Segment => "segment",
             Self::Python => "python",
             Self::Api => "api",
         }
@@ -106,7 +109,7 @@ fn run_suite(
         let mut command = Command::new(program);
         command
             .args(args)
-            .current_dir(root.join("tests/e2e"))
+            .current_dir(root.join(SCRIPTS))
             .env("IDMERGE_URL", serving.url())
             .env("IDMERGE_OUT", folder);
         if let Some(chromium) = machine.chromium() {
@@ -122,6 +125,7 @@ fn run_suite(
         Suite::Browser => run(&mut node("browser.test.mjs")),
         Suite::Page => run(&mut node("page.test.mjs")),
         Suite::Node => run(&mut node("node.test.mjs")),
+        Suite::Segment => run(&mut node("segment/segment.test.mjs")),
         Suite::Python => run(&mut script(&machine.python("python"), &["python_sdk.py"])),
         Suite::Api => ENGINES.iter().try_for_each(|engine| {
             let document = format!("{}/openapi.json", serving.url());

@@ -22,11 +22,17 @@ const NODE_MAJOR_MIN: u32 = 20;
 /// The oldest Python that the packages are for.
 const PYTHON_MINOR_MIN: u32 = 10;
 
+/// Where the scripts and their packages are.
+pub(super) const SCRIPTS: &str = "tests/e2e";
+
+/// Segment's destinations are many and large, so that they have a folder of their own.
+pub(super) const SEGMENT: &str = "tests/e2e/segment";
+
 /// A machine, and what is known of it.
 pub(super) struct Machine<'p> {
     root: &'p Path,
     folder: &'p Path,
-    has_npm_packages: bool,
+    npm_packages: Vec<&'static str>,
     has_python_packages: bool,
     chromium: Option<PathBuf>,
 }
@@ -36,7 +42,7 @@ impl<'p> Machine<'p> {
         Self {
             root,
             folder,
-            has_npm_packages: false,
+            npm_packages: Vec::new(),
             has_python_packages: false,
             chromium: None,
         }
@@ -46,12 +52,13 @@ impl<'p> Machine<'p> {
     pub(super) fn prepare(&mut self, suite: Suite) -> Result<Result<(), String>, Failure> {
         match suite {
             Suite::Browser | Suite::Page => {
-                if let Err(lack) = self.prepare_node()? {
+                if let Err(lack) = self.prepare_node(SCRIPTS)? {
                     return Ok(Err(lack));
                 }
                 self.prepare_chromium()
             }
-            Suite::Node => self.prepare_node(),
+            Suite::Node => self.prepare_node(SCRIPTS),
+            Suite::Segment => self.prepare_node(SEGMENT),
             Suite::Python | Suite::Api => self.prepare_python(),
         }
     }
@@ -65,8 +72,9 @@ impl<'p> Machine<'p> {
         self.folder.join("venv/bin").join(program)
     }
 
-    fn prepare_node(&mut self) -> Result<Result<(), String>, Failure> {
-        if self.has_npm_packages {
+    /// Installs the npm packages of a folder.
+    fn prepare_node(&mut self, folder: &'static str) -> Result<Result<(), String>, Failure> {
+        if self.npm_packages.contains(&folder) {
             return Ok(Ok(()));
         }
         let version = said(Command::new("node").arg("--version"));
@@ -87,13 +95,13 @@ impl<'p> Machine<'p> {
             return Ok(Err("there is no npm".to_owned()));
         }
         let mut install = Command::new("npm");
-        install.arg("ci").current_dir(self.root.join("tests/e2e"));
+        install.arg("ci").current_dir(self.root.join(folder));
         if let Err(error) = run(&mut install) {
             return Ok(Err(format!(
                 "the npm packages cannot be installed: {error}"
             )));
         }
-        self.has_npm_packages = true;
+        self.npm_packages.push(folder);
         Ok(Ok(()))
     }
 
