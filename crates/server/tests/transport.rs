@@ -44,13 +44,22 @@ const DEVICE: &str = "d0000000-0000-4000-8000-000000000001";
 
 #[test]
 fn every_way_in_leads_to_the_same_cluster() {
-    let event = link("U1", DEVICE);
+    every_way_in(EngineName::Original, &link("U1", DEVICE), DEVICE);
+    let event = json!({"event": "A", "properties": {
+        "token": "TOK", "$user_id": "U1", "$device_id": DEVICE,
+    }});
+    let device = format!("$device:{DEVICE}");
+    every_way_in(EngineName::Simplified, &event.to_string(), &device);
+}
+
+/// TR01 to TR07, and more of the kind.
+fn every_way_in(engine: EngineName, event: &str, device: &str) {
     let array = format!("[{event}]");
-    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, &event);
+    let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, event);
     let json_form = format!("data={}", escaped(&array));
     let coded_form = format!("data={}", escaped(&base64));
     let bare_form = format!("data={base64}");
-    let python_form = format!("data={}&verbose=1&ip=0", escaped(&event));
+    let python_form = format!("data={}&verbose=1&ip=0", escaped(event));
     let zipped = gzip(&array);
     let zipped_form = gzip(&coded_form);
     let by_get = format!("/track?ip=0&verbose=0&{coded_form}");
@@ -91,7 +100,7 @@ fn every_way_in_leads_to_the_same_cluster() {
         ),
     ];
     for (method, path, content_type, body, wanted) in ways {
-        let server = Running::of(EngineName::Original);
+        let server = Running::of(engine);
         let mut headers = vec![];
         if !content_type.is_empty() {
             headers.push(("content-type", content_type));
@@ -102,9 +111,9 @@ fn every_way_in_leads_to_the_same_cluster() {
             (200, wanted),
             "{method} {path}"
         );
-        let members = vec!["U1".to_owned(), DEVICE.to_owned()];
+        let members = vec!["U1".to_owned(), device.to_owned()];
         assert_eq!(
-            server.identity("TOK", DEVICE),
+            server.identity("TOK", device),
             ("U1".to_owned(), members),
             "{path}"
         );
