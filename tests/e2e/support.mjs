@@ -91,7 +91,8 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 /** How a device stands in a cluster: as its distinct_id in Simplified (S-10), bare in Original (O-1). */
 export const device = (engine, id) => (engine === "simplified" ? `$device:${id}` : id);
 
-const here = path.dirname(fileURLToPath(import.meta.url));
+/** The folder of these scripts. */
+export const here = path.dirname(fileURLToPath(import.meta.url));
 
 /** A shop on an origin of its own, with the tracking library of a version in its pages. */
 export async function shop() {

@@ -116,8 +116,8 @@ async fn page() -> Response {
     const POLICY: (HeaderName, HeaderValue) = (
         header::CONTENT_SECURITY_POLICY,
         HeaderValue::from_static(
-            "default-src 'self'; img-src 'self' data:; style-src 'self' 'unsafe-inline'; \
-             frame-ancestors 'none'; base-uri 'none'; form-action 'none'",
+            "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; \
+             base-uri 'none'; form-action 'none'",
         ),
     );
     ([POLICY], Html(include_str!("../page/index.html"))).into_response()

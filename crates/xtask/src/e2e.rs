@@ -33,6 +33,8 @@ pub enum Suite {
     Browser,
     /// The page of the server, in Chromium
     Page,
+    /// The README's page with the SDK, in Chromium
+    Readme,
     /// The Node SDK
     Node,
     /// Segment's destination, as it runs in Segment's cloud
@@ -49,6 +51,7 @@ impl Suite {
         match self {
             Self::Browser => "browser",
             Self::Page => "page",
+            Self::Readme => "readme",
             Self::Node => "node",
             Self::Segment => "segment",
             Self::Python => "python",
@@ -124,6 +127,7 @@ fn run_suite(
     match suite {
         Suite::Browser => run(&mut node("browser.test.mjs")),
         Suite::Page => run(&mut node("page.test.mjs")),
+        Suite::Readme => run(&mut node("readme.test.mjs")),
         Suite::Node => run(&mut node("node.test.mjs")),
         Suite::Segment => run(&mut node("segment/segment.test.mjs")),
         Suite::Python => run(&mut script(&machine.python("python"), &["python_sdk.py"])),

@@ -51,7 +51,7 @@ impl<'p> Machine<'p> {
     /// Installs what a suite needs. The inner error is what cannot be had here.
     pub(super) fn prepare(&mut self, suite: Suite) -> Result<Result<(), String>, Failure> {
         match suite {
-            Suite::Browser | Suite::Page => {
+            Suite::Browser | Suite::Page | Suite::Readme => {
                 if let Err(lack) = self.prepare_node(SCRIPTS)? {
                     return Ok(Err(lack));
                 }
