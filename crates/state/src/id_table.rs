@@ -5,10 +5,10 @@ use std::hash::{BuildHasher, RandomState};
 
 use idmerge_core::Id;
 
+use crate::hash::PairHash;
 use crate::index::{Found, Hashes, Index};
 use crate::key::Key;
 use crate::rows::Rows;
-use crate::sip::SipKeys;
 use crate::texts::Texts;
 
 /// A set of ids, each numbered by when it came: 0, 1, 2, … Each has an owner, which is a number of
@@ -18,8 +18,8 @@ use crate::texts::Texts;
 /// and owners, and the row, in which the id itself stands as 16 bytes. Ids that are neither UUIDs
 /// nor of at most 15 bytes have their text elsewhere.
 ///
-/// The hash is `SipHash`, keyed anew for each table, so that whoever chooses ids cannot make them
-/// collide; no answer depends on the key.
+/// The hash is keyed anew for each table, so that whoever chooses ids cannot make them collide; no
+/// answer depends on the key.
 ///
 /// ```
 /// use idmerge_core::Id;
@@ -40,9 +40,9 @@ pub struct IdTable<R> {
     rows: Rows<Entry<R>>,
     texts: Texts,
     /// Of long texts.
-    text_keys: RandomState,
+    text_hash: RandomState,
     /// Of everything else.
-    packed_keys: SipKeys,
+    packed_hash: PairHash,
     max_ids: u32,
 }
 
@@ -93,8 +93,8 @@ impl<R> IdTable<R> {
             index: Index::default(),
             rows: Rows::new(),
             texts: Texts::default(),
-            packed_keys: SipKeys(random.hash_one(0), random.hash_one(1)),
-            text_keys: RandomState::new(),
+            packed_hash: PairHash::keyed(std::array::from_fn(|at| random.hash_one(at))),
+            text_hash: RandomState::new(),
             max_ids,
         }
     }
@@ -119,8 +119,8 @@ impl<R> IdTable<R> {
     pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
         let key = Key::packed(id);
         let hash = match key {
-            Ok(key) => self.packed_keys.hash(key.words().0, key.words().1),
-            Err(text) => self.text_keys.hash_one(text),
+            Ok(key) => self.packed_hash.hash(key.words().0, key.words().1),
+            Err(text) => self.text_hash.hash_one(text),
         };
         Probe { hash, key }
     }
@@ -204,8 +204,8 @@ impl<R> IdTable<R> {
         let number = self.len();
         self.rows.push(Entry { key, row });
         // Not by the method, which would borrow the index too.
-        let (rows, packed_keys) = (&self.rows, self.packed_keys);
-        let others = KeyHashes { rows, packed_keys };
+        let (rows, packed_hash) = (&self.rows, &self.packed_hash);
+        let others = KeyHashes { rows, packed_hash };
         let new = Found { number, owner };
         self.index.insert(probe.hash, new, &others);
         number
@@ -260,7 +260,7 @@ impl<R> IdTable<R> {
     fn key_hashes(&self) -> KeyHashes<'_, R> {
         KeyHashes {
             rows: &self.rows,
-            packed_keys: self.packed_keys,
+            packed_hash: &self.packed_hash,
         }
     }
 
@@ -279,7 +279,7 @@ impl<R> IdTable<R> {
 /// The hashes of the ids of a table.
 struct KeyHashes<'t, R> {
     rows: &'t Rows<Entry<R>>,
-    packed_keys: SipKeys,
+    packed_hash: &'t PairHash,
 }
 
 impl<R> Hashes for KeyHashes<'_, R> {
@@ -288,7 +288,7 @@ impl<R> Hashes for KeyHashes<'_, R> {
         let key = &self.rows.at(number).key;
         match key.long() {
             Some((hash, _)) => hash,
-            None => self.packed_keys.hash(key.words().0, key.words().1),
+            None => self.packed_hash.hash(key.words().0, key.words().1),
         }
     }
 

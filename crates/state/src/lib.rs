@@ -6,12 +6,12 @@
 //!
 //! Not here: resolving, merging, files. Start with `idmerge-simplified` to see both in use.
 
+mod hash;
 mod id_table;
 mod index;
 mod key;
 mod memory;
 mod rows;
-mod sip;
 mod snapshot;
 mod texts;
 
