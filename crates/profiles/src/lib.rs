@@ -14,7 +14,7 @@
 //!     &limits,
 //! )?;
 //! let profile = update.apply(Some(Profile::default()), &limits)?.unwrap();
-//! assert_eq!(profile.to_json(), r#"{"logins":1,"plan":"free"}"#);
+//! assert_eq!(profile.to_json(), r#"{"plan":"free","logins":1}"#);
 //! # Ok::<(), idmerge_profiles::UpdateError>(())
 //! ```
 //!
