@@ -14,6 +14,9 @@ use super::{Asked, PAGE_ROWS_MAX, Reader, Unanswered};
 /// The most IDs that can be asked about by name.
 const IDS_MAX: usize = 2_000;
 
+/// The last page that can be asked for, of more profiles than a project can hold.
+const PAGE_MAX: u32 = 1_000_000;
+
 /// Which profiles are wanted.
 #[derive(Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
@@ -25,6 +28,8 @@ pub(crate) struct ProfilesParameters {
     /// The names of the properties that are wanted, as a JSON array of texts; all where not said.
     output_properties: Option<String>,
     /// Which page, from 0 on.
+    #[param(maximum = 1_000_000)]
+    #[schema(maximum = 1_000_000)]
     page: Option<u32>,
     /// The `session_id` of the first page.
     session_id: Option<String>,
@@ -116,6 +121,9 @@ async fn profiles(
         )));
     }
     let page = parameters.page.unwrap_or(0);
+    if page > PAGE_MAX {
+        return Err(Unanswered::wrong(format!("page is at most {PAGE_MAX}")));
+    }
     let (total, found) = reader
         .ask(move |project| match ids {
             Some(ids) => by_ids(project, &ids),
