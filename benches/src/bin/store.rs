@@ -19,8 +19,8 @@ use idmerge_benches::links::{Links, Plan};
 use idmerge_benches::measure::{Samples, timed};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused,
-    ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
+    Reading, RuleBook, SnapshotError,
 };
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, Options, Sharing};
@@ -398,11 +398,11 @@ impl IdentityResolver for Silent {
         RuleBook::Simplified
     }
 
-    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         Ok(Reading::default())
     }
 
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         Ok(Outcome::Merged)
     }
 

@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use idmerge_core::{Claim, IdentityResolver, Refused};
+use idmerge_core::{Claim, IdentityResolver, InvalidEvent};
 use idmerge_events::JsonEvent;
 
 use crate::blocks::Block;
@@ -106,7 +106,7 @@ impl<'b> BlockEvents<'b> {
         line: &Line<'b>,
         event: &JsonEvent<'b>,
         engine: &dyn IdentityResolver,
-    ) -> Result<Kept, Refused> {
+    ) -> Result<Kept, InvalidEvent> {
         let (mut kept, mut outline) = (Kept::No, None);
         if let Some(in_text) = event.event_in_text() {
             let reading = engine.read(&in_text)?;

@@ -1,6 +1,6 @@
 //! Engine against oracle: every outcome, canonical ID and cluster, after every claim.
 
-use idmerge_core::{DistinctId, Id, IdentityResolver, Reading, Refused, RuleBook};
+use idmerge_core::{DistinctId, Id, IdentityResolver, InvalidEvent, Reading, RuleBook};
 
 use crate::generate::{all_ids, claims, events, for_all, for_all_times};
 use crate::oracle::{OriginalOracle, SimplifiedOracle};
@@ -59,7 +59,9 @@ fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
 }
 
 /// A refusal is compared by property and rule; how it quotes the value is the engine's affair.
-pub(crate) fn comparable(reading: Result<Reading<'_>, Refused>) -> Result<Reading<'_>, String> {
+pub(crate) fn comparable(
+    reading: Result<Reading<'_>, InvalidEvent>,
+) -> Result<Reading<'_>, String> {
     reading.map_err(|refused| format!("{} {}", refused.rule(), refused.property()))
 }
 

@@ -1,7 +1,7 @@
 //! Rules ID-2 to ID-5: which values are ids. The length limit and the blocked values are settings.
 
-use crate::refused::{RefusedReason, quote};
-use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, Refused, Value};
+use crate::invalid_event::{InvalidEventReason, quote};
+use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 
 /// What a project takes for an id: the length limit of rule ID-2 and the blocked values of
 /// rule ID-4. Both engines read every id through this.
@@ -79,18 +79,18 @@ impl IdRules {
     ///
     /// # Errors
     ///
-    /// Refused (ID-3) where the value is a float, a boolean, an array or an object.
+    /// InvalidEvent (ID-3) where the value is a float, a boolean, an array or an object.
     pub fn text<'e>(
         &self,
         property: IdProperty,
         value: Value<'e>,
-    ) -> Result<Option<&'e str>, Refused> {
+    ) -> Result<Option<&'e str>, InvalidEvent> {
         match value {
             Value::Absent | Value::Text("") => Ok(None),
             Value::Text(text) => Ok(Some(text)),
-            Value::NotAnId(json) => Err(Refused::new(
+            Value::NotAnId(json) => Err(InvalidEvent::new(
                 property,
-                RefusedReason::NotAnId { json: quote(json) },
+                InvalidEventReason::NotAnId { json: quote(json) },
             )),
         }
     }
@@ -99,15 +99,15 @@ impl IdRules {
     ///
     /// # Errors
     ///
-    /// Refused (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
-    pub fn id<'e>(&self, property: IdProperty, text: &'e str) -> Result<Id<'e>, Refused> {
-        let refused = |reason| Err(Refused::new(property, reason));
+    /// InvalidEvent (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
+    pub fn id<'e>(&self, property: IdProperty, text: &'e str) -> Result<Id<'e>, InvalidEvent> {
+        let refused = |reason| Err(InvalidEvent::new(property, reason));
         if text.is_empty() {
-            return refused(RefusedReason::Empty);
+            return refused(InvalidEventReason::Empty);
         }
         let Some(id) = Id::new(text).filter(|_| text.len() <= usize::from(self.max_id_bytes))
         else {
-            return refused(RefusedReason::Length {
+            return refused(InvalidEventReason::Length {
                 value: quote(text),
                 id_bytes: text.len(),
                 max_id_bytes: self.max_id_bytes,
@@ -118,7 +118,7 @@ impl IdRules {
             .iter()
             .any(|blocked| text.eq_ignore_ascii_case(blocked))
         {
-            return refused(RefusedReason::Blocked { value: quote(text) });
+            return refused(InvalidEventReason::Blocked { value: quote(text) });
         }
         Ok(id)
     }
@@ -133,9 +133,9 @@ impl IdRules {
         &self,
         property: IdProperty,
         text: &'e str,
-    ) -> Result<DistinctId<'e>, Refused> {
+    ) -> Result<DistinctId<'e>, InvalidEvent> {
         match text.strip_prefix(DEVICE_PREFIX) {
-            Some("") => Err(Refused::new(property, RefusedReason::OnlyPrefix)),
+            Some("") => Err(InvalidEvent::new(property, InvalidEventReason::OnlyPrefix)),
             Some(rest) => self.id(property, rest).map(DistinctId::device),
             None => self.id(property, text).map(DistinctId::plain),
         }

@@ -14,7 +14,7 @@
 //! I/O and knows no clock. The rules themselves are in `docs/rules.md`; error texts, tests and
 //! comments cite them by number.
 //!
-//! Two things that look alike and are not: an event is [`Refused`] where it is bad input (an
+//! Two things that look alike and are not: an event is [`InvalidEvent`] where it is bad input (an
 //! error), and a claim is [rejected](Rejection) where a guardrail turns it down (an outcome).
 //!
 //! The design that was not taken: a trait with an associated error type and associated
@@ -35,8 +35,8 @@ mod claim;
 mod event;
 mod id;
 mod id_rules;
+mod invalid_event;
 mod outcome;
-mod refused;
 mod resolver;
 #[cfg(feature = "serde")]
 mod serde;
@@ -47,10 +47,10 @@ pub use claim::{Claim, Reading};
 pub use event::{DistinctIds, Event, IdProperty, Value};
 pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdForm};
 pub use id_rules::IdRules;
+pub use invalid_event::{InvalidEvent, InvalidEventReason, quote};
 pub use outcome::{Outcome, Rejection};
-pub use refused::{Refused, RefusedReason, quote};
 pub use resolver::{
-    ApplyEventError, Cluster, IdentityResolver, IdentityResolverExt, ResolveError, RuleBook,
+    ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, RuleBook,
 };
 pub use snapshot::SnapshotError;
 pub use uuid_text::UuidText;

@@ -5,7 +5,7 @@ use std::{fmt, io};
 
 use thiserror::Error;
 
-use crate::{Claim, DistinctId, Event, IdProperty, Outcome, Reading, Refused, SnapshotError};
+use crate::{Claim, DistinctId, Event, IdProperty, InvalidEvent, Outcome, Reading, SnapshotError};
 
 /// Which rules an engine goes by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -53,7 +53,7 @@ pub struct Cluster<'a> {
 /// What to do: stop applying claims. The state is as it was before the claim.
 #[derive(Debug, Error)]
 #[non_exhaustive]
-pub enum ResolveError {
+pub enum EngineError {
     /// The engine holds as many ids as it can number. Start another engine for the rest, or
     /// shard by connected parts (law 9).
     #[error("the engine holds {ids} IDs and can number no more")]
@@ -114,24 +114,24 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`Refused`] where a property that the rule reads holds no valid id, or where an id that
+    /// [`InvalidEvent`] where a property that the rule reads holds no valid id, or where an id that
     /// the rule needs is missing (rule ID-7).
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused>;
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent>;
 
     /// Weighs one claim, in arrival order. The outcome may borrow from the claim and from the
     /// engine, so look at it before the next call.
     ///
     /// # Errors
     ///
-    /// [`ResolveError`] for an accident below the engine; never for what a claim says.
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError>;
+    /// [`EngineError`] for an accident below the engine; never for what a claim says.
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError>;
 
     /// Weighs claims in arrival order. `outcome` gets what [`apply`](Self::apply) would answer, once
     /// a claim and in their order.
     ///
     /// ```
     /// # fn example(engine: &mut dyn idmerge_core::IdentityResolver, claims: &[idmerge_core::Claim<'_>])
-    /// # -> Result<(), idmerge_core::ResolveError> {
+    /// # -> Result<(), idmerge_core::EngineError> {
     /// use idmerge_core::{IdentityResolver, Outcome};
     ///
     /// let mut merges = 0;
@@ -150,7 +150,7 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         for &claim in claims {
             outcome(self.apply(claim)?);
         }
@@ -208,10 +208,10 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
 pub enum ApplyEventError {
     /// The event is bad input. Hand it back to whoever sent it, and go on with the next.
     #[error(transparent)]
-    Refused(#[from] Refused),
+    InvalidEvent(#[from] InvalidEvent),
     /// The engine failed. Stop.
     #[error(transparent)]
-    Resolve(#[from] ResolveError),
+    Engine(#[from] EngineError),
 }
 
 /// What every engine can do besides. Never implement it yourself.
@@ -226,7 +226,7 @@ pub trait IdentityResolverExt: IdentityResolver {
     /// match engine.apply_event(&event) {
     ///     Ok((reading, Some(Outcome::Merged))) => println!("{reading:?} joined two ids"),
     ///     Ok((reading, _)) => println!("{:?}", reading.distinct_id),
-    ///     Err(ApplyEventError::Refused(refused)) => println!("bad event: {refused}"),
+    ///     Err(ApplyEventError::InvalidEvent(refused)) => println!("bad event: {refused}"),
     ///     Err(error) => println!("stop: {error}"),
     /// }
     /// # }
@@ -252,15 +252,15 @@ pub trait IdentityResolverExt: IdentityResolver {
     ///
     /// # Errors
     ///
-    /// [`Refused`] where the text is no id; empty text is no id either.
-    fn read_id<'e>(&self, text: &'e str) -> Result<DistinctId<'e>, Refused> {
+    /// [`InvalidEvent`] where the text is no id; empty text is no id either.
+    fn read_id<'e>(&self, text: &'e str) -> Result<DistinctId<'e>, InvalidEvent> {
         let event = Event {
             distinct_id: text.into(),
             ..Event::default()
         };
-        self.read(&event)?
-            .distinct_id
-            .ok_or_else(|| Refused::new(IdProperty::DistinctId, crate::RefusedReason::Empty))
+        self.read(&event)?.distinct_id.ok_or_else(|| {
+            InvalidEvent::new(IdProperty::DistinctId, crate::InvalidEventReason::Empty)
+        })
     }
 
     /// Whether two distinct_ids are known to be one user.
@@ -279,17 +279,17 @@ macro_rules! forward {
             fn rule_book(&self) -> RuleBook {
                 (**self).rule_book()
             }
-            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
                 (**self).read(event)
             }
-            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
                 (**self).apply(claim)
             }
             fn apply_batch(
                 &mut self,
                 claims: &[Claim<'_>],
                 outcome: &mut dyn FnMut(Outcome<'_>),
-            ) -> Result<(), ResolveError> {
+            ) -> Result<(), EngineError> {
                 (**self).apply_batch(claims, outcome)
             }
             fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {

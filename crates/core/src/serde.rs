@@ -85,7 +85,7 @@ mod tests {
         round_trip(&RuleBook::Simplified, r#""simplified""#);
         round_trip(&IdProperty::UserId, r#""$user_id""#);
         round_trip(
-            &Refused::new(IdProperty::Alias, RefusedReason::NoAlias),
+            &InvalidEvent::new(IdProperty::Alias, InvalidEventReason::NoAlias),
             r#"{"property":"alias","reason":"NoAlias"}"#,
         );
         round_trip(

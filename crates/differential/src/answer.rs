@@ -5,7 +5,7 @@ use std::fmt;
 
 use idmerge_conformance::vectors::outcome_text;
 use idmerge_core::{
-    ApplyEventError, DistinctId, IdentityResolver, IdentityResolverExt, Refused, ResolveError,
+    ApplyEventError, DistinctId, EngineError, IdentityResolver, IdentityResolverExt, InvalidEvent,
 };
 use idmerge_events::JsonEvent;
 
@@ -66,11 +66,11 @@ impl fmt::Display for Answer {
 ///
 /// # Errors
 ///
-/// [`ResolveError`] where the engine breaks.
+/// [`EngineError`] where the engine breaks.
 pub fn play(
     engine: &mut dyn IdentityResolver,
     events: &[JsonEvent<'_>],
-) -> Result<Vec<Answer>, ResolveError> {
+) -> Result<Vec<Answer>, EngineError> {
     // What is known as the events come; whose they are is known in the end.
     let mut played = Vec::with_capacity(events.len());
     for event in events {
@@ -79,11 +79,11 @@ pub fn play(
                 let outcome = outcome.map(|outcome| outcome_text(&outcome));
                 (Ok(reading.distinct_id), outcome)
             }
-            Err(ApplyEventError::Refused(refused)) => (Err(refused), None),
-            Err(ApplyEventError::Resolve(error)) => return Err(error),
+            Err(ApplyEventError::InvalidEvent(refused)) => (Err(refused), None),
+            Err(ApplyEventError::Engine(error)) => return Err(error),
         });
     }
-    let whose = |own: Result<Option<DistinctId<'_>>, Refused>| match own {
+    let whose = |own: Result<Option<DistinctId<'_>>, InvalidEvent>| match own {
         Ok(Some(own)) => Whose::Of {
             canonical: engine.resolve(own).to_string(),
             own: own.to_string(),

@@ -3,8 +3,8 @@
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdRules, IdentityResolver, Outcome, Reading, Refused,
-    Rejection, ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
+    Outcome, Reading, Rejection, RuleBook, SnapshotError,
 };
 
 use idmerge_state::{BATCH_IDS, Found, Probe};
@@ -77,7 +77,7 @@ impl Original {
         [first, second]: [Id<'a>; 2],
         probes: &[Probe<'_>; 2],
         found: [Option<Found>; 2],
-    ) -> Result<Outcome<'a>, ResolveError> {
+    ) -> Result<Outcome<'a>, EngineError> {
         let rejected = |rejection| Ok(Outcome::Rejected(rejection));
 
         // O-7
@@ -129,7 +129,7 @@ impl Original {
         let new_ids = found.iter().filter(|id| id.is_none()).count();
         if (partition.ids.room() as usize) < new_ids {
             let ids = u64::from(partition.ids.len());
-            return Err(ResolveError::Full { ids });
+            return Err(EngineError::Full { ids });
         }
 
         // O-14: they enter in the order in which they are named.
@@ -183,11 +183,11 @@ impl IdentityResolver for Original {
         RuleBook::Original
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         reading::read(&self.settings.id_rules, event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         let Some(named) = named(claim) else {
             return Ok(Outcome::Ignored);
         };
@@ -201,7 +201,7 @@ impl IdentityResolver for Original {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         for claims in claims.chunks(BATCH_IDS / 2) {
             let ids = claims.iter().flat_map(|&claim| match named(claim) {
                 Some(named) => named.map(Some),
@@ -286,7 +286,7 @@ mod tests {
         engine.partition.ids = IdTable::with_max_ids(3);
         engine.apply(merge("a", "b")).unwrap();
         let error = engine.apply(merge("c", "d")).unwrap_err();
-        assert!(matches!(error, ResolveError::Full { ids: 2 }));
+        assert!(matches!(error, EngineError::Full { ids: 2 }));
         assert_eq!(engine.clusters().count(), 1);
         // One more has room.
         assert_eq!(engine.apply(merge("c", "a")).unwrap(), Outcome::Merged);

@@ -1,11 +1,11 @@
 //! Rules O-1 to O-6: whose an event is, and what it claims. Pure functions.
 
 use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, IdRules, Reading,
-    Refused, RefusedReason, Value, quote,
+    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent,
+    InvalidEventReason, Reading, Value, quote,
 };
 
-pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     match event.name {
         Event::IDENTIFY => identify(rules, event),
         Event::CREATE_ALIAS => create_alias(rules, event),
@@ -15,7 +15,7 @@ pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>
 }
 
 /// O-2: attributed to the first id that is present; that one alone is read. Never merges.
-fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let first = first_present(&[
         (IdProperty::DistinctId, event.distinct_id),
         (IdProperty::UserId, event.user_id),
@@ -32,14 +32,14 @@ fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refus
 }
 
 /// O-3
-fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let identified = required(
         rules,
         &[
             (IdProperty::IdentifiedId, event.identified_id),
             (IdProperty::DistinctId, event.distinct_id),
         ],
-        RefusedReason::NoIdentifiedId,
+        InvalidEventReason::NoIdentifiedId,
     )?;
     let anon = required(
         rules,
@@ -47,30 +47,30 @@ fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refus
             (IdProperty::AnonId, event.anon_id),
             (IdProperty::AnonDistinctId, event.anon_distinct_id),
         ],
-        RefusedReason::NoAnonId,
+        InvalidEventReason::NoAnonId,
     )?;
     Ok(claiming(identified, Claim::Identify { identified, anon }))
 }
 
 /// O-4
-fn create_alias<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+fn create_alias<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let distinct_id = required(
         rules,
         &[(IdProperty::DistinctId, event.distinct_id)],
-        RefusedReason::NoDistinctId,
+        InvalidEventReason::NoDistinctId,
     )?;
     let alias = required(
         rules,
         &[(IdProperty::Alias, event.alias)],
-        RefusedReason::NoAlias,
+        InvalidEventReason::NoAlias,
     )?;
     Ok(claiming(distinct_id, Claim::Alias { distinct_id, alias }))
 }
 
 /// O-5
-fn merge<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+fn merge<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     const PROPERTY: IdProperty = IdProperty::DistinctIds;
-    let refused = |json| Refused::new(PROPERTY, RefusedReason::NotTwoIds { json });
+    let refused = |json| InvalidEvent::new(PROPERTY, InvalidEventReason::NotTwoIds { json });
     let [first, second] = match event.distinct_ids {
         DistinctIds::Two(values) => values,
         DistinctIds::Absent => return Err(refused(quote("null"))),
@@ -96,10 +96,10 @@ fn claiming<'e>(distinct_id: Id<'e>, claim: Claim<'e>) -> Reading<'e> {
 fn required<'e>(
     rules: &IdRules,
     properties: &[(IdProperty, Value<'e>)],
-    missing: RefusedReason,
-) -> Result<Id<'e>, Refused> {
+    missing: InvalidEventReason,
+) -> Result<Id<'e>, InvalidEvent> {
     let (property, value) = first_present(properties).unwrap_or(properties[0]);
-    id(rules, property, value)?.ok_or_else(|| Refused::new(property, missing))
+    id(rules, property, value)?.ok_or_else(|| InvalidEvent::new(property, missing))
 }
 
 fn first_present<'e>(properties: &[(IdProperty, Value<'e>)]) -> Option<(IdProperty, Value<'e>)> {
@@ -115,16 +115,16 @@ fn id<'e>(
     rules: &IdRules,
     property: IdProperty,
     value: Value<'e>,
-) -> Result<Option<Id<'e>>, Refused> {
+) -> Result<Option<Id<'e>>, InvalidEvent> {
     let Some(text) = rules.text(property, value)? else {
         return Ok(None);
     };
     let rest = text.strip_prefix(DEVICE_PREFIX).unwrap_or_default();
     if rest.starts_with(DEVICE_PREFIX) {
         let value = quote(text);
-        return Err(Refused::new(
+        return Err(InvalidEvent::new(
             property,
-            RefusedReason::DoublePrefix { value },
+            InvalidEventReason::DoublePrefix { value },
         ));
     }
     let distinct_id = rules.distinct_id(property, text)?;

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use idmerge_core::Refused;
+use idmerge_core::InvalidEvent;
 use idmerge_events::MalformedEvent;
 use idmerge_profiles::UpdateError;
 use thiserror::Error;
@@ -115,7 +115,7 @@ pub enum ClaimAnswer {
 pub enum RecordError {
     /// A property of the event holds no ID that its rule could go by (ID-7).
     #[error(transparent)]
-    Id(#[from] Refused),
+    Id(#[from] InvalidEvent),
     /// The record is no event.
     #[error("{text}")]
     Malformed {

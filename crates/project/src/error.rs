@@ -1,6 +1,6 @@
 //! What can go wrong in a project.
 
-use idmerge_core::{Refused, ResolveError};
+use idmerge_core::{EngineError, InvalidEvent};
 use idmerge_store::{StoreError, redb};
 use thiserror::Error;
 
@@ -23,7 +23,7 @@ pub enum ProjectError {
     },
     /// The text that should be an ID is none.
     #[error(transparent)]
-    NotAnId(#[from] Refused),
+    NotAnId(#[from] InvalidEvent),
     /// The text is no cursor that a page came with.
     #[error("{cursor} is not a cursor of an earlier page")]
     NoCursor {
@@ -52,8 +52,8 @@ pub enum ProjectError {
     Store(#[from] StoreError),
 }
 
-impl From<ResolveError> for ProjectError {
-    fn from(error: ResolveError) -> Self {
+impl From<EngineError> for ProjectError {
+    fn from(error: EngineError) -> Self {
         Self::Store(error.into())
     }
 }

@@ -70,7 +70,7 @@ fn p_1_an_update_goes_to_the_canonical_id_of_now() {
     assert_profile(&project, "U1", Some(("U1", r#"{"a":1}"#)));
     assert_profile(&project, "$device:D1", Some(("U1", r#"{"a":1}"#)));
 
-    // Refused updates say why and change nothing.
+    // InvalidEvent updates say why and change nothing.
     let RecordAnswer::Refused(error) = update(&project, r#"{"$distinct_id":"null","$set":{}}"#)
     else {
         panic!()

@@ -11,7 +11,7 @@ use axum::http::header::{self, HeaderName};
 use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use idmerge_core::{RefusedReason, RuleBook};
+use idmerge_core::{InvalidEventReason, RuleBook};
 use idmerge_project::{Answer, Batch, ProjectError, Record, RecordAnswer, RecordError};
 use idmerge_wire::{
     Dialect, Endpoint, EventRecord, FailedRecord, Fault, Head, Message, Problem, Report,
@@ -102,14 +102,14 @@ fn head(endpoint: Endpoint, parts: &Parts) -> Head {
 }
 
 /// A request that is not taken as a whole.
-enum Refused {
+enum Refusal {
     /// And why, in the dialect of its sender.
     Problem(Dialect, Problem),
     /// Its body took too long, or did not come.
     NoBody,
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for Refusal {
     fn into_response(self) -> Response {
         let (dialect, problem) = match self {
             Self::Problem(dialect, problem) => (dialect, problem),
@@ -144,8 +144,8 @@ async fn read_and_write(
     head: &Head,
     parts: &Parts,
     body: Body,
-) -> Result<idmerge_wire::Answer, Refused> {
-    let refused = |problem| Refused::Problem(head.dialect(), problem);
+) -> Result<idmerge_wire::Answer, Refusal> {
+    let refused = |problem| Refusal::Problem(head.dialect(), problem);
     let limits = &app.bounds.limits;
     let body_bytes_max = limits.body_bytes_max;
     let promised = parts.headers.get(header::CONTENT_LENGTH);
@@ -160,14 +160,14 @@ async fn read_and_write(
         .await
         .map_err(|no_body| match no_body {
             NoBody::Problem(problem) => refused(problem),
-            NoBody::TooSlow | NoBody::Broken => Refused::NoBody,
+            NoBody::TooSlow | NoBody::Broken => Refusal::NoBody,
         })?;
     let body_bytes = body.bytes.len();
 
-    let hand_in = || -> Result<HandedIn, Refused> {
+    let hand_in = || -> Result<HandedIn, Refusal> {
         let message = head.decode(body.bytes, limits).map_err(refused)?;
         let dialect = message.dialect.clone();
-        let refused = |problem| Refused::Problem(dialect.clone(), problem);
+        let refused = |problem| Refusal::Problem(dialect.clone(), problem);
         let is_strict = message.is_strict;
         let taken = sort(app, endpoint, &message).map_err(refused)?;
         let submit = |batch: ProjectBatch| {
@@ -178,7 +178,7 @@ async fn read_and_write(
         let waiting = batches(taken.records, message, endpoint)
             .into_iter()
             .map(submit)
-            .collect::<Result<_, Refused>>()?;
+            .collect::<Result<_, Refusal>>()?;
         Ok(HandedIn {
             waiting,
             report: Report {
@@ -200,7 +200,7 @@ async fn read_and_write(
     } = handed_in;
     for (place, waiting, labels) in waiting {
         let answer = waiting.answer().await;
-        let answer = answer.map_err(|error| Refused::Problem(dialect.clone(), problem(&error)))?;
+        let answer = answer.map_err(|error| Refusal::Problem(dialect.clone(), problem(&error)))?;
         count_answer(app, place, endpoint, &answer);
         for ((index, insert_id), record) in labels.into_iter().zip(answer.records) {
             match record {
@@ -243,12 +243,14 @@ fn fault(error: &RecordError) -> Fault {
         (RecordError::Id(refused), Some(property)) => {
             match refused.reason() {
                 // The one of its two names that the vendor's text says.
-                RefusedReason::NoIdentifiedId => {
+                InvalidEventReason::NoIdentifiedId => {
                     return Fault::Missing {
                         field: "distinct_id",
                     };
                 }
-                RefusedReason::NoAnonId | RefusedReason::NoDistinctId | RefusedReason::NoAlias => {
+                InvalidEventReason::NoAnonId
+                | InvalidEventReason::NoDistinctId
+                | InvalidEventReason::NoAlias => {
                     return Fault::Missing { field: property };
                 }
                 _ => format!("properties.{property}"),

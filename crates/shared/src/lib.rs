@@ -31,7 +31,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, ResolveError};
+use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An engine that many threads may use at once. See the [crate].
@@ -79,7 +79,7 @@ impl<R: IdentityResolver> Shared<R> {
         &self,
         claim: Claim<'_>,
         outcome: impl FnOnce(Outcome<'_>) -> T,
-    ) -> Result<T, ResolveError> {
+    ) -> Result<T, EngineError> {
         let mut engine = self.0.write();
         let result = engine.apply(claim).map(outcome);
         // Plainly unlocked, the lock would go to whoever is quickest, which is who has just had it.

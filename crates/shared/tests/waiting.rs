@@ -15,8 +15,10 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 
-use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused};
-use idmerge_core::{Cluster, ResolveError, RuleBook, SnapshotError};
+use idmerge_core::{
+    Claim, DistinctId, Event, Id, IdentityResolver, InvalidEvent, Outcome, Reading,
+};
+use idmerge_core::{Cluster, EngineError, RuleBook, SnapshotError};
 use idmerge_shared::Shared;
 
 /// A thread that wants to resolve.
@@ -50,11 +52,11 @@ impl IdentityResolver for Patient<'_> {
         RuleBook::Simplified
     }
 
-    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         Ok(Reading::default())
     }
 
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         self.weighed += 1;
         if self.reader.asks.load(SeqCst) {
             while !self.reader.is_asleep() {

@@ -3,8 +3,8 @@
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdRules, IdentityResolver, Outcome, Reading, Refused,
-    Rejection, ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
+    Outcome, Reading, Rejection, RuleBook, SnapshotError,
 };
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
 
@@ -57,11 +57,11 @@ impl IdentityResolver for Simplified {
         RuleBook::Simplified
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         reading::read(&self.settings.id_rules, event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         let Claim::Link { device, user } = claim else {
             return Ok(Outcome::Ignored);
         };
@@ -74,7 +74,7 @@ impl IdentityResolver for Simplified {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         for claims in claims.chunks(BATCH_IDS) {
             let devices = claims.iter().map(|claim| match claim {
                 Claim::Link { device, .. } => Some(*device),
@@ -177,7 +177,7 @@ impl Links {
         probe: &Probe<'_>,
         found: Option<Found>,
         user: Id<'a>,
-    ) -> Result<Outcome<'a>, ResolveError> {
+    ) -> Result<Outcome<'a>, EngineError> {
         let Some(Found { owner, .. }) = found else {
             // S-5
             self.link(probe, user)?;
@@ -197,14 +197,14 @@ impl Links {
     }
 
     /// S-5: a device that is not linked becomes the user's.
-    pub(crate) fn link(&mut self, device: &Probe<'_>, user: Id<'_>) -> Result<(), ResolveError> {
+    pub(crate) fn link(&mut self, device: &Probe<'_>, user: Id<'_>) -> Result<(), EngineError> {
         for (room, ids) in [
             (self.devices.room(), self.devices.len()),
             (self.users.room(), self.users.len()),
         ] {
             if room == 0 {
                 let ids = u64::from(ids);
-                return Err(ResolveError::Full { ids });
+                return Err(EngineError::Full { ids });
             }
         }
         let number = self.devices.len();
@@ -433,7 +433,7 @@ mod tests {
         engine.links.users = IdTable::with_max_ids(1);
         engine.apply(link("D1", "U1")).unwrap();
         let error = engine.apply(link("D2", "U2")).unwrap_err();
-        assert!(matches!(error, ResolveError::Full { ids: 1 }));
+        assert!(matches!(error, EngineError::Full { ids: 1 }));
         assert_eq!(members(&engine, "U1").unwrap(), ["U1", "$device:D1"]);
         assert_eq!(resolved(&engine, "$device:D2"), "$device:D2");
     }

@@ -1,10 +1,10 @@
 //! Rules S-0 to S-4 and S-8: whose an event is, and whether it links. Pure functions.
 
 use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, Reading, Refused,
+    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, InvalidEvent, Reading,
 };
 
-pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     // S-0: a `$user_id` that begins with the mark of a device is no user id. Where `$device_id`
     // is absent it names the device; where it is not, the rest of it is not read.
     let (user, marked) = match rules.text(IdProperty::UserId, event.user_id)? {

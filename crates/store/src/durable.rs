@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
-    RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
+    Reading, RuleBook, SnapshotError,
 };
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
@@ -159,7 +159,7 @@ impl<R: IdentityResolver> Durable<R> {
         &'a mut self,
         claim: Claim<'a>,
         cause: Cause<'_>,
-    ) -> Result<Outcome<'a>, ResolveError> {
+    ) -> Result<Outcome<'a>, EngineError> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
@@ -197,7 +197,7 @@ impl<R: IdentityResolver> Durable<R> {
         claims: &[Claim<'_>],
         causes: &[Cause<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         assert_eq!(claims.len(), causes.len(), "a cause for each claim");
         self.apply_all(claims, &mut causes.iter().copied(), outcome)
     }
@@ -207,7 +207,7 @@ impl<R: IdentityResolver> Durable<R> {
         claims: &[Claim<'_>],
         causes: &mut dyn Iterator<Item = Cause<'_>>,
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
@@ -441,11 +441,11 @@ impl<R: IdentityResolver> IdentityResolver for Durable<R> {
         self.state.engines.any().rule_book()
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         self.state.engines.any().read(event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         self.apply_caused(claim, Cause::default())
     }
 
@@ -453,7 +453,7 @@ impl<R: IdentityResolver> IdentityResolver for Durable<R> {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         self.apply_all(claims, &mut std::iter::empty(), outcome)
     }
 

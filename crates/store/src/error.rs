@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use idmerge_core::{ResolveError, RuleBook, SnapshotError};
+use idmerge_core::{EngineError, RuleBook, SnapshotError};
 use thiserror::Error;
 
 /// A store that could not do what it was asked for.
@@ -138,7 +138,7 @@ pub enum StoreError {
     },
     /// The engine failed.
     #[error(transparent)]
-    Engine(#[from] ResolveError),
+    Engine(#[from] EngineError),
     /// The disk failed, is full or may not be written.
     #[error("the disk failed")]
     Io(#[from] io::Error),
@@ -181,7 +181,7 @@ from_part!(
     CommitError
 );
 
-impl From<StoreError> for ResolveError {
+impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Engine(error) => error,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
-    RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
+    Reading, RuleBook, SnapshotError,
 };
 use redb::{ReadOnlyDatabase, ReadableDatabase};
 
@@ -116,11 +116,11 @@ impl<R: IdentityResolver> IdentityResolver for Reader<R> {
         self.state.engines.any().rule_book()
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         self.state.engines.any().read(event)
     }
 
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         Err(StoreError::ReadOnly.into())
     }
 

@@ -15,8 +15,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use idmerge_conformance::{EngineSettings, Suite};
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, IdentityResolver, Outcome, Reading, Refused, ResolveError,
-    RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
+    Reading, RuleBook, SnapshotError,
 };
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -212,11 +212,11 @@ impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
         self.store().rule_book()
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         self.store().read(event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         self.reopen();
         self.store_mut().apply(claim)
     }
@@ -225,7 +225,7 @@ impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         self.reopen();
         self.store_mut().apply_batch(claims, outcome)
     }

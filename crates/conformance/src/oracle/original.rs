@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused, Rejection,
-    ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
+    Reading, Rejection, RuleBook, SnapshotError,
 };
 
 use super::{reading, snapshot};
@@ -281,11 +281,11 @@ impl IdentityResolver for OriginalOracle {
         RuleBook::Original
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         reading::original(&self.settings, event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         let accepted = match self.judge(claim) {
             Outcome::Merged => Outcome::Merged,
             Outcome::AlreadyMerged => Outcome::AlreadyMerged,

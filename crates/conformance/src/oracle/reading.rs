@@ -1,8 +1,8 @@
 //! What the rules make of one event: ID-1 to ID-7, S-0 to S-4 and S-8, O-1 to O-6.
 
 use idmerge_core::{
-    Claim, DistinctId, DistinctIds, Event, Id, IdProperty, Reading, Refused, RefusedReason, Value,
-    quote,
+    Claim, DistinctId, DistinctIds, Event, Id, IdProperty, InvalidEvent, InvalidEventReason,
+    Reading, Value, quote,
 };
 
 use crate::EngineSettings;
@@ -19,18 +19,20 @@ const CREATE_ALIAS: &str = "$create_alias";
 const MERGE: &str = "$merge";
 
 /// ID-7: an error that names the property, the value and the rule.
-fn refused<T>(property: IdProperty, reason: RefusedReason) -> Result<T, Refused> {
-    Err(Refused::new(property, reason))
+fn refused<T>(property: IdProperty, reason: InvalidEventReason) -> Result<T, InvalidEvent> {
+    Err(InvalidEvent::new(property, reason))
 }
 
 /// ID-3: the text of a property, or `None` where it is absent.
-fn text_of<'e>(property: IdProperty, value: Value<'e>) -> Result<Option<&'e str>, Refused> {
+fn text_of<'e>(property: IdProperty, value: Value<'e>) -> Result<Option<&'e str>, InvalidEvent> {
     match value {
         // `null`, a missing key and `""` all mean absent.
         Value::Absent | Value::Text("") => Ok(None),
         Value::Text(text) => Ok(Some(text)),
         // A float, boolean, array or object is invalid.
-        Value::NotAnId(json) => refused(property, RefusedReason::NotAnId { json: quote(json) }),
+        Value::NotAnId(json) => {
+            refused(property, InvalidEventReason::NotAnId { json: quote(json) })
+        }
     }
 }
 
@@ -39,17 +41,17 @@ fn valid_id<'e>(
     settings: &EngineSettings,
     property: IdProperty,
     text: &'e str,
-) -> Result<Id<'e>, Refused> {
+) -> Result<Id<'e>, InvalidEvent> {
     // ID-2: at least 1 byte …
     if text.is_empty() {
-        return refused(property, RefusedReason::Empty);
+        return refused(property, InvalidEventReason::Empty);
     }
     // … and at most as many as the setting says. (No `Id` holds more than 65,535 at all.)
     let limit = settings.max_id_bytes.max(1);
     let (true, Some(id)) = (text.len() <= usize::from(limit), Id::new(text)) else {
         return refused(
             property,
-            RefusedReason::Length {
+            InvalidEventReason::Length {
                 value: quote(text),
                 id_bytes: text.len(),
                 max_id_bytes: limit,
@@ -59,7 +61,7 @@ fn valid_id<'e>(
     // ID-4: in any ASCII case.
     for blocked in &settings.blocked_values {
         if text.eq_ignore_ascii_case(blocked) {
-            return refused(property, RefusedReason::Blocked { value: quote(text) });
+            return refused(property, InvalidEventReason::Blocked { value: quote(text) });
         }
     }
     Ok(id)
@@ -70,9 +72,9 @@ fn valid_rest<'e>(
     settings: &EngineSettings,
     property: IdProperty,
     rest: &'e str,
-) -> Result<Id<'e>, Refused> {
+) -> Result<Id<'e>, InvalidEvent> {
     if rest.is_empty() {
-        return refused(property, RefusedReason::OnlyPrefix);
+        return refused(property, InvalidEventReason::OnlyPrefix);
     }
     valid_id(settings, property, rest)
 }
@@ -81,7 +83,7 @@ fn valid_rest<'e>(
 pub(super) fn simplified<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
-) -> Result<Reading<'e>, Refused> {
+) -> Result<Reading<'e>, InvalidEvent> {
     let mut u: Option<Id<'e>> = None;
     let mut d: Option<Id<'e>> = None;
     let mut rest_of_user_id: Option<&'e str> = None;
@@ -144,12 +146,12 @@ fn original_id<'e>(
     settings: &EngineSettings,
     property: IdProperty,
     text: &'e str,
-) -> Result<Id<'e>, Refused> {
+) -> Result<Id<'e>, InvalidEvent> {
     match text.strip_prefix(PREFIX) {
         // O-1: an ID that begins with the prefix twice is refused.
         Some(rest) if rest.starts_with(PREFIX) => {
             let value = quote(text);
-            refused(property, RefusedReason::DoublePrefix { value })
+            refused(property, InvalidEventReason::DoublePrefix { value })
         }
         // O-1: one leading prefix is removed from every ID before anything else.
         Some(rest) => valid_rest(settings, property, rest),
@@ -162,7 +164,7 @@ fn original_id<'e>(
 fn first_present<'e>(
     settings: &EngineSettings,
     properties: &[(IdProperty, Value<'e>)],
-) -> Result<Option<Id<'e>>, Refused> {
+) -> Result<Option<Id<'e>>, InvalidEvent> {
     for (property, value) in properties {
         if let Some(text) = text_of(*property, *value)? {
             return original_id(settings, *property, text).map(Some);
@@ -175,7 +177,7 @@ fn first_present<'e>(
 pub(super) fn original<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
-) -> Result<Reading<'e>, Refused> {
+) -> Result<Reading<'e>, InvalidEvent> {
     // O-6: an identity event is attributed to the first id of its claim.
     let identity_event = |id, claim| Reading {
         distinct_id: Some(DistinctId::plain(id)),
@@ -192,7 +194,7 @@ pub(super) fn original<'e>(
                 ],
             )?;
             let Some(identified) = identified else {
-                return refused(IdProperty::IdentifiedId, RefusedReason::NoIdentifiedId);
+                return refused(IdProperty::IdentifiedId, InvalidEventReason::NoIdentifiedId);
             };
             let anon = first_present(
                 settings,
@@ -202,7 +204,7 @@ pub(super) fn original<'e>(
                 ],
             )?;
             let Some(anon) = anon else {
-                return refused(IdProperty::AnonId, RefusedReason::NoAnonId);
+                return refused(IdProperty::AnonId, InvalidEventReason::NoAnonId);
             };
             Ok(identity_event(
                 identified,
@@ -214,11 +216,11 @@ pub(super) fn original<'e>(
             let distinct_id =
                 first_present(settings, &[(IdProperty::DistinctId, event.distinct_id)])?;
             let Some(distinct_id) = distinct_id else {
-                return refused(IdProperty::DistinctId, RefusedReason::NoDistinctId);
+                return refused(IdProperty::DistinctId, InvalidEventReason::NoDistinctId);
             };
             let alias = first_present(settings, &[(IdProperty::Alias, event.alias)])?;
             let Some(alias) = alias else {
-                return refused(IdProperty::Alias, RefusedReason::NoAlias);
+                return refused(IdProperty::Alias, InvalidEventReason::NoAlias);
             };
             Ok(identity_event(
                 distinct_id,
@@ -229,7 +231,10 @@ pub(super) fn original<'e>(
         MERGE => {
             let not_two = |json: &str| {
                 let json = json.to_owned();
-                Refused::new(IdProperty::DistinctIds, RefusedReason::NotTwoIds { json })
+                InvalidEvent::new(
+                    IdProperty::DistinctIds,
+                    InvalidEventReason::NotTwoIds { json },
+                )
             };
             let values = match event.distinct_ids {
                 DistinctIds::Two(values) => values,

@@ -3,8 +3,8 @@
 use std::io;
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused, Rejection,
-    ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
+    Reading, Rejection, RuleBook, SnapshotError,
 };
 
 use super::{reading, snapshot};
@@ -107,11 +107,11 @@ impl IdentityResolver for SimplifiedOracle {
         RuleBook::Simplified
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         reading::simplified(&self.settings, event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         // A claim of the other rule book says nothing here.
         let Claim::Link { device, user } = claim else {
             return Ok(Outcome::Ignored);

@@ -8,8 +8,8 @@ use std::{any, fmt};
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::{OriginalOracle, SimplifiedOracle};
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Event, Id, IdentityResolver, Outcome, Reading, Refused, Rejection,
-    ResolveError, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
+    Reading, Rejection, RuleBook, SnapshotError,
 };
 
 /// One of the two oracles.
@@ -39,7 +39,11 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         settings
     }
 
-    fn read<'e>(&self, oracle: &Self::Oracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &Self::Oracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         oracle.read(event)
     }
 
@@ -124,11 +128,11 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
         self.oracle.rule_book()
     }
 
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         self.mistake.read(&self.oracle, event)
     }
 
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, ResolveError> {
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         Ok(self.mistake.apply(&mut self.oracle, claim))
     }
 
@@ -136,7 +140,7 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
         &mut self,
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), ResolveError> {
+    ) -> Result<(), EngineError> {
         for answer in self.mistake.apply_batch(&mut self.oracle, claims) {
             outcome(answer);
         }

@@ -4,7 +4,8 @@ use std::cell::RefCell;
 use std::collections::BTreeMap;
 
 use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, Reading, Refused, Value,
+    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, InvalidEvent, Reading,
+    Value,
 };
 
 use crate::decoy::{Oracle, id, keep_text};
@@ -65,7 +66,7 @@ pub(crate) fn read_disguised<'e>(
     oracle: &impl Oracle,
     event: &Event<'e>,
     disguise: impl Fn(IdProperty, &str) -> String,
-) -> Result<Reading<'e>, Refused> {
+) -> Result<Reading<'e>, InvalidEvent> {
     let was = RefCell::new(BTreeMap::new());
     let event = with_texts(event, |property, text| {
         let disguised = disguise(property, text);
@@ -98,7 +99,7 @@ pub(crate) fn read_unmarked<'e>(
     oracle: &impl Oracle,
     event: &Event<'e>,
     properties: &[IdProperty],
-) -> Result<Reading<'e>, Refused> {
+) -> Result<Reading<'e>, InvalidEvent> {
     read_disguised(oracle, event, |property, text| {
         match text.strip_prefix(DEVICE_PREFIX) {
             // As long as the mark, so that the length of an id stays as it is.

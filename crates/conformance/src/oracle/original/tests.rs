@@ -25,7 +25,7 @@ fn anon(n: u32) -> String {
     format!("{n}-0-0-0-a")
 }
 
-fn short(outcome: Result<Outcome<'_>, ResolveError>) -> String {
+fn short(outcome: Result<Outcome<'_>, EngineError>) -> String {
     match outcome {
         Ok(Outcome::Rejected(rejection)) => format!("{}: {rejection}", rejection.code()),
         Ok(outcome) => format!("{outcome:?}"),

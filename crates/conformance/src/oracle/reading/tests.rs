@@ -15,7 +15,7 @@ fn o(event: Event<'_>) -> String {
     shown(original(&settings(), &event))
 }
 
-fn shown(read: Result<Reading<'_>, Refused>) -> String {
+fn shown(read: Result<Reading<'_>, InvalidEvent>) -> String {
     let reading = match read {
         Ok(reading) => reading,
         Err(refused) => return format!("{} {}", refused.property(), refused.rule()),

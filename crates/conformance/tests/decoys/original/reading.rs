@@ -2,8 +2,8 @@
 
 use idmerge_conformance::oracle::OriginalOracle;
 use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdentityResolver, Reading, Refused,
-    RefusedReason, Value,
+    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdentityResolver, InvalidEvent,
+    InvalidEventReason, Reading, Value,
 };
 
 use crate::decoy::Mistake;
@@ -16,7 +16,11 @@ pub(crate) struct KeepsPrefix;
 impl Mistake for KeepsPrefix {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         read_unmarked(oracle, event, &IdProperty::ALL)
     }
 }
@@ -28,7 +32,11 @@ pub(crate) struct RemovesAllPrefixes;
 impl Mistake for RemovesAllPrefixes {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let event = with_texts(event, |_, text| {
             let rest = text.trim_start_matches(DEVICE_PREFIX);
             if rest.len() == text.len() {
@@ -48,7 +56,11 @@ pub(crate) struct FallsBack;
 impl Mistake for FallsBack {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         oracle.read(event).or_else(|refused| {
             if event.is_identity_event() || refused.property() != IdProperty::DistinctId {
                 return Err(refused);
@@ -68,7 +80,11 @@ pub(crate) struct UserIdFirst;
 impl Mistake for UserIdFirst {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         if event.is_identity_event() || event.user_id.is_absent() {
             return oracle.read(event);
         }
@@ -86,7 +102,11 @@ pub(crate) struct OrdinaryMerges;
 impl Mistake for OrdinaryMerges {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let reading = oracle.read(event)?;
         let identify = Event {
             distinct_id: event.user_id,
@@ -108,7 +128,11 @@ pub(crate) struct OwnIsAnon;
 impl Mistake for OwnIsAnon {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let reading = oracle.read(event)?;
         let distinct_id = match reading.claim {
             Some(Claim::Identify { anon, .. }) => Some(DistinctId::plain(anon)),
@@ -128,7 +152,11 @@ pub(crate) struct BrowserSpellingFirst;
 impl Mistake for BrowserSpellingFirst {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         if event.anon_distinct_id.is_absent() {
             return oracle.read(event);
         }
@@ -146,7 +174,11 @@ pub(crate) struct TrimsIds;
 impl Mistake for TrimsIds {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         oracle.read(&with_texts(event, |_, text| text.trim().to_owned()))
     }
 }
@@ -158,9 +190,13 @@ pub(crate) struct CutsLongIds;
 impl Mistake for CutsLongIds {
     type Oracle = OriginalOracle;
 
-    fn read<'e>(&self, oracle: &OriginalOracle, event: &Event<'e>) -> Result<Reading<'e>, Refused> {
+    fn read<'e>(
+        &self,
+        oracle: &OriginalOracle,
+        event: &Event<'e>,
+    ) -> Result<Reading<'e>, InvalidEvent> {
         oracle.read(event).or_else(|refused| {
-            let RefusedReason::Length { max_id_bytes, .. } = refused.reason() else {
+            let InvalidEventReason::Length { max_id_bytes, .. } = refused.reason() else {
                 return Err(refused);
             };
             let cut = |text: &str| {

@@ -2,7 +2,9 @@
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::SimplifiedOracle;
-use idmerge_core::{DEVICE_PREFIX, Event, IdProperty, IdentityResolver, Reading, Refused, Value};
+use idmerge_core::{
+    DEVICE_PREFIX, Event, IdProperty, IdentityResolver, InvalidEvent, Reading, Value,
+};
 
 use crate::decoy::Mistake;
 use crate::events::{read_disguised, read_unmarked, with_texts};
@@ -18,7 +20,7 @@ impl Mistake for IdentifyLinks {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let name = match event.name {
             Event::IDENTIFY => "Log In",
             name => name,
@@ -38,7 +40,7 @@ impl Mistake for IdentityEventsAreNobodys {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let reading = oracle.read(event)?;
         Ok(if event.is_identity_event() {
             Reading::default()
@@ -59,7 +61,7 @@ impl Mistake for KeepsPrefix {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         read_unmarked(oracle, event, &[IdProperty::DeviceId])
     }
 }
@@ -75,7 +77,7 @@ impl Mistake for RemovesAllPrefixes {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let event = with_texts(event, |property, text| {
             let rest = text.trim_start_matches(DEVICE_PREFIX);
             if property != IdProperty::DeviceId || rest.len() == text.len() {
@@ -99,7 +101,7 @@ impl Mistake for MarkedIsUser {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         read_unmarked(oracle, event, &[IdProperty::UserId])
     }
 }
@@ -115,7 +117,7 @@ impl Mistake for DistinctIdIsUser {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         read_unmarked(oracle, event, &[IdProperty::DistinctId])
     }
 }
@@ -131,7 +133,7 @@ impl Mistake for DistinctIdFirst {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let reading = oracle.read(event)?;
         let distinct_id = oracle.read(&Event {
             user_id: Value::Absent,
@@ -157,7 +159,7 @@ impl Mistake for SparesInvalidDevice {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         oracle.read(event).or_else(|refused| {
             if refused.property() != IdProperty::DeviceId || event.user_id.is_absent() {
                 return Err(refused);
@@ -196,7 +198,7 @@ impl Mistake for CountsCharacters {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         read_disguised(oracle, event, |_, text| {
             text.replace(|c: char| !c.is_ascii(), "\u{1}")
         })
@@ -226,7 +228,7 @@ impl Mistake for BlocksOneCase {
         &self,
         oracle: &SimplifiedOracle,
         event: &Event<'e>,
-    ) -> Result<Reading<'e>, Refused> {
+    ) -> Result<Reading<'e>, InvalidEvent> {
         let values = [event.user_id, event.device_id, event.distinct_id];
         let is_blocked = |value: &Value<'_>| {
             let Value::Text(text) = value else {

@@ -15,14 +15,14 @@ use crate::IdProperty;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{property} {reason} ({})", self.rule())]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-pub struct Refused {
+pub struct InvalidEvent {
     property: IdProperty,
-    reason: RefusedReason,
+    reason: InvalidEventReason,
 }
 
-impl Refused {
+impl InvalidEvent {
     /// An event refused for what `property` holds.
-    pub fn new(property: IdProperty, reason: RefusedReason) -> Self {
+    pub fn new(property: IdProperty, reason: InvalidEventReason) -> Self {
         Self { property, reason }
     }
 
@@ -32,21 +32,21 @@ impl Refused {
     }
 
     /// What is wrong with it.
-    pub fn reason(&self) -> &RefusedReason {
+    pub fn reason(&self) -> &InvalidEventReason {
         &self.reason
     }
 
     /// The rule that refuses the event, such as `ID-4`.
     pub fn rule(&self) -> &'static str {
         match &self.reason {
-            RefusedReason::Empty | RefusedReason::Length { .. } => "ID-2",
-            RefusedReason::NotAnId { .. } => "ID-3",
-            RefusedReason::Blocked { .. } => "ID-4",
-            RefusedReason::OnlyPrefix => "ID-5",
-            RefusedReason::DoublePrefix { .. } => "O-1",
-            RefusedReason::NoIdentifiedId | RefusedReason::NoAnonId => "O-3",
-            RefusedReason::NoDistinctId | RefusedReason::NoAlias => "O-4",
-            RefusedReason::NotTwoIds { .. } => "O-5",
+            InvalidEventReason::Empty | InvalidEventReason::Length { .. } => "ID-2",
+            InvalidEventReason::NotAnId { .. } => "ID-3",
+            InvalidEventReason::Blocked { .. } => "ID-4",
+            InvalidEventReason::OnlyPrefix => "ID-5",
+            InvalidEventReason::DoublePrefix { .. } => "O-1",
+            InvalidEventReason::NoIdentifiedId | InvalidEventReason::NoAnonId => "O-3",
+            InvalidEventReason::NoDistinctId | InvalidEventReason::NoAlias => "O-4",
+            InvalidEventReason::NotTwoIds { .. } => "O-5",
         }
     }
 }
@@ -55,7 +55,7 @@ impl Refused {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[non_exhaustive]
-pub enum RefusedReason {
+pub enum InvalidEventReason {
     /// The text that should be an id is empty (ID-2).
     #[error("is empty")]
     Empty,
@@ -149,27 +149,27 @@ mod tests {
     fn id_7_a_refusal_names_property_value_and_rule() {
         let value = || quote("x");
         let all = [
-            (RefusedReason::Empty, "ID-2"),
+            (InvalidEventReason::Empty, "ID-2"),
             (
-                RefusedReason::Length {
+                InvalidEventReason::Length {
                     value: value(),
                     id_bytes: 300,
                     max_id_bytes: 255,
                 },
                 "ID-2",
             ),
-            (RefusedReason::NotAnId { json: value() }, "ID-3"),
-            (RefusedReason::Blocked { value: value() }, "ID-4"),
-            (RefusedReason::OnlyPrefix, "ID-5"),
-            (RefusedReason::DoublePrefix { value: value() }, "O-1"),
-            (RefusedReason::NoIdentifiedId, "O-3"),
-            (RefusedReason::NoAnonId, "O-3"),
-            (RefusedReason::NoDistinctId, "O-4"),
-            (RefusedReason::NoAlias, "O-4"),
-            (RefusedReason::NotTwoIds { json: value() }, "O-5"),
+            (InvalidEventReason::NotAnId { json: value() }, "ID-3"),
+            (InvalidEventReason::Blocked { value: value() }, "ID-4"),
+            (InvalidEventReason::OnlyPrefix, "ID-5"),
+            (InvalidEventReason::DoublePrefix { value: value() }, "O-1"),
+            (InvalidEventReason::NoIdentifiedId, "O-3"),
+            (InvalidEventReason::NoAnonId, "O-3"),
+            (InvalidEventReason::NoDistinctId, "O-4"),
+            (InvalidEventReason::NoAlias, "O-4"),
+            (InvalidEventReason::NotTwoIds { json: value() }, "O-5"),
         ];
         for (reason, rule) in all {
-            let refused = Refused::new(IdProperty::AnonId, reason.clone());
+            let refused = InvalidEvent::new(IdProperty::AnonId, reason.clone());
             assert_eq!(refused.rule(), rule);
             assert_eq!(refused.property(), IdProperty::AnonId);
             assert_eq!(refused.reason(), &reason);
