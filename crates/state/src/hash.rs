@@ -1,17 +1,17 @@
-//! A hash of two numbers.
+//! A keyed hash of two 64-bit numbers.
 
-/// A hash that was drawn from so many that nobody can choose two inputs which it gives the same.
+/// A keyed hash: an attacker who does not know the keys cannot choose inputs that collide.
 ///
-/// The upper half of `a + b * first + c * second`, modulo 2^128, with three random numbers of 128
-/// bits: multilinear hashing, which is strongly universal (Lemire and Kaser, "Strongly universal
-/// string hashing is fast", theorem 3.1; the idea is Dietzfelbinger's). Of any two inputs, whoever
-/// chose them without seeing hashes, both have any pair of hashes with the same probability, so that
-/// all 64 bits are equal for 2^-64 of the keys. No answer of a table shows a hash. What is left to
-/// one who measures times is what a long run of ids in one bucket would cost, and to find such ids
-/// takes a difference of times below that of one wait for memory.
+/// The hash is the upper half of `a + b * first + c * second` modulo 2^128, with three random
+/// 128-bit keys. This is multilinear hashing, which is strongly universal (Lemire and Kaser,
+/// "Strongly universal string hashing is fast", theorem 3.1; the idea is Dietzfelbinger's): for two
+/// different inputs that were chosen without seeing hashes, every pair of hashes is equally
+/// probable, so all 64 bits collide for one key in 2^64. No answer of a table reveals a hash. An
+/// attacker can only measure time, and would have to notice one more ID in a bucket, which takes
+/// less time than one cache miss.
 ///
-/// A hash of this kind takes inputs in even steps to hashes in even steps. So its bits are mixed once
-/// more, one to one, and numbered ids are spread as random ones are.
+/// A hash of this kind maps evenly spaced inputs to evenly spaced hashes. A final bijective mixing
+/// step removes that pattern, so that numbered IDs spread as evenly as random ones.
 #[derive(Clone, Copy)]
 pub(crate) struct PairHash {
     sum: u128,
@@ -20,7 +20,7 @@ pub(crate) struct PairHash {
 }
 
 impl PairHash {
-    /// The hash with these keys, which are to be random.
+    /// A hash with these keys. They must be random.
     pub(crate) fn keyed(keys: [u64; 6]) -> Self {
         let [a, b, c, d, e, f] = keys.map(u128::from);
         Self {
@@ -30,8 +30,8 @@ impl PairHash {
         }
     }
 
-    /// The hash of two numbers, in a sixth of the instructions of `SipHash-1-3`: looking for an id
-    /// is little more than a hash and waiting for memory.
+    /// Hashes two numbers, with a sixth of the instructions of `SipHash-1-3`. That matters because
+    /// a lookup is little more than one hash and its cache misses.
     #[inline]
     pub(crate) fn hash(&self, first: u64, second: u64) -> u64 {
         let sum = self
@@ -42,10 +42,10 @@ impl PairHash {
     }
 }
 
-/// Spreads each bit over those around and above it. No two numbers are mixed to the same.
+/// Spreads each bit over its neighbours and the bits above it. Bijective: no two numbers collide.
 #[inline]
 fn mix(number: u64) -> u64 {
-    // The golden ratio, as 64 bits after the point.
+    // The fraction of the golden ratio, in 64 bits.
     let number = (number ^ (number >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     number ^ (number >> 32)
 }
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// Numbers without a pattern, the same each time.
+    /// Keys without a pattern, the same on every run.
     fn some_keys(seed: u64) -> [u64; 6] {
         std::array::from_fn(|at| mix(mix(seed * 6 + at as u64 + 1).rotate_left(17)))
     }
@@ -69,18 +69,18 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_is_what_its_theorem_is_about(
+        fn the_hash_is_the_formula_of_the_theorem(
             keys in any_keys(), first in any::<u64>(), second in any::<u64>(),
         ) {
-            // In 32 bits at a time, with the carries by hand.
+            // The same sum in schoolbook arithmetic: 32-bit digits, with explicit carries.
             let words = |high: u64, low: u64| [low, low >> 32, high, high >> 32].map(|word| word & 0xffff_ffff);
             let mut sum = words(keys[0], keys[1]);
             for (number, factor) in [(first, words(keys[2], keys[3])), (second, words(keys[4], keys[5]))] {
                 for (at, digit) in [number & 0xffff_ffff, number >> 32].into_iter().enumerate() {
                     let mut carry = 0;
-                    for place in at..4 {
-                        let product = digit * factor[place - at] + sum[place] + carry;
-                        sum[place] = product & 0xffff_ffff;
+                    for digit_at in at..4 {
+                        let product = digit * factor[digit_at - at] + sum[digit_at] + carry;
+                        sum[digit_at] = product & 0xffff_ffff;
                         carry = product >> 32;
                     }
                 }
@@ -90,8 +90,8 @@ mod tests {
         }
 
         #[test]
-        fn mixing_loses_nothing(number in any::<u64>()) {
-            // The inverse of the factor, and of each shift.
+        fn mixing_is_bijective(number in any::<u64>()) {
+            // The modular inverse of the factor. Each xor with a shift is its own inverse.
             let inverse = 0xf1de_83e1_9937_733d_u64;
             let mixed = mix(number);
             let before = (mixed ^ (mixed >> 32)).wrapping_mul(inverse);
@@ -99,10 +99,10 @@ mod tests {
         }
 
         #[test]
-        fn every_key_counts(keys in any_keys(), at in 0..6_usize, first in 1_u64.., second in 1_u64..) {
+        fn every_key_changes_the_hash(keys in any_keys(), at in 0..6_usize, first in 1_u64.., second in 1_u64..) {
             let mut others = keys;
-            // A bit that reaches the upper half, whichever word it is in and whatever it is
-            // multiplied with: in the lower word it is carried there.
+            // This bit reaches the upper half whatever it is multiplied with: from the lower word
+            // a carry takes it there.
             others[at] ^= 1 << 63;
             let (one, other) = (PairHash::keyed(keys), PairHash::keyed(others));
             let differs = (0..64).any(|shift| {
@@ -113,7 +113,7 @@ mod tests {
         }
     }
 
-    /// How many of the hashes of these numbers are in the fullest of as many ranges of hashes.
+    /// Divides the hashes of these 4,096 numbers into 4,096 ranges and counts the fullest range.
     fn fullest(numbers: impl Iterator<Item = (u64, u64)>, hash: PairHash, shift: u32) -> usize {
         let mut ranges: Vec<_> = numbers
             .map(|(first, second)| hash.hash(first, second) << shift >> (64 - 12))
@@ -125,14 +125,14 @@ mod tests {
     }
 
     #[test]
-    fn numbers_in_steps_are_spread_as_random_ones_are() {
+    fn evenly_spaced_numbers_spread_like_random_ones() {
         for keys in 0..20 {
             let hash = PairHash::keyed(some_keys(keys));
             for step in [1, 2, 10, 256, 1 << 20, 1 << 32, 0x9e37_79b9_7f4a_7c15_u64] {
                 for shift in [0, 8, 20, 52] {
                     let first = (0..1 << 12).map(|number: u64| (number.wrapping_mul(step), 7));
                     let second = (0..1 << 12).map(|number: u64| (7, number.wrapping_mul(step)));
-                    // Of random ones, 13 or more are in one range for one table of 3 million.
+                    // With random hashes, one table in 3 million has a range with 13 or more.
                     let most = fullest(first, hash, shift).max(fullest(second, hash, shift));
                     assert!(most <= 16, "{most} with step {step}, shift {shift}");
                 }

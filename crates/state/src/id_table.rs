@@ -1,4 +1,4 @@
-//! Interned ids: each is kept once, has a number, and a row beside it.
+//! Interned IDs: each is stored once, with a number and a row.
 
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -11,15 +11,17 @@ use crate::key::Key;
 use crate::rows::Rows;
 use crate::texts::Texts;
 
-/// A set of ids, each numbered by when it came: 0, 1, 2, … Each has an owner, which is a number of
-/// what it belongs to, and a row of whatever else the engine keeps beside it.
+/// A table of IDs that numbers them in the order of their insertion: 0, 1, 2, …
 ///
-/// Finding an id touches two lines of the cache, wherever they are: one of a hash table of numbers
-/// and owners, and the row, in which the id itself stands as 16 bytes. Ids that are neither UUIDs
-/// nor of at most 15 bytes have their text elsewhere.
+/// Each ID has an owner, which is a number that the engine gives a meaning to, and a row for
+/// everything else that the engine stores about the ID.
 ///
-/// The hash is keyed anew for each table, so that whoever chooses ids cannot make them collide; no
-/// answer depends on the key.
+/// A lookup touches two cache lines: one of a hash table of numbers and owners, and the row, which
+/// also contains the ID in 16 bytes. An ID that is not a UUID and is longer than 15 bytes has its
+/// text elsewhere, which takes a third cache line.
+///
+/// Each table has its own random hash keys, so that an attacker cannot choose IDs that collide. No
+/// answer depends on the keys.
 ///
 /// ```
 /// use idmerge_core::Id;
@@ -39,9 +41,9 @@ pub struct IdTable<R> {
     index: Index,
     rows: Rows<Entry<R>>,
     texts: Texts,
-    /// Of long texts.
+    /// The hash of long texts.
     text_hash: RandomState,
-    /// Of everything else.
+    /// The hash of UUIDs and short texts.
     packed_hash: PairHash,
     max_ids: u32,
 }
@@ -51,19 +53,19 @@ struct Entry<R> {
     row: R,
 }
 
-/// How many ids are best looked for at once: as many as the processor can wait for together, and
-/// few enough for the stack.
+/// The number of IDs in one batch of lookups: enough to keep as many cache misses in flight as the
+/// processor can, and few enough for the stack.
 pub const BATCH_IDS: usize = 32;
 
-/// An id, ready to be looked for in the table that made the probe.
+/// An ID, hashed and packed for a lookup in the table that made the probe.
 #[derive(Clone, Copy, Debug)]
 pub struct Probe<'p> {
     hash: u64,
-    /// As it would stand in the table; of a long text, the text.
+    /// The key that the table would store, or a long text.
     key: Result<Key, &'p str>,
 }
 
-/// Looks for nothing and finds nothing: a place in a batch that is not used.
+/// A probe that finds nothing, for an unused slot of a batch.
 impl Default for Probe<'_> {
     fn default() -> Self {
         Self {
@@ -74,7 +76,7 @@ impl Default for Probe<'_> {
 }
 
 impl<R> IdTable<R> {
-    /// The most ids that a table holds. The number above them is free to mean "none".
+    /// The most IDs that a table can hold. No ID has this number, so engines can use it for "none".
     pub const MAX_IDS: u32 = u32::MAX;
 
     /// An empty table. Allocates nothing.
@@ -82,10 +84,10 @@ impl<R> IdTable<R> {
         Self::with_max_ids(Self::MAX_IDS)
     }
 
-    /// An empty table that holds at most so many ids.
+    /// An empty table that can hold this many IDs. Allocates nothing.
     #[allow(
         clippy::disallowed_methods,
-        reason = "the key decides where an id stands in the table, never what is answered"
+        reason = "the random keys decide where the table stores an ID, never what it answers"
     )]
     pub fn with_max_ids(max_ids: u32) -> Self {
         let random = RandomState::new();
@@ -99,22 +101,22 @@ impl<R> IdTable<R> {
         }
     }
 
-    /// How many ids there are. All numbers are below it.
+    /// The number of IDs in the table. All their numbers are below it.
     pub fn len(&self) -> u32 {
         self.rows.len()
     }
 
-    /// Whether there is none.
+    /// Whether the table has no IDs.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many more ids the table can hold.
+    /// The number of IDs that can still be inserted.
     pub fn room(&self) -> u32 {
         self.max_ids - self.len()
     }
 
-    /// Makes an id ready to be looked for.
+    /// Hashes and packs an ID for a lookup in this table.
     #[inline]
     pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
         let key = Key::packed(id);
@@ -125,19 +127,19 @@ impl<R> IdTable<R> {
         Probe { hash, key }
     }
 
-    /// The number and the owner of an id, if it is there.
+    /// The number and the owner of an ID, or `None` if it is not in the table.
     #[inline]
     pub fn find(&self, probe: &Probe<'_>) -> Option<Found> {
         self.index
-            .find(probe.hash, |number| self.is_at(number, probe))
+            .find(probe.hash, |number| self.is_key_of(number, probe))
     }
 
-    /// Looks for up to [`BATCH_IDS`] ids at once. `None` is not looked for and not found.
+    /// Looks up to [`BATCH_IDS`] IDs at once. The result of `None` is `None`.
     ///
-    /// Waiting for memory takes most of the time of a look, and one wait can overlap with others.
-    /// So all lines of the index are asked for at once, and then all rows. In between,
-    /// `prefetch_owner` is given what most likely is each id, to ask for what will be needed of its
-    /// owner.
+    /// A lookup spends most of its time on cache misses, and misses can overlap. So this method
+    /// starts loading all lines of the hash table, and then all rows. In between it calls
+    /// `prefetch_owner` with the likely owner of each ID, so that the engine can start loading data
+    /// of that owner. A likely owner may be wrong.
     #[inline]
     pub fn find_all<'p>(
         &self,
@@ -154,15 +156,15 @@ impl<R> IdTable<R> {
             prefetch_owner(likely.owner);
         }
         for (probe, found) in probes.iter().zip(&mut found) {
-            if found.is_none_or(|guess| !self.is_at(guess.number, probe)) {
+            if found.is_none_or(|guess| !self.is_key_of(guess.number, probe)) {
                 *found = self.find(probe);
             }
         }
         (probes, found)
     }
 
-    /// The first half of [`find_all`](Self::find_all): what most likely is each id. Its row is asked
-    /// for.
+    /// The first half of [`find_all`](Self::find_all): guesses the number and owner of each ID, and
+    /// starts loading its row. A guess may be wrong, so compare it with [`find`](Self::find).
     #[inline]
     pub fn guess(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
         for probe in probes {
@@ -176,11 +178,11 @@ impl<R> IdTable<R> {
         }
     }
 
-    /// What [`find`](Self::find) finds for the id with this number.
+    /// The number and the owner of the ID with this number.
     ///
     /// # Panics
     ///
-    /// Where no id has the number.
+    /// If no ID has this number.
     pub fn found(&self, number: u32) -> Found {
         let hash = self.key_hashes().hash(number);
         match self.index.find(hash, |other| other == number) {
@@ -189,21 +191,21 @@ impl<R> IdTable<R> {
         }
     }
 
-    /// Adds an id that is not there. Answers with its number.
+    /// Inserts an ID that is not in the table, and returns its number.
     ///
     /// # Panics
     ///
-    /// Where there is no [`room`](Self::room).
+    /// If there is no [`room`](Self::room).
     pub fn insert(&mut self, probe: &Probe<'_>, owner: u32, row: R) -> u32 {
         assert!(self.room() > 0, "the table is full; ask `room` first");
-        debug_assert!(self.find(probe).is_none(), "an id stands once");
+        debug_assert!(self.find(probe).is_none(), "an ID is inserted once");
         let key = match probe.key {
             Ok(key) => key,
             Err(text) => Key::of_long(probe.hash, self.texts.push(text)),
         };
         let number = self.len();
         self.rows.push(Entry { key, row });
-        // Not by the method, which would borrow the index too.
+        // Not `self.key_hashes()`: it would borrow the index, which changes below.
         let (rows, packed_hash) = (&self.rows, &self.packed_hash);
         let others = KeyHashes { rows, packed_hash };
         let new = Found { number, owner };
@@ -211,47 +213,47 @@ impl<R> IdTable<R> {
         number
     }
 
-    /// Gives the id with this number another owner.
+    /// Changes the owner of the ID with this number.
     ///
     /// # Panics
     ///
-    /// Where no id has the number.
+    /// If no ID has this number.
     pub fn set_owner(&mut self, number: u32, owner: u32) {
         let hash = self.key_hashes().hash(number);
         self.index.set_owner(hash, Found { number, owner });
     }
 
-    /// Asks for the row of an id that will be needed soon. It may be any number.
+    /// Starts loading the row of an ID that will be needed soon. A number without an ID is ignored.
     #[inline]
     pub fn prefetch(&self, number: u32) {
         self.rows.prefetch(number);
     }
 
-    /// The id with this number.
+    /// The ID with this number.
     ///
     /// # Panics
     ///
-    /// Where no id has the number.
+    /// If no ID has this number.
     #[inline]
     pub fn id(&self, number: u32) -> Id<'_> {
         self.rows.at(number).key.id(&self.texts)
     }
 
-    /// The row of the id with this number.
+    /// The row of the ID with this number.
     ///
     /// # Panics
     ///
-    /// Where no id has the number.
+    /// If no ID has this number.
     #[inline]
     pub fn row(&self, number: u32) -> &R {
         &self.rows.at(number).row
     }
 
-    /// The row of the id with this number.
+    /// The row of the ID with this number, to change it.
     ///
     /// # Panics
     ///
-    /// Where no id has the number.
+    /// If no ID has this number.
     #[inline]
     pub fn row_mut(&mut self, number: u32) -> &mut R {
         &mut self.rows.at_mut(number).row
@@ -265,18 +267,18 @@ impl<R> IdTable<R> {
     }
 
     #[inline]
-    fn is_at(&self, number: u32, probe: &Probe<'_>) -> bool {
+    fn is_key_of(&self, number: u32, probe: &Probe<'_>) -> bool {
         let found = &self.rows.at(number).key;
         match probe.key {
             Ok(key) => *found == key,
-            Err(text) => found.long().is_some_and(|(hash, place)| {
-                hash == probe.hash && place.bytes() == text.len() && self.texts.at(place) == text
+            Err(text) => found.long().is_some_and(|(hash, span)| {
+                hash == probe.hash && span.bytes() == text.len() && self.texts.at(span) == text
             }),
         }
     }
 }
 
-/// The hashes of the ids of a table.
+/// Computes the hashes of the IDs in a table from their keys.
 struct KeyHashes<'t, R> {
     rows: &'t Rows<Entry<R>>,
     packed_hash: &'t PairHash,
@@ -331,7 +333,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_table_numbers_ids_by_when_they_came(
+        fn ids_are_numbered_in_the_order_of_insertion(
             texts in prop::collection::vec(
                 "[ab]{1,4}|[ab]{16,20}|5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f[ab]{4}|5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F[AB]{4}",
                 0..200,
@@ -360,7 +362,7 @@ mod tests {
             }
             let all: Vec<_> = texts.iter().chain(&later).collect();
             for some in all.chunks(BATCH_IDS - 1) {
-                // The first is not looked for.
+                // The first ID of each batch is `None`.
                 let ids = [None].into_iter().chain(some.iter().map(|text| Some(id(text))));
                 let owners = RefCell::new(Vec::new());
                 let (probes, found) = table.find_all(ids, |owner| owners.borrow_mut().push(owner));
@@ -388,7 +390,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "full")]
-    fn a_full_table_says_so() {
+    fn an_insert_into_a_full_table_panics() {
         let mut table = IdTable::with_max_ids(0);
         table.insert(&table.probe(id("a")), 0, ());
     }

@@ -1,86 +1,84 @@
-//! A hash table of numbers.
+//! A hash table of numbers that keeps no keys.
 
 use crate::memory::{prefetch, use_huge_pages};
 
-/// Finds numbers by the hash of what they stand for, and compares nothing itself. Each number has
-/// another one beside it, its owner, which is found with it.
+/// A hash table from a hash to a number and the number's owner. The caller compares the keys.
 ///
-/// One look touches one line of the cache in most cases: a bucket is a line, and has seven numbers
-/// with their owners and a byte of the hash of each. A bucket that is full overflows into the next
-/// one.
+/// Most lookups touch one cache line: a bucket fills one line, with seven numbers, their owners, and
+/// one byte of each hash (the tag). A full bucket overflows into the next one.
 ///
-/// The table is made of parts, which grow on their own, each by another factor around a half. So
-/// there is no moment when the whole table is copied, none when half of it is empty, and memory
-/// grows evenly with the numbers.
+/// The table is split into shards that grow independently, each by a different factor around 1.5.
+/// So the table is never copied as a whole, never half empty, and memory grows evenly with the
+/// count of numbers.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
-    /// None or [`PARTS`].
-    parts: Box<[Part]>,
+    /// Empty before the first insert, then [`SHARDS`] shards.
+    shards: Box<[Shard]>,
 }
 
-/// What is found: a number and its owner.
+/// The result of a lookup: the number of an ID, and its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// The number of an id.
+    /// The number of the ID.
     pub number: u32,
-    /// The number of what the id belongs to.
+    /// The number of the owner that the engine gave to the ID.
     pub owner: u32,
 }
 
-/// Knows the hashes of the numbers in an index.
+/// Computes the hash of a number that is in an index.
 pub(crate) trait Hashes {
     /// The hash of a number.
     fn hash(&self, number: u32) -> u64;
 
-    /// Asks for what the hash is made of.
+    /// Starts loading the data that [`hash`](Self::hash) will read.
     fn prefetch(&self, number: u32);
 }
 
 #[derive(Clone, Debug, Default)]
-struct Part {
+struct Shard {
     buckets: Vec<Bucket>,
     numbers: u32,
     max_numbers: u32,
 }
 
-/// A line of the cache.
+/// The content of one cache line.
 #[derive(Clone, Copy, Debug, Default)]
 #[repr(align(64))]
 struct Bucket {
-    /// One for each number, in the same order; the last one stays free.
+    /// The tag of each number, in the same order. The last byte is unused.
     tags: [u8; 8],
     numbers: [u32; BUCKET_NUMBERS],
     owners: [u32; BUCKET_NUMBERS],
 }
 
-const PARTS: usize = 256;
+const SHARDS: usize = 256;
 const BUCKET_NUMBERS: usize = 7;
-/// How full a part may be, in tenths: the fuller, the less memory, and the more looks touch a
-/// second line.
+/// How full a shard may be, in tenths. A fuller shard takes less memory, but more lookups touch a
+/// second cache line.
 const MAX_LOAD_TENTHS: usize = 9;
-/// The tag of a place without a number. There is none behind it in its bucket either.
+/// The tag of a free slot. All slots after it in the bucket are free too.
 const FREE: u8 = 0;
 
-/// The part that a hash belongs to: its highest 8 bits.
+/// The shard of a hash: its highest 8 bits.
 #[inline]
-fn part_of(hash: u64) -> usize {
+fn shard_of(hash: u64) -> usize {
     (hash >> 56) as usize
 }
 
-/// The byte of a hash that stands beside its number: its lowest 8 bits, but not [`FREE`].
+/// The tag of a hash: its lowest 8 bits, changed if they are [`FREE`].
 #[inline]
 fn tag_of(hash: u64) -> u8 {
     (hash.to_le_bytes()[0]).max(FREE + 1)
 }
 
 impl Index {
-    /// Of those with this hash, the number for which `is_it` holds.
+    /// The number with this hash for which `is_it` returns true.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Found> {
-        let part = self.parts.get(part_of(hash))?;
-        let mut at = part.bucket_of(hash)?;
+        let shard = self.shards.get(shard_of(hash))?;
+        let mut at = shard.bucket_of(hash)?;
         loop {
-            let bucket = &part.buckets[at];
+            let bucket = &shard.buckets[at];
             let mut matches = bucket.matches(tag_of(hash));
             while let Some(found) = bucket.first(matches) {
                 if is_it(found.number) {
@@ -91,68 +89,69 @@ impl Index {
             if !bucket.is_full() {
                 return None;
             }
-            at = part.after(at);
+            at = shard.after(at);
         }
     }
 
-    /// What may be the one to be found, and is in 9 of 10 cases. Looks at the first bucket only.
+    /// A guess at what [`find`](Self::find) returns, right in 9 of 10 cases: the first number in the
+    /// first bucket whose tag matches.
     #[inline]
     pub(crate) fn guess(&self, hash: u64) -> Option<Found> {
-        let part = self.parts.get(part_of(hash))?;
-        let bucket = &part.buckets[part.bucket_of(hash)?];
+        let shard = self.shards.get(shard_of(hash))?;
+        let bucket = &shard.buckets[shard.bucket_of(hash)?];
         bucket.first(bucket.matches(tag_of(hash)))
     }
 
-    /// Asks for the line in which a look for this hash begins.
+    /// Starts loading the cache line in which a lookup of this hash begins.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
-        let part = self.parts.get(part_of(hash));
-        if let Some(bucket) = part.and_then(|part| part.buckets.get(part.bucket_of(hash)?)) {
+        let shard = self.shards.get(shard_of(hash));
+        if let Some(bucket) = shard.and_then(|shard| shard.buckets.get(shard.bucket_of(hash)?)) {
             prefetch(bucket);
         }
     }
 
-    /// Adds a number, whether it is there or not. When the table grows it asks `others` for the
-    /// hashes of the numbers that are there.
+    /// Adds a number without a check whether it is there. If a shard has to grow, `others` gives the
+    /// hashes of the numbers in it.
     pub(crate) fn insert(&mut self, hash: u64, new: Found, others: &impl Hashes) {
-        if self.parts.is_empty() {
-            self.parts = vec![Part::default(); PARTS].into_boxed_slice();
+        if self.shards.is_empty() {
+            self.shards = vec![Shard::default(); SHARDS].into_boxed_slice();
         }
-        let at = part_of(hash);
-        let part = &mut self.parts[at];
-        if part.numbers == part.max_numbers {
-            part.grow(at, others);
+        let at = shard_of(hash);
+        let shard = &mut self.shards[at];
+        if shard.numbers == shard.max_numbers {
+            shard.grow(at, others);
         }
-        part.put(hash, new);
-        part.numbers += 1;
+        shard.put(hash, new);
+        shard.numbers += 1;
     }
 
-    /// Gives a number that is there another owner.
+    /// Changes the owner of a number. Does nothing if the number is not there.
     pub(crate) fn set_owner(&mut self, hash: u64, changed: Found) {
-        let Some(part) = self.parts.get_mut(part_of(hash)) else {
+        let Some(shard) = self.shards.get_mut(shard_of(hash)) else {
             return;
         };
-        let mut at = part.bucket_of(hash).unwrap_or_default();
+        let mut at = shard.bucket_of(hash).unwrap_or_default();
         loop {
-            let bucket = &mut part.buckets[at];
+            let bucket = &mut shard.buckets[at];
             let mut numbers = bucket.numbers.iter().zip(&mut bucket.owners);
-            // A free place may hold number 0 of nothing; its owner is nobody's business.
-            let place = numbers.position(|(&number, _)| number == changed.number);
-            if let Some(place) = place.filter(|&place| bucket.tags[place] == tag_of(hash)) {
-                bucket.owners[place] = changed.owner;
+            // A free slot also contains number 0. Its tag, checked below, tells it apart.
+            let slot = numbers.position(|(&number, _)| number == changed.number);
+            if let Some(slot) = slot.filter(|&slot| bucket.tags[slot] == tag_of(hash)) {
+                bucket.owners[slot] = changed.owner;
                 return;
             }
             if !bucket.is_full() {
                 return;
             }
-            at = part.after(at);
+            at = shard.after(at);
         }
     }
 }
 
-impl Part {
-    /// The bucket in which a hash begins: as far into the part as its next 32 bits are into their
-    /// range. `None` where there is no bucket.
+impl Shard {
+    /// The bucket in which a lookup of a hash begins: bits 24 to 55 of the hash, scaled to the number
+    /// of buckets. `None` if there are no buckets.
     #[inline]
     fn bucket_of(&self, hash: u64) -> Option<usize> {
         let buckets = self.buckets.len() as u64;
@@ -169,7 +168,7 @@ impl Part {
         }
     }
 
-    /// Puts a number into the first free place. There is one.
+    /// Puts a number into the first free slot. The shard must have one.
     fn put(&mut self, hash: u64, new: Found) {
         let mut at = self.bucket_of(hash).unwrap_or_default();
         while self.buckets[at].is_full() {
@@ -185,13 +184,13 @@ impl Part {
     #[cold]
     fn grow(&mut self, at: usize, others: &impl Hashes) {
         let before = std::mem::take(&mut self.buckets);
-        // By 3/8 to 5/8: since no two parts grow by the same factor, they do not grow together.
-        let more = before.len() * (3 * PARTS / 2 + at) / (4 * PARTS);
+        // Grow by 3/8 to 5/8, a different factor in each shard, so that they do not grow together.
+        let more = before.len() * (3 * SHARDS / 2 + at) / (4 * SHARDS);
         let buckets = before.len() + more + 1;
         self.buckets = vec![Bucket::default(); buckets];
         let max_numbers = buckets * BUCKET_NUMBERS * MAX_LOAD_TENTHS / 10;
         self.max_numbers = u32::try_from(max_numbers).unwrap_or(u32::MAX);
-        // Some buckets at a time, so that waiting for one number overlaps with the others.
+        // Rehash a few buckets at a time, so that their cache misses overlap.
         for buckets in before.chunks(4) {
             let all = || buckets.iter().flat_map(Bucket::all);
             for found in all() {
@@ -206,37 +205,38 @@ impl Part {
 }
 
 impl Bucket {
-    /// The highest bit of each byte whose place has this tag, but for the last byte.
+    /// A bit mask of the slots with this tag: the highest bit of the slot's byte is set. The unused
+    /// last byte never matches.
     #[inline]
     fn matches(&self, tag: u8) -> u64 {
         const ONES: u64 = u64::from_le_bytes([1; 8]);
         const LOW: u64 = ONES * 0x7f;
         let differences = u64::from_le_bytes(self.tags) ^ (ONES * u64::from(tag));
-        // The highest bit of each byte that is zero, and of no other.
+        // Sets the highest bit of each byte that is zero, and no other bit.
         let zeros = !(((differences & LOW) + LOW) | differences | LOW);
         zeros & (u64::MAX >> 8)
     }
 
-    /// What stands at the first of these matches.
+    /// The content of the first slot in this bit mask.
     #[inline]
     fn first(&self, matches: u64) -> Option<Found> {
-        let place = matches.trailing_zeros() as usize / 8;
-        (place < BUCKET_NUMBERS).then(|| self.at(place))
+        let slot = matches.trailing_zeros() as usize / 8;
+        (slot < BUCKET_NUMBERS).then(|| self.at(slot))
     }
 
     #[inline]
-    fn at(&self, place: usize) -> Found {
+    fn at(&self, slot: usize) -> Found {
         Found {
-            number: self.numbers[place],
-            owner: self.owners[place],
+            number: self.numbers[slot],
+            owner: self.owners[slot],
         }
     }
 
     fn all(&self) -> impl Iterator<Item = Found> {
-        let is_taken = |&place: &usize| self.tags[place] != FREE;
+        let is_taken = |&slot: &usize| self.tags[slot] != FREE;
         (0..BUCKET_NUMBERS)
             .filter(is_taken)
-            .map(|place| self.at(place))
+            .map(|slot| self.at(slot))
     }
 
     #[inline]
@@ -251,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// Spreads numbers over all 64 bits, or over a few hashes only.
+    /// A hash of a number that takes this many different values.
     fn hash(number: u32, hashes: u32) -> u64 {
         u64::from(number % hashes).wrapping_mul(0x9e37_79b9_7f4a_7c15)
     }
@@ -275,7 +275,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_was_inserted_is_found(numbers in 0..3_000_u32, hashes in 1..4_000_u32) {
+        fn inserted_numbers_are_found(numbers in 0..3_000_u32, hashes in 1..4_000_u32) {
             let mut index = Index::default();
             for number in 0..numbers {
                 prop_assert_eq!(index.find(hash(number, hashes), |other| other == number), None);
@@ -314,7 +314,7 @@ mod tests {
         for number in 0..200_000_u32 {
             index.insert(hash(number), found(number), &Spread(u32::MAX));
             if number > 50_000 && number % 1_000 == 0 {
-                let buckets: usize = index.parts.iter().map(|part| part.buckets.len()).sum();
+                let buckets: usize = index.shards.iter().map(|shard| shard.buckets.len()).sum();
                 let bytes = (buckets * size_of::<Bucket>()) as f64 / f64::from(number);
                 assert!(
                     (11.0..13.5).contains(&bytes),

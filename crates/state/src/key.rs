@@ -1,19 +1,19 @@
-//! An id as 16 bytes.
+//! An ID in 16 bytes.
 
 use idmerge_core::{Id, IdForm, UuidText};
 
-use crate::texts::{Place, Texts};
+use crate::texts::{TextSpan, Texts};
 
-/// What a table keeps of an id: 16 bytes, whatever the id.
+/// The form in which a table stores an ID: always 16 bytes.
 ///
 /// ```text
-/// UUID        the two words of its `UuidText`, the case in the variant of the second
-/// short text  up to 15 bytes, filled up with zeros, then the length
-/// long text   the hash; where the text stands
+/// UUID        the two words of its `UuidText`, with the case in the variant of the second word
+/// short text  up to 15 bytes, padded with zeros, then the length
+/// long text   the hash of the text, then its position in `Texts`
 /// ```
 ///
-/// The two highest bits of the last byte tell them apart. In a UUID they are the variant, which is
-/// the same for all that have a [`UuidText`].
+/// The two highest bits of the last byte are the tag that says which of the three it is. In a UUID
+/// these bits are the variant, which is the same in every [`UuidText`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(align(4))]
 pub(crate) struct Key([u8; 16]);
@@ -23,13 +23,13 @@ const TAG_MASK: u8 = 0b11 << TAG_SHIFT;
 const SHORT_TEXT: u8 = 0b00 << TAG_SHIFT;
 const LONG_TEXT: u8 = 0b01 << TAG_SHIFT;
 const UPPER_CASE_UUID: u8 = 0b11 << TAG_SHIFT;
-/// In the second word of a UUID: set for upper case.
+/// The bit of a UUID's second word that is set if the UUID is in upper case.
 const CASE_BIT: u64 = 1 << 62;
 
 const SHORT_MAX_BYTES: usize = 15;
 
 impl Key {
-    /// The key of an id, or its text where that is to be kept elsewhere.
+    /// The key of an ID. `Err` has the text of an ID that does not fit into 16 bytes.
     #[inline]
     pub(crate) fn packed(id: Id<'_>) -> Result<Self, &str> {
         match id.form() {
@@ -56,35 +56,35 @@ impl Key {
         Self(words.to_le_bytes())
     }
 
-    /// The key of a long text.
-    pub(crate) fn of_long(hash: u64, place: Place) -> Self {
+    /// The key of a long text that is stored at this position.
+    pub(crate) fn of_long(hash: u64, span: TextSpan) -> Self {
         let tag = u64::from(LONG_TEXT) << (u64::BITS - u8::BITS);
-        Self::of_words(hash, tag | place.to_bits())
+        Self::of_words(hash, tag | span.to_bits())
     }
 
-    /// As two numbers.
+    /// The 16 bytes as two numbers.
     #[inline]
     pub(crate) fn words(&self) -> (u64, u64) {
         let (words, _) = self.0.as_chunks::<8>();
         (u64::from_le_bytes(words[0]), u64::from_le_bytes(words[1]))
     }
 
-    /// Of a long text, its hash and its place.
+    /// The hash and the position, if this is the key of a long text.
     #[inline]
-    pub(crate) fn long(&self) -> Option<(u64, Place)> {
-        let (hash, place) = self.words();
-        (self.0[15] & TAG_MASK == LONG_TEXT).then(|| (hash, Place::from_bits(place)))
+    pub(crate) fn long(&self) -> Option<(u64, TextSpan)> {
+        let (hash, span) = self.words();
+        (self.0[15] & TAG_MASK == LONG_TEXT).then(|| (hash, TextSpan::from_bits(span)))
     }
 
-    /// The id that this is the key of.
+    /// The ID that this key was made from.
     #[inline]
     pub(crate) fn id<'k>(&'k self, texts: &'k Texts) -> Id<'k> {
         let last = self.0[15];
         let id = match last & TAG_MASK {
             SHORT_TEXT => Id::new(self.short_text()),
             LONG_TEXT => {
-                let (_, place) = self.words();
-                Id::new(texts.at(Place::from_bits(place)))
+                let (_, span) = self.words();
+                Id::new(texts.at(TextSpan::from_bits(span)))
             }
             tag => {
                 let (high, low) = self.words();
@@ -93,22 +93,22 @@ impl Key {
         };
         match id {
             Some(id) => id,
-            None => unreachable!("every key was made of an id"),
+            None => unreachable!("every key was made from an ID"),
         }
     }
 }
 
 impl Key {
-    /// The text of a short text, not checked once more: that would be a sixth of all instructions
-    /// of a look.
+    /// The text of a short-text key, without a second UTF-8 check: the check would be a sixth of
+    /// all instructions of a lookup.
     #[inline]
-    #[allow(unsafe_code, reason = "shown by the instructions of a resolve")]
+    #[allow(unsafe_code, reason = "measured in the instruction count of a resolve")]
     fn short_text(&self) -> &str {
         debug_assert_eq!(self.0[15] & TAG_MASK, SHORT_TEXT);
         let bytes = usize::from(self.0[15]).min(SHORT_MAX_BYTES);
-        // SAFETY: a key with this tag comes from `of_short`, which has copied a whole `str` of so
-        // many bytes there. `of_words` makes all others, and is given words with another tag: of
-        // a UUID the variant, which is never 00 or 01, and that of a long text.
+        // SAFETY: only `of_short` makes keys with this tag, and it has copied a whole `str` of this
+        // length. All other keys come from `of_words` and have another tag: the variant of a UUID,
+        // which is never 00 or 01, or the tag of a long text.
         unsafe { str::from_utf8_unchecked(&self.0[..bytes]) }
     }
 }
@@ -119,13 +119,13 @@ mod tests {
 
     use super::*;
 
-    /// The key of a text and back.
+    /// Makes a key of a text, and the text of that key.
     fn there_and_back(text: &str) -> String {
         let mut texts = Texts::default();
-        texts.push("something before it");
+        texts.push("an earlier text");
         let key = Key::packed(Id::new(text).unwrap())
             .unwrap_or_else(|text| Key::of_long(u64::MAX, texts.push(text)));
-        let long = key.long().map(|(hash, place)| (hash, texts.at(place)));
+        let long = key.long().map(|(hash, span)| (hash, texts.at(span)));
         let is_long = text.len() > SHORT_MAX_BYTES
             && !matches!(Id::new(text).unwrap().form(), IdForm::Uuid(_));
         assert_eq!(long, is_long.then_some((u64::MAX, text)));
@@ -134,7 +134,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn an_id_comes_back_from_its_key(
+        fn a_key_gives_its_id_back(
             text in "\\PC{1,20}|[a-f0-9]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[7-9a-d][0-9a-f]{3}-[0-9a-f]{12}",
         ) {
             prop_assert_eq!(there_and_back(&text), &*text);

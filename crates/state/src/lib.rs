@@ -1,10 +1,11 @@
-//! What the engines of idmerge keep their state in: a table of interned ids, and snapshots.
+//! The state of an engine: a table of interned IDs, and the snapshot format.
 //!
-//! An engine numbers the ids that it has met ([`IdTable`]) and keeps everything else as rows of
-//! numbers in that table. [`SnapshotWriter`] and [`SnapshotReader`] carry such a state to
-//! bytes and back. Neither knows a rule; what is written is up to each engine.
+//! An engine gives each ID that it sees a number ([`IdTable`]) and stores everything else as rows
+//! of numbers. [`SnapshotWriter`] and [`SnapshotReader`] turn such a state into bytes and back.
+//! This crate knows no rule: each engine decides what it stores.
 //!
-//! Not here: resolving, merging, files. Start with `idmerge-simplified` to see both in use.
+//! Resolving and merging are in the engines, files are in `idmerge-store`. For an example of use,
+//! read `idmerge-simplified`.
 
 mod hash;
 mod id_table;

@@ -1,12 +1,12 @@
-//! Rows in chunks.
+//! A growable array of rows, in chunks.
 
 use crate::memory::{prefetch, use_huge_pages};
 
-/// A vector in chunks of a mebi of rows, of which the last grows by an eighth of the whole, so that
-/// little memory is unused and growing copies little.
+/// A growable array in chunks of 2^20 rows. Only the last chunk grows, by an eighth of all rows, so
+/// that little memory is unused and growth copies little.
 ///
-/// A `Vec` doubles: right after that half of it is unused, and while it does all rows are there
-/// twice.
+/// A `Vec` would double instead: half of it is unused after that, and during the copy all rows are
+/// in memory twice.
 #[derive(Debug)]
 pub struct Rows<T> {
     chunks: Vec<Vec<T>>,
@@ -15,19 +15,19 @@ pub struct Rows<T> {
 
 const CHUNK_LOG2: u32 = 20;
 const CHUNK_ROWS: usize = 1 << CHUNK_LOG2;
-/// The last chunk grows by this part of all rows.
+/// The last chunk grows by one such part of all rows: by an eighth.
 const GROWTH_PART: usize = 8;
 const GROWTH_MIN_ROWS: usize = 4;
 
-/// The chunk of a row, and the row's place in it.
+/// The number of a row's chunk, and the row's index in that chunk.
 #[inline]
-fn place(index: u32) -> (usize, usize) {
+fn chunk_of(index: u32) -> (usize, usize) {
     let index = index as usize;
     (index >> CHUNK_LOG2, index & (CHUNK_ROWS - 1))
 }
 
 impl<T> Rows<T> {
-    /// No rows. Allocates nothing.
+    /// An empty array. Allocates nothing.
     pub fn new() -> Self {
         Self {
             chunks: Vec::new(),
@@ -35,13 +35,13 @@ impl<T> Rows<T> {
         }
     }
 
-    /// How many rows there are.
+    /// The number of rows.
     #[inline]
     pub fn len(&self) -> u32 {
         self.len
     }
 
-    /// Whether there is none.
+    /// Whether there are no rows.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
@@ -50,10 +50,10 @@ impl<T> Rows<T> {
     ///
     /// # Panics
     ///
-    /// Where there are 4,294,967,295 rows already.
+    /// If there are 4,294,967,295 rows already.
     pub fn push(&mut self, row: T) {
         assert!(self.len < u32::MAX, "every index has its row");
-        let (chunk, in_chunk) = place(self.len);
+        let (chunk, in_chunk) = chunk_of(self.len);
         if chunk == self.chunks.len() {
             if let Some(full) = self.chunks.last() {
                 use_huge_pages(full);
@@ -73,28 +73,28 @@ impl<T> Rows<T> {
     ///
     /// # Panics
     ///
-    /// Where the index is not below the length.
+    /// If the index is not below the length.
     #[inline]
     pub fn at(&self, index: u32) -> &T {
-        let (chunk, in_chunk) = place(index);
+        let (chunk, in_chunk) = chunk_of(index);
         &self.chunks[chunk][in_chunk]
     }
 
-    /// The row at an index.
+    /// The row at an index, to change it.
     ///
     /// # Panics
     ///
-    /// Where the index is not below the length.
+    /// If the index is not below the length.
     #[inline]
     pub fn at_mut(&mut self, index: u32) -> &mut T {
-        let (chunk, in_chunk) = place(index);
+        let (chunk, in_chunk) = chunk_of(index);
         &mut self.chunks[chunk][in_chunk]
     }
 
-    /// Asks for a row that will be needed soon. It may be any number.
+    /// Starts loading a row that will be needed soon. An index without a row is ignored.
     #[inline]
     pub fn prefetch(&self, index: u32) {
-        let (chunk, in_chunk) = place(index);
+        let (chunk, in_chunk) = chunk_of(index);
         if let Some(row) = self.chunks.get(chunk).and_then(|rows| rows.get(in_chunk)) {
             prefetch(row);
         }
@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn rows_stand_where_they_were_put() {
+    fn every_row_is_at_its_index() {
         let mut rows = Rows::new();
         let count = (2 << CHUNK_LOG2) + 3;
         for row in 0..count {

@@ -1,34 +1,35 @@
-//! Texts one behind the other, for ids that are neither UUIDs nor short.
+//! An append-only arena of texts, for IDs that are neither UUIDs nor short.
 
-/// Texts that are never removed, in a few large blocks of memory.
+/// An arena of texts in a few large blocks of memory. Texts are never removed.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
     blocks: Vec<String>,
     bytes: usize,
 }
 
-/// Where a text stands: the block, the start in it and the length. Packed into 62 bits, so that
-/// two are left for whoever keeps it.
+/// The position of a text in the arena: block, start in the block, and length.
+///
+/// Packed into 62 bits, which leaves two bits for the tag of a [`Key`](crate::key::Key).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Place(u64);
+pub(crate) struct TextSpan(u64);
 
 const BYTES_BITS: u32 = 16;
 const START_BITS: u32 = 22;
 const BLOCK_BITS: u32 = 24;
 const BLOCK_MAX_BYTES: usize = 1 << START_BITS;
 const BLOCK_MIN_BYTES: usize = 1024;
-/// A new block has this part of all that is there, so that little is unused.
+/// A new block is a sixteenth of all texts so far, so that little memory is unused.
 const BLOCK_PART: usize = 16;
 
-impl Place {
-    /// The lowest 62 bits are used.
+impl TextSpan {
+    /// The number of bits in use, from the lowest.
     pub(crate) const BITS: u32 = BYTES_BITS + START_BITS + BLOCK_BITS;
 
     pub(crate) fn to_bits(self) -> u64 {
         self.0
     }
 
-    /// Of bits that [`to_bits`](Self::to_bits) gave; higher bits are passed over.
+    /// The span with these bits (see [`to_bits`](Self::to_bits)). Higher bits are ignored.
     pub(crate) fn from_bits(bits: u64) -> Self {
         Self(bits & ((1 << Self::BITS) - 1))
     }
@@ -47,12 +48,12 @@ impl Place {
 }
 
 impl Texts {
-    /// Keeps a text of at most 65,535 bytes.
+    /// Adds a text of at most 65,535 bytes.
     ///
     /// # Panics
     ///
-    /// At 64 TiB.
-    pub(crate) fn push(&mut self, text: &str) -> Place {
+    /// If the texts fill 64 TiB.
+    pub(crate) fn push(&mut self, text: &str) -> TextSpan {
         let has_room = |block: &String| block.capacity() - block.len() >= text.len();
         if !self.blocks.last().is_some_and(has_room) {
             let part = self.bytes / BLOCK_PART;
@@ -66,13 +67,13 @@ impl Texts {
         block.push_str(text);
         self.bytes += text.len();
         let [number, start, bytes] = [number, start, text.len()].map(|n| n as u64);
-        Place((number << START_BITS | start) << BYTES_BITS | bytes)
+        TextSpan((number << START_BITS | start) << BYTES_BITS | bytes)
     }
 
     #[inline]
-    pub(crate) fn at(&self, place: Place) -> &str {
-        let start = place.start();
-        &self.blocks[place.block()][start..start + place.bytes()]
+    pub(crate) fn at(&self, span: TextSpan) -> &str {
+        let start = span.start();
+        &self.blocks[span.block()][start..start + span.bytes()]
     }
 }
 
@@ -84,25 +85,25 @@ mod tests {
 
     proptest! {
         #[test]
-        fn texts_stand_where_they_were_put(lengths in prop::collection::vec(
+        fn every_text_is_at_its_span(lengths in prop::collection::vec(
             prop_oneof![0..80_usize, 0..80_usize, Just(65_535)], 0..200,
         )) {
             let mut texts = Texts::default();
             let kept: Vec<_> = lengths.iter().enumerate().map(|(n, &length)| {
                 let text = ["a", "b", "c"][n % 3].repeat(length);
-                let place = texts.push(&text);
-                prop_assert_eq!(Place::from_bits(place.to_bits() | 3 << Place::BITS), place);
-                prop_assert_eq!(place.bytes(), length);
-                Ok((place, text))
+                let span = texts.push(&text);
+                prop_assert_eq!(TextSpan::from_bits(span.to_bits() | 3 << TextSpan::BITS), span);
+                prop_assert_eq!(span.bytes(), length);
+                Ok((span, text))
             }).collect::<Result<_, _>>()?;
-            for (place, text) in kept {
-                prop_assert_eq!(texts.at(place), text);
+            for (span, text) in kept {
+                prop_assert_eq!(texts.at(span), text);
             }
         }
     }
 
     #[test]
-    fn little_is_unused() {
+    fn little_memory_is_unused() {
         let mut texts = Texts::default();
         let text = "1a208d979df0-05585c45d5bb8f-17462c6f-1fa40";
         for _ in 0..100_000 {
