@@ -1,52 +1,54 @@
-//! The server and real SDKs: what they send over HTTP, and who is who then.
+//! End-to-end tests: real SDKs and a real browser send events to the server, and the scripts check
+//! which IDs it then resolves to one person.
 //!
-//! The scripts are in `tests/e2e`; here is what they need, and a server of the real program on a
-//! port of this machine. What they make lies in `target/e2e`.
+//! The scripts are in `tests/e2e`. This module installs what they need and starts the server on
+//! a free port of this machine. All output goes to `target/e2e`.
 
 mod machine;
 mod serving;
 
 use std::path::Path;
-use std::process::Command;
 use std::{env, fs};
 
+use anyhow::{Context, bail};
 use clap::ValueEnum;
+use xshell::{Shell, cmd};
 
-use crate::failure::Failure;
-use crate::program::{run, run_cargo};
+use crate::shell_at;
 use machine::{Machine, SCRIPTS};
 use serving::Serving;
 
-/// Where this is set, a machine may lack what a suite needs.
+/// If this variable is set, a suite is skipped when the machine lacks what the suite needs.
 pub const MAY_SKIP: &str = "IDMERGE_E2E_MAY_SKIP";
 
-/// The engines, and so the projects of each suite.
+/// The engines. Each suite has a project of each engine.
 const ENGINES: [&str; 2] = ["simplified", "original"];
 
-/// How many requests schemathesis makes up of each operation. It takes about 20 seconds.
+/// The number of requests that schemathesis generates for each operation. They take about 20
+/// seconds.
 const SCHEMATHESIS_EXAMPLES_MAX: &str = "200";
 
-/// What is run.
+/// A suite of end-to-end tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
-    /// mixpanel-browser, the newest and an old one, in Chromium
+    /// mixpanel-browser, the newest and an old version, in Chromium
     Browser,
-    /// The page of the server, in Chromium
+    /// The server's web page, in Chromium
     Page,
-    /// The README's page with the SDK, in Chromium
+    /// The web page with the SDK from the README, in Chromium
     Readme,
     /// The Node SDK
     Node,
-    /// Segment's destination, as it runs in Segment's cloud
+    /// Segment's destination, with the code that runs in Segment's cloud
     Segment,
     /// The Python SDK and mixpanel-utils
     Python,
-    /// What /openapi.json says, by schemathesis
+    /// Requests that schemathesis generates from /openapi.json
     Api,
 }
 
 impl Suite {
-    /// How its projects are called.
+    /// The name, which the tokens of its projects start with.
     fn name(self) -> &'static str {
         match self {
             Self::Browser => "browser",
@@ -60,20 +62,34 @@ impl Suite {
     }
 }
 
-/// Runs all suites, or one of them, against the server of this tree.
+/// Runs all suites, or one of them, against the server built from this tree.
 ///
 /// # Errors
 ///
-/// The first suite that fails, and a server that does not end as it should. What a suite needs and
-/// the machine lacks, except where [`MAY_SKIP`] is set in the environment.
-pub fn e2e(root: &Path, suite: Option<Suite>) -> Result<(), Failure> {
+/// Fails with the first suite that fails, and if the server does not stop in good order. Fails if
+/// the machine lacks what a suite needs, unless [`MAY_SKIP`] is set in the environment.
+pub fn e2e(root: &Path, suite: Option<Suite>) -> anyhow::Result<()> {
     let suites = suite.map_or_else(|| Suite::value_variants().to_vec(), |suite| vec![suite]);
     let folder = root.join("target/e2e");
-    fs::create_dir_all(&folder).map_err(|error| cannot("make", &folder, &error))?;
+    fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
+    let sh = shell_at(root)?;
+    let mut machine = Machine::new(&sh, root, &folder);
+    let ready = prepare(&mut machine, suites)?;
+    if ready.is_empty() {
+        return Ok(());
+    }
+    cmd!(sh, "cargo build -p idmerge").run()?;
+    let serving = Serving::start(&sh, root, &folder, &configuration())?;
+    for suite in ready {
+        run_suite(&folder, &machine, &serving, suite)?;
+    }
+    serving.stop(&sh)
+}
 
+/// Installs what the suites need. Gives the suites that can run.
+fn prepare(machine: &mut Machine<'_>, suites: Vec<Suite>) -> anyhow::Result<Vec<Suite>> {
     let mut ready = Vec::new();
     let mut lacking = Vec::new();
-    let mut machine = Machine::new(root, &folder);
     for suite in suites {
         match machine.prepare(suite)? {
             Ok(()) => ready.push(suite),
@@ -83,82 +99,86 @@ pub fn e2e(root: &Path, suite: Option<Suite>) -> Result<(), Failure> {
     if !lacking.is_empty() {
         let lacking = lacking.join("; ");
         if env::var_os(MAY_SKIP).is_none() {
-            return Err(Failure::new(format!(
-                "this machine lacks what a suite needs; {lacking}. To skip it, set {MAY_SKIP}=1"
-            )));
+            bail!(
+                "this machine lacks what some suites need: {lacking}. To skip them, set {MAY_SKIP}=1"
+            );
         }
-        eprintln!("\nSKIPPED, AND SO NOT TESTED: {lacking}\n");
+        eprintln!("\nSKIPPED, NOT TESTED: {lacking}\n");
     }
-    if ready.is_empty() {
-        return Ok(());
-    }
-
-    run_cargo(root, "build -p idmerge")?;
-    let serving = Serving::start(root, &folder, &configuration())?;
-    for suite in ready {
-        run_suite(root, &folder, &machine, &serving, suite)?;
-    }
-    serving.stop()
+    Ok(ready)
 }
 
 fn run_suite(
-    root: &Path,
     folder: &Path,
     machine: &Machine<'_>,
     serving: &Serving,
     suite: Suite,
-) -> Result<(), Failure> {
-    let script = |program: &Path, args: &[&str]| {
-        let mut command = Command::new(program);
-        command
-            .args(args)
-            .current_dir(root.join(SCRIPTS))
-            .env("IDMERGE_URL", serving.url())
-            .env("IDMERGE_OUT", folder);
-        if let Some(chromium) = machine.chromium() {
-            command.env("CHROMIUM", chromium);
-        }
-        command
-    };
-    let node = |file: &str| {
-        let node = Path::new("node");
-        script(node, &["--test", "--test-reporter=spec", file])
-    };
-    match suite {
-        Suite::Browser => run(&mut node("browser.test.mjs")),
-        Suite::Page => run(&mut node("page.test.mjs")),
-        Suite::Readme => run(&mut node("readme.test.mjs")),
-        Suite::Node => run(&mut node("node.test.mjs")),
-        Suite::Segment => run(&mut node("segment/segment.test.mjs")),
-        Suite::Python => run(&mut script(&machine.python("python"), &["python_sdk.py"])),
-        Suite::Api => ENGINES.iter().try_for_each(|engine| {
-            let document = format!("{}/openapi.json", serving.url());
-            let credential = format!("secret-of-api-{engine}:");
-            let mut command = script(&machine.python("st"), &["run", &document]);
-            command
-                .args(["--auth", &credential])
-                .args(["--max-examples", SCHEMATHESIS_EXAMPLES_MAX])
-                // The same requests each time: what fails fails for everybody.
-                .arg("--generation-deterministic")
-                // What makes a text an ID, a day or a cursor is more than a schema can say, so
-                // that some of what fits the schema is answered with 400, as it says.
-                .args(["--exclude-checks", "positive_data_acceptance"])
-                // It keeps what it found where it is started.
-                .current_dir(folder);
-            run(&mut command)
-        }),
+) -> anyhow::Result<()> {
+    let sh = shell_at(&machine.root().join(SCRIPTS))?;
+    sh.set_var("IDMERGE_URL", serving.url());
+    sh.set_var("IDMERGE_OUT", folder);
+    if let Some(chromium) = machine.chromium() {
+        sh.set_var("CHROMIUM", chromium);
     }
+    let node = |file: &str| cmd!(sh, "node --test --test-reporter=spec {file}").run();
+    match suite {
+        Suite::Browser => node("browser.test.mjs")?,
+        Suite::Page => node("page.test.mjs")?,
+        Suite::Readme => node("readme.test.mjs")?,
+        Suite::Node => node("node.test.mjs")?,
+        Suite::Segment => node("segment/segment.test.mjs")?,
+        Suite::Python => {
+            let python = machine.python("python");
+            cmd!(sh, "{python} python_sdk.py").run()?;
+        }
+        Suite::Api => {
+            for engine in ENGINES {
+                run_schemathesis(&sh, folder, machine, serving, engine)?;
+            }
+        }
+    }
+    Ok(())
 }
 
-/// A project for each suite and engine, whose credentials follow from its token; and one that
-/// takes the IDs that browser SDKs made before 2025.
+fn run_schemathesis(
+    sh: &Shell,
+    folder: &Path,
+    machine: &Machine<'_>,
+    serving: &Serving,
+    engine: &str,
+) -> anyhow::Result<()> {
+    // Schemathesis writes its examples to the working folder.
+    let _in_folder = sh.push_dir(folder);
+    let schemathesis = machine.python("st");
+    let document = format!("{}/openapi.json", serving.url());
+    let credential = format!("secret-of-api-{engine}:");
+    let options = [
+        "--max-examples",
+        SCHEMATHESIS_EXAMPLES_MAX,
+        // Sends the same requests each time, so that a failure can be repeated.
+        "--generation-deterministic",
+        // A schema cannot fully describe an ID, a day or a cursor: some requests that match the
+        // schema are answered with 400, and the document says so.
+        "--exclude-checks",
+        "positive_data_acceptance",
+    ];
+    cmd!(
+        sh,
+        "{schemathesis} run {document} --auth {credential} {options...}"
+    )
+    .run()?;
+    Ok(())
+}
+
+/// The server's configuration: a project for each suite and engine, with credentials made from its
+/// token, and a project that accepts the IDs that browser SDKs generated before 2025.
 fn configuration() -> String {
     let suites = Suite::value_variants();
     let projects = suites.iter().flat_map(|suite| {
         ENGINES.map(|engine| project(&format!("{}-{engine}", suite.name()), engine, ""))
     });
     let old = project("sdk-ids-original", "original", "anon_id_format = \"sdk\"\n");
-    projects.chain([old]).collect::<Vec<_>>().concat()
+    projects.chain([old]).collect()
 }
 
 fn project(token: &str, engine: &str, settings: &str) -> String {
@@ -168,10 +188,6 @@ fn project(token: &str, engine: &str, settings: &str) -> String {
          [[project.service_account]]\nuser = \"account-of-{token}\"\n\
          secret = \"password-of-{token}\"\n\n"
     )
-}
-
-fn cannot(what: &str, path: &Path, error: &dyn std::error::Error) -> Failure {
-    Failure::new(format!("cannot {what} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -188,7 +204,7 @@ mod tests {
                 let found = projects
                     .iter()
                     .find(|project| project["token"].as_str() == Some(&token))
-                    .unwrap_or_else(|| panic!("there is no {token}"));
+                    .unwrap_or_else(|| panic!("there is no project {token}"));
                 assert_eq!(found["engine"].as_str(), Some(engine));
                 let account = &found["service_account"][0]["secret"];
                 assert_eq!(account.as_str(), Some(&*format!("password-of-{token}")));

@@ -1,99 +1,127 @@
-//! The fuzz targets, run for a while each.
+//! Runs the fuzz targets.
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::path::Path;
+use std::process::{Command, ExitStatus, Stdio};
 
-use crate::failure::Failure;
-use crate::program::{cargo, run_cargo, succeeds, watch};
-use crate::rooms::entries;
+use anyhow::{Context, bail};
+use xshell::{Shell, cmd};
 
-/// The cargo-fuzz that is installed where there is none.
-const CARGO_FUZZ: &str = "install cargo-fuzz --locked --version 0.13.2";
+use crate::files::entries;
+use crate::shell_at;
 
-/// Writes what the fuzzer starts from.
-const SEED_CORPORA: &str = "run --package idmerge-differential --example seed_corpora fuzz/corpus";
+/// The version of cargo-fuzz that is installed if there is none.
+const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
-/// No input may take longer than this.
+/// An input that takes longer fails.
 const INPUT_SECONDS_MAX: u32 = 10;
 
-/// Runs the fuzz targets, or the one named, for `seconds` each, and prints a line about each.
+/// Runs the fuzz targets, or only `target`, for `seconds` each, and prints a line about each.
 ///
-/// What the fuzzer finds worth keeping goes to `fuzz/corpus/TARGET`, and it starts from that, from
-/// the vectors of the suite, and from `fuzz/regressions/TARGET`. An input that fails goes to `fuzz/artifacts/TARGET`.
+/// The fuzzer starts from the vectors of the conformance suite, from `fuzz/regressions/TARGET`
+/// and from `fuzz/corpus/TARGET`, where it saves the inputs that reach new code. It saves an
+/// input that fails to `fuzz/artifacts/TARGET`.
 ///
 /// # Errors
 ///
-/// The first target that fails, a target that does not exist, and no target at all.
-pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> Result<(), Failure> {
+/// Fails with the first target that fails, if `target` does not exist, or if there are no targets.
+pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
     let targets = chosen(targets(root)?, target)?;
-    if !succeeds(&mut cargo(root, "fuzz --version")) {
-        run_cargo(root, CARGO_FUZZ)?;
+    let sh = shell_at(root)?;
+    let version = cmd!(sh, "cargo fuzz --version").quiet().ignore_stdout();
+    if version.ignore_stderr().run().is_err() {
+        let version = CARGO_FUZZ_VERSION;
+        cmd!(sh, "cargo install cargo-fuzz --locked --version {version}").run()?;
     }
-    run_cargo(root, SEED_CORPORA)?;
+    let seed = [
+        "--package",
+        "idmerge-differential",
+        "--example",
+        "seed_corpora",
+    ];
+    cmd!(sh, "cargo run {seed...} fuzz/corpus").run()?;
     for target in &targets {
-        fuzz_one(root, target, seconds)?;
+        fuzz_one(root, &sh, target, seconds)?;
     }
     Ok(())
 }
 
-fn fuzz_one(root: &Path, target: &str, seconds: u32) -> Result<(), Failure> {
+fn fuzz_one(root: &Path, sh: &Shell, target: &str, seconds: u32) -> anyhow::Result<()> {
     let corpus = format!("fuzz/corpus/{target}");
-    fs::create_dir_all(root.join(&corpus))
-        .map_err(|e| Failure::new(format!("cannot make the folder {corpus}: {e}")))?;
-    // No sanitizer: those need nightly, and find little where all code is safe.
-    let mut command = cargo(root, "fuzz run --fuzz-dir fuzz --sanitizer none");
-    command.args([target, &corpus]);
+    fs::create_dir_all(root.join(&corpus)).with_context(|| format!("cannot make {corpus}"))?;
     let regressions = format!("fuzz/regressions/{target}");
-    if root.join(&regressions).is_dir() {
-        command.arg(regressions);
-    }
-    command.arg("--").args([
+    let regressions = Some(regressions).filter(|folder| root.join(folder).is_dir());
+    let limits = [
         format!("-max_total_time={seconds}"),
         format!("-timeout={INPUT_SECONDS_MAX}"),
         "-print_final_stats=1".to_owned(),
-    ]);
+    ];
+    // Sanitizers need nightly, and find little in safe code.
+    let options = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
+    let inputs = [Some(corpus), regressions].into_iter().flatten();
+    let command = cmd!(
+        sh,
+        "cargo fuzz run {options...} {target} {inputs...} -- {limits...}"
+    );
 
-    let mut ran = None;
-    let status = watch(&mut command, |line| ran = executions(line).or(ran))?;
-    match ran {
-        // It stops at its first crash, and takes too much time or memory for one.
-        Some(ran) if status.success() => println!("{target}: {ran} executions, no crash"),
-        Some(ran) => println!("{target}: {ran} executions, 1 crash"),
-        // What does not compile never ran.
+    eprintln!("$ {command}");
+    let mut count = None;
+    let status = watch(&mut command.into(), |line| {
+        count = executions(line).or(count);
+    })?;
+    match count {
+        // The fuzzer stops at the first crash; too much time or memory is a crash, too.
+        Some(count) if status.success() => println!("{target}: {count} executions, no crash"),
+        Some(count) => println!("{target}: {count} executions, 1 crash"),
+        // A target that does not compile prints no statistics.
         None => println!("{target}: not run"),
     }
-    if status.success() && ran.is_some() {
-        Ok(())
-    } else {
-        let command = format!("cargo fuzz run {target}");
-        Err(Failure::of_program(&command, status))
+    if !status.success() || count.is_none() {
+        bail!("`cargo fuzz run {target}` failed, {status}");
     }
+    Ok(())
+}
+
+/// Runs a command, and passes each line of its standard error on to the terminal and to `watch`.
+fn watch(command: &mut Command, mut watch: impl FnMut(&str)) -> anyhow::Result<ExitStatus> {
+    let mut child = command.stderr(Stdio::piped()).spawn()?;
+    if let Some(stderr) = child.stderr.take() {
+        let mut stderr = BufReader::new(stderr);
+        let mut text = Vec::new();
+        while stderr.read_until(b'\n', &mut text)? > 0 {
+            let line = String::from_utf8_lossy(&text);
+            eprint!("{line}");
+            watch(&line);
+            text.clear();
+        }
+    }
+    Ok(child.wait()?)
 }
 
 /// The names of the targets.
-fn targets(root: &Path) -> Result<Vec<String>, Failure> {
+fn targets(root: &Path) -> anyhow::Result<Vec<String>> {
     let files = entries(root, "fuzz/fuzz_targets")?;
     let name = |file: &String| Some(file.rsplit('/').next()?.strip_suffix(".rs")?.to_owned());
     Ok(files.iter().filter_map(name).collect())
 }
 
-/// The targets to run. None at all is a failure: it would pass for a run without a crash.
-fn chosen(targets: Vec<String>, target: Option<&str>) -> Result<Vec<String>, Failure> {
+/// The targets to run. No targets at all is an error: it would look like a run without a crash.
+fn chosen(targets: Vec<String>, target: Option<&str>) -> anyhow::Result<Vec<String>> {
     if targets.is_empty() {
-        return Err(Failure::new("there are no targets in fuzz/fuzz_targets"));
+        bail!("there are no targets in fuzz/fuzz_targets");
     }
     let Some(target) = target else {
         return Ok(targets);
     };
-    if targets.iter().any(|name| name == target) {
-        return Ok(vec![target.to_owned()]);
+    if !targets.iter().any(|name| name == target) {
+        let targets = targets.join(", ");
+        bail!("there is no fuzz target {target:?}; the targets are {targets}");
     }
-    let targets = targets.join(", ");
-    let message = format!("there is no fuzz target {target:?}; there are {targets}");
-    Err(Failure::new(message))
+    Ok(vec![target.to_owned()])
 }
 
-/// How many inputs were run, where a line of the fuzzer says so.
+/// The number of inputs that were run, if this line of the fuzzer's statistics has it.
 fn executions(line: &str) -> Option<u64> {
     let count = line.strip_prefix("stat::number_of_executed_units:")?;
     count.trim().parse().ok()
@@ -102,7 +130,7 @@ fn executions(line: &str) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rooms::tree;
+    use crate::files::tree;
 
     #[test]
     fn targets_are_files_and_one_can_be_chosen() {
@@ -117,12 +145,12 @@ mod tests {
         assert_eq!(chosen(targets.clone(), Some("events")).unwrap(), ["events"]);
         assert_eq!(
             chosen(targets, Some("event")).unwrap_err().to_string(),
-            r#"there is no fuzz target "event"; there are events, resolve"#
+            r#"there is no fuzz target "event"; the targets are events, resolve"#
         );
     }
 
     #[test]
-    fn no_target_is_a_failure() {
+    fn having_no_targets_is_an_error() {
         let root = tree(&[("fuzz/fuzz_targets/README.md", "")]);
         assert!(fuzz(root.path(), None, 1).is_err());
         assert!(fuzz(&root.path().join("nowhere"), None, 1).is_err());
@@ -134,5 +162,15 @@ mod tests {
         assert_eq!(executions(line), Some(43_269));
         assert_eq!(executions("stat::average_exec_per_sec:     3933\n"), None);
         assert_eq!(executions("#43269\tDONE   cov: 12\n"), None);
+    }
+
+    #[test]
+    fn a_watched_program_passes_on_its_lines() {
+        let mut lines = Vec::new();
+        let mut command = Command::new("cargo");
+        command.arg("no-such-command");
+        let status = watch(&mut command, |line| lines.push(line.to_owned())).unwrap();
+        assert!(!status.success());
+        assert!(lines.concat().contains("no-such-command"), "{lines:?}");
     }
 }

@@ -1,27 +1,35 @@
-//! The project's chores as cargo commands, and the house rules as tests.
+//! Development tasks as cargo commands, and checks of the repository's structure as tests.
 //!
 //! `cargo xtask --help` lists the commands. Each is a short list of programs to start, in
-//! [`tasks`], [`fuzz`], [`mod@bench`] and [`mod@e2e`]; it prints what it starts and stops at the first failure. The checks in
-//! [`tidy`] hold what no compiler sees, such as which crate may name which; `tests/tidy.rs` runs
-//! them on this tree.
+//! [`tasks`], [`fuzz`], [`mod@bench`] and [`mod@e2e`]. A command prints the programs it starts and
+//! stops at the first failure. The checks in [`tidy`] cover what the compiler does not, such as
+//! which crate may depend on which; `tests/tidy.rs` runs them on this repository.
 //!
-//! Every function takes the root of the tree, so that its tests can make a small one.
+//! Every function takes the root of the tree, so that tests can use a small tree.
 //!
-//! The design that was not taken: shell scripts, or a task runner to install. Who can build the
-//! project has cargo, and needs nothing else to test it.
+//! There are no shell scripts and there is no task runner to install: whoever can build the project
+//! can run its tasks.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stdout,
     clippy::print_stderr,
-    reason = "chores start programs, read files and talk to whoever started them"
+    reason = "tasks start programs, read files and print to the terminal"
 )]
+
+use std::path::Path;
 
 pub mod bench;
 pub mod e2e;
-pub mod failure;
+mod files;
 pub mod fuzz;
-mod program;
-mod rooms;
+mod packages;
 pub mod tasks;
 pub mod tidy;
+
+/// A shell that starts programs in the root of the tree.
+fn shell_at(root: &Path) -> anyhow::Result<xshell::Shell> {
+    let sh = xshell::Shell::new()?;
+    sh.change_dir(root);
+    Ok(sh)
+}

@@ -1,74 +1,83 @@
-//! The chores that only start cargo.
+//! The tasks that only start cargo.
 
 use std::ffi::OsString;
 use std::path::Path;
-use std::process::Command;
 
-use crate::failure::Failure;
-use crate::program::{cargo, run, run_cargo};
-use crate::rooms::rooms;
+use xshell::{Shell, cmd};
 
-/// Runs all tests: unit, integration and doc tests, each benchmark once, and what is counted beside
-/// `benches/counts.toml`; and checks that the fuzz targets compile. `args` go to `cargo test`, which is then all that runs.
+use crate::packages::members;
+use crate::shell_at;
+
+/// Setting this variable keeps libfuzzer-sys from compiling the fuzzer itself, which takes a C++
+/// compiler. Only a run of the fuzzer needs that.
+const WITHOUT_FUZZER: (&str, &str) = ("CUSTOM_LIBFUZZER_PATH", "none/libfuzzer.a");
+
+/// Runs all tests: unit, integration and documentation tests, each benchmark once, and the counts
+/// against `benches/counts.toml`. Then checks that the fuzz targets compile.
+///
+/// If there are `args`, runs `cargo test` with them and nothing else.
 ///
 /// # Errors
 ///
-/// The first command that fails.
-pub fn test(root: &Path, args: &[OsString]) -> Result<(), Failure> {
-    run(cargo(root, "test --workspace --all-features").args(args))?;
+/// Fails with the first command that fails.
+pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
+    cmd!(sh, "cargo test --workspace --all-features {args...}").run()?;
     if !args.is_empty() {
         return Ok(());
     }
     if root.join("benches").is_dir() {
-        // `cargo test` runs a benchmark once and measures nothing. Not `--benches`, which would
-        // run the unit tests of all libraries again.
-        run_cargo(root, "test --workspace --all-features --bench *")?;
-        // Instructions are counted in a release build, and where valgrind is; it says so where not.
-        run_cargo(root, "run --release -p idmerge-benches --bin counts")?;
+        // `cargo test` runs a benchmark once and measures nothing. `--benches` would run the unit
+        // tests of all libraries again.
+        cmd!(sh, "cargo test --workspace --all-features --bench *").run()?;
+        // Counts instructions of a release build. Without valgrind it prints that it does not.
+        cmd!(sh, "cargo run --release -p idmerge-benches --bin counts").run()?;
     }
     if root.join("fuzz").is_dir() {
-        let check = "check --manifest-path fuzz/Cargo.toml --all-targets";
-        run(&mut without_fuzzer(root, check))?;
+        let check = cmd!(
+            sh,
+            "cargo check --manifest-path fuzz/Cargo.toml --all-targets"
+        );
+        check.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1).run()?;
     }
     Ok(())
 }
 
-/// Checks the formatting, clippy's lints and the documentation. No warning is let through.
+/// Checks formatting, runs clippy and builds the documentation. Every warning is an error.
 ///
 /// # Errors
 ///
-/// The first command that fails.
-pub fn lint(root: &Path) -> Result<(), Failure> {
+/// Fails with the first command that fails.
+pub fn lint(root: &Path) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
     let has_fuzz = root.join("fuzz").is_dir();
 
-    run_cargo(root, "fmt --all --check")?;
+    cmd!(sh, "cargo fmt --all --check").run()?;
     if has_fuzz {
-        run_cargo(root, "fmt --manifest-path fuzz/Cargo.toml --check")?;
+        cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
     }
-
-    for member in rooms(root)?.iter().filter(|room| !room.is_workspace()) {
-        // Each package alone, and then with its tests: a feature that another package turns on,
-        // or that its own tests do, hides nothing that its users would miss.
-        let clippy = format!("clippy -p {} --no-deps", member.package());
-        run_cargo(root, &format!("{clippy} -- -D warnings"))?;
-        run_cargo(root, &format!("{clippy} --all-targets -- -D warnings"))?;
-    }
-    let all = "clippy --workspace --all-targets --all-features -- -D warnings";
-    run_cargo(root, all)?;
+    clippy(&sh, root)?;
     if has_fuzz {
-        let all = "clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings";
-        run(&mut without_fuzzer(root, all))?;
+        let fuzz = ["--manifest-path", "fuzz/Cargo.toml", "--all-targets"];
+        let clippy = cmd!(sh, "cargo clippy {fuzz...} -- -D warnings");
+        clippy.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1).run()?;
     }
-
-    let doc = "doc --workspace --no-deps --all-features";
-    run(cargo(root, doc).env("RUSTDOCFLAGS", "-D warnings"))
+    let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
+    doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
+    Ok(())
 }
 
-/// A cargo command for the fuzz targets that links none of them.
-fn without_fuzzer(root: &Path, args: &str) -> Command {
-    let mut command = cargo(root, args);
-    // Where this is set, libfuzzer-sys does not compile the fuzzer itself, which takes a C++
-    // compiler that nothing but a run of the fuzzer needs.
-    command.env("CUSTOM_LIBFUZZER_PATH", "none/libfuzzer.a");
-    command
+/// Checks each package alone, then with its tests, then all with all features. Checked together,
+/// packages share features: one that another package or a test enables would hide an error that
+/// users of the package alone see.
+fn clippy(sh: &Shell, root: &Path) -> anyhow::Result<()> {
+    for member in members(root)? {
+        let package = member.metadata.name.as_str();
+        let clippy = ["clippy", "-p", package, "--no-deps"];
+        cmd!(sh, "cargo {clippy...} -- -D warnings").run()?;
+        cmd!(sh, "cargo {clippy...} --all-targets -- -D warnings").run()?;
+    }
+    let all = ["--workspace", "--all-targets", "--all-features"];
+    cmd!(sh, "cargo clippy {all...} -- -D warnings").run()?;
+    Ok(())
 }

@@ -1,14 +1,16 @@
-//! The house rules that no compiler sees.
+//! Checks of the repository's structure that the compiler does not make.
 //!
-//! Each check looks at a tree and returns its complaints: one sentence each, which says where
-//! and what to do. No complaint is a pass. A file that a check needs and cannot read is a
-//! [`Failure`](crate::failure::Failure). The tables that the checks go by are in
-//! `tests/tidy.rs`, beside the tests that hold this tree to them.
+//! Each check looks at a tree and returns complaints: one sentence each, with the file and what to
+//! do. A check passes if there are none, and is an error if it cannot read a file that it needs.
+//! The tables that the checks use are in `tests/tidy.rs`, with the tests that run them on this
+//! repository.
 
 mod manifests;
+mod picture;
 mod rules;
 mod sources;
 
-pub use manifests::{MayName, architecture, inheritance, package_names, siblings};
+pub use manifests::{inheritance, package_names};
+pub use picture::{MayName, architecture, siblings};
 pub use rules::{rules_and_vectors, untested_rules};
 pub use sources::{long_files, undocumented, words};

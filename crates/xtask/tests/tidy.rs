@@ -1,11 +1,10 @@
-//! Holds this tree to the rules of the house. What a failure says is what to do.
+//! Checks the structure of this repository. A failure says what to do.
 
 use std::path::Path;
 
-use idmerge_xtask::failure::Failure;
 use idmerge_xtask::tidy::{self, MayName};
 
-/// The libraries that are for everybody.
+/// The libraries that benchmarks may use.
 const LIBRARIES: &[&str] = &[
     "core",
     "state",
@@ -18,8 +17,8 @@ const LIBRARIES: &[&str] = &[
     "workloads",
 ];
 
-/// Which siblings a package may name: (folder, normal, dev). Engines never name each other, not
-/// even in tests; the suite names no engine; core names nobody.
+/// Which packages of this tree a package may depend on: (folder, normal, dev). Engines never depend
+/// on each other, not even in tests; the suite depends on no engine; core depends on nothing.
 const MAY_NAME: &[MayName<'_>] = &[
     ("core", &[], &[]),
     ("state", &["core"], &[]),
@@ -53,7 +52,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         &["core", "original", "project", "store", "wire"],
         &[],
     ),
-    // Both engines side by side, and so outside of both.
+    // Compares the two engines, so it belongs to neither.
     (
         "differential",
         &["core", "conformance", "simplified", "original", "events"],
@@ -90,10 +89,10 @@ const NO_VECTORS: &[(&str, &str)] = &[
 /// A longer file has more than one subject.
 const LINES_MAX: usize = 600;
 
-/// Longer files: (file, why it is one).
+/// Files that are longer: (file, reason).
 const LONG_FILES: &[(&str, &str)] = &[];
 
-/// What belongs to an issue and not to a file. In two parts each, so that this file passes.
+/// Notes that belong in an issue. Each is in two parts, so that this file passes.
 const WORDS: &[&str] = &[
     concat!("TO", "DO"),
     concat!("FIX", "ME"),
@@ -105,13 +104,13 @@ fn root() -> &'static Path {
 }
 
 #[track_caller]
-fn assert_none(complaints: Result<Vec<String>, Failure>) {
-    let complaints = complaints.unwrap_or_else(|failure| vec![failure.to_string()]);
+fn assert_none(complaints: anyhow::Result<Vec<String>>) {
+    let complaints = complaints.unwrap_or_else(|error| vec![format!("{error:#}")]);
     assert!(complaints.is_empty(), "\n\n{}\n", complaints.join("\n"));
 }
 
 #[test]
-fn packages_name_only_whom_they_may() {
+fn packages_depend_only_on_what_they_may() {
     assert_none(tidy::siblings(root(), MAY_NAME));
 }
 
@@ -146,7 +145,7 @@ fn files_are_short() {
 }
 
 #[test]
-fn what_is_public_is_documented() {
+fn public_items_are_documented() {
     assert_none(tidy::undocumented(root()));
 }
 

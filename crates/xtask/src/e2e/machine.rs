@@ -1,14 +1,13 @@
-//! What the scripts need of a machine, and how it gets there.
+//! Installs what the scripts need.
 
 use std::env;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use xshell::{Cmd, Shell, cmd};
 
 use super::Suite;
-use crate::failure::Failure;
-use crate::program::{run, said, succeeds};
 
-/// As the browser is called.
+/// The names of the browser's program.
 const CHROMIUMS: [&str; 4] = [
     "chromium",
     "chromium-browser",
@@ -16,30 +15,35 @@ const CHROMIUMS: [&str; 4] = [
     "google-chrome-stable",
 ];
 
-/// The oldest Node that runs the scripts.
+/// The oldest major version of Node that runs the scripts.
 const NODE_MAJOR_MIN: u32 = 20;
 
-/// The oldest Python that the packages are for.
+/// The oldest minor version of Python 3 that the packages support.
 const PYTHON_MINOR_MIN: u32 = 10;
 
-/// Where the scripts and their packages are.
+/// The folder of the scripts and their packages.
 pub(super) const SCRIPTS: &str = "tests/e2e";
 
-/// Segment's destinations are many and large, so that they have a folder of their own.
-pub(super) const SEGMENT: &str = "tests/e2e/segment";
+/// Segment's destinations are many and large, so they have a folder of their own.
+const SEGMENT: &str = "tests/e2e/segment";
 
-/// A machine, and what is known of it.
-pub(super) struct Machine<'p> {
-    root: &'p Path,
-    folder: &'p Path,
+/// `Err` says what this machine lacks.
+type Available = Result<(), String>;
+
+/// What is installed on this machine.
+pub(super) struct Machine<'a> {
+    sh: &'a Shell,
+    root: &'a Path,
+    folder: &'a Path,
     npm_packages: Vec<&'static str>,
     has_python_packages: bool,
     chromium: Option<PathBuf>,
 }
 
-impl<'p> Machine<'p> {
-    pub(super) fn new(root: &'p Path, folder: &'p Path) -> Self {
+impl<'a> Machine<'a> {
+    pub(super) fn new(sh: &'a Shell, root: &'a Path, folder: &'a Path) -> Self {
         Self {
+            sh,
             root,
             folder,
             npm_packages: Vec::new(),
@@ -48,117 +52,113 @@ impl<'p> Machine<'p> {
         }
     }
 
-    /// Installs what a suite needs. The inner error is what cannot be had here.
-    pub(super) fn prepare(&mut self, suite: Suite) -> Result<Result<(), String>, Failure> {
+    /// Installs what a suite needs.
+    pub(super) fn prepare(&mut self, suite: Suite) -> anyhow::Result<Available> {
         match suite {
             Suite::Browser | Suite::Page | Suite::Readme => {
-                if let Err(lack) = self.prepare_node(SCRIPTS)? {
+                if let Err(lack) = self.prepare_node(SCRIPTS) {
                     return Ok(Err(lack));
                 }
-                self.prepare_chromium()
+                Ok(self.prepare_chromium())
             }
-            Suite::Node => self.prepare_node(SCRIPTS),
-            Suite::Segment => self.prepare_node(SEGMENT),
+            Suite::Node => Ok(self.prepare_node(SCRIPTS)),
+            Suite::Segment => Ok(self.prepare_node(SEGMENT)),
             Suite::Python | Suite::Api => self.prepare_python(),
         }
+    }
+
+    pub(super) fn root(&self) -> &Path {
+        self.root
     }
 
     pub(super) fn chromium(&self) -> Option<&Path> {
         self.chromium.as_deref()
     }
 
-    /// A program of the Python packages.
+    /// The path of a program of the Python packages.
     pub(super) fn python(&self, program: &str) -> PathBuf {
         self.folder.join("venv/bin").join(program)
     }
 
     /// Installs the npm packages of a folder.
-    fn prepare_node(&mut self, folder: &'static str) -> Result<Result<(), String>, Failure> {
+    fn prepare_node(&mut self, folder: &'static str) -> Available {
         if self.npm_packages.contains(&folder) {
-            return Ok(Ok(()));
+            return Ok(());
         }
-        let version = said(Command::new("node").arg("--version"));
-        let major = version.as_deref().and_then(|version| {
-            version
-                .trim_start_matches('v')
-                .split('.')
-                .next()?
-                .parse()
-                .ok()
-        });
-        if major.is_none_or(|major: u32| major < NODE_MAJOR_MIN) {
-            return Ok(Err(format!(
-                "there is no Node of version {NODE_MAJOR_MIN} or later"
-            )));
+        let sh = self.sh;
+        let version = read(cmd!(sh, "node --version")).unwrap_or_default();
+        let major = version.trim_start_matches('v').split('.').next();
+        let major = major.and_then(|major| major.parse::<u32>().ok());
+        if major.is_none_or(|major| major < NODE_MAJOR_MIN) {
+            return Err(format!("Node {NODE_MAJOR_MIN} or later"));
         }
-        if !succeeds(Command::new("npm").arg("--version")) {
-            return Ok(Err("there is no npm".to_owned()));
+        if read(cmd!(sh, "npm --version")).is_none() {
+            return Err("npm".to_owned());
         }
-        let mut install = Command::new("npm");
-        install.arg("ci").current_dir(self.root.join(folder));
-        if let Err(error) = run(&mut install) {
-            return Ok(Err(format!(
-                "the npm packages cannot be installed: {error}"
-            )));
-        }
+        let _in_folder = sh.push_dir(self.root.join(folder));
+        cmd!(sh, "npm ci")
+            .run()
+            .map_err(|error| format!("the npm packages, which cannot be installed: {error}"))?;
         self.npm_packages.push(folder);
-        Ok(Ok(()))
+        Ok(())
     }
 
-    fn prepare_python(&mut self) -> Result<Result<(), String>, Failure> {
+    fn prepare_python(&mut self) -> anyhow::Result<Available> {
         if self.has_python_packages {
             return Ok(Ok(()));
         }
+        let sh = self.sh;
         let is_new = format!(
             "import sys, venv, ensurepip; assert sys.version_info >= (3, {PYTHON_MINOR_MIN})"
         );
-        if !succeeds(Command::new("python3").args(["-c", &is_new])) {
-            let lack = format!("there is no Python 3.{PYTHON_MINOR_MIN} or later with venv");
+        if read(cmd!(sh, "python3 -c {is_new}")).is_none() {
+            let lack = format!("Python 3.{PYTHON_MINOR_MIN} or later with venv");
             return Ok(Err(lack));
         }
         let venv = self.folder.join("venv");
-        run(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
-        let mut install = Command::new(self.python("pip"));
-        install
-            .args([
-                "install",
-                "--quiet",
-                "--disable-pip-version-check",
-                "--requirement",
-            ])
-            .arg(self.root.join("tests/e2e/requirements.txt"));
-        if let Err(error) = run(&mut install) {
+        cmd!(sh, "python3 -m venv {venv}").run()?;
+        let pip = self.python("pip");
+        let options = ["--quiet", "--disable-pip-version-check"];
+        let install = cmd!(
+            sh,
+            "{pip} install {options...} -r tests/e2e/requirements.txt"
+        )
+        .run();
+        if let Err(error) = install {
             return Ok(Err(format!(
-                "the Python packages cannot be installed: {error}"
+                "the Python packages, which cannot be installed: {error}"
             )));
         }
         self.has_python_packages = true;
         Ok(Ok(()))
     }
 
-    fn prepare_chromium(&mut self) -> Result<Result<(), String>, Failure> {
+    fn prepare_chromium(&mut self) -> Available {
         if self.chromium.is_some() {
-            return Ok(Ok(()));
+            return Ok(());
         }
+        let sh = self.sh;
         self.chromium = find_chromium();
-        if self.chromium.is_none()
-            && is_root()
-            && succeeds(Command::new("apt-get").arg("--version"))
-        {
-            let install = ["install", "--yes", "--no-install-recommends", "chromium"];
-            let installed = run(Command::new("apt-get").arg("update"))
-                .and_then(|()| run(Command::new("apt-get").args(install)));
-            if let Err(error) = installed {
-                return Ok(Err(format!("Chromium cannot be installed: {error}")));
-            }
+        let is_root = || read(cmd!(sh, "id -u")).as_deref() == Some("0");
+        let has_apt = || read(cmd!(sh, "apt-get --version")).is_some();
+        if self.chromium.is_none() && is_root() && has_apt() {
+            let options = ["--yes", "--no-install-recommends"];
+            cmd!(sh, "apt-get update")
+                .run()
+                .and_then(|()| cmd!(sh, "apt-get install {options...} chromium").run())
+                .map_err(|error| format!("Chromium, which cannot be installed: {error}"))?;
             self.chromium = find_chromium();
         }
         if self.chromium.is_none() {
-            let lack = "there is no Chromium; install it, or say where it is in CHROMIUM";
-            return Ok(Err(lack.to_owned()));
+            return Err("Chromium: install it, or set CHROMIUM to its path".to_owned());
         }
-        Ok(Ok(()))
+        Ok(())
     }
+}
+
+/// What a command prints, or `None` if it cannot be started or fails.
+fn read(command: Cmd<'_>) -> Option<String> {
+    command.quiet().ignore_stderr().read().ok()
 }
 
 fn find_chromium() -> Option<PathBuf> {
@@ -171,8 +171,4 @@ fn find_chromium() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
-}
-
-fn is_root() -> bool {
-    said(Command::new("id").arg("-u")).as_deref() == Some("0")
 }

@@ -1,42 +1,50 @@
-//! A server of the real program, for as long as the scripts run.
+//! Runs the server while the scripts run.
 
 use std::fs;
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use super::cannot;
-use crate::failure::Failure;
-use crate::program::{cargo, run, said, start};
+use anyhow::{Context, bail};
+use xshell::{Shell, cmd};
 
-/// How long it may take until it answers, and until it has stopped.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::packages::metadata;
 
-/// A server that runs. Where it is dropped it is killed.
+/// The time limit for the server to become ready, and to stop.
+const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A running server. Dropping it kills the server.
 pub(super) struct Serving {
     child: Child,
     address: SocketAddr,
 }
 
 impl Serving {
-    /// Starts it with a folder that is empty and a configuration of these projects.
-    pub(super) fn start(root: &Path, folder: &Path, projects: &str) -> Result<Self, Failure> {
+    /// Starts a server with an empty data folder and these projects, and waits until it is ready.
+    pub(super) fn start(
+        sh: &Shell,
+        root: &Path,
+        folder: &Path,
+        projects: &str,
+    ) -> anyhow::Result<Self> {
         let data = folder.join("data");
         if data.exists() {
-            fs::remove_dir_all(&data).map_err(|error| cannot("remove", &data, &error))?;
+            fs::remove_dir_all(&data)
+                .with_context(|| format!("cannot remove {}", data.display()))?;
         }
-        fs::create_dir_all(&data).map_err(|error| cannot("make", &data, &error))?;
-        let address = free_address().map_err(|e| Failure::new(format!("no port is free: {e}")))?;
+        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+        let address = free_address().context("no port is free")?;
         let config = folder.join("projects.toml");
         fs::write(&config, format!("listen = \"{address}\"\n\n{projects}"))
-            .map_err(|error| cannot("write", &config, &error))?;
+            .with_context(|| format!("cannot write {}", config.display()))?;
 
-        let mut command = Command::new(program(root)?);
-        command.arg("serve").arg("--data").arg(&data);
-        command.arg("--config").arg(&config);
-        let child = start(&mut command)?;
+        let target = metadata(&root.join("Cargo.toml"))?.target_directory;
+        let program = target.join("debug/idmerge");
+        let serve = cmd!(sh, "{program} serve --data {data} --config {config}");
+        eprintln!("$ {serve}");
+        let child = Command::from(serve).spawn()?;
         let mut serving = Self { child, address };
         serving.wait_until_ready()?;
         Ok(serving)
@@ -46,64 +54,42 @@ impl Serving {
         format!("http://{}", self.address)
     }
 
-    fn wait_until_ready(&mut self) -> Result<(), Failure> {
-        let end = Instant::now() + PATIENCE;
+    fn wait_until_ready(&mut self) -> anyhow::Result<()> {
+        let end = Instant::now() + TIMEOUT;
         while Instant::now() < end {
             if let Ok(Some(status)) = self.child.try_wait() {
-                return Err(Failure::new(format!("the server did not start, {status}")));
+                bail!("the server did not start, {status}");
             }
             if is_ready(self.address).unwrap_or(false) {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(50));
         }
-        Err(Failure::new(format!(
-            "the server is not ready after {PATIENCE:?}"
-        )))
+        bail!("the server is not ready after {TIMEOUT:?}")
     }
 
-    /// Asks it to end, as a system does, and sees that it does.
-    pub(super) fn stop(mut self) -> Result<(), Failure> {
-        run(Command::new("kill").args(["-TERM", &self.child.id().to_string()]))?;
-        let end = Instant::now() + PATIENCE;
+    /// Stops the server with the signal that service managers send.
+    pub(super) fn stop(mut self, sh: &Shell) -> anyhow::Result<()> {
+        let process = self.child.id().to_string();
+        cmd!(sh, "kill -TERM {process}").run()?;
+        let end = Instant::now() + TIMEOUT;
         while Instant::now() < end {
             match self.child.try_wait() {
                 Ok(Some(status)) if status.success() => return Ok(()),
-                Ok(Some(status)) => {
-                    return Err(Failure::new(format!("the server ended badly, {status}")));
-                }
+                Ok(Some(status)) => bail!("the server failed while it stopped, {status}"),
                 _ => std::thread::sleep(Duration::from_millis(50)),
             }
         }
-        Err(Failure::new(format!(
-            "the server has not stopped after {PATIENCE:?}"
-        )))
+        bail!("the server has not stopped after {TIMEOUT:?}")
     }
 }
 
 impl Drop for Serving {
     fn drop(&mut self) {
-        // One that ended is not there to be killed.
+        // Fails if the server has already stopped.
         let _is_killed = self.child.kill();
         let _status = self.child.wait();
     }
-}
-
-/// Where cargo has put the program.
-fn program(root: &Path) -> Result<PathBuf, Failure> {
-    let metadata = said(&mut cargo(root, "metadata --no-deps --format-version 1"));
-    metadata
-        .as_deref()
-        .and_then(target_directory)
-        .map(|target| Path::new(&target).join("debug/idmerge"))
-        .ok_or_else(|| Failure::new("cargo does not say where it builds"))
-}
-
-/// The folder that cargo builds in, of what `cargo metadata` says.
-fn target_directory(metadata: &str) -> Option<String> {
-    let (_, rest) = metadata.split_once("\"target_directory\":\"")?;
-    let (path, _) = rest.split_once('"')?;
-    Some(path.replace("\\\\", "\\"))
 }
 
 fn free_address() -> io::Result<SocketAddr> {
@@ -125,16 +111,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_says_where_it_builds() {
-        let said = r#"{"packages":[],"target_directory":"/tree/target","version":1}"#;
-        assert_eq!(target_directory(said).as_deref(), Some("/tree/target"));
-        assert_eq!(target_directory("{}"), None);
-        let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-        assert!(program(root).unwrap().ends_with("debug/idmerge"));
-    }
-
-    #[test]
-    fn only_who_says_so_is_ready() {
+    fn a_server_is_ready_when_it_says_so() {
         for (answer, wanted) in [("200 OK", true), ("503 Service Unavailable", false)] {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
             let address = listener.local_addr().unwrap();

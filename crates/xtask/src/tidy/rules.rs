@@ -1,28 +1,27 @@
-//! Every numbered rule has a test that cites it, and vectors from both sides.
+//! Checks that a test cites every numbered rule, and that vectors show it from both sides.
 
 use std::path::Path;
 
 use toml::Value;
 
-use crate::failure::Failure;
-use crate::rooms::{self, files};
+use crate::files::{files, text, toml};
 
 const RULE_BOOK: &str = "docs/rules.md";
 const VECTORS: &str = "crates/conformance/vectors/";
 
-/// The series of rules that need a test, by what their numbers begin with.
+/// The prefixes of the rules that need a test.
 const SERIES: [&str; 5] = ["ID", "S", "O", "IN", "W"];
 
-/// Rules of `docs/rules.md` that no test cites.
+/// Finds rules of `docs/rules.md` that no test cites.
 ///
-/// A test cites rule O-12 where its name has the words `o_12`, such as
-/// `o_12_a_full_cluster_is_closed`, and a test vector where its `rules` list has `"O-12"`.
+/// A test cites rule O-12 if its name contains `o_12`, such as `o_12_a_full_cluster_is_closed`. A
+/// vector cites it if its `rules` list contains `"O-12"`.
 ///
 /// # Errors
 ///
-/// The rule book, a source file or a vector cannot be read.
-pub fn untested_rules(root: &Path) -> Result<Vec<String>, Failure> {
-    let rules = rules(&rooms::text(root, RULE_BOOK)?);
+/// Fails if the rule book, a source file or a vector cannot be read.
+pub fn untested_rules(root: &Path) -> anyhow::Result<Vec<String>> {
+    let rules = rules(&text(root, RULE_BOOK)?);
     if rules.is_empty() {
         return Ok(vec![format!(
             "{RULE_BOOK}: number the rules, as in **S-1**"
@@ -34,17 +33,13 @@ pub fn untested_rules(root: &Path) -> Result<Vec<String>, Failure> {
         let mut folders = file.split('/');
         let in_crates = folders.next() == Some("crates");
         if in_crates && matches!(folders.nth(1), Some("src" | "tests")) {
-            names.extend(test_names(&rooms::text(root, &file)?));
+            names.extend(test_names(&text(root, &file)?));
         }
     }
     let mut cited = Vec::new();
     for file in files(root, ".toml")? {
         if file.starts_with(VECTORS) {
-            cites(
-                &Value::Table(rooms::toml(root, &file)?),
-                "rules",
-                &mut cited,
-            );
+            cites(&Value::Table(toml(root, &file)?), "rules", &mut cited);
         }
     }
 
@@ -59,30 +54,31 @@ pub fn untested_rules(root: &Path) -> Result<Vec<String>, Failure> {
     Ok(rules.iter().filter_map(complaint).collect())
 }
 
-/// Rules of `docs/rules.md` that lack a vector, and rules that vectors cite and that are not there.
+/// Finds rules of `docs/rules.md` that lack a vector, and rules that vectors cite and the book does
+/// not have.
 ///
-/// A rule needs a vector that lists it under `rules`, where it applies, and one that lists it
-/// under `just_not`, where it only just does not. `exempt` are rules that a vector cannot show,
-/// each with the reason.
+/// A rule needs a vector that lists it under `rules`, because the rule applies, and one that lists
+/// it under `just_not`, because the rule only just does not apply. `exempt` has the rules that a
+/// vector cannot show, each with the reason.
 ///
 /// # Errors
 ///
-/// The rule book or a vector cannot be read.
-pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> Result<Vec<String>, Failure> {
-    let rules = rules(&rooms::text(root, RULE_BOOK)?);
+/// Fails if the rule book or a vector cannot be read.
+pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
+    let rules = rules(&text(root, RULE_BOOK)?);
     let mut complaints = Vec::new();
     for list in ["rules", "just_not"] {
         let mut cited = Vec::new();
         for file in files(root, ".toml")? {
             if file.starts_with(VECTORS) {
-                cites(&Value::Table(rooms::toml(root, &file)?), list, &mut cited);
+                cites(&Value::Table(toml(root, &file)?), list, &mut cited);
             }
         }
         for rule in &rules {
             let exempt = exempt.iter().any(|(exempt, _)| exempt == rule);
             if exempt == cited.contains(rule) {
                 complaints.push(if exempt {
-                    format!("{rule} has a vector: it is no exception any more")
+                    format!("{rule} has a vector: remove the exception")
                 } else {
                     format!("{VECTORS}: no vector lists {rule} under `{list}`: write one")
                 });
@@ -97,10 +93,10 @@ pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> Result<Vec<Str
     Ok(complaints)
 }
 
-/// The rules of the series above, each once and in the order of the book.
+/// The rules with the prefixes above, each once, in the order of the book.
 fn rules(book: &str) -> Vec<String> {
     let mut rules = Vec::new();
-    // What is bold is every second part.
+    // Every second part is bold.
     for bold in book.split("**").skip(1).step_by(2) {
         let is_rule = bold.split_once('-').is_some_and(|(series, number)| {
             let digits = !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit());
@@ -113,7 +109,7 @@ fn rules(book: &str) -> Vec<String> {
     rules
 }
 
-/// The names of the functions below a `#[test]`, with a `_` before and after.
+/// The names of the test functions, with a `_` before and after.
 fn test_names(source: &str) -> Vec<String> {
     let mut names = Vec::new();
     let mut is_test = false;
@@ -132,7 +128,7 @@ fn test_names(source: &str) -> Vec<String> {
     names
 }
 
-/// Adds what the lists of this name in a vector file have, however deep they stand.
+/// Adds the rules in the lists of this name, at any depth of a vector file.
 fn cites(value: &Value, list: &str, cited: &mut Vec<String>) {
     match value {
         Value::Array(values) => values.iter().for_each(|value| cites(value, list, cited)),
@@ -150,12 +146,12 @@ fn cites(value: &Value, list: &str, cited: &mut Vec<String>) {
     }
 }
 
-// The rules of these tests have numbers that no rule has: a test that this file quotes must not
-// count for a real one.
+// No real rule has the numbers that these tests use: a test quoted in this file must not count as a
+// citation.
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rooms::tree;
+    use crate::files::tree;
 
     const BOOK: &str = "\
 # Rules
@@ -198,7 +194,7 @@ mod tests {
             ("crates/core/tests/c.rs", w_93),
         ]);
         assert!(all.is_empty(), "{all:?}");
-        // Not a test's name, not the whole number, and not where tests are.
+        // Not the name of a test, not the whole number, and not in a folder of tests.
         let all = untested(&[
             (
                 "crates/core/src/a.rs",

@@ -1,21 +1,20 @@
-//! What the source files must not have.
+//! Limits on source files, and words that they must not contain.
 
 use std::path::Path;
 
-use crate::failure::Failure;
-use crate::rooms::{files, text};
+use crate::files::{files, text};
 
 /// Source files of more than `lines_max` lines that are not `excused`, and excuses that nothing
 /// needs. An excuse is a file and its reason.
 ///
 /// # Errors
 ///
-/// A source file cannot be read.
+/// Fails if a source file cannot be read.
 pub fn long_files(
     root: &Path,
     lines_max: usize,
     excused: &[(&str, &str)],
-) -> Result<Vec<String>, Failure> {
+) -> anyhow::Result<Vec<String>> {
     let mut long = Vec::new();
     for file in files(root, ".rs")? {
         let lines = text(root, &file)?.lines().count();
@@ -40,28 +39,28 @@ pub fn long_files(
     Ok(complaints)
 }
 
-/// Libraries that name the lint for documentation, which they could only do to turn it off: it
-/// is on for all.
+/// Finds libraries that name the lint for missing documentation. The workspace enables the lint, so a
+/// library can name it only to turn it off.
 ///
 /// # Errors
 ///
-/// A source file cannot be read.
-pub fn undocumented(root: &Path) -> Result<Vec<String>, Failure> {
-    // In two parts, so that this file does not have it.
+/// Fails if a source file cannot be read.
+pub fn undocumented(root: &Path) -> anyhow::Result<Vec<String>> {
+    // In two parts, so that this file passes.
     let lint = concat!("missing", "_docs");
     complaints(root, |file, line| {
         let is_library = file.split('/').any(|folder| folder == "src");
         (is_library && line.contains(lint))
-            .then(|| format!("remove `{lint}`: what is public is documented"))
+            .then(|| format!("remove `{lint}`: public items are documented"))
     })
 }
 
-/// Source files that have one of the words, and where.
+/// Finds the lines of source files that contain one of the words.
 ///
 /// # Errors
 ///
-/// A source file cannot be read.
-pub fn words(root: &Path, words: &[&str]) -> Result<Vec<String>, Failure> {
+/// Fails if a source file cannot be read.
+pub fn words(root: &Path, words: &[&str]) -> anyhow::Result<Vec<String>> {
     let is_word = |c: char| c.is_alphanumeric() || c == '_';
     complaints(root, |_, line| {
         let mut found = line
@@ -73,11 +72,11 @@ pub fn words(root: &Path, words: &[&str]) -> Result<Vec<String>, Failure> {
     })
 }
 
-/// What a check says of each line of each source file.
+/// The complaints of a check about single lines, over all source files.
 fn complaints(
     root: &Path,
     check: impl Fn(&str, &str) -> Option<String>,
-) -> Result<Vec<String>, Failure> {
+) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     for file in files(root, ".rs")? {
         for (number, line) in (1..).zip(text(root, &file)?.lines()) {
@@ -92,7 +91,7 @@ fn complaints(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::rooms::tree;
+    use crate::files::tree;
 
     #[test]
     fn a_long_file_needs_an_excuse() {
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_found_where_they_stand_alone() {
+    fn whole_words_are_found() {
         let check = |text: &str| words(tree(&[("a.rs", text)]).path(), &["FIX", "LATER"]).unwrap();
         assert!(check("// FIXED, PREFIX, FIX_1, fix\n").is_empty());
         assert_eq!(
