@@ -1,26 +1,28 @@
 //! [`Durable`]: an engine and the log of its claims.
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::{fmt, io};
+mod resolver;
+pub(crate) mod retract;
 
-use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, RuleBook, SnapshotError,
-};
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use idmerge_core::{Claim, EngineError, IdentityResolver, Outcome};
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
-use crate::connected::{self, NAMED};
-use crate::entry::Cause;
 use crate::error::StoreError;
-use crate::file::{builder, open_or_make, unpanicked};
-use crate::fold::State;
 use crate::history::History;
-use crate::log::{Log, Tail};
-use crate::merger::Merger;
+use crate::lock::lock;
+use crate::log::about::About;
+use crate::log::entry::Cause;
+use crate::log::file::{builder, open_or_make, unpanicked};
+use crate::log::index::{self, ENTRIES_BY_ID};
+use crate::log::runs::Runs;
+use crate::log::snapshots;
+use crate::log::{Log, tail::Tail};
+use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
-use crate::runs::Runs;
-use crate::tables::{self, About};
+use crate::state::State;
 
 /// An engine that outlives its process. It is an engine itself, of the rule book of the one in it.
 ///
@@ -84,7 +86,7 @@ impl<R: IdentityResolver> Durable<R> {
         options: Options,
     ) -> Result<Self, StoreError> {
         let about = About::of(&fresh(), &options);
-        let database = open_or_make(folder.as_ref(), &about, &options)?;
+        let database = open_or_make(folder.as_ref(), &options, |database| about.commit(database))?;
         unpanicked(|| Self::over(database, fresh, options))
     }
 
@@ -163,19 +165,22 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let State { engines, known } = &mut self.state;
+        let State {
+            overlay,
+            seen_claims,
+        } = &mut self.state;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let outcome = if engines.whole().is_some() {
+        let outcome = if overlay.whole().is_some() {
             // Asked for again, since a reference that is returned from here on is held for good.
-            let Some(engine) = engines.whole_mut() else {
+            let Some(engine) = overlay.whole_mut() else {
                 return Err(StoreError::Failed.into());
             };
             engine.apply(claim)?
         } else {
             let read = self.database.begin_read().map_err(StoreError::from)?;
-            engines.apply(claim, known, Log::with_tail(&read, tail))?
+            overlay.apply(claim, seen_claims, Log::with_tail(&read, tail))?
         };
-        if known.is_news(claim, outcome) {
+        if seen_claims.is_news(claim, outcome) {
             tail.claim(claim, outcome, cause)
                 .inspect_err(|_| self.failed = true)?;
         }
@@ -211,8 +216,11 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let State { engines, known } = &mut self.state;
-        let Some(engine) = engines.whole_mut() else {
+        let State {
+            overlay,
+            seen_claims,
+        } = &mut self.state;
+        let Some(engine) = overlay.whole_mut() else {
             for &claim in claims {
                 outcome(self.apply_caused(claim, causes.next().unwrap_or_default())?);
             }
@@ -224,7 +232,7 @@ impl<R: IdentityResolver> Durable<R> {
         engine.apply_batch(claims, &mut |answer| {
             if let Some(&claim) = answered.next() {
                 let cause = causes.next().unwrap_or_default();
-                if known.is_news(claim, answer)
+                if seen_claims.is_news(claim, answer)
                     && let Err(error) = tail.claim(claim, answer, cause)
                 {
                     unlogged = Some(error);
@@ -316,7 +324,7 @@ impl<R: IdentityResolver> Durable<R> {
         let read = self.database.begin_read()?;
         let write = self.database.begin_write()?;
         let kept = self.options.snapshots_kept;
-        tables::write_snapshot(&write, committed, false, kept, |sink| {
+        snapshots::write(&write, committed, false, kept, |sink| {
             self.state
                 .write_snapshot(sink, Log::committed(&read, committed))
         })?;
@@ -334,7 +342,7 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     fn snapshot_sequence(&self) -> Result<u64, StoreError> {
-        let snapshots = tables::snapshots(&self.database.begin_read()?)?;
+        let snapshots = snapshots::all(&self.database.begin_read()?)?;
         Ok(snapshots.last().map_or(0, |snapshot| snapshot.sequence))
     }
 
@@ -347,8 +355,8 @@ impl<R: IdentityResolver> Durable<R> {
     /// Where the disk fails; the index is then as far as it came.
     pub fn index(&self) -> Result<(), StoreError> {
         let at_a_time = self.options.unindexed_max;
-        connected::index(&self.database, self.committed(), at_a_time)?;
-        self.merge_runs(&NAMED)
+        index::update(&self.database, self.committed(), at_a_time)?;
+        self.merge_runs(&ENTRIES_BY_ID)
     }
 
     /// Merges the runs of an index of the caller's, where there are many. Commits can come between.
@@ -372,7 +380,7 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// Where the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
-        let fresh = self.state.engines.fresh.clone();
+        let fresh = self.state.overlay.fresh.clone();
         let read = self.database.begin_read()?;
         Ok(History::new(fresh, read, self.committed()))
     }
@@ -391,36 +399,6 @@ impl<R: IdentityResolver> Durable<R> {
             None => Ok(()),
         }
     }
-
-    fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), StoreError> {
-        let sequence = self.commit()? + 1;
-        self.state
-            .engines
-            .replace(source)
-            .map_err(|source| StoreError::DamagedBase { sequence, source })?;
-        // From here on the state is not that of the log until all is written.
-        self.failed = true;
-        self.state.known.clear();
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        tail.replaced(Cause::default());
-        let write = self.database.begin_write()?;
-        tail.write(&write)?;
-        let read = self.database.begin_read()?;
-        let kept = self.options.snapshots_kept;
-        tables::write_snapshot(&write, sequence, true, kept, |sink| {
-            self.state.write_snapshot(sink, Log::with_tail(&read, tail))
-        })?;
-        write.commit()?;
-        tail.are_committed();
-        self.failed = false;
-        Ok(())
-    }
-}
-
-/// Whoever panicked while holding the lock has changed nothing: the end of the log changes in one
-/// step, when all is safe.
-pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl<R: fmt::Debug> fmt::Debug for Durable<R> {
@@ -429,63 +407,5 @@ impl<R: fmt::Debug> fmt::Debug for Durable<R> {
             .field("state", &self.state)
             .field("tail", &self.tail)
             .finish_non_exhaustive()
-    }
-}
-
-#[deny(
-    clippy::missing_trait_methods,
-    reason = "a method not passed on is a method lost"
-)]
-impl<R: IdentityResolver> IdentityResolver for Durable<R> {
-    fn rule_book(&self) -> RuleBook {
-        self.state.engines.any().rule_book()
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.state.engines.any().read(event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        self.apply_caused(claim, Cause::default())
-    }
-
-    fn apply_batch(
-        &mut self,
-        claims: &[Claim<'_>],
-        outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), EngineError> {
-        self.apply_all(claims, &mut std::iter::empty(), outcome)
-    }
-
-    #[inline]
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.state.engines.resolve(id)
-    }
-
-    #[inline]
-    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        self.state.engines.resolve_batch(ids);
-    }
-
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.state.engines.cluster(id)
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.state.engines.clusters()
-    }
-
-    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        let read = self.begin_read().map_err(io::Error::other)?;
-        let tail = lock(&self.tail);
-        self.state.write_engine(sink, Log::with_tail(&read, &tail))
-    }
-
-    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
-        self.replace(source).map_err(|error| match error {
-            StoreError::DamagedBase { source, .. } => source,
-            StoreError::Io(error) => SnapshotError::Io(error),
-            error => SnapshotError::Io(io::Error::other(error)),
-        })
     }
 }

@@ -1,13 +1,19 @@
 //! What a log makes possible: questions about every state that there was.
 
+pub(crate) mod changes;
+pub(crate) mod compare;
+pub(crate) mod digest;
+pub(crate) mod explain;
+pub(crate) mod simulate;
+
 use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;
 
-use crate::engines::Fresh;
-use crate::entry::Entry;
 use crate::error::StoreError;
-use crate::fold::State;
 use crate::log::Log;
+use crate::log::entry::Entry;
+use crate::state::State;
+use crate::state::overlay::Fresh;
 
 /// The committed log of a store at one moment. Commits that come later are not seen.
 pub struct History<R> {
@@ -51,7 +57,7 @@ impl<R: IdentityResolver> History<R> {
     pub fn as_of(&self, sequence: u64) -> Result<R, StoreError> {
         self.has(sequence)?;
         let log = self.log().up_to(sequence);
-        Ok(State::fold(self.fresh.clone(), log)?.engines.into_whole())
+        Ok(State::fold(self.fresh.clone(), log)?.overlay.into_whole())
     }
 
     pub(crate) fn has(&self, sequence: u64) -> Result<(), StoreError> {

@@ -13,52 +13,34 @@
 //! [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`] are what a service needs,
 //! [`History`] is for questions. `docs/store.md` has the form on disk and the reasons for it.
 
-mod backup;
-mod block;
-mod changes;
-mod code;
-mod compare;
-mod connected;
-mod copy;
-mod digest;
 mod durable;
-mod engines;
-mod entry;
 mod error;
-mod explain;
-mod file;
-mod fold;
 mod history;
-mod known;
+mod lock;
 mod log;
-mod merger;
+mod maintenance;
 mod options;
-mod owned;
 mod reader;
-mod repair;
-mod retract;
-mod runs;
-mod simulate;
-mod tables;
+mod state;
 
-pub use backup::restore;
-pub use changes::Change;
-pub use compare::first_difference;
-pub use digest::Digest;
 pub use durable::Durable;
-pub use entry::{Cause, Entry, What};
+pub use durable::retract::Retraction;
 pub use error::StoreError;
-pub use explain::{Explanation, Step};
 pub use history::History;
-pub use merger::Merger;
+pub use history::changes::Change;
+pub use history::compare::first_difference;
+pub use history::digest::Digest;
+pub use history::explain::{Explanation, Step};
+pub use history::simulate::Difference;
+pub use log::about::About;
+pub use log::entry::{Cause, Entry, What};
+pub use log::runs::{OpenRuns, Runs};
+pub use maintenance::backup::restore;
+pub use maintenance::merger::Merger;
+pub use maintenance::repair::{Repair, repair};
 pub use options::{Opened, Options, Sharing};
 pub use reader::Reader;
 /// The embedded database, for who keeps tables of its own beside the log.
 pub use redb;
 /// What can stand for a file, and a file: for tests that break a disk.
 pub use redb::{BackendError, StorageBackend, backends};
-pub use repair::{Repair, repair};
-pub use retract::Retraction;
-pub use runs::{OpenRuns, Runs};
-pub use simulate::Difference;
-pub use tables::About;

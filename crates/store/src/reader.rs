@@ -11,12 +11,12 @@ use idmerge_core::{
 use redb::{ReadOnlyDatabase, ReadableDatabase};
 
 use crate::error::StoreError;
-use crate::file::{FILE, builder, unpanicked};
-use crate::fold::State;
 use crate::history::History;
 use crate::log::Log;
+use crate::log::about::About;
+use crate::log::file::{FILE, builder, unpanicked};
 use crate::options::{Opened, Options};
-use crate::tables::About;
+use crate::state::State;
 
 /// A store that is only read, while another process may write it.
 ///
@@ -97,7 +97,7 @@ impl<R: IdentityResolver> Reader<R> {
     ///
     /// Where the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
-        let fresh = self.state.engines.fresh.clone();
+        let fresh = self.state.overlay.fresh.clone();
         Ok(History::new(fresh, self.database.begin_read()?, self.last))
     }
 }
@@ -113,11 +113,11 @@ impl<R: fmt::Debug> fmt::Debug for Reader<R> {
 
 impl<R: IdentityResolver> IdentityResolver for Reader<R> {
     fn rule_book(&self) -> RuleBook {
-        self.state.engines.any().rule_book()
+        self.state.overlay.any().rule_book()
     }
 
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.state.engines.any().read(event)
+        self.state.overlay.any().read(event)
     }
 
     fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
@@ -125,19 +125,19 @@ impl<R: IdentityResolver> IdentityResolver for Reader<R> {
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.state.engines.resolve(id)
+        self.state.overlay.resolve(id)
     }
 
     fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        self.state.engines.resolve_batch(ids);
+        self.state.overlay.resolve_batch(ids);
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.state.engines.cluster(id)
+        self.state.overlay.cluster(id)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.state.engines.clusters()
+        self.state.overlay.clusters()
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 
 use redb::{ReadTransaction, ReadableDatabase, TableHandle};
 
-use crate::block;
-use crate::connected::{self, NAMED};
-use crate::copy::copy_store;
 use crate::error::StoreError;
-use crate::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::log::block;
+use crate::log::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::log::index::{self, ENTRIES_BY_ID};
+use crate::log::{about::About, snapshots, tables};
+use crate::maintenance::copy::copy_store;
 use crate::options::Options;
-use crate::tables::{self, About};
 
 /// Entries in one run of an index that is made again.
 const INDEXED_AT_A_TIME: u64 = 1 << 17;
@@ -66,7 +66,7 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
         }
         fill(&unfinished, &options, |copy| {
             copy_store(&read, copy, repair.kept)?;
-            connected::index(copy, repair.kept, INDEXED_AT_A_TIME)
+            index::update(copy, repair.kept, INDEXED_AT_A_TIME)
         })?;
         Ok((repair, true))
     };
@@ -125,8 +125,8 @@ fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
             None => repair.readable_after += entries,
         }
     }
-    for snapshot in tables::snapshots(read)? {
-        if tables::is_whole(read, snapshot) {
+    for snapshot in snapshots::all(read)? {
+        if snapshots::is_whole(read, snapshot) {
             continue;
         }
         repair.snapshots.push(snapshot.sequence);
@@ -138,7 +138,7 @@ fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
             repair.damage = Some((snapshot.sequence, what));
         }
     }
-    repair.index = unpanicked(|| NAMED.open(read)?.check()).is_err();
+    repair.index = unpanicked(|| ENTRIES_BY_ID.open(read)?.check()).is_err();
     Ok(repair)
 }
 

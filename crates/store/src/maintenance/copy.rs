@@ -2,9 +2,9 @@
 
 use redb::{Database, ReadTransaction};
 
-use crate::block;
 use crate::error::StoreError;
-use crate::tables::{self, About, LOG};
+use crate::log::block;
+use crate::log::{about::About, snapshots, tables::LOG};
 
 /// Rows in one transaction of a copy.
 const ROWS_AT_A_TIME: usize = 1_000;
@@ -36,9 +36,9 @@ pub(crate) fn copy_store(
             break;
         }
     }
-    for snapshot in tables::snapshots(read)? {
-        if snapshot.sequence <= until && tables::is_whole(read, snapshot) {
-            tables::copy_snapshot(read, copy, snapshot)?;
+    for snapshot in snapshots::all(read)? {
+        if snapshot.sequence <= until && snapshots::is_whole(read, snapshot) {
+            snapshots::copy(read, copy, snapshot)?;
         }
     }
     Ok(())

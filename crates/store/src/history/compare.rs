@@ -2,9 +2,9 @@
 
 use idmerge_core::IdentityResolver;
 
-use crate::block::hash;
 use crate::error::StoreError;
 use crate::history::History;
+use crate::log::block::hash;
 
 /// How many entries are held of one log while the other is read.
 const AT_A_TIME: usize = 1 << 16;

@@ -6,33 +6,33 @@ use std::collections::{BTreeSet, HashSet};
 use idmerge_core::{Claim, Id, Outcome};
 use redb::{Database, ReadableDatabase};
 
-use crate::block::hash;
-use crate::code;
-use crate::entry::{Entry, What};
 use crate::error::StoreError;
 use crate::log::Log;
-use crate::owned::distinct_ids;
-use crate::runs::{OpenRuns, Runs};
+use crate::log::block::hash;
+use crate::log::codec;
+use crate::log::entry::{Entry, What};
+use crate::log::runs::{OpenRuns, Runs};
+use crate::state::owned::distinct_ids;
 
 /// From a hash of an id to the entries whose claims name it; from [`RETRACTIONS`] to the entries
 /// that withdraw others.
-pub(crate) const NAMED: Runs = Runs::new("named", "named pages");
+pub(crate) const ENTRIES_BY_ID: Runs = Runs::new("named", "named pages");
 
 /// No hash of an id, or one in 2⁶⁴ times, which does no harm.
 const RETRACTIONS: u64 = 0;
 
-/// A hash of an id. Where two ids have one hash they are taken for connected, and that changes no
+/// A hash of an id. Where two ids have one hash they are taken for component, and that changes no
 /// answer: more is folded again than had to be.
-pub(crate) fn print_of(id: Id<'_>) -> u64 {
+pub(crate) fn fingerprint(id: Id<'_>) -> u64 {
     let mut bytes = Vec::with_capacity(32);
-    code::put_id(&mut bytes, id);
+    codec::put_id(&mut bytes, id);
     hash(1, &bytes)
 }
 
 /// What the index has of an entry.
-pub(crate) fn prints(entry: &Entry<'_>) -> Vec<u64> {
+pub(super) fn fingerprints(entry: &Entry<'_>) -> Vec<u64> {
     match entry.what {
-        What::Claim { claim, outcome } => attempted(claim, outcome).map(print_of).collect(),
+        What::Claim { claim, outcome } => attempted(claim, outcome).map(fingerprint).collect(),
         What::Retracted { .. } => vec![RETRACTIONS],
         What::Replaced => Vec::new(),
     }
@@ -45,8 +45,8 @@ fn attempted<'a>(claim: Claim<'a>, outcome: Outcome<'_>) -> impl Iterator<Item =
 }
 
 /// Looks up which entries name an id: in the index, and in what came after it.
-pub(crate) struct Named<'l> {
-    pub(crate) log: Log<'l>,
+pub(crate) struct Index<'l> {
+    pub(super) log: Log<'l>,
     runs: OpenRuns,
     indexed: u64,
     after_index: OnceCell<Vec<(u64, u64)>>,
@@ -56,20 +56,24 @@ pub(crate) struct Named<'l> {
 /// read through each time.
 const HELD_MAX: u64 = 1 << 18;
 
-impl<'l> Named<'l> {
+impl<'l> Index<'l> {
     pub(crate) fn new(log: Log<'l>) -> Result<Self, StoreError> {
         Ok(Self {
             log,
-            runs: NAMED.open(log.read)?,
-            indexed: NAMED.until(log.read)?,
+            runs: ENTRIES_BY_ID.open(log.read)?,
+            indexed: ENTRIES_BY_ID.until(log.read)?,
             after_index: OnceCell::new(),
         })
     }
 
     /// Adds the entries with one of these hashes.
-    fn find(&self, prints: &HashSet<u64>, found: &mut BTreeSet<u64>) -> Result<(), StoreError> {
-        for &print in prints {
-            self.runs.find(print, &mut |entry| {
+    pub(super) fn find(
+        &self,
+        fingerprints: &HashSet<u64>,
+        found: &mut BTreeSet<u64>,
+    ) -> Result<(), StoreError> {
+        for &fingerprint in fingerprints {
+            self.runs.find(fingerprint, &mut |entry| {
                 if entry <= self.log.until {
                     found.insert(entry);
                 }
@@ -77,16 +81,21 @@ impl<'l> Named<'l> {
         }
         if self.log.until.saturating_sub(self.indexed) > HELD_MAX {
             return self.log.each_entry(self.indexed + 1, &mut |entry| {
-                if self::prints(&entry).iter().any(|it| prints.contains(it)) {
+                if self::fingerprints(&entry)
+                    .iter()
+                    .any(|it| fingerprints.contains(it))
+                {
                     found.insert(entry.sequence);
                 }
                 Ok(true)
             });
         }
         let after = self.after_index()?;
-        for &print in prints {
-            let from = after.partition_point(|pair| pair.0 < print);
-            let of_print = after[from..].iter().take_while(|pair| pair.0 == print);
+        for &fingerprint in fingerprints {
+            let from = after.partition_point(|pair| pair.0 < fingerprint);
+            let of_print = after[from..]
+                .iter()
+                .take_while(|pair| pair.0 == fingerprint);
             found.extend(of_print.map(|pair| pair.1));
         }
         Ok(())
@@ -108,32 +117,8 @@ impl<'l> Named<'l> {
         ids: impl Iterator<Item = Id<'i>>,
     ) -> Result<BTreeSet<u64>, StoreError> {
         let mut found = BTreeSet::new();
-        self.find(&ids.map(print_of).collect(), &mut found)?;
+        self.find(&ids.map(fingerprint).collect(), &mut found)?;
         Ok(found)
-    }
-
-    /// All entries whose ids hang together with these by attempted claims, rejected and withdrawn
-    /// ones included (law 9): whatever is left out of them, no other entry is answered otherwise.
-    pub(crate) fn connected<'i>(
-        &self,
-        ids: impl Iterator<Item = Id<'i>>,
-    ) -> Result<BTreeSet<u64>, StoreError> {
-        let mut new: HashSet<u64> = ids.map(print_of).collect();
-        let mut known = new.clone();
-        let mut connected = BTreeSet::new();
-        while !new.is_empty() {
-            let mut found = BTreeSet::new();
-            self.find(&new, &mut found)?;
-            new.clear();
-            let unseen = found.difference(&connected).copied().collect();
-            self.log.each_of(&unseen, &mut |entry| {
-                let others = prints(&entry).into_iter();
-                new.extend(others.filter(|print| known.insert(*print)));
-                Ok(())
-            })?;
-            connected.extend(unseen);
-        }
-        Ok(connected)
     }
 
     /// The entries that do not count, since they were withdrawn and the withdrawal was not.
@@ -165,17 +150,21 @@ impl<'l> Named<'l> {
 
 /// Writes the index of what is committed and not in it, so many entries at a time, and leaves what
 /// is less.
-pub(crate) fn index(database: &Database, committed: u64, at_a_time: u64) -> Result<(), StoreError> {
+pub(crate) fn update(
+    database: &Database,
+    committed: u64,
+    at_a_time: u64,
+) -> Result<(), StoreError> {
     loop {
         let read = database.begin_read()?;
-        let from = NAMED.until(&read)? + 1;
+        let from = ENTRIES_BY_ID.until(&read)? + 1;
         let until = from + at_a_time.max(1) - 1;
         if committed < until {
             return Ok(());
         }
         let pairs = pairs(Log::committed(&read, until), from)?;
         let write = database.begin_write()?;
-        NAMED.add(&write, pairs, until)?;
+        ENTRIES_BY_ID.add(&write, pairs, until)?;
         write.commit()?;
     }
 }
@@ -184,8 +173,8 @@ pub(crate) fn index(database: &Database, committed: u64, at_a_time: u64) -> Resu
 fn pairs(log: Log<'_>, from: u64) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut pairs = Vec::new();
     log.each_entry(from, &mut |entry| {
-        let prints = prints(&entry).into_iter();
-        pairs.extend(prints.map(|print| (print, entry.sequence)));
+        let fingerprints = fingerprints(&entry).into_iter();
+        pairs.extend(fingerprints.map(|fingerprint| (fingerprint, entry.sequence)));
         Ok(true)
     })?;
     Ok(pairs)

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use idmerge_core::{Claim, Id, Outcome};
 
-use crate::code;
+use crate::log::codec;
 
 /// What was rejected, ignored or marked before, by fingerprints of 128 bits.
 ///
@@ -12,8 +12,8 @@ use crate::code;
 /// says so. That leaves claims that were rejected, those of the other rule book, and the marks of
 /// rule O-13, which an engine does not speak of.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    prints: HashSet<u128>,
+pub(crate) struct SeenClaims {
+    fingerprints: HashSet<u128>,
     /// To put together what is hashed.
     scratch: Vec<u8>,
 }
@@ -24,7 +24,7 @@ const USED_AS_ALIAS: u8 = 33;
 /// Added to the kind of a claim that was accepted by nobody.
 const NOT_ACCEPTED: u8 = 64;
 
-impl Known {
+impl SeenClaims {
     /// Takes note of a weighed claim, and answers whether the log has to have it.
     pub(crate) fn is_news(&mut self, claim: Claim<'_>, outcome: Outcome<'_>) -> bool {
         match outcome {
@@ -34,7 +34,7 @@ impl Known {
             }
             // The mark of O-13 is made all the same, if it is not there.
             Outcome::AlreadyMerged => self.marks(claim),
-            _ => match code::parts(claim) {
+            _ => match codec::parts(claim) {
                 Some((kind, ids)) => self.insert(NOT_ACCEPTED | kind, &ids),
                 None => true,
             },
@@ -53,50 +53,50 @@ impl Known {
     /// Forgets the marks of an id, which are made again where they still are.
     pub(crate) fn forget_marks(&mut self, id: Id<'_>) {
         for mark in [IDENTIFIED, USED_AS_ALIAS] {
-            let print = self.print(mark, &[id]);
-            self.prints.remove(&print);
+            let fingerprint = self.fingerprint(mark, &[id]);
+            self.fingerprints.remove(&fingerprint);
         }
     }
 
     /// Forgets that a claim was not accepted.
     pub(crate) fn forget(&mut self, claim: Claim<'_>) {
-        if let Some((kind, ids)) = code::parts(claim) {
-            let print = self.print(NOT_ACCEPTED | kind, &ids);
-            self.prints.remove(&print);
+        if let Some((kind, ids)) = codec::parts(claim) {
+            let fingerprint = self.fingerprint(NOT_ACCEPTED | kind, &ids);
+            self.fingerprints.remove(&fingerprint);
         }
     }
 
     fn insert(&mut self, what: u8, ids: &[Id<'_>]) -> bool {
-        let print = self.print(what, ids);
-        self.prints.insert(print)
+        let fingerprint = self.fingerprint(what, ids);
+        self.fingerprints.insert(fingerprint)
     }
 
-    fn print(&mut self, what: u8, ids: &[Id<'_>]) -> u128 {
+    fn fingerprint(&mut self, what: u8, ids: &[Id<'_>]) -> u128 {
         self.scratch.clear();
         self.scratch.push(what);
         for id in ids {
-            code::put_id(&mut self.scratch, *id);
+            codec::put_id(&mut self.scratch, *id);
         }
         let hash = blake3::hash(&self.scratch);
-        let (print, _) = hash.as_bytes().as_chunks::<16>();
-        u128::from_le_bytes(print[0])
+        let (fingerprint, _) = hash.as_bytes().as_chunks::<16>();
+        u128::from_le_bytes(fingerprint[0])
     }
 
     /// Forgets everything. What is known is only ever a reason to leave something out, so that
     /// the log then has some claims twice.
     pub(crate) fn clear(&mut self) {
-        self.prints.clear();
+        self.fingerprints.clear();
     }
 
     /// The fingerprints in order, so that equal states are written alike.
     pub(crate) fn sorted(&self) -> Vec<u128> {
-        let mut prints: Vec<u128> = self.prints.iter().copied().collect();
-        prints.sort_unstable();
-        prints
+        let mut fingerprints: Vec<u128> = self.fingerprints.iter().copied().collect();
+        fingerprints.sort_unstable();
+        fingerprints
     }
 
-    pub(crate) fn replace(&mut self, prints: impl IntoIterator<Item = u128>) {
-        self.prints = prints.into_iter().collect();
+    pub(crate) fn replace(&mut self, fingerprints: impl IntoIterator<Item = u128>) {
+        self.fingerprints = fingerprints.into_iter().collect();
     }
 }
 
@@ -119,41 +119,41 @@ mod tests {
 
     #[test]
     fn o_13_a_claim_that_is_already_merged_is_news_where_it_marks() {
-        let mut known = Known::default();
-        assert!(known.is_news(identify("U", "A"), Outcome::Merged));
-        assert!(!known.is_news(identify("U", "A"), Outcome::AlreadyMerged));
-        assert!(!known.is_news(identify("U", "B"), Outcome::AlreadyMerged));
-        assert!(known.is_news(identify("B", "U"), Outcome::AlreadyMerged));
+        let mut seen = SeenClaims::default();
+        assert!(seen.is_news(identify("U", "A"), Outcome::Merged));
+        assert!(!seen.is_news(identify("U", "A"), Outcome::AlreadyMerged));
+        assert!(!seen.is_news(identify("U", "B"), Outcome::AlreadyMerged));
+        assert!(seen.is_news(identify("B", "U"), Outcome::AlreadyMerged));
 
         let alias = |distinct_id, alias| Claim::Alias {
             distinct_id: id(distinct_id),
             alias: id(alias),
         };
-        assert!(known.is_news(alias("A", "U"), Outcome::AlreadyMerged));
-        assert!(!known.is_news(alias("B", "U"), Outcome::AlreadyMerged));
+        assert!(seen.is_news(alias("A", "U"), Outcome::AlreadyMerged));
+        assert!(!seen.is_news(alias("B", "U"), Outcome::AlreadyMerged));
         let merge = Claim::Merge {
             first: id("X"),
             second: id("Y"),
         };
-        assert!(!known.is_news(merge, Outcome::AlreadyMerged));
-        assert!(known.is_news(merge, Outcome::Merged));
+        assert!(!seen.is_news(merge, Outcome::AlreadyMerged));
+        assert!(seen.is_news(merge, Outcome::Merged));
     }
 
     #[test]
     fn what_is_not_accepted_is_news_once() {
         let rejected = Outcome::Rejected(Rejection::SameIds { id: id("U") });
-        let mut known = Known::default();
-        assert!(known.is_news(identify("U", "A"), rejected));
-        assert!(!known.is_news(identify("U", "A"), rejected));
-        assert!(known.is_news(identify("UA", "A"), rejected));
-        assert!(known.is_news(identify("U", "AA"), Outcome::Ignored));
+        let mut seen = SeenClaims::default();
+        assert!(seen.is_news(identify("U", "A"), rejected));
+        assert!(!seen.is_news(identify("U", "A"), rejected));
+        assert!(seen.is_news(identify("UA", "A"), rejected));
+        assert!(seen.is_news(identify("U", "AA"), Outcome::Ignored));
         // A rejected claim has marked nothing.
-        assert!(known.is_news(identify("U", "A"), Outcome::AlreadyMerged));
+        assert!(seen.is_news(identify("U", "A"), Outcome::AlreadyMerged));
 
-        let mut other = Known::default();
-        other.replace(known.sorted());
+        let mut other = SeenClaims::default();
+        other.replace(seen.sorted());
         assert!(!other.is_news(identify("U", "A"), rejected));
-        assert_eq!(other.sorted(), known.sorted());
+        assert_eq!(other.sorted(), seen.sorted());
         other.clear();
         assert!(other.is_news(identify("U", "A"), rejected));
     }

@@ -31,7 +31,7 @@ impl OwnedId {
 
 /// The two distinct_ids that a claim is about. `None` for a kind that came later.
 pub(crate) fn distinct_ids(claim: Claim<'_>) -> Option<[DistinctId<'_>; 2]> {
-    let (_, [first, second]) = crate::code::parts(claim)?;
+    let (_, [first, second]) = crate::log::codec::parts(claim)?;
     let first = match claim {
         Claim::Link { .. } => DistinctId::device(first),
         _ => DistinctId::plain(first),

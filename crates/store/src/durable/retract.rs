@@ -5,14 +5,14 @@ use std::sync::PoisonError;
 use idmerge_core::{DistinctId, IdentityResolver};
 use redb::ReadableDatabase;
 
-use crate::connected::Named;
 use crate::durable::Durable;
-use crate::engines::Before;
-use crate::entry::{Cause, What};
 use crate::error::StoreError;
 use crate::log::Log;
-use crate::owned::OwnedId;
-use crate::tables;
+use crate::log::entry::{Cause, What};
+use crate::log::index::Index;
+use crate::log::snapshots;
+use crate::state::overlay::Before;
+use crate::state::owned::OwnedId;
 
 /// What a retraction did.
 #[derive(Clone, Debug)]
@@ -103,14 +103,14 @@ impl<R: IdentityResolver> Durable<R> {
         if !is_retractable {
             return Err(StoreError::NotRetractable { sequence });
         }
-        if let Some(base) = tables::snapshots(&read)?.iter().rfind(|it| it.is_base) {
+        if let Some(base) = snapshots::all(&read)?.iter().rfind(|it| it.is_base) {
             return Err(StoreError::NotFromClaims {
                 sequence: base.sequence,
             });
         }
-        let named = Named::new(log)?;
-        if named.withdrawn()?.contains(&sequence) {
-            let retractions = named.retractions()?;
+        let index = Index::new(log)?;
+        if index.withdrawn()?.contains(&sequence) {
+            let retractions = index.retractions()?;
             let by = retractions
                 .iter()
                 .rfind(|(_, retracted)| *retracted == sequence);

@@ -8,7 +8,6 @@ use redb::Database;
 
 use crate::error::StoreError;
 use crate::options::Options;
-use crate::tables::About;
 
 /// The name of the one file of a store, in its folder.
 pub(crate) const FILE: &str = "store.redb";
@@ -16,16 +15,17 @@ pub(crate) const FILE: &str = "store.redb";
 /// Its name while it is made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";
 
-/// Opens the store in a folder for writing, and makes both where they are not there.
+/// Opens the store in a folder for writing, and makes both where they are not there, with this
+/// content.
 pub(crate) fn open_or_make(
     folder: &Path,
-    about: &About,
     options: &Options,
+    content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<Database, StoreError> {
     fs::create_dir_all(folder)?;
     let file = folder.join(FILE);
     if !fs::exists(&file)? {
-        make(folder, options, |database| about.commit(database))?;
+        make(folder, options, content)?;
     }
     unpanicked(|| Ok(builder(options).open(file)?))
 }

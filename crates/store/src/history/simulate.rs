@@ -4,10 +4,10 @@ use std::collections::HashSet;
 
 use idmerge_core::{DistinctId, IdentityResolver};
 
-use crate::connected::Named;
-use crate::entry::What;
 use crate::error::StoreError;
 use crate::history::History;
+use crate::log::entry::What;
+use crate::log::index::Index;
 
 /// How two engines differ in who is who. Only ids that are in a cluster count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl<R: IdentityResolver> History<R> {
     ) -> Result<S, StoreError> {
         self.has(sequence)?;
         let log = self.log().up_to(sequence);
-        let withdrawn = Named::new(log)?.withdrawn()?;
+        let withdrawn = Index::new(log)?.withdrawn()?;
         log.each_entry(1, &mut |entry| {
             match entry.what {
                 What::Claim { .. } if withdrawn.contains(&entry.sequence) => {}

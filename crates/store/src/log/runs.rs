@@ -8,8 +8,8 @@ use redb::{
     Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction,
 };
 
-use crate::block::hash;
 use crate::error::StoreError;
+use crate::log::block::hash;
 
 /// As many pairs as fit four pages of the database with what it adds.
 const PAGE_PAIRS: usize = 1_000;

@@ -4,12 +4,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use idmerge_core::{DistinctId, IdentityResolver, Outcome, RuleBook};
 
-use crate::connected::Named;
-use crate::entry::What;
 use crate::error::StoreError;
-use crate::fold::verdict;
 use crate::history::History;
-use crate::owned::{OwnedId, distinct_ids, members};
+use crate::log::entry::What;
+use crate::log::index::Index;
+use crate::state::owned::{OwnedId, distinct_ids, members};
+use crate::state::verdict;
 
 /// Why two ids are one user, or are not. Entries are named by their numbers;
 /// [`History::entries`] has them.
@@ -164,7 +164,7 @@ fn rejected_between<R: IdentityResolver>(
 /// What the claims of the log are answered with now.
 struct Answers<'h, R> {
     history: &'h History<R>,
-    named: Named<'h>,
+    named: Index<'h>,
     rule_book: RuleBook,
     withdrawn: HashSet<u64>,
     /// Of what hangs together with the ids in question; empty where nothing was ever withdrawn,
@@ -174,14 +174,14 @@ struct Answers<'h, R> {
 
 impl<'h, R: IdentityResolver> Answers<'h, R> {
     fn new(history: &'h History<R>, ids: [DistinctId<'_>; 2]) -> Result<Self, StoreError> {
-        let named = Named::new(history.log())?;
+        let named = Index::new(history.log())?;
         let withdrawn = named.withdrawn()?;
         let mut engine = (history.fresh)();
         let rule_book = engine.rule_book();
         let mut weighed_again = BTreeMap::new();
         if !named.retractions()?.is_empty() {
-            let connected = named.connected(ids.iter().map(DistinctId::id))?;
-            history.log().each_of(&connected, &mut |entry| {
+            let component = named.component(ids.iter().map(DistinctId::id))?;
+            history.log().each_of(&component, &mut |entry| {
                 if let What::Claim { claim, .. } = entry.what
                     && !withdrawn.contains(&entry.sequence)
                 {

@@ -1,5 +1,9 @@
 //! The state at an entry of the log: a snapshot, and the entries after it.
 
+pub(crate) mod overlay;
+pub(crate) mod owned;
+pub(crate) mod seen_claims;
+
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::{fmt, io};
@@ -7,36 +11,36 @@ use std::{fmt, io};
 use idmerge_core::{IdentityResolver, Outcome, SnapshotError};
 use redb::ReadTransaction;
 
-use crate::connected::Named;
-use crate::engines::{Before, Engines, Fresh};
-use crate::entry::{Entry, What};
 use crate::error::StoreError;
-use crate::known::Known;
 use crate::log::Log;
+use crate::log::entry::{Entry, What};
+use crate::log::index::Index;
+use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
-use crate::owned::{OwnedId, distinct_ids};
-use crate::tables::{self, PieceReader, Snapshot};
+use crate::state::overlay::{Before, Fresh, Overlay};
+use crate::state::owned::{OwnedId, distinct_ids};
+use crate::state::seen_claims::SeenClaims;
 
-/// Engines, and which claims are no news to them.
+/// Overlay, and which claims are no news to them.
 pub(crate) struct State<R> {
-    pub(crate) engines: Engines<R>,
-    pub(crate) known: Known,
+    pub(crate) overlay: Overlay<R>,
+    pub(crate) seen_claims: SeenClaims,
 }
 
 impl<R: IdentityResolver> State<R> {
     pub(crate) fn new(fresh: Fresh<R>) -> Self {
         Self {
-            engines: Engines::new(fresh),
-            known: Known::default(),
+            overlay: Overlay::new(fresh),
+            seen_claims: SeenClaims::default(),
         }
     }
 
     /// The state after the last entry of the log, in one engine: what is withdrawn is left out
     /// from the start.
     pub(crate) fn fold(fresh: Fresh<R>, log: Log<'_>) -> Result<Self, StoreError> {
-        let named = Named::new(log)?;
-        let retractions = named.retractions()?;
-        let withdrawn = named.withdrawn()?;
+        let index = Index::new(log)?;
+        let retractions = index.retractions()?;
+        let withdrawn = index.withdrawn()?;
         let mut state = Self::new(fresh);
         // A snapshot has what was withdrawn only later.
         let is_good = |snapshot: u64| {
@@ -73,11 +77,11 @@ impl<R: IdentityResolver> State<R> {
     /// Writes what a store's snapshot has: what is no news, and the engine. The log is that of
     /// this state.
     pub(crate) fn write_snapshot(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
-        self.in_one_engine(log, |engine, known| {
-            let prints = known.sorted();
-            sink.write_all(&(prints.len() as u64).to_le_bytes())?;
-            for print in prints {
-                sink.write_all(&print.to_le_bytes())?;
+        self.in_one_engine(log, |engine, seen_claims| {
+            let fingerprints = seen_claims.sorted();
+            sink.write_all(&(fingerprints.len() as u64).to_le_bytes())?;
+            for fingerprint in fingerprints {
+                sink.write_all(&fingerprint.to_le_bytes())?;
             }
             engine.write_snapshot(sink)
         })
@@ -92,14 +96,14 @@ impl<R: IdentityResolver> State<R> {
     fn in_one_engine(
         &self,
         log: Log<'_>,
-        write: impl FnOnce(&R, &Known) -> io::Result<()>,
+        write: impl FnOnce(&R, &SeenClaims) -> io::Result<()>,
     ) -> io::Result<()> {
-        if let Some(engine) = self.engines.whole() {
-            return write(engine, &self.known);
+        if let Some(engine) = self.overlay.whole() {
+            return write(engine, &self.seen_claims);
         }
-        let fresh = self.engines.fresh.clone();
+        let fresh = self.overlay.fresh.clone();
         let folded = Self::fold(fresh, log).map_err(io::Error::other)?;
-        write(folded.engines.any(), &folded.known)
+        write(folded.overlay.any(), &folded.seen_claims)
     }
 
     fn read_snapshot(
@@ -112,14 +116,14 @@ impl<R: IdentityResolver> State<R> {
         let mut number = [0; 8];
         source.read_exact(&mut number)?;
         // Grows with what is read, so that a wrong number takes no memory.
-        let mut prints = Vec::new();
+        let mut fingerprints = Vec::new();
         for _ in 0..u64::from_le_bytes(number) {
-            let mut print = [0; 16];
-            source.read_exact(&mut print)?;
-            prints.push(u128::from_le_bytes(print));
+            let mut fingerprint = [0; 16];
+            source.read_exact(&mut fingerprint)?;
+            fingerprints.push(u128::from_le_bytes(fingerprint));
         }
-        self.engines.replace(&mut source)?;
-        self.known.replace(prints);
+        self.overlay.replace(&mut source)?;
+        self.seen_claims.replace(fingerprints);
         Ok(())
     }
 
@@ -130,7 +134,7 @@ impl<R: IdentityResolver> State<R> {
         is_good: &dyn Fn(u64) -> bool,
     ) -> Result<Opened, StoreError> {
         let mut opened = Opened::default();
-        for snapshot in tables::snapshots(read)?.into_iter().rev() {
+        for snapshot in snapshots::all(read)?.into_iter().rev() {
             if !is_good(snapshot.sequence) {
                 continue;
             }
@@ -169,7 +173,7 @@ impl<R: IdentityResolver> State<R> {
         match entry.what {
             What::Claim { claim, outcome } => {
                 let before = log.up_to(sequence - 1);
-                let now = self.engines.apply(claim, &mut self.known, before)?;
+                let now = self.overlay.apply(claim, &mut self.seen_claims, before)?;
                 if is_answered_as_logged && verdict(now) != verdict(outcome) {
                     return Err(StoreError::Diverged {
                         sequence,
@@ -177,11 +181,11 @@ impl<R: IdentityResolver> State<R> {
                         now: format!("{now:?}"),
                     });
                 }
-                self.known.is_news(claim, now);
+                self.seen_claims.is_news(claim, now);
                 Ok(Vec::new())
             }
             What::Replaced => {
-                let mut snapshots = tables::snapshots(log.read)?.into_iter();
+                let mut snapshots = snapshots::all(log.read)?.into_iter();
                 let base = snapshots.find(|snapshot| snapshot.sequence == sequence);
                 let base = base.ok_or(StoreError::DamagedLog {
                     sequence,
@@ -204,7 +208,7 @@ impl<R: IdentityResolver> State<R> {
         let claimed = claim_of(log, retracted)?;
         let [first, second] = &claimed;
         let ids = [first.get(), second.get()];
-        let (_, before) = self.engines.fold_again(ids, &mut self.known, log)?;
+        let (_, before) = self.overlay.fold_again(ids, &mut self.seen_claims, log)?;
         Ok(before)
     }
 }
@@ -249,6 +253,6 @@ pub(crate) fn verdict(outcome: Outcome<'_>) -> Option<&'static str> {
 
 impl<R: fmt::Debug> fmt::Debug for State<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.engines.fmt(f)
+        self.overlay.fmt(f)
     }
 }

@@ -6,12 +6,12 @@ use std::path::Path;
 use idmerge_core::IdentityResolver;
 use redb::ReadableDatabase;
 
-use crate::copy::copy_store;
 use crate::error::StoreError;
-use crate::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::history::History;
+use crate::log::about::About;
+use crate::log::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::maintenance::copy::copy_store;
 use crate::options::Options;
-use crate::tables::About;
 
 impl<R: IdentityResolver> History<R> {
     /// Writes all of it to a new file, a store in itself, while others go on committing and

@@ -2,9 +2,9 @@
 
 use twox_hash::XxHash3_64;
 
-use crate::code::{Decoder, Encoder, Wrong};
-use crate::entry::Entry;
 use crate::error::StoreError;
+use crate::log::codec::{Decoder, Encoder, Wrong};
+use crate::log::entry::Entry;
 
 /// A block that has as many bytes is not added to. A row then fits four pages of the database.
 const FULL_BYTES: usize = 15_000;
@@ -129,7 +129,7 @@ mod tests {
     use idmerge_core::{Claim, Id, Outcome};
 
     use super::*;
-    use crate::entry::Cause;
+    use crate::log::entry::Cause;
 
     fn block() -> Block {
         let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());

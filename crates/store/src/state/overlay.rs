@@ -1,6 +1,6 @@
 //! An engine, and beside it engines of those parts of its state that were folded again.
 //!
-//! Engines never undo a merge. So where an entry is withdrawn, all that hangs together with it
+//! Overlay never undo a merge. So where an entry is withdrawn, all that hangs together with it
 //! (law 9) is folded again without it, into an engine of its own, and the first engine is not asked
 //! about these ids any more. Opening the store, or its next snapshot, makes one engine of all.
 
@@ -12,17 +12,17 @@ use idmerge_core::{
     Claim, Cluster, DistinctId, IdentityResolver, Outcome, RuleBook, SnapshotError,
 };
 
-use crate::connected::{Named, print_of};
-use crate::entry::What;
 use crate::error::StoreError;
-use crate::known::Known;
 use crate::log::Log;
-use crate::owned::{OwnedId, distinct_ids};
+use crate::log::entry::What;
+use crate::log::index::{Index, fingerprint};
+use crate::state::owned::{OwnedId, distinct_ids};
+use crate::state::seen_claims::SeenClaims;
 
 /// Makes an engine that has weighed nothing yet.
 pub(crate) type Fresh<R> = Arc<dyn Fn() -> R + Send + Sync>;
 
-pub(crate) struct Engines<R> {
+pub(crate) struct Overlay<R> {
     pub(crate) fresh: Fresh<R>,
     /// What is in no part.
     main: R,
@@ -35,7 +35,7 @@ pub(crate) struct Engines<R> {
 /// An id, and its canonical one of before.
 pub(crate) type Before = (OwnedId, OwnedId);
 
-impl<R: IdentityResolver> Engines<R> {
+impl<R: IdentityResolver> Overlay<R> {
     pub(crate) fn new(fresh: Fresh<R>) -> Self {
         Self {
             main: fresh(),
@@ -75,7 +75,7 @@ impl<R: IdentityResolver> Engines<R> {
 
     fn part(&self, id: DistinctId<'_>) -> Option<u64> {
         let id = self.own(id);
-        let known = self.part_of.get(&print_of(id.id()))?;
+        let known = self.part_of.get(&fingerprint(id.id()))?;
         let found = known.iter().find(|(other, _)| other.get() == id);
         found.map(|(_, part)| *part)
     }
@@ -134,10 +134,10 @@ impl<R: IdentityResolver> Engines<R> {
     pub(crate) fn apply<'a>(
         &'a mut self,
         claim: Claim<'a>,
-        known: &mut Known,
+        seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<Outcome<'a>, StoreError> {
-        let part = self.part_for(claim, known, log)?;
+        let part = self.part_for(claim, seen_claims, log)?;
         let part = part.and_then(|part| self.parts.get_mut(&part));
         Ok(part.unwrap_or(&mut self.main).apply(claim)?)
     }
@@ -146,7 +146,7 @@ impl<R: IdentityResolver> Engines<R> {
     fn part_for(
         &mut self,
         claim: Claim<'_>,
-        known: &mut Known,
+        seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<Option<u64>, StoreError> {
         let is_link = matches!(claim, Claim::Link { .. });
@@ -160,7 +160,7 @@ impl<R: IdentityResolver> Engines<R> {
             [None, Some(part)] => (part, ids[0]),
             [Some(first), Some(second)] if first == second => return Ok(Some(first)),
             [Some(_), Some(_)] => {
-                let (part, _) = self.fold_again(ids, known, log)?;
+                let (part, _) = self.fold_again(ids, seen_claims, log)?;
                 return Ok(Some(part));
             }
         };
@@ -169,7 +169,7 @@ impl<R: IdentityResolver> Engines<R> {
             self.put(OwnedId::new(self.own(other)), part);
             return Ok(Some(part));
         }
-        let (part, _) = self.fold_again(ids, known, log)?;
+        let (part, _) = self.fold_again(ids, seen_claims, log)?;
         Ok(Some(part))
     }
 
@@ -178,19 +178,19 @@ impl<R: IdentityResolver> Engines<R> {
     pub(crate) fn fold_again(
         &mut self,
         ids: [DistinctId<'_>; 2],
-        known: &mut Known,
+        seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<(u64, Vec<Before>), StoreError> {
-        let named = Named::new(log)?;
-        let withdrawn = named.withdrawn()?;
-        let entries = named.connected(ids.iter().map(DistinctId::id))?;
+        let index = Index::new(log)?;
+        let withdrawn = index.withdrawn()?;
+        let entries = index.component(ids.iter().map(DistinctId::id))?;
 
         let mut members: HashSet<OwnedId> = ids.map(|id| OwnedId::new(self.own(id))).into();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what {
-                known.forget(claim);
+                seen_claims.forget(claim);
                 for id in distinct_ids(claim).into_iter().flatten() {
-                    known.forget_marks(id.id());
+                    seen_claims.forget_marks(id.id());
                     members.insert(OwnedId::new(self.own(id)));
                 }
             }
@@ -202,7 +202,7 @@ impl<R: IdentityResolver> Engines<R> {
                 && !withdrawn.contains(&entry.sequence)
             {
                 let outcome = engine.apply(claim)?;
-                known.is_news(claim, outcome);
+                seen_claims.is_news(claim, outcome);
             }
             Ok(())
         })?;
@@ -234,14 +234,14 @@ impl<R: IdentityResolver> Engines<R> {
     }
 
     fn put(&mut self, id: OwnedId, part: u64) {
-        let known = self.part_of.entry(print_of(id.get().id())).or_default();
+        let known = self.part_of.entry(fingerprint(id.get().id())).or_default();
         known.push((id, part));
     }
 }
 
-impl<R: fmt::Debug> fmt::Debug for Engines<R> {
+impl<R: fmt::Debug> fmt::Debug for Overlay<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Engines")
+        f.debug_struct("Overlay")
             .field("main", &self.main)
             .field("parts", &self.parts)
             .finish_non_exhaustive()

@@ -5,9 +5,9 @@ use std::sync::{Arc, Mutex};
 
 use redb::Database;
 
-use crate::durable::lock;
 use crate::error::StoreError;
-use crate::runs::Runs;
+use crate::lock::lock;
+use crate::log::runs::Runs;
 
 /// Merges runs of a store's database, for a thread of its own. The store is closed only when its
 /// mergers are dropped.

@@ -4,12 +4,12 @@ use std::collections::HashSet;
 
 use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome};
 
-use crate::engines::{Before, Engines};
-use crate::entry::{Cause, Entry, What};
 use crate::error::StoreError;
-use crate::fold::State;
 use crate::history::History;
-use crate::owned::{OwnedId, distinct_ids, members};
+use crate::log::entry::{Cause, Entry, What};
+use crate::state::State;
+use crate::state::overlay::{Before, Overlay};
+use crate::state::owned::{OwnedId, distinct_ids, members};
 
 /// An id that resolves to another one since an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,11 +42,11 @@ impl<R: IdentityResolver> History<R> {
         self.has(sequence)?;
         let mut state = State::fold(self.fresh.clone(), self.log().up_to(sequence))?;
         self.entries(sequence + 1, &mut |entry| {
-            let mut before = affected(&state.engines, &entry);
+            let mut before = affected(&state.overlay, &entry);
             before.extend(state.weigh(self.log(), &entry, true)?);
             let mut changes = before.iter().map(|(id, from)| (id.get(), from.get()));
             let mut tell = |(id, from): (DistinctId<'_>, DistinctId<'_>)| {
-                let to = state.engines.resolve(id);
+                let to = state.overlay.resolve(id);
                 let change = Change {
                     id,
                     from,
@@ -63,7 +63,7 @@ impl<R: IdentityResolver> History<R> {
             }
             if entry.what == What::Replaced {
                 let known: HashSet<_> = before.iter().map(|(id, _)| id.get()).collect();
-                for id in state.engines.clusters().flat_map(|cluster| cluster.members) {
+                for id in state.overlay.clusters().flat_map(|cluster| cluster.members) {
                     if !known.contains(&id) && !tell((id, id))? {
                         return Ok(false);
                     }
@@ -75,7 +75,7 @@ impl<R: IdentityResolver> History<R> {
 }
 
 /// The ids that an entry may give another canonical one, each with that of now.
-fn affected(engine: &Engines<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<Before> {
+fn affected(engine: &Overlay<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<Before> {
     let pair = |id, canonical| (OwnedId::new(id), OwnedId::new(canonical));
     let (claim, outcome) = match entry.what {
         What::Claim { claim, outcome } => (claim, outcome),

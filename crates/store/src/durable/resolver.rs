@@ -1,0 +1,101 @@
+//! A store as an engine.
+
+use std::io;
+use std::sync::PoisonError;
+
+use idmerge_core::{
+    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
+    Reading, RuleBook, SnapshotError,
+};
+use redb::ReadableDatabase;
+
+use super::Durable;
+use crate::error::StoreError;
+use crate::lock::lock;
+use crate::log::Log;
+use crate::log::entry::Cause;
+use crate::log::snapshots;
+
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method not passed on is a method lost"
+)]
+impl<R: IdentityResolver> IdentityResolver for Durable<R> {
+    fn rule_book(&self) -> RuleBook {
+        self.state.overlay.any().rule_book()
+    }
+
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        self.state.overlay.any().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        self.apply_caused(claim, Cause::default())
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), EngineError> {
+        self.apply_all(claims, &mut std::iter::empty(), outcome)
+    }
+
+    #[inline]
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        self.state.overlay.resolve(id)
+    }
+
+    #[inline]
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        self.state.overlay.resolve_batch(ids);
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.state.overlay.cluster(id)
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        self.state.overlay.clusters()
+    }
+
+    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
+        let read = self.begin_read().map_err(io::Error::other)?;
+        let tail = lock(&self.tail);
+        self.state.write_engine(sink, Log::with_tail(&read, &tail))
+    }
+
+    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
+        self.replace(source).map_err(|error| match error {
+            StoreError::DamagedBase { source, .. } => source,
+            StoreError::Io(error) => SnapshotError::Io(error),
+            error => SnapshotError::Io(io::Error::other(error)),
+        })
+    }
+}
+
+impl<R: IdentityResolver> Durable<R> {
+    fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), StoreError> {
+        let sequence = self.commit()? + 1;
+        self.state
+            .overlay
+            .replace(source)
+            .map_err(|source| StoreError::DamagedBase { sequence, source })?;
+        // From here on the state is not that of the log until all is written.
+        self.failed = true;
+        self.state.seen_claims.clear();
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        tail.replaced(Cause::default());
+        let write = self.database.begin_write()?;
+        tail.write(&write)?;
+        let read = self.database.begin_read()?;
+        let kept = self.options.snapshots_kept;
+        snapshots::write(&write, sequence, true, kept, |sink| {
+            self.state.write_snapshot(sink, Log::with_tail(&read, tail))
+        })?;
+        write.commit()?;
+        tail.are_committed();
+        self.failed = false;
+        Ok(())
+    }
+}

@@ -1,0 +1,206 @@
+//! Snapshots in the database: whole states, cut into pieces.
+
+use std::io::{self, Read, Write};
+
+use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
+
+use super::block::hash;
+use super::file::unpanicked;
+use super::tables::{PIECES, SNAPSHOTS};
+use crate::error::StoreError;
+
+/// A piece and what the database adds to it fit 128 pages.
+const PIECE_BYTES: usize = (512 << 10) - 256;
+
+/// A snapshot that the store has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Snapshot {
+    /// The last entry in it.
+    pub(crate) sequence: u64,
+    /// Whether the log goes on from it, and cannot do without it.
+    pub(crate) is_base: bool,
+    pieces: u32,
+}
+
+/// All snapshots, the oldest first.
+pub(crate) fn all(read: &ReadTransaction) -> Result<Vec<Snapshot>, StoreError> {
+    all_snapshots(&read.open_table(SNAPSHOTS)?)
+}
+
+fn all_snapshots(
+    table: &impl ReadableTable<u64, (bool, u32)>,
+) -> Result<Vec<Snapshot>, StoreError> {
+    let mut snapshots = Vec::new();
+    for row in table.range(0..)? {
+        let (sequence, head) = row?;
+        let (is_base, pieces) = head.value();
+        snapshots.push(Snapshot {
+            sequence: sequence.value(),
+            is_base,
+            pieces,
+        });
+    }
+    Ok(snapshots)
+}
+
+/// Writes a snapshot with what `fill` puts into it, and removes the oldest but `kept`.
+pub(crate) fn write(
+    write: &WriteTransaction,
+    sequence: u64,
+    is_base: bool,
+    kept: usize,
+    fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> Result<(), StoreError> {
+    let mut pieces = write.open_table(PIECES)?;
+    let mut writer = PieceWriter {
+        pieces: &mut pieces,
+        sequence,
+        written: 0,
+        piece: Vec::new(),
+    };
+    fill(&mut writer)?;
+    let written = writer.finish()?;
+    let mut snapshots = write.open_table(SNAPSHOTS)?;
+    snapshots.insert(sequence, (is_base, written))?;
+
+    let all = all_snapshots(&snapshots)?;
+    let superfluous = all.len().saturating_sub(kept.max(1));
+    for old in all.iter().take(superfluous).filter(|old| !old.is_base) {
+        snapshots.remove(old.sequence)?;
+        for number in 0..old.pieces {
+            pieces.remove((old.sequence, number))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether all of a snapshot can be read.
+pub(crate) fn is_whole(read: &ReadTransaction, snapshot: Snapshot) -> bool {
+    let copied = unpanicked(|| {
+        let mut pieces = PieceReader::new(read, snapshot)?;
+        Ok(io::copy(&mut pieces, &mut io::sink())?)
+    });
+    copied.is_ok()
+}
+
+/// Copies a snapshot into another database.
+pub(crate) fn copy(
+    read: &ReadTransaction,
+    copy: &Database,
+    snapshot: Snapshot,
+) -> Result<(), StoreError> {
+    let mut pieces = PieceReader::new(read, snapshot)?;
+    let write = copy.begin_write()?;
+    let Snapshot {
+        sequence, is_base, ..
+    } = snapshot;
+    self::write(&write, sequence, is_base, usize::MAX, |sink| {
+        io::copy(&mut pieces, sink).map(drop)
+    })?;
+    Ok(write.commit()?)
+}
+
+/// Cuts what is written into pieces.
+struct PieceWriter<'p, 't> {
+    pieces: &'p mut Table<'t, (u64, u32), &'static [u8]>,
+    sequence: u64,
+    written: u32,
+    piece: Vec<u8>,
+}
+
+impl PieceWriter<'_, '_> {
+    fn put(&mut self) -> io::Result<()> {
+        let mut row = hash(place(self.sequence, self.written), &self.piece)
+            .to_le_bytes()
+            .to_vec();
+        row.append(&mut self.piece);
+        self.pieces
+            .insert((self.sequence, self.written), &*row)
+            .map_err(|error| match StoreError::from(error) {
+                StoreError::Io(error) => error,
+                error => io::Error::other(error),
+            })?;
+        self.written += 1;
+        Ok(())
+    }
+
+    fn finish(mut self) -> io::Result<u32> {
+        if !self.piece.is_empty() {
+            self.put()?;
+        }
+        Ok(self.written)
+    }
+}
+
+impl Write for PieceWriter<'_, '_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let taken = bytes.len().min(PIECE_BYTES - self.piece.len());
+        self.piece.extend(&bytes[..taken]);
+        if self.piece.len() == PIECE_BYTES {
+            self.put()?;
+        }
+        Ok(taken)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+/// One number for a piece of a snapshot.
+fn place(sequence: u64, number: u32) -> u64 {
+    sequence.rotate_left(32) ^ u64::from(number)
+}
+
+/// Reads a snapshot piece by piece. A piece with a wrong hash is an error.
+pub(crate) struct PieceReader {
+    pieces: redb::ReadOnlyTable<(u64, u32), &'static [u8]>,
+    snapshot: Snapshot,
+    next: u32,
+    piece: Vec<u8>,
+    at: usize,
+}
+
+impl PieceReader {
+    pub(crate) fn new(read: &ReadTransaction, snapshot: Snapshot) -> Result<Self, StoreError> {
+        Ok(Self {
+            pieces: read.open_table(PIECES)?,
+            snapshot,
+            next: 0,
+            piece: Vec::new(),
+            at: 0,
+        })
+    }
+
+    fn read_piece(&mut self) -> io::Result<()> {
+        let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
+        let sequence = self.snapshot.sequence;
+        let row = self
+            .pieces
+            .get((sequence, self.next))
+            .map_err(io::Error::other)?
+            .ok_or_else(damaged)?;
+        let (stored, piece) = row.value().split_first_chunk().ok_or_else(damaged)?;
+        if u64::from_le_bytes(*stored) != hash(place(sequence, self.next), piece) {
+            return Err(damaged());
+        }
+        self.piece.clear();
+        self.piece.extend(piece);
+        self.at = 0;
+        self.next += 1;
+        Ok(())
+    }
+}
+
+impl Read for PieceReader {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at == self.piece.len() && self.next < self.snapshot.pieces {
+            self.read_piece()?;
+        }
+        let rest = &self.piece[self.at..];
+        let taken = buffer.len().min(rest.len());
+        buffer[..taken].copy_from_slice(&rest[..taken]);
+        self.at += taken;
+        Ok(taken)
+    }
+}

@@ -1,0 +1,120 @@
+//! The end of the log, which entries are added to.
+
+use idmerge_core::{Claim, Outcome};
+use redb::{ReadTransaction, WriteTransaction};
+
+use super::block::Block;
+use super::codec::Decoder;
+use super::entry::{Cause, Entry};
+use super::tables;
+use crate::error::StoreError;
+
+/// The end of the log, which entries are added to.
+#[derive(Debug)]
+pub(crate) struct Tail {
+    /// Blocks that are full and not committed.
+    full: Vec<Block>,
+    /// The block that entries go to. Some of it may be committed.
+    last: Block,
+    /// The number of the last committed entry.
+    committed: u64,
+}
+
+impl Tail {
+    /// The end of a log whose last entry has this number.
+    pub(crate) fn read(read: &ReadTransaction, committed: u64) -> Result<Self, StoreError> {
+        let last = match tables::last_block(read)? {
+            Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
+            None => Block::starting_at(1),
+        };
+        if last.next_sequence() != committed + 1 {
+            return Err(StoreError::DamagedLog {
+                sequence: last.next_sequence(),
+                what: "it ends before its snapshot",
+            });
+        }
+        Ok(Self {
+            full: Vec::new(),
+            last,
+            committed,
+        })
+    }
+
+    /// The number of the last entry; 0 where there is none.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.last.next_sequence() - 1
+    }
+
+    pub(crate) fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    pub(crate) fn claim(
+        &mut self,
+        claim: Claim<'_>,
+        outcome: Outcome<'_>,
+        cause: Cause<'_>,
+    ) -> Result<(), StoreError> {
+        self.last
+            .entries
+            .claim(claim, outcome, cause)
+            .ok_or(StoreError::UnknownClaim)?;
+        self.count_one();
+        Ok(())
+    }
+
+    pub(crate) fn replaced(&mut self, cause: Cause<'_>) {
+        self.last.entries.replaced(cause);
+        self.count_one();
+    }
+
+    pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
+        self.last.entries.retracted(retracted, who, why, cause);
+        self.count_one();
+    }
+
+    /// Counts an entry that was written to the last block, and begins another where it is full.
+    fn count_one(&mut self) {
+        self.last.count_one();
+        if self.last.is_full() {
+            let next = Block::starting_at(self.last.next_sequence());
+            self.full.push(std::mem::replace(&mut self.last, next));
+        }
+    }
+
+    pub(crate) fn write(&self, write: &WriteTransaction) -> Result<(), StoreError> {
+        let mut log = write.open_table(tables::LOG)?;
+        for block in self.full.iter().chain([&self.last]) {
+            if !block.is_empty() {
+                log.insert(block.first, &*block.row())?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn are_committed(&mut self) {
+        self.full.clear();
+        self.committed = self.sequence();
+    }
+
+    /// Entries that are not committed, from this number on.
+    pub(super) fn each_entry(
+        &self,
+        from: u64,
+        visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        let from = from.max(self.committed + 1);
+        for block in self.full.iter().chain([&self.last]) {
+            if block.next_sequence() <= from {
+                continue;
+            }
+            let mut decoder = Decoder::new(&block.entries.bytes, block.first);
+            while let Some(entry) = decoder.next().map_err(|wrong| (block.first, wrong))? {
+                if entry.sequence >= from && !visit(entry)? {
+                    return Ok(());
+                }
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,6 @@
+//! Keeping a store in order: backups, repair, merging its index.
+
+pub(crate) mod backup;
+mod copy;
+pub(crate) mod merger;
+pub(crate) mod repair;
