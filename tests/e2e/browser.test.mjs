@@ -1,10 +1,10 @@
-// mixpanel-browser as it is, in a real browser, on pages of another origin than the server's.
+// Runs the unmodified mixpanel-browser in a real browser, on pages of another origin than the server's.
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
 import { ENGINES, Project, SERVER, browser, device, shop, sleep, until } from "./support.mjs";
 
-// The library sends nothing from what it takes for a robot.
+// The library sends nothing if it takes the browser for a robot.
 const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 const LIBRARIES = [
@@ -26,7 +26,7 @@ after(async () => {
   site?.close();
 });
 
-/** A browser profile with a page on which the library was begun. */
+/** A browser profile with a page on which the library is initialised. */
 async function visitor(library, project, options) {
   const context = await chromium.newContext({ userAgent: USER_AGENT });
   const page = await context.newPage();
@@ -49,14 +49,14 @@ async function visitor(library, project, options) {
     page,
     problems,
     begin,
-    /** How often an event with this mark went out, and whether by sendBeacon. */
+    /** How often an event with this mark was sent, and whether by sendBeacon. */
     sendings(mark) {
       const events = (request) => JSON.parse(atob(new URLSearchParams(request.postData() ?? "").get("data") ?? "W10="));
       return sent
         .filter((request) => [events(request)].flat().some((event) => event.properties?.mark === mark))
         .map((request) => (request.resourceType() === "ping" ? "beacon" : "request"));
     },
-    /** Calls methods of the library, one in each turn of the page's own clock, as people do. */
+    /** Calls methods of the library, each in a task of its own, as clicks of a user do. */
     async call(...calls) {
       for (const [method, ...args] of calls) {
         await page.evaluate(
@@ -70,7 +70,7 @@ async function visitor(library, project, options) {
         await sleep(3);
       }
     },
-    /** Calls methods in one turn, which the library sends in an order of its own. */
+    /** Calls methods in one task. The library then sends them in an order of its own. */
     burst: (...calls) =>
       page.evaluate((calls) => {
         for (const [method, ...args] of calls) window.mixpanel[method](...args);
@@ -80,19 +80,19 @@ async function visitor(library, project, options) {
   };
 }
 
-/** Waits until each of the marks is there, and fails where one is there twice or another besides. */
+/** Waits until all marks are stored, and fails if one is stored twice or there are others. */
 async function assertOnce(project, prefix, marks) {
   const found = async () => {
     const events = await project.exported();
     return events.map((event) => event.properties.mark).filter((mark) => mark?.startsWith(prefix)).sort();
   };
   await until(async () => new Set(await found()).size >= marks.length);
-  // What would be doubled comes a little later.
+  // A duplicate would arrive a little later.
   await sleep(500);
   assert.deepEqual(await found(), marks.map((mark) => `${prefix}${mark}`).sort());
 }
 
-/** Whether the library's own device IDs are taken for anonymous ones by `$identify` (O-8). */
+/** Whether `$identify` accepts the library's own device IDs as anonymous IDs (O-8). */
 const joinsByIdentify = (engine, library, project) =>
   engine === "original" && (library === "new" || project.token.startsWith("sdk-ids"));
 
@@ -107,7 +107,7 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
           const name = (text) => `${prefix}${text}`;
           const mark = (text) => ({ mark: name(text) });
           const joins = engine === "simplified" || joinsByIdentify(engine, library, project);
-          /** The cluster of a user who was identified on these devices. */
+          /** The cluster of a user who has logged in on these devices. */
           const cluster = (user, ...devices) => [name(user), ...(joins ? devices.map((id) => device(engine, id)) : [])];
 
           test("browse, identify, leave, a second user, a second device, people", async () => {
@@ -142,7 +142,7 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
 
             const marks = (feed) => feed.map((event) => event.event.properties.mark).filter(Boolean);
             const ada = await project.feed(name("ada"));
-            // The newest first, whichever of the IDs they came with.
+            // Newest first, under whichever of the IDs they were sent.
             assert.deepEqual(marks(ada), (joins ? ["a6", "a5", "a2", "a1"] : ["a6", "a2"]).map(name));
             const reattributed = ada.filter((event) => event.is_reattributed);
             assert.deepEqual(marks(reattributed), joins ? ["a5", "a1"].map(name) : []);
@@ -163,7 +163,7 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             await phone.close();
           });
 
-          test("a second user on a device that was not left stays apart", async () => {
+          test("a second user who logs in without a reset stays a separate user", async () => {
             const shared = await visitor(library, project, options);
             const id = await shared.device();
             await shared.call(
@@ -175,7 +175,7 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             );
             await assertOnce(project, name("b"), ["1", "2", "3"]);
             await project.assertCluster(cluster("carl", id));
-            // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's.
+            // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's ID.
             await project.assertCluster([name("dora")]);
             const ofDora = (await project.feed(name("dora"))).map((event) => event.event.properties.mark);
             assert.deepEqual(ofDora.filter(Boolean), [name("b3")]);
@@ -190,15 +190,15 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             await sleep(200);
             await laptop.call(["track", "Buy", mark("c2")]);
             await assertOnce(project, name("c"), ["1", "2"]);
-            // By the alias in Original, and by the event that has both in Simplified. Where `$identify`
-            // is turned down (O-8), nobody is marked as identified (O-13), and the oldest is canonical.
+            // Original joins them by the alias, Simplified by the event that has both IDs. If `$identify`
+            // is rejected (O-8), no ID is marked as identified (O-13), and the oldest is canonical.
             const all = [name("nick"), device(engine, id)];
             await project.assertCluster(joins ? all : all.toReversed());
             assert.deepEqual(laptop.problems, []);
             await laptop.close();
           });
 
-          test("calls of one turn, in whatever order they are sent", async () => {
+          test("calls in one task, which the library sends in any order", async () => {
             const laptop = await visitor(library, project, options);
             const id = await laptop.device();
             await laptop.burst(
@@ -212,27 +212,27 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             await laptop.close();
           });
 
-          test("what is under way as a page is left comes once", async () => {
+          test("events in flight while the user leaves the page are stored once", async () => {
             const laptop = await visitor(library, project, options);
             const id = await laptop.device();
             await laptop.call(["track", "View", mark("e1")], ["identify", name("finn")]);
             if (options.batch_requests === false) {
-              // What is sent at once is sent by sendBeacon where the page says so, and else lost.
+              // Without batches, an event survives only if the page asks for sendBeacon.
               await assertOnce(project, name("e"), ["1"]);
               await laptop.call(["track", "Leave", mark("e2"), { transport: "sendBeacon" }]);
             } else {
               await laptop.call(["track", "Leave", mark("e2")]);
             }
             await laptop.page.goto("about:blank");
-            // No page with the library was there since to send it.
+            // No page with the library has been open since then that could have sent it.
             await assertOnce(project, name("e"), ["1", "2"]);
-            // The library kept what it sent that way, and sends it again.
+            // The library kept the events that it sent by sendBeacon, and sends them again.
             await laptop.begin("again");
             await laptop.call(["track", "Come Back", mark("e3")]);
             await assertOnce(project, name("e"), ["1", "2", "3"]);
             await sleep(options.batch_requests === false ? 0 : 7_000);
             await assertOnce(project, name("e"), ["1", "2", "3"]);
-            // So it was sent twice: as the page was left, which no longer shows, and then again.
+            // So it was sent twice: as the user left the page (this test can no longer see that), and again now.
             const last = laptop.sendings(name("e2"));
             assert.deepEqual(last, [options.batch_requests === false ? "beacon" : "request"]);
             await project.assertCluster(cluster("finn", id));

@@ -1,4 +1,4 @@
-// The Node SDK as it is.
+// Runs the unmodified Node SDK.
 import assert from "node:assert/strict";
 import { describe, test } from "node:test";
 import { promisify } from "node:util";
@@ -12,7 +12,7 @@ const UUID = "5f1ed002-ab5e-4c1d-9bd1-00000000000a";
 for (const engine of ENGINES) {
   const project = new Project(`node-${engine}`);
   const isOriginal = engine === "original";
-  /** An SDK and its methods, which answer with promises that fail as their callbacks would. */
+  /** An SDK and its methods. Each returns a promise that fails if the SDK's callback gets an error. */
   const sdk = (more = {}) => {
     const made = Mixpanel.init(project.token, { host: new URL(SERVER).host, protocol: "http", ...more });
     const call = (name, ...args) => {
@@ -25,7 +25,7 @@ for (const engine of ENGINES) {
   const marks = async (id) => (await project.feed(id)).map((event) => event.event.properties.mark).filter(Boolean).sort();
 
   describe(`Node SDK, ${engine}`, () => {
-    test("track, and a batch of it", async () => {
+    test("track, one by one and in a batch", async () => {
       const call = sdk();
       await call("track", "View", { distinct_id: "n1", mark: "1" });
       const batch = Array.from({ length: 120 }, (_, at) => ({
@@ -79,7 +79,7 @@ for (const engine of ENGINES) {
       await assert.rejects(project.profile("n5"), /404/);
     });
 
-    test("import, and a batch of it", async () => {
+    test("import, one by one and in a batch", async () => {
       const at = Math.floor(Date.now() / 1000) - 3600;
       await withKey("import", "Old", at, { distinct_id: "n6", mark: "4" });
       const batch = Array.from({ length: 60 }, (_, place) => ({
@@ -90,19 +90,19 @@ for (const engine of ENGINES) {
       assert.deepEqual(await marks("n6"), ["4", ...batch.map((event) => event.properties.mark)].sort());
     });
 
-    test("$merge, with the secret alone", async () => {
+    test("$merge merges only with the secret", async () => {
       const at = Math.floor(Date.now() / 1000);
       const merge = (call) => call("import", "$merge", at, { $distinct_ids: ["n7", "n7-other"] });
       await assert.rejects(merge(sdk({ key: "not the secret" })));
       await project.assertCluster(["n7"]);
-// Nor through /track, whatever that answers.
+// /track does not merge either, whatever it answers.
       await sdk()("track", "$merge", { $distinct_ids: ["n7", "n7-other"] }).catch(() => {});
       await project.assertCluster(["n7"]);
       if (isOriginal) {
         await merge(withKey);
         await project.assertCluster(["n7", "n7-other"]);
       } else {
-        // Simplified has no identity events on /import.
+        // Simplified does not accept identity events on /import.
         await assert.rejects(merge(withKey));
         await project.assertCluster(["n7"]);
       }

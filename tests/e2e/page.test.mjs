@@ -1,4 +1,4 @@
-// The page of the server, in a real browser.
+// Tests the server's own page in a real browser.
 import assert from "node:assert/strict";
 import { mkdir } from "node:fs/promises";
 import path from "node:path";
@@ -20,7 +20,7 @@ before(async () => {
 });
 after(() => chromium?.close());
 
-/** What several people did, in the order they did it. */
+/** Sends the events of several people, in the order in which they happened. */
 async function fill(project, isOriginal) {
   let time = Date.now() - 6 * 3_600_000;
   const send = async (where, records) => {
@@ -51,13 +51,13 @@ async function fill(project, isOriginal) {
     event("View", anonymous(PHONE)),
     ...login("ada", PHONE),
     event("Purchase", logged("ada", PHONE)),
-    // Somebody else on the same device, who is turned down: S-7, or O-11.
+    // A second user on the same device. The claim is rejected: S-7, or O-11.
     ...login("eve", LAPTOP),
     event("View", logged("bob")),
     event("Sign Up", logged("bob")),
     event("View", anonymous(OTHER)),
   ]);
-  // And an ID that is markup, by what each model has for that.
+  // An ID that contains markup, linked by the means of each model.
   if (isOriginal) {
     await send("/import", [event("$merge", { $distinct_ids: ["ada", MARKUP] })]);
   } else {
@@ -93,7 +93,7 @@ for (const engine of ENGINES) {
       await page.goto(SERVER);
     });
 
-    test("without a secret, or with a wrong one, it shows nothing and says why", async () => {
+    test("without the right secret the page shows no data and says why", async () => {
       await show("ada");
       assert.match(await page.textContent("#look-status"), /Say the secret first/);
       assert.equal(await page.evaluate(() => document.activeElement.id), "credential");
@@ -104,7 +104,7 @@ for (const engine of ENGINES) {
       problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("401")));
     });
 
-    test("an ID shows its cluster, and the claims that made it", async () => {
+    test("the page shows the cluster of an ID, and the claims that made it", async () => {
       await page.fill("#credential", project.secret);
       await show(`$device:${LAPTOP}`);
       assert.equal(await page.textContent("#look-status"), "");
@@ -123,7 +123,7 @@ for (const engine of ENGINES) {
       assert.equal(await page.locator("#drawing svg .edge").count(), joined.length);
       assert.deepEqual(await texts("#drawing svg .badge-text"), joined);
       assert.equal(await page.locator("#claims > li").count(), explanation.length);
-      // Of the events of eve's login one claims the device, by either model.
+      // In either model, one event of eve's login claims the device.
       const rejected = page.locator("#claims > li.rejected");
       assert.equal(await rejected.count(), 1);
       const words = await rejected.textContent();
@@ -131,13 +131,13 @@ for (const engine of ENGINES) {
       assert.match(words, /turned down: the device or anonymous ID belongs to another user \(errAnonDistinctIdAssignedAlready/);
     });
 
-    test("its events are one timeline, with what was re-attributed marked", async () => {
+    test("the events of a user are one timeline, and re-attributed events are marked", async () => {
       const events = await project.feed("ada");
       assert.equal(await page.locator("#timeline .event").count(), 50);
       await page.click("#older");
       await page.waitForSelector("#older", { state: "hidden" });
       assert.deepEqual(await texts("#timeline .name"), events.map((event) => event.event.event));
-      // What came from devices before their users were known: two views and the clicks.
+      // These came from devices whose user was not known yet: two views and the clicks.
       const marked = await texts("#timeline .event:has(.reattributed) .name");
       assert.deepEqual(marked, ["View", ...Array(CLICKS).fill("Click"), "View"]);
       assert((await texts("#timeline .reattributed"))[0].includes(device(engine, PHONE)));
@@ -145,7 +145,7 @@ for (const engine of ENGINES) {
       assert.deepEqual((await texts("#timeline .problem")), []);
     });
 
-    test("its profile", async () => {
+    test("the page shows the profile", async () => {
       const names = await texts("#profile dt");
       const values = await texts("#profile dd");
       const shown = Object.fromEntries(names.map((name, place) => [name, values[place]]));
@@ -154,14 +154,14 @@ for (const engine of ENGINES) {
       assert.equal(shown.tags, '["x","y"]');
     });
 
-    test("how many go all the way, with ID merge and without", async () => {
+    test("the funnel counts conversions with ID merge and without", async () => {
       await page.fill("#steps", "View\nSign Up\nPurchase");
       await page.fill("#window", "7");
       await page.press("#window", "Enter");
       await page.waitForSelector("#funnel > li");
       assert.deepEqual(await texts("#funnel .name"), ["View", "Sign Up", "Purchase"]);
-      // With: ada all the way, bob two steps, whoever has the other device one. Without: ada's two
-      // devices are users who only looked, and ada one who never did.
+      // With ID merge, ada takes all steps, bob two, and the visitor of the third device one. Without it,
+      // ada's two devices are two users who only viewed, and ada is a user who never viewed.
       assert.deepEqual(await texts("#funnel .way"), [
         "with ID merge: 3 (100 %)",
         "without ID merge: 4 (100 %)",
@@ -194,7 +194,7 @@ for (const engine of ENGINES) {
       assert.equal(await page.evaluate(() => window.wasHit), undefined);
     });
 
-    test("an ID of nobody, and a text that is no ID", async () => {
+    test("an ID without events, and a text that is not an ID", async () => {
       await show("who?/#&%");
       assert.match(await page.textContent("#cluster-words"), /^who\?\/#&% is in no cluster/);
       assert.equal(await page.textContent("#timeline-words"), "Nothing was done under any of these IDs.");
@@ -206,7 +206,7 @@ for (const engine of ENGINES) {
       problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("400")));
     });
 
-    test("an address leads to an ID as long as the tab has the secret", async () => {
+    test("a link opens an ID as long as the tab has the secret", async () => {
       await show("ada");
       assert(page.url().endsWith("#id=ada"));
       await page.reload();
@@ -220,7 +220,7 @@ for (const engine of ENGINES) {
       assert.match(await page.textContent("#look-status"), /Say the secret first/);
     });
 
-    test("every field has a label, and everything is reached by the keyboard", async () => {
+    test("every field has a label, and the keyboard reaches everything", async () => {
       await page.goto(SERVER);
       const nameless = await page.locator("input, select, textarea").evaluateAll((all) =>
         all.filter((one) => one.labels.length === 0).map((one) => one.id));
@@ -235,7 +235,7 @@ for (const engine of ENGINES) {
       }
     });
 
-    test("nothing else was asked, and nothing went wrong", () => {
+    test("the page made no other requests and logged no errors", () => {
       const elsewhere = asked.filter((url) => !url.startsWith(`${SERVER}/`) && !url.startsWith("data:"));
       assert.deepEqual(elsewhere, []);
       assert.deepEqual(problems, []);

@@ -1,4 +1,4 @@
-"""The Python SDK and mixpanel-utils as they are."""
+"""Runs the unmodified Python SDK and mixpanel-utils."""
 
 import functools
 import json
@@ -31,7 +31,7 @@ def read(file):
 
 
 class Project:
-    """A project of the configuration that `cargo xtask e2e` writes."""
+    """A project in the configuration that `cargo xtask e2e` writes."""
 
     def __init__(self, token):
         self.token = token
@@ -58,14 +58,14 @@ class Project:
 
 
 class Cases:
-    """What holds for both engines, and where they differ."""
+    """The tests of both engines, with the results in which they differ."""
 
     engine = ""
 
     def setUp(self):
         self.project = Project(f"python-{self.engine}")
         self.is_original = self.engine == "original"
-        # Each test has IDs of its own.
+        # Each test uses its own IDs.
         self.id = functools.partial("{1}-{0}".format, self._testMethodName)
         self.sdk = mixpanel.Mixpanel(self.project.token, consumer=mixpanel.Consumer(**URLS))
 
@@ -111,7 +111,7 @@ class Cases:
 
     def test_alias(self):
         old, new = self.id("old"), self.id("new")
-        # The SDK makes a consumer of its own for an alias, and nothing can be said to it.
+        # The SDK creates its own consumer for an alias, which cannot be configured.
         made, mixpanel.Consumer = mixpanel.Consumer, functools.partial(mixpanel.Consumer, **URLS)
         try:
             self.sdk.alias(new, old)
@@ -144,7 +144,7 @@ class Cases:
         self.assertEqual(failed.exception.code, 404)
 
     def test_groups(self):
-        # Nothing reads groups; what can be seen is that the SDK is content.
+        # No API reads groups; the test can only see that the SDK reports no error.
         self.sdk.group_set("company", "acme", {"plan": "gold"})
         self.sdk.group_set_once("company", "acme", {"since": 2026})
         self.sdk.group_union("company", "acme", {"tags": ["x"]})
@@ -181,7 +181,7 @@ class Cases:
         self.assert_cluster(a)
         by_secret = functools.partial(self.sdk.merge, None, api_secret=self.project.secret)
         by_account = functools.partial(self.account_sdk(self.project.password).merge, None)
-        # The token alone may import, which some data platforms count on.
+        # The token alone may import, because some data platforms rely on it.
         by_token = functools.partial(self.sdk.merge, None, api_secret=self.project.token)
         for name, merge in [("secret", by_secret), ("account", by_account), ("token", by_token)]:
             with self.subTest(name):
@@ -190,7 +190,7 @@ class Cases:
                     merge(first, second)
                     self.assert_cluster(first, second)
                 else:
-                    # Simplified has no identity events on /import.
+                    # Simplified does not accept identity events on /import.
                     with self.assertRaises(mixpanel.MixpanelException):
                         merge(first, second)
                     self.assert_cluster(first)
@@ -221,7 +221,7 @@ class Cases:
             )
         else:
             utils = MixpanelUtils(project.secret, token=project.token, max_retries=1)
-        # It knows no other host than the vendor's; these are where it keeps them.
+        # mixpanel-utils supports only the vendor's host; these attributes hold its addresses.
         utils.import_api = SERVER
         utils.raw_api = utils.formatted_api = SERVER + "/api"
         return utils
@@ -248,7 +248,7 @@ class Cases:
                     for number in range(2500)
                 ]
                 utils.import_events(events, timezone_offset=0)
-                # All of it again: what came is known by its $insert_id.
+                # Send everything again: stored events are recognised by their $insert_id.
                 utils.import_events(events, timezone_offset=0)
                 with tempfile.TemporaryDirectory() as folder:
                     file = os.path.join(folder, "events.json")
@@ -258,7 +258,7 @@ class Cases:
                     found = sorted(event["properties"]["mark"] for event in exported)
                     self.assertEqual(found, [f"{number:04}" for number in range(2500)])
                     owners = {event["properties"]["distinct_id"] for event in exported}
-                    # A half of them came before their device was known to be the user's.
+                    # Half of them arrived before their device was linked to the user.
                     if self.is_original:
                         self.assertEqual(owners, {user, device})
                     else:

@@ -1,4 +1,4 @@
-// The steps of the README for a page with the SDK, as a newcomer takes them.
+// Follows the README's steps for a page with the SDK, as a newcomer would.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
@@ -7,7 +7,7 @@ import { test } from "node:test";
 
 import { ENGINES, Project, SERVER, browser, device, here, until } from "./support.mjs";
 
-/** The blocks of a language that come after a heading. */
+/** The code blocks of a language in the section with this heading. */
 async function blocks(heading, language) {
   const readme = await readFile(path.join(here, "../../README.md"), "utf8");
   const [, part] = readme.split(`\n## ${heading}\n`);
@@ -16,10 +16,10 @@ async function blocks(heading, language) {
     .map(([, , text]) => text);
 }
 
-/** The text with what stands for the newcomer's own server and project in it replaced. */
+/** The text with its placeholders replaced. Fails if one of them is missing. */
 function replaced(text, changes) {
   return Object.entries(changes).reduce((changed, [from, to]) => {
-    assert(changed.includes(from), `the README says nothing of ${from}`);
+    assert(changed.includes(from), `the README does not contain ${from}`);
     return changed.replaceAll(from, to);
   }, text);
 }
@@ -46,7 +46,7 @@ for (const engine of ENGINES) {
     await visitor.click("button");
     const id = device(engine, await visitor.evaluate(() => mixpanel.get_property("$device_id")));
 
-    // What the README asks by curl.
+    // The curl commands of the README.
     const [, , asked] = await blocks("A server", "sh");
     const addresses = [...asked.matchAll(/127\.0\.0\.1:8080(\S+)/g)].map(([, address]) => address);
     assert.equal(addresses.length, 2);
@@ -57,7 +57,7 @@ for (const engine of ENGINES) {
     assert.equal(canonical, "ben");
     assert.deepEqual(members.toSorted(), ["ben", id].toSorted());
 
-    // What it says of the server's own page.
+    // What the README promises about the server's own page.
     const own = await chromium.newPage();
     await own.goto(SERVER);
     await own.fill("#credential", project.secret);

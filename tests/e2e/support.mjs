@@ -1,4 +1,4 @@
-// What the scripts share: the server that `cargo xtask e2e` started, and questions to it.
+// Shared by all suites: the server that `cargo xtask e2e` has started, and requests to it.
 import assert from "node:assert/strict";
 import { readFile } from "node:fs/promises";
 import http from "node:http";
@@ -15,7 +15,7 @@ export function wanted(name) {
   return value;
 }
 
-/** A project of the configuration that `cargo xtask e2e` writes. Its name says its credentials. */
+/** A project in the configuration that `cargo xtask e2e` writes. Its credentials follow from its name. */
 export class Project {
   constructor(token) {
     this.token = token;
@@ -40,12 +40,12 @@ export class Project {
     return this.json(`/v1/ids/${encodeURIComponent(id)}?explain=${explain}`);
   }
 
-  /** The properties of the profile of whoever has this ID. */
+  /** The profile properties of the user with this ID. */
   async profile(id) {
     return (await this.json(`/v1/users/${encodeURIComponent(id)}/profile`)).properties;
   }
 
-  /** All events of a user, page by page, the newest first. */
+  /** All events of a user, newest first, fetched page by page. */
   async feed(id) {
     const all = [];
     for (let after = ""; after !== null; ) {
@@ -57,14 +57,14 @@ export class Project {
     return all;
   }
 
-  /** Every event of the last days, resolved. */
+  /** All events of the last days, resolved. */
   async exported() {
     const day = (ago) => new Date(Date.now() - ago * 86_400_000).toISOString().slice(0, 10);
     const text = await this.ask(`/api/2.0/export?from_date=${day(3)}&to_date=${day(-1)}`);
     return text.split("\n").filter(Boolean).map((line) => JSON.parse(line));
   }
 
-  /** Fails unless the user who has the ID has exactly these, with the first as the canonical one. */
+  /** Fails unless these IDs are a whole cluster, and the first is the canonical ID. */
   async assertCluster(members) {
     const [canonical] = members;
     for (const member of members) {
@@ -75,7 +75,7 @@ export class Project {
   }
 }
 
-/** Asks again until the answer is there, since SDKs send when they like. */
+/** Asks again until the condition holds, because SDKs decide when they send. */
 export async function until(question, seconds = 20) {
   const end = Date.now() + seconds * 1000;
   for (;;) {
@@ -88,13 +88,13 @@ export async function until(question, seconds = 20) {
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
-/** How a device stands in a cluster: as its distinct_id in Simplified (S-10), bare in Original (O-1). */
+/** A device ID as a member of a cluster: with the prefix in Simplified (S-10), bare in Original (O-1). */
 export const device = (engine, id) => (engine === "simplified" ? `$device:${id}` : id);
 
 /** The folder of these scripts. */
 export const here = path.dirname(fileURLToPath(import.meta.url));
 
-/** A shop on an origin of its own, with the tracking library of a version in its pages. */
+/** A shop on an origin of its own, whose pages load this version of the library. */
 export async function shop() {
   const library = (name) => path.join(here, "node_modules", name, "dist/mixpanel.umd.js");
   const files = {
@@ -125,7 +125,7 @@ export async function shop() {
   };
 }
 
-/** A browser without any traffic of its own. */
+/** A browser that makes no requests of its own. */
 export async function browser() {
   const { chromium } = await import("playwright-core");
   return chromium.launch({

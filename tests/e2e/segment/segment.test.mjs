@@ -1,4 +1,4 @@
-// Segment's own code for the destination "Mixpanel (Actions)", as it runs in Segment's cloud.
+// Runs Segment's own code for the destination "Mixpanel (Actions)", as Segment's cloud does.
 import assert from "node:assert/strict";
 import https from "node:https";
 import { createRequire } from "node:module";
@@ -11,7 +11,7 @@ const require = createRequire(import.meta.url);
 const { Destination, defaultValues } = require("@segment/actions-core");
 const definition = require("@segment/action-destinations/dist/destinations/mixpanel").default;
 
-/** What goes to the vendor's host over HTTPS reaches our server, without encryption. */
+/** Sends requests for the vendor's HTTPS host to our server, without encryption. */
 class ToServer extends https.Agent {
   createConnection() {
     const { hostname, port } = new URL(SERVER);
@@ -19,7 +19,7 @@ class ToServer extends https.Agent {
   }
 }
 
-/** What a new destination sends, and what is off until somebody turns it on. */
+/** The actions of a new destination, and two that are off by default. */
 const SUBSCRIPTIONS = [
   ...definition.presets,
   {
@@ -54,7 +54,7 @@ for (const engine of ENGINES) {
     subscriptions: SUBSCRIPTIONS,
   };
   let sent = 0;
-  /** A message as Segment's libraries make it, each a second after the one before. */
+  /** A message as Segment's libraries make it, one second after the previous one. */
   const message = (type, more) => {
     sent += 1;
     return {
@@ -68,7 +68,7 @@ for (const engine of ENGINES) {
   };
   const send = (type, more, settingsOfIt = settings) => destination.onEvent(message(type, more), settingsOfIt);
   const names = async (id) => (await project.feed(id)).map((event) => event.event.event).toReversed();
-  /** A device as it stands in a cluster: as S-5 has it, or as O-4 does. */
+  /** A device ID as a member of a cluster (S-5, O-4). */
   const device = (id) => (isOriginal ? id : `$device:${id}`);
 
   describe(`Segment's destination, ${engine}`, () => {
@@ -86,7 +86,7 @@ for (const engine of ENGINES) {
       await send("track", { ...both, event: "Buy" });
       await project.assertCluster(["s1", device(anonymousId)]);
       const events = await names("s1");
-      // In Original, $identify is an event of its user (O-1); in Simplified of nobody (S-4).
+      // In Original, $identify belongs to its user (O-1); in Simplified it belongs to no user (S-4).
       assert.deepEqual(events.filter((name) => name !== "$identify"), ["Viewed Home", "Look", "Buy"]);
       assert.equal(events.includes("$identify"), isOriginal);
       const profile = await project.profile("s1");
@@ -113,7 +113,7 @@ for (const engine of ENGINES) {
       await send("identify", { userId: "s4", traits: { plan: "silver" } });
       await project.assertCluster(["s4"]);
       assert.equal((await project.profile("s4")).plan, "silver");
-      // The profile is that of the ID as it was sent, which bears no mark.
+      // The profile belongs to the ID as it was sent, without the prefix `$device:`.
       assert.equal((await project.profile(anonymousId)).seen, "yes");
     });
 
@@ -125,7 +125,7 @@ for (const engine of ENGINES) {
     test("an order and its products, a group, a counter", async () => {
       await send("track", {
         userId: "s6",
-        // The products' events get this with a number before it, and 36 bytes are the most there may be.
+        // The products' events get this ID with a number in front, and the limit is 36 bytes.
         messageId: "order-1",
         event: "Order Completed",
         properties: { order_id: "o1", products: [{ product_id: "p1" }, { product_id: "p2" }] },
@@ -137,11 +137,11 @@ for (const engine of ENGINES) {
       assert.equal((await project.profile("s6")).visits, 5);
     });
 
-    test("a batch tells which of its events were not taken", async () => {
+    test("a batch reports which of its events were refused", async () => {
       const track = (more) => message("track", { userId: "s7", ...more });
       const batch = [
         track({ event: "First" }),
-        // An $insert_id has no colon in it, and strict mode says so.
+        // A colon is not allowed in an $insert_id, and strict mode reports it.
         track({ event: "Second", messageId: "ajs-next:1" }),
         track({ event: "Third" }),
       ];
@@ -151,7 +151,7 @@ for (const engine of ENGINES) {
       assert.deepEqual(await names("s7"), ["First", "Third"]);
     });
 
-    test("a message that is sent again is there once", async () => {
+    test("a message that is sent twice is stored once", async () => {
       const again = message("track", { userId: "s8", event: "Once" });
       await destination.onEvent(again, settings);
       await destination.onEvent(again, settings);
