@@ -83,6 +83,15 @@ pub(crate) fn metadata(manifest: &Path) -> anyhow::Result<Metadata> {
 /// rest of its manifest, below `[package]` with a name and a version.
 #[cfg(test)]
 pub(crate) fn workspace(packages: &[(&str, &str)]) -> tempfile::TempDir {
+    workspace_with(packages, &[])
+}
+
+/// Like [`workspace`], with more files.
+#[cfg(test)]
+pub(crate) fn workspace_with(
+    packages: &[(&str, &str)],
+    files: &[(&str, &str)],
+) -> tempfile::TempDir {
     let is_member = |folder: &str| folder != "fuzz";
     let members = packages.iter().filter(|(folder, _)| is_member(folder));
     let members: Vec<_> = members.map(|(folder, _)| format!("\"{folder}\"")).collect();
@@ -104,8 +113,8 @@ pub(crate) fn workspace(packages: &[(&str, &str)]) -> tempfile::TempDir {
         ));
         tree.push((format!("{folder}/src/lib.rs"), String::new()));
     }
-    let tree: Vec<_> = tree.iter().map(|(path, text)| (&**path, &**text)).collect();
-    files::tree(&tree)
+    let tree = tree.iter().map(|(path, text)| (&**path, &**text));
+    files::tree(&tree.chain(files.iter().copied()).collect::<Vec<_>>())
 }
 
 #[cfg(test)]

@@ -1,42 +1,99 @@
 //! Limits on source files, and words that they must not contain.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use crate::files::{files, text};
 
-/// Source files of more than `lines_max` lines that are not `excused`, and excuses that nothing
-/// needs. An excuse is a file and its reason.
+/// Finds source files that are too long, and entries of `excused` that are not needed. A file of a
+/// `src` folder may have `src_lines_max` lines, and other files, such as tests, `lines_max`. An entry
+/// is a file and the reason.
 ///
 /// # Errors
 ///
 /// Fails if a source file cannot be read.
 pub fn long_files(
     root: &Path,
+    src_lines_max: usize,
     lines_max: usize,
     excused: &[(&str, &str)],
 ) -> anyhow::Result<Vec<String>> {
     let mut long = Vec::new();
     for file in files(root, ".rs")? {
         let lines = text(root, &file)?.lines().count();
+        let lines_max = if file.split('/').any(|it| it == "src") {
+            src_lines_max
+        } else {
+            lines_max
+        };
         if lines > lines_max {
-            long.push((file, lines));
+            long.push((file, format!("has {lines} lines")));
         }
     }
-    let is_excused = |file: &str| excused.iter().any(|(excused, _)| *excused == file);
+    Ok(without_excused(&long, "LONG_FILES", excused))
+}
+
+/// Finds folders below `src` that have more than `files_max` source files and no inner folders, and
+/// entries of `excused` that are not needed. The root file of a crate does not count. An entry is
+/// a folder and the reason.
+///
+/// # Errors
+///
+/// Fails if a folder cannot be read.
+pub fn flat_folders(
+    root: &Path,
+    files_max: usize,
+    excused: &[(&str, &str)],
+) -> anyhow::Result<Vec<String>> {
+    let mut folders: BTreeMap<String, usize> = BTreeMap::new();
+    for file in files(root, ".rs")? {
+        let Some((folder, name)) = file.rsplit_once('/') else {
+            continue;
+        };
+        let is_root = matches!(name, "lib.rs" | "main.rs");
+        if folder.split('/').any(|it| it == "src") && !is_root {
+            *folders.entry(folder.to_owned()).or_default() += 1;
+        }
+    }
+    let has_inner = |folder: &str| {
+        let inner = format!("{folder}/");
+        folders.keys().any(|it| it.starts_with(&inner))
+    };
+    let flat = folders
+        .iter()
+        .filter(|(folder, files)| **files > files_max && !has_inner(folder));
+    let flat: Vec<_> = flat
+        .map(|(folder, files)| {
+            (
+                folder.clone(),
+                format!("has {files} files and no inner folders"),
+            )
+        })
+        .collect();
+    Ok(without_excused(&flat, "FLAT_FOLDERS", excused))
+}
+
+/// The complaints about what was found and is not excused, and about excuses that are not needed.
+fn without_excused(
+    found: &[(String, String)],
+    table: &str,
+    excused: &[(&str, &str)],
+) -> Vec<String> {
+    let is_excused = |path: &str| excused.iter().any(|(excused, _)| *excused == path);
     let mut complaints = Vec::new();
-    for (file, lines) in long.iter().filter(|(file, _)| !is_excused(file)) {
+    for (path, what) in found.iter().filter(|(path, _)| !is_excused(path)) {
         complaints.push(format!(
-            "{file} has {lines} lines: split it, or excuse it in LONG_FILES with a reason"
+            "{path} {what}: split it, or add it to {table} with a reason"
         ));
     }
-    for (file, reason) in excused {
-        if !long.iter().any(|(long, _)| long == file) {
-            complaints.push(format!("{file} is not long: remove it from LONG_FILES"));
+    for (path, reason) in excused {
+        if !found.iter().any(|(found, _)| found == path) {
+            complaints.push(format!("{path} needs no entry: remove it from {table}"));
         } else if reason.is_empty() {
-            complaints.push(format!("{file}: give its reason in LONG_FILES"));
+            complaints.push(format!("{path}: give the reason in {table}"));
         }
     }
-    Ok(complaints)
+    complaints
 }
 
 /// Finds libraries that name the lint for missing documentation. The workspace enables the lint, so a
@@ -94,26 +151,60 @@ mod tests {
     use crate::files::tree;
 
     #[test]
-    fn a_long_file_needs_an_excuse() {
+    fn a_long_file_needs_a_reason() {
         let root = tree(&[
-            ("a.rs", "1\n2\n3\n"),
-            ("b.rs", "1\n2\n3\n4"),
-            ("c.md", "\n\n\n\n"),
+            ("core/src/a.rs", "1\n2\n3\n"),
+            ("core/src/b.rs", "1\n2\n3\n4"),
+            ("core/tests/c.rs", "1\n2\n3\n4\n"),
+            ("core/tests/d.rs", "1\n2\n3\n4\n5"),
+            ("e.md", "\n\n\n\n\n"),
         ]);
-        let check = |excused| long_files(root.path(), 3, excused).unwrap();
-        assert!(check(&[("b.rs", "a table")]).is_empty());
+        let check = |excused: &[_]| long_files(root.path(), 3, 4, excused).unwrap();
+        let d = ("core/tests/d.rs", "a table");
+        assert!(check(&[d, ("core/src/b.rs", "a table")]).is_empty());
         assert_eq!(
             check(&[]),
-            ["b.rs has 4 lines: split it, or excuse it in LONG_FILES with a reason"]
+            [
+                "core/src/b.rs has 4 lines: split it, or add it to LONG_FILES with a reason",
+                "core/tests/d.rs has 5 lines: split it, or add it to LONG_FILES with a reason",
+            ]
         );
         assert_eq!(
-            check(&[("b.rs", "")]),
-            ["b.rs: give its reason in LONG_FILES"]
+            check(&[d, ("core/src/b.rs", ""), ("core/src/a.rs", "a table")]),
+            [
+                "core/src/b.rs: give the reason in LONG_FILES",
+                "core/src/a.rs needs no entry: remove it from LONG_FILES",
+            ]
         );
+    }
+
+    #[test]
+    fn a_flat_folder_needs_a_reason() {
+        let root = tree(&[
+            ("core/src/lib.rs", ""),
+            ("core/src/a.rs", ""),
+            ("core/src/b.rs", ""),
+            ("cli/src/a.rs", ""),
+            ("cli/src/b.rs", ""),
+            ("cli/src/c.rs", ""),
+            ("store/src/a.rs", ""),
+            ("store/src/b.rs", ""),
+            ("store/src/c.rs", ""),
+            ("store/src/a/d.rs", ""),
+            ("cli/tests/a.rs", ""),
+            ("cli/tests/b.rs", ""),
+            ("cli/tests/c.rs", ""),
+        ]);
+        let check = |excused: &[_]| flat_folders(root.path(), 2, excused).unwrap();
         assert_eq!(
-            check(&[("a.rs", "a table"), ("b.rs", "a table")]),
-            ["a.rs is not long: remove it from LONG_FILES"]
+            check(&[]),
+            [
+                "cli/src has 3 files and no inner folders: split it, or add it to FLAT_FOLDERS \
+                 with a reason"
+            ]
         );
+        assert!(check(&[("cli/src", "one file for each command")]).is_empty());
+        assert_eq!(check(&[("cli/src", "a"), ("core/src", "a")]).len(), 1);
     }
 
     #[test]
