@@ -1,19 +1,14 @@
 //! Engine against oracle: every outcome, canonical ID and cluster, after every claim.
 
+pub(crate) mod exhaustive;
+
 use idmerge_core::{DistinctId, Id, IdentityResolver, InvalidEvent, Reading, RuleBook};
 
+use crate::check::{Check, Differences, Make, clusters_of};
 use crate::generate::{all_ids, claims, events, for_all, for_all_times};
-use crate::oracle::{OriginalOracle, SimplifiedOracle};
-use crate::replay::{Differences, clusters_of};
-use crate::suite::Make;
-use crate::vectors::{OwnedClaim, outcome_text};
-use crate::{EngineSettings, show};
-
-/// A trial's name, and what it checks.
-pub(crate) type Check = (
-    &'static str,
-    Box<dyn Fn(&Make) -> Result<(), String> + Send>,
-);
+use crate::oracle::oracle;
+use crate::settings::EngineSettings;
+use crate::vectors::{OwnedClaim, outcome_text, show};
 
 /// How many claims a random sequence has at most.
 const CLAIMS_MAX: usize = 40;
@@ -30,14 +25,6 @@ pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
             Box::new(move |make| random_claims(rule_book, make)),
         ),
     ]
-}
-
-/// The oracle of a rule book.
-pub(crate) fn oracle(rule_book: RuleBook, settings: &EngineSettings) -> Box<dyn IdentityResolver> {
-    match rule_book {
-        RuleBook::Simplified => Box::new(SimplifiedOracle::new(settings.clone())),
-        RuleBook::Original => Box::new(OriginalOracle::new(settings.clone())),
-    }
 }
 
 fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {

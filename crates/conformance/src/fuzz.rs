@@ -7,11 +7,12 @@
 use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
 use idmerge_events::{JsonEvent, Resolved};
 
-use crate::compare::{comparable, oracle, same_as_oracle};
+use crate::check::clusters_of;
+use crate::compare::{comparable, same_as_oracle};
 use crate::generate::all_ids;
-use crate::replay::clusters_of;
-use crate::vectors::OwnedClaim;
-use crate::{AnonIdFormat, EngineSettings, show};
+use crate::oracle::oracle;
+use crate::settings::{AnonIdFormat, EngineSettings};
+use crate::vectors::{OwnedClaim, show};
 
 /// Any bytes as an event: they are refused, or read as the oracle reads them.
 ///

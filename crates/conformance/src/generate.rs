@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
+use crate::settings::{AnonIdFormat, EngineSettings};
 use crate::vectors::OwnedClaim;
-use crate::{AnonIdFormat, EngineSettings};
 
 /// Three users, and devices of several kinds: one UUID in both cases is two ids, the old form of
 /// browsers is anonymous under one setting, and "u1" and the first UUID stand in both lists.

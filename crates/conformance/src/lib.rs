@@ -25,16 +25,13 @@
 //! Not here: speed, and what no rule speaks of, such as how an engine spells its errors. Resolving
 //! should allocate nothing; that cannot be seen from here, and each engine shows it itself.
 
-mod batches;
+mod check;
 mod compare;
-mod exhaustive;
 pub mod fuzz;
 mod generate;
 mod laws;
 pub mod oracle;
-mod replay;
 mod settings;
-mod show;
 mod suite;
 pub mod vectors;
 

@@ -23,5 +23,17 @@ mod reading;
 mod simplified;
 mod snapshot;
 
+use idmerge_core::{IdentityResolver, RuleBook};
+
+use crate::settings::EngineSettings;
+
 pub use original::OriginalOracle;
 pub use simplified::SimplifiedOracle;
+
+/// The oracle of a rule book.
+pub(crate) fn oracle(rule_book: RuleBook, settings: &EngineSettings) -> Box<dyn IdentityResolver> {
+    match rule_book {
+        RuleBook::Simplified => Box::new(SimplifiedOracle::new(settings.clone())),
+        RuleBook::Original => Box::new(OriginalOracle::new(settings.clone())),
+    }
+}

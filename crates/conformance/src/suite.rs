@@ -7,10 +7,11 @@ use std::sync::Arc;
 use idmerge_core::{IdentityResolver, RuleBook};
 use libtest_mimic::Arguments;
 
-use crate::{EngineSettings, batches, compare, exhaustive, laws, replay, vectors};
-
-/// How the suite gets an engine that has these settings and no state.
-pub(crate) type Make = dyn Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync;
+use crate::check::Make;
+use crate::compare::{self, exhaustive};
+use crate::laws;
+use crate::settings::EngineSettings;
+use crate::vectors::{self, play};
 
 /// The trials of one engine.
 ///
@@ -49,7 +50,6 @@ impl Suite {
         let mut trials = self.vector_trials(rule_book);
         let groups = [
             ("law", laws::trials(rule_book)),
-            ("law", batches::trials(rule_book)),
             ("oracle", compare::trials(rule_book)),
             ("exhaustive", exhaustive::trials(rule_book)),
         ];
@@ -94,7 +94,7 @@ impl Suite {
                 let make = Arc::clone(&self.make);
                 let file = file.trim_end_matches(".toml");
                 Trial::new(format!("vector::{file}::{}", case.name), move || {
-                    replay::play(&case, &mut *make(&case.settings))
+                    play::play(&case, &mut *make(&case.settings))
                         .map_err(|what| format!("{what}since {}", case.why))
                 })
             })

@@ -1,6 +1,6 @@
 //! The form of an anonymous id: rule ID-6, and the setting of rule O-8.
 
-use crate::AnonIdFormat;
+use crate::settings::AnonIdFormat;
 
 impl AnonIdFormat {
     /// Whether an anonymous id has this form.
@@ -49,7 +49,7 @@ fn is_five_groups(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::AnonIdFormat::{Guid, Sdk, UuidV4};
+    use crate::settings::AnonIdFormat::{Guid, Sdk, UuidV4};
 
     const V4: &str = "8c14f0f8-2a2d-4b6e-9b1c-0123456789ab";
     const GROUPS: &str = "1a208d979df0-05585c45d5bb8f-17462c6f-1fa400-1a208d979e0368";

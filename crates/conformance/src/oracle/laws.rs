@@ -5,7 +5,7 @@
 use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome};
 
 use super::{OriginalOracle, SimplifiedOracle};
-use crate::{AnonIdFormat, EngineSettings};
+use crate::settings::{AnonIdFormat, EngineSettings};
 
 fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
     let mut bytes = Vec::new();

@@ -9,7 +9,7 @@ use idmerge_core::{
 };
 
 use super::{reading, snapshot};
-use crate::EngineSettings;
+use crate::settings::EngineSettings;
 
 #[cfg(test)]
 mod tests;

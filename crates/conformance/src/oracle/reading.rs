@@ -5,7 +5,7 @@ use idmerge_core::{
     Reading, Value, quote,
 };
 
-use crate::EngineSettings;
+use crate::settings::EngineSettings;
 
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 use idmerge_core::IdentityResolverExt;
 
 use super::*;
-use crate::AnonIdFormat;
+use crate::settings::AnonIdFormat;
 
 /// A UUIDv4 for each number.
 fn uuid(n: u32) -> String {

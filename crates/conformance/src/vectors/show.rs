@@ -4,10 +4,10 @@ use std::fmt::Write as _;
 
 use idmerge_core::{Outcome, RuleBook};
 
-use crate::EngineSettings;
-use crate::compare::oracle;
-use crate::replay::clusters_of;
-use crate::vectors::{OwnedClaim, outcome_text};
+use super::{OwnedClaim, outcome_text};
+use crate::check::clusters_of;
+use crate::oracle::oracle;
+use crate::settings::EngineSettings;
 
 /// The case with the outcomes and clusters that the oracle gives.
 pub(crate) fn as_vector(
@@ -52,7 +52,7 @@ pub(crate) fn as_vector(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{replay, vectors};
+    use crate::vectors::{self, play};
 
     #[test]
     fn what_is_shown_is_a_vector() {
@@ -70,7 +70,7 @@ mod tests {
             .replace("why = \"\"", "why = \"a\"")
             .replace("rules = []", "rules = [\"O-8\"]");
         let cases = vectors::parse("shown", &toml).unwrap();
-        let played = replay::play(&cases[0], &mut *oracle(RuleBook::Original, &settings));
+        let played = play::play(&cases[0], &mut *oracle(RuleBook::Original, &settings));
         assert_eq!(played, Ok(()));
         assert_eq!(cases[0].clusters.len(), 1);
     }

@@ -4,13 +4,10 @@ use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, RuleBook};
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::compare::Check;
-use crate::exhaustive::snapshot_of;
+use crate::check::{Check, Differences, Make, clusters_of, snapshot_of};
 use crate::generate::{all_ids, claims, for_all};
-use crate::replay::{Differences, clusters_of};
-use crate::suite::Make;
-use crate::vectors::OwnedClaim;
-use crate::{EngineSettings, show};
+use crate::settings::EngineSettings;
+use crate::vectors::{OwnedClaim, show};
 
 /// How many claims there are at most: more than an engine is likely to look at together.
 const CLAIMS_MAX: usize = 100;
@@ -21,7 +18,7 @@ const IDS_MAX: usize = 100;
 /// Ids that no claim names.
 const STRANGERS: [&str; 2] = ["nobody", "00000009-0000-4000-8000-000000000000"];
 
-pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
+pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     vec![(
         "batch-is-one-by-one",
         Box::new(move |make| one_by_one(rule_book, make)),

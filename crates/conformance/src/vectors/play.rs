@@ -1,32 +1,10 @@
 //! Plays a vector to an engine and says what is not as it should be.
 
-use std::fmt::Write as _;
-
-use idmerge_core::{DistinctId, IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
-use crate::vectors::{Case, ExpectedCluster, OwnedClaim, Step, outcome_text};
-
-/// What an engine answered otherwise than it should have, for reading.
-#[derive(Debug, Default)]
-pub(crate) struct Differences(String);
-
-impl Differences {
-    pub(crate) fn expect<T: PartialEq + std::fmt::Debug>(&mut self, of: &str, want: &T, got: &T) {
-        if want != got {
-            // Writing to a string does not fail.
-            let _ok = writeln!(self.0, "{of}\n  wanted {want:?}\n  got    {got:?}");
-        }
-    }
-
-    pub(crate) fn into_result(self) -> Result<(), String> {
-        if self.0.is_empty() {
-            Ok(())
-        } else {
-            Err(self.0)
-        }
-    }
-}
+use super::{Case, OwnedClaim, Step, outcome_text};
+use crate::check::{Differences, as_expected, clusters_of};
 
 /// An event that was not refused, and why its claim was rejected.
 struct Played<'c> {
@@ -64,7 +42,7 @@ pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(),
                 .read_id(member)
                 .ok()
                 .and_then(|id| engine.cluster(id))
-                .map(|found| expected(&found));
+                .map(|found| as_expected(&found));
             let of = format!("the cluster of {member:?}");
             differences.expect(&of, &Some(cluster.clone()), &got);
         }
@@ -181,19 +159,4 @@ fn written(played: &Played<'_>, engine: &dyn IdentityResolver, differences: &mut
     let got = String::from_utf8_lossy(&line).into_owned();
     let of = format!("step {}, as it is written", played.number);
     differences.expect(&of, &want.to_owned(), &got);
-}
-
-/// All clusters of an engine, in its order.
-pub(crate) fn clusters_of(engine: &dyn IdentityResolver) -> Vec<ExpectedCluster> {
-    engine
-        .clusters()
-        .map(|cluster| expected(&cluster))
-        .collect()
-}
-
-fn expected(cluster: &idmerge_core::Cluster<'_>) -> ExpectedCluster {
-    ExpectedCluster {
-        canonical: cluster.canonical.to_string(),
-        members: cluster.members.iter().map(DistinctId::to_string).collect(),
-    }
 }

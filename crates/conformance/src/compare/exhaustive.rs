@@ -11,13 +11,13 @@
 
 use std::collections::{HashMap, HashSet};
 
-use idmerge_core::{IdentityResolver, RuleBook};
+use idmerge_core::RuleBook;
 
-use crate::compare::{Check, apply_both, oracle};
-use crate::replay::Differences;
-use crate::suite::Make;
-use crate::vectors::OwnedClaim;
-use crate::{EngineSettings, show};
+use super::apply_both;
+use crate::check::{Check, Differences, Make, snapshot_of};
+use crate::oracle::oracle;
+use crate::settings::EngineSettings;
+use crate::vectors::{OwnedClaim, show};
 
 /// How many claims a sequence has.
 const DEFAULT_CLAIMS: usize = 4;
@@ -134,13 +134,4 @@ fn states_after(
         format!("{what}{}", show::as_vector(rule_book, settings, &claims))
     })?;
     Ok([snapshot_of(&*engine)?, snapshot_of(&*oracle)?])
-}
-
-/// An engine's state as bytes.
-pub(crate) fn snapshot_of(engine: &dyn IdentityResolver) -> Result<Vec<u8>, String> {
-    let mut bytes = Vec::new();
-    engine
-        .write_snapshot(&mut bytes)
-        .map_err(|error| format!("no snapshot: {error}"))?;
-    Ok(bytes)
 }

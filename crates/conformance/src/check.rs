@@ -1,0 +1,89 @@
+//! What every check is made of: how to get an engine, how to ask for its state, and how to collect
+//! what is wrong.
+
+use std::fmt::{Debug, Write as _};
+
+use idmerge_core::{Cluster, DistinctId, IdentityResolver, Outcome};
+
+use crate::settings::EngineSettings;
+use crate::vectors::{ExpectedCluster, OwnedClaim};
+
+/// Makes an engine that has these settings and no state.
+pub(crate) type Make = dyn Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync;
+
+/// The name of a trial, and what it checks.
+pub(crate) type Check = (
+    &'static str,
+    Box<dyn Fn(&Make) -> Result<(), String> + Send>,
+);
+
+/// The differences between what the rules say and what the engine did, as text for people.
+#[derive(Debug, Default)]
+pub(crate) struct Differences(String);
+
+impl Differences {
+    /// Adds a difference unless both values are equal. `of` says what was compared.
+    pub(crate) fn expect<T: PartialEq + Debug>(&mut self, of: &str, want: &T, got: &T) {
+        if want != got {
+            // Writing to a string does not fail.
+            let _ok = writeln!(self.0, "{of}\n  wanted {want:?}\n  got    {got:?}");
+        }
+    }
+
+    /// An error with all differences, if there are any.
+    pub(crate) fn into_result(self) -> Result<(), String> {
+        if self.0.is_empty() {
+            Ok(())
+        } else {
+            Err(self.0)
+        }
+    }
+}
+
+/// An outcome, as far as laws look at it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Applied {
+    /// Merged now or before.
+    pub(crate) accepted: bool,
+    /// Rejected or ignored, so the state must be as it was.
+    pub(crate) must_not_change: bool,
+}
+
+/// Applies a claim.
+pub(crate) fn apply(
+    engine: &mut dyn IdentityResolver,
+    claim: &OwnedClaim,
+) -> Result<Applied, String> {
+    match engine.apply(claim.as_claim()) {
+        Ok(outcome) => Ok(Applied {
+            accepted: matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged),
+            must_not_change: matches!(outcome, Outcome::Rejected(_) | Outcome::Ignored),
+        }),
+        Err(error) => Err(format!("{}: {error}", claim.to_toml())),
+    }
+}
+
+/// The state of an engine as bytes.
+pub(crate) fn snapshot_of(engine: &dyn IdentityResolver) -> Result<Vec<u8>, String> {
+    let mut bytes = Vec::new();
+    engine
+        .write_snapshot(&mut bytes)
+        .map_err(|error| format!("no snapshot: {error}"))?;
+    Ok(bytes)
+}
+
+/// All clusters of an engine, in its order.
+pub(crate) fn clusters_of(engine: &dyn IdentityResolver) -> Vec<ExpectedCluster> {
+    engine
+        .clusters()
+        .map(|cluster| as_expected(&cluster))
+        .collect()
+}
+
+/// A cluster in the form in which vectors expect it.
+pub(crate) fn as_expected(cluster: &Cluster<'_>) -> ExpectedCluster {
+    ExpectedCluster {
+        canonical: cluster.canonical.to_string(),
+        members: cluster.members.iter().map(DistinctId::to_string).collect(),
+    }
+}

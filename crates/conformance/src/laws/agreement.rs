@@ -1,0 +1,96 @@
+//! Law 8: on clean streams both models agree.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use idmerge_core::{Event, IdentityResolver, IdentityResolverExt};
+use proptest::prelude::*;
+
+use crate::check::{Check, Differences, Make, clusters_of};
+use crate::generate::for_all;
+use crate::settings::EngineSettings;
+
+pub(super) fn trials() -> Vec<Check> {
+    vec![("8-agreement", Box::new(agreement))]
+}
+
+/// Law 8: on clean streams the users are those who there really are.
+fn agreement(make: &Make) -> Result<(), String> {
+    // Who logs in on which of their devices, and how: the device's user is fixed by its number.
+    let logins = prop::collection::vec((0..9_usize, any::<bool>()), 0..30);
+    for_all(
+        &logins,
+        |logins| {
+            let mut engine = make(&EngineSettings::default());
+            let mut truth: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
+            for &(device, sdk_spelling) in logins {
+                log_in(&mut *engine, device, sdk_spelling)?;
+                let (user, device) = (user_of(device), device_id(device));
+                let ids = truth
+                    .entry(user.clone())
+                    .or_insert_with(|| BTreeSet::from([user]));
+                ids.insert(device);
+            }
+            let mut differences = Differences::default();
+            let bare = |id: &String| id.trim_start_matches("$device:").to_owned();
+            let got: BTreeMap<String, BTreeSet<String>> = clusters_of(&*engine)
+                .iter()
+                .map(|cluster| {
+                    let members = cluster.members.iter().map(bare).collect();
+                    (cluster.canonical.clone(), members)
+                })
+                .collect();
+            differences.expect("who is who", &truth, &got);
+            differences.into_result()
+        },
+        |logins| format!("with logins (device, spelled like an SDK) {logins:?}"),
+    )
+}
+
+fn user_of(device: usize) -> String {
+    format!("user-{}", device % 3)
+}
+
+fn device_id(device: usize) -> String {
+    format!("0000000{device}-0000-4000-8000-000000000000")
+}
+
+/// What is sent when a user logs in: an anonymous event, `$identify`, and an event with both ids.
+fn log_in(
+    engine: &mut dyn IdentityResolver,
+    device: usize,
+    sdk_spelling: bool,
+) -> Result<(), String> {
+    let (user, device) = (user_of(device), device_id(device));
+    let marked = format!("$device:{device}");
+    let anonymous = Event {
+        distinct_id: (&*marked).into(),
+        device_id: (&*device).into(),
+        ..Event::named("A")
+    };
+    let identify = if sdk_spelling {
+        Event {
+            distinct_id: (&*user).into(),
+            anon_distinct_id: (&*marked).into(),
+            user_id: (&*user).into(),
+            device_id: (&*device).into(),
+            ..Event::named(Event::IDENTIFY)
+        }
+    } else {
+        Event {
+            identified_id: (&*user).into(),
+            anon_id: (&*device).into(),
+            ..Event::named(Event::IDENTIFY)
+        }
+    };
+    let both = Event {
+        distinct_id: (&*user).into(),
+        user_id: (&*user).into(),
+        ..anonymous
+    };
+    for event in [anonymous, identify, both] {
+        engine
+            .apply_event(&event)
+            .map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
