@@ -7,12 +7,12 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use idmerge_benches::engines::{Engine, EngineRow};
-use idmerge_benches::events::{ENGINES, folded, lines, parsed, users};
-use idmerge_benches::ids::Spelling;
-use idmerge_benches::links::Plan;
-use idmerge_benches::row::{Row as _, check, look};
-use idmerge_core::IdentityResolver;
+use idmerge_benches::inputs::events::{ENGINES, folded, lines, parsed, users};
+use idmerge_benches::inputs::ids::Spelling;
+use idmerge_benches::inputs::links::Plan;
+use idmerge_benches::rows::engines::{Engine, EngineRow};
+use idmerge_benches::rows::{Row as _, check, look};
+use idmerge_core::{Event, IdentityResolver};
 use idmerge_events::{JsonEvent, Resolved};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -64,15 +64,7 @@ fn events(criterion: &mut Criterion) {
         let readings: Vec<_> = events.iter().map(JsonEvent::event).collect();
         let resolved: Vec<_> = readings
             .iter()
-            .map(|event| {
-                let own = engine.read(event).ok().and_then(|it| it.distinct_id);
-                Resolved {
-                    rule_book: engine.rule_book(),
-                    own,
-                    canonical: own.map(|id| engine.resolve(id)),
-                    failure: None,
-                }
-            })
+            .map(|event| resolved(&*engine, event))
             .collect();
         let mut out = Vec::new();
         group.bench_function(BenchmarkId::new("write_resolved", name), |bencher| {
@@ -86,6 +78,16 @@ fn events(criterion: &mut Criterion) {
         });
     }
     group.finish();
+}
+
+fn resolved<'a>(engine: &'a dyn IdentityResolver, event: &Event<'a>) -> Resolved<'a> {
+    let own = engine.read(event).ok().and_then(|it| it.distinct_id);
+    Resolved {
+        rule_book: engine.rule_book(),
+        own,
+        canonical: own.map(|id| engine.resolve(id)),
+        failure: None,
+    }
 }
 
 fn claims(criterion: &mut Criterion) {

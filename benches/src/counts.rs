@@ -11,11 +11,11 @@ use idmerge_simplified::Simplified;
 use idmerge_workloads::Workload;
 use toml::{Table, Value};
 
-use crate::engines::{Engine, EngineRow};
-use crate::events::{lines, parsed};
-use crate::ids::Spelling;
-use crate::links::{DEVICES_PER_USER, Plan};
-use crate::row::{Entry, Row as _, look};
+use crate::inputs::events::{lines, parsed};
+use crate::inputs::ids::Spelling;
+use crate::inputs::links::{DEVICES_PER_USER, Plan};
+use crate::rows::engines::{Engine, EngineRow};
+use crate::rows::{Entry, Row as _, look};
 
 /// How often an operation is done in a run.
 pub const RUN: u64 = 20_000;

@@ -1,11 +1,11 @@
 //! What the benches measure, as a library: workloads, rows, and what is done with the figures.
 //!
-//! A table has a [`Row`](row::Row) for each engine and each peer. All of them are given the same
+//! A table has a [`Row`](rows::Row) for each engine and each peer. All of them are given the same
 //! texts, and their answers are checked before the clock starts. The programs in `src/bin` measure
 //! and print a [`Report`](report::Report); `cargo xtask bench` runs them and keeps what they
 //! print. README.md says what is measured and how a row is added.
 //!
-//! The workload in memory is a [`Plan`](links::Plan): users with four devices each, whose ids are
+//! The workload in memory is a [`Plan`](inputs::links::Plan): users with four devices each, whose ids are
 //! computed from their numbers. That of whole programs is a stream of `idmerge-workloads`.
 #![allow(
     clippy::disallowed_methods,
@@ -14,22 +14,17 @@
 )]
 
 pub mod counts;
-pub mod engines;
-pub mod events;
-pub mod ids;
-pub mod links;
+pub mod inputs;
 pub mod measure;
-pub mod peers;
 pub mod probe;
 pub mod report;
-pub mod row;
-pub mod sharing;
+pub mod rows;
 
-use engines::EngineRow;
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
-use peers::{BehindMap, DisjointSets, Ena, Map, Petgraph};
-use row::Entry;
+use rows::Entry;
+use rows::engines::EngineRow;
+use rows::peers::{BehindMap, DisjointSets, Ena, Map, Petgraph};
 
 /// The rows of the tables in memory, by name.
 pub const ROWS: [Entry; 6] = [
@@ -55,8 +50,8 @@ pub const PETGRAPH: &str = "petgraph behind HashMap";
 #[cfg(test)]
 mod tests {
     use super::*;
-    use ids::Spelling;
-    use links::Plan;
+    use inputs::ids::Spelling;
+    use inputs::links::Plan;
 
     #[test]
     fn all_rows_answer_alike() {
@@ -66,10 +61,10 @@ mod tests {
             for (name, make) in ROWS {
                 let mut row = make();
                 row.apply(&links);
-                row::check(name, &mut *row, &links).unwrap();
+                rows::check(name, &mut *row, &links).unwrap();
                 let mut row = make();
                 if row.apply_batch(&links) {
-                    row::check(name, &mut *row, &links).unwrap();
+                    rows::check(name, &mut *row, &links).unwrap();
                 }
                 // What was never linked is its own answer.
                 let strangers = plan.lookups(100, 100, 1);
@@ -90,7 +85,7 @@ mod tests {
         for (name, make) in ROWS {
             let mut row = make();
             row.apply(&some);
-            let error = row::check(name, &mut *row, &all).unwrap_err();
+            let error = rows::check(name, &mut *row, &all).unwrap_err();
             assert!(error.starts_with(name), "{error}");
         }
     }

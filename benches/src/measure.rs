@@ -4,8 +4,8 @@ use std::fs;
 use std::hint::black_box;
 use std::time::Instant;
 
-use crate::links::Texts;
-use crate::row::{Row, look};
+use crate::inputs::links::Texts;
+use crate::rows::{Row, look};
 
 /// Readings of one thing, of which the middle counts.
 #[derive(Clone, Debug, Default)]

@@ -5,7 +5,7 @@ use std::io;
 
 use memmap2::MmapMut;
 
-use crate::ids::{scattered, scattered_below};
+use crate::inputs::ids::{scattered, scattered_below};
 use crate::measure::nanoseconds_each;
 
 /// A read brings a line into the cache.

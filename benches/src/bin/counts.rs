@@ -43,43 +43,9 @@ fn main() -> Result<ExitCode> {
 
     let file = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("counts.toml");
     let text = fs::read_to_string(&file).unwrap_or_default();
-    let measure = |run: &mut dyn FnMut()| {
-        let info = allocation_counter::measure(run);
-        (info.count_total, info.bytes_current)
-    };
-    let mut tables = vec![
-        (Kind::Allocations, allocations(measure)),
-        (Kind::Bytes, bytes(measure)),
-    ];
     let mut report = Report::default();
-    if has_callgrind() {
-        tables.insert(0, (Kind::Instructions, instructions()?));
-    } else {
-        eprintln!("valgrind is missing: INSTRUCTIONS ARE NOT COUNTED. Install it to count them");
-        report.unknown("instructions", "valgrind is missing");
-    }
-
-    let mut complaints = Vec::new();
-    for (kind, counts) in &tables {
-        // What is counted for the first time has nothing to be compared with.
-        let kept = if args.update {
-            kept(&text, *kind).unwrap_or_default()
-        } else {
-            kept(&text, *kind).map_err(anyhow::Error::msg)?
-        };
-        complaints.extend(regressions(*kind, &kept, counts));
-        let row = |(name, count): (&String, &f64)| {
-            let before = kept.get(name).map(|kept| format!("{kept:.1}"));
-            vec![
-                name.clone(),
-                before.unwrap_or_default(),
-                format!("{count:.1}"),
-            ]
-        };
-        let heading = format!("{} {}", kind.name(), kind.description());
-        let rows: Vec<_> = counts.iter().map(row).collect();
-        report.table(&heading, &["count", "before", "now"], &rows);
-    }
+    let mut tables = count(&mut report)?;
+    let complaints = compare(&args, &text, &tables, &mut report)?;
     let regressed = if args.update { 0 } else { complaints.len() };
     report.at_most("counts that regressed", 0.0, regressed as f64, "");
     print!("{report}");
@@ -99,6 +65,56 @@ fn main() -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+/// Counts everything; instructions only if valgrind is installed.
+fn count(report: &mut Report) -> Result<Vec<(Kind, Counts)>> {
+    let measure = |run: &mut dyn FnMut()| {
+        let info = allocation_counter::measure(run);
+        (info.count_total, info.bytes_current)
+    };
+    let mut tables = vec![
+        (Kind::Allocations, allocations(measure)),
+        (Kind::Bytes, bytes(measure)),
+    ];
+    if has_callgrind() {
+        tables.insert(0, (Kind::Instructions, instructions()?));
+    } else {
+        eprintln!("valgrind is missing: INSTRUCTIONS ARE NOT COUNTED. Install it to count them");
+        report.unknown("instructions", "valgrind is missing");
+    }
+    Ok(tables)
+}
+
+/// Adds a table for each kind to the report, and returns one complaint for each regression.
+fn compare(
+    args: &Args,
+    text: &str,
+    tables: &[(Kind, Counts)],
+    report: &mut Report,
+) -> Result<Vec<String>> {
+    let mut complaints = Vec::new();
+    for (kind, counts) in tables {
+        // A kind that is counted for the first time has nothing to be compared with.
+        let kept = if args.update {
+            kept(text, *kind).unwrap_or_default()
+        } else {
+            kept(text, *kind).map_err(anyhow::Error::msg)?
+        };
+        complaints.extend(regressions(*kind, &kept, counts));
+        let row = |(name, count): (&String, &f64)| {
+            let before = kept.get(name).map(|kept| format!("{kept:.1}"));
+            vec![
+                name.clone(),
+                before.unwrap_or_default(),
+                format!("{count:.1}"),
+            ]
+        };
+        let heading = format!("{} {}", kind.name(), kind.description());
+        let rows: Vec<_> = counts.iter().map(row).collect();
+        report.table(&heading, &["count", "before", "now"], &rows);
+    }
+    Ok(complaints)
 }
 
 fn has_callgrind() -> bool {

@@ -12,13 +12,13 @@ use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 use clap::Parser;
-use idmerge_benches::ids::Spelling;
-use idmerge_benches::links::{Links, Plan, Texts};
+use idmerge_benches::inputs::ids::Spelling;
+use idmerge_benches::inputs::links::{Links, Plan, Texts};
 use idmerge_benches::measure::{Asking, Samples, nanoseconds_each, resident_bytes, time_resolve};
 use idmerge_benches::probe::{Pages, Probe};
 use idmerge_benches::report::{Report, grouped};
-use idmerge_benches::row::{Row, check};
-use idmerge_benches::sharing::{SHARED_ROWS, one_writer_one_reader};
+use idmerge_benches::rows::sharing::{SHARED_ROWS, one_writer_one_reader};
+use idmerge_benches::rows::{Row, check};
 use idmerge_benches::{MAP, ORIGINAL, PETGRAPH, ROWS, SIMPLIFIED};
 
 /// Engines beside their peers: apply, resolve, and the distance to what the memory can do

@@ -14,8 +14,8 @@ use std::path::Path;
 
 use anyhow::{Result, ensure};
 use clap::Parser;
-use idmerge_benches::ids::{Spelling, scattered_below};
-use idmerge_benches::links::{Links, Plan};
+use idmerge_benches::inputs::ids::{Spelling, scattered_below};
+use idmerge_benches::inputs::links::{Links, Plan};
 use idmerge_benches::measure::{Samples, timed};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_core::{
@@ -219,7 +219,6 @@ fn by_sqlite(folder: &Path, group: usize, links: &Links, causes: &[Cause<'_>]) -
 
 /// Opening, resolving, withdrawing and explaining in a large store.
 fn large(devices: u64, report: &mut Report) -> Result<()> {
-    const BLOCK: u64 = 1_000_000;
     const USERS_PER_BLOCK: u64 = 25_000;
     let size = grouped(devices);
     let plan = Plan::in_blocks(devices, Spelling::Uuid, USERS_PER_BLOCK);
@@ -230,25 +229,7 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
     let mut rows = Vec::new();
     let mut row = |what: &str, figure: String| rows.push(vec![what.to_owned(), figure]);
 
-    let (mut applying, mut indexing) = (0.0, 0.0);
-    for start in (0..devices).step_by(usize::try_from(BLOCK)?) {
-        eprintln!("{size} claims: {}", grouped(start));
-        let links = plan.links(start..(start + BLOCK).min(devices));
-        let (claims, caused) = (claims(&links), caused(links.len()));
-        let causes = caused.causes();
-        for (claims, causes) in claims.chunks(10_000).zip(causes.chunks(10_000)) {
-            let (taken, done) = timed(|| -> Result<_> {
-                store.apply_batch_caused(claims, causes, &mut |_| ())?;
-                Ok(store.commit()?)
-            });
-            done?;
-            applying += taken;
-            bare.apply_batch(claims, &mut |_| ())?;
-        }
-        let (taken, done) = timed(|| store.index());
-        done?;
-        indexing += taken;
-    }
+    let (applying, indexing) = fill(&mut store, &mut bare, &plan, devices)?;
     row(
         "applying and committing, µs a claim",
         each(applying, devices),
@@ -280,10 +261,56 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
         "bytes on disk a claim, with a snapshot",
         format!("{:.1}", bytes as f64 / devices as f64),
     );
+    row(
+        "explaining why two ids are one user, ms",
+        format!("{:.1}", explain_ms(&store, &plan, devices)?),
+    );
+    report.table(
+        &format!("A store of {size} claims"),
+        &["what", "figure"],
+        &rows,
+    );
+    Ok(())
+}
+
+/// Gives the claims to a store and to an engine alone. Returns the seconds that applying with its
+/// commits took, and those that indexing took.
+fn fill(
+    store: &mut Durable<Simplified>,
+    bare: &mut Simplified,
+    plan: &Plan,
+    devices: u64,
+) -> Result<(f64, f64)> {
+    const BLOCK: u64 = 1_000_000;
+    let size = grouped(devices);
+    let (mut applying, mut indexing) = (0.0, 0.0);
+    for start in (0..devices).step_by(usize::try_from(BLOCK)?) {
+        eprintln!("{size} claims: {}", grouped(start));
+        let links = plan.links(start..(start + BLOCK).min(devices));
+        let (claims, caused) = (claims(&links), caused(links.len()));
+        let causes = caused.causes();
+        for (claims, causes) in claims.chunks(10_000).zip(causes.chunks(10_000)) {
+            let (taken, done) = timed(|| -> Result<_> {
+                store.apply_batch_caused(claims, causes, &mut |_| ())?;
+                Ok(store.commit()?)
+            });
+            done?;
+            applying += taken;
+            bare.apply_batch(claims, &mut |_| ())?;
+        }
+        let (taken, done) = timed(|| store.index());
+        done?;
+        indexing += taken;
+    }
+    Ok((applying, indexing))
+}
+
+/// The median time of an explanation, in milliseconds.
+fn explain_ms(store: &Durable<Simplified>, plan: &Plan, devices: u64) -> Result<f64> {
     let history = store.history()?;
     let mut samples = Samples::default();
     for number in 0..50 {
-        let (device, user) = pair(&plan, scattered_below(number, devices));
+        let (device, user) = pair(plan, scattered_below(number, devices));
         let ids = [(&device, true), (&user, false)].map(|(text, is_device)| {
             let id = Id::new(text);
             id.map(if is_device {
@@ -295,20 +322,11 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
         let [Some(device), Some(user)] = ids else {
             continue;
         };
-        let (taken, explained) = timed(|| history.explain(&store, device, user));
+        let (taken, explained) = timed(|| history.explain(store, device, user));
         black_box(explained?);
         samples.push(taken * 1e3);
     }
-    row(
-        "explaining why two ids are one user, ms",
-        format!("{:.1}", samples.median()),
-    );
-    report.table(
-        &format!("A store of {size} claims"),
-        &["what", "figure"],
-        &rows,
-    );
-    Ok(())
+    Ok(samples.median())
 }
 
 fn each(seconds: f64, count: u64) -> String {

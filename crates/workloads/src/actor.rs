@@ -1,5 +1,8 @@
 //! What a stream is played by, and the world that all of them share.
 
+pub(crate) mod customer;
+pub(crate) mod household;
+
 use std::fmt;
 
 use crate::person::Person;

@@ -31,19 +31,13 @@
 //! # How it is made
 //!
 //! Actors take turns; each turn is one event. Three of the workloads are played by households
-//! that differ in their habits alone (`household.rs`), `identify` by pairs of customers
-//! (`customer.rs`). A finished actor makes room for a new one.
+//! that differ in their habits alone (`actor/household.rs`), `identify` by pairs of customers
+//! (`actor/customer.rs`). A finished actor makes room for a new one.
 
 mod actor;
-mod cap;
-mod customer;
-mod household;
-mod identify;
 mod person;
 mod rng;
-mod shared_device;
 mod stream;
-mod web_login;
 mod wire;
 mod workload;
 

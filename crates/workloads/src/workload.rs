@@ -1,11 +1,15 @@
 //! The workloads by name.
 
+mod cap;
+mod identify;
+mod shared_device;
+mod web_login;
+
 use std::error::Error;
 use std::fmt;
 use std::str::FromStr;
 
 use crate::actor::{Actor, World};
-use crate::{cap, identify, shared_device, web_login};
 
 /// A kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

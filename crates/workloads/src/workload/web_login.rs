@@ -7,7 +7,7 @@
 //! the two lines of a login the models differ.)
 
 use crate::actor::World;
-use crate::household::{Habits, Household};
+use crate::actor::household::{Habits, Household};
 
 pub(crate) fn household(world: &mut World) -> Household {
     let habits = Habits {

@@ -4,9 +4,9 @@ use idmerge_core::{Claim, DistinctId, Id, IdBuffer, IdentityResolver, Outcome};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 
-use crate::ids::Spelling;
-use crate::links::{Link, Links, Texts};
-use crate::row::Row;
+use crate::inputs::ids::Spelling;
+use crate::inputs::links::{Link, Links, Texts};
+use crate::rows::Row;
 
 /// How many claims or ids a batch has: enough to hide what a call costs, few enough that a batch
 /// stays in the nearest caches.

@@ -4,7 +4,7 @@
 //! stay far below. Every login sends `$identify` and an event with both ids.
 
 use crate::actor::World;
-use crate::household::{Habits, Household};
+use crate::actor::household::{Habits, Household};
 
 pub(crate) fn household(world: &mut World) -> Household {
     let visits = if world.rng.percent(50) {

@@ -1,6 +1,6 @@
 //! The workload in memory: devices that are linked to users, and look-ups of them.
 
-use crate::ids::{Spelling, scattered_below, write_user};
+use crate::inputs::ids::{Spelling, scattered_below, write_user};
 
 /// How many devices a user has.
 pub const DEVICES_PER_USER: u64 = 4;
@@ -75,7 +75,7 @@ impl Plan {
     /// The links of these devices, in order of arrival.
     pub fn links(&self, devices: std::ops::Range<u64>) -> Links {
         let mut devices_texts = Texts::new(self.spelling.text_bytes());
-        let mut users_texts = Texts::new(crate::ids::USER_TEXT_BYTES);
+        let mut users_texts = Texts::new(crate::inputs::ids::USER_TEXT_BYTES);
         let are_last = devices.clone().map(|device| self.is_last(device)).collect();
         for device in devices {
             devices_texts.push_with(|text| self.spelling.write_device(device, text));

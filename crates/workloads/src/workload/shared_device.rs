@@ -8,7 +8,7 @@
 //! an anonymous person's.
 
 use crate::actor::World;
-use crate::household::{Habits, Household};
+use crate::actor::household::{Habits, Household};
 
 pub(crate) fn household(world: &mut World) -> Household {
     let habits = Habits {

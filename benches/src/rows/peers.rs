@@ -10,8 +10,8 @@ use std::collections::HashMap;
 use ena::unify::{InPlaceUnificationTable, UnifyKey};
 use petgraph::unionfind::UnionFind;
 
-use crate::links::{Links, Texts};
-use crate::row::Row;
+use crate::inputs::links::{Links, Texts};
+use crate::rows::Row;
 
 /// From a device straight to its user. It is an engine of Simplified ID Merge as far as resolving
 /// goes; the first user stays (rule S-7).

@@ -1,6 +1,10 @@
 //! What an engine and a peer have in common: a row of the tables.
 
-use crate::links::{Links, Texts};
+pub mod engines;
+pub mod peers;
+pub mod sharing;
+
+use crate::inputs::links::{Links, Texts};
 
 /// An engine or a peer. It takes texts and gives texts: whatever it makes of an id in between is
 /// part of its time.

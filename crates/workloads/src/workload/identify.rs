@@ -7,8 +7,8 @@
 //! The truth goes by rules O-2 and O-6. Every ID of a person is that person's, whichever events
 //! say so or fail to; what a rejected event claims of somebody else's ID is not.
 
+use crate::actor::customer::{Customer, Kind};
 use crate::actor::{Actor, Next, World};
-use crate::customer::{Customer, Kind};
 use crate::person::Person;
 
 /// Two people: one's rejected events claim the other's IDs.

@@ -11,10 +11,10 @@ use idmerge_core::{IdBuffer, Outcome};
 use idmerge_shared::Shared;
 use idmerge_simplified::Simplified;
 
-use crate::engines::Engine;
-use crate::links::{Link, Links, Texts};
+use crate::inputs::links::{Link, Links, Texts};
 use crate::measure::nanoseconds_each;
-use crate::row::look;
+use crate::rows::engines::Engine;
+use crate::rows::look;
 
 /// An engine that several threads have.
 pub trait SharedRow: Send + Sync {
@@ -171,8 +171,8 @@ fn read_and_time(shared: &dyn SharedRow, ids: &Texts, times: &mut Vec<u64>) -> u
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ids::Spelling;
-    use crate::links::Plan;
+    use crate::inputs::ids::Spelling;
+    use crate::inputs::links::Plan;
 
     #[test]
     fn each_row_answers_the_same_while_another_thread_applies() {

@@ -1,0 +1,5 @@
+//! What the rows are given: IDs, links of devices with users, and JSON events.
+
+pub mod events;
+pub mod ids;
+pub mod links;
