@@ -9,7 +9,7 @@ use idmerge_original::AnonIdFormat;
 use idmerge_wire::Limits;
 use serde::Deserialize;
 
-use crate::ConfigError;
+use crate::error::ConfigError;
 
 /// What a server is told.
 ///

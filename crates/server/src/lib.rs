@@ -1,33 +1,31 @@
-//! ID Merge as a service: what tracking SDKs send is taken, and who is who is answered.
+//! The idmerge server: it takes events and profile updates from tracking SDKs over HTTP, and
+//! answers queries about identities, events and profiles.
 //!
-//! [`Config`] says which projects there are, [`run`] serves them until the process is asked to
-//! end, and [`Server`] is for who wants to stop it otherwise.
+//! [`Config`] describes the server and its projects. [`run`] serves them until the process gets
+//! SIGTERM or SIGINT; use [`Server`] to stop a server in another way.
 //!
-//! What a request looks like is known by `idmerge-wire`, and what becomes of its records by
-//! `idmerge-project`; here they meet, with credentials, limits, metrics and a page.
+//! The crate `idmerge-wire` decodes requests, and `idmerge-project` stores their records. This
+//! crate connects the two and adds access control, limits, metrics and a web page.
 
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "this room faces the world: clocks, files, the network"
+    reason = "a server needs clocks, files and the network"
 )]
 
-mod access;
 mod app;
-mod body;
 mod config;
 mod error;
+mod http;
 mod ingest;
-mod listen;
-mod metrics;
-mod openapi;
+mod page;
 mod projects;
-mod quiet;
 #[allow(
     unused_qualifications,
     reason = "the macros that describe the endpoints name parameters by their whole path"
 )]
 mod read;
+mod routes;
 mod server;
 
 pub use config::{Bounds, Config, EngineName, ProjectConfig, ServiceAccount};

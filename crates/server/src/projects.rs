@@ -7,8 +7,8 @@ use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Settings};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
 
-use crate::ServeError;
 use crate::config::{Config, ProjectConfig};
+use crate::error::ServeError;
 
 /// A project, and what was said of it.
 pub(crate) struct OpenProject {
@@ -58,21 +58,21 @@ fn settings(project: &ProjectConfig) -> Settings {
 }
 
 /// A batch that was handed in, and what will be answered.
-pub(crate) struct Waiting(oneshot::Receiver<Result<Answer, ProjectError>>);
+pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);
 
 impl OpenProject {
     /// Hands a batch in. Nobody waits for the disk here.
-    pub(crate) fn submit(&self, batch: Batch) -> Result<Waiting, ProjectError> {
+    pub(crate) fn submit(&self, batch: Batch) -> Result<PendingBatch, ProjectError> {
         let (say, hear) = oneshot::channel();
         self.project.submit(batch, move |answer| {
             // Who asked may have gone; what was written stays written.
             let _is_heard = say.send(answer);
         })?;
-        Ok(Waiting(hear))
+        Ok(PendingBatch(hear))
     }
 }
 
-impl Waiting {
+impl PendingBatch {
     /// What became of the batch, once it is safe.
     pub(crate) async fn answer(self) -> Result<Answer, ProjectError> {
         self.0.await.unwrap_or(Err(ProjectError::Closed))

@@ -8,10 +8,12 @@ use std::sync::Arc;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::app::{App, routes};
+use crate::app::App;
 use crate::config::Config;
-use crate::listen::listen;
-use crate::{ServeError, projects};
+use crate::error::ServeError;
+use crate::http::listen::listen;
+use crate::projects;
+use crate::routes::routes;
 
 /// A server that listens and does not answer yet.
 pub struct Server {

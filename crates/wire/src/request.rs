@@ -25,6 +25,23 @@ pub enum Endpoint {
     Groups,
 }
 
+impl Endpoint {
+    /// The path, such as `/track`.
+    pub fn path(self) -> &'static str {
+        match self {
+            Self::Track => "/track",
+            Self::Import => "/import",
+            Self::Engage => "/engage",
+            Self::Groups => "/groups",
+        }
+    }
+
+    /// The name, such as `track`.
+    pub fn name(self) -> &'static str {
+        &self.path()[1..]
+    }
+}
+
 /// What is known of a request before its body.
 #[derive(Clone, Copy, Debug)]
 pub struct Parts<'r> {

@@ -3,13 +3,13 @@
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-use super::Unanswered;
+use crate::http::api_error::ApiError;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The first millisecond of a day such as `2026-01-31`.
-pub(crate) fn day_ms(day: &str) -> Result<i64, Unanswered> {
-    let wrong = || Unanswered::wrong(format!("{day:?} is no day; a day is written 2026-01-31"));
+pub(crate) fn day_ms(day: &str) -> Result<i64, ApiError> {
+    let wrong = || ApiError::bad_request(format!("{day:?} is no day; a day is written 2026-01-31"));
     // A date alone: a time of day would be read too, and have no meaning here.
     if day.len() != 10 {
         return Err(wrong());
@@ -23,12 +23,12 @@ pub(crate) fn day_ms(day: &str) -> Result<i64, Unanswered> {
 pub(crate) fn days_ms(
     from: Option<&str>,
     to: Option<&str>,
-) -> Result<(Option<i64>, Option<i64>), Unanswered> {
+) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let from_ms = from.map(day_ms).transpose()?;
     let until_ms = to.map(day_ms).transpose()?.map(|day| day + DAY_MS);
     match (from_ms, until_ms) {
         (Some(from), Some(until)) if from >= until => {
-            Err(Unanswered::wrong("to_date is before from_date"))
+            Err(ApiError::bad_request("to_date is before from_date"))
         }
         days => Ok(days),
     }

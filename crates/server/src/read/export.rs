@@ -14,7 +14,8 @@ use tokio::runtime::Handle;
 use utoipa::IntoParams;
 
 use super::dates::days_ms;
-use super::{Asked, Reader, Unanswered};
+use super::query::{Parameters, Reader};
+use crate::http::api_error::ApiError;
 
 /// The most events that a `limit` may ask for.
 const LIMIT_MAX: u64 = 100_000;
@@ -47,27 +48,29 @@ pub(crate) struct ExportParameters {
     params(ExportParameters),
     responses(
         (status = 200, description = "A JSON object with `event` and `properties` a line", content_type = "text/plain", body = String),
-        (status = 400, description = "There is no such export", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "There is no such export", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn export(
     reader: Reader,
-    Asked(parameters): Asked<ExportParameters>,
-) -> Result<Response, Unanswered> {
+    Parameters(parameters): Parameters<ExportParameters>,
+) -> Result<Response, ApiError> {
     if parameters.r#where.is_some_and(|text| !text.is_empty()) {
-        return Err(Unanswered::wrong(
+        return Err(ApiError::bad_request(
             "where is not supported; choose by event and days",
         ));
     }
     if parameters.limit.is_some_and(|limit| limit > LIMIT_MAX) {
-        return Err(Unanswered::wrong(format!("limit is at most {LIMIT_MAX}")));
+        return Err(ApiError::bad_request(format!(
+            "limit is at most {LIMIT_MAX}"
+        )));
     }
     let names: Vec<String> = match parameters.event.as_deref() {
         None | Some("") => Vec::new(),
         Some(names) => serde_json::from_str(names).map_err(|error| {
-            Unanswered::wrong(format!("event is no JSON array of texts: {error}"))
+            ApiError::bad_request(format!("event is no JSON array of texts: {error}"))
         })?,
     };
     let (from_ms, until_ms) = days_ms(Some(&parameters.from_date), Some(&parameters.to_date))?;
@@ -81,7 +84,7 @@ pub(crate) async fn export(
     let (sender, body) = Channel::<Bytes, io::Error>::new(2);
     let handle = Handle::current();
     tokio::spawn(async move {
-        let written = reader.ask(move |project| {
+        let written = reader.run(move |project| {
             let mut lines = Lines {
                 sender,
                 handle,

@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
 use super::dates::days_ms;
-use super::{Asked, Reader, Unanswered};
+use super::query::{Parameters, Reader};
+use crate::http::api_error::ApiError;
 
 /// The most steps of a funnel.
 const STEPS_MAX: usize = 100;
@@ -57,22 +58,22 @@ pub(crate) struct StepAnswer {
     params(FunnelParameters),
     responses(
         (status = 200, body = FunnelAnswer),
-        (status = 400, description = "There is no such funnel", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "There is no such funnel", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn funnel(
     reader: Reader,
-    Asked(parameters): Asked<FunnelParameters>,
-) -> Result<Json<FunnelAnswer>, Unanswered> {
+    Parameters(parameters): Parameters<FunnelParameters>,
+) -> Result<Json<FunnelAnswer>, ApiError> {
     let steps: Vec<String> = serde_json::from_str(&parameters.steps).map_err(|error| {
-        Unanswered::wrong(format!(
+        ApiError::bad_request(format!(
             "steps is no JSON array of texts, such as [\"View\"]: {error}"
         ))
     })?;
     if !(1..=STEPS_MAX).contains(&steps.len()) {
-        return Err(Unanswered::wrong(format!(
+        return Err(ApiError::bad_request(format!(
             "a funnel has 1 to {STEPS_MAX} steps"
         )));
     }
@@ -86,7 +87,7 @@ pub(crate) async fn funnel(
         from_ms,
         until_ms,
     };
-    let funnel = reader.ask(move |project| project.funnel(&query)).await?;
+    let funnel = reader.run(move |project| project.funnel(&query)).await?;
     let first = funnel.steps.first();
     let of_first = |users: u64, first: Option<u64>| match first {
         Some(first) if first > 0 => users as f64 / first as f64,

@@ -5,7 +5,8 @@ use idmerge_project::{Change, Explained, Identity};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, IdInPath, Reader, Unanswered, page_rows};
+use super::query::{IdInPath, Parameters, Reader, page_rows};
+use crate::http::api_error::ApiError;
 
 /// What else is to be said of an ID.
 #[derive(Deserialize, IntoParams)]
@@ -79,19 +80,19 @@ impl From<Explained> for ClaimAnswer {
     params(("id" = String, Path, description = "Any ID, with %2F for a slash"), IdentityParameters),
     responses(
         (status = 200, body = IdentityAnswer),
-        (status = 400, description = "The text is no ID", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "The text is no ID", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn identity(
     reader: Reader,
     IdInPath(id): IdInPath,
-    Asked(parameters): Asked<IdentityParameters>,
-) -> Result<Json<IdentityAnswer>, Unanswered> {
+    Parameters(parameters): Parameters<IdentityParameters>,
+) -> Result<Json<IdentityAnswer>, ApiError> {
     let is_explained = parameters.explain == Some(true);
     let (identity, explanation) = reader
-        .ask(move |project| {
+        .run(move |project| {
             let identity = project.identity(&id)?;
             let explanation = is_explained.then(|| project.explain(&id)).transpose()?;
             Ok((identity, explanation))
@@ -169,19 +170,19 @@ impl From<Change> for ChangeAnswer {
     params(ChangesParameters),
     responses(
         (status = 200, body = ChangesAnswer),
-        (status = 400, description = "The log is not as long as that", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "The log is not as long as that", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn changes(
     reader: Reader,
-    Asked(parameters): Asked<ChangesParameters>,
-) -> Result<Json<ChangesAnswer>, Unanswered> {
+    Parameters(parameters): Parameters<ChangesParameters>,
+) -> Result<Json<ChangesAnswer>, ApiError> {
     let since = parameters.since.unwrap_or(0);
     let limit = page_rows(parameters.limit);
     let (changes, last) = reader
-        .ask(move |project| {
+        .run(move |project| {
             let last = project.figures().sequence;
             if since > last {
                 return Ok((None, last));
@@ -191,7 +192,7 @@ pub(crate) async fn changes(
         .await?;
     let Some(changes) = changes else {
         let error = format!("the log of claims ends at {last}; ask with the next of an answer");
-        return Err(Unanswered::wrong(error));
+        return Err(ApiError::bad_request(error));
     };
     let next = changes.last().map_or(since, |change| change.sequence);
     Ok(Json(ChangesAnswer {

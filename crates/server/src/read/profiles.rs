@@ -9,7 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, PAGE_ROWS_MAX, Reader, Unanswered};
+use super::query::{PAGE_ROWS_MAX, Parameters, Reader};
+use crate::http::api_error::ApiError;
 
 /// The most IDs that can be asked about by name.
 const IDS_MAX: usize = 2_000;
@@ -69,15 +70,15 @@ pub(crate) struct ProfileResult {
     params(ProfilesParameters),
     responses(
         (status = 200, body = ProfilesAnswer),
-        (status = 400, description = "There is no such question", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "There is no such question", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn by_query(
     reader: Reader,
-    Asked(parameters): Asked<ProfilesParameters>,
-) -> Result<Json<ProfilesAnswer>, Unanswered> {
+    Parameters(parameters): Parameters<ProfilesParameters>,
+) -> Result<Json<ProfilesAnswer>, ApiError> {
     profiles(reader, parameters).await
 }
 
@@ -88,27 +89,27 @@ pub(crate) async fn by_query(
     request_body(content = ProfilesParameters, content_type = "application/x-www-form-urlencoded"),
     responses(
         (status = 200, body = ProfilesAnswer),
-        (status = 400, description = "There is no such question", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "There is no such question", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn by_form(
     reader: Reader,
     form: Result<Form<ProfilesParameters>, axum::extract::rejection::FormRejection>,
-) -> Result<Json<ProfilesAnswer>, Unanswered> {
-    let Form(parameters) = form.map_err(|error| Unanswered::wrong(error.body_text()))?;
+) -> Result<Json<ProfilesAnswer>, ApiError> {
+    let Form(parameters) = form.map_err(|error| ApiError::bad_request(error.body_text()))?;
     profiles(reader, parameters).await
 }
 
 async fn profiles(
     reader: Reader,
     parameters: ProfilesParameters,
-) -> Result<Json<ProfilesAnswer>, Unanswered> {
+) -> Result<Json<ProfilesAnswer>, ApiError> {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     if is_set(&parameters.r#where) || is_set(&parameters.filter_by_cohort) {
         let error = "where and filter_by_cohort are not supported; ask for all and choose";
-        return Err(Unanswered::wrong(error));
+        return Err(ApiError::bad_request(error));
     }
     let wanted = texts("output_properties", parameters.output_properties.as_deref())?;
     let mut ids = texts("distinct_ids", parameters.distinct_ids.as_deref())?;
@@ -116,16 +117,16 @@ async fn profiles(
         ids.get_or_insert_default().push(id);
     }
     if ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
-        return Err(Unanswered::wrong(format!(
+        return Err(ApiError::bad_request(format!(
             "at most {IDS_MAX} IDs at a time"
         )));
     }
     let page = parameters.page.unwrap_or(0);
     if page > PAGE_MAX {
-        return Err(Unanswered::wrong(format!("page is at most {PAGE_MAX}")));
+        return Err(ApiError::bad_request(format!("page is at most {PAGE_MAX}")));
     }
     let (total, found) = reader
-        .ask(move |project| match ids {
+        .run(move |project| match ids {
             Some(ids) => by_ids(project, &ids),
             None => by_page(project, page),
         })
@@ -151,14 +152,14 @@ async fn profiles(
     }))
 }
 
-fn texts(name: &str, json: Option<&str>) -> Result<Option<Vec<String>>, Unanswered> {
+fn texts(name: &str, json: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
     let Some(json) = json.filter(|json| !json.is_empty()) else {
         return Ok(None);
     };
     let texts = serde_json::from_str(json);
-    texts
-        .map(Some)
-        .map_err(|error| Unanswered::wrong(format!("{name} is no JSON array of texts: {error}")))
+    texts.map(Some).map_err(|error| {
+        ApiError::bad_request(format!("{name} is no JSON array of texts: {error}"))
+    })
 }
 
 type Found = Result<(u64, Vec<StoredProfile>), ProjectError>;

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::{Asked, IdInPath, Reader, Unanswered, page_rows};
+use super::query::{IdInPath, Parameters, Reader, page_rows};
+use crate::http::api_error::ApiError;
 
 /// Which page of a user's events is wanted.
 #[derive(Deserialize, IntoParams)]
@@ -64,10 +65,10 @@ fn feed_answer(feed: Feed) -> Result<FeedAnswer, serde_json::Error> {
 }
 
 /// Text that is kept and is not JSON was changed by somebody else.
-fn damaged(error: serde_json::Error) -> Unanswered {
+fn damaged(error: serde_json::Error) -> ApiError {
     tracing::error!(%error, "what is kept is not JSON");
     let code = StatusCode::INTERNAL_SERVER_ERROR;
-    Unanswered::new(code, "what is kept is damaged; restore a backup")
+    ApiError::new(code, "what is kept is damaged; restore a backup")
 }
 
 /// What a user did, whichever of their IDs it came with
@@ -77,19 +78,19 @@ fn damaged(error: serde_json::Error) -> Unanswered {
     params(("id" = String, Path, description = "Any ID of the user, with %2F for a slash"), FeedParameters),
     responses(
         (status = 200, body = FeedAnswer),
-        (status = 400, description = "The text is no ID, or the cursor none", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "The text is no ID, or the cursor none", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn events(
     reader: Reader,
     IdInPath(id): IdInPath,
-    Asked(parameters): Asked<FeedParameters>,
-) -> Result<Json<FeedAnswer>, Unanswered> {
+    Parameters(parameters): Parameters<FeedParameters>,
+) -> Result<Json<FeedAnswer>, ApiError> {
     let limit = page_rows(parameters.limit);
     let feed = reader
-        .ask(move |project| {
+        .run(move |project| {
             let after = parameters.after.as_deref().map(str::parse::<Cursor>);
             project.user_events(&id, after.transpose()?, limit)
         })
@@ -114,19 +115,19 @@ pub(crate) struct ProfileAnswer {
     params(("id" = String, Path, description = "Any ID of the user, with %2F for a slash")),
     responses(
         (status = 200, body = ProfileAnswer),
-        (status = 400, description = "The text is no ID", body = Unanswered),
-        (status = 401, description = "No credential, or a wrong one", body = Unanswered),
-        (status = 404, description = "The user has no profile", body = Unanswered),
-        (status = 429, description = "Too many questions at a time", body = Unanswered),
+        (status = 400, description = "The text is no ID", body = ApiError),
+        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 404, description = "The user has no profile", body = ApiError),
+        (status = 429, description = "Too many questions at a time", body = ApiError),
     ),
 )]
 pub(crate) async fn profile(
     reader: Reader,
     IdInPath(id): IdInPath,
-) -> Result<Json<ProfileAnswer>, Unanswered> {
-    let found = reader.ask(move |project| project.profile(&id)).await?;
+) -> Result<Json<ProfileAnswer>, ApiError> {
+    let found = reader.run(move |project| project.profile(&id)).await?;
     let Some(profile) = found else {
-        return Err(Unanswered::new(
+        return Err(ApiError::new(
             StatusCode::NOT_FOUND,
             "the user has no profile",
         ));

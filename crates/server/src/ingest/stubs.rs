@@ -1,4 +1,7 @@
-//! Endpoints that SDKs ask and that idmerge has nothing behind: answered, so that they stay quiet.
+//! Endpoints that SDKs call for features that idmerge does not have. They answer with an empty
+//! success, so that SDKs neither log errors nor retry.
+
+use std::sync::Arc;
 
 use axum::Json;
 use axum::body::Body;
@@ -6,29 +9,29 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
-use std::sync::Arc;
 
 use crate::app::App;
 
-/// Recordings of screens. Without a JSON body the SDK would send one part again and again.
+/// Session replay: the recording is dropped. An SDK that gets no JSON sends the same part again
+/// and again.
 pub(crate) async fn record(State(app): State<Arc<App>>, body: Body) -> Response {
-    match app.room.gather(body).await {
+    match app.body_memory.read(body).await {
         Ok(_) => Json(json!({"code": 200, "status": "OK"})).into_response(),
         Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
     }
 }
 
-/// Feature flags: there are none.
+/// Feature flags: none.
 pub(crate) async fn flags() -> Response {
     Json(json!({"flags": {}})).into_response()
 }
 
-/// Settings from afar: there are none.
+/// Remote settings of the SDK: none.
 pub(crate) async fn settings() -> Response {
     Json(json!({})).into_response()
 }
 
-/// Messages in apps: there are none.
+/// In-app messages: none.
 pub(crate) async fn decide() -> Response {
     Json(json!({"notifications": [], "config": {}})).into_response()
 }

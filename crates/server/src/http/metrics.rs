@@ -2,8 +2,11 @@
 
 use std::fmt::{Debug, Error};
 use std::sync::Arc;
+use std::time::Duration;
 
+use axum::http::StatusCode;
 use idmerge_project::{Figures, LATENCY_BOUNDS_MS, Project};
+use idmerge_wire::Endpoint;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -12,32 +15,32 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::body::Room;
+use crate::http::body::BodyMemory;
 use crate::projects::OpenProject;
 
 /// What is counted, and where it is written from.
 pub(crate) struct Metrics {
     registry: Registry,
-    pub(crate) requests: Family<RequestLabels, Counter>,
-    pub(crate) request_seconds: Histogram,
-    pub(crate) records: Family<RecordLabels, Counter>,
+    requests: Family<RequestLabels, Counter>,
+    request_seconds: Histogram,
+    records: Family<RecordLabels, Counter>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RequestLabels {
-    pub(crate) endpoint: &'static str,
-    pub(crate) status: u16,
+struct RequestLabels {
+    endpoint: &'static str,
+    status: u16,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
-pub(crate) struct RecordLabels {
-    pub(crate) project: String,
-    pub(crate) endpoint: &'static str,
-    pub(crate) result: &'static str,
+struct RecordLabels {
+    project: String,
+    endpoint: &'static str,
+    result: &'static str,
 }
 
 impl Metrics {
-    pub(crate) fn new(projects: &[OpenProject], room: Room) -> Self {
+    pub(crate) fn new(projects: &[OpenProject], body_memory: BodyMemory) -> Self {
         let requests = Family::default();
         // From a fifth of a millisecond to 13 seconds.
         let request_seconds = Histogram::new(exponential_buckets(0.000_2, 2.0, 17));
@@ -59,7 +62,7 @@ impl Metrics {
             "Events and profile updates, by what became of them",
             records.clone(),
         );
-        registry.register_collector(Box::new(Bodies(room)));
+        registry.register_collector(Box::new(Bodies(body_memory)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
         registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
         Self {
@@ -68,6 +71,32 @@ impl Metrics {
             request_seconds,
             records,
         }
+    }
+
+    /// Counts a request that brought records, and the time from its head to its response.
+    pub(crate) fn count_request(&self, endpoint: Endpoint, status: StatusCode, took: Duration) {
+        self.request_seconds.observe(took.as_secs_f64());
+        let labels = RequestLabels {
+            endpoint: endpoint.name(),
+            status: status.as_u16(),
+        };
+        self.requests.get_or_create(&labels).inc();
+    }
+
+    /// Counts records by their result. The label of an unknown project is empty.
+    pub(crate) fn count_records(
+        &self,
+        token: Option<&str>,
+        endpoint: Endpoint,
+        result: &'static str,
+        count: u64,
+    ) {
+        let labels = RecordLabels {
+            project: token.unwrap_or_default().to_owned(),
+            endpoint: endpoint.name(),
+            result,
+        };
+        self.records.get_or_create(&labels).inc_by(count);
     }
 
     /// The text that is scraped.
@@ -81,7 +110,7 @@ impl Metrics {
 
 /// The memory that bodies take.
 #[derive(Debug)]
-struct Bodies(Room);
+struct Bodies(BodyMemory);
 
 impl Collector for Bodies {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
@@ -89,7 +118,7 @@ impl Collector for Bodies {
         let bytes = Some(&Unit::Bytes);
         encoder
             .encode_descriptor("bodies_in_memory", help, bytes, MetricType::Gauge)?
-            .encode_gauge(&(self.0.bytes_taken() as u64))
+            .encode_gauge(&(self.0.bytes_used() as u64))
     }
 }
 

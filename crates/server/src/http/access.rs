@@ -7,7 +7,7 @@ use crate::config::ProjectConfig;
 
 /// What somebody wants.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Wish {
+pub(crate) enum Permission {
     /// To import events and merges.
     Import,
     /// To read anything.
@@ -18,28 +18,28 @@ const BAD_SECRET: Problem = Problem::Unauthorized("Unauthorized, invalid project
 const BAD_ACCOUNT: Problem = Problem::Unauthorized("Not a valid service account username");
 const NO_MEMBER: Problem = Problem::Unauthorized("not a project member");
 
-/// The place of the one project that these credentials open. Every project is looked at, and each
+/// The index of the one project that these credentials open. Every project is looked at, and each
 /// comparison takes its time whatever it finds, so that time tells nothing of secrets.
-pub(crate) fn project(
+pub(crate) fn authorize(
     projects: &[&ProjectConfig],
     credentials: &Credentials,
     project_id: Option<&str>,
-    wish: Wish,
+    permission: Permission,
 ) -> Result<usize, Problem> {
     let mut found = projects
         .iter()
         .enumerate()
-        .map(|(place, project)| (place, opens(project, credentials, wish)))
-        .fold(Vec::new(), |mut found, (place, opens)| {
+        .map(|(index, project)| (index, opens(project, credentials, permission)))
+        .fold(Vec::new(), |mut found, (index, opens)| {
             if bool::from(opens) {
-                found.push(place);
+                found.push(index);
             }
             found
         });
     let is_known = !found.is_empty();
     if let Some(project_id) = project_id {
-        found.retain(|&place| {
-            let project = projects[place];
+        found.retain(|&index| {
+            let project = projects[index];
             project
                 .project_id
                 .as_deref()
@@ -48,7 +48,7 @@ pub(crate) fn project(
         });
     }
     match (&found[..], credentials) {
-        (&[place], _) => Ok(place),
+        (&[index], _) => Ok(index),
         // An account of several projects has to say which one it means.
         _ if is_known => Err(NO_MEMBER),
         (_, Credentials::Basic { password, .. }) if !password.is_empty() => Err(BAD_ACCOUNT),
@@ -57,8 +57,8 @@ pub(crate) fn project(
     }
 }
 
-fn opens(project: &ProjectConfig, credentials: &Credentials, wish: Wish) -> Choice {
-    let token = if wish == Wish::Import && project.token_may_import {
+fn opens(project: &ProjectConfig, credentials: &Credentials, permission: Permission) -> Choice {
+    let token = if permission == Permission::Import && project.token_may_import {
         Some(project.token.as_str())
     } else {
         None
@@ -122,33 +122,41 @@ mod tests {
     #[test]
     fn a_credential_opens_its_project_for_what_it_may() {
         let projects = two_projects();
-        let open = |credentials: &Credentials, id, wish| {
-            project(&projects.each_ref(), credentials, id, wish)
+        let open = |credentials: &Credentials, id, permission| {
+            authorize(&projects.each_ref(), credentials, id, permission)
         };
         let (first, one) = (basic("first secret", ""), basic("one", "one's secret"));
-        for wish in [Wish::Import, Wish::Read] {
-            assert_eq!(open(&first, None, wish), Ok(0));
-            assert_eq!(open(&first, Some("1"), wish), Ok(0));
-            assert_eq!(open(&first, Some("2"), wish), Err(NO_MEMBER));
+        for permission in [Permission::Import, Permission::Read] {
+            assert_eq!(open(&first, None, permission), Ok(0));
+            assert_eq!(open(&first, Some("1"), permission), Ok(0));
+            assert_eq!(open(&first, Some("2"), permission), Err(NO_MEMBER));
             assert_eq!(
-                open(&Credentials::Bearer("first secret".into()), None, wish),
+                open(
+                    &Credentials::Bearer("first secret".into()),
+                    None,
+                    permission
+                ),
                 Ok(0)
             );
             assert_eq!(
-                open(&Credentials::ApiKey("first secret".into()), None, wish),
+                open(
+                    &Credentials::ApiKey("first secret".into()),
+                    None,
+                    permission
+                ),
                 Ok(0)
             );
-            assert_eq!(open(&one, None, wish), Ok(1));
+            assert_eq!(open(&one, None, permission), Ok(1));
             let both = basic("both", "both's secret");
-            assert_eq!(open(&both, None, wish), Err(NO_MEMBER));
-            assert_eq!(open(&both, Some("2"), wish), Ok(1));
-            assert_eq!(open(&both, Some("FIRST"), wish), Ok(0));
+            assert_eq!(open(&both, None, permission), Err(NO_MEMBER));
+            assert_eq!(open(&both, Some("2"), permission), Ok(1));
+            assert_eq!(open(&both, Some("FIRST"), permission), Ok(0));
         }
         // A token is no secret: it never reads, and imports only where that is allowed.
         let (token, other) = (basic("FIRST", ""), basic("SECOND", ""));
-        assert_eq!(open(&token, None, Wish::Import), Ok(0));
-        assert_eq!(open(&token, None, Wish::Read), Err(BAD_SECRET));
-        assert_eq!(open(&other, None, Wish::Import), Err(BAD_SECRET));
+        assert_eq!(open(&token, None, Permission::Import), Ok(0));
+        assert_eq!(open(&token, None, Permission::Read), Err(BAD_SECRET));
+        assert_eq!(open(&other, None, Permission::Import), Err(BAD_SECRET));
     }
 
     #[test]
@@ -175,8 +183,8 @@ mod tests {
             (basic("one", "both's secret"), BAD_ACCOUNT),
             (basic("", "one's secret"), BAD_ACCOUNT),
         ] {
-            for wish in [Wish::Import, Wish::Read] {
-                let found = project(&projects.each_ref(), &credentials, None, wish);
+            for permission in [Permission::Import, Permission::Read] {
+                let found = authorize(&projects.each_ref(), &credentials, None, permission);
                 assert_eq!(found, Err(wanted.clone()), "{credentials:?}");
             }
         }

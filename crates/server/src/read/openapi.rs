@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use crate::read::{export, funnel, identity, profiles, users};
+use super::{export, funnel, identity, profiles, users};
 
 #[derive(OpenApi)]
 #[openapi(

@@ -1,0 +1,61 @@
+//! The error response of a query.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use idmerge_project::ProjectError;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// Why a query failed.
+#[derive(Debug, Serialize, ToSchema)]
+pub(crate) struct ApiError {
+    /// What went wrong, and how to correct it.
+    error: String,
+    /// Always `error`.
+    status: &'static str,
+    #[serde(skip)]
+    code: StatusCode,
+}
+
+impl ApiError {
+    /// An error with this HTTP status.
+    pub(crate) fn new(code: StatusCode, error: impl Into<String>) -> Self {
+        Self {
+            error: error.into(),
+            status: "error",
+            code,
+        }
+    }
+
+    /// The query itself is wrong: status 400.
+    pub(crate) fn bad_request(error: impl Into<String>) -> Self {
+        Self::new(StatusCode::BAD_REQUEST, error)
+    }
+}
+
+impl From<ProjectError> for ApiError {
+    fn from(error: ProjectError) -> Self {
+        let code = match error {
+            ProjectError::NotAnId(_)
+            | ProjectError::NoCursor { .. }
+            | ProjectError::TooManyEvents { .. } => StatusCode::BAD_REQUEST,
+            _ => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        if code == StatusCode::INTERNAL_SERVER_ERROR {
+            tracing::error!(error = &error as &dyn std::error::Error, "a query failed");
+        }
+        Self::new(code, error.to_string())
+    }
+}
+
+impl IntoResponse for ApiError {
+    fn into_response(self) -> Response {
+        let mut response = (self.code, Json(&self)).into_response();
+        if self.code == StatusCode::TOO_MANY_REQUESTS {
+            let seconds = HeaderValue::from_static("1");
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

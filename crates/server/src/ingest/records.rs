@@ -1,0 +1,204 @@
+//! Splits a request into records, checks each, and finds its project.
+
+use std::ops::Range;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use idmerge_core::RuleBook;
+use idmerge_project::Record;
+use idmerge_wire::{
+    Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
+};
+
+use crate::app::App;
+use crate::http::access::{self, Permission};
+
+/// A record that goes to a project.
+pub(super) struct AcceptedRecord {
+    /// The index of the project in [`App::projects`].
+    pub(super) project_index: usize,
+    /// The place of the record in the request, from 0.
+    pub(super) index: usize,
+    /// Where its JSON text is in the text of the request.
+    pub(super) range: Range<usize>,
+    pub(super) record: Record,
+}
+
+/// The records of a request.
+#[derive(Default)]
+pub(super) struct AcceptedRecords {
+    pub(super) records: Vec<AcceptedRecord>,
+    /// The records that need no more work: those ignored, and those at fault.
+    pub(super) report: Report,
+}
+
+impl AcceptedRecords {
+    fn push(&mut self, project_index: usize, index: usize, range: Range<usize>, record: Record) {
+        self.records.push(AcceptedRecord {
+            project_index,
+            index,
+            range,
+            record,
+        });
+    }
+
+    fn fail(&mut self, index: usize, insert_id: Option<String>, fault: Fault) {
+        self.report.failed.push(FailedRecord {
+            index,
+            insert_id,
+            fault,
+        });
+    }
+}
+
+/// Splits a request into records, checks each, and finds its project.
+pub(super) fn accept(
+    app: &App,
+    endpoint: Endpoint,
+    message: &Message<'_>,
+) -> Result<AcceptedRecords, Problem> {
+    match endpoint {
+        Endpoint::Track => accept_tracked(app, message),
+        Endpoint::Import => accept_imported(app, message),
+        Endpoint::Engage | Endpoint::Groups => accept_updates(app, endpoint, message),
+    }
+}
+
+/// The time now, in milliseconds since 1970.
+pub(super) fn now_ms() -> i64 {
+    let since = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default();
+    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+}
+
+/// Events without a credential: each names its project by the token, and none may be a `$merge`
+/// that counts.
+fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
+    let mut accepted = AcceptedRecords::default();
+    let events = message.events(&app.bounds.limits)?;
+    if events.is_empty() {
+        return Err(Problem::NoData);
+    }
+    for (index, event) in events.into_iter().enumerate() {
+        let project = event.and_then(|event| match &event.token {
+            None => Err(Fault::Missing { field: "token" }),
+            Some(token) => Ok((app.index_by_token(token), event)),
+        });
+        match project {
+            Ok((Some(project_index), event)) if !event.is_ignored => {
+                let range = message.range(event.text);
+                accepted.push(project_index, index, range, record(&event, false));
+            }
+            // The vendor answers an unknown token with success, and so do we. An event with
+            // `$ignore` is dropped because its sender asks for that.
+            Ok((project_index, _)) => {
+                accepted.report.taken += 1;
+                let result = if project_index.is_some() {
+                    "ignored"
+                } else {
+                    "unknown_token"
+                };
+                count(app, project_index, Endpoint::Track, result);
+            }
+            Err(fault) => {
+                count(app, None, Endpoint::Track, "invalid");
+                accepted.fail(index, None, fault);
+            }
+        }
+    }
+    Ok(accepted)
+}
+
+/// Events with a credential, which are all of one project and may be a `$merge`.
+fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
+    let configs = app.configs();
+    let project_index = access::authorize(
+        &configs,
+        &message.credentials,
+        message.project_id.as_deref(),
+        Permission::Import,
+    )?;
+    let limits = &app.bounds.limits;
+    let events = message.events(limits)?;
+    let is_simplified = configs[project_index].engine.rule_book() == RuleBook::Simplified;
+    let is_identity = |event: &Result<EventRecord<'_>, Fault>| {
+        event.as_ref().is_ok_and(EventRecord::is_identity_event)
+    };
+    if is_simplified && events.iter().any(is_identity) {
+        return Err(Problem::IdentityEvents);
+    }
+    let requirements = Requirements {
+        is_strict: message.is_strict,
+        waives_distinct_id: is_simplified,
+        now_ms: now_ms(),
+    };
+    let mut accepted = AcceptedRecords::default();
+    accepted.records.reserve_exact(events.len());
+    for (index, event) in events.into_iter().enumerate() {
+        let mut insert_id = None;
+        let checked = event.and_then(|event| {
+            insert_id.clone_from(&event.insert_id);
+            event.check(&requirements, limits)?;
+            Ok(event)
+        });
+        match checked {
+            Ok(event) if event.is_ignored => {
+                accepted.report.taken += 1;
+                count(app, Some(project_index), Endpoint::Import, "ignored");
+            }
+            Ok(event) => {
+                let range = message.range(event.text);
+                accepted.push(project_index, index, range, record(&event, true));
+            }
+            Err(fault) => {
+                count(app, Some(project_index), Endpoint::Import, "invalid");
+                accepted.fail(index, insert_id.map(String::from), fault);
+            }
+        }
+    }
+    Ok(accepted)
+}
+
+/// Updates of profiles: each names its project by the token.
+fn accept_updates(
+    app: &App,
+    endpoint: Endpoint,
+    message: &Message<'_>,
+) -> Result<AcceptedRecords, Problem> {
+    let mut accepted = AcceptedRecords::default();
+    let updates = message.updates(&app.bounds.limits)?;
+    if updates.is_empty() {
+        return Err(Problem::NoData);
+    }
+    for (index, update) in updates.into_iter().enumerate() {
+        match update.map(|update| (app.index_by_token(&update.token), update)) {
+            Ok((Some(project_index), update)) => {
+                let range = message.range(update.text);
+                accepted.push(project_index, index, range, Record::Update);
+            }
+            Ok((None, _)) => {
+                accepted.report.taken += 1;
+                count(app, None, endpoint, "unknown_token");
+            }
+            Err(fault) => {
+                count(app, None, endpoint, "invalid");
+                accepted.fail(index, None, fault);
+            }
+        }
+    }
+    Ok(accepted)
+}
+
+fn record(event: &EventRecord<'_>, may_merge: bool) -> Record {
+    Record::Event {
+        time_ms: event.time.ms(),
+        insert_id: event.mark().map(Into::into),
+        may_merge,
+    }
+}
+
+fn count(app: &App, project_index: Option<usize>, endpoint: Endpoint, result: &'static str) {
+    // An unknown token is never a label: anyone could send any number of different ones.
+    let token = project_index.map(|index| &*app.projects[index].config.token);
+    app.metrics.count_records(token, endpoint, result, 1);
+}

@@ -1,0 +1,53 @@
+//! Reads a request: its head, then its body.
+
+use axum::body::Body;
+use axum::http::HeaderMap;
+use axum::http::header::{self, HeaderName};
+use axum::http::request::Parts;
+use idmerge_wire::{Endpoint, Head, Problem};
+
+use super::response::IngestError;
+use crate::app::App;
+use crate::http::body::{BodyError, ReadBody};
+
+pub(super) fn head(endpoint: Endpoint, parts: &Parts) -> Head {
+    let text = |name: HeaderName| {
+        parts
+            .headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+    };
+    Head::read(idmerge_wire::Parts {
+        endpoint,
+        query: parts.uri.query().unwrap_or(""),
+        content_type: text(header::CONTENT_TYPE),
+        content_encoding: text(header::CONTENT_ENCODING),
+        // A header that is not text is still present: read it as empty, not as absent.
+        authorization: parts
+            .headers
+            .get(header::AUTHORIZATION)
+            .map(|value| value.to_str().unwrap_or("")),
+    })
+}
+
+pub(super) async fn body(
+    app: &App,
+    head: &Head,
+    headers: &HeaderMap,
+    body: Body,
+) -> Result<ReadBody, IngestError> {
+    let problem = |problem| IngestError::Problem(head.dialect(), problem);
+    let body_bytes_max = app.bounds.limits.body_bytes_max;
+    let announced_bytes = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
+    // Refuse a body that is announced as too large before any of it is read.
+    if announced_bytes.is_some_and(|bytes| bytes > body_bytes_max as u64) {
+        return Err(problem(Problem::TooLarge { body_bytes_max }));
+    }
+    let read = app.body_memory.read(body).await;
+    read.map_err(|error| match error {
+        BodyError::Problem(error) => problem(error),
+        BodyError::TimedOut | BodyError::Disconnected => IngestError::NoBody,
+    })
+}

@@ -1,0 +1,62 @@
+//! Responses to clients, and why a whole request was not taken.
+
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use idmerge_project::ProjectError;
+use idmerge_wire::{Dialect, Problem};
+
+/// `Retry-After`, in seconds, when more is sent than can be written.
+const RETRY_AFTER_SECONDS: &str = "2";
+
+/// Why a whole request was not taken.
+pub(super) enum IngestError {
+    /// A problem, to be told in the dialect of the client.
+    Problem(Dialect, Problem),
+    /// The body timed out, or the client closed the connection.
+    NoBody,
+}
+
+/// The HTTP response for an answer in the client's dialect.
+pub(super) fn response(answer: idmerge_wire::Answer) -> Response {
+    let mut response = Response::new(Body::from(answer.body.into_owned()));
+    *response.status_mut() =
+        StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    let content_type = HeaderValue::from_static(answer.content_type);
+    response
+        .headers_mut()
+        .insert(header::CONTENT_TYPE, content_type);
+    response
+}
+
+/// The problem that a client is told of when its batch was not written.
+pub(super) fn problem(error: &ProjectError) -> Problem {
+    match error {
+        ProjectError::Full => Problem::RateLimited,
+        error => {
+            tracing::error!(
+                error = error as &dyn std::error::Error,
+                "a batch was not written"
+            );
+            Problem::Unavailable
+        }
+    }
+}
+
+impl IntoResponse for IngestError {
+    fn into_response(self) -> Response {
+        let (dialect, problem) = match self {
+            Self::Problem(dialect, problem) => (dialect, problem),
+            Self::NoBody => {
+                let close = [(header::CONNECTION, "close")];
+                return (StatusCode::REQUEST_TIMEOUT, close).into_response();
+            }
+        };
+        let mut response = response(dialect.refuse(&problem));
+        if matches!(problem, Problem::RateLimited | Problem::Unavailable) {
+            let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}

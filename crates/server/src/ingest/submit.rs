@@ -1,0 +1,132 @@
+//! Groups the records of a request by project, and queues one batch at each.
+
+use std::collections::BTreeMap;
+
+use idmerge_project::{Batch, Record};
+use idmerge_wire::{Dialect, Endpoint, Head, Message, Report};
+
+use super::records::{self, AcceptedRecord, now_ms};
+use super::response::{IngestError, problem};
+use crate::app::App;
+use crate::projects::PendingBatch;
+
+/// A request whose batches wait to be written.
+pub(super) struct Submission {
+    pub(super) dialect: Dialect,
+    pub(super) batches: Vec<SubmittedBatch>,
+    /// The records that need no more work: those ignored, and those at fault.
+    pub(super) report: Report,
+}
+
+/// The batch of one project, which waits to be written.
+pub(super) struct SubmittedBatch {
+    pub(super) project_index: usize,
+    pub(super) pending: PendingBatch,
+    /// One for each record of the batch, in order.
+    pub(super) labels: Vec<RecordLabel>,
+}
+
+/// How a response refers to a record.
+pub(super) struct RecordLabel {
+    /// The place of the record in the request, from 0.
+    pub(super) index: usize,
+    pub(super) insert_id: Option<String>,
+}
+
+/// Decodes a body, checks its records, and queues them at their projects.
+pub(super) fn decode_and_submit(
+    app: &App,
+    endpoint: Endpoint,
+    head: &Head,
+    body: Vec<u8>,
+) -> Result<Submission, IngestError> {
+    let message = head
+        .decode(body, &app.bounds.limits)
+        .map_err(|problem| IngestError::Problem(head.dialect(), problem))?;
+    let dialect = message.dialect.clone();
+    let is_strict = message.is_strict;
+    let error = |problem| IngestError::Problem(dialect.clone(), problem);
+    let accepted = records::accept(app, endpoint, &message).map_err(error)?;
+    let mut batches = Vec::new();
+    for batch in batch_by_project(accepted.records, message, endpoint) {
+        let pending = app.projects[batch.project_index]
+            .submit(batch.batch)
+            .map_err(|failed| error(problem(&failed)))?;
+        batches.push(SubmittedBatch {
+            project_index: batch.project_index,
+            pending,
+            labels: batch.labels,
+        });
+    }
+    Ok(Submission {
+        batches,
+        report: Report {
+            is_strict,
+            ..accepted.report
+        },
+        dialect,
+    })
+}
+
+/// The records of one project.
+struct ProjectBatch {
+    project_index: usize,
+    batch: Batch,
+    labels: Vec<RecordLabel>,
+}
+
+/// One batch for each project. If there is only one project, its batch takes the text of the
+/// request as a whole, without a copy.
+fn batch_by_project(
+    records: Vec<AcceptedRecord>,
+    message: Message<'_>,
+    endpoint: Endpoint,
+) -> Vec<ProjectBatch> {
+    let has_labels = message.dialect.is_modern();
+    let Some(first) = records.first() else {
+        return Vec::new();
+    };
+    let first_index = first.project_index;
+    let has_one_project = records
+        .iter()
+        .all(|record| record.project_index == first_index);
+    let mut batches = BTreeMap::new();
+    let text = message.into_text();
+    for accepted in records {
+        let project_index = accepted.project_index;
+        let batch = batches
+            .entry(project_index)
+            .or_insert_with(|| ProjectBatch {
+                project_index,
+                batch: Batch::new(endpoint.path(), now_ms()),
+                labels: Vec::new(),
+            });
+        batch.labels.push(RecordLabel {
+            index: accepted.index,
+            insert_id: if has_labels {
+                insert_id(&accepted.record)
+            } else {
+                None
+            },
+        });
+        if has_one_project {
+            let record = (accepted.range, accepted.record);
+            batch.batch.records.push(record);
+        } else {
+            let text = &text[accepted.range];
+            batch.batch.push(text, accepted.record);
+        }
+    }
+    let mut batches: Vec<_> = batches.into_values().collect();
+    if let ([only], true) = (&mut batches[..], has_one_project) {
+        only.batch.text = text;
+    }
+    batches
+}
+
+fn insert_id(record: &Record) -> Option<String> {
+    match record {
+        Record::Event { insert_id, .. } => insert_id.as_deref().map(str::to_owned),
+        Record::Update => None,
+    }
+}

@@ -1,0 +1,101 @@
+//! The route table: every path of the server and its handler.
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{any, get, post};
+use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
+
+use crate::app::App;
+use crate::ingest::{self, stubs};
+use crate::page;
+use crate::read::{export, funnel, identity, openapi, profiles, users};
+
+pub(crate) fn routes(app: Arc<App>) -> Router {
+    Router::new()
+        .merge(sdk_routes())
+        .merge(query_routes())
+        .route("/", get(page::html))
+        .route("/page.css", get(page::style))
+        .route("/page.js", get(page::script))
+        .route("/openapi.json", get(openapi::describe))
+        .route("/healthz", get(healthy))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .layer(middleware::from_fn(forbid_sniffing))
+        .with_state(app)
+}
+
+/// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
+/// their responses contains any.
+fn sdk_routes() -> Router<Arc<App>> {
+    let mut routes = Router::new();
+    for slash in ["", "/"] {
+        let at = |path: &str| format!("{path}{slash}");
+        routes = routes
+            .route(&at("/track"), get(ingest::track).post(ingest::track))
+            .route(&at("/import"), get(ingest::import).post(ingest::import))
+            .route(&at("/engage"), get(ingest::engage).post(ingest::engage))
+            .route(&at("/groups"), get(ingest::groups).post(ingest::groups))
+            .route(&at("/record"), post(stubs::record))
+            .route(&at("/flags"), any(stubs::flags))
+            .route(&at("/settings"), any(stubs::settings))
+            .route(&at("/decide"), any(stubs::decide));
+    }
+    // Browsers send cookies along, and then accept only the exact origin: `*` would be rejected.
+    routes.layer(
+        CorsLayer::new()
+            .allow_origin(AllowOrigin::mirror_request())
+            .allow_credentials(true)
+            .allow_methods([Method::GET, Method::POST])
+            .allow_headers(AllowHeaders::mirror_request())
+            .expose_headers([header::RETRY_AFTER]),
+    )
+}
+
+/// The queries. Each handler takes a `Reader`, which exists only for an authorized request.
+fn query_routes() -> Router<Arc<App>> {
+    let profiles = get(profiles::by_query).post(profiles::by_form);
+    Router::new()
+        .route("/v1/ids/{id}", get(identity::identity))
+        .route("/v1/changes", get(identity::changes))
+        .route("/v1/users/{id}/events", get(users::events))
+        .route("/v1/users/{id}/profile", get(users::profile))
+        .route("/v1/funnel", get(funnel::funnel))
+        .route("/api/2.0/export", get(export::export))
+        .route("/api/query/engage", profiles.clone())
+        // The path that mixpanel-utils uses for the same query.
+        .route("/api/2.0/engage", profiles)
+}
+
+async fn healthy() -> &'static str {
+    "ok\n"
+}
+
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    if app.is_stopping() {
+        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+    } else {
+        "ready\n".into_response()
+    }
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    const TYPE: HeaderValue =
+        HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    ([(header::CONTENT_TYPE, TYPE)], app.metrics.text()).into_response()
+}
+
+/// Keeps browsers from guessing another content type than the one that the response declares.
+async fn forbid_sniffing(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    let nosniff = HeaderValue::from_static("nosniff");
+    response
+        .headers_mut()
+        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    response
+}
