@@ -58,7 +58,7 @@ async fn ingest(
     app: &App,
     endpoint: Endpoint,
     request: Request,
-) -> Result<idmerge_wire::Answer, IngestError> {
+) -> Result<idmerge_wire::Response, IngestError> {
     let (parts, body) = request.into_parts();
     let head = request::head(endpoint, &parts);
     let body = request::body(app, &head, &parts.headers, body).await?;

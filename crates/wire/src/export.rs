@@ -13,7 +13,7 @@ const OWN: [&[u8]; 5] = [
 
 /// What is known of an event besides its text.
 #[derive(Clone, Copy, Debug)]
-pub struct Exported<'e> {
+pub struct ExportLine<'e> {
     /// The JSON text of the event, as it is to be read now.
     pub json: &'e str,
     /// When it happened, in milliseconds since 1970.
@@ -26,13 +26,13 @@ pub struct Exported<'e> {
     pub is_time_in_ms: bool,
 }
 
-impl Exported<'_> {
+impl ExportLine<'_> {
     /// Adds the event to a text as one line: `event` and `properties`, and of what stood beside
     /// them nothing. `false`, and nothing is added, where the text is no event.
     ///
     /// ```
     /// let mut lines = String::new();
-    /// let is_event = idmerge_wire::Exported {
+    /// let is_event = idmerge_wire::ExportLine {
     ///     json: r#"{"event":"A","properties":{"distinct_id":"U1","time":1700000000.5}}"#,
     ///     time_ms: 1_700_000_000_500,
     ///     received_ms: 1_700_000_001_000,
@@ -106,7 +106,7 @@ mod tests {
 
     fn line(json: &str) -> Option<String> {
         let mut lines = String::new();
-        let exported = Exported {
+        let exported = ExportLine {
             json,
             time_ms: -1,
             received_ms: 5,

@@ -1,6 +1,6 @@
 //! What any request holds to, for the fuzzer.
 
-use crate::{Credentials, Endpoint, Head, Limits, Parts, Report, Requirements};
+use crate::{Credentials, Endpoint, Head, Limits, Report, RequestParts, Requirements};
 
 const ENDPOINTS: [Endpoint; 4] = [
     Endpoint::Track,
@@ -29,7 +29,7 @@ pub fn request(bytes: &[u8]) {
     let (query, content_type, authorization) = (line(), line(), line());
     let body = parts.next().unwrap_or_default();
     for endpoint in ENDPOINTS {
-        let head = Head::read(Parts {
+        let head = Head::read(RequestParts {
             endpoint,
             query: query.unwrap_or(""),
             content_type,

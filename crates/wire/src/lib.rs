@@ -6,9 +6,9 @@
 //! for one SDK, a JSON object for another, a pixel for a third.
 //!
 //! ```
-//! use idmerge_wire::{Endpoint, Head, Limits, Parts, Report};
+//! use idmerge_wire::{Endpoint, Head, Limits, RequestParts, Report};
 //!
-//! let head = Head::read(Parts {
+//! let head = Head::read(RequestParts {
 //!     endpoint: Endpoint::Track,
 //!     query: "ip=1",
 //!     content_type: Some("text/plain;charset=UTF-8"),
@@ -29,27 +29,28 @@
 //!
 //! Not here: sockets, projects, engines, and what the identity properties of an event mean.
 
-mod answer;
 mod containers;
-mod credentials;
+mod endpoint;
 mod event;
 mod export;
 pub mod fuzz;
-mod inflate;
 mod limits;
-mod pairs;
+mod message;
 mod problem;
 mod request;
+mod response;
 mod split;
 mod time;
 mod update;
 
-pub use answer::{Answer, Dialect, FailedRecord, Report};
-pub use credentials::Credentials;
+pub use endpoint::Endpoint;
 pub use event::{EventRecord, Fault, Requirements};
-pub use export::Exported;
+pub use export::ExportLine;
 pub use limits::Limits;
+pub use message::Message;
 pub use problem::Problem;
-pub use request::{Endpoint, Head, Message, Parts};
+pub use request::credentials::Credentials;
+pub use request::{Head, RequestParts};
+pub use response::{Dialect, FailedRecord, Report, Response};
 pub use time::{Time, time_ms};
 pub use update::UpdateRecord;

@@ -2,8 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::Fault;
-use crate::event::{Members, members, text_or_number};
+use crate::event::{Fault, Members, members, text_or_number};
 
 /// One update of a user's or a group's profile.
 #[derive(Clone, Debug, PartialEq, Eq)]

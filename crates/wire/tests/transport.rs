@@ -11,8 +11,8 @@ use std::io::Write;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use idmerge_wire::{
-    Answer, Credentials, Dialect, Endpoint, FailedRecord, Fault, Head, Limits, Message, Parts,
-    Problem, Report, Time,
+    Credentials, Dialect, Endpoint, FailedRecord, Fault, Head, Limits, Message, Problem, Report,
+    RequestParts, Response, Time,
 };
 
 const LIMITS: &Limits = &Limits::DOCUMENTED;
@@ -26,7 +26,7 @@ const MERGE: &str = r#"{"event":"$merge","properties":{"$distinct_ids":["a","b"]
 
 fn head(address: &str, content_type: &str, authorization: Option<&str>) -> Head {
     let (path, query) = address.split_once('?').unwrap_or((address, ""));
-    Head::read(Parts {
+    Head::read(RequestParts {
         endpoint: match path.trim_end_matches('/') {
             "/track" => Endpoint::Track,
             "/import" => Endpoint::Import,
@@ -70,7 +70,7 @@ fn assert_is_the_event(message: &Message<'_>) {
     );
 }
 
-fn taken(dialect: &Dialect) -> Answer {
+fn taken(dialect: &Dialect) -> Response {
     dialect.report(&Report {
         taken: 1,
         ..Report::default()
@@ -315,7 +315,7 @@ fn what_is_no_data_is_said_in_the_body() {
         ("", "data, missing or empty"),
         ("data=&verbose=1", "data, missing or empty"),
         ("verbose=1&ip=1", ""),
-        ("data=***", "data is not valid JSON: it is no base64 either"),
+        ("data=***", "data is not valid JSON: it is not base64 either"),
         ("data=%7B", ""),
         ("data=%7B%ff", "data is not valid UTF-8"),
         ("[{]", ""),

@@ -15,7 +15,7 @@ pub(super) async fn when_durable(
     app: &App,
     endpoint: Endpoint,
     submission: Submission,
-) -> Result<idmerge_wire::Answer, IngestError> {
+) -> Result<idmerge_wire::Response, IngestError> {
     let Submission {
         dialect,
         batches,

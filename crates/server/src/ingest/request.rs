@@ -17,7 +17,7 @@ pub(super) fn head(endpoint: Endpoint, parts: &Parts) -> Head {
             .get(name)
             .and_then(|value| value.to_str().ok())
     };
-    Head::read(idmerge_wire::Parts {
+    Head::read(idmerge_wire::RequestParts {
         endpoint,
         query: parts.uri.query().unwrap_or(""),
         content_type: text(header::CONTENT_TYPE),

@@ -18,7 +18,7 @@ pub(super) enum IngestError {
 }
 
 /// The HTTP response for an answer in the client's dialect.
-pub(super) fn response(answer: idmerge_wire::Answer) -> Response {
+pub(super) fn response(answer: idmerge_wire::Response) -> Response {
     let mut response = Response::new(Body::from(answer.body.into_owned()));
     *response.status_mut() =
         StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
 use idmerge_project::{ExportQuery, ProjectError};
-use idmerge_wire::Exported;
+use idmerge_wire::ExportLine;
 use serde::Deserialize;
 use tokio::runtime::Handle;
 use utoipa::IntoParams;
@@ -91,14 +91,14 @@ pub(crate) async fn export(
                 text: String::new(),
             };
             let sent = project.export(&query, &mut |event| {
-                let exported = Exported {
+                let line = ExportLine {
                     json: str::from_utf8(event.json).unwrap_or(""),
                     time_ms: event.time_ms,
                     received_ms: event.received_ms,
                     source: event.source,
                     is_time_in_ms,
                 };
-                exported.write(&mut lines.text);
+                line.write(&mut lines.text);
                 lines.send(CHUNK_BYTES)?;
                 Ok(true)
             });

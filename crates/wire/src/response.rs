@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use serde::Serialize;
 
-use crate::{Fault, Problem};
+use crate::event::Fault;
+use crate::problem::Problem;
 
 /// The smallest picture there is: one transparent pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
@@ -34,7 +35,7 @@ pub enum Dialect {
 
 /// An answer over HTTP.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Answer {
+pub struct Response {
     /// Its status.
     pub status: u16,
     /// Its `Content-Type`.
@@ -124,7 +125,7 @@ impl Dialect {
     ///     br#"{"code":200,"num_records_imported":2,"status":"OK"}"#.as_slice(),
     /// );
     /// ```
-    pub fn report(&self, report: &Report) -> Answer {
+    pub fn report(&self, report: &Report) -> Response {
         if self.is_modern() {
             return modern(report);
         }
@@ -137,7 +138,7 @@ impl Dialect {
 
     /// Says that nothing was taken, and why. What is wrong with the data is status 200 in all but
     /// the modern dialect, as in [`report`](Self::report).
-    pub fn refuse(&self, problem: &Problem) -> Answer {
+    pub fn refuse(&self, problem: &Problem) -> Response {
         let error = problem.to_string();
         let code = problem.status();
         if self.is_modern() {
@@ -158,7 +159,7 @@ impl Dialect {
     }
 
     /// Success, or an error, in the few words of the older dialects.
-    fn short(&self, status: u16, error: Option<&str>) -> Answer {
+    fn short(&self, status: u16, error: Option<&str>) -> Response {
         let digit = if error.is_none() { "1" } else { "0" };
         let verbose = || {
             json(&VerboseJson {
@@ -184,7 +185,7 @@ impl Dialect {
                 ("text/javascript; charset=utf-8", Cow::Owned(call))
             }
         };
-        Answer {
+        Response {
             status,
             content_type,
             body,
@@ -192,9 +193,9 @@ impl Dialect {
     }
 }
 
-fn modern(report: &Report) -> Answer {
+fn modern(report: &Report) -> Response {
     if report.failed.is_empty() || !report.is_strict {
-        return Answer {
+        return Response {
             status: 200,
             content_type: JSON,
             body: Cow::Owned(json(&ImportedJson {
@@ -221,8 +222,8 @@ fn modern(report: &Report) -> Answer {
     )
 }
 
-fn failed<R: Serialize>(error: &str, taken: usize, failed_records: Vec<R>) -> Answer {
-    Answer {
+fn failed<R: Serialize>(error: &str, taken: usize, failed_records: Vec<R>) -> Response {
+    Response {
         status: 400,
         content_type: JSON,
         body: Cow::Owned(json(&FailedJson {
@@ -235,8 +236,8 @@ fn failed<R: Serialize>(error: &str, taken: usize, failed_records: Vec<R>) -> An
     }
 }
 
-fn refused(code: u16, error: &str) -> Answer {
-    Answer {
+fn refused(code: u16, error: &str) -> Response {
+    Response {
         status: code,
         content_type: JSON,
         body: Cow::Owned(json(&RefusedJson {

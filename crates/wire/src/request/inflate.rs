@@ -5,7 +5,7 @@ use std::io::Read;
 
 use flate2::read::MultiGzDecoder;
 
-use crate::Problem;
+use crate::problem::Problem;
 
 /// What every gzip begins with, and no JSON and no form does.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];

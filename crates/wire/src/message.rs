@@ -1,0 +1,90 @@
+//! A decoded request, split into records.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use crate::endpoint::Endpoint;
+use crate::event::{EventRecord, Fault};
+use crate::limits::Limits;
+use crate::problem::Problem;
+use crate::request::credentials::Credentials;
+use crate::response::Dialect;
+use crate::split::{Layout, split};
+use crate::update::UpdateRecord;
+
+/// A decoded request: the text of its records, and its parameters.
+#[derive(Clone, Debug)]
+pub struct Message<'b> {
+    pub(crate) text: Cow<'b, str>,
+    pub(crate) is_ndjson: bool,
+    /// The endpoint that it was sent to.
+    pub endpoint: Endpoint,
+    /// How to respond to it.
+    pub dialect: Dialect,
+    /// Whether to hold each record to all requirements, and to report every record that fails
+    /// (`strict`).
+    pub is_strict: bool,
+    /// The credentials that it presents.
+    pub credentials: Credentials,
+    /// The project that a service account names (`project_id`).
+    pub project_id: Option<String>,
+}
+
+impl Message<'_> {
+    /// The records as events, in the order they were sent. A record that is not an event is a
+    /// [`Fault`] at its position.
+    ///
+    /// # Errors
+    ///
+    /// [`Problem::NotJson`] if the text cannot be split into records,
+    /// [`Problem::TooManyRecords`] if it has more than `limits` allow.
+    pub fn events(&self, limits: &Limits) -> Result<Vec<Result<EventRecord<'_>, Fault>>, Problem> {
+        let records = split(&self.text, self.layout(), limits)?;
+        let event = |record: Result<_, _>| record.and_then(|text| EventRecord::read(text, limits));
+        Ok(records.into_iter().map(event).collect())
+    }
+
+    /// The records as updates of profiles, in the order they were sent.
+    ///
+    /// # Errors
+    ///
+    /// As [`events`](Self::events).
+    pub fn updates(
+        &self,
+        limits: &Limits,
+    ) -> Result<Vec<Result<UpdateRecord<'_>, Fault>>, Problem> {
+        let records = split(&self.text, self.layout(), limits)?;
+        let is_group = self.endpoint == Endpoint::Groups;
+        let update =
+            |record: Result<_, _>| record.and_then(|text| UpdateRecord::read(text, is_group));
+        Ok(records.into_iter().map(update).collect())
+    }
+
+    /// The range of a record's text in [`into_text`](Self::into_text), in bytes. The empty range
+    /// if the record is not from this message.
+    pub fn range(&self, record: &str) -> Range<usize> {
+        let start = record
+            .as_ptr()
+            .addr()
+            .wrapping_sub(self.text.as_ptr().addr());
+        let end = start.wrapping_add(record.len());
+        if self.text.get(start..end) == Some(record) {
+            start..end
+        } else {
+            0..0
+        }
+    }
+
+    /// The text that contains all records, for callers that store them unchanged.
+    pub fn into_text(self) -> String {
+        self.text.into_owned()
+    }
+
+    fn layout(&self) -> Layout {
+        if self.is_ndjson {
+            Layout::Lines
+        } else {
+            Layout::Json
+        }
+    }
+}
