@@ -134,7 +134,7 @@ impl<R> IdTable<R> {
             .find(probe.hash, |number| self.is_key_of(number, probe))
     }
 
-    /// Looks up to [`BATCH_IDS`] IDs at once. The result of `None` is `None`.
+    /// Finds up to [`BATCH_IDS`] IDs at once. The result of `None` is `None`.
     ///
     /// A lookup spends most of its time on cache misses, and misses can overlap. So this method
     /// starts loading all lines of the hash table, and then all rows. In between it calls
