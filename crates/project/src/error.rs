@@ -1,7 +1,7 @@
 //! What can go wrong in a project.
 
 use idmerge_core::{EngineError, InvalidEvent};
-use idmerge_store::{StoreError, redb};
+use idmerge_store::{RunsError, StoreError, redb};
 use thiserror::Error;
 
 /// A project that could not do what it was asked for.
@@ -54,6 +54,12 @@ pub enum ProjectError {
 
 impl From<EngineError> for ProjectError {
     fn from(error: EngineError) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+impl From<RunsError> for ProjectError {
+    fn from(error: RunsError) -> Self {
         Self::Store(error.into())
     }
 }

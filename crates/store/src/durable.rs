@@ -17,12 +17,12 @@ use crate::log::about::About;
 use crate::log::entry::Cause;
 use crate::log::file::{builder, open_or_make, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
-use crate::log::runs::Runs;
 use crate::log::snapshots;
 use crate::log::{Log, tail::Tail};
 use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::state::State;
+use idmerge_disk::Runs;
 
 /// An engine that outlives its process. It is an engine itself, of the rule book of the one in it.
 ///

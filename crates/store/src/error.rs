@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 
 use idmerge_core::{EngineError, RuleBook, SnapshotError};
+use idmerge_disk::RunsError;
 use thiserror::Error;
 
 /// A store that could not do what it was asked for.
@@ -180,6 +181,16 @@ from_part!(
     StorageError,
     CommitError
 );
+
+impl From<RunsError> for StoreError {
+    fn from(error: RunsError) -> Self {
+        match error {
+            RunsError::Database(error) => (*error).into(),
+            // Nothing is lost with an index: `repair` makes it again.
+            _ => Self::DamagedIndex,
+        }
+    }
+}
 
 impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {

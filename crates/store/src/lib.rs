@@ -32,9 +32,10 @@ pub use history::compare::first_difference;
 pub use history::digest::Digest;
 pub use history::explain::{Explanation, Step};
 pub use history::simulate::Difference;
+/// An index beside the log, for a service that keeps tables of its own.
+pub use idmerge_disk::{OpenRuns, Runs, RunsError};
 pub use log::about::About;
 pub use log::entry::{Cause, Entry, What};
-pub use log::runs::{OpenRuns, Runs};
 pub use maintenance::backup::restore;
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};

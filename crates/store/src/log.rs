@@ -7,7 +7,6 @@ pub(crate) mod component;
 pub(crate) mod entry;
 pub(crate) mod file;
 pub(crate) mod index;
-pub(crate) mod runs;
 pub(crate) mod snapshots;
 pub(crate) mod tables;
 pub(crate) mod tail;

@@ -28,9 +28,10 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("events", &["core"], &["simplified", "original"]),
     (
         "store",
-        &["core"],
+        &["core", "disk"],
         &["conformance", "simplified", "original"],
     ),
+    ("disk", &[], &[]),
     ("shared", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
     ("profiles", &["core"], &[]),
@@ -38,6 +39,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         "project",
         &[
             "core",
+            "disk",
             "events",
             "original",
             "profiles",

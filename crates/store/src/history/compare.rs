@@ -1,10 +1,10 @@
 //! Where two stores part.
 
 use idmerge_core::IdentityResolver;
+use idmerge_disk::row;
 
 use crate::error::StoreError;
 use crate::history::History;
-use crate::log::block::hash;
 
 /// How many entries are held of one log while the other is read.
 const AT_A_TIME: usize = 1 << 16;
@@ -38,7 +38,7 @@ pub fn first_difference<R: IdentityResolver, S: IdentityResolver>(
 fn hashes<R: IdentityResolver>(history: &History<R>, from: u64) -> Result<Vec<u64>, StoreError> {
     let mut hashes = Vec::new();
     history.entries(from, &mut |entry| {
-        hashes.push(hash(0, format!("{:?}", entry.what).as_bytes()));
+        hashes.push(row::checksum(0, format!("{:?}", entry.what).as_bytes()));
         Ok(hashes.len() < AT_A_TIME)
     })?;
     Ok(hashes)

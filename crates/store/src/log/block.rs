@@ -1,6 +1,6 @@
 //! Blocks of entries: what one row of the log has.
 
-use twox_hash::XxHash3_64;
+use idmerge_disk::row;
 
 use crate::error::StoreError;
 use crate::log::codec::{Decoder, Encoder, Wrong};
@@ -8,9 +8,6 @@ use crate::log::entry::Entry;
 
 /// A block that has as many bytes is not added to. A row then fits four pages of the database.
 const FULL_BYTES: usize = 15_000;
-
-/// A hash of 8 bytes, and the number of entries in 4.
-const HEAD_BYTES: usize = 12;
 
 /// A block that entries are added to.
 #[derive(Debug)]
@@ -61,28 +58,19 @@ impl Block {
     /// The block as a row of the log.
     pub(crate) fn row(&self) -> Vec<u8> {
         let bytes = &self.entries.bytes;
-        let mut row = Vec::with_capacity(HEAD_BYTES + bytes.len());
-        row.extend([0; 8]);
+        let mut row = row::start_with_capacity(4 + bytes.len());
         row.extend(self.count.to_le_bytes());
         row.extend(bytes);
-        let hash = hash(self.first, &row[8..]);
-        row[..8].copy_from_slice(&hash.to_le_bytes());
-        row
+        row::seal(self.first, row)
     }
-}
-
-/// Seeded with its place, so that a good row in a wrong place is noticed.
-pub(crate) fn hash(place: u64, bytes: &[u8]) -> u64 {
-    XxHash3_64::oneshot_with_seed(place, bytes)
 }
 
 /// How many entries a row has, and their bytes.
 fn open(first: u64, row: &[u8]) -> Result<(u32, &[u8]), Wrong> {
-    let (stored, rest) = row.split_first_chunk::<8>().ok_or("a block is cut off")?;
-    if u64::from_le_bytes(*stored) != hash(first, rest) {
-        return Err("the checksum of a block is wrong");
-    }
-    let (count, bytes) = rest.split_first_chunk::<4>().ok_or("a block is cut off")?;
+    let content = row::open(first, row).ok_or("the checksum of a block is wrong")?;
+    let (count, bytes) = content
+        .split_first_chunk::<4>()
+        .ok_or("a block is cut off")?;
     Ok((u32::from_le_bytes(*count), bytes))
 }
 

@@ -2,6 +2,8 @@
 
 use idmerge_core::{Claim, Id, IdForm, Outcome, Rejection, UuidText};
 
+use idmerge_disk::varint::{self, VarintError};
+
 use crate::log::entry::{Cause, Entry, What};
 
 /// Bytes that are no entry.
@@ -112,8 +114,8 @@ impl Encoder {
                 cluster_ids,
                 max_cluster_ids,
             }) => {
-                put_number(&mut self.bytes, cluster_ids);
-                put_number(&mut self.bytes, max_cluster_ids);
+                varint::put(&mut self.bytes, cluster_ids);
+                varint::put(&mut self.bytes, max_cluster_ids);
             }
             _ => {}
         }
@@ -142,9 +144,9 @@ impl Encoder {
     /// Writes that an entry is withdrawn.
     pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
         self.head(RETRACTED, cause);
-        put_number(&mut self.bytes, retracted);
-        put_bytes(&mut self.bytes, 0, who);
-        put_bytes(&mut self.bytes, 0, why);
+        varint::put(&mut self.bytes, retracted);
+        varint::put_text(&mut self.bytes, who);
+        varint::put_text(&mut self.bytes, why);
     }
 
     fn head(&mut self, head: u8, cause: Cause<'_>) {
@@ -166,15 +168,13 @@ impl Encoder {
         }
         if let Some(time_ms) = cause.time_ms {
             let difference = time_ms.wrapping_sub(self.before.time_ms);
-            // Small differences of either sign make small numbers.
-            let zigzag = (difference << 1) ^ (difference >> 63);
-            put_number(&mut self.bytes, zigzag.cast_unsigned());
+            varint::put_signed(&mut self.bytes, difference);
             self.before.time_ms = time_ms;
         }
         if let Some(source) = cause.source
             && !same_source
         {
-            put_bytes(&mut self.bytes, 0, source);
+            varint::put_text(&mut self.bytes, source);
             let before = self.before.source.get_or_insert_default();
             before.clear();
             before.push_str(source);
@@ -186,19 +186,19 @@ impl Encoder {
 pub(crate) fn put_id(bytes: &mut Vec<u8>, id: Id<'_>) {
     match id.form() {
         IdForm::Uuid(uuid) => put_uuid(bytes, uuid),
-        IdForm::Text(text) => put_bytes(bytes, EMPTY_TEXT, text),
+        IdForm::Text(text) => put_plain(bytes, text),
     }
 }
 
 fn put_text(bytes: &mut Vec<u8>, text: &str) {
     match UuidText::new(text) {
         Some(uuid) => put_uuid(bytes, uuid),
-        None => put_bytes(bytes, EMPTY_TEXT, text),
+        None => put_plain(bytes, text),
     }
 }
 
 fn put_uuid(bytes: &mut Vec<u8>, uuid: UuidText) {
-    put_number(
+    varint::put(
         bytes,
         if uuid.is_upper_case() {
             UPPER_CASE_UUID
@@ -211,22 +211,10 @@ fn put_uuid(bytes: &mut Vec<u8>, uuid: UuidText) {
     }
 }
 
-/// Writes a text after its length and what is added to it.
-fn put_bytes(bytes: &mut Vec<u8>, added: u64, text: &str) {
-    put_number(bytes, added + text.len() as u64);
+/// Writes a text that is no UUID.
+fn put_plain(bytes: &mut Vec<u8>, text: &str) {
+    varint::put(bytes, EMPTY_TEXT + text.len() as u64);
     bytes.extend(text.as_bytes());
-}
-
-/// Seven bits a byte, the lowest first; the highest bit of a byte says that more follow.
-fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
-    loop {
-        let [low, ..] = number.to_le_bytes();
-        number >>= 7;
-        if number == 0 {
-            return bytes.push(low & 0x7f);
-        }
-        bytes.push(low | 0x80);
-    }
 }
 
 /// Reads entries back.
@@ -265,8 +253,7 @@ impl<'b> Decoder<'b> {
             }
         }
         if flags & HAS_TIME != 0 {
-            let zigzag = self.number()?;
-            let difference = (zigzag >> 1).cast_signed() ^ -((zigzag & 1).cast_signed());
+            let difference = varint::take_signed(&mut self.rest).map_err(VarintError::as_str)?;
             self.before.time_ms = self.before.time_ms.wrapping_add(difference);
             cause.time_ms = Some(self.before.time_ms);
         }
@@ -377,26 +364,11 @@ impl<'b> Decoder<'b> {
     }
 
     fn plain(&mut self, bytes: u64) -> Result<&'b str, Wrong> {
-        let bytes = usize::try_from(bytes).map_err(|_| ENDS_EARLY)?;
-        let (text, rest) = self.rest.split_at_checked(bytes).ok_or(ENDS_EARLY)?;
-        self.rest = rest;
-        str::from_utf8(text).map_err(|_| "a text that is not UTF-8")
+        varint::take_str(&mut self.rest, bytes).map_err(VarintError::as_str)
     }
 
     fn number(&mut self) -> Result<u64, Wrong> {
-        let mut number = 0;
-        for shift in (0..u64::BITS).step_by(7) {
-            let [byte] = *self.take::<1>()?;
-            let bits = u64::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                return Err("a number that is too large");
-            }
-            number |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(number);
-            }
-        }
-        Err("a number that is too long")
+        varint::take(&mut self.rest).map_err(VarintError::as_str)
     }
 
     fn take<const N: usize>(&mut self) -> Result<&'b [u8; N], Wrong> {
@@ -406,7 +378,7 @@ impl<'b> Decoder<'b> {
     }
 }
 
-const ENDS_EARLY: Wrong = "it ends early";
+const ENDS_EARLY: Wrong = VarintError::EndsEarly.as_str();
 
 enum Text<'b> {
     Plain(&'b str),

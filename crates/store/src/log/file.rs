@@ -9,8 +9,7 @@ use redb::Database;
 use crate::error::StoreError;
 use crate::options::Options;
 
-/// The name of the one file of a store, in its folder.
-pub(crate) const FILE: &str = "store.redb";
+pub(crate) use idmerge_disk::STORE_FILE as FILE;
 
 /// Its name while it is made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";

@@ -8,11 +8,10 @@ use redb::{Database, ReadableDatabase};
 
 use crate::error::StoreError;
 use crate::log::Log;
-use crate::log::block::hash;
 use crate::log::codec;
 use crate::log::entry::{Entry, What};
-use crate::log::runs::{OpenRuns, Runs};
 use crate::state::owned::distinct_ids;
+use idmerge_disk::{OpenRuns, Runs, row};
 
 /// From a hash of an id to the entries whose claims name it; from [`RETRACTIONS`] to the entries
 /// that withdraw others.
@@ -26,7 +25,7 @@ const RETRACTIONS: u64 = 0;
 pub(crate) fn fingerprint(id: Id<'_>) -> u64 {
     let mut bytes = Vec::with_capacity(32);
     codec::put_id(&mut bytes, id);
-    hash(1, &bytes)
+    row::checksum(1, &bytes)
 }
 
 /// What the index has of an entry.

@@ -1,16 +1,17 @@
 //! Snapshots in the database: whole states, cut into pieces.
 
 use std::io::{self, Read, Write};
+use std::mem;
 
+use idmerge_disk::row;
 use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
-use super::block::hash;
 use super::file::unpanicked;
 use super::tables::{PIECES, SNAPSHOTS};
 use crate::error::StoreError;
 
-/// A piece and what the database adds to it fit 128 pages.
-const PIECE_BYTES: usize = (512 << 10) - 256;
+/// The checksum of a piece, the piece, and what the database adds to both fit 128 pages.
+const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
 
 /// A snapshot that the store has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,7 +57,7 @@ pub(crate) fn write(
         pieces: &mut pieces,
         sequence,
         written: 0,
-        piece: Vec::new(),
+        row: row::start(),
     };
     fill(&mut writer)?;
     let written = writer.finish()?;
@@ -105,17 +106,19 @@ struct PieceWriter<'p, 't> {
     pieces: &'p mut Table<'t, (u64, u32), &'static [u8]>,
     sequence: u64,
     written: u32,
-    piece: Vec<u8>,
+    /// The next piece, with room for its checksum.
+    row: Vec<u8>,
 }
 
 impl PieceWriter<'_, '_> {
     fn put(&mut self) -> io::Result<()> {
-        let mut row = hash(place(self.sequence, self.written), &self.piece)
-            .to_le_bytes()
-            .to_vec();
-        row.append(&mut self.piece);
+        let key = (self.sequence, self.written);
+        let row = row::seal(
+            row::place_of(key),
+            mem::replace(&mut self.row, row::start()),
+        );
         self.pieces
-            .insert((self.sequence, self.written), &*row)
+            .insert(key, &*row)
             .map_err(|error| match StoreError::from(error) {
                 StoreError::Io(error) => error,
                 error => io::Error::other(error),
@@ -125,7 +128,7 @@ impl PieceWriter<'_, '_> {
     }
 
     fn finish(mut self) -> io::Result<u32> {
-        if !self.piece.is_empty() {
+        if self.row.len() > row::CHECKSUM_BYTES {
             self.put()?;
         }
         Ok(self.written)
@@ -134,9 +137,9 @@ impl PieceWriter<'_, '_> {
 
 impl Write for PieceWriter<'_, '_> {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let taken = bytes.len().min(PIECE_BYTES - self.piece.len());
-        self.piece.extend(&bytes[..taken]);
-        if self.piece.len() == PIECE_BYTES {
+        let taken = bytes.len().min(ROW_BYTES - self.row.len());
+        self.row.extend(&bytes[..taken]);
+        if self.row.len() == ROW_BYTES {
             self.put()?;
         }
         Ok(taken)
@@ -145,11 +148,6 @@ impl Write for PieceWriter<'_, '_> {
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
     }
-}
-
-/// One number for a piece of a snapshot.
-fn place(sequence: u64, number: u32) -> u64 {
-    sequence.rotate_left(32) ^ u64::from(number)
 }
 
 /// Reads a snapshot piece by piece. A piece with a wrong hash is an error.
@@ -174,16 +172,13 @@ impl PieceReader {
 
     fn read_piece(&mut self) -> io::Result<()> {
         let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
-        let sequence = self.snapshot.sequence;
+        let key = (self.snapshot.sequence, self.next);
         let row = self
             .pieces
-            .get((sequence, self.next))
+            .get(key)
             .map_err(io::Error::other)?
             .ok_or_else(damaged)?;
-        let (stored, piece) = row.value().split_first_chunk().ok_or_else(damaged)?;
-        if u64::from_le_bytes(*stored) != hash(place(sequence, self.next), piece) {
-            return Err(damaged());
-        }
+        let piece = row::open(row::place_of(key), row.value()).ok_or_else(damaged)?;
         self.piece.clear();
         self.piece.extend(piece);
         self.at = 0;

@@ -7,7 +7,7 @@ use redb::Database;
 
 use crate::error::StoreError;
 use crate::lock::lock;
-use crate::log::runs::Runs;
+use idmerge_disk::Runs;
 
 /// Merges runs of a store's database, for a thread of its own. The store is closed only when its
 /// mergers are dropped.
@@ -33,7 +33,7 @@ impl Merger {
     /// Where the disk fails or a run is damaged.
     pub fn merge(&self, runs: &Runs) -> Result<bool, StoreError> {
         let _one_at_a_time = lock(&self.merging);
-        runs.merge(&self.database)
+        Ok(runs.merge(&self.database)?)
     }
 }
 

@@ -138,7 +138,7 @@ fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
             repair.damage = Some((snapshot.sequence, what));
         }
     }
-    repair.index = unpanicked(|| ENTRIES_BY_ID.open(read)?.check()).is_err();
+    repair.index = unpanicked(|| Ok(ENTRIES_BY_ID.open(read)?.check()?)).is_err();
     Ok(repair)
 }
 

@@ -119,25 +119,3 @@ proptest! {
         while let Ok(Some(_)) = decoder.next() {}
     }
 }
-
-#[test]
-fn numbers_have_as_many_bytes_as_they_need() {
-    for (number, bytes) in [
-        (0, &[0][..]),
-        (127, &[127]),
-        (128, &[128, 1]),
-        (u64::MAX, &[255, 255, 255, 255, 255, 255, 255, 255, 255, 1]),
-    ] {
-        let mut written = Vec::new();
-        put_number(&mut written, number);
-        assert_eq!(written, bytes);
-        assert_eq!(Decoder::new(bytes, 1).number(), Ok(number));
-    }
-    for wrong in [
-        &[128][..],
-        &[255, 255, 255, 255, 255, 255, 255, 255, 255, 2],
-        &[128; 11],
-    ] {
-        assert!(Decoder::new(wrong, 1).number().is_err(), "{wrong:?}");
-    }
-}
