@@ -36,6 +36,7 @@ pub use history::simulate::Difference;
 pub use idmerge_disk::{OpenRuns, Runs, RunsError};
 pub use log::about::About;
 pub use log::entry::{Cause, Entry, What};
+pub use log::file::exists;
 pub use maintenance::backup::restore;
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};

@@ -8,13 +8,14 @@ use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
     Reading, RuleBook, SnapshotError,
 };
+use idmerge_disk::STORE_FILE;
 use redb::{ReadOnlyDatabase, ReadableDatabase};
 
 use crate::error::StoreError;
 use crate::history::History;
 use crate::log::Log;
 use crate::log::about::About;
-use crate::log::file::{FILE, builder, unpanicked};
+use crate::log::file::{builder, unpanicked};
 use crate::options::{Opened, Options};
 use crate::state::State;
 
@@ -44,7 +45,7 @@ impl<R: IdentityResolver> Reader<R> {
         options: &Options,
     ) -> Result<Self, StoreError> {
         unpanicked(|| {
-            let database = builder(options).open_read_only(folder.as_ref().join(FILE))?;
+            let database = builder(options).open_read_only(folder.as_ref().join(STORE_FILE))?;
             Self::over(database, fresh, options)
         })
     }

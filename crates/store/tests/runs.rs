@@ -20,7 +20,7 @@ fn open(disk: &Disk) -> Durable<Simplified> {
 }
 
 fn add(store: &Durable<Simplified>, pairs: &[(u64, u64)], until: u64) {
-    let add = |write: &_| RUNS.add(write, pairs.to_vec(), until);
+    let add = |write: &_| Ok(RUNS.add(write, pairs.to_vec(), until)?);
     store.commit_with::<StoreError>(add).unwrap();
 }
 

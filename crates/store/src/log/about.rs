@@ -3,9 +3,10 @@
 use std::path::Path;
 
 use idmerge_core::{IdentityResolver, RuleBook};
+use idmerge_disk::STORE_FILE;
 use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::file::{FILE, builder, unpanicked};
+use super::file::{builder, unpanicked};
 use super::tables::{ABOUT, LOG, PIECES, SNAPSHOTS};
 use crate::error::StoreError;
 use crate::options::Options;
@@ -31,7 +32,7 @@ impl About {
     /// [`StoreError::UnsupportedVersion`], and [`StoreError::InUse`] where whoever writes it shares
     /// it with nobody.
     pub fn of_folder(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
-        let file = folder.as_ref().join(FILE);
+        let file = folder.as_ref().join(STORE_FILE);
         let options = Options::default();
         let read = unpanicked(|| {
             let database = builder(&options).open_read_only(&file)?;

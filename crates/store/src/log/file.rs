@@ -9,10 +9,19 @@ use redb::Database;
 use crate::error::StoreError;
 use crate::options::Options;
 
-pub(crate) use idmerge_disk::STORE_FILE as FILE;
+use idmerge_disk::STORE_FILE;
 
 /// Its name while it is made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";
+
+/// Whether a folder has a store, or something in its place.
+///
+/// # Errors
+///
+/// If the folder may not be read.
+pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
+    fs::exists(folder.as_ref().join(STORE_FILE))
+}
 
 /// Opens the store in a folder for writing, and makes both where they are not there, with this
 /// content.
@@ -22,7 +31,7 @@ pub(crate) fn open_or_make(
     content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<Database, StoreError> {
     fs::create_dir_all(folder)?;
-    let file = folder.join(FILE);
+    let file = folder.join(STORE_FILE);
     if !fs::exists(&file)? {
         make(folder, options, content)?;
     }
@@ -37,7 +46,7 @@ fn make(
 ) -> Result<(), StoreError> {
     let unfinished = folder.join(UNFINISHED_FILE);
     fill(&unfinished, options, content)?;
-    fs::rename(&unfinished, folder.join(FILE))?;
+    fs::rename(&unfinished, folder.join(STORE_FILE))?;
     Ok(sync_names(folder)?)
 }
 

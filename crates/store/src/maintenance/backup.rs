@@ -4,12 +4,13 @@ use std::fs;
 use std::path::Path;
 
 use idmerge_core::IdentityResolver;
+use idmerge_disk::STORE_FILE;
 use redb::ReadableDatabase;
 
 use crate::error::StoreError;
 use crate::history::History;
 use crate::log::about::About;
-use crate::log::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::maintenance::copy::copy_store;
 use crate::options::Options;
 
@@ -53,7 +54,7 @@ impl<R: IdentityResolver> History<R> {
 /// others where the file is no whole store, and where a disk fails.
 pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), StoreError> {
     let (from, folder) = (from.as_ref(), folder.as_ref());
-    let file = folder.join(FILE);
+    let file = folder.join(STORE_FILE);
     if fs::exists(&file)? {
         return Err(StoreError::Exists { path: file });
     }

@@ -3,11 +3,12 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use idmerge_disk::STORE_FILE;
 use redb::{ReadTransaction, ReadableDatabase, TableHandle};
 
 use crate::error::StoreError;
 use crate::log::block;
-use crate::log::file::{FILE, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
 use crate::log::{about::About, snapshots, tables};
 use crate::maintenance::copy::copy_store;
@@ -46,7 +47,7 @@ pub struct Repair {
 /// where a disk fails; the file is then as it was.
 pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
     let folder = folder.as_ref();
-    let file = folder.join(FILE);
+    let file = folder.join(STORE_FILE);
     let unfinished = folder.join(UNFINISHED_FILE);
     let options = Options::default();
     let repaired = || {
