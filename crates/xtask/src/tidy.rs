@@ -10,6 +10,7 @@ mod functions;
 mod manifests;
 mod modules;
 mod picture;
+mod publishing;
 mod rules;
 mod sources;
 
@@ -17,5 +18,6 @@ pub use circles::circles;
 pub use functions::long_functions;
 pub use manifests::{inheritance, package_names};
 pub use picture::{MayName, architecture, siblings};
+pub use publishing::publishing;
 pub use rules::{rules_and_vectors, untested_rules};
 pub use sources::{flat_folders, long_files, undocumented, words};
