@@ -234,5 +234,5 @@ fn id_7_what_is_no_id_has_no_cluster() {
     command.arg("");
     crate::run::run(command, "")
         .code(2)
-        .says("\"\" is no ID: distinct_id is empty (ID-2)");
+        .says("\"\" is not an ID: distinct_id is empty (ID-2)");
 }

@@ -265,7 +265,7 @@ fn stdin_that_cannot_be_kept_says_where() {
     command.env("TMPDIR", "/nowhere");
     let done = run(command, event("a")).code(1);
     assert_eq!(done.stdout, "");
-    done.says("idmerge: cannot read -: it cannot be kept in /nowhere to be read again: ");
+    done.says("idmerge: cannot read -: it must be read twice, and its copy cannot be written to /nowhere: ");
     // Who reads once keeps nothing.
     let mut command = folder.command("clusters -q --engine simplified");
     command.env("TMPDIR", "/nowhere");
@@ -370,13 +370,13 @@ mod unix {
 
     #[test]
     fn an_input_that_is_not_the_same_twice_is_an_error() {
-        let says = "the input changed while it was read: it had 3 events, then 2";
+        let says = "the input changed while it was read: it had 3 events, then 2; run idmerge again";
         let (folder, done) = changed_between_readings(|folder| folder.write("in", event("a")));
         done.fails_with(says);
         assert_eq!(folder.read("out"), "old\n");
         assert_eq!(folder.names(), ["in", "out", "pipe"]);
 
-        let says = "cannot read in: another file has taken its place";
+        let says = "cannot read in: it was replaced by another file while idmerge ran; run idmerge again";
         let (folder, done) = changed_between_readings(|folder| {
             std::fs::rename(folder.path("in"), folder.path("rotated")).unwrap();
             folder.write("in", event("b").repeat(2));

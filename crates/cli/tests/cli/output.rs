@@ -108,12 +108,12 @@ fn two_outputs_may_not_go_to_one_place() {
         ("there", "./there"),
         ("-", "-"),
     ] {
-        let says = "error: --output and --refused name the same place\n";
+        let says = "error: --output and --refused name the same file\n";
         folder
             .run(&format!("{RESOLVE} -o {one} --refused {other}"))
             .code(2)
             .says(says);
-        let says = "error: --output and --truth name the same place\n";
+        let says = "error: --output and --truth name the same file\n";
         let generate = "generate --workload cap --events 1";
         folder
             .run(&format!("{generate} -o {one} --truth {other}"))

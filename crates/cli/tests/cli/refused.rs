@@ -279,7 +279,7 @@ fn a_file_without_refused_lines_is_there_and_empty() {
 fn the_strict_write_nothing_but_what_is_refused() {
     let folder = Folder::with(&[("in", &(event("a") + "x\n")), ("out", "old\n")]);
     let args = "resolve in --strict --engine simplified --refused refused";
-    let says = "1 refused, and --strict was given: nothing is written";
+    let says = "1 line was refused, so nothing was written (--strict)";
     folder.run(args).fails_with(says);
     folder.run(&format!("{args} -o out")).fails_with(says);
     assert_eq!(folder.read("out"), "old\n");

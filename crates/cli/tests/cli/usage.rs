@@ -47,7 +47,7 @@ fn wrong_usage_is_told_and_has_exit_code_2() {
     wrong("cluster --engine original", "<ID>");
     wrong(
         "resolve - in - --engine original",
-        "stdin can be read once: - stands twice",
+        "stdin can be read only once, but - is given twice",
     );
 }
 
@@ -86,7 +86,7 @@ fn settings_have_their_bounds() {
 fn settings_of_original_are_no_settings_of_simplified() {
     for command in ["resolve in", "clusters in", "cluster U1 in"] {
         for setting in ["--max-cluster-ids 500", "--anon-id-format uuid_v4"] {
-            let says = "is a setting of --engine original; Simplified ID Merge has none like it";
+            let says = "is a setting of --engine original; leave it out with --engine simplified";
             wrong(&format!("{command} --engine simplified {setting}"), says);
         }
     }

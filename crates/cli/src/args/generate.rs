@@ -1,0 +1,46 @@
+//! The arguments of `generate`.
+
+use std::path::PathBuf;
+
+use idmerge_workloads::Workload;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge generate --workload web-login --events 1000000 -o events.ndjson
+  idmerge generate --workload cap --events 50000 --truth people.ndjson
+
+The same workload, number of events and seed give the same bytes on every machine.")]
+pub(crate) struct GenerateArgs {
+    /// The kind of traffic: web-login, identify, shared-device or cap
+    #[arg(long, value_name = "NAME", long_help = workload_help())]
+    pub(crate) workload: Workload,
+
+    /// The number of events
+    #[arg(long, value_name = "N")]
+    pub(crate) events: u64,
+
+    /// Random seed
+    #[arg(long, value_name = "S", default_value_t = 1)]
+    pub(crate) seed: u64,
+
+    /// Write to FILE, which appears whole or not at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write each person and their IDs to FILE, one person a line
+    #[arg(long, value_name = "FILE")]
+    pub(crate) truth: Option<PathBuf>,
+
+    /// Show no progress
+    #[arg(short, long)]
+    pub(crate) quiet: bool,
+}
+
+fn workload_help() -> String {
+    let mut help = "The kind of traffic:\n".to_owned();
+    for workload in Workload::ALL {
+        help += &format!("  {workload}: {}\n", workload.description());
+    }
+    help
+}

@@ -1,0 +1,76 @@
+//! The arguments of `resolve`, `clusters` and `cluster`.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments are help text, and a terminal shows backticks as they are"
+)]
+
+use std::path::PathBuf;
+
+use crate::args::engine::IdentitiesArgs;
+use crate::args::input::InputArgs;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
+  idmerge resolve mon.gz tue.gz --engine original --refused refused.ndjson
+  idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
+  idmerge resolve today.ndjson --store people > resolved.ndjson
+
+A merge is retroactive: events that came before it get the canonical distinct_id too. So the input \
+is read twice, and an input that is not a file is copied to a temporary file on the way. With \
+--store the merges are known, and the input is read once.")]
+pub(crate) struct ResolveArgs {
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+
+    /// Write to FILE, which appears whole or not at all [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+
+    /// Write lines that cannot be used to FILE, with line number, error and rule
+    #[arg(long, value_name = "FILE")]
+    pub(crate) refused: Option<PathBuf>,
+
+    /// If any line is refused, write no output and exit with code 1
+    #[arg(long)]
+    pub(crate) strict: bool,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge clusters events.ndjson --engine simplified
+  {\"canonical\":\"U1\",\"members\":[\"U1\",\"$device:D1\",\"$device:D2\"]}")]
+pub(crate) struct ClustersArgs {
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge cluster U1 events.ndjson --engine simplified
+  idmerge cluster '$device:D1' events.ndjson --engine simplified
+  idmerge cluster U1 --store people
+
+An ID that is in no cluster is its own canonical ID, and its list of members is empty.")]
+pub(crate) struct ClusterArgs {
+    /// The ID, in the form of a distinct_id: in Simplified a device has the prefix $device:
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    pub(crate) id: String,
+
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+}
+
+/// The arguments of every command that needs to know which IDs are one person.
+#[derive(Debug, clap::Args)]
+pub(crate) struct IdentityArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) source: IdentitiesArgs,
+}

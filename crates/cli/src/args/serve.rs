@@ -1,0 +1,82 @@
+//! The arguments of `serve`.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use idmerge_original::AnonIdFormat;
+
+use crate::args::engine::EngineName;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge serve --data data --engine simplified
+  idmerge serve --data data --engine original --token shop --secret \"$SECRET\"
+  idmerge serve --data data --config projects.toml --listen 0.0.0.0:8080
+
+Without --config there is one project. A token or secret that is not given is generated and \
+printed: give the same ones the next time. A configuration file has a [[project]] for each project:
+
+  [[project]]
+  token = \"shop\"                 # sent by SDKs with each event; not secret
+  engine = \"original\"            # or \"simplified\"; fixed once there is data
+  secret = \"a long secret\"       # to import and to read
+  max_cluster_ids = 500          # Original only
+  anon_id_format = \"sdk\"         # Original only
+
+  [[project.service_account]]
+  user = \"warehouse\"
+  secret = \"another long secret\"
+
+On SIGTERM or SIGINT the server answers open requests and exits with code 0. Accepted events are \
+on disk.")]
+pub(crate) struct ServeArgs {
+    /// Keep all data in DIR, in a folder for each project
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+
+    /// Read the projects from FILE, in TOML
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "token", "secret"])]
+    pub(crate) config: Option<PathBuf>,
+
+    /// The model of ID Merge
+    #[arg(long, value_enum, required_unless_present = "config")]
+    pub(crate) engine: Option<EngineName>,
+
+    /// The address to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "ADDRESS")]
+    pub(crate) listen: Option<SocketAddr>,
+
+    /// The token that SDKs send with each event [default: generated]
+    #[arg(long)]
+    pub(crate) token: Option<String>,
+
+    /// The secret to import events and to read with [default: generated]
+    #[arg(long)]
+    pub(crate) secret: Option<String>,
+
+    /// The most IDs that a cluster may have, in Original [default: 500]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(conflicts_with = "config")]
+    pub(crate) max_cluster_ids: Option<u32>,
+
+    /// The form of anonymous IDs that $identify accepts, in Original: uuid_v4, guid or sdk
+    /// [default: uuid_v4]
+    #[arg(long, value_name = "FORMAT", conflicts_with = "config")]
+    pub(crate) anon_id_format: Option<AnonIdFormat>,
+
+    /// The format of the log on stderr
+    #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
+    pub(crate) log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines of text
+    Plain,
+    /// A JSON object a line
+    Json,
+    /// No log
+    Off,
+}

@@ -1,0 +1,250 @@
+//! The arguments of `store` and its commands.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments are help text, and a terminal shows backticks as they are"
+)]
+
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use crate::args::engine::EngineArgs;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store explain people '$device:D1' ada@example.com
+  idmerge store retract people 1042 --who ben --why 'a shared tablet'
+  idmerge store changes people --since 90000 > changes.ndjson
+
+A store is a folder with a log of claims; `idmerge ingest` makes it. Answers are JSON, one object a \
+line.")]
+pub(crate) struct StoreArgs {
+    #[command(subcommand)]
+    pub(crate) command: StoreCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum StoreCommand {
+    /// Write the engine of a store, and its numbers of entries and clusters
+    #[command(after_help = "\
+Example:
+  idmerge store info people")]
+    Info(FolderArgs),
+    /// Write the entries of the log
+    Log(LogArgs),
+    /// Explain why two IDs are one person or two, or list the claims about one ID
+    Explain(ExplainArgs),
+    /// Withdraw an entry, and write every ID whose canonical ID changes
+    Retract(RetractArgs),
+    /// Write the changes of canonical IDs after an entry, in order
+    Changes(ChangesArgs),
+    /// Compare with what another engine or setting makes of the same claims
+    Simulate(SimulateArgs),
+    /// Resolve IDs as they were after an entry
+    AsOf(AsOfArgs),
+    /// Write a hash of the state; equal states have equal hashes
+    Digest(DigestArgs),
+    /// Find the first entry in which two stores differ
+    Compare(CompareArgs),
+    /// Write the whole store to one file, even while it is in use
+    Backup(BackupArgs),
+    /// Make a store from a backup
+    Restore(RestoreArgs),
+    /// Keep the longest intact part of a damaged store, and report what is lost
+    #[command(after_help = "\
+Example:
+  idmerge store repair people
+
+The damaged file is kept under another name, which the answer gives.")]
+    Repair(FolderArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct FolderArgs {
+    /// The folder of the store
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store log people
+  idmerge store log people --from 90000 --limit 100")]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// Begin with this entry
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    pub(crate) from: u64,
+
+    /// Stop after this many entries
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store explain people U1
+  idmerge store explain people '$device:D1' U1
+
+With two IDs of one person: the shortest chain of accepted claims from one to the other. With IDs \
+of two people: the rejected claims that would have joined them. With one ID: the claims of its \
+cluster, in order. Each claim has the number of its entry, the engine's answer and the event that \
+made it.")]
+pub(crate) struct ExplainArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// The ID, in the form of a distinct_id
+    #[arg(value_name = "ID", allow_hyphen_values = true)]
+    pub(crate) id: String,
+
+    /// A second ID
+    #[arg(value_name = "OTHER", allow_hyphen_values = true)]
+    pub(crate) other: Option<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store explain people '$device:D1' U1     # shows the entry that joined them
+  idmerge store retract people 1042 --who ben --why 'a shared tablet'
+
+The state becomes that of the log without the entry: a claim that was rejected because of it may be \
+accepted now. The retraction is an entry too; withdraw it to undo it.")]
+pub(crate) struct RetractArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// The number of the entry
+    #[arg(value_name = "SEQ")]
+    pub(crate) sequence: u64,
+
+    /// Who withdraws it (kept in the log)
+    #[arg(long, value_name = "NAME")]
+    pub(crate) who: String,
+
+    /// Why (kept in the log)
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) why: String,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store changes people --since 90000
+  {\"sequence\":90017,\"id\":\"$device:D1\",\"from\":\"$device:D1\",\"to\":\"U1\"}
+
+To continue later, pass the last sequence that you have processed to --since. An entry may change \
+many IDs; its lines are never split, even by --limit.")]
+pub(crate) struct ChangesArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// Only changes after this entry
+    #[arg(long, value_name = "SEQ", default_value_t = 0)]
+    pub(crate) since: u64,
+
+    /// Stop after the entry that brings the output to this many lines
+    #[arg(long, value_name = "N")]
+    pub(crate) limit: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store simulate people --engine original
+  idmerge store simulate people --engine original --max-cluster-ids 1000")]
+pub(crate) struct SimulateArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    #[command(flatten)]
+    pub(crate) engine: EngineArgs,
+
+    /// Compare the states after this entry [default: the last]
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) as_of: Option<u64>,
+
+    /// Show this many examples of each kind of difference
+    #[arg(long, value_name = "N", default_value_t = 5)]
+    pub(crate) examples: usize,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store as-of people 90000 U1 '$device:D1'")]
+pub(crate) struct AsOfArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// The number of the entry; 0 is before the first
+    #[arg(value_name = "SEQ")]
+    pub(crate) sequence: u64,
+
+    /// The IDs, in the form of distinct_ids
+    #[arg(value_name = "ID", allow_hyphen_values = true, required = true)]
+    pub(crate) ids: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store digest people
+  idmerge store digest people --as-of 90000")]
+pub(crate) struct DigestArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// The state after this entry [default: the last]
+    #[arg(long, value_name = "SEQ")]
+    pub(crate) as_of: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store compare people restored
+
+Exit code: 0 if the stores are equal, 1 if they differ.")]
+pub(crate) struct CompareArgs {
+    /// The folder of the first store
+    #[arg(value_name = "DIR")]
+    pub(crate) first: PathBuf,
+
+    /// The folder of the second store
+    #[arg(value_name = "OTHER")]
+    pub(crate) second: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store backup people people.backup")]
+pub(crate) struct BackupArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// The new file, which appears whole or not at all
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  idmerge store restore people.backup restored")]
+pub(crate) struct RestoreArgs {
+    /// The file that `idmerge store backup` wrote
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+}

@@ -1,0 +1,129 @@
+//! A pass over the input that applies the claims of all events to an engine.
+
+use std::io::{self, Write};
+
+use idmerge_core::{Claim, IdentityResolver, Outcome};
+
+use crate::output::refused::RefusedWriter;
+use crate::spill::outlines::OutlinesWriter;
+use crate::stream::blocks::Block;
+use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+
+/// Where claims and refused lines went.
+pub(crate) struct Applied {
+    pub(crate) engine: Box<dyn IdentityResolver>,
+    pub(crate) refused: RefusedWriter,
+    /// How many events could be used.
+    pub(crate) events: u64,
+}
+
+/// Receives each outcome, with the number of the block and the number of the event among the usable
+/// events of the block.
+pub(crate) type OnOutcome<'f> =
+    &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
+
+/// Applies the claims of all events to `engine`, and writes outlines to `outlines`.
+///
+/// Reading an event is pure, so threads read with `reader`, an engine with the same settings, while
+/// claims are applied to `engine`.
+pub(crate) fn apply_all(
+    pass: Pass<'_>,
+    reader: &dyn IdentityResolver,
+    engine: Box<dyn IdentityResolver>,
+    refused: RefusedWriter,
+    outlines: Option<&mut OutlinesWriter>,
+    on_outcome: OnOutcome<'_>,
+) -> anyhow::Result<Applied> {
+    let max_line_bytes = pass.max_line_bytes;
+    let worker = ApplyWorker {
+        max_line_bytes,
+        reader,
+        keep: match outlines {
+            Some(_) => Keep::Outlines,
+            None => Keep::Nothing,
+        },
+    };
+    let sink = ApplySink {
+        max_line_bytes,
+        applied: Applied {
+            engine,
+            refused,
+            events: 0,
+        },
+        outlines,
+        on_outcome,
+    };
+    Ok(pass.run(sink, |_| Ok(()), || worker)?.applied)
+}
+
+struct ApplySink<'f> {
+    max_line_bytes: u64,
+    applied: Applied,
+    outlines: Option<&'f mut OutlinesWriter>,
+    on_outcome: OnOutcome<'f>,
+}
+
+#[derive(Clone, Copy)]
+struct ApplyWorker<'f> {
+    max_line_bytes: u64,
+    reader: &'f dyn IdentityResolver,
+    keep: Keep,
+}
+
+impl<'f> Worker for ApplyWorker<'f> {
+    type Kept = ();
+    type Sink = ApplySink<'f>;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (): (),
+        ticket: Ticket<'_, OrderedSink<ApplySink<'f>>>,
+    ) -> anyhow::Result<()> {
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.reader, self.keep);
+        let (count, lines) = (events.count(), events.lines());
+        let (refused, outlines) = (events.take_refused(), events.take_outlines());
+        let (claimants, claims) = events.take_claims(self.reader);
+        let number = ticket.number();
+        in_turn(ticket, |ordered| {
+            let (sink, position) = ordered.for_block(block, lines);
+            sink.apply(number, &claims, &claimants)?;
+            sink.applied.events += count as u64;
+            if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
+                writer.add(number, &outlines);
+            }
+            sink.applied.refused.add_all(position, refused)
+        })
+    }
+
+    fn long_line(
+        sink: &mut ApplySink<'f>,
+        position: LinePosition<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let refused = &mut sink.applied.refused;
+        refused.add_long_line(position, sink.max_line_bytes, copy)
+    }
+}
+
+impl ApplySink<'_> {
+    fn apply(
+        &mut self,
+        block: u64,
+        claims: &[Claim<'_>],
+        claimants: &[usize],
+    ) -> anyhow::Result<()> {
+        let mut claimants = claimants.iter();
+        let mut result = Ok(());
+        self.applied.engine.apply_batch(claims, &mut |outcome| {
+            if let Some(&event) = claimants.next()
+                && result.is_ok()
+            {
+                result = (self.on_outcome)(block, event, outcome);
+            }
+        })?;
+        result
+    }
+}

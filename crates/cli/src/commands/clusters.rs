@@ -1,0 +1,73 @@
+//! `idmerge clusters` and `idmerge cluster`: IDs that belong to one person.
+
+use idmerge_core::{Cluster, IdentityResolver};
+
+use crate::args::engine::Identities;
+use crate::args::resolve::{ClusterArgs, ClustersArgs, IdentityArgs};
+use crate::commands::apply::apply_all;
+use crate::commands::store::open::{open_for_reading, read_id};
+use crate::output::destination::{Destination, Output};
+use crate::output::json::write_line;
+use crate::output::refused::RefusedWriter;
+use crate::report::{say, wrong_usage};
+use crate::stream::input::{self, Reread};
+use crate::stream::pipeline::Pass;
+use crate::stream::progress::Progress;
+
+pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
+    let engine = engine(&args.identity)?;
+    let mut output = Output::create(Destination::Stdout)?;
+    for cluster in engine.clusters() {
+        write_line(&cluster, &mut output)?;
+    }
+    output.finish()
+}
+
+pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
+    if let Identities::OfInput(model) = args.identity.source.identities()? {
+        // Check the ID before the input is read: reading may take an hour.
+        read_id(&*model.engine(), &args.id)?;
+    }
+    let engine = engine(&args.identity)?;
+    let id = read_id(&*engine, &args.id)?;
+    let cluster = engine.cluster(id).unwrap_or_else(|| {
+        say(format_args!("{id} is in no cluster"));
+        Cluster {
+            canonical: engine.resolve(id),
+            members: Vec::new(),
+        }
+    });
+    let mut output = Output::create(Destination::Stdout)?;
+    write_line(&cluster, &mut output)?;
+    output.finish()
+}
+
+/// The engine of a store, or a new one after all events of the input.
+fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn IdentityResolver>> {
+    let model = match args.source.identities()? {
+        Identities::OfInput(model) => model,
+        Identities::OfStore(folder) => {
+            if !args.input.paths.is_empty() {
+                return Err(wrong_usage(format_args!(
+                    "--store reads no INPUT: leave it out, or apply it first with `idmerge ingest`"
+                )));
+            }
+            return Ok(Box::new(open_for_reading(folder)?.engine));
+        }
+    };
+    let mut inputs = input::find_all(&args.input.paths)?;
+    let refused = RefusedWriter::new(None)?;
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
+    progress.stage("reading");
+    let pass = Pass::new(
+        &mut inputs,
+        args.input.max_line_bytes,
+        Reread::No,
+        &progress,
+    );
+    let (reader, engine) = (model.engine(), model.engine());
+    let applied = apply_all(pass, &*reader, engine, refused, None, &mut |_, _, _| Ok(()))?;
+    progress.finish();
+    applied.refused.finish()?;
+    Ok(applied.engine)
+}

@@ -1,0 +1,306 @@
+//! `idmerge ingest`: applies the claims of events to a store.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::io::{self, Write};
+use std::path::Path;
+
+use anyhow::Context;
+use idmerge_core::{Claim, IdentityResolver};
+use idmerge_events::JsonEvent;
+use idmerge_store::{Cause, Durable};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use crate::args::ingest::IngestArgs;
+use crate::commands::store::open::{model_for_ingest, open_for_writing};
+use crate::output::destination::Destination;
+use crate::output::refused::RefusedWriter;
+use crate::output::summary::{Outcomes, row};
+use crate::stream::blocks::Block;
+use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::input::{self, Reread};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::progress::Progress;
+
+/// Commit after this many claims.
+const COMMIT_CLAIMS: u64 = 50_000;
+
+/// Take a snapshot after this many new entries: opening a store replays at most these.
+const SNAPSHOT_ENTRIES: u64 = 5_000_000;
+
+pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
+    let model = model_for_ingest(&args.folder, args.engine.model()?)?;
+    let refused = Destination::of_option(args.refused.as_deref())?;
+    let mut inputs = input::find_all(&args.input.paths)?;
+    let refused = RefusedWriter::new(refused)?;
+    let store = open_for_writing(&args.folder, Some(model))?;
+    let entries_before = store.committed();
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
+    progress.stage("reading");
+    let max_line_bytes = args.input.max_line_bytes;
+    // Reading an event is pure, so threads read with engines of their own.
+    let (reader, other) = (model.engine(), model.of_other_rule_book().engine());
+    let worker = || IngestWorker {
+        max_line_bytes,
+        reader: &*reader,
+        other: &*other,
+    };
+    let sink = StoreSink {
+        max_line_bytes,
+        folder: &args.folder,
+        store,
+        refused,
+        uncommitted: 0,
+        events: 0,
+        outcomes: Outcomes::default(),
+    };
+    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let mut sink = pass.run(sink, |_| Ok(()), worker)?;
+    sink.commit()?;
+    progress.stage("indexing");
+    sink.snapshot_if_old()?;
+    progress.finish();
+    if !args.input.quiet {
+        let summary = sink.summary(entries_before);
+        let _unheard = write!(io::stderr(), "{summary}");
+    }
+    sink.close()
+}
+
+/// The store that claims go to, and counts of what it answered.
+struct StoreSink<'a> {
+    max_line_bytes: u64,
+    folder: &'a Path,
+    store: Durable<Box<dyn IdentityResolver>>,
+    refused: RefusedWriter,
+    uncommitted: u64,
+    events: u64,
+    outcomes: Outcomes,
+}
+
+impl StoreSink<'_> {
+    fn apply(&mut self, claims: &[Claim<'_>], causes: &[Cause<'_>]) -> anyhow::Result<()> {
+        let outcomes = &mut self.outcomes;
+        self.store
+            .apply_batch_caused(claims, causes, &mut |outcome| outcomes.count(&outcome))?;
+        self.uncommitted += claims.len() as u64;
+        if self.uncommitted >= COMMIT_CLAIMS {
+            self.commit()?;
+        }
+        Ok(())
+    }
+
+    fn commit(&mut self) -> anyhow::Result<()> {
+        self.store.commit().with_context(|| self.write_error())?;
+        self.uncommitted = 0;
+        self.store.index().with_context(|| self.write_error())?;
+        if self.store.since_snapshot()? > SNAPSHOT_ENTRIES {
+            self.store.snapshot().with_context(|| self.write_error())?;
+        }
+        Ok(())
+    }
+
+    /// Takes a snapshot, unless the latest one is recent enough.
+    fn snapshot_if_old(&mut self) -> anyhow::Result<()> {
+        if self.store.since_snapshot()? > self.store.committed() / 10 {
+            self.store.snapshot().with_context(|| self.write_error())?;
+        }
+        Ok(())
+    }
+
+    fn summary(&self, entries_before: u64) -> IngestSummary<'_> {
+        IngestSummary {
+            events: self.events,
+            new_entries: self.store.committed() - entries_before,
+            outcomes: &self.outcomes,
+            refused: self.refused.count(),
+        }
+    }
+
+    fn close(self) -> anyhow::Result<()> {
+        let write_error = self.write_error();
+        self.refused.finish()?;
+        self.store.close().context(write_error)
+    }
+
+    fn write_error(&self) -> String {
+        format!("cannot write the store {}", self.folder.display())
+    }
+}
+
+struct IngestWorker<'w> {
+    max_line_bytes: u64,
+    reader: &'w dyn IdentityResolver,
+    /// An engine of the other rule book. Its claims are logged too, for `store simulate`.
+    other: &'w dyn IdentityResolver,
+}
+
+impl<'w> Worker for IngestWorker<'w> {
+    type Kept = ();
+    type Sink = StoreSink<'w>;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (): (),
+        ticket: Ticket<'_, OrderedSink<StoreSink<'w>>>,
+    ) -> anyhow::Result<()> {
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.reader, Keep::Lines);
+        let (line_count, refused, lines) =
+            (events.lines(), events.take_refused(), events.take_lines());
+        let (claimants, claims) = events.take_claims(self.reader);
+        let parsed: Vec<_> = lines
+            .iter()
+            .map(|line| JsonEvent::parse(line).ok())
+            .collect();
+        let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
+        all.extend(claims_of_other(self.other, &parsed));
+        all.sort_by_key(|(number, _)| *number);
+        let envelopes: Vec<_> = all
+            .iter()
+            .map(|(number, _)| Envelope::of_line(lines[*number]))
+            .collect();
+        let claims: Vec<_> = all.iter().map(|(_, claim)| *claim).collect();
+        let count = lines.len() as u64;
+        in_turn(ticket, |ordered| {
+            let (sink, position) = ordered.for_block(block, line_count);
+            let causes: Vec<_> = envelopes
+                .iter()
+                .map(|envelope| envelope.cause(position.file))
+                .collect();
+            sink.apply(&claims, &causes)?;
+            sink.events += count;
+            sink.refused.add_all(position, refused)
+        })
+    }
+
+    fn long_line(
+        sink: &mut StoreSink<'w>,
+        position: LinePosition<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        sink.refused
+            .add_long_line(position, sink.max_line_bytes, copy)
+    }
+}
+
+/// The claims that events make by the other rule book, each with the number of its event. An event
+/// that this rule book refuses makes none.
+fn claims_of_other<'e>(
+    other: &dyn IdentityResolver,
+    events: &'e [Option<JsonEvent<'_>>],
+) -> impl Iterator<Item = (usize, Claim<'e>)> {
+    events.iter().enumerate().filter_map(|(number, event)| {
+        let reading = other.read(&event.as_ref()?.event()).ok()?;
+        Some((number, reading.claim?))
+    })
+}
+
+/// The parts of an event that are logged with its claim. A value that is not in the form that SDKs
+/// send is left out.
+#[derive(Default)]
+struct Envelope<'l> {
+    insert_id: Option<Cow<'l, str>>,
+    time_ms: Option<i64>,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeEvent<'l> {
+    #[serde(borrow)]
+    properties: EnvelopeProperties<'l>,
+}
+
+#[derive(Deserialize)]
+struct EnvelopeProperties<'l> {
+    #[serde(borrow, rename = "$insert_id")]
+    insert_id: Option<&'l RawValue>,
+    #[serde(borrow)]
+    time: Option<&'l RawValue>,
+}
+
+impl<'l> Envelope<'l> {
+    fn cause<'c>(&'c self, file: &'c str) -> Cause<'c> {
+        Cause {
+            insert_id: self.insert_id.as_deref(),
+            time_ms: self.time_ms,
+            source: Some(file),
+        }
+    }
+
+    fn of_line(line: &'l [u8]) -> Self {
+        let Ok(event) = serde_json::from_slice::<EnvelopeEvent<'l>>(line) else {
+            return Self::default();
+        };
+        let EnvelopeProperties { insert_id, time } = event.properties;
+        Self {
+            insert_id: insert_id.and_then(|raw| serde_json::from_str(raw.get()).ok()),
+            time_ms: time.and_then(|raw| milliseconds(raw.get())),
+        }
+    }
+}
+
+/// SDKs send `time` in seconds, with or without a fraction, or in milliseconds. A number below 10¹¹
+/// is taken for seconds: 10¹¹ seconds are in the year 5138.
+fn milliseconds(time: &str) -> Option<i64> {
+    const SECONDS_MAX: f64 = 1e11;
+    let time: f64 = time.parse().ok()?;
+    let milliseconds = if time.abs() < SECONDS_MAX {
+        time * 1000.0
+    } else {
+        time
+    };
+    const TIME_MAX: f64 = 9e15;
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the number is whole and in range"
+    )]
+    (milliseconds.abs() < TIME_MAX).then(|| milliseconds.round() as i64)
+}
+
+/// The figures of `ingest`.
+struct IngestSummary<'s> {
+    events: u64,
+    new_entries: u64,
+    outcomes: &'s Outcomes,
+    refused: u64,
+}
+
+impl fmt::Display for IngestSummary<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "events", self.events, "")?;
+        row(f, "new entries", self.new_entries, "")?;
+        write!(f, "{}", self.outcomes)?;
+        row(f, "refused", self.refused, "")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn insert_id_and_time_are_read_from_the_properties() {
+        let envelope = |properties: &str| {
+            let line = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
+            let envelope = Envelope::of_line(line.as_bytes());
+            (envelope.insert_id.map(Cow::into_owned), envelope.time_ms)
+        };
+        let id = Some("5c7f".to_owned());
+        assert_eq!(
+            envelope(r#""$insert_id":"5c7f","time":1700000000"#),
+            (id.clone(), Some(1_700_000_000_000))
+        );
+        assert_eq!(
+            envelope(r#""time":1700000000123,"$insert_id":"5c\u0037f""#),
+            (id, Some(1_700_000_000_123))
+        );
+        assert_eq!(
+            envelope(r#""time":1700000000.5"#),
+            (None, Some(1_700_000_000_500))
+        );
+        assert_eq!(envelope(r#""time":"now","$insert_id":5"#), (None, None));
+        assert_eq!(envelope(r#""time":1e300"#), (None, None));
+    }
+}

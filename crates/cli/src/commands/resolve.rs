@@ -1,0 +1,248 @@
+//! `idmerge resolve`: writes every event with the distinct_id of the person who did it.
+
+use std::io::{self, Write};
+use std::sync::{Mutex, PoisonError};
+
+use anyhow::{Context, bail};
+use idmerge_core::{IdentityResolver, Outcome};
+
+use crate::args::engine::{Identities, Model};
+use crate::args::resolve::ResolveArgs;
+use crate::commands::apply::{Applied, apply_all};
+use crate::commands::resolve_by_store;
+use crate::output::destination::{Destination, Output};
+use crate::output::refused::{RefusedWriter, strict_error};
+use crate::output::resolved::BlockWriter;
+use crate::output::summary::{Outcomes, Summary};
+use crate::output::users::UserCount;
+use crate::report::wrong_usage;
+use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
+use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
+use crate::stream::blocks::Block;
+use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::input::{self, Input, Reread};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::progress::Progress;
+
+pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
+    let (output, refused) = destinations(args)?;
+    let inputs = input::find_all(&args.identity.input.paths)?;
+    let refused = RefusedWriter::new(refused)?;
+    let output = Output::create(output)?;
+    let summary = match args.identity.source.identities()? {
+        Identities::OfInput(model) => resolve_by_engine(args, model, inputs, refused, output)?,
+        Identities::OfStore(folder) => {
+            resolve_by_store::run(args, folder, inputs, refused, output)?
+        }
+    };
+    if !args.identity.input.quiet {
+        summary.print();
+    }
+    Ok(())
+}
+
+/// Where the output and refused lines go. Neither may overwrite the other, nor refused lines an
+/// input. The output may replace an input: it does so after everything has been read.
+fn destinations(args: &ResolveArgs) -> anyhow::Result<(Destination, Option<Destination>)> {
+    let output = Destination::of(args.output.as_deref())?;
+    let Some(refused) = Destination::of_option(args.refused.as_deref())? else {
+        return Ok((output, None));
+    };
+    if refused.clashes_with(&output) {
+        return Err(wrong_usage(format_args!(
+            "--output and --refused name the same file"
+        )));
+    }
+    let mut inputs = args.identity.input.paths.iter();
+    if inputs.any(|path| refused.replaces(path)) {
+        return Err(wrong_usage(format_args!(
+            "--refused names an INPUT, which it would replace"
+        )));
+    }
+    Ok((output, Some(refused)))
+}
+
+/// Reads the input twice: a merge is retroactive, so nothing can be written before everything has
+/// been read.
+fn resolve_by_engine(
+    args: &ResolveArgs,
+    model: Model,
+    mut inputs: Vec<Input>,
+    refused: RefusedWriter,
+    output: Output,
+) -> anyhow::Result<Summary> {
+    let input_args = &args.identity.input;
+    let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
+    let progress = Progress::of_bytes(bytes, input_args.quiet);
+    let max_line_bytes = input_args.max_line_bytes;
+
+    progress.stage("reading");
+    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::Yes, &progress);
+    let first = first_pass(pass, model, refused)?;
+    // Before writing, so that they are not lost if the reader of the output stops early.
+    let refused = first.refused.count();
+    progress.suspended(|| first.refused.finish())?;
+    if args.strict && refused > 0 {
+        return Err(strict_error(refused, "nothing was written"));
+    }
+
+    progress.stage("writing");
+    // A bar would appear between the events.
+    if output.is_terminal() {
+        progress.finish();
+    }
+    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let (written, users) = second_pass(pass, &*first.engine, first.kept, output)?;
+    if written.events != first.events {
+        bail!(
+            "the input changed while it was read: it had {} events, then {}; run idmerge again",
+            first.events,
+            written.events
+        );
+    }
+    written.output.finish()?;
+    progress.finish();
+    Ok(Summary {
+        events: written.events,
+        users,
+        outcomes: first.outcomes,
+        refused,
+    })
+}
+
+/// What the first pass gives to the second.
+struct FirstPass {
+    engine: Box<dyn IdentityResolver>,
+    refused: RefusedWriter,
+    events: u64,
+    outcomes: Outcomes,
+    kept: Kept,
+}
+
+struct Kept {
+    rejections: RejectionsReader,
+    outlines: OutlinesReader,
+}
+
+/// Applies all claims.
+fn first_pass(pass: Pass<'_>, model: Model, refused: RefusedWriter) -> anyhow::Result<FirstPass> {
+    let mut outcomes = Outcomes::default();
+    let (mut rejections, mut outlines) = (RejectionsWriter::new(), OutlinesWriter::new());
+    let applied = apply_all(
+        pass,
+        &*model.engine(),
+        model.engine(),
+        refused,
+        Some(&mut outlines),
+        &mut |block, event, outcome| {
+            outcomes.count(&outcome);
+            if let Outcome::Rejected(rejection) = outcome {
+                rejections
+                    .add(block, event, &rejection)
+                    .context("cannot write a temporary file")?;
+            }
+            Ok(())
+        },
+    )?;
+    let Applied {
+        engine,
+        refused,
+        events,
+    } = applied;
+    let kept = Kept {
+        rejections: rejections.read().context("cannot read a temporary file")?,
+        outlines: outlines.read(),
+    };
+    Ok(FirstPass {
+        engine,
+        refused,
+        events,
+        outcomes,
+        kept,
+    })
+}
+
+/// Writes every event with its canonical distinct_id.
+fn second_pass(
+    pass: Pass<'_>,
+    engine: &dyn IdentityResolver,
+    mut kept: Kept,
+    output: Output,
+) -> anyhow::Result<(Written, UserCount)> {
+    let users = Mutex::new(UserCount::default());
+    let max_line_bytes = pass.max_line_bytes;
+    let written = pass.run(
+        Written { output, events: 0 },
+        |block| {
+            kept.read_block(block)
+                .context("cannot read a temporary file")
+        },
+        || ResolveWorker {
+            max_line_bytes,
+            engine,
+            writer: BlockWriter::new(engine, &users),
+        },
+    )?;
+    let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
+    Ok((written, users))
+}
+
+impl Kept {
+    fn read_block(&mut self, block: u64) -> io::Result<(BlockRejections, Option<BlockOutlines>)> {
+        let rejections = self.rejections.read_block(block)?;
+        Ok((rejections, self.outlines.read_block(block)?))
+    }
+}
+
+/// What has been written so far.
+struct Written {
+    output: Output,
+    events: u64,
+}
+
+struct ResolveWorker<'w> {
+    max_line_bytes: u64,
+    engine: &'w dyn IdentityResolver,
+    writer: BlockWriter<'w>,
+}
+
+impl Worker for ResolveWorker<'_> {
+    type Kept = (BlockRejections, Option<BlockOutlines>);
+    type Sink = Written;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (rejections, outlines): Self::Kept,
+        ticket: Ticket<'_, OrderedSink<Written>>,
+    ) -> anyhow::Result<()> {
+        let outlines = match outlines {
+            Some(outlines) if outlines.are_of(block.fingerprint()) => outlines,
+            _ => self.outlines_of(block),
+        };
+        let count = self.writer.write(block, &outlines, rejections.iter());
+        in_turn(ticket, |ordered| {
+            let (written, _) = ordered.for_block(block, outlines.lines());
+            written.events += count;
+            written.output.write(self.writer.lines())
+        })
+    }
+
+    fn long_line(
+        _: &mut Written,
+        _: LinePosition<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        // The first pass has reported it.
+        Ok(copy(&mut io::sink())?)
+    }
+}
+
+impl ResolveWorker<'_> {
+    /// Scans a block again. The first pass has reported its refused lines.
+    fn outlines_of(&self, block: &Block) -> BlockOutlines {
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.engine, Keep::Outlines);
+        events.take_outlines().unwrap_or_default()
+    }
+}

@@ -1,0 +1,194 @@
+//! `idmerge resolve --store`: one pass is enough, since the store has every merge already.
+
+use std::collections::HashMap;
+use std::hash::BuildHasher;
+use std::io::{self, Write};
+use std::path::Path;
+use std::sync::{Mutex, PoisonError};
+
+use foldhash::quality::RandomState;
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Rejection, RuleBook};
+use idmerge_store::What;
+
+use crate::args::resolve::ResolveArgs;
+use crate::commands::store::open::{OpenStore, open_for_reading};
+use crate::output::destination::Output;
+use crate::output::refused::{RefusedWriter, strict_error};
+use crate::output::resolved::BlockWriter;
+use crate::output::summary::{Outcomes, Summary};
+use crate::output::users::UserCount;
+use crate::spill::rejections::StoredRejection;
+use crate::stream::blocks::Block;
+use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::input::{self, Input, Reread};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::progress::Progress;
+
+pub(crate) fn run(
+    args: &ResolveArgs,
+    folder: &Path,
+    mut inputs: Vec<Input>,
+    refused: RefusedWriter,
+    output: Output,
+) -> anyhow::Result<Summary> {
+    let store = open_for_reading(folder)?;
+    let rejected = RejectedClaims::of_store(&store)?;
+    let input_args = &args.identity.input;
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
+    progress.stage("writing");
+    // A bar would appear between the events.
+    if output.is_terminal() {
+        progress.finish();
+    }
+    let users = Mutex::new(UserCount::default());
+    let max_line_bytes = input_args.max_line_bytes;
+    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let written = pass.run(
+        Written {
+            output,
+            refused,
+            max_line_bytes,
+            events: 0,
+            outcomes: Outcomes::default(),
+        },
+        |_| Ok(()),
+        || StoreWorker {
+            max_line_bytes,
+            engine: &store.engine,
+            rejected: &rejected,
+            writer: BlockWriter::new(&store.engine, &users),
+        },
+    )?;
+    progress.finish();
+    let refused = written.refused.count();
+    written.refused.finish()?;
+    if args.strict && refused > 0 {
+        return Err(strict_error(refused, "the output is incomplete"));
+    }
+    written.output.finish()?;
+    Ok(Summary {
+        events: written.events,
+        users: users.into_inner().unwrap_or_else(PoisonError::into_inner),
+        outcomes: written.outcomes,
+        refused,
+    })
+}
+
+/// The claims that the store has rejected, by hash, with the code and description of the rejection.
+struct RejectedClaims {
+    /// The hash has 64 bits and a random key. With a million claims, two have the same hash in fewer
+    /// than one run in ten million.
+    state: RandomState,
+    rejections: HashMap<u64, (&'static str, String)>,
+}
+
+impl RejectedClaims {
+    fn of_store(store: &OpenStore) -> anyhow::Result<Self> {
+        let mut rejected = Self {
+            state: RandomState::default(),
+            rejections: HashMap::new(),
+        };
+        // In Simplified the state tells which links are rejected (S-7).
+        if store.engine.rule_book() == RuleBook::Simplified {
+            return Ok(rejected);
+        }
+        store.each_entry(1, &mut |entry| {
+            if let What::Claim { claim, outcome } = entry.what {
+                let hash = rejected.state.hash_one(claim);
+                if let Outcome::Rejected(rejection) = outcome {
+                    let rejection = (rejection.code(), rejection.to_string());
+                    rejected.rejections.insert(hash, rejection);
+                } else {
+                    rejected.rejections.remove(&hash);
+                }
+            }
+            Ok(true)
+        })?;
+        Ok(rejected)
+    }
+
+    /// Why the store rejects a claim, if it does.
+    fn get(
+        &self,
+        engine: &dyn IdentityResolver,
+        claim: Claim<'_>,
+    ) -> Option<(&'static str, String)> {
+        if let Claim::Link { device, user } = claim {
+            let holder = engine.resolve(DistinctId::device(device));
+            let is_free = holder.is_device() || holder == DistinctId::plain(user);
+            let rejection = Rejection::AnonDistinctIdAssignedAlready {
+                anon: device,
+                holder: holder.id(),
+            };
+            return (!is_free).then(|| (rejection.code(), rejection.to_string()));
+        }
+        self.rejections.get(&self.state.hash_one(claim)).cloned()
+    }
+}
+
+/// What has been written so far.
+struct Written {
+    output: Output,
+    refused: RefusedWriter,
+    max_line_bytes: u64,
+    events: u64,
+    outcomes: Outcomes,
+}
+
+struct StoreWorker<'w> {
+    max_line_bytes: u64,
+    engine: &'w dyn IdentityResolver,
+    rejected: &'w RejectedClaims,
+    writer: BlockWriter<'w>,
+}
+
+impl Worker for StoreWorker<'_> {
+    type Kept = ();
+    type Sink = Written;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (): (),
+        ticket: Ticket<'_, OrderedSink<Written>>,
+    ) -> anyhow::Result<()> {
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.engine, Keep::Outlines);
+        let (lines, refused) = (events.lines(), events.take_refused());
+        let outlines = events.take_outlines().unwrap_or_default();
+        let (claimants, claims) = events.take_claims(self.engine);
+        let rejected: Vec<_> = claimants
+            .iter()
+            .zip(&claims)
+            .filter_map(|(&event, &claim)| Some((event, self.rejected.get(self.engine, claim)?)))
+            .collect();
+        let rejections = rejected
+            .iter()
+            .map(|(event, (code, description))| StoredRejection {
+                event: *event,
+                code,
+                description,
+            });
+        let count = self.writer.write(block, &outlines, rejections);
+        in_turn(ticket, |ordered| {
+            let (written, position) = ordered.for_block(block, lines);
+            written.events += count;
+            for (_, (code, _)) in &rejected {
+                written.outcomes.count_rejection(code);
+            }
+            written.refused.add_all(position, refused)?;
+            written.output.write(self.writer.lines())
+        })
+    }
+
+    fn long_line(
+        written: &mut Written,
+        position: LinePosition<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let max_line_bytes = written.max_line_bytes;
+        written
+            .refused
+            .add_long_line(position, max_line_bytes, copy)
+    }
+}

@@ -1,0 +1,72 @@
+//! Changes to a store, and its maintenance.
+
+use std::path::Path;
+
+use anyhow::Context;
+use idmerge_store::{Cause, StoreError};
+use serde_json::json;
+
+use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
+use crate::commands::store::entry::change_line;
+use crate::commands::store::open::{open_for_reading, open_for_writing};
+use crate::output::destination::Output;
+use crate::output::json::write_line;
+use crate::report::say;
+
+pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result<()> {
+    let mut store = open_for_writing(&args.store.folder, None)?;
+    // With the index, the claims that depend on the entry are found without reading the whole log.
+    store.index()?;
+    let cause = Cause {
+        source: Some("idmerge store retract"),
+        ..Cause::default()
+    };
+    let retraction = store
+        .retract(args.sequence, &args.who, &args.why, cause)
+        .with_context(|| format!("cannot retract entry {}", args.sequence))?;
+    let mut changed = 0_u64;
+    for change in retraction.remaps() {
+        changed += 1;
+        write_line(&change_line(retraction.sequence, change), output)?;
+    }
+    say(format_args!(
+        "entry {} is withdrawn by entry {}; the canonical ID of {changed} IDs has changed",
+        args.sequence, retraction.sequence
+    ));
+    Ok(store.close()?)
+}
+
+pub(super) fn backup(args: &BackupArgs, output: &mut Output) -> anyhow::Result<()> {
+    let store = open_for_reading(&args.store.folder)?;
+    let entries = store.history.backup(&args.file)?;
+    write_line(&json!({ "entries": entries }), output)
+}
+
+pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    idmerge_store::restore(&args.file, &args.store.folder)
+        .with_context(|| format!("cannot restore {}", args.file.display()))
+}
+
+pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
+    let repaired = match idmerge_store::repair(folder) {
+        Err(error @ StoreError::DamagedFile { .. }) => {
+            return Err(error).context("nothing in this store can be read; restore a backup");
+        }
+        repaired => repaired?,
+    };
+    let damage = repaired.damage.as_ref().map(|(sequence, what)| {
+        json!({
+            "sequence": sequence,
+            "what": what,
+            "readable_after": repaired.readable_after,
+        })
+    });
+    let line = json!({
+        "entries": repaired.kept,
+        "lost": damage,
+        "snapshots_lost": repaired.snapshots,
+        "index_made_again": repaired.index,
+        "damaged_file": repaired.damaged_file,
+    });
+    write_line(&line, output)
+}

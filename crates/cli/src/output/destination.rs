@@ -1,0 +1,256 @@
+//! Where output goes: stdout, or a file that appears whole or not at all.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, IsTerminal, Write};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context;
+use tempfile::NamedTempFile;
+
+use crate::output::interrupt::UnfinishedFile;
+
+/// Writes that are longer bypass the buffer.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Where an output goes.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Destination {
+    Stdout,
+    /// Written to as it is, since it cannot be replaced: a device, a pipe, or an open file that this
+    /// process inherited.
+    Device(PathBuf),
+    /// A regular file, existing or new. Symbolic links are resolved, so that a link stays a link.
+    File(PathBuf),
+}
+
+/// An open output. If it is not [finished](Output::finish), it leaves no file behind.
+#[derive(Debug)]
+pub(crate) struct Output {
+    name: String,
+    writer: BufWriter<Target>,
+}
+
+#[derive(Debug)]
+enum Target {
+    Stdout(io::Stdout),
+    Device(File),
+    /// A temporary file in the folder of `path`, renamed to it at the end.
+    New {
+        file: NamedTempFile,
+        path: PathBuf,
+        replaces_file: bool,
+        unfinished: UnfinishedFile,
+    },
+}
+
+impl Destination {
+    /// The destination that an argument names. `None` and `-` mean stdout.
+    ///
+    /// # Errors
+    ///
+    /// No file can be at this path.
+    pub(crate) fn of(path: Option<&Path>) -> anyhow::Result<Self> {
+        match path {
+            None => Ok(Self::Stdout),
+            Some(path) if path.as_os_str() == "-" => Ok(Self::Stdout),
+            Some(path) => {
+                Self::find(path).with_context(|| format!("cannot write {}", path.display()))
+            }
+        }
+    }
+
+    /// The destination of an option that may be left out.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::of`].
+    pub(crate) fn of_option(path: Option<&Path>) -> anyhow::Result<Option<Self>> {
+        path.map(|path| Self::of(Some(path))).transpose()
+    }
+
+    fn find(path: &Path) -> io::Result<Self> {
+        match fs::metadata(path) {
+            Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
+            Ok(metadata) if !metadata.is_file() || is_inherited(path) => {
+                Ok(Self::Device(path.to_owned()))
+            }
+            Ok(_) => fs::canonicalize(path).map(Self::File),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => new_file(path).map(Self::File),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether writing to both would lose or mix output.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        self == other && !matches!(self, Self::Device(_))
+    }
+
+    /// Whether writing replaces the file at this path.
+    pub(crate) fn replaces(&self, path: &Path) -> bool {
+        fs::canonicalize(path).is_ok_and(|path| *self == Self::File(path))
+    }
+}
+
+/// Whether this is the name of an open file that this process inherited, such as `/dev/stdout`.
+fn is_inherited(path: &Path) -> bool {
+    ["/dev/stdout", "/dev/stderr", "/dev/fd", "/proc/self/fd"]
+        .iter()
+        .any(|inherited| path.starts_with(inherited))
+}
+
+/// The resolved path of a file that does not exist yet.
+fn new_file(path: &Path) -> io::Result<PathBuf> {
+    let mut file = path.to_owned();
+    // A symbolic link may lead to a file that does not exist. This ends: `fs::metadata` has already
+    // failed for a circle of links.
+    while let Ok(target) = fs::read_link(&file) {
+        file = folder_of(&file).join(target);
+    }
+    let ends_with_slash = file.as_os_str().as_encoded_bytes().ends_with(b"/");
+    match file.file_name() {
+        Some(name) if !ends_with_slash => Ok(fs::canonicalize(folder_of(&file))?.join(name)),
+        _ => Err(io::ErrorKind::NotADirectory.into()),
+    }
+}
+
+fn folder_of(path: &Path) -> &Path {
+    match path.parent() {
+        Some(folder) if folder != Path::new("") => folder,
+        _ => Path::new("."),
+    }
+}
+
+impl Output {
+    pub(crate) fn create(destination: Destination) -> anyhow::Result<Self> {
+        let name = match &destination {
+            Destination::Stdout => "stdout".to_owned(),
+            Destination::Device(path) | Destination::File(path) => path.display().to_string(),
+        };
+        let target = Target::create(destination).with_context(|| format!("cannot write {name}"))?;
+        Ok(Self {
+            name,
+            writer: BufWriter::with_capacity(BUFFER_BYTES, target),
+        })
+    }
+
+    pub(crate) fn is_terminal(&self) -> bool {
+        match self.writer.get_ref() {
+            Target::Stdout(stdout) => stdout.is_terminal(),
+            Target::Device(device) => device.is_terminal(),
+            Target::New { .. } => false,
+        }
+    }
+
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        self.writer
+            .write_all(bytes)
+            .with_context(|| format!("cannot write {}", self.name))
+    }
+
+    /// Passes the writer to `write`, and names the output in an error.
+    pub(crate) fn write_with<T>(
+        &mut self,
+        write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
+    ) -> anyhow::Result<T> {
+        write(&mut self.writer).with_context(|| format!("cannot write {}", self.name))
+    }
+
+    /// Flushes the output; a file appears at its path.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        let Self { name, writer } = self;
+        writer
+            .into_inner()
+            .map_err(io::IntoInnerError::into_error)
+            .and_then(Target::finish)
+            .with_context(|| format!("cannot write {name}"))
+    }
+}
+
+impl Target {
+    fn create(destination: Destination) -> io::Result<Self> {
+        let path = match destination {
+            Destination::Stdout => return Ok(Self::Stdout(io::stdout())),
+            Destination::Device(path) => {
+                return Ok(Self::Device(File::options().append(true).open(path)?));
+            }
+            Destination::File(path) => path,
+        };
+        // A file that may not be written may not be replaced either.
+        let permissions = match File::options().write(true).open(&path) {
+            Ok(existing) => Some(existing.metadata()?.permissions()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => return Err(error),
+        };
+        let replaces_file = permissions.is_some();
+        let (file, unfinished) = UnfinishedFile::create(|| temporary_file_in(folder_of(&path)))?;
+        if let Some(permissions) = permissions {
+            file.as_file().set_permissions(permissions)?;
+        }
+        Ok(Self::New {
+            file,
+            path,
+            replaces_file,
+            unfinished,
+        })
+    }
+
+    fn finish(self) -> io::Result<()> {
+        match self {
+            Self::Stdout(mut stdout) => stdout.flush(),
+            Self::Device(mut device) => device.flush(),
+            Self::New {
+                file,
+                path,
+                replaces_file,
+                unfinished,
+            } => {
+                // Without a sync, a machine that stops soon after could lose the old file and leave
+                // the new one empty. Where no file is replaced, an empty one is no worse than none,
+                // so do not wait for the disk; `cp` does not either.
+                if replaces_file {
+                    file.as_file().sync_all()?;
+                }
+                unfinished
+                    .finish(|| file.persist(path))
+                    .map(|_file| ())
+                    .map_err(|error| error.error)
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+fn temporary_file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    use std::os::unix::fs::PermissionsExt;
+    tempfile::Builder::new()
+        .prefix(".idmerge-")
+        // The mode of an ordinary new file; the umask applies.
+        .permissions(fs::Permissions::from_mode(0o666))
+        .tempfile_in(folder)
+}
+
+#[cfg(not(unix))]
+fn temporary_file_in(folder: &Path) -> io::Result<NamedTempFile> {
+    tempfile::Builder::new()
+        .prefix(".idmerge-")
+        .tempfile_in(folder)
+}
+
+impl Write for Target {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Stdout(stdout) => stdout.write(bytes),
+            Self::Device(device) => device.write(bytes),
+            // `NamedTempFile::write` would name the temporary path in its errors.
+            Self::New { file, .. } => file.as_file_mut().write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => stdout.flush(),
+            Self::Device(device) => device.flush(),
+            Self::New { file, .. } => file.as_file_mut().flush(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! Refused lines: written to a file with the reason, or counted and the first of them shown.
+
+use std::io::{self, Write};
+
+use base64::engine::general_purpose::STANDARD as BASE64;
+use base64::write::EncoderWriter;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use crate::output::destination::{Destination, Output};
+use crate::report::say;
+use crate::stream::events::RefusedLine;
+use crate::stream::lines::too_long;
+use crate::stream::pipeline::{BlockPosition, LinePosition};
+
+/// How many refused lines are shown on stderr if they are not written to a file.
+const SHOWN: usize = 5;
+
+/// Takes refused lines.
+#[derive(Debug)]
+pub(crate) struct RefusedWriter {
+    count: u64,
+    file: Option<Output>,
+    shown: Vec<String>,
+}
+
+/// Why and where a line is refused.
+#[derive(Debug)]
+struct Refusal<'r> {
+    position: LinePosition<'r>,
+    rule: &'static str,
+    error: String,
+}
+
+impl RefusedWriter {
+    /// Writes refused lines to `destination`. Without one, keeps a few to show.
+    pub(crate) fn new(destination: Option<Destination>) -> anyhow::Result<Self> {
+        Ok(Self {
+            count: 0,
+            file: destination.map(Output::create).transpose()?,
+            shown: Vec::new(),
+        })
+    }
+
+    /// How many lines were refused.
+    pub(crate) fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// Adds the refused lines of a block.
+    pub(crate) fn add_all(
+        &mut self,
+        block: BlockPosition<'_>,
+        refused: Vec<RefusedLine<'_>>,
+    ) -> anyhow::Result<()> {
+        for RefusedLine { line, rule, error } in refused {
+            let position = LinePosition {
+                file: block.file,
+                line: block.lines_before + line.number,
+            };
+            let refusal = Refusal {
+                position,
+                rule,
+                error,
+            };
+            if line.is_too_long {
+                self.write_long(&refusal, |out| out.write_all(line.bytes))?;
+            } else {
+                self.write(&refusal, line.bytes)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Adds a line that is longer than allowed and not held in memory; `copy` writes it (IN-3).
+    pub(crate) fn add_long_line(
+        &mut self,
+        position: LinePosition<'_>,
+        max_line_bytes: u64,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        let refusal = Refusal {
+            position,
+            rule: "IN-3",
+            error: too_long(max_line_bytes),
+        };
+        self.write_long(&refusal, copy)
+    }
+
+    /// Finishes the file. Without one, says on stderr how many lines were refused, and shows the
+    /// first.
+    pub(crate) fn finish(self) -> anyhow::Result<()> {
+        if let Some(file) = self.file {
+            return file.finish();
+        }
+        let count = self.count;
+        if count > 0 {
+            let lines = if count == 1 { "line was" } else { "lines were" };
+            say(format_args!("{count} {lines} refused:"));
+            for line in &self.shown {
+                say(format_args!("  {line}"));
+            }
+            if count > self.shown.len() as u64 {
+                say(format_args!("  … and more"));
+            }
+            say(format_args!("resolve --refused FILE writes them to a file"));
+        }
+        Ok(())
+    }
+
+    fn write(&mut self, refusal: &Refusal<'_>, line: &[u8]) -> anyhow::Result<()> {
+        self.note(refusal);
+        let Some(file) = &mut self.file else {
+            return Ok(());
+        };
+        let text = str::from_utf8(line).ok().map(str::trim_ascii);
+        let json = text.and_then(|text| serde_json::from_str::<&RawValue>(text).ok());
+        let content = match (json, text) {
+            (Some(json), _) => Content::Event(json),
+            (None, Some(text)) => Content::Text(text),
+            (None, None) => Content::Bytes(line),
+        };
+        file.write_with(|out| content.write(refusal, out))
+    }
+
+    fn write_long(
+        &mut self,
+        refusal: &Refusal<'_>,
+        copy: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        self.note(refusal);
+        match &mut self.file {
+            Some(file) => file.write_with(|out| write_base64(refusal, out, copy)),
+            None => Ok(copy(&mut io::sink())?),
+        }
+    }
+
+    fn note(&mut self, refusal: &Refusal<'_>) {
+        self.count += 1;
+        if self.file.is_none() && self.shown.len() < SHOWN {
+            let LinePosition { file, line } = refusal.position;
+            let error = &refusal.error;
+            self.shown.push(format!("{file}, line {line}: {error}"));
+        }
+    }
+}
+
+/// The error of `--strict`; `result` says what became of the output.
+pub(crate) fn strict_error(refused: u64, result: &str) -> anyhow::Error {
+    let lines = if refused == 1 {
+        "line was"
+    } else {
+        "lines were"
+    };
+    anyhow::anyhow!("{refused} {lines} refused, so {result} (--strict)")
+}
+
+/// A refused line, as it is written to the file.
+enum Content<'l> {
+    /// JSON, unchanged.
+    Event(&'l RawValue),
+    /// Text that is not JSON, as a string.
+    Text(&'l str),
+    /// Bytes that are not UTF-8, as base64.
+    Bytes(&'l [u8]),
+}
+
+/// A line of the file. It has `event` or `text`, or `base64` is added at the end.
+#[derive(Serialize)]
+struct Record<'r> {
+    line: u64,
+    file: &'r str,
+    error: &'r str,
+    rule: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    event: Option<&'r RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'r str>,
+}
+
+impl<'r> Record<'r> {
+    fn new(refusal: &'r Refusal<'_>) -> Self {
+        Self {
+            line: refusal.position.line,
+            file: refusal.position.file,
+            error: &refusal.error,
+            rule: refusal.rule,
+            event: None,
+            text: None,
+        }
+    }
+}
+
+impl Content<'_> {
+    fn write(&self, refusal: &Refusal<'_>, out: &mut dyn Write) -> io::Result<()> {
+        let mut record = Record::new(refusal);
+        match self {
+            Self::Event(json) => record.event = Some(json),
+            Self::Text(text) => record.text = Some(text),
+            Self::Bytes(bytes) => {
+                return write_base64(refusal, out, |encoder| encoder.write_all(bytes));
+            }
+        }
+        serde_json::to_writer(&mut *out, &record)?;
+        out.write_all(b"\n")
+    }
+}
+
+/// Writes a record with the line in base64, because it is not text or too long to be examined.
+fn write_base64(
+    refusal: &Refusal<'_>,
+    out: &mut dyn Write,
+    write_line: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    let mut head = serde_json::to_string(&Record::new(refusal))?;
+    head.pop(); // the closing brace
+    write!(out, "{head},\"base64\":\"")?;
+    let mut encoder = EncoderWriter::new(&mut *out, &BASE64);
+    write_line(&mut encoder)?;
+    encoder.finish()?;
+    drop(encoder);
+    out.write_all(b"\"}\n")
+}

@@ -1,0 +1,39 @@
+//! Messages to the user: what goes to stderr, and errors in how the program was called.
+
+use std::fmt;
+use std::io::{self, Write};
+
+use clap::error::ErrorKind;
+
+/// Writes a message to stderr. A stderr that is closed is no reason to fail.
+pub(crate) fn say(message: fmt::Arguments<'_>) {
+    let _unheard = writeln!(io::stderr(), "idmerge: {message}");
+}
+
+/// An error in the arguments: the program ends with exit code 2 and a hint to `--help`.
+#[derive(Debug)]
+pub(crate) struct UsageError(String);
+
+/// An error in the arguments that clap cannot find.
+pub(crate) fn wrong_usage(message: fmt::Arguments<'_>) -> anyhow::Error {
+    UsageError(message.to_string()).into()
+}
+
+impl UsageError {
+    /// Prints the error as clap prints its own, and ends the program with exit code 2.
+    pub(crate) fn exit(&self) -> ! {
+        clap::Error::raw(
+            ErrorKind::ArgumentConflict,
+            format_args!("{self}\n\nFor more information, try '--help'.\n"),
+        )
+        .exit()
+    }
+}
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl std::error::Error for UsageError {}

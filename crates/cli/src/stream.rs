@@ -1,0 +1,11 @@
+//! From input files to events: bytes are decompressed, cut into blocks of whole lines, and worked
+//! on in parallel; results are put together in arrival order.
+
+pub(crate) mod blocks;
+mod decompress;
+pub(crate) mod events;
+pub(crate) mod input;
+pub(crate) mod lines;
+pub(crate) mod ordered;
+pub(crate) mod pipeline;
+pub(crate) mod progress;

@@ -1,0 +1,100 @@
+//! Decompression of gzip and zstd, detected by the first bytes.
+
+use std::io::{self, BufReader, Read};
+
+/// How much compressed data is read at a time.
+const BUFFER_BYTES: usize = 128 * 1024;
+
+/// Decompresses gzip and zstd; anything else is passed through.
+///
+/// Both passes over the input decompress it. Keeping the decompressed text would need its full size
+/// on disk, and writing and reading that takes as long as decompressing again, which other threads
+/// overlap with parsing.
+pub(super) fn decompressed<'i>(
+    mut raw: impl Read + Send + 'i,
+) -> io::Result<Box<dyn Read + Send + 'i>> {
+    let mut magic = Vec::new();
+    raw.by_ref().take(4).read_to_end(&mut magic)?;
+    let format = Format::of(&magic);
+    let raw = io::Cursor::new(magic).chain(raw);
+    let buffered = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
+    let decoder: Box<dyn Read + Send + 'i> = match format {
+        // Blocks are large reads: a buffer would only copy.
+        Format::Plain => return Ok(Box::new(raw)),
+        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw))),
+        Format::Zstd => Box::new(zstd::Decoder::with_buffer(buffered(raw))?),
+    };
+    Ok(Box::new(Decompressed { decoder, format }))
+}
+
+/// A decoder whose errors name the format.
+struct Decompressed<'i> {
+    decoder: Box<dyn Read + Send + 'i>,
+    format: Format,
+}
+
+impl Read for Decompressed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        use io::ErrorKind::{InvalidData, InvalidInput, Other, UnexpectedEof};
+        self.decoder.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            // An error of the operating system is about the file, not about its content.
+            if error.raw_os_error().is_some()
+                || !matches!(kind, InvalidData | InvalidInput | Other | UnexpectedEof)
+            {
+                return error;
+            }
+            let name = self.format.name();
+            let message = format!("its {name} data is damaged, cut off or followed by other data");
+            io::Error::new(kind, format!("{message}: {error}"))
+        })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Format {
+    Plain,
+    Gzip,
+    Zstd,
+}
+
+impl Format {
+    fn of(magic: &[u8]) -> Self {
+        match magic {
+            [0x1f, 0x8b, ..] => Self::Gzip,
+            [0x28, 0xb5, 0x2f, 0xfd] => Self::Zstd,
+            // A skippable frame, with which some zstd tools begin.
+            [0x50..=0x5f, 0x2a, 0x4d, 0x18] => Self::Zstd,
+            _ => Self::Plain,
+        }
+    }
+
+    fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "plain",
+            Self::Gzip => "gzip",
+            Self::Zstd => "zstd",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn formats_are_detected_by_their_first_bytes() {
+        for (magic, format) in [
+            (&b""[..], Format::Plain),
+            (b"{", Format::Plain),
+            (b"{\"ev", Format::Plain),
+            (b"\x1f", Format::Plain),
+            (b"\x1f\x8b\x08\x00", Format::Gzip),
+            (b"\x28\xb5\x2f\xfd", Format::Zstd),
+            (b"\x53\x2a\x4d\x18", Format::Zstd),
+            (b"\x28\xb5\x2f", Format::Plain),
+        ] {
+            assert_eq!(Format::of(magic), format, "{magic:?}");
+        }
+    }
+}

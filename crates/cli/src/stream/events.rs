@@ -1,0 +1,180 @@
+//! The events of a block and their claims, and the lines that cannot be used.
+
+use std::mem;
+
+use idmerge_core::{Claim, IdentityResolver, InvalidEvent};
+use idmerge_events::JsonEvent;
+
+use crate::spill::outlines::{BlockOutlines, OutlineWriter};
+use crate::stream::blocks::Block;
+use crate::stream::lines::{Line, Lines, too_long};
+
+/// What was read from a block. Whether a line can be used depends on the line alone, so another
+/// pass finds the same events.
+#[derive(Debug)]
+pub(crate) struct BlockEvents<'b> {
+    lines: u64,
+    count: usize,
+    /// The claims of events without escapes, and the numbers of those events.
+    claims: Vec<Claim<'b>>,
+    claimants: Vec<usize>,
+    /// Events with escapes, and their numbers. They are kept because their IDs are not in the block
+    /// as they are: the claims borrow from them.
+    escaped: Vec<(usize, JsonEvent<'b>)>,
+    outlines: Option<OutlineWriter>,
+    kept_lines: Option<Vec<&'b [u8]>>,
+    refused: Vec<RefusedLine<'b>>,
+}
+
+/// What to keep of each event besides its claim.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Keep {
+    Nothing,
+    /// Its outline, so that it can be written without being scanned again.
+    Outlines,
+    /// Its line.
+    Lines,
+}
+
+/// A line that cannot be used.
+#[derive(Debug)]
+pub(crate) struct RefusedLine<'b> {
+    pub(crate) line: Line<'b>,
+    pub(crate) rule: &'static str,
+    pub(crate) error: String,
+}
+
+/// Whether an event has escapes, so that its IDs cannot be borrowed from the block.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum HasEscapes {
+    Yes,
+    No,
+}
+
+impl<'b> BlockEvents<'b> {
+    /// Reads each line by the rules of the engine.
+    pub(crate) fn read(
+        block: &'b Block,
+        max_line_bytes: u64,
+        engine: &dyn IdentityResolver,
+        keep: Keep,
+    ) -> Self {
+        let mut events = Self {
+            lines: 0,
+            count: 0,
+            claims: Vec::new(),
+            claimants: Vec::new(),
+            escaped: Vec::new(),
+            outlines: (keep == Keep::Outlines).then(|| OutlineWriter::new(block.fingerprint())),
+            kept_lines: (keep == Keep::Lines).then(Vec::new),
+            refused: Vec::new(),
+        };
+        // Check for UTF-8 once for the whole block; line by line only if that fails.
+        let text = str::from_utf8(block.bytes());
+        let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
+        for line in &mut lines {
+            if line.is_too_long {
+                events.refuse(line, "IN-3", too_long(max_line_bytes));
+                continue;
+            }
+            let event = match text {
+                Ok(text) => JsonEvent::parse_text(&text[line.start..][..line.bytes.len()]),
+                Err(_) => JsonEvent::parse(line.bytes),
+            };
+            let number = events.count;
+            // By reference: an event is large, and moving it takes time.
+            match &event {
+                Ok(read) => match events.add(&line, read, engine) {
+                    Ok(HasEscapes::No) => {}
+                    Ok(HasEscapes::Yes) => {
+                        events.escaped.extend(event.map(|event| (number, event)));
+                    }
+                    Err(invalid) => events.refuse(line, invalid.rule(), invalid.to_string()),
+                },
+                Err(error) => events.refuse(line, error.rule(), error.to_string()),
+            }
+        }
+        events.lines = lines.count;
+        events
+    }
+
+    #[inline]
+    fn add(
+        &mut self,
+        line: &Line<'b>,
+        event: &JsonEvent<'b>,
+        engine: &dyn IdentityResolver,
+    ) -> Result<HasEscapes, InvalidEvent> {
+        let (mut has_escapes, mut outline) = (HasEscapes::No, None);
+        if let Some(in_text) = event.event_in_text() {
+            let reading = engine.read(&in_text)?;
+            if let Some(claim) = reading.claim {
+                self.claims.push(claim);
+                self.claimants.push(self.count);
+            }
+            if self.outlines.is_some() {
+                outline = event.outline(reading.distinct_id);
+            }
+        } else {
+            engine.read(&event.event())?;
+            has_escapes = HasEscapes::Yes;
+        }
+        if let Some(outlines) = &mut self.outlines {
+            outlines.add(line.start, line.bytes.len(), outline.as_ref());
+        }
+        if let Some(kept_lines) = &mut self.kept_lines {
+            kept_lines.push(line.bytes);
+        }
+        self.count += 1;
+        Ok(has_escapes)
+    }
+
+    fn refuse(&mut self, line: Line<'b>, rule: &'static str, error: String) {
+        self.refused.push(RefusedLine { line, rule, error });
+    }
+
+    /// The number of lines of the block, blank and refused ones included.
+    pub(crate) fn lines(&self) -> u64 {
+        self.lines
+    }
+
+    /// The number of events that can be used.
+    pub(crate) fn count(&self) -> usize {
+        self.count
+    }
+
+    /// Takes the lines that cannot be used, in order.
+    pub(crate) fn take_refused(&mut self) -> Vec<RefusedLine<'b>> {
+        mem::take(&mut self.refused)
+    }
+
+    /// Takes the outlines. `None` if they were not kept.
+    pub(crate) fn take_outlines(&mut self) -> Option<BlockOutlines> {
+        let outlines = self.outlines.take()?;
+        Some(outlines.finish(self.lines))
+    }
+
+    /// Takes the line of each event that can be used. Empty if lines were not kept.
+    pub(crate) fn take_lines(&mut self) -> Vec<&'b [u8]> {
+        self.kept_lines.take().unwrap_or_default()
+    }
+
+    /// Takes all claims in order, each with the number of its event among those that can be used.
+    pub(crate) fn take_claims(
+        &mut self,
+        engine: &dyn IdentityResolver,
+    ) -> (Vec<usize>, Vec<Claim<'_>>) {
+        let claimants = mem::take(&mut self.claimants);
+        let claims: Vec<Claim<'_>> = mem::take(&mut self.claims);
+        if self.escaped.is_empty() {
+            return (claimants, claims);
+        }
+        let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
+        for (number, event) in &self.escaped {
+            let reading = engine.read(&event.event()).unwrap_or_default();
+            all.extend(reading.claim.map(|claim| (*number, claim)));
+        }
+        all.sort_by_key(|(number, _)| *number);
+        all.into_iter().unzip()
+    }
+}
