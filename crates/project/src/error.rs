@@ -1,55 +1,62 @@
-//! What can go wrong in a project.
+//! [`ProjectError`].
 
 use idmerge_core::{EngineError, InvalidEvent};
 use idmerge_store::{RunsError, StoreError, redb};
 use thiserror::Error;
 
-/// A project that could not do what it was asked for.
+/// Why a project could not do what it was asked to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ProjectError {
-    /// There is more waiting than is allowed. Try again in a moment; nothing was taken.
+    /// The queue is full and the batch was not taken. Submit it again in a moment.
     #[error("too much is waiting to be written; try again in a moment")]
     Full,
-    /// The project is being closed and takes nothing more.
+    /// The project is closing and takes no more batches.
     #[error("the project is closed")]
     Closed,
-    /// A commit failed, and with it everything that waited for it. What was acknowledged before is
-    /// safe. Make room on the disk, or mend it, and open the project again.
+    /// A commit failed, and with it every batch that waited for it. Batches acknowledged before are
+    /// safe. Free or repair the disk, and open the project again.
     #[error("the project cannot write any more: {reason}; open it again when that is mended")]
     Failed {
-        /// What the disk or the store said.
+        /// The error of the disk or the store.
         reason: String,
     },
-    /// The text that should be an ID is none.
+    /// The text is not an ID under the rules of the project.
     #[error(transparent)]
-    NotAnId(#[from] InvalidEvent),
-    /// The text is no cursor that a page came with.
+    InvalidId(#[from] InvalidEvent),
+    /// The text is not a cursor of an earlier page.
     #[error("{cursor} is not a cursor of an earlier page")]
-    NoCursor {
+    InvalidCursor {
         /// The text, shortened.
         cursor: String,
     },
-    /// The question is about too many events at once. Ask about fewer days.
-    #[error("the funnel is about more than {events_max} events; ask about fewer days")]
+    /// The funnel would read too many events. Ask for fewer days.
+    #[error("the funnel is about more than {max_events} events; ask about fewer days")]
     TooManyEvents {
-        /// How many it may be about.
-        events_max: usize,
+        /// The most events a funnel may read.
+        max_events: usize,
     },
-    /// What is kept cannot be read: it was changed by something else.
-    #[error("event {first} and those after it are damaged: {what}")]
+    /// Stored events cannot be read: the file was changed by another program, or the disk is
+    /// faulty. Restore a backup.
+    #[error("stored events are damaged from event {first} on: {what}; restore a backup")]
     Damaged {
         /// The number of the first event that cannot be read.
         first: u64,
         /// What is wrong.
         what: &'static str,
     },
-    /// The caller's own sink has failed.
-    #[error("what was read could not be passed on")]
+    /// The caller's `visit` function returned an error.
+    #[error("the output cannot be written")]
     Sink(#[source] std::io::Error),
-    /// The store below has failed.
+    /// The store failed.
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+impl ProjectError {
+    pub(crate) const fn damaged(first: u64, what: &'static str) -> Self {
+        Self::Damaged { first, what }
+    }
 }
 
 impl From<EngineError> for ProjectError {
@@ -64,7 +71,7 @@ impl From<RunsError> for ProjectError {
     }
 }
 
-/// An error of the database, of which there are many types.
+/// `?` takes any of the database's error types.
 impl<E> From<E> for ProjectError
 where
     E: Into<redb::Error> + DatabaseError,
@@ -74,7 +81,7 @@ where
     }
 }
 
-/// The types of errors of the database.
+/// Marks the error types of the database.
 pub trait DatabaseError {}
 
 impl DatabaseError for redb::TableError {}

@@ -1,11 +1,14 @@
-//! One project: an engine, the events and the profiles that came in, durable together.
+//! One project of a server: an identity engine, the events it received and the profiles of its
+//! users, stored together in one folder.
 //!
-//! [`Project::open`] opens a folder. [`Project::submit`] takes the records of one request and
-//! answers when they are safe: claims, events and profiles of a request are in one commit, which
-//! concurrent requests share. Everything else reads: whose an ID is, what a user did, what changed.
+//! [`Project::open`] opens the folder. [`Project::submit`] takes the records of one request and
+//! answers when they are durable: the claims, events and profile updates of a request are written
+//! in one commit, which concurrent requests share. All other methods read: the identity of an ID,
+//! the events of a user, the changes since an entry of the log.
 //!
-//! Events are kept as they came, under their own distinct_id, and never rewritten; reading resolves.
-//! So a merge changes what is read of the past at no cost.
+//! Events are stored unchanged, under the distinct_id they were sent with, and are never rewritten.
+//! IDs are resolved when events are read, so a merge changes the attribution of past events at no
+//! cost.
 //!
 //! ```
 //! use idmerge_project::{Batch, Options, Project, Record, RecordAnswer, Settings};
@@ -26,48 +29,44 @@
 //!
 //! let identity = project.identity("$device:D1")?;
 //! assert_eq!(identity.canonical, "U1");
-//! let feed = project.user_events("U1", None, 100)?;
-//! assert_eq!(feed.events.len(), 2);
+//! let timeline = project.user_events("U1", None, 100)?;
+//! assert_eq!(timeline.events.len(), 2);
 //! project.close()?;
 //! # Ok(())
 //! # }
 //! ```
 //!
-//! Not here: HTTP, credentials, and what a request looks like; `idmerge-wire` and the server have
-//! those. There is no clock in what is kept: when a request came is part of it.
+//! This crate knows nothing about HTTP, credentials and request formats: `idmerge-wire` and
+//! `idmerge-server` do. It stores no time of its own clock: the caller passes the arrival time with
+//! each batch.
 //!
-//! # What is the same event
+//! # Repeated events
 //!
-//! An event is kept once for its name, time, own distinct_id and `insert_id`; one that comes again
-//! is [`RecordAnswer::Repeated`], and its claim is not weighed again. An event without an
-//! `insert_id` is never the same as another. A caller that knows another mark of a resend, such as
-//! `$mp_metadata.$mp_event_id` of mobile SDKs, gives that as the `insert_id` where there is none.
+//! Two events are the same if their name, time, own distinct_id and `insert_id` are equal. A
+//! project stores such an event once: when it arrives again, the answer is
+//! [`RecordAnswer::Repeated`], and its claim is not applied again. An event without an `insert_id`
+//! is always a new event. If a request has another mark that identifies a resend, such as
+//! `$mp_metadata.$mp_event_id` of mobile SDKs, the caller passes that mark as the `insert_id`.
 
 mod archive;
-mod batch;
 mod error;
-mod export;
-mod feed;
-mod figures;
-mod funnel;
-mod identity;
-mod keeper;
-mod keys;
-mod prepare;
+mod fingerprints;
+mod inner;
+mod options;
 mod profiles;
 mod project;
-mod queue;
-mod seen;
+mod read;
 mod settings;
-mod writer;
+mod write;
 
-pub use batch::{Answer, Batch, ClaimAnswer, Record, RecordAnswer, RecordError};
 pub use error::ProjectError;
-pub use export::{ExportQuery, ExportedEvent};
-pub use feed::{Cursor, Feed, FeedEvent};
-pub use figures::{Figures, LATENCY_BOUNDS_MS};
-pub use funnel::{Funnel, FunnelQuery, StepCount};
-pub use identity::{Change, Explained, Identity, LogEntry};
-pub use profiles::{ProfilePage, StoredProfile};
+pub use options::Options;
 pub use project::Project;
-pub use settings::{Options, Settings};
+pub use read::export::{ExportQuery, ExportedEvent};
+pub use read::figures::{Figures, LATENCY_BOUNDS_MS};
+pub use read::funnel::{Funnel, FunnelQuery, StepCount};
+pub use read::identity::{Change, Explained, Identity, LogEntry};
+pub use read::profiles::{ProfilePage, StoredProfile};
+pub use read::timeline::{Cursor, Timeline, TimelineEvent};
+pub use settings::Settings;
+pub use write::batch::{Answer, Batch, ClaimAnswer, Record, RecordAnswer, RecordError};

@@ -1,59 +1,50 @@
-//! [`Project`]: opening, handing in, closing.
+//! [`Project`]: opening, submitting and closing.
 
-use std::collections::HashSet;
 use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use idmerge_core::IdentityResolver;
 use idmerge_store::{Durable, Sharing, StoreError};
 use parking_lot::{Mutex, RwLock};
 
-use crate::archive::{Appender, Directory, OpenArchive, USERS, each_key_from};
-use crate::batch::{Answer, Batch};
-use crate::keeper::{Bell, keep};
-use crate::prepare::Prepared;
-use crate::profiles::ProfileChanges;
-use crate::queue::{Job, Queue};
-use crate::seen::Seen;
-use crate::settings::{Engine, Options, Settings};
-use crate::writer::{NEAR_CAP_PERCENT, Writer};
-use crate::{Figures, ProjectError};
+use crate::archive::appender::Appender;
+use crate::archive::directory::Directory;
+use crate::archive::index::each_user_key;
+use crate::archive::reader::ArchiveReader;
+use crate::archive::tables::USER_INDEX;
+use crate::error::ProjectError;
+use crate::inner::Inner;
+use crate::options::Options;
+use crate::read::figures::Figures;
+use crate::settings::{AnyEngine, Settings};
+use crate::write::batch::{Answer, Batch};
+use crate::write::dedup::Dedup;
+use crate::write::maintenance::{self, Requests};
+use crate::write::near_cap::NearCap;
+use crate::write::prepare::prepare;
+use crate::write::profiles::ProfileChanges;
+use crate::write::queue::{Job, Queue};
+use crate::write::writer::Writer;
 
-/// One project, open. Any number of threads may use it at once.
+/// An open project. Many threads can use it at the same time.
 ///
-/// Dropping it stops it at once: what waits to be written is answered with
-/// [`ProjectError::Closed`]. [`close`](Self::close) writes it first.
+/// Dropping a project stops it at once: batches in the queue are answered with
+/// [`ProjectError::Closed`]. [`close`](Self::close) writes them first.
 pub struct Project {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) inner: Arc<Inner>,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
-/// What all threads of a project have in common.
-pub(crate) struct Shared {
-    pub(crate) settings: Settings,
-    pub(crate) options: Options,
-    /// An engine that weighs nothing: to read events with, without a lock.
-    pub(crate) reader: Engine,
-    pub(crate) store: RwLock<Durable<Engine>>,
-    /// Of what is committed. Whoever wants the blocks too looks here first and opens them then.
-    pub(crate) directory: RwLock<Directory>,
-    pub(crate) queue: Queue,
-    pub(crate) bell: Bell,
-    pub(crate) figures: Mutex<Figures>,
-    /// The canonical IDs of clusters that are nearly full.
-    pub(crate) near_cap: Mutex<HashSet<String>>,
-    pub(crate) failure: Mutex<Option<String>>,
-}
-
 impl Project {
-    /// Opens the project in a folder, and makes both where they are not there.
+    /// Opens the project in a folder. The folder and the project are created if they do not exist.
     ///
     /// # Errors
     ///
-    /// [`StoreError::OtherRuleBook`] and [`StoreError::OtherSettings`] where the project was made
-    /// with others, [`StoreError::InUse`] where it is open already, [`ProjectError::Damaged`], and
-    /// where the disk fails.
+    /// - [`StoreError::OtherRuleBook`] and [`StoreError::OtherSettings`] if the project was created
+    ///   with other settings
+    /// - [`StoreError::InUse`] if the project is open elsewhere
+    /// - [`ProjectError::Damaged`] if stored events cannot be read
+    /// - any error of the disk
     pub fn open(
         folder: impl AsRef<Path>,
         settings: Settings,
@@ -67,109 +58,106 @@ impl Project {
             ..idmerge_store::Options::default()
         };
         let store = Durable::open(folder, move || fresh.engine(), store_options)?;
-        Self::over(store, settings, options)
+        Self::start(store, settings, options)
     }
 
-    fn over(
-        store: Durable<Engine>,
+    /// Reads the indexes into memory and starts the threads.
+    fn start(
+        store: Durable<AnyEngine>,
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
         let reader = settings.engine();
-
         let read = store.begin_read()?;
+        let archive = ArchiveReader::new(&read)?;
+        let indexed = USER_INDEX.until(&read)?;
         let mut directory = Directory::read(&read)?;
-        let archive = OpenArchive::new(&read)?;
-        let indexed = USERS.until(&read)?;
         let mut appender = Appender::open(&directory, &archive, indexed)?;
-        let mut recent = Vec::new();
-        each_key_from(
+        let mut unindexed = Vec::new();
+        each_user_key(
             &directory,
             &archive,
             indexed + 1,
             &reader,
             &mut |key, number| {
-                appender.add_recent(key, number);
-                recent.push((key, number));
+                appender.add_unindexed(key, number);
+                unindexed.push((key, number));
             },
         )?;
-        directory.add_recent(&recent);
-        let seen = Seen::read(&read)?;
+        directory.add_unindexed(&unindexed);
+        let dedup = Dedup::open(&read)?;
         let profiles = ProfileChanges::open(&read)?;
         drop((read, archive));
 
-        let mut near_cap = HashSet::new();
-        if let Some(max) = settings.max_cluster_ids() {
-            for cluster in store.clusters() {
-                if cluster.members.len() * 100 >= max as usize * NEAR_CAP_PERCENT {
-                    near_cap.insert(cluster.canonical.to_string());
-                }
-            }
-        }
-        let shared = Arc::new(Shared {
+        let inner = Arc::new(Inner {
             queue: Queue::new(&options),
+            near_cap: NearCap::new(settings.max_cluster_ids(), &store),
             settings,
             options,
             reader,
             store: RwLock::new(store),
             directory: RwLock::new(directory),
-            bell: Bell::default(),
-            figures: Mutex::default(),
-            near_cap: Mutex::new(near_cap),
+            maintenance: Requests::default(),
+            counters: Mutex::default(),
             failure: Mutex::default(),
         });
         let writer = Writer {
-            shared: shared.clone(),
+            inner: inner.clone(),
             appender,
-            seen,
+            dedup,
             profiles,
             figures: Figures::default(),
         };
-        let kept = shared.clone();
+        let maintained = inner.clone();
+        let maintain = move || {
+            let Inner { store, options, .. } = &*maintained;
+            maintenance::run(store, options.snapshot_entries, &maintained.maintenance);
+        };
         let threads = vec![
             spawn("writer", move || writer.run())?,
-            spawn("keeper", move || keep(&kept))?,
+            spawn("maintenance", maintain)?,
         ];
         Ok(Self {
-            shared,
+            inner,
             threads: Mutex::new(threads),
         })
     }
 
-    /// The rules that the project goes by.
+    /// The settings of the project.
     pub fn settings(&self) -> &Settings {
-        &self.shared.settings
+        &self.inner.settings
     }
 
-    /// Hands a batch in. `answer` is called once, on a thread of the project's, when the batch is
-    /// safe or cannot be; it should be quick. Events of a batch are weighed by their time, those of
-    /// one time as they came, and updates of profiles after them.
+    /// Submits a batch. `answer` is called once, on the writer thread, when the batch is durable or
+    /// cannot be written. It should be fast, since other batches wait for it.
     ///
-    /// Reading the events, which takes about half a microsecond for each, is done here; nothing
-    /// here waits for the disk.
+    /// The claims of a batch are applied in the order of the events' times; events with the same
+    /// time keep their order in the batch. Profile updates follow after all claims.
+    ///
+    /// This parses the events, which takes about half a microsecond per event. It does not wait for
+    /// the disk.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Full`], [`ProjectError::Closed`] and [`ProjectError::Failed`]: nothing was
-    /// taken, and `answer` is not called. It can be called with the last two later.
+    /// [`ProjectError::Full`], [`ProjectError::Closed`] and [`ProjectError::Failed`]: the batch was
+    /// not taken, and `answer` is not called. The last two can also be the answer later.
     pub fn submit(
         &self,
         batch: Batch,
         answer: impl FnOnce(Result<Answer, ProjectError>) + Send + 'static,
     ) -> Result<(), ProjectError> {
-        let shared = &self.shared;
-        shared.check()?;
-        let place = shared.queue.place(batch.text.len())?;
-        let limits = &shared.options.profile_limits;
-        let batch = Prepared::new(batch, &shared.reader, limits);
-        place.fill(Job {
+        let inner = &self.inner;
+        inner.check()?;
+        let reservation = inner.queue.reserve(batch.text.len())?;
+        let batch = prepare(batch, &inner.reader, &inner.options.profile_limits);
+        reservation.fill(Job {
             batch,
             callback: Box::new(answer),
         });
         Ok(())
     }
 
-    /// Hands a batch in and waits for the answer.
+    /// Submits a batch and waits for the answer.
     ///
     /// # Errors
     ///
@@ -177,31 +165,36 @@ impl Project {
     pub fn submit_and_wait(&self, batch: Batch) -> Result<Answer, ProjectError> {
         let (sender, receiver) = mpsc::sync_channel(1);
         self.submit(batch, move |answer| {
-            // Whoever waited for it is there until it is received.
+            // This cannot fail: the receiver lives until it has received.
             drop(sender.send(answer));
         })?;
         receiver.recv().unwrap_or(Err(ProjectError::Closed))
     }
 
-    /// Writes all that waits, and stops. Nothing is taken any more; reading goes on. Dropping the
-    /// project closes the file.
+    /// Writes all batches in the queue, and stops. Later batches are not taken; reading still works.
+    /// The file is closed when the project is dropped.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Failed`] where not all could be written, and where a last snapshot, which
-    /// makes the next opening quick, could not.
+    /// [`ProjectError::Failed`] if a batch could not be written, and any error of the disk while
+    /// the final snapshot is made. That snapshot makes the next opening fast.
     pub fn close(&self) -> Result<(), ProjectError> {
-        self.shared.queue.close();
+        self.inner.queue.close();
         self.stop();
-        self.shared.check()?;
-        self.shared.store.read().snapshot()?;
+        self.inner.check()?;
+        self.inner.store.read().snapshot()?;
         Ok(())
     }
 
+    /// Counters since the project was opened, and gauges of its current state.
+    pub fn figures(&self) -> Figures {
+        self.inner.figures()
+    }
+
     fn stop(&self) {
-        self.shared.bell.stop();
+        self.inner.maintenance.stop();
         for thread in self.threads.lock().drain(..) {
-            // A writer that panicked has said so to whoever waited.
+            // A panic of the writer was reported to the batches that waited.
             drop(thread.join());
         }
     }
@@ -209,7 +202,7 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        for job in self.shared.queue.abandon() {
+        for job in self.inner.queue.abandon() {
             (job.callback)(Err(ProjectError::Closed));
         }
         self.stop();
@@ -219,20 +212,8 @@ impl Drop for Project {
 impl std::fmt::Debug for Project {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Project")
-            .field("settings", &self.shared.settings)
+            .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
-    }
-}
-
-impl Shared {
-    /// Whether the project can still write.
-    pub(crate) fn check(&self) -> Result<(), ProjectError> {
-        match &*self.failure.lock() {
-            None => Ok(()),
-            Some(reason) => Err(ProjectError::Failed {
-                reason: reason.clone(),
-            }),
-        }
     }
 }
 
@@ -251,9 +232,10 @@ mod tests {
     use idmerge_store::backends::InMemoryBackend;
 
     use super::*;
-    use crate::{ExportQuery, Record};
+    use crate::read::export::ExportQuery;
+    use crate::write::batch::Record;
 
-    /// A disk that is full once it is said to be.
+    /// A disk that is full while `is_full` is set.
     #[derive(Debug)]
     struct Disk {
         memory: InMemoryBackend,
@@ -303,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_disk_answers_everybody_and_loses_nothing_acknowledged() {
+    fn a_full_disk_fails_the_project_and_loses_nothing_acknowledged() {
         let is_full = Arc::new(AtomicBool::new(false));
         let disk = Disk {
             memory: InMemoryBackend::new(),
@@ -316,14 +298,14 @@ mod tests {
             ..idmerge_store::Options::default()
         };
         let store = Durable::open_backend(disk, move || fresh.engine(), options).unwrap();
-        let project = Project::over(store, settings, Options::default()).unwrap();
+        let project = Project::start(store, settings, Options::default()).unwrap();
         project.submit_and_wait(one("U1")).unwrap();
 
         is_full.store(true, Ordering::SeqCst);
         let error = project.submit_and_wait(one("U2")).unwrap_err();
         assert!(matches!(error, ProjectError::Failed { .. }), "{error}");
         assert!(error.to_string().contains("open it again"), "{error}");
-        // From then on it refuses at once, even when there is room again.
+        // From then on every batch fails at once, even if there is room again.
         is_full.store(false, Ordering::SeqCst);
         let error = project.submit(one("U3"), |_| {}).unwrap_err();
         assert!(matches!(error, ProjectError::Failed { .. }));

@@ -1,16 +1,15 @@
-//! Which engine a project has, and how it is kept.
+//! [`Settings`]: the engine of a project.
 
 use idmerge_core::{IdRules, IdentityResolver, RuleBook};
 use idmerge_original::Original;
-use idmerge_profiles::Limits;
 use idmerge_simplified::Simplified;
 use serde_json::json;
 
 /// An engine chosen at run time.
-pub(crate) type Engine = Box<dyn IdentityResolver>;
+pub(crate) type AnyEngine = Box<dyn IdentityResolver>;
 
-/// The rule book of a project with its settings. They cannot be changed once the project holds
-/// data: the way out is a new project.
+/// The rule book of a project with its settings. They cannot change once the project holds data:
+/// make a new project instead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Settings {
     /// Simplified ID Merge.
@@ -28,7 +27,7 @@ impl Settings {
         }
     }
 
-    /// Whose rules they are.
+    /// The rule book.
     pub fn rule_book(&self) -> RuleBook {
         match self {
             Self::Simplified(_) => RuleBook::Simplified,
@@ -36,14 +35,14 @@ impl Settings {
         }
     }
 
-    pub(crate) fn engine(&self) -> Engine {
+    pub(crate) fn engine(&self) -> AnyEngine {
         match self {
             Self::Simplified(settings) => Box::new(Simplified::new(settings.clone())),
             Self::Original(settings) => Box::new(Original::new(settings.clone())),
         }
     }
 
-    /// How many IDs a cluster may have, where there is a limit.
+    /// The most IDs of a cluster; `None` if there is no limit.
     pub(crate) fn max_cluster_ids(&self) -> Option<u32> {
         match self {
             Self::Simplified(_) => None,
@@ -51,7 +50,7 @@ impl Settings {
         }
     }
 
-    /// The settings as the store keeps them: the same settings have the same text.
+    /// The text of the settings in the store. Equal settings have equal texts.
     pub(crate) fn text(&self) -> String {
         let ids = |rules: &IdRules| {
             let blocked: Vec<_> = rules.blocked_values().collect();
@@ -65,44 +64,6 @@ impl Settings {
                 all["anon_id_format"] = settings.anon_id_format.name().into();
                 all.to_string()
             }
-        }
-    }
-}
-
-/// How a project is kept.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The most bytes of text that may wait to be written. A single batch is always taken where
-    /// nothing else waits.
-    pub queue_bytes_max: usize,
-    /// The most batches that may wait to be written.
-    pub queue_batches_max: usize,
-    /// So many bytes of text share a commit at most.
-    pub commit_bytes_max: usize,
-    /// What a profile may have.
-    pub profile_limits: Limits,
-    /// How many events a funnel may be about.
-    pub funnel_events_max: usize,
-    /// How much of the file the database may keep in memory.
-    pub cache_bytes: usize,
-    /// After so many entries in the log of claims a snapshot is made, so that opening is quick.
-    pub snapshot_entries: u64,
-    /// After so many events the index of what came last is written, and no more kept in memory.
-    /// With more than the default, repeated events are found more slowly.
-    pub index_events: u64,
-}
-
-impl Default for Options {
-    fn default() -> Self {
-        Self {
-            queue_bytes_max: 64 << 20,
-            queue_batches_max: 10_000,
-            commit_bytes_max: 8 << 20,
-            profile_limits: Limits::DOCUMENTED,
-            funnel_events_max: 20_000_000,
-            cache_bytes: 64 << 20,
-            snapshot_entries: 1_000_000,
-            index_events: 1 << 17,
         }
     }
 }

@@ -331,7 +331,7 @@ fn a_funnel_sees_who_logged_in_on_the_way() {
 fn a_funnel_about_too_many_events_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
-        funnel_events_max: 2,
+        max_funnel_events: 2,
         ..Options::default()
     };
     let settings = Settings::of(RuleBook::Simplified);
@@ -352,7 +352,7 @@ fn a_funnel_about_too_many_events_is_an_error() {
     let error = project.funnel(&query).unwrap_err();
     assert!(matches!(
         error,
-        ProjectError::TooManyEvents { events_max: 2 }
+        ProjectError::TooManyEvents { max_events: 2 }
     ));
 }
 
@@ -454,11 +454,11 @@ fn concurrent_batches_share_a_commit() {
 fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
     for options in [
         Options {
-            queue_batches_max: 2,
+            max_queue_batches: 2,
             ..Options::default()
         },
         Options {
-            queue_bytes_max: 2 * one(0).text.len(),
+            max_queue_bytes: 2 * one(0).text.len(),
             ..Options::default()
         },
     ] {

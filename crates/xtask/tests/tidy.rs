@@ -120,7 +120,6 @@ const CIRCLE_FILES_MAX: usize = 2;
 const CIRCLES: &[(&str, &[usize])] = &[
     ("core", &[3]),
     ("disk", &[3]),
-    ("project", &[5, 3]),
 ];
 
 /// The reason of an entry that is still to be removed.
@@ -142,9 +141,6 @@ const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
         "lists the guardrails of a claim, in order",
     ),
     ("crates/events/src/write.rs", "write_resolved", TO_BE_SPLIT),
-    ("crates/project/src/feed.rs", "user_events", TO_BE_SPLIT),
-    ("crates/project/src/prepare.rs", "take", TO_BE_SPLIT),
-    ("crates/project/src/project.rs", "over", TO_BE_SPLIT),
     ("crates/server/src/read/export.rs", "export", TO_BE_SPLIT),
     ("crates/store/src/log/codec.rs", "what", TO_BE_SPLIT),
     ("crates/wire/src/event.rs", "read", TO_BE_SPLIT),

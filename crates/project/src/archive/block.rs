@@ -1,52 +1,61 @@
-//! A block: some hundred events in a row, compressed together.
+//! The format of a block: some hundred successive events, compressed together.
 //!
 //! ```text
 //! row     XXH3-64 of the rest, seeded with the number of the first event   8 bytes
-//!         length of what follows without its compression                   4 bytes
-//!         zstd: how many events, how long the heads are, heads, texts
-//! head    which of the following are there                                 1 byte
-//!         length of the text; time and time of arrival, minus those before numbers
-//!         source, where it is not that of before; failure's reason and description
-//! number  7 bits a byte, the lowest first; differences as zigzag
+//!         uncompressed length of what follows                              4 bytes
+//!         zstd of: number of events (4 bytes), length of all heads (4 bytes), heads, texts
+//! head    flags: which optional fields follow                              1 byte
+//!         length of the text; time and arrival time, as differences to the event before
+//!         optional: source, if it differs from the event before
+//!         optional: code and description of a rejection
+//! number  7 bits per byte, the lowest first; differences in zigzag encoding
 //! ```
 
-use crate::keys::checksum;
+use crate::archive::directory::BlockHead;
+use crate::error::ProjectError;
+use crate::fingerprints::checksum;
 
-/// No event is longer (rule IN-3).
-pub(crate) const EVENT_BYTES_MAX: usize = 16 << 20;
-/// No block is longer: an event can come to one that is nearly full.
-const RAW_BYTES_MAX: usize = EVENT_BYTES_MAX + (8 << 20);
+/// The most bytes of an event (rule IN-3).
+pub(crate) const MAX_EVENT_BYTES: usize = 16 << 20;
+/// The most bytes of a block without compression: the longest event can follow a nearly full block.
+const MAX_RAW_BYTES: usize = MAX_EVENT_BYTES + (8 << 20);
 
 const HAS_FAILURE: u8 = 1;
 const HAS_SOURCE: u8 = 2;
 
-/// An event as it is kept.
+/// What is wrong with a stored event that cannot be parsed.
+pub(crate) const NOT_AN_EVENT: &str = "the text is not an event";
+
+/// An event as it is stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stored<'b> {
-    /// Its number: 1 for the first of the project.
+pub(crate) struct StoredEvent<'b> {
+    /// Events are numbered from 1, in the order in which they are stored.
     pub(crate) number: u64,
     pub(crate) time_ms: i64,
     pub(crate) received_ms: i64,
     pub(crate) source: &'b str,
-    /// Why its claim was rejected: the code, and what it says.
+    /// Why its claim was rejected: the code and the description.
     pub(crate) failure: Option<[&'b str; 2]>,
-    /// The event as it came.
+    /// The JSON text, unchanged.
     pub(crate) text: &'b str,
 }
 
-/// A block that events are added to.
+/// A block that is being filled.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct OpenBlock {
-    pub(crate) first: u64,
+pub(crate) struct BlockBuilder {
+    first: u64,
     count: u32,
     heads: Vec<u8>,
     texts: Vec<u8>,
-    before: (i64, i64),
-    source: String,
-    pub(crate) times: Option<(i64, i64)>,
+    /// The time and the arrival time of the last event.
+    last_times: (i64, i64),
+    /// The source of the last event.
+    last_source: String,
+    /// The earliest and the latest time.
+    times: Option<(i64, i64)>,
 }
 
-impl OpenBlock {
+impl BlockBuilder {
     pub(crate) fn starting_at(first: u64) -> Self {
         Self {
             first,
@@ -54,8 +63,8 @@ impl OpenBlock {
         }
     }
 
-    pub(crate) fn push(&mut self, event: &Stored<'_>) {
-        let is_new_source = self.source != event.source;
+    pub(crate) fn push(&mut self, event: &StoredEvent<'_>) {
+        let is_new_source = self.last_source != event.source;
         let mut has = 0;
         has |= if event.failure.is_some() {
             HAS_FAILURE
@@ -65,18 +74,18 @@ impl OpenBlock {
         has |= if is_new_source { HAS_SOURCE } else { 0 };
         self.heads.push(has);
         put_number(&mut self.heads, event.text.len() as u64);
-        put_difference(&mut self.heads, event.time_ms, self.before.0);
-        put_difference(&mut self.heads, event.received_ms, self.before.1);
+        put_difference(&mut self.heads, event.time_ms, self.last_times.0);
+        put_difference(&mut self.heads, event.received_ms, self.last_times.1);
         if is_new_source {
             put_text(&mut self.heads, event.source);
-            event.source.clone_into(&mut self.source);
+            event.source.clone_into(&mut self.last_source);
         }
         for text in event.failure.into_iter().flatten() {
             put_text(&mut self.heads, text);
         }
         self.texts.extend_from_slice(event.text.as_bytes());
         self.count += 1;
-        self.before = (event.time_ms, event.received_ms);
+        self.last_times = (event.time_ms, event.received_ms);
         let (min, max) = self.times.unwrap_or((event.time_ms, event.time_ms));
         self.times = Some((min.min(event.time_ms), max.max(event.time_ms)));
     }
@@ -85,7 +94,7 @@ impl OpenBlock {
         self.count == 0
     }
 
-    /// The number of the event that comes next.
+    /// The number of the next event.
     pub(crate) fn next(&self) -> u64 {
         self.first + u64::from(self.count)
     }
@@ -94,7 +103,17 @@ impl OpenBlock {
         8 + self.heads.len() + self.texts.len()
     }
 
-    /// The block as it is written.
+    pub(crate) fn head(&self) -> BlockHead {
+        let (min_ms, max_ms) = self.times.unwrap_or_default();
+        BlockHead {
+            first: self.first,
+            last: self.next() - 1,
+            min_ms,
+            max_ms,
+        }
+    }
+
+    /// The row of the block, compressed.
     pub(crate) fn row(
         &self,
         compressor: &mut zstd::bulk::Compressor<'_>,
@@ -115,49 +134,48 @@ impl OpenBlock {
     }
 }
 
-/// A block that is read.
+/// A block that was read and decompressed.
 #[derive(Debug)]
-pub(crate) struct Block {
+pub(crate) struct EventBlock {
     first: u64,
     raw: Vec<u8>,
 }
 
-/// What is wrong with a block.
-pub(crate) type Wrong = &'static str;
-
-impl Block {
-    pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, Wrong> {
-        let short = "it is too short";
-        let (sum, rest) = row.split_first_chunk().ok_or(short)?;
+impl EventBlock {
+    pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, ProjectError> {
+        let damaged = |what| ProjectError::damaged(first, what);
+        let (sum, rest) = row.split_first_chunk().ok_or(damaged(TOO_SHORT))?;
         if u64::from_le_bytes(*sum) != checksum(first, rest) {
-            return Err("its checksum is wrong");
+            return Err(damaged("the checksum of a block does not match"));
         }
-        let (bytes, frame) = rest.split_first_chunk().ok_or(short)?;
+        let (bytes, frame) = rest.split_first_chunk().ok_or(damaged(TOO_SHORT))?;
         let bytes = u32::from_le_bytes(*bytes) as usize;
-        if bytes > RAW_BYTES_MAX {
-            return Err("it is too long");
+        if bytes > MAX_RAW_BYTES {
+            return Err(damaged("a block is too long"));
         }
-        let raw = zstd::bulk::decompress(frame, bytes).map_err(|_| "it cannot be decompressed")?;
+        let raw = zstd::bulk::decompress(frame, bytes)
+            .map_err(|_| damaged("a block cannot be decompressed"))?;
         Ok(Self { first, raw })
     }
 
-    /// Calls `visit` with each event, in the order in which they came, until it answers `false`.
-    pub(crate) fn each<E: From<(u64, Wrong)>>(
+    /// Calls `visit` with each event in order, until it returns `false`.
+    pub(crate) fn each(
         &self,
-        visit: &mut dyn FnMut(Stored<'_>) -> Result<bool, E>,
-    ) -> Result<(), E> {
+        visit: &mut dyn FnMut(StoredEvent<'_>) -> Result<bool, ProjectError>,
+    ) -> Result<(), ProjectError> {
         let mut next = self.first;
         match self.try_each(&mut next, visit) {
             Ok(result) => result,
-            Err(Missing) => Err((next, "its form is wrong").into()),
+            Err(Missing) => Err(ProjectError::damaged(next, TOO_SHORT)),
         }
     }
 
-    fn try_each<E>(
+    /// The outer error: the block ends too early. The inner error: `visit` failed.
+    fn try_each(
         &self,
         next: &mut u64,
-        visit: &mut dyn FnMut(Stored<'_>) -> Result<bool, E>,
-    ) -> Result<Result<(), E>, Missing> {
+        visit: &mut dyn FnMut(StoredEvent<'_>) -> Result<bool, ProjectError>,
+    ) -> Result<Result<(), ProjectError>, Missing> {
         let (count, rest) = self.raw.split_first_chunk().ok_or(Missing)?;
         let (heads_bytes, rest) = rest.split_first_chunk().ok_or(Missing)?;
         let heads_bytes = u32::from_le_bytes(*heads_bytes) as usize;
@@ -181,7 +199,7 @@ impl Block {
             };
             let (text, rest) = texts.split_at_checked(bytes).ok_or(Missing)?;
             texts = rest;
-            let event = Stored {
+            let event = StoredEvent {
                 number: *next,
                 time_ms,
                 received_ms,
@@ -200,10 +218,12 @@ impl Block {
     }
 }
 
-/// Something that should be there is not.
+const TOO_SHORT: &str = "a block is too short";
+
+/// Bytes that should be there are missing, or are not UTF-8.
 struct Missing;
 
-/// Nothing here is as long as 4 GiB; see [`RAW_BYTES_MAX`].
+/// [`MAX_RAW_BYTES`] is below 4 GiB, so no length is cut.
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
 }
@@ -268,9 +288,9 @@ mod tests {
         (time, any::<i64>(), "/[a-c]", failure, "\\PC{0,40}")
     }
 
-    fn stored(number: u64, event: &Owned) -> Stored<'_> {
+    fn stored(number: u64, event: &Owned) -> StoredEvent<'_> {
         let (time_ms, received_ms, source, failure, text) = event;
-        Stored {
+        StoredEvent {
             number,
             time_ms: *time_ms,
             received_ms: *received_ms,
@@ -282,24 +302,24 @@ mod tests {
         }
     }
 
-    fn read(first: u64, row: &[u8]) -> Result<Vec<String>, (u64, Wrong)> {
-        let block = Block::read(first, row).map_err(|wrong| (first, wrong))?;
+    fn read(first: u64, row: &[u8]) -> Result<Vec<String>, ProjectError> {
+        let block = EventBlock::read(first, row)?;
         let mut all = Vec::new();
         block.each(&mut |event| {
             all.push(format!("{event:?}"));
-            Ok::<_, (u64, Wrong)>(true)
+            Ok(true)
         })?;
         Ok(all)
     }
 
     proptest! {
         #[test]
-        fn what_is_written_is_read(
+        fn a_written_block_is_read_back(
             first in 1..u64::MAX / 2,
             events in prop::collection::vec(any_event(), 0..20),
             flip in any::<prop::sample::Index>(),
         ) {
-            let mut block = OpenBlock::starting_at(first);
+            let mut block = BlockBuilder::starting_at(first);
             let mut wanted = Vec::new();
             for event in &events {
                 let event = stored(block.next(), event);
@@ -310,7 +330,7 @@ mod tests {
             prop_assert_eq!(block.times, times.clone().min().zip(times.max()));
             let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
             let mut row = block.row(&mut compressor).unwrap();
-            prop_assert_eq!(read(first, &row), Ok(wanted));
+            prop_assert_eq!(read(first, &row).unwrap(), wanted);
 
             prop_assert!(read(first + 1, &row).is_err());
             let at = flip.index(row.len());
@@ -320,8 +340,8 @@ mod tests {
         }
 
         #[test]
-        fn no_bytes_make_it_panic(mut row in prop::collection::vec(any::<u8>(), 0..200)) {
-            // With the right checksum and compression, so that the rest is looked at.
+        fn no_bytes_make_reading_panic(mut row in prop::collection::vec(any::<u8>(), 0..200)) {
+            // With a valid checksum and compression, so that the rest is read at all.
             let raw = row.split_off(row.len().min(12));
             row.resize(12, 0);
             row[8..].copy_from_slice(&length(raw.len()).to_le_bytes());

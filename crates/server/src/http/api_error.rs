@@ -37,8 +37,8 @@ impl ApiError {
 impl From<ProjectError> for ApiError {
     fn from(error: ProjectError) -> Self {
         let code = match error {
-            ProjectError::NotAnId(_)
-            | ProjectError::NoCursor { .. }
+            ProjectError::InvalidId(_)
+            | ProjectError::InvalidCursor { .. }
             | ProjectError::TooManyEvents { .. } => StatusCode::BAD_REQUEST,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

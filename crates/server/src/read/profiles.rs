@@ -172,7 +172,7 @@ fn by_ids(project: &Project, ids: &[String]) -> Found {
         match project.profile(id) {
             Ok(Some(profile)) if seen.insert(profile.distinct_id.clone()) => found.push(profile),
             // A text that is no ID has no profile.
-            Ok(_) | Err(ProjectError::NotAnId(_)) => {}
+            Ok(_) | Err(ProjectError::InvalidId(_)) => {}
             Err(error) => return Err(error),
         }
     }

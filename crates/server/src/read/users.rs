@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
-use idmerge_project::{Cursor, Feed};
+use idmerge_project::{Cursor, Timeline};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -47,7 +47,7 @@ pub(crate) struct FeedEventAnswer {
     event: Box<RawValue>,
 }
 
-fn feed_answer(feed: Feed) -> Result<FeedAnswer, serde_json::Error> {
+fn feed_answer(feed: Timeline) -> Result<FeedAnswer, serde_json::Error> {
     let events = feed.events.into_iter().map(|event| {
         Ok(FeedEventAnswer {
             time_ms: event.time_ms,

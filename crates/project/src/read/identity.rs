@@ -1,18 +1,19 @@
-//! Whose an ID is, why, and what changed.
+//! The identity of an ID, the claims behind it, and the changes over time.
 
 use idmerge_core::{Claim, Id, IdentityResolver, IdentityResolverExt, Outcome};
 use idmerge_store::{Entry, Step, What};
 
-use crate::{Project, ProjectError};
+use crate::error::ProjectError;
+use crate::project::Project;
 
-/// Whose an ID is, now.
+/// The user that an ID belongs to now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Identity {
-    /// The ID that was asked about, as the rules read it.
+    /// The ID that was asked for, normalized by the rules.
     pub distinct_id: String,
-    /// The ID that its events are counted under.
+    /// The canonical ID of the user.
     pub canonical: String,
-    /// All IDs of the user, in the order of rule S-10 or O-17; the ID alone where it is in no
+    /// All IDs of the user, in the order of rule S-10 or O-17. Only the ID itself if it is in no
     /// cluster.
     pub members: Vec<String>,
 }
@@ -20,63 +21,63 @@ pub struct Identity {
 /// An entry of the log of claims.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its number.
+    /// The number of the entry.
     pub sequence: u64,
-    /// What it is: `link`, `identify`, `alias`, `merge`, `replaced` or `retracted`.
+    /// `link`, `identify`, `alias` or `merge` for a claim; else `replaced` or `retracted`.
     pub kind: &'static str,
-    /// The IDs of its claim, in the order of the rule; a device as its distinct_id.
+    /// The IDs of the claim, in the order of the rule. A device is `$device:` and its ID.
     pub ids: Vec<String>,
-    /// What the claim was answered with when it came: `merged`, `already merged`, `ignored`, or the
+    /// The outcome of the claim when it was applied: `merged`, `already merged`, `ignored`, or the
     /// vendor's code of a rejection.
     pub outcome: &'static str,
     /// `$insert_id` of the event that made the claim.
     pub insert_id: Option<String>,
     /// When that event happened, in milliseconds since 1970.
     pub time_ms: Option<i64>,
-    /// Where it came in.
+    /// The endpoint that received it.
     pub source: Option<String>,
 }
 
-/// An entry as it counts now.
+/// An entry with its current outcome, which a retraction of another entry can change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Explained {
-    /// The entry as it came.
+    /// The entry as it was logged.
     pub entry: LogEntry,
-    /// What it is answered with now: `merged`, `already merged`, or the code of a rejection.
+    /// The current outcome: `merged`, `already merged`, or the code of a rejection.
     pub answer: &'static str,
-    /// What a rejection says besides; else empty.
+    /// The description of a rejection; else empty.
     pub description: String,
-    /// Whether it was withdrawn.
+    /// Whether the entry is retracted.
     pub is_withdrawn: bool,
 }
 
-/// An ID that resolves to another one since an entry of the log.
+/// A change of the canonical ID of an ID.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// The number of the entry.
+    /// The number of the entry that made the change.
     pub sequence: u64,
     /// The ID.
     pub id: String,
-    /// What it resolved to before.
+    /// Its canonical ID before.
     pub from: String,
-    /// What it has resolved to since.
+    /// Its canonical ID since.
     pub to: String,
     /// `$insert_id` of the event that made the entry.
     pub insert_id: Option<String>,
     /// When that event happened, in milliseconds since 1970.
     pub time_ms: Option<i64>,
-    /// Where it came in.
+    /// The endpoint that received it.
     pub source: Option<String>,
 }
 
 impl Project {
-    /// Whose an ID is, now.
+    /// The user that an ID belongs to now.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::NotAnId`] where the text is none by the rules of the project.
+    /// [`ProjectError::InvalidId`] if the text is not an ID under the rules of the project.
     pub fn identity(&self, id: &str) -> Result<Identity, ProjectError> {
-        let store = self.shared.store.read();
+        let store = self.inner.store.read();
         let id = store.read_id(id)?;
         let members = match store.cluster(id) {
             Some(cluster) => cluster.members.iter().map(ToString::to_string).collect(),
@@ -89,14 +90,14 @@ impl Project {
         })
     }
 
-    /// The claims that name an ID of the user who has this one, in the order in which they came:
-    /// those that made the cluster what it is, and those that were rejected.
+    /// The claims that name an ID of this user, in the order of the log: those that built the
+    /// cluster, and those that were rejected.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::NotAnId`], and where the disk fails.
+    /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn explain(&self, id: &str) -> Result<Vec<Explained>, ProjectError> {
-        let store = self.shared.store.read();
+        let store = self.inner.store.read();
         let id = store.read_id(id)?;
         let history = store.history()?;
         let story = history.story(&*store, id)?;
@@ -125,14 +126,16 @@ impl Project {
         Ok(explained)
     }
 
-    /// The changes that came after this entry of the log, in order: at least `limit` of them where
-    /// there are so many, and always all of one entry. Ask next time with the number of the last.
+    /// The changes after an entry of the log, in order. At least `limit` if there are as many, since
+    /// the changes of one entry are never split. Pass the `sequence` of the last change to get those
+    /// after it.
     ///
     /// # Errors
     ///
-    /// `NoSuchEntry` of the store where the log is not as long as that, and where the disk fails.
+    /// [`StoreError::NoSuchEntry`](idmerge_store::StoreError::NoSuchEntry) if the log is shorter, and
+    /// any error of the disk.
     pub fn changes(&self, since: u64, limit: usize) -> Result<Vec<Change>, ProjectError> {
-        let history = self.shared.store.read().history()?;
+        let history = self.inner.store.read().history()?;
         let mut changes: Vec<Change> = Vec::new();
         history.changes_since(since, &mut |change| {
             let is_next = changes

@@ -1,4 +1,4 @@
-//! What is handed in, and what is answered.
+//! The records of a request, and the answers to them.
 
 use std::ops::Range;
 
@@ -10,14 +10,14 @@ use thiserror::Error;
 /// The records of one request, with their text.
 #[derive(Clone, Debug, Default)]
 pub struct Batch {
-    /// The text that the records are parts of.
+    /// The text that contains all records.
     pub text: String,
-    /// The records, in the order in which they came: where the JSON text of each stands in `text`,
-    /// and what it is.
+    /// The records in the order of the request: the range of each one's JSON in `text`, and its
+    /// kind.
     pub records: Vec<(Range<usize>, Record)>,
-    /// When the request came, in milliseconds since 1970.
+    /// When the request arrived, in milliseconds since 1970.
     pub received_ms: i64,
-    /// Where it came in, such as `/track`.
+    /// The endpoint that received the request, such as `/track`.
     pub source: &'static str,
 }
 
@@ -39,20 +39,21 @@ impl Batch {
     }
 }
 
-/// What a record is.
+/// The kind of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     /// An event: a JSON object with `event` and `properties`.
     Event {
-        /// When it happened, in milliseconds since 1970, where it says so. An event that does not
-        /// happened when the request came.
+        /// When the event happened, in milliseconds since 1970. `None` means: when the request
+        /// arrived.
         time_ms: Option<i64>,
-        /// What tells it from every other event of its name, time and ID: `$insert_id`.
+        /// Distinguishes the event from others with the same name, time and ID: `$insert_id`.
         insert_id: Option<Box<str>>,
-        /// Whether a `$merge` is weighed. Without it the event is kept and claims nothing.
+        /// Whether the claim of a `$merge` event is applied. If not, the event is stored without a
+        /// claim.
         may_merge: bool,
     },
-    /// An update of a profile, of a user or of a group, as it is sent to `/engage` or `/groups`.
+    /// An update of a user's or a group's profile, as sent to `/engage` or `/groups`.
     Update,
 }
 
@@ -67,73 +68,80 @@ impl Record {
     }
 }
 
-/// What became of a batch. It is safe: no crash takes it away.
+/// The answer to a batch. The batch is durable: a crash does not lose it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// What became of each record, in the order of the batch.
+    /// The answer to each record, in the order of the batch.
     pub records: Vec<RecordAnswer>,
-    /// The number of the last entry of the log of claims in this commit; 0 where there is none. What
-    /// [`Project::changes`](crate::Project::changes) goes by.
+    /// The number of the last entry of the log of claims after this commit; 0 if the log is empty.
+    /// [`Project::changes`](crate::Project::changes) takes this number.
     pub sequence: u64,
 }
 
-/// What became of one record.
+/// The answer to one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordAnswer {
-    /// It is kept, or the update was carried out; for an event with what became of its claim.
+    /// The event is stored, or the update is carried out. For an event, the outcome of its claim.
     Stored(ClaimAnswer),
-    /// The event was there already.
+    /// The event was stored before.
     Repeated,
-    /// It cannot be used. Nothing of it is kept.
+    /// The record cannot be used, and nothing of it is stored.
     Refused(Box<RecordError>),
 }
 
 impl RecordAnswer {
-    /// Whether the record is kept, now or since it came before.
+    /// Whether the record is stored, by this batch or an earlier one.
     pub fn is_stored(&self) -> bool {
         !matches!(self, Self::Refused(_))
     }
 }
 
-/// What became of the claim of an event.
+/// The outcome of an event's claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimAnswer {
-    /// It makes none.
+    /// The event makes no claim.
     None,
-    /// Two IDs were joined.
+    /// The claim joined two IDs.
     Merged,
-    /// They were joined before.
+    /// The two IDs were joined before.
     AlreadyMerged,
-    /// A `$merge` whose sender may not merge: it was not weighed.
+    /// The claim of a `$merge` was not applied, since its sender may not merge.
     NotAllowed,
-    /// A guardrail turned it down, with this code of the vendor's.
+    /// A guardrail rejected the claim. This is the vendor's code.
     Rejected(&'static str),
 }
 
-/// Why a record cannot be used. What to do: hand it back to whoever sent it.
+/// Why a record cannot be used. Report it to the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 pub enum RecordError {
-    /// A property of the event holds no ID that its rule could go by (ID-7).
+    /// A property that must hold an ID does not (ID-7).
     #[error(transparent)]
     Id(#[from] InvalidEvent),
-    /// The record is no event.
+    /// The record is not an event.
     #[error("{text}")]
     Malformed {
-        /// What it is instead.
+        /// What is wrong with the record.
         text: String,
         /// The rule that refuses it.
         rule: &'static str,
     },
-    /// An update of a profile cannot be carried out.
+    /// The profile update cannot be carried out.
     #[error(transparent)]
     Update(#[from] UpdateError),
 }
 
 impl RecordError {
-    /// The property that is to blame, where it is one.
+    pub(crate) fn malformed(text: &str, rule: &'static str) -> Self {
+        Self::Malformed {
+            text: format!("{text} ({rule})"),
+            rule,
+        }
+    }
+
+    /// The property that is invalid, if the error is about one.
     pub fn property(&self) -> Option<&'static str> {
         match self {
-            Self::Id(refused) => Some(refused.property().key()),
+            Self::Id(invalid) => Some(invalid.property().key()),
             Self::Update(UpdateError::NoTarget { property }) => Some(property),
             Self::Update(
                 UpdateError::WrongType { operation, .. }
@@ -143,10 +151,10 @@ impl RecordError {
         }
     }
 
-    /// The rule that refuses it, such as `ID-4`; empty where it is not one of the numbered ones.
+    /// The rule that refuses the record, such as `ID-4`; empty if no numbered rule does.
     pub fn rule(&self) -> &'static str {
         match self {
-            Self::Id(refused) => refused.rule(),
+            Self::Id(invalid) => invalid.rule(),
             Self::Malformed { rule, .. } => rule,
             Self::Update(_) => "",
         }

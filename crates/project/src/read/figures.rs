@@ -1,36 +1,34 @@
-//! What there is to measure.
+//! [`Figures`]: counters and gauges of a project.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::Project;
-
-/// The upper bounds of [`Figures::commit_latency`], in milliseconds. What took longer is in the
-/// last place.
+/// The upper bounds of [`Figures::commit_latency`], in milliseconds. The last counter has the
+/// commits that took longer.
 pub const LATENCY_BOUNDS_MS: [u64; 12] = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1_000, 2_000, 5_000];
 
-/// What happened since the project was opened, and what is now.
+/// Counters since the project was opened, and gauges of its current state.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Figures {
-    /// Events that were kept.
+    /// Events that were stored.
     pub events: u64,
-    /// Events that were there already.
+    /// Events that were stored before and arrived again.
     pub repeated: u64,
-    /// Updates of profiles that were carried out.
+    /// Profile updates that were carried out.
     pub updates: u64,
     /// Claims that joined two IDs.
     pub merges: u64,
-    /// Claims that a guardrail turned down, by the vendor's code.
+    /// Claims that a guardrail rejected, by the vendor's code.
     pub rejected: BTreeMap<&'static str, u64>,
-    /// Records that could not be used, by rule; updates of profiles under `update`.
+    /// Invalid records by the rule that refuses them; profile updates under `update`.
     pub refused: BTreeMap<&'static str, u64>,
     /// Commits.
     pub commits: u64,
-    /// How many commits took how long, by [`LATENCY_BOUNDS_MS`].
+    /// Commits by their duration. The bounds are [`LATENCY_BOUNDS_MS`].
     pub commit_latency: [u64; LATENCY_BOUNDS_MS.len() + 1],
-    /// How long all commits took together.
+    /// The duration of all commits.
     pub commit_time: Duration,
-    /// Batches that wait or are being written.
+    /// Batches in the queue, including those that are being written.
     pub queue_batches: usize,
     /// The bytes of their text.
     pub queue_bytes: usize,
@@ -38,21 +36,22 @@ pub struct Figures {
     pub events_total: u64,
     /// The number of the last entry in the log of claims.
     pub sequence: u64,
-    /// Clusters that have at least nine tenths of the IDs that they may have.
+    /// Clusters with at least 90 percent of the IDs that a cluster may have.
     pub clusters_near_cap: usize,
-    /// Why the project cannot write any more, if it cannot.
+    /// Why the project cannot write any more; `None` if it can.
     pub failure: Option<String>,
 }
 
 impl Figures {
-    pub(crate) fn add_commit(&mut self, took: Duration) {
-        let ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
-        let place = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < ms);
-        self.commit_latency[place] += 1;
-        self.commit_time += took;
+    pub(crate) fn add_commit(&mut self, duration: Duration) {
+        let ms = u64::try_from(duration.as_millis()).unwrap_or(u64::MAX);
+        let bucket = LATENCY_BOUNDS_MS.partition_point(|bound| *bound < ms);
+        self.commit_latency[bucket] += 1;
+        self.commit_time += duration;
         self.commits += 1;
     }
 
+    /// Adds the counters of a commit.
     pub(crate) fn add(&mut self, other: Self) {
         self.events += other.events;
         self.repeated += other.repeated;
@@ -67,25 +66,12 @@ impl Figures {
     }
 }
 
-impl Project {
-    /// What happened since the project was opened, and what is now.
-    pub fn figures(&self) -> Figures {
-        let mut figures = self.shared.figures.lock().clone();
-        (figures.queue_batches, figures.queue_bytes) = self.shared.queue.waiting();
-        figures.events_total = self.shared.directory.read().last();
-        figures.sequence = self.shared.store.read().committed();
-        figures.clusters_near_cap = self.shared.near_cap.lock().len();
-        figures.failure = self.shared.failure.lock().clone();
-        figures
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_counted_where_its_time_belongs() {
+    fn a_commit_is_counted_under_its_duration() {
         let mut figures = Figures::default();
         for ms in [0, 1, 2, 3, 5_000, 5_001, 9_999_999] {
             figures.add_commit(Duration::from_millis(ms));

@@ -1,0 +1,142 @@
+//! [`Appender`]: adds events to the archive.
+
+use idmerge_store::StoreError;
+use idmerge_store::redb::WriteTransaction;
+
+use crate::archive::block::{BlockBuilder, StoredEvent};
+use crate::archive::directory::{BlockHead, Directory};
+use crate::archive::reader::ArchiveReader;
+use crate::archive::tables::{BLOCK_HEADS, BLOCKS, USER_INDEX};
+use crate::error::ProjectError;
+
+/// The size that a compressed block should not exceed. The database stores a row in a power of two
+/// of pages and adds a few bytes, so rows just below such a size waste the least.
+const MAX_ROW_BYTES: usize = (16 << 10) - 128;
+/// The percentage of that size to aim at, since the next block may compress a little worse.
+const AIM_PERCENT: usize = 94;
+/// Bounds of the uncompressed size of a block.
+const MIN_RAW_BYTES: usize = 16 << 10;
+const MAX_RAW_BYTES: usize = 256 << 10;
+
+/// Adds events after the last block, and remembers their user keys until a run is written.
+pub(crate) struct Appender {
+    tail: BlockBuilder,
+    /// The uncompressed size at which a block is full. It follows how well the events compress.
+    raw_bytes: usize,
+    compressor: zstd::bulk::Compressor<'static>,
+    /// Blocks that are full and not committed.
+    rows: Vec<(BlockHead, Vec<u8>)>,
+    /// Pairs of a user key and the number of an event, for events that are in no run. The first
+    /// `committed` of them are committed.
+    pairs: Vec<(u64, u64)>,
+    committed: usize,
+    /// The number of the last event that is in a run.
+    indexed: u64,
+}
+
+impl Appender {
+    /// Continues after the last block, or in it if there is room.
+    pub(crate) fn open(
+        directory: &Directory,
+        archive: &ArchiveReader,
+        indexed: u64,
+    ) -> Result<Self, ProjectError> {
+        let mut tail = BlockBuilder::starting_at(directory.last() + 1);
+        if let Some(last) = directory.block_from(directory.last().max(1)) {
+            let block = archive.block(last.first)?;
+            let mut whole = BlockBuilder::starting_at(last.first);
+            block.each(&mut |event| {
+                whole.push(&event);
+                Ok(true)
+            })?;
+            if whole.next() != last.last + 1 {
+                let first = whole.next();
+                return Err(ProjectError::damaged(
+                    first,
+                    "events of a block are missing",
+                ));
+            }
+            if whole.raw_bytes() < MIN_RAW_BYTES {
+                tail = whole;
+            }
+        }
+        let compressor = zstd::bulk::Compressor::new(1).map_err(StoreError::from)?;
+        Ok(Self {
+            tail,
+            raw_bytes: 4 * MIN_RAW_BYTES,
+            compressor,
+            rows: Vec::new(),
+            pairs: Vec::new(),
+            committed: 0,
+            indexed,
+        })
+    }
+
+    /// Adds an event and gives it the next number.
+    pub(crate) fn push(
+        &mut self,
+        event: &StoredEvent<'_>,
+        user_key: Option<u64>,
+    ) -> Result<(), ProjectError> {
+        let number = self.tail.next();
+        self.tail.push(&StoredEvent { number, ..*event });
+        self.pairs.extend(user_key.map(|key| (key, number)));
+        if self.tail.raw_bytes() >= self.raw_bytes {
+            let next = BlockBuilder::starting_at(self.tail.next());
+            let full = std::mem::replace(&mut self.tail, next);
+            let row = full.row(&mut self.compressor).map_err(StoreError::from)?;
+            let aim = MAX_ROW_BYTES * AIM_PERCENT / 100;
+            let raw_bytes = full.raw_bytes() * aim / row.len().max(1);
+            self.raw_bytes = raw_bytes.clamp(MIN_RAW_BYTES, MAX_RAW_BYTES);
+            self.rows.push((full.head(), row));
+        }
+        Ok(())
+    }
+
+    /// Adds an event that is committed and in no run.
+    pub(crate) fn add_unindexed(&mut self, user_key: u64, number: u64) {
+        self.pairs.push((user_key, number));
+        self.committed = self.pairs.len();
+    }
+
+    /// The number of events that are in no run.
+    pub(crate) fn unindexed(&self) -> u64 {
+        self.tail.next() - 1 - self.indexed
+    }
+
+    /// Writes the blocks that are not committed, and returns their heads.
+    pub(crate) fn write(
+        &mut self,
+        write: &WriteTransaction,
+    ) -> Result<Vec<BlockHead>, ProjectError> {
+        let mut rows = std::mem::take(&mut self.rows);
+        if !self.tail.is_empty() {
+            let row = self
+                .tail
+                .row(&mut self.compressor)
+                .map_err(StoreError::from)?;
+            rows.push((self.tail.head(), row));
+        }
+        let mut blocks = write.open_table(BLOCKS)?;
+        let mut heads = write.open_table(BLOCK_HEADS)?;
+        for (head, row) in &rows {
+            blocks.insert(head.first, &**row)?;
+            heads.insert(head.first, (head.last, head.min_ms, head.max_ms))?;
+        }
+        Ok(rows.into_iter().map(|(head, _)| head).collect())
+    }
+
+    /// Writes the user keys of all events that are in no run as a new run.
+    pub(crate) fn write_run(&mut self, write: &WriteTransaction) -> Result<(), ProjectError> {
+        let pairs = std::mem::take(&mut self.pairs);
+        self.committed = 0;
+        self.indexed = self.tail.next() - 1;
+        Ok(USER_INDEX.add(write, pairs, self.indexed)?)
+    }
+
+    /// The pairs of the last commit. Call this once per commit.
+    pub(crate) fn new_pairs(&mut self) -> &[(u64, u64)] {
+        let from = std::mem::replace(&mut self.committed, self.pairs.len());
+        &self.pairs[from..]
+    }
+}

@@ -1,0 +1,93 @@
+//! [`Directory`]: what is kept in memory about the committed events.
+
+use foldhash::HashMap;
+use idmerge_store::redb::{ReadTransaction, TableError};
+
+use crate::archive::tables::BLOCK_HEADS;
+use crate::error::ProjectError;
+
+/// What is known about a block without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct BlockHead {
+    pub(crate) first: u64,
+    pub(crate) last: u64,
+    pub(crate) min_ms: i64,
+    pub(crate) max_ms: i64,
+}
+
+/// The heads of all committed blocks, and an index of the committed events that are not in a run.
+#[derive(Debug, Default)]
+pub(crate) struct Directory {
+    heads: Vec<BlockHead>,
+    /// Numbers of events by user key.
+    unindexed: HashMap<u64, Vec<u64>>,
+}
+
+impl Directory {
+    /// Reads the heads of all blocks.
+    pub(crate) fn read(read: &ReadTransaction) -> Result<Self, ProjectError> {
+        let table = match read.open_table(BLOCK_HEADS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(Self::default()),
+            table => table?,
+        };
+        let mut heads = Vec::new();
+        let mut expected = 1;
+        for row in table.range(0..)? {
+            let (first, row) = row?;
+            let first = first.value();
+            let (last, min_ms, max_ms) = row.value();
+            if first != expected || last < first {
+                return Err(ProjectError::damaged(expected, "a block is missing"));
+            }
+            expected = last + 1;
+            heads.push(BlockHead {
+                first,
+                last,
+                min_ms,
+                max_ms,
+            });
+        }
+        Ok(Self {
+            heads,
+            unindexed: HashMap::default(),
+        })
+    }
+
+    /// The number of the last event, which is the number of events.
+    pub(crate) fn last(&self) -> u64 {
+        self.heads.last().map_or(0, |head| head.last)
+    }
+
+    /// The first block that ends with this event or a later one.
+    pub(crate) fn block_from(&self, number: u64) -> Option<BlockHead> {
+        let index = self.heads.partition_point(|head| head.last < number);
+        self.heads.get(index).copied()
+    }
+
+    /// The events of a user key that are not in a run.
+    pub(crate) fn unindexed(&self, user_key: u64) -> &[u64] {
+        self.unindexed.get(&user_key).map_or(&[], Vec::as_slice)
+    }
+
+    /// Adds pairs of a user key and the number of an event.
+    pub(crate) fn add_unindexed(&mut self, pairs: &[(u64, u64)]) {
+        for &(user_key, number) in pairs {
+            self.unindexed.entry(user_key).or_default().push(number);
+        }
+    }
+
+    /// Forgets the events that are in a run now.
+    pub(crate) fn clear_unindexed(&mut self) {
+        self.unindexed = HashMap::default();
+    }
+
+    /// Adds committed blocks. The first may be a longer form of the last block.
+    pub(crate) fn add_blocks(&mut self, heads: &[BlockHead]) {
+        for head in heads {
+            match self.heads.last_mut() {
+                Some(last) if last.first == head.first => *last = *head,
+                _ => self.heads.push(*head),
+            }
+        }
+    }
+}

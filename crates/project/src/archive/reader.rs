@@ -1,0 +1,44 @@
+//! [`ArchiveReader`]: reads committed events.
+
+use idmerge_store::OpenRuns;
+use idmerge_store::redb::{ReadOnlyTable, ReadTransaction, TableError};
+
+use crate::archive::block::EventBlock;
+use crate::archive::tables::{BLOCKS, USER_INDEX};
+use crate::error::ProjectError;
+
+/// The events of one database transaction.
+pub(crate) struct ArchiveReader {
+    blocks: Option<ReadOnlyTable<u64, &'static [u8]>>,
+    users: OpenRuns,
+}
+
+impl ArchiveReader {
+    pub(crate) fn new(read: &ReadTransaction) -> Result<Self, ProjectError> {
+        let blocks = match read.open_table(BLOCKS) {
+            Err(TableError::TableDoesNotExist(_)) => None,
+            table => Some(table?),
+        };
+        Ok(Self {
+            blocks,
+            users: USER_INDEX.open(read)?,
+        })
+    }
+
+    /// The block that starts with this event.
+    pub(crate) fn block(&self, first: u64) -> Result<EventBlock, ProjectError> {
+        let row = match &self.blocks {
+            Some(blocks) => blocks.get(first)?,
+            None => None,
+        };
+        let row = row.ok_or(ProjectError::damaged(first, "a block is missing"))?;
+        EventBlock::read(first, row.value())
+    }
+
+    /// Adds the numbers of the events of a user key that are in a run.
+    pub(crate) fn find(&self, user_key: u64, numbers: &mut Vec<u64>) -> Result<(), ProjectError> {
+        Ok(self
+            .users
+            .find(user_key, &mut |number| numbers.push(number))?)
+    }
+}

@@ -1,0 +1,15 @@
+//! The tables of the archive.
+
+use idmerge_store::Runs;
+use idmerge_store::redb::TableDefinition;
+
+/// Blocks by the number of their first event.
+pub(crate) const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+
+/// By the number of a block's first event: the number of its last event, and the earliest and the
+/// latest time in it. Separate from the blocks, since this table is read as a whole.
+pub(crate) const BLOCK_HEADS: TableDefinition<'_, u64, (u64, i64, i64)> =
+    TableDefinition::new("event_blocks");
+
+/// The numbers of the events of each user key, in sorted runs.
+pub(crate) const USER_INDEX: Runs = Runs::new("user_runs", "user_pages");

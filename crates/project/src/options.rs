@@ -1,0 +1,43 @@
+//! [`Options`]: limits of a project.
+
+use idmerge_profiles::Limits;
+
+/// Limits of a project: what may wait, what shares a commit, what stays in memory. They can differ
+/// each time a project is opened.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The most bytes of text in the queue. A batch that is larger is still taken if the queue is
+    /// empty.
+    pub max_queue_bytes: usize,
+    /// The most batches in the queue.
+    pub max_queue_batches: usize,
+    /// The most bytes of text that share a commit. A batch that is larger is committed alone.
+    pub max_commit_bytes: usize,
+    /// Limits of a profile.
+    pub profile_limits: Limits,
+    /// The most events that a funnel may read.
+    pub max_funnel_events: usize,
+    /// The most memory for the database's page cache, in bytes.
+    pub cache_bytes: usize,
+    /// A snapshot is made after this many entries of the log. Opening a project applies the entries
+    /// since the last snapshot again.
+    pub snapshot_entries: u64,
+    /// The index of events is written to disk after this many events; until then it is in memory.
+    /// Values above the default make the search for repeated events slower.
+    pub index_events: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            max_queue_bytes: 64 << 20,
+            max_queue_batches: 10_000,
+            max_commit_bytes: 8 << 20,
+            profile_limits: Limits::DOCUMENTED,
+            max_funnel_events: 20_000_000,
+            cache_bytes: 64 << 20,
+            snapshot_entries: 1_000_000,
+            index_events: 1 << 17,
+        }
+    }
+}

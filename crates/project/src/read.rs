@@ -1,0 +1,9 @@
+//! Answers questions about what is committed. IDs are resolved with the current state of the
+//! engine.
+
+pub(crate) mod export;
+pub(crate) mod figures;
+pub(crate) mod funnel;
+pub(crate) mod identity;
+pub(crate) mod profiles;
+pub(crate) mod timeline;

@@ -1,0 +1,209 @@
+//! Exports events with their current canonical IDs.
+
+use idmerge_core::{DistinctId, Id, IdentityResolver, RuleBook};
+use idmerge_events::{Failure, JsonEvent, Resolved};
+
+use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
+use crate::archive::directory::BlockHead;
+use crate::archive::reader::ArchiveReader;
+use crate::error::ProjectError;
+use crate::project::Project;
+
+/// Selects events. The default selects all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportQuery {
+    /// The earliest time, in milliseconds since 1970.
+    pub from_ms: Option<i64>,
+    /// Events at this time or later are not selected.
+    pub until_ms: Option<i64>,
+    /// The names of the events; all if empty.
+    pub names: Vec<String>,
+    /// The most events.
+    pub limit: Option<u64>,
+}
+
+/// An event with its current canonical ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ExportedEvent<'e> {
+    /// The number of the event in the project.
+    pub number: u64,
+    /// When the event happened, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// When the event arrived.
+    pub received_ms: i64,
+    /// The endpoint that received it.
+    pub source: &'e str,
+    /// The event as a JSON object, with the canonical ID written into it (rules W-1 to W-7). It is
+    /// one line, unless it arrived as several.
+    pub json: &'e [u8],
+}
+
+/// An event that [`Project::scan`] found.
+pub(crate) struct ScannedEvent<'s, 'e> {
+    pub(crate) stored: StoredEvent<'s>,
+    pub(crate) event: &'s JsonEvent<'e>,
+    /// The distinct_id that it was sent with.
+    pub(crate) own: Option<DistinctId<'s>>,
+    pub(crate) canonical: Option<DistinctId<'s>>,
+}
+
+impl Project {
+    /// Calls `visit` with each selected event in the order of arrival, until it returns `false`.
+    /// Returns the number of events.
+    ///
+    /// Events that arrive during the export are not included; merges during the export do take
+    /// effect.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Sink`] if `visit` fails, and any error of the disk.
+    pub fn export(
+        &self,
+        query: &ExportQuery,
+        visit: &mut dyn FnMut(ExportedEvent<'_>) -> std::io::Result<bool>,
+    ) -> Result<u64, ProjectError> {
+        let rule_book = self.inner.settings.rule_book();
+        let limit = query.limit.unwrap_or(u64::MAX);
+        let mut count = 0;
+        let mut json = Vec::new();
+        if limit == 0 {
+            return Ok(0);
+        }
+        self.scan(query, &mut |scanned| {
+            json.clear();
+            scanned.write_resolved(rule_book, &mut json);
+            count += 1;
+            let wants_more = visit(ExportedEvent {
+                number: scanned.stored.number,
+                time_ms: scanned.stored.time_ms,
+                received_ms: scanned.stored.received_ms,
+                source: scanned.stored.source,
+                json: &json,
+            });
+            Ok(wants_more.map_err(ProjectError::Sink)? && count < limit)
+        })?;
+        Ok(count)
+    }
+
+    /// Calls `visit` with each committed event that the query selects, until it returns `false`.
+    /// Ignores the limit of the query. Claims wait at most while one ID is resolved.
+    pub(crate) fn scan(
+        &self,
+        query: &ExportQuery,
+        visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
+    ) -> Result<(), ProjectError> {
+        let last = self.inner.directory.read().last();
+        let archive = ArchiveReader::new(&self.inner.store.read().begin_read()?)?;
+        let mut next = 1;
+        let mut wants_more = true;
+        while wants_more
+            && next <= last
+            && let Some(head) = { self.inner.directory.read().block_from(next) }
+        {
+            next = head.last + 1;
+            if !query.may_select_from(&head) {
+                continue;
+            }
+            archive.block(head.first)?.each(&mut |stored| {
+                if stored.number > last {
+                    wants_more = false;
+                } else if query.selects_time(stored.time_ms) {
+                    wants_more = self.scan_event(query, stored, visit)?;
+                }
+                Ok(wants_more)
+            })?;
+        }
+        Ok(())
+    }
+
+    fn scan_event(
+        &self,
+        query: &ExportQuery,
+        stored: StoredEvent<'_>,
+        visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
+    ) -> Result<bool, ProjectError> {
+        let json_event = JsonEvent::parse_text(stored.text)
+            .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
+        let event = json_event.event();
+        if !query.selects_name(event.name) {
+            return Ok(true);
+        }
+        let reading = self.inner.reader.read(&event);
+        let own = reading.ok().and_then(|reading| reading.distinct_id);
+        // A copy of the canonical ID: claims must not wait for `visit`.
+        let changed = own.and_then(|own| {
+            let store = self.inner.store.read();
+            let canonical = store.resolve(own);
+            (canonical != own).then(|| OwnedId::new(canonical))
+        });
+        let canonical = match &changed {
+            Some(canonical) => canonical.get(),
+            None => own,
+        };
+        visit(ScannedEvent {
+            stored,
+            event: &json_event,
+            own,
+            canonical,
+        })
+    }
+}
+
+impl ExportQuery {
+    fn selects_time(&self, time_ms: i64) -> bool {
+        self.from_ms.is_none_or(|from| from <= time_ms)
+            && self.until_ms.is_none_or(|until| time_ms < until)
+    }
+
+    fn selects_name(&self, name: &str) -> bool {
+        self.names.is_empty() || self.names.iter().any(|wanted| wanted == name)
+    }
+
+    fn may_select_from(&self, head: &BlockHead) -> bool {
+        self.from_ms.is_none_or(|from| from <= head.max_ms)
+            && self.until_ms.is_none_or(|until| head.min_ms < until)
+    }
+}
+
+impl ScannedEvent<'_, '_> {
+    /// Appends the JSON of the event, with the canonical ID written into it.
+    pub(crate) fn write_resolved(&self, rule_book: RuleBook, json: &mut Vec<u8>) {
+        let failure = self.stored.failure;
+        self.event.write_resolved(
+            &Resolved {
+                rule_book,
+                own: self.own,
+                canonical: self.canonical,
+                failure: failure.as_ref().map(|[reason, description]| Failure {
+                    reason,
+                    description,
+                }),
+            },
+            json,
+        );
+    }
+}
+
+/// A distinct_id that does not borrow from the engine.
+struct OwnedId {
+    is_device: bool,
+    text: String,
+}
+
+impl OwnedId {
+    fn new(id: DistinctId<'_>) -> Self {
+        Self {
+            is_device: id.is_device(),
+            text: id.id().to_string(),
+        }
+    }
+
+    fn get(&self) -> Option<DistinctId<'_>> {
+        let id = Id::new(&self.text)?;
+        Some(if self.is_device {
+            DistinctId::device(id)
+        } else {
+            DistinctId::plain(id)
+        })
+    }
+}

@@ -1,0 +1,271 @@
+//! The events of a user under all of their IDs, the latest first.
+
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use idmerge_core::{IdentityResolver, IdentityResolverExt, quote};
+use idmerge_events::JsonEvent;
+
+use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
+use crate::archive::directory::BlockHead;
+use crate::archive::reader::ArchiveReader;
+use crate::error::ProjectError;
+use crate::fingerprints::user_key_of;
+use crate::project::Project;
+use crate::read::export::ScannedEvent;
+
+/// A page of a user's events.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Timeline {
+    /// The events, the latest first. Of events with the same time, the one that arrived last is
+    /// first.
+    pub events: Vec<TimelineEvent>,
+    /// The argument `after` for the next page; `None` on the last page.
+    pub next: Option<Cursor>,
+}
+
+/// An event of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TimelineEvent {
+    /// The number of the event in the project. Events are numbered in the order of arrival.
+    pub number: u64,
+    /// When the event happened, in milliseconds since 1970.
+    pub time_ms: i64,
+    /// When the event arrived.
+    pub received_ms: i64,
+    /// The endpoint that received it.
+    pub source: String,
+    /// The distinct_id that it was sent with.
+    pub distinct_id: String,
+    /// Whether its canonical ID differs from that distinct_id.
+    pub is_reattributed: bool,
+    /// The event as a JSON object, with the canonical ID written into it (rules W-1 to W-7).
+    pub json: String,
+}
+
+/// The end of a page. It is a position in time, so it is still valid after a merge.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Cursor {
+    time_ms: i64,
+    number: u64,
+}
+
+impl fmt::Display for Cursor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}.{}", self.time_ms, self.number)
+    }
+}
+
+impl FromStr for Cursor {
+    type Err = ProjectError;
+
+    fn from_str(text: &str) -> Result<Self, ProjectError> {
+        let (time_ms, number) = text.split_once('.').unwrap_or_default();
+        match (time_ms.parse(), number.parse()) {
+            (Ok(time_ms), Ok(number)) => Ok(Self { time_ms, number }),
+            _ => Err(ProjectError::InvalidCursor {
+                cursor: quote(text),
+            }),
+        }
+    }
+}
+
+impl Project {
+    /// The events of the user who has this ID, under all of the user's IDs: at most `limit`, the
+    /// latest first, starting after a cursor.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::InvalidId`], and any error of the disk.
+    pub fn user_events(
+        &self,
+        id: &str,
+        after: Option<Cursor>,
+        limit: usize,
+    ) -> Result<Timeline, ProjectError> {
+        let (canonical, user_keys) = self.user_keys(id)?;
+        let (archive, numbers) = self.event_numbers(&user_keys)?;
+        let mut page = Page::new(after, limit);
+        for (head, numbers) in self.blocks_of(&numbers) {
+            if page.is_past(&head) {
+                break;
+            }
+            if page.is_before(&head) {
+                continue;
+            }
+            let mut numbers = numbers.iter().peekable();
+            archive.block(head.first)?.each(&mut |stored| {
+                if numbers
+                    .next_if(|&&number| number == stored.number)
+                    .is_none()
+                {
+                    return Ok(true);
+                }
+                let cursor = Cursor {
+                    time_ms: stored.time_ms,
+                    number: stored.number,
+                };
+                if page.wants(cursor)
+                    && let Some(event) = self.timeline_event(stored, &canonical)?
+                {
+                    page.insert(cursor, event);
+                }
+                Ok(numbers.peek().is_some())
+            })?;
+        }
+        Ok(page.finish())
+    }
+
+    /// The canonical ID of a user, and the index keys of all of the user's IDs.
+    fn user_keys(&self, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
+        let store = self.inner.store.read();
+        let id = store.read_id(id)?;
+        let user_keys = match store.cluster(id) {
+            Some(cluster) => cluster.members.into_iter().map(user_key_of).collect(),
+            None => vec![user_key_of(id)],
+        };
+        Ok((store.resolve(id).to_string(), user_keys))
+    }
+
+    /// The numbers of the events of some index keys, in order, and an archive that has them all.
+    fn event_numbers(&self, user_keys: &[u64]) -> Result<(ArchiveReader, Vec<u64>), ProjectError> {
+        let mut numbers = Vec::new();
+        // Read the directory before the archive is opened: then every event found in it is in the
+        // archive.
+        {
+            let directory = self.inner.directory.read();
+            for key in user_keys {
+                numbers.extend_from_slice(directory.unindexed(*key));
+            }
+        }
+        let archive = ArchiveReader::new(&self.inner.store.read().begin_read()?)?;
+        for key in user_keys {
+            archive.find(*key, &mut numbers)?;
+        }
+        numbers.sort_unstable();
+        numbers.dedup();
+        Ok((archive, numbers))
+    }
+
+    /// The blocks that contain some events, each with its events. Blocks with later events are
+    /// first.
+    fn blocks_of<'n>(&self, mut numbers: &'n [u64]) -> Vec<(BlockHead, &'n [u64])> {
+        let directory = self.inner.directory.read();
+        let mut blocks = Vec::new();
+        while let Some(&first) = numbers.first()
+            && let Some(head) = directory.block_from(first)
+        {
+            let (here, rest) =
+                numbers.split_at(numbers.partition_point(|&number| number <= head.last));
+            blocks.push((head, here));
+            numbers = rest;
+        }
+        drop(directory);
+        blocks.sort_unstable_by_key(|(head, _)| Reverse((head.max_ms, head.first)));
+        blocks
+    }
+
+    /// `None` if the event belongs to another user, whose ID has the same hash.
+    fn timeline_event(
+        &self,
+        stored: StoredEvent<'_>,
+        wanted: &str,
+    ) -> Result<Option<TimelineEvent>, ProjectError> {
+        let event = JsonEvent::parse_text(stored.text)
+            .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
+        let reading = self.inner.reader.read(&event.event());
+        let Some(own) = reading.ok().and_then(|reading| reading.distinct_id) else {
+            return Ok(None);
+        };
+        let store = self.inner.store.read();
+        let canonical = store.resolve(own);
+        if canonical != *wanted {
+            return Ok(None);
+        }
+        let mut json = Vec::with_capacity(stored.text.len() + 100);
+        let scanned = ScannedEvent {
+            stored,
+            event: &event,
+            own: Some(own),
+            canonical: Some(canonical),
+        };
+        scanned.write_resolved(store.rule_book(), &mut json);
+        let is_reattributed = own != canonical;
+        drop(store);
+        let json = String::from_utf8(json)
+            .map_err(|_| ProjectError::damaged(stored.number, "an event is not UTF-8"))?;
+        Ok(Some(TimelineEvent {
+            number: stored.number,
+            time_ms: stored.time_ms,
+            received_ms: stored.received_ms,
+            source: stored.source.to_owned(),
+            distinct_id: own.to_string(),
+            is_reattributed,
+            json,
+        }))
+    }
+}
+
+/// The latest events after a cursor.
+struct Page {
+    after: Option<Cursor>,
+    limit: usize,
+    /// Up to one event more than the limit, which shows that there is another page.
+    latest: BTreeMap<Cursor, TimelineEvent>,
+}
+
+impl Page {
+    fn new(after: Option<Cursor>, limit: usize) -> Self {
+        Self {
+            after,
+            limit,
+            latest: BTreeMap::new(),
+        }
+    }
+
+    fn oldest(&self) -> Option<Cursor> {
+        self.latest.first_key_value().map(|(cursor, _)| *cursor)
+    }
+
+    fn is_full(&self) -> bool {
+        self.latest.len() > self.limit
+    }
+
+    /// Whether this block, and so every block after it, is older than the whole page.
+    fn is_past(&self, head: &BlockHead) -> bool {
+        self.is_full()
+            && self
+                .oldest()
+                .is_some_and(|oldest| head.max_ms < oldest.time_ms)
+    }
+
+    /// Whether all events of a block belong to earlier pages.
+    fn is_before(&self, head: &BlockHead) -> bool {
+        self.after.is_some_and(|after| head.min_ms > after.time_ms)
+    }
+
+    fn wants(&self, cursor: Cursor) -> bool {
+        self.after.is_none_or(|after| cursor < after)
+            && (!self.is_full() || self.oldest().is_none_or(|oldest| cursor > oldest))
+    }
+
+    fn insert(&mut self, cursor: Cursor, event: TimelineEvent) {
+        self.latest.insert(cursor, event);
+        if self.latest.len() > self.limit + 1 {
+            self.latest.pop_first();
+        }
+    }
+
+    fn finish(self) -> Timeline {
+        let has_more = self.is_full();
+        let mut events: Vec<_> = self.latest.into_iter().rev().collect();
+        events.truncate(self.limit);
+        let last = events.last().map(|(cursor, _)| *cursor);
+        Timeline {
+            next: last.filter(|_| has_more),
+            events: events.into_iter().map(|(_, event)| event).collect(),
+        }
+    }
+}

@@ -1,0 +1,172 @@
+//! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
+
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, RuleBook};
+use idmerge_store::Cause;
+use idmerge_store::redb::ReadTransaction;
+
+use crate::error::ProjectError;
+use crate::inner::Inner;
+use crate::write::batch::ClaimAnswer;
+use crate::write::prepare::{PreparedBatch, PreparedEvent};
+use crate::write::profiles::{Merge, ProfileChanges};
+
+/// The outcome of an event's claim.
+pub(crate) struct ClaimResult {
+    pub(crate) answer: ClaimAnswer,
+    /// The code and the description of a rejection.
+    pub(crate) rejection: Option<(&'static str, String)>,
+}
+
+/// What is needed to apply the claims of a batch.
+pub(crate) struct Claims<'w> {
+    pub(crate) inner: &'w Inner,
+    pub(crate) profiles: &'w mut ProfileChanges,
+    pub(crate) read: &'w ReadTransaction,
+    pub(crate) batch: &'w PreparedBatch,
+}
+
+impl Claims<'_> {
+    /// Applies the claims of some events of the batch, in their order. There is a result for each
+    /// event, also if it makes no claim.
+    pub(crate) fn apply(self, events: &[&PreparedEvent]) -> Result<Vec<ClaimResult>, ProjectError> {
+        match self.inner.settings.rule_book() {
+            RuleBook::Simplified => self.apply_links(events),
+            RuleBook::Original => self.apply_one_by_one(events),
+        }
+    }
+
+    /// Simplified: applies all claims in one call of the engine. The canonical IDs before and after
+    /// a link are known without asking the engine.
+    fn apply_links(self, events: &[&PreparedEvent]) -> Result<Vec<ClaimResult>, ProjectError> {
+        let mut results: Vec<_> = events
+            .iter()
+            .map(|event| ClaimResult::without_claim(event))
+            .collect();
+        let (mut claims, mut causes, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
+        for (index, event) in events.iter().enumerate() {
+            if let Some(claim) = self.batch.claim(event) {
+                claims.push(claim);
+                causes.push(cause(self.batch, event));
+                indexes.push(index);
+            }
+        }
+        if claims.is_empty() {
+            return Ok(results);
+        }
+        let mut merged = Vec::new();
+        let mut applied = indexes.iter().zip(&claims);
+        self.inner
+            .store
+            .write()
+            .apply_batch_caused(&claims, &causes, &mut |outcome| {
+                if let Some((&index, &claim)) = applied.next() {
+                    results[index] = ClaimResult::new(outcome);
+                    if results[index].answer == ClaimAnswer::Merged {
+                        merged.push(claim);
+                    }
+                }
+            })?;
+        if self.profiles.has_any() {
+            for claim in merged {
+                if let Claim::Link { device, user } = claim {
+                    let ids = [DistinctId::device(device), DistinctId::plain(user)];
+                    let [device, user] = ids.map(|id| id.to_string());
+                    let merge = Merge {
+                        before: [&device, &user],
+                        after: &user,
+                        named: [&device, &user],
+                    };
+                    self.profiles
+                        .merge(RuleBook::Simplified, &merge, self.read)?;
+                }
+            }
+        }
+        Ok(results)
+    }
+
+    /// Original: applies each claim alone, since profiles need the canonical IDs before it. Claims
+    /// are rare under these rules.
+    fn apply_one_by_one(
+        mut self,
+        events: &[&PreparedEvent],
+    ) -> Result<Vec<ClaimResult>, ProjectError> {
+        let batch = self.batch;
+        events
+            .iter()
+            .map(|event| match batch.claim(event) {
+                None => Ok(ClaimResult::without_claim(event)),
+                Some(claim) => self.apply_one(claim, cause(batch, event)),
+            })
+            .collect()
+    }
+
+    fn apply_one(
+        &mut self,
+        claim: Claim<'_>,
+        cause: Cause<'_>,
+    ) -> Result<ClaimResult, ProjectError> {
+        let mut store = self.inner.store.write();
+        let named = match claim {
+            Claim::Identify { identified, anon } => [identified, anon],
+            Claim::Alias { distinct_id, alias } => [distinct_id, alias],
+            Claim::Merge { first, second } => [first, second],
+            _ => return Ok(ClaimResult::new(store.apply_caused(claim, cause)?)),
+        }
+        .map(DistinctId::plain);
+        let before = named.map(|id| store.resolve(id).to_string());
+        let result = ClaimResult::new(store.apply_caused(claim, cause)?);
+        if !matches!(
+            result.answer,
+            ClaimAnswer::Merged | ClaimAnswer::AlreadyMerged
+        ) {
+            return Ok(result);
+        }
+        let after = store.resolve(named[0]).to_string();
+        if result.answer == ClaimAnswer::Merged || before[0] != after {
+            self.inner
+                .near_cap
+                .merged(&*store, named[0], &before, &after);
+        }
+        drop(store);
+        let named = named.map(|id| id.to_string());
+        let merge = Merge {
+            before: before.each_ref().map(String::as_str),
+            after: &after,
+            named: named.each_ref().map(String::as_str),
+        };
+        self.profiles.merge(RuleBook::Original, &merge, self.read)?;
+        Ok(result)
+    }
+}
+
+impl ClaimResult {
+    fn new(outcome: Outcome<'_>) -> Self {
+        let (answer, rejection) = match outcome {
+            Outcome::Merged => (ClaimAnswer::Merged, None),
+            Outcome::AlreadyMerged => (ClaimAnswer::AlreadyMerged, None),
+            Outcome::Rejected(rejection) => {
+                let code = rejection.code();
+                let rejection = Some((code, rejection.to_string()));
+                (ClaimAnswer::Rejected(code), rejection)
+            }
+            _ => (ClaimAnswer::None, None),
+        };
+        Self { answer, rejection }
+    }
+
+    fn without_claim(event: &PreparedEvent) -> Self {
+        Self {
+            answer: event.facts.unclaimed,
+            rejection: None,
+        }
+    }
+}
+
+/// The origin of a claim, for the log.
+fn cause<'b>(batch: &PreparedBatch, event: &'b PreparedEvent) -> Cause<'b> {
+    Cause {
+        insert_id: event.insert_id.as_deref(),
+        time_ms: Some(event.time_ms),
+        source: Some(batch.source),
+    }
+}

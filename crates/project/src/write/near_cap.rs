@@ -1,0 +1,68 @@
+//! [`NearCap`]: counts clusters that are nearly full.
+
+use std::collections::HashSet;
+
+use idmerge_core::{DistinctId, IdentityResolver};
+use parking_lot::Mutex;
+
+/// A cluster at this percentage of its limit counts as nearly full.
+const PERCENT: usize = 90;
+
+/// The clusters that are nearly full.
+pub(crate) struct NearCap {
+    /// The most IDs of a cluster; `None` if there is no limit.
+    max_ids: Option<usize>,
+    canonical_ids: Mutex<HashSet<String>>,
+}
+
+impl NearCap {
+    /// Finds the clusters of an engine that are nearly full.
+    pub(crate) fn new(max_ids: Option<u32>, engine: &impl IdentityResolver) -> Self {
+        let max_ids = max_ids.map(|ids| ids as usize);
+        let mut canonical_ids = HashSet::new();
+        if let Some(max_ids) = max_ids {
+            let full = engine
+                .clusters()
+                .filter(|cluster| is_near(cluster.members.len(), max_ids))
+                .map(|cluster| cluster.canonical.to_string());
+            canonical_ids.extend(full);
+        }
+        Self {
+            max_ids,
+            canonical_ids: Mutex::new(canonical_ids),
+        }
+    }
+
+    /// Takes note of a merge: `id` is in the merged cluster, `before` and `after` are its canonical
+    /// IDs.
+    pub(crate) fn merged(
+        &self,
+        engine: &impl IdentityResolver,
+        id: DistinctId<'_>,
+        before: &[String; 2],
+        after: &str,
+    ) {
+        let Some(max_ids) = self.max_ids else {
+            return;
+        };
+        let ids = engine
+            .cluster(id)
+            .map_or(1, |cluster| cluster.members.len());
+        let mut canonical_ids = self.canonical_ids.lock();
+        for id in before {
+            canonical_ids.remove(id);
+        }
+        if is_near(ids, max_ids) {
+            canonical_ids.insert(after.to_owned());
+        }
+    }
+
+    /// How many clusters are nearly full.
+    pub(crate) fn clusters(&self) -> usize {
+        self.canonical_ids.lock().len()
+    }
+}
+
+fn is_near(ids: usize, max_ids: usize) -> bool {
+    ids * 100 >= max_ids * PERCENT
+}

@@ -1,0 +1,237 @@
+//! Parses the records of a batch on the caller's thread. Everything that needs no shared state is
+//! done here, so that the writer thread has less to do.
+
+use std::ops::Range;
+
+use idmerge_core::{Claim, Event, Id, IdBuffer, IdentityResolver};
+use idmerge_events::JsonEvent;
+use idmerge_profiles::{Limits, Update};
+
+use crate::archive::block::MAX_EVENT_BYTES;
+use crate::fingerprints::{DedupKey, UNTIMED_MS, push_id, user_key};
+use crate::settings::AnyEngine;
+use crate::write::batch::{Batch, ClaimAnswer, Record, RecordAnswer, RecordError};
+
+/// A batch that is ready for the writer.
+pub(crate) struct PreparedBatch {
+    pub(crate) text: String,
+    pub(crate) received_ms: i64,
+    pub(crate) source: &'static str,
+    /// The room that the batch takes in the queue.
+    pub(crate) bytes: usize,
+    /// The valid events by time. Events with the same time are in the order of the batch.
+    pub(crate) events: Vec<PreparedEvent>,
+    /// The valid profile updates with the index of their record, in the order of the batch.
+    pub(crate) updates: Vec<(usize, Update)>,
+    /// The answers to all records. Those to invalid records are final.
+    pub(crate) answers: Vec<RecordAnswer>,
+    /// The IDs of all claims, joined.
+    claim_ids: String,
+}
+
+/// A valid event of a batch.
+pub(crate) struct PreparedEvent {
+    /// The index of its record.
+    pub(crate) index: usize,
+    pub(crate) text: Range<usize>,
+    /// The time of the event, or the arrival time if it has none.
+    pub(crate) time_ms: i64,
+    /// The time that is part of the fingerprint. Unlike `time_ms` it is the same when the event
+    /// arrives again.
+    pub(crate) fingerprint_ms: i64,
+    pub(crate) insert_id: Option<Box<str>>,
+    pub(crate) facts: EventFacts,
+}
+
+/// What the writer needs to know about the content of an event.
+pub(crate) struct EventFacts {
+    /// The key of its own distinct_id; `None` if it has no distinct_id.
+    pub(crate) user_key: Option<u64>,
+    /// `None` if the event has no `insert_id`: it is then never a repetition.
+    pub(crate) fingerprint: Option<u128>,
+    claim: Option<PreparedClaim>,
+    /// The answer if there is no claim to apply.
+    pub(crate) unclaimed: ClaimAnswer,
+}
+
+/// A claim, with the ranges of its IDs in [`PreparedBatch::claim_ids`].
+struct PreparedClaim {
+    kind: ClaimKind,
+    ids: [Range<usize>; 2],
+}
+
+#[derive(Clone, Copy)]
+enum ClaimKind {
+    Link,
+    Identify,
+    Alias,
+    Merge,
+}
+
+/// Prepares a batch. `reader` is any engine with the settings of the project.
+pub(crate) fn prepare(batch: Batch, reader: &AnyEngine, limits: &Limits) -> PreparedBatch {
+    let Batch {
+        text,
+        records,
+        received_ms,
+        source,
+    } = batch;
+    let mut preparation = Preparation {
+        reader,
+        limits,
+        prepared: PreparedBatch {
+            bytes: text.len(),
+            received_ms,
+            source,
+            events: Vec::with_capacity(records.len()),
+            updates: Vec::new(),
+            answers: vec![RecordAnswer::Stored(ClaimAnswer::None); records.len()],
+            claim_ids: String::new(),
+            text: String::new(),
+        },
+        own_id: String::new(),
+        scratch: Vec::new(),
+    };
+    for (index, (range, record)) in records.into_iter().enumerate() {
+        if let Err(error) = preparation.record(&text, index, range, record) {
+            preparation.prepared.answers[index] = RecordAnswer::Refused(Box::new(error));
+        }
+    }
+    let mut prepared = preparation.prepared;
+    // Browser SDKs do not keep the order of calls that are made at about the same time.
+    prepared.events.sort_by_key(|event| event.time_ms);
+    prepared.text = text;
+    prepared
+}
+
+impl PreparedBatch {
+    /// The claim of an event, if it makes one.
+    pub(crate) fn claim(&self, event: &PreparedEvent) -> Option<Claim<'_>> {
+        let PreparedClaim { kind, ids } = event.facts.claim.as_ref()?;
+        let [first, second] = ids
+            .clone()
+            .map(|range| self.claim_ids.get(range).and_then(Id::new));
+        let (first, second) = first.zip(second)?;
+        Some(match kind {
+            ClaimKind::Link => Claim::Link {
+                device: first,
+                user: second,
+            },
+            ClaimKind::Identify => Claim::Identify {
+                identified: first,
+                anon: second,
+            },
+            ClaimKind::Alias => Claim::Alias {
+                distinct_id: first,
+                alias: second,
+            },
+            ClaimKind::Merge => Claim::Merge { first, second },
+        })
+    }
+
+    /// Copies the IDs of a claim, which borrow from the event.
+    fn keep(&mut self, claim: Claim<'_>) -> Option<PreparedClaim> {
+        let (kind, ids) = match claim {
+            Claim::Link { device, user } => (ClaimKind::Link, [device, user]),
+            Claim::Identify { identified, anon } => (ClaimKind::Identify, [identified, anon]),
+            Claim::Alias { distinct_id, alias } => (ClaimKind::Alias, [distinct_id, alias]),
+            Claim::Merge { first, second } => (ClaimKind::Merge, [first, second]),
+            _ => return None,
+        };
+        let ids = ids.map(|id| {
+            let start = self.claim_ids.len();
+            self.claim_ids.push_str(id.text_in(&mut IdBuffer::new()));
+            start..self.claim_ids.len()
+        });
+        Some(PreparedClaim { kind, ids })
+    }
+}
+
+/// A batch of which some records are prepared.
+struct Preparation<'b> {
+    reader: &'b AnyEngine,
+    limits: &'b Limits,
+    prepared: PreparedBatch,
+    /// The text of the current event's own distinct_id. Kept to reuse its memory, like `scratch`.
+    own_id: String,
+    scratch: Vec<u8>,
+}
+
+impl Preparation<'_> {
+    fn record(
+        &mut self,
+        text: &str,
+        index: usize,
+        range: Range<usize>,
+        record: Record,
+    ) -> Result<(), RecordError> {
+        let json = text.get(range.clone()).ok_or_else(|| {
+            RecordError::malformed("the range of the record is not in the text", "IN-1")
+        })?;
+        match record {
+            Record::Update => {
+                let update = Update::parse(json, self.limits)?;
+                self.prepared.updates.push((index, update));
+            }
+            Record::Event {
+                time_ms,
+                insert_id,
+                may_merge,
+            } => {
+                let facts = self.event(json, time_ms, insert_id.as_deref(), may_merge)?;
+                self.prepared.events.push(PreparedEvent {
+                    index,
+                    text: range,
+                    time_ms: time_ms.unwrap_or(self.prepared.received_ms),
+                    fingerprint_ms: time_ms.unwrap_or(UNTIMED_MS),
+                    insert_id,
+                    facts,
+                });
+            }
+        }
+        Ok(())
+    }
+
+    fn event(
+        &mut self,
+        json: &str,
+        time_ms: Option<i64>,
+        insert_id: Option<&str>,
+        may_merge: bool,
+    ) -> Result<EventFacts, RecordError> {
+        if json.len() > MAX_EVENT_BYTES {
+            return Err(RecordError::malformed("the event is too long", "IN-3"));
+        }
+        let event = JsonEvent::parse_text(json)?;
+        let event = event.event();
+        let reading = self.reader.read(&event)?;
+        self.own_id.clear();
+        if let Some(id) = reading.distinct_id {
+            push_id(id, &mut self.own_id);
+        }
+        let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
+        let is_unweighed = !may_merge && event.name == Event::MERGE;
+        let fingerprint = insert_id.map(|insert_id| {
+            let key = DedupKey {
+                name: event.name,
+                time_ms,
+                distinct_id: own_id,
+                insert_id,
+                is_unweighed,
+            };
+            key.fingerprint(&mut self.scratch)
+        });
+        let user_key = own_id.map(user_key);
+        let (claim, unclaimed) = match reading.claim {
+            Some(_) if is_unweighed => (None, ClaimAnswer::NotAllowed),
+            Some(claim) => (self.prepared.keep(claim), ClaimAnswer::None),
+            None => (None, ClaimAnswer::None),
+        };
+        Ok(EventFacts {
+            user_key,
+            fingerprint,
+            claim,
+            unclaimed,
+        })
+    }
+}
