@@ -25,8 +25,10 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Check the formatting, clippy's lints and the documentation; every warning is an error
+    /// Check the formatting, clippy's lints, the documentation and the packages; every warning is an error
     Lint,
+    /// Build with the oldest Rust that the packages support, if it is installed
+    Msrv,
     /// Run the fuzz targets; installs cargo-fuzz if it is missing
     Fuzz {
         /// Run only this target: the name of a file in `fuzz/fuzz_targets`
@@ -69,6 +71,7 @@ fn main() -> anyhow::Result<()> {
     match Command::parse() {
         Command::Test { args } => tasks::test(root, &args),
         Command::Lint => tasks::lint(root),
+        Command::Msrv => tasks::msrv(root),
         Command::Fuzz { target, seconds } => fuzz::fuzz(root, target.as_deref(), seconds),
         Command::Bench {
             part,

@@ -24,6 +24,12 @@ impl Package {
     pub(crate) fn manifest(&self, root: &Path) -> anyhow::Result<Table> {
         files::toml(root, &format!("{}/Cargo.toml", self.folder))
     }
+
+    /// Whether the package may be published.
+    pub(crate) fn is_published(&self) -> bool {
+        let registries = self.metadata.publish.as_ref();
+        registries.is_none_or(|registries| !registries.is_empty())
+    }
 }
 
 /// All packages, sorted by folder: the members of the workspace, and `fuzz`, which is a workspace

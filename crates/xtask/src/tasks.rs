@@ -3,9 +3,10 @@
 use std::ffi::OsString;
 use std::path::Path;
 
+use anyhow::Context;
 use xshell::{Shell, cmd};
 
-use crate::packages::members;
+use crate::packages::{Package, members};
 use crate::shell_at;
 
 /// Setting this variable keeps libfuzzer-sys from compiling the fuzzer itself, which takes a C++
@@ -43,7 +44,8 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks formatting, runs clippy and builds the documentation. Every warning is an error.
+/// Checks formatting, runs clippy, builds the documentation and packs the packages that are
+/// published. Every warning is an error.
 ///
 /// # Errors
 ///
@@ -56,7 +58,8 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     if has_fuzz {
         cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
     }
-    clippy(&sh, root)?;
+    let members = members(root)?;
+    clippy(&sh, &members)?;
     if has_fuzz {
         let fuzz = ["--manifest-path", "fuzz/Cargo.toml", "--all-targets"];
         let clippy = cmd!(sh, "cargo clippy {fuzz...} -- -D warnings");
@@ -64,14 +67,66 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     }
     let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
+
+    let published = members.iter().filter(|member| member.is_published());
+    let published = published.flat_map(|it| ["-p", it.metadata.name.as_str()]);
+    cmd!(
+        sh,
+        "cargo package --quiet --no-verify --allow-dirty {published...}"
+    )
+    .run()?;
     Ok(())
+}
+
+/// Builds with the oldest Rust that the packages support, if it is installed.
+///
+/// # Errors
+///
+/// Fails if the build fails. Prints a warning and succeeds if that Rust is not installed.
+pub fn msrv(root: &Path) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
+    let members = members(root)?;
+    let version = members
+        .first()
+        .and_then(|it| it.metadata.rust_version.as_ref());
+    let version = version.context("the workspace has no `rust-version`")?;
+    let oldest = format!("{}.{}", version.major, version.minor);
+
+    let installed = cmd!(sh, "rustup toolchain list").quiet().ignore_stderr();
+    let installed = installed.read().unwrap_or_default();
+    let Some(toolchain) = toolchain(&installed, &oldest) else {
+        eprintln!(
+            "\nNOT TESTED: the build with Rust {oldest}, the oldest that the packages support. To \
+             test it, run `rustup toolchain install {oldest}`\n"
+        );
+        return Ok(());
+    };
+    // A folder of its own: the other builds stay as they are.
+    let build = [
+        "--workspace",
+        "--all-features",
+        "--locked",
+        "--target-dir",
+        "target/msrv",
+    ];
+    cmd!(sh, "rustup run {toolchain} cargo check {build...}").run()?;
+    Ok(())
+}
+
+/// The toolchain of a version, such as `1.91.0-x86_64-unknown-linux-gnu`, in a list of rustup.
+fn toolchain<'a>(installed: &'a str, version: &str) -> Option<&'a str> {
+    let mut names = installed.lines().filter_map(|line| line.split(' ').next());
+    names.find(|name| {
+        let rest = name.strip_prefix(version);
+        rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '-']))
+    })
 }
 
 /// Checks each package alone, then with its tests, then all with all features. Checked together,
 /// packages share features: one that another package or a test enables would hide an error that
 /// users of the package alone see.
-fn clippy(sh: &Shell, root: &Path) -> anyhow::Result<()> {
-    for member in members(root)? {
+fn clippy(sh: &Shell, members: &[Package]) -> anyhow::Result<()> {
+    for member in members {
         let package = member.metadata.name.as_str();
         let clippy = ["clippy", "-p", package, "--no-deps"];
         cmd!(sh, "cargo {clippy...} -- -D warnings").run()?;
@@ -80,4 +135,21 @@ fn clippy(sh: &Shell, root: &Path) -> anyhow::Result<()> {
     let all = ["--workspace", "--all-targets", "--all-features"];
     cmd!(sh, "cargo clippy {all...} -- -D warnings").run()?;
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_toolchain_is_found_by_its_version() {
+        let installed = "stable-x86_64-unknown-linux-gnu (active, default)\n\
+                         1.9.0-x86_64-unknown-linux-gnu\n1.91-x86_64-unknown-linux-gnu\n";
+        let found = toolchain(installed, "1.91");
+        assert_eq!(found, Some("1.91-x86_64-unknown-linux-gnu"));
+        let found = toolchain(installed, "1.9");
+        assert_eq!(found, Some("1.9.0-x86_64-unknown-linux-gnu"));
+        assert_eq!(toolchain(installed, "1.92"), None);
+        assert_eq!(toolchain("", "1.91"), None);
+    }
 }

@@ -172,6 +172,11 @@ fn manifests_inherit() {
 }
 
 #[test]
+fn dependencies_are_allowed() {
+    assert_none(tidy::dependencies(root()));
+}
+
+#[test]
 fn packages_can_be_published() {
     assert_none(tidy::publishing(root(), INTERNAL));
 }

@@ -37,8 +37,7 @@ pub fn publishing(root: &Path, internal: &[&str]) -> anyhow::Result<Vec<String>>
     let mut complaints = Vec::new();
     for package in packages(root)? {
         let manifest = format!("{}/Cargo.toml", package.folder);
-        let registries = package.metadata.publish.as_ref();
-        let is_published = registries.is_none_or(|registries| !registries.is_empty());
+        let is_published = package.is_published();
         if internal.contains(&package.name.as_str()) {
             if is_published {
                 complaints.push(format!("{manifest}: write `publish = false`"));
