@@ -1,10 +1,14 @@
-//! JSON events: read as far as the rules of ID Merge read them, and written back with the answer.
+//! JSON events: read as far as ID Merge reads them, and written back with the answer.
 //!
 //! [`JsonEvent::parse`] takes one event as an SDK sends it and borrows from it what it can;
-//! [`JsonEvent::event`] is what an engine reads. [`JsonEvent::write_resolved`] puts the answer of
+//! [`JsonEvent::event`] is what an engine reads. [`JsonEvent::write_resolved`] writes the answer of
 //! an engine onto the event: what is added or replaced is spliced into the original bytes, and
 //! everything else stays byte for byte. An [`Outline`] is what is kept of an event to do that later
-//! without reading it again. Rules ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
+//! without a second scan. Rules ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
+//!
+//! An [`Envelope`] is an event with everything else that its sender says: the project's token, the
+//! time, and the `$insert_id`. [`Values`] cuts the body of a request into its events, and reads each
+//! one in the same scan.
 //!
 //! ```
 //! use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
@@ -37,18 +41,17 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Not here: lines, files, compression, and batches of several events. An event is never turned
-//! into a tree of values, so nesting costs no stack and unknown properties cost nothing.
+//! Not here: lines, files, compression, and what HTTP endpoints take and answer. An event is never
+//! turned into a tree of values, so nesting costs no stack and unknown properties cost nothing.
 
 mod error;
-mod key;
-mod outline;
-mod parse;
-mod scan;
-mod special;
+mod json;
+#[doc(hidden)]
+pub mod probe;
+mod read;
 mod write;
 
 pub use error::MalformedEvent;
-pub use outline::{Outline, OutlinedEvent};
-pub use parse::JsonEvent;
-pub use write::{Failure, Resolved};
+pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values};
+pub use read::{Envelope, EventLayout, JsonEvent, Time, TimeRange};
+pub use write::{Failure, Outline, OutlinedEvent, Resolved};

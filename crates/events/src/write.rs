@@ -6,11 +6,12 @@ use idmerge_core::{
     DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdProperty, Rejection, RuleBook, Value,
 };
 
-use crate::JsonEvent;
-use crate::key::Key;
-use crate::parse::text_between_marks;
-use crate::scan::Place;
-use crate::special::is_plain;
+use crate::json::{Span, is_plain, text_between_quotes};
+use crate::read::{JsonEvent, Key};
+
+mod outline;
+
+pub use outline::{Outline, OutlinedEvent};
 
 /// What became of an event.
 #[derive(Clone, Copy, Debug)]
@@ -88,12 +89,12 @@ const OTHERS: [Key; 7] = [
 ];
 
 /// Where the values of [`OTHERS`] are.
-pub(crate) type Others = [Place; OTHERS.len()];
+pub(crate) type Others = [Span; OTHERS.len()];
 
 /// Where an answer goes in the text of an event.
 #[derive(Clone, Debug)]
 pub(crate) struct Places<'p> {
-    pub(crate) distinct_id: Place,
+    pub(crate) distinct_id: Span,
     pub(crate) others: Option<&'p Others>,
     /// Of `properties`.
     pub(crate) closing_brace: usize,
@@ -124,9 +125,7 @@ impl JsonEvent<'_> {
     /// Where an answer goes, but for [`others`](Self::others).
     pub(crate) fn places(&self) -> Places<'static> {
         Places {
-            distinct_id: self
-                .properties
-                .place_or_nowhere(Key::Id(IdProperty::DistinctId)),
+            distinct_id: self.properties.span(Key::Id(IdProperty::DistinctId)),
             others: None,
             closing_brace: self.properties.object.end - 1,
             is_empty: self.properties.is_empty,
@@ -136,14 +135,14 @@ impl JsonEvent<'_> {
 
     /// Where the values of the other keys are, if there are any that may be written.
     pub(crate) fn others(&self) -> Option<Others> {
-        let mut others = OTHERS.map(|key| self.properties.place_or_nowhere(key));
+        let mut others = OTHERS.map(|key| self.properties.span(key));
         if !self.is_nobodys() {
             // Then nothing is filled in.
             let [user_id, device_id, ..] = &mut others;
-            *user_id = Place::default();
-            *device_id = Place::default();
+            *user_id = Span::default();
+            *device_id = Span::default();
         }
-        let is_any = others.iter().any(|place| !place.is_nowhere());
+        let is_any = others.iter().any(|place| !place.is_empty());
         is_any.then_some(others)
     }
 
@@ -155,19 +154,19 @@ impl JsonEvent<'_> {
 
 impl Places<'_> {
     /// Where the value of this key stands, if it is there.
-    fn value(&self, key: Key) -> Option<Place> {
+    fn value(&self, key: Key) -> Option<Span> {
         let place = match key {
             Key::Id(IdProperty::DistinctId) => self.distinct_id,
             key => self.others?[OTHERS.iter().position(|&other| other == key)?],
         };
-        (!place.is_nowhere()).then_some(place)
+        (!place.is_empty()).then_some(place)
     }
 
     /// What stands between the quotation marks of `distinct_id`, if it is a string.
     #[inline]
     pub(crate) fn distinct_id_string<'t>(&self, text: &'t str) -> Option<&'t str> {
-        let Place { start, end } = self.distinct_id;
-        text_between_marks(text.get(start..end)?)
+        let Span { start, end } = self.distinct_id;
+        text_between_quotes(text.get(start..end)?)
     }
 
     /// Appends `text` with the answer. `distinct_id` is the text of the one that is there, if it is
@@ -242,8 +241,8 @@ impl Places<'_> {
     /// W-6: values that are there are replaced in their place, the others are added at the end of
     /// `properties`.
     fn splice(&self, text: &[u8], written: &Written<'_>, out: &mut Vec<u8>) {
-        let mut replaced: [(Place, NewValue<'_>); MAX_WRITTEN] =
-            [(Place::default(), NewValue::True); MAX_WRITTEN];
+        let mut replaced: [(Span, NewValue<'_>); MAX_WRITTEN] =
+            [(Span::default(), NewValue::True); MAX_WRITTEN];
         let mut count = 0;
         let mut added = Written::default();
         for (key, value) in written.places.iter().flatten() {

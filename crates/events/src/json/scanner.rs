@@ -1,15 +1,16 @@
-//! A scanner of JSON that says where things stand and builds nothing.
+//! A scanner of JSON that reports where values are and builds nothing.
 //!
 //! It checks the whole grammar of JSON, since a line that is not JSON is refused (IN-1), and it
-//! does not recurse, so nesting costs no stack. `None` means that the text is not JSON; what is
-//! wrong with it is for `serde_json` to say, which is slower and knows the words.
+//! does not recurse, so nesting costs no stack. `None` means that the text is not JSON. `serde_json`
+//! then says what is wrong: it is slower, but it has the error messages.
 
-use crate::special::SpecialBytes;
+use super::containers::{Container, Nesting, Observer};
+use super::special::SpecialBytes;
 
-/// A place in a text.
+/// A position in a text.
 ///
-/// What is seldom done takes a copy and answers with it, so that in the loop over members the
-/// scanner is in registers: what a call may change through a reference is in memory.
+/// Rarely used methods take a copy and return it. A method that takes a reference would force the
+/// scanner into memory, and in the loop over members it must stay in registers.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Scanner<'t> {
     text: &'t str,
@@ -18,25 +19,31 @@ pub(crate) struct Scanner<'t> {
     has_escapes: bool,
 }
 
-/// Where a value or a key stands. It is not yet cut out, since most of them nobody reads.
+/// A value or a key that was passed. Its text is cut out only if it is needed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Span {
-    pub(crate) place: Place,
+pub(crate) struct Lexeme {
+    pub(crate) span: Span,
     /// Whether it is a string with an escape in it.
     pub(crate) is_escaped: bool,
 }
 
-/// Where a part of a text stands, in bytes. No part of JSON is empty, so what is nowhere is.
+/// A part of a text, in bytes. No part of JSON is empty, so the empty span means "not there".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct Span {
     pub(crate) start: usize,
     pub(crate) end: usize,
 }
 
-impl Place {
+impl Span {
     #[inline]
-    pub(crate) fn is_nowhere(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.start == self.end
+    }
+
+    /// The text there, or `None` if the span is empty or not within this text.
+    pub(crate) fn text_in<'t>(&self, text: &'t str) -> Option<&'t str> {
+        text.get(self.start..self.end)
+            .filter(|text| !text.is_empty())
     }
 }
 
@@ -50,16 +57,16 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// The text there, with its quotation marks where it is a string.
+    /// The text there, with the quotation marks if it is a string.
     #[inline]
     pub(crate) fn text(&self, span: Span) -> &'t str {
-        &self.text[span.place.start..span.place.end]
+        &self.text[span.start..span.end]
     }
 
     /// The bytes between the quotation marks of a string.
     #[inline]
-    pub(crate) fn plain_text(&self, string: Span) -> &'t [u8] {
-        &self.text.as_bytes()[string.place.start + 1..string.place.end - 1]
+    pub(crate) fn bytes_between_quotes(&self, string: Span) -> &'t [u8] {
+        &self.text.as_bytes()[string.start + 1..string.end - 1]
     }
 
     /// Whether any string that was passed has an escape.
@@ -67,17 +74,17 @@ impl<'t> Scanner<'t> {
         self.has_escapes
     }
 
-    /// The byte that is next, or 0, which stands nowhere in JSON.
+    /// The next byte, or 0 at the end: JSON contains no 0.
     #[inline(always)]
     fn byte(&self) -> u8 {
         self.text.as_bytes().get(self.at).copied().unwrap_or(0)
     }
 
-    /// The next byte that is no white space, or 0. It is not passed.
+    /// Passes white space, and returns the next byte, or 0 at the end.
     #[inline(always)]
     pub(crate) fn peek(&mut self) -> u8 {
         match self.byte() {
-            // Most events have no white space, and nothing else below it may stand here.
+            // Most events have no white space. Everything else down here is invalid.
             0..=b' ' => {
                 self.at = self.past_white_space();
                 self.byte()
@@ -100,21 +107,21 @@ impl<'t> Scanner<'t> {
         (self.peek() == byte).then(|| self.at += 1)
     }
 
-    /// Whether nothing but white space is left.
+    /// Whether only white space is left.
     pub(crate) fn is_at_end(&mut self) -> bool {
         self.peek();
         self.at == self.text.len()
     }
 
-    /// Where the next byte is.
+    /// The offset of the next byte.
     #[inline(always)]
     pub(crate) fn at(&self) -> usize {
         self.at
     }
 
-    /// Passes the brace that begins an object. Answers whether there is a member: a
-    /// [key](Self::key), a [value](Self::value), and whether there is
-    /// [another](Self::has_more_members).
+    /// Passes the brace that begins an object, and returns whether it has a member. A member is
+    /// passed with [`key`](Self::key) and [`value`](Self::value), and
+    /// [`has_more_members`](Self::has_more_members) returns whether another one follows.
     #[inline(always)]
     pub(crate) fn has_members(&mut self) -> Option<bool> {
         self.pass(b'{')?;
@@ -125,7 +132,7 @@ impl<'t> Scanner<'t> {
         Some(!is_empty)
     }
 
-    /// Passes what stands behind a member: a comma, or the brace that ends the object.
+    /// Passes the comma after a member, or the brace that ends the object.
     #[inline(always)]
     pub(crate) fn has_more_members(&mut self) -> Option<bool> {
         let next = self.peek();
@@ -137,26 +144,32 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes any value, and answers where it stands.
+    /// Passes any value, and returns where it is.
     #[inline(always)]
-    pub(crate) fn value(&mut self) -> Option<Span> {
+    pub(crate) fn value(&mut self) -> Option<Lexeme> {
+        self.observed_value(&mut ())
+    }
+
+    /// Passes any value, and tells the observer about each container in it.
+    #[inline(always)]
+    pub(crate) fn observed_value(&mut self, observer: &mut impl Observer) -> Option<Lexeme> {
         let first = self.peek();
         if first == b'"' {
             return self.string();
         }
         let start = self.at;
         match first {
-            b'{' | b'[' => *self = self.past_container()?,
+            b'{' | b'[' => *self = self.past_container(observer)?,
             _ => self.scalar(first)?,
         }
-        Some(self.span_from(start))
+        Some(self.since(start))
     }
 
-    /// What was passed since.
+    /// What was passed since `start`, which is not a string.
     #[inline(always)]
-    pub(crate) fn span_from(&self, start: usize) -> Span {
-        Span {
-            place: Place {
+    pub(crate) fn since(&self, start: usize) -> Lexeme {
+        Lexeme {
+            span: Span {
                 start,
                 end: self.at,
             },
@@ -164,9 +177,9 @@ impl<'t> Scanner<'t> {
         }
     }
 
-    /// Passes an array or an object, with whatever is in it.
+    /// Passes an array or an object with everything in it.
     #[inline(never)]
-    fn past_container(mut self) -> Option<Self> {
+    fn past_container(mut self, observer: &mut impl Observer) -> Option<Self> {
         let mut nesting = Nesting::default();
         loop {
             match self.peek() {
@@ -175,46 +188,58 @@ impl<'t> Scanner<'t> {
                 }
                 b'{' => {
                     self.at += 1;
+                    observer.enter();
                     if self.peek() != b'}' {
                         nesting.enter(Container::Object);
                         self.key()?;
+                        observer.member();
                         continue;
                     }
                     self.at += 1;
+                    observer.leave();
                 }
                 b'[' => {
                     self.at += 1;
+                    observer.enter();
                     if self.peek() != b']' {
                         nesting.enter(Container::Array);
                         continue;
                     }
                     self.at += 1;
+                    observer.leave();
                 }
                 byte => self.scalar(byte)?,
             }
-            // A value has ended, and perhaps the containers around it end with it.
+            // A value has ended, and the containers around it may end with it.
             loop {
                 let Some(container) = nesting.innermost() else {
                     return Some(self);
                 };
+                if container == Container::Array {
+                    observer.member();
+                }
                 let next = self.peek();
                 self.at += 1;
                 match (next, container) {
                     (b',', Container::Array) => break,
                     (b',', Container::Object) => {
                         self.key()?;
+                        observer.member();
                         break;
                     }
-                    (b']', Container::Array) | (b'}', Container::Object) => nesting.leave(),
+                    (b']', Container::Array) | (b'}', Container::Object) => {
+                        nesting.leave();
+                        observer.leave();
+                    }
                     _ => return None,
                 }
             }
         }
     }
 
-    /// Passes a key and its colon, and answers where the key stands.
+    /// Passes a key and its colon, and returns where the key is.
     #[inline(always)]
-    pub(crate) fn key(&mut self) -> Option<Span> {
+    pub(crate) fn key(&mut self) -> Option<Lexeme> {
         if self.peek() != b'"' {
             return None;
         }
@@ -225,7 +250,7 @@ impl<'t> Scanner<'t> {
 
     /// Passes the string that begins here.
     #[inline(always)]
-    fn string(&mut self) -> Option<Span> {
+    fn string(&mut self) -> Option<Lexeme> {
         let start = self.at;
         self.at = self.special.next(self.text.as_bytes(), start + 1);
         let is_escaped = self.byte() != b'"';
@@ -233,8 +258,8 @@ impl<'t> Scanner<'t> {
             *self = self.past_escapes()?;
         }
         self.at += 1;
-        Some(Span {
-            place: Place {
+        Some(Lexeme {
+            span: Span {
                 start,
                 end: self.at,
             },
@@ -242,7 +267,7 @@ impl<'t> Scanner<'t> {
         })
     }
 
-    /// Passes the escapes of a string, and what is between them.
+    /// Passes the escapes of a string, and the text between them.
     #[cold]
     fn past_escapes(mut self) -> Option<Self> {
         self.has_escapes = true;
@@ -260,7 +285,7 @@ impl<'t> Scanner<'t> {
         Some(self)
     }
 
-    /// Passes the number or literal that begins here, with this byte.
+    /// Passes the number or literal that begins here with the byte `first`.
     #[inline(always)]
     fn scalar(&mut self, first: u8) -> Option<()> {
         let rest = &self.text.as_bytes()[self.at..];
@@ -275,10 +300,11 @@ impl<'t> Scanner<'t> {
     }
 }
 
-/// How many bytes the number has that a text begins with.
+/// The length of the number at the start of a text.
 fn number_bytes(text: &[u8]) -> Option<usize> {
     let mut rest = text.strip_prefix(b"-").unwrap_or(text);
     rest = match rest.first()? {
+        b'0' if rest.get(1).is_some_and(u8::is_ascii_digit) => return None,
         b'0' => &rest[1..],
         _ => after_digits(rest)?,
     };
@@ -295,7 +321,7 @@ fn number_bytes(text: &[u8]) -> Option<usize> {
     Some(text.len() - rest.len())
 }
 
-/// What follows the digits that a text begins with; there must be one.
+/// The text after the digits at its start. `None` if there is no digit.
 #[inline(always)]
 fn after_digits(text: &[u8]) -> Option<&[u8]> {
     let mut rest = text;
@@ -312,55 +338,15 @@ fn after_digits(text: &[u8]) -> Option<&[u8]> {
     (rest.len() < text.len()).then_some(rest)
 }
 
-/// How many of these eight bytes are digits, from the lowest up to the first that is none.
+/// How many of these eight bytes are digits, from the lowest up to the first that is not one.
 #[inline(always)]
 fn digits_of_eight(bytes: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;
-    // A digit becomes 0 to 9, and no more than 0x7f with 0x76 added. A carry comes of no digit,
-    // and so behind the first.
+    // A digit becomes 0 to 9, which is at most 0x7f with 0x76 added. Only a byte that is not a digit
+    // carries, so a carry changes only bytes after the first of these.
     let values = bytes ^ (EACH * 0x30);
-    let is_none = (values | values.wrapping_add(EACH * 0x76)) & (EACH * 0x80);
-    is_none.trailing_zeros() as usize / 8
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Container {
-    Array,
-    Object,
-}
-
-/// The containers around a place: a bit each, the innermost lowest. Memory is used past 64.
-#[derive(Debug, Default)]
-struct Nesting {
-    depth: usize,
-    inner: u64,
-    outer: Vec<u64>,
-}
-
-impl Nesting {
-    fn enter(&mut self, container: Container) {
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.outer.push(self.inner);
-        }
-        self.depth += 1;
-        self.inner = self.inner << 1 | u64::from(container == Container::Object);
-    }
-
-    fn leave(&mut self) {
-        self.depth -= 1;
-        self.inner >>= 1;
-        if self.depth > 0 && self.depth.is_multiple_of(64) {
-            self.inner = self.outer.pop().unwrap_or_default();
-        }
-    }
-
-    fn innermost(&self) -> Option<Container> {
-        match (self.depth, self.inner & 1) {
-            (0, _) => None,
-            (_, 0) => Some(Container::Array),
-            _ => Some(Container::Object),
-        }
-    }
+    let is_other = (values | values.wrapping_add(EACH * 0x76)) & (EACH * 0x80);
+    is_other.trailing_zeros() as usize / 8
 }
 
 #[cfg(test)]
@@ -370,11 +356,11 @@ mod tests {
 
     use super::*;
 
-    /// The text of the one value that a text has, if it is JSON.
+    /// The text of the only value of a text, if it is JSON.
     fn scanned(text: &str) -> Option<&str> {
         let mut scanner = Scanner::new(text);
         let value = scanner.value()?;
-        let text = scanner.text(value);
+        let text = scanner.text(value.span);
         assert_eq!(
             value.is_escaped,
             text.starts_with('"') && text.contains('\\')
@@ -392,7 +378,7 @@ mod tests {
         #![proptest_config(ProptestConfig::with_cases(2_000))]
 
         #[test]
-        fn texts_of_json_pieces_are_json_to_both_or_to_none(
+        fn pieces_of_json_are_valid_as_serde_json_says(
             pieces in prop::collection::vec(
                 prop::sample::select(&[
                     "{", "}", "[", "]", ",", ":", "\"", "\"a\"", "\"a\":", "\\", "\\u00fC", "\\u00",
@@ -407,7 +393,7 @@ mod tests {
         }
 
         #[test]
-        fn json_stays_json_and_what_is_damaged_is_judged_alike(
+        fn json_and_damaged_json_are_valid_as_serde_json_says(
             value in any_json(), at in any::<prop::sample::Index>(), byte in 0..0x80_u8,
         ) {
             let text = serde_json::to_string_pretty(&value).unwrap();
@@ -416,26 +402,6 @@ mod tests {
             *at.get_mut(&mut damaged) = byte;
             if let Ok(damaged) = String::from_utf8(damaged) {
                 prop_assert_eq!(scanned(&damaged), by_serde(&damaged));
-            }
-        }
-
-        #[test]
-        fn nesting_is_a_stack(steps in prop::collection::vec(prop::option::weighted(0.6, any::<bool>()), 0..400)) {
-            let (mut nesting, mut stack) = (Nesting::default(), Vec::new());
-            for step in steps {
-                match step {
-                    Some(object) => {
-                        let container = if object { Container::Object } else { Container::Array };
-                        nesting.enter(container);
-                        stack.push(container);
-                    }
-                    None if !stack.is_empty() => {
-                        nesting.leave();
-                        stack.pop();
-                    }
-                    None => {}
-                }
-                prop_assert_eq!(nesting.innermost(), stack.last().copied());
             }
         }
     }
@@ -457,7 +423,7 @@ mod tests {
         })
     }
 
-    /// Passes an object, and answers with its text and with its members.
+    /// Passes an object, and returns its text and its members.
     fn object<'t>(scanner: &mut Scanner<'t>) -> Option<(&'t str, Vec<[&'t str; 2]>)> {
         let mut members = Vec::new();
         scanner.peek();
@@ -465,10 +431,10 @@ mod tests {
         let mut has_more = scanner.has_members()?;
         while has_more {
             let (key, value) = (scanner.key()?, scanner.value()?);
-            members.push([scanner.text(key), scanner.text(value)]);
+            members.push([scanner.text(key.span), scanner.text(value.span)]);
             has_more = scanner.has_more_members()?;
         }
-        Some((scanner.text(scanner.span_from(start)), members))
+        Some((scanner.text(scanner.since(start).span), members))
     }
 
     #[test]

@@ -3,10 +3,9 @@
 
 use idmerge_core::{DEVICE_PREFIX, DistinctId, Id, IdProperty};
 
-use crate::JsonEvent;
-use crate::key::Key;
-use crate::scan::Place;
-use crate::write::{Others, Places, Resolved, has_text};
+use super::{Others, Places, Resolved, has_text};
+use crate::json::Span;
+use crate::read::{JsonEvent, Key};
 
 /// What is known of an event whose own distinct_id is known: where that stands in the text, and
 /// where an answer goes.
@@ -40,7 +39,7 @@ use crate::write::{Others, Places, Resolved, has_text};
 pub struct Outline {
     text_bytes: usize,
     own: Option<OwnId>,
-    distinct_id: Place,
+    distinct_id: Span,
     /// Seldom any, so they are kept apart.
     others: Option<Box<Others>>,
     closing_brace: usize,
@@ -51,7 +50,7 @@ pub struct Outline {
 /// Where the own distinct_id of an event stands, without a mark.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OwnId {
-    place: Place,
+    place: Span,
     is_device: bool,
 }
 
@@ -105,8 +104,9 @@ impl JsonEvent<'_> {
     }
 
     /// Where the text of an id stands in the value of this property, behind a mark or without one.
-    fn place_of(&self, property: IdProperty, id: Id<'_>) -> Option<Place> {
-        let mut place = self.properties.place(Key::Id(property))?;
+    fn place_of(&self, property: IdProperty, id: Id<'_>) -> Option<Span> {
+        let mut place =
+            Some(self.properties.span(Key::Id(property))).filter(|span| !span.is_empty())?;
         if self.text.as_bytes()[place.start] == b'"' {
             place.start += 1;
             place.end -= 1;
@@ -197,13 +197,13 @@ impl Outline {
         let mut outline = Self {
             text_bytes,
             own: is(flag::HAS_OWN).then_some(OwnId {
-                place: Place {
+                place: Span {
                     start: own_start,
                     end: own_end,
                 },
                 is_device: is(flag::OWN_IS_DEVICE),
             }),
-            distinct_id: Place { start, end },
+            distinct_id: Span { start, end },
             others: None,
             closing_brace,
             is_empty: is(flag::IS_EMPTY),
@@ -213,7 +213,7 @@ impl Outline {
             let others = outline.others.insert(Box::default());
             for other in others.iter_mut() {
                 let [start, end] = take_long(packed)?;
-                *other = Place { start, end };
+                *other = Span { start, end };
             }
         }
         Some(outline)

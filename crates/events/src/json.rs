@@ -1,0 +1,16 @@
+//! JSON as such: where values are in a text, and nothing about events.
+
+mod containers;
+mod raw;
+mod scanner;
+mod special;
+mod values;
+
+pub use containers::{ContainerLimits, Excess};
+pub use raw::RawJson;
+pub use values::{NotJson, Values};
+
+pub(crate) use containers::{ExcessFinder, Observer};
+pub(crate) use raw::{key_text, text_between_quotes, unescaped};
+pub(crate) use scanner::{Lexeme, Scanner, Span};
+pub(crate) use special::is_plain;

@@ -1,0 +1,151 @@
+//! The JSON text of one value.
+
+use std::borrow::Cow;
+
+use super::scanner::{Lexeme, Scanner};
+
+/// The JSON text of one value, which a scan has found to be valid.
+///
+/// ```
+/// use idmerge_events::JsonEvent;
+/// use idmerge_core::IdProperty;
+///
+/// let event = JsonEvent::parse(br#"{"event":"A","properties":{"$user_id":"U\u0031"}}"#)?;
+/// let user_id = event.property(IdProperty::UserId).ok_or("no user ID")?;
+/// assert_eq!(user_id.as_str(), r#""U\u0031""#);
+/// assert_eq!(user_id.string().as_deref(), Some("U1"));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RawJson<'t>(&'t str);
+
+impl<'t> RawJson<'t> {
+    /// The text must be one valid value without white space around it.
+    pub(crate) fn new(valid: &'t str) -> Self {
+        Self(valid)
+    }
+
+    /// The JSON text, with the quotation marks if it is a string.
+    pub fn as_str(self) -> &'t str {
+        self.0
+    }
+
+    /// Whether the value is `null`.
+    pub fn is_null(self) -> bool {
+        self.0 == "null"
+    }
+
+    /// The text of a string. `None` if the value is not a string, or if its escapes contain half
+    /// of a surrogate pair, which no text can hold.
+    pub fn string(self) -> Option<Cow<'t, str>> {
+        let text = text_between_quotes(self.0)?;
+        if text.contains('\\') {
+            unescaped(self.0).ok().map(Cow::Owned)
+        } else {
+            Some(Cow::Borrowed(text))
+        }
+    }
+
+    /// The text of a string that is not empty, or the digits of a number.
+    pub fn string_or_number(self) -> Option<Cow<'t, str>> {
+        if self.0.starts_with('"') {
+            return self.string().filter(|text| !text.is_empty());
+        }
+        self.is_number().then_some(Cow::Borrowed(self.0))
+    }
+
+    pub(crate) fn is_number(self) -> bool {
+        self.0
+            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+    }
+
+    /// Visits the members of an object in order: the text of each key, and its value. A key whose
+    /// escapes are not text is visited as the empty text. No value is built, so nesting costs no
+    /// stack.
+    ///
+    /// Returns `None` without a visit if the value is not an object.
+    pub fn visit_members(self, mut visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
+        let mut scanner = Scanner::new(self.0);
+        let mut has_more = scanner.has_members()?;
+        while has_more {
+            let key = scanner.key()?;
+            let value = scanner.value()?;
+            visit(&key_text(&scanner, key), Self(scanner.text(value.span)));
+            has_more = scanner.has_more_members()?;
+        }
+        Some(())
+    }
+}
+
+/// What is between the quotation marks of a string, or `None` if the value is something else.
+#[inline]
+pub(crate) fn text_between_quotes(json: &str) -> Option<&str> {
+    json.strip_prefix('"')?.strip_suffix('"')
+}
+
+/// The text of a JSON string. An error if its escapes are not text.
+#[cold]
+pub(crate) fn unescaped(json: &str) -> serde_json::Result<String> {
+    serde_json::from_str(json)
+}
+
+/// The text of a key, with its escapes resolved (IN-2). A key whose escapes are not text is empty,
+/// so it matches no key that is looked for.
+#[inline(always)]
+pub(crate) fn key_text<'t>(scanner: &Scanner<'t>, key: Lexeme) -> Cow<'t, [u8]> {
+    if key.is_escaped {
+        Cow::Owned(unescaped_key(scanner.text(key.span)))
+    } else {
+        Cow::Borrowed(scanner.bytes_between_quotes(key.span))
+    }
+}
+
+#[cold]
+fn unescaped_key(json: &str) -> Vec<u8> {
+    unescaped(json).unwrap_or_default().into_bytes()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_and_numbers_have_a_text() {
+        for (json, string, string_or_number) in [
+            (r#""a""#, Some("a"), Some("a")),
+            (r#""\u0061\n""#, Some("a\n"), Some("a\n")),
+            (r#""""#, Some(""), None),
+            (r#""\ud800""#, None, None),
+            ("-1.50", None, Some("-1.50")),
+            ("true", None, None),
+            ("[\"a\"]", None, None),
+        ] {
+            let json = RawJson::new(json);
+            assert_eq!(json.string().as_deref(), string, "{json:?}");
+            assert_eq!(json.string_or_number().as_deref(), string_or_number);
+        }
+    }
+
+    #[test]
+    fn an_object_shows_its_members() {
+        let object = RawJson::new(r#"{ "a" : [1, {"b":2}] , "\u0061":"c", "\ud800":null }"#);
+        let mut members = Vec::new();
+        let visited = object.visit_members(|key, value| {
+            members.push((String::from_utf8_lossy(key).into_owned(), value.as_str()));
+        });
+        assert_eq!(visited, Some(()));
+        let text = |key: &str, value| (key.to_owned(), value);
+        assert_eq!(
+            members,
+            [
+                text("a", r#"[1, {"b":2}]"#),
+                text("a", r#""c""#),
+                text("", "null")
+            ]
+        );
+        for other in ["[{}]", "1", r#""{}""#] {
+            let visited = RawJson::new(other).visit_members(|_, _| panic!("a member of {other}"));
+            assert_eq!(visited, None);
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! From the text of an event to what is read of it, in one scan.
+
+mod envelope;
+mod event;
+mod key;
+mod layout;
+mod properties;
+mod time;
+
+pub use envelope::Envelope;
+pub use event::JsonEvent;
+pub use layout::EventLayout;
+pub use time::{Time, TimeRange};
+
+pub(crate) use key::Key;

@@ -1,0 +1,257 @@
+//! An event with everything that is read of it besides its identity.
+
+use std::borrow::Cow;
+
+use super::event::{JsonEvent, as_text};
+use super::properties::Extra;
+use super::time::{Time, TimeRange};
+use crate::MalformedEvent;
+use crate::json::{
+    ContainerLimits, Excess, ExcessFinder, Lexeme, NotJson, Observer as _, RawJson, Scanner, Span,
+    Values, key_text,
+};
+
+/// One event with everything that its sender says in it: the [`JsonEvent`], and the properties that
+/// say whose project it is for, when it happened, and what tells it from every other event.
+///
+/// One scan finds all of it. A command that needs only identities scans a [`JsonEvent`], which is
+/// quicker.
+///
+/// ```
+/// use idmerge_events::{Envelope, Time, TimeRange};
+///
+/// let event = Envelope::parse(
+///     br#"{"event":"View","properties":{"token":"T","time":1700000000.5,"$insert_id":"i-1"}}"#,
+/// )?;
+/// assert_eq!(event.name(), "View");
+/// assert_eq!(event.token().and_then(|token| token.string()).as_deref(), Some("T"));
+/// assert_eq!(event.time(TimeRange::Year9999), Time::Ms(1_700_000_000_500));
+/// assert_eq!(event.insert_id().map(|id| id.as_str()), Some(r#""i-1""#));
+/// # Ok::<(), idmerge_events::MalformedEvent>(())
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Envelope<'e> {
+    event: JsonEvent<'e>,
+    details: Details,
+}
+
+impl<'e> Envelope<'e> {
+    /// Reads one event, as [`JsonEvent::parse`] does.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedEvent`] says what the line is instead.
+    pub fn parse(line: &'e [u8]) -> Result<Self, MalformedEvent> {
+        Self::parse_text(as_text(line)?)
+    }
+
+    /// Reads one event from text.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn parse_text(text: &'e str) -> Result<Self, MalformedEvent> {
+        let mut details = Details::default();
+        let event = JsonEvent::parse_with(text, &mut details)?;
+        Ok(Self { event, details })
+    }
+
+    /// What the rules of ID Merge read.
+    pub fn json_event(&self) -> &JsonEvent<'e> {
+        &self.event
+    }
+
+    /// As [`json_event`](Self::json_event), without the rest.
+    pub fn into_json_event(self) -> JsonEvent<'e> {
+        self.event
+    }
+
+    /// The original text.
+    pub fn text(&self) -> &'e str {
+        self.event.text
+    }
+
+    /// The name, which may be empty.
+    pub fn name(&self) -> &str {
+        &self.event.name
+    }
+
+    /// The name, which is copied only if it is written with escapes.
+    pub fn to_name(&self) -> Cow<'e, str> {
+        self.event.name.clone()
+    }
+
+    /// The property `token`: the project that the event is for.
+    pub fn token(&self) -> Option<RawJson<'e>> {
+        self.json(self.details.token)
+    }
+
+    /// The property `time`: when the event happened.
+    pub fn time(&self, range: TimeRange) -> Time {
+        Time::read(self.json(self.details.time), range)
+    }
+
+    /// The property `$insert_id`, which two copies of an event have in common.
+    pub fn insert_id(&self) -> Option<RawJson<'e>> {
+        self.json(self.details.insert_id)
+    }
+
+    /// `$mp_event_id` in `$mp_metadata`, which the SDKs of phones send instead of `$insert_id`. The
+    /// metadata is a property or a member of the outer object. If it is both, the property counts.
+    pub fn mp_event_id(&self) -> Option<RawJson<'e>> {
+        let details = &self.details;
+        self.json(details.property_event_id.unwrap_or(details.outer_event_id))
+    }
+
+    /// The property `$ignore`, by which a sender asks to throw the event away.
+    pub fn ignore(&self) -> Option<RawJson<'e>> {
+        self.json(self.details.ignore)
+    }
+
+    /// The first limit that the properties exceed, in reading order; but too many properties count
+    /// before everything in them. `None` if the event was read without limits.
+    pub fn excess(&self) -> Option<Excess> {
+        let finder = self.details.finder.as_ref()?;
+        if self.details.properties > finder.limits().max_members {
+            Some(Excess::TooManyMembers)
+        } else {
+            finder.found()
+        }
+    }
+
+    fn json(&self, span: Span) -> Option<RawJson<'e>> {
+        (!span.is_empty()).then(|| RawJson::new(&self.event.text[span.start..span.end]))
+    }
+}
+
+impl<'t> Values<'t> {
+    /// Passes the next value, and reads it as an event. `None` if there are no more values.
+    ///
+    /// With each value comes its event, or what it is instead. `limits` are those of
+    /// [`Envelope::excess`].
+    ///
+    /// ```
+    /// use idmerge_events::{ContainerLimits, MalformedEvent, Values};
+    ///
+    /// let body = r#"[{"event":"A","properties":{}}, 1]"#;
+    /// let limits = ContainerLimits { max_members: 254, max_depth: 3 };
+    /// let mut values = Values::of_array(body).ok_or("not an array")?;
+    ///
+    /// let (json, event) = values.next_envelope(limits)?.ok_or("no values")?;
+    /// assert_eq!((json.as_str(), event?.name()), (r#"{"event":"A","properties":{}}"#, "A"));
+    /// let (json, event) = values.next_envelope(limits)?.ok_or("one value")?;
+    /// assert_eq!(json.as_str(), "1");
+    /// assert!(matches!(event, Err(MalformedEvent::NotAnObject { .. })));
+    /// assert!(values.next_envelope(limits)?.is_none());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`next_value`](Self::next_value).
+    #[expect(clippy::type_complexity, reason = "a value, and what was read of it")]
+    pub fn next_envelope(
+        &mut self,
+        limits: ContainerLimits,
+    ) -> Result<Option<(RawJson<'t>, Result<Envelope<'t>, MalformedEvent>)>, NotJson> {
+        let Some(rest) = self.advance()? else {
+            return Ok(None);
+        };
+        let mut details = Details {
+            finder: Some(ExcessFinder::new(limits)),
+            ..Details::default()
+        };
+        let (bytes, event) = JsonEvent::parse_start(rest, &mut details).ok_or(NotJson)?;
+        let envelope = event.map(|event| Envelope { event, details });
+        Ok(Some((self.pass(bytes)?, envelope)))
+    }
+}
+
+/// What is found in an event besides its [`JsonEvent`].
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Details {
+    token: Span,
+    time: Span,
+    insert_id: Span,
+    ignore: Span,
+    /// The `$mp_event_id` of a `$mp_metadata` beside `properties`.
+    outer_event_id: Span,
+    /// The `$mp_event_id` of a `$mp_metadata` in `properties`; empty if that has none.
+    property_event_id: Option<Span>,
+    /// How many properties there are.
+    properties: usize,
+    finder: Option<ExcessFinder>,
+}
+
+impl Extra for Details {
+    fn outer_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
+        if *key_text(scanner, key) != *b"$mp_metadata" {
+            return scanner.value();
+        }
+        let (value, event_id) = metadata(scanner, &mut None)?;
+        self.outer_event_id = event_id;
+        Some(value)
+    }
+
+    fn start_properties(&mut self) {
+        *self = Self {
+            outer_event_id: self.outer_event_id,
+            finder: self
+                .finder
+                .as_ref()
+                .map(|finder| ExcessFinder::new(finder.limits())),
+            ..Self::default()
+        };
+    }
+
+    fn property_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
+        self.properties += 1;
+        let place = match &*key_text(scanner, key) {
+            b"token" => &mut self.token,
+            b"time" => &mut self.time,
+            b"$insert_id" => &mut self.insert_id,
+            b"$ignore" => &mut self.ignore,
+            b"$mp_metadata" => {
+                let (value, event_id) = metadata(scanner, &mut self.finder)?;
+                self.property_event_id = Some(event_id);
+                return Some(value);
+            }
+            _ => return observed_value(scanner, &mut self.finder),
+        };
+        let value = observed_value(scanner, &mut self.finder)?;
+        *place = value.span;
+        Some(value)
+    }
+}
+
+fn observed_value(scanner: &mut Scanner<'_>, finder: &mut Option<ExcessFinder>) -> Option<Lexeme> {
+    match finder {
+        Some(finder) => scanner.observed_value(finder),
+        None => scanner.value(),
+    }
+}
+
+/// Passes the value of `$mp_metadata`, and returns it with the `$mp_event_id` in it.
+fn metadata(
+    scanner: &mut Scanner<'_>,
+    finder: &mut Option<ExcessFinder>,
+) -> Option<(Lexeme, Span)> {
+    let mut event_id = Span::default();
+    if scanner.peek() != b'{' {
+        return Some((observed_value(scanner, finder)?, event_id));
+    }
+    let start = scanner.at();
+    finder.iter_mut().for_each(ExcessFinder::enter);
+    let mut has_more = scanner.has_members()?;
+    while has_more {
+        let key = scanner.key()?;
+        finder.iter_mut().for_each(ExcessFinder::member);
+        let value = observed_value(scanner, finder)?;
+        if *key_text(scanner, key) == *b"$mp_event_id" {
+            event_id = value.span;
+        }
+        has_more = scanner.has_more_members()?;
+    }
+    finder.iter_mut().for_each(ExcessFinder::leave);
+    Some((scanner.since(start), event_id))
+}
