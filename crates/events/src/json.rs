@@ -11,6 +11,6 @@ pub use raw::RawJson;
 pub use values::{NotJson, Values};
 
 pub(crate) use containers::{ExcessFinder, Observer};
-pub(crate) use raw::{key_text, text_between_quotes, unescaped};
+pub(crate) use raw::{text_between_quotes, unescaped, with_key_text};
 pub(crate) use scanner::{Lexeme, Scanner, Span};
 pub(crate) use special::is_plain;

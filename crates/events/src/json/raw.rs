@@ -70,7 +70,8 @@ impl<'t> RawJson<'t> {
         while has_more {
             let key = scanner.key()?;
             let value = scanner.value()?;
-            visit(&key_text(&scanner, key), Self(scanner.text(value.span)));
+            let value = Self(scanner.text(value.span));
+            with_key_text(&scanner, key, |text| visit(text, value));
             has_more = scanner.has_more_members()?;
         }
         Some(())
@@ -89,20 +90,28 @@ pub(crate) fn unescaped(json: &str) -> serde_json::Result<String> {
     serde_json::from_str(json)
 }
 
-/// The text of a key, with its escapes resolved (IN-2). A key whose escapes are not text is empty,
-/// so it matches no key that is looked for.
+/// Calls `find` with the text of a key, its escapes resolved (IN-2). A key whose escapes are not
+/// text is empty, so it matches no key that is looked for.
+///
+/// A function that returned the text would have to drop it, which costs time in the loop over
+/// members.
 #[inline(always)]
-pub(crate) fn key_text<'t>(scanner: &Scanner<'t>, key: Lexeme) -> Cow<'t, [u8]> {
+pub(crate) fn with_key_text<T>(
+    scanner: &Scanner<'_>,
+    key: Lexeme,
+    find: impl FnOnce(&[u8]) -> T,
+) -> T {
     if key.is_escaped {
-        Cow::Owned(unescaped_key(scanner.text(key.span)))
+        find_escaped(scanner.text(key.span), find)
     } else {
-        Cow::Borrowed(scanner.bytes_between_quotes(key.span))
+        find(scanner.bytes_between_quotes(key.span))
     }
 }
 
 #[cold]
-fn unescaped_key(json: &str) -> Vec<u8> {
-    unescaped(json).unwrap_or_default().into_bytes()
+#[inline(never)]
+fn find_escaped<T>(json: &str, find: impl FnOnce(&[u8]) -> T) -> T {
+    find(unescaped(json).unwrap_or_default().as_bytes())
 }
 
 #[cfg(test)]

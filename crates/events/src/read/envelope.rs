@@ -8,7 +8,7 @@ use super::time::{Time, TimeRange};
 use crate::MalformedEvent;
 use crate::json::{
     ContainerLimits, Excess, ExcessFinder, Lexeme, NotJson, Observer as _, RawJson, Scanner, Span,
-    Values, key_text,
+    Values, with_key_text,
 };
 
 /// One event with everything that its sender says in it: the [`JsonEvent`], and the properties that
@@ -183,9 +183,36 @@ struct Details {
     finder: Option<ExcessFinder>,
 }
 
+/// The keys of `properties` that [`Details`] has.
+enum DetailKey {
+    Token,
+    Time,
+    InsertId,
+    Ignore,
+    Metadata,
+}
+
+impl DetailKey {
+    #[inline(always)]
+    fn with_text(text: &[u8]) -> Option<Self> {
+        Some(match text {
+            b"token" => Self::Token,
+            b"time" => Self::Time,
+            b"$insert_id" => Self::InsertId,
+            b"$ignore" => Self::Ignore,
+            b"$mp_metadata" => Self::Metadata,
+            _ => return None,
+        })
+    }
+}
+
+fn is_key(scanner: &Scanner<'_>, key: Lexeme, text: &[u8]) -> bool {
+    with_key_text(scanner, key, |found| found == text)
+}
+
 impl Extra for Details {
     fn outer_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
-        if *key_text(scanner, key) != *b"$mp_metadata" {
+        if !is_key(scanner, key, b"$mp_metadata") {
             return scanner.value();
         }
         let (value, event_id) = metadata(scanner, &mut None)?;
@@ -206,17 +233,17 @@ impl Extra for Details {
 
     fn property_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
         self.properties += 1;
-        let place = match &*key_text(scanner, key) {
-            b"token" => &mut self.token,
-            b"time" => &mut self.time,
-            b"$insert_id" => &mut self.insert_id,
-            b"$ignore" => &mut self.ignore,
-            b"$mp_metadata" => {
+        let place = match with_key_text(scanner, key, DetailKey::with_text) {
+            None => return observed_value(scanner, &mut self.finder),
+            Some(DetailKey::Metadata) => {
                 let (value, event_id) = metadata(scanner, &mut self.finder)?;
                 self.property_event_id = Some(event_id);
                 return Some(value);
             }
-            _ => return observed_value(scanner, &mut self.finder),
+            Some(DetailKey::Token) => &mut self.token,
+            Some(DetailKey::Time) => &mut self.time,
+            Some(DetailKey::InsertId) => &mut self.insert_id,
+            Some(DetailKey::Ignore) => &mut self.ignore,
         };
         let value = observed_value(scanner, &mut self.finder)?;
         *place = value.span;
@@ -247,7 +274,7 @@ fn metadata(
         let key = scanner.key()?;
         finder.iter_mut().for_each(ExcessFinder::member);
         let value = observed_value(scanner, finder)?;
-        if *key_text(scanner, key) == *b"$mp_event_id" {
+        if is_key(scanner, key, b"$mp_event_id") {
             event_id = value.span;
         }
         has_more = scanner.has_more_members()?;

@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use super::key::Key;
 use super::properties::{Extra, Outer, Properties};
 use crate::MalformedEvent;
-use crate::json::{RawJson, Scanner, text_between_quotes, unescaped};
+use crate::json::{Lexeme, RawJson, Scanner, text_between_quotes, unescaped};
 use crate::probe;
 
 /// One event in its original JSON text.
@@ -90,12 +90,10 @@ impl<'e> JsonEvent<'e> {
         // Filled in place: an event is large, and moving it takes a good part of the time.
         let mut event = Self::unread(text);
         let mut scanner = Scanner::new(text);
-        let Some(outer) = Outer::scan(&mut scanner, &mut event.properties, extra) else {
+        let outer = Outer::scan(&mut scanner, &mut event.properties, extra);
+        let Some(outer) = outer.filter(|_| scanner.is_at_end()) else {
             return Err(not_an_object(text));
         };
-        if !scanner.is_at_end() {
-            return Err(not_an_object(text));
-        }
         event.take(&outer, &scanner)?;
         Ok(event)
     }
@@ -134,15 +132,11 @@ impl<'e> JsonEvent<'e> {
     /// Takes the name, and checks the types of the outer object.
     #[inline(always)]
     fn take(&mut self, outer: &Outer, scanner: &Scanner<'e>) -> Result<(), MalformedEvent> {
-        let name = outer.event.map(|name| scanner.text(name.span));
-        let is_escaped = outer.event.is_some_and(|name| name.is_escaped);
-        self.name = match name.map(|json| (json, text_between_quotes(json))) {
-            Some((json, Some(_))) if is_escaped => {
-                Cow::Owned(unescaped(json).map_err(MalformedEvent::NotJson)?)
-            }
-            Some((_, Some(text))) => Cow::Borrowed(text),
+        self.name = match outer.event.map(|name| string(scanner, name)) {
+            Some(Some(Ok(name))) => name,
+            Some(Some(Err(error))) => return Err(MalformedEvent::NotJson(error)),
             _ => {
-                let json = name.map(quote);
+                let json = outer.event.map(|name| quote(scanner.text(name.span)));
                 return Err(MalformedEvent::NoName { json });
             }
         };
@@ -253,6 +247,16 @@ impl<'e> JsonEvent<'e> {
 pub(super) fn as_text(line: &[u8]) -> Result<&str, MalformedEvent> {
     str::from_utf8(line).map_err(|error| MalformedEvent::NotUtf8 {
         valid_bytes: error.valid_up_to(),
+    })
+}
+
+/// The text of a JSON string, or `None` if the value is something else.
+fn string<'e>(scanner: &Scanner<'e>, json: Lexeme) -> Option<serde_json::Result<Cow<'e, str>>> {
+    let text = text_between_quotes(scanner.text(json.span))?;
+    Some(if json.is_escaped {
+        unescaped(scanner.text(json.span)).map(Cow::Owned)
+    } else {
+        Ok(Cow::Borrowed(text))
     })
 }
 

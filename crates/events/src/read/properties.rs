@@ -1,6 +1,6 @@
 //! The scan of an event: the outer object, and `properties` in it.
 
-use crate::json::{Lexeme, Scanner, Span, key_text};
+use crate::json::{Lexeme, Scanner, Span, with_key_text};
 
 use super::key::Key;
 
@@ -32,6 +32,24 @@ impl Extra for () {
     }
 }
 
+/// The keys of the outer object.
+enum OuterKey {
+    Event,
+    Properties,
+    Other,
+}
+
+impl OuterKey {
+    #[inline(always)]
+    fn with_text(text: &[u8]) -> Self {
+        match text {
+            b"event" => Self::Event,
+            b"properties" => Self::Properties,
+            _ => Self::Other,
+        }
+    }
+}
+
 /// The values of the outer object that matter. Of a key that occurs twice the last one counts,
 /// whatever its type (IN-2), so the types are checked after the scan.
 #[derive(Default)]
@@ -53,9 +71,9 @@ impl Outer {
         let mut has_more = scanner.has_members()?;
         while has_more {
             let key = scanner.key()?;
-            match &*key_text(scanner, key) {
-                b"event" => outer.event = Some(scanner.value()?),
-                b"properties" => {
+            match with_key_text(scanner, key, OuterKey::with_text) {
+                OuterKey::Event => outer.event = Some(scanner.value()?),
+                OuterKey::Properties => {
                     outer.properties = Some(if scanner.peek() == b'{' {
                         properties.scan(scanner, extra)?;
                         Ok(())
@@ -63,7 +81,7 @@ impl Outer {
                         Err(scanner.value()?.span)
                     });
                 }
-                _ => {
+                OuterKey::Other => {
                     extra.outer_value(scanner, key)?;
                 }
             }
@@ -95,8 +113,9 @@ impl Properties {
         self.is_empty = !has_more;
         while has_more {
             let key = scanner.key()?;
+            let known = with_key_text(scanner, key, Key::with_text);
             let value = extra.property_value(scanner, key)?;
-            if let Some(key) = Key::with_text(&key_text(scanner, key)) {
+            if let Some(key) = known {
                 // IN-2: a later one takes the place of an earlier one.
                 self.values[key.index()] = value.span;
             }
