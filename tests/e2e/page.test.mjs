@@ -95,11 +95,11 @@ for (const engine of ENGINES) {
 
     test("without the right secret the page shows no data and says why", async () => {
       await show("ada");
-      assert.match(await page.textContent("#look-status"), /Say the secret first/);
+      assert.match(await page.textContent("#look-status"), /Enter the secret first/);
       assert.equal(await page.evaluate(() => document.activeElement.id), "credential");
       await page.keyboard.type("no such secret");
       await show("ada");
-      assert.match(await page.textContent("#look-status"), /opens no project/);
+      assert.match(await page.textContent("#look-status"), /does not give access to a project/);
       assert(await page.isHidden("#person"));
       problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("401")));
     });
@@ -128,7 +128,7 @@ for (const engine of ENGINES) {
       assert.equal(await rejected.count(), 1);
       const words = await rejected.textContent();
       assert.match(words, /eve/);
-      assert.match(words, /turned down: the device or anonymous ID belongs to another user \(errAnonDistinctIdAssignedAlready/);
+      assert.match(words, /rejected: the device or anonymous ID belongs to another user \(errAnonDistinctIdAssignedAlready/);
     });
 
     test("the events of a user are one timeline, and re-attributed events are marked", async () => {
@@ -141,7 +141,7 @@ for (const engine of ENGINES) {
       const marked = await texts("#timeline .event:has(.reattributed) .name");
       assert.deepEqual(marked, ["View", ...Array(CLICKS).fill("Click"), "View"]);
       assert((await texts("#timeline .reattributed"))[0].includes(device(engine, PHONE)));
-      assert.match(await page.textContent("#timeline-words"), new RegExp(`^${events.length} events, .* ${CLICKS + 2} came under another ID`));
+      assert.match(await page.textContent("#timeline-words"), new RegExp(`^${events.length} events, .* ${CLICKS + 2} recorded under another ID`));
       assert.deepEqual((await texts("#timeline .problem")), []);
     });
 
@@ -174,7 +174,7 @@ for (const engine of ENGINES) {
       assert.deepEqual(widths, ["75%", "100%", "50%", "25%", "25%", "0%"]);
       assert.equal(
         await page.textContent("#funnel-status"),
-        "With ID merge 33.3 % of users go all the way, without it 0 %.",
+        "With ID merge, 33.3 % of users complete the funnel; without it, 0 %.",
       );
       await page.screenshot({ path: path.join(OUT, `page-${engine}.png`), fullPage: true });
       await page.emulateMedia({ colorScheme: "dark" });
@@ -197,8 +197,8 @@ for (const engine of ENGINES) {
     test("an ID without events, and a text that is not an ID", async () => {
       await show("who?/#&%");
       assert.match(await page.textContent("#cluster-words"), /^who\?\/#&% is in no cluster/);
-      assert.equal(await page.textContent("#timeline-words"), "Nothing was done under any of these IDs.");
-      assert.equal(await page.textContent("#profile-words"), "Nothing is known of this user.");
+      assert.equal(await page.textContent("#timeline-words"), "These IDs have no events.");
+      assert.equal(await page.textContent("#profile-words"), "This user has no profile.");
       problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("404")));
       await show("undefined");
       assert(await page.isHidden("#person"));
@@ -217,7 +217,7 @@ for (const engine of ENGINES) {
       assert(await page.isHidden("#person"));
       assert.equal(await page.evaluate(() => JSON.stringify([sessionStorage.length, localStorage.length, document.cookie])), '[0,0,""]');
       await show("ada");
-      assert.match(await page.textContent("#look-status"), /Say the secret first/);
+      assert.match(await page.textContent("#look-status"), /Enter the secret first/);
     });
 
     test("every field has a label, and the keyboard reaches everything", async () => {

@@ -1,15 +1,15 @@
-// The page of idmerge's server. An ID, the name of an event and everything else that it shows was
-// sent by somebody, so text only ever becomes text: no markup is made of it anywhere.
+// The page of the idmerge server. All data that it shows comes from untrusted senders: IDs, event
+// names, properties. So it only sets text, and never builds HTML from data.
 "use strict";
 
 const PAGE_EVENTS = 50;
-// What a drawing can still show. The list beside it has all of them.
+// The most IDs that a drawing can show clearly. The list below it has all of them.
 const DRAWN_MAX = 60;
 const DEVICE = "$device:";
 
 const at = (id) => document.getElementById(id);
 
-/** An element with its attributes and what is in it; texts become text. */
+/** Creates an element with attributes and children. Strings become text nodes. */
 function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -17,6 +17,7 @@ function element(name, attributes = {}, ...children) {
   return made;
 }
 
+/** The same for SVG. */
 function drawn(name, attributes = {}, ...children) {
   const made = document.createElementNS("http://www.w3.org/2000/svg", name);
   for (const [key, value] of Object.entries(attributes)) made.setAttribute(key, value);
@@ -26,12 +27,12 @@ function drawn(name, attributes = {}, ...children) {
 
 const idText = (id) => element("bdi", { class: "id" }, visible(id));
 
-/** An ID as text that can be seen: no character of it reorders or hides what is around it. */
+/** Escapes invisible characters, so that an ID cannot reorder or hide the text around it. */
 function visible(text) {
   return String(text).replace(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, (char) => `\\u{${char.codePointAt(0).toString(16)}}`);
 }
 
-/** The same for JSON, whose ends of lines are to be seen as such. */
+/** The same for JSON, except for its line breaks. */
 const visibleJson = (value) => JSON.stringify(value, null, 2).split("\n").map(visible).join("\n");
 
 function shortened(text) {
@@ -39,9 +40,9 @@ function shortened(text) {
   return chars.length <= 22 ? chars.join("") : `${chars.slice(0, 13).join("")}…${chars.slice(-8).join("")}`;
 }
 
-// --- Asking the server ---
+// --- Requests to the server ---
 
-/** What the server, or the way to it, says against a request. */
+/** A request that failed, with a message for the user. */
 class Problem extends Error {
   constructor(message, status) {
     super(message);
@@ -59,16 +60,16 @@ function authorization() {
 async function ask(path, query = []) {
   if (!at("credential").value) {
     at("credential").focus();
-    throw new Problem("Say the secret first, at the top.");
+    throw new Problem("Enter the secret first, at the top of the page.");
   }
-  const words = new URLSearchParams(query);
+  const parameters = new URLSearchParams(query);
   const project = at("project").value.trim();
-  if (project) words.append("project_id", project);
+  if (project) parameters.append("project_id", project);
   let response;
   try {
-    response = await fetch(`${path}?${words}`, {
+    response = await fetch(`${path}?${parameters}`, {
       headers: { Authorization: authorization(), Accept: "application/json" },
-      // The browser must not put a window of its own over ours where a secret is wrong.
+      // Otherwise the browser opens its own login window if the secret is wrong.
       credentials: "omit",
       cache: "no-store",
     });
@@ -83,41 +84,41 @@ async function ask(path, query = []) {
     answer = { error: text };
   }
   if (response.ok) return answer;
-  throw new Problem(wordsFor(response.status, answer?.error), response.status);
+  throw new Problem(messageFor(response.status, answer?.error), response.status);
 }
 
-function wordsFor(status, error) {
-  const said = typeof error === "string" && error ? error.trim() : "";
-  if (status === 401 || status === 403) return `This secret opens no project here. ${said}`.trim();
-  if (status === 429) return "The server has too much to do. Try again in a moment.";
-  return said || `The server answered with ${status} and nothing else.`;
+function messageFor(status, error) {
+  const message = typeof error === "string" && error ? error.trim() : "";
+  if (status === 401 || status === 403) return `This secret does not give access to a project. ${message}`.trim();
+  if (status === 429) return "The server is busy. Try again in a moment.";
+  return message || `The server answered with status ${status} and no message.`;
 }
 
-/** An ID as a part of a path, where the server reads it back byte for byte. */
+/** An ID as a segment of a path. */
 function inPath(id) {
   try {
     return encodeURIComponent(id);
   } catch {
-    throw new Problem("This is no text: it has half a character in it.");
+    throw new Problem("This ID is not valid text: it contains half of a character.");
   }
 }
 
-function say(place, text, isProblem = false) {
-  place.textContent = text;
-  place.classList.toggle("problem", isProblem && text !== "");
+function setStatus(field, text, isProblem = false) {
+  field.textContent = text;
+  field.classList.toggle("problem", isProblem && text !== "");
 }
 
-/** Runs what a form asks for: one at a time, and what goes wrong is said where it was asked. */
+/** Runs an action when a form is submitted. Its buttons are disabled meanwhile, and an error is shown in `status`. */
 function onSubmit(form, status, action) {
   form.addEventListener("submit", async (submitted) => {
     submitted.preventDefault();
     const buttons = form.querySelectorAll("button");
     buttons.forEach((button) => (button.disabled = true));
-    say(status, "…");
+    setStatus(status, "…");
     try {
-      say(status, (await action()) ?? "");
+      setStatus(status, (await action()) ?? "");
     } catch (error) {
-      say(status, error.message, true);
+      setStatus(status, error.message, true);
     } finally {
       buttons.forEach((button) => (button.disabled = false));
     }
@@ -132,7 +133,7 @@ async function showPerson() {
   const path = inPath(id);
   const identity = await ask(`/v1/ids/${path}`, [["explain", "true"]]);
   const [profile, feed] = await Promise.all([
-    // An ID that has no profile is no mistake.
+    // A user without a profile is not an error.
     ask(`/v1/users/${path}/profile`).catch((error) => {
       if (error.status === 404) return null;
       throw error;
@@ -151,7 +152,7 @@ async function showPerson() {
 function showCluster({ distinct_id: canonical, asked, members, explanation }) {
   const words = at("cluster-words");
   if (members.length < 2) {
-    words.replaceChildren(idText(canonical), " is in no cluster: nothing says that it is anybody else.");
+    words.replaceChildren(idText(canonical), " is in no cluster. No claim connects it with another ID.");
   } else {
     words.replaceChildren(`${members.length} IDs are one user. Events count under `, idText(canonical), ".");
   }
@@ -161,68 +162,68 @@ function showCluster({ distinct_id: canonical, asked, members, explanation }) {
     ...members.map((member) =>
       element("li", {}, idText(member),
         member === canonical ? " (canonical)" : "",
-        member === asked && asked !== canonical ? " (asked about)" : "")),
+        member === asked && asked !== canonical ? " (looked up)" : "")),
   );
 }
 
 /**
- * A place for each ID: the canonical one in the middle, and each other as many rings out as there
- * are claims between the two. A branch gets room by how many ends it has.
+ * The position of each ID: the canonical one in the center, every other on the ring given by the
+ * number of claims between the two. The angle of a branch is proportional to its number of leaves.
  */
-function places(canonical, members, joins) {
-  const near = new Map(members.map((member) => [member, []]));
+function layout(canonical, members, joins) {
+  const neighbors = new Map(members.map((member) => [member, []]));
   for (const join of joins) {
     const [a, b] = join.ids;
-    if (!near.has(a) || !near.has(b) || a === b) continue;
-    near.get(a).push(b);
-    near.get(b).push(a);
+    if (!neighbors.has(a) || !neighbors.has(b) || a === b) continue;
+    neighbors.get(a).push(b);
+    neighbors.get(b).push(a);
   }
-  const under = new Map([[canonical, []]]);
+  const children = new Map([[canonical, []]]);
   const order = [canonical];
   const reach = (member, parent) => {
-    if (under.has(member) || order.length >= DRAWN_MAX) return;
-    under.set(member, []);
-    under.get(parent).push(member);
+    if (children.has(member) || order.length >= DRAWN_MAX) return;
+    children.set(member, []);
+    children.get(parent).push(member);
     order.push(member);
   };
   for (let next = 0; next < order.length; next += 1) {
-    for (const member of near.get(order[next]) ?? []) reach(member, order[next]);
+    for (const member of neighbors.get(order[next]) ?? []) reach(member, order[next]);
   }
-  // Whom no claim reaches that is told of is shown all the same.
+  // IDs that no listed claim connects are shown next to the canonical one.
   for (const member of members) reach(member, canonical);
 
-  const ends = new Map();
+  const leaves = new Map();
   for (const member of order.toReversed()) {
-    const sum = under.get(member).reduce((all, child) => all + ends.get(child), 0);
-    ends.set(member, Math.max(sum, 1));
+    const sum = children.get(member).reduce((all, child) => all + leaves.get(child), 0);
+    leaves.set(member, Math.max(sum, 1));
   }
-  const ring = Math.max(130, (ends.get(canonical) * 30) / (2 * Math.PI));
-  const found = new Map([[canonical, { x: 0, y: 0, angle: -Math.PI / 2, ring: 0, from: -Math.PI / 2, wide: 2 * Math.PI }]]);
+  const ring = Math.max(130, (leaves.get(canonical) * 30) / (2 * Math.PI));
+  const positions = new Map([[canonical, { x: 0, y: 0, angle: -Math.PI / 2, ring: 0, from: -Math.PI / 2, wide: 2 * Math.PI }]]);
   for (const member of order) {
-    const place = found.get(member);
-    let { from } = place;
-    for (const child of under.get(member)) {
-      const wide = (place.wide * ends.get(child)) / ends.get(member);
+    const parent = positions.get(member);
+    let { from } = parent;
+    for (const child of children.get(member)) {
+      const wide = (parent.wide * leaves.get(child)) / leaves.get(member);
       const angle = from + wide / 2;
-      const away = place.ring + 1;
-      // Wider than high, since a label is.
-      const x = Math.cos(angle) * ring * away * 1.15;
-      found.set(child, { x, y: Math.sin(angle) * ring * away * 0.85, angle, ring: away, from, wide });
+      const distance = parent.ring + 1;
+      // Stretch horizontally, because labels are wide.
+      const x = Math.cos(angle) * ring * distance * 1.15;
+      positions.set(child, { x, y: Math.sin(angle) * ring * distance * 0.85, angle, ring: distance, from, wide });
       from += wide;
     }
   }
-  return found;
+  return positions;
 }
 
 function drawing(canonical, members, joins, asked) {
-  const found = places(canonical, members, joins);
+  const positions = layout(canonical, members, joins);
   const edges = [];
   const badges = [];
   for (const join of joins) {
-    const [from, to] = join.ids.map((id) => found.get(id));
+    const [from, to] = join.ids.map((id) => positions.get(id));
     if (!from || !to || from === to) continue;
     edges.push(drawn("line", { class: "edge", x1: from.x, y1: from.y, x2: to.x, y2: to.y }));
-    // Nearer to the outer end, since further in the lines lie close together.
+    // Place the number near the outer end: further in, the lines are close together.
     const [inner, outer] = from.ring < to.ring ? [from, to] : [to, from];
     const [x, y] = ["x", "y"].map((axis) => inner[axis] + (outer[axis] - inner[axis]) * 0.6);
     const number = String(join.sequence);
@@ -235,25 +236,25 @@ function drawing(canonical, members, joins, asked) {
   }
   const nodes = [];
   const bounds = { left: -60, right: 60, top: -40, bottom: 40 };
-  for (const [member, place] of found) {
+  for (const [member, position] of positions) {
     const kind = member === canonical ? "canonical" : member.startsWith(DEVICE) ? "device" : "";
     const classes = `node ${kind} ${member === asked ? "asked" : ""}`;
     const size = member === canonical ? 13 : 9;
     const shape = kind === "device"
-      ? drawn("rect", { class: classes, x: place.x - size, y: place.y - size, width: 2 * size, height: 2 * size, rx: 3 })
-      : drawn("circle", { class: classes, cx: place.x, cy: place.y, r: size });
+      ? drawn("rect", { class: classes, x: position.x - size, y: position.y - size, width: 2 * size, height: 2 * size, rx: 3 })
+      : drawn("circle", { class: classes, cx: position.x, cy: position.y, r: size });
     const label = shortened(member);
-    const side = Math.cos(place.angle);
-    // Beside a node on the left or the right, and above or below any other.
+    const side = Math.cos(position.angle);
+    // The label is to the left or right of a node at the sides, and above or below any other.
     const anchor = side > 0.35 ? "start" : side < -0.35 ? "end" : "middle";
-    const x = place.x + (anchor === "start" ? size + 6 : anchor === "end" ? -size - 6 : 0);
-    const y = place.y + (anchor === "middle" ? (Math.sin(place.angle) < 0 ? -size - 7 : size + 17) : 4.5);
+    const x = position.x + (anchor === "start" ? size + 6 : anchor === "end" ? -size - 6 : 0);
+    const y = position.y + (anchor === "middle" ? (Math.sin(position.angle) < 0 ? -size - 7 : size + 17) : 4.5);
     const long = label.length * 7.9;
     const left = anchor === "start" ? x : anchor === "end" ? x - long : x - long / 2;
     bounds.left = Math.min(bounds.left, left - 8);
     bounds.right = Math.max(bounds.right, left + long + 8);
-    bounds.top = Math.min(bounds.top, y - 18, place.y - 18);
-    bounds.bottom = Math.max(bounds.bottom, y + 10, place.y + 18);
+    bounds.top = Math.min(bounds.top, y - 18, position.y - 18);
+    bounds.bottom = Math.max(bounds.bottom, y + 10, position.y + 18);
     nodes.push(
       drawn("g", { "data-id": member },
         drawn("title", {}, visible(member)),
@@ -262,14 +263,14 @@ function drawing(canonical, members, joins, asked) {
     );
   }
   const { left, right, top, bottom } = bounds;
-  const left_out = members.length - found.size;
-  const title = `The cluster of ${visible(canonical)}: ${found.size} IDs and the claims that joined them`;
+  const hidden = members.length - positions.size;
+  const title = `The cluster of ${visible(canonical)}: ${positions.size} IDs and the claims that merged them`;
   const picture = drawn("svg", { role: "img", viewBox: `${left} ${top} ${right - left} ${bottom - top}`, "aria-label": title },
     ...edges, ...badges, ...nodes);
-  // A drawing of two is not drawn larger than one of ten.
+  // Keep a small cluster from being enlarged to the width of a large one.
   picture.style.maxWidth = `${Math.max(right - left, 280) * 1.25}px`;
-  if (left_out === 0) return picture;
-  const more = element("p", { class: "help" }, `${left_out} more are in the list below and not drawn.`);
+  if (hidden === 0) return picture;
+  const more = element("p", { class: "help" }, `${hidden} more IDs are not drawn. The list below has all of them.`);
   const both = new DocumentFragment();
   both.append(picture, more);
   return both;
@@ -280,27 +281,27 @@ const KINDS = {
   identify: "$identify",
   alias: "$create_alias",
   merge: "$merge",
-  retracted: "A claim was withdrawn",
-  replaced: "The log was replaced",
+  retracted: "Withdrawal of a claim",
+  replaced: "Replacement of the log",
 };
 
 const ANSWERS = {
-  merged: "joined them",
-  "already merged": "changed nothing: they were one already",
-  ignored: "was ignored",
-  errSameIDs: "was turned down: it names one ID twice",
-  errAnonDistinctIdNonGUIDForm: "was turned down: the anonymous ID is no UUIDv4",
-  errAnonDistinctIdAssignedAlready: "was turned down: the device or anonymous ID belongs to another user",
-  errAliasAlreadyExists: "was turned down: the alias is another user's",
-  errManyIDs: "was turned down: together they would have too many IDs",
+  merged: "merged",
+  "already merged": "no change: already merged",
+  ignored: "ignored",
+  errSameIDs: "rejected: it names one ID twice",
+  errAnonDistinctIdNonGUIDForm: "rejected: the anonymous ID is not a UUIDv4",
+  errAnonDistinctIdAssignedAlready: "rejected: the device or anonymous ID belongs to another user",
+  errAliasAlreadyExists: "rejected: the alias belongs to another user",
+  errManyIDs: "rejected: the merged cluster would have too many IDs",
 };
 
 function showClaims(claims) {
   const rejected = claims.filter((claim) => claim.answer.startsWith("err")).length;
   at("claims-words").textContent =
     claims.length === 0
-      ? "No claim names one of these IDs."
-      : `In the order in which they came${rejected ? `; ${rejected} turned down` : ""}.`;
+      ? "No claim names any of these IDs."
+      : `In arrival order${rejected ? `; ${rejected} rejected` : ""}.`;
   at("claims").replaceChildren(...claims.map(claimItem));
 }
 
@@ -308,7 +309,7 @@ function claimItem(claim) {
   const what = element("p", {}, `${KINDS[claim.kind] ?? claim.kind} `);
   claim.ids.forEach((id, place) => what.append(place > 0 ? " and " : "", idText(id)));
   const answer = ANSWERS[claim.answer] ?? claim.answer;
-  const outcome = element("p", {}, element("span", { class: "outcome" }, claim.is_withdrawn ? "was withdrawn" : answer));
+  const outcome = element("p", {}, element("span", { class: "outcome" }, claim.is_withdrawn ? "withdrawn" : answer));
   if (claim.answer.startsWith("err")) outcome.append(` (${[claim.answer, claim.description].filter(Boolean).map(visible).join(": ")})`);
   const origin = element("p", { class: "help" });
   if (claim.time_ms !== null && claim.time_ms !== undefined) origin.append(moment(claim.time_ms), " ");
@@ -322,7 +323,7 @@ function claimItem(claim) {
 
 function showProfile(profile) {
   const properties = Object.entries(profile?.properties ?? {});
-  at("profile-words").textContent = properties.length === 0 ? "Nothing is known of this user." : "";
+  at("profile-words").textContent = properties.length === 0 ? "This user has no profile." : "";
   at("profile").replaceChildren(
     ...properties.flatMap(([name, value]) => [
       element("dt", {}, visible(name)),
@@ -342,13 +343,13 @@ function date(ms) {
 
 function moment(ms, isTimeOnly = false) {
   const found = date(ms);
-  if (!found) return element("span", {}, "at no time there is");
+  if (!found) return element("span", {}, "invalid time");
   const text = found.toISOString();
   const shown = isTimeOnly ? text.slice(-13, -1) : text.replace("T", " ").replace(/\.\d+Z$/, " UTC");
   return element("time", { datetime: text }, shown);
 }
 
-// What the button for older events asks for. Another person's page must not be added to this one.
+// The next page of the timeline. `showOlder` checks it, so that events of another user are never added.
 let older = null;
 let shown = { day: "", events: 0, reattributed: 0 };
 
@@ -371,10 +372,10 @@ function addEvents(path, feed) {
   older = feed.next ? { path, after: feed.next } : null;
   at("older").hidden = older === null;
   const count = (number) => `${number} ${number === 1 ? "event" : "events"}`;
-  say(at("timeline-words"), shown.events === 0
-    ? "Nothing was done under any of these IDs."
-    : `${count(shown.events)}${older ? " so far" : ""}, the newest first, times in UTC. ` +
-      `${shown.reattributed} came under another ID and ${shown.reattributed === 1 ? "was" : "were"} re-attributed.`);
+  setStatus(at("timeline-words"), shown.events === 0
+    ? "These IDs have no events."
+    : `${count(shown.events)}${older ? " so far" : ""}, newest first, times in UTC. ` +
+      `${shown.reattributed} recorded under another ID and re-attributed.`);
 }
 
 function eventItem(event) {
@@ -382,7 +383,7 @@ function eventItem(event) {
     moment(event.time_ms, true),
     element("span", { class: "name" }, visible(event.event?.event ?? "")));
   if (event.is_reattributed) {
-    summary.append(element("span", { class: "reattributed" }, "re-attributed: came as ", idText(event.distinct_id)));
+    summary.append(element("span", { class: "reattributed" }, "re-attributed: recorded as ", idText(event.distinct_id)));
   } else {
     summary.append(element("span", { class: "own" }, "as ", idText(event.distinct_id)));
   }
@@ -400,7 +401,7 @@ async function showOlder() {
     const feed = await ask(`/v1/users/${wanted.path}/events`, [["limit", PAGE_EVENTS], ["after", wanted.after]]);
     if (older === wanted) addEvents(wanted.path, feed);
   } catch (error) {
-    say(at("timeline-words"), error.message, true);
+    setStatus(at("timeline-words"), error.message, true);
   } finally {
     at("older").disabled = false;
   }
@@ -413,21 +414,21 @@ async function showFunnel() {
   at("funnel").replaceChildren();
   at("funnel-legend").hidden = true;
   const { steps } = await ask("/v1/funnel", [["steps", JSON.stringify(names)], ["window_days", at("window").value]]);
-  const most = Math.max(1, ...steps.flatMap((step) => [step.users, step.users_without_merge]));
-  at("funnel").replaceChildren(...steps.map((step) => stepItem(step, steps[0], most)));
+  const largest = Math.max(1, ...steps.flatMap((step) => [step.users, step.users_without_merge]));
+  at("funnel").replaceChildren(...steps.map((step) => stepItem(step, steps[0], largest)));
   at("funnel-legend").hidden = steps.length === 0;
   const last = steps.at(-1);
-  if (!last || steps[0].users === 0) return "Nobody took the first step.";
-  return `With ID merge ${share(last.users, steps[0].users)} of users go all the way, ` +
-    `without it ${share(last.users_without_merge, steps[0].users_without_merge)}.`;
+  if (!last || steps[0].users === 0) return "No user did the first step.";
+  return `With ID merge, ${share(last.users, steps[0].users)} of users complete the funnel; ` +
+    `without it, ${share(last.users_without_merge, steps[0].users_without_merge)}.`;
 }
 
 const share = (part, all) => (all === 0 ? "none" : `${((100 * part) / all).toFixed(1).replace(/\.0$/, "")} %`);
 
-function stepItem(step, first, most) {
+function stepItem(step, first, largest) {
   const way = (users, all, kind, words) => {
     const fill = element("span", { class: `fill ${kind}` });
-    fill.style.width = `${(100 * users) / most}%`;
+    fill.style.width = `${(100 * users) / largest}%`;
     return element("div", { class: "way" },
       element("span", { class: "track", "aria-hidden": "true" }, fill),
       element("span", { class: "figure" },
@@ -441,7 +442,7 @@ function stepItem(step, first, most) {
       way(step.users_without_merge, first.users_without_merge, "", "without ID merge: ")));
 }
 
-// --- Begin ---
+// --- Start ---
 
 const KEPT = { credential: "idmerge.credential", project: "idmerge.project" };
 
@@ -461,15 +462,15 @@ at("forget").addEventListener("click", () => {
     sessionStorage.removeItem(key);
     at(field).value = "";
   }
-  // What the secret had opened goes with it.
+  // Also remove the data that the secret gave access to.
   at("person").hidden = true;
   at("drawing").replaceChildren();
   for (const list of ["members", "claims", "profile", "timeline", "funnel"]) at(list).replaceChildren();
   at("funnel-legend").hidden = true;
-  for (const status of ["look-status", "funnel-status"]) say(at(status), "");
+  for (const status of ["look-status", "funnel-status"]) setStatus(at(status), "");
   older = null;
   history.replaceState(null, "", location.pathname);
-  document.title = "idmerge: who is who";
+  document.title = "idmerge";
   at("credential").focus();
 });
 
@@ -484,8 +485,8 @@ onSubmit(at("funnel-form"), at("funnel-status"), async () => {
 });
 at("older").addEventListener("click", showOlder);
 
-/** An address with an ID in it shows that ID, where the secret is at hand. */
-function showAddress() {
+/** Shows the ID in the address, if the tab has the secret. */
+function showIdOfAddress() {
   const found = /^#id=(.*)$/.exec(location.hash);
   if (!found) return;
   try {
@@ -495,5 +496,5 @@ function showAddress() {
   }
   if (at("credential").value) at("look-form").requestSubmit();
 }
-addEventListener("hashchange", showAddress);
-showAddress();
+addEventListener("hashchange", showIdOfAddress);
+showIdOfAddress();

@@ -1,4 +1,4 @@
-//! What a server is told: its projects, and how much it takes.
+//! The configuration of a server: its projects and its limits.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use crate::error::ConfigError;
 
-/// What a server is told.
+/// The configuration of a server.
 ///
 /// ```
 /// use idmerge_server::Config;
@@ -34,35 +34,38 @@ use crate::error::ConfigError;
 /// ```
 #[derive(Clone, Debug)]
 pub struct Config {
-    /// Where everything is kept: a folder for each project.
+    /// The folder of all data. Each project has a folder in it, named by its token.
     pub data: PathBuf,
-    /// Where it listens.
+    /// The address to listen on. Port 0 lets the system choose; see
+    /// [`Server::address`](crate::Server::address).
     pub listen: SocketAddr,
-    /// Its projects.
+    /// The projects, at least one.
     pub projects: Vec<ProjectConfig>,
-    /// How much it takes.
+    /// Limits on requests, connections and memory.
     pub bounds: Bounds,
 }
 
-/// How much a server takes at once, so that no sender can take its memory or its time.
+/// Limits that keep any client from exhausting the memory or the connections of a server.
 #[derive(Clone, Debug)]
 pub struct Bounds {
-    /// What a request and its records may have.
+    /// Limits on a request and its records.
     pub limits: Limits,
-    /// The most connections at a time; more wait to be accepted.
+    /// The most open connections. More wait in the queue of the system until one closes. The limit
+    /// of open files can lower this number.
     pub connections_max: usize,
-    /// The most bytes of bodies in memory at a time; what would be more is answered with 429.
+    /// The most bytes that request bodies may occupy in memory together. A request beyond that gets
+    /// status 429.
     pub body_bytes_in_memory_max: usize,
-    /// How long a connection may take for the head of a request, or be idle before it.
+    /// How long the head of a request may take, and how long a connection may be idle before it.
     pub head_timeout: Duration,
-    /// How long a body may take.
+    /// How long the body of a request may take.
     pub body_timeout: Duration,
-    /// How long a server that was told to stop waits for open requests.
+    /// How long a stopping server waits for open requests.
     pub drain_timeout: Duration,
 }
 
 impl Bounds {
-    /// What fits a machine of a few gigabytes.
+    /// Limits for a machine with a few gigabytes of memory.
     pub const STANDARD: Self = Self {
         limits: Limits::DOCUMENTED,
         connections_max: 16_384,
@@ -73,29 +76,31 @@ impl Bounds {
     };
 }
 
-/// One project.
+/// The configuration of one project.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ProjectConfig {
-    /// What its SDKs send along, and the name of its folder: letters, digits, `-` and `_`. No
-    /// secret: every visitor of its pages can read it.
+    /// Names the project in the events of SDKs, and is the name of its folder: 1 to 64 letters,
+    /// digits, `-` and `_`. It is not secret: every visitor of a page with the SDK can read it.
     pub token: String,
-    /// The number that service accounts say, where senders say one.
+    /// The project ID that servers send along with a service account, as the parameter
+    /// `project_id`. It is needed only if an account belongs to several projects.
     pub project_id: Option<String>,
-    /// Its rule book. It cannot change once there is data.
+    /// The engine of the project. It cannot change once the project has data.
     pub engine: EngineName,
-    /// What its servers show to write and to read.
+    /// The secret that lets servers import and read. At least 8 bytes.
     pub secret: Option<String>,
-    /// Others who may write and read.
+    /// More credentials that may import and read.
     #[serde(default, rename = "service_account")]
     pub service_accounts: Vec<ServiceAccount>,
-    /// Whether its token alone may import, as some data platforms do. A token is no secret, so who
-    /// can do without says no.
+    /// Whether the token alone may import, as some data platforms do; `true` by default. A token is
+    /// not secret, so switch this off if no sender needs it.
     #[serde(default = "yes")]
     pub token_may_import: bool,
-    /// How many IDs a cluster may have, in Original.
+    /// The most IDs of a cluster. Only the engine `original` has this setting.
     pub max_cluster_ids: Option<u32>,
-    /// Which anonymous IDs `$identify` takes, in Original.
+    /// The form of anonymous IDs that `$identify` accepts. Only the engine `original` has this
+    /// setting.
     #[serde(default, deserialize_with = "anon_id_format")]
     pub anon_id_format: Option<AnonIdFormat>,
 }
@@ -104,17 +109,17 @@ fn yes() -> bool {
     true
 }
 
-/// A name and its secret.
+/// A user name and a secret that may import and read, sent by Basic authentication.
 #[derive(Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ServiceAccount {
-    /// The name.
+    /// The user name.
     pub user: String,
-    /// The secret.
+    /// The secret. At least 8 bytes.
     pub secret: String,
 }
 
-/// A rule book, as a configuration names it.
+/// The name of an engine in a configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum EngineName {
@@ -125,7 +130,7 @@ pub enum EngineName {
 }
 
 impl EngineName {
-    /// The rule book of this name.
+    /// The rule book of the engine.
     pub fn rule_book(self) -> RuleBook {
         match self {
             Self::Simplified => RuleBook::Simplified,
@@ -141,7 +146,7 @@ fn anon_id_format<'de, D: serde::Deserializer<'de>>(
     name.parse().map(Some).map_err(serde::de::Error::custom)
 }
 
-/// Without its secrets.
+/// Leaves out the secrets, so that no log has them.
 impl std::fmt::Debug for ProjectConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProjectConfig")
@@ -151,7 +156,7 @@ impl std::fmt::Debug for ProjectConfig {
     }
 }
 
-/// The file, as it is written.
+/// The configuration file.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct File {
@@ -168,15 +173,16 @@ fn local() -> SocketAddr {
 }
 
 impl Config {
-    /// Where a server listens that is not told otherwise: nobody but this machine reaches it.
+    /// The default address to listen on. Only this machine can reach it.
     pub const LOCAL: SocketAddr =
         SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_080);
 
-    /// Reads the text of a configuration file.
+    /// Parses the text of a configuration file, and checks it. `data` is the folder of all data.
     ///
     /// # Errors
     ///
-    /// The text is not TOML, has a key that means nothing, or projects that cannot be told apart.
+    /// [`ConfigError::Toml`] if the text is not TOML or has an unknown key, and the errors of
+    /// [`check`](Self::check).
     pub fn read(data: PathBuf, text: &str) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)?;
         let mut bounds = Bounds::STANDARD;
@@ -196,20 +202,21 @@ impl Config {
         Ok(config)
     }
 
-    /// Whether its projects can be told apart, and each has settings of its own engine.
+    /// Checks that there is a project, that tokens and secrets are valid and unique, and that each
+    /// project has only settings of its engine. [`Server::bind`](crate::Server::bind) calls this.
     ///
     /// # Errors
     ///
-    /// What is wrong, and with which project.
+    /// The first error found, as a [`ConfigError`].
     pub fn check(&self) -> Result<(), ConfigError> {
         if self.projects.is_empty() {
             return Err(ConfigError::NoProject);
         }
-        for (at, project) in self.projects.iter().enumerate() {
+        for (index, project) in self.projects.iter().enumerate() {
             project.check()?;
             let token = || project.token.clone();
-            for other in &self.projects[..at] {
-                // Folders are named by tokens, and some systems do not tell cases apart.
+            for other in &self.projects[..index] {
+                // Tokens name folders, and some file systems ignore case.
                 if other.token.eq_ignore_ascii_case(&project.token) {
                     return Err(ConfigError::TokenTwice { token: token() });
                 }
@@ -223,7 +230,8 @@ impl Config {
 }
 
 impl ProjectConfig {
-    /// A project of this token with nothing else said.
+    /// A project with this token and engine, and defaults for the rest. It has no secret yet, so
+    /// nothing can be read from it.
     pub fn new(token: impl Into<String>, engine: EngineName) -> Self {
         Self {
             token: token.into(),
@@ -273,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_is_said() {
+    fn errors_say_what_is_wrong() {
         let project = |rest: &str| format!("[[project]]\ntoken = \"T\"\n{rest}\n");
         for (text, wanted) in [
             (String::new(), "no project"),
@@ -293,7 +301,7 @@ mod tests {
                 project("engine = \"original\"\nanon_id_format = \"x\""),
                 "anon_id_format",
             ),
-            (project("engine = \"original\"").repeat(2), "twice"),
+            (project("engine = \"original\"").repeat(2), "two projects"),
             (
                 project("engine = \"original\"").replace("\"T\"", "\"../x\""),
                 "letters",
@@ -309,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn debug_output_has_no_secret() {
         let mut project = ProjectConfig::new("T", EngineName::Original);
         project.secret = Some("hushhush".to_owned());
         assert!(!format!("{project:?}").contains("hush"));

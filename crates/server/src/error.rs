@@ -1,94 +1,99 @@
-//! Why a server does not start, or ends.
+//! Errors of a configuration, and of starting a server.
 
 use std::io;
 use std::net::SocketAddr;
 
 use thiserror::Error;
 
-/// What is wrong with a configuration.
+/// An error in a configuration. The message says what to change.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ConfigError {
-    /// The text is not a configuration.
+    /// The text is not TOML, or has an unknown key or a value of the wrong type.
     #[error(transparent)]
     Toml(#[from] toml::de::Error),
-    /// There is no project.
+    /// The configuration has no project.
     #[error("the configuration has no project; add a [[project]] with a token and an engine")]
     NoProject,
-    /// A token cannot be one.
-    #[error("the token {token:?} has to be 1 to 64 letters, digits, - and _")]
+    /// A token is empty or too long, or has a character that is not allowed.
+    #[error("the token {token:?} is not valid; a token has 1 to 64 letters, digits, - and _")]
     Token {
         /// The token.
         token: String,
     },
-    /// Two projects have one token.
-    #[error("the token {token:?} stands twice; each project needs its own, also without case")]
+    /// Two projects have the same token, except perhaps for upper and lower case.
+    #[error(
+        "two projects have the token {token:?}; tokens must differ in more than upper and lower case"
+    )]
     TokenTwice {
         /// The token.
         token: String,
     },
-    /// Two projects have one secret.
-    #[error("the project {token:?} has the secret of another; each project needs its own")]
+    /// Two projects have the same secret.
+    #[error("project {token:?} has the secret of another project; each project needs its own")]
     SecretTwice {
-        /// The token of one of them.
+        /// The token of the second of the two.
         token: String,
     },
-    /// A secret is none.
-    #[error("a secret of the project {token:?} is its token, or has less than 8 bytes")]
+    /// A secret is shorter than 8 bytes, or equal to the token, which is public.
+    #[error(
+        "each secret of project {token:?} must have at least 8 bytes and differ from its token"
+    )]
     WeakSecret {
         /// The token of the project.
         token: String,
     },
-    /// A setting is of the other rule book.
+    /// A project has a setting that its engine does not have.
     #[error(
-        "{setting} of the project {token:?} is a setting of Original ID Merge; Simplified has none like it"
+        "project {token:?} sets {setting}, which only the engine original has; remove it, or change the engine"
     )]
     ForeignSetting {
         /// The token of the project.
         token: String,
-        /// The setting.
+        /// The key of the setting.
         setting: &'static str,
     },
 }
 
-/// Why a server does not start, or ends.
+/// Why a server did not start.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum ServeError {
-    /// The configuration is wrong.
+    /// The configuration has an error.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// A project does not open.
-    #[error("the project {token:?} does not open")]
+    /// A project could not be opened.
+    #[error("cannot open project {token:?}")]
     Open {
-        /// Its token.
+        /// The token of the project.
         token: String,
-        /// Why.
+        /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// The data of a project was made with another engine, or with other settings. They decide who
-    /// is who, so they stay as long as the data does.
+    /// The configuration of a project has another engine or other settings than its data. They
+    /// cannot change once there is data, because identities depend on them.
     #[error(
-        "the project {token:?} holds data, and its engine and settings cannot change any more: \
-         {source}. Put them back; or give the new ones a new token, and import the events there"
+        "project {token:?} has data, so its engine and settings cannot change: {source}. \
+         Restore the old settings, or configure the new ones under a new token and import the \
+         events into that project"
     )]
     Changed {
-        /// Its token.
+        /// The token of the project.
         token: String,
-        /// What is different.
+        /// The difference.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
-    /// Nobody can be listened to.
+    /// The server cannot listen on its address.
     #[error("cannot listen on {listen}; choose another address with --listen")]
     Listen {
         /// The address.
         listen: SocketAddr,
-        /// Why.
+        /// The cause.
         #[source]
         source: io::Error,
     },
-    /// The system gives no threads or no signals.
-    #[error("the system does not let the server run")]
+    /// The system refused a thread or a signal handler.
+    #[error("the system refused a thread or a signal handler")]
     System(#[source] io::Error),
 }

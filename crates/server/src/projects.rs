@@ -1,4 +1,4 @@
-//! The projects of a server, open.
+//! The open projects of a server.
 
 use std::sync::Arc;
 
@@ -10,13 +10,13 @@ use tokio::sync::oneshot;
 use crate::config::{Config, ProjectConfig};
 use crate::error::ServeError;
 
-/// A project, and what was said of it.
+/// An open project and its configuration.
 pub(crate) struct OpenProject {
     pub(crate) config: ProjectConfig,
     pub(crate) project: Arc<Project>,
 }
 
-/// Opens every project, each in a folder of its token's name.
+/// Opens every project, each in the folder named by its token.
 pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
     let open = |project: &ProjectConfig| {
         let folder = config.data.join(&project.token);
@@ -57,23 +57,23 @@ fn settings(project: &ProjectConfig) -> Settings {
     settings
 }
 
-/// A batch that was handed in, and what will be answered.
+/// A batch in the queue of its project, or in a commit.
 pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);
 
 impl OpenProject {
-    /// Hands a batch in. Nobody waits for the disk here.
+    /// Queues a batch. This does not wait for the disk.
     pub(crate) fn submit(&self, batch: Batch) -> Result<PendingBatch, ProjectError> {
-        let (say, hear) = oneshot::channel();
+        let (sender, receiver) = oneshot::channel();
         self.project.submit(batch, move |answer| {
-            // Who asked may have gone; what was written stays written.
-            let _is_heard = say.send(answer);
+            // The client may be gone by now. The batch is written all the same.
+            let _is_received = sender.send(answer);
         })?;
-        Ok(PendingBatch(hear))
+        Ok(PendingBatch(receiver))
     }
 }
 
 impl PendingBatch {
-    /// What became of the batch, once it is safe.
+    /// Waits until the batch is durable, and returns the result of each record.
     pub(crate) async fn answer(self) -> Result<Answer, ProjectError> {
         self.0.await.unwrap_or(Err(ProjectError::Closed))
     }

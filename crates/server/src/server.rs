@@ -1,4 +1,4 @@
-//! A server: bound, run, and stopped.
+//! Starts, runs and stops a server.
 
 use std::future::Future;
 use std::io;
@@ -15,7 +15,7 @@ use crate::http::listen::listen;
 use crate::projects;
 use crate::routes::routes;
 
-/// A server that listens and does not answer yet.
+/// A server that listens. It answers requests once [`run`](Self::run) is called.
 pub struct Server {
     listener: TcpListener,
     address: SocketAddr,
@@ -23,12 +23,17 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens every project and listens.
+    /// Opens every project, creating those that do not exist, and listens.
     ///
     /// # Errors
     ///
-    /// A project does not open, or its engine is not the one that it holds data of; or the address
-    /// is in use.
+    /// [`ServeError::Config`] if `config` has an error, [`ServeError::Open`] if a project cannot be
+    /// opened, [`ServeError::Changed`] if it has data of another engine or of other settings, and
+    /// [`ServeError::Listen`] if the address is in use.
+    ///
+    /// # Panics
+    ///
+    /// Panics outside of a tokio runtime.
     pub async fn bind(config: &Config) -> Result<Self, ServeError> {
         config.check()?;
         let app = App::new(projects::open(config)?, config.bounds.clone());
@@ -44,19 +49,25 @@ impl Server {
         })
     }
 
-    /// Where it listens.
+    /// The address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// Answers until it is told to stop; then open requests are answered, and what they brought is
-    /// safe, before this returns. It has to run on several threads.
+    /// Answers requests until `stop` completes. Then it accepts no more connections, answers the
+    /// open requests (for at most [`Bounds::drain_timeout`](crate::Bounds::drain_timeout)), closes
+    /// every project, and returns. Everything that it acknowledged is on disk.
+    ///
+    /// # Panics
+    ///
+    /// A request with a long body panics on a runtime with a single thread: it is decoded in
+    /// [`tokio::task::block_in_place`].
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let app = Arc::clone(&self.app);
         let stop = async {
             stop.await;
             app.stop();
-            tracing::info!("stopping: open requests are answered, new ones are not taken");
+            tracing::info!("stopping: answering open requests, accepting no new ones");
         };
         let bounds = &self.app.bounds;
         listen(self.listener, routes(Arc::clone(&self.app)), bounds, stop).await;
@@ -66,15 +77,15 @@ impl Server {
                 tracing::error!(
                     project = open.config.token,
                     error,
-                    "a project was not closed"
+                    "a project could not be closed"
                 );
             }
         }
     }
 }
 
-/// Connections that may wait in the system's queue: where it is full, a client hears nothing and
-/// tries again a second later.
+/// How many connections may wait in the queue of the system. When it is full, the system drops the
+/// attempts of clients, which try again a second later.
 const BACKLOG: u32 = 4_096;
 
 fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
@@ -82,24 +93,30 @@ fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
         SocketAddr::V4(_) => TcpSocket::new_v4()?,
         SocketAddr::V6(_) => TcpSocket::new_v6()?,
     };
-    // So that a server can be started again at once.
+    // Otherwise a restarted server could not bind the address for a minute.
     socket.set_reuseaddr(true)?;
     socket.bind(listen)?;
     socket.listen(BACKLOG)
 }
 
-/// Runs a server until the system asks it to end, by SIGTERM or SIGINT.
+/// Runs a server until the process gets SIGTERM or SIGINT. `is_ready` is called once, with the
+/// address that the server listens on, before the first request is answered.
 ///
 /// # Errors
 ///
-/// As [`Server::bind`]; or the system gives no threads.
+/// The errors of [`Server::bind`], and [`ServeError::System`] if the system refuses a thread or a
+/// signal handler.
+///
+/// # Panics
+///
+/// Panics inside of a tokio runtime, because it starts its own.
 pub fn run(config: &Config, is_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
         .map_err(ServeError::System)?;
     runtime.block_on(async {
-        // Before anybody is told that it is ready, so that no signal is lost.
+        // Install the handlers before `is_ready`: a signal after it must not kill the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::System)?;
         let server = Server::bind(config).await?;

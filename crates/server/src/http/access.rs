@@ -1,16 +1,16 @@
-//! Who may do what: credentials to projects.
+//! Access control: finds the project that credentials give access to.
 
 use idmerge_wire::{Credentials, Problem};
 use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::ProjectConfig;
 
-/// What somebody wants.
+/// What a request needs permission for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
-    /// To import events and merges.
+    /// Importing events, `$merge` among them.
     Import,
-    /// To read anything.
+    /// Reading any data of the project.
     Read,
 }
 
@@ -18,8 +18,10 @@ const BAD_SECRET: Problem = Problem::Unauthorized("Unauthorized, invalid project
 const BAD_ACCOUNT: Problem = Problem::Unauthorized("Not a valid service account username");
 const NO_MEMBER: Problem = Problem::Unauthorized("not a project member");
 
-/// The index of the one project that these credentials open. Every project is looked at, and each
-/// comparison takes its time whatever it finds, so that time tells nothing of secrets.
+/// The index of the project that these credentials give access to.
+///
+/// Every project is compared, and each comparison takes constant time, so that timing reveals
+/// nothing about secrets.
 pub(crate) fn authorize(
     projects: &[&ProjectConfig],
     credentials: &Credentials,
@@ -29,9 +31,9 @@ pub(crate) fn authorize(
     let mut found = projects
         .iter()
         .enumerate()
-        .map(|(index, project)| (index, opens(project, credentials, permission)))
-        .fold(Vec::new(), |mut found, (index, opens)| {
-            if bool::from(opens) {
+        .map(|(index, project)| (index, is_permitted(project, credentials, permission)))
+        .fold(Vec::new(), |mut found, (index, is_permitted)| {
+            if bool::from(is_permitted) {
                 found.push(index);
             }
             found
@@ -49,7 +51,7 @@ pub(crate) fn authorize(
     }
     match (&found[..], credentials) {
         (&[index], _) => Ok(index),
-        // An account of several projects has to say which one it means.
+        // The account belongs to several projects, and `project_id` does not select exactly one.
         _ if is_known => Err(NO_MEMBER),
         (_, Credentials::Basic { password, .. }) if !password.is_empty() => Err(BAD_ACCOUNT),
         (_, Credentials::Basic { .. }) => Err(BAD_SECRET),
@@ -57,7 +59,11 @@ pub(crate) fn authorize(
     }
 }
 
-fn opens(project: &ProjectConfig, credentials: &Credentials, permission: Permission) -> Choice {
+fn is_permitted(
+    project: &ProjectConfig,
+    credentials: &Credentials,
+    permission: Permission,
+) -> Choice {
     let token = if permission == Permission::Import && project.token_may_import {
         Some(project.token.as_str())
     } else {
@@ -65,16 +71,16 @@ fn opens(project: &ProjectConfig, credentials: &Credentials, permission: Permiss
     };
     match credentials {
         Credentials::Basic { user, password } => {
-            let mut opens = Choice::from(0);
+            let mut is_permitted = Choice::from(0);
             for account in &project.service_accounts {
-                opens |= equal(user, &account.user) & equal(password, &account.secret);
+                is_permitted |= equal(user, &account.user) & equal(password, &account.secret);
             }
-            // A secret stands as the user, with nothing as the password.
+            // A secret is sent as the user name, with an empty password.
             let is_bare = equal(password, "");
             for secret in project.secret.as_deref().into_iter().chain(token) {
-                opens |= is_bare & equal(user, secret);
+                is_permitted |= is_bare & equal(user, secret);
             }
-            opens
+            is_permitted
         }
         Credentials::Bearer(key) | Credentials::ApiKey(key) => match &project.secret {
             Some(secret) => equal(key, secret),
@@ -120,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credential_opens_its_project_for_what_it_may() {
+    fn a_credential_gives_access_to_its_project() {
         let projects = two_projects();
         let open = |credentials: &Credentials, id, permission| {
             authorize(&projects.each_ref(), credentials, id, permission)
@@ -152,7 +158,7 @@ mod tests {
             assert_eq!(open(&both, Some("2"), permission), Ok(1));
             assert_eq!(open(&both, Some("FIRST"), permission), Ok(0));
         }
-        // A token is no secret: it never reads, and imports only where that is allowed.
+        // A token is not secret: it never reads, and imports only if the project allows that.
         let (token, other) = (basic("FIRST", ""), basic("SECOND", ""));
         assert_eq!(open(&token, None, Permission::Import), Ok(0));
         assert_eq!(open(&token, None, Permission::Read), Err(BAD_SECRET));
@@ -160,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_opens_nothing() {
+    fn missing_or_wrong_credentials_give_no_access() {
         let projects = two_projects();
         for (credentials, wanted) in [
             (Credentials::None, Problem::INVALID_CREDENTIALS),

@@ -1,7 +1,6 @@
-//! Connections: how many, how slow they may be, and how they end.
+//! Accepts connections, limits their number and their idle time, and closes them when stopping.
 
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,13 +15,14 @@ use tokio::sync::Semaphore;
 
 use crate::config::Bounds;
 
-/// The most bytes of the head of a request: as much as a browser sends by GET, and some.
+/// The most bytes of the head of a request. SDKs that send by GET have their records in the URL.
 const HEAD_BYTES_MAX: usize = 128 * 1024;
 
-/// Files that are open beside connections: databases, logs, the listener.
+/// File descriptors that are kept for other uses than connections: databases, logs, the listener.
 const OTHER_FILES: u64 = 256;
 
-/// Answers connections until it is told to stop; then those that are open may end.
+/// Serves connections until `stop` completes. Then it waits for the open ones, for at most
+/// `drain_timeout`.
 pub(crate) async fn listen(
     listener: TcpListener,
     routes: Router,
@@ -32,7 +32,7 @@ pub(crate) async fn listen(
     let connections_max = connections_within_files(bounds.connections_max);
     let connections = Arc::new(Semaphore::new(connections_max));
     let mut http = http1::Builder::new();
-    // Also how long a connection may be idle: hyper waits for the next head from the last answer on.
+    // This also limits idle time: hyper starts to wait for the next head after each response.
     http.timer(TokioTimer::new())
         .header_read_timeout(bounds.head_timeout)
         .max_buf_size(HEAD_BYTES_MAX);
@@ -41,7 +41,8 @@ pub(crate) async fn listen(
 
     loop {
         let next = async {
-            // Before it is accepted: those that are too many wait in the system's own queue.
+            // Get a permit before accepting, so that excess connections wait in the queue of the
+            // system.
             let permit = Arc::clone(&connections).acquire_owned().await;
             (permit, listener.accept().await)
         };
@@ -53,20 +54,21 @@ pub(crate) async fn listen(
         let (stream, from) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                // Most of all too many open files. They become fewer; to try at once helps nobody.
-                tracing::warn!(%error, "a connection was not accepted");
+                // Usually there are too many open files. Wait a little for some to be closed.
+                tracing::warn!(%error, "cannot accept a connection");
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             }
         };
         if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
+            tracing::debug!(%error, "cannot set TCP_NODELAY on a connection");
         }
         let service = TowerToHyperService::new(routes.clone());
         let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
         tokio::spawn(async move {
             if let Err(error) = connection.await {
-                log_end(from, &error);
+                // Clients close connections at any time, so this is not a warning.
+                tracing::debug!(%from, %error, "a connection ended early");
             }
             drop(permit);
         });
@@ -76,16 +78,11 @@ pub(crate) async fn listen(
         .await
         .is_err()
     {
-        tracing::warn!("some requests were still open when the time to stop had come");
+        tracing::warn!("stopped with requests still open: they took longer than the drain timeout");
     }
 }
 
-/// Clients go away as they please; that is no trouble of ours.
-fn log_end(from: SocketAddr, error: &hyper::Error) {
-    tracing::debug!(%from, %error, "a connection ended early");
-}
-
-/// As many connections as there may be, or as open files leave room for.
+/// The number of connections, lowered if the limit of open files does not allow that many.
 fn connections_within_files(connections_max: usize) -> usize {
     let wanted = u64::try_from(connections_max)
         .unwrap_or(u64::MAX)
@@ -93,17 +90,17 @@ fn connections_within_files(connections_max: usize) -> usize {
     let files_max = match rlimit::increase_nofile_limit(wanted) {
         Ok(files_max) => files_max,
         Err(error) => {
-            tracing::warn!(%error, "the limit of open files is not known");
+            tracing::warn!(%error, "cannot read the limit of open files");
             return connections_max;
         }
     };
-    let room = files_max.saturating_sub(OTHER_FILES).max(1);
-    let room = usize::try_from(room).unwrap_or(usize::MAX);
-    if room < connections_max {
+    let allowed = files_max.saturating_sub(OTHER_FILES).max(1);
+    let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
+    if allowed < connections_max {
         tracing::warn!(
-            connections = room,
-            "the limit of open files leaves room for fewer connections than configured"
+            connections = allowed,
+            "the limit of open files allows fewer connections than configured"
         );
     }
-    room.min(connections_max)
+    allowed.min(connections_max)
 }

@@ -1,4 +1,4 @@
-//! What Prometheus is told.
+//! Metrics for Prometheus.
 
 use std::fmt::{Debug, Error};
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use prometheus_client::registry::{Registry, Unit};
 use crate::http::body::BodyMemory;
 use crate::projects::OpenProject;
 
-/// What is counted, and where it is written from.
+/// The metrics that the server counts, and the registry of all metrics.
 pub(crate) struct Metrics {
     registry: Registry,
     requests: Family<RequestLabels, Counter>,
@@ -42,24 +42,24 @@ struct RecordLabels {
 impl Metrics {
     pub(crate) fn new(projects: &[OpenProject], body_memory: BodyMemory) -> Self {
         let requests = Family::default();
-        // From a fifth of a millisecond to 13 seconds.
+        // Buckets from 0.2 ms to 13 s.
         let request_seconds = Histogram::new(exponential_buckets(0.000_2, 2.0, 17));
         let records = Family::default();
         let mut registry = Registry::with_prefix("idmerge");
         registry.register(
             "requests",
-            "Requests to endpoints that take records",
+            "Requests to /track, /import, /engage and /groups",
             requests.clone(),
         );
         registry.register_with_unit(
             "request",
-            "How long such a request took, from its head to its answer",
+            "How long these requests took, from the head to the response",
             Unit::Seconds,
             request_seconds.clone(),
         );
         registry.register(
             "records",
-            "Events and profile updates, by what became of them",
+            "Events and profile updates, by result",
             records.clone(),
         );
         registry.register_collector(Box::new(Bodies(body_memory)));
@@ -73,7 +73,7 @@ impl Metrics {
         }
     }
 
-    /// Counts a request that brought records, and the time from its head to its response.
+    /// Counts a request to an endpoint that takes records, and the time that it took.
     pub(crate) fn count_request(&self, endpoint: Endpoint, status: StatusCode, took: Duration) {
         self.request_seconds.observe(took.as_secs_f64());
         let labels = RequestLabels {
@@ -99,22 +99,22 @@ impl Metrics {
         self.records.get_or_create(&labels).inc_by(count);
     }
 
-    /// The text that is scraped.
+    /// All metrics, as the text that Prometheus scrapes.
     pub(crate) fn text(&self) -> String {
         let mut text = String::new();
-        // Writing into a text cannot fail.
-        let _is_text = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        // Writing to a string cannot fail.
+        let _result = prometheus_client::encoding::text::encode(&mut text, &self.registry);
         text
     }
 }
 
-/// The memory that bodies take.
+/// Reports the memory that request bodies occupy.
 #[derive(Debug)]
 struct Bodies(BodyMemory);
 
 impl Collector for Bodies {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
-        let help = "Bodies of requests that are being read or carried out";
+        let help = "Memory of request bodies that are being read or processed";
         let bytes = Some(&Unit::Bytes);
         encoder
             .encode_descriptor("bodies_in_memory", help, bytes, MetricType::Gauge)?
@@ -122,7 +122,7 @@ impl Collector for Bodies {
     }
 }
 
-/// What projects count themselves.
+/// Reports the figures that projects count themselves.
 struct Projects(Vec<(String, Arc<Project>)>);
 
 impl Debug for Projects {
@@ -131,45 +131,47 @@ impl Debug for Projects {
     }
 }
 
-/// A number of a project: its name, what it is, and how it is found.
-type Number = (&'static str, &'static str, fn(&Figures) -> u64);
+/// A figure of a project: its name, its help text, and how to get it.
+type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
-const COUNTERS: [Number; 4] = [
-    ("events", "Events that were kept since the start", |f| {
-        f.events
-    }),
+const COUNTERS: [Figure; 4] = [
+    ("events", "Events stored since the start", |f| f.events),
     (
         "profile_updates",
-        "Updates of profiles that were carried out",
+        "Profile updates applied since the start",
         |f| f.updates,
     ),
-    ("merges", "Claims that joined two IDs", |f| f.merges),
-    ("commits", "Commits", |f| f.commits),
+    (
+        "merges",
+        "Claims that merged two clusters, since the start",
+        |f| f.merges,
+    ),
+    ("commits", "Commits since the start", |f| f.commits),
 ];
 
-const GAUGES: [Number; 6] = [
-    ("events_kept", "All events that are kept", |f| {
-        f.events_total
-    }),
-    ("claims_logged", "All entries of the log of claims", |f| {
+const GAUGES: [Figure; 6] = [
+    ("events_kept", "Events stored in total", |f| f.events_total),
+    ("claims_logged", "Entries in the log of claims", |f| {
         f.sequence
     }),
     (
         "queued_batches",
-        "Batches that wait or are being written",
+        "Batches that wait in the queue or are being written",
         |f| f.queue_batches as u64,
     ),
-    ("queued_bytes", "The bytes of their text", |f| {
+    ("queued_bytes", "Bytes of text of these batches", |f| {
         f.queue_bytes as u64
     }),
     (
         "clusters_near_cap",
-        "Clusters that are nine tenths full",
+        "Clusters with at least 90 % of the IDs that a cluster may have",
         |f| f.clusters_near_cap as u64,
     ),
-    ("failed", "1 where the project cannot write any more", |f| {
-        u64::from(f.failure.is_some())
-    }),
+    (
+        "failed",
+        "1 if the project cannot write any more, else 0",
+        |f| u64::from(f.failure.is_some()),
+    ),
 ];
 
 impl Collector for Projects {
@@ -177,37 +179,37 @@ impl Collector for Projects {
         let figures =
             |(token, project): &(String, Arc<Project>)| (token.clone(), project.figures());
         let figures: Vec<_> = self.0.iter().map(figures).collect();
-        for (name, help, number) in COUNTERS {
+        for (name, help, figure) in COUNTERS {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Counter)?;
             for (token, figures) in &figures {
-                of(&mut metric, &[("project", token)])?
-                    .encode_counter::<NoLabelSet, _, u64>(&number(figures), None)?;
+                labelled(&mut metric, &[("project", token)])?
+                    .encode_counter::<NoLabelSet, _, u64>(&figure(figures), None)?;
             }
         }
-        for (name, help, number) in GAUGES {
+        for (name, help, figure) in GAUGES {
             let mut metric = encoder.encode_descriptor(name, help, None, MetricType::Gauge)?;
             for (token, figures) in &figures {
-                of(&mut metric, &[("project", token)])?.encode_gauge(&number(figures))?;
+                labelled(&mut metric, &[("project", token)])?.encode_gauge(&figure(figures))?;
             }
         }
-        let help = "Claims that a guardrail turned down, by its code";
+        let help = "Claims that a guardrail rejected since the start, by code";
         let counter = MetricType::Counter;
         let mut metric = encoder.encode_descriptor("rejected_claims", help, None, counter)?;
         for (token, figures) in &figures {
             for (code, count) in &figures.rejected {
-                of(&mut metric, &[("project", token), ("code", code)])?
+                labelled(&mut metric, &[("project", token), ("code", code)])?
                     .encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
-        let help = "Records that are bad input, by the rule that says so";
+        let help = "Records refused as bad input since the start, by rule";
         let mut metric = encoder.encode_descriptor("refused_records", help, None, counter)?;
         for (token, figures) in &figures {
             for (rule, count) in &figures.refused {
-                of(&mut metric, &[("project", token), ("rule", rule)])?
+                labelled(&mut metric, &[("project", token), ("rule", rule)])?
                     .encode_counter::<NoLabelSet, _, u64>(count, None)?;
             }
         }
-        let help = "How long commits took";
+        let help = "How long commits took, since the start";
         let seconds = Some(&Unit::Seconds);
         let mut metric =
             encoder.encode_descriptor("commit", help, seconds, MetricType::Histogram)?;
@@ -215,7 +217,7 @@ impl Collector for Projects {
             let bounds = LATENCY_BOUNDS_MS.iter().map(|&ms| ms as f64 / 1_000.0);
             let bounds = bounds.chain([f64::INFINITY]);
             let buckets: Vec<_> = bounds.zip(figures.commit_latency).collect();
-            of(&mut metric, &[("project", token)])?.encode_histogram::<NoLabelSet>(
+            labelled(&mut metric, &[("project", token)])?.encode_histogram::<NoLabelSet>(
                 figures.commit_time.as_secs_f64(),
                 figures.commits,
                 &buckets,
@@ -227,7 +229,7 @@ impl Collector for Projects {
 }
 
 /// The metric with these labels.
-fn of<'m, const LABELS: usize>(
+fn labelled<'m, const LABELS: usize>(
     metric: &'m mut MetricEncoder<'_>,
     labels: &'m [(&'static str, &str); LABELS],
 ) -> Result<MetricEncoder<'m>, Error> {

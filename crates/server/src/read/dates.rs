@@ -1,4 +1,4 @@
-//! Days of the calendar, in UTC.
+//! Dates in parameters. All are in UTC.
 
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -7,10 +7,10 @@ use crate::http::api_error::ApiError;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// The first millisecond of a day such as `2026-01-31`.
+/// The first millisecond of a day such as `2026-01-31`, since 1970.
 pub(crate) fn day_ms(day: &str) -> Result<i64, ApiError> {
-    let wrong = || ApiError::bad_request(format!("{day:?} is no day; a day is written 2026-01-31"));
-    // A date alone: a time of day would be read too, and have no meaning here.
+    let wrong = || ApiError::bad_request(format!("{day:?} is not a date; write it as 2026-01-31"));
+    // The parser would also accept a time of day, and ignore it.
     if day.len() != 10 {
         return Err(wrong());
     }
@@ -19,7 +19,8 @@ pub(crate) fn day_ms(day: &str) -> Result<i64, ApiError> {
     Ok(start.map_err(|_| wrong())?.as_millisecond())
 }
 
-/// From the first millisecond of one day to the first after another.
+/// The range from the first millisecond of `from` to the last of `to`: its start, and its end, which
+/// is not part of it. Both in milliseconds since 1970.
 pub(crate) fn days_ms(
     from: Option<&str>,
     to: Option<&str>,
@@ -27,9 +28,9 @@ pub(crate) fn days_ms(
     let from_ms = from.map(day_ms).transpose()?;
     let until_ms = to.map(day_ms).transpose()?.map(|day| day + DAY_MS);
     match (from_ms, until_ms) {
-        (Some(from), Some(until)) if from >= until => {
-            Err(ApiError::bad_request("to_date is before from_date"))
-        }
+        (Some(from), Some(until)) if from >= until => Err(ApiError::bad_request(
+            "to_date is before from_date; exchange them",
+        )),
         days => Ok(days),
     }
 }
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn days_are_whole() {
+    fn a_range_includes_its_last_day() {
         assert_eq!(day_ms("1970-01-02").unwrap(), DAY_MS);
         assert_eq!(
             days_ms(Some("1970-01-01"), Some("1970-01-01")).unwrap(),

@@ -1,4 +1,4 @@
-//! The raw export: every event of some days, a line each.
+//! The raw export: every event of a range of days, one JSON object per line.
 
 use std::io;
 
@@ -7,7 +7,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::{Channel, Sender};
-use idmerge_project::{ExportQuery, ProjectError};
+use idmerge_project::{ExportQuery, Project, ProjectError};
 use idmerge_wire::ExportLine;
 use serde::Deserialize;
 use tokio::runtime::Handle;
@@ -17,110 +17,128 @@ use super::dates::days_ms;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 
-/// The most events that a `limit` may ask for.
+/// The highest `limit`.
 const LIMIT_MAX: u64 = 100_000;
 
-/// So many bytes are sent together.
+/// How many bytes are sent at once.
 const CHUNK_BYTES: usize = 64 * 1024;
 
-/// Which events are wanted.
+/// The events to export.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ExportParameters {
     /// The first day, such as `2026-01-31`, in UTC.
     from_date: String,
-    /// The last day.
+    /// The last day, included.
     to_date: String,
-    /// The most events, at most 100,000; all where it is not said.
+    /// The most events to export, up to 100,000. No limit by default.
     limit: Option<u64>,
-    /// The names of the events, as a JSON array of texts; all where it is not said.
+    /// The names of the events to export, as a JSON array of strings. All by default.
     event: Option<String>,
     /// Not supported.
     r#where: Option<String>,
-    /// Whether `time` is in milliseconds, and not in seconds.
+    /// Whether `time` is in milliseconds instead of seconds.
     time_in_ms: Option<bool>,
 }
 
-/// Every event of some days
+impl ExportParameters {
+    fn query(self) -> Result<ExportQuery, ApiError> {
+        if self
+            .r#where
+            .is_some_and(|expression| !expression.is_empty())
+        {
+            return Err(ApiError::bad_request(
+                "where is not supported; select by event and by days",
+            ));
+        }
+        if self.limit.is_some_and(|limit| limit > LIMIT_MAX) {
+            return Err(ApiError::bad_request(format!(
+                "limit is at most {LIMIT_MAX}; export fewer days, or leave limit out"
+            )));
+        }
+        let names: Vec<String> = match self.event.as_deref() {
+            None | Some("") => Vec::new(),
+            Some(names) => serde_json::from_str(names).map_err(|error| {
+                ApiError::bad_request(format!("event is not a JSON array of strings: {error}"))
+            })?,
+        };
+        let (from_ms, until_ms) = days_ms(Some(&self.from_date), Some(&self.to_date))?;
+        Ok(ExportQuery {
+            from_ms,
+            until_ms,
+            names,
+            limit: self.limit,
+        })
+    }
+}
+
+/// Export every event of a range of days
+///
+/// Each line is an event with its canonical distinct_id of now. If the export fails midway, the
+/// connection is closed before the end of the response.
 #[utoipa::path(
     get,
     path = "/api/2.0/export",
     params(ExportParameters),
     responses(
-        (status = 200, description = "A JSON object with `event` and `properties` a line", content_type = "text/plain", body = String),
-        (status = 400, description = "There is no such export", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, description = "One JSON object with `event` and `properties` per line", content_type = "text/plain", body = String),
+        (status = 400, description = "A parameter is missing, wrong or not supported", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn export(
     reader: Reader,
     Parameters(parameters): Parameters<ExportParameters>,
 ) -> Result<Response, ApiError> {
-    if parameters.r#where.is_some_and(|text| !text.is_empty()) {
-        return Err(ApiError::bad_request(
-            "where is not supported; choose by event and days",
-        ));
-    }
-    if parameters.limit.is_some_and(|limit| limit > LIMIT_MAX) {
-        return Err(ApiError::bad_request(format!(
-            "limit is at most {LIMIT_MAX}"
-        )));
-    }
-    let names: Vec<String> = match parameters.event.as_deref() {
-        None | Some("") => Vec::new(),
-        Some(names) => serde_json::from_str(names).map_err(|error| {
-            ApiError::bad_request(format!("event is no JSON array of texts: {error}"))
-        })?,
-    };
-    let (from_ms, until_ms) = days_ms(Some(&parameters.from_date), Some(&parameters.to_date))?;
-    let query = ExportQuery {
-        from_ms,
-        until_ms,
-        names,
-        limit: parameters.limit,
-    };
     let is_time_in_ms = parameters.time_in_ms == Some(true);
+    let query = parameters.query()?;
     let (sender, body) = Channel::<Bytes, io::Error>::new(2);
-    let handle = Handle::current();
+    let lines = Lines {
+        sender,
+        handle: Handle::current(),
+        text: String::new(),
+    };
     tokio::spawn(async move {
-        let written = reader.run(move |project| {
-            let mut lines = Lines {
-                sender,
-                handle,
-                text: String::new(),
-            };
-            let sent = project.export(&query, &mut |event| {
-                let line = ExportLine {
-                    json: str::from_utf8(event.json).unwrap_or(""),
-                    time_ms: event.time_ms,
-                    received_ms: event.received_ms,
-                    source: event.source,
-                    is_time_in_ms,
-                };
-                line.write(&mut lines.text);
-                lines.send(CHUNK_BYTES)?;
-                Ok(true)
-            });
-            match sent.and_then(|_| lines.send(1).map_err(ProjectError::Sink)) {
-                // Who asked has gone.
-                Err(ProjectError::Sink(_)) => Ok(()),
-                Err(error) => {
-                    // A half is not taken for the whole: the answer breaks off.
-                    lines.sender.abort(io::Error::other("the export failed"));
-                    Err(error)
-                }
-                Ok(()) => Ok(()),
-            }
-        });
-        // An error was logged where it became an answer; here the answer is under way already.
-        drop(written.await);
+        let export = reader.run(move |project| send_events(project, &query, is_time_in_ms, lines));
+        // `run` logs errors. The status has been sent, so the client cannot be told.
+        drop(export.await);
     });
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, plain)], Body::new(body)).into_response())
 }
 
-/// Lines on their way, no faster than they are taken.
+fn send_events(
+    project: &Project,
+    query: &ExportQuery,
+    is_time_in_ms: bool,
+    mut lines: Lines,
+) -> Result<(), ProjectError> {
+    let sent = project.export(query, &mut |event| {
+        let line = ExportLine {
+            json: str::from_utf8(event.json).unwrap_or(""),
+            time_ms: event.time_ms,
+            received_ms: event.received_ms,
+            source: event.source,
+            is_time_in_ms,
+        };
+        line.write(&mut lines.text);
+        lines.send(CHUNK_BYTES)?;
+        Ok(true)
+    });
+    match sent.and_then(|_| lines.send(1).map_err(ProjectError::Sink)) {
+        // The client has closed the connection.
+        Err(ProjectError::Sink(_)) => Ok(()),
+        Err(error) => {
+            // Break the connection, so that the client does not take a part for the whole.
+            lines.sender.abort(io::Error::other("the export failed"));
+            Err(error)
+        }
+        Ok(()) => Ok(()),
+    }
+}
+
+/// Lines to send, no faster than the client reads them.
 struct Lines {
     sender: Sender<Bytes, io::Error>,
     handle: Handle,
@@ -128,7 +146,7 @@ struct Lines {
 }
 
 impl Lines {
-    /// Sends what there is, where it is at least so much.
+    /// Sends the lines, if they have at least this many bytes.
     fn send(&mut self, bytes_min: usize) -> io::Result<()> {
         if self.text.len() < bytes_min {
             return Ok(());

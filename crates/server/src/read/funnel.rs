@@ -1,4 +1,4 @@
-//! How many users go from one event to another, with ID Merge and without.
+//! Funnels: how many users do one event after another, with ID Merge and without.
 
 use axum::Json;
 use idmerge_project::FunnelQuery;
@@ -14,67 +14,69 @@ const STEPS_MAX: usize = 100;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
-/// Which funnel is wanted.
+/// The funnel to count.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct FunnelParameters {
-    /// The names of the events in their order, as a JSON array of texts.
+    /// The event names of the steps, in order, as a JSON array of strings.
     #[param(example = r#"["View","Sign Up"]"#)]
     steps: String,
-    /// How many days a user may take from the first to the last; 30 where it is not said.
+    /// The most days from the first step to the last. 30 by default.
     window_days: Option<u32>,
-    /// The first day, such as `2026-01-31`, in UTC.
+    /// The first day of the events to count, such as `2026-01-31`, in UTC. No bound by default.
     from_date: Option<String>,
-    /// The last day.
+    /// The last day, included. No bound by default.
     to_date: Option<String>,
 }
 
-/// How many users came how far.
+/// The counts of a funnel.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct FunnelAnswer {
-    /// Each step, in order.
-    steps: Vec<StepAnswer>,
+pub(crate) struct FunnelResponse {
+    /// The steps, in order.
+    steps: Vec<FunnelStep>,
 }
 
-/// How many users came to a step, having gone through those before it in time.
+/// How many users reached a step, after all steps before it and within the window.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct StepAnswer {
+pub(crate) struct FunnelStep {
     /// The name of the event.
     event: String,
-    /// Users, as they are known now.
+    /// How many users, with the identities known now.
     users: u64,
-    /// The part of the users of the first step.
+    /// `users` as a share of the users of the first step, from 0 to 1.
     conversion: f64,
-    /// The same if every distinct_id were a user of its own, as it was sent.
+    /// How many users, if every distinct_id counted as its own user.
     users_without_merge: u64,
-    /// The part of those of the first step.
+    /// `users_without_merge` as a share of that of the first step, from 0 to 1.
     conversion_without_merge: f64,
 }
 
-/// How many users go from one event to another
+/// Count the users of a funnel
+///
+/// Compares the counts with ID Merge to those without it.
 #[utoipa::path(
     get,
     path = "/v1/funnel",
     params(FunnelParameters),
     responses(
-        (status = 200, body = FunnelAnswer),
-        (status = 400, description = "There is no such funnel", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = FunnelResponse),
+        (status = 400, description = "A parameter is missing or wrong", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn funnel(
     reader: Reader,
     Parameters(parameters): Parameters<FunnelParameters>,
-) -> Result<Json<FunnelAnswer>, ApiError> {
+) -> Result<Json<FunnelResponse>, ApiError> {
     let steps: Vec<String> = serde_json::from_str(&parameters.steps).map_err(|error| {
         ApiError::bad_request(format!(
-            "steps is no JSON array of texts, such as [\"View\"]: {error}"
+            "steps is not a JSON array of strings, such as [\"View\"]: {error}"
         ))
     })?;
     if !(1..=STEPS_MAX).contains(&steps.len()) {
         return Err(ApiError::bad_request(format!(
-            "a funnel has 1 to {STEPS_MAX} steps"
+            "steps must have 1 to {STEPS_MAX} event names"
         )));
     }
     let (from_ms, until_ms) = days_ms(
@@ -93,7 +95,7 @@ pub(crate) async fn funnel(
         Some(first) if first > 0 => users as f64 / first as f64,
         _ => 0.0,
     };
-    let step = |step: &idmerge_project::StepCount| StepAnswer {
+    let step = |step: &idmerge_project::StepCount| FunnelStep {
         event: step.name.clone(),
         users: step.users,
         conversion: of_first(step.users, first.map(|first| first.users)),
@@ -103,7 +105,7 @@ pub(crate) async fn funnel(
             first.map(|first| first.users_without_merge),
         ),
     };
-    Ok(Json(FunnelAnswer {
+    Ok(Json(FunnelResponse {
         steps: funnel.steps.iter().map(step).collect(),
     }))
 }

@@ -1,4 +1,4 @@
-//! Whose an ID is, and what changed.
+//! The user of an ID, and the feed of changes.
 
 use axum::Json;
 use idmerge_project::{Change, Explained, Identity};
@@ -8,50 +8,51 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{IdInPath, Parameters, Reader, page_rows};
 use crate::http::api_error::ApiError;
 
-/// What else is to be said of an ID.
+/// What to return besides the user.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IdentityParameters {
-    /// Whether to say which claims made the cluster, and which were rejected.
+    /// Whether to return the claims that formed the cluster, and those that were rejected.
     explain: Option<bool>,
 }
 
-/// Whose an ID is, now.
+/// The user of an ID, as known now.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct IdentityAnswer {
-    /// The canonical ID: the one that its events are counted under.
+pub(crate) struct IdentityResponse {
+    /// The canonical ID of the user. Events of the user count under it.
     distinct_id: String,
-    /// The ID that was asked about, as the rules read it.
+    /// The ID of the query, in its normalized form.
     asked: String,
-    /// All IDs of the user, that one among them.
+    /// All IDs of the user, the canonical one included.
     members: Vec<String>,
-    /// The claims that name one of them, in the order they came; where that was asked for.
+    /// The claims that name one of these IDs, in arrival order. Only with `explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<ClaimAnswer>>,
 }
 
-/// A claim, and what became of it.
+/// A claim, and the answers that it got.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ClaimAnswer {
-    /// Its number in the log of claims.
+    /// The number of its entry in the log of claims.
     sequence: u64,
     /// `link`, `identify`, `alias`, `merge`, `replaced` or `retracted`.
     kind: &'static str,
     /// The IDs that it names.
     ids: Vec<String>,
-    /// What it was answered with when it came.
+    /// The answer when it arrived.
     outcome: &'static str,
-    /// What it is answered with now: `merged`, `already merged`, or the code of a rejection.
+    /// The answer in the present state: `merged`, `already merged`, `ignored`, or the code of a
+    /// rejection.
     answer: &'static str,
-    /// What a rejection says besides.
+    /// The description of a rejection; else empty.
     description: String,
     /// Whether it was withdrawn.
     is_withdrawn: bool,
-    /// `$insert_id` of its event.
+    /// `$insert_id` of the event that made the claim.
     insert_id: Option<String>,
-    /// When its event happened, in milliseconds since 1970.
+    /// The time of that event, in milliseconds since 1970.
     time_ms: Option<i64>,
-    /// Where its event came in.
+    /// The endpoint that received the event, such as `/track`.
     source: Option<String>,
 }
 
@@ -73,23 +74,25 @@ impl From<Explained> for ClaimAnswer {
     }
 }
 
-/// Whose an ID is
+/// Find the user of an ID
+///
+/// An ID that occurs in no claim is a user of its own.
 #[utoipa::path(
     get,
     path = "/v1/ids/{id}",
-    params(("id" = String, Path, description = "Any ID, with %2F for a slash"), IdentityParameters),
+    params(("id" = String, Path, description = "Any ID, percent-encoded (a slash as %2F)"), IdentityParameters),
     responses(
-        (status = 200, body = IdentityAnswer),
-        (status = 400, description = "The text is no ID", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = IdentityResponse),
+        (status = 400, description = "`id` is not an ID", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn identity(
     reader: Reader,
     IdInPath(id): IdInPath,
     Parameters(parameters): Parameters<IdentityParameters>,
-) -> Result<Json<IdentityAnswer>, ApiError> {
+) -> Result<Json<IdentityResponse>, ApiError> {
     let is_explained = parameters.explain == Some(true);
     let (identity, explanation) = reader
         .run(move |project| {
@@ -103,7 +106,7 @@ pub(crate) async fn identity(
         canonical,
         members,
     } = identity;
-    Ok(Json(IdentityAnswer {
+    Ok(Json(IdentityResponse {
         distinct_id: canonical,
         asked: distinct_id,
         members,
@@ -111,41 +114,42 @@ pub(crate) async fn identity(
     }))
 }
 
-/// From where on changes are wanted.
+/// The changes to return.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ChangesParameters {
-    /// The `next` of the answer before; 0 for all.
+    /// `next` of the previous response. 0, the default, starts at the first change.
     since: Option<u64>,
-    /// How many at least, where there are as many: 1 to 1,000; 100 where it is not said.
+    /// How many changes to return at least, if there are that many, from 1 to 1,000. 100 by default.
+    /// All changes of one claim are returned together, so there can be more.
     limit: Option<usize>,
 }
 
-/// IDs that are somebody else's since.
+/// A part of the feed of changes.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ChangesAnswer {
-    /// The changes, in the order they came.
+pub(crate) struct ChangesResponse {
+    /// The changes, in order.
     changes: Vec<ChangeAnswer>,
-    /// What to ask with next.
+    /// The value of `since` for the next request.
     next: u64,
 }
 
-/// An ID that resolves to another one.
+/// An ID that resolves to another canonical ID than before.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChangeAnswer {
     /// The number of the claim that changed it.
     sequence: u64,
     /// The ID.
     id: String,
-    /// What it resolved to before.
+    /// The canonical ID that it resolved to before.
     from: String,
-    /// What it resolves to since.
+    /// The canonical ID that it resolved to after.
     to: String,
     /// `$insert_id` of the event that made the claim.
     insert_id: Option<String>,
-    /// When that event happened, in milliseconds since 1970.
+    /// The time of that event, in milliseconds since 1970.
     time_ms: Option<i64>,
-    /// Where it came in.
+    /// The endpoint that received the event, such as `/track`.
     source: Option<String>,
 }
 
@@ -163,22 +167,24 @@ impl From<Change> for ChangeAnswer {
     }
 }
 
-/// Which IDs are somebody else's since
+/// List the IDs that resolve differently since a position of the log
+///
+/// Poll this to update data that was exported under an earlier canonical ID.
 #[utoipa::path(
     get,
     path = "/v1/changes",
     params(ChangesParameters),
     responses(
-        (status = 200, body = ChangesAnswer),
-        (status = 400, description = "The log is not as long as that", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = ChangesResponse),
+        (status = 400, description = "`since` is beyond the end of the log", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn changes(
     reader: Reader,
     Parameters(parameters): Parameters<ChangesParameters>,
-) -> Result<Json<ChangesAnswer>, ApiError> {
+) -> Result<Json<ChangesResponse>, ApiError> {
     let since = parameters.since.unwrap_or(0);
     let limit = page_rows(parameters.limit);
     let (changes, last) = reader
@@ -191,11 +197,12 @@ pub(crate) async fn changes(
         })
         .await?;
     let Some(changes) = changes else {
-        let error = format!("the log of claims ends at {last}; ask with the next of an answer");
+        let error =
+            format!("since is beyond the end of the log, which is {last}; use next of a response");
         return Err(ApiError::bad_request(error));
     };
     let next = changes.last().map_or(since, |change| change.sequence);
-    Ok(Json(ChangesAnswer {
+    Ok(Json(ChangesResponse {
         changes: changes.into_iter().map(Into::into).collect(),
         next,
     }))

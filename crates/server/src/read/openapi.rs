@@ -1,4 +1,4 @@
-//! The description of what can be asked, made from the code.
+//! The OpenAPI description of the queries, generated from the code.
 
 use axum::Json;
 use axum::response::IntoResponse;
@@ -11,7 +11,7 @@ use super::{export, funnel, identity, profiles, users};
 #[openapi(
     info(
         title = "idmerge",
-        description = "Whose an ID is, what they did, and what changed. What SDKs send to /track, /import, /engage and /groups is the vendor's own API."
+        description = "Queries about the users of a project: identities, claims, changes, events, profiles and funnels. /track, /import, /engage and /groups, which SDKs send data to, follow the vendor's API and are not described here."
     ),
     paths(
         identity::identity,
@@ -28,7 +28,8 @@ use super::{export, funnel, identity, profiles, users};
 )]
 struct Description;
 
-/// A secret or a service account, by Basic; a secret, by Bearer.
+/// The ways to authenticate. Basic: a service account, or a project secret as the user name with an
+/// empty password. Bearer: a project secret.
 struct Credentials;
 
 impl Modify for Credentials {

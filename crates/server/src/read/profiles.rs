@@ -1,4 +1,4 @@
-//! Profiles, as the vendor's query gives them.
+//! Profiles, in the format of the vendor's query API.
 
 use std::collections::BTreeSet;
 
@@ -12,27 +12,27 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{PAGE_ROWS_MAX, Parameters, Reader};
 use crate::http::api_error::ApiError;
 
-/// The most IDs that can be asked about by name.
+/// The most IDs of a query.
 const IDS_MAX: usize = 2_000;
 
-/// The last page that can be asked for, of more profiles than a project can hold.
+/// The highest page number. A project cannot have that many profiles.
 const PAGE_MAX: u32 = 1_000_000;
 
-/// Which profiles are wanted.
+/// The profiles to return: those of some IDs, or a page of all.
 #[derive(Default, Deserialize, IntoParams, ToSchema)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct ProfilesParameters {
-    /// The profile of the user with this ID.
+    /// An ID of the user whose profile to return.
     distinct_id: Option<String>,
-    /// The profiles of the users with these IDs, as a JSON array of texts.
+    /// IDs of the users whose profiles to return, as a JSON array of strings.
     distinct_ids: Option<String>,
-    /// The names of the properties that are wanted, as a JSON array of texts; all where not said.
+    /// The properties to return, as a JSON array of names. All by default.
     output_properties: Option<String>,
-    /// Which page, from 0 on.
+    /// The number of the page, from 0.
     #[param(maximum = 1_000_000)]
     #[schema(maximum = 1_000_000)]
     page: Option<u32>,
-    /// The `session_id` of the first page.
+    /// `session_id` of the first page.
     session_id: Option<String>,
     /// Not supported.
     r#where: Option<String>,
@@ -42,62 +42,62 @@ pub(crate) struct ProfilesParameters {
 
 /// A page of profiles.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ProfilesAnswer {
+pub(crate) struct ProfilesResponse {
     page: u32,
     page_size: usize,
     session_id: String,
     status: &'static str,
     total: u64,
-    results: Vec<ProfileResult>,
+    results: Vec<ListedProfile>,
 }
 
 /// One profile.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ProfileResult {
-    /// The canonical ID.
+pub(crate) struct ListedProfile {
+    /// The canonical ID of the user.
     #[serde(rename = "$distinct_id")]
     distinct_id: String,
-    /// What is known.
+    /// The properties of the profile.
     #[serde(rename = "$properties")]
     #[schema(value_type = Object)]
     properties: Map<String, Value>,
 }
 
-/// Profiles of users
+/// List profiles
 #[utoipa::path(
     get,
     path = "/api/query/engage",
     params(ProfilesParameters),
     responses(
-        (status = 200, body = ProfilesAnswer),
-        (status = 400, description = "There is no such question", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = ProfilesResponse),
+        (status = 400, description = "A parameter is wrong or not supported", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn by_query(
     reader: Reader,
     Parameters(parameters): Parameters<ProfilesParameters>,
-) -> Result<Json<ProfilesAnswer>, ApiError> {
+) -> Result<Json<ProfilesResponse>, ApiError> {
     profiles(reader, parameters).await
 }
 
-/// Profiles of users, asked for by a form
+/// List profiles, with the parameters in a form
 #[utoipa::path(
     post,
     path = "/api/query/engage",
     request_body(content = ProfilesParameters, content_type = "application/x-www-form-urlencoded"),
     responses(
-        (status = 200, body = ProfilesAnswer),
-        (status = 400, description = "There is no such question", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = ProfilesResponse),
+        (status = 400, description = "A parameter is wrong or not supported", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn by_form(
     reader: Reader,
     form: Result<Form<ProfilesParameters>, axum::extract::rejection::FormRejection>,
-) -> Result<Json<ProfilesAnswer>, ApiError> {
+) -> Result<Json<ProfilesResponse>, ApiError> {
     let Form(parameters) = form.map_err(|error| ApiError::bad_request(error.body_text()))?;
     profiles(reader, parameters).await
 }
@@ -105,20 +105,20 @@ pub(crate) async fn by_form(
 async fn profiles(
     reader: Reader,
     parameters: ProfilesParameters,
-) -> Result<Json<ProfilesAnswer>, ApiError> {
+) -> Result<Json<ProfilesResponse>, ApiError> {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     if is_set(&parameters.r#where) || is_set(&parameters.filter_by_cohort) {
-        let error = "where and filter_by_cohort are not supported; ask for all and choose";
+        let error = "where and filter_by_cohort are not supported; get all profiles and filter them yourself";
         return Err(ApiError::bad_request(error));
     }
-    let wanted = texts("output_properties", parameters.output_properties.as_deref())?;
-    let mut ids = texts("distinct_ids", parameters.distinct_ids.as_deref())?;
+    let wanted = strings("output_properties", parameters.output_properties.as_deref())?;
+    let mut ids = strings("distinct_ids", parameters.distinct_ids.as_deref())?;
     if let Some(id) = parameters.distinct_id {
         ids.get_or_insert_default().push(id);
     }
     if ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
         return Err(ApiError::bad_request(format!(
-            "at most {IDS_MAX} IDs at a time"
+            "a query has at most {IDS_MAX} IDs; send several queries"
         )));
     }
     let page = parameters.page.unwrap_or(0);
@@ -136,15 +136,15 @@ async fn profiles(
         if let Some(wanted) = &wanted {
             properties.retain(|name, _| wanted.contains(name));
         }
-        ProfileResult {
+        ListedProfile {
             distinct_id: profile.distinct_id,
             properties,
         }
     });
-    Ok(Json(ProfilesAnswer {
+    Ok(Json(ProfilesResponse {
         page,
         page_size: PAGE_ROWS_MAX,
-        // Pages go by their number, so a session has nothing to remember.
+        // A page is found by its number, so a session has no state.
         session_id: parameters.session_id.unwrap_or_else(|| "0".to_owned()),
         status: "ok",
         total,
@@ -152,26 +152,26 @@ async fn profiles(
     }))
 }
 
-fn texts(name: &str, json: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
+fn strings(name: &str, json: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
     let Some(json) = json.filter(|json| !json.is_empty()) else {
         return Ok(None);
     };
-    let texts = serde_json::from_str(json);
-    texts.map(Some).map_err(|error| {
-        ApiError::bad_request(format!("{name} is no JSON array of texts: {error}"))
+    let strings = serde_json::from_str(json);
+    strings.map(Some).map_err(|error| {
+        ApiError::bad_request(format!("{name} is not a JSON array of strings: {error}"))
     })
 }
 
 type Found = Result<(u64, Vec<StoredProfile>), ProjectError>;
 
-/// The profile of each user that one of the IDs is of, once.
+/// The profile of each user that has one of the IDs. A user with several of them occurs once.
 fn by_ids(project: &Project, ids: &[String]) -> Found {
     let mut seen = BTreeSet::new();
     let mut found = Vec::new();
     for id in ids {
         match project.profile(id) {
             Ok(Some(profile)) if seen.insert(profile.distinct_id.clone()) => found.push(profile),
-            // A text that is no ID has no profile.
+            // A text that is not an ID has no profile.
             Ok(_) | Err(ProjectError::InvalidId(_)) => {}
             Err(error) => return Err(error),
         }

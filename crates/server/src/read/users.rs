@@ -1,4 +1,4 @@
-//! What a user did, and what is known of them.
+//! The events and the profile of a user.
 
 use axum::Json;
 use axum::http::StatusCode;
@@ -10,46 +10,46 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{IdInPath, Parameters, Reader, page_rows};
 use crate::http::api_error::ApiError;
 
-/// Which page of a user's events is wanted.
+/// The page of events to return.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-pub(crate) struct FeedParameters {
-    /// The `next` of the page before.
+pub(crate) struct EventsParameters {
+    /// `next` of the previous page. The first page by default.
     after: Option<String>,
-    /// How many events: 1 to 1,000; 100 where it is not said.
+    /// How many events, from 1 to 1,000. 100 by default.
     limit: Option<usize>,
 }
 
-/// Events of a user, whichever of their IDs they came with, the newest first.
+/// A page of the events of a user, newest first.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct FeedAnswer {
+pub(crate) struct EventsResponse {
     /// The events.
-    events: Vec<FeedEventAnswer>,
-    /// What to ask for the next page with; `null` on the last.
+    events: Vec<UserEvent>,
+    /// The value of `after` for the next page. `null` on the last page.
     next: Option<String>,
 }
 
 /// An event of a user.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct FeedEventAnswer {
-    /// When it happened, in milliseconds since 1970.
+pub(crate) struct UserEvent {
+    /// The time of the event, in milliseconds since 1970.
     time_ms: i64,
-    /// When it came in.
+    /// When the server received it, in milliseconds since 1970.
     received_ms: i64,
-    /// Where it came in.
+    /// The endpoint that received it, such as `/track`.
     source: String,
-    /// The distinct_id that it came with.
+    /// The distinct_id that it was recorded under.
     distinct_id: String,
-    /// Whether it counts under another one since.
+    /// Whether it now belongs to another distinct_id.
     is_reattributed: bool,
-    /// The event, as it is to be read now.
+    /// The event, with the canonical distinct_id of now.
     #[schema(value_type = Object)]
     event: Box<RawValue>,
 }
 
-fn feed_answer(feed: Timeline) -> Result<FeedAnswer, serde_json::Error> {
-    let events = feed.events.into_iter().map(|event| {
-        Ok(FeedEventAnswer {
+fn events_response(timeline: Timeline) -> Result<EventsResponse, serde_json::Error> {
+    let events = timeline.events.into_iter().map(|event| {
+        Ok(UserEvent {
             time_ms: event.time_ms,
             received_ms: event.received_ms,
             source: event.source,
@@ -58,73 +58,75 @@ fn feed_answer(feed: Timeline) -> Result<FeedAnswer, serde_json::Error> {
             event: RawValue::from_string(event.json)?,
         })
     });
-    Ok(FeedAnswer {
+    Ok(EventsResponse {
         events: events.collect::<Result<_, _>>()?,
-        next: feed.next.map(|cursor| cursor.to_string()),
+        next: timeline.next.map(|cursor| cursor.to_string()),
     })
 }
 
-/// Text that is kept and is not JSON was changed by somebody else.
+/// Only valid JSON is stored, so anything else means that the database was damaged.
 fn damaged(error: serde_json::Error) -> ApiError {
-    tracing::error!(%error, "what is kept is not JSON");
+    tracing::error!(%error, "a stored event or profile is not JSON");
     let code = StatusCode::INTERNAL_SERVER_ERROR;
-    ApiError::new(code, "what is kept is damaged; restore a backup")
+    ApiError::new(code, "the stored data is damaged; restore a backup")
 }
 
-/// What a user did, whichever of their IDs it came with
+/// List the events of a user, newest first
+///
+/// Includes the events that were recorded under any ID of the user.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/events",
-    params(("id" = String, Path, description = "Any ID of the user, with %2F for a slash"), FeedParameters),
+    params(("id" = String, Path, description = "Any ID of the user, percent-encoded (a slash as %2F)"), EventsParameters),
     responses(
-        (status = 200, body = FeedAnswer),
-        (status = 400, description = "The text is no ID, or the cursor none", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 200, body = EventsResponse),
+        (status = 400, description = "`id` is not an ID, or `after` is not a cursor", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn events(
     reader: Reader,
     IdInPath(id): IdInPath,
-    Parameters(parameters): Parameters<FeedParameters>,
-) -> Result<Json<FeedAnswer>, ApiError> {
+    Parameters(parameters): Parameters<EventsParameters>,
+) -> Result<Json<EventsResponse>, ApiError> {
     let limit = page_rows(parameters.limit);
-    let feed = reader
+    let timeline = reader
         .run(move |project| {
             let after = parameters.after.as_deref().map(str::parse::<Cursor>);
             project.user_events(&id, after.transpose()?, limit)
         })
         .await?;
-    feed_answer(feed).map(Json).map_err(damaged)
+    events_response(timeline).map(Json).map_err(damaged)
 }
 
-/// What is known of a user.
+/// The profile of a user.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct ProfileAnswer {
-    /// The canonical ID that it is kept under.
+pub(crate) struct ProfileResponse {
+    /// The canonical ID of the user.
     distinct_id: String,
-    /// What is known.
+    /// The properties of the profile.
     #[schema(value_type = Object)]
     properties: Box<RawValue>,
 }
 
-/// What is known of a user
+/// Get the profile of a user
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/profile",
-    params(("id" = String, Path, description = "Any ID of the user, with %2F for a slash")),
+    params(("id" = String, Path, description = "Any ID of the user, percent-encoded (a slash as %2F)")),
     responses(
-        (status = 200, body = ProfileAnswer),
-        (status = 400, description = "The text is no ID", body = ApiError),
-        (status = 401, description = "No credential, or a wrong one", body = ApiError),
+        (status = 200, body = ProfileResponse),
+        (status = 400, description = "`id` is not an ID", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 404, description = "The user has no profile", body = ApiError),
-        (status = 429, description = "Too many questions at a time", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn profile(
     reader: Reader,
     IdInPath(id): IdInPath,
-) -> Result<Json<ProfileAnswer>, ApiError> {
+) -> Result<Json<ProfileResponse>, ApiError> {
     let found = reader.run(move |project| project.profile(&id)).await?;
     let Some(profile) = found else {
         return Err(ApiError::new(
@@ -132,7 +134,7 @@ pub(crate) async fn profile(
             "the user has no profile",
         ));
     };
-    Ok(Json(ProfileAnswer {
+    Ok(Json(ProfileResponse {
         distinct_id: profile.distinct_id,
         properties: RawValue::from_string(profile.json).map_err(damaged)?,
     }))
