@@ -1,8 +1,8 @@
-//! The lines of the raw export.
+//! Writes the lines of the raw export.
 
 use crate::event::members;
 
-/// Properties that the export itself says, whatever the event says.
+/// Properties that the export sets. Those of the event with the same names are left out.
 const OWN: [&[u8]; 5] = [
     b"time",
     b"$import",
@@ -11,24 +11,26 @@ const OWN: [&[u8]; 5] = [
     b"mp_processing_time_ms",
 ];
 
-/// What is known of an event besides its text.
+/// An event to export.
 #[derive(Clone, Copy, Debug)]
 pub struct ExportLine<'e> {
-    /// The JSON text of the event, as it is to be read now.
+    /// The JSON text of the event, with its canonical distinct_id.
     pub json: &'e str,
-    /// When it happened, in milliseconds since 1970.
+    /// The time of the event, in milliseconds since 1970.
     pub time_ms: i64,
-    /// When it came in.
+    /// When the server received it, in milliseconds since 1970.
     pub received_ms: i64,
-    /// Where it came in, such as `/import`.
+    /// The endpoint that received it, such as `/import`.
     pub source: &'e str,
-    /// Whether `time` is written in milliseconds, and not in whole seconds.
+    /// Whether `time` is written in milliseconds. Else it is in whole seconds, rounded down.
     pub is_time_in_ms: bool,
 }
 
 impl ExportLine<'_> {
-    /// Adds the event to a text as one line: `event` and `properties`, and of what stood beside
-    /// them nothing. `false`, and nothing is added, where the text is no event.
+    /// Appends the event to `lines` as one line with `event` and `properties`. Other members of the
+    /// event are left out.
+    ///
+    /// Returns `false`, and appends nothing, if [`json`](Self::json) is not an event.
     ///
     /// ```
     /// let mut lines = String::new();
@@ -90,7 +92,7 @@ impl ExportLine<'_> {
         *lines += &format!(
             r#","$mp_api_endpoint":"{source}","$mp_api_timestamp_ms":{received_ms},"mp_processing_time_ms":{received_ms}}}}}"#
         );
-        // A JSON text has no line breaks but between its parts.
+        // Line breaks in JSON can only be white space between tokens, so replacing them is safe.
         if lines[start..].contains(['\n', '\r']) {
             let line = lines.split_off(start).replace(['\n', '\r'], " ");
             *lines += &line;
@@ -106,14 +108,14 @@ mod tests {
 
     fn line(json: &str) -> Option<String> {
         let mut lines = String::new();
-        let exported = ExportLine {
+        let line = ExportLine {
             json,
             time_ms: -1,
             received_ms: 5,
             source: "/import",
             is_time_in_ms: true,
         };
-        exported.write(&mut lines).then_some(lines)
+        line.write(&mut lines).then_some(lines)
     }
 
     #[test]
@@ -130,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_event_is_no_line() {
+    fn a_text_that_is_not_an_event_gives_no_line() {
         for json in [
             "",
             "[]",

@@ -1,4 +1,4 @@
-//! What any request holds to, for the fuzzer.
+//! The body of the fuzz target: checks that hold for any request.
 
 use crate::{Credentials, Endpoint, Head, Limits, Report, RequestParts, Requirements};
 
@@ -16,13 +16,13 @@ const LIMITS: Limits = Limits {
     ..Limits::DOCUMENTED
 };
 
-/// Reads any bytes as a request to each endpoint: the first line is its query, the second its
-/// content type, the third its credentials, and what is left its body.
+/// Decodes any bytes as a request to each endpoint. The first line is the query, the second the
+/// content type, the third the credentials, and the rest the body.
 ///
 /// # Panics
 ///
-/// A record is not a part of what was sent, a limit does not hold, or an answer is not what its
-/// dialect says.
+/// Panics if a record is not a part of the body, a limit does not hold, or a response is not valid in
+/// its dialect.
 pub fn request(bytes: &[u8]) {
     let mut parts = bytes.splitn(4, |&byte| byte == b'\n');
     let mut line = || str::from_utf8(parts.next().unwrap_or_default()).ok();
@@ -44,8 +44,8 @@ fn read(head: &Head, body: &[u8]) {
     let message = match head.decode(body, &LIMITS) {
         Ok(message) => message,
         Err(problem) => {
-            let answer = head.dialect().refuse(&problem);
-            assert!(!answer.body.is_empty() && answer.status < 500);
+            let response = head.dialect().refuse(&problem);
+            assert!(!response.body.is_empty() && response.status < 500);
             return;
         }
     };
@@ -72,9 +72,9 @@ fn read(head: &Head, body: &[u8]) {
             assert!(!fault.to_string().is_empty() && !fault.field().is_empty());
         }
     }
-    let answer = message.dialect.report(&Report {
+    let response = message.dialect.report(&Report {
         taken: events.len(),
         ..Report::default()
     });
-    assert!(answer.status == 200 && !answer.body.is_empty());
+    assert!(response.status == 200 && !response.body.is_empty());
 }

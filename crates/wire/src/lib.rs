@@ -1,9 +1,9 @@
-//! What tracking SDKs send over HTTP, and the answers that they take for success.
+//! Decodes the HTTP requests of tracking SDKs, and writes the responses that they expect.
 //!
-//! [`Head::read`] takes what is known of a request before its body; [`Head::decode`] takes the
-//! body, in whichever of the many encodings; [`Message::events`] and [`Message::updates`] split it
-//! into records, each still the JSON text that was sent. [`Dialect`] writes the answer: a bare `1`
-//! for one SDK, a JSON object for another, a pixel for a third.
+//! [`Head::read`] decodes the head of a request, and [`Head::decode`] its body: gzip, forms, base64
+//! and JSON in many combinations. [`Message::events`] and [`Message::updates`] split it into
+//! records, each still the JSON text that was sent. [`Dialect`] writes the response: a bare `1` for
+//! some SDKs, a JSON object or a pixel for others.
 //!
 //! ```
 //! use idmerge_wire::{Endpoint, Head, Limits, RequestParts, Report};
@@ -22,12 +22,13 @@
 //! let event = events[0].as_ref().unwrap();
 //! assert_eq!((&*event.name, event.token.as_deref()), ("A", Some("T")));
 //!
-//! let answer = message.dialect.report(&Report { taken: 1, ..Report::default() });
-//! assert_eq!((answer.status, &*answer.body), (200, br#"{"error":null,"status":1}"#.as_slice()));
+//! let response = message.dialect.report(&Report { taken: 1, ..Report::default() });
+//! assert_eq!((response.status, &*response.body), (200, br#"{"error":null,"status":1}"#.as_slice()));
 //! # Ok::<(), idmerge_wire::Problem>(())
 //! ```
 //!
-//! Not here: sockets, projects, engines, and what the identity properties of an event mean.
+//! This crate does no I/O and reads no clock. It does not know projects or engines, and does not
+//! interpret the identity properties of events.
 
 mod containers;
 mod endpoint;

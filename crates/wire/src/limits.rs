@@ -1,23 +1,23 @@
-//! How much of anything is taken.
+//! Limits on requests and records.
 
-/// What a request and its records may have. All of it is the vendor's, by its documentation.
+/// Limits on a request and its records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// The most bytes of a body, as it came and without its compression.
+    /// The most bytes of a body, both compressed and decompressed.
     pub body_bytes_max: usize,
     /// The most records of a request.
     pub records_max: usize,
     /// The most bytes of the JSON text of a record.
     pub record_bytes_max: usize,
-    /// The most properties of an event, keys of an object in it, and values of an array in it.
+    /// The most properties of an event, and the most members of each object and array in them.
     pub members_max: usize,
-    /// How deep objects and arrays may stand in each other in a property.
+    /// How many levels of objects and arrays a property may have.
     pub depth_max: usize,
     /// The most bytes of an `$insert_id`.
     pub insert_id_bytes_max: usize,
     /// The earliest time of an imported event, in milliseconds since 1970.
     pub time_min_ms: i64,
-    /// How far in the future the time of an imported event may be.
+    /// How far in the future the time of an imported event may be, in milliseconds.
     pub ahead_max_ms: i64,
 }
 

@@ -1,33 +1,34 @@
-//! Why a whole request is not taken.
+//! Errors of a whole request.
 
 use thiserror::Error;
 
-/// Why a whole request is not taken. The texts are the vendor's where one is known.
+/// An error of a whole request: none of its records is taken. The messages are the vendor's where
+/// known. See [`Fault`](crate::Fault) for an error of one record.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Problem {
-    /// The body is too large, as it came or without its compression. Send less at once.
+    /// The body is too large, compressed or decompressed.
     #[error("request exceeds max limit of {body_bytes_max} bytes")]
     TooLarge {
-        /// How many bytes it may have.
+        /// The most bytes of a body.
         body_bytes_max: usize,
     },
-    /// There are too many records. Send less at once.
+    /// The request has too many records.
     #[error("request has more than {records_max} records; send at most that many at once")]
     TooManyRecords {
-        /// How many it may have.
+        /// The most records of a request.
         records_max: usize,
     },
-    /// The request has no `data` and no body.
+    /// The request has no data: the body is empty, or `data` is missing or empty.
     #[error("data, missing or empty")]
     NoData,
-    /// The body is compressed in a way that is not taken.
-    #[error("Content-Encoding {encoding:?} is not supported; send gzip, or none")]
+    /// The body is compressed in a format that is not supported.
+    #[error("Content-Encoding {encoding:?} is not supported; use gzip, or no compression")]
     UnknownEncoding {
-        /// What the header says.
+        /// The value of the header.
         encoding: String,
     },
-    /// The body says that it is gzip, and is not.
+    /// The body starts like gzip, and cannot be decompressed.
     #[error("the body is not valid gzip")]
     NotGzip,
     /// The data is not UTF-8.
@@ -36,28 +37,31 @@ pub enum Problem {
     /// The data is neither JSON nor base64 of JSON.
     #[error("data is not valid JSON: {reason}")]
     NotJson {
-        /// What is wrong, and where.
+        /// The error of the parser, and its position.
         reason: String,
     },
-    /// The request names no project that it may write to. The text says why.
+    /// The credentials give no access to a project. The message is the response to the client.
     #[error("{0}")]
     Unauthorized(&'static str),
-    /// `$identify`, `$create_alias` or `$merge` was sent to `/import` of a Simplified project.
+    /// `/import` of a Simplified project got `$identify`, `$create_alias` or `$merge`.
     #[error("identity events are not allowed when project is using simplified identity management")]
     IdentityEvents,
-    /// More is sent than can be kept. Send it again later.
+    /// The server has no memory or no room in the queue for this request now. The client should
+    /// retry.
     #[error("Project exceeded rate limits. Please retry the request with exponential backoff.")]
     RateLimited,
-    /// The server cannot keep anything now. Send it again later.
+    /// The server cannot write now. The client should retry.
     #[error("the service is unavailable; please retry the request with exponential backoff")]
     Unavailable,
 }
 
 impl Problem {
-    /// The answer to a credential that is missing or fits no project.
+    /// The credential is missing, or matches no project.
     pub const INVALID_CREDENTIALS: Self = Self::Unauthorized("Invalid credentials");
 
-    /// The HTTP status where the endpoint has one for it.
+    /// The HTTP status of this problem. Not every dialect sends it: see [`Dialect::refuse`].
+    ///
+    /// [`Dialect::refuse`]: crate::Dialect::refuse
     pub fn status(&self) -> u16 {
         match self {
             Self::TooLarge { .. } => 413,
@@ -68,9 +72,8 @@ impl Problem {
         }
     }
 
-    /// Whether it is the sender's data that is wrong, and not the moment or the size. SDKs keep
-    /// and resend a batch that is answered with an error for ever, so of these they hear only in
-    /// the body.
+    /// Whether the data of the client is wrong, so that a retry would fail too. SDKs retry a batch
+    /// forever if the status is an error, so most dialects report such a problem in the body alone.
     pub fn is_about_data(&self) -> bool {
         self.status() == 400
     }

@@ -1,4 +1,4 @@
-//! The answers that SDKs take for success, and those that they take for failure.
+//! The responses that SDKs take for success or failure.
 
 use std::borrow::Cow;
 
@@ -7,66 +7,68 @@ use serde::Serialize;
 use crate::event::Fault;
 use crate::problem::Problem;
 
-/// The smallest picture there is: one transparent pixel.
+/// A GIF with one transparent pixel.
 const PIXEL: &[u8] = b"GIF89a\x01\x00\x01\x00\x80\x00\x00\x00\x00\x00\xff\xff\xff!\xf9\x04\x01\x00\x00\x00\x00,\x00\x00\x00\x00\x01\x00\x01\x00\x00\x02\x02D\x01\x00;";
 
 const PLAIN: &str = "text/plain; charset=utf-8";
 const JSON: &str = "application/json";
 
-/// How a sender wants to be answered. They judge by it whether to send again.
+/// The format of a response. SDKs decide by it whether to send the batch again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// `1` or `0`, and nothing else: one SDK compares the whole body.
+    /// `1` or `0`, and nothing else: some SDKs compare the whole body.
     Plain,
-    /// `{"error":null,"status":1}`
+    /// `{"error":null,"status":1}`, or the error and the status 0.
     Verbose,
-    /// A picture, for pages that cannot send otherwise. It says nothing.
+    /// A transparent pixel, for pages that send with an `<img>` element. It cannot report errors.
     Pixel,
-    /// A script that calls a function of the page.
+    /// A script that calls a function of the page (JSONP).
     Callback {
-        /// The function: names with dots between them, and nothing else.
+        /// The name of the function: identifiers joined by dots.
         function: String,
-        /// Whether it is called with what [`Verbose`](Self::Verbose) says.
+        /// Whether its argument is the body of [`Verbose`](Self::Verbose); else it is that of
+        /// [`Plain`](Self::Plain).
         is_verbose: bool,
     },
-    /// `{"code":200,"num_records_imported":1,"status":"OK"}`, with every record that failed.
+    /// `{"code":200,"num_records_imported":1,"status":"OK"}`, or an error with every record that
+    /// failed.
     Modern,
 }
 
-/// An answer over HTTP.
+/// An HTTP response.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
-    /// Its status.
+    /// The HTTP status.
     pub status: u16,
-    /// Its `Content-Type`.
+    /// The value of `Content-Type`.
     pub content_type: &'static str,
-    /// Its body.
+    /// The body.
     pub body: Cow<'static, [u8]>,
 }
 
-/// What became of the records of a request.
+/// The results of the records of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Report {
-    /// How many were taken.
+    /// How many records were taken.
     pub taken: usize,
-    /// The others.
+    /// The records that were not taken.
     pub failed: Vec<FailedRecord>,
-    /// Whether the sender wants to hear of them.
+    /// Whether to report failed records. If not, [`Dialect::Modern`] reports success.
     pub is_strict: bool,
 }
 
 /// A record that was not taken.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FailedRecord {
-    /// Which one, counted from 0.
+    /// The index of the record in the request, from 0.
     pub index: usize,
-    /// Its `$insert_id`, where it has one.
+    /// Its `$insert_id`, if it has one.
     pub insert_id: Option<String>,
-    /// Why.
+    /// Why it was not taken.
     pub fault: Fault,
 }
 
-/// Old senders and new ones spell the same key in two ways.
+/// The key of `insert_id` has two spellings, for old and new clients.
 #[derive(Serialize)]
 struct FailedRecordJson<'a> {
     index: usize,
@@ -107,21 +109,24 @@ struct VerboseJson<'a> {
 }
 
 impl Dialect {
-    /// Whether single records are reported in it.
+    /// Whether this dialect reports single records.
     pub fn is_modern(&self) -> bool {
         matches!(self, Self::Modern)
     }
 
-    /// Says what became of the records. In all but the modern dialect one record that was taken
-    /// makes a success, since the sender can do nothing about the others; and the status is 200
-    /// always, since SDKs of phones send a batch that is answered otherwise for ever.
+    /// The response for the results of a request.
+    ///
+    /// In [`Dialect::Modern`], the status is 400 if records failed and the request is strict. In all
+    /// other dialects the status is always 200, because mobile SDKs retry a batch forever on any
+    /// other; and the response is a success if any record was taken, because the client cannot
+    /// correct the others.
     ///
     /// ```
     /// use idmerge_wire::{Dialect, Report};
     ///
-    /// let answer = Dialect::Modern.report(&Report { taken: 2, ..Report::default() });
+    /// let response = Dialect::Modern.report(&Report { taken: 2, ..Report::default() });
     /// assert_eq!(
-    ///     &*answer.body,
+    ///     &*response.body,
     ///     br#"{"code":200,"num_records_imported":2,"status":"OK"}"#.as_slice(),
     /// );
     /// ```
@@ -136,14 +141,17 @@ impl Dialect {
         self.short(200, error.as_deref())
     }
 
-    /// Says that nothing was taken, and why. What is wrong with the data is status 200 in all but
-    /// the modern dialect, as in [`report`](Self::report).
+    /// The response if the whole request failed.
+    ///
+    /// In all dialects but [`Dialect::Modern`], the status is 200 if
+    /// [the data is wrong](Problem::is_about_data), for the reason given at
+    /// [`report`](Self::report).
     pub fn refuse(&self, problem: &Problem) -> Response {
         let error = problem.to_string();
         let code = problem.status();
         if self.is_modern() {
             return match problem {
-                // Seen as texts and not as objects.
+                // The vendor sends a string here instead of an object.
                 Problem::IdentityEvents => failed(&error, 0, vec![error.as_str()]),
                 _ if problem.is_about_data() => {
                     failed(&error, 0, Vec::<FailedRecordJson<'_>>::new())
@@ -158,7 +166,7 @@ impl Dialect {
         }
     }
 
-    /// Success, or an error, in the few words of the older dialects.
+    /// Success or an error, in any dialect but `Modern`.
     fn short(&self, status: u16, error: Option<&str>) -> Response {
         let digit = if error.is_none() { "1" } else { "0" };
         let verbose = || {
@@ -180,7 +188,8 @@ impl Dialect {
                 } else {
                     digit.as_bytes().to_vec()
                 };
-                // The comment keeps the function's name from being the first bytes of a file.
+                // The comment keeps the name, which the client chooses, from being the first bytes
+                // of the response: a browser could take those for another file type.
                 let call = [b"/**/", function.as_bytes(), b"(", &argument, b");"].concat();
                 ("text/javascript; charset=utf-8", Cow::Owned(call))
             }
@@ -254,6 +263,6 @@ fn refused(code: u16, error: &str) -> Response {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // Nothing here can fail to be written: no map has keys that are no text.
+    // This cannot fail: there is no map with keys that are not strings.
     serde_json::to_vec(value).unwrap_or_default()
 }

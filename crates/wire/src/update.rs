@@ -1,4 +1,4 @@
-//! An update of a profile, as far as the server needs to read it.
+//! Reads the parts of a profile update that the server needs.
 
 use std::borrow::Cow;
 
@@ -9,26 +9,26 @@ use crate::event::{Fault, Members, members, text_or_number};
 pub struct UpdateRecord<'t> {
     /// The JSON text of the whole record.
     pub text: &'t str,
-    /// Which project it is for.
+    /// The token of its project.
     pub token: Cow<'t, str>,
 }
 
 impl<'t> UpdateRecord<'t> {
-    /// Reads one record, whose text is JSON.
+    /// Reads one record. `text` must be JSON.
     pub(crate) fn read(text: &'t str, is_group: bool) -> Result<Self, Fault> {
         let mut token = None;
         let mut distinct_id = None;
         let mut group_key = None;
         let mut group_id = None;
         members(text, |key, value| {
-            let place = match key {
+            let member = match key {
                 b"$token" => &mut token,
                 b"$distinct_id" => &mut distinct_id,
                 b"$group_key" => &mut group_key,
                 b"$group_id" => &mut group_id,
                 _ => return,
             };
-            *place = Some(value);
+            *member = Some(value);
         })
         .map_err(|Members::NotAnObject| Fault::NotAnObject)?;
 
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn an_update_names_its_project_and_its_profile() {
+    fn an_update_needs_a_token_and_a_profile() {
         assert_eq!(
             read(r#"{"$token":"T","$distinct_id":"U1","$set":{}}"#),
             Ok("T")

@@ -315,7 +315,10 @@ fn what_is_no_data_is_said_in_the_body() {
         ("", "data, missing or empty"),
         ("data=&verbose=1", "data, missing or empty"),
         ("verbose=1&ip=1", ""),
-        ("data=***", "data is not valid JSON: it is not base64 either"),
+        (
+            "data=***",
+            "data is not valid JSON: it is not base64 either",
+        ),
         ("data=%7B", ""),
         ("data=%7B%ff", "data is not valid UTF-8"),
         ("[{]", ""),

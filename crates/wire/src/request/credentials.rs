@@ -1,10 +1,10 @@
-//! Who says to be the sender.
+//! The credentials that a request presents.
 
 use base64::Engine;
 use base64::alphabet;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 
-/// Base64 with or without its padding, since senders differ.
+/// Base64 with or without padding. SDKs differ.
 pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
     &alphabet::STANDARD,
     GeneralPurposeConfig::new()
@@ -12,31 +12,31 @@ pub(crate) const BASE64: GeneralPurpose = GeneralPurpose::new(
         .with_decode_allow_trailing_bits(true),
 );
 
-/// What a request has to show for itself. Nothing here says that it is right.
+/// The credentials that a request presents. They are not verified yet.
 #[derive(Clone, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Credentials {
-    /// There are none.
+    /// The request presents none.
     #[default]
     None,
     /// `Authorization: Basic`: a service account and its secret, or a project's secret or token as
-    /// the user and nothing as the password.
+    /// the user name with an empty password.
     Basic {
-        /// The part before the colon.
+        /// The user name.
         user: String,
-        /// The part after it.
+        /// The password.
         password: String,
     },
-    /// `Authorization: Bearer`.
+    /// `Authorization: Bearer` with this secret.
     Bearer(String),
-    /// The parameter `api_key`, as old server SDKs send it.
+    /// The parameter `api_key`, which old server SDKs send.
     ApiKey(String),
-    /// There is a header of which nothing can be made.
+    /// The header is present and cannot be read. This must not count as [`None`](Self::None).
     Unreadable,
 }
 
 impl Credentials {
-    /// Reads the header `Authorization`. The payload of `Basic` may stand there un-encoded.
+    /// Reads the header `Authorization`. The pair of `Basic` may also be sent without base64.
     ///
     /// ```
     /// use idmerge_wire::Credentials;
@@ -65,7 +65,7 @@ impl Credentials {
     }
 
     fn basic(payload: &str) -> Option<Self> {
-        // No base64 has a colon.
+        // Base64 never contains a colon, so this pair is not encoded.
         let pair = if payload.contains(':') {
             payload.to_owned()
         } else {
@@ -79,7 +79,7 @@ impl Credentials {
     }
 }
 
-/// Which kind it is and nothing more, so that no log has a secret.
+/// Shows the kind alone, so that no log has a secret.
 impl std::fmt::Debug for Credentials {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
@@ -97,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_cannot_be_read_is_not_none() {
+    fn an_unreadable_header_is_not_none() {
         for header in [
             "",
             "Basic",
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_payload_without_a_colon_is_a_user() {
+    fn a_pair_without_a_colon_is_a_user() {
         let user = Credentials::Basic {
             user: "TOK".to_owned(),
             password: String::new(),
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_is_shown() {
+    fn debug_output_has_no_secret() {
         for header in ["Basic hush:hush", "Bearer hush"] {
             assert!(!format!("{:?}", Credentials::read(header)).contains("hush"));
         }

@@ -1,4 +1,4 @@
-//! Bodies that are compressed.
+//! Decompresses bodies.
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -7,11 +7,12 @@ use flate2::read::MultiGzDecoder;
 
 use crate::problem::Problem;
 
-/// What every gzip begins with, and no JSON and no form does.
+/// The first bytes of gzip. Neither JSON nor a form starts with them.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
 
-/// The body without its compression. Its first bytes decide: proxies take a compression away and
-/// leave the header, and SDKs send one and forget it. A bomb is read no further than the limit.
+/// The body, decompressed. The first bytes decide, not the header: some proxies decompress and leave
+/// the header, and some SDKs compress and forget it. Stops at the limit, so a decompression bomb
+/// cannot fill the memory.
 pub(crate) fn inflated<'b>(
     body: Cow<'b, [u8]>,
     encoding: Option<&str>,
@@ -35,11 +36,12 @@ pub(crate) fn inflated<'b>(
         };
     }
     let mut inflated = Vec::new();
-    let one_too_many = u64::try_from(body_bytes_max)
+    // One byte more than allowed, to tell a body at the limit from one above it.
+    let limit = u64::try_from(body_bytes_max)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     MultiGzDecoder::new(&*body)
-        .take(one_too_many)
+        .take(limit)
         .read_to_end(&mut inflated)
         .map_err(|_| Problem::NotGzip)?;
     if inflated.len() > body_bytes_max {
@@ -72,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn the_bytes_decide_and_not_the_header() {
+    fn the_first_bytes_decide_and_not_the_header() {
         for header in [None, Some("gzip"), Some("identity")] {
             assert_eq!(&*inflated(&gzip(b"[]"), header, 100).unwrap(), b"[]");
             assert_eq!(&*inflated(b"[]", header, 100).unwrap(), b"[]");
@@ -82,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_is_too_large_and_the_limit_is_not() {
+    fn a_bomb_is_too_large_and_a_body_at_the_limit_is_not() {
         let bomb = gzip(&vec![b' '; 4_000_000]);
         assert!(bomb.len() < 10_000);
         let body_bytes_max = 100_000;
@@ -97,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn damage_and_foreign_encodings_are_named() {
+    fn damaged_gzip_and_unknown_encodings_are_errors() {
         let mut damaged = gzip(b"[1,2,3]");
         let last = damaged.len() - 1;
         damaged.truncate(last);

@@ -1,21 +1,21 @@
-//! Names and values as forms and queries have them.
+//! Splits and decodes forms and queries.
 
 use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
-/// The pairs of a form or a query, in order, not yet decoded.
+/// The pairs of name and value of a form or a query, in order and still encoded.
 pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     form.split(|&byte| byte == b'&').map(|pair| {
         let name_bytes = pair.iter().position(|&byte| byte == b'=');
         match name_bytes {
-            Some(at) => (&pair[..at], &pair[at + 1..]),
+            Some(bytes) => (&pair[..bytes], &pair[bytes + 1..]),
             None => (pair, &[][..]),
         }
     })
 }
 
-/// A name or a value without its encoding: `+` is a space, `%` and two digits are a byte.
+/// Decodes a name or a value: `+` is a space, and `%` with two hexadecimal digits is a byte.
 pub(crate) fn decoded(encoded: &[u8]) -> Cow<'_, [u8]> {
     if encoded.contains(&b'+') {
         let spaced: Vec<u8> = encoded
@@ -27,7 +27,7 @@ pub(crate) fn decoded(encoded: &[u8]) -> Cow<'_, [u8]> {
     percent_decode(encoded).into()
 }
 
-/// A value as text. What is no text is as good as not sent.
+/// Decodes a value as text. `None` if it is not UTF-8.
 pub(crate) fn text(encoded: &[u8]) -> Option<String> {
     String::from_utf8(decoded(encoded).into_owned()).ok()
 }
@@ -55,7 +55,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_escape_stays() {
+    fn an_invalid_escape_is_kept() {
         assert_eq!(&*decoded(b"100%"), b"100%");
         assert_eq!(&*decoded(b"%zz%2"), b"%zz%2");
         assert_eq!(text(b"%ff"), None);

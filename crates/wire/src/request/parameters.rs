@@ -42,7 +42,7 @@ impl Parameters {
         data
     }
 
-    /// How to respond to a request with these self.
+    /// How to respond to a request with these parameters.
     pub(super) fn dialect(&self, endpoint: Endpoint, is_form: bool) -> Dialect {
         let is_modern = match endpoint {
             Endpoint::Import => !is_form,
