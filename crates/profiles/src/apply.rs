@@ -1,4 +1,4 @@
-//! The eight operations.
+//! Carries out the eight operations.
 
 use std::collections::HashSet;
 
@@ -10,15 +10,15 @@ use crate::update::Operation;
 use crate::{Limits, Profile, Update, UpdateError};
 
 impl Update {
-    /// Carries the update out on a profile, `None` where there is none yet. Answers with the profile
-    /// as it is then, `None` where it was deleted or there was none to change.
+    /// Carries out the update on a profile. `None` is a profile that does not exist, both as the
+    /// argument and as the result.
     ///
-    /// `$remove`, `$unset` and `$delete` make no profile; the other operations do.
+    /// `$remove`, `$unset` and `$delete` do not create a profile; the other operations do.
     ///
     /// # Errors
     ///
-    /// Where the profile has a value that an operation cannot work on, or would pass a limit. The
-    /// caller then keeps the profile as it was: an update is carried out as a whole or not at all.
+    /// [`UpdateError`] if an operation cannot change a value of the profile, or the profile would
+    /// exceed a limit. Then keep the old profile: an update is carried out as a whole or not at all.
     pub fn apply(
         &self,
         profile: Option<Profile>,
@@ -31,17 +31,17 @@ impl Update {
         let Some(profile) = &changed else {
             return Ok(None);
         };
-        if profile.len() > limits.properties_max {
+        if profile.len() > limits.max_properties {
             return Err(UpdateError::Properties {
                 properties: profile.len(),
-                properties_max: limits.properties_max,
+                max_properties: limits.max_properties,
             });
         }
         let bytes = profile.to_json().len();
-        if bytes > limits.profile_bytes_max {
+        if bytes > limits.max_profile_bytes {
             return Err(UpdateError::Profile {
                 bytes,
-                bytes_max: limits.profile_bytes_max,
+                max_bytes: limits.max_profile_bytes,
             });
         }
         Ok(changed)
@@ -82,10 +82,10 @@ fn apply_one(
     Ok(Some(profile))
 }
 
-/// Changes one property by the value that the operation has for it.
+/// Changes one property. The value is the argument of the operation for this property.
 type Change = fn(Entry<'_>, Value) -> Result<(), WrongValue>;
 
-/// The property is not what the operation works on.
+/// The operation cannot change the property, whose value must be something else.
 struct WrongValue {
     operation: &'static str,
     wanted: &'static str,
@@ -99,9 +99,9 @@ fn change_all(
 ) -> Result<(), UpdateError> {
     for (name, value) in values {
         let mut value = value.clone();
-        cut_strings(&mut value, limits.string_bytes_max);
-        let place = profile.properties.entry(name.as_str());
-        change(place, value).map_err(|wrong| UpdateError::WrongValue {
+        cut_strings(&mut value, limits.max_string_bytes);
+        let entry = profile.properties.entry(name.as_str());
+        change(entry, value).map_err(|wrong| UpdateError::WrongValue {
             operation: wrong.operation,
             property: quote(name),
             wanted: wrong.wanted,
@@ -113,38 +113,38 @@ fn change_all(
     Ok(())
 }
 
-fn set(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    match place {
-        Entry::Occupied(mut place) => {
-            place.insert(value);
+fn set(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    match entry {
+        Entry::Occupied(mut entry) => {
+            entry.insert(value);
         }
-        Entry::Vacant(place) => {
-            place.insert(value);
+        Entry::Vacant(entry) => {
+            entry.insert(value);
         }
     }
     Ok(())
 }
 
-fn set_once(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    place.or_insert(value);
+fn set_once(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    entry.or_insert(value);
     Ok(())
 }
 
-/// What is not there counts as 0.
-fn add(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    let current = place.or_insert_with(|| 0.into());
+/// A property that does not exist counts as 0.
+fn add(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    let current = entry.or_insert_with(|| 0.into());
     let sum = match (&*current, &value) {
         (Value::Number(a), Value::Number(b)) => sum(a, b),
         _ => None,
     };
     *current = sum.ok_or(WrongValue {
         operation: "$add",
-        wanted: "number that it can be added to",
+        wanted: "a number, and the sum finite",
     })?;
     Ok(())
 }
 
-/// Integers stay integers as long as they fit. `None` where the sum is no finite number.
+/// The sum of two integers is an integer if it fits. `None` if the sum is not finite.
 fn sum(a: &Number, b: &Number) -> Option<Value> {
     if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64())
         && let Some(sum) = a.checked_add(b)
@@ -154,9 +154,9 @@ fn sum(a: &Number, b: &Number) -> Option<Value> {
     Number::from_f64(a.as_f64()? + b.as_f64()?).map(Value::Number)
 }
 
-/// A property that is no list becomes one of two values, as the vendor's does.
-fn append(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    match place.or_insert_with(|| Value::Array(Vec::new())) {
+/// A property that is not a list becomes a list of its value and the new one, as at the vendor.
+fn append(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    match entry.or_insert_with(|| Value::Array(Vec::new())) {
         Value::Array(values) => values.push(value),
         other => {
             let first = other.take();
@@ -166,18 +166,18 @@ fn append(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
     Ok(())
 }
 
-fn union(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    let Value::Array(values) = place.or_insert_with(|| Value::Array(Vec::new())) else {
+fn union(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    let Value::Array(values) = entry.or_insert_with(|| Value::Array(Vec::new())) else {
         return Err(WrongValue {
             operation: "$union",
-            wanted: "list",
+            wanted: "a list",
         });
     };
     let added = match value {
         Value::Array(added) => added,
         value => vec![value],
     };
-    // By their texts, since looking each one up in a long list would take its length squared.
+    // Compare the JSON texts in a set: comparing with each value of a long list takes quadratic time.
     let mut known: HashSet<String> = values.iter().map(Value::to_string).collect();
     values.extend(
         added
@@ -187,30 +187,30 @@ fn union(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
     Ok(())
 }
 
-/// Nothing happens where the property is no list or the value is not in it.
-fn remove(place: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    if let Entry::Occupied(mut place) = place
-        && let Value::Array(values) = place.get_mut()
+/// Does nothing if the property is not a list or does not contain the value.
+fn remove(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
+    if let Entry::Occupied(mut entry) = entry
+        && let Value::Array(values) = entry.get_mut()
     {
         values.retain(|other| *other != value);
     }
     Ok(())
 }
 
-/// Strings are cut at a character, wherever they stand.
-fn cut_strings(value: &mut Value, bytes_max: usize) {
+/// Cuts strings at a character boundary, also inside lists and objects.
+fn cut_strings(value: &mut Value, max_bytes: usize) {
     match value {
-        Value::String(text) if text.len() > bytes_max => {
-            text.truncate(text.floor_char_boundary(bytes_max));
+        Value::String(text) if text.len() > max_bytes => {
+            text.truncate(text.floor_char_boundary(max_bytes));
         }
         Value::Array(values) => {
             for value in values {
-                cut_strings(value, bytes_max);
+                cut_strings(value, max_bytes);
             }
         }
         Value::Object(values) => {
             for value in values.values_mut() {
-                cut_strings(value, bytes_max);
+                cut_strings(value, max_bytes);
             }
         }
         _ => {}
@@ -221,24 +221,24 @@ fn check(name: &str, value: &Value, limits: &Limits) -> Result<(), UpdateError> 
     if !value.is_array() && !value.is_object() {
         return Ok(());
     }
-    if depth(value) > limits.depth_max {
+    if depth(value) > limits.max_depth {
         return Err(UpdateError::Depth {
             property: quote(name),
-            depth_max: limits.depth_max,
+            max_depth: limits.max_depth,
         });
     }
     let bytes = value.to_string().len();
-    if bytes > limits.container_bytes_max {
+    if bytes > limits.max_container_bytes {
         return Err(UpdateError::Container {
             property: quote(name),
             bytes,
-            bytes_max: limits.container_bytes_max,
+            max_bytes: limits.max_container_bytes,
         });
     }
     Ok(())
 }
 
-/// The parser allows a nesting of 128, so this does not run out of stack.
+/// The levels of lists and objects. The parser allows 128, so the recursion has enough stack.
 fn depth(value: &Value) -> usize {
     let deepest = match value {
         Value::Array(values) => values.iter().map(depth).max(),

@@ -1,94 +1,92 @@
-//! What is no update.
+//! [`UpdateError`].
 
 use thiserror::Error;
 
-/// An update that cannot be carried out. Nothing of it was.
-///
-/// What to do: hand it back to whoever sent it.
+/// Why an update cannot be carried out. The profile is unchanged. Report the error to the sender.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum UpdateError {
-    /// The record is no JSON object.
+    /// The record is not a JSON object.
     #[error("the update is not a JSON object")]
     NotAnObject,
     /// The record is too long.
-    #[error("the update has {bytes} bytes; at most {bytes_max} are allowed")]
+    #[error("the update has {bytes} bytes; at most {max_bytes} are allowed")]
     TooLong {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// How long it may be.
-        bytes_max: usize,
+        /// The limit.
+        max_bytes: usize,
     },
-    /// The record names nobody.
+    /// The record does not say whose profile it updates.
     #[error("{property} is missing or empty")]
     NoTarget {
-        /// The property that should say whose the profile is.
+        /// The property that is missing.
         property: &'static str,
     },
-    /// The record names a group, and a user as well.
-    #[error("an update of a group takes no $distinct_id")]
+    /// The record names both a group and a user.
+    #[error("an update of a group must not have a $distinct_id")]
     UserOfGroup,
-    /// The record has none of the operations.
+    /// The record has no operation.
     #[error("the update has no operation, such as $set")]
     NoOperation,
-    /// What an operation is given is of the wrong type.
+    /// The argument of an operation has the wrong type.
     #[error("{operation} needs {wanted}")]
     WrongType {
         /// The operation.
         operation: &'static str,
-        /// What it needs.
+        /// The type that it needs.
         wanted: &'static str,
     },
-    /// An operation meets a value that it cannot work on, such as `$add` a text.
-    #[error("{operation} cannot change {property:?}, which is no {wanted}")]
+    /// An operation cannot change the current value of a property, such as `$add` a string.
+    #[error("{operation} cannot change {property:?}: its value must be {wanted}")]
     WrongValue {
         /// The operation.
         operation: &'static str,
         /// The property, shortened.
         property: String,
-        /// What the property should be.
+        /// What its value must be.
         wanted: &'static str,
     },
     /// The name of a property is empty or too long.
-    #[error("a property's name has {bytes} bytes; it has 1 to {bytes_max}")]
+    #[error("the name of a property has {bytes} bytes; 1 to {max_bytes} are allowed")]
     Name {
-        /// How long it is.
+        /// Its length.
         bytes: usize,
-        /// How long it may be.
-        bytes_max: usize,
+        /// The limit.
+        max_bytes: usize,
     },
     /// A list or an object is too long.
-    #[error("{property:?} would have {bytes} bytes; a list or object has at most {bytes_max}")]
+    #[error("{property:?} would have {bytes} bytes; a list or object may have {max_bytes}")]
     Container {
         /// The property, shortened.
         property: String,
-        /// How long it would be.
+        /// Its length after the update.
         bytes: usize,
-        /// How long it may be.
-        bytes_max: usize,
+        /// The limit.
+        max_bytes: usize,
     },
-    /// Lists and objects stand too deep in each other.
-    #[error("{property:?} is nested deeper than {depth_max}")]
+    /// A value has too many levels of lists and objects.
+    #[error("{property:?} is nested more than {max_depth} levels deep")]
     Depth {
         /// The property, shortened.
         property: String,
-        /// How deep it may be.
-        depth_max: usize,
+        /// The limit.
+        max_depth: usize,
     },
     /// The profile would have too many properties.
-    #[error("the profile would have {properties} properties; at most {properties_max} are allowed")]
+    #[error("the profile would have {properties} properties; at most {max_properties} are allowed")]
     Properties {
-        /// How many it would have.
+        /// Their number after the update.
         properties: usize,
-        /// How many it may have.
-        properties_max: usize,
+        /// The limit.
+        max_properties: usize,
     },
     /// The profile would be too large.
-    #[error("the profile would have {bytes} bytes; at most {bytes_max} are allowed")]
+    #[error("the profile would have {bytes} bytes; at most {max_bytes} are allowed")]
     Profile {
-        /// How large it would be.
+        /// Its length after the update.
         bytes: usize,
-        /// How large it may be.
-        bytes_max: usize,
+        /// The limit.
+        max_bytes: usize,
     },
 }

@@ -1,9 +1,9 @@
-//! User and group profiles: what is known of somebody besides what they did.
+//! Profiles of users and groups: their properties, and the operations that change them.
 //!
 //! [`Update::parse`] reads one record as SDKs send it to `/engage` or `/groups`, and
-//! [`Update::apply`] carries its operations out on a [`Profile`]. [`after_merge`] says what becomes
-//! of the profiles of two clusters that are one from now on (rules P-2 and P-3 of
-//! `docs/rules.md`).
+//! [`Update::apply`] carries out its operations on a [`Profile`]. When two clusters merge,
+//! [`after_merge`] decides which of their profiles stay, move, are hidden or are deleted (rules P-2
+//! and P-3 of `docs/rules.md`).
 //!
 //! ```
 //! use idmerge_profiles::{Limits, Profile, Update};
@@ -18,8 +18,8 @@
 //! # Ok::<(), idmerge_profiles::UpdateError>(())
 //! ```
 //!
-//! Not here: where profiles are kept, and whose canonical ID an ID has (rule P-1), which the caller
-//! asks an engine.
+//! The crate stores nothing and resolves no IDs. The caller finds the profile of the canonical ID
+//! (rule P-1) with an engine.
 
 mod apply;
 mod error;

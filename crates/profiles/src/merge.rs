@@ -1,38 +1,38 @@
-//! Rules P-2 and P-3: what becomes of profiles when two clusters become one.
+//! Rules P-2 and P-3: the profiles of two clusters that merge.
 
 use idmerge_core::RuleBook;
 
-/// One of the two clusters that a claim has joined, as it was before.
+/// One of two clusters that a claim has merged, as it was before the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {
-    /// Whether its canonical ID is the one of the new cluster as well.
+    /// Whether its canonical ID is also that of the merged cluster.
     pub is_canonical: bool,
-    /// Whether the ID that is canonical from now on was one of its members.
+    /// Whether the canonical ID of the merged cluster was one of its members.
     pub has_canonical: bool,
-    /// Whether it has a profile, under its canonical ID.
+    /// Whether it had a profile.
     pub has_profile: bool,
 }
 
-/// What becomes of a profile.
+/// What happens to a profile.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It stays where it is.
+    /// It is already under the canonical ID, and stays there.
     Stays,
-    /// It goes to the canonical ID of the new cluster.
+    /// It moves to the canonical ID of the merged cluster.
     Moves,
-    /// It stays under its ID, which is not canonical any more, and is seen no more.
+    /// It stays under its ID, which is no longer canonical, and is not returned any more.
     Hidden,
-    /// It is gone.
+    /// It is deleted.
     Gone,
 }
 
-/// What becomes of the profiles of two clusters that a claim has joined, in the order of the
-/// sides. For a side without a profile it means nothing.
+/// What happens to the profiles of two clusters that a claim has merged, in the order of the sides.
+/// Ignore the result of a side without a profile.
 ///
-/// Simplified (P-2): the profile of a device is gone once the device is linked. Original (P-3): of
-/// two profiles that of the new canonical ID stays and the other is hidden; a single one goes to
-/// the new canonical ID. Where an ID becomes canonical that was not so before, its cluster's profile
-/// counts as its own *(decided here)*.
+/// - Simplified (P-2): the profile of a device is deleted when the device is linked.
+/// - Original (P-3): of two profiles, that of the new canonical ID stays and the other is hidden. A
+///   single profile moves to the new canonical ID. If the new canonical ID was not canonical before,
+///   the profile of its cluster counts as its own *(decided here)*.
 ///
 /// ```
 /// use idmerge_core::RuleBook;
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn p_2_the_profile_of_a_linked_device_is_gone() {
+    fn p_2_the_profile_of_a_linked_device_is_deleted() {
         for has_profile in [false, true] {
             let user = side(true, true, has_profile);
             let fates = after_merge(RuleBook::Simplified, [side(false, false, true), user]);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn p_3_of_two_profiles_that_of_the_canonical_id_stays() {
+    fn p_3_of_two_profiles_the_one_of_the_canonical_id_stays() {
         let fates = after_merge(
             RuleBook::Original,
             [side(true, true, true), side(false, false, true)],
@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn p_3_a_single_profile_goes_to_the_canonical_id() {
+    fn p_3_a_single_profile_moves_to_the_canonical_id() {
         let fates = after_merge(
             RuleBook::Original,
             [side(true, true, false), side(false, false, true)],

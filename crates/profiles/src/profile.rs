@@ -2,27 +2,27 @@
 
 use serde_json::{Map, Value};
 
-/// What is known of a user or a group: properties, each a JSON value.
+/// The profile of a user or a group: properties with JSON values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
     pub(crate) properties: Map<String, Value>,
 }
 
 impl Profile {
-    /// Reads a profile that [`to_json`](Self::to_json) has written. `None` where the text is no
-    /// JSON object.
+    /// Reads a profile that [`to_json`](Self::to_json) has written. `None` if the text is not a JSON
+    /// object.
     pub fn from_json(json: &str) -> Option<Self> {
         let properties = serde_json::from_str(json).ok()?;
         Some(Self { properties })
     }
 
-    /// The properties as the text of a JSON object.
+    /// The properties as a JSON object.
     pub fn to_json(&self) -> String {
-        // A map with keys of text is written to memory, which takes everything.
+        // This cannot fail: the keys are strings, and the output is in memory.
         serde_json::to_string(&self.properties).unwrap_or_default()
     }
 
-    /// The property with this name.
+    /// The value of a property.
     pub fn property(&self, name: &str) -> Option<&Value> {
         self.properties.get(name)
     }
@@ -34,12 +34,12 @@ impl Profile {
             .map(|(name, value)| (name.as_str(), value))
     }
 
-    /// How many properties there are.
+    /// The number of properties.
     pub fn len(&self) -> usize {
         self.properties.len()
     }
 
-    /// Whether there is none. A profile without properties is a profile all the same.
+    /// Whether the profile has no properties. Such a profile still exists.
     pub fn is_empty(&self) -> bool {
         self.properties.is_empty()
     }

@@ -4,27 +4,27 @@ use serde_json::{Map, Value};
 
 use crate::{Limits, UpdateError};
 
-/// Whose profile an update is for.
+/// The profile that an update changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// A user's, by an ID of the user.
+    /// The profile of the user who has an ID.
     User {
-        /// `$distinct_id`, as it was sent.
+        /// `$distinct_id`, as sent.
         distinct_id: String,
-        /// Whether the profile of this very ID is meant, and not that of its canonical ID: so can a
-        /// profile that a merge has hidden be deleted (`$ignore_alias`).
+        /// `$ignore_alias`: whether this is the profile of exactly this ID, not of its canonical ID. It
+        /// serves to delete a profile that a merge has hidden.
         ignores_alias: bool,
     },
-    /// A group's.
+    /// The profile of a group.
     Group {
-        /// `$group_key`: what kind of group, such as `company`.
+        /// `$group_key`: the kind of group, such as `company`.
         key: String,
-        /// `$group_id`: which of them.
+        /// `$group_id`: the ID of the group.
         id: String,
     },
 }
 
-/// What is done to a profile.
+/// An operation with its argument.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operation {
     Set(Map<String, Value>),
@@ -37,7 +37,7 @@ pub(crate) enum Operation {
     Delete,
 }
 
-/// One update: whose profile, and what is done to it.
+/// An update of one profile: operations that are carried out together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
     target: Target,
@@ -45,18 +45,18 @@ pub struct Update {
 }
 
 impl Update {
-    /// Reads one record. Of several operations in it each is carried out, in the order `$set`,
-    /// `$set_once`, `$add`, `$append`, `$union`, `$remove`, `$unset`, `$delete` *(decided here: the
-    /// vendor leaves it open, and SDKs send one)*.
+    /// Reads one record. If it has several operations, the order is `$set`, `$set_once`, `$add`,
+    /// `$append`, `$union`, `$remove`, `$unset`, `$delete` *(decided here: the vendor does not
+    /// document an order, and SDKs send one operation per record)*.
     ///
     /// # Errors
     ///
-    /// [`UpdateError`] says what is wrong with the record, whatever the profile.
+    /// [`UpdateError`] if the record is invalid for every profile.
     pub fn parse(json: &str, limits: &Limits) -> Result<Self, UpdateError> {
-        if json.len() > limits.update_bytes_max {
+        if json.len() > limits.max_update_bytes {
             return Err(UpdateError::TooLong {
                 bytes: json.len(),
-                bytes_max: limits.update_bytes_max,
+                max_bytes: limits.max_update_bytes,
             });
         }
         let Ok(mut record) = serde_json::from_str::<Map<String, Value>>(json) else {
@@ -90,7 +90,7 @@ impl Update {
         if let Some(value) = record.remove("$unset") {
             operations.push(Operation::Unset(names(value)?));
         }
-        // What it is given is of no account: SDKs send "", "null", null or the ID.
+        // The argument does not matter: SDKs send "", "null", null or the ID.
         if record.contains_key("$delete") {
             operations.push(Operation::Delete);
         }
@@ -100,7 +100,7 @@ impl Update {
         Ok(Self { target, operations })
     }
 
-    /// Whose profile it is for.
+    /// The profile that it changes.
     pub fn target(&self) -> &Target {
         &self.target
     }
@@ -127,7 +127,7 @@ fn target(record: &Map<String, Value>) -> Result<Target, UpdateError> {
     })
 }
 
-/// Rule ID-3, of a value that was parsed: a text that is not empty, or an integer.
+/// Rule ID-3 for a parsed value: an ID is a string that is not empty, or an integer.
 fn id_text(value: &Value) -> Option<String> {
     match value {
         Value::String(text) if !text.is_empty() => Some(text.clone()),
@@ -136,7 +136,7 @@ fn id_text(value: &Value) -> Option<String> {
     }
 }
 
-/// SDKs send a boolean or its text.
+/// SDKs send a boolean or its text, such as "True".
 fn is_true(value: &Value) -> bool {
     match value {
         Value::Bool(is_true) => *is_true,
@@ -149,12 +149,12 @@ fn check_names<'n>(
     mut names: impl Iterator<Item = &'n String>,
     limits: &Limits,
 ) -> Result<(), UpdateError> {
-    let bytes_max = limits.name_bytes_max;
-    let wrong = names.find(|name| !(1..=bytes_max).contains(&name.len()));
+    let max_bytes = limits.max_name_bytes;
+    let wrong = names.find(|name| !(1..=max_bytes).contains(&name.len()));
     match wrong {
         Some(name) => Err(UpdateError::Name {
             bytes: name.len(),
-            bytes_max,
+            max_bytes,
         }),
         None => Ok(()),
     }
@@ -163,13 +163,13 @@ fn check_names<'n>(
 fn check_values(operation: &'static str, values: &Map<String, Value>) -> Result<(), UpdateError> {
     let (is_right, wanted): (fn(&Value) -> bool, _) = match operation {
         "$add" => (Value::is_number, "numbers"),
-        // SDKs wrap a single value themselves; who does not means the same.
+        // SDKs wrap a single value in a list. A bare value means the same.
         "$union" => (
             |value| match value {
                 Value::Array(values) => values.iter().all(is_scalar),
                 value => is_scalar(value),
             },
-            "lists of texts, numbers and booleans",
+            "lists of strings, numbers and booleans",
         ),
         _ => return Ok(()),
     };
@@ -187,7 +187,7 @@ fn is_scalar(value: &Value) -> bool {
     )
 }
 
-/// The names of `$unset`: a list, or a single one.
+/// The argument of `$unset`: a list of names, or one name.
 fn names(value: Value) -> Result<Vec<String>, UpdateError> {
     let wrong = UpdateError::WrongType {
         operation: "$unset",

@@ -1,4 +1,4 @@
-//! The eight operations as they are documented, and laws that hold of them.
+//! The eight operations as documented, and laws about them.
 
 #![allow(
     clippy::unwrap_used,
@@ -34,7 +34,7 @@ fn assert_changes(to: Value, operation: Value, wanted: Value) {
 }
 
 #[test]
-fn set_overwrites_and_makes_a_profile() {
+fn set_overwrites_and_creates_a_profile() {
     assert_changes(json!(null), json!({"$set": {"a": 1}}), json!({"a": 1}));
     assert_changes(
         json!({"a": 1, "b": 2}),
@@ -45,7 +45,7 @@ fn set_overwrites_and_makes_a_profile() {
 }
 
 #[test]
-fn set_once_sets_only_what_is_absent() {
+fn set_once_sets_only_absent_properties() {
     assert_changes(
         json!({"a": null}),
         json!({"$set_once": {"a": 2, "b": 3}}),
@@ -54,7 +54,7 @@ fn set_once_sets_only_what_is_absent() {
 }
 
 #[test]
-fn add_adds_to_what_is_there_or_to_zero() {
+fn add_adds_to_the_current_number_or_to_zero() {
     assert_changes(
         json!({"a": 1}),
         json!({"$add": {"a": 2, "b": -3, "c": 0.5}}),
@@ -86,7 +86,7 @@ fn add_adds_to_what_is_there_or_to_zero() {
 }
 
 #[test]
-fn append_pushes_one_value_and_keeps_doubles() {
+fn append_adds_one_value_and_keeps_duplicates() {
     assert_changes(
         json!({"a": [1]}),
         json!({"$append": {"a": 1, "b": "x"}}),
@@ -106,7 +106,7 @@ fn append_pushes_one_value_and_keeps_doubles() {
 }
 
 #[test]
-fn union_adds_what_is_missing() {
+fn union_adds_missing_values() {
     assert_changes(
         json!({"a": [1, "x"]}),
         json!({"$union": {"a": ["x", 2, 2], "b": "y"}}),
@@ -119,7 +119,7 @@ fn union_adds_what_is_missing() {
 }
 
 #[test]
-fn remove_takes_a_value_out_of_a_list() {
+fn remove_removes_a_value_from_a_list() {
     assert_changes(
         json!({"a": [1, 2, 1], "b": 1}),
         json!({"$remove": {"a": 1, "b": 1, "c": 1}}),
@@ -141,14 +141,14 @@ fn unset_deletes_properties() {
 }
 
 #[test]
-fn delete_deletes_whatever_it_is_given() {
+fn delete_ignores_its_argument() {
     for given in [json!(""), json!("null"), json!(null), json!("U1")] {
         assert_changes(json!({"a": 1}), json!({"$delete": given}), json!(null));
     }
 }
 
 #[test]
-fn several_operations_are_carried_out_in_a_fixed_order_or_not_at_all() {
+fn several_operations_are_carried_out_in_a_fixed_order_or_none_is() {
     assert_changes(
         json!(null),
         json!({"$unset": ["b"], "$add": {"a": 1}, "$set": {"a": 1, "b": 1}}),
@@ -158,7 +158,7 @@ fn several_operations_are_carried_out_in_a_fixed_order_or_not_at_all() {
 }
 
 #[test]
-fn an_update_says_whose_profile_it_is_for() {
+fn an_update_names_its_profile() {
     let target = |json: &str| Update::parse(json, &LIMITS).map(|update| update.target().clone());
     let user = |id: &str, ignores_alias| {
         Ok(Target::User {
@@ -179,13 +179,13 @@ fn an_update_says_whose_profile_it_is_for() {
         let json = format!(r#"{{"$distinct_id":"U","$ignore_alias":{no},"$delete":""}}"#);
         assert_eq!(target(&json), user("U", false));
     }
-    for nobody in [
+    for invalid in [
         "",
         r#""$distinct_id":"","#,
         r#""$distinct_id":1.5,"#,
         r#""$distinct_id":[],"#,
     ] {
-        let json = format!(r#"{{{nobody}"$set":{{}}}}"#);
+        let json = format!(r#"{{{invalid}"$set":{{}}}}"#);
         let property = "$distinct_id";
         assert_eq!(
             target(&json),
@@ -219,14 +219,14 @@ fn an_update_says_whose_profile_it_is_for() {
 }
 
 #[test]
-fn limits_are_kept_on_both_sides() {
+fn the_largest_allowed_value_passes_and_the_next_one_fails() {
     let name = |bytes| json!({"$set": {"n".repeat(bytes): 1}});
     assert!(update(name(255)).is_ok());
     assert_eq!(
         update(name(256)),
         Err(UpdateError::Name {
             bytes: 256,
-            bytes_max: 255
+            max_bytes: 255
         })
     );
     assert!(update(name(0)).is_err());
@@ -236,7 +236,7 @@ fn limits_are_kept_on_both_sides() {
         let cut = "x".repeat(bytes.min(255));
         assert_changes(json!(null), string(bytes), json!({"a": cut}));
     }
-    // 127 letters of two bytes, so that none is cut in the middle.
+    // 127 letters of two bytes each: no letter is cut in the middle.
     assert_changes(
         json!(null),
         json!({"$set": {"a": ["ü".repeat(200)]}}),
@@ -255,15 +255,15 @@ fn limits_are_kept_on_both_sides() {
         apply(&json!({"a": 1}), many(2_000)),
         Err(UpdateError::Properties {
             properties: 2_001,
-            properties_max: 2_000
+            max_properties: 2_000
         })
     );
 
     assert!(apply(&json!(null), json!({"$set": {"a": [[[1]]]}})).is_ok());
     let deep = apply(&json!(null), json!({"$set": {"a": [[[[1]]]]}}));
-    assert!(matches!(deep, Err(UpdateError::Depth { depth_max: 3, .. })));
+    assert!(matches!(deep, Err(UpdateError::Depth { max_depth: 3, .. })));
 
-    // A list of texts of 97 bytes: 100 each with the marks and a comma.
+    // A list of strings of 97 bytes: 100 bytes each with quotes and a comma.
     let list = |values: usize| json!({"$set": {"a": vec!["x".repeat(97); values]}});
     assert!(apply(&json!(null), list(2_621)).is_ok());
     let long = apply(&json!(null), list(2_622));
@@ -276,7 +276,7 @@ fn limits_are_kept_on_both_sides() {
     assert!(matches!(long, Err(UpdateError::TooLong { .. })));
 
     let limits = Limits {
-        profile_bytes_max: 7,
+        max_profile_bytes: 7,
         ..LIMITS
     };
     let set = |value: u32| update(json!({"$set": {"a": value}})).unwrap();
@@ -285,7 +285,7 @@ fn limits_are_kept_on_both_sides() {
         set(10).apply(None, &limits),
         Err(UpdateError::Profile {
             bytes: 8,
-            bytes_max: 7
+            max_bytes: 7
         })
     );
 }
@@ -316,7 +316,7 @@ fn name() -> impl Strategy<Value = String> {
 
 proptest! {
     #[test]
-    fn set_set_once_union_unset_and_remove_done_twice_are_done_once(
+    fn all_operations_but_add_and_append_are_idempotent(
         to in object(), values in object(), name in name(), list in prop::collection::vec(scalar(), 0..4),
     ) {
         let operations = [
@@ -336,7 +336,7 @@ proptest! {
     }
 
     #[test]
-    fn what_was_appended_can_be_removed(to in object(), name in name(), value in scalar()) {
+    fn an_appended_value_can_be_removed(to in object(), name in name(), value in scalar()) {
         let added = apply(&to, json!({"$append": {&name: value}})).unwrap().unwrap();
         prop_assert!(added[&name].as_array().unwrap().contains(&value));
         let removed = apply(&added, json!({"$remove": {&name: value}})).unwrap().unwrap();
@@ -344,14 +344,14 @@ proptest! {
     }
 
     #[test]
-    fn an_addition_is_undone_by_its_opposite(current in -1_000..1_000_i64, by in -1_000..1_000_i64) {
+    fn adding_the_opposite_undoes_an_addition(current in -1_000..1_000_i64, by in -1_000..1_000_i64) {
         let to = json!({"a": current});
         let added = apply(&to, json!({"$add": {"a": by}})).unwrap().unwrap();
         prop_assert_eq!(apply(&added, json!({"$add": {"a": -by}})), Ok(Some(to)));
     }
 
     #[test]
-    fn other_properties_stay_as_they_are(to in object(), name in name(), values in any_value()) {
+    fn other_properties_do_not_change(to in object(), name in name(), values in any_value()) {
         for operation in ["$set", "$set_once", "$append", "$union", "$remove"] {
             let Ok(Some(changed)) = apply(&to, json!({operation: {&name: values}})) else {
                 continue;
@@ -363,12 +363,12 @@ proptest! {
     }
 
     #[test]
-    fn no_text_makes_it_panic(json in "\\PC{0,60}") {
+    fn no_text_makes_parsing_panic(json in "\\PC{0,60}") {
         let _may_fail = Update::parse(&json, &LIMITS).is_ok();
     }
 
     #[test]
-    fn a_profile_is_written_and_read(values in object()) {
+    fn a_written_profile_is_read_back(values in object()) {
         let profile = profile(&values);
         prop_assert_eq!(Profile::from_json(&profile.to_json()), Some(profile));
     }
