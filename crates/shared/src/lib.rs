@@ -1,4 +1,4 @@
-//! One engine for many threads: one applies claims while the others resolve.
+//! Shares one engine between many threads: one thread changes it while others resolve.
 //!
 //! ```
 //! use std::thread;
@@ -16,17 +16,20 @@
 //!         let link = Claim::Link { device: id("D1"), user: id("U1") };
 //!         engine.apply(link, |outcome| println!("{outcome:?}")).unwrap();
 //!     });
-//!     // Before the claim or after it, but never in the middle.
+//!     // Either before the claim or after it, but never in the middle.
 //!     let user = engine.resolve(device, |canonical| canonical.to_string());
 //!     assert!(user == "$device:D1" || user == "U1");
 //! });
 //! assert_eq!(engine.read().resolve(device), *"U1");
 //! ```
 //!
-//! Who resolves waits for one claim at most: after each claim those who wait are let in before the
-//! next one. Resolving waits for nobody else who resolves.
+//! # Fairness
 //!
-//! Not here: a queue of claims, or threads. Whoever applies chooses its thread.
+//! A thread that resolves waits for one change at most: when a change ends, the threads that wait
+//! are let in before the next change begins. Threads that resolve do not wait for each other.
+//!
+//! This crate has no queue of claims and starts no threads. The caller decides which thread applies
+//! claims.
 
 use std::fmt;
 use std::ops::Deref;
@@ -34,7 +37,7 @@ use std::ops::Deref;
 use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-/// An engine that many threads may use at once. See the [crate].
+/// An engine that many threads can use at the same time. See the [crate].
 #[derive(Default)]
 pub struct Shared<R>(RwLock<R>);
 
@@ -44,20 +47,53 @@ impl<R> Shared<R> {
         Self(RwLock::new(engine))
     }
 
-    /// The engine, not shared any more.
+    /// Returns the engine.
     pub fn into_inner(self) -> R {
         self.0.into_inner()
     }
 
-    /// The engine for reading, until the guard is dropped. Claims wait for that, and whoever comes
-    /// after a claim that waits does too: so take it for a batch, and not for a coffee. Do not take
-    /// a second one while holding the first, since a claim may wait between the two.
+    /// Locks the engine for reading until the guard is dropped.
+    ///
+    /// A change waits until all guards are dropped, and a new `read` waits for a change that waits.
+    /// So hold a guard for one batch of IDs, not longer. A thread that calls `read` while it holds a
+    /// guard can deadlock: a change may wait between the two.
     pub fn read(&self) -> impl Deref<Target = R> + '_ {
         ReadGuard(self.0.read())
     }
+
+    /// Calls `change` with the engine, locked for writing. Changes of several threads are made in the
+    /// order of their calls.
+    ///
+    /// Use this for what [`apply`](Self::apply) does not do: a batch of claims, or the methods of one
+    /// engine, such as the retraction of a store. All other threads wait until `change` returns.
+    ///
+    /// ```
+    /// use idmerge_core::{Claim, Id, IdentityResolver, Outcome};
+    /// use idmerge_original::Original;
+    /// use idmerge_shared::Shared;
+    ///
+    /// let engine = Shared::new(Original::default());
+    /// let id = |text| Id::new(text).unwrap();
+    /// let merge = |first, second| Claim::Merge { first: id(first), second: id(second) };
+    /// let claims = [merge("U1", "U2"), merge("U2", "U3")];
+    ///
+    /// let mut merges = 0;
+    /// engine.write(|engine| {
+    ///     engine.apply_batch(&claims, &mut |outcome| merges += u32::from(outcome == Outcome::Merged))
+    /// })?;
+    /// assert_eq!(merges, 2);
+    /// # Ok::<(), idmerge_core::EngineError>(())
+    /// ```
+    pub fn write<T>(&self, change: impl FnOnce(&mut R) -> T) -> T {
+        let mut engine = self.0.write();
+        let result = change(&mut engine);
+        // A plain unlock would let the same thread lock again before any thread that waits wakes up.
+        RwLockWriteGuard::unlock_fair(engine);
+        result
+    }
 }
 
-/// Hides whose lock it is.
+/// Keeps the lock of another crate out of the public signature.
 struct ReadGuard<'l, R>(RwLockReadGuard<'l, R>);
 
 impl<R> Deref for ReadGuard<'_, R> {
@@ -69,26 +105,21 @@ impl<R> Deref for ReadGuard<'_, R> {
 }
 
 impl<R: IdentityResolver> Shared<R> {
-    /// Weighs one claim, as [`IdentityResolver::apply`] does. Claims of several threads are applied
-    /// in the order in which they got here.
+    /// Applies one claim, as [`IdentityResolver::apply`] does, and calls `outcome` with its outcome.
     ///
     /// # Errors
     ///
-    /// As [`IdentityResolver::apply`].
+    /// Those of [`IdentityResolver::apply`].
     pub fn apply<T>(
         &self,
         claim: Claim<'_>,
         outcome: impl FnOnce(Outcome<'_>) -> T,
     ) -> Result<T, EngineError> {
-        let mut engine = self.0.write();
-        let result = engine.apply(claim).map(outcome);
-        // Plainly unlocked, the lock would go to whoever is quickest, which is who has just had it.
-        RwLockWriteGuard::unlock_fair(engine);
-        result
+        self.write(|engine| engine.apply(claim).map(outcome))
     }
 
-    /// The canonical distinct_id of an id, as [`IdentityResolver::resolve`] gives it. For many ids
-    /// [`read`](Self::read) the engine once and resolve a batch.
+    /// Calls `canonical` with the canonical ID of an ID. For many IDs, [`read`](Self::read) the engine
+    /// once and resolve a batch.
     pub fn resolve<T>(&self, id: DistinctId<'_>, canonical: impl FnOnce(DistinctId<'_>) -> T) -> T {
         canonical(self.0.read().resolve(id))
     }

@@ -1,4 +1,4 @@
-//! One thread applies, others resolve: what they may see.
+//! One thread applies claims while others resolve. A reader never sees a claim half applied.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
@@ -10,7 +10,7 @@ use idmerge_simplified::Simplified;
 
 const CLAIMS: u64 = GROUPS * GROUP_MERGES;
 const GROUPS: u64 = 320;
-/// As many as make one cluster of 64 ids.
+/// The number of merges that make one cluster of 64 IDs.
 const GROUP_MERGES: u64 = 63;
 const READERS: usize = 3;
 
@@ -18,8 +18,8 @@ fn id(text: &str) -> Id<'_> {
     Id::new(text).expect("it is short")
 }
 
-/// Applies claims one by one while others resolve. A reader is given how many claims were applied
-/// at least.
+/// Applies claims one by one while others resolve. The argument of `read` is a lower bound of the
+/// number of applied claims.
 fn while_applying<R: IdentityResolver>(
     engine: &Shared<R>,
     apply: impl Fn(u64) + Sync,
@@ -48,7 +48,7 @@ fn while_applying<R: IdentityResolver>(
 }
 
 #[test]
-fn a_link_is_seen_from_when_it_is_applied_and_never_half() {
+fn a_link_is_visible_once_it_is_applied_and_never_half() {
     let engine = &Shared::new(Simplified::default());
     while_applying(
         engine,
@@ -63,7 +63,7 @@ fn a_link_is_seen_from_when_it_is_applied_and_never_half() {
                 .unwrap();
         },
         |applied| {
-            // One that is there, and one that may be.
+            // A link that is applied, and two that may be.
             for n in [applied / 2, applied, applied + 1] {
                 let (device, user) = (format!("D{n}"), format!("U{}", n / 3));
                 engine.resolve(DistinctId::device(id(&device)), |canonical| {
@@ -84,12 +84,12 @@ fn a_link_is_seen_from_when_it_is_applied_and_never_half() {
 }
 
 #[test]
-fn clusters_that_merge_are_seen_whole() {
+fn a_cluster_is_never_seen_half_merged() {
     let engine = &Shared::new(Original::default());
     while_applying(
         engine,
         |n| {
-            // Pairs first, then pairs of pairs, and so on, 64 ids a cluster.
+            // First pairs, then pairs of pairs, up to clusters of 64 IDs.
             let (group, step) = (n / GROUP_MERGES, n % GROUP_MERGES);
             let round = GROUP_MERGES.ilog2() - (GROUP_MERGES - step).ilog2();
             let in_round = step - (64 - (64 >> round));

@@ -1,12 +1,13 @@
-//! Who resolves waits for one claim: counted, and not timed, so that a busy machine changes nothing.
+//! A thread that resolves waits for one claim at most. The test counts claims and measures no time,
+//! so a busy machine does not change the result.
 
-// Where the system tells which thread is asleep.
+// Only Linux tells this test whether a thread is asleep.
 #![cfg(target_os = "linux")]
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a test fails by panicking, and asks the system about a thread"
+    reason = "a test fails by panicking, and reads the state of a thread from the system"
 )]
 
 use std::fs;
@@ -24,27 +25,27 @@ use idmerge_shared::Shared;
 /// A thread that wants to resolve.
 #[derive(Debug, Default)]
 struct Reader {
-    /// Where the system tells what it does.
+    /// The file in `/proc` with its state.
     stat: OnceLock<PathBuf>,
-    /// It asks for the engine.
+    /// Whether it is waiting for the engine, or about to wait.
     asks: AtomicBool,
-    /// How many claims had been weighed when it could first have had the engine.
+    /// The number of claims that were applied when it could first get the engine.
     first: AtomicU64,
 }
 
 impl Reader {
     fn is_asleep(&self) -> bool {
         let stat = fs::read_to_string(self.stat.get().unwrap()).unwrap();
-        // The name of the program is in brackets before it, and may have any character.
+        // The state follows the name of the program, which is in brackets and may contain any character.
         stat.rsplit_once(") ").unwrap().1.starts_with('S')
     }
 }
 
-/// An engine that ends a claim when the reader, if it asks, has gone to sleep over the wait.
+/// An engine whose claim ends only when a waiting reader is asleep.
 #[derive(Debug)]
 struct Patient<'r> {
     reader: &'r Reader,
-    weighed: u64,
+    applied: u64,
 }
 
 impl IdentityResolver for Patient<'_> {
@@ -57,12 +58,12 @@ impl IdentityResolver for Patient<'_> {
     }
 
     fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        self.weighed += 1;
+        self.applied += 1;
         if self.reader.asks.load(SeqCst) {
             while !self.reader.is_asleep() {
                 std::hint::spin_loop();
             }
-            self.reader.first.store(self.weighed, SeqCst);
+            self.reader.first.store(self.applied, SeqCst);
             self.reader.asks.store(false, SeqCst);
         }
         Ok(Outcome::Ignored)
@@ -90,10 +91,10 @@ impl IdentityResolver for Patient<'_> {
 }
 
 #[test]
-fn who_resolves_waits_for_one_claim() {
+fn a_reader_waits_for_one_claim_at_most() {
     const ROUNDS: usize = 300;
     let reader = &Reader::default();
-    let engine = &Shared::new(Patient { reader, weighed: 0 });
+    let engine = &Shared::new(Patient { reader, applied: 0 });
     let stop = &AtomicBool::new(false);
     let claim = Claim::Link {
         device: Id::new("D").unwrap(),
@@ -113,9 +114,9 @@ fn who_resolves_waits_for_one_claim() {
         while waits.len() < ROUNDS {
             reader.asks.store(true, SeqCst);
             let engine = engine.read();
-            // Where it still asks, it came between two claims and had not to wait.
+            // If `asks` is still set, the reader got the engine between two claims, without waiting.
             if !reader.asks.swap(false, SeqCst) {
-                waits.push(engine.weighed - reader.first.load(SeqCst));
+                waits.push(engine.applied - reader.first.load(SeqCst));
             }
         }
         stop.store(true, SeqCst);
