@@ -1,5 +1,5 @@
-//! How fast a project takes events, and how fast it gives them back: batches of 2,000 events of
-//! `web-login`, handed in by some threads that wait for each answer.
+//! Measures how fast a project stores and reads events. Some threads submit batches of 2,000 events
+//! of the workload `web-login`, and wait for each answer.
 //!
 //! ```sh
 //! cargo run --release -p idmerge-project --example throughput -- FOLDER [EVENTS] [THREADS] [ENGINE]
@@ -9,7 +9,7 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::cast_possible_truncation,
-    reason = "a program that measures"
+    reason = "this program measures and prints"
 )]
 
 use std::time::Instant;
@@ -24,7 +24,9 @@ type Failure = Box<dyn std::error::Error>;
 
 fn main() -> Result<(), Failure> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let folder = arguments.first().ok_or("which folder?")?;
+    let folder = arguments
+        .first()
+        .ok_or("usage: throughput FOLDER [EVENTS] [THREADS] [ENGINE]")?;
     let number = |at: usize, default| match arguments.get(at) {
         Some(text) => text.parse(),
         None => Ok(default),
@@ -88,7 +90,7 @@ fn main() -> Result<(), Failure> {
         disk_bytes += file?.metadata()?.len();
     }
     println!(
-        "{:.0} bytes an event on disk",
+        "{:.0} bytes per event on disk",
         disk_bytes as f64 / events as f64
     );
 
@@ -126,7 +128,7 @@ fn read(project: &Project) -> Result<(), Failure> {
     }
     times.sort_by(f64::total_cmp);
     println!(
-        "a user's newest 100 events ({} users, {} each): {:.2} ms (p50), {:.2} ms (last)",
+        "the latest 100 events of a user ({} users, {} events each): {:.2} ms (p50), {:.2} ms (last)",
         ids.len(),
         events / ids.len().max(1),
         times[times.len() / 2],

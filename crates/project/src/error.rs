@@ -1,7 +1,8 @@
 //! [`ProjectError`].
 
 use idmerge_core::{EngineError, InvalidEvent};
-use idmerge_store::{RunsError, StoreError, redb};
+use idmerge_disk::RunsError;
+use idmerge_store::{StoreError, redb};
 use thiserror::Error;
 
 /// Why a project could not do what it was asked to do.

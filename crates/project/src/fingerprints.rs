@@ -52,12 +52,6 @@ impl DedupKey<'_> {
     }
 }
 
-/// A checksum of a row. The key of the row is the seed, so that a valid row under a wrong key is
-/// detected too.
-pub(crate) fn checksum(key: u64, bytes: &[u8]) -> u64 {
-    XxHash3_64::oneshot_with_seed(key, bytes)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,5 +1,6 @@
 //! [`Inner`]: the state that all threads of a project share.
 
+use idmerge_shared::Shared;
 use idmerge_store::Durable;
 use parking_lot::{Mutex, RwLock};
 
@@ -18,7 +19,7 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     /// An engine without claims. It reads events without taking a lock.
     pub(crate) reader: AnyEngine,
-    pub(crate) store: RwLock<Durable<AnyEngine>>,
+    pub(crate) store: Shared<Durable<AnyEngine>>,
     /// The committed blocks. Look here first and open a database transaction afterwards: then every
     /// block found here is in the transaction.
     pub(crate) directory: RwLock<Directory>,

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
+use idmerge_shared::Shared;
 use idmerge_store::{Durable, Sharing, StoreError};
 use parking_lot::{Mutex, RwLock};
 
@@ -95,7 +96,7 @@ impl Project {
             settings,
             options,
             reader,
-            store: RwLock::new(store),
+            store: Shared::new(store),
             directory: RwLock::new(directory),
             maintenance: Requests::default(),
             counters: Mutex::default(),

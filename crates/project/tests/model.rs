@@ -1,5 +1,4 @@
-//! Whatever is handed in, and however often the project is opened again: what is read is what a
-//! list in memory says.
+//! Any sequence of batches, closings and crashes: a project reads as a list of events in memory does.
 
 #![allow(
     clippy::unwrap_used,
@@ -22,14 +21,14 @@ use proptest::prelude::*;
 enum Step {
     Submit(Vec<Sent>),
     Close,
-    /// As a crash does it: without a word.
+    /// Without closing, as in a crash.
     Drop,
 }
 
 #[derive(Clone, Debug)]
 struct Sent {
     json: String,
-    /// How much longer it is, so that blocks get full.
+    /// Makes the event longer, in units of 700 bytes, so that blocks fill up.
     pad: usize,
     time_ms: Option<i64>,
     insert_id: Option<&'static str>,
@@ -101,20 +100,20 @@ fn any_step() -> impl Strategy<Value = Step> {
     ]
 }
 
-struct Kept {
+struct ListedEvent {
     json: String,
     time_ms: i64,
     failure: Option<[String; 2]>,
 }
 
-/// Name, time, own ID and `insert_id`; and whether it is a `$merge` that was not weighed.
-type Sameness = (String, Option<i64>, Option<String>, &'static str, bool);
+/// Name, time, own ID and `insert_id`, and whether it is a `$merge` whose claim was not applied.
+type DedupKey = (String, Option<i64>, Option<String>, &'static str, bool);
 
-/// The same with an engine and a list.
+/// The model: an engine and a list of events.
 struct Model {
     engine: Box<dyn IdentityResolver>,
-    events: Vec<Kept>,
-    known: HashSet<Sameness>,
+    events: Vec<ListedEvent>,
+    stored: HashSet<DedupKey>,
 }
 
 impl Model {
@@ -123,25 +122,25 @@ impl Model {
         let mut order: Vec<usize> = (0..sent.len()).collect();
         order.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
         for at in order {
-            answers[at] = self.take(&sent[at], received_ms);
+            answers[at] = self.apply(&sent[at], received_ms);
         }
         answers
     }
 
-    fn take(&mut self, sent: &Sent, received_ms: i64) -> RecordAnswer {
+    fn apply(&mut self, sent: &Sent, received_ms: i64) -> RecordAnswer {
         let json = sent.json();
         let event = JsonEvent::parse_text(&json).unwrap();
         let event = event.event();
         let reading = match self.engine.read(&event) {
             Ok(reading) => reading,
-            Err(refused) => return RecordAnswer::Refused(Box::new(refused.into())),
+            Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
         };
         let is_unweighed = event.name == "$merge" && !sent.may_merge;
         if let Some(insert_id) = sent.insert_id {
             let own = reading.distinct_id.map(|id| id.to_string());
             let name = event.name.to_owned();
             if !self
-                .known
+                .stored
                 .insert((name, sent.time_ms, own, insert_id, is_unweighed))
             {
                 return RecordAnswer::Repeated;
@@ -161,7 +160,7 @@ impl Model {
                 _ => ClaimAnswer::None,
             },
         };
-        self.events.push(Kept {
+        self.events.push(ListedEvent {
             json: json.clone(),
             time_ms: sent.time_ms.unwrap_or(received_ms),
             failure,
@@ -169,10 +168,10 @@ impl Model {
         RecordAnswer::Stored(answer)
     }
 
-    /// Each event with its canonical ID, as it is exported.
+    /// The export of all events: JSON, canonical ID and time.
     fn exported(&self) -> Vec<(String, Option<String>, i64)> {
-        let exported = self.events.iter().map(|kept| {
-            let event = JsonEvent::parse_text(&kept.json).unwrap();
+        let exported = self.events.iter().map(|listed| {
+            let event = JsonEvent::parse_text(&listed.json).unwrap();
             let own = self.engine.read(&event.event()).unwrap().distinct_id;
             let canonical = own.map(|id| self.engine.resolve(id));
             let mut json = Vec::new();
@@ -181,15 +180,18 @@ impl Model {
                     rule_book: self.engine.rule_book(),
                     own,
                     canonical,
-                    failure: kept.failure.as_ref().map(|[reason, description]| Failure {
-                        reason,
-                        description,
-                    }),
+                    failure: listed
+                        .failure
+                        .as_ref()
+                        .map(|[reason, description]| Failure {
+                            reason,
+                            description,
+                        }),
                 },
                 &mut json,
             );
             let canonical = canonical.map(|id| id.to_string());
-            (String::from_utf8(json).unwrap(), canonical, kept.time_ms)
+            (String::from_utf8(json).unwrap(), canonical, listed.time_ms)
         });
         exported.collect()
     }
@@ -212,7 +214,7 @@ fn assert_reads_as(project: &Project, model: &Model) {
         .collect();
     assert_eq!(lines, wanted);
 
-    // Some days, and some names.
+    // A range of times and some names.
     let query = ExportQuery {
         from_ms: Some(1),
         until_ms: Some(3),
@@ -253,13 +255,13 @@ fn assert_reads_as(project: &Project, model: &Model) {
             .collect();
         wanted.sort();
         wanted.reverse();
-        let mut feed = Vec::new();
+        let mut timeline = Vec::new();
         let mut after = None;
         loop {
             let page = project.user_events(text, after, 3).unwrap();
             assert!(page.events.len() <= 3);
             assert!(page.next.is_none() || page.events.len() == 3);
-            feed.extend(
+            timeline.extend(
                 page.events
                     .into_iter()
                     .map(|event| (event.time_ms, event.number, event.json)),
@@ -269,7 +271,7 @@ fn assert_reads_as(project: &Project, model: &Model) {
                 break;
             }
         }
-        assert_eq!(feed, wanted, "{text}");
+        assert_eq!(timeline, wanted, "{text}");
     }
     assert!(project.identity("null").is_err());
 }
@@ -291,7 +293,7 @@ fn play(rule_book: RuleBook, steps: &[Step]) {
     let mut model = Model {
         engine,
         events: Vec::new(),
-        known: HashSet::new(),
+        stored: HashSet::new(),
     };
     let options = Options {
         index_events: 10,
@@ -336,18 +338,18 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn simplified_reads_as_a_list_does(steps in prop::collection::vec(any_step(), 1..16)) {
+    fn a_simplified_project_reads_as_the_model(steps in prop::collection::vec(any_step(), 1..16)) {
         play(RuleBook::Simplified, &steps);
     }
 
     #[test]
-    fn original_reads_as_a_list_does(steps in prop::collection::vec(any_step(), 1..16)) {
+    fn an_original_project_reads_as_the_model(steps in prop::collection::vec(any_step(), 1..16)) {
         play(RuleBook::Original, &steps);
     }
 }
 
 #[test]
-fn the_changes_lead_to_the_state() {
+fn applying_all_changes_gives_the_current_state() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::of(RuleBook::Original);
     let project = Project::open(folder.path(), settings, Options::default()).unwrap();

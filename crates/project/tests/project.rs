@@ -1,4 +1,4 @@
-//! What a project promises, case by case.
+//! The guarantees of a project, one test each.
 
 #![allow(
     clippy::unwrap_used,
@@ -58,7 +58,7 @@ const STORED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::None);
 const MERGED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::Merged);
 
 #[test]
-fn p_1_an_update_goes_to_the_canonical_id_of_now() {
+fn p_1_an_update_changes_the_profile_of_the_current_canonical_id() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Simplified);
     let log_in = event("Log In", r#""$device_id":"D1","$user_id":"U1""#);
@@ -70,7 +70,7 @@ fn p_1_an_update_goes_to_the_canonical_id_of_now() {
     assert_profile(&project, "U1", Some(("U1", r#"{"a":1}"#)));
     assert_profile(&project, "$device:D1", Some(("U1", r#"{"a":1}"#)));
 
-    // InvalidEvent updates say why and change nothing.
+    // An invalid update is refused with a reason and changes nothing.
     let RecordAnswer::Refused(error) = update(&project, r#"{"$distinct_id":"null","$set":{}}"#)
     else {
         panic!()
@@ -95,7 +95,7 @@ fn p_1_an_update_goes_to_the_canonical_id_of_now() {
 }
 
 #[test]
-fn p_2_a_devices_profile_is_gone_once_it_is_linked() {
+fn p_2_the_profile_of_a_device_is_deleted_when_it_is_linked() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Simplified);
     update(&project, r#"{"$distinct_id":"$device:D1","$set":{"a":1}}"#);
@@ -115,7 +115,7 @@ fn p_2_a_devices_profile_is_gone_once_it_is_linked() {
 }
 
 #[test]
-fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
+fn p_3_of_two_profiles_the_one_of_the_canonical_id_stays_and_the_other_is_hidden() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Original);
     for (id, value) in [("U1", 1), ("U2", 2), ("U4", 4)] {
@@ -128,7 +128,7 @@ fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
     };
     assert_eq!(merge(r#"["U1","U2"]"#), MERGED);
     assert_profile(&project, "U2", Some(("U1", r#"{"a":1}"#)));
-    // One has a profile: it goes to the canonical ID.
+    // Only one has a profile: it moves to the canonical ID.
     assert_eq!(merge(r#"["U3","U4"]"#), MERGED);
     assert_profile(&project, "U4", Some(("U3", r#"{"a":4}"#)));
     let page = project.profiles(None, 1).unwrap();
@@ -136,7 +136,7 @@ fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
     let page = project.profiles(Some("U1"), 1).unwrap();
     assert_eq!((&*page.profiles[0].distinct_id, page.next), ("U3", None));
 
-    // The hidden one can be deleted, and the canonical one is not hit.
+    // The hidden profile can be deleted without the canonical one.
     update(
         &project,
         r#"{"$distinct_id":"U2","$ignore_alias":true,"$delete":""}"#,
@@ -145,7 +145,7 @@ fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
     update(&project, r#"{"$distinct_id":"U2","$delete":""}"#);
     assert_profile(&project, "U1", None);
 
-    // U4 is marked, becomes canonical, and takes the profile of its cluster along.
+    // U4 is marked and becomes canonical. The profile of its cluster moves to it.
     let identify = event(
         "$identify",
         &format!(r#""distinct_id":"U4","$anon_id":"{DEVICE}""#),
@@ -160,7 +160,7 @@ fn p_3_of_two_profiles_the_canonical_ids_stays_and_the_other_is_hidden() {
 }
 
 #[test]
-fn groups_have_profiles_of_their_own() {
+fn groups_have_their_own_profiles() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Original);
     update(
@@ -180,7 +180,7 @@ fn groups_have_profiles_of_their_own() {
 }
 
 #[test]
-fn a_merge_needs_leave_and_one_without_is_not_in_the_way_of_one_with() {
+fn a_merge_without_permission_does_not_block_a_later_one_with_permission() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Original);
     let merge = event("$merge", r#""$distinct_ids":["U1","U2"]"#);
@@ -196,7 +196,7 @@ fn a_merge_needs_leave_and_one_without_is_not_in_the_way_of_one_with() {
 }
 
 #[test]
-fn an_event_without_a_time_is_the_same_whenever_it_comes() {
+fn an_event_without_a_time_is_repeated_at_any_arrival_time() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         index_events: 1,
@@ -214,14 +214,14 @@ fn an_event_without_a_time_is_the_same_whenever_it_comes() {
         submit(9, Record::event(None, Some("I"))),
         RecordAnswer::Repeated
     );
-    // Another time is another event, and without an `$insert_id` none is the same.
+    // An event with another time is new, and so is every event without an `$insert_id`.
     assert_eq!(submit(9, Record::event(Some(1), Some("I"))), STORED);
     assert_eq!(submit(9, Record::event(Some(1), None)), STORED);
     assert_eq!(submit(9, Record::event(Some(1), None)), STORED);
 }
 
 #[test]
-fn an_event_is_repeated_though_its_index_was_written_by_a_later_process() {
+fn a_repeated_event_is_found_after_a_later_process_has_written_its_index() {
     let folder = tempfile::tempdir().unwrap();
     let settings = Settings::of(RuleBook::Simplified);
     let options = Options {
@@ -234,7 +234,7 @@ fn an_event_is_repeated_though_its_index_was_written_by_a_later_process() {
     let project = open();
     assert_eq!(submit(&project, &json, at(1)), STORED);
     drop(project);
-    // The second event makes the index be written; the two are of different times.
+    // The second event makes the project write the index. The two events have different times.
     let project = open();
     assert_eq!(submit(&project, &json, at(5)), STORED);
     assert_eq!(submit(&project, &json, at(1)), RecordAnswer::Repeated);
@@ -247,7 +247,7 @@ fn an_event_is_repeated_though_its_index_was_written_by_a_later_process() {
 }
 
 #[test]
-fn what_is_refused_is_not_kept_and_says_why() {
+fn an_invalid_record_is_not_stored_and_has_a_reason() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Simplified);
     let mut batch = Batch::new("/track", 1);
@@ -267,14 +267,14 @@ fn what_is_refused_is_not_kept_and_says_why() {
         .iter()
         .map(|answer| match answer {
             RecordAnswer::Refused(error) => (error.property(), error.rule()),
-            _ => (None, "kept"),
+            _ => (None, "stored"),
         })
         .collect();
     assert_eq!(
         refused,
         [
             (Some("$user_id"), "ID-4"),
-            (None, "kept"),
+            (None, "stored"),
             (None, "IN-1"),
             (None, "IN-1")
         ]
@@ -288,7 +288,7 @@ fn what_is_refused_is_not_kept_and_says_why() {
 }
 
 #[test]
-fn a_funnel_sees_who_logged_in_on_the_way() {
+fn a_funnel_follows_a_user_through_a_login() {
     for rule_book in RuleBook::ALL {
         let folder = tempfile::tempdir().unwrap();
         let project = open(&folder, rule_book);
@@ -328,7 +328,7 @@ fn a_funnel_sees_who_logged_in_on_the_way() {
 }
 
 #[test]
-fn a_funnel_about_too_many_events_is_an_error() {
+fn a_funnel_over_too_many_events_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         max_funnel_events: 2,
@@ -357,7 +357,7 @@ fn a_funnel_about_too_many_events_is_an_error() {
 }
 
 #[test]
-fn the_rules_of_a_project_cannot_be_changed() {
+fn the_settings_of_a_project_cannot_be_changed() {
     let folder = tempfile::tempdir().unwrap();
     open(&folder, RuleBook::Original).close().unwrap();
     let options = Options::default;
@@ -405,20 +405,20 @@ fn clusters_near_the_cap_are_counted() {
     assert_eq!(open().figures().clusters_near_cap, 1);
 }
 
-/// Stops the writer in the answer to a first batch, until it is let go.
-fn stopped(project: &Project) -> mpsc::Sender<()> {
-    let (let_go, stop) = mpsc::channel::<()>();
-    let (at_stop, is_stopped) = mpsc::channel();
+/// Blocks the writer in the answer to a first batch, until the returned sender is dropped.
+fn block_writer(project: &Project) -> mpsc::Sender<()> {
+    let (unblock, blocked) = mpsc::channel::<()>();
+    let (reached, is_reached) = mpsc::channel();
     let mut batch = Batch::new("/track", 1);
     batch.push(&event("A", ""), Record::event(None, None));
     project
         .submit(batch, move |_| {
-            at_stop.send(()).unwrap();
-            stop.recv().unwrap_or_default();
+            reached.send(()).unwrap();
+            blocked.recv().unwrap_or_default();
         })
         .unwrap();
-    is_stopped.recv().unwrap();
-    let_go
+    is_reached.recv().unwrap();
+    unblock
 }
 
 fn one(number: usize) -> Batch {
@@ -435,14 +435,14 @@ fn one(number: usize) -> Batch {
 fn concurrent_batches_share_a_commit() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Simplified);
-    let let_go = stopped(&project);
+    let unblock = block_writer(&project);
     let (sender, answers) = mpsc::channel();
     for number in 0..20 {
         let sender = sender.clone();
         let answer = move |answer: Result<Answer, _>| sender.send(answer.is_ok()).unwrap();
         project.submit(one(number), answer).unwrap();
     }
-    drop(let_go);
+    drop(unblock);
     drop(sender);
     assert_eq!(answers.iter().collect::<Vec<_>>(), [true; 20]);
     let figures = project.figures();
@@ -451,7 +451,7 @@ fn concurrent_batches_share_a_commit() {
 }
 
 #[test]
-fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
+fn a_full_queue_is_an_error_until_there_is_room() {
     for options in [
         Options {
             max_queue_batches: 2,
@@ -465,7 +465,7 @@ fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
         let folder = tempfile::tempdir().unwrap();
         let settings = Settings::of(RuleBook::Simplified);
         let project = Project::open(folder.path(), settings, options).unwrap();
-        let let_go = stopped(&project);
+        let unblock = block_writer(&project);
         let (sender, answers) = mpsc::channel();
         let submit = |number| {
             let sender = sender.clone();
@@ -476,7 +476,7 @@ fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
         submit(1).unwrap();
         assert!(matches!(submit(2), Err(ProjectError::Full)));
         assert_eq!(project.figures().queue_batches, 2);
-        drop(let_go);
+        drop(unblock);
         assert_eq!([answers.recv(), answers.recv()], [Ok(true); 2]);
         submit(2).unwrap();
         assert_eq!(answers.recv(), Ok(true));
@@ -485,10 +485,10 @@ fn a_full_queue_says_so_and_takes_more_when_there_is_room() {
 }
 
 #[test]
-fn closing_writes_what_waits_and_takes_nothing_more() {
+fn closing_writes_the_queue_and_takes_no_more_batches() {
     let folder = tempfile::tempdir().unwrap();
     let project = open(&folder, RuleBook::Simplified);
-    let let_go = stopped(&project);
+    let unblock = block_writer(&project);
     let (sender, answers) = mpsc::channel();
     for number in 0..3 {
         let sender = sender.clone();
@@ -500,7 +500,7 @@ fn closing_writes_what_waits_and_takes_nothing_more() {
         while project.submit(one(9), |_| {}).is_ok() {
             std::thread::yield_now();
         }
-        drop(let_go);
+        drop(unblock);
         closing.join().unwrap().unwrap();
     });
     drop(sender);
@@ -513,7 +513,7 @@ fn closing_writes_what_waits_and_takes_nothing_more() {
 }
 
 #[test]
-fn what_was_acknowledged_is_there_after_a_crash_and_a_resend_doubles_nothing() {
+fn acknowledged_events_survive_a_crash_and_a_resend_stores_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for _ in 0..5 {
@@ -525,7 +525,7 @@ fn what_was_acknowledged_is_there_after_a_crash_and_a_resend_doubles_nothing() {
             project.submit(one(number), answer).unwrap();
         }
         drop(sender);
-        // Some are answered and some are not, when it ends.
+        // When the project is dropped, some batches are answered and some are not.
         assert_eq!(answers.recv(), Ok(true));
         drop(project);
         let answered = 1 + answers.iter().filter(|is_kept| *is_kept).count();
@@ -548,7 +548,7 @@ fn what_was_acknowledged_is_there_after_a_crash_and_a_resend_doubles_nothing() {
 }
 
 #[test]
-fn a_cursor_is_read_as_it_is_written() {
+fn a_written_cursor_is_read_back() {
     for text in ["", "1", "1.", ".1", "a.1", "1.-1", "1.1.1"] {
         assert!(text.parse::<idmerge_project::Cursor>().is_err(), "{text}");
     }

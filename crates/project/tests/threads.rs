@@ -1,4 +1,4 @@
-//! Many threads at once: some hand in, some read, and the index is written and merged beside them.
+//! Some threads submit batches and others read, while the maintenance thread merges the index.
 
 #![allow(
     clippy::unwrap_used,
@@ -33,13 +33,13 @@ fn batch(thread: usize, number: usize) -> Batch {
 
 fn read(project: &Project, acknowledged: &AtomicUsize) {
     let at_least = acknowledged.load(Ordering::SeqCst);
-    let feed = project.user_events("U1", None, 1_000).unwrap();
-    assert!(feed.events.len() >= at_least);
-    let numbers = feed
+    let timeline = project.user_events("U1", None, 1_000).unwrap();
+    assert!(timeline.events.len() >= at_least);
+    let is_sorted = timeline
         .events
         .windows(2)
         .all(|pair| pair[0].time_ms >= pair[1].time_ms);
-    assert!(numbers);
+    assert!(is_sorted);
     let mut last = 0;
     let count = project.export(&ExportQuery::default(), &mut |event| {
         assert_eq!(event.number, last + 1);
@@ -52,7 +52,7 @@ fn read(project: &Project, acknowledged: &AtomicUsize) {
         ..FunnelQuery::default()
     };
     for step in project.funnel(&query).unwrap().steps {
-        // Each event has both ids, so every ID is the user's at once.
+        // Each event has both IDs, so each ID belongs to its user from its first event on.
         assert!(step.users <= USERS as u64 && step.users == step.users_without_merge);
     }
     let identity = project.identity("U1").unwrap();
@@ -63,7 +63,7 @@ fn read(project: &Project, acknowledged: &AtomicUsize) {
 }
 
 #[test]
-fn readers_and_writers_do_not_get_in_each_others_way() {
+fn reading_is_consistent_while_others_write() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         index_events: 20,
@@ -79,7 +79,7 @@ fn readers_and_writers_do_not_get_in_each_others_way() {
             let (project, acknowledged, writing) = (&project, &acknowledged, &writing);
             scope.spawn(move || {
                 for number in 0..BATCHES {
-                    // Sent twice, as by a client that was not sure.
+                    // Send it twice, as a client does that got no response.
                     let first = project.submit_and_wait(batch(thread, number)).unwrap();
                     assert!(first.records.iter().all(RecordAnswer::is_stored));
                     acknowledged.fetch_add(1, Ordering::SeqCst);

@@ -43,6 +43,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "events",
             "original",
             "profiles",
+            "shared",
             "simplified",
             "store",
         ],

@@ -11,14 +11,20 @@
 //! number  7 bits per byte, the lowest first; differences in zigzag encoding
 //! ```
 
+use idmerge_disk::row::{self, CHECKSUM_BYTES};
+use idmerge_disk::varint::{self, VarintError};
+
 use crate::archive::directory::BlockHead;
 use crate::error::ProjectError;
-use crate::fingerprints::checksum;
 
 /// The most bytes of an event (rule IN-3).
 pub(crate) const MAX_EVENT_BYTES: usize = 16 << 20;
 /// The most bytes of a block without compression: the longest event can follow a nearly full block.
 const MAX_RAW_BYTES: usize = MAX_EVENT_BYTES + (8 << 20);
+
+/// The bytes of the uncompressed length, and the position of the compressed frame after it.
+const LENGTH_BYTES: usize = 4;
+const FRAME_START: usize = CHECKSUM_BYTES + LENGTH_BYTES;
 
 const HAS_FAILURE: u8 = 1;
 const HAS_SOURCE: u8 = 2;
@@ -73,15 +79,19 @@ impl BlockBuilder {
         };
         has |= if is_new_source { HAS_SOURCE } else { 0 };
         self.heads.push(has);
-        put_number(&mut self.heads, event.text.len() as u64);
-        put_difference(&mut self.heads, event.time_ms, self.last_times.0);
-        put_difference(&mut self.heads, event.received_ms, self.last_times.1);
+        varint::put(&mut self.heads, event.text.len() as u64);
+        for (now, before) in [
+            (event.time_ms, self.last_times.0),
+            (event.received_ms, self.last_times.1),
+        ] {
+            varint::put_signed(&mut self.heads, now.wrapping_sub(before));
+        }
         if is_new_source {
-            put_text(&mut self.heads, event.source);
+            varint::put_text(&mut self.heads, event.source);
             event.source.clone_into(&mut self.last_source);
         }
         for text in event.failure.into_iter().flatten() {
-            put_text(&mut self.heads, text);
+            varint::put_text(&mut self.heads, text);
         }
         self.texts.extend_from_slice(event.text.as_bytes());
         self.count += 1;
@@ -124,13 +134,12 @@ impl BlockBuilder {
         raw.extend_from_slice(&self.heads);
         raw.extend_from_slice(&self.texts);
         let bound = zstd::zstd_safe::compress_bound(raw.len());
-        let mut row = vec![0; 12 + bound];
-        let written = compressor.compress_to_buffer(&raw, &mut row[12..])?;
-        row.truncate(12 + written);
-        row[8..12].copy_from_slice(&length(raw.len()).to_le_bytes());
-        let sum = checksum(self.first, &row[8..]);
-        row[..8].copy_from_slice(&sum.to_le_bytes());
-        Ok(row)
+        let mut row = row::start_with_capacity(LENGTH_BYTES + bound);
+        row.extend(length(raw.len()).to_le_bytes());
+        row.resize(FRAME_START + bound, 0);
+        let written = compressor.compress_to_buffer(&raw, &mut row[FRAME_START..])?;
+        row.truncate(FRAME_START + written);
+        Ok(row::seal(self.first, row))
     }
 }
 
@@ -144,10 +153,8 @@ pub(crate) struct EventBlock {
 impl EventBlock {
     pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, ProjectError> {
         let damaged = |what| ProjectError::damaged(first, what);
-        let (sum, rest) = row.split_first_chunk().ok_or(damaged(TOO_SHORT))?;
-        if u64::from_le_bytes(*sum) != checksum(first, rest) {
-            return Err(damaged("the checksum of a block does not match"));
-        }
+        let rest =
+            row::open(first, row).ok_or(damaged("the checksum of a block does not match"))?;
         let (bytes, frame) = rest.split_first_chunk().ok_or(damaged(TOO_SHORT))?;
         let bytes = u32::from_le_bytes(*bytes) as usize;
         if bytes > MAX_RAW_BYTES {
@@ -186,14 +193,17 @@ impl EventBlock {
         for _ in 0..u32::from_le_bytes(*count) {
             let (&has, rest) = heads.split_first().ok_or(Missing)?;
             heads = rest;
-            let bytes = usize::try_from(take_number(&mut heads)?).map_err(|_| Missing)?;
-            time_ms = time_ms.wrapping_add(take_difference(&mut heads)?);
-            received_ms = received_ms.wrapping_add(take_difference(&mut heads)?);
+            let bytes = usize::try_from(varint::take(&mut heads)?).map_err(|_| Missing)?;
+            time_ms = time_ms.wrapping_add(varint::take_signed(&mut heads)?);
+            received_ms = received_ms.wrapping_add(varint::take_signed(&mut heads)?);
             if has & HAS_SOURCE != 0 {
-                source = take_text(&mut heads)?;
+                source = varint::take_text(&mut heads)?;
             }
             let failure = if has & HAS_FAILURE != 0 {
-                Some([take_text(&mut heads)?, take_text(&mut heads)?])
+                Some([
+                    varint::take_text(&mut heads)?,
+                    varint::take_text(&mut heads)?,
+                ])
             } else {
                 None
             };
@@ -223,55 +233,15 @@ const TOO_SHORT: &str = "a block is too short";
 /// Bytes that should be there are missing, or are not UTF-8.
 struct Missing;
 
+impl From<VarintError> for Missing {
+    fn from(_: VarintError) -> Self {
+        Self
+    }
+}
+
 /// [`MAX_RAW_BYTES`] is below 4 GiB, so no length is cut.
 fn length(bytes: usize) -> u32 {
     u32::try_from(bytes).unwrap_or(u32::MAX)
-}
-
-fn put_number(bytes: &mut Vec<u8>, mut number: u64) {
-    while number >= 0x80 {
-        bytes.push(number.to_le_bytes()[0] | 0x80);
-        number >>= 7;
-    }
-    bytes.push(number.to_le_bytes()[0]);
-}
-
-fn take_number(bytes: &mut &[u8]) -> Result<u64, Missing> {
-    let mut number = 0;
-    for shift in (0..64).step_by(7) {
-        let (&byte, rest) = bytes.split_first().ok_or(Missing)?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7f) << shift;
-        if byte < 0x80 {
-            return Ok(number);
-        }
-    }
-    Err(Missing)
-}
-
-fn put_difference(bytes: &mut Vec<u8>, now: i64, before: i64) {
-    let difference = now.wrapping_sub(before);
-    put_number(
-        bytes,
-        (difference.cast_unsigned() << 1) ^ (difference >> 63).cast_unsigned(),
-    );
-}
-
-fn take_difference(bytes: &mut &[u8]) -> Result<i64, Missing> {
-    let number = take_number(bytes)?;
-    Ok((number >> 1).cast_signed() ^ -(number & 1).cast_signed())
-}
-
-fn put_text(bytes: &mut Vec<u8>, text: &str) {
-    put_number(bytes, text.len() as u64);
-    bytes.extend_from_slice(text.as_bytes());
-}
-
-fn take_text<'b>(bytes: &mut &'b [u8]) -> Result<&'b str, Missing> {
-    let length = usize::try_from(take_number(bytes)?).map_err(|_| Missing)?;
-    let (text, rest) = bytes.split_at_checked(length).ok_or(Missing)?;
-    *bytes = rest;
-    str::from_utf8(text).map_err(|_| Missing)
 }
 
 #[cfg(test)]
@@ -343,11 +313,11 @@ mod tests {
         fn no_bytes_make_reading_panic(mut row in prop::collection::vec(any::<u8>(), 0..200)) {
             // With a valid checksum and compression, so that the rest is read at all.
             let raw = row.split_off(row.len().min(12));
-            row.resize(12, 0);
-            row[8..].copy_from_slice(&length(raw.len()).to_le_bytes());
+            row.truncate(0);
+            row.extend(row::start());
+            row.extend(length(raw.len()).to_le_bytes());
             row.extend(zstd::bulk::compress(&raw, 1).unwrap());
-            let sum = checksum(7, &row[8..]);
-            row[..8].copy_from_slice(&sum.to_le_bytes());
+            let row = row::seal(7, row);
             let _may_fail = read(7, &row).is_ok();
         }
     }

@@ -1,6 +1,6 @@
 //! [`ArchiveReader`]: reads committed events.
 
-use idmerge_store::OpenRuns;
+use idmerge_disk::OpenRuns;
 use idmerge_store::redb::{ReadOnlyTable, ReadTransaction, TableError};
 
 use crate::archive::block::EventBlock;

@@ -1,6 +1,6 @@
 //! The tables of the archive.
 
-use idmerge_store::Runs;
+use idmerge_disk::Runs;
 use idmerge_store::redb::TableDefinition;
 
 /// Blocks by the number of their first event.

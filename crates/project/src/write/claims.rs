@@ -1,12 +1,14 @@
 //! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
 
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, RuleBook};
-use idmerge_store::Cause;
+use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome, RuleBook};
 use idmerge_store::redb::ReadTransaction;
+use idmerge_store::{Cause, Durable};
 
 use crate::error::ProjectError;
 use crate::inner::Inner;
+use crate::settings::AnyEngine;
 use crate::write::batch::ClaimAnswer;
+use crate::write::near_cap::NearCap;
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::profiles::{Merge, ProfileChanges};
 
@@ -55,26 +57,26 @@ impl Claims<'_> {
         }
         let mut merged = Vec::new();
         let mut applied = indexes.iter().zip(&claims);
+        let mut outcome = |outcome: Outcome<'_>| {
+            if let Some((&index, &claim)) = applied.next() {
+                results[index] = ClaimResult::new(outcome);
+                if results[index].answer == ClaimAnswer::Merged {
+                    merged.push(claim);
+                }
+            }
+        };
         self.inner
             .store
-            .write()
-            .apply_batch_caused(&claims, &causes, &mut |outcome| {
-                if let Some((&index, &claim)) = applied.next() {
-                    results[index] = ClaimResult::new(outcome);
-                    if results[index].answer == ClaimAnswer::Merged {
-                        merged.push(claim);
-                    }
-                }
-            })?;
+            .write(|store| store.apply_batch_caused(&claims, &causes, &mut outcome))?;
         if self.profiles.has_any() {
             for claim in merged {
                 if let Claim::Link { device, user } = claim {
                     let ids = [DistinctId::device(device), DistinctId::plain(user)];
                     let [device, user] = ids.map(|id| id.to_string());
                     let merge = Merge {
-                        before: [&device, &user],
-                        after: &user,
-                        named: [&device, &user],
+                        before: [device.clone(), user.clone()],
+                        after: user.clone(),
+                        named: [device, user],
                     };
                     self.profiles
                         .merge(RuleBook::Simplified, &merge, self.read)?;
@@ -105,38 +107,54 @@ impl Claims<'_> {
         claim: Claim<'_>,
         cause: Cause<'_>,
     ) -> Result<ClaimResult, ProjectError> {
-        let mut store = self.inner.store.write();
         let named = match claim {
             Claim::Identify { identified, anon } => [identified, anon],
             Claim::Alias { distinct_id, alias } => [distinct_id, alias],
             Claim::Merge { first, second } => [first, second],
-            _ => return Ok(ClaimResult::new(store.apply_caused(claim, cause)?)),
-        }
-        .map(DistinctId::plain);
-        let before = named.map(|id| store.resolve(id).to_string());
-        let result = ClaimResult::new(store.apply_caused(claim, cause)?);
-        if !matches!(
-            result.answer,
-            ClaimAnswer::Merged | ClaimAnswer::AlreadyMerged
-        ) {
-            return Ok(result);
-        }
-        let after = store.resolve(named[0]).to_string();
-        if result.answer == ClaimAnswer::Merged || before[0] != after {
-            self.inner
-                .near_cap
-                .merged(&*store, named[0], &before, &after);
-        }
-        drop(store);
-        let named = named.map(|id| id.to_string());
-        let merge = Merge {
-            before: before.each_ref().map(String::as_str),
-            after: &after,
-            named: named.each_ref().map(String::as_str),
+            _ => {
+                let apply =
+                    |store: &mut Durable<_>| store.apply_caused(claim, cause).map(ClaimResult::new);
+                return Ok(self.inner.store.write(apply)?);
+            }
         };
-        self.profiles.merge(RuleBook::Original, &merge, self.read)?;
+        let near_cap = &self.inner.near_cap;
+        let (result, merge) = self.inner.store.write(|store| {
+            apply_and_compare(store, claim, cause, named.map(DistinctId::plain), near_cap)
+        })?;
+        if let Some(merge) = merge {
+            self.profiles.merge(RuleBook::Original, &merge, self.read)?;
+        }
         Ok(result)
     }
+}
+
+/// Applies a claim that names two IDs. The result has a [`Merge`] if the claim was not rejected.
+fn apply_and_compare(
+    store: &mut Durable<AnyEngine>,
+    claim: Claim<'_>,
+    cause: Cause<'_>,
+    named: [DistinctId<'_>; 2],
+    near_cap: &NearCap,
+) -> Result<(ClaimResult, Option<Merge>), EngineError> {
+    let before = named.map(|id| store.resolve(id).to_string());
+    let result = ClaimResult::new(store.apply_caused(claim, cause)?);
+    if !matches!(
+        result.answer,
+        ClaimAnswer::Merged | ClaimAnswer::AlreadyMerged
+    ) {
+        return Ok((result, None));
+    }
+    let after = store.resolve(named[0]).to_string();
+    if result.answer == ClaimAnswer::Merged || before[0] != after {
+        near_cap.merged(store, named[0], &before, &after);
+    }
+    let named = named.map(|id| id.to_string());
+    let merge = Merge {
+        before,
+        after,
+        named,
+    };
+    Ok((result, Some(merge)))
 }
 
 impl ClaimResult {

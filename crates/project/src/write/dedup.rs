@@ -7,12 +7,10 @@
 //! filter says that it may be there.
 
 use foldhash::HashSet;
-use idmerge_store::redb::WriteTransaction;
-use idmerge_store::redb::{ReadTransaction, TableDefinition, TableError};
-use idmerge_store::{OpenRuns, Runs};
+use idmerge_disk::{OpenRuns, Runs, row};
+use idmerge_store::redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
 
 use crate::error::ProjectError;
-use crate::fingerprints::checksum;
 
 /// Fingerprints in sorted runs.
 pub(crate) const FINGERPRINT_INDEX: Runs = Runs::new("seen_runs", "seen_pages");
@@ -23,7 +21,6 @@ const FILTERS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("seen_filt
 
 const FINGERPRINT_BYTES: usize = 16;
 const TIME_RANGE_BYTES: usize = 16;
-const CHECKSUM_BYTES: usize = 8;
 
 /// The part of a filter that one fingerprint uses: a cache line.
 type Line = [u64; 8];
@@ -102,7 +99,7 @@ impl Filter {
     }
 
     fn row(&self, key: u64) -> Vec<u8> {
-        let mut row = vec![0; CHECKSUM_BYTES];
+        let mut row = row::start();
         self.times.write(&mut row);
         row.extend(
             self.lines
@@ -110,11 +107,11 @@ impl Filter {
                 .iter()
                 .flat_map(|word| word.to_le_bytes()),
         );
-        with_checksum(key, row)
+        row::seal(key, row)
     }
 
     fn read(key: u64, row: &[u8]) -> Option<Self> {
-        let (times, words) = TimeRange::read(without_checksum(key, row)?)?;
+        let (times, words) = TimeRange::read(row::open(key, row)?)?;
         let words: Vec<u64> = words
             .as_chunks()
             .0
@@ -141,18 +138,6 @@ fn bits_of(fingerprint: u128) -> impl Iterator<Item = (usize, u64)> {
         let bit = (fingerprint >> (9 * index)) as usize % 512;
         (bit / 64, 1 << (bit % 64))
     })
-}
-
-/// Puts a checksum into the first bytes of a row.
-fn with_checksum(key: u64, mut row: Vec<u8>) -> Vec<u8> {
-    let sum = checksum(key, &row[CHECKSUM_BYTES..]);
-    row[..CHECKSUM_BYTES].copy_from_slice(&sum.to_le_bytes());
-    row
-}
-
-fn without_checksum(key: u64, row: &[u8]) -> Option<&[u8]> {
-    let (sum, rest) = row.split_first_chunk()?;
-    (u64::from_le_bytes(*sum) == checksum(key, rest)).then_some(rest)
 }
 
 /// The key and the value of a fingerprint in a run.
@@ -201,7 +186,7 @@ impl Dedup {
                 for row in table?.range(0..)? {
                     let (key, row) = row?;
                     let key = key.value();
-                    let rest = without_checksum(key, row.value()).and_then(TimeRange::read);
+                    let rest = row::open(key, row.value()).and_then(TimeRange::read);
                     let (times, fingerprints) = rest.ok_or_else(|| damaged(key))?;
                     let (fingerprints, _) = fingerprints.as_chunks::<FINGERPRINT_BYTES>();
                     dedup
@@ -252,7 +237,7 @@ impl Dedup {
         if self.new.is_empty() {
             return Ok(());
         }
-        let mut row = vec![0; CHECKSUM_BYTES];
+        let mut row = row::start();
         self.new_times.write(&mut row);
         row.extend(
             self.new
@@ -261,7 +246,7 @@ impl Dedup {
         );
         write
             .open_table(RECENT)?
-            .insert(last, &*with_checksum(last, row))?;
+            .insert(last, &*row::seal(last, row))?;
         self.new.clear();
         self.new_times = TimeRange::EMPTY;
         Ok(())

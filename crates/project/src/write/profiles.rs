@@ -17,13 +17,13 @@ pub(crate) struct ProfileChanges {
 }
 
 /// A claim that merged two clusters, or changed the canonical ID of one.
-pub(crate) struct Merge<'m> {
+pub(crate) struct Merge {
     /// The canonical IDs of the two sides before the claim.
-    pub(crate) before: [&'m str; 2],
+    pub(crate) before: [String; 2],
     /// The canonical ID of both since the claim.
-    pub(crate) after: &'m str,
+    pub(crate) after: String,
     /// The two IDs that the claim names.
-    pub(crate) named: [&'m str; 2],
+    pub(crate) named: [String; 2],
 }
 
 impl ProfileChanges {
@@ -87,24 +87,28 @@ impl ProfileChanges {
     pub(crate) fn merge(
         &mut self,
         rule_book: RuleBook,
-        merge: &Merge<'_>,
+        merge: &Merge,
         read: &ReadTransaction,
     ) -> Result<(), ProjectError> {
-        let [first, second] = merge.before;
-        if !self.has_any || first == merge.after && second == merge.after {
+        let Merge {
+            before,
+            after,
+            named,
+        } = merge;
+        if !self.has_any || before.iter().all(|id| id == after) {
             return Ok(());
         }
         // One cluster has changed its canonical ID: it has one profile, on the first side.
-        let is_one_cluster = first == second;
+        let is_one_cluster = before[0] == before[1];
         let canonical = |id: &str| ProfileKey::Canonical(id.to_owned());
-        let mut profiles = [self.profile(&canonical(first), read)?, None];
+        let mut profiles = [self.profile(&canonical(&before[0]), read)?, None];
         if !is_one_cluster {
-            profiles[1] = self.profile(&canonical(second), read)?;
+            profiles[1] = self.profile(&canonical(&before[1]), read)?;
         }
         let sides = [0, 1].map(|side| {
-            let is_canonical = merge.before[side] == merge.after;
+            let is_canonical = before[side] == *after;
             // An ID that becomes canonical is one that the claim names.
-            let has_canonical = is_canonical || merge.named[side] == merge.after;
+            let has_canonical = is_canonical || named[side] == *after;
             Side {
                 is_canonical,
                 has_canonical: has_canonical || is_one_cluster && side == 0,
@@ -112,21 +116,21 @@ impl ProfileChanges {
             }
         });
         let fates = after_merge(rule_book, sides);
-        for ((before, profile), fate) in merge.before.into_iter().zip(profiles).zip(fates) {
+        for ((id, profile), fate) in before.iter().zip(profiles).zip(fates) {
             if let Some(profile) = profile {
                 match fate {
-                    Fate::Moves => self.changed.insert(canonical(merge.after), Some(profile)),
+                    Fate::Moves => self.changed.insert(canonical(after), Some(profile)),
                     Fate::Hidden => {
-                        let hidden = ProfileKey::Hidden(before.to_owned());
+                        let hidden = ProfileKey::Hidden(id.clone());
                         self.changed.insert(hidden, Some(profile))
                     }
                     Fate::Stays | Fate::Gone => None,
                 };
             }
         }
-        for (before, fate) in merge.before.into_iter().zip(fates) {
+        for (id, fate) in before.iter().zip(fates) {
             if fate != Fate::Stays {
-                self.changed.insert(canonical(before), None);
+                self.changed.insert(canonical(id), None);
             }
         }
         Ok(())
