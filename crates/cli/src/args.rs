@@ -3,6 +3,7 @@
 
 pub(crate) mod engine;
 pub(crate) mod generate;
+pub(crate) mod help;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod resolve;
@@ -12,6 +13,7 @@ pub(crate) mod store;
 use clap::{Parser, Subcommand};
 
 use crate::args::generate::GenerateArgs;
+use crate::args::help::HelpArgs;
 use crate::args::ingest::IngestArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, ResolveArgs};
 use crate::args::serve::ServeArgs;
@@ -30,7 +32,7 @@ Examples:
   idmerge serve --data data --engine simplified
 
 Events are newline-delimited JSON: one object with \"event\" and \"properties\" a line, plain or \
-compressed with gzip or zstd.
+compressed with gzip or zstd. `idmerge help rules` prints the rules that decide.
 
 Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 
@@ -39,7 +41,7 @@ Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 /// Products track people before and after they log in. idmerge joins the anonymous events and the
 /// logged-in events of a person by the rules of Mixpanel's ID Merge, Simplified or Original.
 #[derive(Debug, Parser)]
-#[command(name = "idmerge", version, about, after_help = EXAMPLES)]
+#[command(name = "idmerge", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -49,7 +51,7 @@ pub(crate) struct Args {
 pub(crate) enum Command {
     /// Write every event with the distinct_id of the person who did it
     Resolve(ResolveArgs),
-    /// Write every cluster: one JSON line for each person who has several IDs
+    /// Write every cluster, the IDs of one person, as a line of JSON
     Clusters(ClustersArgs),
     /// Write the cluster that an ID is in
     Cluster(ClusterArgs),
@@ -61,6 +63,8 @@ pub(crate) enum Command {
     Store(StoreArgs),
     /// Run a server that tracking SDKs send events to
     Serve(ServeArgs),
+    /// Print this message, the help of a command, or the rules
+    Help(HelpArgs),
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 mod apply;
 mod clusters;
 mod generate;
+mod help;
 mod ingest;
 mod resolve;
 mod resolve_by_store;
@@ -32,6 +33,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Ingest(args) => ingest::run(args)?,
         Command::Store(args) => return store::run(args),
         Command::Serve(args) => serve::run(args)?,
+        Command::Help(args) => help::run(args)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use idmerge_workloads::Workload;
 
 #[derive(Debug, clap::Args)]
@@ -12,16 +13,16 @@ Examples:
 
 The same workload, number of events and seed give the same bytes on every machine.")]
 pub(crate) struct GenerateArgs {
-    /// The kind of traffic: web-login, identify, shared-device or cap
-    #[arg(long, value_name = "NAME", long_help = workload_help())]
+    /// The kind of traffic
+    #[arg(long, value_name = "NAME", value_parser = workload_parser())]
     pub(crate) workload: Workload,
 
     /// The number of events
     #[arg(long, value_name = "N")]
     pub(crate) events: u64,
 
-    /// Random seed
-    #[arg(long, value_name = "S", default_value_t = 1)]
+    /// Random seed [default: 1]
+    #[arg(long, value_name = "S", default_value_t = 1, hide_default_value = true)]
     pub(crate) seed: u64,
 
     /// Write to FILE, which appears whole or not at all [default: stdout]
@@ -37,10 +38,9 @@ pub(crate) struct GenerateArgs {
     pub(crate) quiet: bool,
 }
 
-fn workload_help() -> String {
-    let mut help = "The kind of traffic:\n".to_owned();
-    for workload in Workload::ALL {
-        help += &format!("  {workload}: {}\n", workload.description());
-    }
-    help
+/// Parses the name of a workload; the help lists them all.
+fn workload_parser() -> impl TypedValueParser<Value = Workload> {
+    let values = Workload::ALL
+        .map(|workload| PossibleValue::new(workload.name()).help(workload.description()));
+    PossibleValuesParser::new(values).try_map(|name| name.parse::<Workload>())
 }

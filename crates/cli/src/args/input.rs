@@ -8,8 +8,8 @@ pub(crate) struct InputArgs {
     #[arg(value_name = "INPUT")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Refuse lines with more bytes than this
-    #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024)]
+    /// Refuse lines with more bytes than this [default: 16777216]
+    #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
     pub(crate) max_line_bytes: u64,
 
     /// Show no progress and no summary

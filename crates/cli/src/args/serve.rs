@@ -67,7 +67,7 @@ pub(crate) struct ServeArgs {
     pub(crate) anon_id_format: Option<AnonIdFormat>,
 
     /// The format of the log on stderr
-    #[arg(long, value_enum, default_value_t = LogFormat::Plain)]
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
     pub(crate) log_format: LogFormat,
 }
 

@@ -27,7 +27,7 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Write the engine of a store, and its numbers of entries and clusters
+    /// Write which engine a store has, and its numbers of entries and clusters
     #[command(after_help = "\
 Example:
   idmerge store info people")]
@@ -112,7 +112,7 @@ pub(crate) struct ExplainArgs {
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Example:
-  idmerge store explain people '$device:D1' U1     # shows the entry that joined them
+  idmerge store explain people '$device:D1' U1   # shows the entry
   idmerge store retract people 1042 --who ben --why 'a shared tablet'
 
 The state becomes that of the log without the entry: a claim that was rejected because of it may be \
@@ -171,8 +171,8 @@ pub(crate) struct SimulateArgs {
     #[arg(long, value_name = "SEQ")]
     pub(crate) as_of: Option<u64>,
 
-    /// Show this many examples of each kind of difference
-    #[arg(long, value_name = "N", default_value_t = 5)]
+    /// Show this many examples of each kind of difference [default: 5]
+    #[arg(long, value_name = "N", default_value_t = 5, hide_default_value = true)]
     pub(crate) examples: usize,
 }
 

@@ -103,7 +103,10 @@ impl RefusedWriter {
             if count > self.shown.len() as u64 {
                 say(format_args!("  … and more"));
             }
-            say(format_args!("resolve --refused FILE writes them to a file"));
+            say(format_args!(
+                "resolve --refused FILE writes them to a file, and `idmerge help rules` explains \
+                 the rules"
+            ));
         }
         Ok(())
     }

@@ -27,7 +27,7 @@ pub(crate) struct Line<'b> {
 
 /// The error for a line that is too long.
 pub(crate) fn too_long(max_line_bytes: u64) -> String {
-    format!("the line has more than {max_line_bytes} bytes (IN-3)")
+    format!("the line has more than {max_line_bytes} bytes, the limit of --max-line-bytes (IN-3)")
 }
 
 impl<'b> Lines<'b> {

@@ -222,7 +222,7 @@ mod linux {
             .shell(&format!("{LITTLE_MEMORY}; {clusters}"))
             .code(0);
         assert_eq!(done.stdout, "");
-        done.says("in, line 1: the line has more than 16777216 bytes (IN-3)");
+        done.says("in, line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)");
     }
 
     #[test]

@@ -218,7 +218,7 @@ fn in_3_the_limit_of_a_line_is_a_setting_and_does_not_count_its_end() {
         let done = Folder::new().pipe(&**line, &args).code(code);
         if code == 1 {
             done.says(&format!(
-                "-, line 1: the line has more than {limit} bytes (IN-3)"
+                "-, line 1: the line has more than {limit} bytes, the limit of --max-line-bytes (IN-3)"
             ));
         }
     }
@@ -240,7 +240,8 @@ fn in_3_a_line_may_have_16_mib() {
     folder.run("resolve in -q --engine original -o out").ok();
     assert!(folder.read("out") == folder.read("in"));
     folder.write("in", line(mib_16 + 1));
-    let says = "in, line 1: the line has more than 16777216 bytes (IN-3)";
+    let says =
+        "in, line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)";
     folder
         .run("resolve in -q --strict --engine original")
         .code(1)
@@ -370,13 +371,15 @@ mod unix {
 
     #[test]
     fn an_input_that_is_not_the_same_twice_is_an_error() {
-        let says = "the input changed while it was read: it had 3 events, then 2; run idmerge again";
+        let says =
+            "the input changed while it was read: it had 3 events, then 2; run idmerge again";
         let (folder, done) = changed_between_readings(|folder| folder.write("in", event("a")));
         done.fails_with(says);
         assert_eq!(folder.read("out"), "old\n");
         assert_eq!(folder.names(), ["in", "out", "pipe"]);
 
-        let says = "cannot read in: it was replaced by another file while idmerge ran; run idmerge again";
+        let says =
+            "cannot read in: it was replaced by another file while idmerge ran; run idmerge again";
         let (folder, done) = changed_between_readings(|folder| {
             std::fs::rename(folder.path("in"), folder.path("rotated")).unwrap();
             folder.write("in", event("b").repeat(2));

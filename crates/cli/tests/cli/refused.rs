@@ -197,7 +197,7 @@ fn in_3_what_is_too_long_stands_as_base64() {
     let base64 = BASE64.encode(long);
     let record = |line| {
         format!(
-            "{{\"line\":{line},\"file\":\"in\",\"error\":\"the line has more than 100 bytes (IN-3)\",\"rule\":\"IN-3\",\"base64\":\"{base64}\"}}\n"
+            "{{\"line\":{line},\"file\":\"in\",\"error\":\"the line has more than 100 bytes, the limit of --max-line-bytes (IN-3)\",\"rule\":\"IN-3\",\"base64\":\"{base64}\"}}\n"
         )
     };
     assert!(folder.read("refused") == record(1) + &record(3));
@@ -243,7 +243,8 @@ fn without_a_file_stderr_says_how_many_and_shows_the_first_five() {
     let shown = |number: usize| {
         format!("idmerge:   -, line {number}: \"properties\" is missing, not an object (IN-1)\n")
     };
-    let hint = "idmerge: resolve --refused FILE writes them to a file\n";
+    let hint = "idmerge: resolve --refused FILE writes them to a file, and `idmerge help rules` \
+                explains the rules\n";
 
     let bad = "{\"event\":\"A\"}\n";
     let done = run(event("a") + bad + &event("b"));

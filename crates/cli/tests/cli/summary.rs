@@ -23,7 +23,7 @@ fn the_summary_of_simplified() {
         .pipe(EVENTS, "resolve --engine simplified")
         .code(0);
     assert_eq!(done.stdout.lines().count(), 10);
-    let (_, summary) = done.stderr.split_once("to a file\n").unwrap();
+    let (_, summary) = done.stderr.split_once("the rules\n").unwrap();
     assert_eq!(
         summary,
         "\

@@ -1,6 +1,6 @@
 //! Arguments: help, and what is wrong usage.
 
-use crate::run::Folder;
+use crate::run::{Folder, run};
 
 /// Nothing is written, and stderr says what is wrong.
 #[track_caller]
@@ -76,7 +76,7 @@ fn settings_have_their_bounds() {
     wrong("generate --workload cap", "--events <N>");
     wrong(
         "generate --workload zap --events 1",
-        "web-login, identify, shared-device and cap",
+        "[possible values: web-login, identify, shared-device, cap]",
     );
     wrong(&format!("{generate} 1.5"), "invalid digit");
     wrong(&format!("{generate} 1 --seed x"), "invalid digit");
@@ -92,17 +92,48 @@ fn settings_of_original_are_no_settings_of_simplified() {
     }
 }
 
+const COMMANDS: &[&str] = &[
+    "",
+    "resolve",
+    "clusters",
+    "cluster",
+    "generate",
+    "ingest",
+    "serve",
+    "help",
+    "store",
+    "store info",
+    "store log",
+    "store explain",
+    "store retract",
+    "store changes",
+    "store simulate",
+    "store as-of",
+    "store digest",
+    "store compare",
+    "store backup",
+    "store restore",
+    "store repair",
+];
+
+/// The help of a command on a terminal with this many columns.
+#[track_caller]
+fn help(folder: &Folder, command: &str, columns: usize) -> String {
+    let mut program = folder.command(&format!("{command} --help"));
+    program.env("COLUMNS", columns.to_string());
+    run(program, "").ok()
+}
+
 #[test]
-fn help_is_no_error_and_has_examples() {
+fn help_succeeds_and_has_examples() {
     let folder = Folder::new();
-    for command in ["", "resolve", "clusters", "cluster", "generate"] {
-        let help = folder.run(&format!("{command} --help")).ok();
+    for command in COMMANDS {
+        let help = help(&folder, command, 100);
         let (_, example) = help.split_once("Example").unwrap();
         assert!(
             example.contains(&format!("\n  idmerge {command}")),
             "{help}"
         );
-        assert!(help.lines().all(|line| line.len() <= 100), "{help}");
         assert_eq!(folder.run(&format!("help {command}")).ok(), help);
     }
     let done = folder.run("").code(2).says("Usage: idmerge <COMMAND>");
@@ -112,6 +143,38 @@ fn help_is_no_error_and_has_examples() {
         version,
         concat!("idmerge ", env!("CARGO_PKG_VERSION"), "\n")
     );
+}
+
+#[test]
+fn help_fits_the_terminal_and_wraps_no_example() {
+    let folder = Folder::new();
+    for command in COMMANDS {
+        let examples = |help: &str| -> Vec<String> {
+            let lines = help.lines().skip_while(|line| !line.starts_with("Example"));
+            let indented = lines.filter(|line| line.starts_with("  "));
+            indented.map(str::to_owned).collect()
+        };
+        let (narrow, wide) = (help(&folder, command, 80), help(&folder, command, 100));
+        assert!(narrow.lines().all(|line| line.len() <= 80), "{narrow}");
+        assert!(wide.lines().all(|line| line.len() <= 100), "{wide}");
+        assert_eq!(examples(&narrow), examples(&wide));
+    }
+}
+
+#[test]
+fn help_rules_prints_the_rule_book() {
+    let folder = Folder::new();
+    let rules = folder.run("help rules").ok();
+    assert!(rules.contains("**S-1**") && rules.contains("**IN-3**"));
+    folder
+        .run("help nonsense")
+        .code(2)
+        .says("unrecognized subcommand 'nonsense'");
+    #[cfg(unix)]
+    for args in ["help rules", "help resolve", "resolve --help"] {
+        let done = folder.shell(&format!("idmerge {args} | head -n 1")).code(0);
+        assert_eq!((done.stdout.lines().count(), done.stderr.as_str()), (1, ""));
+    }
 }
 
 #[test]

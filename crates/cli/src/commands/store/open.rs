@@ -88,9 +88,11 @@ pub(crate) fn read_id<'e>(
     engine: &dyn IdentityResolver,
     text: &'e str,
 ) -> anyhow::Result<DistinctId<'e>> {
-    engine
-        .read_id(text)
-        .map_err(|error| wrong_usage(format_args!("{text:?} is not an ID: {error}")))
+    engine.read_id(text).map_err(|error| {
+        wrong_usage(format_args!(
+            "{text:?} is not an ID: {error}; see `idmerge help rules`"
+        ))
+    })
 }
 
 fn store_exists(folder: &Path) -> anyhow::Result<bool> {

@@ -1,0 +1,13 @@
+//! The arguments of `help`.
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge help resolve
+  idmerge help store explain
+  idmerge help rules | less")]
+pub(crate) struct HelpArgs {
+    /// A command, or rules: the rules that decide which IDs are one person
+    #[arg(value_name = "TOPIC")]
+    pub(crate) topic: Vec<String>,
+}
