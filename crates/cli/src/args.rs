@@ -32,7 +32,7 @@ Examples:
   idmerge serve --data data --engine simplified
 
 Events are newline-delimited JSON: one object with \"event\" and \"properties\" a line, plain or \
-compressed with gzip or zstd. `idmerge help rules` prints the rules that decide.
+compressed with gzip or zstd. `idmerge help rules` prints the rules.
 
 Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 
@@ -41,7 +41,7 @@ Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 /// Products track people before and after they log in. idmerge joins the anonymous events and the
 /// logged-in events of a person by the rules of Mixpanel's ID Merge, Simplified or Original.
 #[derive(Debug, Parser)]
-#[command(name = "idmerge", version, about, after_help = EXAMPLES, disable_help_subcommand = true)]
+#[command(name = "idmerge", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {
     #[command(subcommand)]
     pub(crate) command: Command,

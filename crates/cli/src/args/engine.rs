@@ -79,7 +79,7 @@ pub(crate) struct IdentitiesArgs {
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// Resolve by this store and its engine; claims of the input are not applied
+    /// Resolve by this store; claims of the input are not applied
     #[arg(long, value_name = "DIR", conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format"])]
     store: Option<PathBuf>,
 }

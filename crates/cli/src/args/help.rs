@@ -7,7 +7,7 @@ Examples:
   idmerge help store explain
   idmerge help rules | less")]
 pub(crate) struct HelpArgs {
-    /// A command, or rules: the rules that decide which IDs are one person
+    /// A command, or "rules"
     #[arg(value_name = "TOPIC")]
     pub(crate) topic: Vec<String>,
 }

@@ -28,7 +28,7 @@ pub(crate) struct IngestArgs {
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,
 
-    /// Write lines that cannot be used to FILE, with line number, error and rule
+    /// Write refused lines to FILE, with line number, error and rule
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
 }

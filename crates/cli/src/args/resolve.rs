@@ -29,7 +29,7 @@ pub(crate) struct ResolveArgs {
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write lines that cannot be used to FILE, with line number, error and rule
+    /// Write refused lines to FILE, with line number, error and rule
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
 

@@ -1,15 +1,15 @@
-//! Inputs of many blocks, which several threads work on: what comes out is in order.
+//! Inputs of many blocks, read by several threads: the output is in order.
 
 use std::fmt::Write;
 
 use crate::run::{Folder, event, text_of};
 
-/// As many lines as several blocks have.
+/// Enough lines for several blocks.
 const LINES: usize = 20_000;
 
 #[test]
-fn w_4_each_rejection_stands_on_its_own_event() {
-    // Every third claim joins an id to itself, every third line is refused.
+fn w_4_each_rejection_is_noted_on_its_own_event() {
+    // A third of the lines joins an ID to itself, and a third is refused.
     let mut lines = String::new();
     for n in 0..LINES {
         let line = match n % 3 {
@@ -47,8 +47,8 @@ fn w_4_each_rejection_stands_on_its_own_event() {
 }
 
 #[test]
-fn s_5_claims_are_weighed_in_the_order_of_lines() {
-    // Each device is claimed by two users, near each other or far apart; the first one has it.
+fn s_5_claims_are_applied_in_the_order_of_lines() {
+    // Two users claim each device, in neighbouring lines or far apart; the first user gets it.
     let login = |device: usize, user: &str| {
         format!(
             "{{\"event\":\"L\",\"properties\":{{\"$device_id\":\"d{device}\",\"$user_id\":\"{user}{device}\"}}}}\n"
@@ -70,7 +70,7 @@ fn s_5_claims_are_weighed_in_the_order_of_lines() {
 }
 
 #[test]
-fn lines_that_fill_more_than_a_block_stay_in_order() {
+fn lines_longer_than_a_block_stay_in_order() {
     let long = |name: &str| {
         event(name).replace(
             "\"\"}",
@@ -91,7 +91,7 @@ fn lines_that_fill_more_than_a_block_stay_in_order() {
         let out = folder.run(&format!("resolve in -q --engine {engine}")).ok();
         assert!(out == lines);
     }
-    // The long ones are refused, in order, where they are longer than allowed.
+    // With a lower limit the long lines are refused, in order.
     let args = "resolve in -q --engine original --max-line-bytes 600000 --refused refused";
     assert!(folder.run(args).ok() == [event("1"), event("3"), event("6")].concat());
     let refused = folder.read("refused");
@@ -100,7 +100,7 @@ fn lines_that_fill_more_than_a_block_stay_in_order() {
 }
 
 #[test]
-fn of_several_errors_the_first_one_is_told() {
+fn the_first_of_several_errors_is_reported() {
     let folder = Folder::new();
     let good = crate::run::gzip(event("a").repeat(LINES));
     folder.write("cut", &good[..good.len() - 1]);

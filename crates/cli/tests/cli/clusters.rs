@@ -1,4 +1,4 @@
-//! `idmerge clusters` and `idmerge cluster`: who has several IDs, and in which order.
+//! `idmerge clusters` and `idmerge cluster`: the IDs of each person, and their order.
 
 use crate::run::Folder;
 
@@ -28,8 +28,8 @@ fn identify(identified: &str, anon: &str) -> String {
 }
 
 #[test]
-fn s_10_in_the_order_of_first_devices() {
-    // U3 comes first but gets a device last; U1 is first to get a second one.
+fn s_10_clusters_are_in_the_order_of_their_first_device() {
+    // U3 comes first but gets a device last; U1 is the first user with two devices.
     let lines = [
         "{\"event\":\"A\",\"properties\":{\"$user_id\":\"U3\"}}\n".to_owned(),
         link("z", "U2"),
@@ -49,14 +49,14 @@ fn s_10_in_the_order_of_first_devices() {
 }
 
 #[test]
-fn o_17_by_the_oldest_member_and_members_by_age() {
+fn o_17_clusters_are_ordered_by_their_oldest_member_and_members_by_age() {
     let lines = [
         merge("a", "b"),
         merge("c", "d"),
         merge("e", "f"),
         merge("f", "a"),
     ];
-    // e and f join a's cluster: c's cluster comes after it, and they are younger than b.
+    // e and f join the cluster of a, which comes before that of c; they are younger than b.
     assert_eq!(
         clusters("--engine original", &lines.concat()),
         r#"{"canonical":"a","members":["a","b","e","f"]}
@@ -143,7 +143,7 @@ fn without_a_link_there_is_no_cluster() {
 }
 
 #[test]
-fn refused_lines_are_told_and_the_rest_counts() {
+fn refused_lines_are_reported_and_the_rest_counts() {
     let lines = [&link("D1", "U1"), "no\n", &link("null", "U2")].concat();
     let done = Folder::new()
         .pipe(lines, "clusters --engine simplified")
@@ -157,7 +157,7 @@ fn refused_lines_are_told_and_the_rest_counts() {
         .says("idmerge:   -, line 3: $device_id \"null\" is a blocked value, not an ID (ID-4)\n");
 }
 
-/// Asks for the cluster of one ID.
+/// The cluster of one ID.
 #[track_caller]
 fn cluster(engine: &str, id: &str, lines: &str) -> (String, String) {
     let folder = Folder::with(&[("in", lines)]);
@@ -194,7 +194,7 @@ fn o_1_the_cluster_of_a_device_by_either_spelling() {
 #[test]
 fn o_16_an_id_in_no_cluster_is_its_own() {
     let lines = link("D1", "U1");
-    // D1 without its mark is a user id, and nobody's.
+    // D1 without its prefix is a user ID, which no event has.
     for (engine, id, canonical) in [
         ("simplified", "D1", "D1"),
         ("simplified", "$device:D9", "$device:D9"),
@@ -212,7 +212,7 @@ fn o_16_an_id_in_no_cluster_is_its_own() {
 }
 
 #[test]
-fn id_7_what_is_no_id_has_no_cluster() {
+fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
     let too_long = "x".repeat(256);
     for (engine, id, says) in [
         (
@@ -224,7 +224,7 @@ fn id_7_what_is_no_id_has_no_cluster() {
         ("original", "$device:$device:D1", "(O-1)"),
         ("original", &too_long, "(ID-2)"),
     ] {
-        // That there is no such file is not found out: the ID comes first.
+        // The ID is checked before the input, which does not exist.
         let args = format!("cluster {id} missing --engine {engine}");
         let done = Folder::new().run(&args).code(2).says(says);
         assert_eq!(done.stdout, "");

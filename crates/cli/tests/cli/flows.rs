@@ -1,11 +1,11 @@
-//! What the models are for: people who come anonymously and log in, told through both engines.
+//! The purpose of ID Merge: people who come anonymously and then log in, with both engines.
 
 use crate::run::{Folder, text_of};
 
 const D1: &str = "d1d1d1d1-0000-4000-8000-000000000001";
 const D2: &str = "d2d2d2d2-0000-4000-8000-000000000002";
 
-/// Checks what `resolve` and `clusters` make of these events. D1 and D2 stand for UUIDs.
+/// Checks the output of `resolve` and `clusters` for these events. D1 and D2 are replaced by UUIDs.
 #[track_caller]
 fn flow(engine: &str, events: &str, resolved: &str, clusters: &str) {
     let ids = |text: &str| text.trim_start().replace("D1", D1).replace("D2", D2);
@@ -15,7 +15,7 @@ fn flow(engine: &str, events: &str, resolved: &str, clusters: &str) {
     assert_eq!(run("clusters"), ids(clusters));
 }
 
-/// As a browser SDK sends it.
+/// The events of a browser SDK.
 const NEW_USER: &str = r#"
 {"event":"Visit","properties":{"distinct_id":"$device:D1","$device_id":"D1","time":1}}
 {"event":"$identify","properties":{"distinct_id":"ada","$device_id":"D1","$user_id":"ada","$anon_distinct_id":"$device:D1","time":2}}
@@ -99,7 +99,7 @@ fn o_17_a_returning_user_has_both_devices() {
     );
 }
 
-/// ada logs out, which gives the tablet a new device id; then comes ben.
+/// ada logs out, which gives the tablet a new device ID; then ben uses it.
 const SHARED_WITH_RESET: &str = r#"
 {"event":"$identify","properties":{"distinct_id":"ada","$device_id":"D1","$user_id":"ada","$anon_distinct_id":"$device:D1"}}
 {"event":"Log In","properties":{"distinct_id":"ada","$device_id":"D1","$user_id":"ada"}}
@@ -156,7 +156,7 @@ const SHARED_WITHOUT_RESET: &str = r#"
 "#;
 
 #[test]
-fn s_7_two_users_of_one_device_without_a_reset_are_two_and_the_device_is_the_firsts() {
+fn s_7_two_users_of_one_device_without_a_reset_are_two_and_the_first_keeps_the_device() {
     flow(
         "simplified",
         SHARED_WITHOUT_RESET,
@@ -200,7 +200,7 @@ const FROM_A_SERVER: &str = r#"
 
 #[test]
 fn s_4_a_server_links_by_the_order_alone() {
-    // Simplified reads neither `$identified_id` nor `$anon_id`, so that event is nobody's.
+    // Simplified reads neither `$identified_id` nor `$anon_id`, so that event has no ID.
     flow(
         "simplified",
         FROM_A_SERVER,
@@ -236,7 +236,7 @@ const WEB_SHOP: &str = concat!(
     "/../../examples/web-shop.ndjson"
 );
 
-/// What `examples/README.md` says: who did what, by line.
+/// The people of `examples/README.md`, and the lines of their events.
 const SHOPPERS: [(&str, &[usize]); 6] = [
     ("ada", &[1, 3, 7, 8, 9, 11, 35, 36]),
     ("ben", &[4, 5, 6, 22, 23, 24, 25, 26]),
@@ -246,13 +246,13 @@ const SHOPPERS: [(&str, &[usize]); 6] = [
     ("femi", &[31, 32, 33]),
 ];
 
-/// The lines that are another's after the merges.
+/// The lines whose distinct_id changes by a merge.
 const RESHUFFLED: [usize; 10] = [1, 3, 4, 7, 12, 17, 18, 22, 23, 27];
 
 const NOBODY: &str = "a4fdee06-1e93-40a5-97e2-45ed21c316c9";
 
-/// Resolves the example: the distinct_ids, the lines that changed hands, and those that carry
-/// this failure.
+/// Resolves the example. Returns the distinct_ids, the lines with a changed distinct_id, and the lines
+/// with this failure.
 fn web_shop(engine: &str, failure: &str) -> (Vec<String>, Vec<usize>, Vec<usize>) {
     let resolved = Folder::new()
         .run(&format!("resolve {WEB_SHOP} --engine {engine} -q"))
@@ -280,7 +280,7 @@ fn web_shop(engine: &str, failure: &str) -> (Vec<String>, Vec<usize>, Vec<usize>
     )
 }
 
-/// Who did each of the 36 events.
+/// The person of each of the 36 events.
 fn shoppers(nobody: &str) -> Vec<String> {
     let mut people = vec![nobody.to_owned(); 36];
     for (person, lines) in SHOPPERS {

@@ -1,4 +1,4 @@
-//! `idmerge generate`: made-up events, the same every time, of which it is known who is who.
+//! `idmerge generate`: made-up events, the same every time, and the people behind them.
 
 use std::collections::HashMap;
 
@@ -41,7 +41,7 @@ fn both_engines_use_every_event() {
 }
 
 #[test]
-fn no_events_are_no_events() {
+fn zero_events_give_empty_files() {
     let folder = Folder::new();
     folder
         .run("generate --workload cap --events 0 -o out --truth truth")
@@ -53,7 +53,7 @@ fn no_events_are_no_events() {
 }
 
 #[test]
-fn the_truth_says_whose_each_id_is() {
+fn the_truth_names_the_person_of_each_id() {
     let folder = Folder::new();
     let args = "generate --workload web-login --events 5000 -o events --truth truth";
     assert_eq!(folder.run(args).ok(), "");
@@ -62,10 +62,10 @@ fn the_truth_says_whose_each_id_is() {
         let person: serde_json::Value = serde_json::from_str(line).unwrap();
         for id in person["ids"].as_array().unwrap() {
             let before = person_of.insert(id.as_str().unwrap().to_owned(), text_of(line, "person"));
-            assert_eq!(before, None, "{id} is two people's");
+            assert_eq!(before, None, "{id} belongs to two people");
         }
     }
-    // Everybody has browsers of their own here, so no cluster is of two people.
+    // In this workload people share no browser, so no cluster has two people.
     let clusters = folder.run("clusters events --engine simplified").ok();
     assert!(clusters.lines().count() > 100);
     for line in clusters.lines() {
@@ -80,7 +80,7 @@ fn the_truth_says_whose_each_id_is() {
 }
 
 #[test]
-fn the_truth_may_go_with_events_on_stdout() {
+fn the_truth_goes_to_a_file_while_events_go_to_stdout() {
     let folder = Folder::new();
     let events = folder
         .run("generate --workload identify --events 300 --truth truth")

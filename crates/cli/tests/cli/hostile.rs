@@ -1,17 +1,17 @@
-//! What nobody should send: each is a clear message or a refused line, and memory is bounded.
+//! Hostile input: each gives a clear error or a refused line, and memory is bounded.
 
 use crate::run::{Folder, event, event_names, gzip, zstd};
 
-/// Arrays in arrays.
+/// Nested arrays.
 fn nested(depth: usize) -> String {
     "[".repeat(depth) + &"]".repeat(depth)
 }
 
 #[test]
-fn in_1_a_hundred_thousand_arrays_are_refused_like_any() {
+fn in_1_a_hundred_thousand_nested_arrays_are_refused() {
     let deep = nested(100_000);
     let folder = Folder::new();
-    // As the line, in a property that is read, in `event`, and not closed.
+    // As the whole line, in a property that is read, as `event`, and not closed.
     let lines = [
         format!("{deep}\n"),
         format!("{{\"event\":\"A\",\"properties\":{{\"$user_id\":{deep}}}}}\n"),
@@ -44,7 +44,7 @@ fn in_1_a_hundred_thousand_arrays_are_refused_like_any() {
 }
 
 #[test]
-fn w_6_a_hundred_thousand_arrays_in_a_property_that_nobody_reads_are_kept() {
+fn w_6_a_hundred_thousand_nested_arrays_in_a_property_that_is_not_read_are_kept() {
     let line = event("A").replace("\"\"}", &format!("\"\",\"a\":{}}}", nested(100_000)));
     for engine in ["simplified", "original"] {
         let out = Folder::new()
@@ -55,14 +55,14 @@ fn w_6_a_hundred_thousand_arrays_in_a_property_that_nobody_reads_are_kept() {
 }
 
 #[test]
-fn in_1_bytes_that_are_no_text_are_refused() {
+fn in_1_bytes_that_are_not_text_are_refused() {
     let folder = Folder::new();
     let mut lines = Vec::new();
     for bad in [
         &b"\xff"[..],
         b"\xc3",         // half a character
         b"\xed\xa0\x80", // half a surrogate pair
-        b"\xc0\xaf",     // spelled too long
+        b"\xc0\xaf",     // overlong encoding
         b"\0",
     ] {
         lines.extend_from_slice(b"{\"event\":\"");
@@ -71,7 +71,7 @@ fn in_1_bytes_that_are_no_text_are_refused() {
     }
     lines.extend_from_slice(b"\0\n\0\0\0\n");
     lines.extend_from_slice(event("next").as_bytes());
-    // The text of another encoding.
+    // Text in another encoding, UTF-16.
     lines.extend("\u{feff}{}\n".encode_utf16().flat_map(u16::to_le_bytes));
     folder.write("in", lines);
     folder
@@ -89,7 +89,7 @@ fn in_1_bytes_that_are_no_text_are_refused() {
         .iter()
         .map(|record| record.contains("\"base64\""))
         .collect();
-    // A NUL is text, though no JSON. UTF-16 ends its line in the middle of a character.
+    // A NUL is text, but not JSON. The line feed of UTF-16 is in the middle of a character.
     assert_eq!(
         base64,
         [true, true, true, true, false, false, false, true, false]
@@ -98,7 +98,7 @@ fn in_1_bytes_that_are_no_text_are_refused() {
 }
 
 #[test]
-fn a_nul_in_an_escape_is_a_character_like_any() {
+fn an_escaped_nul_is_a_character_like_any_other() {
     let line =
         "{\"event\":\"A\",\"properties\":{\"$user_id\":\"a\\u0000b\",\"$device_id\":\"D\"}}\n";
     let clusters = Folder::new()
@@ -111,7 +111,7 @@ fn a_nul_in_an_escape_is_a_character_like_any() {
 }
 
 #[test]
-fn what_is_no_file_of_events_says_so() {
+fn an_input_that_is_missing_or_a_folder_is_an_error() {
     let folder = Folder::new();
     for command in ["resolve", "clusters", "cluster U1"] {
         let run = |input| folder.run(&format!("{command} {input} --engine original"));
@@ -120,13 +120,13 @@ fn what_is_no_file_of_events_says_so() {
             .says("idmerge: cannot open missing: ");
         run(".").fails_with("cannot open .: is a directory");
     }
-    // All inputs are looked for before any is read.
+    // All inputs are found before any is read.
     folder.write("in", event("a"));
     let done = folder.run("resolve in missing --engine original").code(1);
     assert_eq!(done.stdout, "");
 }
 
-/// What a compressed input that is not right is told to be.
+/// Checks the error for compressed data that is damaged.
 #[track_caller]
 fn broken(bytes: &[u8], says: &str) {
     let folder = Folder::new();
@@ -145,7 +145,7 @@ fn broken(bytes: &[u8], says: &str) {
 }
 
 #[test]
-fn gzip_that_is_cut_off_is_an_error_wherever_that_is() {
+fn gzip_that_is_cut_off_anywhere_is_an_error() {
     let whole = gzip(event("a").repeat(1_000) + &event("b"));
     for bytes in [
         2,
@@ -162,7 +162,7 @@ fn gzip_that_is_cut_off_is_an_error_wherever_that_is() {
 }
 
 #[test]
-fn zstd_that_is_cut_off_is_an_error_wherever_that_is() {
+fn zstd_that_is_cut_off_anywhere_is_an_error() {
     let whole = zstd(event("a").repeat(1_000) + &event("b"));
     for bytes in [4, 5, whole.len() / 2, whole.len() - 1] {
         broken(&whole[..bytes], "its zstd data");
@@ -208,13 +208,13 @@ mod linux {
 
     use super::*;
 
-    /// For a shell: 50 MB of address space, less than each of these inputs has bytes.
+    /// Shell code that limits the address space to 50 MB, less than any of these inputs.
     const LITTLE_MEMORY: &str = "ulimit -v 50000 || exit 9";
 
     #[test]
     fn in_3_a_line_of_1_gib_is_refused() {
         let folder = Folder::new();
-        // NULs that take no room on the disk.
+        // A sparse file of NULs.
         let file = File::create(folder.path("in")).unwrap();
         file.set_len(1024 * 1024 * 1024).unwrap();
         let clusters = "idmerge clusters in -q --engine original";
@@ -226,7 +226,7 @@ mod linux {
     }
 
     #[test]
-    fn in_3_a_long_line_costs_no_memory_where_it_is_unpacked_and_kept() {
+    fn in_3_a_long_line_costs_no_memory_even_if_decompressed_and_written() {
         let folder = Folder::new();
         let part = zstd(vec![b' '; 4 * 1024 * 1024]);
         let end = zstd("\n".to_owned() + &event("next"));
@@ -264,10 +264,8 @@ mod linux {
         done.fails_with("cannot open -: is a directory");
     }
 
-    /// For a shell: no file may become longer than this many blocks of 512 bytes.
-    ///
-    /// A disk that takes no more, without one: what is written fails where a full disk fails, and
-    /// with an error like it.
+    /// Shell code that limits files to this many blocks of 512 bytes. It stands in for a full disk:
+    /// writes fail at the same calls, with a similar error.
     fn little_room(blocks: u32) -> String {
         format!("trap '' XFSZ; ulimit -f {blocks} || exit 9")
     }
@@ -289,7 +287,7 @@ mod linux {
             let done = folder.shell(&line).code(1);
             done.says(&format!("idmerge: cannot write stdout: {NO_ROOM}"));
         }
-        // More than is held in memory.
+        // More than the output buffer holds.
         let generate = "idmerge generate --workload cap --events 20000 > full";
         let done = folder.shell(&format!("{}; {generate}", little_room(8)));
         let done = done.code(1);
@@ -313,7 +311,7 @@ mod linux {
     }
 
     #[test]
-    fn a_stderr_that_nobody_hears_changes_nothing() {
+    fn a_closed_or_full_stderr_changes_nothing() {
         let folder = Folder::with(&[("in", &(event("a") + "x\n"))]);
         for stderr in ["2> full", "2>&-"] {
             let resolve = format!("idmerge resolve in --engine simplified {stderr}");

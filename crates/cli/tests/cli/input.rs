@@ -1,4 +1,4 @@
-//! Where events come from: files, stdin and pipes, in order, compressed or not.
+//! Inputs: files, stdin and pipes, in order, compressed or not.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
@@ -6,7 +6,7 @@ use std::process::Stdio;
 
 use crate::run::{Folder, event, event_names, gzip, run, wait, zstd};
 
-/// Names of the events that `resolve` writes.
+/// The names of the events that `resolve` writes.
 #[track_caller]
 fn resolved(folder: &Folder, inputs: &str) -> Vec<String> {
     event_names(
@@ -27,7 +27,7 @@ fn several_files_are_one_stream_in_the_order_given() {
 }
 
 #[test]
-fn a_file_that_does_not_end_its_last_line_ends_it_all_the_same() {
+fn the_end_of_a_file_ends_its_last_line() {
     let folder = Folder::with(&[("1", event("a").trim_end()), ("2", &event("b"))]);
     assert_eq!(resolved(&folder, "1 2"), ["a", "b"]);
 }
@@ -60,7 +60,7 @@ fn s_5_the_order_of_files_decides_whose_a_device_is() {
 }
 
 #[test]
-fn stdin_is_read_where_no_input_or_a_dash_is_given() {
+fn stdin_is_read_if_no_input_or_a_dash_is_given() {
     let folder = Folder::with(&[("1", &event("a")), ("2", &event("b"))]);
     let names = |args: &str| {
         let args = format!("resolve {args} -q --engine simplified");
@@ -73,7 +73,7 @@ fn stdin_is_read_where_no_input_or_a_dash_is_given() {
 }
 
 #[test]
-fn stdin_gives_what_a_file_gives() {
+fn stdin_gives_the_same_output_as_a_file() {
     let folder = Folder::new();
     folder
         .run("generate --workload shared-device --events 2000 -o in")
@@ -92,7 +92,7 @@ fn stdin_gives_what_a_file_gives() {
 }
 
 #[test]
-fn a_redirected_file_is_read_from_where_it_stands() {
+fn a_redirected_file_is_read_from_its_current_position() {
     let folder = Folder::with(&[("in", &(event("a") + &event("b") + &event("c")))]);
     let mut file = File::open(folder.path("in")).unwrap();
     file.seek(SeekFrom::Start(event("a").len() as u64)).unwrap();
@@ -105,7 +105,7 @@ fn a_redirected_file_is_read_from_where_it_stands() {
 }
 
 #[test]
-fn compression_is_told_by_content_not_by_name() {
+fn compression_is_detected_by_content_not_by_name() {
     let folder = Folder::new();
     folder.write("plain.gz", event("a"));
     folder.write("gzip.ndjson", gzip(event("b")));
@@ -117,7 +117,7 @@ fn compression_is_told_by_content_not_by_name() {
 }
 
 #[test]
-fn compressed_stdin_is_told_too() {
+fn compressed_stdin_is_detected_too() {
     for bytes in [
         gzip(event("a") + &event("b")),
         zstd(event("a") + &event("b")),
@@ -130,20 +130,20 @@ fn compressed_stdin_is_told_too() {
 }
 
 #[test]
-fn compressed_parts_in_a_row_are_one_text() {
+fn concatenated_compressed_parts_are_one_text() {
     let folder = Folder::new();
     // A line may begin in one part and end in the next.
     let text = event("a") + &event("b");
     let (one, two) = text.split_at(70);
     folder.write("gzip", [gzip(one), gzip(""), gzip(two)].concat());
-    // In front of it a frame to skip, as parallel compressors write.
+    // A skippable frame comes first, as from parallel compressors.
     let skipped = b"\x50\x2a\x4d\x18\x03\x00\x00\x00abc".to_vec();
     folder.write("zstd", [skipped, zstd(one), zstd(""), zstd(two)].concat());
     assert_eq!(resolved(&folder, "gzip zstd"), ["a", "b", "a", "b"]);
 }
 
 #[test]
-fn each_input_is_told_for_itself() {
+fn each_input_has_its_own_compression() {
     let folder = Folder::new();
     folder.write("1", gzip(event("a")));
     folder.write("2", event("b"));
@@ -169,7 +169,7 @@ fn an_empty_input_has_no_events() {
 }
 
 #[test]
-fn in_4_lines_end_with_lf_or_crlf_and_blank_ones_are_passed_over() {
+fn in_4_lines_end_with_lf_or_crlf_and_blank_lines_are_skipped() {
     let (a, b) = (
         event("a").trim_end().to_owned(),
         event("b").trim_end().to_owned(),
@@ -178,7 +178,7 @@ fn in_4_lines_end_with_lf_or_crlf_and_blank_ones_are_passed_over() {
     let done = Folder::new()
         .pipe(lines, "resolve -q --engine simplified")
         .code(0);
-    // The event with all that stands around it is kept, and so is its CR.
+    // The text around an event is kept, its CR included.
     assert_eq!(
         (done.stdout, done.stderr),
         (format!("{a}\r\n{b}\n"), String::new())
@@ -186,7 +186,7 @@ fn in_4_lines_end_with_lf_or_crlf_and_blank_ones_are_passed_over() {
 }
 
 #[test]
-fn in_4_a_byte_order_mark_at_the_start_of_each_input_is_passed_over() {
+fn in_4_a_byte_order_mark_at_the_start_of_each_input_is_skipped() {
     let folder = Folder::new();
     folder.write("1", "\u{feff}".to_owned() + &event("a"));
     folder.write("2", gzip("\u{feff}".to_owned() + &event("b")));
@@ -195,7 +195,7 @@ fn in_4_a_byte_order_mark_at_the_start_of_each_input_is_passed_over() {
         folder.run("resolve 1 2 3 -q --engine simplified").ok(),
         event("a") + &event("b")
     );
-    // Anywhere else it is no white space.
+    // Anywhere else it is not white space.
     folder.write("4", "\n\u{feff}".to_owned() + &event("c"));
     folder
         .run("resolve 4 -q --strict --engine simplified")
@@ -204,7 +204,7 @@ fn in_4_a_byte_order_mark_at_the_start_of_each_input_is_passed_over() {
 }
 
 #[test]
-fn in_3_the_limit_of_a_line_is_a_setting_and_does_not_count_its_end() {
+fn in_3_the_limit_of_a_line_is_a_setting_and_line_ends_do_not_count() {
     let line = event("a");
     let bytes = line.trim_end().len();
     let crlf = line.replace('\n', "\r\n");
@@ -249,7 +249,7 @@ fn in_3_a_line_may_have_16_mib() {
 }
 
 #[test]
-fn what_cannot_be_read_twice_leaves_nothing_behind() {
+fn the_copy_of_a_pipe_is_deleted() {
     let (folder, temporary) = (Folder::new(), Folder::new());
     let mut command = folder.command("resolve -q --engine simplified -o out");
     command.env("TMPDIR", temporary.path(""));
@@ -260,14 +260,14 @@ fn what_cannot_be_read_twice_leaves_nothing_behind() {
 
 #[cfg(unix)]
 #[test]
-fn stdin_that_cannot_be_kept_says_where() {
+fn the_error_for_a_copy_that_cannot_be_written_names_the_folder() {
     let folder = Folder::new();
     let mut command = folder.command("resolve -q --engine simplified");
     command.env("TMPDIR", "/nowhere");
     let done = run(command, event("a")).code(1);
     assert_eq!(done.stdout, "");
     done.says("idmerge: cannot read -: it must be read twice, and its copy cannot be written to /nowhere: ");
-    // Who reads once keeps nothing.
+    // A command that reads its input once needs no copy.
     let mut command = folder.command("clusters -q --engine simplified");
     command.env("TMPDIR", "/nowhere");
     run(command, event("a")).ok();
@@ -283,12 +283,12 @@ mod unix {
     use crate::run::mkfifo;
 
     #[test]
-    fn named_pipes_may_have_one_writer_who_fills_them_in_turn() {
+    fn one_writer_may_fill_several_named_pipes_one_after_another() {
         let folder = Folder::new();
         let (one, two) = (folder.path("1"), folder.path("2"));
         mkfifo(&one);
         mkfifo(&two);
-        // More than a pipe holds.
+        // More than a pipe can hold.
         let lines = event("a").repeat(10_000);
         folder.write("lines", &lines);
         let mut writer = Command::new("sh")
@@ -302,7 +302,7 @@ mod unix {
     }
 
     #[test]
-    fn there_may_be_more_files_than_a_process_may_hold_open() {
+    fn there_may_be_more_files_than_a_process_may_open_at_once() {
         let folder = Folder::new();
         for n in 0..100 {
             folder.write(&format!("in-{n}"), event("a"));
@@ -311,10 +311,10 @@ mod unix {
         assert_eq!(done.ok(), event("a").repeat(100));
     }
 
-    /// Runs `resolve in pipe` and changes `in` after its first reading: the program is at the
-    /// pipe then.
+    /// Runs `resolve in pipe` and changes `in` after the first pass over it: the program has then
+    /// opened the pipe.
     #[track_caller]
-    fn changed_between_readings(change: impl FnOnce(&Folder)) -> (Folder, crate::run::Done) {
+    fn changed_between_passes(change: impl FnOnce(&Folder)) -> (Folder, crate::run::Done) {
         let folder = Folder::with(&[("in", &event("a").repeat(2)), ("out", "old\n")]);
         let pipe = folder.path("pipe");
         mkfifo(&pipe);
@@ -335,8 +335,8 @@ mod unix {
     }
 
     #[test]
-    fn what_is_appended_meanwhile_is_not_read() {
-        let (folder, done) = changed_between_readings(|folder| {
+    fn lines_appended_during_a_run_are_not_read() {
+        let (folder, done) = changed_between_passes(|folder| {
             let mut file = OpenOptions::new().append(true).open(folder.path("in"));
             file.as_mut()
                 .unwrap()
@@ -349,12 +349,12 @@ mod unix {
     }
 
     #[test]
-    fn an_input_that_is_not_the_same_twice_is_read_as_it_is_then() {
-        // As many events, as long, with other ids in other places.
+    fn an_input_that_changes_within_its_size_is_written_as_it_is_in_the_second_pass() {
+        // The same number of events and bytes, with other IDs at other positions.
         let event = |name: &str, user: &str| {
             format!("{{\"event\":\"{name}\",\"properties\":{{\"$user_id\":\"{user}\"}}}}\n")
         };
-        let (folder, done) = changed_between_readings(|folder| {
+        let (folder, done) = changed_between_passes(|folder| {
             let mut lines = event("bb", "u") + &event("a", "vv");
             let bytes = folder.read("in").len();
             lines.extend(std::iter::repeat_n('\n', bytes - lines.len()));
@@ -370,17 +370,17 @@ mod unix {
     }
 
     #[test]
-    fn an_input_that_is_not_the_same_twice_is_an_error() {
+    fn an_input_that_changes_during_a_run_is_an_error() {
         let says =
             "the input changed while it was read: it had 3 events, then 2; run idmerge again";
-        let (folder, done) = changed_between_readings(|folder| folder.write("in", event("a")));
+        let (folder, done) = changed_between_passes(|folder| folder.write("in", event("a")));
         done.fails_with(says);
         assert_eq!(folder.read("out"), "old\n");
         assert_eq!(folder.names(), ["in", "out", "pipe"]);
 
         let says =
             "cannot read in: it was replaced by another file while idmerge ran; run idmerge again";
-        let (folder, done) = changed_between_readings(|folder| {
+        let (folder, done) = changed_between_passes(|folder| {
             std::fs::rename(folder.path("in"), folder.path("rotated")).unwrap();
             folder.write("in", event("b").repeat(2));
         });
@@ -389,8 +389,8 @@ mod unix {
     }
 
     #[test]
-    fn reading_ends_where_stdin_was_redirected_to() {
-        // Who comes after in the shell reads on behind it.
+    fn reading_moves_the_position_of_redirected_stdin() {
+        // The next program in a shell script reads on from there.
         let folder = Folder::with(&[("in", &event("a"))]);
         let mut file = File::open(folder.path("in")).unwrap();
         let mut command = folder.command("clusters -q --engine simplified");

@@ -1,4 +1,4 @@
-//! Ctrl-C and its like: what is half written goes away with the program.
+//! Ctrl-C and similar signals: unfinished files are deleted.
 
 use std::io::Write;
 use std::process::{Child, Command, Stdio};
@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 
 use crate::run::{Folder, event, signal, wait};
 
-/// Starts the program, by way of another one that sets its signals, and waits until it has so
-/// many temporary files.
+/// Starts the program through the command `way`, which sets its signals, and waits until it has this many
+/// temporary files.
 #[track_caller]
 fn started(folder: &Folder, way: &[&str], args: &str, temporary_files: usize) -> Child {
     let mut command = Command::new(way[0]);
@@ -42,14 +42,14 @@ fn temporary(folder: &Folder) -> usize {
         .count()
 }
 
-/// Whoever runs the tests may ignore signals, which programs inherit.
+/// The test runner may ignore signals, and child processes inherit that.
 const DEFAULT: &[&str] = &["env", "--default-signal=INT,TERM,HUP"];
 
 const RESOLVE: &str = "resolve -q --engine simplified -o out --refused refused";
 
 #[track_caller]
 fn goes_away(mut child: Child, by: &str) {
-    // Kept open, so that the input does not end.
+    // Keep stdin open, so that the input does not end.
     let stdin = child.stdin.take();
     signal(by, child.id());
     let done = wait(child).code(130);
@@ -58,7 +58,7 @@ fn goes_away(mut child: Child, by: &str) {
 }
 
 #[test]
-fn an_interrupt_while_reading_leaves_nothing() {
+fn an_interrupt_while_reading_leaves_no_file() {
     for by in ["INT", "TERM", "HUP"] {
         let folder = Folder::with(&[("out", "old\n")]);
         goes_away(started(&folder, DEFAULT, RESOLVE, 2), by);
@@ -68,7 +68,7 @@ fn an_interrupt_while_reading_leaves_nothing() {
 }
 
 #[test]
-fn an_interrupt_while_writing_leaves_nothing() {
+fn an_interrupt_while_writing_leaves_no_file() {
     let folder = Folder::with(&[("truth", "old\n")]);
     let generate = "generate -q --workload cap --events 1000000000000 -o out --truth truth";
     let mut child = Command::new(DEFAULT[0]);
@@ -82,7 +82,7 @@ fn an_interrupt_while_writing_leaves_nothing() {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until some of it is on the disk.
+    // Wait until some output is on disk.
     let deadline = Instant::now() + Duration::from_secs(30);
     let written = || {
         let sizes = folder.names().into_iter().map(|name| {
@@ -102,7 +102,7 @@ fn an_interrupt_while_writing_leaves_nothing() {
 }
 
 #[test]
-fn a_program_that_shall_outlive_a_hangup_does() {
+fn a_program_started_with_nohup_survives_a_hangup() {
     let folder = Folder::new();
     let nohup = ["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""];
     let mut child = started(&folder, &nohup, RESOLVE, 2);

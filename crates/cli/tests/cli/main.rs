@@ -1,6 +1,6 @@
-//! The program as its users run it: arguments and files in, files and an exit code out.
+//! Runs the program as users do: with arguments and files, and checks its output and exit code.
 //!
-//! What is expected is worked out by hand from `docs/rules.md`.
+//! Expected output is worked out by hand from `docs/rules.md`.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,4 @@
-//! Where results go: stdout, or a file that appears whole or not at all.
+//! Where output goes: stdout, or a file that appears whole or not at all.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;
@@ -13,7 +13,7 @@ fn folder() -> Folder {
 }
 
 #[test]
-fn a_file_gets_what_stdout_would() {
+fn a_file_gets_the_same_output_as_stdout() {
     let folder = folder();
     assert_eq!(folder.run(RESOLVE).ok(), event("a"));
     assert_eq!(folder.run(&format!("{RESOLVE} -o out")).ok(), "");
@@ -22,7 +22,7 @@ fn a_file_gets_what_stdout_would() {
 }
 
 #[test]
-fn a_file_that_is_there_is_replaced() {
+fn an_existing_file_is_replaced() {
     let folder = folder();
     folder.write("out", event("old").repeat(9));
     folder.run(&format!("{RESOLVE} --output=out")).ok();
@@ -52,7 +52,7 @@ fn the_input_may_be_the_output() {
 }
 
 #[test]
-fn what_fails_leaves_nothing_and_changes_nothing() {
+fn a_failed_run_leaves_no_file_and_changes_none() {
     let folder = folder();
     folder.write("out", "old\n");
     let gzip = crate::run::gzip(event("a").repeat(10_000));
@@ -63,7 +63,7 @@ fn what_fails_leaves_nothing_and_changes_nothing() {
         assert_eq!(folder.read("out"), "old\n", "{inputs}");
         assert_eq!(folder.names(), ["cut", "in", "out"], "{inputs}");
     }
-    // Nothing goes to stdout before everything is read, either.
+    // Nothing goes to stdout either before everything has been read.
     assert_eq!(
         folder
             .run("resolve in cut -q --engine simplified")
@@ -74,7 +74,7 @@ fn what_fails_leaves_nothing_and_changes_nothing() {
 }
 
 #[test]
-fn a_place_that_no_file_can_have_is_told_before_anything_is_read() {
+fn an_output_path_that_cannot_be_written_is_reported_before_anything_is_read() {
     let folder = folder();
     std::fs::create_dir(folder.path("folder")).unwrap();
     for (place, says) in [
@@ -99,7 +99,7 @@ fn a_place_that_no_file_can_have_is_told_before_anything_is_read() {
 }
 
 #[test]
-fn two_outputs_may_not_go_to_one_place() {
+fn two_outputs_may_not_go_to_one_file() {
     let folder = folder();
     folder.write("there", "");
     for (one, other) in [
@@ -140,7 +140,7 @@ fn refused_lines_may_not_replace_an_input() {
     }
 }
 
-/// Reads one line of its stdout, and leaves.
+/// Reads one line of the program's stdout, and closes it.
 #[track_caller]
 fn one_line(folder: &Folder, args: &str) -> String {
     let mut command = folder.command(args);
@@ -160,15 +160,15 @@ fn one_line(folder: &Folder, args: &str) -> String {
 }
 
 #[test]
-fn a_reader_who_leaves_early_is_no_error() {
+fn a_reader_that_closes_stdout_early_is_not_an_error() {
     let folder = Folder::new();
-    // Far more than a pipe and the buffers hold.
+    // Far more than the pipe and the buffers can hold.
     folder.write("in", event("a").repeat(60_000) + "x\n");
     assert_eq!(
         one_line(&folder, &format!("{RESOLVE} --refused refused")),
         event("a")
     );
-    // What was refused is not lost with it.
+    // The refused line is written all the same.
     assert_eq!(folder.read("refused").lines().count(), 1);
 
     let merge = |n| {
@@ -203,7 +203,7 @@ mod unix {
     }
 
     #[test]
-    fn a_file_that_is_there_keeps_its_permissions() {
+    fn an_existing_file_keeps_its_permissions() {
         let folder = folder();
         for mode_before in [0o600, 0o640, 0o666, 0o755] {
             folder.write("out", "");
@@ -215,7 +215,7 @@ mod unix {
     }
 
     #[test]
-    fn a_new_file_has_the_permissions_that_the_umask_leaves() {
+    fn the_umask_applies_to_a_new_file() {
         let folder = folder();
         folder
             .shell(&format!("umask 027; idmerge {RESOLVE} -o out"))
@@ -228,7 +228,7 @@ mod unix {
         let folder = folder();
         fs::create_dir(folder.path("far")).unwrap();
         folder.write("far/there", "old");
-        // The second leads to the first, and nothing is there yet.
+        // The second leads to the first, and that to a file that does not exist yet.
         symlink("far/new", folder.path("first")).unwrap();
         symlink("first", folder.path("second")).unwrap();
         symlink("far/there", folder.path("third")).unwrap();
@@ -241,14 +241,14 @@ mod unix {
         assert_eq!(folder.read("far/new"), event("a"));
         assert_eq!(folder.read("far/there"), event("a"));
         assert_eq!(fs::read_dir(folder.path("far")).unwrap().count(), 2);
-        // By a link it is one place, too.
+        // Two paths to one file are recognized through a link too.
         folder
             .run(&format!("{RESOLVE} -o far/new --refused second"))
             .code(2);
     }
 
     #[test]
-    fn a_link_that_leads_nowhere_is_an_error() {
+    fn a_link_to_a_path_that_cannot_exist_is_an_error() {
         let folder = folder();
         symlink("two", folder.path("one")).unwrap();
         symlink("one", folder.path("two")).unwrap();
@@ -272,17 +272,17 @@ mod unix {
         let done = folder.shell(&format!("cat pipe & idmerge {RESOLVE} -o pipe && wait"));
         assert_eq!(done.ok(), event("a"));
         assert_eq!(folder.names(), ["in", "pipe"]);
-        // Both to nowhere.
+        // Both outputs may be discarded.
         folder
             .run(&format!("{RESOLVE} -o /dev/null --refused /dev/null"))
             .ok();
-        // What the shell gives for `>(…)`.
+        // The form of path that a shell passes for `>(…)`.
         let done = folder.shell(&format!("idmerge {RESOLVE} -o /dev/fd/1 | cat"));
         assert_eq!(done.ok(), event("a"));
     }
 
     #[test]
-    fn a_file_that_the_program_was_given_open_is_written_on() {
+    fn an_inherited_open_file_is_appended_to() {
         let folder = folder();
         folder.write("log", "before\n");
         folder

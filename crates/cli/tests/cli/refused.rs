@@ -1,11 +1,11 @@
-//! Lines that cannot be used: nothing of them is lost, and they do not stand in the output.
+//! Refused lines: they are kept whole with the reason, and are not in the output.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 
 use crate::run::{Folder, event, event_names};
 
-/// Resolves `in` and answers with the file of refused lines.
+/// Resolves the lines and returns the file of refused lines.
 #[track_caller]
 fn refused(engine: &str, lines: impl AsRef<[u8]>) -> String {
     let folder = Folder::new();
@@ -18,7 +18,7 @@ fn refused(engine: &str, lines: impl AsRef<[u8]>) -> String {
 }
 
 #[test]
-fn in_1_what_is_no_event_stands_as_it_came() {
+fn in_1_json_that_is_not_an_event_is_written_unchanged() {
     assert_eq!(
         refused(
             "simplified",
@@ -39,7 +39,7 @@ fn in_1_what_is_no_event_stands_as_it_came() {
 }
 
 #[test]
-fn in_1_what_is_no_json_stands_as_text() {
+fn in_1_a_line_that_is_not_json_is_written_as_text() {
     for text in [
         "hello \"you\"",
         "{\"event\":\"A\",\"properties\":{}}}",
@@ -103,7 +103,7 @@ fn id_7_a_refused_event_names_property_and_rule_in_simplified() {
                 r#""distinct_id":"$device:NULL""#,
                 r#""distinct_id":["x"]"#,
                 r#""$user_id":18446744073709551616"#,
-                // An event that never links is read all the same.
+                // The IDs of an event that never links are checked too.
                 r#"$identify "$user_id":true,"$device_id":"D1""#,
                 &too_long,
             ]
@@ -171,7 +171,7 @@ fn id_7_a_refused_event_links_nothing() {
 }
 
 #[test]
-fn in_1_what_is_not_utf_8_stands_as_base64() {
+fn in_1_a_line_that_is_not_utf_8_is_written_as_base64() {
     let line = b"{\"event\":\"\xff\",\"properties\":{}} ";
     let base64 = BASE64.encode(line);
     assert_eq!(
@@ -183,7 +183,7 @@ fn in_1_what_is_not_utf_8_stands_as_base64() {
 }
 
 #[test]
-fn in_3_what_is_too_long_stands_as_base64() {
+fn in_3_a_line_that_is_too_long_is_written_as_base64() {
     let folder = Folder::new();
     let long = "x".repeat(300_001);
     folder.write("in", format!("{long}\n{}{long}", event("a")));
@@ -204,7 +204,7 @@ fn in_3_what_is_too_long_stands_as_base64() {
 }
 
 #[test]
-fn lines_are_counted_in_each_file_and_blank_ones_too() {
+fn line_numbers_count_within_each_file_and_include_blank_lines() {
     let folder = Folder::with(&[("1", "no\n"), ("2", &format!("\n{}\nno\n", event("a")))]);
     folder.write("3.gz", crate::run::gzip("\nno"));
     let args = "resolve 1 2 - 3.gz -q --engine simplified -o out --refused refused";
@@ -234,7 +234,7 @@ fn lines_are_counted_in_each_file_and_blank_ones_too() {
 }
 
 #[test]
-fn without_a_file_stderr_says_how_many_and_shows_the_first_five() {
+fn without_a_file_stderr_shows_the_number_and_the_first_five() {
     let run = |lines| {
         Folder::new()
             .pipe(lines, "resolve -q --engine simplified")
@@ -268,7 +268,7 @@ fn without_a_file_stderr_says_how_many_and_shows_the_first_five() {
 }
 
 #[test]
-fn a_file_without_refused_lines_is_there_and_empty() {
+fn the_file_is_empty_if_no_line_is_refused() {
     let folder = Folder::with(&[("in", &event("a")), ("refused", "of an earlier run\n")]);
     folder
         .run("resolve in -q --engine simplified --refused refused")
@@ -277,7 +277,7 @@ fn a_file_without_refused_lines_is_there_and_empty() {
 }
 
 #[test]
-fn the_strict_write_nothing_but_what_is_refused() {
+fn with_strict_only_refused_lines_are_written() {
     let folder = Folder::with(&[("in", &(event("a") + "x\n")), ("out", "old\n")]);
     let args = "resolve in --strict --engine simplified --refused refused";
     let says = "1 line was refused, so nothing was written (--strict)";
@@ -292,7 +292,7 @@ fn the_strict_write_nothing_but_what_is_refused() {
 }
 
 #[test]
-fn a_rejection_is_no_refusal() {
+fn strict_allows_rejected_claims() {
     let lines = r#"{"event":"$merge","properties":{"$distinct_ids":["a","a"]}}"#;
     let done = Folder::new().pipe(lines, "resolve --strict -q --engine original");
     assert!(done.ok().contains("errSameIDs"));

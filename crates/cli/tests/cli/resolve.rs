@@ -1,4 +1,4 @@
-//! `idmerge resolve`: what is written onto events, and in which order.
+//! `idmerge resolve`: the properties it writes, and the order of events.
 
 use crate::run::Folder;
 
@@ -13,7 +13,7 @@ fn resolve(args: &str, lines: &str) -> String {
 
 const LOGIN: &str = r#"{"event":"L","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
 
-/// What becomes of an event that stands before the login of U1 on device D1.
+/// The output for an event that comes before the login of U1 on device D1.
 #[track_caller]
 fn before_login(line: &str) -> String {
     let out = resolve(SIMPLIFIED, &format!("{line}\n{LOGIN}\n"));
@@ -25,7 +25,7 @@ fn before_login(line: &str) -> String {
 }
 
 #[test]
-fn w_1_w_2_new_properties_stand_at_the_end() {
+fn w_1_w_2_new_properties_come_last() {
     assert_eq!(
         before_login(r#"{"event":"A","properties":{"$device_id":"D1","n":1.50}}"#),
         r#"{"event":"A","properties":{"$device_id":"D1","n":1.50,"distinct_id":"U1","$distinct_id_before_identity":"$device:D1","$is_reshuffled":true}}"#
@@ -34,7 +34,7 @@ fn w_1_w_2_new_properties_stand_at_the_end() {
 
 #[test]
 fn w_6_everything_else_is_kept_byte_for_byte() {
-    // White space, an escape that need not be one, a long number, a key beside properties.
+    // White space, an unnecessary escape, a long number, a key besides `properties`.
     assert_eq!(
         before_login(
             "  {\"a\" : [ 1e400 ],\"event\":\"\\u0041\", \"properties\" :{ \"distinct_id\" :\"x\" ,\"$device_id\":\"D1\"} }\t"
@@ -44,7 +44,7 @@ fn w_6_everything_else_is_kept_byte_for_byte() {
 }
 
 #[test]
-fn w_6_in_2_of_a_key_that_stands_twice_the_last_is_replaced() {
+fn w_6_in_2_the_last_of_two_equal_keys_is_replaced() {
     assert_eq!(
         before_login(
             r#"{"event":"A","properties":{"distinct_id":"x","$device_id":"D9","\u0024device_id":"D1","distinct\u005fid":7}}"#
@@ -54,7 +54,7 @@ fn w_6_in_2_of_a_key_that_stands_twice_the_last_is_replaced() {
 }
 
 #[test]
-fn w_6_a_right_distinct_id_keeps_its_spelling() {
+fn w_6_a_distinct_id_that_is_right_keeps_its_spelling() {
     let line =
         "{\"event\":\"A\",\"properties\":{\"$user_id\":\"U1\",\"distinct_id\":\"\\u00551\"}}\n";
     assert_eq!(resolve(SIMPLIFIED, line), line);
@@ -62,15 +62,15 @@ fn w_6_a_right_distinct_id_keeps_its_spelling() {
 }
 
 #[test]
-fn w_2_an_old_answer_is_replaced() {
-    // The output of a run is good input for the next: properties do not pile up.
+fn w_2_properties_of_an_earlier_run_are_replaced() {
+    // The output of a run is valid input for the next, and properties are not added twice.
     let line = r#"{"event":"A","properties":{"$device_id":"D1"}}"#;
     let once = resolve(SIMPLIFIED, &format!("{line}\n{LOGIN}\n"));
     assert_eq!(resolve(SIMPLIFIED, &once), once);
 }
 
 #[test]
-fn w_5_a_distinct_id_alone_fills_in_what_it_is() {
+fn w_5_a_distinct_id_alone_adds_the_user_or_device_that_it_names() {
     let lines = r#"{"event":"A","properties":{"distinct_id":"U1"}}
 {"event":"A","properties":{"distinct_id":"$device:D1"}}
 "#;
@@ -89,7 +89,7 @@ fn w_5_a_distinct_id_alone_fills_in_what_it_is() {
 }
 
 #[test]
-fn w_7_an_event_of_nobody_gets_an_empty_distinct_id() {
+fn w_7_an_event_without_ids_gets_an_empty_distinct_id() {
     let lines = r#"{"event":"A","properties":{}}
 {"event":"A","properties":{"distinct_id":null,"a":1}}
 {"event":"A","properties":{"distinct_id":""}}
@@ -103,7 +103,7 @@ fn w_7_an_event_of_nobody_gets_an_empty_distinct_id() {
 }
 
 #[test]
-fn w_3_a_rejected_link_says_so_on_its_own_event_only() {
+fn w_3_a_rejected_link_is_noted_on_its_own_event_only() {
     let lines = r#"{"event":"1","properties":{"$device_id":"D1","$user_id":"U1","distinct_id":"U1"}}
 {"event":"2","properties":{"$device_id":"D1","$user_id":"U2","distinct_id":"U2"}}
 {"event":"3","properties":{"$device_id":"D1","$user_id":"U1","distinct_id":"U1"}}
@@ -127,9 +127,9 @@ fn w_3_a_rejected_link_says_so_on_its_own_event_only() {
 }
 
 #[test]
-fn w_4_each_rejection_of_original_says_what_it_is_about() {
+fn w_4_each_rejection_of_original_names_its_ids() {
     let g = "a1a1a1a1-0000-4000-8000-00000000000";
-    // U1 has two IDs; so a cluster of more than two is too large.
+    // U1 has two IDs, and the limit is two.
     let lines = format!(
         r#"{{"event":"$identify","properties":{{"$identified_id":"U1","$anon_id":"{g}1"}}}}
 {{"event":"$identify","properties":{{"$identified_id":"U1","$anon_id":"U1"}}}}
@@ -185,7 +185,7 @@ fn o_12_o_18_a_cluster_has_at_most_500_members() {
         .lines()
         .filter(|line| line.contains("errManyIDs"))
         .collect();
-    // U and 499 others are 500.
+    // U and 499 others make 500.
     assert_eq!(failed.len(), 1);
     assert!(
         failed[0].contains("\"m500\"") && failed[0].contains("501"),
@@ -195,8 +195,8 @@ fn o_12_o_18_a_cluster_has_at_most_500_members() {
 }
 
 #[test]
-fn s_7_rejections_are_kept_however_many() {
-    // More than is held in memory from the first reading to the second.
+fn s_7_any_number_of_rejections_is_kept() {
+    // More than is held in memory between the two passes.
     let mut lines = LOGIN.to_owned() + "\n";
     for n in 0..12_000 {
         lines += &format!(
@@ -207,7 +207,7 @@ fn s_7_rejections_are_kept_however_many() {
     let failed = out.lines().filter(|line| {
         line.contains("\"$identity_failure_reason\":\"errAnonDistinctIdAssignedAlready\"")
     });
-    // All but the login and the one of U1.
+    // All but the login and the event of U1.
     assert_eq!(failed.count(), 11_999);
 }
 

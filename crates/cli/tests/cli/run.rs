@@ -1,4 +1,4 @@
-//! Runs the program in a folder of its own, and looks at what it did.
+//! Runs the program in a temporary folder, and checks what it did.
 
 use std::ffi::OsStr;
 use std::fs;
@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 
-/// What has not ended by then hangs.
+/// A program that runs longer hangs.
 const DEADLINE: Duration = Duration::from_secs(60);
 
-/// Where a test has its files and the program runs.
+/// The folder that has the files of a test, and in which the program runs.
 pub(crate) struct Folder(TempDir);
 
 impl Folder {
@@ -43,7 +43,7 @@ impl Folder {
         fs::read_to_string(self.path(name)).unwrap()
     }
 
-    /// What is in it, in order.
+    /// The names of its files, sorted.
     pub(crate) fn names(&self) -> Vec<String> {
         let entries = fs::read_dir(self.0.path()).unwrap();
         let name = |entry: io::Result<fs::DirEntry>| entry.unwrap().file_name().into_string();
@@ -52,7 +52,7 @@ impl Folder {
         names
     }
 
-    /// The program with arguments that are parted by spaces.
+    /// The program with these arguments, separated by spaces.
     pub(crate) fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idmerge"));
         command.args(args.split_whitespace());
@@ -60,7 +60,7 @@ impl Folder {
         command
     }
 
-    /// A line for the shell, in which `idmerge` is the program.
+    /// Runs shell code in which `idmerge` is the program.
     #[cfg(unix)]
     pub(crate) fn shell(&self, line: &str) -> Done {
         let mut command = Command::new("sh");
@@ -93,12 +93,12 @@ pub(crate) fn run(mut command: Command, stdin: impl Into<Vec<u8>>) -> Done {
         .unwrap();
     let mut pipe = child.stdin.take().unwrap();
     let stdin = stdin.into();
-    // Whether it is read to its end is the program's business.
+    // The program need not read it to its end.
     thread::spawn(move || pipe.write_all(&stdin));
     wait(child)
 }
 
-/// Waits for its end.
+/// Waits until the program ends.
 #[track_caller]
 pub(crate) fn wait(child: Child) -> Done {
     let pid = child.id();
@@ -108,7 +108,7 @@ pub(crate) fn wait(child: Child) -> Done {
         Ok(output) => Done::new(output.unwrap()),
         Err(_) => {
             signal("KILL", pid);
-            panic!("it hangs");
+            panic!("the program hangs");
         }
     }
 }
@@ -119,7 +119,7 @@ pub(crate) fn signal(name: &str, pid: u32) {
     assert!(kill.status().unwrap().success());
 }
 
-/// What the program has done.
+/// The result of a run.
 pub(crate) struct Done {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: String,
@@ -137,20 +137,20 @@ impl Done {
         }
     }
 
-    /// With this exit code.
+    /// Checks the exit code.
     #[track_caller]
     pub(crate) fn code(self, code: i32) -> Self {
         assert_eq!(self.code, Some(code), "{}", self.stderr);
         self
     }
 
-    /// It did all it should. Answers with its stdout.
+    /// Checks that the program succeeded, and returns its stdout.
     #[track_caller]
     pub(crate) fn ok(self) -> String {
         self.code(0).stdout
     }
 
-    /// It failed, wrote nothing to stdout and said this and no more.
+    /// Checks that the program failed with exactly this message and an empty stdout.
     #[track_caller]
     pub(crate) fn fails_with(self, says: &str) {
         let done = self.code(1);
@@ -158,7 +158,7 @@ impl Done {
         assert_eq!(done.stderr, format!("idmerge: {says}\n"));
     }
 
-    /// It said so on stderr, among other things.
+    /// Checks that stderr contains this text.
     #[track_caller]
     pub(crate) fn says(self, text: &str) -> Self {
         assert!(self.stderr.contains(text), "{}", self.stderr);
@@ -166,7 +166,7 @@ impl Done {
     }
 }
 
-/// An ordinary event that is no user's, so that it goes through as it is but for W-7.
+/// An ordinary event without IDs: it has the empty distinct_id of W-7, so `resolve` does not change it.
 pub(crate) fn event(name: &str) -> String {
     format!("{{\"event\":\"{name}\",\"properties\":{{\"distinct_id\":\"\"}}}}\n")
 }

@@ -20,12 +20,12 @@ struct File {
 #[serde(deny_unknown_fields)]
 struct Vector {
     id: String,
-    #[expect(dead_code, reason = "for who reads the file")]
+    #[expect(dead_code, reason = "documents the vector")]
     calls: String,
     events: String,
     simplified: Expected,
     original: Expected,
-    /// With `--anon-id-format sdk`, where that makes a difference.
+    /// With `--anon-id-format sdk`, if that gives another result.
     original_sdk: Option<Expected>,
 }
 
@@ -45,7 +45,7 @@ fn vectors() -> Vec<Vector> {
     toml::from_str::<File>(&text).unwrap().vector
 }
 
-/// Checks all vectors that have something to expect.
+/// Checks all vectors for which `expected` returns something, and returns their number.
 fn check(settings: &str, expected: impl Fn(&Vector) -> Option<&Expected>) -> usize {
     let vectors = vectors();
     let mut checked = 0;
@@ -70,7 +70,7 @@ fn check(settings: &str, expected: impl Fn(&Vector) -> Option<&Expected>) -> usi
     checked
 }
 
-/// A cluster as the vectors have it.
+/// A cluster in the notation of the vectors.
 fn cluster(line: &str) -> String {
     let cluster: Value = serde_json::from_str(line).unwrap();
     let text = |value: &Value| value.as_str().unwrap().to_owned();
@@ -107,7 +107,7 @@ fn check_events(vector: &Vector, expected: &[String], out: &str, refused: &str) 
             None => (expected.as_str(), Vec::new()),
         };
         if let [code, about @ ..] = &failure[..] {
-            // Original alone rejects anything that an SDK sends here.
+            // Among these vectors, only Original rejects claims.
             properties.insert("$failure_reason".to_owned(), json!(code));
             let description = found["properties"]
                 .as_object_mut()
@@ -148,13 +148,13 @@ fn check_events(vector: &Vector, expected: &[String], out: &str, refused: &str) 
 }
 
 #[test]
-fn what_sdks_send_in_simplified() {
+fn events_of_sdks_in_simplified() {
     let checked = check("--engine simplified", |vector| Some(&vector.simplified));
     assert_eq!(checked, 56);
 }
 
 #[test]
-fn what_sdks_send_in_original() {
+fn events_of_sdks_in_original() {
     let checked = check("--engine original", |vector| Some(&vector.original));
     assert_eq!(checked, 56);
 }

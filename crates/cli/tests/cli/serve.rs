@@ -1,4 +1,4 @@
-//! The server, from its first line to its end by a signal.
+//! `idmerge serve`, from its start to its end by a signal.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use crate::run::{Folder, signal, wait};
 
-/// A server that has said where it listens, and that line and those after it.
+/// Starts a server and reads the first lines of its output.
 fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
     let mut command = folder.command(args);
     let command = command
@@ -17,7 +17,7 @@ fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
     let mut child = command.spawn().unwrap();
-    // A byte at a time, so that the rest is still there for who waits for the end.
+    // Read byte by byte, so that the rest is left for `wait`.
     let mut stdout = BufReader::with_capacity(1, child.stdout.take().unwrap());
     let said: Vec<String> = (0..lines)
         .map(|_| {
@@ -49,7 +49,7 @@ fn address(said: &[String]) -> &str {
 const SERVE: &str = "serve --data data --listen 127.0.0.1:0 --log-format off";
 
 #[test]
-fn what_was_taken_is_there_the_next_time() {
+fn accepted_events_are_there_after_a_restart() {
     let folder = Folder::new();
     let (child, said) = started(&folder, &format!("{SERVE} --engine simplified"), 3);
     let token = said[1].strip_prefix("token:  ").unwrap();
@@ -75,7 +75,7 @@ fn what_was_taken_is_there_the_next_time() {
     let answer = ask(address(&said), &question);
     assert!(answer.contains(r#""distinct_id":"u""#), "{answer}");
     signal("INT", child.id());
-    // A secret that was given is not said again.
+    // A secret that was given is not printed.
     let done = wait(child);
     assert!(!done.stdout.contains(secret));
     done.ok();
@@ -119,7 +119,7 @@ fn a_configuration_has_several_projects() {
     folder.run(&foreign).code(2).says("max_cluster_ids");
 }
 
-/// How often the server is killed. `IDMERGE_KILLS=100` in the environment asks for more.
+/// How often the server is killed; `IDMERGE_KILLS` in the environment sets it.
 fn kills() -> u64 {
     let kills = std::env::var("IDMERGE_KILLS");
     kills.map_or(8, |kills| kills.parse().unwrap())
@@ -127,7 +127,7 @@ fn kills() -> u64 {
 
 const BATCH_EVENTS: u64 = 40;
 
-/// An import of a batch of events, each with an `$insert_id` of its own. Every fifth is a log-in.
+/// An import of a batch of events, each with its own `$insert_id`. Every fifth is a login.
 fn import(batch: u64) -> String {
     let events: Vec<String> = (batch * BATCH_EVENTS..(batch + 1) * BATCH_EVENTS)
         .map(|number| {
@@ -150,14 +150,14 @@ fn import(batch: u64) -> String {
     )
 }
 
-/// Under load, over and over; who sends sends again what was not acknowledged.
+/// The server is killed under load; senders repeat batches that were not acknowledged.
 #[test]
-fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
+fn a_killed_server_stores_each_acknowledged_event_exactly_once() {
     const SENDERS: u32 = 3;
     for engine in ["simplified", "original"] {
         let folder = Folder::new();
         let args = format!("{SERVE} --engine {engine} --token TOK --secret a-long-secret");
-        // Of each sender the next batch that is not acknowledged.
+        // For each sender, the next batch that is not acknowledged.
         let next: Vec<AtomicU64> = (0..u64::from(SENDERS)).map(AtomicU64::new).collect();
         for kill in 0..=kills() {
             let (mut child, said) = started(&folder, &args, 1);
@@ -172,7 +172,7 @@ fn a_server_that_is_killed_loses_nothing_and_doubles_nothing() {
                 Ok(())
             };
             if kill == kills() {
-                // What the last kill has left unanswered comes again.
+                // Repeat the batches that the last kill left unanswered.
                 next.iter().for_each(|next| send(next).unwrap());
                 let question = "GET /api/2.0/export?from_date=2023-11-01&to_date=2024-12-31 HTTP/1.0\r\nhost: x\r\nauthorization: Bearer a-long-secret\r\n\r\n";
                 let answer = ask(&address, question);

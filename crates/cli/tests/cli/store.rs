@@ -1,6 +1,6 @@
-//! `ingest` and `store`: a store is made, asked, mended and killed.
+//! `ingest` and `store`: making, querying, repairing and killing a store.
 //!
-//! `IDMERGE_KILLS=300` in the environment asks for so many kills; without it some are tried.
+//! `IDMERGE_KILLS` in the environment sets the number of kills.
 
 use std::process::Stdio;
 use std::thread;
@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::run::{Done, Folder, run};
 
-/// ben's phone, a tablet that is ben's first and ada's later, and what Original makes of it.
+/// ben's phone, a tablet that is first ben's and then ada's, and a claim of Original.
 const EVENTS: &str = r#"{"event":"Page View","properties":{"$device_id":"phone","$insert_id":"i1","time":1700000000}}
 {"event":"Log In","properties":{"$device_id":"phone","$user_id":"ben","$insert_id":"i2","time":1700000001.5}}
 {"event":"Log In","properties":{"$device_id":"tablet","$user_id":"ben","$insert_id":"i3","time":1700000002000}}
@@ -41,7 +41,7 @@ fn line(done: &Done) -> Value {
 }
 
 #[test]
-fn a_store_says_what_is_in_it_and_what_made_it() {
+fn info_and_log_show_the_contents_and_their_causes() {
     let folder = made("simplified");
     let info = json!({
         "engine": "simplified", "entries": 4, "clusters": 1, "members": 3, "largest_cluster": 3,
@@ -66,7 +66,7 @@ fn a_store_says_what_is_in_it_and_what_made_it() {
 }
 
 #[test]
-fn what_is_in_the_store_already_is_nothing_new() {
+fn claims_in_the_store_add_no_entries_and_its_engine_is_fixed() {
     let folder = made("simplified");
     let again = folder.run("ingest people events");
     assert_eq!(again.code, Some(0), "{}", again.stderr);
@@ -96,14 +96,14 @@ fn what_is_in_the_store_already_is_nothing_new() {
 }
 
 #[test]
-fn resolving_by_a_store_needs_no_first_reading() {
+fn resolving_by_a_store_gives_the_same_output() {
     for engine in ["simplified", "original"] {
         let folder = made(engine);
         let by_input = folder.run(&format!("resolve events --engine {engine}"));
         let by_store = folder.run("resolve events --store people");
         assert_eq!(by_store.code, Some(0), "{}", by_store.stderr);
         assert_eq!(by_store.stdout, by_input.stdout);
-        // One event that has nothing to say of who is who.
+        // One event without a claim.
         let page_view = EVENTS.lines().last().unwrap();
         let resolved = folder.pipe(page_view, "resolve --store people");
         assert_eq!(
@@ -133,7 +133,7 @@ fn resolving_by_a_store_needs_no_first_reading() {
 }
 
 #[test]
-fn a_shared_tablet_is_explained_withdrawn_and_given_back() {
+fn a_claim_is_explained_withdrawn_and_restored() {
     let folder = made("simplified");
     let why = lines(&folder.run("store explain people $device:phone $device:tablet"));
     assert_eq!(why[0]["explanation"], "joined");
@@ -185,7 +185,7 @@ fn the_other_model_is_simulated_from_the_same_log() {
     let folder = made("simplified");
     let simulated = line(&folder.run("store simulate people --engine original"));
     assert_eq!(simulated["simulated_clusters"], 1);
-    // ben's devices are nobody's in Original, and ben and ada are one.
+    // In Original ben has no devices, and ben and ada are one person.
     assert_eq!(
         (&simulated["split"], &simulated["joined"]),
         (&json!(1), &json!(1))
@@ -217,11 +217,11 @@ fn a_backup_is_restored_and_compared() {
 }
 
 #[test]
-fn a_damaged_store_is_repaired_and_says_what_is_lost() {
+fn a_damaged_store_is_repaired_and_the_loss_is_reported() {
     let folder = made("simplified");
     let path = folder.path("people/store.redb");
     let mut bytes = std::fs::read(&path).unwrap();
-    // In the log alone: what comes last in the block is the claim of the other rule book.
+    // Damages the log only.
     let windows = bytes.windows(6).enumerate();
     let places: Vec<_> = windows
         .filter(|(_, it)| it == b"tablet")
@@ -232,7 +232,7 @@ fn a_damaged_store_is_repaired_and_says_what_is_lost() {
     }
     std::fs::write(&path, bytes).unwrap();
     let repaired = line(&folder.run("store repair people"));
-    assert_eq!(repaired["entries"], 0, "all were in one block");
+    assert_eq!(repaired["entries"], 0, "all entries were in one block");
     assert_eq!(repaired["lost"]["sequence"], 1);
     let damaged = repaired["damaged_file"].as_str().unwrap();
     assert!(folder.path(damaged).exists());
@@ -245,7 +245,7 @@ fn a_damaged_store_is_repaired_and_says_what_is_lost() {
 }
 
 #[test]
-fn where_there_is_no_store_that_is_said() {
+fn a_missing_store_is_an_error() {
     let folder = Folder::with(&[("events", EVENTS)]);
     for command in [
         "store info none",
@@ -273,7 +273,7 @@ fn kills() -> u64 {
 }
 
 #[test]
-fn a_program_that_is_killed_loses_nothing_that_was_safe() {
+fn a_killed_program_loses_nothing_that_was_committed() {
     for (engine, workload) in [("simplified", "web-login"), ("original", "identify")] {
         let folder = Folder::new();
         let made = format!("generate --workload {workload} --events 150000 -q -o events");
@@ -300,7 +300,7 @@ fn a_program_that_is_killed_loses_nothing_that_was_safe() {
             let after = entries(&folder, "killed");
             assert!(after >= before, "kill {kill}: {after} after {before}");
             before = after;
-            // What is there is a prefix of what would have come.
+            // The log is a prefix of the log of an undisturbed run.
             let digest = format!(" --as-of {after}");
             assert_eq!(
                 digest_of(&folder, "killed", ""),
@@ -325,10 +325,10 @@ fn digest_of(folder: &Folder, store: &str, at: &str) -> Value {
     line(&folder.run(&format!("store digest {store}{at}")))["digest"].clone()
 }
 
-/// A file that may not grow is what a full disk is.
+/// A limit on the size of files stands in for a full disk.
 #[test]
 #[cfg(target_os = "linux")]
-fn a_full_disk_is_an_error_and_loses_nothing_that_was_safe() {
+fn a_full_disk_is_an_error_and_loses_nothing_that_was_committed() {
     let folder = Folder::new();
     folder.run("generate --workload web-login --events 150000 -q -o events");
     let done = folder
@@ -352,7 +352,7 @@ fn a_full_disk_is_an_error_and_loses_nothing_that_was_safe() {
 
 #[test]
 #[cfg(unix)]
-fn a_store_that_may_not_be_written_is_an_error() {
+fn a_store_that_cannot_be_written_is_an_error() {
     let folder = Folder::with(&[("events", EVENTS), ("people", "a file")]);
     let done = folder.run("ingest people events --engine simplified");
     assert_eq!(done.code, Some(1));
@@ -360,14 +360,14 @@ fn a_store_that_may_not_be_written_is_an_error() {
 }
 
 #[test]
-fn one_program_at_a_time_writes_a_store() {
+fn only_one_program_at_a_time_writes_a_store() {
     let folder = made("simplified");
     let mut first = folder
         .command("ingest people - -q")
         .stdin(Stdio::piped())
         .spawn()
         .unwrap();
-    // Until the first has it open.
+    // Retry until the first has opened it.
     let second = (0..200).find_map(|_| {
         thread::sleep(Duration::from_millis(20));
         let done = folder.run("ingest people events -q");
@@ -379,7 +379,7 @@ fn one_program_at_a_time_writes_a_store() {
         "{}",
         second.stderr
     );
-    // It can be asked all the same.
+    // It can be read meanwhile.
     assert_eq!(entries(&folder, "people"), 4);
     drop(first.stdin.take());
     assert!(first.wait().unwrap().success());

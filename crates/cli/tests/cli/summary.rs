@@ -1,4 +1,4 @@
-//! The figures at the end.
+//! The summary at the end.
 
 use crate::run::Folder;
 
@@ -17,8 +17,8 @@ no event
 
 #[test]
 fn the_summary_of_simplified() {
-    // Own distinct_ids: $device:D1, $device:D2, U1, U2; the last four are $identify, U1's by S-3,
-    // and three of nobody. After the link $device:D1 is U1.
+    // Own distinct_ids: $device:D1, $device:D2, U1, U2; the $identify is an event of U1 (S-3). Four
+    // events have no user. After the link, $device:D1 is U1.
     let done = Folder::new()
         .pipe(EVENTS, "resolve --engine simplified")
         .code(0);
@@ -66,7 +66,7 @@ refused                  1
 }
 
 #[test]
-fn the_quiet_hear_of_refused_lines_only() {
+fn quiet_shows_only_refused_lines() {
     let done = Folder::new()
         .pipe(EVENTS, "resolve -q --engine simplified")
         .code(0);
@@ -90,7 +90,7 @@ fn large_figures_have_commas() {
 }
 
 #[test]
-fn no_bar_is_drawn_where_stderr_is_no_terminal() {
+fn no_bar_is_drawn_if_stderr_is_not_a_terminal() {
     let folder = Folder::new();
     folder
         .run("generate --workload web-login --events 10000 -o in")

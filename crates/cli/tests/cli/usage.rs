@@ -1,8 +1,8 @@
-//! Arguments: help, and what is wrong usage.
+//! Help, and errors in the arguments.
 
 use crate::run::{Folder, run};
 
-/// Nothing is written, and stderr says what is wrong.
+/// Nothing is written, and stderr has this error.
 #[track_caller]
 fn wrong(args: &str, says: &str) {
     let folder = Folder::with(&[("in", "")]);
@@ -13,7 +13,7 @@ fn wrong(args: &str, says: &str) {
 }
 
 #[test]
-fn wrong_usage_is_told_and_has_exit_code_2() {
+fn wrong_usage_is_reported_with_exit_code_2() {
     wrong("frobnicate", "unrecognized subcommand 'frobnicate'");
     wrong("resolve in", "--engine <ENGINE>");
     wrong(
@@ -52,7 +52,7 @@ fn wrong_usage_is_told_and_has_exit_code_2() {
 }
 
 #[test]
-fn settings_have_their_bounds() {
+fn settings_have_bounds() {
     let original = "resolve in --engine original";
     wrong(
         &format!("{original} --max-cluster-ids 0"),
@@ -83,7 +83,7 @@ fn settings_have_their_bounds() {
 }
 
 #[test]
-fn settings_of_original_are_no_settings_of_simplified() {
+fn settings_of_original_are_rejected_for_simplified() {
     for command in ["resolve in", "clusters in", "cluster U1 in"] {
         for setting in ["--max-cluster-ids 500", "--anon-id-format uuid_v4"] {
             let says = "is a setting of --engine original; leave it out with --engine simplified";
