@@ -6,8 +6,8 @@ use parking_lot::{Mutex, RwLock};
 
 use crate::archive::directory::Directory;
 use crate::error::ProjectError;
+use crate::figures::Figures;
 use crate::options::Options;
-use crate::read::figures::Figures;
 use crate::settings::{AnyEngine, Settings};
 use crate::write::maintenance::Requests;
 use crate::write::near_cap::NearCap;

@@ -50,6 +50,7 @@
 
 mod archive;
 mod error;
+mod figures;
 mod fingerprints;
 mod inner;
 mod options;
@@ -60,10 +61,10 @@ mod settings;
 mod write;
 
 pub use error::ProjectError;
+pub use figures::{Figures, LATENCY_BOUNDS_MS};
 pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent};
-pub use read::figures::{Figures, LATENCY_BOUNDS_MS};
 pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::{Change, Explained, Identity, LogEntry};
 pub use read::profiles::{ProfilePage, StoredProfile};

@@ -2,7 +2,6 @@
 //! engine.
 
 pub(crate) mod export;
-pub(crate) mod figures;
 pub(crate) mod funnel;
 pub(crate) mod identity;
 pub(crate) mod profiles;
