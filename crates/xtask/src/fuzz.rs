@@ -9,7 +9,7 @@ use anyhow::{Context, bail};
 use xshell::{Shell, cmd};
 
 use crate::files::entries;
-use crate::shell_at;
+use crate::{install, shell_at};
 
 /// The version of cargo-fuzz that is installed if there is none.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
@@ -29,11 +29,7 @@ const INPUT_SECONDS_MAX: u32 = 10;
 pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
     let targets = chosen(targets(root)?, target)?;
     let sh = shell_at(root)?;
-    let version = cmd!(sh, "cargo fuzz --version").quiet().ignore_stdout();
-    if version.ignore_stderr().run().is_err() {
-        let version = CARGO_FUZZ_VERSION;
-        cmd!(sh, "cargo install cargo-fuzz --locked --version {version}").run()?;
-    }
+    install(&sh, "fuzz", CARGO_FUZZ_VERSION)?;
     let seed = [
         "--package",
         "idmerge-differential",

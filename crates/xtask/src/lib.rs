@@ -19,6 +19,8 @@
 
 use std::path::Path;
 
+use xshell::{Shell, cmd};
+
 pub mod bench;
 pub mod e2e;
 mod files;
@@ -28,8 +30,18 @@ pub mod tasks;
 pub mod tidy;
 
 /// A shell that starts programs in the root of the tree.
-fn shell_at(root: &Path) -> anyhow::Result<xshell::Shell> {
-    let sh = xshell::Shell::new()?;
+fn shell_at(root: &Path) -> anyhow::Result<Shell> {
+    let sh = Shell::new()?;
     sh.change_dir(root);
     Ok(sh)
+}
+
+/// Installs a cargo command such as `fuzz`, unless it is installed.
+fn install(sh: &Shell, command: &str, version: &str) -> anyhow::Result<()> {
+    let installed = cmd!(sh, "cargo {command} --version").quiet();
+    if installed.ignore_stdout().ignore_stderr().run().is_err() {
+        let package = format!("cargo-{command}");
+        cmd!(sh, "cargo install {package} --locked --version {version}").run()?;
+    }
+    Ok(())
 }

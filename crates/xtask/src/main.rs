@@ -25,7 +25,7 @@ enum Command {
         #[arg(last = true)]
         args: Vec<OsString>,
     },
-    /// Check the formatting, clippy's lints, the documentation and the packages; every warning is an error
+    /// Check formatting, clippy's lints, documentation, packages and dependencies; installs cargo-deny if it is missing
     Lint,
     /// Build with the oldest Rust that the packages support, if it is installed
     Msrv,

@@ -7,7 +7,10 @@ use anyhow::Context;
 use xshell::{Shell, cmd};
 
 use crate::packages::{Package, members};
-use crate::shell_at;
+use crate::{install, shell_at};
+
+/// The version of cargo-deny that is installed if there is none.
+const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// Setting this variable keeps libfuzzer-sys from compiling the fuzzer itself, which takes a C++
 /// compiler. Only a run of the fuzzer needs that.
@@ -44,8 +47,8 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Checks formatting, runs clippy, builds the documentation and packs the packages that are
-/// published. Every warning is an error.
+/// Checks formatting, runs clippy, builds the documentation, packs the packages that are published,
+/// and checks the dependencies. Every warning of the compiler and of clippy is an error.
 ///
 /// # Errors
 ///
@@ -70,12 +73,9 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
 
     let published = members.iter().filter(|member| member.is_published());
     let published = published.flat_map(|it| ["-p", it.metadata.name.as_str()]);
-    cmd!(
-        sh,
-        "cargo package --quiet --no-verify --allow-dirty {published...}"
-    )
-    .run()?;
-    Ok(())
+    let options = ["--quiet", "--no-verify", "--allow-dirty"];
+    cmd!(sh, "cargo package {options...} {published...}").run()?;
+    deny(&sh)
 }
 
 /// Builds with the oldest Rust that the packages support, if it is installed.
@@ -111,6 +111,18 @@ pub fn msrv(root: &Path) -> anyhow::Result<()> {
     ];
     cmd!(sh, "rustup run {toolchain} cargo check {build...}").run()?;
     Ok(())
+}
+
+/// Checks `deny.toml`. Installing cargo-deny takes about two minutes, once.
+fn deny(sh: &Shell) -> anyhow::Result<()> {
+    install(sh, "deny", CARGO_DENY_VERSION)?;
+    let check = ["check", "--hide-inclusion-graph"];
+    cmd!(sh, "cargo deny {check...} licenses bans sources").run()?;
+    if cmd!(sh, "cargo deny fetch db").run().is_err() {
+        eprintln!("\nNOT CHECKED: advisories, because their database cannot be downloaded\n");
+        return Ok(());
+    }
+    Ok(cmd!(sh, "cargo deny {check...} --disable-fetch advisories").run()?)
 }
 
 /// The toolchain of a version, such as `1.91.0-x86_64-unknown-linux-gnu`, in a list of rustup.

@@ -6,7 +6,6 @@
 //! repository.
 
 mod circles;
-mod dependencies;
 mod functions;
 mod manifests;
 mod modules;
@@ -16,7 +15,6 @@ mod rules;
 mod sources;
 
 pub use circles::circles;
-pub use dependencies::dependencies;
 pub use functions::long_functions;
 pub use manifests::{inheritance, package_names};
 pub use picture::{MayName, architecture, siblings};
