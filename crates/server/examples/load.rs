@@ -1,18 +1,17 @@
-//! How many events a second a server takes through `/import`, and how long a batch waits.
+//! Measures how many events per second a server takes through `/import`, and the latency of a batch.
 //!
 //! ```text
 //! idmerge serve --data data --engine simplified --token shop --secret secret-of-shop &
 //! cargo run --release -p idmerge-server --example load -- 127.0.0.1:8080 secret-of-shop 20
 //! ```
 //!
-//! The arguments: the address, the secret, for how many seconds [10], on how many connections [4],
-//! and how many events a batch [2000].
+//! Arguments: address, secret, seconds [10], connections [4], events per batch [2000].
 
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::print_stdout,
-    reason = "it measures: clocks, sockets, threads, and a line that says what came of it"
+    reason = "it measures, so it needs clocks, sockets, threads and output"
 )]
 
 use std::error::Error;
@@ -20,13 +19,13 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// What is written over in each batch, so that no event is sent twice: hexadecimal digits.
+/// A counter of hexadecimal digits, overwritten in each batch so that no event is sent twice.
 const COUNTER: &str = "0000000000000000";
 
 fn main() -> Result<(), Box<dyn Error>> {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [address, secret, rest @ ..] = &args[..] else {
-        return Err("the address and the secret are needed".into());
+        return Err("usage: load ADDRESS SECRET [SECONDS [CONNECTIONS [EVENTS]]]".into());
     };
     let number = |place: usize, default: usize| match rest.get(place) {
         Some(text) => text.parse(),
@@ -75,7 +74,7 @@ struct Sent {
     refused: u64,
 }
 
-/// A whole request, and where its counters stand.
+/// A whole request, and the positions of its counters.
 struct Batch {
     request: Vec<u8>,
     counters: Vec<usize>,
@@ -89,7 +88,7 @@ impl Batch {
             if event > 0 {
                 body.push(',');
             }
-            // A user of ten events: most are anonymous, and one in ten logs in.
+            // A user has ten events. The last one is the login.
             let device = format!("{:08x}-0000-4000-8000-{COUNTER:.12}", event / 10);
             let user = if event % 10 == 9 {
                 format!(r#""$user_id":"user-{sender}-{}-{COUNTER}","#, event / 10)
@@ -108,10 +107,10 @@ impl Batch {
         );
         let request = [head.as_bytes(), body.as_bytes()].concat();
         let text = head + &body;
-        // A device has twelve digits of it.
+        // A device ID has twelve digits of the counter.
         let counters = text
             .match_indices(&COUNTER[..12])
-            .map(|(at, _)| at)
+            .map(|(position, _)| position)
             .collect();
         Self {
             request,
@@ -120,12 +119,12 @@ impl Batch {
         }
     }
 
-    /// The next batch, no event of which was there before.
+    /// The next batch. All its events are new.
     fn renew(&mut self) -> &[u8] {
         self.next += 1;
         let digits = format!("{:012x}", self.next);
-        for &at in &self.counters {
-            self.request[at..at + 12].copy_from_slice(digits.as_bytes());
+        for &position in &self.counters {
+            self.request[position..position + 12].copy_from_slice(digits.as_bytes());
         }
         &self.request
     }
@@ -156,11 +155,15 @@ fn send(
     Ok(sent)
 }
 
-/// Reads an answer to its end. Its status.
+/// Reads a response to its end, and returns its status.
 fn answer(answers: &mut impl BufRead) -> Result<u16, Box<dyn Error + Send + Sync>> {
     let mut line = String::new();
     answers.read_line(&mut line)?;
-    let status = line.split(' ').nth(1).ok_or("hung up")?.parse()?;
+    let status = line
+        .split(' ')
+        .nth(1)
+        .ok_or("the server closed the connection")?
+        .parse()?;
     let mut length = 0;
     loop {
         line.clear();

@@ -1,11 +1,11 @@
-//! What RudderStack sends, request by request, and the updates of profiles that the vectors of
-//! SDKs have beside events. Segment's own code runs in `tests/e2e/segment`.
+//! The requests that RudderStack sends, and the profile updates in the vectors of SDKs. The code of
+//! Segment runs in `tests/e2e/segment`.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and has a server on a thread"
+    reason = "a test fails by panicking, and runs a server on a thread"
 )]
 
 mod support;
@@ -21,7 +21,7 @@ const ANONYMOUS: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 const VERBOSE: &str = r#"{"error":null,"status":1}"#;
 const TIME: u64 = 1_780_300_803_118;
 
-/// A batch to `/import/`, with the token as RudderStack's only credential.
+/// Sends a batch to `/import/` with the token as the credential. RudderStack has no other.
 fn import(server: &Running, strict: bool, events: &Value) -> Answer {
     let basic = format!("Basic {}", STANDARD.encode("TOK:"));
     let headers = [
@@ -44,7 +44,7 @@ fn assert_updates(server: &Running, path: &str, updates: &Value) {
     assert_eq!((answer.status, &*answer.body), (200, VERBOSE), "{updates}");
 }
 
-/// The properties of a profile, or nothing where there is none.
+/// The properties of a profile, if there is one.
 fn profile(server: &Running, id: &str) -> Option<Value> {
     let id = utf8_percent_encode(id, NON_ALPHANUMERIC);
     let secret = format!("Bearer {SECRET} of TOK");
@@ -71,7 +71,7 @@ fn assert_cluster(server: &Running, members: &[&str]) {
 #[test]
 fn rudderstack_for_original() {
     let server = Running::of(EngineName::Original);
-    // RS02, RS01: before the login, and after it.
+    // RS02, RS01: an event before the login, and one after it.
     assert_imports(
         &server,
         &json!([
@@ -86,7 +86,7 @@ fn rudderstack_for_original() {
     assert_cluster(&server, &["U1"]);
     assert_cluster(&server, &[ANONYMOUS]);
 
-    // RS03: the profile, and a merge that the token opens, among ordinary events, strictly.
+    // RS03: a profile update, and a `$merge` with the token among ordinary events, with strict=1.
     let update = json!([{"$set": {"plan": "gold"}, "$token": "TOK", "$distinct_id": "U1",
         "$ip": "8.8.8.8", "$time": TIME}]);
     assert_updates(&server, "/engage/?verbose=2", &update);
@@ -116,7 +116,7 @@ fn rudderstack_for_original() {
 fn rudderstack_for_simplified() {
     let server = Running::of(EngineName::Simplified);
     let device = format!("$device:{ANONYMOUS}");
-    // RS06, RS07, RS09: all of an anonymous visitor.
+    // RS06, RS07, RS09: an anonymous visitor.
     assert_imports(
         &server,
         &json!([{"event": "Loaded a Page", "properties": {
@@ -133,10 +133,10 @@ fn rudderstack_for_simplified() {
     let group = json!([{"$token": "TOK", "$group_key": "company", "$group_id": "c",
         "$set": {"company": "c"}}]);
     assert_updates(&server, "/groups/?verbose=2", &group);
-    let known = Some(json!({"seen": "yes", "company": ["c"]}));
-    assert_eq!(profile(&server, &device), known);
+    let properties = Some(json!({"seen": "yes", "company": ["c"]}));
+    assert_eq!(profile(&server, &device), properties);
 
-    // RS05. The device's profile is not carried over (P-2).
+    // RS05: the login. The profile of the device is not carried over (P-2).
     assert_imports(
         &server,
         &json!([{"event": "E", "properties": {
@@ -149,10 +149,10 @@ fn rudderstack_for_simplified() {
 }
 
 #[test]
-fn rudderstack_finds_what_was_not_imported_by_its_insert_id() {
+fn rudderstack_finds_failed_records_by_insert_id() {
     for engine in [EngineName::Simplified, EngineName::Original] {
         let server = Running::of(engine);
-        // Page events keep their whole messageId, which may be too long.
+        // The $insert_id of page events is the whole messageId, which may be too long.
         let long = "b3a1c9c2-77f7-4c1e-9d70-1f2c3d4e5f60-and-more";
         let event = |insert_id: &str| {
             json!({"event": "E", "properties": {"token": "TOK", "distinct_id": "U1",
@@ -166,7 +166,7 @@ fn rudderstack_finds_what_was_not_imported_by_its_insert_id() {
         let failed = answer["failed_records"].as_array().unwrap();
         assert_eq!(failed.len(), 1, "{answer}");
         assert_eq!(failed[0]["$insert_id"], long);
-        // Nobody is told where it is not strict, and nothing is lost.
+        // With strict=0 the long $insert_id is accepted, and no record fails.
         let answer = import(&server, false, &events);
         assert_eq!(answer.status, 200, "{answer:?}");
     }
@@ -177,7 +177,7 @@ fn profiles_of_the_vectors() {
     for engine in [EngineName::Simplified, EngineName::Original] {
         let server = Running::of(engine);
         let coded = |update: &Value| STANDARD.encode(update.to_string());
-        // JS25: set before anybody is known.
+        // JS25: a profile update before the login.
         let device = format!("$device:{ANONYMOUS}");
         let update = json!({"$set": {"plan": "x"}, "$token": "TOK", "$distinct_id": device,
             "$device_id": ANONYMOUS});
@@ -190,7 +190,7 @@ fn profiles_of_the_vectors() {
         assert_eq!((answer.status, &*answer.body), (200, VERBOSE));
         assert_eq!(profile(&server, &device), Some(json!({"plan": "x"})));
 
-        // PY08, ND05, GO04: three ways to say that a profile shall go.
+        // PY08, ND05, GO04: three ways to delete a profile.
         let deletions: [&dyn Fn(&str) -> Answer; 3] = [
             &|id| {
                 let update = json!({"$token": "TOK", "$time": 1_780_300_803.118,
@@ -221,7 +221,7 @@ fn profiles_of_the_vectors() {
             },
         ];
         for (delete, wanted) in deletions.iter().zip([VERBOSE, "1", "1"]) {
-            // SG03, form-encoded: no identity event at all.
+            // SG03, as a form.
             let update = json!({"$token": "TOK", "$distinct_id": "U1", "$set": {"a": 1}});
             let escaped = utf8_percent_encode(&update.to_string(), NON_ALPHANUMERIC).to_string();
             assert_eq!(

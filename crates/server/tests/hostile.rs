@@ -1,11 +1,11 @@
-//! Senders who mean no good, or are in trouble.
+//! Clients that attack the server, are slow, or disconnect.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a test fails by panicking, and these talk over sockets of their own"
+    reason = "a test fails by panicking, and these tests need raw sockets"
 )]
 
 mod support;
@@ -22,38 +22,38 @@ use support::{Running, SECRET, project};
 const JSON: &str = "application/json";
 const EVENT: &str = r#"{"event":"A","properties":{"token":"TOK","distinct_id":"U1"}}"#;
 
-/// Says a text to the server, and hears what it answers until it hangs up.
-fn say(server: &Running, text: &[u8]) -> String {
+/// Sends bytes to the server, and reads until it closes the connection.
+fn send_raw(server: &Running, text: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).unwrap();
     stream.write_all(text).unwrap();
-    hear(&mut stream)
+    read_to_end(&mut stream)
 }
 
-fn hear(stream: &mut TcpStream) -> String {
+fn read_to_end(stream: &mut TcpStream) -> String {
     let mut answer = Vec::new();
-    // What was said before a connection was reset counts too.
-    let _is_whole = stream.read_to_end(&mut answer);
+    // If the connection is reset, what arrived before still counts.
+    let _result = stream.read_to_end(&mut answer);
     String::from_utf8_lossy(&answer).into_owned()
 }
 
 #[track_caller]
-fn assert_works(server: &Running) {
+fn assert_serves(server: &Running) {
     assert_eq!(server.post("/track", JSON, EVENT).body, "1");
 }
 
 #[test]
-fn ten_gigabytes_are_refused_before_they_come() {
+fn ten_gigabytes_are_refused_before_they_are_sent() {
     let server = Running::of(EngineName::Original);
     let head = "POST /import HTTP/1.1\r\nhost: x\r\nauthorization: Basic TOK:\r\n\
                 connection: close\r\ncontent-length: 10737418240\r\n\r\n";
-    let answer = say(&server, head.as_bytes());
+    let answer = send_raw(&server, head.as_bytes());
     assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
     assert!(answer.contains("request exceeds max limit of 10485760 bytes"));
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn a_body_without_end_is_read_no_further_than_the_limit() {
+fn an_endless_body_is_read_up_to_the_limit() {
     let server = Running::of(EngineName::Original);
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = "POST /track HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
@@ -65,13 +65,13 @@ fn a_body_without_end_is_read_no_further_than_the_limit() {
     while sent < 10_u64 << 30 && stream.write_all(&chunk).is_ok() {
         sent += 0x1_0000;
     }
-    // What the system keeps on the way is beside what the server takes.
+    // The buffers of the system add to what the server reads.
     assert!(sent < 64 << 20, "{sent}");
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn a_bomb_is_not_unpacked() {
+fn a_decompression_bomb_is_refused() {
     let server = Running::of(EngineName::Original);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for _ in 0..12 {
@@ -87,33 +87,33 @@ fn a_bomb_is_not_unpacked() {
         let answer = server.send("POST", path, &headers, &bomb);
         assert_eq!(answer.status, 413, "{path}");
     }
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn slow_senders_are_hung_up_on() {
+fn slow_clients_are_disconnected() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
         bounds.head_timeout = Duration::from_millis(200);
         bounds.body_timeout = Duration::from_millis(200);
     });
-    // Nothing at all, half a head, and a connection that was good once.
-    let silent = say(&server, b"");
+    // No bytes at all, half a head, and an idle connection after a good request.
+    let silent = send_raw(&server, b"");
     assert!(!silent.contains("200"), "{silent}");
-    let half = say(&server, b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-le");
+    let half = send_raw(&server, b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-le");
     assert!(!half.contains("200"), "{half}");
-    let idle = say(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
+    let idle = send_raw(&server, b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n");
     assert!(idle.starts_with("HTTP/1.1 200"), "{idle}");
-    let body = say(
+    let body = send_raw(
         &server,
         b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n[{",
     );
     assert!(body.starts_with("HTTP/1.1 408 "), "{body}");
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn ten_thousand_idle_connections_keep_nobody_out() {
-    // This process holds both ends of each.
+fn ten_thousand_idle_connections_block_no_request() {
+    // This process has a file descriptor for each end of each connection.
     let files = rlimit::increase_nofile_limit(21_000).unwrap_or(1_024);
     let count = usize::try_from((files - 500) / 2).unwrap().min(10_000);
     assert!(
@@ -125,14 +125,14 @@ fn ten_thousand_idle_connections_keep_nobody_out() {
         .map(|_| TcpStream::connect(server.address).unwrap())
         .collect();
     for _ in 0..3 {
-        assert_works(&server);
+        assert_serves(&server);
     }
     drop(idle);
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn connections_above_the_bound_wait_for_their_turn() {
+fn connections_above_the_limit_wait() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
         bounds.connections_max = 3;
     });
@@ -162,11 +162,11 @@ fn connections_above_the_bound_wait_for_their_turn() {
 }
 
 #[test]
-fn bodies_take_no_more_memory_than_there_is() {
+fn bodies_stay_within_the_memory_for_them() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
         bounds.body_bytes_in_memory_max = bounds.limits.body_bytes_max;
     });
-    let bytes_taken = |bytes: &str| {
+    let bytes_used = |bytes: &str| {
         let line = format!("\nidmerge_bodies_in_memory_bytes {bytes}\n");
         (0..1_000).any(|_| {
             std::thread::sleep(Duration::from_millis(5));
@@ -178,7 +178,7 @@ fn bodies_take_no_more_memory_than_there_is() {
         .write_all(b"POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 10000000\r\n\r\n")
         .unwrap();
     large.write_all(&vec![b' '; 9_999_999]).unwrap();
-    assert!(bytes_taken("9999999"));
+    assert!(bytes_used("9999999"));
     let body = " ".repeat(1_000_000);
     let answer = server.post("/track", JSON, &body);
     assert_eq!(answer.status, 429);
@@ -187,17 +187,17 @@ fn bodies_take_no_more_memory_than_there_is() {
         answer.body.contains("Project exceeded rate limits."),
         "{answer:?}"
     );
-    // Who sends little is still heard, and the room comes back.
-    assert_works(&server);
+    // A small body still fits, and the memory is given back.
+    assert_serves(&server);
     drop(large);
-    assert!(bytes_taken("0"));
+    assert!(bytes_used("0"));
     assert_eq!(server.post("/track", JSON, &body).status, 200);
 }
 
 #[test]
-fn without_a_credential_nothing_is_read() {
+fn queries_need_a_credential() {
     let server = Running::of(EngineName::Original);
-    assert_works(&server);
+    assert_serves(&server);
     let right = format!("Bearer {SECRET} of TOK");
     let wrong = [
         None,
@@ -220,14 +220,14 @@ fn without_a_credential_nothing_is_read() {
         let answer = server.get(path, &[("authorization", &right)]);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }
-    // Nor with a parameter, which would stand in logs.
+    // A secret in the URL gives no access, because URLs are logged.
     let key = SECRET.replace(' ', "%20");
     let answer = server.get(&format!("/v1/ids/U1?api_key={key}%20of%20TOK"), &[]);
     assert_eq!(answer.status, 401);
 }
 
 #[test]
-fn paths_lead_nowhere_else() {
+fn other_paths_are_not_found() {
     let server = Running::of(EngineName::Original);
     for path in [
         "/..%2f..%2fetc/passwd",
@@ -246,10 +246,10 @@ fn paths_lead_nowhere_else() {
         "/track%00",
     ] {
         let text = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
-        let answer = say(&server, text.as_bytes());
+        let answer = send_raw(&server, text.as_bytes());
         assert!(answer.starts_with("HTTP/1.1 404 "), "{path}: {answer}");
     }
-    // An ID with anything in it is an ID and no path.
+    // An ID in a path can contain any character.
     let odd = "../..\u{0}\r\n<b>ü%2f";
     assert_eq!(
         server.identity("TOK", odd),
@@ -258,7 +258,7 @@ fn paths_lead_nowhere_else() {
 }
 
 #[test]
-fn headers_cannot_be_smuggled() {
+fn headers_cannot_be_injected() {
     let server = Running::of(EngineName::Original);
     for head in [
         "POST /track HTTP/1.1\r\nhost: x\r\norigin: https://a\rset-cookie: b=c\r\n\r\n",
@@ -266,7 +266,7 @@ fn headers_cannot_be_smuggled() {
         "POST /track\u{0} HTTP/1.1\r\nhost: x\r\n\r\n",
         "GARBAGE\r\n\r\n",
     ] {
-        let answer = say(&server, head.as_bytes());
+        let answer = send_raw(&server, head.as_bytes());
         assert!(
             answer.is_empty() || answer.starts_with("HTTP/1.1 400 "),
             "{head:?}: {answer}"
@@ -276,8 +276,8 @@ fn headers_cannot_be_smuggled() {
         "GET /healthz HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n",
         "a".repeat(300_000)
     );
-    assert!(!say(&server, large.as_bytes()).contains(" 200 "));
-    // What is said back in a header or a script is what a browser may say, or not said back.
+    assert!(!send_raw(&server, large.as_bytes()).contains(" 200 "));
+    // The values that a response repeats in a header or a script are validated first.
     let data = "data=eyJldmVudCI6IkEiLCJwcm9wZXJ0aWVzIjp7InRva2VuIjoiVE9LIn19";
     let answer = server.get(
         &format!("/track?{data}&callback=a%0d%0aset-cookie:%20b=c"),
@@ -294,11 +294,11 @@ fn headers_cannot_be_smuggled() {
     assert_eq!(answer.body, "1");
     assert_eq!(answer.header("access-control-allow-origin"), Some("null"));
     assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
-    assert_works(&server);
+    assert_serves(&server);
 }
 
 #[test]
-fn an_open_request_is_answered_before_the_end() {
+fn an_open_request_is_answered_before_the_server_stops() {
     let mut server = Running::of(EngineName::Original);
     let address = server.address;
     let mut open = TcpStream::connect(address).unwrap();
@@ -307,12 +307,12 @@ fn an_open_request_is_answered_before_the_end() {
         "POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\nexpect: 100-continue\r\n\r\n"
     );
     open.write_all(head.as_bytes()).unwrap();
-    // The server has begun to read it.
+    // Wait until the server has started to read the body.
     open.read_exact(&mut [0; 25]).unwrap();
     let finish = std::thread::spawn(move || {
         std::thread::sleep(Duration::from_millis(100));
         open.write_all(EVENT.as_bytes()).unwrap();
-        hear(&mut open)
+        read_to_end(&mut open)
     });
     server.stop();
     let answer = finish.join().unwrap();

@@ -1,10 +1,10 @@
-//! What is read of what was sent, and that it is still there when the server comes back.
+//! Queries over stored events, also after a restart of the server.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and has a server on a thread"
+    reason = "a test fails by panicking, and runs a server on a thread"
 )]
 
 mod support;
@@ -40,7 +40,7 @@ fn events() -> Value {
 fn filled() -> Running {
     let server = Running::of(EngineName::Original);
     assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
-    // Sent twice, as a browser does that is closed: kept once.
+    // A browser that is closed may send events twice. They are stored once.
     assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
     for (id, value) in [("U1", 1), ("other", 2)] {
         let update = json!({"$token": "TOK", "$distinct_id": id, "$set": {"a": value, "b": id}});
@@ -50,6 +50,15 @@ fn filled() -> Running {
 }
 
 fn check(server: &Running) {
+    check_identity(server);
+    check_changes(server);
+    check_events(server);
+    check_funnel(server);
+    check_export(server);
+    check_profiles(server);
+}
+
+fn check_identity(server: &Running) {
     let explained = read(server, "/v1/ids/U1?explain=true").json();
     assert_eq!(explained["distinct_id"], "U1");
     assert_eq!(explained["members"], json!(["U1", DEVICE]));
@@ -59,7 +68,9 @@ fn check(server: &Running) {
         (&json!("identify"), &json!("merged"))
     );
     assert_eq!(claim["source"], "/track");
+}
 
+fn check_changes(server: &Running) {
     let changes = read(server, "/v1/changes").json();
     assert_eq!(changes["changes"].as_array().unwrap().len(), 1);
     assert_eq!(changes["changes"][0]["id"], DEVICE);
@@ -68,7 +79,9 @@ fn check(server: &Running) {
     let none = read(server, &format!("/v1/changes?since={next}")).json();
     assert_eq!(none, json!({"changes": [], "next": next}));
     assert_eq!(read(server, "/v1/changes?since=99999").status, 400);
+}
 
+fn check_events(server: &Running) {
     let path = format!("/v1/users/%24device%3A{DEVICE}/events?limit=2");
     let first = read(server, &path).json();
     let names = |page: &Value| -> Vec<String> {
@@ -89,7 +102,9 @@ fn check(server: &Running) {
     let properties = &second["events"][0]["event"]["properties"];
     assert_eq!(properties["distinct_id"], "U1");
     assert_eq!(properties["$distinct_id_before_identity"], DEVICE);
+}
 
+fn check_funnel(server: &Running) {
     let funnel = read(
         server,
         "/v1/funnel?steps=%5B%22View%22%2C%22Buy%22%5D&window_days=1",
@@ -102,7 +117,9 @@ fn check(server: &Running) {
     );
     assert_eq!(steps[1]["conversion"], 0.5);
     assert_eq!(steps[1]["users_without_merge"], 0);
+}
 
+fn check_export(server: &Running) {
     let export = read(
         server,
         "/api/2.0/export?from_date=2023-11-14&to_date=2023-11-14",
@@ -131,7 +148,9 @@ fn check(server: &Running) {
         "/api/2.0/export?from_date=2023-11-15&to_date=2023-11-16",
     );
     assert_eq!((none.status, &*none.body), (200, ""));
+}
 
+fn check_profiles(server: &Running) {
     let all = read(server, "/api/query/engage").json();
     assert_eq!(read(server, "/api/2.0/engage").json(), all);
     assert_eq!(
@@ -156,7 +175,7 @@ fn check(server: &Running) {
 }
 
 #[test]
-fn everything_is_still_there_after_the_end() {
+fn queries_give_the_same_after_a_restart() {
     let mut server = filled();
     check(&server);
     server.stop();
@@ -166,7 +185,7 @@ fn everything_is_still_there_after_the_end() {
 }
 
 #[test]
-fn an_engine_stays_once_there_is_data() {
+fn the_engine_of_a_project_with_data_cannot_change() {
     let mut server = filled();
     server.stop();
     let folder = server.folder.take().unwrap();
@@ -178,7 +197,7 @@ fn an_engine_stays_once_there_is_data() {
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let Err(error) = runtime.block_on(Server::bind(&config)) else {
-        panic!("it opens with another engine");
+        panic!("the project opened with another engine");
     };
     let text = error.to_string();
     assert!(
@@ -188,7 +207,7 @@ fn an_engine_stays_once_there_is_data() {
 }
 
 #[test]
-fn questions_that_make_no_sense_are_answered() {
+fn invalid_queries_get_an_error() {
     let server = filled();
     for path in [
         "/v1/ids/undefined",
@@ -220,7 +239,7 @@ fn questions_that_make_no_sense_are_answered() {
 }
 
 #[test]
-fn the_description_names_what_there_is() {
+fn the_openapi_description_has_every_query() {
     let server = Running::of(EngineName::Original);
     let answer = server.get("/openapi.json", &[]);
     let description = answer.json();

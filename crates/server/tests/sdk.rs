@@ -1,11 +1,11 @@
-//! What SDKs send, as they send it, to the clusters that come of it: the vectors of the command
-//! line, which are worked out by hand from `docs/rules.md`.
+//! Sends the SDK vectors of the command line over HTTP, and checks the clusters. The expected
+//! clusters were derived from `docs/rules.md` by hand.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and has a server on a thread"
+    reason = "a test fails by panicking, and runs a server on a thread"
 )]
 
 mod support;
@@ -63,11 +63,11 @@ fn events(vector: &Vector, token: &str) -> Vec<Value> {
 
 const FORM: &str = "application/x-www-form-urlencoded";
 
-/// Sends a text to `/track` in one of the ways of SDKs.
-fn track(server: &Running, way: usize, json: &str) -> Answer {
+/// Sends JSON to `/track` in one of five encodings that SDKs use.
+fn track(server: &Running, encoding: usize, json: &str) -> Answer {
     let escaped = |text: &str| utf8_percent_encode(text, NON_ALPHANUMERIC).to_string();
     let coded = STANDARD.encode(json);
-    match way % 5 {
+    match encoding % 5 {
         0 => server.post(
             "/track/?ip=1&_=1",
             FORM,
@@ -87,11 +87,12 @@ fn track(server: &Running, way: usize, json: &str) -> Answer {
     }
 }
 
-/// Sends an event as its sender does: a merge with a credential, anything else without.
-fn send(server: &Running, way: usize, token: &str, engine: EngineName, event: &Value) -> bool {
+/// Sends an event as SDKs do: `$merge` with a credential, all others without one. Returns whether
+/// it was accepted.
+fn send(server: &Running, encoding: usize, token: &str, engine: EngineName, event: &Value) -> bool {
     let json = event.to_string();
     if event["event"] != "$merge" || engine == EngineName::Simplified {
-        let answer = track(server, way, &json);
+        let answer = track(server, encoding, &json);
         assert_eq!(answer.status, 200, "{answer:?}");
         return answer.body == "1";
     }
@@ -119,7 +120,7 @@ fn check_clusters(server: &Running, id: &str, token: &str, expected: &Expected) 
             );
         }
     }
-    // Whose each event is in the end, and that there is no cluster besides.
+    // The canonical ID of each event in the end, and that there are no other clusters.
     let known: BTreeSet<&str> = expected
         .clusters
         .iter()
@@ -144,29 +145,33 @@ fn check_all(engine: EngineName, expected: impl Fn(&Vector) -> &Expected) {
     let tokens: Vec<_> = vectors.iter().map(|vector| vector.id.clone()).collect();
     let projects = tokens.iter().map(|token| project(token, engine)).collect();
     let server = Running::with(projects, |_| {});
-    for (way, (vector, token)) in vectors.iter().zip(&tokens).enumerate() {
+    for (encoding, (vector, token)) in vectors.iter().zip(&tokens).enumerate() {
         let expected = expected(vector);
         for (event, whose) in events(vector, token).iter().zip(&expected.events) {
-            let is_taken = send(&server, way, token, engine, event);
-            assert_eq!(is_taken, !whose.starts_with("refused "), "{token}: {event}");
+            let is_accepted = send(&server, encoding, token, engine, event);
+            assert_eq!(
+                is_accepted,
+                !whose.starts_with("refused "),
+                "{token}: {event}"
+            );
         }
         check_clusters(&server, &vector.id, token, expected);
     }
 }
 
 #[test]
-fn one_by_one_in_simplified() {
+fn vectors_one_by_one_in_simplified() {
     check_all(EngineName::Simplified, |vector| &vector.simplified);
 }
 
 #[test]
-fn one_by_one_in_original() {
+fn vectors_one_by_one_in_original() {
     check_all(EngineName::Original, |vector| &vector.original);
 }
 
-/// The events of every vector that has no merge, in one request; each finds its project.
+/// One request has the events of all vectors without `$merge`, each for its own project.
 #[test]
-fn all_of_them_in_one_batch() {
+fn all_vectors_in_one_batch() {
     for engine in [EngineName::Simplified, EngineName::Original] {
         let vectors = vectors();
         let without_merge = |vector: &&Vector| !vector.events.contains("\"$merge\"");

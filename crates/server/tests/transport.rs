@@ -1,10 +1,10 @@
-//! Requests as clients of every kind send them, over a socket, and what each has to hear.
+//! The requests of all kinds of clients over a socket, and the response that each expects.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and has a server on a thread"
+    reason = "a test fails by panicking, and runs a server on a thread"
 )]
 
 mod support;
@@ -32,7 +32,7 @@ fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
 }
 
-/// An event that links D to U, whichever the engine: for Original it is `$identify`.
+/// An `$identify` that links a device to a user.
 fn link(user: &str, device: &str) -> String {
     json!({"event": "$identify", "properties": {
         "token": "TOK", "distinct_id": user, "$anon_distinct_id": device,
@@ -43,17 +43,17 @@ fn link(user: &str, device: &str) -> String {
 const DEVICE: &str = "d0000000-0000-4000-8000-000000000001";
 
 #[test]
-fn every_way_in_leads_to_the_same_cluster() {
-    every_way_in(EngineName::Original, &link("U1", DEVICE), DEVICE);
+fn every_encoding_leads_to_the_same_cluster() {
+    assert_every_encoding(EngineName::Original, &link("U1", DEVICE), DEVICE);
     let event = json!({"event": "A", "properties": {
         "token": "TOK", "$user_id": "U1", "$device_id": DEVICE,
     }});
     let device = format!("$device:{DEVICE}");
-    every_way_in(EngineName::Simplified, &event.to_string(), &device);
+    assert_every_encoding(EngineName::Simplified, &event.to_string(), &device);
 }
 
-/// TR01 to TR07, and more of the kind.
-fn every_way_in(engine: EngineName, event: &str, device: &str) {
+/// TR01 to TR07, and similar encodings.
+fn assert_every_encoding(engine: EngineName, event: &str, device: &str) {
     let array = format!("[{event}]");
     let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, event);
     let json_form = format!("data={}", escaped(&array));
@@ -63,7 +63,7 @@ fn every_way_in(engine: EngineName, event: &str, device: &str) {
     let zipped = gzip(&array);
     let zipped_form = gzip(&coded_form);
     let by_get = format!("/track?ip=0&verbose=0&{coded_form}");
-    let ways: [(&str, &str, &str, &[u8], &str); 10] = [
+    let requests: [(&str, &str, &str, &[u8], &str); 10] = [
         (
             "POST",
             "/track/?verbose=1&ip=1&_=1",
@@ -99,7 +99,7 @@ fn every_way_in(engine: EngineName, event: &str, device: &str) {
             VERBOSE,
         ),
     ];
-    for (method, path, content_type, body, wanted) in ways {
+    for (method, path, content_type, body, wanted) in requests {
         let server = Running::of(engine);
         let mut headers = vec![];
         if !content_type.is_empty() {
@@ -121,7 +121,7 @@ fn every_way_in(engine: EngineName, event: &str, device: &str) {
 }
 
 #[test]
-fn merges_are_imported_with_a_credential() {
+fn each_credential_lets_a_merge_be_imported() {
     let merge = |ids: [&str; 2]| {
         json!({"event": "$merge", "properties": {"$distinct_ids": ids, "token": "TOK"}}).to_string()
     };
@@ -173,7 +173,7 @@ fn merges_are_imported_with_a_credential() {
         last = next;
     }
 
-    // By GET, as node does.
+    // By GET, as the Node SDK does.
     let path = format!(
         "/import?ip=0&data={}&api_key={}",
         escaped(&merge(["id0", "x"])),
@@ -184,7 +184,7 @@ fn merges_are_imported_with_a_credential() {
 }
 
 #[test]
-fn nobody_merges_without_a_credential() {
+fn a_merge_needs_a_credential() {
     let server = Running::of(EngineName::Original);
     let merge = r#"{"event":"$merge","properties":{"$distinct_ids":["a","b"],"token":"TOK"}}"#;
     let body = format!("data={}", escaped(merge));
@@ -208,7 +208,7 @@ fn nobody_merges_without_a_credential() {
             (401, Some(401))
         );
     }
-    // What it says is taken, and merges nothing.
+    // Without a credential, /track stores the event, and it merges nothing.
     assert_eq!(server.post("/track", FORM, &body).body, "1");
     assert_eq!(
         server.identity("TOK", "a"),
@@ -217,7 +217,7 @@ fn nobody_merges_without_a_credential() {
 }
 
 #[test]
-fn import_reports_record_by_record() {
+fn import_reports_each_failed_record() {
     let server = Running::of(EngineName::Original);
     let event = |name: &str, time: &str, insert_id: &str| {
         format!(
@@ -292,7 +292,7 @@ fn import_reports_record_by_record() {
 }
 
 #[test]
-fn the_engines_are_told_apart_as_importers_do() {
+fn importers_can_tell_the_engines_apart() {
     let event = r#"[{"event":"A","properties":{"time":1700000000,"$device_id":"d","$user_id":"u","$insert_id":"a"}}]"#;
     let identify = r#"[{"event":"A","properties":{"time":1700000000,"distinct_id":"u","$insert_id":"a"}},{"event":"$identify","properties":{"$identified_id":"u","$anon_id":"d"}}]"#;
     for (engine, status) in [(EngineName::Simplified, 200), (EngineName::Original, 400)] {
@@ -315,7 +315,7 @@ fn the_engines_are_told_apart_as_importers_do() {
         assert_eq!(answer.status, 400);
         assert_eq!(answer.json()["failed_records"], json!([text]));
         assert_eq!(answer.json()["num_records_imported"], 0);
-        // But browsers always send it, and hear that it is well.
+        // Browsers always send $identify to /track, and get a success.
         let tracked = identify.replace("\"properties\":{", "\"properties\":{\"token\":\"TOK\",");
         assert_eq!(
             server.post("/track?verbose=1", JSON, &tracked).body,
@@ -358,7 +358,7 @@ fn profiles_are_updated() {
 }
 
 #[test]
-fn failures_are_said_in_the_body_alone() {
+fn track_reports_failures_in_the_body_alone() {
     let server = Running::of(EngineName::Original);
     for (body, wanted) in [
         ("", "data, missing or empty"),
@@ -383,10 +383,10 @@ fn failures_are_said_in_the_body_alone() {
         );
         assert_eq!(server.post("/track/", JSON, body).body, "0", "{body}");
     }
-    // Nobody says whether a token is known.
+    // The response does not reveal whether a token is known.
     let unknown = r#"{"event":"A","properties":{"token":"WHO"}}"#;
     assert_eq!(server.post("/track", JSON, unknown).body, "1");
-    // A credential on the way to the wrong endpoint is no failure.
+    // /track ignores a credential.
     let headers = [("authorization", "Basic x:y"), ("content-type", JSON)];
     let event = link("U1", DEVICE);
     assert_eq!(
@@ -398,7 +398,7 @@ fn failures_are_said_in_the_body_alone() {
 }
 
 #[test]
-fn tr12_browsers_of_any_site_may_send_and_none_may_read() {
+fn tr12_pages_of_any_origin_may_send_and_none_may_query() {
     let server = Running::of(EngineName::Original);
     let origin = ("origin", "https://shop.example");
     let headers = [origin, ("content-type", FORM), ("cookie", "a=b")];
@@ -455,7 +455,7 @@ fn tr12_browsers_of_any_site_may_send_and_none_may_read() {
 }
 
 #[test]
-fn sdks_stay_quiet() {
+fn stubs_answer_with_an_empty_success() {
     let server = Running::of(EngineName::Simplified);
     let answer = server.send(
         "POST",
@@ -479,8 +479,8 @@ fn sdks_stay_quiet() {
 }
 
 #[test]
-fn within_a_batch_events_go_by_their_time() {
-    // As a browser shuffles them: in Simplified the first link of a device holds.
+fn events_of_a_batch_are_applied_by_time() {
+    // Browsers send events out of order. In Simplified, the first link of a device counts.
     let event = |user: &str, time: u64| json!({"event": "A", "properties": {"token": "TOK", "$device_id": "d", "$user_id": user, "time": time}});
     let server = Running::of(EngineName::Simplified);
     let batch = json!([
@@ -493,7 +493,7 @@ fn within_a_batch_events_go_by_their_time() {
 }
 
 #[test]
-fn metrics_are_told() {
+fn metrics_count_requests_and_records() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |_| {});
     server.post("/track", JSON, &link("U1", DEVICE));
     server.post("/track", JSON, &link("U2", DEVICE));

@@ -1,10 +1,10 @@
-//! The body of the fuzz target `request`, over inputs that have shown something, and over any.
+//! Runs the body of the fuzz target `request` over interesting inputs and random ones.
 
 use idmerge_wire::fuzz;
 use proptest::prelude::*;
 
 #[test]
-fn inputs_that_have_shown_something() {
+fn interesting_inputs() {
     for input in [
         "",
         "\n\n\n",
@@ -21,12 +21,12 @@ fn inputs_that_have_shown_something() {
 
 proptest! {
     #[test]
-    fn any_bytes_are_answered(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+    fn any_bytes_get_a_response(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
         fuzz::request(&bytes);
     }
 
     #[test]
-    fn pieces_of_requests_are_answered(
+    fn pieces_of_requests_get_a_response(
         pieces in prop::collection::vec(
             prop::sample::select(&[
                 "\n", "data=", "&", "verbose=1", "strict=0", "callback=f", "Basic ", "application/json",

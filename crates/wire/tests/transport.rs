@@ -1,4 +1,4 @@
-//! One event, in every way that senders put it on the wire, and the answer that each wants.
+//! One event in every encoding that SDKs use, and the response that each expects.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,7 +47,7 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Every byte that is no letter and no digit as `%` and its digits.
+/// Percent-encodes every byte that is not a letter or a digit.
 fn escaped(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -70,7 +70,7 @@ fn assert_is_the_event(message: &Message<'_>) {
     );
 }
 
-fn taken(dialect: &Dialect) -> Response {
+fn success(dialect: &Dialect) -> Response {
     dialect.report(&Report {
         taken: 1,
         ..Report::default()
@@ -82,7 +82,7 @@ fn check(address: &str, content_type: &str, body: &[u8], answer: &str) {
     let head = head(address, content_type, None);
     let message = head.decode(body, LIMITS).unwrap();
     assert_is_the_event(&message);
-    let found = taken(&message.dialect);
+    let found = success(&message.dialect);
     assert_eq!(found.status, 200);
     assert_eq!(String::from_utf8_lossy(&found.body), answer);
 }
@@ -113,7 +113,7 @@ fn tr01_to_tr06_forms() {
     check("/track?ip=0&verbose=0", FORM, bare.as_bytes(), "1");
     check("/track", FORM, object.as_bytes(), VERBOSE);
     check("/track", "", object.as_bytes(), VERBOSE);
-    // The whole form compressed, as Android may.
+    // The whole form compressed, as Android can send it.
     check("/track/?ip=1", FORM, &gzip(coded.as_bytes()), "1");
     let unpadded = coded.trim_end_matches("%3D");
     check("/track", FORM, unpadded.as_bytes(), "1");
@@ -126,7 +126,7 @@ fn tr07_json_compressed_or_not() {
         check("/track/?ip=1", JSON, body, "1");
         check("/track?verbose=2", "", body, VERBOSE);
     }
-    // A plus sign of JSON is no space, and base64 that has one survives a form.
+    // A plus sign in JSON is not a space, and base64 with one survives a form.
     let text = r#"{"event":"a+b","properties":{"x":"~~~???>>>"}}"#;
     let coded = "eyJldmVudCI6ImErYiIsInByb3BlcnRpZXMiOnsieCI6In5+fj8/Pz4+PiJ9fQ==";
     for (body, content_type) in [
@@ -175,21 +175,21 @@ fn tr09_and_tr10_forms_to_import() {
         let event = events[0].as_ref().unwrap();
         assert!(event.is_identity_event() && event.text == MERGE);
         assert!(!message.is_strict);
-        assert_eq!(&*taken(&message.dialect).body, answer.as_bytes());
+        assert_eq!(&*success(&message.dialect).body, answer.as_bytes());
     }
-    // By GET, with the key of old.
+    // By GET, with the parameter api_key of old SDKs.
     let address = format!("/import?ip=0&verbose=0&data={}&api_key=KEY", escaped(MERGE));
     let message_head = head(&address, "", None);
     let message = message_head.decode(b"", LIMITS).unwrap();
     assert_eq!(message.credentials, Credentials::ApiKey("KEY".to_owned()));
-    // A header is more than a parameter.
+    // A header takes precedence over a parameter.
     let both = head(&address, "", Some("Basic SECRET:"));
     let message = both.decode(b"", LIMITS).unwrap();
     assert!(matches!(message.credentials, Credentials::Basic { .. }));
 }
 
 #[test]
-fn a_record_is_found_in_the_text_that_is_kept() {
+fn the_range_of_a_record_is_in_the_whole_text() {
     let body = format!("[1, {EVENT},{EVENT}]").into_bytes();
     let message = head("/track", JSON, None).decode(body, LIMITS).unwrap();
     let events = message.events(LIMITS).unwrap();
@@ -239,11 +239,11 @@ fn tr11_an_update_without_an_id() {
 }
 
 #[test]
-fn pictures_and_scripts() {
+fn pixels_and_callbacks() {
     let answer = |query: &str| {
         let address = format!("/track/?data={}&{query}", escaped(BASE64));
         let head = head(&address, "", None);
-        let answer = taken(&head.decode(b"", LIMITS).unwrap().dialect);
+        let answer = success(&head.decode(b"", LIMITS).unwrap().dialect);
         (answer.content_type, answer.body.into_owned())
     };
     let (content_type, body) = answer("img=1");
@@ -260,7 +260,7 @@ fn pictures_and_scripts() {
         assert_eq!(content_type, "text/javascript; charset=utf-8");
         assert_eq!(String::from_utf8_lossy(&body), wanted);
     }
-    // What is no name of a function is not written into a script.
+    // A callback that is not the name of a function is not written into a script.
     let long = "a".repeat(129);
     for name in [
         "alert(1)//",
@@ -284,7 +284,7 @@ fn pictures_and_scripts() {
 }
 
 #[test]
-fn failures_are_reported_one_by_one_where_it_is_strict() {
+fn a_strict_request_gets_each_failure_reported() {
     let failed = vec![FailedRecord {
         index: 3,
         insert_id: Some("i\"1".to_owned()),
@@ -305,12 +305,12 @@ fn failures_are_reported_one_by_one_where_it_is_strict() {
         &*answer.body,
         br#"{"code":200,"num_records_imported":7,"status":"OK"}"#
     );
-    // Elsewhere one that was taken is a success.
+    // In other dialects, one record that was taken makes a success.
     assert_eq!(&*Dialect::Plain.report(&report(true)).body, b"1");
 }
 
 #[test]
-fn what_is_no_data_is_said_in_the_body() {
+fn missing_data_is_reported_in_the_body() {
     for (body, wanted) in [
         ("", "data, missing or empty"),
         ("data=&verbose=1", "data, missing or empty"),
@@ -340,7 +340,7 @@ fn what_is_no_data_is_said_in_the_body() {
 }
 
 #[test]
-fn whole_requests_are_refused_in_the_vendors_words() {
+fn problems_have_the_vendors_messages() {
     let text = |dialect: &Dialect, problem: &Problem| {
         let answer = dialect.refuse(problem);
         format!(

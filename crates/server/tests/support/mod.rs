@@ -1,6 +1,6 @@
-//! A server on a port of its own, and somebody who talks to it.
+//! A server on a free port, and a client for it.
 
-#![allow(dead_code, reason = "each test uses a part")]
+#![allow(dead_code, reason = "each test file uses a part of it")]
 
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -24,7 +24,7 @@ pub(crate) struct Running {
     thread: Option<JoinHandle<()>>,
 }
 
-/// What was answered.
+/// A response.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -38,11 +38,11 @@ impl Answer {
     }
 
     pub(crate) fn json(&self) -> serde_json::Value {
-        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("no JSON: {self:?}"))
+        serde_json::from_str(&self.body).unwrap_or_else(|_| panic!("not JSON: {self:?}"))
     }
 }
 
-/// A project with a secret and an account.
+/// A project with a secret and a service account.
 pub(crate) fn project(token: &str, engine: EngineName) -> ProjectConfig {
     let mut project = ProjectConfig::new(token, engine);
     project.secret = Some(format!("{SECRET} of {token}"));
@@ -79,7 +79,7 @@ impl Running {
             bounds,
         };
         let (stop, stopped) = oneshot::channel();
-        let (say, hear) = mpsc::channel();
+        let (sender, receiver) = mpsc::channel();
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_multi_thread()
                 .worker_threads(2)
@@ -88,15 +88,15 @@ impl Running {
                 .unwrap();
             runtime.block_on(async {
                 let server = Server::bind(&config).await.unwrap();
-                say.send(server.address()).unwrap();
+                sender.send(server.address()).unwrap();
                 let stopped = async {
-                    let _dropped_or_told = stopped.await;
+                    let _result = stopped.await;
                 };
                 server.run(stopped).await;
             });
         });
         Self {
-            address: hear.recv().unwrap(),
+            address: receiver.recv().unwrap(),
             folder: Some(folder),
             agent: Agent::config_builder()
                 .http_status_as_error(false)
@@ -108,7 +108,7 @@ impl Running {
         }
     }
 
-    /// Stops it as SIGTERM does, and waits until it is done.
+    /// Stops the server as SIGTERM does, and waits until it has ended.
     pub(crate) fn stop(&mut self) {
         drop(self.stop.take());
         if let Some(thread) = self.thread.take() {
@@ -116,7 +116,7 @@ impl Running {
         }
     }
 
-    /// Sends a request. The headers are lines.
+    /// Sends a request.
     pub(crate) fn send(
         &self,
         method: &str,
@@ -159,7 +159,7 @@ impl Running {
         )
     }
 
-    /// Whose an ID is, as the project with this token knows it.
+    /// The canonical ID and the members of the cluster of an ID, in the project with this token.
     pub(crate) fn identity(&self, token: &str, id: &str) -> (String, Vec<String>) {
         let id = percent_encoding::utf8_percent_encode(id, percent_encoding::NON_ALPHANUMERIC);
         let secret = format!("Bearer {SECRET} of {token}");
@@ -187,7 +187,7 @@ impl Drop for Running {
     }
 }
 
-/// Everything that can be read, for an ID that is there.
+/// The path of each query, for an ID that exists.
 pub(crate) const READING: &[&str] = &[
     "/v1/ids/U1",
     "/v1/ids/U1?explain=true",
