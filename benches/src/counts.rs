@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::hint::black_box;
 
-use idmerge_core::IdentityResolver;
+use idmerge_core::{IdentityResolver, Resolve};
 use idmerge_events::{JsonEvent, Resolved};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;

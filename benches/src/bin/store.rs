@@ -20,7 +20,7 @@ use idmerge_benches::measure::{Samples, timed};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, RuleBook, SnapshotError,
+    Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, Options, Sharing};
@@ -411,17 +411,9 @@ fn folder_bytes(folder: &Path) -> Result<u64> {
 #[derive(Debug)]
 struct Silent;
 
-impl IdentityResolver for Silent {
+impl Resolve for Silent {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Simplified
-    }
-
-    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        Ok(Reading::default())
-    }
-
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        Ok(Outcome::Merged)
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
@@ -434,6 +426,16 @@ impl IdentityResolver for Silent {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new(std::iter::empty())
+    }
+}
+
+impl IdentityResolver for Silent {
+    fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        Ok(Reading::default())
+    }
+
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        Ok(Outcome::Merged)
     }
 
     fn write_snapshot(&self, _: &mut dyn Write) -> std::io::Result<()> {

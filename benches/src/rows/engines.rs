@@ -119,7 +119,7 @@ impl<E: Engine> Row for EngineRow<E> {
 
 fn id(text: &str) -> Id<'_> {
     match Id::new(text) {
-        Some(id) => id,
-        None => unreachable!("a workload has no empty and no endless ids"),
+        Ok(id) => id,
+        Err(error) => unreachable!("{error}"),
     }
 }

@@ -99,7 +99,7 @@ pub(crate) fn apply_both<'i>(
     differences.expect("the outcome", &outcome(oracle), &outcome(engine));
     let clusters = clusters_of(oracle);
     differences.expect("the clusters", &clusters, &clusters_of(engine));
-    for id in ids.filter_map(Id::new) {
+    for id in ids.flat_map(Id::new) {
         for id in [DistinctId::plain(id), DistinctId::device(id)] {
             let of = format!("what {id} resolves to");
             differences.expect(&of, &oracle.resolve(id), &engine.resolve(id));

@@ -54,6 +54,7 @@ fn claim(rule_book: RuleBook) -> impl Strategy<Value = OwnedClaim> {
     let (link, others) = match rule_book {
         RuleBook::Simplified => (40, 1),
         RuleBook::Original => (1, 10),
+        _ => (20, 10),
     };
     prop_oneof![
         link => (device(), user()).prop_map(|(d, u)| OwnedClaim::Link(d, u)),

@@ -35,5 +35,6 @@ pub(crate) fn oracle(rule_book: RuleBook, settings: &EngineSettings) -> Box<dyn 
     match rule_book {
         RuleBook::Simplified => Box::new(SimplifiedOracle::new(settings.clone())),
         RuleBook::Original => Box::new(OriginalOracle::new(settings.clone())),
+        custom => unreachable!("the suite has no oracle of {custom}"),
     }
 }

@@ -16,7 +16,7 @@ use serde::Deserialize;
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct EngineSettings {
-    /// The most bytes of an ID (rule ID-2). 0 counts as 1, since no ID is empty.
+    /// The most bytes of an ID (rule ID-2). With 0 no text is an ID.
     pub max_id_bytes: u16,
     /// The values that are no ID, in any ASCII case (rule ID-4).
     pub blocked_values: Vec<String>,

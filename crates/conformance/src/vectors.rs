@@ -238,7 +238,7 @@ impl Step {
 
 fn rule_book<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RuleBook, D::Error> {
     let name = String::deserialize(deserializer)?;
-    RuleBook::ALL
+    RuleBook::BUILT_IN
         .into_iter()
         .find(|book| book.name() == name)
         .ok_or_else(|| serde::de::Error::custom(format!("there is no rule book {name:?}")))

@@ -81,17 +81,17 @@ impl fmt::Display for IdProperty {
 /// assert_eq!(Value::from(None::<&str>), Value::Absent);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum Value<'e> {
     /// The key is missing, or the value is `null` or `""`.
     #[default]
     Absent,
     /// The text of a JSON string, or the decimal text of an integer that fits i64 or u64.
     /// Empty text counts as absent.
-    Text(#[cfg_attr(feature = "serde", serde(borrow))] &'e str),
+    Text(&'e str),
     /// Any other JSON value (a float, a boolean, an array, an object), as it was written.
     /// It is never an id.
-    NotAnId(#[cfg_attr(feature = "serde", serde(borrow))] &'e str),
+    NotAnId(&'e str),
 }
 
 impl Value<'_> {
@@ -119,15 +119,15 @@ impl<'e> From<Option<&'e str>> for Value<'e> {
 
 /// The value of `$distinct_ids`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub enum DistinctIds<'e> {
     /// The key is missing or the value is `null`.
     #[default]
     Absent,
     /// An array of exactly two values.
-    Two(#[cfg_attr(feature = "serde", serde(borrow))] [Value<'e>; 2]),
+    Two([Value<'e>; 2]),
     /// Any other JSON value, as it was written.
-    NotTwo(#[cfg_attr(feature = "serde", serde(borrow))] &'e str),
+    NotTwo(&'e str),
 }
 
 /// An event, as far as the rules read it.
@@ -147,11 +147,9 @@ pub enum DistinctIds<'e> {
 ///
 /// `idmerge-events` makes one from JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Event<'e> {
     /// The event's name, such as `Page View` or `$identify`.
-    #[cfg_attr(feature = "serde", serde(borrow))]
     pub name: &'e str,
     /// `distinct_id`
     pub distinct_id: Value<'e>,
@@ -183,6 +181,15 @@ impl<'e> Event<'e> {
     pub fn named(name: &'e str) -> Self {
         Self {
             name,
+            ..Self::default()
+        }
+    }
+
+    /// An event that carries this distinct_id and nothing else: how a person or another system
+    /// names one ID.
+    pub fn with_distinct_id(text: &'e str) -> Self {
+        Self {
+            distinct_id: text.into(),
             ..Self::default()
         }
     }

@@ -1,36 +1,41 @@
-//! Identifiers: [`Id`], a text that names something, and [`DistinctId`], an id in the role that
+//! Identifiers: [`Id`], a text that names something, and [`DistinctId`], an ID in the role that
 //! events are attributed to.
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 
-use crate::UuidText;
+use thiserror::Error;
 
-/// What marks a device id where it stands as a distinct_id (rule ID-5).
+use crate::UuidText;
+use crate::distinct_id_buf::DistinctIdBuf;
+
+/// The prefix of a device ID that is used as a distinct_id (rule ID-5).
 pub const DEVICE_PREFIX: &str = "$device:";
 
 /// An identifier: 1 to 65,535 bytes of UTF-8, compared byte for byte (rule ID-1).
 ///
-/// An `Id` promises no more than that. Which texts a project takes for an id is a setting; a text
-/// becomes an `Id` by way of [`IdRules`](crate::IdRules), which checks it (rules ID-2 to ID-5).
+/// An `Id` promises no more than that. Which texts a project accepts as IDs is a setting; text
+/// from outside becomes an `Id` through [`IdRules`](crate::IdRules), which checks it (rules ID-2
+/// to ID-5).
 ///
-/// How the text is kept is not part of the type: an engine may keep a UUID as 16 bytes. So there
-/// is no `as_str`; print the id, compare it with a `str`, or take its [`text`](Id::text), which
-/// costs no allocation with a [`buffer`](Id::text_in).
+/// The type does not promise how the text is stored: a UUID is stored as 16 bytes. So there is no
+/// `as_str`. Print the ID, compare it with a `str`, or take its [`text`](Id::text), which does not
+/// allocate if you pass a [buffer](Id::text_in).
 ///
 /// ```
 /// use idmerge_core::Id;
 ///
-/// let id = Id::new("U1").unwrap();
-/// assert_eq!(id, *"U1");
-/// assert_ne!(id, *"u1"); // case counts
-/// assert!(Id::new("").is_none());
+/// let id = Id::new("U1")?;
+/// assert_eq!(id, "U1");
+/// assert_ne!(id, "u1"); // case counts
+/// assert!(Id::new("").is_err());
+/// # Ok::<(), idmerge_core::InvalidId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Id<'a>(IdForm<'a>);
 
-/// How the text of an [`Id`] is kept. Each text has one form, so that equal ids have equal forms.
+/// How the text of an [`Id`] is stored. Each text has one form, so equal IDs have equal forms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum IdForm<'a> {
     /// A UUID as 16 bytes.
@@ -39,28 +44,49 @@ pub enum IdForm<'a> {
     Text(&'a str),
 }
 
+/// A text that no setting accepts as an ID: it is empty or longer than
+/// [`Id::CEILING_BYTES`].
+///
+/// What to do: refuse the value that the text comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
+#[error("an ID has 1 to 65,535 bytes; this text has {text_bytes}")]
+pub struct InvalidId {
+    text_bytes: usize,
+}
+
 impl<'a> Id<'a> {
-    /// The most bytes that any id can have, whatever the settings: 65,535.
+    /// The most bytes that any ID can have, whatever the settings: 65,535.
     pub const CEILING_BYTES: usize = u16::MAX as usize;
 
-    /// The id with this text, or `None` where the text is empty or has more than
-    /// [`CEILING_BYTES`](Id::CEILING_BYTES). Checks no setting: for what comes from outside, use
+    /// The ID with this text. Checks no setting: for text from outside, use
     /// [`IdRules`](crate::IdRules).
-    pub fn new(text: &'a str) -> Option<Self> {
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidId`] if the text is empty or has more than [`CEILING_BYTES`](Id::CEILING_BYTES).
+    pub fn new(text: &'a str) -> Result<Self, InvalidId> {
         if let Some(uuid) = UuidText::new(text) {
-            return Some(Self::from(uuid));
+            return Ok(Self::from(uuid));
         }
-        (1..=Self::CEILING_BYTES)
-            .contains(&text.len())
-            .then_some(Self(IdForm::Text(text)))
+        let text_bytes = text.len();
+        if (1..=Self::CEILING_BYTES).contains(&text_bytes) {
+            Ok(Self(IdForm::Text(text)))
+        } else {
+            Err(InvalidId { text_bytes })
+        }
     }
 
-    /// How the text is kept, for who keeps ids in turn.
+    /// An ID that was checked when its form was taken.
+    pub(crate) fn from_form(form: IdForm<'a>) -> Self {
+        Self(form)
+    }
+
+    /// How the text is stored, for code that stores IDs itself.
     pub fn form(&self) -> IdForm<'a> {
         self.0
     }
 
-    /// The text of the id. Borrowed wherever the id is kept as text.
+    /// The text of the ID. Borrowed unless the ID is stored as a UUID.
     pub fn text(&self) -> Cow<'a, str> {
         match self.0 {
             IdForm::Uuid(uuid) => Cow::Owned(uuid.to_string()),
@@ -68,14 +94,14 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// The text of the id, without an allocation: where the id is not kept as text, its text is
-    /// put into the buffer.
+    /// The text of the ID without an allocation: the text of a UUID is written into the buffer.
     ///
     /// ```
     /// use idmerge_core::{Id, IdBuffer};
     ///
-    /// let id = Id::new("U1").unwrap();
+    /// let id = Id::new("U1")?;
     /// assert_eq!(id.text_in(&mut IdBuffer::new()), "U1");
+    /// # Ok::<(), idmerge_core::InvalidId>(())
     /// ```
     pub fn text_in<'b>(&self, buffer: &'b mut IdBuffer) -> &'b str
     where
@@ -87,7 +113,7 @@ impl<'a> Id<'a> {
         }
     }
 
-    /// How many bytes the text has.
+    /// The length of the text in bytes.
     pub fn text_bytes(&self) -> usize {
         match self.0 {
             IdForm::Uuid(_) => UuidText::TEXT_BYTES,
@@ -96,14 +122,14 @@ impl<'a> Id<'a> {
     }
 }
 
-/// Room for the text of an [`Id`] that is not kept as text; see [`Id::text_in`].
+/// A buffer for the text of an [`Id`] that is stored as a UUID; see [`Id::text_in`].
 #[derive(Clone, Debug)]
 pub struct IdBuffer {
     uuid: [u8; UuidText::TEXT_BYTES],
 }
 
 impl IdBuffer {
-    /// A buffer for any id.
+    /// A buffer for any ID.
     pub fn new() -> Self {
         Self {
             uuid: [0; UuidText::TEXT_BYTES],
@@ -120,6 +146,15 @@ impl Default for IdBuffer {
 impl From<UuidText> for Id<'_> {
     fn from(uuid: UuidText) -> Self {
         Self(IdForm::Uuid(uuid))
+    }
+}
+
+/// The same as [`Id::new`].
+impl<'a> TryFrom<&'a str> for Id<'a> {
+    type Error = InvalidId;
+
+    fn try_from(text: &'a str) -> Result<Self, InvalidId> {
+        Self::new(text)
     }
 }
 
@@ -155,19 +190,26 @@ impl PartialEq<str> for Id<'_> {
     }
 }
 
-/// An identifier in the role that events are attributed to: either an id as it stands, or a
-/// device id marked with the prefix [`$device:`](DEVICE_PREFIX).
+impl PartialEq<&str> for Id<'_> {
+    fn eq(&self, text: &&str) -> bool {
+        *self == **text
+    }
+}
+
+/// An identifier in the role that events are attributed to: a plain ID, or a device ID with the
+/// prefix [`$device:`](DEVICE_PREFIX).
 ///
-/// The mark is kept apart from the id, so that a device `+65…` and a user `+65…` are two
-/// distinct_ids without anybody having to look at text.
+/// The prefix is kept apart from the ID, so a device `+65…` and a user `+65…` are two
+/// distinct_ids, and comparing them does not look at the prefix as text.
 ///
 /// ```
 /// use idmerge_core::{DistinctId, Id};
 ///
-/// let id = Id::new("D1").unwrap();
-/// assert_eq!(DistinctId::device(id).to_string(), "$device:D1");
-/// assert_eq!(DistinctId::plain(id).to_string(), "D1");
+/// let id = Id::new("D1")?;
+/// assert_eq!(DistinctId::device(id), "$device:D1");
+/// assert_eq!(DistinctId::plain(id), "D1");
 /// assert_ne!(DistinctId::device(id), DistinctId::plain(id));
+/// # Ok::<(), idmerge_core::InvalidId>(())
 /// ```
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DistinctId<'a> {
@@ -176,33 +218,51 @@ pub struct DistinctId<'a> {
 }
 
 impl<'a> DistinctId<'a> {
-    /// The id as it stands.
+    /// The ID without a prefix.
     pub fn plain(id: Id<'a>) -> Self {
         Self { device: false, id }
     }
 
-    /// The device id marked as such: its text is `$device:` followed by the id, literally.
+    /// The device ID: its text is `$device:` followed by the ID, literally.
     pub fn device(id: Id<'a>) -> Self {
         Self { device: true, id }
     }
 
-    /// Whether the mark `$device:` stands before the id.
+    /// Whether the ID has the prefix `$device:`.
     pub fn is_device(&self) -> bool {
         self.device
     }
 
-    /// The id without the mark.
+    /// The ID without the prefix.
     pub fn id(&self) -> Id<'a> {
         self.id
     }
 
-    /// The text with the mark, if there is one. Borrowed where there is none and the id is kept as
-    /// text.
+    /// The text with the prefix, if there is one. Borrowed if there is none and the ID is not
+    /// stored as a UUID.
     pub fn text(&self) -> Cow<'a, str> {
         if self.device {
             Cow::Owned(self.to_string())
         } else {
             self.id.text()
+        }
+    }
+
+    /// A copy that owns its text.
+    pub fn to_buf(&self) -> DistinctIdBuf {
+        DistinctIdBuf::from(*self)
+    }
+}
+
+/// The distinct_id with this text. One leading `$device:` is the prefix of a device. Checks no
+/// setting and no rule book: to read an ID as events carry it, use the settings of an engine.
+impl<'a> TryFrom<&'a str> for DistinctId<'a> {
+    type Error = InvalidId;
+
+    fn try_from(text: &'a str) -> Result<Self, InvalidId> {
+        match text.strip_prefix(DEVICE_PREFIX) {
+            Some(rest) => Id::new(rest).map(Self::device),
+            None => Id::new(text).map(Self::plain),
         }
     }
 }
@@ -231,6 +291,12 @@ impl PartialEq<str> for DistinctId<'_> {
     }
 }
 
+impl PartialEq<&str> for DistinctId<'_> {
+    fn eq(&self, text: &&str) -> bool {
+        *self == **text
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -246,15 +312,17 @@ mod tests {
 
     #[test]
     fn an_id_has_1_to_65535_bytes() {
-        assert!(Id::new("").is_none());
-        assert!(Id::new("a").is_some());
+        let error = Id::new("").unwrap_err();
+        let says = "an ID has 1 to 65,535 bytes; this text has 0";
+        assert_eq!(error.to_string(), says);
+        assert!(Id::new("a").is_ok());
         let longest = "a".repeat(65_535);
-        assert!(Id::new(&longest).is_some());
-        assert!(Id::new(&(longest + "a")).is_none());
+        assert!(Id::new(&longest).is_ok());
+        assert!(Id::try_from(&*(longest + "a")).is_err());
     }
 
     #[test]
-    fn ids_are_ordered_by_their_texts_however_kept() {
+    fn ids_are_ordered_by_their_texts_however_they_are_stored() {
         let mut texts = [
             "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
             "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E",
@@ -269,15 +337,9 @@ mod tests {
         ids.sort_unstable();
         assert_eq!(ids.map(|id| id.to_string()), texts);
         for (id, text) in ids.into_iter().zip(texts) {
-            assert_eq!(id, *text);
-            assert_ne!(
-                id,
-                *text
-                    .to_ascii_uppercase()
-                    .as_str()
-                    .replace('5', "6")
-                    .as_str()
-            );
+            assert_eq!(id, text);
+            let other = text.to_ascii_uppercase().replace('5', "6");
+            assert_ne!(id, &*other);
             assert_eq!(id.text_bytes(), text.len());
             assert_eq!(
                 (&*id.text(), format!("{id:?}")),
@@ -287,15 +349,25 @@ mod tests {
     }
 
     #[test]
-    fn a_marked_and_a_plain_id_of_one_text_differ() {
+    fn a_device_and_a_plain_id_of_one_text_differ() {
         let id = Id::new("x").unwrap();
         let (device, plain) = (DistinctId::device(id), DistinctId::plain(id));
         assert_ne!(device, plain);
         assert!(device == *"$device:x" && device != *"x" && device != *"$device:y");
-        assert!(plain == *"x" && plain != *"$device:x");
+        assert!(plain == "x" && plain != "$device:x");
         assert_eq!(device.text(), "$device:x");
         assert_eq!(format!("{device:?} {plain:?}"), r#""$device:x" "x""#);
         assert_eq!((device.id(), device.is_device()), (id, true));
         assert_eq!((plain.id(), plain.is_device()), (id, false));
+    }
+
+    #[test]
+    fn one_leading_prefix_of_a_text_makes_a_device() {
+        let id = DistinctId::try_from("$device:$device:x").unwrap();
+        assert!(id.is_device());
+        assert_eq!(id.id(), "$device:x");
+        assert!(!DistinctId::try_from("$Device:x").unwrap().is_device());
+        assert!(DistinctId::try_from("$device:").is_err());
+        assert!(DistinctId::try_from("").is_err());
     }
 }

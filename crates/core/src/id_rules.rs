@@ -22,6 +22,7 @@ use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct IdRules {
     max_id_bytes: u16,
     blocked_values: Vec<Box<str>>,
@@ -54,13 +55,13 @@ impl IdRules {
     ];
 
     /// Ids of at most `max_id_bytes` bytes that are none of `blocked_values` in any ASCII case.
-    /// A limit of 0 counts as 1, since no id is empty.
+    /// With a limit of 0 no text is an ID.
     pub fn new<V: Into<Box<str>>>(
         max_id_bytes: u16,
         blocked_values: impl IntoIterator<Item = V>,
     ) -> Self {
         Self {
-            max_id_bytes: max_id_bytes.max(1),
+            max_id_bytes,
             blocked_values: blocked_values.into_iter().map(Into::into).collect(),
         }
     }
@@ -105,7 +106,9 @@ impl IdRules {
         if text.is_empty() {
             return refused(InvalidEventReason::Empty);
         }
-        let Some(id) = Id::new(text).filter(|_| text.len() <= usize::from(self.max_id_bytes))
+        let Some(id) = Id::new(text)
+            .ok()
+            .filter(|_| text.len() <= usize::from(self.max_id_bytes))
         else {
             return refused(InvalidEventReason::Length {
                 value: quote(text),
@@ -189,7 +192,7 @@ mod tests {
         assert_eq!(rules.max_id_bytes(), 3);
         assert!(rules.id(PROPERTY, "abc").is_ok());
         assert!(rules.id(PROPERTY, "abcd").is_err());
-        assert!(IdRules::new(0, [""; 0]).id(PROPERTY, "a").is_ok());
+        assert!(IdRules::new(0, [""; 0]).id(PROPERTY, "a").is_err());
         let widest = IdRules::new(u16::MAX, [""; 0]);
         assert!(widest.id(PROPERTY, &"a".repeat(65_535)).is_ok());
         assert!(widest.id(PROPERTY, &"a".repeat(65_536)).is_err());

@@ -15,6 +15,7 @@ use crate::IdProperty;
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{property} {reason} ({})", self.rule())]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 pub struct InvalidEvent {
     property: IdProperty,
     reason: InvalidEventReason,
@@ -54,6 +55,7 @@ impl InvalidEvent {
 /// Why a property cannot be used. Values are [shortened](quote) for reading.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub enum InvalidEventReason {
     /// The text that should be an id is empty (ID-2).

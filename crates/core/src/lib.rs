@@ -27,30 +27,36 @@
 //!
 //! # Features
 //!
-//! `serde`: `Serialize` and `Deserialize` for the public data types. Borrowed text is borrowed
-//! from the input, so a format has to give it without escapes. No file format or wire format of
-//! idmerge depends on these derives.
+//! `serde`: `Serialize` for the public data types, and `Deserialize` for those that own their data;
+//! these refuse unknown fields. Borrowed types cannot be deserialised: an SDK's event is not the
+//! JSON form of an [`Event`], so read it with `idmerge-events`. No file format or wire format of
+//! idmerge depends on these derives, except that settings files use those of the settings.
 
 mod claim;
+mod distinct_id_buf;
 mod event;
 mod id;
 mod id_rules;
 mod invalid_event;
 mod outcome;
 mod resolver;
+mod rule_book;
 #[cfg(feature = "serde")]
 mod serde;
 mod snapshot;
 mod uuid_text;
 
-pub use claim::{Claim, Reading};
+pub use claim::{Claim, ClaimKind, Reading};
+pub use distinct_id_buf::{AsDistinctId, DistinctIdBuf};
 pub use event::{DistinctIds, Event, IdProperty, Value};
-pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdForm};
+pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdForm, InvalidId};
 pub use id_rules::IdRules;
 pub use invalid_event::{InvalidEvent, InvalidEventReason, quote};
 pub use outcome::{Outcome, Rejection};
 pub use resolver::{
-    ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, RuleBook,
+    ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, Resolve,
+    ResolveExt,
 };
+pub use rule_book::{Attribution, RuleBook, UnknownRuleBook};
 pub use snapshot::SnapshotError;
 pub use uuid_text::UuidText;

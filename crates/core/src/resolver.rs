@@ -1,120 +1,147 @@
-//! The trait that every engine implements, and what its methods answer with.
+//! The traits: [`Resolve`], which answers who is who, and [`IdentityResolver`], which every engine
+//! implements.
 
 use std::error::Error;
 use std::{fmt, io};
 
 use thiserror::Error;
 
-use crate::{Claim, DistinctId, Event, IdProperty, InvalidEvent, Outcome, Reading, SnapshotError};
-
-/// Which rules an engine goes by.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(rename_all = "lowercase"))]
-pub enum RuleBook {
-    /// Simplified ID Merge: rules S-0 to S-10.
-    Simplified,
-    /// Original ID Merge: rules O-1 to O-18.
-    Original,
-}
-
-impl RuleBook {
-    /// Both rule books.
-    pub const ALL: [Self; 2] = [Self::Simplified, Self::Original];
-
-    /// The name in lower case.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Simplified => "simplified",
-            Self::Original => "original",
-        }
-    }
-}
-
-impl fmt::Display for RuleBook {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(self.name())
-    }
-}
+use crate::{
+    Attribution, Claim, DistinctId, Event, InvalidEvent, Outcome, Reading, RuleBook, SnapshotError,
+};
 
 /// An identity cluster: the distinct_ids that are known to be one user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
+#[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Cluster<'a> {
     /// The member that the user's events are counted under.
-    #[cfg_attr(feature = "serde", serde(borrow))]
     pub canonical: DistinctId<'a>,
     /// All members, in the order of rule S-10 or O-17.
     pub members: Vec<DistinctId<'a>>,
 }
 
-/// An engine below which something broke. The rules themselves never fail.
+/// The engine could not do its work. Rules never cause this error; the memory or the disk below
+/// the engine does.
 ///
 /// What to do: stop applying claims. The state is as it was before the claim.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum EngineError {
-    /// The engine holds as many ids as it can number. Start another engine for the rest, or
-    /// shard by connected parts (law 9).
+    /// The engine holds as many IDs as it can number. Start another engine for the rest, or
+    /// shard by connected component (law 9).
     #[error("the engine holds {ids} IDs and can number no more")]
     Full {
-        /// How many ids it holds.
+        /// The number of IDs that it holds.
         ids: u64,
     },
-    /// What the engine keeps its state in has failed.
+    /// The storage that the engine keeps its state in has failed.
     #[error("the store below the engine failed")]
     Store(#[source] Box<dyn Error + Send + Sync>),
 }
 
-/// Decides which distinct_ids belong to one user.
+/// Answers which user an ID belongs to, now.
 ///
-/// An engine is a fold over claims in arrival order: [`read`](Self::read) makes a claim of an
-/// event, [`apply`](Self::apply) weighs it, [`resolve`](Self::resolve) asks whose an id is now.
+/// Every engine is a `Resolve`. So is anything that holds the state of an engine without taking
+/// claims: a reader of a store that another process writes, or a published copy.
 ///
 /// # Contract
 ///
-/// What every implementation owes its callers, whatever its rules; the numbers are those of the
-/// rule book, `docs/rules.md`, section 7.
+/// Laws 3 and 4 and the second half of law 7 of the [`IdentityResolver`] contract, for the state
+/// that it holds. Resolving allocates nothing and takes no lock that an `apply` can hold.
 ///
-/// 1. **Replay.** The state depends on the claims and their order, on nothing else: no clock, no
-///    randomness, no thread, no address of a pointer. Two engines with the same settings that
-///    were given the same claims write equal snapshots.
-/// 2. **Idempotence.** A claim applied again at once changes nothing, and is rejected only if it
-///    was rejected the first time.
-/// 3. **Monotone.** Two ids that resolve to one id do so for ever.
-/// 4. **Canonical is a member.** `resolve(resolve(x)) == resolve(x)`, and it is in `cluster(x)`
-///    where there is one.
+/// The trait is object safe:
+///
+/// ```
+/// fn takes_anything_that_resolves(_: &dyn idmerge_core::Resolve) {}
+/// ```
+pub trait Resolve: fmt::Debug + Send + Sync {
+    /// The rule book of the state.
+    fn rule_book(&self) -> RuleBook;
+
+    /// Whether a merge also moves past events. Both models of ID Merge do, so that is the default.
+    fn attribution(&self) -> Attribution {
+        Attribution::Retroactive
+    }
+
+    /// The canonical distinct_id of an ID, now. An ID that is in no cluster is its own canonical ID.
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a>;
+
+    /// Replaces each ID by its canonical distinct_id, now. An engine can answer many IDs faster
+    /// than one by one.
+    ///
+    /// ```
+    /// # fn example(engine: &dyn idmerge_core::Resolve) -> Result<(), idmerge_core::InvalidId> {
+    /// use idmerge_core::DistinctId;
+    ///
+    /// let mut ids = [DistinctId::try_from("$device:D1")?, DistinctId::try_from("ben")?];
+    /// let canonical = ids.map(|id| engine.resolve(id));
+    /// engine.resolve_batch(&mut ids);
+    /// assert_eq!(ids, canonical);
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        for id in ids {
+            *id = self.resolve(*id);
+        }
+    }
+
+    /// The cluster of an ID, or `None` if the ID is in no cluster.
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
+
+    /// All clusters. Simplified: in the order in which the users got their first device.
+    /// Original: by oldest member.
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
+}
+
+/// Decides which distinct_ids belong to one user.
+///
+/// An engine is a fold over claims in arrival order: [`read`](Self::read) finds the claim of an
+/// event, [`apply`](Self::apply) weighs it, [`resolve`](Resolve::resolve) answers which user an
+/// ID belongs to now.
+///
+/// # Contract
+///
+/// Every implementation owes this to its callers, whatever its rules. The numbers are those of
+/// `docs/rules.md`, section 7.
+///
+/// 1. **Replay.** The state depends on the claims and their order, and on nothing else: no clock,
+///    no randomness, no thread, no address of a pointer. Two engines that have the same settings
+///    and were given the same claims write equal snapshots.
+/// 2. **Idempotence.** A claim that is applied twice in a row changes nothing the second time, and
+///    is rejected the second time only if it was rejected the first time.
+/// 3. **Monotone.** Two IDs that resolve to one ID do so for ever.
+/// 4. **Canonical is a member.** `resolve(resolve(x)) == resolve(x)`, and it is in `cluster(x)` if
+///    there is one.
 /// 5. **Rejected leaves no trace.** A claim that is answered with `Rejected`, `Ignored` or an
 ///    error leaves the state as it was, to the byte of a snapshot.
 /// 6. **Reading is pure.** `read` depends on the event and the settings, never on the state.
-/// 7. **A batch is one by one.** `apply_batch` and `resolve_batch` answer, and leave behind, what
-///    `apply` and `resolve` would, called for each in turn.
+/// 7. **A batch is one by one.** `apply_batch` and `resolve_batch` give the answers and the state
+///    that `apply` and `resolve` would give, called for each element in turn.
 ///
-/// Resolving allocates nothing and blocks nobody: callers resolve from many threads while nobody
+/// Resolving allocates nothing and takes no lock: many threads may resolve while no thread
 /// applies. Applying a claim that changes nothing should allocate nothing either.
 ///
-/// The crate `idmerge-conformance` checks all of this, and each rule book's own rules.
+/// The crate `idmerge-conformance` checks all of this, and the rules of each built-in rule book.
 ///
 /// # Implementing it
 ///
-/// Choose the [`RuleBook`] whose rules the engine keeps; the suite then knows what to expect.
-/// Implement every method but the two for batches, which are there for engines that can be faster
-/// than one by one. The trait is object safe:
+/// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
+/// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
+/// `apply_batch`, `resolve_batch` and `attribution`, which have defaults. The trait is object safe:
 ///
 /// ```
 /// fn takes_any_engine(_: &mut dyn idmerge_core::IdentityResolver) {}
 /// ```
 ///
-/// Conveniences for callers are in [`IdentityResolverExt`], which every engine has of itself.
-pub trait IdentityResolver: fmt::Debug + Send + Sync {
-    /// The rules that the engine goes by.
-    fn rule_book(&self) -> RuleBook;
-
-    /// Whose an event is under these rules, and what it claims. Reads no state.
+/// [`IdentityResolverExt`] adds conveniences for callers; every engine has them.
+pub trait IdentityResolver: Resolve {
+    /// Reads which user an event belongs to under these rules, and what it claims. It depends on
+    /// the settings alone: to read events without an engine, use the settings' own `read`.
     ///
     /// # Errors
     ///
-    /// [`InvalidEvent`] where a property that the rule reads holds no valid id, or where an id that
+    /// [`InvalidEvent`] if a property that the rule reads holds no valid ID, or if an ID that
     /// the rule needs is missing (rule ID-7).
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent>;
 
@@ -123,11 +150,12 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// [`EngineError`] for an accident below the engine; never for what a claim says.
+    /// [`EngineError`] if the memory or disk below the engine fails; never because of what a claim
+    /// says.
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError>;
 
-    /// Weighs claims in arrival order. `outcome` gets what [`apply`](Self::apply) would answer, once
-    /// a claim and in their order.
+    /// Weighs claims in arrival order. Calls `outcome` once for each claim, in order, with the
+    /// answer of [`apply`](Self::apply). An engine can weigh many claims faster than one by one.
     ///
     /// ```
     /// # fn example(engine: &mut dyn idmerge_core::IdentityResolver, claims: &[idmerge_core::Claim<'_>])
@@ -144,7 +172,7 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
     ///
     /// # Errors
     ///
-    /// As [`apply`](Self::apply). The claims whose outcomes came before are applied, the one that
+    /// As [`apply`](Self::apply). The claims whose outcomes were given are applied; the one that
     /// failed and those after it are not.
     fn apply_batch(
         &mut self,
@@ -157,34 +185,6 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
         Ok(())
     }
 
-    /// The canonical distinct_id of an id, now. An id that nothing is known of is its own.
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a>;
-
-    /// Replaces each id by its canonical distinct_id, now.
-    ///
-    /// ```
-    /// # fn example(engine: &dyn idmerge_core::IdentityResolver) {
-    /// use idmerge_core::{DistinctId, Id, IdentityResolver};
-    ///
-    /// let devices = ["D1", "D2", "D3"].map(|text| DistinctId::device(Id::new(text).unwrap()));
-    /// let mut canonical = devices;
-    /// engine.resolve_batch(&mut canonical);
-    /// assert_eq!(canonical, devices.map(|id| engine.resolve(id)));
-    /// # }
-    /// ```
-    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        for id in ids {
-            *id = self.resolve(*id);
-        }
-    }
-
-    /// The cluster that an id is in, or `None` where it is in none.
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
-
-    /// All clusters. Simplified: in the order in which the users got their first device.
-    /// Original: by oldest member.
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
-
     /// Writes the state as bytes: self-delimiting, versioned, checksummed, and canonical, so that
     /// equal states give equal bytes. The settings are not part of it.
     ///
@@ -195,7 +195,7 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
 
     /// Replaces the state with that of a snapshot of the same rule book. Reads no byte past the
     /// snapshot's end. The bytes may come from anywhere: wrong ones give an error, not a panic,
-    /// and take memory in proportion to what was read.
+    /// and take memory in proportion to the bytes read.
     ///
     /// # Errors
     ///
@@ -206,7 +206,7 @@ pub trait IdentityResolver: fmt::Debug + Send + Sync {
 /// An event that could not be applied.
 #[derive(Debug, Error)]
 pub enum ApplyEventError {
-    /// The event is bad input. Hand it back to whoever sent it, and go on with the next.
+    /// The event is bad input. Return it to its sender, and go on with the next event.
     #[error(transparent)]
     InvalidEvent(#[from] InvalidEvent),
     /// The engine failed. Stop.
@@ -214,7 +214,7 @@ pub enum ApplyEventError {
     Engine(#[from] EngineError),
 }
 
-/// What every engine can do besides. Never implement it yourself.
+/// Conveniences for callers of an engine. Never implement it yourself.
 pub trait IdentityResolverExt: IdentityResolver {
     /// Reads an event and applies its claim, if it makes one.
     ///
@@ -224,9 +224,9 @@ pub trait IdentityResolverExt: IdentityResolver {
     ///
     /// let event = Event { user_id: "U1".into(), device_id: "D1".into(), ..Event::named("Log In") };
     /// match engine.apply_event(&event) {
-    ///     Ok((reading, Some(Outcome::Merged))) => println!("{reading:?} joined two ids"),
+    ///     Ok((reading, Some(Outcome::Merged))) => println!("{reading:?} joined two IDs"),
     ///     Ok((reading, _)) => println!("{:?}", reading.distinct_id),
-    ///     Err(ApplyEventError::InvalidEvent(refused)) => println!("bad event: {refused}"),
+    ///     Err(ApplyEventError::InvalidEvent(invalid)) => println!("bad event: {invalid}"),
     ///     Err(error) => println!("stop: {error}"),
     /// }
     /// # }
@@ -247,50 +247,40 @@ pub trait IdentityResolverExt: IdentityResolver {
         Ok((reading, outcome))
     }
 
-    /// Reads a distinct_id as a person or another system writes it, by the engine's rules: the
-    /// own distinct_id of an event that carries nothing else.
+    /// Reads a distinct_id that a person or another system wrote, by the engine's rules: the own
+    /// distinct_id of an event that carries nothing else.
     ///
     /// # Errors
     ///
-    /// [`InvalidEvent`] where the text is no id; empty text is no id either.
+    /// [`InvalidEvent`] if the text is not an ID. Empty text is not an ID.
     fn read_id<'e>(&self, text: &'e str) -> Result<DistinctId<'e>, InvalidEvent> {
-        let event = Event {
-            distinct_id: text.into(),
-            ..Event::default()
-        };
-        self.read(&event)?.distinct_id.ok_or_else(|| {
-            InvalidEvent::new(IdProperty::DistinctId, crate::InvalidEventReason::Empty)
-        })
+        self.read(&Event::with_distinct_id(text))?
+            .require_distinct_id()
     }
+}
 
+impl<R: IdentityResolver + ?Sized> IdentityResolverExt for R {}
+
+/// Conveniences for callers that resolve. Never implement it yourself.
+pub trait ResolveExt: Resolve {
     /// Whether two distinct_ids are known to be one user.
     fn same_user(&self, a: DistinctId<'_>, b: DistinctId<'_>) -> bool {
         self.resolve(a) == self.resolve(b)
     }
 }
 
-impl<R: IdentityResolver + ?Sized> IdentityResolverExt for R {}
+impl<R: Resolve + ?Sized> ResolveExt for R {}
 
-/// An engine chosen at run time, or lent, is an engine.
-macro_rules! forward {
+/// Forwards `Resolve` through a pointer.
+macro_rules! forward_resolve {
     ($($pointer:ty),*) => {$(
         #[deny(clippy::missing_trait_methods, reason = "a method not forwarded is a method lost")]
-        impl<R: IdentityResolver + ?Sized> IdentityResolver for $pointer {
+        impl<R: Resolve + ?Sized> Resolve for $pointer {
             fn rule_book(&self) -> RuleBook {
                 (**self).rule_book()
             }
-            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-                (**self).read(event)
-            }
-            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-                (**self).apply(claim)
-            }
-            fn apply_batch(
-                &mut self,
-                claims: &[Claim<'_>],
-                outcome: &mut dyn FnMut(Outcome<'_>),
-            ) -> Result<(), EngineError> {
-                (**self).apply_batch(claims, outcome)
+            fn attribution(&self) -> Attribution {
+                (**self).attribution()
             }
             fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
                 (**self).resolve(id)
@@ -304,6 +294,30 @@ macro_rules! forward {
             fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
                 (**self).clusters()
             }
+        }
+    )*};
+}
+
+forward_resolve!(Box<R>, &mut R, &R, std::sync::Arc<R>);
+
+/// Forwards `IdentityResolver` through a pointer: a boxed or borrowed engine is an engine.
+macro_rules! forward_identity_resolver {
+    ($($pointer:ty),*) => {$(
+        #[deny(clippy::missing_trait_methods, reason = "a method not forwarded is a method lost")]
+        impl<R: IdentityResolver + ?Sized> IdentityResolver for $pointer {
+            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+                (**self).read(event)
+            }
+            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+                (**self).apply(claim)
+            }
+            fn apply_batch(
+                &mut self,
+                claims: &[Claim<'_>],
+                outcome: &mut dyn FnMut(Outcome<'_>),
+            ) -> Result<(), EngineError> {
+                (**self).apply_batch(claims, outcome)
+            }
             fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
                 (**self).write_snapshot(sink)
             }
@@ -314,15 +328,4 @@ macro_rules! forward {
     )*};
 }
 
-forward!(Box<R>, &mut R);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_rule_book_is_shown_by_its_name() {
-        let shown = RuleBook::ALL.map(|rule_book| format!("{rule_book:>11}"));
-        assert_eq!(shown, [" simplified", "   original"]);
-    }
-}
+forward_identity_resolver!(Box<R>, &mut R);

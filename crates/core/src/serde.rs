@@ -1,20 +1,15 @@
-//! Ids as strings, for the feature `serde`. The other types derive.
+//! IDs and rule books as strings, for the feature `serde`. The other types derive.
+
+use std::borrow::Cow;
 
 use ::serde::de::{Deserialize, Deserializer, Error};
 use ::serde::ser::{Serialize, Serializer};
 
-use crate::{DEVICE_PREFIX, DistinctId, Id, IdBuffer};
+use crate::{DistinctId, DistinctIdBuf, Id, IdBuffer, RuleBook};
 
 impl Serialize for Id<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(self.text_in(&mut IdBuffer::new()))
-    }
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Id<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        Id::new(text).ok_or_else(|| D::Error::custom("an ID has 1 to 65,535 bytes"))
     }
 }
 
@@ -24,65 +19,95 @@ impl Serialize for DistinctId<'_> {
     }
 }
 
-/// One leading `$device:` is the mark.
-impl<'de: 'a, 'a> Deserialize<'de> for DistinctId<'a> {
+impl Serialize for DistinctIdBuf {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.as_id().serialize(serializer)
+    }
+}
+
+/// One leading `$device:` is the prefix of a device.
+impl<'de> Deserialize<'de> for DistinctIdBuf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = <&str>::deserialize(deserializer)?;
-        let (rest, make): (_, fn(Id<'a>) -> Self) = match text.strip_prefix(DEVICE_PREFIX) {
-            Some(rest) => (rest, DistinctId::device),
-            None => (text, DistinctId::plain),
-        };
-        Id::new(rest)
-            .map(make)
-            .ok_or_else(|| D::Error::custom("an ID has 1 to 65,535 bytes"))
+        let text = Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl Serialize for RuleBook {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.name())
+    }
+}
+
+/// Reads the name of a built-in rule book.
+impl<'de> Deserialize<'de> for RuleBook {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let name = Cow::<'de, str>::deserialize(deserializer)?;
+        name.parse().map_err(D::Error::custom)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use ::serde::Serialize;
+    use ::serde::de::DeserializeOwned;
+
     use crate::*;
 
-    fn round_trip<'a, T>(value: &T, json: &'a str)
-    where
-        T: ::serde::Serialize + ::serde::Deserialize<'a> + PartialEq + std::fmt::Debug,
-    {
+    fn writes(value: &impl Serialize, json: &str) {
         assert_eq!(serde_json::to_string(value).unwrap(), json);
+    }
+
+    fn round_trip<T: Serialize + DeserializeOwned + PartialEq + std::fmt::Debug>(
+        value: &T,
+        json: &str,
+    ) {
+        writes(value, json);
         assert_eq!(&serde_json::from_str::<T>(json).unwrap(), value);
     }
 
     #[test]
-    fn public_data_types_go_through_json_and_back() {
+    fn borrowed_types_are_written() {
         let id = |text| Id::new(text).unwrap();
         let distinct_id = DistinctId::device(id("D1"));
-        round_trip(&id("U1"), r#""U1""#);
-        round_trip(&distinct_id, r#""$device:D1""#);
-        round_trip(&DistinctId::plain(id("U1")), r#""U1""#);
-        round_trip(
-            &Claim::Link {
-                device: id("D1"),
-                user: id("U1"),
-            },
+        let (device, user) = (id("D1"), id("U1"));
+        writes(&id("U1"), r#""U1""#);
+        writes(&distinct_id, r#""$device:D1""#);
+        writes(&DistinctId::plain(id("U1")), r#""U1""#);
+        writes(
+            &Claim::Link { device, user },
             r#"{"Link":{"device":"D1","user":"U1"}}"#,
         );
-        round_trip(
+        writes(
             &Reading {
                 distinct_id: Some(distinct_id),
                 claim: None,
             },
             r#"{"distinct_id":"$device:D1","claim":null}"#,
         );
-        round_trip(
+        writes(
             &Outcome::Rejected(Rejection::SameIds { id: id("A") }),
             r#"{"Rejected":{"SameIds":{"id":"A"}}}"#,
         );
-        round_trip(
+        writes(
             &Cluster {
                 canonical: distinct_id,
                 members: vec![distinct_id],
             },
             r#"{"canonical":"$device:D1","members":["$device:D1"]}"#,
         );
+        writes(&RuleBook::Custom("posthog"), r#""posthog""#);
+    }
+
+    #[test]
+    fn owned_types_are_written_and_read() {
+        round_trip(
+            &"$device:\"D1".parse::<DistinctIdBuf>().unwrap(),
+            r#""$device:\"D1""#,
+        );
         round_trip(&RuleBook::Simplified, r#""simplified""#);
+        round_trip(&Attribution::AtArrival, r#""at_arrival""#);
+        round_trip(&ClaimKind::Identify, r#""identify""#);
         round_trip(&IdProperty::UserId, r#""$user_id""#);
         round_trip(
             &InvalidEvent::new(IdProperty::Alias, InvalidEventReason::NoAlias),
@@ -92,17 +117,14 @@ mod tests {
             &IdRules::new(9, ["x"]),
             r#"{"max_id_bytes":9,"blocked_values":["x"]}"#,
         );
-        let event = Event {
-            user_id: "U1".into(),
-            ..Event::named("A")
-        };
-        let json = serde_json::to_string(&event).unwrap();
-        assert_eq!(serde_json::from_str::<Event<'_>>(&json).unwrap(), event);
     }
 
     #[test]
-    fn an_empty_id_does_not_deserialize() {
-        assert!(serde_json::from_str::<Id<'_>>(r#""""#).is_err());
-        assert!(serde_json::from_str::<DistinctId<'_>>(r#""$device:""#).is_err());
+    fn wrong_input_is_an_error() {
+        assert!(serde_json::from_str::<DistinctIdBuf>(r#""""#).is_err());
+        assert!(serde_json::from_str::<DistinctIdBuf>(r#""$device:""#).is_err());
+        assert!(serde_json::from_str::<RuleBook>(r#""posthog""#).is_err());
+        let misspelt = r#"{"max_id_bytes":9,"blocked_ids":["x"]}"#;
+        assert!(serde_json::from_str::<IdRules>(misspelt).is_err());
     }
 }

@@ -13,11 +13,11 @@ pub enum SnapshotError {
     /// The bytes do not begin like a snapshot.
     #[error("not a snapshot of idmerge")]
     NotASnapshot,
-    /// The snapshot is of the other rule book. Read it with an engine of that one.
-    #[error("a snapshot of {found} ID Merge cannot be read by an engine of {expected} ID Merge")]
+    /// The snapshot is of another rule book. Read it with an engine of that one.
+    #[error("a snapshot of the rule book {found} cannot be read by an engine of {expected}")]
     OtherRuleBook {
-        /// The snapshot's rule book.
-        found: RuleBook,
+        /// The name of the snapshot's rule book.
+        found: String,
         /// The engine's rule book.
         expected: RuleBook,
     },

@@ -11,7 +11,7 @@
 //! one in the same scan.
 //!
 //! ```
-//! use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
+//! use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve, RuleBook};
 //! use idmerge_events::{JsonEvent, Resolved};
 //! use idmerge_simplified::Simplified;
 //!

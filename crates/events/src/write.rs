@@ -204,7 +204,7 @@ impl Places<'_> {
                 written.set(Key::IdentityFailureReason, NewValue::Text(failure.reason));
             }
             // W-4
-            (RuleBook::Original, Some(failure)) => {
+            (_, Some(failure)) => {
                 written.set(Key::FailureReason, NewValue::Text(failure.reason));
                 written.set(
                     Key::FailureDescription,
@@ -306,7 +306,7 @@ fn is_spelled(id: DistinctId<'_>, text: &str) -> bool {
 
 /// Whether the id has this text. To read a text is much cheaper than to write that of the id.
 pub(crate) fn has_text(id: Id<'_>, text: &str) -> bool {
-    id.text_bytes() == text.len() && Id::new(text) == Some(id)
+    id.text_bytes() == text.len() && Id::new(text) == Ok(id)
 }
 
 /// Writes these parts as one JSON string.

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve};
 use idmerge_events::{Failure, JsonEvent, Outline, Resolved};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;

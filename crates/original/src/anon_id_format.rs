@@ -131,7 +131,7 @@ mod tests {
     fn accepted_by(text: &str) -> Vec<&'static str> {
         let accepts = |format: &AnonIdFormat| {
             let accepts = format.accepts(text);
-            if let Some(id) = Id::new(text) {
+            if let Ok(id) = Id::new(text) {
                 assert_eq!(format.accepts_id(id), accepts, "{text}");
             }
             accepts

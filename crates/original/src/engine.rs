@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Rejection, RuleBook, SnapshotError,
+    Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 use idmerge_state::{BATCH_IDS, Found, Probe};
@@ -178,11 +178,45 @@ fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
     }
 }
 
-impl IdentityResolver for Original {
+impl Resolve for Original {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Original
     }
 
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        // O-16: after O-1, and an id in no cluster resolves to itself.
+        let canonical = self.find(id).map(|found| {
+            let canonical = self.partition.canonical(found);
+            self.partition.ids.id(canonical)
+        });
+        DistinctId::plain(canonical.unwrap_or(id.id()))
+    }
+
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        let partition = &self.partition;
+        for ids in ids.chunks_mut(BATCH_IDS) {
+            let (_, found) = partition.find_all(ids.iter().map(|id| Some(id.id())));
+            let canonical = found.map(|found| found.map(|id| partition.canonical(id)));
+            for &canonical in canonical.iter().flatten() {
+                partition.ids.prefetch(canonical);
+            }
+            for (id, canonical) in ids.iter_mut().zip(canonical) {
+                let canonical = canonical.map(|number| partition.ids.id(number));
+                *id = DistinctId::plain(canonical.unwrap_or(id.id()));
+            }
+        }
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.find(id).map(|found| self.partition.cluster(found))
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        Box::new(self.partition.clusters())
+    }
+}
+
+impl IdentityResolver for Original {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         reading::read(&self.settings.id_rules, event)
     }
@@ -226,38 +260,6 @@ impl IdentityResolver for Original {
             }
         }
         Ok(())
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        // O-16: after O-1, and an id in no cluster resolves to itself.
-        let canonical = self.find(id).map(|found| {
-            let canonical = self.partition.canonical(found);
-            self.partition.ids.id(canonical)
-        });
-        DistinctId::plain(canonical.unwrap_or(id.id()))
-    }
-
-    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        let partition = &self.partition;
-        for ids in ids.chunks_mut(BATCH_IDS) {
-            let (_, found) = partition.find_all(ids.iter().map(|id| Some(id.id())));
-            let canonical = found.map(|found| found.map(|id| partition.canonical(id)));
-            for &canonical in canonical.iter().flatten() {
-                partition.ids.prefetch(canonical);
-            }
-            for (id, canonical) in ids.iter_mut().zip(canonical) {
-                let canonical = canonical.map(|number| partition.ids.id(number));
-                *id = DistinctId::plain(canonical.unwrap_or(id.id()));
-            }
-        }
-    }
-
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.find(id).map(|found| self.partition.cluster(found))
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(self.partition.clusters())
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

@@ -5,7 +5,7 @@
 //! [`Settings`]. A claim that a guardrail turns down is rejected with the vendor's code.
 //!
 //! ```
-//! use idmerge_core::{ApplyEventError, Event, IdentityResolver, IdentityResolverExt, Outcome};
+//! use idmerge_core::{ApplyEventError, Event, IdentityResolverExt, Outcome, Resolve};
 //! use idmerge_original::{Original, Settings};
 //!
 //! # fn main() -> Result<(), ApplyEventError> {

@@ -95,7 +95,7 @@ pub(crate) fn read(
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Claim, Id, IdentityResolver};
+    use idmerge_core::{Claim, Id, IdentityResolver, Resolve};
     use proptest::prelude::*;
 
     use super::*;

@@ -4,7 +4,7 @@
 
 use std::hint::black_box;
 
-use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome};
+use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Resolve};
 use idmerge_original::{Original, Settings};
 
 fn id(text: &str) -> Id<'_> {

@@ -7,7 +7,8 @@
 )]
 
 use idmerge_core::{
-    Claim, DistinctId, Id, IdentityResolver, IdentityResolverExt, Outcome, Rejection, RuleBook,
+    Claim, DistinctId, Id, IdentityResolver, IdentityResolverExt, Outcome, Rejection, Resolve,
+    RuleBook,
 };
 use idmerge_original::{AnonIdFormat, Original, Settings};
 

@@ -51,8 +51,8 @@ pub fn after_merge(rule_book: RuleBook, sides: [Side; 2]) -> [Fate; 2] {
         }
         match rule_book {
             RuleBook::Simplified => Fate::Gone,
-            RuleBook::Original if side.has_canonical || !other.has_profile => Fate::Moves,
-            RuleBook::Original => Fate::Hidden,
+            _ if side.has_canonical || !other.has_profile => Fate::Moves,
+            _ => Fate::Hidden,
         }
     })
 }

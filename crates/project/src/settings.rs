@@ -24,6 +24,7 @@ impl Settings {
         match rule_book {
             RuleBook::Simplified => Self::Simplified(idmerge_simplified::Settings::default()),
             RuleBook::Original => Self::Original(idmerge_original::Settings::default()),
+            custom => unreachable!("a project has no rule book {custom}"),
         }
     }
 

@@ -280,7 +280,7 @@ fn play(rule_book: RuleBook, steps: &[Step]) {
     let folder = tempfile::tempdir().unwrap();
     let settings = match rule_book {
         RuleBook::Simplified => Settings::of(rule_book),
-        RuleBook::Original => Settings::Original(idmerge_original::Settings {
+        _ => Settings::Original(idmerge_original::Settings {
             max_cluster_ids: 4,
             anon_id_format: AnonIdFormat::UuidV4,
             ..idmerge_original::Settings::default()

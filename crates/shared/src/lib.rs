@@ -3,7 +3,7 @@
 //! ```
 //! use std::thread;
 //!
-//! use idmerge_core::{Claim, DistinctId, Id, IdentityResolver};
+//! use idmerge_core::{Claim, DistinctId, Id, Resolve};
 //! use idmerge_shared::Shared;
 //! use idmerge_simplified::Simplified;
 //!

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 
-use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome};
+use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
 use idmerge_original::Original;
 use idmerge_shared::Shared;
 use idmerge_simplified::Simplified;

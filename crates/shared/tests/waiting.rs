@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 use std::thread;
 
 use idmerge_core::{
-    Claim, DistinctId, Event, Id, IdentityResolver, InvalidEvent, Outcome, Reading,
+    Claim, DistinctId, Event, Id, IdentityResolver, InvalidEvent, Outcome, Reading, Resolve,
 };
 use idmerge_core::{Cluster, EngineError, RuleBook, SnapshotError};
 use idmerge_shared::Shared;
@@ -48,11 +48,25 @@ struct Patient<'r> {
     applied: u64,
 }
 
-impl IdentityResolver for Patient<'_> {
+impl Resolve for Patient<'_> {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Simplified
     }
 
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        id
+    }
+
+    fn cluster<'a>(&'a self, _: DistinctId<'a>) -> Option<Cluster<'a>> {
+        None
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        Box::new(std::iter::empty())
+    }
+}
+
+impl IdentityResolver for Patient<'_> {
     fn read<'e>(&self, _: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         Ok(Reading::default())
     }
@@ -67,18 +81,6 @@ impl IdentityResolver for Patient<'_> {
             self.reader.asks.store(false, SeqCst);
         }
         Ok(Outcome::Ignored)
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        id
-    }
-
-    fn cluster<'a>(&'a self, _: DistinctId<'a>) -> Option<Cluster<'a>> {
-        None
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(std::iter::empty())
     }
 
     fn write_snapshot(&self, _: &mut dyn std::io::Write) -> std::io::Result<()> {

@@ -4,7 +4,7 @@ use std::{fmt, io};
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Rejection, RuleBook, SnapshotError,
+    Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
 
@@ -52,47 +52,9 @@ impl fmt::Debug for Simplified {
     }
 }
 
-impl IdentityResolver for Simplified {
+impl Resolve for Simplified {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Simplified
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        reading::read(&self.settings.id_rules, event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        let Claim::Link { device, user } = claim else {
-            return Ok(Outcome::Ignored);
-        };
-        let probe = self.links.devices.probe(device);
-        let found = self.links.devices.find(&probe);
-        self.links.weigh(device, &probe, found, user)
-    }
-
-    fn apply_batch(
-        &mut self,
-        claims: &[Claim<'_>],
-        outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), EngineError> {
-        for claims in claims.chunks(BATCH_IDS) {
-            let devices = claims.iter().map(|claim| match claim {
-                Claim::Link { device, .. } => Some(*device),
-                _ => None,
-            });
-            let (probes, found) = self.links.find_devices(devices);
-            self.links.prefetch_users(claims, &found);
-            for ((&claim, probe), found) in claims.iter().zip(&probes).zip(found) {
-                let Claim::Link { device, user } = claim else {
-                    outcome(Outcome::Ignored);
-                    continue;
-                };
-                // A device that was not linked may have been meanwhile.
-                let found = found.or_else(|| self.links.devices.find(probe));
-                outcome(self.links.weigh(device, probe, found, user)?);
-            }
-        }
-        Ok(())
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
@@ -129,6 +91,46 @@ impl IdentityResolver for Simplified {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new((0..self.links.users.len()).map(|user| self.links.cluster(user)))
+    }
+}
+
+impl IdentityResolver for Simplified {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        reading::read(&self.settings.id_rules, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        let Claim::Link { device, user } = claim else {
+            return Ok(Outcome::Ignored);
+        };
+        let probe = self.links.devices.probe(device);
+        let found = self.links.devices.find(&probe);
+        self.links.weigh(device, &probe, found, user)
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), EngineError> {
+        for claims in claims.chunks(BATCH_IDS) {
+            let devices = claims.iter().map(|claim| match claim {
+                Claim::Link { device, .. } => Some(*device),
+                _ => None,
+            });
+            let (probes, found) = self.links.find_devices(devices);
+            self.links.prefetch_users(claims, &found);
+            for ((&claim, probe), found) in claims.iter().zip(&probes).zip(found) {
+                let Claim::Link { device, user } = claim else {
+                    outcome(Outcome::Ignored);
+                    continue;
+                };
+                // A device that was not linked may have been meanwhile.
+                let found = found.or_else(|| self.links.devices.find(probe));
+                outcome(self.links.weigh(device, probe, found, user)?);
+            }
+        }
+        Ok(())
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
@@ -291,7 +293,7 @@ impl Links {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::IdentityResolverExt;
+    use idmerge_core::{IdentityResolverExt, ResolveExt};
 
     use super::*;
 

@@ -4,7 +4,7 @@
 //! `$user_id` and `$device_id`. Two users never merge. There is no cap.
 //!
 //! ```
-//! use idmerge_core::{ApplyEventError, Event, IdentityResolver, IdentityResolverExt};
+//! use idmerge_core::{ApplyEventError, Event, IdentityResolverExt, Resolve};
 //! use idmerge_simplified::{Settings, Simplified};
 //!
 //! # fn main() -> Result<(), ApplyEventError> {

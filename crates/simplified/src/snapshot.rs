@@ -34,7 +34,7 @@ pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
     let mut links = Links::default();
     for _ in 0..reader.number()? {
         let user = reader.id()?.to_string();
-        let user = Id::new(&user).ok_or(damaged("an ID is no ID"))?;
+        let user = Id::new(&user).map_err(|_| damaged("an ID is no ID"))?;
         let devices = reader.number()?;
         if devices == 0 || links.user(user).is_some() {
             return Err(damaged("a user has no device, or stands twice"));
@@ -55,7 +55,7 @@ pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Claim, IdentityResolver};
+    use idmerge_core::{Claim, IdentityResolver, Resolve};
     use proptest::prelude::*;
 
     use crate::Simplified;

@@ -81,10 +81,10 @@ impl Key {
     pub(crate) fn id<'k>(&'k self, texts: &'k Texts) -> Id<'k> {
         let last = self.0[15];
         let id = match last & TAG_MASK {
-            SHORT_TEXT => Id::new(self.short_text()),
+            SHORT_TEXT => Id::new(self.short_text()).ok(),
             LONG_TEXT => {
                 let (_, span) = self.words();
-                Id::new(texts.at(TextSpan::from_bits(span)))
+                Id::new(texts.at(TextSpan::from_bits(span))).ok()
             }
             tag => {
                 let (high, low) = self.words();

@@ -3,8 +3,9 @@
 //!
 //! ```text
 //! "IDMERGE"  7 bytes
-//! rule book  1 byte: 'S' or 'O'
+//! rule book  1 byte: 'S', 'O', or 'C' for a custom one
 //! version    2 bytes, little endian: the version of the payload, chosen by the engine
+//! name       only of a custom rule book: length (1 byte), then that many bytes of UTF-8
 //! blocks     each: length (4 bytes, little endian, 1 to 65,536), then that many bytes of payload;
 //!            every block but the last is full
 //! end        4 bytes: 0
@@ -121,9 +122,9 @@ mod tests {
         assert!(matches!(
             begin(&bytes, RuleBook::Simplified),
             Err(SnapshotError::OtherRuleBook {
-                found: RuleBook::Original,
+                found,
                 expected: RuleBook::Simplified
-            })
+            }) if found == "original"
         ));
         bytes[8] = 2;
         assert!(matches!(
@@ -151,6 +152,28 @@ mod tests {
             begin(b"IDM", BOOK),
             Err(SnapshotError::Damaged { .. })
         ));
+    }
+
+    #[test]
+    fn a_custom_rule_book_is_known_by_its_name() {
+        let mut bytes = Vec::new();
+        let custom = RuleBook::Custom("posthog");
+        let mut writer = SnapshotWriter::begin(&mut bytes, custom, 1).unwrap();
+        writer.number(7).unwrap();
+        writer.end().unwrap();
+
+        let mut source: &[u8] = &bytes;
+        let mut reader = SnapshotReader::begin(&mut source, custom, 1).unwrap();
+        assert_eq!(reader.number().unwrap(), 7);
+        reader.end().unwrap();
+        for other in [RuleBook::Original, RuleBook::Custom("post")] {
+            let error = SnapshotReader::begin(&mut &*bytes, other, 1).unwrap_err();
+            let says = format!(
+                "a snapshot of the rule book posthog cannot be read by an engine of {other}"
+            );
+            assert_eq!(error.to_string(), says);
+        }
+        assert!(SnapshotReader::begin(&mut &bytes[..14], custom, 1).is_err());
     }
 
     /// A snapshot with any payload and a valid checksum, as an attacker could forge it.

@@ -31,7 +31,7 @@ use idmerge_disk::Runs;
 /// has already is not logged twice.
 ///
 /// ```
-/// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome};
+/// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
 /// use idmerge_simplified::{Settings, Simplified};
 /// use idmerge_store::{Durable, Options};
 ///

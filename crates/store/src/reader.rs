@@ -6,7 +6,7 @@ use std::{fmt, io};
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, RuleBook, SnapshotError,
+    Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_disk::STORE_FILE;
 use redb::{ReadOnlyDatabase, ReadableDatabase};
@@ -112,17 +112,9 @@ impl<R: fmt::Debug> fmt::Debug for Reader<R> {
     }
 }
 
-impl<R: IdentityResolver> IdentityResolver for Reader<R> {
+impl<R: IdentityResolver> Resolve for Reader<R> {
     fn rule_book(&self) -> RuleBook {
         self.state.overlay.any().rule_book()
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.state.overlay.any().read(event)
-    }
-
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        Err(StoreError::ReadOnly.into())
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
@@ -139,6 +131,16 @@ impl<R: IdentityResolver> IdentityResolver for Reader<R> {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
+    }
+}
+
+impl<R: IdentityResolver> IdentityResolver for Reader<R> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        self.state.overlay.any().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        Err(StoreError::ReadOnly.into())
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

@@ -16,7 +16,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use idmerge_conformance::{EngineSettings, Suite};
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, RuleBook, SnapshotError,
+    Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -129,7 +129,7 @@ fn empty_store<R: IdentityResolver + 'static>(
     let [simplified, original] = &EMPTY;
     let empty = match make(settings).rule_book() {
         RuleBook::Simplified => simplified,
-        RuleBook::Original => original,
+        _ => original,
     };
     let bytes = empty.get_or_init(|| {
         let disk = Disk::default();
@@ -207,27 +207,9 @@ impl<R: IdentityResolver + 'static> Reopened<R> {
     }
 }
 
-impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
+impl<R: IdentityResolver + 'static> Resolve for Reopened<R> {
     fn rule_book(&self) -> RuleBook {
         self.store().rule_book()
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.store().read(event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        self.reopen();
-        self.store_mut().apply(claim)
-    }
-
-    fn apply_batch(
-        &mut self,
-        claims: &[Claim<'_>],
-        outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), EngineError> {
-        self.reopen();
-        self.store_mut().apply_batch(claims, outcome)
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
@@ -244,6 +226,26 @@ impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.store().clusters()
+    }
+}
+
+impl<R: IdentityResolver + 'static> IdentityResolver for Reopened<R> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        self.store().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        self.reopen();
+        self.store_mut().apply(claim)
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), EngineError> {
+        self.reopen();
+        self.store_mut().apply_batch(claims, outcome)
     }
 
     fn write_snapshot(&self, sink: &mut dyn Write) -> std::io::Result<()> {

@@ -6,7 +6,7 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome};
+use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{

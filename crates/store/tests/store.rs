@@ -5,7 +5,7 @@
 
 mod support;
 
-use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, RuleBook};
+use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve, RuleBook};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Durable, Options, Reader, Sharing, StoreError};

@@ -226,7 +226,7 @@ impl Model {
                         .map_err(|error| anyhow::anyhow!("the settings of the store: {error}"))?,
                 })
             }
-            RuleBook::Simplified => {
+            _ => {
                 bail!("the store has settings that this version does not know: {settings:?}")
             }
         }

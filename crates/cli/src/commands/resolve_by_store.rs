@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Rejection, RuleBook};
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Rejection, Resolve, RuleBook};
 use idmerge_store::What;
 
 use crate::args::resolve::ResolveArgs;

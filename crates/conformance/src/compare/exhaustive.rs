@@ -55,6 +55,12 @@ fn all_claims(rule_book: RuleBook) -> Vec<OwnedClaim> {
     let verbs: &[fn(String, String) -> OwnedClaim] = match rule_book {
         RuleBook::Simplified => &[OwnedClaim::Link],
         RuleBook::Original => &[OwnedClaim::Identify, OwnedClaim::Alias, OwnedClaim::Merge],
+        _ => &[
+            OwnedClaim::Link,
+            OwnedClaim::Identify,
+            OwnedClaim::Alias,
+            OwnedClaim::Merge,
+        ],
     };
     let mut claims = Vec::new();
     for verb in verbs {

@@ -61,7 +61,7 @@ fn batches<'c>(claims: &'c [OwnedClaim], lengths: &[usize]) -> Vec<&'c [OwnedCla
 fn ids_at(places: &[Index]) -> Vec<DistinctId<'static>> {
     let all: Vec<_> = all_ids()
         .chain(STRANGERS)
-        .filter_map(Id::new)
+        .flat_map(Id::new)
         .flat_map(|id| [DistinctId::plain(id), DistinctId::device(id)])
         .collect();
     places.iter().map(|place| *place.get(&all)).collect()

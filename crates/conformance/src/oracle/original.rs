@@ -5,7 +5,7 @@ use std::io;
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Rejection, RuleBook, SnapshotError,
+    Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 use super::{reading, snapshot};
@@ -276,25 +276,9 @@ impl OriginalOracle {
     }
 }
 
-impl IdentityResolver for OriginalOracle {
+impl Resolve for OriginalOracle {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Original
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        reading::original(&self.settings, event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        let accepted = match self.judge(claim) {
-            Outcome::Merged => Outcome::Merged,
-            Outcome::AlreadyMerged => Outcome::AlreadyMerged,
-            // O-13: a rejected event marks nothing and leaves no trace.
-            _ => return Ok(self.judge(claim)),
-        };
-        // O-13: what is accepted leaves its marks, already merged or not.
-        self.log.extend(entry_for(claim));
-        Ok(accepted)
     }
 
     fn resolve<'a>(&'a self, distinct_id: DistinctId<'a>) -> DistinctId<'a> {
@@ -316,6 +300,24 @@ impl IdentityResolver for OriginalOracle {
         clusters.sort_by_key(|ids| state.oldest(ids.iter().copied()).map(|id| state.age[id]));
         let shown: Vec<Cluster<'_>> = clusters.into_iter().map(|ids| state.shown(ids)).collect();
         Box::new(shown.into_iter())
+    }
+}
+
+impl IdentityResolver for OriginalOracle {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        reading::original(&self.settings, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        let accepted = match self.judge(claim) {
+            Outcome::Merged => Outcome::Merged,
+            Outcome::AlreadyMerged => Outcome::AlreadyMerged,
+            // O-13: a rejected event marks nothing and leaves no trace.
+            _ => return Ok(self.judge(claim)),
+        };
+        // O-13: what is accepted leaves its marks, already merged or not.
+        self.log.extend(entry_for(claim));
+        Ok(accepted)
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

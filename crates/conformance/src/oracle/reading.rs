@@ -47,8 +47,8 @@ fn valid_id<'e>(
         return refused(property, InvalidEventReason::Empty);
     }
     // … and at most as many as the setting says. (No `Id` holds more than 65,535 at all.)
-    let limit = settings.max_id_bytes.max(1);
-    let (true, Some(id)) = (text.len() <= usize::from(limit), Id::new(text)) else {
+    let limit = settings.max_id_bytes;
+    let (true, Ok(id)) = (text.len() <= usize::from(limit), Id::new(text)) else {
         return refused(
             property,
             InvalidEventReason::Length {

@@ -4,7 +4,7 @@ use std::io;
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Rejection, RuleBook, SnapshotError,
+    Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 use super::{reading, snapshot};
@@ -102,29 +102,9 @@ fn lines(log: &[Link]) -> Vec<String> {
     lines
 }
 
-impl IdentityResolver for SimplifiedOracle {
+impl Resolve for SimplifiedOracle {
     fn rule_book(&self) -> RuleBook {
         RuleBook::Simplified
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        reading::simplified(&self.settings, event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        // A claim of the other rule book says nothing here.
-        let Claim::Link { device, user } = claim else {
-            return Ok(Outcome::Ignored);
-        };
-        // S-6 and S-7 change nothing, so the log grows by S-5 alone.
-        if judge(&self.log, device, user) == Outcome::Merged {
-            self.log.push(Link {
-                device: device.text().into_owned(),
-                user: user.text().into_owned(),
-            });
-            return Ok(Outcome::Merged);
-        }
-        Ok(judge(&self.log, device, user))
     }
 
     fn resolve<'a>(&'a self, distinct_id: DistinctId<'a>) -> DistinctId<'a> {
@@ -152,6 +132,28 @@ impl IdentityResolver for SimplifiedOracle {
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         let users = users(&self.log).into_iter();
         Box::new(users.map(|user| cluster_of(&self.log, user)))
+    }
+}
+
+impl IdentityResolver for SimplifiedOracle {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        reading::simplified(&self.settings, event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        // A claim of the other rule book says nothing here.
+        let Claim::Link { device, user } = claim else {
+            return Ok(Outcome::Ignored);
+        };
+        // S-6 and S-7 change nothing, so the log grows by S-5 alone.
+        if judge(&self.log, device, user) == Outcome::Merged {
+            self.log.push(Link {
+                device: device.text().into_owned(),
+                user: user.text().into_owned(),
+            });
+            return Ok(Outcome::Merged);
+        }
+        Ok(judge(&self.log, device, user))
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

@@ -87,9 +87,15 @@ impl<'s> Words<'s> {
             _ => return damaged("its version is no number"),
         }
         let name = words.word(b'\n')?;
-        match RuleBook::ALL.into_iter().find(|book| book.name() == name) {
+        match RuleBook::BUILT_IN
+            .into_iter()
+            .find(|book| book.name() == name)
+        {
             Some(found) if found == expected => Ok(words),
-            Some(found) => Err(SnapshotError::OtherRuleBook { found, expected }),
+            Some(found) => Err(SnapshotError::OtherRuleBook {
+                found: found.name().to_owned(),
+                expected,
+            }),
             None => damaged("no rule book has its name"),
         }
     }
@@ -127,7 +133,7 @@ impl<'s> Words<'s> {
             bytes.push(self.byte()?);
         }
         match String::from_utf8(bytes) {
-            Ok(id) if Id::new(&id).is_some() && self.byte()? == end => Ok(id),
+            Ok(id) if Id::new(&id).is_ok() && self.byte()? == end => Ok(id),
             _ => damaged("an id is not one"),
         }
     }

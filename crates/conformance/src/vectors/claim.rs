@@ -32,8 +32,8 @@ impl OwnedClaim {
     /// Where one of the texts can be no id at all.
     pub fn as_claim(&self) -> Claim<'_> {
         let [a, b] = self.ids().map(|text| match Id::new(text) {
-            Some(id) => id,
-            None => unreachable!("{text:?} can be no ID"),
+            Ok(id) => id,
+            Err(error) => unreachable!("{error}"),
         });
         match self {
             Self::Link(..) => Claim::Link { device: a, user: b },

@@ -9,7 +9,7 @@ use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::{OriginalOracle, SimplifiedOracle};
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Rejection, RuleBook, SnapshotError,
+    Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 /// One of the two oracles.
@@ -123,11 +123,29 @@ impl<M: Mistake> fmt::Debug for Decoy<M> {
     }
 }
 
-impl<M: Mistake> IdentityResolver for Decoy<M> {
+impl<M: Mistake> Resolve for Decoy<M> {
     fn rule_book(&self) -> RuleBook {
         self.oracle.rule_book()
     }
 
+    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        self.mistake.resolve(&self.oracle, id)
+    }
+
+    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        self.mistake.resolve_batch(&self.oracle, ids);
+    }
+
+    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
+        self.mistake.cluster(&self.oracle, id)
+    }
+
+    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        Box::new(self.mistake.clusters(&self.oracle).into_iter())
+    }
+}
+
+impl<M: Mistake> IdentityResolver for Decoy<M> {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
         self.mistake.read(&self.oracle, event)
     }
@@ -145,22 +163,6 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
             outcome(answer);
         }
         Ok(())
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.mistake.resolve(&self.oracle, id)
-    }
-
-    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        self.mistake.resolve_batch(&self.oracle, ids);
-    }
-
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.mistake.cluster(&self.oracle, id)
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(self.mistake.clusters(&self.oracle).into_iter())
     }
 
     fn write_snapshot(&self, sink: &mut dyn Write) -> io::Result<()> {

@@ -7,7 +7,7 @@ pub(crate) mod showing;
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::SimplifiedOracle;
-use idmerge_core::{Claim, Id, IdentityResolver};
+use idmerge_core::{Claim, Id, Resolve};
 
 use crate::decoy::{Mistake, keep, weigh};
 

@@ -18,7 +18,7 @@ use crate::read::{JsonEvent, Key};
 /// use idmerge_events::{JsonEvent, Outline, Resolved};
 ///
 /// let line = r#"{"event":"View","properties":{"$device_id":"D1"}}"#;
-/// let own = Id::new("D1").map(DistinctId::device);
+/// let own = Id::new("D1").map(DistinctId::device).ok();
 /// let mut notes = Vec::new();
 /// if let Some(outline) = JsonEvent::parse_text(line)?.outline(own) {
 ///     outline.pack(&mut notes);
@@ -246,7 +246,7 @@ impl<'t> OutlinedEvent<'t> {
     /// The event's own distinct_id.
     #[inline]
     pub fn own(&self) -> Option<DistinctId<'t>> {
-        let id = Id::new(self.own_text()??)?;
+        let id = Id::new(self.own_text()??).ok()?;
         Some(if self.outline.own?.is_device {
             DistinctId::device(id)
         } else {

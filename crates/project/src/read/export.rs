@@ -1,6 +1,6 @@
 //! Exports events with their current canonical IDs.
 
-use idmerge_core::{DistinctId, Id, IdentityResolver, RuleBook};
+use idmerge_core::{DistinctId, Id, IdentityResolver, Resolve, RuleBook};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -199,7 +199,7 @@ impl OwnedId {
     }
 
     fn get(&self) -> Option<DistinctId<'_>> {
-        let id = Id::new(&self.text)?;
+        let id = Id::new(&self.text).ok()?;
         Some(if self.is_device {
             DistinctId::device(id)
         } else {

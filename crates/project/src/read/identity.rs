@@ -1,6 +1,6 @@
 //! The identity of an ID, the claims behind it, and the changes over time.
 
-use idmerge_core::{Claim, Id, IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_core::{Claim, Id, IdentityResolverExt, Outcome, Resolve};
 use idmerge_store::{Entry, Step, What};
 
 use crate::error::ProjectError;

@@ -2,7 +2,7 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt};
+use idmerge_core::{IdentityResolverExt, Resolve};
 use idmerge_store::redb::{ReadableTableMetadata, TableError};
 
 use crate::error::ProjectError;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, quote};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve, quote};
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};

@@ -1,6 +1,6 @@
 //! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
 
-use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome, RuleBook};
+use idmerge_core::{Claim, DistinctId, EngineError, Outcome, Resolve, RuleBook};
 use idmerge_store::redb::ReadTransaction;
 use idmerge_store::{Cause, Durable};
 
@@ -33,7 +33,7 @@ impl Claims<'_> {
     pub(crate) fn apply(self, events: &[&PreparedEvent]) -> Result<Vec<ClaimResult>, ProjectError> {
         match self.inner.settings.rule_book() {
             RuleBook::Simplified => self.apply_links(events),
-            RuleBook::Original => self.apply_one_by_one(events),
+            _ => self.apply_one_by_one(events),
         }
     }
 

@@ -108,9 +108,11 @@ impl PreparedBatch {
     /// The claim of an event, if it makes one.
     pub(crate) fn claim(&self, event: &PreparedEvent) -> Option<Claim<'_>> {
         let PreparedClaim { kind, ids } = event.facts.claim.as_ref()?;
-        let [first, second] = ids
-            .clone()
-            .map(|range| self.claim_ids.get(range).and_then(Id::new));
+        let [first, second] = ids.clone().map(|range| {
+            self.claim_ids
+                .get(range)
+                .and_then(|text| Id::new(text).ok())
+        });
         let (first, second) = first.zip(second)?;
         Some(match kind {
             ClaimKind::Link => Claim::Link {

@@ -9,11 +9,15 @@ use twox_hash::XxHash3_64;
 pub(super) const MAGIC: &[u8; 7] = b"IDMERGE";
 pub(super) const BLOCK_BYTES: usize = 64 * 1024;
 
+/// The byte of a rule book that is not built in. The name follows the version.
+pub(super) const CUSTOM: u8 = b'C';
+
 /// The byte that names a rule book.
 pub(super) const fn rule_book_byte(rule_book: RuleBook) -> u8 {
     match rule_book {
         RuleBook::Simplified => b'S',
         RuleBook::Original => b'O',
+        _ => CUSTOM,
     }
 }
 

@@ -5,7 +5,7 @@ use std::io::Read;
 
 use idmerge_core::{Id, RuleBook, SnapshotError};
 
-use super::format::{BLOCK_BYTES, Checksummed, MAGIC, rule_book_byte};
+use super::format::{BLOCK_BYTES, CUSTOM, Checksummed, MAGIC, rule_book_byte};
 
 /// Reads a snapshot that a [`SnapshotWriter`](super::SnapshotWriter) wrote. Checks every byte: the
 /// input may be damaged or forged.
@@ -22,6 +22,25 @@ pub struct SnapshotReader<'r> {
 const DAMAGED_BLOCKS: SnapshotError = SnapshotError::Damaged {
     what: "its blocks do not fit its content",
 };
+
+/// The name of the rule book with this byte. The name of a custom one is the next in the source.
+fn read_rule_book(
+    source: &mut Checksummed<&mut dyn Read>,
+    byte: u8,
+) -> Result<String, SnapshotError> {
+    if byte == CUSTOM {
+        let mut length = [0];
+        source.read_exact(&mut length)?;
+        let mut name = vec![0; usize::from(length[0])];
+        source.read_exact(&mut name)?;
+        return String::from_utf8(name).map_err(|_| SnapshotError::NotASnapshot);
+    }
+    RuleBook::BUILT_IN
+        .into_iter()
+        .find(|&rule_book| rule_book_byte(rule_book) == byte)
+        .map(|rule_book| rule_book.name().to_owned())
+        .ok_or(SnapshotError::NotASnapshot)
+}
 
 impl<'r> SnapshotReader<'r> {
     /// Reads the head of a snapshot. Its rule book must be `rule_book`, its version from 1 to
@@ -42,16 +61,12 @@ impl<'r> SnapshotReader<'r> {
         if &head[..MAGIC.len()] != MAGIC {
             return Err(SnapshotError::NotASnapshot);
         }
-        if book != rule_book_byte(rule_book) {
-            return Err(RuleBook::ALL
-                .into_iter()
-                .find(|&other| rule_book_byte(other) == book)
-                .map_or(SnapshotError::NotASnapshot, |found| {
-                    SnapshotError::OtherRuleBook {
-                        found,
-                        expected: rule_book,
-                    }
-                }));
+        let found = read_rule_book(&mut source, book)?;
+        if found != rule_book.name() {
+            return Err(SnapshotError::OtherRuleBook {
+                found,
+                expected: rule_book,
+            });
         }
         let version = u16::from_le_bytes([version_0, version_1]);
         if !(1..=supported).contains(&version) {
@@ -124,7 +139,7 @@ impl<'r> SnapshotReader<'r> {
         read?;
         str::from_utf8(&self.text)
             .ok()
-            .and_then(Id::new)
+            .and_then(|text| Id::new(text).ok())
             .ok_or(NOT_AN_ID)
     }
 

@@ -5,7 +5,7 @@ use std::io::{self, Write};
 
 use idmerge_core::{Id, RuleBook};
 
-use super::format::{BLOCK_BYTES, Checksummed, MAGIC, rule_book_byte};
+use super::format::{BLOCK_BYTES, CUSTOM, Checksummed, MAGIC, rule_book_byte};
 
 /// Writes a snapshot: the frame, around the payload of an engine.
 #[derive(Debug)]
@@ -25,6 +25,17 @@ impl<'w> SnapshotWriter<'w> {
         sink.write_all(MAGIC)?;
         sink.write_all(&[rule_book_byte(rule_book)])?;
         sink.write_all(&version.to_le_bytes())?;
+        if rule_book_byte(rule_book) == CUSTOM {
+            let name = rule_book.name().as_bytes();
+            let length = u8::try_from(name.len()).map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::InvalidInput,
+                    "the name of a rule book has at most 255 bytes",
+                )
+            })?;
+            sink.write_all(&[length])?;
+            sink.write_all(name)?;
+        }
         Ok(Self {
             sink,
             block: Vec::with_capacity(BLOCK_BYTES),

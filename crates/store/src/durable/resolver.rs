@@ -5,7 +5,7 @@ use std::sync::PoisonError;
 
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, RuleBook, SnapshotError,
+    Reading, Resolve, RuleBook, SnapshotError,
 };
 use redb::ReadableDatabase;
 
@@ -20,25 +20,9 @@ use crate::log::snapshots;
     clippy::missing_trait_methods,
     reason = "a method not passed on is a method lost"
 )]
-impl<R: IdentityResolver> IdentityResolver for Durable<R> {
+impl<R: IdentityResolver> Resolve for Durable<R> {
     fn rule_book(&self) -> RuleBook {
         self.state.overlay.any().rule_book()
-    }
-
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.state.overlay.any().read(event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        self.apply_caused(claim, Cause::default())
-    }
-
-    fn apply_batch(
-        &mut self,
-        claims: &[Claim<'_>],
-        outcome: &mut dyn FnMut(Outcome<'_>),
-    ) -> Result<(), EngineError> {
-        self.apply_all(claims, &mut std::iter::empty(), outcome)
     }
 
     #[inline]
@@ -57,6 +41,24 @@ impl<R: IdentityResolver> IdentityResolver for Durable<R> {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
+    }
+}
+
+impl<R: IdentityResolver> IdentityResolver for Durable<R> {
+    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        self.state.overlay.any().read(event)
+    }
+
+    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
+        self.apply_caused(claim, Cause::default())
+    }
+
+    fn apply_batch(
+        &mut self,
+        claims: &[Claim<'_>],
+        outcome: &mut dyn FnMut(Outcome<'_>),
+    ) -> Result<(), EngineError> {
+        self.apply_all(claims, &mut std::iter::empty(), outcome)
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

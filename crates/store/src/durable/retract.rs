@@ -44,7 +44,7 @@ impl<R: IdentityResolver> Durable<R> {
     /// (its ids were one user already, by others) is not in it.
     ///
     /// ```
-    /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver};
+    /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Resolve};
     /// # use idmerge_store::{Cause, Durable, Options};
     /// # use idmerge_simplified::Simplified;
     ///

@@ -227,8 +227,9 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
 
 /// The id as its cluster lists it: in Original the mark is no part of it (rule O-1).
 fn own<'a>(engine: &dyn IdentityResolver, id: DistinctId<'a>) -> DistinctId<'a> {
-    match engine.rule_book() {
-        RuleBook::Simplified => id,
-        RuleBook::Original => DistinctId::plain(id.id()),
+    if engine.rule_book().has_device_namespace() {
+        id
+    } else {
+        DistinctId::plain(id.id())
     }
 }

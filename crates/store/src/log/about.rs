@@ -80,7 +80,7 @@ impl About {
             });
         }
         let rule_book = table.get("rule book")?.ok_or(StoreError::NotAStore)?;
-        let rule_book = RuleBook::ALL
+        let rule_book = RuleBook::BUILT_IN
             .into_iter()
             .find(|known| known.name().as_bytes() == rule_book.value())
             .ok_or(StoreError::NotAStore)?;

@@ -349,7 +349,7 @@ impl<'b> Decoder<'b> {
     fn id(&mut self) -> Result<Id<'b>, Wrong> {
         match self.text()? {
             Text::Uuid(uuid) => Ok(Id::from(uuid)),
-            Text::Plain(text) => Id::new(text).ok_or("an id that is none"),
+            Text::Plain(text) => Id::new(text).map_err(|_| "an id that is none"),
         }
     }
 

@@ -8,9 +8,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use idmerge_core::{
-    Claim, Cluster, DistinctId, IdentityResolver, Outcome, RuleBook, SnapshotError,
-};
+use idmerge_core::{Claim, Cluster, DistinctId, IdentityResolver, Outcome, SnapshotError};
 
 use crate::error::StoreError;
 use crate::log::Log;
@@ -82,9 +80,10 @@ impl<R: IdentityResolver> Overlay<R> {
 
     /// The id as the engine keeps it: in Original the mark is no part of it (rule O-1).
     fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
-        match self.main.rule_book() {
-            RuleBook::Simplified => id,
-            RuleBook::Original => DistinctId::plain(id.id()),
+        if self.main.rule_book().has_device_namespace() {
+            id
+        } else {
+            DistinctId::plain(id.id())
         }
     }
 
@@ -149,11 +148,10 @@ impl<R: IdentityResolver> Overlay<R> {
         seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<Option<u64>, StoreError> {
-        let is_link = matches!(claim, Claim::Link { .. });
-        let is_own = is_link == (self.main.rule_book() == RuleBook::Simplified);
-        let Some(ids) = distinct_ids(claim).filter(|_| is_own && !self.parts.is_empty()) else {
+        if self.parts.is_empty() || !self.main.rule_book().weighs(claim.kind()) {
             return Ok(None);
-        };
+        }
+        let ids = claim.ids();
         let (part, other) = match ids.map(|id| self.part(id)) {
             [None, None] => return Ok(None),
             [Some(part), None] => (part, ids[1]),

@@ -18,7 +18,7 @@ impl OwnedId {
     }
 
     pub(crate) fn get(&self) -> DistinctId<'_> {
-        let Some(id) = Id::new(&self.text) else {
+        let Ok(id) = Id::new(&self.text) else {
             unreachable!("it was made of an id");
         };
         if self.is_device {

@@ -1,6 +1,6 @@
 //! `idmerge store explain`: why two IDs are one person or two.
 
-use idmerge_core::IdentityResolver;
+use idmerge_core::Resolve;
 use idmerge_store::{Explanation, Step};
 use serde_json::{Value, json};
 

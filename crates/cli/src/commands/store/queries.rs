@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use idmerge_core::IdentityResolver;
+use idmerge_core::{IdentityResolver, Resolve};
 use idmerge_store::{Difference, Digest, first_difference};
 use serde_json::json;
 

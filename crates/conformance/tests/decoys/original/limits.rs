@@ -2,7 +2,7 @@
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::OriginalOracle;
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Rejection};
+use idmerge_core::{Claim, DistinctId, Outcome, Rejection, Resolve};
 
 use super::ids_of;
 use crate::decoy::{Mistake, judge, weigh};

@@ -4,7 +4,9 @@ use std::collections::BTreeMap;
 use std::io::Read;
 
 use idmerge_conformance::oracle::OriginalOracle;
-use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{
+    Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome, Resolve, SnapshotError,
+};
 
 use crate::decoy::{Mistake, id, is_accepted, keep, keep_cluster, keep_distinct_id, weigh};
 use crate::events::with_ids;

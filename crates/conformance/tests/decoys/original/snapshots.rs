@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::OriginalOracle;
-use idmerge_core::{Claim, IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{Claim, IdentityResolver, Outcome, Resolve, SnapshotError};
 
 use crate::decoy::{Mistake, keep_cluster, snapshot_of, weigh};
 use crate::memory::change_each;

@@ -6,7 +6,7 @@ use std::io::{self, Read, Write};
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::SimplifiedOracle;
 use idmerge_core::{
-    Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome, Rejection, SnapshotError,
+    Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome, Rejection, Resolve, SnapshotError,
 };
 
 use super::relink;
@@ -181,7 +181,7 @@ impl Mistake for SnapshotSaysWhoWasLast {
         let mut last = vec![0; length[0].into()];
         source.read_exact(&mut last)?;
         let last = String::from_utf8_lossy(&last).into_owned();
-        self.0 = Id::new(&last).map(keep);
+        self.0 = Id::new(&last).ok().map(keep);
         *oracle = read;
         Ok(())
     }

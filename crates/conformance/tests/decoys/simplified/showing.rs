@@ -1,7 +1,7 @@
 //! Mistakes in what is shown of links that are right: S-9 and S-10.
 
 use idmerge_conformance::oracle::SimplifiedOracle;
-use idmerge_core::{Cluster, DistinctId, IdentityResolver};
+use idmerge_core::{Cluster, DistinctId, Resolve};
 
 use crate::decoy::{Mistake, keep_cluster, keep_distinct_id};
 

@@ -29,12 +29,11 @@ fn id_2_an_id_has_1_to_255_bytes() {
         s(user_id(Value::Text(&"\u{fc}".repeat(128)))),
         "$user_id ID-2"
     );
-    // The limit is a setting; 0 counts as 1.
+    // The limit is a setting; with 0 no text is an ID.
     for (max_id_bytes, text, expected) in [
         (3, "abc", "abc"),
         (3, "abcd", "$user_id ID-2"),
-        (0, "a", "a"),
-        (0, "ab", "$user_id ID-2"),
+        (0, "a", "$user_id ID-2"),
     ] {
         let settings = EngineSettings {
             max_id_bytes,
