@@ -17,7 +17,7 @@ pub enum ProjectError {
     Closed,
     /// A commit failed, and with it every batch that waited for it. Batches acknowledged before are
     /// safe. Free or repair the disk, and open the project again.
-    #[error("the project cannot write any more: {reason}; open it again when that is mended")]
+    #[error("the project can no longer write: {reason}; fix the cause and open it again")]
     Failed {
         /// The error of the disk or the store.
         reason: String,
@@ -32,7 +32,7 @@ pub enum ProjectError {
         cursor: String,
     },
     /// The funnel would read too many events. Ask for fewer days.
-    #[error("the funnel is about more than {max_events} events; ask about fewer days")]
+    #[error("the funnel would read more than {max_events} events; ask for fewer days")]
     TooManyEvents {
         /// The most events a funnel may read.
         max_events: usize,
