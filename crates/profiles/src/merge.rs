@@ -33,6 +33,7 @@ pub enum Fate {
 /// - Original (P-3): of two profiles, that of the new canonical ID stays and the other is hidden. A
 ///   single profile moves to the new canonical ID. If the new canonical ID was not canonical before,
 ///   the profile of its cluster counts as its own *(decided here)*.
+/// - Custom rule books: as Original.
 ///
 /// ```
 /// use idmerge_core::RuleBook;

@@ -34,7 +34,7 @@
 use std::fmt;
 use std::ops::Deref;
 
-use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome};
+use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome, Resolve};
 use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An engine that many threads can use at the same time. See the [crate].
@@ -117,7 +117,9 @@ impl<R: IdentityResolver> Shared<R> {
     ) -> Result<T, EngineError> {
         self.write(|engine| engine.apply(claim).map(outcome))
     }
+}
 
+impl<R: Resolve> Shared<R> {
     /// Calls `canonical` with the canonical ID of an ID. For many IDs, [`read`](Self::read) the engine
     /// once and resolve a batch.
     pub fn resolve<T>(&self, id: DistinctId<'_>, canonical: impl FnOnce(DistinctId<'_>) -> T) -> T {

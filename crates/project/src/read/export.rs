@@ -1,6 +1,6 @@
 //! Exports events with their current canonical IDs.
 
-use idmerge_core::{DistinctId, Id, IdentityResolver, Resolve, RuleBook};
+use idmerge_core::{DistinctId, DistinctIdBuf, IdentityResolver, Resolve, RuleBook};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -134,12 +134,9 @@ impl Project {
         let changed = own.and_then(|own| {
             let store = self.inner.store.read();
             let canonical = store.resolve(own);
-            (canonical != own).then(|| OwnedId::new(canonical))
+            (canonical != own).then(|| canonical.to_buf())
         });
-        let canonical = match &changed {
-            Some(canonical) => canonical.get(),
-            None => own,
-        };
+        let canonical = changed.as_ref().map(DistinctIdBuf::as_id).or(own);
         visit(ScannedEvent {
             stored,
             event: &json_event,
@@ -181,29 +178,5 @@ impl ScannedEvent<'_, '_> {
             },
             json,
         );
-    }
-}
-
-/// A distinct_id that does not borrow from the engine.
-struct OwnedId {
-    is_device: bool,
-    text: String,
-}
-
-impl OwnedId {
-    fn new(id: DistinctId<'_>) -> Self {
-        Self {
-            is_device: id.is_device(),
-            text: id.id().to_string(),
-        }
-    }
-
-    fn get(&self) -> Option<DistinctId<'_>> {
-        let id = Id::new(&self.text).ok()?;
-        Some(if self.is_device {
-            DistinctId::device(id)
-        } else {
-            DistinctId::plain(id)
-        })
     }
 }

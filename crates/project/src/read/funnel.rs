@@ -1,10 +1,9 @@
 //! Funnels: how many users take some steps in order, with and without ID merge.
 
 use foldhash::HashMap;
-use idmerge_core::DistinctId;
+use idmerge_core::{AsDistinctId, DistinctId, DistinctIdBuf};
 
 use crate::error::ProjectError;
-use crate::fingerprints::push_id;
 use crate::project::Project;
 use crate::read::export::ExportQuery;
 
@@ -132,21 +131,16 @@ fn index_of(names: &[String], name: &str) -> Option<u32> {
 
 /// Numbers the users from 0.
 #[derive(Default)]
-struct UserNumbers {
-    numbers: HashMap<String, u32>,
-    scratch: String,
-}
+struct UserNumbers(HashMap<DistinctIdBuf, u32>);
 
 impl UserNumbers {
     fn number(&mut self, id: DistinctId<'_>) -> u32 {
-        self.scratch.clear();
-        push_id(id, &mut self.scratch);
-        if let Some(number) = self.numbers.get(&self.scratch) {
+        if let Some(number) = self.0.get(&id as &dyn AsDistinctId) {
             return *number;
         }
         // There are at most as many users as events, and their number is limited.
-        let number = u32::try_from(self.numbers.len()).unwrap_or(u32::MAX);
-        self.numbers.insert(self.scratch.clone(), number);
+        let number = u32::try_from(self.0.len()).unwrap_or(u32::MAX);
+        self.0.insert(id.to_buf(), number);
         number
     }
 }

@@ -1,6 +1,6 @@
 //! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
 
-use idmerge_core::{Claim, DistinctId, EngineError, Outcome, Resolve, RuleBook};
+use idmerge_core::{Claim, EngineError, Outcome, Resolve, RuleBook};
 use idmerge_store::redb::ReadTransaction;
 use idmerge_store::{Cause, Durable};
 
@@ -70,17 +70,14 @@ impl Claims<'_> {
             .write(|store| store.apply_batch_caused(&claims, &causes, &mut outcome))?;
         if self.profiles.has_any() {
             for claim in merged {
-                if let Claim::Link { device, user } = claim {
-                    let ids = [DistinctId::device(device), DistinctId::plain(user)];
-                    let [device, user] = ids.map(|id| id.to_string());
-                    let merge = Merge {
-                        before: [device.clone(), user.clone()],
-                        after: user.clone(),
-                        named: [device, user],
-                    };
-                    self.profiles
-                        .merge(RuleBook::Simplified, &merge, self.read)?;
-                }
+                let [device, user] = claim.ids().map(|id| id.to_string());
+                let merge = Merge {
+                    before: [device.clone(), user.clone()],
+                    after: user.clone(),
+                    named: [device, user],
+                };
+                self.profiles
+                    .merge(RuleBook::Simplified, &merge, self.read)?;
             }
         }
         Ok(results)
@@ -107,20 +104,11 @@ impl Claims<'_> {
         claim: Claim<'_>,
         cause: Cause<'_>,
     ) -> Result<ClaimResult, ProjectError> {
-        let named = match claim {
-            Claim::Identify { identified, anon } => [identified, anon],
-            Claim::Alias { distinct_id, alias } => [distinct_id, alias],
-            Claim::Merge { first, second } => [first, second],
-            _ => {
-                let apply =
-                    |store: &mut Durable<_>| store.apply_caused(claim, cause).map(ClaimResult::new);
-                return Ok(self.inner.store.write(apply)?);
-            }
-        };
         let near_cap = &self.inner.near_cap;
-        let (result, merge) = self.inner.store.write(|store| {
-            apply_and_compare(store, claim, cause, named.map(DistinctId::plain), near_cap)
-        })?;
+        let (result, merge) = self
+            .inner
+            .store
+            .write(|store| apply_and_compare(store, claim, cause, near_cap))?;
         if let Some(merge) = merge {
             self.profiles.merge(RuleBook::Original, &merge, self.read)?;
         }
@@ -128,14 +116,14 @@ impl Claims<'_> {
     }
 }
 
-/// Applies a claim that names two IDs. The result has a [`Merge`] if the claim was not rejected.
+/// Applies a claim. There is a [`Merge`] if the two IDs are in one cluster now.
 fn apply_and_compare(
     store: &mut Durable<AnyEngine>,
     claim: Claim<'_>,
     cause: Cause<'_>,
-    named: [DistinctId<'_>; 2],
     near_cap: &NearCap,
 ) -> Result<(ClaimResult, Option<Merge>), EngineError> {
+    let named = claim.ids();
     let before = named.map(|id| store.resolve(id).to_string());
     let result = ClaimResult::new(store.apply_caused(claim, cause)?);
     if !matches!(

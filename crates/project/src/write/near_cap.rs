@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use idmerge_core::{DistinctId, IdentityResolver};
+use idmerge_core::{DistinctId, Resolve};
 use parking_lot::Mutex;
 
 /// A cluster at this percentage of its limit counts as nearly full.
@@ -17,7 +17,7 @@ pub(crate) struct NearCap {
 
 impl NearCap {
     /// Finds the clusters of an engine that are nearly full.
-    pub(crate) fn new(max_ids: Option<u32>, engine: &impl IdentityResolver) -> Self {
+    pub(crate) fn new(max_ids: Option<u32>, engine: &impl Resolve) -> Self {
         let max_ids = max_ids.map(|ids| ids as usize);
         let mut canonical_ids = HashSet::new();
         if let Some(max_ids) = max_ids {
@@ -37,7 +37,7 @@ impl NearCap {
     /// IDs.
     pub(crate) fn merged(
         &self,
-        engine: &impl IdentityResolver,
+        engine: &impl Resolve,
         id: DistinctId<'_>,
         before: &[String; 2],
         after: &str,

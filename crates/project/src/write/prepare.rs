@@ -3,7 +3,7 @@
 
 use std::ops::Range;
 
-use idmerge_core::{Claim, Event, Id, IdBuffer, IdentityResolver};
+use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer, IdentityResolver};
 use idmerge_events::JsonEvent;
 use idmerge_profiles::{Limits, Update};
 
@@ -60,14 +60,6 @@ struct PreparedClaim {
     ids: [Range<usize>; 2],
 }
 
-#[derive(Clone, Copy)]
-enum ClaimKind {
-    Link,
-    Identify,
-    Alias,
-    Merge,
-}
-
 /// Prepares a batch. `reader` is any engine with the settings of the project.
 pub(crate) fn prepare(batch: Batch, reader: &AnyEngine, limits: &Limits) -> PreparedBatch {
     let Batch {
@@ -108,48 +100,29 @@ impl PreparedBatch {
     /// The claim of an event, if it makes one.
     pub(crate) fn claim(&self, event: &PreparedEvent) -> Option<Claim<'_>> {
         let PreparedClaim { kind, ids } = event.facts.claim.as_ref()?;
-        let [first, second] = ids.clone().map(|range| {
-            self.claim_ids
-                .get(range)
-                .and_then(|text| Id::new(text).ok())
-        });
-        let (first, second) = first.zip(second)?;
-        Some(match kind {
-            ClaimKind::Link => Claim::Link {
-                device: first,
-                user: second,
-            },
-            ClaimKind::Identify => Claim::Identify {
-                identified: first,
-                anon: second,
-            },
-            ClaimKind::Alias => Claim::Alias {
-                distinct_id: first,
-                alias: second,
-            },
-            ClaimKind::Merge => Claim::Merge { first, second },
-        })
+        let id = |range: &Range<usize>| {
+            let text = self.claim_ids.get(range.clone())?;
+            Id::new(text).ok()
+        };
+        let [first, second] = ids;
+        Some(Claim::new(*kind, [id(first)?, id(second)?]))
     }
 
     /// Copies the IDs of a claim, which borrow from the event.
-    fn keep(&mut self, claim: Claim<'_>) -> Option<PreparedClaim> {
-        let (kind, ids) = match claim {
-            Claim::Link { device, user } => (ClaimKind::Link, [device, user]),
-            Claim::Identify { identified, anon } => (ClaimKind::Identify, [identified, anon]),
-            Claim::Alias { distinct_id, alias } => (ClaimKind::Alias, [distinct_id, alias]),
-            Claim::Merge { first, second } => (ClaimKind::Merge, [first, second]),
-            _ => return None,
-        };
-        let ids = ids.map(|id| {
-            let start = self.claim_ids.len();
-            self.claim_ids.push_str(id.text_in(&mut IdBuffer::new()));
-            start..self.claim_ids.len()
-        });
-        Some(PreparedClaim { kind, ids })
+    fn keep(&mut self, claim: Claim<'_>) -> PreparedClaim {
+        PreparedClaim {
+            kind: claim.kind(),
+            ids: claim.ids().map(|id| {
+                let start = self.claim_ids.len();
+                self.claim_ids
+                    .push_str(id.id().text_in(&mut IdBuffer::new()));
+                start..self.claim_ids.len()
+            }),
+        }
     }
 }
 
-/// A batch of which some records are prepared.
+/// A batch that is being prepared.
 struct Preparation<'b> {
     reader: &'b AnyEngine,
     limits: &'b Limits,
@@ -226,7 +199,7 @@ impl Preparation<'_> {
         let user_key = own_id.map(user_key);
         let (claim, unclaimed) = match reading.claim {
             Some(_) if is_unweighed => (None, ClaimAnswer::NotAllowed),
-            Some(claim) => (self.prepared.keep(claim), ClaimAnswer::None),
+            Some(claim) => (Some(self.prepared.keep(claim)), ClaimAnswer::None),
             None => (None, ClaimAnswer::None),
         };
         Ok(EventFacts {
