@@ -105,7 +105,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const FOLDER_FILES_MAX: usize = 10;
 
 /// Folders with more files: (folder, reason).
-const FLAT_FOLDERS: &[(&str, &str)] = &[];
+const FLAT_FOLDERS: &[(&str, &str)] = &[("crates/core/src", TO_BE_SPLIT)];
 
 /// Notes that belong in an issue. Each is in two parts, so that this file passes.
 const WORDS: &[&str] = &[
@@ -118,7 +118,7 @@ const WORDS: &[&str] = &[
 const CIRCLE_FILES_MAX: usize = 2;
 
 /// Circles that are still to be broken: (folder, sizes).
-const CIRCLES: &[(&str, &[usize])] = &[("core", &[3]), ("disk", &[3])];
+const CIRCLES: &[(&str, &[usize])] = &[("disk", &[3])];
 
 /// The reason of an entry that is still to be removed.
 const TO_BE_SPLIT: &str = "is still to be split";
