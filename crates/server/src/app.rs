@@ -12,7 +12,7 @@ use crate::http::metrics::Metrics;
 use crate::projects::OpenProject;
 
 /// The most queries that run at a time. Each one may occupy a blocking thread and the disk.
-const QUERIES_MAX: usize = 32;
+const MAX_QUERIES: usize = 32;
 
 /// State that all requests share.
 pub(crate) struct App {
@@ -31,7 +31,7 @@ impl App {
     pub(crate) fn new(projects: Vec<OpenProject>, bounds: Bounds) -> Self {
         let indexes = projects.iter().enumerate();
         let body_memory = BodyMemory::new(
-            bounds.body_bytes_in_memory_max,
+            bounds.max_body_bytes_in_memory,
             bounds.limits.body_bytes_max,
             bounds.body_timeout,
         );
@@ -41,7 +41,7 @@ impl App {
                 .collect(),
             metrics: Metrics::new(&projects, body_memory.clone()),
             body_memory,
-            query_permits: Arc::new(Semaphore::new(QUERIES_MAX)),
+            query_permits: Arc::new(Semaphore::new(MAX_QUERIES)),
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,

@@ -52,10 +52,10 @@ pub struct Bounds {
     pub limits: Limits,
     /// The most open connections. More wait in the queue of the system until one closes. The limit
     /// of open files can lower this number.
-    pub connections_max: usize,
+    pub max_connections: usize,
     /// The most bytes that request bodies may occupy in memory together. A request beyond that gets
     /// status 429.
-    pub body_bytes_in_memory_max: usize,
+    pub max_body_bytes_in_memory: usize,
     /// How long the head of a request may take, and how long a connection may be idle before it.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
@@ -68,8 +68,8 @@ impl Bounds {
     /// Limits for a machine with a few gigabytes of memory.
     pub const STANDARD: Self = Self {
         limits: Limits::DOCUMENTED,
-        connections_max: 16_384,
-        body_bytes_in_memory_max: 256 * 1024 * 1024,
+        max_connections: 16_384,
+        max_body_bytes_in_memory: 256 * 1024 * 1024,
         head_timeout: Duration::from_secs(60),
         body_timeout: Duration::from_secs(60),
         drain_timeout: Duration::from_secs(20),
@@ -187,10 +187,10 @@ impl Config {
         let file: File = toml::from_str(text)?;
         let mut bounds = Bounds::STANDARD;
         if let Some(connections_max) = file.connections_max {
-            bounds.connections_max = connections_max.max(1);
+            bounds.max_connections = connections_max.max(1);
         }
         if let Some(bytes) = file.body_bytes_in_memory_max {
-            bounds.body_bytes_in_memory_max = bytes.max(bounds.limits.body_bytes_max);
+            bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.body_bytes_max);
         }
         let config = Self {
             data,

@@ -134,7 +134,7 @@ fn ten_thousand_idle_connections_block_no_request() {
 #[test]
 fn connections_above_the_limit_wait() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
-        bounds.connections_max = 3;
+        bounds.max_connections = 3;
     });
     let ask = |stream: &mut TcpStream| {
         stream
@@ -164,7 +164,7 @@ fn connections_above_the_limit_wait() {
 #[test]
 fn bodies_stay_within_the_memory_for_them() {
     let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
-        bounds.body_bytes_in_memory_max = bounds.limits.body_bytes_max;
+        bounds.max_body_bytes_in_memory = bounds.limits.body_bytes_max;
     });
     let bytes_used = |bytes: &str| {
         let line = format!("\nidmerge_bodies_in_memory_bytes {bytes}\n");

@@ -34,17 +34,17 @@ pub(crate) enum BodyError {
 pub(crate) struct BodyMemory {
     /// One permit for each byte that is free.
     bytes: Arc<Semaphore>,
-    bytes_max: usize,
+    max_bytes: usize,
     body_bytes_max: usize,
     timeout: Duration,
 }
 
 impl BodyMemory {
-    pub(crate) fn new(bytes_max: usize, body_bytes_max: usize, timeout: Duration) -> Self {
-        let bytes_max = bytes_max.min(Semaphore::MAX_PERMITS);
+    pub(crate) fn new(max_bytes: usize, body_bytes_max: usize, timeout: Duration) -> Self {
+        let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
         Self {
-            bytes: Arc::new(Semaphore::new(bytes_max)),
-            bytes_max,
+            bytes: Arc::new(Semaphore::new(max_bytes)),
+            max_bytes,
             body_bytes_max,
             timeout,
         }
@@ -52,7 +52,7 @@ impl BodyMemory {
 
     /// How many bytes bodies occupy now.
     pub(crate) fn bytes_used(&self) -> usize {
-        self.bytes_max - self.bytes.available_permits()
+        self.max_bytes - self.bytes.available_permits()
     }
 
     /// Reads a body to its end. Memory is reserved as bytes arrive, not by `Content-Length`:

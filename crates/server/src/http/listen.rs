@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 use crate::config::Bounds;
 
 /// The most bytes of the head of a request. SDKs that send by GET have their records in the URL.
-const HEAD_BYTES_MAX: usize = 128 * 1024;
+const MAX_HEAD_BYTES: usize = 128 * 1024;
 
 /// File descriptors that are kept for other uses than connections: databases, logs, the listener.
 const OTHER_FILES: u64 = 256;
@@ -29,13 +29,13 @@ pub(crate) async fn listen(
     bounds: &Bounds,
     stop: impl Future<Output = ()>,
 ) {
-    let connections_max = connections_within_files(bounds.connections_max);
-    let connections = Arc::new(Semaphore::new(connections_max));
+    let max_connections = connections_within_files(bounds.max_connections);
+    let connections = Arc::new(Semaphore::new(max_connections));
     let mut http = http1::Builder::new();
     // This also limits idle time: hyper starts to wait for the next head after each response.
     http.timer(TokioTimer::new())
         .header_read_timeout(bounds.head_timeout)
-        .max_buf_size(HEAD_BYTES_MAX);
+        .max_buf_size(MAX_HEAD_BYTES);
     let open = GracefulShutdown::new();
     let mut stop = pin!(stop);
 
@@ -83,24 +83,24 @@ pub(crate) async fn listen(
 }
 
 /// The number of connections, lowered if the limit of open files does not allow that many.
-fn connections_within_files(connections_max: usize) -> usize {
-    let wanted = u64::try_from(connections_max)
+fn connections_within_files(max_connections: usize) -> usize {
+    let wanted = u64::try_from(max_connections)
         .unwrap_or(u64::MAX)
         .saturating_add(OTHER_FILES);
-    let files_max = match rlimit::increase_nofile_limit(wanted) {
-        Ok(files_max) => files_max,
+    let max_files = match rlimit::increase_nofile_limit(wanted) {
+        Ok(max_files) => max_files,
         Err(error) => {
             tracing::warn!(%error, "cannot read the limit of open files");
-            return connections_max;
+            return max_connections;
         }
     };
-    let allowed = files_max.saturating_sub(OTHER_FILES).max(1);
+    let allowed = max_files.saturating_sub(OTHER_FILES).max(1);
     let allowed = usize::try_from(allowed).unwrap_or(usize::MAX);
-    if allowed < connections_max {
+    if allowed < max_connections {
         tracing::warn!(
             connections = allowed,
             "the limit of open files allows fewer connections than configured"
         );
     }
-    allowed.min(connections_max)
+    allowed.min(max_connections)
 }

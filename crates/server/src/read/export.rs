@@ -18,7 +18,7 @@ use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 
 /// The highest `limit`.
-const LIMIT_MAX: u64 = 100_000;
+const MAX_LIMIT: u64 = 100_000;
 
 /// How many bytes are sent at once.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -51,9 +51,9 @@ impl ExportParameters {
                 "where is not supported; select by event and by days",
             ));
         }
-        if self.limit.is_some_and(|limit| limit > LIMIT_MAX) {
+        if self.limit.is_some_and(|limit| limit > MAX_LIMIT) {
             return Err(ApiError::bad_request(format!(
-                "limit is at most {LIMIT_MAX}; export fewer days, or leave limit out"
+                "limit is at most {MAX_LIMIT}; export fewer days, or leave limit out"
             )));
         }
         let names: Vec<String> = match self.event.as_deref() {
@@ -147,8 +147,8 @@ struct Lines {
 
 impl Lines {
     /// Sends the lines, if they have at least this many bytes.
-    fn send(&mut self, bytes_min: usize) -> io::Result<()> {
-        if self.text.len() < bytes_min {
+    fn send(&mut self, min_bytes: usize) -> io::Result<()> {
+        if self.text.len() < min_bytes {
             return Ok(());
         }
         let chunk = Bytes::from(std::mem::take(&mut self.text));

@@ -10,7 +10,7 @@ use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 
 /// The most steps of a funnel.
-const STEPS_MAX: usize = 100;
+const MAX_STEPS: usize = 100;
 
 const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
@@ -74,9 +74,9 @@ pub(crate) async fn funnel(
             "steps is not a JSON array of strings, such as [\"View\"]: {error}"
         ))
     })?;
-    if !(1..=STEPS_MAX).contains(&steps.len()) {
+    if !(1..=MAX_STEPS).contains(&steps.len()) {
         return Err(ApiError::bad_request(format!(
-            "steps must have 1 to {STEPS_MAX} event names"
+            "steps must have 1 to {MAX_STEPS} event names"
         )));
     }
     let (from_ms, until_ms) = days_ms(

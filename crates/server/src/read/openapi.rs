@@ -1,4 +1,4 @@
-//! The OpenAPI description of the queries, generated from the code.
+//! Describes the queries in the `OpenAPI` format. The description is generated from the code.
 
 use axum::Json;
 use axum::response::IntoResponse;

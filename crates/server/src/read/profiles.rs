@@ -9,14 +9,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::{PAGE_ROWS_MAX, Parameters, Reader};
+use super::query::{MAX_PAGE_ROWS, Parameters, Reader};
 use crate::http::api_error::ApiError;
 
 /// The most IDs of a query.
-const IDS_MAX: usize = 2_000;
+const MAX_IDS: usize = 2_000;
 
 /// The highest page number. A project cannot have that many profiles.
-const PAGE_MAX: u32 = 1_000_000;
+const MAX_PAGE: u32 = 1_000_000;
 
 /// The profiles to return: those of some IDs, or a page of all.
 #[derive(Default, Deserialize, IntoParams, ToSchema)]
@@ -116,14 +116,14 @@ async fn profiles(
     if let Some(id) = parameters.distinct_id {
         ids.get_or_insert_default().push(id);
     }
-    if ids.as_ref().is_some_and(|ids| ids.len() > IDS_MAX) {
+    if ids.as_ref().is_some_and(|ids| ids.len() > MAX_IDS) {
         return Err(ApiError::bad_request(format!(
-            "a query has at most {IDS_MAX} IDs; send several queries"
+            "a query has at most {MAX_IDS} IDs; send several queries"
         )));
     }
     let page = parameters.page.unwrap_or(0);
-    if page > PAGE_MAX {
-        return Err(ApiError::bad_request(format!("page is at most {PAGE_MAX}")));
+    if page > MAX_PAGE {
+        return Err(ApiError::bad_request(format!("page is at most {MAX_PAGE}")));
     }
     let (total, found) = reader
         .run(move |project| match ids {
@@ -143,7 +143,7 @@ async fn profiles(
     });
     Ok(Json(ProfilesResponse {
         page,
-        page_size: PAGE_ROWS_MAX,
+        page_size: MAX_PAGE_ROWS,
         // A page is found by its number, so a session has no state.
         session_id: parameters.session_id.unwrap_or_else(|| "0".to_owned()),
         status: "ok",
@@ -180,12 +180,12 @@ fn by_ids(project: &Project, ids: &[String]) -> Found {
 }
 
 fn by_page(project: &Project, page: u32) -> Found {
-    let mut found = project.profiles(None, PAGE_ROWS_MAX)?;
+    let mut found = project.profiles(None, MAX_PAGE_ROWS)?;
     for _ in 0..page {
         let Some(next) = found.next.take() else {
             return Ok((found.total, Vec::new()));
         };
-        found = project.profiles(Some(&next), PAGE_ROWS_MAX)?;
+        found = project.profiles(Some(&next), MAX_PAGE_ROWS)?;
     }
     Ok((found.total, found.profiles))
 }

@@ -16,11 +16,11 @@ use crate::http::access::{self, Permission};
 use crate::http::api_error::ApiError;
 
 /// The most rows of a page.
-pub(super) const PAGE_ROWS_MAX: usize = 1_000;
+pub(super) const MAX_PAGE_ROWS: usize = 1_000;
 
 /// How many rows a page has for this `limit`.
 pub(super) fn page_rows(limit: Option<usize>) -> usize {
-    limit.unwrap_or(100).clamp(1, PAGE_ROWS_MAX)
+    limit.unwrap_or(100).clamp(1, MAX_PAGE_ROWS)
 }
 
 /// A project that the request may read, with the permit to run one query.
