@@ -4,19 +4,30 @@
 pub(crate) mod engine;
 pub(crate) mod generate;
 pub(crate) mod help;
+pub(crate) mod identities;
+#[cfg(feature = "store")]
 pub(crate) mod ingest;
 pub(crate) mod input;
+#[cfg(not(all(feature = "store", feature = "serve")))]
+pub(crate) mod left_out;
 pub(crate) mod resolve;
+#[cfg(feature = "serve")]
 pub(crate) mod serve;
+#[cfg(feature = "store")]
 pub(crate) mod store;
 
 use clap::{Parser, Subcommand};
 
 use crate::args::generate::GenerateArgs;
 use crate::args::help::HelpArgs;
+#[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
+#[cfg(not(all(feature = "store", feature = "serve")))]
+use crate::args::left_out::LeftOutArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, ResolveArgs};
+#[cfg(feature = "serve")]
 use crate::args::serve::ServeArgs;
+#[cfg(feature = "store")]
 use crate::args::store::StoreArgs;
 
 // A line break in these texts is shown as it is, and clap wraps longer lines. So a paragraph is one
@@ -58,11 +69,23 @@ pub(crate) enum Command {
     /// Write made-up events, and the people behind them
     Generate(GenerateArgs),
     /// Apply events to a store of claims; a missing store is made
+    #[cfg(feature = "store")]
     Ingest(IngestArgs),
+    /// Not in this build: needs the Cargo feature "store"
+    #[cfg(not(feature = "store"))]
+    Ingest(LeftOutArgs),
     /// Ask about a store of claims, withdraw a claim, back up or repair
+    #[cfg(feature = "store")]
     Store(StoreArgs),
+    /// Not in this build: needs the Cargo feature "store"
+    #[cfg(not(feature = "store"))]
+    Store(LeftOutArgs),
     /// Run a server that tracking SDKs send events to
+    #[cfg(feature = "serve")]
     Serve(ServeArgs),
+    /// Not in this build: needs the Cargo feature "serve"
+    #[cfg(not(feature = "serve"))]
+    Serve(LeftOutArgs),
     /// Print this message, the help of a command, or the rules
     Help(HelpArgs),
 }

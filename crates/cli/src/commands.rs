@@ -4,16 +4,22 @@ mod apply;
 mod clusters;
 mod generate;
 mod help;
+#[cfg(feature = "store")]
 mod ingest;
 mod resolve;
+#[cfg(feature = "store")]
 mod resolve_by_store;
+#[cfg(feature = "serve")]
 mod serve;
+#[cfg(feature = "store")]
 mod store;
 
 use std::process::ExitCode;
 
 use crate::args::Command;
 use crate::output::interrupt;
+#[cfg(not(all(feature = "store", feature = "serve")))]
+use crate::report::left_out;
 
 /// Runs a command.
 ///
@@ -30,9 +36,18 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Clusters(args) => clusters::run_all(args)?,
         Command::Cluster(args) => clusters::run_one(args)?,
         Command::Generate(args) => generate::run(args)?,
+        #[cfg(feature = "store")]
         Command::Ingest(args) => ingest::run(args)?,
+        #[cfg(feature = "store")]
         Command::Store(args) => return store::run(args),
+        #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args)?,
+        #[cfg(not(feature = "store"))]
+        Command::Ingest(_) => return Err(left_out("`ingest`", "store")),
+        #[cfg(not(feature = "store"))]
+        Command::Store(_) => return Err(left_out("`store`", "store")),
+        #[cfg(not(feature = "serve"))]
+        Command::Serve(_) => return Err(left_out("`serve`", "serve")),
         Command::Help(args) => help::run(args)?,
     }
     Ok(ExitCode::SUCCESS)

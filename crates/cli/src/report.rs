@@ -19,6 +19,15 @@ pub(crate) fn wrong_usage(message: fmt::Arguments<'_>) -> anyhow::Error {
     UsageError(message.to_string()).into()
 }
 
+/// The error for a command or an option that this build leaves out.
+#[cfg(not(all(feature = "store", feature = "serve")))]
+pub(crate) fn left_out(what: &str, feature: &str) -> anyhow::Error {
+    wrong_usage(format_args!(
+        "this build of idmerge has no {what}: install it with the Cargo feature \"{feature}\" \
+         (cargo install idmerge --features {feature})"
+    ))
+}
+
 impl UsageError {
     /// Prints the error as clap prints its own, and ends the program with exit code 2.
     pub(crate) fn exit(&self) -> ! {

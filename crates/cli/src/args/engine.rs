@@ -5,18 +5,22 @@
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
 
+#[cfg(feature = "store")]
 use std::fmt;
-use std::path::{Path, PathBuf};
 
+#[cfg(feature = "store")]
 use anyhow::{Context, bail};
 use clap::ValueEnum;
-use idmerge_core::{IdentityResolver, RuleBook};
+use idmerge_core::IdentityResolver;
+#[cfg(feature = "store")]
+use idmerge_core::RuleBook;
 use idmerge_original::{AnonIdFormat, Original, Settings};
 use idmerge_simplified::Simplified;
 
 use crate::report::wrong_usage;
 
 /// A required choice of engine.
+#[cfg(feature = "store")]
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct EngineArgs {
     /// The model of ID Merge
@@ -41,6 +45,7 @@ pub(crate) struct SettingsArgs {
 }
 
 /// A choice of engine that may be left out, because an existing store has its own.
+#[cfg(feature = "store")]
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OptionalEngineArgs {
     /// The model of ID Merge; needed for a new store, checked against an existing one
@@ -51,6 +56,7 @@ pub(crate) struct OptionalEngineArgs {
     settings: SettingsArgs,
 }
 
+#[cfg(feature = "store")]
 impl OptionalEngineArgs {
     /// The model that the arguments choose, if they do.
     ///
@@ -69,43 +75,6 @@ impl OptionalEngineArgs {
     }
 }
 
-/// Where identities come from: `--engine` or `--store`.
-#[derive(Clone, Debug, clap::Args)]
-pub(crate) struct IdentitiesArgs {
-    /// The model of ID Merge
-    #[arg(long, value_enum, required_unless_present = "store")]
-    engine: Option<EngineName>,
-
-    #[command(flatten)]
-    settings: SettingsArgs,
-
-    /// Resolve by this store; claims of the input are not applied
-    #[arg(long, value_name = "DIR", conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format"])]
-    store: Option<PathBuf>,
-}
-
-/// Where identities come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Identities<'a> {
-    /// An engine run over the input.
-    OfInput(Model),
-    /// The store in this folder.
-    OfStore(&'a Path),
-}
-
-impl IdentitiesArgs {
-    /// # Errors
-    ///
-    /// There is a setting that the engine does not have.
-    pub(crate) fn identities(&self) -> anyhow::Result<Identities<'_>> {
-        match (&self.store, self.engine) {
-            (Some(folder), _) => Ok(Identities::OfStore(folder)),
-            (None, Some(engine)) => Ok(Identities::OfInput(self.settings.model(engine)?)),
-            (None, None) => Err(wrong_usage(format_args!("--engine or --store is needed"))),
-        }
-    }
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum EngineName {
     /// A device belongs to the first user who logs in on it
@@ -114,6 +83,7 @@ pub(crate) enum EngineName {
     Original,
 }
 
+#[cfg(feature = "store")]
 impl EngineArgs {
     /// The model that the arguments choose.
     ///
@@ -126,7 +96,7 @@ impl EngineArgs {
 }
 
 impl SettingsArgs {
-    fn model(&self, engine: EngineName) -> anyhow::Result<Model> {
+    pub(crate) fn model(&self, engine: EngineName) -> anyhow::Result<Model> {
         match engine {
             EngineName::Simplified => {
                 let of_original = [
@@ -151,6 +121,7 @@ impl SettingsArgs {
         }
     }
 
+    #[cfg(feature = "store")]
     fn is_any(&self) -> bool {
         self.max_cluster_ids.is_some() || self.anon_id_format.is_some()
     }
@@ -181,7 +152,10 @@ impl Model {
             })),
         }
     }
+}
 
+#[cfg(feature = "store")]
+impl Model {
     /// The other rule book, with its default settings.
     pub(crate) fn of_other_rule_book(self) -> Self {
         match self {
@@ -234,6 +208,7 @@ impl Model {
 }
 
 /// The arguments that choose this model.
+#[cfg(feature = "store")]
 impl fmt::Display for Model {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -249,7 +224,7 @@ impl fmt::Display for Model {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "store"))]
 mod tests {
     use super::*;
 

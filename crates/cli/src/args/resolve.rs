@@ -7,8 +7,7 @@
 
 use std::path::PathBuf;
 
-use crate::args::engine::IdentitiesArgs;
-use crate::args::input::InputArgs;
+use crate::args::identities::IdentityArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -63,14 +62,4 @@ pub(crate) struct ClusterArgs {
 
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
-}
-
-/// The arguments of every command that needs to know which IDs are one person.
-#[derive(Debug, clap::Args)]
-pub(crate) struct IdentityArgs {
-    #[command(flatten)]
-    pub(crate) input: InputArgs,
-
-    #[command(flatten)]
-    pub(crate) source: IdentitiesArgs,
 }

@@ -1,5 +1,10 @@
 //! The arguments of `serve`.
 
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments are help text, and a terminal shows backticks as they are"
+)]
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 

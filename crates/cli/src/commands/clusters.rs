@@ -2,14 +2,19 @@
 
 use idmerge_core::{Cluster, IdentityResolver};
 
-use crate::args::engine::Identities;
-use crate::args::resolve::{ClusterArgs, ClustersArgs, IdentityArgs};
+use crate::args::identities::{Identities, IdentityArgs, read_id};
+use crate::args::resolve::{ClusterArgs, ClustersArgs};
 use crate::commands::apply::apply_all;
-use crate::commands::store::open::{open_for_reading, read_id};
+#[cfg(feature = "store")]
+use crate::commands::store::open::open_for_reading;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::RefusedWriter;
-use crate::report::{say, wrong_usage};
+#[cfg(not(feature = "store"))]
+use crate::report::left_out;
+use crate::report::say;
+#[cfg(feature = "store")]
+use crate::report::wrong_usage;
 use crate::stream::input::{self, Reread};
 use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
@@ -24,7 +29,7 @@ pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
-    if let Identities::OfInput(model) = args.identity.source.identities()? {
+    if let Identities::OfInput(model) = args.identity.identities()? {
         // Check the ID before the input is read: reading may take an hour.
         read_id(&*model.engine(), &args.id)?;
     }
@@ -44,8 +49,9 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
 
 /// The engine of a store, or a new one after all events of the input.
 fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn IdentityResolver>> {
-    let model = match args.source.identities()? {
+    let model = match args.identities()? {
         Identities::OfInput(model) => model,
+        #[cfg(feature = "store")]
         Identities::OfStore(folder) => {
             if !args.input.paths.is_empty() {
                 return Err(wrong_usage(format_args!(
@@ -54,6 +60,8 @@ fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn IdentityResolver>> {
             }
             return Ok(Box::new(open_for_reading(folder)?.engine));
         }
+        #[cfg(not(feature = "store"))]
+        Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
     let mut inputs = input::find_all(&args.input.paths)?;
     let refused = RefusedWriter::new(None)?;

@@ -1,16 +1,13 @@
 //! `idmerge ingest`: applies the claims of events to a store.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
 use idmerge_core::{Claim, IdentityResolver};
-use idmerge_events::JsonEvent;
+use idmerge_events::{Envelope, TimeRange};
 use idmerge_store::{Cause, Durable};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 
 use crate::args::ingest::IngestArgs;
 use crate::commands::store::open::{model_for_ingest, open_for_writing};
@@ -151,24 +148,31 @@ impl<'w> Worker for IngestWorker<'w> {
         let (line_count, refused, lines) =
             (events.lines(), events.take_refused(), events.take_lines());
         let (claimants, claims) = events.take_claims(self.reader);
-        let parsed: Vec<_> = lines
+        let envelopes: Vec<_> = lines
             .iter()
-            .map(|line| JsonEvent::parse(line).ok())
+            .map(|line| Envelope::parse(line).ok())
             .collect();
         let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
-        all.extend(claims_of_other(self.other, &parsed));
+        all.extend(claims_of_other(self.other, &envelopes));
         all.sort_by_key(|(number, _)| *number);
-        let envelopes: Vec<_> = all
+        let (numbers, claims): (Vec<_>, Vec<_>) = all.into_iter().unzip();
+        let insert_ids: Vec<_> = numbers
             .iter()
-            .map(|(number, _)| Envelope::of_line(lines[*number]))
+            .map(|&number| envelopes[number].as_ref()?.insert_id()?.string())
             .collect();
-        let claims: Vec<_> = all.iter().map(|(_, claim)| *claim).collect();
         let count = lines.len() as u64;
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, line_count);
-            let causes: Vec<_> = envelopes
+            let causes: Vec<_> = numbers
                 .iter()
-                .map(|envelope| envelope.cause(position.file))
+                .zip(&insert_ids)
+                .map(|(&number, insert_id)| Cause {
+                    insert_id: insert_id.as_deref(),
+                    time_ms: envelopes[number]
+                        .as_ref()
+                        .and_then(|envelope| envelope.time(TimeRange::Exact).ms()),
+                    source: Some(position.file),
+                })
                 .collect();
             sink.apply(&claims, &causes)?;
             sink.events += count;
@@ -190,73 +194,16 @@ impl<'w> Worker for IngestWorker<'w> {
 /// that this rule book refuses makes none.
 fn claims_of_other<'e>(
     other: &dyn IdentityResolver,
-    events: &'e [Option<JsonEvent<'_>>],
+    envelopes: &'e [Option<Envelope<'_>>],
 ) -> impl Iterator<Item = (usize, Claim<'e>)> {
-    events.iter().enumerate().filter_map(|(number, event)| {
-        let reading = other.read(&event.as_ref()?.event()).ok()?;
-        Some((number, reading.claim?))
-    })
-}
-
-/// The parts of an event that are logged with its claim. A value that is not in the form that SDKs
-/// send is left out.
-#[derive(Default)]
-struct Envelope<'l> {
-    insert_id: Option<Cow<'l, str>>,
-    time_ms: Option<i64>,
-}
-
-#[derive(Deserialize)]
-struct EnvelopeEvent<'l> {
-    #[serde(borrow)]
-    properties: EnvelopeProperties<'l>,
-}
-
-#[derive(Deserialize)]
-struct EnvelopeProperties<'l> {
-    #[serde(borrow, rename = "$insert_id")]
-    insert_id: Option<&'l RawValue>,
-    #[serde(borrow)]
-    time: Option<&'l RawValue>,
-}
-
-impl<'l> Envelope<'l> {
-    fn cause<'c>(&'c self, file: &'c str) -> Cause<'c> {
-        Cause {
-            insert_id: self.insert_id.as_deref(),
-            time_ms: self.time_ms,
-            source: Some(file),
-        }
-    }
-
-    fn of_line(line: &'l [u8]) -> Self {
-        let Ok(event) = serde_json::from_slice::<EnvelopeEvent<'l>>(line) else {
-            return Self::default();
-        };
-        let EnvelopeProperties { insert_id, time } = event.properties;
-        Self {
-            insert_id: insert_id.and_then(|raw| serde_json::from_str(raw.get()).ok()),
-            time_ms: time.and_then(|raw| milliseconds(raw.get())),
-        }
-    }
-}
-
-/// SDKs send `time` in seconds, with or without a fraction, or in milliseconds. A number below 10¹¹
-/// is taken for seconds: 10¹¹ seconds are in the year 5138.
-fn milliseconds(time: &str) -> Option<i64> {
-    const SECONDS_MAX: f64 = 1e11;
-    let time: f64 = time.parse().ok()?;
-    let milliseconds = if time.abs() < SECONDS_MAX {
-        time * 1000.0
-    } else {
-        time
-    };
-    const TIME_MAX: f64 = 9e15;
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "the number is whole and in range"
-    )]
-    (milliseconds.abs() < TIME_MAX).then(|| milliseconds.round() as i64)
+    envelopes
+        .iter()
+        .enumerate()
+        .filter_map(|(number, envelope)| {
+            let event = envelope.as_ref()?.json_event();
+            let reading = other.read(&event.event()).ok()?;
+            Some((number, reading.claim?))
+        })
 }
 
 /// The figures of `ingest`.
@@ -273,34 +220,5 @@ impl fmt::Display for IngestSummary<'_> {
         row(f, "new entries", self.new_entries, "")?;
         write!(f, "{}", self.outcomes)?;
         row(f, "refused", self.refused, "")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn insert_id_and_time_are_read_from_the_properties() {
-        let envelope = |properties: &str| {
-            let line = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
-            let envelope = Envelope::of_line(line.as_bytes());
-            (envelope.insert_id.map(Cow::into_owned), envelope.time_ms)
-        };
-        let id = Some("5c7f".to_owned());
-        assert_eq!(
-            envelope(r#""$insert_id":"5c7f","time":1700000000"#),
-            (id.clone(), Some(1_700_000_000_000))
-        );
-        assert_eq!(
-            envelope(r#""time":1700000000123,"$insert_id":"5c\u0037f""#),
-            (id, Some(1_700_000_000_123))
-        );
-        assert_eq!(
-            envelope(r#""time":1700000000.5"#),
-            (None, Some(1_700_000_000_500))
-        );
-        assert_eq!(envelope(r#""time":"now","$insert_id":5"#), (None, None));
-        assert_eq!(envelope(r#""time":1e300"#), (None, None));
     }
 }

@@ -6,15 +6,19 @@ use std::sync::{Mutex, PoisonError};
 use anyhow::{Context, bail};
 use idmerge_core::{IdentityResolver, Outcome};
 
-use crate::args::engine::{Identities, Model};
+use crate::args::engine::Model;
+use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, apply_all};
+#[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
 use crate::output::destination::{Destination, Output};
 use crate::output::refused::{RefusedWriter, strict_error};
 use crate::output::resolved::BlockWriter;
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::UserCount;
+#[cfg(not(feature = "store"))]
+use crate::report::left_out;
 use crate::report::wrong_usage;
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
@@ -30,11 +34,14 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let inputs = input::find_all(&args.identity.input.paths)?;
     let refused = RefusedWriter::new(refused)?;
     let output = Output::create(output)?;
-    let summary = match args.identity.source.identities()? {
+    let summary = match args.identity.identities()? {
         Identities::OfInput(model) => resolve_by_engine(args, model, inputs, refused, output)?,
+        #[cfg(feature = "store")]
         Identities::OfStore(folder) => {
             resolve_by_store::run(args, folder, inputs, refused, output)?
         }
+        #[cfg(not(feature = "store"))]
+        Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
     if !args.identity.input.quiet {
         summary.print();

@@ -155,6 +155,7 @@ impl<'b> BlockEvents<'b> {
     }
 
     /// Takes the line of each event that can be used. Empty if lines were not kept.
+    #[cfg(feature = "store")]
     pub(crate) fn take_lines(&mut self) -> Vec<&'b [u8]> {
         self.kept_lines.take().unwrap_or_default()
     }

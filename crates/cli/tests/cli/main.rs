@@ -23,8 +23,9 @@ mod refused;
 mod resolve;
 mod run;
 mod sdk;
-#[cfg(unix)]
+#[cfg(all(unix, feature = "serve"))]
 mod serve;
+#[cfg(feature = "store")]
 mod store;
 mod summary;
 mod usage;

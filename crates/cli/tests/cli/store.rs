@@ -66,6 +66,43 @@ fn info_and_log_show_the_contents_and_their_causes() {
 }
 
 #[test]
+fn insert_id_and_time_are_logged_with_the_claim() {
+    let cases = [
+        (
+            r#""$insert_id":"5c7f","time":1700000000"#,
+            json!({"insert_id": "5c7f", "time_ms": 1_700_000_000_000_i64}),
+        ),
+        (
+            r#""time":1700000000123,"$insert_id":"5c\u0037f""#,
+            json!({"insert_id": "5c7f", "time_ms": 1_700_000_000_123_i64}),
+        ),
+        (
+            r#""time":1700000000.5"#,
+            json!({"time_ms": 1_700_000_000_500_i64}),
+        ),
+        (r#""time":"now","$insert_id":5"#, json!({})),
+        (r#""time":1e300"#, json!({})),
+    ];
+    let events: String = cases
+        .iter()
+        .enumerate()
+        .map(|(n, (properties, _))| {
+            format!(
+                "{{\"event\":\"A\",\"properties\":{{\"$device_id\":\"d{n}\",\"$user_id\":\"u\",{properties}}}}}\n"
+            )
+        })
+        .collect();
+    let folder = Folder::with(&[("events", &events)]);
+    folder.run("ingest people events --engine simplified").ok();
+    let log = lines(&folder.run("store log people"));
+    assert_eq!(log.len(), cases.len());
+    for (line, (properties, cause)) in log.iter().zip(&cases) {
+        assert_eq!(line["insert_id"], cause["insert_id"], "{properties}");
+        assert_eq!(line["time_ms"], cause["time_ms"], "{properties}");
+    }
+}
+
+#[test]
 fn claims_in_the_store_add_no_entries_and_its_engine_is_fixed() {
     let folder = made("simplified");
     let again = folder.run("ingest people events");

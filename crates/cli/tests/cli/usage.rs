@@ -98,21 +98,36 @@ const COMMANDS: &[&str] = &[
     "clusters",
     "cluster",
     "generate",
+    #[cfg(feature = "store")]
     "ingest",
+    #[cfg(feature = "serve")]
     "serve",
     "help",
+    #[cfg(feature = "store")]
     "store",
+    #[cfg(feature = "store")]
     "store info",
+    #[cfg(feature = "store")]
     "store log",
+    #[cfg(feature = "store")]
     "store explain",
+    #[cfg(feature = "store")]
     "store retract",
+    #[cfg(feature = "store")]
     "store changes",
+    #[cfg(feature = "store")]
     "store simulate",
+    #[cfg(feature = "store")]
     "store as-of",
+    #[cfg(feature = "store")]
     "store digest",
+    #[cfg(feature = "store")]
     "store compare",
+    #[cfg(feature = "store")]
     "store backup",
+    #[cfg(feature = "store")]
     "store restore",
+    #[cfg(feature = "store")]
     "store repair",
 ];
 
@@ -175,6 +190,32 @@ fn help_rules_prints_the_rule_book() {
         let done = folder.shell(&format!("idmerge {args} | head -n 1")).code(0);
         assert_eq!((done.stdout.lines().count(), done.stderr.as_str()), (1, ""));
     }
+}
+
+/// The error for a command or an option that this build leaves out.
+#[cfg(not(feature = "serve"))]
+fn left_out(args: &str, feature: &str) {
+    let done = Folder::new().run(args).code(2);
+    assert_eq!(done.stdout, "");
+    done.says("this build of idmerge has no")
+        .says(&format!("cargo install idmerge --features {feature}"));
+}
+
+#[test]
+#[cfg(not(feature = "serve"))]
+fn a_build_without_serve_names_the_feature() {
+    left_out("serve", "serve");
+    left_out("serve --data data --engine simplified", "serve");
+}
+
+#[test]
+#[cfg(not(feature = "store"))]
+fn a_build_without_store_names_the_feature() {
+    left_out("ingest people - --engine simplified", "store");
+    left_out("store explain people U1", "store");
+    left_out("store", "store");
+    left_out("resolve --store people", "store");
+    left_out("cluster U1 --store people", "store");
 }
 
 #[test]

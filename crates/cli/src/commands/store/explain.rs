@@ -4,9 +4,10 @@ use idmerge_core::Resolve;
 use idmerge_store::{Explanation, Step};
 use serde_json::{Value, json};
 
+use crate::args::identities::read_id;
 use crate::args::store::ExplainArgs;
 use crate::commands::store::entry::entry_line;
-use crate::commands::store::open::{OpenStore, open_for_reading, read_id};
+use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
 

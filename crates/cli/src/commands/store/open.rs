@@ -1,10 +1,9 @@
 //! Opens a store with the engine that it was made with.
 
-use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use idmerge_core::{DistinctId, IdentityResolver, IdentityResolverExt};
+use idmerge_core::IdentityResolver;
 use idmerge_store::{About, Durable, Entry, History, Options, Reader, StoreError};
 
 use crate::args::engine::Model;
@@ -79,24 +78,8 @@ pub(crate) fn model_for_ingest(folder: &Path, given: Option<Model>) -> anyhow::R
     }
 }
 
-/// An ID from the arguments.
-///
-/// # Errors
-///
-/// The text is not an ID by the rules of the engine.
-pub(crate) fn read_id<'e>(
-    engine: &dyn IdentityResolver,
-    text: &'e str,
-) -> anyhow::Result<DistinctId<'e>> {
-    engine.read_id(text).map_err(|error| {
-        wrong_usage(format_args!(
-            "{text:?} is not an ID: {error}; see `idmerge help rules`"
-        ))
-    })
-}
-
 fn store_exists(folder: &Path) -> anyhow::Result<bool> {
-    fs::exists(folder.join("store.redb")).with_context(|| open_error(folder))
+    idmerge_store::exists(folder).with_context(|| open_error(folder))
 }
 
 fn model_of(folder: &Path) -> anyhow::Result<Model> {

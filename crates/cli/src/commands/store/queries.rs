@@ -9,9 +9,10 @@ use idmerge_store::{Difference, Digest, first_difference};
 use serde_json::json;
 
 use crate::args::engine::Model;
+use crate::args::identities::read_id;
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
 use crate::commands::store::entry::{add_cause, change_line, entry_line};
-use crate::commands::store::open::{OpenStore, open_for_reading, read_id};
+use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
 

@@ -1,0 +1,51 @@
+//! Decides which analytics events belong to one person: *ID Merge*, as Mixpanel defines it.
+//!
+//! Products track people before and after they log in. This crate joins the anonymous events and the
+//! logged-in events of a person. It is a facade: one dependency for the types, the engines, the JSON
+//! of events and the store. The same package has the command line `idmerge`.
+//!
+//! - The types and traits of [`idmerge_core`] are in the root: [`Event`], [`Claim`], [`DistinctId`],
+//!   [`Resolve`], [`IdentityResolver`].
+//! - [`simplified`] and [`original`] are the engines.
+//! - [`events`] reads the JSON that SDKs send, and writes the canonical distinct_id back into it.
+//! - [`store`] keeps an engine on disk, with the log of its claims (feature `store`).
+//!
+//! # Example
+//!
+//! A visit on a device, and then a login on the same device: both are events of the user.
+//!
+//! ```
+//! use idmerge::events::JsonEvent;
+//! use idmerge::simplified::Simplified;
+//! use idmerge::{IdentityResolver, IdentityResolverExt, Resolve};
+//!
+//! let visit = r#"{"event":"Visit","properties":{"$device_id":"D1"}}"#;
+//! let login = r#"{"event":"Log In","properties":{"$device_id":"D1","$user_id":"ada"}}"#;
+//!
+//! let mut engine = Simplified::default();
+//! for line in [visit, login] {
+//!     let event = JsonEvent::parse_text(line)?;
+//!     let event = event.event();
+//!     if let Some(claim) = engine.read(&event)?.claim {
+//!         engine.apply(claim)?;
+//!     }
+//! }
+//!
+//! let device = engine.read_id("$device:D1")?;
+//! assert_eq!(engine.resolve(device).to_string(), "ada");
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
+//! # Features
+//!
+//! - `store` (default): the module [`store`], and the commands `ingest` and `store`.
+//! - `serve` (default, includes `store`): the command `serve`.
+//!
+//! Without default features the command line has `resolve`, `clusters`, `cluster` and `generate`.
+
+pub use idmerge_core::*;
+pub use idmerge_events as events;
+pub use idmerge_original as original;
+pub use idmerge_simplified as simplified;
+#[cfg(feature = "store")]
+pub use idmerge_store as store;
