@@ -22,7 +22,7 @@ use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
+#[cfg_attr(feature = "serde", serde(from = "crate::serde::IdRulesFields"))]
 pub struct IdRules {
     max_id_bytes: u16,
     blocked_values: Vec<Box<str>>,
@@ -54,15 +54,22 @@ impl IdRules {
         "{}",
     ];
 
-    /// Ids of at most `max_id_bytes` bytes that are none of `blocked_values` in any ASCII case.
+    /// IDs of at most `max_id_bytes` bytes that are none of `blocked_values` in any ASCII case.
     /// With a limit of 0 no text is an ID.
-    pub fn new<V: Into<Box<str>>>(
+    pub fn new<V: AsRef<str>>(
         max_id_bytes: u16,
         blocked_values: impl IntoIterator<Item = V>,
     ) -> Self {
+        let mut blocked_values: Vec<Box<str>> = blocked_values
+            .into_iter()
+            .map(|value| value.as_ref().to_ascii_lowercase().into())
+            .collect();
+        // Equal rules are then equal values, in whatever order and case they were given.
+        blocked_values.sort_unstable();
+        blocked_values.dedup();
         Self {
             max_id_bytes,
-            blocked_values: blocked_values.into_iter().map(Into::into).collect(),
+            blocked_values,
         }
     }
 
@@ -71,7 +78,7 @@ impl IdRules {
         self.max_id_bytes
     }
 
-    /// The values that are no id, in any ASCII case.
+    /// The values that are not IDs in any ASCII case: in lower case, sorted.
     pub fn blocked_values(&self) -> impl Iterator<Item = &str> {
         self.blocked_values.iter().map(AsRef::as_ref)
     }
@@ -80,7 +87,7 @@ impl IdRules {
     ///
     /// # Errors
     ///
-    /// InvalidEvent (ID-3) where the value is a float, a boolean, an array or an object.
+    /// [`InvalidEvent`] (ID-3) where the value is a float, a boolean, an array or an object.
     pub fn text<'e>(
         &self,
         property: IdProperty,
@@ -100,7 +107,7 @@ impl IdRules {
     ///
     /// # Errors
     ///
-    /// InvalidEvent (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
+    /// [`InvalidEvent`] (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
     pub fn id<'e>(&self, property: IdProperty, text: &'e str) -> Result<Id<'e>, InvalidEvent> {
         let refused = |reason| Err(InvalidEvent::new(property, reason));
         if text.is_empty() {
@@ -229,7 +236,7 @@ mod tests {
     #[test]
     fn id_4_the_list_is_a_setting() {
         let rules = IdRules::new(255, ["Test"]);
-        assert_eq!(rules.blocked_values().collect::<Vec<_>>(), ["Test"]);
+        assert_eq!(rules.blocked_values().collect::<Vec<_>>(), ["test"]);
         assert!(rules.id(PROPERTY, "null").is_ok());
         assert_eq!(rules.id(PROPERTY, "tEST").unwrap_err().rule(), "ID-4");
     }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ::serde::de::{Deserialize, Deserializer, Error};
 use ::serde::ser::{Serialize, Serializer};
 
-use crate::{DistinctId, DistinctIdBuf, Id, IdBuffer, RuleBook};
+use crate::{DistinctId, DistinctIdBuf, Id, IdBuffer, IdRules, RuleBook};
 
 impl Serialize for Id<'_> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -30,6 +30,20 @@ impl<'de> Deserialize<'de> for DistinctIdBuf {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Cow::<'de, str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The fields of [`IdRules`] as they are written, before [`IdRules::new`] orders them.
+#[derive(::serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct IdRulesFields {
+    max_id_bytes: u16,
+    blocked_values: Vec<String>,
+}
+
+impl From<IdRulesFields> for IdRules {
+    fn from(fields: IdRulesFields) -> Self {
+        Self::new(fields.max_id_bytes, fields.blocked_values)
     }
 }
 

@@ -15,7 +15,7 @@ use crate::{AnonIdFormat, reading, snapshot};
 /// What a project chooses of Original ID Merge. The default is what the rules document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Settings {
     /// What is taken for an id (rules ID-2 and ID-4).
     pub id_rules: IdRules,
@@ -28,6 +28,16 @@ pub struct Settings {
 impl Settings {
     /// How many ids a cluster may have by default: 500.
     pub const DEFAULT_MAX_CLUSTER_IDS: u32 = 500;
+
+    /// Reads which user an event belongs to, and what it claims. Needs no engine.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`] as [`IdentityResolver::read`].
+    #[inline]
+    pub fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        reading::read(&self.id_rules, event)
+    }
 }
 
 impl Default for Settings {
@@ -218,7 +228,7 @@ impl Resolve for Original {
 
 impl IdentityResolver for Original {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        reading::read(&self.settings.id_rules, event)
+        self.settings.read(event)
     }
 
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {

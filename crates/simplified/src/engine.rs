@@ -13,10 +13,22 @@ use crate::{reading, snapshot};
 /// What a project chooses of Simplified ID Merge. The default is what the rules document.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
-#[cfg_attr(feature = "serde", serde(default))]
+#[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Settings {
     /// What is taken for an id (rules ID-2 and ID-4).
     pub id_rules: IdRules,
+}
+
+impl Settings {
+    /// Reads which user an event belongs to, and what it claims. Needs no engine.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`] as [`IdentityResolver::read`].
+    #[inline]
+    pub fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        reading::read(&self.id_rules, event)
+    }
 }
 
 /// The engine of Simplified ID Merge, in memory. See the [crate](crate) for what it does.
@@ -96,7 +108,7 @@ impl Resolve for Simplified {
 
 impl IdentityResolver for Simplified {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        reading::read(&self.settings.id_rules, event)
+        self.settings.read(event)
     }
 
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {

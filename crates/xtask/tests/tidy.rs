@@ -24,6 +24,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("state", &["core"], &[]),
     ("simplified", &["core", "state"], &["conformance"]),
     ("original", &["core", "state"], &["conformance"]),
+    ("engines", &["core", "original", "simplified"], &[]),
     ("conformance", &["core", "events"], &[]),
     ("events", &["core"], &["simplified", "original"]),
     (

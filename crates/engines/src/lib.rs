@@ -1,0 +1,49 @@
+//! The choice of an engine and its settings, at run time.
+//!
+//! Everything above the engines (the command line, the store of a server, an embedding program)
+//! names this crate and does not ask which model it has. [`Settings`] does what depends on the
+//! model: it reads events, makes the engine, and is written as text that reads back.
+//!
+//! ```
+//! use idmerge_core::{Event, IdentityResolverExt};
+//! use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let overrides = Overrides {
+//!     max_cluster_ids: Some(100),
+//!     anon_id_format: Some(AnonIdFormat::Sdk),
+//! };
+//! let settings = Settings::new(Model::Original, &overrides)?;
+//!
+//! // Reading needs no engine, so it can run on any thread.
+//! let page_view = Event::with_distinct_id("D1");
+//! assert_eq!(settings.read(&page_view)?.require_distinct_id()?, "D1");
+//!
+//! let mut engine = settings.engine();
+//! engine.apply_event(&page_view)?;
+//!
+//! // A store keeps this text.
+//! let text = settings.to_string();
+//! assert_eq!(text.parse::<Settings>()?, settings);
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! Not here: engines. If you know the model when you compile, depend on `idmerge-simplified` or
+//! `idmerge-original` alone. A model of your own implements
+//! [`IdentityResolver`](idmerge_core::IdentityResolver) and is not chosen through this crate.
+//!
+//! # Features
+//!
+//! `clap`: [`Model`] is a value of an argument, and [`Overrides`] are arguments.
+
+mod model;
+mod overrides;
+mod settings;
+mod text;
+
+pub use idmerge_original::AnonIdFormat;
+pub use model::Model;
+pub use overrides::{Overrides, SettingsError};
+pub use settings::{Engine, Settings};
+pub use text::SettingsTextError;

@@ -1,0 +1,221 @@
+//! [`Settings`]: a model of ID Merge and its settings.
+
+use idmerge_core::{
+    Attribution, DistinctId, Event, IdRules, IdentityResolver, InvalidEvent, Reading, RuleBook,
+};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+
+use crate::{Model, Overrides, SettingsError};
+
+/// An engine that is chosen at run time.
+pub type Engine = Box<dyn IdentityResolver>;
+
+/// A model of ID Merge and its settings: what makes two engines interchangeable.
+///
+/// `Display` writes the canonical text; `FromStr` reads it back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Settings {
+    /// Simplified ID Merge.
+    Simplified(idmerge_simplified::Settings),
+    /// Original ID Merge.
+    Original(idmerge_original::Settings),
+}
+
+impl Settings {
+    /// The settings of a model: its defaults, with these overrides.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] if the model does not have one of the settings.
+    pub fn new(model: Model, overrides: &Overrides) -> Result<Self, SettingsError> {
+        overrides.check(model)?;
+        let mut settings = Self::of(model);
+        if let Self::Original(original) = &mut settings {
+            if let Some(max_cluster_ids) = overrides.max_cluster_ids {
+                original.max_cluster_ids = max_cluster_ids;
+            }
+            if let Some(anon_id_format) = overrides.anon_id_format {
+                original.anon_id_format = anon_id_format;
+            }
+        }
+        Ok(settings)
+    }
+
+    /// The documented settings of a model.
+    pub fn of(model: Model) -> Self {
+        match model {
+            Model::Simplified => Self::Simplified(idmerge_simplified::Settings::default()),
+            Model::Original => Self::Original(idmerge_original::Settings::default()),
+        }
+    }
+
+    /// The same settings with other rules of what an ID is (rules ID-2 and ID-4).
+    #[must_use]
+    pub fn with_id_rules(mut self, rules: IdRules) -> Self {
+        *match &mut self {
+            Self::Simplified(settings) => &mut settings.id_rules,
+            Self::Original(settings) => &mut settings.id_rules,
+        } = rules;
+        self
+    }
+
+    /// The model.
+    pub fn model(&self) -> Model {
+        match self {
+            Self::Simplified(_) => Model::Simplified,
+            Self::Original(_) => Model::Original,
+        }
+    }
+
+    /// The rules of the model.
+    pub fn rule_book(&self) -> RuleBook {
+        self.model().rule_book()
+    }
+
+    /// Whether a merge also moves past events.
+    pub fn attribution(&self) -> Attribution {
+        match self {
+            Self::Simplified(_) | Self::Original(_) => Attribution::Retroactive,
+        }
+    }
+
+    /// The rules of what an ID is (rules ID-2 and ID-4).
+    pub fn id_rules(&self) -> &IdRules {
+        match self {
+            Self::Simplified(settings) => &settings.id_rules,
+            Self::Original(settings) => &settings.id_rules,
+        }
+    }
+
+    /// The most IDs that a cluster may have, or `None` if the model has no limit.
+    pub fn max_cluster_ids(&self) -> Option<u32> {
+        match self {
+            Self::Simplified(_) => None,
+            Self::Original(settings) => Some(settings.max_cluster_ids),
+        }
+    }
+
+    /// Reads which user an event belongs to, and what it claims. Needs no engine.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`] as [`IdentityResolver::read`].
+    #[inline]
+    pub fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        match self {
+            Self::Simplified(settings) => settings.read(event),
+            Self::Original(settings) => settings.read(event),
+        }
+    }
+
+    /// Reads a distinct_id that a person or another system wrote: the own distinct_id of an event
+    /// that carries nothing else.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidEvent`] if the text is not an ID. Empty text is not an ID.
+    pub fn read_id<'e>(&self, text: &'e str) -> Result<DistinctId<'e>, InvalidEvent> {
+        self.read(&Event::with_distinct_id(text))?
+            .require_distinct_id()
+    }
+
+    /// A new engine with these settings and no state.
+    pub fn engine(&self) -> Engine {
+        match self {
+            Self::Simplified(settings) => Box::new(Simplified::new(settings.clone())),
+            Self::Original(settings) => Box::new(Original::new(settings.clone())),
+        }
+    }
+}
+
+impl From<idmerge_simplified::Settings> for Settings {
+    fn from(settings: idmerge_simplified::Settings) -> Self {
+        Self::Simplified(settings)
+    }
+}
+
+impl From<idmerge_original::Settings> for Settings {
+    fn from(settings: idmerge_original::Settings) -> Self {
+        Self::Original(settings)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::Resolve;
+    use idmerge_original::AnonIdFormat;
+
+    use super::*;
+
+    #[test]
+    fn settings_and_their_engine_agree() {
+        for model in Model::ALL {
+            let settings = Settings::of(model);
+            let engine = settings.engine();
+            assert_eq!(engine.rule_book(), settings.rule_book());
+            assert_eq!(engine.attribution(), settings.attribution());
+            let event = Event {
+                device_id: "$device:D1".into(),
+                user_id: "U1".into(),
+                ..Event::named("$identify")
+            };
+            assert_eq!(engine.read(&event), settings.read(&event));
+            assert_eq!(settings.read_id("U1").unwrap(), "U1");
+            assert_eq!(settings.read_id("null").unwrap_err().rule(), "ID-4");
+            assert_eq!(settings.read_id("").unwrap_err().rule(), "ID-2");
+        }
+    }
+
+    #[test]
+    fn overrides_replace_defaults() {
+        let overrides = Overrides {
+            max_cluster_ids: Some(7),
+            anon_id_format: Some(AnonIdFormat::Guid),
+        };
+        let settings = Settings::new(Model::Original, &overrides).unwrap();
+        assert_eq!(settings.max_cluster_ids(), Some(7));
+        let expected = idmerge_original::Settings {
+            max_cluster_ids: 7,
+            anon_id_format: AnonIdFormat::Guid,
+            ..idmerge_original::Settings::default()
+        };
+        assert_eq!(settings, expected.into());
+        let none = Overrides::default();
+        for model in Model::ALL {
+            let settings = Settings::new(model, &none).unwrap();
+            assert_eq!(settings, Settings::of(model));
+        }
+    }
+
+    #[test]
+    fn a_setting_that_the_model_does_not_have_is_an_error() {
+        let overrides = Overrides {
+            anon_id_format: Some(AnonIdFormat::Guid),
+            ..Overrides::default()
+        };
+        let error = Settings::new(Model::Simplified, &overrides).unwrap_err();
+        assert_eq!(error.setting(), "anon_id_format");
+        assert_eq!(
+            error.to_string(),
+            "anon_id_format is a setting of original; leave it out with simplified"
+        );
+        let zero = Overrides {
+            max_cluster_ids: Some(0),
+            ..Overrides::default()
+        };
+        let error = Settings::new(Model::Original, &zero).unwrap_err();
+        assert_eq!(error, SettingsError::NoClusterIds);
+    }
+
+    #[test]
+    fn id_rules_are_a_setting_of_every_model() {
+        for model in Model::ALL {
+            let settings = Settings::of(model).with_id_rules(IdRules::new(3, ["x"]));
+            assert_eq!(settings.id_rules().max_id_bytes(), 3);
+            assert_eq!(settings.read_id("abcd").unwrap_err().rule(), "ID-2");
+            assert!(settings.read_id("0").is_ok());
+        }
+    }
+}
