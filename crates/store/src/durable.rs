@@ -1,4 +1,4 @@
-//! [`Durable`]: an engine and the log of its claims.
+//! [`Durable`]: an engine with the log of its claims.
 
 mod resolver;
 pub(crate) mod retract;
@@ -24,11 +24,11 @@ use crate::options::{Opened, Options};
 use crate::state::State;
 use idmerge_disk::Runs;
 
-/// An engine that outlives its process. It is an engine itself, of the rule book of the one in it.
+/// An engine that outlives its process. It wraps an engine and is an engine of the same rule book.
 ///
-/// Claims are visible as soon as they are applied, and safe once [`commit`](Self::commit) has
-/// returned. What was not committed is lost with the process; apply it again, and what the log
-/// has already is not logged twice.
+/// A claim is visible once it is applied, and safe once [`commit`](Self::commit) has returned. A
+/// process that ends loses its uncommitted claims. The next process can apply the same claims again:
+/// claims that the log has already are not logged twice.
 ///
 /// ```
 /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
@@ -45,7 +45,7 @@ use idmerge_disk::Runs;
 ///     assert_eq!(store.apply(Claim::Link { device, user })?, Outcome::Merged);
 ///     store.commit()?;
 /// }
-/// // Another day, another process.
+/// // Later, in another process.
 /// let store = Durable::open(folder, fresh, Options::default())?;
 /// assert_eq!(store.resolve(DistinctId::device(device)), *"U1");
 /// # Ok(())
@@ -54,32 +54,31 @@ use idmerge_disk::Runs;
 ///
 /// # As an engine
 ///
-/// `apply` and `apply_batch` never touch the disk, and so do not fail for it: a disk that is full
-/// is an error of `commit`, which can be tried again. `write_snapshot` writes the state alone, as
-/// the engine in it does. `read_snapshot` replaces the state, commits, and leaves an entry in the
-/// log that it did.
+/// `apply` and `apply_batch` do not write to the disk: a full disk is an error of `commit`, which can
+/// be tried again. `write_snapshot` writes the snapshot of the wrapped engine. `read_snapshot`
+/// replaces the state, adds an entry to the log that says so, and commits.
 pub struct Durable<R> {
     pub(crate) database: Arc<Database>,
     options: Options,
     pub(crate) state: State<R>,
     opened: Opened,
-    /// Locked while it is committed, so that others can resolve meanwhile.
+    /// Locked during a commit, which takes `&self` so that other threads can resolve meanwhile.
     pub(crate) tail: Mutex<Tail>,
-    /// Whether the state may be another than the log says.
+    /// Whether the state and the log may differ after an error.
     pub(crate) failed: bool,
     merger: Merger,
 }
 
 impl<R: IdentityResolver> Durable<R> {
-    /// Opens the store in a folder, and makes both where they are not there. `fresh` makes an
-    /// engine that has weighed nothing yet, and gives the rules and the settings with it.
+    /// Opens the store in a folder. Makes the folder and the store if they do not exist. `fresh` makes
+    /// an empty engine; the engine decides the rule book and the settings.
     ///
     /// # Errors
     ///
-    /// [`StoreError::InUse`] where the store is open for writing already,
-    /// [`StoreError::OtherRuleBook`] and [`StoreError::OtherSettings`] where the engine is not
-    /// like the one that the store was made with, and [`StoreError::DamagedLog`] where the log
-    /// cannot be read. Others as [`StoreError`] describes them.
+    /// [`StoreError::InUse`] if the store is open for writing already,
+    /// [`StoreError::OtherRuleBook`] or [`StoreError::OtherSettings`] if the store was made with
+    /// another engine, [`StoreError::DamagedLog`] if the log cannot be read, and others as
+    /// [`StoreError`] describes them.
     pub fn open(
         folder: impl AsRef<Path>,
         fresh: impl Fn() -> R + Send + Sync + 'static,
@@ -90,9 +89,9 @@ impl<R: IdentityResolver> Durable<R> {
         unpanicked(|| Self::over(database, fresh, options))
     }
 
-    /// As [`open`](Self::open), over anything that can stand for a file. One that has no locks can
-    /// be shared with nobody. A crash before this has returned for the first time can leave bytes
-    /// that are no store.
+    /// Opens a store as [`open`](Self::open) does, on anything that implements the interface of a
+    /// file. A backend without locks cannot be shared between processes. A crash before the first call
+    /// returns can leave bytes that are not a store.
     ///
     /// # Errors
     ///
@@ -112,7 +111,7 @@ impl<R: IdentityResolver> Durable<R> {
         options: Options,
     ) -> Result<Self, StoreError> {
         let about = About::of(&fresh(), &options);
-        match About::read(&database.begin_read()?)? {
+        match About::read(&database.begin_read()?, Some(about.rule_book))? {
             Some(found) => found.admits(&about)?,
             None => about.commit(&database)?,
         }
@@ -133,30 +132,30 @@ impl<R: IdentityResolver> Durable<R> {
         })
     }
 
-    /// What it took to open the store.
+    /// How the store came to its state when it was opened.
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
 
-    /// The number of the last entry of the log, committed or not; 0 where there is none.
+    /// The number of the last entry of the log, committed or not; 0 if there is none.
     pub fn sequence(&self) -> u64 {
         lock(&self.tail).sequence()
     }
 
-    /// The number of the last entry that is committed.
+    /// The number of the last committed entry; 0 if there is none.
     pub fn committed(&self) -> u64 {
         lock(&self.tail).committed()
     }
 
-    /// [`apply`](IdentityResolver::apply), for a claim of which it is known what made it.
+    /// Applies a claim as [`apply`](IdentityResolver::apply) does, and logs its cause.
     ///
-    /// A claim gets an entry where it changes something, and where it is rejected or of the other
-    /// rule book for the first time; [`sequence`](Self::sequence) tells.
+    /// A claim gets an entry if it changes the state, or if it is rejected or ignored for the first
+    /// time. [`sequence`](Self::sequence) then has the number of the entry.
     ///
     /// # Errors
     ///
-    /// Those of the engine, and [`StoreError::Failed`] of a store that failed before. After a
-    /// [retraction](Self::retract) also where the log cannot be read.
+    /// Those of the engine, and [`StoreError::Failed`] if the store failed before. After a
+    /// [retraction](Self::retract) also errors of reading the log.
     pub fn apply_caused<'a>(
         &'a mut self,
         claim: Claim<'a>,
@@ -171,7 +170,7 @@ impl<R: IdentityResolver> Durable<R> {
         } = &mut self.state;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
         let outcome = if overlay.whole().is_some() {
-            // Asked for again, since a reference that is returned from here on is held for good.
+            // Borrow again: the borrow checker would extend the first borrow to the end of the function.
             let Some(engine) = overlay.whole_mut() else {
                 return Err(StoreError::Failed.into());
             };
@@ -187,8 +186,7 @@ impl<R: IdentityResolver> Durable<R> {
         Ok(outcome)
     }
 
-    /// [`apply_batch`](IdentityResolver::apply_batch), for claims of which it is known what made
-    /// them.
+    /// Applies claims as [`apply_batch`](IdentityResolver::apply_batch) does, and logs their causes.
     ///
     /// # Errors
     ///
@@ -196,7 +194,7 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// # Panics
     ///
-    /// Where there are not as many causes as claims.
+    /// If there are not as many causes as claims.
     pub fn apply_batch_caused(
         &mut self,
         claims: &[Claim<'_>],
@@ -249,14 +247,14 @@ impl<R: IdentityResolver> Durable<R> {
         }
     }
 
-    /// Makes all that was applied safe, and answers with the number of the last entry. Where it
-    /// returns, no crash takes any of it away. Applying many claims and then committing is the
-    /// group commit. Others can resolve meanwhile.
+    /// Makes all applied claims safe, and returns the number of the last entry. After it has returned
+    /// no crash loses them. To commit a group, apply many claims and then commit once. Other threads
+    /// can resolve during a commit.
     ///
     /// # Errors
     ///
-    /// Where the disk fails. Nothing is lost from memory, so it can be tried again when there is
-    /// room; after [`StoreError::Failed`] the store must be opened again.
+    /// If the disk fails. The claims stay in memory, so commit can be tried again once there is room
+    /// on the disk. After [`StoreError::Failed`] open the store again.
     pub fn commit(&self) -> Result<u64, StoreError> {
         let is_committed = {
             let tail = lock(&self.tail);
@@ -268,12 +266,12 @@ impl<R: IdentityResolver> Durable<R> {
         self.commit_with(|_| Ok(()))
     }
 
-    /// As [`commit`](Self::commit), together with what a service keeps in tables of its own: either
-    /// both are safe or neither.
+    /// Commits as [`commit`](Self::commit) does, together with what a service writes to tables of its
+    /// own in `also`: after a crash either both are there or neither.
     ///
     /// # Errors
     ///
-    /// Those of [`commit`](Self::commit), and what `also` fails with; then nothing is committed.
+    /// Those of [`commit`](Self::commit), and any error of `also`; nothing is committed then.
     pub fn commit_with<E: From<StoreError>>(
         &self,
         also: impl FnOnce(&WriteTransaction) -> Result<(), E>,
@@ -292,23 +290,24 @@ impl<R: IdentityResolver> Durable<R> {
         Ok(tail.committed())
     }
 
-    /// What is committed, with the tables of [`commit_with`](Self::commit_with).
+    /// Opens what is committed for reading, including the tables that
+    /// [`commit_with`](Self::commit_with) wrote.
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
         Ok(self.database.begin_read()?)
     }
 
-    /// Writes a snapshot into the store, so that the next opening has less to weigh again. Others
-    /// can resolve meanwhile; commits wait. When is the caller's to choose:
+    /// Writes a snapshot into the store, so that the next opening has fewer entries to apply again.
+    /// Other threads can resolve meanwhile; commits wait. The caller chooses when;
     /// [`since_snapshot`](Self::since_snapshot) helps.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Uncommitted`] where claims are not committed, and where the disk fails; the
-    /// store is then as it was.
+    /// [`StoreError::Uncommitted`] if some claims are not committed, and if the disk fails. The store
+    /// is then as it was.
     pub fn snapshot(&self) -> Result<(), StoreError> {
         if self.failed {
             return Err(StoreError::Failed);
@@ -332,11 +331,11 @@ impl<R: IdentityResolver> Durable<R> {
         Ok(())
     }
 
-    /// How many committed entries came after the latest snapshot.
+    /// How many committed entries are not in the latest snapshot.
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn since_snapshot(&self) -> Result<u64, StoreError> {
         Ok(self.committed() - self.snapshot_sequence()?)
     }
@@ -346,56 +345,56 @@ impl<R: IdentityResolver> Durable<R> {
         Ok(snapshots.last().map_or(0, |snapshot| snapshot.sequence))
     }
 
-    /// Brings the index up to date that [`retract`](Self::retract) and explanations find entries
-    /// with. What is not in it yet is read through, so it is never wrong, only slow: call this now
-    /// and then, beside commits and resolves. It does nothing where there is little to do.
+    /// Updates the index in which [`retract`](Self::retract) and explanations look entries up. A
+    /// lookup reads unindexed entries one by one, so an old index is slow but not wrong. Call this
+    /// from time to time, from any thread. It does nothing if few entries are unindexed.
     ///
     /// # Errors
     ///
-    /// Where the disk fails; the index is then as far as it came.
+    /// If the disk fails. The index then has the entries that were written before.
     pub fn index(&self) -> Result<(), StoreError> {
         let at_a_time = self.options.unindexed_max;
         index::update(&self.database, self.committed(), at_a_time)?;
         self.merge_runs(&ENTRIES_BY_ID)
     }
 
-    /// Merges the runs of an index of the caller's, where there are many. Commits can come between.
+    /// Merges the runs of an index of the caller's if there are many of them. Commits can come between.
     ///
     /// # Errors
     ///
-    /// Where the disk fails or a run is damaged.
+    /// If the disk fails or a run is damaged.
     pub fn merge_runs(&self, runs: &Runs) -> Result<(), StoreError> {
         while self.merger().merge(runs)? {}
         Ok(())
     }
 
-    /// What merges runs without holding the store, so that claims can be applied meanwhile.
+    /// A handle that merges runs without borrowing the store, so that claims can be applied meanwhile.
     pub fn merger(&self) -> Merger {
         self.merger.clone()
     }
 
-    /// What was committed so far, to be asked about.
+    /// The committed log, to ask about earlier states.
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.state.overlay.fresh.clone();
         let read = self.database.begin_read()?;
         Ok(History::new(fresh, read, self.committed()))
     }
 
-    /// Closes the store, and says whether that went well. Dropping closes it too. What is not
-    /// committed is lost.
+    /// Closes the store and reports an error if that fails. Dropping the store closes it too.
+    /// Uncommitted claims are lost.
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn close(self) -> Result<(), StoreError> {
         drop(self.merger);
         match Arc::into_inner(self.database) {
             Some(database) => Ok(database.close()?),
-            // It is closed when the last merger is dropped.
+            // The database closes when the last merger is dropped.
             None => Ok(()),
         }
     }

@@ -1,4 +1,4 @@
-//! What can go wrong in a store.
+//! The errors of a store.
 
 use std::io;
 use std::path::PathBuf;
@@ -7,30 +7,43 @@ use idmerge_core::{EngineError, RuleBook, SnapshotError};
 use idmerge_disk::RunsError;
 use thiserror::Error;
 
-/// A store that could not do what it was asked for.
+/// Why a store could not do what it was asked to do.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// Another process, or another part of this one, has the store open for writing. Stop it, or
-    /// open the store read-only.
-    #[error("the store is open for writing elsewhere; one writer at a time")]
+    /// Another process, or another part of this process, has the store open for writing. Stop the
+    /// writer, or open the store with [`Reader`](crate::Reader).
+    #[error("the store is in use: another process has it open for writing")]
     InUse,
-    /// The file is something else, or nothing was ever committed to it.
+    /// The file is not a store, or nothing was ever committed to it.
     #[error("not a store of idmerge")]
     NotAStore,
-    /// The last writer did not come to close the store. Open it for writing once, which repairs it.
-    #[error("the store was not closed; open it for writing once before it is read")]
+    /// The last writer ended without closing the store. Open the store for writing once: that
+    /// recovers it.
+    #[error(
+        "the last writer of the store did not close it; open the store for writing once, then read it"
+    )]
     NotClosed,
-    /// Another version made the store. Open it with that version.
-    #[error("the store has format version {found}; this version opens {supported}")]
+    /// A version with another format made the store. Open the store with that version.
+    #[error(
+        "the store has format version {found}, and this version of idmerge opens version {supported}"
+    )]
     UnsupportedVersion {
         /// The store's format version.
         found: u16,
-        /// The one that this version opens.
+        /// The format version that this version opens.
         supported: u16,
     },
-    /// The store was made with an engine of the other rule book.
-    #[error("the store is of {found} ID Merge, and the engine of {expected}")]
+    /// The store was made with an engine of a custom rule book. Open it with that engine.
+    #[error(
+        "the store was made for the rule book {name:?}, which is not built in; open it with its engine"
+    )]
+    UnknownRuleBook {
+        /// The name of the rule book.
+        name: String,
+    },
+    /// The store was made with an engine of another rule book.
+    #[error("the store was made for {found} ID Merge, and the engine is of {expected} ID Merge")]
     OtherRuleBook {
         /// The store's rule book.
         found: RuleBook,
@@ -38,77 +51,88 @@ pub enum StoreError {
         expected: RuleBook,
     },
     /// The store was made with an engine that has other settings.
-    #[error("the store was made with the settings {found:?}, and not {expected:?}")]
+    #[error(
+        "the store was made with the settings {found:?} and cannot be opened with {expected:?}"
+    )]
     OtherSettings {
-        /// What the store was made with.
+        /// The settings that the store was made with.
         found: String,
-        /// What it was opened with.
+        /// The settings that it was to be opened with.
         expected: String,
     },
-    /// The log cannot be read from this entry on. What comes before it is good.
+    /// The log cannot be read from this entry on. The entries before it are good.
+    /// [`repair`](crate::repair) keeps those.
     #[error("the log is damaged at entry {sequence}: {what}")]
     DamagedLog {
-        /// The sequence number of the first entry that cannot be trusted.
+        /// The number of the first entry that cannot be trusted.
         sequence: u64,
         /// What is wrong.
         what: &'static str,
     },
-    /// A claim of the log is answered otherwise than it was. The engine has other settings or
-    /// other rules than the one that wrote the log.
-    #[error("entry {sequence} of the log was answered with {logged:?}, and now with {now:?}")]
+    /// The engine answers a claim of the log in another way than when it was logged. It has other
+    /// settings or other rules than the engine that wrote the log.
+    #[error(
+        "the engine answered entry {sequence} of the log with {logged:?} when it was logged, and now answers {now:?}"
+    )]
     Diverged {
-        /// The entry's sequence number.
+        /// The number of the entry.
         sequence: u64,
-        /// What the log says.
+        /// The answer in the log.
         logged: String,
-        /// What the engine says.
+        /// The answer of this engine.
         now: String,
     },
-    /// The state that the log goes on from cannot be read. See
+    /// The state that replaced an earlier one at this entry cannot be read. See
     /// [`read_snapshot`](idmerge_core::IdentityResolver::read_snapshot) of a store.
-    #[error("the state that was put in at entry {sequence} cannot be read")]
+    #[error("the state that was loaded into the store at entry {sequence} cannot be read")]
     DamagedBase {
-        /// The entry's sequence number.
+        /// The number of the entry.
         sequence: u64,
         /// What is wrong with it.
         #[source]
         source: SnapshotError,
     },
-    /// The log is not as long as that.
-    #[error("there is no entry {sequence}; the last is {last}")]
+    /// The log has no entry of this number.
+    #[error("there is no entry {sequence}; the last entry is {last}")]
     NoSuchEntry {
-        /// The sequence number asked for.
+        /// The number that was asked for.
         sequence: u64,
-        /// That of the last committed entry, 0 where there is none.
+        /// The number of the last committed entry; 0 if there is none.
         last: u64,
     },
-    /// The state was replaced here by one from elsewhere, so it is not made of claims alone.
-    #[error("entry {sequence} replaced the state by one from elsewhere")]
+    /// A state from elsewhere was loaded at this entry, so the log does not have all claims behind
+    /// the state.
+    #[error(
+        "entry {sequence} replaced the state by one from elsewhere, so the log does not have all claims"
+    )]
     NotFromClaims {
-        /// The entry's sequence number.
+        /// The number of the entry.
         sequence: u64,
     },
-    /// The entry cannot be withdrawn: it is of no claim that changed or tried to change anything
-    /// under the store's rules.
-    #[error("entry {sequence} has nothing that could be withdrawn")]
+    /// The entry cannot be withdrawn: it has no claim of the rule book of the store.
+    #[error(
+        "entry {sequence} has nothing to withdraw: it is not a claim of the rule book of the store"
+    )]
     NotRetractable {
-        /// The entry's sequence number.
+        /// The number of the entry.
         sequence: u64,
     },
-    /// The entry is withdrawn already. To bring it back, withdraw what withdrew it.
-    #[error("entry {sequence} was withdrawn by entry {by}")]
+    /// The entry is withdrawn already. To bring it back, withdraw the entry that withdrew it.
+    #[error(
+        "entry {sequence} was already withdrawn by entry {by}; withdraw entry {by} to bring it back"
+    )]
     RetractedAlready {
-        /// The entry's sequence number.
+        /// The number of the entry.
         sequence: u64,
         /// The number of the entry that withdrew it.
         by: u64,
     },
-    /// The index of who is named where cannot be read. Nothing is lost with it; repairing the store
-    /// makes it again.
-    #[error("the index of the store is damaged; repair the store to make it again")]
+    /// The index of the IDs in the log cannot be read. No data is lost: [`repair`](crate::repair)
+    /// makes the index again.
+    #[error("the index of the store is damaged; repair the store to make the index again")]
     DamagedIndex,
-    /// There is a file already, and it is not replaced.
-    #[error("{} exists", path.display())]
+    /// The file exists already and is not replaced.
+    #[error("{} exists already", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -119,19 +143,16 @@ pub enum StoreError {
         /// The name of one.
         name: String,
     },
-    /// A store that is open for reading applies nothing.
-    #[error("the store is open for reading only")]
-    ReadOnly,
-    /// A snapshot is of what is committed; commit first.
-    #[error("there are claims that are not committed")]
+    /// A snapshot has only committed claims. Commit first.
+    #[error("some claims are not committed yet; commit them first")]
     Uncommitted,
-    /// The store failed before, and no longer knows what it has written. Open it again.
-    #[error("the store has failed; open it again")]
+    /// An earlier operation failed, and its effect on the file is not known. Open the store again.
+    #[error("the store failed earlier; open it again")]
     Failed,
-    /// The claim is of a kind that this version has no form for.
-    #[error("a claim of a kind that the log has no form for")]
+    /// The claim is of a kind that the log format does not have.
+    #[error("the log format of this version has no such kind of claim")]
     UnknownClaim,
-    /// What the database says of its file: it was changed by something else.
+    /// The database cannot read its file: something else has changed it.
     #[error("the file of the store is damaged: {what}")]
     DamagedFile {
         /// What is wrong.
@@ -140,10 +161,10 @@ pub enum StoreError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The disk failed, is full or may not be written.
+    /// The disk failed or is full, or the file may not be written.
     #[error("the disk failed")]
     Io(#[from] io::Error),
-    /// Anything else that the database may say.
+    /// Any other error of the database.
     #[error("the database failed")]
     Database(#[source] Box<redb::Error>),
 }
@@ -163,7 +184,7 @@ impl From<redb::Error> for StoreError {
     }
 }
 
-/// The errors of the database's parts.
+/// The errors of the parts of the database.
 macro_rules! from_part {
     ($($part:ident),*) => {$(
         impl From<redb::$part> for StoreError {
@@ -186,7 +207,6 @@ impl From<RunsError> for StoreError {
     fn from(error: RunsError) -> Self {
         match error {
             RunsError::Database(error) => (*error).into(),
-            // Nothing is lost with an index: `repair` makes it again.
             _ => Self::DamagedIndex,
         }
     }

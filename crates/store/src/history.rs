@@ -1,9 +1,10 @@
-//! What a log makes possible: questions about every state that there was.
+//! [`History`]: questions about every earlier state.
 
 pub(crate) mod changes;
 pub(crate) mod compare;
 pub(crate) mod digest;
 pub(crate) mod explain;
+pub(crate) mod log_entry;
 pub(crate) mod simulate;
 
 use idmerge_core::IdentityResolver;
@@ -15,7 +16,7 @@ use crate::log::entry::Entry;
 use crate::state::State;
 use crate::state::overlay::Fresh;
 
-/// The committed log of a store at one moment. Commits that come later are not seen.
+/// The committed log of a store at one moment. Later commits are not visible in it.
 pub struct History<R> {
     pub(crate) fresh: Fresh<R>,
     read: ReadTransaction,
@@ -27,7 +28,7 @@ impl<R: IdentityResolver> History<R> {
         Self { fresh, read, last }
     }
 
-    /// The number of the last entry; 0 where there is none.
+    /// The number of the last entry; 0 if there is none.
     pub fn last(&self) -> u64 {
         self.last
     }
@@ -36,11 +37,11 @@ impl<R: IdentityResolver> History<R> {
         Log::committed(&self.read, self.last)
     }
 
-    /// Calls `visit` with each entry from this number on, until it answers `false`.
+    /// Calls `visit` with each entry from this number on, until `visit` answers `false`.
     ///
     /// # Errors
     ///
-    /// What `visit` fails with, and [`StoreError::DamagedLog`].
+    /// Those of `visit`, and [`StoreError::DamagedLog`].
     pub fn entries(
         &self,
         from: u64,
@@ -49,11 +50,11 @@ impl<R: IdentityResolver> History<R> {
         self.log().each_entry(from, visit)
     }
 
-    /// The state as it was after this entry, 0 for the empty one.
+    /// The state after this entry; 0 is the empty state.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSuchEntry`], and where the log cannot be read.
+    /// [`StoreError::NoSuchEntry`], and if the log cannot be read.
     pub fn as_of(&self, sequence: u64) -> Result<R, StoreError> {
         self.has(sequence)?;
         let log = self.log().up_to(sequence);

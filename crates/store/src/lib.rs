@@ -1,17 +1,18 @@
 //! An engine that outlives its process, and the log of its claims.
 //!
-//! [`Durable`] is an engine around another one. It keeps every claim that changed anything, or
-//! was rejected, in an append-only log in an embedded database, with what the engine answered and
-//! what made the claim ([`Cause`]). The state is a fold over that log, so when the process ends,
-//! however it ends, the next one has the state of the last commit again.
+//! [`Durable`] wraps an engine and keeps an append-only log in an embedded database. The log has
+//! every claim that changed anything or was rejected, with the answer of the engine and with what
+//! made the claim ([`Cause`]). The state is a fold over the log, so after a crash the next process
+//! has the state of the last commit.
 //!
-//! Not here: rules, which are the engine's; a clock and threads, which are the caller's; and
-//! events, of which the log has no more than what they claim.
+//! The rules are those of the engine. The caller brings clock and threads. The log keeps the claims
+//! of events and not the events themselves.
 //!
 //! # Where to go next
 //!
-//! [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`] are what a service needs,
-//! [`History`] is for questions. `docs/store.md` has the form on disk and the reasons for it.
+//! A service needs [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`]. [`History`]
+//! answers questions about earlier states. `docs/store.md` describes the form on disk and the
+//! reasons for it.
 
 mod durable;
 mod error;
@@ -30,9 +31,10 @@ pub use history::History;
 pub use history::changes::Change;
 pub use history::compare::first_difference;
 pub use history::digest::Digest;
-pub use history::explain::{Explanation, Step};
+pub use history::explain::Explanation;
+pub use history::log_entry::LogEntry;
 pub use history::simulate::Difference;
-/// An index beside the log, for a service that keeps tables of its own.
+/// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{OpenRuns, Runs, RunsError};
 pub use log::about::About;
 pub use log::entry::{Cause, Entry, What};
@@ -42,7 +44,7 @@ pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};
 pub use options::{Opened, Options, Sharing};
 pub use reader::Reader;
-/// The embedded database, for who keeps tables of its own beside the log.
+/// The embedded database, for a service that keeps tables of its own in the file of the store.
 pub use redb;
-/// What can stand for a file, and a file: for tests that break a disk.
+/// The interface between the database and its file, for tests that simulate a broken disk.
 pub use redb::{BackendError, StorageBackend, backends};

@@ -1,9 +1,9 @@
-//! Locks of which no panic makes an error.
+//! Locking without poison.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-/// Whoever panicked while holding the lock has changed nothing: the end of the log changes in one
-/// step, when all is safe.
+/// Ignores that a thread panicked with the lock: what these locks guard changes in one step, after
+/// everything that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! The log: what is committed, in the database, and what is not, in memory.
+//! The log: committed entries in the database, uncommitted ones in memory.
 
 pub(crate) mod about;
 pub(crate) mod block;
@@ -20,21 +20,22 @@ use self::entry::Entry;
 use self::tail::Tail;
 use crate::error::StoreError;
 
-/// An entry that is no further away is likely in the same block, and else in the next.
+/// An entry at most this far away is likely in the same block or in the next one, so reading on is
+/// quicker than looking it up.
 const NEAR: u64 = 200;
 
-/// The whole log up to an entry.
+/// The log up to some entry.
 #[derive(Clone, Copy)]
 pub(crate) struct Log<'l> {
     pub(crate) read: &'l ReadTransaction,
-    /// What is not committed, where that is part of it.
+    /// The uncommitted entries, if they are part of it.
     tail: Option<&'l Tail>,
-    /// The last entry.
+    /// The number of the last entry.
     pub(crate) until: u64,
 }
 
 impl<'l> Log<'l> {
-    /// What of the log is committed, up to this entry.
+    /// The committed log up to this entry.
     pub(crate) fn committed(read: &'l ReadTransaction, until: u64) -> Self {
         Self {
             read,
@@ -43,7 +44,7 @@ impl<'l> Log<'l> {
         }
     }
 
-    /// All of it.
+    /// The whole log, with the uncommitted entries.
     pub(crate) fn with_tail(read: &'l ReadTransaction, tail: &'l Tail) -> Self {
         Self {
             read,
@@ -52,7 +53,7 @@ impl<'l> Log<'l> {
         }
     }
 
-    /// The log up to an earlier entry.
+    /// The same log up to an earlier entry.
     pub(crate) fn up_to(self, until: u64) -> Self {
         Self {
             until: until.min(self.until),
@@ -60,7 +61,7 @@ impl<'l> Log<'l> {
         }
     }
 
-    /// Calls `visit` with each entry from this number on, until it answers `false`.
+    /// Calls `visit` with each entry from this number on, until `visit` answers `false`.
     pub(crate) fn each_entry(
         self,
         from: u64,
@@ -74,7 +75,7 @@ impl<'l> Log<'l> {
             Ok(wants_more.get())
         };
         if from <= committed {
-            // What was committed later is none of this log's.
+            // The database may have later entries by now; they are not part of this log.
             tables::each_entry(self.read, from, &mut |entry| {
                 Ok(entry.sequence <= committed && some(entry)?)
             })?;
@@ -85,7 +86,7 @@ impl<'l> Log<'l> {
         }
     }
 
-    /// Calls `visit` with each of some entries, in order.
+    /// Calls `visit` with each of these entries, in order.
     pub(crate) fn each_of(
         self,
         sequences: &BTreeSet<u64>,
@@ -111,7 +112,7 @@ impl<'l> Log<'l> {
         Ok(())
     }
 
-    /// Calls `visit` with one entry.
+    /// Calls `visit` with this entry.
     pub(crate) fn entry<T>(
         self,
         sequence: u64,

@@ -1,4 +1,4 @@
-//! Keeping a store in order: backups, repair, merging its index.
+//! Maintenance of a store: backup, repair, merging its index.
 
 pub(crate) mod backup;
 mod copy;

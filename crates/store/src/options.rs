@@ -2,24 +2,25 @@
 
 use idmerge_core::SnapshotError;
 
-/// How a store is opened. The default values suit a service that is alone with its store.
+/// How a store is opened. The defaults suit a service that is the only writer of its store.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The settings of the engine, in a form of the caller's. A store can only be opened with the
-    /// settings that it was made with, since others may answer its claims otherwise.
+    /// The settings of the engine as text, in a form that the caller chooses. A store opens only with
+    /// the settings that it was made with, because other settings may answer its claims in another
+    /// way.
     pub settings: String,
-    /// Who else may have the store open.
+    /// Which other processes may have the store open.
     pub sharing: Sharing,
-    /// How many snapshots are kept, at least 1. One that is damaged is no harm as long as there
-    /// is one before it.
+    /// How many snapshots are kept, at least 1. If the latest one is damaged, opening uses the one
+    /// before it.
     pub snapshots_kept: usize,
-    /// Whether opening checks the whole file, and not only what it needs. Takes as long as reading
-    /// it. Without it a damaged entry is found when it is read.
+    /// Whether opening checks the whole file and not only the parts it needs. This takes as long as
+    /// reading the file. Without it, damage is found when the damaged part is read.
     pub verify: bool,
-    /// How many entries [`index`](crate::Durable::index) leaves to be read through, at least 1. It
-    /// writes as many at a time.
+    /// How many entries [`index`](crate::Durable::index) may leave out of the index, at least 1. It
+    /// also writes this many at a time.
     pub unindexed_max: u64,
-    /// How much of the file the database may keep in memory.
+    /// How many bytes of the file the database may keep in memory.
     pub cache_bytes: usize,
 }
 
@@ -36,13 +37,14 @@ impl Default for Options {
     }
 }
 
-/// Who may have a store open while it is open for writing. Never a second writer.
+/// Which other processes may have a store open while one process writes it. There is never a second
+/// writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Readers of other processes may. Every commit then waits for the disk twice.
+    /// Readers may. Every commit then waits for the disk twice.
     #[default]
     Readers,
-    /// Nobody.
+    /// None.
     Nobody,
 }
 
@@ -55,14 +57,14 @@ impl From<Sharing> for redb::ConcurrencyMode {
     }
 }
 
-/// What it took to open a store.
+/// How a store came to its state when it was opened.
 #[derive(Debug, Default)]
 pub struct Opened {
-    /// The last entry in the snapshot that the state comes from; 0 where it comes from the log
-    /// alone.
+    /// The number of the last entry in the snapshot that opening began with; 0 if it began with the
+    /// empty state.
     pub snapshot: u64,
-    /// Later snapshots that could not be read, and why. The state is right all the same.
+    /// Later snapshots that could not be read, with the reason. The state is right without them.
     pub damaged: Vec<(u64, SnapshotError)>,
-    /// How many entries of the log were weighed again.
+    /// How many entries of the log were applied after the snapshot.
     pub weighed: u64,
 }

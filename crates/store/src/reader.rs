@@ -1,28 +1,26 @@
-//! [`Reader`]: a store that another process writes.
+//! [`Reader`]: a store that another process may write.
 
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
-use std::{fmt, io};
 
-use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Resolve, RuleBook, SnapshotError,
-};
+use idmerge_core::{Attribution, Cluster, DistinctId, IdentityResolver, Resolve, RuleBook};
 use idmerge_disk::STORE_FILE;
 use redb::{ReadOnlyDatabase, ReadableDatabase};
 
 use crate::error::StoreError;
 use crate::history::History;
+use crate::history::digest::Digest;
 use crate::log::Log;
 use crate::log::about::About;
 use crate::log::file::{builder, unpanicked};
 use crate::options::{Opened, Options};
 use crate::state::State;
 
-/// A store that is only read, while another process may write it.
+/// A store that is open for reading. Another process may write it meanwhile.
 ///
-/// It has the state of the moment it was opened, or last [refreshed](Self::refresh). It is an
-/// engine that answers and applies nothing: `apply` and `read_snapshot` are errors.
+/// A reader answers from the state of the moment when it was opened or last
+/// [refreshed](Self::refresh).
 pub struct Reader<R> {
     database: ReadOnlyDatabase,
     state: State<R>,
@@ -31,13 +29,13 @@ pub struct Reader<R> {
 }
 
 impl<R: IdentityResolver> Reader<R> {
-    /// Opens the store in a folder without changing it. Options, and the engines that `fresh`
-    /// makes, are those that the store is written with.
+    /// Opens the store in a folder without changing it. The options and the engines that `fresh` makes
+    /// must be those that the store is written with.
     ///
     /// # Errors
     ///
-    /// [`StoreError::InUse`] where whoever writes it shares it with nobody,
-    /// [`StoreError::NotClosed`] where nobody writes it and whoever did has crashed, and those of
+    /// [`StoreError::InUse`] if the process that writes the store does not share it,
+    /// [`StoreError::NotClosed`] if the last writer crashed, and those of
     /// [`Durable::open`](crate::Durable::open).
     pub fn open(
         folder: impl AsRef<Path>,
@@ -56,9 +54,10 @@ impl<R: IdentityResolver> Reader<R> {
         options: &Options,
     ) -> Result<Self, StoreError> {
         let read = database.begin_read()?;
-        About::read(&read)?
+        let about = About::of(&fresh(), options);
+        About::read(&read, Some(about.rule_book))?
             .ok_or(StoreError::NotAStore)?
-            .admits(&About::of(&fresh(), options))?;
+            .admits(&about)?;
         let log = Log::committed(&read, u64::MAX);
         let (state, last, opened) = State::open(Arc::new(fresh), log)?;
         drop(read);
@@ -70,7 +69,7 @@ impl<R: IdentityResolver> Reader<R> {
         })
     }
 
-    /// What it took to open the store.
+    /// How the store came to its state when it was opened.
     pub fn opened(&self) -> &Opened {
         &self.opened
     }
@@ -80,11 +79,11 @@ impl<R: IdentityResolver> Reader<R> {
         self.last
     }
 
-    /// Weighs what was committed since, and answers with the number of the last entry.
+    /// Applies the entries that were committed since, and returns the number of the last entry.
     ///
     /// # Errors
     ///
-    /// Where the log cannot be read. The state is then that of some entry before.
+    /// If the log cannot be read. The state is then that of some earlier entry.
     pub fn refresh(&mut self) -> Result<u64, StoreError> {
         let read = self.database.begin_read()?;
         let log = Log::committed(&read, u64::MAX);
@@ -92,11 +91,22 @@ impl<R: IdentityResolver> Reader<R> {
         Ok(self.last)
     }
 
+    /// The digest of the state.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn digest(&self) -> Result<Digest, StoreError> {
+        let read = self.database.begin_read()?;
+        let log = Log::committed(&read, self.last);
+        Digest::written_by(|sink| self.state.write_engine(sink, log))
+    }
+
     /// The log up to the last entry in the state.
     ///
     /// # Errors
     ///
-    /// Where the disk fails.
+    /// If the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.state.overlay.fresh.clone();
         Ok(History::new(fresh, self.database.begin_read()?, self.last))
@@ -117,6 +127,10 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
         self.state.overlay.any().rule_book()
     }
 
+    fn attribution(&self) -> Attribution {
+        self.state.overlay.any().attribution()
+    }
+
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         self.state.overlay.resolve(id)
     }
@@ -131,25 +145,5 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
-    }
-}
-
-impl<R: IdentityResolver> IdentityResolver for Reader<R> {
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.state.overlay.any().read(event)
-    }
-
-    fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        Err(StoreError::ReadOnly.into())
-    }
-
-    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        let read = self.database.begin_read().map_err(io::Error::other)?;
-        let log = Log::committed(&read, self.last);
-        self.state.write_engine(sink, log)
-    }
-
-    fn read_snapshot(&mut self, _: &mut dyn io::Read) -> Result<(), SnapshotError> {
-        Err(SnapshotError::Io(io::Error::other(StoreError::ReadOnly)))
     }
 }

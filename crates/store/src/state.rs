@@ -1,14 +1,13 @@
-//! The state at an entry of the log: a snapshot, and the entries after it.
+//! The state after an entry of the log: a snapshot and the entries after it.
 
 pub(crate) mod overlay;
-pub(crate) mod owned;
 pub(crate) mod seen_claims;
 
 use std::collections::HashSet;
 use std::io::{Read, Write};
 use std::{fmt, io};
 
-use idmerge_core::{IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{DistinctIdBuf, IdentityResolver, Outcome, SnapshotError};
 use redb::ReadTransaction;
 
 use crate::error::StoreError;
@@ -18,10 +17,9 @@ use crate::log::index::Index;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
 use crate::state::overlay::{Before, Fresh, Overlay};
-use crate::state::owned::{OwnedId, distinct_ids};
 use crate::state::seen_claims::SeenClaims;
 
-/// Overlay, and which claims are no news to them.
+/// The engines, and the claims that need no entry.
 pub(crate) struct State<R> {
     pub(crate) overlay: Overlay<R>,
     pub(crate) seen_claims: SeenClaims,
@@ -35,14 +33,14 @@ impl<R: IdentityResolver> State<R> {
         }
     }
 
-    /// The state after the last entry of the log, in one engine: what is withdrawn is left out
-    /// from the start.
+    /// The state after the last entry of the log, in one engine: withdrawn entries are left out from
+    /// the start.
     pub(crate) fn fold(fresh: Fresh<R>, log: Log<'_>) -> Result<Self, StoreError> {
         let index = Index::new(log)?;
         let retractions = index.retractions()?;
         let withdrawn = index.withdrawn()?;
         let mut state = Self::new(fresh);
-        // A snapshot has what was withdrawn only later.
+        // A snapshot between an entry and its retraction has the withdrawn entry in it.
         let is_good = |snapshot: u64| {
             snapshot <= log.until
                 && !(retractions.iter())
@@ -56,7 +54,7 @@ impl<R: IdentityResolver> State<R> {
                 What::Replaced => false,
             };
             if !is_left_out {
-                // Without a withdrawn entry others are answered otherwise than they were.
+                // After a retraction other entries may have other answers than in the log.
                 state.weigh(log, &entry, retractions.is_empty())?;
             }
             Ok(true)
@@ -64,8 +62,8 @@ impl<R: IdentityResolver> State<R> {
         Ok(state)
     }
 
-    /// The state after the last entry of the log, with those engines beside each other that
-    /// whoever wrote the log had; quicker where something was withdrawn.
+    /// The state after the last entry of the log, with the same overlay as the process that wrote the
+    /// log had. After retractions this is quicker than [`fold`](Self::fold).
     pub(crate) fn open(fresh: Fresh<R>, log: Log<'_>) -> Result<(Self, u64, Opened), StoreError> {
         let mut state = Self::new(fresh);
         let mut opened = state.read_latest(log.read, &|snapshot| snapshot <= log.until)?;
@@ -74,8 +72,8 @@ impl<R: IdentityResolver> State<R> {
         Ok((state, at, opened))
     }
 
-    /// Writes what a store's snapshot has: what is no news, and the engine. The log is that of
-    /// this state.
+    /// Writes a snapshot of the store: the fingerprints of seen claims, and the engine. `log` must be
+    /// the log of this state.
     pub(crate) fn write_snapshot(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
         self.in_one_engine(log, |engine, seen_claims| {
             let fingerprints = seen_claims.sorted();
@@ -87,12 +85,13 @@ impl<R: IdentityResolver> State<R> {
         })
     }
 
-    /// Writes the snapshot of the engine alone.
+    /// Writes the snapshot of the engine alone. `log` must be the log of this state.
     pub(crate) fn write_engine(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
         self.in_one_engine(log, |engine, _| engine.write_snapshot(sink))
     }
 
-    /// Where parts were folded again, all is: only one engine can be written down.
+    /// Passes one engine with the whole state to `write`. If there are parts, it folds the log again,
+    /// because only one engine can be written.
     fn in_one_engine(
         &self,
         log: Log<'_>,
@@ -115,7 +114,7 @@ impl<R: IdentityResolver> State<R> {
         let mut source = io::BufReader::new(pieces);
         let mut number = [0; 8];
         source.read_exact(&mut number)?;
-        // Grows with what is read, so that a wrong number takes no memory.
+        // The vector grows with the bytes read, so that a wrong number does not take memory.
         let mut fingerprints = Vec::new();
         for _ in 0..u64::from_le_bytes(number) {
             let mut fingerprint = [0; 16];
@@ -127,7 +126,7 @@ impl<R: IdentityResolver> State<R> {
         Ok(())
     }
 
-    /// Takes the latest snapshot of these that can be read.
+    /// Reads the latest good snapshot that is not damaged.
     fn read_latest(
         &mut self,
         read: &ReadTransaction,
@@ -149,8 +148,7 @@ impl<R: IdentityResolver> State<R> {
         Ok(opened)
     }
 
-    /// Brings the state from entry `after`, 0 for none, to the last entry of the log. Answers with
-    /// the number of that entry.
+    /// Applies the entries after `after` (0 for all of them), and returns the number of the last one.
     pub(crate) fn go_on(&mut self, log: Log<'_>, after: u64) -> Result<u64, StoreError> {
         let mut at = after;
         log.each_entry(after + 1, &mut |entry| {
@@ -161,8 +159,8 @@ impl<R: IdentityResolver> State<R> {
         Ok(at)
     }
 
-    /// Weighs an entry of the log again. Answers with the ids that a withdrawal may have given
-    /// another canonical one, as they were before.
+    /// Applies an entry of the log. For a retraction it returns the IDs whose canonical ID may have
+    /// changed, with their canonical IDs of before.
     pub(crate) fn weigh(
         &mut self,
         log: Log<'_>,
@@ -189,7 +187,7 @@ impl<R: IdentityResolver> State<R> {
                 let base = snapshots.find(|snapshot| snapshot.sequence == sequence);
                 let base = base.ok_or(StoreError::DamagedLog {
                     sequence,
-                    what: "the state that was put in is not there",
+                    what: "the state that was loaded into the store is missing",
                 })?;
                 self.read_snapshot(log.read, base)
                     .map_err(|source| StoreError::DamagedBase { sequence, source })?;
@@ -199,7 +197,7 @@ impl<R: IdentityResolver> State<R> {
         }
     }
 
-    /// Folds again what an entry has to do with. The log has the entry that withdraws it.
+    /// Folds again the entries that are connected with a withdrawn one. `log` must have the retraction.
     pub(crate) fn withdraw(
         &mut self,
         retracted: u64,
@@ -207,17 +205,16 @@ impl<R: IdentityResolver> State<R> {
     ) -> Result<Vec<Before>, StoreError> {
         let claimed = claim_of(log, retracted)?;
         let [first, second] = &claimed;
-        let ids = [first.get(), second.get()];
+        let ids = [first.as_id(), second.as_id()];
         let (_, before) = self.overlay.fold_again(ids, &mut self.seen_claims, log)?;
         Ok(before)
     }
 }
 
-/// The ids of the claim that an entry is of, or that it withdraws, or whose withdrawal it
-/// withdraws.
-fn claim_of(log: Log<'_>, sequence: u64) -> Result<[OwnedId; 2], StoreError> {
+/// The IDs of the claim of an entry. For a retraction, those of the entry that it withdraws.
+fn claim_of(log: Log<'_>, sequence: u64) -> Result<[DistinctIdBuf; 2], StoreError> {
     enum Is {
-        Claim(Option<[OwnedId; 2]>),
+        Claim([DistinctIdBuf; 2]),
         Retraction(u64),
         Other,
     }
@@ -225,22 +222,20 @@ fn claim_of(log: Log<'_>, sequence: u64) -> Result<[OwnedId; 2], StoreError> {
     let mut seen = HashSet::new();
     while seen.insert(at) {
         let is = log.entry(at, |entry| match entry.what {
-            What::Claim { claim, .. } => {
-                Is::Claim(distinct_ids(claim).map(|ids| ids.map(OwnedId::new)))
-            }
+            What::Claim { claim, .. } => Is::Claim(claim.ids().map(DistinctIdBuf::from)),
             What::Retracted { retracted, .. } => Is::Retraction(retracted),
             What::Replaced => Is::Other,
         })?;
         match is {
-            Is::Claim(Some(ids)) => return Ok(ids),
+            Is::Claim(ids) => return Ok(ids),
             Is::Retraction(retracted) => at = retracted,
-            Is::Claim(None) | Is::Other => break,
+            Is::Other => break,
         }
     }
     Err(StoreError::NotRetractable { sequence })
 }
 
-/// What of an outcome has to be the same for ever; how a rejection is worded is not part of it.
+/// The part of an outcome that must never change for a logged claim. The wording of a rejection may.
 pub(crate) fn verdict(outcome: Outcome<'_>) -> Option<&'static str> {
     match outcome {
         Outcome::Merged => Some("merged"),

@@ -10,7 +10,7 @@ use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{
-    Cause, Difference, Digest, Durable, Entry, Explanation, History, Options, Step, StoreError,
+    Cause, Difference, Digest, Durable, Entry, Explanation, History, LogEntry, Options, StoreError,
     What,
 };
 
@@ -168,7 +168,7 @@ fn changes_can_be_had_a_few_at_a_time() {
     let history = store.history().unwrap();
     let feed = |from: u64, at_most: usize| {
         let mut changes = Vec::new();
-        let each = &mut |change: idmerge_store::Change<'_>| {
+        let each = &mut |change: idmerge_store::Change| {
             changes.push((
                 change.sequence,
                 change.id.to_string(),
@@ -202,6 +202,7 @@ fn chains_join<E: Engine>() {
             let Explanation::Joined(chain) = history.explain(&store, first, last).unwrap() else {
                 unreachable!("all came by claims");
             };
+            let chain: Vec<u64> = chain.iter().map(|entry| entry.sequence).collect();
             assert!(joins(&history, &chain, first, last), "{chain:?}");
             for left_out in 0..chain.len() {
                 let mut less = chain.clone();
@@ -263,24 +264,39 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
     }
     store.commit().unwrap();
     let history = store.history().unwrap();
-    let explain = |a, b| history.explain(&store, plain(a), plain(b)).unwrap();
-    assert_eq!(explain("A", "A"), Explanation::Joined(vec![]));
-    assert_eq!(explain("A", "C"), Explanation::Joined(vec![1, 2]));
-    assert_eq!(explain("C", "A"), Explanation::Joined(vec![2, 1]));
-    // Five ids are the limit of the tests.
-    let full = Step {
-        sequence: 5,
-        answer: "errManyIDs",
-        description: "the merged cluster would have 6 IDs; at most 5 are allowed".to_owned(),
-        rule: "O-12",
-        is_withdrawn: false,
+    let explain = |a, b| match history.explain(&store, plain(a), plain(b)).unwrap() {
+        Explanation::Joined(chain) => (true, chain),
+        Explanation::Apart(rejected) => (false, rejected),
+        Explanation::JoinedElsewhere => unreachable!("nothing was replaced"),
     };
-    assert_eq!(explain("D", "Y"), Explanation::Apart(vec![full.clone()]));
-    assert_eq!(explain("Y", "D"), Explanation::Apart(vec![full]));
-    assert_eq!(explain("D", "Z"), Explanation::Apart(vec![]));
+    let sequences = |(is_joined, entries): (bool, Vec<LogEntry>)| {
+        let sequences = entries.iter().map(|entry| entry.sequence);
+        (is_joined, sequences.collect::<Vec<_>>())
+    };
+    assert_eq!(sequences(explain("A", "A")), (true, vec![]));
+    assert_eq!(sequences(explain("A", "C")), (true, vec![1, 2]));
+    assert_eq!(sequences(explain("C", "A")), (true, vec![2, 1]));
+    // Five ids are the limit of the tests.
+    for (first, second) in [("D", "Y"), ("Y", "D")] {
+        let (is_joined, rejected) = explain(first, second);
+        assert!(!is_joined);
+        assert_eq!(
+            serde_json::to_value(rejected).unwrap(),
+            serde_json::json!([{
+                "sequence": 5,
+                "claim": "merge",
+                "first": "A",
+                "second": "X",
+                "answer": "errManyIDs",
+                "description": "the merged cluster would have 6 IDs; at most 5 are allowed",
+                "rule": "O-12",
+            }])
+        );
+    }
+    assert_eq!(sequences(explain("D", "Z")), (false, vec![]));
     let story = |id| {
         let story = history.story(&store, plain(id)).unwrap();
-        story.iter().map(|step| step.sequence).collect::<Vec<_>>()
+        story.iter().map(|entry| entry.sequence).collect::<Vec<_>>()
     };
     assert_eq!(story("Y"), [4, 5]);
     assert_eq!(story("D"), [1, 2, 3, 5]);

@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, HashSet};
 use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Outcome, Resolve};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
-use idmerge_store::{Cause, Digest, Durable, Explanation, Options, StoreError, What};
+use idmerge_store::{Cause, Change, Digest, Durable, Explanation, Options, StoreError, What};
 
 use support::disk::Disk;
 use support::workload::{Numbers, OwnedClaim, claims};
@@ -119,7 +119,8 @@ fn any_entries_can_be_withdrawn<E: Engine>() {
                             retractions += 1;
                             assert_eq!(retraction.sequence, store.committed());
                             let mut remapped = before;
-                            for [id, from, to] in retraction.remaps() {
+                            for change in retraction.changes() {
+                                let Change { id, from, to, .. } = change;
                                 let was = remapped.insert(id.to_string(), to.to_string());
                                 assert_eq!(was, Some(from.to_string()));
                                 if E::LINKS_PERCENT < 50 {
@@ -186,7 +187,7 @@ fn feed_leads_to_today<E: Engine>(store: &Durable<E>, claims: &[OwnedClaim]) {
     let history = store.history().unwrap();
     for yesterday in [0, history.last() / 2] {
         let mut yesterdays = mapping(&history.as_of(yesterday).unwrap(), claims);
-        let each = &mut |change: idmerge_store::Change<'_>| {
+        let each = &mut |change: Change| {
             let was = yesterdays.insert(change.id.to_string(), change.to.to_string());
             assert_eq!(was, Some(change.from.to_string()));
             Ok(true)
@@ -229,12 +230,17 @@ fn withdrawing_a_withdrawal_gives_the_same_digest() {
         let back: Vec<_> = again
             .as_ref()
             .unwrap()
-            .remaps()
-            .map(|[id, ..]| id)
+            .changes()
+            .iter()
+            .map(|change| &change.id)
             .collect();
         assert_eq!(
             back,
-            retraction.remaps().map(|[id, ..]| id).collect::<Vec<_>>()
+            retraction
+                .changes()
+                .iter()
+                .map(|change| &change.id)
+                .collect::<Vec<_>>()
         );
         assert_eq!(Digest::of(&store).unwrap(), digest);
     }
@@ -256,14 +262,29 @@ fn the_claim_that_was_rejected_because_of_it_is_accepted_now() {
     let retraction = retraction.unwrap();
     assert_eq!(retraction.sequence, 3);
     let remaps: Vec<_> = retraction
-        .remaps()
-        .map(|remap| remap.map(|id| id.to_string()))
+        .changes()
+        .iter()
+        .map(|change| [&change.id, &change.from, &change.to].map(ToString::to_string))
         .collect();
     assert_eq!(remaps, [["$device:D1", "U1", "U2"]]);
 
     let history = store.history().unwrap();
     let explanation = history.explain(&store, device("D1"), plain("U2")).unwrap();
-    assert_eq!(explanation, Explanation::Joined(vec![2]));
+    let Explanation::Joined(chain) = explanation else {
+        unreachable!("they are one user");
+    };
+    // Rejected when it came, accepted since the other link is withdrawn.
+    assert_eq!(
+        serde_json::to_value(chain).unwrap(),
+        serde_json::json!([{
+            "sequence": 2,
+            "claim": "link",
+            "device": "D1",
+            "user": "U2",
+            "answer": "merged",
+            "first_answer": "errAnonDistinctIdAssignedAlready",
+        }])
+    );
     let explanation = history.explain(&store, device("D1"), plain("U1")).unwrap();
     assert_eq!(
         explanation,
@@ -273,7 +294,7 @@ fn the_claim_that_was_rejected_because_of_it_is_accepted_now() {
     let story = history.story(&store, device("D1")).unwrap();
     let story: Vec<_> = story
         .iter()
-        .map(|s| (s.sequence, s.answer, s.is_withdrawn))
+        .map(|entry| (entry.sequence, entry.answer.unwrap(), entry.withdrawn))
         .collect();
     assert_eq!(story, [(1, "merged", true), (2, "merged", false)]);
 }

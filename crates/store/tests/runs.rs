@@ -123,9 +123,9 @@ fn what_is_committed_with_the_log_is_safe_with_it_or_not_at_all() {
     let store = open(&disk);
     let failed = store.commit_with(|write| {
         RUNS.add(write, vec![(1, 1)], 1)?;
-        Err(StoreError::ReadOnly)
+        Err(StoreError::Uncommitted)
     });
-    assert!(matches!(failed, Err(StoreError::ReadOnly)));
+    assert!(matches!(failed, Err(StoreError::Uncommitted)));
     assert_eq!(find(&store, 1), [0; 0]);
     add(&store, &[(1, 2)], 1);
     assert_eq!(find(&store, 1), [2]);

@@ -33,7 +33,7 @@ impl Runs {
         };
         let of_level = |level| runs.heads.iter().filter(move |head| head.level() == level);
         let merged: Vec<&Head> = of_level(level).take(RUNS_MAX).collect();
-        let last_of_next = of_level(level + 1).last();
+        let last_of_next = of_level(level + 1).next_back();
         let run = last_of_next.map_or((level as u64 + 1) << LEVEL_SHIFT, |head| head.run + 1);
         self.clear(database, run)?;
 

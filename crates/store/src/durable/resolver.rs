@@ -1,11 +1,11 @@
-//! A store as an engine.
+//! [`Durable`] as an engine.
 
 use std::io;
 use std::sync::PoisonError;
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Resolve, RuleBook, SnapshotError,
+    Attribution, Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent,
+    Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
 use redb::ReadableDatabase;
 
@@ -18,11 +18,15 @@ use crate::log::snapshots;
 
 #[deny(
     clippy::missing_trait_methods,
-    reason = "a method not passed on is a method lost"
+    reason = "a method not forwarded is a method lost"
 )]
 impl<R: IdentityResolver> Resolve for Durable<R> {
     fn rule_book(&self) -> RuleBook {
         self.state.overlay.any().rule_book()
+    }
+
+    fn attribution(&self) -> Attribution {
+        self.state.overlay.any().attribution()
     }
 
     #[inline]
@@ -83,7 +87,7 @@ impl<R: IdentityResolver> Durable<R> {
             .overlay
             .replace(source)
             .map_err(|source| StoreError::DamagedBase { sequence, source })?;
-        // From here on the state is not that of the log until all is written.
+        // The state and the log differ until both are written.
         self.failed = true;
         self.state.seen_claims.clear();
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);

@@ -1,47 +1,45 @@
-//! Withdrawing what was logged.
+//! Withdrawing an entry of the log.
 
 use std::sync::PoisonError;
 
-use idmerge_core::{DistinctId, IdentityResolver};
+use idmerge_core::{IdentityResolver, Outcome, Resolve};
 use redb::ReadableDatabase;
 
 use crate::durable::Durable;
 use crate::error::StoreError;
+use crate::history::changes::Change;
 use crate::log::Log;
 use crate::log::entry::{Cause, What};
 use crate::log::index::Index;
 use crate::log::snapshots;
 use crate::state::overlay::Before;
-use crate::state::owned::OwnedId;
 
-/// What a retraction did.
+/// The result of a retraction.
 #[derive(Clone, Debug)]
 pub struct Retraction {
-    /// The number of its entry, with which it can be withdrawn in turn.
+    /// The number of the entry of the retraction. Withdraw that entry to undo the retraction.
     pub sequence: u64,
-    remaps: Vec<[OwnedId; 3]>,
+    changes: Vec<Change>,
 }
 
 impl Retraction {
-    /// Each id that has another canonical one now: the id, what it resolved to, and what it
-    /// resolves to.
-    pub fn remaps(&self) -> impl Iterator<Item = [DistinctId<'_>; 3]> {
-        self.remaps
-            .iter()
-            .map(|remap| remap.each_ref().map(OwnedId::get))
+    /// Every ID that has another canonical ID now. The changes do not repeat the cause that was given
+    /// to [`Durable::retract`].
+    pub fn changes(&self) -> &[Change] {
+        &self.changes
     }
 }
 
 impl<R: IdentityResolver> Durable<R> {
-    /// Withdraws an entry, exactly: the state becomes what the log without that entry gives. Later
-    /// claims that were rejected because of it are accepted now, and the other way round. Commits.
+    /// Withdraws an entry: the state becomes exactly that of the log without the entry. A later claim
+    /// that was rejected because of the entry is accepted now, and the reverse. Commits.
     ///
-    /// The retraction is an entry itself, with who and why, and withdrawing it brings the first
-    /// entry back. What hangs together with the claim by other claims is folded again and nothing
-    /// else; for that the [index](Self::index) should be up to date.
+    /// The retraction is an entry too, with who and why. Withdrawing it brings the first entry back.
+    /// Only the entries that are connected with the claim are folded again; to find them quickly the
+    /// [index](Self::index) should be up to date.
     ///
-    /// What the log does not have cannot come to count: a claim that said nothing new when it came
-    /// (its ids were one user already, by others) is not in it.
+    /// A claim that has no entry cannot count afterwards. A claim has no entry if its IDs were one
+    /// user already when it came.
     ///
     /// ```
     /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Resolve};
@@ -66,10 +64,10 @@ impl<R: IdentityResolver> Durable<R> {
     /// # Errors
     ///
     /// [`StoreError::NoSuchEntry`]; [`StoreError::RetractedAlready`];
-    /// [`StoreError::NotRetractable`] for an entry of no claim of the store's rules;
-    /// [`StoreError::NotFromClaims`] in a store whose state was replaced by one from elsewhere; and
-    /// where the disk fails. The state is then as it was, except after an error of the disk in the
-    /// middle, after which the store says [`StoreError::Failed`] and must be opened again.
+    /// [`StoreError::NotRetractable`] if the entry has no claim of the rule book of the store;
+    /// [`StoreError::NotFromClaims`] if a state from elsewhere was loaded into the store; and if the
+    /// disk fails. The state is then as it was. If the disk fails in the middle, the store answers
+    /// [`StoreError::Failed`] from then on and must be opened again.
     pub fn retract(
         &mut self,
         sequence: u64,
@@ -80,7 +78,7 @@ impl<R: IdentityResolver> Durable<R> {
         self.commit()?;
         self.may_be_retracted(sequence)?;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // From here on the log says more than the state.
+        // The log has an entry that the state does not reflect yet.
         self.failed = true;
         tail.retracted(sequence, who, why, cause);
         let read = self.database.begin_read()?;
@@ -88,15 +86,15 @@ impl<R: IdentityResolver> Durable<R> {
         drop(read);
         self.failed = false;
         let sequence = self.commit()?;
-        let remaps = remapped(before, self);
-        Ok(Retraction { sequence, remaps })
+        let changes = changed(sequence, &before, self);
+        Ok(Retraction { sequence, changes })
     }
 
     fn may_be_retracted(&self, sequence: u64) -> Result<(), StoreError> {
         let read = self.database.begin_read()?;
         let log = Log::committed(&read, self.committed());
         let is_retractable = log.entry(sequence, |entry| match entry.what {
-            What::Claim { outcome, .. } => outcome != idmerge_core::Outcome::Ignored,
+            What::Claim { outcome, .. } => outcome != Outcome::Ignored,
             What::Retracted { .. } => true,
             What::Replaced => false,
         })?;
@@ -123,11 +121,11 @@ impl<R: IdentityResolver> Durable<R> {
     }
 }
 
-/// Of these ids those that have another canonical one now.
-pub(crate) fn remapped(before: Vec<Before>, now: &impl IdentityResolver) -> Vec<[OwnedId; 3]> {
-    let all = before.into_iter().map(|(id, from)| {
-        let to = OwnedId::new(now.resolve(id.get()));
-        [id, from, to]
-    });
-    all.filter(|[_, from, to]| from != to).collect()
+/// The changes of the IDs that have another canonical ID than before.
+fn changed(sequence: u64, before: &[Before], now: &impl Resolve) -> Vec<Change> {
+    let all = before.iter().map(|(id, from)| (id.as_id(), from.as_id()));
+    all.map(|(id, from)| [id, from, now.resolve(id)])
+        .filter(|[_, from, to]| from != to)
+        .map(|ids| Change::new(sequence, ids, Cause::default()))
+        .collect()
 }

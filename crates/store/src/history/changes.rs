@@ -1,70 +1,104 @@
-//! The feed of changes: which ids got another canonical one, and by which entry.
+//! The feed of changes: which IDs got another canonical ID, and by which entry.
 
 use std::collections::HashSet;
 
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome};
+use idmerge_core::{ClaimKind, DistinctId, DistinctIdBuf, IdentityResolver, Outcome};
+use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::history::History;
 use crate::log::entry::{Cause, Entry, What};
 use crate::state::State;
-use crate::state::overlay::{Before, Overlay};
-use crate::state::owned::{OwnedId, distinct_ids, members};
+use crate::state::overlay::{Before, Overlay, members};
 
-/// An id that resolves to another one since an entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Change<'a> {
-    /// The id.
-    pub id: DistinctId<'a>,
-    /// What it resolved to before.
-    pub from: DistinctId<'a>,
-    /// What it has resolved to since.
-    pub to: DistinctId<'a>,
-    /// The number of the entry.
+/// An ID that got another canonical ID, in the one form in which the command line, HTTP and Python
+/// print it.
+///
+/// It serialises as a flat object in the order of these fields; fields that are `None` are left out:
+///
+/// ```text
+/// {"sequence":90017,"id":"$device:D1","from":"$device:D1","to":"U1","source":"web"}
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
+#[non_exhaustive]
+pub struct Change {
+    /// The number of the entry that changed the ID.
     pub sequence: u64,
-    /// What made the entry.
-    pub cause: Cause<'a>,
+    /// The ID.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
+    pub id: DistinctIdBuf,
+    /// The canonical ID of `id` before the entry.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
+    pub from: DistinctIdBuf,
+    /// The canonical ID of `id` after the entry.
+    #[cfg_attr(feature = "utoipa", schema(value_type = String))]
+    pub to: DistinctIdBuf,
+    /// The `$insert_id` of the event that made the entry.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub insert_id: Option<String>,
+    /// The time of that event, in milliseconds since 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub time_ms: Option<i64>,
+    /// Where that event came from: a file, a path of the server such as `/import`, or a program.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+impl Change {
+    pub(crate) fn new(
+        sequence: u64,
+        [id, from, to]: [DistinctId<'_>; 3],
+        cause: Cause<'_>,
+    ) -> Self {
+        Self {
+            sequence,
+            id: id.to_buf(),
+            from: from.to_buf(),
+            to: to.to_buf(),
+            insert_id: cause.insert_id.map(str::to_owned),
+            time_ms: cause.time_ms,
+            source: cause.source.map(str::to_owned),
+        }
+    }
 }
 
 impl<R: IdentityResolver> History<R> {
-    /// Calls `visit` with every change that came after this entry, in order, until it answers
-    /// `false`. To go on another day, keep the number of the last change and give it here; keep it
-    /// only when all changes of that number are dealt with, since an entry can make many.
+    /// Calls `visit` with every change after an entry, in order, until `visit` answers `false`.
+    ///
+    /// To continue later, keep the sequence of the last change and pass it here. One entry can make
+    /// many changes, so keep a sequence only after all of its changes were handled.
     ///
     /// # Errors
     ///
-    /// What `visit` fails with, [`StoreError::NoSuchEntry`], and where the log cannot be read.
+    /// Those of `visit`, [`StoreError::NoSuchEntry`], and if the log cannot be read.
     pub fn changes_since(
         &self,
         sequence: u64,
-        visit: &mut dyn FnMut(Change<'_>) -> Result<bool, StoreError>,
+        visit: &mut dyn FnMut(Change) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         self.has(sequence)?;
         let mut state = State::fold(self.fresh.clone(), self.log().up_to(sequence))?;
         self.entries(sequence + 1, &mut |entry| {
             let mut before = affected(&state.overlay, &entry);
             before.extend(state.weigh(self.log(), &entry, true)?);
-            let mut changes = before.iter().map(|(id, from)| (id.get(), from.get()));
-            let mut tell = |(id, from): (DistinctId<'_>, DistinctId<'_>)| {
+            let mut report = |id: DistinctId<'_>, from: DistinctId<'_>| {
                 let to = state.overlay.resolve(id);
-                let change = Change {
-                    id,
-                    from,
-                    to,
-                    sequence: entry.sequence,
-                    cause: entry.cause,
-                };
-                Ok::<_, StoreError>(to == from || visit(change)?)
+                if to == from {
+                    return Ok(true);
+                }
+                visit(Change::new(entry.sequence, [id, from, to], entry.cause))
             };
-            for change in changes.by_ref() {
-                if !tell(change)? {
+            for (id, from) in &before {
+                if !report(id.as_id(), from.as_id())? {
                     return Ok(false);
                 }
             }
             if entry.what == What::Replaced {
-                let known: HashSet<_> = before.iter().map(|(id, _)| id.get()).collect();
+                // IDs that only the new state has were their own canonical IDs before.
+                let known: HashSet<_> = before.iter().map(|(id, _)| id.as_id()).collect();
                 for id in state.overlay.clusters().flat_map(|cluster| cluster.members) {
-                    if !known.contains(&id) && !tell((id, id))? {
+                    if !known.contains(&id) && !report(id, id)? {
                         return Ok(false);
                     }
                 }
@@ -74,9 +108,9 @@ impl<R: IdentityResolver> History<R> {
     }
 }
 
-/// The ids that an entry may give another canonical one, each with that of now.
+/// The IDs whose canonical ID an entry may change, with their canonical IDs before the entry.
 fn affected(engine: &Overlay<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<Before> {
-    let pair = |id, canonical| (OwnedId::new(id), OwnedId::new(canonical));
+    let pair = |id: DistinctId<'_>, canonical: DistinctId<'_>| (id.to_buf(), canonical.to_buf());
     let (claim, outcome) = match entry.what {
         What::Claim { claim, outcome } => (claim, outcome),
         What::Replaced => {
@@ -87,17 +121,17 @@ fn affected(engine: &Overlay<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<B
             });
             return all.collect();
         }
-        // Which these are shows when it is folded again.
+        // Folding again shows which IDs a retraction affects.
         What::Retracted { .. } => return Vec::new(),
     };
-    let (Outcome::Merged | Outcome::AlreadyMerged, Some([first, second])) =
-        (outcome, distinct_ids(claim))
-    else {
+    if !matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged) {
         return Vec::new();
-    };
+    }
+    let [first, second] = claim.ids();
     let mut ids = members(engine.cluster(first), first);
-    // A user's id is canonical before and after, and the user may have many devices.
-    if !matches!(claim, Claim::Link { .. }) && engine.resolve(first) != engine.resolve(second) {
+    // In a link the second ID is the user: it is canonical before and after. Leave its cluster out,
+    // because a user may have many devices.
+    if claim.kind() != ClaimKind::Link && engine.resolve(first) != engine.resolve(second) {
         ids.extend(members(engine.cluster(second), second));
     }
     ids.into_iter()

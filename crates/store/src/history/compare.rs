@@ -1,4 +1,4 @@
-//! Where two stores part.
+//! Comparing the logs of two stores.
 
 use idmerge_core::IdentityResolver;
 use idmerge_disk::row;
@@ -6,16 +6,15 @@ use idmerge_disk::row;
 use crate::error::StoreError;
 use crate::history::History;
 
-/// How many entries are held of one log while the other is read.
+/// How many entries are compared at a time.
 const AT_A_TIME: usize = 1 << 16;
 
-/// The number of the first entry that two logs do not have in common, or that only one of them
-/// has; `None` where all entries are the same. Causes do not count. Up to that entry the states of
-/// the two are equal.
+/// The number of the first entry that differs between two logs, or that only one of them has; `None`
+/// if the logs are equal. Causes are not compared. The states before that entry are equal.
 ///
 /// # Errors
 ///
-/// Where one of the logs cannot be read.
+/// If one of the logs cannot be read.
 pub fn first_difference<R: IdentityResolver, S: IdentityResolver>(
     first: &History<R>,
     second: &History<S>,
@@ -34,7 +33,7 @@ pub fn first_difference<R: IdentityResolver, S: IdentityResolver>(
     }
 }
 
-/// What each of some entries says, as a hash.
+/// A hash of each of the next entries, without their causes.
 fn hashes<R: IdentityResolver>(history: &History<R>, from: u64) -> Result<Vec<u64>, StoreError> {
     let mut hashes = Vec::new();
     history.entries(from, &mut |entry| {

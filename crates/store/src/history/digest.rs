@@ -1,35 +1,43 @@
-//! A state as a few bytes, to compare.
+//! [`Digest`]: a hash of a state.
 
-use std::fmt;
+use std::{fmt, io};
 
 use idmerge_core::IdentityResolver;
 
 use crate::error::StoreError;
 use crate::history::History;
 
-/// A hash of a state. Equal states have equal digests; others have others.
+/// A hash of a state (BLAKE3 of its snapshot). Equal states have equal digests, and different states
+/// have different ones.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Digest([u8; 32]);
 
 impl Digest {
-    /// The digest of an engine's state. The settings are not part of it.
+    /// The digest of the state of an engine. The settings are not part of it.
     ///
     /// # Errors
     ///
-    /// Where the engine cannot write its snapshot.
+    /// If the engine cannot write its snapshot.
     pub fn of(engine: &dyn IdentityResolver) -> Result<Self, StoreError> {
+        Self::written_by(|sink| engine.write_snapshot(sink))
+    }
+
+    /// The digest of the snapshot that `write` writes.
+    pub(crate) fn written_by(
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+    ) -> Result<Self, StoreError> {
         let mut hasher = blake3::Hasher::new();
-        engine.write_snapshot(&mut hasher)?;
+        write(&mut hasher)?;
         Ok(Self(*hasher.finalize().as_bytes()))
     }
 
-    /// Its bytes.
+    /// The bytes of the hash.
     pub fn bytes(&self) -> [u8; 32] {
         self.0
     }
 }
 
-/// In hex digits.
+/// As 64 hex digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
@@ -43,7 +51,7 @@ impl fmt::Debug for Digest {
 }
 
 impl<R: IdentityResolver> History<R> {
-    /// The digest of the state as it was after this entry.
+    /// The digest of the state after this entry.
     ///
     /// # Errors
     ///

@@ -1,82 +1,43 @@
-//! Why two ids are one user, or are not.
+//! Why two IDs are one user, or are two.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use idmerge_core::{DistinctId, IdentityResolver, Outcome, RuleBook};
+use idmerge_core::{DistinctId, DistinctIdBuf, IdentityResolver, Resolve, RuleBook};
 
 use crate::error::StoreError;
 use crate::history::History;
+use crate::history::log_entry::LogEntry;
 use crate::log::entry::What;
 use crate::log::index::Index;
-use crate::state::owned::{OwnedId, distinct_ids, members};
-use crate::state::verdict;
+use crate::state::overlay::members;
 
-/// Why two ids are one user, or are not. Entries are named by their numbers;
-/// [`History::entries`] has them.
+/// Why two IDs are one user, or are two.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Explanation {
-    /// The shortest chain of accepted claims from the first id to the second. Empty for an id and
-    /// itself.
-    Joined(Vec<u64>),
-    /// They are one user since the state was replaced by one from elsewhere, whose claims are not
-    /// in this log.
+    /// One user: the shortest chain of accepted claims from the first ID to the second. The chain is
+    /// empty for an ID and itself.
+    Joined(Vec<LogEntry>),
+    /// One user since a state from elsewhere was loaded into the store. Its claims are not in this
+    /// log.
     JoinedElsewhere,
-    /// They are two users, and these claims would have joined them and were rejected.
-    Apart(Vec<Step>),
+    /// Two users. These claims would have joined them and were rejected.
+    Apart(Vec<LogEntry>),
 }
 
-/// An entry as it counts now, which may be otherwise than when it came: what it depended on may
-/// have been withdrawn.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Step {
-    /// The number of the entry.
-    pub sequence: u64,
-    /// What the engine answers: `merged`, `already merged`, or the code of a rejection.
-    pub answer: &'static str,
-    /// What a rejection says besides, with the ids or numbers that decided; else empty.
-    pub description: String,
-    /// The rule that turned it down, such as `O-12`; empty where none did.
-    pub rule: &'static str,
-    /// Whether it was withdrawn. The answer is then that of when it came.
-    pub is_withdrawn: bool,
-}
-
-impl Step {
-    fn of(sequence: u64, outcome: Outcome<'_>, rule_book: RuleBook, is_withdrawn: bool) -> Self {
-        let (description, rule) = match outcome {
-            Outcome::Rejected(rejection) => (rejection.to_string(), rejection.rule(rule_book)),
-            _ => Default::default(),
-        };
-        Self {
-            sequence,
-            answer: verdict(outcome).unwrap_or_default(),
-            description,
-            rule,
-            is_withdrawn,
-        }
-    }
-
-    fn is_accepted(&self) -> bool {
-        !self.is_withdrawn && ["merged", "already merged"].contains(&self.answer)
-    }
-
-    fn is_rejected(&self) -> bool {
-        !self.is_withdrawn && !self.is_accepted()
-    }
-}
-
-/// An entry, and the ids that its claim is about.
-type Claimed = (Step, [OwnedId; 2]);
+/// An entry as it counts now, and the IDs of its claim.
+type Claimed = (LogEntry, [DistinctIdBuf; 2]);
 
 impl<R: IdentityResolver> History<R> {
-    /// Why two ids are one user, or are not. The engine has the state of this history.
+    /// Explains why two IDs are one user or are two, with each claim as it counts now: its answer may
+    /// be another one than when it came if an earlier entry was withdrawn. `engine` must have the
+    /// state of this history.
     ///
     /// # Errors
     ///
-    /// Where the log cannot be read.
+    /// If the log cannot be read.
     pub fn explain(
         &self,
-        engine: &dyn IdentityResolver,
+        engine: &dyn Resolve,
         first: DistinctId<'_>,
         second: DistinctId<'_>,
     ) -> Result<Explanation, StoreError> {
@@ -84,23 +45,24 @@ impl<R: IdentityResolver> History<R> {
         if engine.resolve(first) != engine.resolve(second) {
             return rejected_between(&answers, engine, first, second);
         }
-        let [from, to] = [first, second].map(|id| OwnedId::new(own(engine, id)));
-        // Looks at all that are one claim away, then two, and so on.
-        let mut came_by = HashMap::from([(from.clone(), None)]);
+        let [from, to] = [first, second].map(|id| own(engine, id).to_buf());
+        // Breadth first: the IDs one claim away, then two, and so on.
+        let mut came_by: HashMap<DistinctIdBuf, Option<(DistinctIdBuf, LogEntry)>> =
+            HashMap::from([(from.clone(), None)]);
         let mut new = vec![from];
         while !came_by.contains_key(&to) {
             if new.is_empty() {
                 return Ok(Explanation::JoinedElsewhere);
             }
             let mut reached = Vec::new();
-            for (step, ids) in answers.naming(new.iter().map(OwnedId::get))? {
-                if !step.is_accepted() {
+            for (entry, ids) in answers.naming(new.iter().map(DistinctIdBuf::as_id))? {
+                if !entry.is_accepted() {
                     continue;
                 }
                 let [a, b] = &ids;
                 for (known, other) in [(a, b), (b, a)] {
                     if new.contains(known) && !came_by.contains_key(other) {
-                        came_by.insert(other.clone(), Some((known.clone(), step.sequence)));
+                        came_by.insert(other.clone(), Some((known.clone(), entry.clone())));
                         reached.push(other.clone());
                     }
                 }
@@ -109,115 +71,121 @@ impl<R: IdentityResolver> History<R> {
         }
         let mut chain = Vec::new();
         let mut at = &to;
-        while let Some(Some((before, sequence))) = came_by.get(at) {
-            chain.push(*sequence);
+        while let Some(Some((before, entry))) = came_by.get(at) {
+            chain.push(entry.clone());
             at = before;
         }
         chain.reverse();
         Ok(Explanation::Joined(chain))
     }
 
-    /// The entries with claims that name a member of an id's cluster, in order: its story. The
-    /// engine has the state of this history.
+    /// The claims that name a member of the cluster of an ID, in the order in which they came and as
+    /// they count now. `engine` must have the state of this history.
     ///
     /// # Errors
     ///
-    /// Where the log cannot be read.
+    /// If the log cannot be read.
     pub fn story(
         &self,
-        engine: &dyn IdentityResolver,
+        engine: &dyn Resolve,
         id: DistinctId<'_>,
-    ) -> Result<Vec<Step>, StoreError> {
+    ) -> Result<Vec<LogEntry>, StoreError> {
         let id = own(engine, id);
         let members = members(engine.cluster(id), id);
         let answers = Answers::new(self, [id, id])?;
         let story = answers.naming(members.iter().copied())?.into_iter();
-        let named = |ids: &[OwnedId; 2]| ids.iter().any(|id| members.contains(&id.get()));
+        let named = |ids: &[DistinctIdBuf; 2]| ids.iter().any(|id| members.contains(&id.as_id()));
         Ok(story
             .filter(|(_, ids)| named(ids))
-            .map(|(step, _)| step)
+            .map(|(entry, _)| entry)
             .collect())
     }
 }
 
+/// The claims between two users that were rejected.
 fn rejected_between<R: IdentityResolver>(
     answers: &Answers<'_, R>,
-    engine: &dyn IdentityResolver,
+    engine: &dyn Resolve,
     first: DistinctId<'_>,
     second: DistinctId<'_>,
 ) -> Result<Explanation, StoreError> {
     let sides = [first, second].map(|id| members(engine.cluster(id), own(engine, id)));
-    // Whoever has fewer ids is asked for.
+    // A claim between the two names an ID of each, so looking up the smaller side is enough.
     let fewer = sides.iter().min_by_key(|side| side.len());
     let named = answers.naming(fewer.into_iter().flatten().copied())?;
     let sides = [engine.resolve(first), engine.resolve(second)];
-    let is_between = |ids: &[OwnedId; 2]| {
-        let between = ids.each_ref().map(|id| engine.resolve(id.get()));
+    let is_between = |ids: &[DistinctIdBuf; 2]| {
+        let between = ids.each_ref().map(|id| engine.resolve(id.as_id()));
         between == sides || between == [sides[1], sides[0]]
     };
     let rejected = named
         .into_iter()
-        .filter(|(step, ids)| step.is_rejected() && is_between(ids));
-    Ok(Explanation::Apart(rejected.map(|(step, _)| step).collect()))
+        .filter(|(entry, ids)| entry.is_rejected() && is_between(ids));
+    Ok(Explanation::Apart(
+        rejected.map(|(entry, _)| entry).collect(),
+    ))
 }
 
-/// What the claims of the log are answered with now.
+/// Finds claims of the log, with their answers of now.
 struct Answers<'h, R> {
     history: &'h History<R>,
-    named: Index<'h>,
+    index: Index<'h>,
     rule_book: RuleBook,
     withdrawn: HashSet<u64>,
-    /// Of what hangs together with the ids in question; empty where nothing was ever withdrawn,
-    /// since then the log says it.
-    weighed_again: BTreeMap<u64, Step>,
+    /// The claims that are connected with the IDs in question, applied again. Empty if nothing was
+    /// ever withdrawn: then the answers in the log count.
+    applied_again: BTreeMap<u64, LogEntry>,
 }
 
 impl<'h, R: IdentityResolver> Answers<'h, R> {
     fn new(history: &'h History<R>, ids: [DistinctId<'_>; 2]) -> Result<Self, StoreError> {
-        let named = Index::new(history.log())?;
-        let withdrawn = named.withdrawn()?;
+        let index = Index::new(history.log())?;
+        let withdrawn = index.withdrawn()?;
         let mut engine = (history.fresh)();
         let rule_book = engine.rule_book();
-        let mut weighed_again = BTreeMap::new();
-        if !named.retractions()?.is_empty() {
-            let component = named.component(ids.iter().map(DistinctId::id))?;
+        let mut applied_again = BTreeMap::new();
+        if !index.retractions()?.is_empty() {
+            let component = index.component(ids.iter().map(DistinctId::id))?;
             history.log().each_of(&component, &mut |entry| {
                 if let What::Claim { claim, .. } = entry.what
                     && !withdrawn.contains(&entry.sequence)
                 {
-                    let outcome = engine.apply(claim)?;
-                    let step = Step::of(entry.sequence, outcome, rule_book, false);
-                    weighed_again.insert(entry.sequence, step);
+                    let mut shown = LogEntry::from(entry);
+                    shown.answered_now(engine.apply(claim)?, rule_book);
+                    applied_again.insert(entry.sequence, shown);
                 }
                 Ok(())
             })?;
         }
         Ok(Self {
             history,
-            named,
+            index,
             rule_book,
             withdrawn,
-            weighed_again,
+            applied_again,
         })
     }
 
-    /// The claims that name one of these ids, in order.
+    /// The claims that name one of these IDs, in order.
     fn naming<'i>(
         &self,
         ids: impl Iterator<Item = DistinctId<'i>>,
     ) -> Result<Vec<Claimed>, StoreError> {
-        let entries: BTreeSet<u64> = self.named.entries(ids.map(|id| id.id()))?;
+        let entries: BTreeSet<u64> = self.index.entries(ids.map(|id| id.id()))?;
         let mut claims = Vec::new();
         self.history.log().each_of(&entries, &mut |entry| {
-            if let What::Claim { claim, outcome } = entry.what
-                && let Some(ids) = distinct_ids(claim)
-            {
+            if let What::Claim { claim, outcome } = entry.what {
                 let logged = || {
-                    let is_withdrawn = self.withdrawn.contains(&entry.sequence);
-                    Step::of(entry.sequence, outcome, self.rule_book, is_withdrawn)
+                    let mut shown = LogEntry::from(entry);
+                    shown.answered_now(outcome, self.rule_book);
+                    shown.withdrawn = self.withdrawn.contains(&entry.sequence);
+                    shown
                 };
-                let now = self.weighed_again.get(&entry.sequence).cloned();
-                claims.push((now.unwrap_or_else(logged), ids.map(OwnedId::new)));
+                let again = self.applied_again.get(&entry.sequence).cloned();
+                claims.push((
+                    again.unwrap_or_else(logged),
+                    claim.ids().map(DistinctIdBuf::from),
+                ));
             }
             Ok(())
         })?;
@@ -225,8 +193,8 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
     }
 }
 
-/// The id as its cluster lists it: in Original the mark is no part of it (rule O-1).
-fn own<'a>(engine: &dyn IdentityResolver, id: DistinctId<'a>) -> DistinctId<'a> {
+/// The ID as its cluster lists it: in Original the mark of a device is not part of the ID (O-1).
+fn own<'a>(engine: &dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
     if engine.rule_book().has_device_namespace() {
         id
     } else {

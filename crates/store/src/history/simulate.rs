@@ -1,38 +1,34 @@
-//! What another engine would have made of the same claims.
+//! Simulation: giving the claims of a log to another engine.
 
 use std::collections::HashSet;
 
-use idmerge_core::{DistinctId, IdentityResolver};
+use idmerge_core::{DistinctId, IdentityResolver, Resolve};
 
 use crate::error::StoreError;
 use crate::history::History;
 use crate::log::entry::What;
 use crate::log::index::Index;
 
-/// How two engines differ in who is who. Only ids that are in a cluster count.
+/// How the users of two engines differ. Only IDs in a cluster count.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
-    /// How many users have several ids with the first engine.
+    /// The number of clusters of the first engine.
     pub clusters: u64,
-    /// How many with the second.
+    /// The number of clusters of the second engine.
     pub other_clusters: u64,
-    /// How many of the first's are several users with the second.
+    /// How many clusters of the first engine are several users in the second.
     pub split: u64,
-    /// How many of the second's are several users with the first.
+    /// How many clusters of the second engine are several users in the first.
     pub joined: u64,
-    /// The canonical ids of the first few that split, with the first engine's.
+    /// The canonical IDs, in the first engine, of some of the clusters counted in `split`.
     pub split_examples: Vec<String>,
-    /// The canonical ids of the first few that were joined, with the second engine's.
+    /// The canonical IDs, in the second engine, of some of the clusters counted in `joined`.
     pub joined_examples: Vec<String>,
 }
 
 impl Difference {
-    /// Compares the states of two engines, and keeps so many examples.
-    pub fn between(
-        first: &dyn IdentityResolver,
-        second: &dyn IdentityResolver,
-        examples_max: usize,
-    ) -> Self {
+    /// Compares the states of two engines, with at most `examples_max` examples of each kind.
+    pub fn between(first: &dyn Resolve, second: &dyn Resolve, examples_max: usize) -> Self {
         let (clusters, split, split_examples) = apart(first, second, examples_max);
         let (other_clusters, joined, joined_examples) = apart(second, first, examples_max);
         Self {
@@ -45,16 +41,17 @@ impl Difference {
         }
     }
 
-    /// Whether the same ids belong together with both.
+    /// Whether both engines have the same users.
     pub fn is_none(&self) -> bool {
         self.split == 0 && self.joined == 0
     }
 }
 
-/// How many clusters an engine has, how many of them are several users with the other, and which.
+/// The number of clusters of an engine, how many of them are several users in the other engine, and
+/// examples of those.
 fn apart(
-    engine: &dyn IdentityResolver,
-    other: &dyn IdentityResolver,
+    engine: &dyn Resolve,
+    other: &dyn Resolve,
     examples_max: usize,
 ) -> (u64, u64, Vec<String>) {
     let (mut clusters, mut apart, mut examples) = (0, 0, Vec::new());
@@ -71,9 +68,9 @@ fn apart(
     (clusters, apart, examples)
 }
 
-/// Who an id is. In Original a device has no mark (rule O-1), so an id that is nobody's is looked
-/// for as a device too.
-fn user<'a>(engine: &'a dyn IdentityResolver, id: DistinctId<'a>) -> DistinctId<'a> {
+/// The user of an ID. Original keeps no mark on devices (O-1), so an ID without a cluster is looked up
+/// as a device too.
+fn user<'a>(engine: &'a dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
     let user = engine.resolve(id);
     if user != id || id.is_device() || engine.cluster(id).is_some() {
         return user;
@@ -84,13 +81,13 @@ fn user<'a>(engine: &'a dyn IdentityResolver, id: DistinctId<'a>) -> DistinctId<
 }
 
 impl<R: IdentityResolver> History<R> {
-    /// Gives an engine all claims of the log up to an entry, but for those that are withdrawn,
-    /// whatever was answered to them. It may be of the other rule book, or have other settings.
+    /// Applies all claims of the log up to an entry to an engine, except withdrawn ones, and returns
+    /// the engine. It may have another rule book or other settings than the store.
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSuchEntry`], [`StoreError::NotFromClaims`] where the state was replaced by
-    /// one from elsewhere, and where the log cannot be read.
+    /// [`StoreError::NoSuchEntry`], [`StoreError::NotFromClaims`] if a state from elsewhere was loaded
+    /// into the store, and if the log cannot be read.
     pub fn simulate<S: IdentityResolver>(
         &self,
         sequence: u64,

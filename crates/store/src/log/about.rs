@@ -1,10 +1,10 @@
-//! What is said once of a store.
+//! What a store says about itself.
 
 use std::path::Path;
 
 use idmerge_core::{IdentityResolver, RuleBook};
 use idmerge_disk::STORE_FILE;
-use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use super::file::{builder, unpanicked};
 use super::tables::{ABOUT, LOG, PIECES, SNAPSHOTS};
@@ -13,43 +13,85 @@ use crate::options::Options;
 
 const FORMAT: u16 = 1;
 
-/// What is said once of a store.
+type AboutTable = ReadOnlyTable<&'static str, &'static [u8]>;
+
+/// What a store says about itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
-    /// The rules that it goes by, for ever.
+    /// The rule book of its engine. It never changes.
     pub rule_book: RuleBook,
-    /// The settings of its engine, as [`Options::settings`] had them.
+    /// The settings of its engine, from [`Options::settings`] when the store was made.
     pub settings: String,
 }
 
+/// Checks that a database is a store of the format that this version opens.
+pub(crate) fn check(read: &ReadTransaction) -> Result<(), StoreError> {
+    check_format(&read.open_table(ABOUT)?)
+}
+
+fn check_format(table: &AboutTable) -> Result<(), StoreError> {
+    let format = table.get("format")?.ok_or(StoreError::NotAStore)?;
+    let found = <[u8; 2]>::try_from(format.value()).map_err(|_| StoreError::NotAStore)?;
+    let found = u16::from_le_bytes(found);
+    if found == FORMAT {
+        return Ok(());
+    }
+    Err(StoreError::UnsupportedVersion {
+        found,
+        supported: FORMAT,
+    })
+}
+
+/// Copies what a store says about itself into an empty database, and makes the other tables there.
+pub(crate) fn copy(read: &ReadTransaction, copy: &Database) -> Result<(), StoreError> {
+    check(read)?;
+    let write = copy.begin_write()?;
+    make_tables(&write)?;
+    {
+        let mut table = write.open_table(ABOUT)?;
+        for row in read.open_table(ABOUT)?.range::<&str>(..)? {
+            let (name, value) = row?;
+            table.insert(name.value(), value.value())?;
+        }
+    }
+    Ok(write.commit()?)
+}
+
+fn make_tables(write: &WriteTransaction) -> Result<(), StoreError> {
+    write.open_table(LOG)?;
+    write.open_table(SNAPSHOTS)?;
+    write.open_table(PIECES)?;
+    Ok(())
+}
+
 impl About {
-    /// What the store in a folder says of itself, for who has yet to choose the engine to open it
+    /// Reads it from the store in a folder, so that a caller can choose the engine to open the store
     /// with.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Io`] where there is no store, [`StoreError::NotAStore`],
-    /// [`StoreError::UnsupportedVersion`], and [`StoreError::InUse`] where whoever writes it shares
-    /// it with nobody.
+    /// [`StoreError::Io`] if there is no store, [`StoreError::NotAStore`],
+    /// [`StoreError::UnsupportedVersion`], and [`StoreError::InUse`] if the process that writes the
+    /// store does not share it.
     pub fn of_folder(folder: impl AsRef<Path>) -> Result<Self, StoreError> {
         let file = folder.as_ref().join(STORE_FILE);
         let options = Options::default();
         let read = unpanicked(|| {
             let database = builder(&options).open_read_only(&file)?;
-            Self::read(&database.begin_read()?)
+            Self::read(&database.begin_read()?, None)
         });
         let found = match read {
-            // The last writer has crashed; opened for writing it is put in order.
+            // The last writer has crashed: opening for writing recovers the file.
             Err(StoreError::NotClosed) => unpanicked(|| {
                 let database = builder(&options).open(&file)?;
-                Self::read(&database.begin_read()?)
+                Self::read(&database.begin_read()?, None)
             }),
             read => read,
         };
         found?.ok_or(StoreError::NotAStore)
     }
 
-    /// What a store with this engine and these options says.
+    /// What a new store with this engine and these options says.
     pub(crate) fn of(engine: &impl IdentityResolver, options: &Options) -> Self {
         Self {
             rule_book: engine.rule_book(),
@@ -57,33 +99,32 @@ impl About {
         }
     }
 
-    /// Writes it into a database that has nothing yet.
+    /// Writes it into an empty database.
     pub(crate) fn commit(&self, database: &Database) -> Result<(), StoreError> {
         let write = database.begin_write()?;
         self.write(&write)?;
         Ok(write.commit()?)
     }
 
-    /// What a store says of itself, or `None` of one that nothing was written to.
-    pub(crate) fn read(read: &ReadTransaction) -> Result<Option<Self>, StoreError> {
+    /// Reads it; `None` if the database is empty. The name of a custom rule book is only known if
+    /// `expected` is that rule book.
+    pub(crate) fn read(
+        read: &ReadTransaction,
+        expected: Option<RuleBook>,
+    ) -> Result<Option<Self>, StoreError> {
         let table = match read.open_table(ABOUT) {
             Err(redb::TableError::TableDoesNotExist(_)) => return Ok(None),
             table => table?,
         };
-        let format = table.get("format")?.ok_or(StoreError::NotAStore)?;
-        let found = <[u8; 2]>::try_from(format.value()).map_err(|_| StoreError::NotAStore)?;
-        let found = u16::from_le_bytes(found);
-        if found != FORMAT {
-            return Err(StoreError::UnsupportedVersion {
-                found,
-                supported: FORMAT,
-            });
-        }
+        check_format(&table)?;
         let rule_book = table.get("rule book")?.ok_or(StoreError::NotAStore)?;
         let rule_book = RuleBook::BUILT_IN
             .into_iter()
+            .chain(expected)
             .find(|known| known.name().as_bytes() == rule_book.value())
-            .ok_or(StoreError::NotAStore)?;
+            .ok_or_else(|| StoreError::UnknownRuleBook {
+                name: String::from_utf8_lossy(rule_book.value()).into_owned(),
+            })?;
         let settings = table.get("settings")?.ok_or(StoreError::NotAStore)?;
         Ok(Some(Self {
             rule_book,
@@ -91,19 +132,16 @@ impl About {
         }))
     }
 
-    /// Writes it, and makes the other tables.
+    /// Writes it and makes the other tables.
     fn write(&self, write: &WriteTransaction) -> Result<(), StoreError> {
         let mut table = write.open_table(ABOUT)?;
         table.insert("format", &FORMAT.to_le_bytes()[..])?;
         table.insert("rule book", self.rule_book.name().as_bytes())?;
         table.insert("settings", self.settings.as_bytes())?;
-        write.open_table(LOG)?;
-        write.open_table(SNAPSHOTS)?;
-        write.open_table(PIECES)?;
-        Ok(())
+        make_tables(write)
     }
 
-    /// Whether an engine that says this of itself can go on with the store.
+    /// Checks that a store which says this can be opened with the given engine.
     pub(crate) fn admits(&self, engine: &Self) -> Result<(), StoreError> {
         if self.rule_book != engine.rule_book {
             return Err(StoreError::OtherRuleBook {

@@ -1,4 +1,4 @@
-//! Blocks of entries: what one row of the log has.
+//! Blocks: the entries in one row of the log.
 
 use idmerge_disk::row;
 
@@ -6,13 +6,13 @@ use crate::error::StoreError;
 use crate::log::codec::{Decoder, Encoder, Wrong};
 use crate::log::entry::Entry;
 
-/// A block that has as many bytes is not added to. A row then fits four pages of the database.
+/// A block of this many bytes is full. Its row then fits four pages of the database.
 const FULL_BYTES: usize = 15_000;
 
 /// A block that entries are added to.
 #[derive(Debug)]
 pub(crate) struct Block {
-    /// The sequence number of the first entry.
+    /// The number of the first entry.
     pub(crate) first: u64,
     count: u32,
     pub(crate) entries: Encoder,
@@ -27,7 +27,7 @@ impl Block {
         }
     }
 
-    /// The block that a row has, to be added to.
+    /// Reads a row back to add more entries.
     pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, Wrong> {
         let (count, bytes) = open(first, row)?;
         Ok(Self {
@@ -37,12 +37,12 @@ impl Block {
         })
     }
 
-    /// The sequence number that the next entry gets.
+    /// The number of the next entry.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.first + u64::from(self.count)
     }
 
-    /// Counts an entry that was written to the encoder.
+    /// Counts an entry that was written to `entries`.
     pub(crate) fn count_one(&mut self) {
         self.count += 1;
     }
@@ -55,7 +55,7 @@ impl Block {
         self.entries.bytes.len() >= FULL_BYTES
     }
 
-    /// The block as a row of the log.
+    /// The bytes of the row.
     pub(crate) fn row(&self) -> Vec<u8> {
         let bytes = &self.entries.bytes;
         let mut row = row::start_with_capacity(4 + bytes.len());
@@ -65,7 +65,7 @@ impl Block {
     }
 }
 
-/// How many entries a row has, and their bytes.
+/// The number of entries in a row, and their bytes.
 fn open(first: u64, row: &[u8]) -> Result<(u32, &[u8]), Wrong> {
     let content = row::open(first, row).ok_or("the checksum of a block is wrong")?;
     let (count, bytes) = content
@@ -74,8 +74,8 @@ fn open(first: u64, row: &[u8]) -> Result<(u32, &[u8]), Wrong> {
     Ok((u32::from_le_bytes(*count), bytes))
 }
 
-/// Calls `visit` with each entry of a row until it answers `false`. Answers with the sequence
-/// number after the last, or `None` where `visit` wanted no more.
+/// Calls `visit` with each entry of a row until `visit` answers `false`. Returns the number after the
+/// last entry, or `None` if `visit` stopped.
 pub(crate) fn each_entry(
     first: u64,
     row: &[u8],
@@ -91,12 +91,12 @@ pub(crate) fn each_entry(
         }
     }
     if next != first + u64::from(count) {
-        return Err((next, "a block has another number of entries").into());
+        return Err((next, "the number of entries in a block is wrong").into());
     }
     Ok(Some(next))
 }
 
-/// A row with those of its entries that are not after `until`.
+/// The row without its entries after `until`.
 pub(crate) fn up_to(first: u64, row: &[u8], until: u64) -> Result<Vec<u8>, StoreError> {
     let mut cut = Block::starting_at(first);
     let mut is_cut = false;

@@ -1,18 +1,21 @@
-//! Entries as bytes: the form in `docs/store.md`.
+//! The bytes of entries, in the form of `docs/store.md`.
 
-use idmerge_core::{Claim, Id, IdForm, Outcome, Rejection, UuidText};
+use idmerge_core::{Claim, ClaimKind, Id, IdForm, Outcome, Rejection, UuidText};
 
 use idmerge_disk::varint::{self, VarintError};
 
 use crate::log::entry::{Cause, Entry, What};
 
-/// Bytes that are no entry.
+/// Why bytes are not an entry.
 pub(crate) type Wrong = &'static str;
 
-const LINK: u8 = 0;
-const IDENTIFY: u8 = 1;
-const ALIAS: u8 = 2;
-const MERGE: u8 = 3;
+/// The kinds of claims, in the order of their codes.
+const KINDS: [ClaimKind; 4] = [
+    ClaimKind::Link,
+    ClaimKind::Identify,
+    ClaimKind::Alias,
+    ClaimKind::Merge,
+];
 const RETRACTED: u8 = 14;
 const REPLACED: u8 = 15;
 
@@ -31,34 +34,31 @@ const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
 const HAS_INSERT_ID: u8 = 1;
 const HAS_TIME: u8 = 1 << 1;
 const HAS_SOURCE: u8 = 1 << 2;
-/// The source is that of the entry before.
+/// The source is that of the previous entry.
 const SAME_SOURCE: u8 = 1 << 3;
 
 const LOWER_CASE_UUID: u64 = 0;
 const UPPER_CASE_UUID: u64 = 1;
-/// A text of no bytes.
+/// Texts that are not UUIDs begin with this number plus their length.
 const EMPTY_TEXT: u64 = 2;
 
-/// The kind of a claim and the two ids that it names, or `None` for a kind that came later.
-pub(crate) fn parts(claim: Claim<'_>) -> Option<(u8, [Id<'_>; 2])> {
-    match claim {
-        Claim::Link { device, user } => Some((LINK, [device, user])),
-        Claim::Identify { identified, anon } => Some((IDENTIFY, [identified, anon])),
-        Claim::Alias { distinct_id, alias } => Some((ALIAS, [distinct_id, alias])),
-        Claim::Merge { first, second } => Some((MERGE, [first, second])),
-        _ => None,
-    }
+/// The code of a kind of claim; `None` if the format does not have the kind.
+pub(crate) fn kind_code(kind: ClaimKind) -> Option<u8> {
+    (0..)
+        .zip(KINDS)
+        .find(|(_, known)| *known == kind)
+        .map(|(code, _)| code)
 }
 
-/// Entries that follow each other, as bytes. Times are written as differences, and a source that
-/// does not change is not written again.
+/// Writes consecutive entries. A time is written as the difference to the previous one, and a source
+/// only if it changes.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Encoder {
     pub(crate) bytes: Vec<u8>,
     before: Before<String>,
 }
 
-/// What an entry leaves out because the one before it had it.
+/// The values of the previous entry, which the next one refers to.
 #[derive(Clone, Debug, Default)]
 struct Before<S> {
     time_ms: i64,
@@ -66,7 +66,7 @@ struct Before<S> {
 }
 
 impl Encoder {
-    /// An encoder that goes on after these bytes, which are good.
+    /// An encoder that continues after these bytes.
     pub(crate) fn after(bytes: &[u8]) -> Result<Self, Wrong> {
         let mut decoder = Decoder::new(bytes, 0);
         while decoder.next()?.is_some() {}
@@ -79,33 +79,19 @@ impl Encoder {
         })
     }
 
-    /// Writes a claim. `None`: its kind or its outcome came later than this code.
+    /// Writes a claim. Returns `None` if the format does not have its kind or its outcome.
     pub(crate) fn claim(
         &mut self,
         claim: Claim<'_>,
         outcome: Outcome<'_>,
         cause: Cause<'_>,
     ) -> Option<()> {
-        let (kind, ids) = parts(claim)?;
-        let code = match outcome {
-            Outcome::Merged => MERGED,
-            Outcome::AlreadyMerged => ALREADY_MERGED,
-            Outcome::Ignored => IGNORED,
-            Outcome::Rejected(rejection) => match rejection {
-                Rejection::SameIds { .. } => SAME_IDS,
-                Rejection::AnonDistinctIdNonGuidForm { .. } => NON_GUID_FORM,
-                Rejection::AnonDistinctIdAssignedAlready { .. } => ASSIGNED_ALREADY,
-                Rejection::AliasAlreadyExists { .. } => ALIAS_ALREADY_EXISTS,
-                Rejection::ManyIds { .. } => MANY_IDS,
-                _ => return None,
-            },
-            _ => return None,
-        };
-        self.head(code << KIND_BITS | kind, cause);
-        for id in ids {
-            put_id(&mut self.bytes, id);
+        let head = outcome_code(outcome)? << KIND_BITS | kind_code(claim.kind())?;
+        self.head(head, cause);
+        for id in claim.ids() {
+            put_id(&mut self.bytes, id.id());
         }
-        // The id that a rejection is about is one of the claim's.
+        // The other IDs of a rejection are those of the claim.
         match outcome {
             Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { holder, .. }) => {
                 put_id(&mut self.bytes, holder);
@@ -122,7 +108,7 @@ impl Encoder {
         Some(())
     }
 
-    /// Writes an entry that was read. `None` as for a claim.
+    /// Writes any entry. Returns `None` as [`claim`](Self::claim) does.
     pub(crate) fn entry(&mut self, entry: Entry<'_>) -> Option<()> {
         match entry.what {
             What::Claim { claim, outcome } => self.claim(claim, outcome, entry.cause)?,
@@ -182,7 +168,26 @@ impl Encoder {
     }
 }
 
-/// Writes an id, so that no two ids are written alike and none begins like another.
+/// The code of an outcome; `None` if the format does not have the outcome.
+fn outcome_code(outcome: Outcome<'_>) -> Option<u8> {
+    let rejection = match outcome {
+        Outcome::Merged => return Some(MERGED),
+        Outcome::AlreadyMerged => return Some(ALREADY_MERGED),
+        Outcome::Ignored => return Some(IGNORED),
+        Outcome::Rejected(rejection) => rejection,
+        _ => return None,
+    };
+    match rejection {
+        Rejection::SameIds { .. } => Some(SAME_IDS),
+        Rejection::AnonDistinctIdNonGuidForm { .. } => Some(NON_GUID_FORM),
+        Rejection::AnonDistinctIdAssignedAlready { .. } => Some(ASSIGNED_ALREADY),
+        Rejection::AliasAlreadyExists { .. } => Some(ALIAS_ALREADY_EXISTS),
+        Rejection::ManyIds { .. } => Some(MANY_IDS),
+        _ => None,
+    }
+}
+
+/// Writes an ID. No two IDs have the same bytes, and none is the beginning of another.
 pub(crate) fn put_id(bytes: &mut Vec<u8>, id: Id<'_>) {
     match id.form() {
         IdForm::Uuid(uuid) => put_uuid(bytes, uuid),
@@ -211,7 +216,7 @@ fn put_uuid(bytes: &mut Vec<u8>, uuid: UuidText) {
     }
 }
 
-/// Writes a text that is no UUID.
+/// Writes a text that is not a UUID.
 fn put_plain(bytes: &mut Vec<u8>, text: &str) {
     varint::put(bytes, EMPTY_TEXT + text.len() as u64);
     bytes.extend(text.as_bytes());
@@ -223,12 +228,12 @@ pub(crate) struct Decoder<'b> {
     rest: &'b [u8],
     sequence: u64,
     before: Before<&'b str>,
-    /// Texts of UUIDs are not in the bytes. One entry has at most two that are no id.
+    /// The text of an insert_id that is stored as a UUID: an entry borrows its texts.
     insert_id: String,
 }
 
 impl<'b> Decoder<'b> {
-    /// A decoder of these bytes, the first entry of which has this sequence number.
+    /// A decoder of these bytes, whose first entry has this number.
     pub(crate) fn new(bytes: &'b [u8], sequence: u64) -> Self {
         Self {
             rest: bytes,
@@ -258,8 +263,7 @@ impl<'b> Decoder<'b> {
             cause.time_ms = Some(self.before.time_ms);
         }
         if flags & HAS_SOURCE != 0 {
-            let bytes = self.number()?;
-            self.before.source = Some(self.plain(bytes)?);
+            self.before.source = Some(self.plain_text()?);
         }
         if flags & (HAS_SOURCE | SAME_SOURCE) != 0 {
             cause.source = self.before.source;
@@ -279,77 +283,62 @@ impl<'b> Decoder<'b> {
     }
 
     fn what(&mut self, head: u8) -> Result<What<'b>, Wrong> {
-        let (kind, code) = (head & KIND_MASK, head >> KIND_BITS);
-        if kind == REPLACED {
-            return Ok(What::Replaced);
+        let (kind, outcome) = (head & KIND_MASK, head >> KIND_BITS);
+        match kind {
+            REPLACED => Ok(What::Replaced),
+            RETRACTED => Ok(What::Retracted {
+                retracted: self.number()?,
+                who: self.plain_text()?,
+                why: self.plain_text()?,
+            }),
+            kind => {
+                let kind = KINDS.get(usize::from(kind));
+                let kind = *kind.ok_or("an entry of an unknown kind")?;
+                let ids = [self.id()?, self.id()?];
+                Ok(What::Claim {
+                    claim: Claim::new(kind, ids),
+                    outcome: self.outcome(outcome, kind, ids)?,
+                })
+            }
         }
-        if kind == RETRACTED {
-            let retracted = self.number()?;
-            let mut text = || {
-                let bytes = self.number()?;
-                self.plain(bytes)
-            };
-            let (who, why) = (text()?, text()?);
-            return Ok(What::Retracted {
-                retracted,
-                who,
-                why,
-            });
-        }
-        let [first, second] = [self.id()?, self.id()?];
-        let (claim, anon) = match kind {
-            LINK => (
-                Claim::Link {
-                    device: first,
-                    user: second,
-                },
-                first,
-            ),
-            IDENTIFY => (
-                Claim::Identify {
-                    identified: first,
-                    anon: second,
-                },
-                second,
-            ),
-            ALIAS => (
-                Claim::Alias {
-                    distinct_id: first,
-                    alias: second,
-                },
-                second,
-            ),
-            MERGE => (Claim::Merge { first, second }, second),
-            _ => return Err("an entry of a kind that is not known"),
+    }
+
+    /// Reads an outcome. The IDs of a rejection are those of the claim, except the holder.
+    fn outcome(
+        &mut self,
+        code: u8,
+        kind: ClaimKind,
+        [first, second]: [Id<'b>; 2],
+    ) -> Result<Outcome<'b>, Wrong> {
+        let anon = if kind == ClaimKind::Link {
+            first
+        } else {
+            second
         };
         let rejection = match code {
-            MERGED | ALREADY_MERGED | IGNORED => None,
-            SAME_IDS => Some(Rejection::SameIds { id: first }),
-            NON_GUID_FORM => Some(Rejection::AnonDistinctIdNonGuidForm { anon }),
-            ASSIGNED_ALREADY => Some(Rejection::AnonDistinctIdAssignedAlready {
+            MERGED => return Ok(Outcome::Merged),
+            ALREADY_MERGED => return Ok(Outcome::AlreadyMerged),
+            IGNORED => return Ok(Outcome::Ignored),
+            SAME_IDS => Rejection::SameIds { id: first },
+            NON_GUID_FORM => Rejection::AnonDistinctIdNonGuidForm { anon },
+            ASSIGNED_ALREADY => Rejection::AnonDistinctIdAssignedAlready {
                 anon,
                 holder: self.id()?,
-            }),
-            ALIAS_ALREADY_EXISTS => Some(Rejection::AliasAlreadyExists { alias: second }),
-            MANY_IDS => Some(Rejection::ManyIds {
+            },
+            ALIAS_ALREADY_EXISTS => Rejection::AliasAlreadyExists { alias: second },
+            MANY_IDS => Rejection::ManyIds {
                 cluster_ids: self.number()?,
                 max_cluster_ids: self.number()?,
-            }),
-            _ => return Err("an outcome that is not known"),
+            },
+            _ => return Err("an unknown outcome"),
         };
-        let outcome = match rejection {
-            Some(rejection) => Outcome::Rejected(rejection),
-            None if code == MERGED => Outcome::Merged,
-            None if code == ALREADY_MERGED => Outcome::AlreadyMerged,
-            None => Outcome::Ignored,
-        };
-        Ok(What::Claim { claim, outcome })
+        Ok(Outcome::Rejected(rejection))
     }
 
     fn id(&mut self) -> Result<Id<'b>, Wrong> {
         match self.text()? {
             Text::Uuid(uuid) => Ok(Id::from(uuid)),
-            Text::Plain(text) => Id::new(text).map_err(|_| "an id that is none"),
+            Text::Plain(text) => Id::new(text).map_err(|_| "an ID that is not valid"),
         }
     }
 
@@ -360,11 +349,15 @@ impl<'b> Decoder<'b> {
         }
         let words = [*self.take::<8>()?, *self.take::<8>()?].map(u64::from_be_bytes);
         let uuid = UuidText::from_words(words, form == UPPER_CASE_UUID);
-        uuid.map(Text::Uuid).ok_or("a UUID that is none")
+        uuid.map(Text::Uuid).ok_or("a UUID that is not valid")
     }
 
     fn plain(&mut self, bytes: u64) -> Result<&'b str, Wrong> {
         varint::take_str(&mut self.rest, bytes).map_err(VarintError::as_str)
+    }
+
+    fn plain_text(&mut self) -> Result<&'b str, Wrong> {
+        varint::take_text(&mut self.rest).map_err(VarintError::as_str)
     }
 
     fn number(&mut self) -> Result<u64, Wrong> {

@@ -1,4 +1,4 @@
-//! Which entries hang together.
+//! The connected component of IDs: the entries that can influence each other.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -8,8 +8,8 @@ use super::index::{Index, fingerprint, fingerprints};
 use crate::error::StoreError;
 
 impl Index<'_> {
-    /// All entries whose ids hang together with these by attempted claims, rejected and withdrawn
-    /// ones included (law 9): whatever is left out of them, no other entry is answered otherwise.
+    /// All entries whose IDs are connected with these IDs by claims, rejected and withdrawn claims
+    /// included. Leaving any of these entries out changes no answer to any other entry (law 9).
     pub(crate) fn component<'i>(
         &self,
         ids: impl Iterator<Item = Id<'i>>,

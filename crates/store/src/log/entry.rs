@@ -1,8 +1,9 @@
-//! What the log has entries of.
+//! The entries of the log.
 
 use idmerge_core::{Claim, Outcome};
 
-/// What made a claim, for who asks later. All of it is the caller's; the store has no clock.
+/// What made a claim. The caller provides all of it, because the store has no clock; the log keeps
+/// it, and [`History`](crate::History) reports it.
 ///
 /// ```
 /// use idmerge_store::Cause;
@@ -16,41 +17,41 @@ pub struct Cause<'a> {
     pub insert_id: Option<&'a str>,
     /// `time` of the event, in milliseconds since 1970.
     pub time_ms: Option<i64>,
-    /// Where the event came from: a file, an SDK, a system.
+    /// Where the event came from, such as a file, a system or a path of the server.
     pub source: Option<&'a str>,
 }
 
 /// One entry of the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entry<'a> {
-    /// Its number. The first entry of a store is 1.
+    /// The number of the entry. The first entry of a store is 1.
     pub sequence: u64,
-    /// What happened.
+    /// What the entry says.
     pub what: What<'a>,
-    /// What made it happen.
+    /// What made the entry.
     pub cause: Cause<'a>,
 }
 
-/// What an entry of the log says.
+/// The content of an entry.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum What<'a> {
-    /// A claim was weighed.
+    /// The engine weighed a claim.
     Claim {
-        /// The claim. One of the other rule book has the outcome [`Outcome::Ignored`].
+        /// The claim. A claim of the other rule book has the outcome [`Outcome::Ignored`].
         claim: Claim<'a>,
-        /// What the engine answered.
+        /// The answer of the engine.
         outcome: Outcome<'a>,
     },
-    /// The state was replaced by that of a snapshot from elsewhere.
+    /// A snapshot from elsewhere replaced the state.
     Replaced,
-    /// An entry was withdrawn: from here on the state is as if it had not been there.
+    /// An entry was withdrawn: from here on the state is as if that entry had never come.
     Retracted {
-        /// The number of the entry, which is of a claim or of a retraction.
+        /// The number of the withdrawn entry, which is a claim or another retraction.
         retracted: u64,
         /// Who withdrew it.
         who: &'a str,
-        /// Why.
+        /// The reason.
         why: &'a str,
     },
 }

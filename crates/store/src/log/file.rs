@@ -1,4 +1,4 @@
-//! The one file of a store: how it is made, named and opened.
+//! The one file of a store: making and opening it.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -11,20 +11,20 @@ use crate::options::Options;
 
 use idmerge_disk::STORE_FILE;
 
-/// Its name while it is made.
+/// The name of the file while it is being made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";
 
-/// Whether a folder has a store, or something in its place.
+/// Whether a folder has the file of a store.
 ///
 /// # Errors
 ///
-/// If the folder may not be read.
+/// If the folder cannot be read.
 pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
     fs::exists(folder.as_ref().join(STORE_FILE))
 }
 
-/// Opens the store in a folder for writing, and makes both where they are not there, with this
-/// content.
+/// Opens the store in a folder for writing. Makes the folder and the store with this content if they
+/// do not exist.
 pub(crate) fn open_or_make(
     folder: &Path,
     options: &Options,
@@ -38,7 +38,7 @@ pub(crate) fn open_or_make(
     unpanicked(|| Ok(builder(options).open(file)?))
 }
 
-/// Makes a store under another name first, so that a crash leaves a whole one or none.
+/// Makes the file under another name and renames it, so that a crash leaves a whole store or none.
 fn make(
     folder: &Path,
     options: &Options,
@@ -50,7 +50,7 @@ fn make(
     Ok(sync_names(folder)?)
 }
 
-/// Makes a new file with this content. What a crash has left under its name is removed.
+/// Makes a new file with this content, in place of anything that a crash has left.
 pub(crate) fn fill(
     file: &Path,
     options: &Options,
@@ -64,14 +64,14 @@ pub(crate) fn fill(
     Ok(database.close()?)
 }
 
-/// The database panics on some of the files that something else has changed.
+/// Turns a panic into [`StoreError::DamagedFile`]: the database panics on some damaged files.
 pub(crate) fn unpanicked<T>(
     opening: impl FnOnce() -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    // What was being opened is dropped, so nothing is left in a state between two.
+    // The closure owns what it opens, so no half-open value outlives the panic.
     catch_unwind(AssertUnwindSafe(opening)).unwrap_or_else(|_| {
         Err(StoreError::DamagedFile {
-            what: "the database cannot make sense of it".to_owned(),
+            what: "the database cannot read it".to_owned(),
         })
     })
 }
@@ -85,14 +85,14 @@ pub(crate) fn builder(options: &Options) -> redb::Builder {
     builder
 }
 
-/// A new file is safe once its name is.
+/// Syncs a folder: a new file survives a crash only if its name does.
 #[cfg(unix)]
 #[allow(clippy::disallowed_types, reason = "no other way to sync a folder")]
 pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
-/// Folders cannot be opened here, and their names are safe without.
+/// Folders cannot be opened on this system, and it keeps names safe by itself.
 #[cfg(not(unix))]
 pub(crate) fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())

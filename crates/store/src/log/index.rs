@@ -1,4 +1,4 @@
-//! Which entries an id is named in, and which ids hang together.
+//! The index of the log: which entries name an ID.
 
 use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
@@ -10,25 +10,25 @@ use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::codec;
 use crate::log::entry::{Entry, What};
-use crate::state::owned::distinct_ids;
 use idmerge_disk::{OpenRuns, Runs, row};
 
-/// From a hash of an id to the entries whose claims name it; from [`RETRACTIONS`] to the entries
-/// that withdraw others.
+/// The index on disk: from the fingerprint of an ID to the entries whose claims name it, and from
+/// [`RETRACTIONS`] to the entries that withdraw others.
 pub(crate) const ENTRIES_BY_ID: Runs = Runs::new("named", "named pages");
 
-/// No hash of an id, or one in 2⁶⁴ times, which does no harm.
+/// The key of retractions. If an ID has this fingerprint too (1 in 2⁶⁴), lookups find more entries
+/// than they need, which is harmless.
 const RETRACTIONS: u64 = 0;
 
-/// A hash of an id. Where two ids have one hash they are taken for component, and that changes no
-/// answer: more is folded again than had to be.
+/// A hash of an ID. Two IDs with the same hash count as connected. That changes no answer: only more
+/// entries are folded again than necessary.
 pub(crate) fn fingerprint(id: Id<'_>) -> u64 {
     let mut bytes = Vec::with_capacity(32);
     codec::put_id(&mut bytes, id);
     row::checksum(1, &bytes)
 }
 
-/// What the index has of an entry.
+/// The keys of an entry in the index.
 pub(super) fn fingerprints(entry: &Entry<'_>) -> Vec<u64> {
     match entry.what {
         What::Claim { claim, outcome } => attempted(claim, outcome).map(fingerprint).collect(),
@@ -37,13 +37,13 @@ pub(super) fn fingerprints(entry: &Entry<'_>) -> Vec<u64> {
     }
 }
 
-/// The ids that a claim would connect. One of the other rule book connects none.
+/// The IDs that a claim would connect. A claim of the other rule book connects none.
 fn attempted<'a>(claim: Claim<'a>, outcome: Outcome<'_>) -> impl Iterator<Item = Id<'a>> {
-    let ids = (outcome != Outcome::Ignored).then(|| distinct_ids(claim));
-    ids.flatten().into_iter().flatten().map(|id| id.id())
+    let ids = (outcome != Outcome::Ignored).then(|| claim.ids());
+    ids.into_iter().flatten().map(|id| id.id())
 }
 
-/// Looks up which entries name an id: in the index, and in what came after it.
+/// Looks up which entries name an ID, in the index on disk and in the entries after it.
 pub(crate) struct Index<'l> {
     pub(super) log: Log<'l>,
     runs: OpenRuns,
@@ -51,9 +51,8 @@ pub(crate) struct Index<'l> {
     after_index: OnceCell<Vec<(u64, u64)>>,
 }
 
-/// Of so many entries that are not in the index it is held what it would have of them; more are
-/// read through each time.
-const HELD_MAX: u64 = 1 << 18;
+/// Up to this many unindexed entries are cached in memory; more are rescanned on every lookup.
+const CACHED_MAX: u64 = 1 << 18;
 
 impl<'l> Index<'l> {
     pub(crate) fn new(log: Log<'l>) -> Result<Self, StoreError> {
@@ -65,7 +64,7 @@ impl<'l> Index<'l> {
         })
     }
 
-    /// Adds the entries with one of these hashes.
+    /// Adds the entries with one of these keys to `found`.
     pub(super) fn find(
         &self,
         fingerprints: &HashSet<u64>,
@@ -78,7 +77,7 @@ impl<'l> Index<'l> {
                 }
             })?;
         }
-        if self.log.until.saturating_sub(self.indexed) > HELD_MAX {
+        if self.log.until.saturating_sub(self.indexed) > CACHED_MAX {
             return self.log.each_entry(self.indexed + 1, &mut |entry| {
                 if self::fingerprints(&entry)
                     .iter()
@@ -100,7 +99,7 @@ impl<'l> Index<'l> {
         Ok(())
     }
 
-    /// What the index would have of the entries after it, in order.
+    /// The pairs of the unindexed entries, sorted.
     fn after_index(&self) -> Result<&[(u64, u64)], StoreError> {
         if let Some(pairs) = self.after_index.get() {
             return Ok(pairs);
@@ -110,7 +109,7 @@ impl<'l> Index<'l> {
         Ok(self.after_index.get_or_init(|| pairs))
     }
 
-    /// The entries that name one of these ids, in order.
+    /// The entries that name one of these IDs, in order.
     pub(crate) fn entries<'i>(
         &self,
         ids: impl Iterator<Item = Id<'i>>,
@@ -120,10 +119,10 @@ impl<'l> Index<'l> {
         Ok(found)
     }
 
-    /// The entries that do not count, since they were withdrawn and the withdrawal was not.
+    /// The entries that do not count: they were withdrawn, and the retraction was not.
     pub(crate) fn withdrawn(&self) -> Result<HashSet<u64>, StoreError> {
         let mut withdrawn = HashSet::new();
-        // An entry withdraws only what came before it.
+        // A retraction withdraws an earlier entry, so going backwards sees each retraction first.
         for (sequence, retracted) in self.retractions()?.into_iter().rev() {
             if !withdrawn.contains(&sequence) {
                 withdrawn.insert(retracted);
@@ -132,7 +131,7 @@ impl<'l> Index<'l> {
         Ok(withdrawn)
     }
 
-    /// The entries that withdraw others, each with the one that it withdraws.
+    /// The retractions: the number of each, and of the entry that it withdraws.
     pub(crate) fn retractions(&self) -> Result<Vec<(u64, u64)>, StoreError> {
         let mut sequences = BTreeSet::new();
         self.find(&HashSet::from([RETRACTIONS]), &mut sequences)?;
@@ -147,8 +146,7 @@ impl<'l> Index<'l> {
     }
 }
 
-/// Writes the index of what is committed and not in it, so many entries at a time, and leaves what
-/// is less.
+/// Indexes committed entries, `at_a_time` entries in one commit. Fewer than that stay unindexed.
 pub(crate) fn update(
     database: &Database,
     committed: u64,
@@ -168,7 +166,7 @@ pub(crate) fn update(
     }
 }
 
-/// The pairs of the index of the entries of a log from this number on.
+/// The pairs of the index for the entries of a log from this number on.
 fn pairs(log: Log<'_>, from: u64) -> Result<Vec<(u64, u64)>, StoreError> {
     let mut pairs = Vec::new();
     log.each_entry(from, &mut |entry| {

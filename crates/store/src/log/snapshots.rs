@@ -13,17 +13,17 @@ use crate::error::StoreError;
 /// The checksum of a piece, the piece, and what the database adds to both fit 128 pages.
 const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
 
-/// A snapshot that the store has.
+/// A snapshot in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
-    /// The last entry in it.
+    /// The number of the last entry in it.
     pub(crate) sequence: u64,
-    /// Whether the log goes on from it, and cannot do without it.
+    /// Whether it came from elsewhere and replaced the state, so that the log needs it.
     pub(crate) is_base: bool,
     pieces: u32,
 }
 
-/// All snapshots, the oldest first.
+/// All snapshots, oldest first.
 pub(crate) fn all(read: &ReadTransaction) -> Result<Vec<Snapshot>, StoreError> {
     all_snapshots(&read.open_table(SNAPSHOTS)?)
 }
@@ -44,7 +44,7 @@ fn all_snapshots(
     Ok(snapshots)
 }
 
-/// Writes a snapshot with what `fill` puts into it, and removes the oldest but `kept`.
+/// Writes a snapshot with the bytes that `fill` writes, and removes all but the last `kept`.
 pub(crate) fn write(
     write: &WriteTransaction,
     sequence: u64,
@@ -75,7 +75,7 @@ pub(crate) fn write(
     Ok(())
 }
 
-/// Whether all of a snapshot can be read.
+/// Whether every piece of a snapshot can be read.
 pub(crate) fn is_whole(read: &ReadTransaction, snapshot: Snapshot) -> bool {
     let copied = unpanicked(|| {
         let mut pieces = PieceReader::new(read, snapshot)?;
@@ -101,7 +101,7 @@ pub(crate) fn copy(
     Ok(write.commit()?)
 }
 
-/// Cuts what is written into pieces.
+/// Cuts the bytes that are written into pieces.
 struct PieceWriter<'p, 't> {
     pieces: &'p mut Table<'t, (u64, u32), &'static [u8]>,
     sequence: u64,
@@ -150,7 +150,7 @@ impl Write for PieceWriter<'_, '_> {
     }
 }
 
-/// Reads a snapshot piece by piece. A piece with a wrong hash is an error.
+/// Reads a snapshot piece by piece. A wrong checksum is an error.
 pub(crate) struct PieceReader {
     pieces: redb::ReadOnlyTable<(u64, u32), &'static [u8]>,
     snapshot: Snapshot,

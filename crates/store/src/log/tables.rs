@@ -1,4 +1,4 @@
-//! The tables of the database, and how they are read: the form in `docs/store.md`.
+//! The tables of the database, whose form is in `docs/store.md`, and reading the log.
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
@@ -7,14 +7,15 @@ use super::codec::Wrong;
 use super::entry::Entry;
 use crate::error::StoreError;
 
-/// Blocks of entries by the sequence number of their first.
+/// Blocks of entries, by the number of the first entry.
 pub(crate) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-/// What is said once of a store.
+/// What a store says about itself ([`About`](super::about::About)), by name.
 pub(super) const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
-/// Snapshots by the sequence number of the last entry in them: what kind, and how many pieces.
+/// Snapshots, by the number of the last entry in them: whether the log needs it, and the number of
+/// pieces.
 pub(super) const SNAPSHOTS: TableDefinition<'_, u64, (bool, u32)> =
     TableDefinition::new("snapshots");
-/// The pieces of snapshots, each with a hash before it.
+/// The pieces of snapshots, each a row with a checksum.
 pub(super) const PIECES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("pieces");
 
 /// The tables of a store.
@@ -33,21 +34,21 @@ impl From<(u64, Wrong)> for StoreError {
     }
 }
 
-/// The last block of the log, and its sequence number.
+/// The last block of the log, and the number of its first entry.
 pub(crate) fn last_block(read: &ReadTransaction) -> Result<Option<(u64, Vec<u8>)>, StoreError> {
     let log = read.open_table(LOG)?;
     let last = log.last()?;
     Ok(last.map(|(first, row)| (first.value(), row.value().to_vec())))
 }
 
-/// Calls `visit` with each entry from this sequence number on, until it answers `false`.
+/// Calls `visit` with each entry from this number on, until `visit` answers `false`.
 pub(crate) fn each_entry(
     read: &ReadTransaction,
     from: u64,
     visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
 ) -> Result<(), StoreError> {
     let log = read.open_table(LOG)?;
-    // The block that has the entry may have begun before it.
+    // The block with the entry may begin with an earlier one.
     let first = match log.range(..=from)?.next_back() {
         Some(row) => row?.0.value(),
         None => from,
@@ -60,7 +61,7 @@ pub(crate) fn each_entry(
         if first != expected {
             return Err(StoreError::DamagedLog {
                 sequence: expected,
-                what: "it is not there",
+                what: "the entry is missing",
             });
         }
         next = block::each_entry(first, row.value(), &mut |entry| {

@@ -1,4 +1,4 @@
-//! The end of the log, which entries are added to.
+//! The end of the log, where entries are added.
 
 use idmerge_core::{Claim, Outcome};
 use redb::{ReadTransaction, WriteTransaction};
@@ -9,19 +9,19 @@ use super::entry::{Cause, Entry};
 use super::tables;
 use crate::error::StoreError;
 
-/// The end of the log, which entries are added to.
+/// The end of the log, where entries are added.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    /// Blocks that are full and not committed.
+    /// Full blocks that are not committed.
     full: Vec<Block>,
-    /// The block that entries go to. Some of it may be committed.
+    /// The block that the next entry goes to. Some of its entries may be committed.
     last: Block,
     /// The number of the last committed entry.
     committed: u64,
 }
 
 impl Tail {
-    /// The end of a log whose last entry has this number.
+    /// Reads the end of a log whose last entry has this number.
     pub(crate) fn read(read: &ReadTransaction, committed: u64) -> Result<Self, StoreError> {
         let last = match tables::last_block(read)? {
             Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
@@ -30,7 +30,7 @@ impl Tail {
         if last.next_sequence() != committed + 1 {
             return Err(StoreError::DamagedLog {
                 sequence: last.next_sequence(),
-                what: "it ends before its snapshot",
+                what: "the log ends before its snapshot",
             });
         }
         Ok(Self {
@@ -40,7 +40,7 @@ impl Tail {
         })
     }
 
-    /// The number of the last entry; 0 where there is none.
+    /// The number of the last entry; 0 if there is none.
     pub(crate) fn sequence(&self) -> u64 {
         self.last.next_sequence() - 1
     }
@@ -73,7 +73,7 @@ impl Tail {
         self.count_one();
     }
 
-    /// Counts an entry that was written to the last block, and begins another where it is full.
+    /// Counts an entry that was written to the last block, and begins a new block if it is full.
     fn count_one(&mut self) {
         self.last.count_one();
         if self.last.is_full() {
@@ -97,7 +97,7 @@ impl Tail {
         self.committed = self.sequence();
     }
 
-    /// Entries that are not committed, from this number on.
+    /// Calls `visit` with each uncommitted entry from this number on, until it answers `false`.
     pub(super) fn each_entry(
         &self,
         from: u64,

@@ -9,7 +9,7 @@ use redb::ReadableDatabase;
 
 use crate::error::StoreError;
 use crate::history::History;
-use crate::log::about::About;
+use crate::log::about;
 use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::maintenance::copy::copy_store;
 use crate::options::Options;
@@ -67,7 +67,7 @@ pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), S
     };
     let check = || -> Result<(), StoreError> {
         let database = builder(&verifying).open(&unfinished)?;
-        About::read(&database.begin_read()?)?.ok_or(StoreError::NotAStore)?;
+        about::check(&database.begin_read()?)?;
         // The copy is synced by this, and not only read.
         database.begin_write()?.commit()?;
         Ok(database.close()?)

@@ -1,22 +1,21 @@
-//! What there is in a store, copied into an empty file.
+//! Copying a store into an empty database.
 
 use redb::{Database, ReadTransaction};
 
 use crate::error::StoreError;
 use crate::log::block;
-use crate::log::{about::About, snapshots, tables::LOG};
+use crate::log::{about, snapshots, tables::LOG};
 
-/// Rows in one transaction of a copy.
+/// How many rows one transaction of a copy writes.
 const ROWS_AT_A_TIME: usize = 1_000;
 
-/// Copies what there is up to an entry: the log, and the snapshots that are whole.
+/// Copies the log up to an entry, and the snapshots of that part that can be read.
 pub(crate) fn copy_store(
     read: &ReadTransaction,
     copy: &Database,
     until: u64,
 ) -> Result<(), StoreError> {
-    let about = About::read(read)?.ok_or(StoreError::NotAStore)?;
-    about.commit(copy)?;
+    about::copy(read, copy)?;
     let log = read.open_table(LOG)?;
     let mut rows = log.range(..=until)?;
     loop {

@@ -1,4 +1,4 @@
-//! Merging runs beside everything else.
+//! Merging runs without holding the store.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -9,8 +9,8 @@ use crate::error::StoreError;
 use crate::lock::lock;
 use idmerge_disk::Runs;
 
-/// Merges runs of a store's database, for a thread of its own. The store is closed only when its
-/// mergers are dropped.
+/// Merges the runs of an index in the database of a store, on a thread of the caller's. The file of
+/// the store is closed only when its mergers are dropped too.
 #[derive(Clone)]
 pub struct Merger {
     database: Arc<Database>,
@@ -25,12 +25,12 @@ impl Merger {
         }
     }
 
-    /// Merges runs of one size where there are many, and answers whether there were. Commits can
-    /// come between; another merge waits.
+    /// Merges runs of one size if there are many of them, and answers whether there were. Commits can
+    /// come between; another merge of the same store waits.
     ///
     /// # Errors
     ///
-    /// Where the disk fails or a run is damaged.
+    /// If the disk fails or a run is damaged.
     pub fn merge(&self, runs: &Runs) -> Result<bool, StoreError> {
         let _one_at_a_time = lock(&self.merging);
         Ok(runs.merge(&self.database)?)

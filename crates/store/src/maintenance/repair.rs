@@ -10,7 +10,7 @@ use crate::error::StoreError;
 use crate::log::block;
 use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
-use crate::log::{about::About, snapshots, tables};
+use crate::log::{about, snapshots, tables};
 use crate::maintenance::copy::copy_store;
 use crate::options::Options;
 
@@ -53,7 +53,7 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
     let repaired = || {
         let database = builder(&options).open(&file)?;
         let read = database.begin_read()?;
-        About::read(&read)?.ok_or(StoreError::NotAStore)?;
+        about::check(&read)?;
         for table in read.list_tables()? {
             if !tables::NAMES.contains(&table.name()) {
                 return Err(StoreError::OtherTables {

@@ -1,37 +1,39 @@
-//! An engine, and beside it engines of those parts of its state that were folded again.
+//! The state after retractions: the main engine, and an engine for each part of its state that was
+//! folded again.
 //!
-//! Overlay never undo a merge. So where an entry is withdrawn, all that hangs together with it
-//! (law 9) is folded again without it, into an engine of its own, and the first engine is not asked
-//! about these ids any more. Opening the store, or its next snapshot, makes one engine of all.
+//! Engines never undo a merge. When an entry is withdrawn, the claims connected with it (law 9) are
+//! folded again without it into an engine of their own: a part. From then on the part answers for
+//! its IDs and the main engine does not. The next snapshot has the whole state in one engine again.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::{fmt, io};
 
-use idmerge_core::{Claim, Cluster, DistinctId, IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{
+    Claim, Cluster, DistinctId, DistinctIdBuf, IdentityResolver, Outcome, SnapshotError,
+};
 
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::entry::What;
 use crate::log::index::{Index, fingerprint};
-use crate::state::owned::{OwnedId, distinct_ids};
 use crate::state::seen_claims::SeenClaims;
 
-/// Makes an engine that has weighed nothing yet.
+/// Makes an empty engine.
 pub(crate) type Fresh<R> = Arc<dyn Fn() -> R + Send + Sync>;
 
 pub(crate) struct Overlay<R> {
     pub(crate) fresh: Fresh<R>,
-    /// What is in no part.
+    /// Answers for every ID that is in no part.
     main: R,
-    /// By number, so that they are asked in the same order every time.
+    /// By number, so that the order of clusters is the same every time.
     parts: BTreeMap<u64, R>,
-    /// By a hash of the id: which ids are in a part, and in which.
-    part_of: HashMap<u64, Vec<(OwnedId, u64)>>,
+    /// The IDs that are in a part and the number of the part, by the fingerprint of the ID.
+    part_of: HashMap<u64, Vec<(DistinctIdBuf, u64)>>,
 }
 
-/// An id, and its canonical one of before.
-pub(crate) type Before = (OwnedId, OwnedId);
+/// An ID, and its canonical ID before a change.
+pub(crate) type Before = (DistinctIdBuf, DistinctIdBuf);
 
 impl<R: IdentityResolver> Overlay<R> {
     pub(crate) fn new(fresh: Fresh<R>) -> Self {
@@ -43,7 +45,7 @@ impl<R: IdentityResolver> Overlay<R> {
         }
     }
 
-    /// Whether all is in one engine, which then can be written down.
+    /// The engine with the whole state; `None` if there are parts.
     pub(crate) fn whole(&self) -> Option<&R> {
         self.parts.is_empty().then_some(&self.main)
     }
@@ -52,18 +54,17 @@ impl<R: IdentityResolver> Overlay<R> {
         self.parts.is_empty().then_some(&mut self.main)
     }
 
-    /// The one engine that there is where nothing was folded again.
+    /// The main engine. The caller knows that there are no parts.
     pub(crate) fn into_whole(self) -> R {
         self.main
     }
 
-    /// The engine, to be asked about what all have in common.
+    /// Any of the engines, for questions about rules and settings.
     pub(crate) fn any(&self) -> &R {
         &self.main
     }
 
-    /// Takes the state of a snapshot in place of all that there was. Where it cannot be read all is
-    /// as before.
+    /// Replaces the whole state by that of a snapshot. After an error the state is as before.
     pub(crate) fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
         self.main.read_snapshot(source)?;
         self.parts.clear();
@@ -74,11 +75,11 @@ impl<R: IdentityResolver> Overlay<R> {
     fn part(&self, id: DistinctId<'_>) -> Option<u64> {
         let id = self.own(id);
         let known = self.part_of.get(&fingerprint(id.id()))?;
-        let found = known.iter().find(|(other, _)| other.get() == id);
+        let found = known.iter().find(|(other, _)| other.as_id() == id);
         found.map(|(_, part)| *part)
     }
 
-    /// The id as the engine keeps it: in Original the mark is no part of it (rule O-1).
+    /// The ID as the engine keeps it: in Original the mark of a device is not part of the ID (O-1).
     fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
         if self.main.rule_book().has_device_namespace() {
             id
@@ -87,7 +88,7 @@ impl<R: IdentityResolver> Overlay<R> {
         }
     }
 
-    /// The engine that knows an id, if one does.
+    /// The engine that answers for an ID.
     fn of(&self, id: DistinctId<'_>) -> &R {
         if self.parts.is_empty() {
             return &self.main;
@@ -115,7 +116,7 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster(id)
     }
 
-    /// Those that were folded again come last.
+    /// All clusters. Those of parts come last.
     pub(crate) fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         if self.parts.is_empty() {
             return self.main.clusters();
@@ -128,8 +129,8 @@ impl<R: IdentityResolver> Overlay<R> {
         )
     }
 
-    /// Weighs a claim. The log goes up to the entry before it; it is read only where the claim
-    /// joins a part and something else.
+    /// Applies a claim. `log` must end before the entry of the claim. It is read only if the claim joins
+    /// a part with something else.
     pub(crate) fn apply<'a>(
         &'a mut self,
         claim: Claim<'a>,
@@ -141,7 +142,7 @@ impl<R: IdentityResolver> Overlay<R> {
         Ok(part.unwrap_or(&mut self.main).apply(claim)?)
     }
 
-    /// The part that a claim is about, after what the claim joins with it was put there.
+    /// The part that must apply a claim. Before, it moves everything that the claim joins into the part.
     fn part_for(
         &mut self,
         claim: Claim<'_>,
@@ -162,17 +163,17 @@ impl<R: IdentityResolver> Overlay<R> {
                 return Ok(Some(part));
             }
         };
-        // Without a cluster nothing is known of an id, so there is nothing to take along.
+        // An ID without a cluster has no state in the main engine that would have to move.
         if self.main.cluster(other).is_none() {
-            self.put(OwnedId::new(self.own(other)), part);
+            self.put(self.own(other).to_buf(), part);
             return Ok(Some(part));
         }
         let (part, _) = self.fold_again(ids, seen_claims, log)?;
         Ok(Some(part))
     }
 
-    /// Folds again all that hangs together with these ids, without what is withdrawn. Answers with
-    /// the number of the part, and with the ids in it as they were before.
+    /// Folds the claims connected with these IDs again, without the withdrawn ones, into a new part.
+    /// Returns the number of the part, and its IDs with their canonical IDs of before.
     pub(crate) fn fold_again(
         &mut self,
         ids: [DistinctId<'_>; 2],
@@ -183,13 +184,13 @@ impl<R: IdentityResolver> Overlay<R> {
         let withdrawn = index.withdrawn()?;
         let entries = index.component(ids.iter().map(DistinctId::id))?;
 
-        let mut members: HashSet<OwnedId> = ids.map(|id| OwnedId::new(self.own(id))).into();
+        let mut members: HashSet<DistinctIdBuf> = ids.map(|id| self.own(id).to_buf()).into();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what {
                 seen_claims.forget(claim);
-                for id in distinct_ids(claim).into_iter().flatten() {
+                for id in claim.ids() {
                     seen_claims.forget_marks(id.id());
-                    members.insert(OwnedId::new(self.own(id)));
+                    members.insert(self.own(id).to_buf());
                 }
             }
             Ok(())
@@ -208,15 +209,15 @@ impl<R: IdentityResolver> Overlay<R> {
         let mut before: Vec<Before> = members
             .into_iter()
             .map(|id| {
-                let canonical = OwnedId::new(self.resolve(id.get()));
+                let canonical = self.resolve(id.as_id()).to_buf();
                 (id, canonical)
             })
             .collect();
         before.sort_unstable();
-        // Parts that these ids were in are in this one as a whole.
+        // The new part has every ID of the parts that these IDs were in: those parts are obsolete.
         let emptied: HashSet<u64> = before
             .iter()
-            .filter_map(|(id, _)| self.part(id.get()))
+            .filter_map(|(id, _)| self.part(id.as_id()))
             .collect();
         self.parts.retain(|number, _| !emptied.contains(number));
         for known in self.part_of.values_mut() {
@@ -231,10 +232,18 @@ impl<R: IdentityResolver> Overlay<R> {
         Ok((part, before))
     }
 
-    fn put(&mut self, id: OwnedId, part: u64) {
-        let known = self.part_of.entry(fingerprint(id.get().id())).or_default();
+    fn put(&mut self, id: DistinctIdBuf, part: u64) {
+        let known = self
+            .part_of
+            .entry(fingerprint(id.as_id().id()))
+            .or_default();
         known.push((id, part));
     }
+}
+
+/// The members of the cluster of an ID, or the ID alone if it has no cluster.
+pub(crate) fn members<'a>(cluster: Option<Cluster<'a>>, id: DistinctId<'a>) -> Vec<DistinctId<'a>> {
+    cluster.map_or_else(|| vec![id], |cluster| cluster.members)
 }
 
 impl<R: fmt::Debug> fmt::Debug for Overlay<R> {

@@ -1,4 +1,4 @@
-//! Which claims need no entry of their own, since they say nothing that the log does not have.
+//! Which claims need no entry because they add nothing to the log.
 
 use std::collections::HashSet;
 
@@ -6,42 +6,43 @@ use idmerge_core::{Claim, Id, Outcome};
 
 use crate::log::codec;
 
-/// What was rejected, ignored or marked before, by fingerprints of 128 bits.
+/// The claims that were rejected or ignored before and the marks that were made before, as
+/// fingerprints of 128 bits.
 ///
-/// Of a claim that merges nothing is kept: it merges once, and when it comes again the engine
-/// says so. That leaves claims that were rejected, those of the other rule book, and the marks of
-/// rule O-13, which an engine does not speak of.
+/// A claim that merges needs no fingerprint: when it comes again the engine answers that its IDs are
+/// already merged. The other claims need one: rejected claims, claims of the other rule book, and
+/// claims that set a mark of rule O-13, because the answer of the engine does not mention marks.
 #[derive(Debug, Default)]
 pub(crate) struct SeenClaims {
     fingerprints: HashSet<u128>,
-    /// To put together what is hashed.
+    /// A buffer for the bytes to hash.
     scratch: Vec<u8>,
 }
 
-/// What a fingerprint is of. Kinds of claims have numbers of their own, below these.
+// The first byte of what is hashed: a mark, or the kind of a claim, whose number is smaller.
 const IDENTIFIED: u8 = 32;
 const USED_AS_ALIAS: u8 = 33;
-/// Added to the kind of a claim that was accepted by nobody.
+/// Added to the kind of a claim that was not accepted.
 const NOT_ACCEPTED: u8 = 64;
 
 impl SeenClaims {
-    /// Takes note of a weighed claim, and answers whether the log has to have it.
+    /// Remembers a claim and its outcome, and returns whether the log needs an entry for it.
     pub(crate) fn is_news(&mut self, claim: Claim<'_>, outcome: Outcome<'_>) -> bool {
         match outcome {
             Outcome::Merged => {
                 self.marks(claim);
                 true
             }
-            // The mark of O-13 is made all the same, if it is not there.
+            // The claim may still set a mark (O-13).
             Outcome::AlreadyMerged => self.marks(claim),
-            _ => match codec::parts(claim) {
-                Some((kind, ids)) => self.insert(NOT_ACCEPTED | kind, &ids),
-                None => true,
-            },
+            _ => {
+                let fingerprint = self.not_accepted(claim);
+                fingerprint.is_none_or(|fingerprint| self.fingerprints.insert(fingerprint))
+            }
         }
     }
 
-    /// Whether an accepted claim makes a mark that was not there.
+    /// Remembers the mark that an accepted claim sets, and returns whether it is new.
     fn marks(&mut self, claim: Claim<'_>) -> bool {
         match claim {
             Claim::Identify { identified, .. } => self.insert(IDENTIFIED, &[identified]),
@@ -50,7 +51,7 @@ impl SeenClaims {
         }
     }
 
-    /// Forgets the marks of an id, which are made again where they still are.
+    /// Forgets the marks of an ID, before the claims that set them are applied again.
     pub(crate) fn forget_marks(&mut self, id: Id<'_>) {
         for mark in [IDENTIFIED, USED_AS_ALIAS] {
             let fingerprint = self.fingerprint(mark, &[id]);
@@ -60,10 +61,16 @@ impl SeenClaims {
 
     /// Forgets that a claim was not accepted.
     pub(crate) fn forget(&mut self, claim: Claim<'_>) {
-        if let Some((kind, ids)) = codec::parts(claim) {
-            let fingerprint = self.fingerprint(NOT_ACCEPTED | kind, &ids);
+        if let Some(fingerprint) = self.not_accepted(claim) {
             self.fingerprints.remove(&fingerprint);
         }
+    }
+
+    /// The fingerprint of a claim that was not accepted; `None` if the log does not have its kind.
+    fn not_accepted(&mut self, claim: Claim<'_>) -> Option<u128> {
+        let kind = codec::kind_code(claim.kind())?;
+        let ids = claim.ids().map(|id| id.id());
+        Some(self.fingerprint(NOT_ACCEPTED | kind, &ids))
     }
 
     fn insert(&mut self, what: u8, ids: &[Id<'_>]) -> bool {
@@ -82,13 +89,12 @@ impl SeenClaims {
         u128::from_le_bytes(fingerprint[0])
     }
 
-    /// Forgets everything. What is known is only ever a reason to leave something out, so that
-    /// the log then has some claims twice.
+    /// Forgets everything. Some claims may then be logged twice, which is harmless.
     pub(crate) fn clear(&mut self) {
         self.fingerprints.clear();
     }
 
-    /// The fingerprints in order, so that equal states are written alike.
+    /// The fingerprints, sorted so that equal states have equal snapshots.
     pub(crate) fn sorted(&self) -> Vec<u128> {
         let mut fingerprints: Vec<u128> = self.fingerprints.iter().copied().collect();
         fingerprints.sort_unstable();
@@ -147,7 +153,7 @@ mod tests {
         assert!(!seen.is_news(identify("U", "A"), rejected));
         assert!(seen.is_news(identify("UA", "A"), rejected));
         assert!(seen.is_news(identify("U", "AA"), Outcome::Ignored));
-        // A rejected claim has marked nothing.
+        // A rejected claim has set no mark.
         assert!(seen.is_news(identify("U", "A"), Outcome::AlreadyMerged));
 
         let mut other = SeenClaims::default();

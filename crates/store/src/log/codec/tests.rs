@@ -18,33 +18,15 @@ fn id() -> impl Strategy<Value = Id<'static>> {
     select(&TEXTS).prop_map(|text| Id::new(text).unwrap())
 }
 
-/// A claim, and any outcome that an engine may answer it with.
+/// A claim, and any outcome that an engine may answer.
 fn weighed() -> impl Strategy<Value = (Claim<'static>, Outcome<'static>)> {
     let outcome = (0..8_u8, id(), any::<u64>(), any::<u64>());
-    (0..4_u8, id(), id(), outcome).prop_map(|(kind, first, second, outcome)| {
-        let (claim, anon) = match kind {
-            LINK => (
-                Claim::Link {
-                    device: first,
-                    user: second,
-                },
-                first,
-            ),
-            IDENTIFY => (
-                Claim::Identify {
-                    identified: first,
-                    anon: second,
-                },
-                second,
-            ),
-            ALIAS => (
-                Claim::Alias {
-                    distinct_id: first,
-                    alias: second,
-                },
-                second,
-            ),
-            _ => (Claim::Merge { first, second }, second),
+    (select(&KINDS), id(), id(), outcome).prop_map(|(kind, first, second, outcome)| {
+        let claim = Claim::new(kind, [first, second]);
+        let anon = if kind == ClaimKind::Link {
+            first
+        } else {
+            second
         };
         let (code, holder, cluster_ids, max_cluster_ids) = outcome;
         let outcome = match code {
