@@ -1,6 +1,5 @@
 //! `idmerge store`: asks a store, withdraws entries, and maintains it.
 
-mod entry;
 mod explain;
 mod maintenance;
 pub(super) mod open;

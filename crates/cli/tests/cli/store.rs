@@ -201,7 +201,7 @@ fn a_claim_is_explained_withdrawn_and_restored() {
     let again = folder.run("store retract people 2 --who eve --why again");
     assert_eq!(again.code, Some(1));
     assert!(
-        again.stderr.contains("was withdrawn by entry 5"),
+        again.stderr.contains("was already withdrawn by entry 5"),
         "{}",
         again.stderr
     );
@@ -412,7 +412,7 @@ fn only_one_program_at_a_time_writes_a_store() {
     });
     let second = second.unwrap();
     assert!(
-        second.stderr.contains("open for writing elsewhere"),
+        second.stderr.contains("the store is in use"),
         "{}",
         second.stderr
     );

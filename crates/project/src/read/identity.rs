@@ -1,7 +1,6 @@
 //! The identity of an ID, the claims behind it, and the changes over time.
 
-use idmerge_core::{Claim, Id, IdentityResolverExt, Outcome, Resolve};
-use idmerge_store::{Entry, Step, What};
+use idmerge_core::{DEVICE_PREFIX, IdentityResolverExt, Resolve};
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -102,28 +101,7 @@ impl Project {
         let history = store.history()?;
         let story = history.story(&*store, id)?;
         drop(store);
-        let mut explained = Vec::with_capacity(story.len());
-        for step in story {
-            let Step {
-                sequence,
-                answer,
-                description,
-                is_withdrawn,
-                ..
-            } = step;
-            let mut entry = None;
-            history.entries(sequence, &mut |found| {
-                entry = Some(log_entry(&found));
-                Ok(false)
-            })?;
-            explained.extend(entry.map(|entry| Explained {
-                entry,
-                answer,
-                description,
-                is_withdrawn,
-            }));
-        }
-        Ok(explained)
+        Ok(story.into_iter().map(Explained::from).collect())
     }
 
     /// The changes after an entry of the log, in order. At least `limit` if there are as many, since
@@ -144,15 +122,14 @@ impl Project {
             if is_next && changes.len() >= limit {
                 return Ok(false);
             }
-            let owned = |text: Option<&str>| text.map(str::to_owned);
             changes.push(Change {
                 sequence: change.sequence,
                 id: change.id.to_string(),
                 from: change.from.to_string(),
                 to: change.to.to_string(),
-                insert_id: owned(change.cause.insert_id),
-                time_ms: change.cause.time_ms,
-                source: owned(change.cause.source),
+                insert_id: change.insert_id,
+                time_ms: change.time_ms,
+                source: change.source,
             });
             Ok(true)
         })?;
@@ -160,42 +137,35 @@ impl Project {
     }
 }
 
-fn log_entry(entry: &Entry<'_>) -> LogEntry {
-    let text = |id: Id<'_>| id.to_string();
-    let (kind, ids, outcome) = match entry.what {
-        What::Claim { claim, outcome } => {
-            let (kind, ids) = match claim {
-                Claim::Link { device, user } => {
-                    let device = idmerge_core::DistinctId::device(device).to_string();
-                    ("link", vec![device, text(user)])
-                }
-                Claim::Identify { identified, anon } => {
-                    ("identify", vec![text(identified), text(anon)])
-                }
-                Claim::Alias { distinct_id, alias } => {
-                    ("alias", vec![text(distinct_id), text(alias)])
-                }
-                Claim::Merge { first, second } => ("merge", vec![text(first), text(second)]),
-                _ => ("unknown", Vec::new()),
-            };
-            let outcome = match outcome {
-                Outcome::Merged => "merged",
-                Outcome::AlreadyMerged => "already merged",
-                Outcome::Rejected(rejection) => rejection.code(),
-                _ => "ignored",
-            };
-            (kind, ids, outcome)
+impl From<idmerge_store::LogEntry> for Explained {
+    fn from(entry: idmerge_store::LogEntry) -> Self {
+        let device = entry
+            .device
+            .map(|device| format!("{DEVICE_PREFIX}{device}"));
+        let ids = [
+            device,
+            entry.user,
+            entry.identified,
+            entry.anon,
+            entry.distinct_id,
+            entry.alias,
+            entry.first,
+            entry.second,
+        ];
+        let answer = entry.answer.unwrap_or_default();
+        Self {
+            entry: LogEntry {
+                sequence: entry.sequence,
+                kind: entry.claim.unwrap_or_default(),
+                ids: ids.into_iter().flatten().collect(),
+                outcome: entry.first_answer.unwrap_or(answer),
+                insert_id: entry.insert_id,
+                time_ms: entry.time_ms,
+                source: entry.source,
+            },
+            answer,
+            description: entry.description.unwrap_or_default(),
+            is_withdrawn: entry.withdrawn,
         }
-        What::Retracted { .. } => ("retracted", Vec::new(), ""),
-        _ => ("replaced", Vec::new(), ""),
-    };
-    LogEntry {
-        sequence: entry.sequence,
-        kind,
-        ids,
-        outcome,
-        insert_id: entry.cause.insert_id.map(str::to_owned),
-        time_ms: entry.cause.time_ms,
-        source: entry.cause.source.map(str::to_owned),
     }
 }

@@ -1,13 +1,12 @@
 //! `idmerge store explain`: why two IDs are one person or two.
 
 use idmerge_core::Resolve;
-use idmerge_store::{Explanation, Step};
-use serde_json::{Value, json};
+use idmerge_store::{Explanation, LogEntry};
+use serde_json::json;
 
 use crate::args::identities::read_id;
 use crate::args::store::ExplainArgs;
-use crate::commands::store::entry::entry_line;
-use crate::commands::store::open::{OpenStore, open_for_reading};
+use crate::commands::store::open::open_for_reading;
 use crate::output::destination::Output;
 use crate::output::json::write_line;
 
@@ -24,7 +23,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()>
             "members": members.unwrap_or_default(),
         });
         write_line(&head, output)?;
-        return write_steps(&store, &story, output);
+        return write_entries(&story, output);
     };
     let other = read_id(engine, other)?;
     let explanation = store.history.explain(engine, id, other)?;
@@ -39,37 +38,14 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()>
         output,
     )?;
     match explanation {
-        Explanation::Joined(chain) => chain
-            .iter()
-            .try_for_each(|&sequence| write_line(&read_entry(&store, sequence)?, output)),
+        Explanation::Joined(chain) => write_entries(&chain, output),
         Explanation::JoinedElsewhere => Ok(()),
-        Explanation::Apart(rejected) => write_steps(&store, &rejected, output),
+        Explanation::Apart(rejected) => write_entries(&rejected, output),
     }
 }
 
-fn read_entry(store: &OpenStore, sequence: u64) -> anyhow::Result<Value> {
-    let mut line = Value::Null;
-    store.each_entry(sequence, &mut |entry| {
-        line = entry_line(&entry);
-        Ok(false)
-    })?;
-    Ok(line)
-}
-
-/// Writes claims with the answer they would get now, which may differ from the one they got.
-fn write_steps(store: &OpenStore, steps: &[Step], output: &mut Output) -> anyhow::Result<()> {
-    for step in steps {
-        let mut line = read_entry(store, step.sequence)?;
-        if step.is_withdrawn {
-            line["withdrawn"] = true.into();
-        } else {
-            line["answer"] = step.answer.into();
-            if !step.description.is_empty() {
-                line["description"] = step.description.as_str().into();
-                line["rule"] = step.rule.into();
-            }
-        }
-        write_line(&line, output)?;
-    }
-    Ok(())
+fn write_entries(entries: &[LogEntry], output: &mut Output) -> anyhow::Result<()> {
+    entries
+        .iter()
+        .try_for_each(|entry| write_line(entry, output))
 }

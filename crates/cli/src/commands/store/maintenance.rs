@@ -7,7 +7,6 @@ use idmerge_store::{Cause, StoreError};
 use serde_json::json;
 
 use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
-use crate::commands::store::entry::change_line;
 use crate::commands::store::open::{open_for_reading, open_for_writing};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
@@ -24,14 +23,15 @@ pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result
     let retraction = store
         .retract(args.sequence, &args.who, &args.why, cause)
         .with_context(|| format!("cannot retract entry {}", args.sequence))?;
-    let mut changed = 0_u64;
-    for change in retraction.remaps() {
-        changed += 1;
-        write_line(&change_line(retraction.sequence, change), output)?;
+    let changes = retraction.changes();
+    for change in changes {
+        write_line(change, output)?;
     }
     say(format_args!(
-        "entry {} is withdrawn by entry {}; the canonical ID of {changed} IDs has changed",
-        args.sequence, retraction.sequence
+        "entry {} is withdrawn by entry {}; the canonical ID of {} IDs has changed",
+        args.sequence,
+        retraction.sequence,
+        changes.len()
     ));
     Ok(store.close()?)
 }

@@ -5,13 +5,12 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use idmerge_core::{IdentityResolver, Resolve};
-use idmerge_store::{Difference, Digest, first_difference};
+use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
 use crate::args::engine::Model;
 use crate::args::identities::read_id;
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
-use crate::commands::store::entry::{add_cause, change_line, entry_line};
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
@@ -52,7 +51,7 @@ pub(super) fn log(args: &LogArgs, output: &mut Output) -> anyhow::Result<()> {
     store.each_entry(args.from, &mut |entry| {
         if written < limit {
             written += 1;
-            write_line(&entry_line(&entry), output)?;
+            write_line(&LogEntry::from(entry), output)?;
         }
         Ok(written < limit)
     })
@@ -70,9 +69,7 @@ pub(super) fn changes(args: &ChangesArgs, output: &mut Output) -> anyhow::Result
         }
         written += 1;
         last = change.sequence;
-        let mut line = change_line(change.sequence, [change.id, change.from, change.to]);
-        add_cause(&mut line, &change.cause);
-        failed = write_line(&line, output);
+        failed = write_line(&change, output);
         Ok(failed.is_ok())
     });
     failed?;
@@ -122,7 +119,7 @@ pub(super) fn digest(args: &DigestArgs, output: &mut Output) -> anyhow::Result<(
     let store = open_for_reading(&args.store.folder)?;
     let sequence = args.as_of.unwrap_or_else(|| store.history.last());
     let digest = match args.as_of {
-        None => Digest::of(&store.engine)?,
+        None => store.engine.digest()?,
         Some(sequence) => store.history.digest(sequence)?,
     };
     let line = json!({ "as_of": sequence, "digest": digest.to_string() });
@@ -138,9 +135,9 @@ pub(super) fn compare(args: &CompareArgs, output: &mut Output) -> anyhow::Result
         return Ok(ExitCode::SUCCESS);
     };
     let entry_of = |store: &OpenStore| -> anyhow::Result<_> {
-        let mut found = serde_json::Value::Null;
+        let mut found = None;
         store.each_entry(sequence, &mut |entry| {
-            found = entry_line(&entry);
+            found = Some(LogEntry::from(entry));
             Ok(false)
         })?;
         Ok(found)
