@@ -30,6 +30,8 @@ pub enum MalformedEvent {
     /// The object has no `properties`, or they are not an object.
     #[error("\"properties\" is {}, not an object (IN-1)", or_missing(.json))]
     NoProperties {
+        /// The name of the event.
+        name: String,
         /// The JSON text of `properties`, quoted and shortened, if it is there.
         json: Option<String>,
     },

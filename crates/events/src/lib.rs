@@ -52,6 +52,6 @@ mod read;
 mod write;
 
 pub use error::MalformedEvent;
-pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values};
+pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members};
 pub use read::{Envelope, EventLayout, JsonEvent, Time, TimeRange};
 pub use write::{Failure, Outline, OutlinedEvent, Resolved};

@@ -2,15 +2,14 @@
 //! What its identity properties mean is for others to read.
 
 use std::borrow::Cow;
-use std::fmt;
 
-use idmerge_core::{Event, IdRules};
-use serde::Deserializer;
-use serde::de::{MapAccess, Visitor};
-use serde_json::value::RawValue;
+use idmerge_core::{Event, IdProperty, IdRules};
+use idmerge_events::{
+    ContainerLimits, Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time,
+    TimeRange,
+};
 
-use crate::containers;
-use crate::{Limits, Time, time_ms};
+use crate::Limits;
 
 mod fault;
 
@@ -37,8 +36,9 @@ pub struct EventRecord<'t> {
     has_distinct_id: bool,
     /// Whether `$user_id` or `$device_id` is there and neither `null` nor empty.
     has_reserved_id: bool,
-    /// The first property of more than the limits allow.
+    /// The first limit that the properties exceed.
     limit: Option<Fault>,
+    event: JsonEvent<'t>,
 }
 
 /// What an imported event has to have.
@@ -54,67 +54,51 @@ pub struct Requirements {
 }
 
 impl<'t> EventRecord<'t> {
-    /// Reads one record, whose text is JSON.
-    pub(crate) fn read(text: &'t str, limits: &Limits) -> Result<Self, Fault> {
-        let mut name = None;
-        let mut properties = None;
-        let mut metadata = None;
-        members(text, |key, value| match key {
-            b"event" => name = Some(value),
-            b"properties" => properties = Some(value),
-            b"$mp_metadata" => metadata = Some(value),
-            _ => {}
-        })
-        .map_err(|Members::NotAnObject| Fault::NotAnObject)?;
-        let name = name.and_then(string).filter(|name| !name.trim().is_empty());
-
-        let mut event = Self {
-            text,
-            name: name.ok_or(Fault::NoName)?,
-            token: None,
-            time: Time::Absent,
-            insert_id: None,
-            phone_event_id: None,
-            is_ignored: false,
-            has_distinct_id: false,
-            has_reserved_id: false,
-            limit: None,
-        };
-        let [mut user_id, mut device_id] = [None; 2];
-        let mut count = 0;
-        members(properties.unwrap_or(""), |key, value| {
-            count += 1;
-            match key {
-                b"token" => event.token = text_or_number(value),
-                b"time" => event.time = time_ms(value),
-                b"$insert_id" => event.insert_id = insert_id(value),
-                b"$mp_metadata" => metadata = Some(value),
-                b"$ignore" => event.is_ignored = !matches!(value, "false" | "null" | "0"),
-                b"distinct_id" => event.has_distinct_id = value != "null",
-                b"$user_id" => user_id = Some(value),
-                b"$device_id" => device_id = Some(value),
-                _ => {}
-            }
-            if value.starts_with(['{', '[']) && event.limit.is_none() {
-                event.limit = containers::fault(value, limits);
-            }
-        })
-        .map_err(|Members::NotAnObject| Fault::NoProperties)?;
-        if count > limits.members_max {
-            let members_max = limits.members_max;
-            event.limit = Some(Fault::TooManyMembers { members_max });
+    /// Takes what a scan has read of one record.
+    pub(crate) fn new(
+        envelope: Result<Envelope<'t>, MalformedEvent>,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
+        let is_blank = |name: &str| name.trim().is_empty();
+        let envelope = envelope.map_err(|error| match error {
+            MalformedEvent::NotAnObject { .. } => Fault::NotAnObject,
+            MalformedEvent::NoProperties { name, .. } if !is_blank(&name) => Fault::NoProperties,
+            // The scan has found that the record is JSON, so what is not is the text of the name.
+            _ => Fault::NoName,
+        })?;
+        if is_blank(envelope.name()) {
+            return Err(Fault::NoName);
         }
-        // What is no object has no ID in it.
-        let _is_object = members(metadata.unwrap_or(""), |key, value| {
-            if key == b"$mp_event_id" {
-                event.phone_event_id = text_or_number(value);
-            }
-        });
-        event.has_reserved_id = [user_id, device_id]
-            .iter()
-            .flatten()
-            .any(|value| !matches!(*value, "null" | "\"\""));
-        Ok(event)
+        let id = |property| envelope.json_event().property(property);
+        let has_id =
+            |property| id(property).is_some_and(|json| !matches!(json.as_str(), "null" | "\"\""));
+        let is_off = |json: RawJson<'_>| matches!(json.as_str(), "false" | "null" | "0");
+        Ok(Self {
+            text: envelope.text(),
+            name: envelope.to_name(),
+            token: envelope.token().and_then(RawJson::string_or_number),
+            time: envelope.time(TimeRange::Year9999),
+            insert_id: envelope.insert_id().and_then(insert_id),
+            phone_event_id: envelope.mp_event_id().and_then(RawJson::string_or_number),
+            is_ignored: envelope.ignore().is_some_and(|json| !is_off(json)),
+            has_distinct_id: id(IdProperty::DistinctId).is_some_and(|json| !json.is_null()),
+            has_reserved_id: has_id(IdProperty::UserId) || has_id(IdProperty::DeviceId),
+            limit: envelope.excess().map(|excess| match excess {
+                Excess::TooDeep => Fault::TooDeep {
+                    depth_max: limits.depth_max,
+                },
+                _ => Fault::TooManyMembers {
+                    members_max: limits.members_max,
+                },
+            }),
+            event: envelope.into_json_event(),
+        })
+    }
+
+    /// What the scan of the record has found, for the project that stores it: it then need not scan
+    /// the record again.
+    pub fn into_layout(self) -> EventLayout {
+        self.event.into_layout()
     }
 
     /// What tells a resend of it: its `$insert_id`, or what phones send in its place.
@@ -182,65 +166,21 @@ fn check_insert_id(insert_id: &str, insert_id_bytes_max: usize) -> Result<(), Fa
     Ok(())
 }
 
-/// The text of an `$insert_id`. What is no text is kept as it stands, so that it is not missing.
-fn insert_id(json: &str) -> Option<Cow<'_, str>> {
-    match json {
+/// The text of an `$insert_id`. One that has no text is kept as its JSON, so that it is not missing.
+fn insert_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
+    match json.as_str() {
         "null" | "\"\"" => None,
-        _ => text_or_number(json).or(Some(Cow::Borrowed(json))),
+        text => json.string_or_number().or(Some(Cow::Borrowed(text))),
     }
 }
 
-/// The text of a JSON string or number that is not empty.
-pub(crate) fn text_or_number(json: &str) -> Option<Cow<'_, str>> {
-    if json.starts_with('"') {
-        return string(json).filter(|text| !text.is_empty());
-    }
-    let is_number = json.starts_with(|first: char| first == '-' || first.is_ascii_digit());
-    is_number.then_some(Cow::Borrowed(json))
-}
-
-/// The text of a JSON string. `None` where it is something else, or has half a character.
-fn string(json: &str) -> Option<Cow<'_, str>> {
-    let text = json.strip_prefix('"')?.strip_suffix('"')?;
-    if text.contains('\\') {
-        serde_json::from_str(json).ok().map(Cow::Owned)
-    } else {
-        Some(Cow::Borrowed(text))
-    }
-}
-
-/// Why a text has no members.
-pub(crate) enum Members {
-    NotAnObject,
-}
-
-/// Shows each member of an object, in order: the text of its key, and the JSON text of its value.
-/// No value is built, so nesting costs no stack.
-pub(crate) fn members<'t>(json: &'t str, show: impl FnMut(&[u8], &'t str)) -> Result<(), Members> {
-    struct Show<F>(F);
-
-    impl<'t, F: FnMut(&[u8], &'t str)> Visitor<'t> for Show<F> {
-        type Value = ();
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'t>>(mut self, mut object: A) -> Result<(), A::Error> {
-            while let Some((key, value)) = object.next_entry::<&RawValue, &RawValue>()? {
-                let text = string(key.get()).unwrap_or_default();
-                (self.0)(text.as_bytes(), value.get());
-            }
-            Ok(())
+impl Limits {
+    pub(crate) fn of_containers(&self) -> ContainerLimits {
+        ContainerLimits {
+            max_members: self.members_max,
+            max_depth: self.depth_max,
         }
     }
-
-    if !json.starts_with('{') {
-        return Err(Members::NotAnObject);
-    }
-    serde_json::Deserializer::from_str(json)
-        .deserialize_map(Show(show))
-        .map_err(|_| Members::NotAnObject)
 }
 
 #[cfg(test)]

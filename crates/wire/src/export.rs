@@ -1,6 +1,6 @@
 //! Writes the lines of the raw export.
 
-use crate::event::members;
+use idmerge_events::visit_members;
 
 /// Properties that the export sets. Those of the event with the same names are left out.
 const OWN: [&[u8]; 5] = [
@@ -52,9 +52,9 @@ impl ExportLine<'_> {
     pub fn write(&self, lines: &mut String) -> bool {
         let start = lines.len();
         let [mut name, mut properties] = ["", ""];
-        let is_object = members(self.json, |key, value| match key {
-            b"event" => name = value,
-            b"properties" => properties = value,
+        let is_object = visit_members(self.json, |key, value| match key {
+            b"event" => name = value.as_str(),
+            b"properties" => properties = value.as_str(),
             _ => {}
         });
         let time = if self.is_time_in_ms {
@@ -66,7 +66,7 @@ impl ExportLine<'_> {
         *lines += name;
         *lines += r#","properties":{"time":"#;
         *lines += &time.to_string();
-        let is_event = members(properties, |key, value| {
+        let is_event = visit_members(properties, |key, value| {
             if !OWN.contains(&key)
                 && let Ok(key) = str::from_utf8(key)
                 && let Ok(key) = serde_json::to_string(key)
@@ -74,10 +74,10 @@ impl ExportLine<'_> {
                 lines.push(',');
                 *lines += &key;
                 lines.push(':');
-                *lines += value;
+                *lines += value.as_str();
             }
         });
-        if is_object.is_err() || is_event.is_err() || name.is_empty() {
+        if is_object.is_none() || is_event.is_none() || name.is_empty() {
             lines.truncate(start);
             return false;
         }

@@ -30,7 +30,6 @@
 //! This crate does no I/O and reads no clock. It does not know projects or engines, and does not
 //! interpret the identity properties of events.
 
-mod containers;
 mod endpoint;
 mod event;
 mod export;
@@ -41,17 +40,16 @@ mod problem;
 mod request;
 mod response;
 mod split;
-mod time;
 mod update;
 
 pub use endpoint::Endpoint;
 pub use event::{EventRecord, Fault, Requirements};
 pub use export::ExportLine;
+pub use idmerge_events::Time;
 pub use limits::Limits;
 pub use message::Message;
 pub use problem::Problem;
 pub use request::credentials::Credentials;
 pub use request::{Head, RequestParts};
 pub use response::{Dialect, FailedRecord, Report, Response};
-pub use time::{Time, time_ms};
 pub use update::UpdateRecord;

@@ -39,9 +39,10 @@ impl Message<'_> {
     /// [`Problem::NotJson`] if the text cannot be split into records,
     /// [`Problem::TooManyRecords`] if it has more than `limits` allow.
     pub fn events(&self, limits: &Limits) -> Result<Vec<Result<EventRecord<'_>, Fault>>, Problem> {
-        let records = split(&self.text, self.layout(), limits)?;
-        let event = |record: Result<_, _>| record.and_then(|text| EventRecord::read(text, limits));
-        Ok(records.into_iter().map(event).collect())
+        split(&self.text, self.layout(), limits, |values| {
+            let event = values.next_envelope(limits.of_containers())?;
+            Ok(event.map(|(json, event)| (json, EventRecord::new(event, limits))))
+        })
     }
 
     /// The records as updates of profiles, in the order they were sent.
@@ -53,11 +54,11 @@ impl Message<'_> {
         &self,
         limits: &Limits,
     ) -> Result<Vec<Result<UpdateRecord<'_>, Fault>>, Problem> {
-        let records = split(&self.text, self.layout(), limits)?;
         let is_group = self.endpoint == Endpoint::Groups;
-        let update =
-            |record: Result<_, _>| record.and_then(|text| UpdateRecord::read(text, is_group));
-        Ok(records.into_iter().map(update).collect())
+        split(&self.text, self.layout(), limits, |values| {
+            let update = values.next_value()?;
+            Ok(update.map(|json| (json, UpdateRecord::read(json, is_group))))
+        })
     }
 
     /// The range of a record's text in [`into_text`](Self::into_text), in bytes. The empty range

@@ -1,126 +1,118 @@
 //! A text of JSON into its records.
 
-use std::fmt;
-
-use serde::Deserializer as _;
-use serde::de::{Error, SeqAccess, Visitor};
-use serde_json::Deserializer;
+use idmerge_events::{NotJson, RawJson, Values};
 use serde_json::value::RawValue;
 
 use crate::{Fault, Limits, Problem};
 
-/// How the records stand in the text.
+/// How the records are laid out in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// An array, an object, or several objects in a row.
     Json,
-    /// An object a line; or an array after all.
+    /// One object in each line; or an array after all.
     Lines,
 }
 
-/// The JSON text of each record. Of lines, one that is not JSON costs no other.
-pub(crate) fn split<'t>(
+/// A record: its JSON text, and what was read of it in the scan that found its end.
+pub(crate) type Record<'t, T> = (RawJson<'t>, Result<T, Fault>);
+
+/// Splits a text into its records. `next` passes and reads the next one. A line that is not JSON is
+/// a fault in its place, and the other lines are read.
+pub(crate) fn split<'t, T>(
     text: &'t str,
     layout: Layout,
     limits: &Limits,
-) -> Result<Vec<Result<&'t str, Fault>>, Problem> {
+    mut next: impl FnMut(&mut Values<'t>) -> Result<Option<Record<'t, T>>, NotJson>,
+) -> Result<Vec<Result<T, Fault>>, Problem> {
+    let record_bytes_max = limits.record_bytes_max;
+    let next = |values: &mut Values<'t>| {
+        let record = next(values)?;
+        Ok(record.map(|(json, record)| {
+            if json.as_str().len() <= record_bytes_max {
+                record
+            } else {
+                Err(Fault::TooLarge { record_bytes_max })
+            }
+        }))
+    };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
-    let records = if text.starts_with('[') {
-        array(text, limits.records_max)?
-    } else {
-        match layout {
-            Layout::Json => objects(text, limits.records_max)?,
-            Layout::Lines => lines(text, limits.records_max)?,
-        }
-    };
-    let not_too_large = |record: &'t str| {
-        let record_bytes_max = limits.record_bytes_max;
-        if record.len() <= record_bytes_max {
-            Ok(record)
-        } else {
-            Err(Fault::TooLarge { record_bytes_max })
-        }
-    };
-    Ok(records
-        .into_iter()
-        .map(|record| record.and_then(not_too_large))
-        .collect())
-}
-
-type Records<'t> = Result<Vec<Result<&'t str, Fault>>, Problem>;
-
-fn not_json(error: &serde_json::Error) -> Problem {
-    Problem::NotJson {
-        reason: error.to_string(),
+    match (Values::of_array(text), layout) {
+        (Some(values), _) => array(text, values, limits.records_max, next),
+        (None, Layout::Json) => objects(text, limits.records_max, next),
+        (None, Layout::Lines) => lines(text, limits.records_max, next),
     }
 }
 
-fn objects(text: &str, records_max: usize) -> Records<'_> {
+type Records<T> = Result<Vec<Result<T, Fault>>, Problem>;
+
+type Next<T> = Result<Option<Result<T, Fault>>, NotJson>;
+
+fn array<'t, T>(
+    text: &str,
+    mut values: Values<'t>,
+    records_max: usize,
+    mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
+) -> Records<T> {
     let mut records = Vec::new();
-    for record in Deserializer::from_str(text).into_iter::<&RawValue>() {
+    while let Some(record) = next(&mut values).map_err(|NotJson| Problem::NotJson {
+        reason: reason(serde_json::from_str::<Vec<&RawValue>>(text).err()),
+    })? {
         if records.len() == records_max {
             return Err(Problem::TooManyRecords { records_max });
         }
-        records.push(Ok(record.map_err(|error| not_json(&error))?.get()));
+        records.push(record);
     }
     Ok(records)
 }
 
-fn lines(text: &str, records_max: usize) -> Records<'_> {
+fn objects<'t, T>(
+    text: &'t str,
+    records_max: usize,
+    mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
+) -> Records<T> {
+    let mut records = Vec::new();
+    let mut values = Values::in_row(text);
+    while !values.is_at_end() {
+        if records.len() == records_max {
+            return Err(Problem::TooManyRecords { records_max });
+        }
+        let record = next(&mut values).map_err(|NotJson| Problem::NotJson {
+            reason: reason(
+                serde_json::Deserializer::from_str(text)
+                    .into_iter::<&RawValue>()
+                    .find_map(Result::err),
+            ),
+        })?;
+        records.extend(record);
+    }
+    Ok(records)
+}
+
+fn lines<'t, T>(
+    text: &'t str,
+    records_max: usize,
+    mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
+) -> Records<T> {
     let mut records = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
         if records.len() == records_max {
             return Err(Problem::TooManyRecords { records_max });
         }
-        let record = serde_json::from_str::<&RawValue>(line);
-        records.push(record.map(RawValue::get).map_err(|error| Fault::NotJson {
-            reason: error.to_string(),
-        }));
+        let mut values = Values::in_row(line);
+        records.push(match next(&mut values) {
+            Ok(Some(record)) if values.is_at_end() => record,
+            _ => Err(Fault::NotJson {
+                reason: reason(serde_json::from_str::<&RawValue>(line).err()),
+            }),
+        });
     }
     Ok(records)
 }
 
-fn array(text: &str, records_max: usize) -> Records<'_> {
-    let mut deserializer = Deserializer::from_str(text);
-    let mut has_too_many = false;
-    let array = Array {
-        records_max,
-        has_too_many: &mut has_too_many,
-    };
-    let records = deserializer
-        .deserialize_seq(array)
-        .and_then(|records| deserializer.end().map(|()| records));
-    match records {
-        Ok(records) => Ok(records),
-        Err(_) if has_too_many => Err(Problem::TooManyRecords { records_max }),
-        Err(error) => Err(not_json(&error)),
-    }
-}
-
-/// Reads an array no further than its limit.
-struct Array<'a> {
-    records_max: usize,
-    has_too_many: &'a mut bool,
-}
-
-impl<'t> Visitor<'t> for Array<'_> {
-    type Value = Vec<Result<&'t str, Fault>>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array of records")
-    }
-
-    fn visit_seq<A: SeqAccess<'t>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut records = Vec::new();
-        while let Some(record) = array.next_element::<&RawValue>()? {
-            if records.len() == self.records_max {
-                *self.has_too_many = true;
-                return Err(A::Error::custom("too many records"));
-            }
-            records.push(Ok(record.get()));
-        }
-        Ok(records)
-    }
+/// What is wrong with a text that is not JSON. `serde_json` reads it again to say so.
+fn reason(error: Option<serde_json::Error>) -> String {
+    error.map_or_else(|| NotJson.to_string(), |error| error.to_string())
 }
 
 #[cfg(test)]
@@ -134,7 +126,10 @@ mod tests {
     };
 
     fn texts(text: &str, layout: Layout) -> Result<Vec<&str>, Problem> {
-        let records = split(text, layout, &LIMITS)?;
+        let records = split(text, layout, &LIMITS, |values| {
+            let value = values.next_value()?;
+            Ok(value.map(|value| (value, Ok(value.as_str()))))
+        })?;
         Ok(records
             .into_iter()
             .map(|record| record.unwrap_or("?"))

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
-use crate::event::{Fault, Members, members, text_or_number};
+use idmerge_events::RawJson;
+
+use crate::Fault;
 
 /// One update of a user's or a group's profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,13 +16,13 @@ pub struct UpdateRecord<'t> {
 }
 
 impl<'t> UpdateRecord<'t> {
-    /// Reads one record. `text` must be JSON.
-    pub(crate) fn read(text: &'t str, is_group: bool) -> Result<Self, Fault> {
+    /// Reads one record.
+    pub(crate) fn read(json: RawJson<'t>, is_group: bool) -> Result<Self, Fault> {
         let mut token = None;
         let mut distinct_id = None;
         let mut group_key = None;
         let mut group_id = None;
-        members(text, |key, value| {
+        json.visit_members(|key, value| {
             let member = match key {
                 b"$token" => &mut token,
                 b"$distinct_id" => &mut distinct_id,
@@ -30,33 +32,39 @@ impl<'t> UpdateRecord<'t> {
             };
             *member = Some(value);
         })
-        .map_err(|Members::NotAnObject| Fault::NotAnObject)?;
+        .ok_or(Fault::NotAnObject)?;
 
-        let present = |value: Option<&'t str>| value.and_then(text_or_number);
-        let wanted: &[(&'static str, Option<&str>)] = if is_group {
+        let present = |value: Option<RawJson<'t>>| value.and_then(RawJson::string_or_number);
+        let wanted: &[(&'static str, Option<RawJson<'t>>)] = if is_group {
             &[("$group_key", group_key), ("$group_id", group_id)]
         } else {
             &[("$distinct_id", distinct_id)]
         };
         let token = present(token).ok_or(Fault::Missing { field: "$token" })?;
         for &(field, value) in wanted {
-            if value.and_then(text_or_number).is_none() {
+            if present(value).is_none() {
                 return Err(Fault::Missing { field });
             }
         }
         if is_group && present(distinct_id).is_some() {
             return Err(Fault::UserOfGroups);
         }
-        Ok(Self { text, token })
+        Ok(Self {
+            text: json.as_str(),
+            token,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use idmerge_events::Values;
+
     use super::*;
 
     fn read(text: &str) -> Result<&str, String> {
-        let record = UpdateRecord::read(text, text.contains("group"));
+        let json = Values::in_row(text).next_value().unwrap().unwrap();
+        let record = UpdateRecord::read(json, text.contains("group"));
         match record {
             Ok(record) => Ok(if record.token == "T" { "T" } else { "?" }),
             Err(fault) => Err(fault.legacy_text()),

@@ -50,7 +50,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         ],
         &["workloads"],
     ),
-    ("wire", &["core"], &[]),
+    ("wire", &["core", "events"], &[]),
     (
         "server",
         &["core", "original", "project", "store", "wire"],

@@ -59,23 +59,39 @@ impl<'t> RawJson<'t> {
             .starts_with(|first: char| first == '-' || first.is_ascii_digit())
     }
 
-    /// Visits the members of an object in order: the text of each key, and its value. A key whose
-    /// escapes are not text is visited as the empty text. No value is built, so nesting costs no
-    /// stack.
+    /// Visits the members of an object, as [`visit_members`] does.
     ///
     /// Returns `None` without a visit if the value is not an object.
-    pub fn visit_members(self, mut visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
-        let mut scanner = Scanner::new(self.0);
-        let mut has_more = scanner.has_members()?;
-        while has_more {
-            let key = scanner.key()?;
-            let value = scanner.value()?;
-            let value = Self(scanner.text(value.span));
-            with_key_text(&scanner, key, |text| visit(text, value));
-            has_more = scanner.has_more_members()?;
-        }
-        Some(())
+    pub fn visit_members(self, visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
+        visit_members(self.0, visit)
     }
+}
+
+/// Visits the members of the object that a text holds, in order: the text of each key, and its
+/// value. A key whose escapes are not text is visited as the empty text. No value is built, so
+/// nesting costs no stack.
+///
+/// Returns `None` if the text is not a JSON object; members up to the error are then visited.
+///
+/// ```
+/// let mut members = Vec::new();
+/// let visited = idmerge_events::visit_members(r#"{"a":[1,2],"b":"c"}"#, |key, value| {
+///     members.push((key.to_vec(), value.as_str()));
+/// });
+/// assert_eq!(visited, Some(()));
+/// assert_eq!(members, [(b"a".to_vec(), "[1,2]"), (b"b".to_vec(), r#""c""#)]);
+/// ```
+pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
+    let mut scanner = Scanner::new(text);
+    let mut has_more = scanner.has_members()?;
+    while has_more {
+        let key = scanner.key()?;
+        let value = scanner.value()?;
+        let value = RawJson(scanner.text(value.span));
+        with_key_text(&scanner, key, |text| visit(text, value));
+        has_more = scanner.has_more_members()?;
+    }
+    scanner.is_at_end().then_some(())
 }
 
 /// What is between the quotation marks of a string, or `None` if the value is something else.

@@ -143,7 +143,8 @@ impl<'e> JsonEvent<'e> {
         if outer.properties != Some(Ok(())) {
             let json = outer.properties.and_then(Result::err);
             let json = json.map(|json| quote(scanner.text(json)));
-            return Err(MalformedEvent::NoProperties { json });
+            let name = self.name.clone().into_owned();
+            return Err(MalformedEvent::NoProperties { name, json });
         }
         if scanner.has_escapes() {
             self.escaped = self.escaped_ids();

@@ -1,3 +1,5 @@
+use idmerge_events::Values;
+
 use super::*;
 
 const NOW_MS: i64 = 1_700_000_000_000;
@@ -17,7 +19,13 @@ const SIMPLIFIED: Requirements = Requirements {
 };
 
 fn read(text: &str) -> Result<EventRecord<'_>, Fault> {
-    EventRecord::read(text, &Limits::DOCUMENTED)
+    let limits = Limits::DOCUMENTED;
+    let mut values = Values::in_row(text);
+    let (_, event) = values
+        .next_envelope(limits.of_containers())
+        .unwrap()
+        .unwrap();
+    EventRecord::new(event, &limits)
 }
 
 /// What is wrong with an event of these properties.
@@ -82,6 +90,7 @@ fn what_is_no_event_is_a_fault() {
         (r#"{"event":" ","properties":{}}"#, Fault::NoName),
         (r#"{"event":null,"properties":{}}"#, Fault::NoName),
         (r#"{"event":"\ud800","properties":{}}"#, Fault::NoName),
+        (r#"{"event":" ","properties":[]}"#, Fault::NoName),
         (r#"{"event":"A"}"#, Fault::NoProperties),
         (r#"{"event":"A","properties":[]}"#, Fault::NoProperties),
     ] {
