@@ -312,6 +312,7 @@ fn play(rule_book: RuleBook, steps: &[Step]) {
                         time_ms: sent.time_ms,
                         insert_id: sent.insert_id.map(Box::from),
                         may_merge: sent.may_merge,
+                        layout: None,
                     };
                     batch.push(&sent.json(), record);
                 }
@@ -360,6 +361,7 @@ fn applying_all_changes_gives_the_current_state() {
             time_ms: None,
             insert_id: None,
             may_merge: true,
+            layout: None,
         };
         batch.push(&json, record);
     }

@@ -31,6 +31,7 @@ fn merging(insert_id: Option<&str>) -> Record {
         time_ms: Some(1),
         insert_id: insert_id.map(Box::from),
         may_merge: true,
+        layout: None,
     }
 }
 

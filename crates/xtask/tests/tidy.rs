@@ -54,7 +54,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "server",
         &["core", "original", "project", "store", "wire"],
-        &[],
+        &["events"],
     ),
     // Compares the two engines, so it belongs to neither.
     (

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use idmerge_core::InvalidEvent;
-use idmerge_events::MalformedEvent;
+use idmerge_events::{EventLayout, MalformedEvent};
 use idmerge_profiles::UpdateError;
 use thiserror::Error;
 
@@ -52,18 +52,22 @@ pub enum Record {
         /// Whether the claim of a `$merge` event is applied. If not, the event is stored without a
         /// claim.
         may_merge: bool,
+        /// What a scan of the JSON found, if the caller has scanned it: the project then does not
+        /// scan it again. It must be the scan of this JSON, without white space around it.
+        layout: Option<Box<EventLayout>>,
     },
     /// An update of a user's or a group's profile, as sent to `/engage` or `/groups`.
     Update,
 }
 
 impl Record {
-    /// An event whose sender may not merge.
+    /// An event whose sender may not merge, and which the project scans.
     pub fn event(time_ms: Option<i64>, insert_id: Option<&str>) -> Self {
         Self::Event {
             time_ms,
             insert_id: insert_id.map(Box::from),
             may_merge: false,
+            layout: None,
         }
     }
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer, IdentityResolver};
-use idmerge_events::JsonEvent;
+use idmerge_events::{EventLayout, JsonEvent};
 use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
@@ -152,8 +152,10 @@ impl Preparation<'_> {
                 time_ms,
                 insert_id,
                 may_merge,
+                layout,
             } => {
-                let facts = self.event(json, time_ms, insert_id.as_deref(), may_merge)?;
+                let event = event(json, layout)?;
+                let facts = self.facts(&event.event(), time_ms, insert_id.as_deref(), may_merge)?;
                 self.prepared.events.push(PreparedEvent {
                     index,
                     text: range,
@@ -167,19 +169,14 @@ impl Preparation<'_> {
         Ok(())
     }
 
-    fn event(
+    fn facts(
         &mut self,
-        json: &str,
+        event: &Event<'_>,
         time_ms: Option<i64>,
         insert_id: Option<&str>,
         may_merge: bool,
     ) -> Result<EventFacts, RecordError> {
-        if json.len() > MAX_EVENT_BYTES {
-            return Err(RecordError::malformed("the event is too long", "IN-3"));
-        }
-        let event = JsonEvent::parse_text(json)?;
-        let event = event.event();
-        let reading = self.reader.read(&event)?;
+        let reading = self.reader.read(event)?;
         self.own_id.clear();
         if let Some(id) = reading.distinct_id {
             push_id(id, &mut self.own_id);
@@ -209,4 +206,16 @@ impl Preparation<'_> {
             unclaimed,
         })
     }
+}
+
+/// The event with this JSON text, which is scanned if the caller has not done that.
+fn event(json: &str, layout: Option<Box<EventLayout>>) -> Result<JsonEvent<'_>, RecordError> {
+    if json.len() > MAX_EVENT_BYTES {
+        return Err(RecordError::malformed("the event is too long", "IN-3"));
+    }
+    let scanned = layout.and_then(|layout| layout.of_text(json));
+    Ok(match scanned {
+        Some(event) => event,
+        None => JsonEvent::parse_text(json)?,
+    })
 }

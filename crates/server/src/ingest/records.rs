@@ -87,7 +87,7 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
         match project {
             Ok((Some(project_index), event)) if !event.is_ignored => {
                 let range = message.range(event.text);
-                accepted.push(project_index, index, range, record(&event, false));
+                accepted.push(project_index, index, range, record(event, false));
             }
             // The vendor answers an unknown token with success, and so do we. An event with
             // `$ignore` is dropped because its sender asks for that.
@@ -148,7 +148,7 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
             }
             Ok(event) => {
                 let range = message.range(event.text);
-                accepted.push(project_index, index, range, record(&event, true));
+                accepted.push(project_index, index, range, record(event, true));
             }
             Err(fault) => {
                 count(app, Some(project_index), Endpoint::Import, "invalid");
@@ -189,11 +189,12 @@ fn accept_updates(
     Ok(accepted)
 }
 
-fn record(event: &EventRecord<'_>, may_merge: bool) -> Record {
+fn record(event: EventRecord<'_>, may_merge: bool) -> Record {
     Record::Event {
         time_ms: event.time.ms(),
         insert_id: event.mark().map(Into::into),
         may_merge,
+        layout: Some(Box::new(event.into_layout())),
     }
 }
 

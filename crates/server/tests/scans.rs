@@ -1,0 +1,130 @@
+//! An event is scanned once, from the body of the request to the stored event.
+//!
+//! This is the only test of its process, since the scans of a whole process are counted.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and has a server on a thread"
+)]
+
+mod support;
+
+use std::io::Write as _;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use idmerge_events::probe::{self, Scanned};
+use idmerge_server::EngineName;
+use support::{Answer, Running, SECRET, project};
+
+/// Events with names that nothing else in the test has, so that none is a repetition.
+fn events(token: &str, of: &str) -> Vec<String> {
+    let event = |name: &str, properties: &str| {
+        let time = r#""time":1600000000"#;
+        format!(r#"{{"event":"{name}","properties":{{"token":"{token}",{time},{properties}}}}}"#)
+    };
+    let insert_id = format!(r#""$insert_id":"{of}""#);
+    vec![
+        event(
+            &format!("{of} 1"),
+            &format!(r#"{insert_id},"distinct_id":"U1""#),
+        ),
+        event(
+            &format!("{of} 2 \\n"),
+            &format!(r#"{insert_id},"$user_id":"U\u0031","distinct_id":"","$device_id":"D1""#),
+        ),
+        event(
+            &format!("{of} 3"),
+            &format!(
+                r#"{insert_id},"distinct_id":"U2","a":[{{"b":[1,2]}}],"$mp_metadata":{{"$mp_event_id":"m"}}"#
+            ),
+        ),
+        event(
+            "$identify",
+            r#""$identified_id":"U3","$anon_id":"00000000-0000-4000-8000-000000000000""#,
+        ),
+    ]
+}
+
+fn gzip(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Sends events, and asserts that each was taken after one scan.
+fn assert_scanned_once(events: &[String], send: impl FnOnce() -> Answer) {
+    let before = probe::of_process().unwrap();
+    let answer = send();
+    assert_eq!(answer.status, 200, "{answer:?}");
+    assert!(
+        answer.body == "1" || answer.json()["num_records_imported"] == events.len(),
+        "{answer:?}"
+    );
+    let after = probe::of_process().unwrap();
+    let scanned = Scanned {
+        events: after.events - before.events,
+        bytes: after.bytes - before.bytes,
+    };
+    let sent = Scanned {
+        events: events.len() as u64,
+        bytes: events.iter().map(|event| event.len() as u64).sum(),
+    };
+    assert_eq!(scanned, sent);
+}
+
+#[test]
+fn an_event_is_scanned_once_on_its_way_into_a_project() {
+    if probe::of_process().is_none() {
+        // A release build does not count.
+        return;
+    }
+    let projects = ["ONE", "TWO"].map(|token| project(token, EngineName::Original));
+    let server = Running::with(projects.into(), |_| {});
+
+    let one = events("ONE", "track json");
+    let body = format!(" [ {} ] ", one.join(" , "));
+    assert_scanned_once(&one, || server.post("/track", "text/plain", &body));
+
+    // A batch of two projects is taken apart.
+    let both = [events("ONE", "track form"), events("TWO", "track form")].concat();
+    let body = format!("data={}", STANDARD.encode(format!("[{}]", both.join(","))));
+    let form = "application/x-www-form-urlencoded";
+    assert_scanned_once(&both, || server.post("/track", form, &body));
+
+    let alone = events("ONE", "track alone");
+    for event in &alone {
+        let event = std::slice::from_ref(event);
+        assert_scanned_once(event, || {
+            server.post("/track", "application/json", &event[0])
+        });
+    }
+
+    let basic = format!("Basic {}", STANDARD.encode(format!("{SECRET} of ONE:")));
+    let import = |content_type: &str, encoding: &str, body: &[u8]| {
+        let headers = [
+            ("authorization", &*basic),
+            ("content-type", content_type),
+            ("content-encoding", encoding),
+        ];
+        server.send("POST", "/import?strict=1", &headers, body)
+    };
+    let array = events("ONE", "import-array");
+    let body = format!("[{}]", array.join(",\n"));
+    assert_scanned_once(&array, || import("application/json", "", body.as_bytes()));
+
+    let lines = events("ONE", "import-lines");
+    let body = gzip(&lines.join("\r\n"));
+    assert_scanned_once(&lines, || import("application/x-ndjson", "gzip", &body));
+
+    // More than one block of the archive.
+    let many: Vec<_> = (0..400)
+        .flat_map(|at| events("ONE", &format!("many-{at}")))
+        .collect();
+    let body = format!("[{}]", many.join(","));
+    assert_scanned_once(&many, || import("application/json", "", body.as_bytes()));
+}
