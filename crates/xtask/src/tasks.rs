@@ -134,7 +134,7 @@ fn toolchain<'a>(installed: &'a str, version: &str) -> Option<&'a str> {
     })
 }
 
-/// Checks each package alone, then with its tests, then all with all features. Checked together,
+/// Checks each package alone, with its tests and without features, then all with all features. Checked together,
 /// packages share features: one that another package or a test enables would hide an error that
 /// users of the package alone see.
 fn clippy(sh: &Shell, members: &[Package]) -> anyhow::Result<()> {
@@ -143,6 +143,9 @@ fn clippy(sh: &Shell, members: &[Package]) -> anyhow::Result<()> {
         let clippy = ["clippy", "-p", package, "--no-deps"];
         cmd!(sh, "cargo {clippy...} -- -D warnings").run()?;
         cmd!(sh, "cargo {clippy...} --all-targets -- -D warnings").run()?;
+        if member.metadata.features.contains_key("default") {
+            cmd!(sh, "cargo {clippy...} --no-default-features -- -D warnings").run()?;
+        }
     }
     let all = ["--workspace", "--all-targets", "--all-features"];
     cmd!(sh, "cargo clippy {all...} -- -D warnings").run()?;

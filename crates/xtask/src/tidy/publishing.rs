@@ -7,10 +7,11 @@ use cargo_metadata::DependencyKind;
 use crate::packages::{Package, packages};
 
 /// The categories in use. The registry rejects a category that it does not know.
-const CATEGORIES: [&str; 10] = [
+const CATEGORIES: [&str; 11] = [
     "algorithms",
     "command-line-utilities",
     "concurrency",
+    "config",
     "data-structures",
     "database-implementations",
     "development-tools::testing",
