@@ -134,9 +134,9 @@ fn toolchain<'a>(installed: &'a str, version: &str) -> Option<&'a str> {
     })
 }
 
-/// Checks each package alone, with its tests and without features, then all with all features. Checked together,
-/// packages share features: one that another package or a test enables would hide an error that
-/// users of the package alone see.
+/// Checks each package alone, with its tests and without features, then all with all features.
+/// Packages that are checked together share features: a feature that another package or a test
+/// enables would hide an error that users of the package alone see.
 fn clippy(sh: &Shell, members: &[Package]) -> anyhow::Result<()> {
     for member in members {
         let package = member.metadata.name.as_str();
