@@ -14,8 +14,8 @@
 
 use std::time::Instant;
 
-use idmerge_core::RuleBook;
-use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record, Settings};
+use idmerge_engines::{Model, Settings};
+use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record};
 use idmerge_workloads::{Stream, Workload};
 
 const BATCH_EVENTS: usize = 2_000;
@@ -32,14 +32,14 @@ fn main() -> Result<(), Failure> {
         None => Ok(default),
     };
     let (events, threads) = (number(1, 1_000_000)?, number(2, 2)?);
-    let rule_book = match arguments.get(3).map(String::as_str) {
-        Some("original") => RuleBook::Original,
-        _ => RuleBook::Simplified,
+    let model = match arguments.get(3).map(String::as_str) {
+        Some("original") => Model::Original,
+        _ => Model::Simplified,
     };
     let batches = batches(events);
     let bytes: usize = batches.iter().map(|batch| batch.text.len()).sum();
 
-    let project = Project::open(folder, Settings::of(rule_book), Options::default())?;
+    let project = Project::open(folder, Settings::of(model), Options::default())?;
     let started = Instant::now();
     let mut latencies: Vec<f64> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
@@ -95,7 +95,7 @@ fn main() -> Result<(), Failure> {
     );
 
     let started = Instant::now();
-    let project = Project::open(folder, Settings::of(rule_book), Options::default())?;
+    let project = Project::open(folder, Settings::of(model), Options::default())?;
     println!("opened in {:.2} s", started.elapsed().as_secs_f64());
     read(&project)
 }

@@ -1,5 +1,6 @@
 //! [`Inner`]: the state that all threads of a project share.
 
+use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
 use idmerge_store::Durable;
 use parking_lot::{Mutex, RwLock};
@@ -8,18 +9,16 @@ use crate::archive::directory::Directory;
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::options::Options;
-use crate::settings::{AnyEngine, Settings};
 use crate::write::maintenance::Requests;
 use crate::write::near_cap::NearCap;
 use crate::write::queue::Queue;
 
 /// The state that all threads of a project share.
 pub(crate) struct Inner {
+    /// Reading events needs no lock: it depends on the settings alone.
     pub(crate) settings: Settings,
     pub(crate) options: Options,
-    /// An engine without claims. It reads events without taking a lock.
-    pub(crate) reader: AnyEngine,
-    pub(crate) store: Shared<Durable<AnyEngine>>,
+    pub(crate) store: Shared<Durable<Engine>>,
     /// The committed blocks. Look here first and open a database transaction afterwards: then every
     /// block found here is in the transaction.
     pub(crate) directory: RwLock<Directory>,

@@ -11,12 +11,14 @@
 //! cost.
 //!
 //! ```
-//! use idmerge_project::{Batch, Options, Project, Record, RecordAnswer, Settings};
+//! use idmerge_engines::{Model, Settings};
+//! use idmerge_project::{Batch, Options, Project, Record, RecordAnswer};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! # let folder = folder.path();
-//! let project = Project::open(folder, Settings::Simplified(Default::default()), Options::default())?;
+//! let settings = Settings::of(Model::Simplified);
+//! let project = Project::open(folder, settings, Options::default())?;
 //!
 //! let mut batch = Batch::new("/track", 1_700_000_000_000);
 //! batch.push(r#"{"event":"View","properties":{"$device_id":"D1"}}"#, Record::event(None, None));
@@ -57,7 +59,6 @@ mod options;
 mod profiles;
 mod project;
 mod read;
-mod settings;
 mod write;
 
 pub use error::ProjectError;
@@ -69,5 +70,4 @@ pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::{Change, Explained, Identity, LogEntry};
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};
-pub use settings::Settings;
 pub use write::batch::{Answer, Batch, ClaimAnswer, Record, RecordAnswer, RecordError};

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
+use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
 use idmerge_store::{Durable, Sharing, StoreError};
 use parking_lot::{Mutex, RwLock};
@@ -17,7 +18,6 @@ use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::options::Options;
-use crate::settings::{AnyEngine, Settings};
 use crate::write::batch::{Answer, Batch};
 use crate::write::dedup::Dedup;
 use crate::write::maintenance::{self, Requests};
@@ -51,24 +51,16 @@ impl Project {
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        let fresh = settings.clone();
-        let store_options = idmerge_store::Options {
-            settings: settings.text(),
-            sharing: Sharing::Nobody,
-            cache_bytes: options.cache_bytes,
-            ..idmerge_store::Options::default()
-        };
-        let store = Durable::open(folder, move || fresh.engine(), store_options)?;
+        let store = open_store(folder.as_ref(), &settings, options.cache_bytes)?;
         Self::start(store, settings, options)
     }
 
     /// Reads the indexes into memory and starts the threads.
     fn start(
-        store: Durable<AnyEngine>,
+        store: Durable<Engine>,
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        let reader = settings.engine();
         let read = store.begin_read()?;
         let archive = ArchiveReader::new(&read)?;
         let indexed = USER_INDEX.until(&read)?;
@@ -79,7 +71,7 @@ impl Project {
             &directory,
             &archive,
             indexed + 1,
-            &reader,
+            &settings,
             &mut |key, number| {
                 appender.add_unindexed(key, number);
                 unindexed.push((key, number));
@@ -95,7 +87,6 @@ impl Project {
             near_cap: NearCap::new(settings.max_cluster_ids(), &store),
             settings,
             options,
-            reader,
             store: Shared::new(store),
             directory: RwLock::new(directory),
             maintenance: Requests::default(),
@@ -150,7 +141,7 @@ impl Project {
         let inner = &self.inner;
         inner.check()?;
         let reservation = inner.queue.reserve(batch.text.len())?;
-        let batch = prepare(batch, &inner.reader, &inner.options.profile_limits);
+        let batch = prepare(batch, &inner.settings, &inner.options.profile_limits);
         reservation.fill(Job {
             batch,
             callback: Box::new(answer),
@@ -218,6 +209,33 @@ impl std::fmt::Debug for Project {
     }
 }
 
+/// Opens the store with the canonical text of the settings, or with the text that an earlier version
+/// wrote for the same settings.
+fn open_store(
+    folder: &Path,
+    settings: &Settings,
+    cache_bytes: usize,
+) -> Result<Durable<Engine>, StoreError> {
+    let open = |text: String| {
+        let settings = settings.clone();
+        let options = idmerge_store::Options {
+            settings: text,
+            sharing: Sharing::Nobody,
+            cache_bytes,
+            ..idmerge_store::Options::default()
+        };
+        Durable::open(folder, move || settings.engine(), options)
+    };
+    match open(settings.to_string()) {
+        Err(StoreError::OtherSettings { found, .. })
+            if settings.texts_of_store().contains(&found) =>
+        {
+            open(found)
+        }
+        result => result,
+    }
+}
+
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProjectError> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
     Ok(thread.map_err(StoreError::from)?)
@@ -228,7 +246,7 @@ mod tests {
     use std::io;
     use std::sync::atomic::{AtomicBool, Ordering};
 
-    use idmerge_core::RuleBook;
+    use idmerge_engines::Model;
     use idmerge_store::StorageBackend;
     use idmerge_store::backends::InMemoryBackend;
 
@@ -292,7 +310,7 @@ mod tests {
             memory: InMemoryBackend::new(),
             is_full: is_full.clone(),
         };
-        let settings = Settings::of(RuleBook::Simplified);
+        let settings = Settings::of(Model::Simplified);
         let fresh = settings.clone();
         let options = idmerge_store::Options {
             sharing: Sharing::Nobody,

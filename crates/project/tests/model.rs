@@ -8,13 +8,10 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, RuleBook};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve};
+use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
-use idmerge_original::{AnonIdFormat, Original};
-use idmerge_project::{
-    Batch, ClaimAnswer, ExportQuery, Options, Project, Record, RecordAnswer, Settings,
-};
-use idmerge_simplified::Simplified;
+use idmerge_project::{Batch, ClaimAnswer, ExportQuery, Options, Project, Record, RecordAnswer};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -109,14 +106,14 @@ struct ListedEvent {
 /// Name, time, own ID and `insert_id`, and whether it is a `$merge` whose claim was not applied.
 type DedupKey = (String, Option<i64>, Option<String>, &'static str, bool);
 
-/// The model: an engine and a list of events.
-struct Model {
-    engine: Box<dyn IdentityResolver>,
+/// What the project must read as: an engine and a list of events.
+struct EventList {
+    engine: Engine,
     events: Vec<ListedEvent>,
     stored: HashSet<DedupKey>,
 }
 
-impl Model {
+impl EventList {
     fn submit(&mut self, sent: &[Sent], received_ms: i64) -> Vec<RecordAnswer> {
         let mut answers = vec![RecordAnswer::Repeated; sent.len()];
         let mut order: Vec<usize> = (0..sent.len()).collect();
@@ -197,8 +194,8 @@ impl Model {
     }
 }
 
-fn assert_reads_as(project: &Project, model: &Model) {
-    let exported = model.exported();
+fn assert_reads_as(project: &Project, list: &EventList) {
+    let exported = list.exported();
     let mut lines = Vec::new();
     let count = project.export(&ExportQuery::default(), &mut |event| {
         lines.push((
@@ -238,11 +235,11 @@ fn assert_reads_as(project: &Project, model: &Model) {
     assert_eq!(some, wanted);
 
     for text in &IDS[..6] {
-        let id = model.engine.read_id(text).unwrap();
-        let canonical = model.engine.resolve(id).to_string();
+        let id = list.engine.read_id(text).unwrap();
+        let canonical = list.engine.resolve(id).to_string();
         let identity = project.identity(text).unwrap();
         assert_eq!(identity.canonical, canonical);
-        let members = model.engine.cluster(id).map(|cluster| cluster.members);
+        let members = list.engine.cluster(id).map(|cluster| cluster.members);
         let members = members.unwrap_or_else(|| vec![id]);
         let members: Vec<_> = members.iter().map(ToString::to_string).collect();
         assert_eq!(identity.members, members);
@@ -276,22 +273,16 @@ fn assert_reads_as(project: &Project, model: &Model) {
     assert!(project.identity("null").is_err());
 }
 
-fn play(rule_book: RuleBook, steps: &[Step]) {
+fn play(model: Model, steps: &[Step]) {
     let folder = tempfile::tempdir().unwrap();
-    let settings = match rule_book {
-        RuleBook::Simplified => Settings::of(rule_book),
-        _ => Settings::Original(idmerge_original::Settings {
-            max_cluster_ids: 4,
-            anon_id_format: AnonIdFormat::UuidV4,
-            ..idmerge_original::Settings::default()
-        }),
-    };
-    let engine: Box<dyn IdentityResolver> = match &settings {
-        Settings::Simplified(settings) => Box::new(Simplified::new(settings.clone())),
-        Settings::Original(settings) => Box::new(Original::new(settings.clone())),
-    };
-    let mut model = Model {
-        engine,
+    let mut overrides = Overrides::default();
+    if model == Model::Original {
+        overrides.max_cluster_ids = Some(4);
+        overrides.anon_id_format = Some(AnonIdFormat::UuidV4);
+    }
+    let settings = Settings::new(model, &overrides).unwrap();
+    let mut list = EventList {
+        engine: settings.engine(),
         events: Vec::new(),
         stored: HashSet::new(),
     };
@@ -317,7 +308,7 @@ fn play(rule_book: RuleBook, steps: &[Step]) {
                     batch.push(&sent.json(), record);
                 }
                 let answer = project.submit_and_wait(batch).unwrap();
-                assert_eq!(answer.records, model.submit(sent, received_ms));
+                assert_eq!(answer.records, list.submit(sent, received_ms));
             }
             Step::Close => {
                 project.close().unwrap();
@@ -330,29 +321,29 @@ fn play(rule_book: RuleBook, steps: &[Step]) {
             }
         }
     }
-    assert_reads_as(&project, &model);
+    assert_reads_as(&project, &list);
     drop(project);
-    assert_reads_as(&open(), &model);
+    assert_reads_as(&open(), &list);
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
 
     #[test]
-    fn a_simplified_project_reads_as_the_model(steps in prop::collection::vec(any_step(), 1..16)) {
-        play(RuleBook::Simplified, &steps);
+    fn a_simplified_project_reads_as_the_list(steps in prop::collection::vec(any_step(), 1..16)) {
+        play(Model::Simplified, &steps);
     }
 
     #[test]
-    fn an_original_project_reads_as_the_model(steps in prop::collection::vec(any_step(), 1..16)) {
-        play(RuleBook::Original, &steps);
+    fn an_original_project_reads_as_the_list(steps in prop::collection::vec(any_step(), 1..16)) {
+        play(Model::Original, &steps);
     }
 }
 
 #[test]
 fn applying_all_changes_gives_the_current_state() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings::of(RuleBook::Original);
+    let settings = Settings::of(Model::Original);
     let project = Project::open(folder.path(), settings, Options::default()).unwrap();
     let mut batch = Batch::new("/import", 0);
     for pair in [["U1", "U2"], ["U3", "U4"], ["U2", "U3"]] {

@@ -8,18 +8,26 @@
 
 use std::sync::mpsc;
 
-use idmerge_core::RuleBook;
+use idmerge_engines::{Model, Overrides, Settings};
 use idmerge_project::{
     Answer, Batch, ClaimAnswer, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record,
-    RecordAnswer, Settings,
+    RecordAnswer,
 };
-use idmerge_store::StoreError;
+use idmerge_store::{Durable, StoreError};
 use tempfile::TempDir;
 
 const DEVICE: &str = "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e";
 
-fn open(folder: &TempDir, rule_book: RuleBook) -> Project {
-    Project::open(folder.path(), Settings::of(rule_book), Options::default()).unwrap()
+fn open(folder: &TempDir, model: Model) -> Project {
+    Project::open(folder.path(), Settings::of(model), Options::default()).unwrap()
+}
+
+fn with_cluster_limit(max_cluster_ids: u32) -> Settings {
+    let overrides = Overrides {
+        max_cluster_ids: Some(max_cluster_ids),
+        ..Overrides::default()
+    };
+    Settings::new(Model::Original, &overrides).unwrap()
 }
 
 fn event(name: &str, properties: &str) -> String {
@@ -61,7 +69,7 @@ const MERGED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::Merged);
 #[test]
 fn p_1_an_update_changes_the_profile_of_the_current_canonical_id() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     let log_in = event("Log In", r#""$device_id":"D1","$user_id":"U1""#);
     assert_eq!(submit(&project, &log_in, Record::event(None, None)), MERGED);
     assert_eq!(
@@ -98,7 +106,7 @@ fn p_1_an_update_changes_the_profile_of_the_current_canonical_id() {
 #[test]
 fn p_2_the_profile_of_a_device_is_deleted_when_it_is_linked() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     update(&project, r#"{"$distinct_id":"$device:D1","$set":{"a":1}}"#);
     update(&project, r#"{"$distinct_id":"$device:D2","$set":{"a":2}}"#);
     assert_profile(&project, "$device:D1", Some(("$device:D1", r#"{"a":1}"#)));
@@ -107,7 +115,7 @@ fn p_2_the_profile_of_a_device_is_deleted_when_it_is_linked() {
     assert_profile(&project, "$device:D1", None);
     assert_profile(&project, "U1", None);
     drop(project);
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     let page = project.profiles(None, 9).unwrap();
     assert_eq!(
         (page.total, &*page.profiles[0].json, page.next),
@@ -118,7 +126,7 @@ fn p_2_the_profile_of_a_device_is_deleted_when_it_is_linked() {
 #[test]
 fn p_3_of_two_profiles_the_one_of_the_canonical_id_stays_and_the_other_is_hidden() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Original);
+    let project = open(&folder, Model::Original);
     for (id, value) in [("U1", 1), ("U2", 2), ("U4", 4)] {
         let json = format!(r#"{{"$distinct_id":"{id}","$set":{{"a":{value}}}}}"#);
         assert_eq!(update(&project, &json), STORED);
@@ -163,7 +171,7 @@ fn p_3_of_two_profiles_the_one_of_the_canonical_id_stays_and_the_other_is_hidden
 #[test]
 fn groups_have_their_own_profiles() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Original);
+    let project = open(&folder, Model::Original);
     update(
         &project,
         r#"{"$group_key":"company","$group_id":"7","$set":{"a":1}}"#,
@@ -183,7 +191,7 @@ fn groups_have_their_own_profiles() {
 #[test]
 fn a_merge_without_permission_does_not_block_a_later_one_with_permission() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Original);
+    let project = open(&folder, Model::Original);
     let merge = event("$merge", r#""$distinct_ids":["U1","U2"]"#);
     let without = submit(&project, &merge, Record::event(Some(1), Some("I")));
     assert_eq!(without, RecordAnswer::Stored(ClaimAnswer::NotAllowed));
@@ -203,7 +211,7 @@ fn an_event_without_a_time_is_repeated_at_any_arrival_time() {
         index_events: 1,
         ..Options::default()
     };
-    let settings = Settings::of(RuleBook::Simplified);
+    let settings = Settings::of(Model::Simplified);
     let project = Project::open(folder.path(), settings, options).unwrap();
     let submit = |received_ms, record| {
         let mut batch = Batch::new("/track", received_ms);
@@ -224,7 +232,7 @@ fn an_event_without_a_time_is_repeated_at_any_arrival_time() {
 #[test]
 fn a_repeated_event_is_found_after_a_later_process_has_written_its_index() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings::of(RuleBook::Simplified);
+    let settings = Settings::of(Model::Simplified);
     let options = Options {
         index_events: 2,
         ..Options::default()
@@ -250,7 +258,7 @@ fn a_repeated_event_is_found_after_a_later_process_has_written_its_index() {
 #[test]
 fn an_invalid_record_is_not_stored_and_has_a_reason() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     let mut batch = Batch::new("/track", 1);
     batch.push(
         &event("A", r#""$user_id":"undefined""#),
@@ -290,9 +298,9 @@ fn an_invalid_record_is_not_stored_and_has_a_reason() {
 
 #[test]
 fn a_funnel_follows_a_user_through_a_login() {
-    for rule_book in RuleBook::BUILT_IN {
+    for model in Model::ALL {
         let folder = tempfile::tempdir().unwrap();
-        let project = open(&folder, rule_book);
+        let project = open(&folder, model);
         let mut batch = Batch::new("/track", 1);
         let visitor = format!(r#""distinct_id":"$device:{DEVICE}","$device_id":"{DEVICE}""#);
         let user = format!(r#""distinct_id":"U1","$user_id":"U1","$device_id":"{DEVICE}""#);
@@ -335,7 +343,7 @@ fn a_funnel_over_too_many_events_is_an_error() {
         max_funnel_events: 2,
         ..Options::default()
     };
-    let settings = Settings::of(RuleBook::Simplified);
+    let settings = Settings::of(Model::Simplified);
     let project = Project::open(folder.path(), settings, options).unwrap();
     let query = FunnelQuery {
         steps: vec!["A".to_owned()],
@@ -360,26 +368,23 @@ fn a_funnel_over_too_many_events_is_an_error() {
 #[test]
 fn the_settings_of_a_project_cannot_be_changed() {
     let folder = tempfile::tempdir().unwrap();
-    open(&folder, RuleBook::Original).close().unwrap();
+    open(&folder, Model::Original).close().unwrap();
     let options = Options::default;
-    let other = Project::open(folder.path(), Settings::of(RuleBook::Simplified), options());
+    let other = Project::open(folder.path(), Settings::of(Model::Simplified), options());
     let is_other = matches!(
         other,
         Err(ProjectError::Store(StoreError::OtherRuleBook { .. }))
     );
     assert!(is_other);
-    let settings = Settings::Original(idmerge_original::Settings {
-        max_cluster_ids: 3,
-        ..idmerge_original::Settings::default()
-    });
+    let settings = with_cluster_limit(3);
     let other = Project::open(folder.path(), settings, options());
     let is_other = matches!(
         other,
         Err(ProjectError::Store(StoreError::OtherSettings { .. }))
     );
     assert!(is_other);
-    let first = open(&folder, RuleBook::Original);
-    let second = Project::open(folder.path(), Settings::of(RuleBook::Original), options());
+    let first = open(&folder, Model::Original);
+    let second = Project::open(folder.path(), Settings::of(Model::Original), options());
     assert!(matches!(
         second,
         Err(ProjectError::Store(StoreError::InUse))
@@ -388,12 +393,38 @@ fn the_settings_of_a_project_cannot_be_changed() {
 }
 
 #[test]
+fn a_store_with_the_settings_text_of_an_earlier_version_opens() {
+    for model in Model::ALL {
+        let settings = Settings::of(model);
+        for text in settings.texts_of_store() {
+            let folder = tempfile::tempdir().unwrap();
+            let fresh = settings.clone();
+            let options = idmerge_store::Options {
+                settings: text,
+                ..idmerge_store::Options::default()
+            };
+            let store = Durable::open(folder.path(), move || fresh.engine(), options).unwrap();
+            store.close().unwrap();
+            let project = open(&folder, model);
+            assert_eq!(project.identity("U1").unwrap().canonical, "U1");
+            drop(project);
+            if model == Model::Original {
+                let other = with_cluster_limit(3);
+                let other = Project::open(folder.path(), other, Options::default());
+                let error = other.unwrap_err();
+                assert!(matches!(
+                    error,
+                    ProjectError::Store(StoreError::OtherSettings { .. })
+                ));
+            }
+        }
+    }
+}
+
+#[test]
 fn clusters_near_the_cap_are_counted() {
     let folder = tempfile::tempdir().unwrap();
-    let settings = Settings::Original(idmerge_original::Settings {
-        max_cluster_ids: 10,
-        ..idmerge_original::Settings::default()
-    });
+    let settings = with_cluster_limit(10);
     let open = || Project::open(folder.path(), settings.clone(), Options::default()).unwrap();
     let project = open();
     for (at, wanted) in (2..=11).zip([0, 0, 0, 0, 0, 0, 0, 1, 1, 1]) {
@@ -435,7 +466,7 @@ fn one(number: usize) -> Batch {
 #[test]
 fn concurrent_batches_share_a_commit() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     let unblock = block_writer(&project);
     let (sender, answers) = mpsc::channel();
     for number in 0..20 {
@@ -464,7 +495,7 @@ fn a_full_queue_is_an_error_until_there_is_room() {
         },
     ] {
         let folder = tempfile::tempdir().unwrap();
-        let settings = Settings::of(RuleBook::Simplified);
+        let settings = Settings::of(Model::Simplified);
         let project = Project::open(folder.path(), settings, options).unwrap();
         let unblock = block_writer(&project);
         let (sender, answers) = mpsc::channel();
@@ -488,7 +519,7 @@ fn a_full_queue_is_an_error_until_there_is_room() {
 #[test]
 fn closing_writes_the_queue_and_takes_no_more_batches() {
     let folder = tempfile::tempdir().unwrap();
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     let unblock = block_writer(&project);
     let (sender, answers) = mpsc::channel();
     for number in 0..3 {
@@ -518,7 +549,7 @@ fn acknowledged_events_survive_a_crash_and_a_resend_stores_nothing_twice() {
     let folder = tempfile::tempdir().unwrap();
     let mut acknowledged = 0;
     for _ in 0..5 {
-        let project = open(&folder, RuleBook::Simplified);
+        let project = open(&folder, Model::Simplified);
         let (sender, answers) = mpsc::channel();
         for number in 0..100 {
             let sender = sender.clone();
@@ -531,14 +562,14 @@ fn acknowledged_events_survive_a_crash_and_a_resend_stores_nothing_twice() {
         drop(project);
         let answered = 1 + answers.iter().filter(|is_kept| *is_kept).count();
         acknowledged = acknowledged.max(answered);
-        let project = open(&folder, RuleBook::Simplified);
+        let project = open(&folder, Model::Simplified);
         let kept = project.user_events("U1", None, 1_000).unwrap().events.len();
         assert!(
             (acknowledged..=100).contains(&kept),
             "{acknowledged} {kept}"
         );
     }
-    let project = open(&folder, RuleBook::Simplified);
+    let project = open(&folder, Model::Simplified);
     for number in 0..100 {
         project.submit_and_wait(one(number)).unwrap();
     }

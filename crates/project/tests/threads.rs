@@ -8,10 +8,8 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
-use idmerge_core::RuleBook;
-use idmerge_project::{
-    Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer, Settings,
-};
+use idmerge_engines::{Model, Settings};
+use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer};
 
 const THREADS: usize = 2;
 const BATCHES: usize = 60;
@@ -70,7 +68,7 @@ fn reading_is_consistent_while_others_write() {
         snapshot_entries: 50,
         ..Options::default()
     };
-    let settings = Settings::of(RuleBook::Simplified);
+    let settings = Settings::of(Model::Simplified);
     let project = Project::open(folder.path(), settings, options).unwrap();
     let acknowledged = AtomicUsize::new(0);
     let writing = AtomicUsize::new(THREADS);

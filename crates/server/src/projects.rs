@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use idmerge_core::RuleBook;
-use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Settings};
+use idmerge_engines::{Model, Settings};
+use idmerge_project::{Answer, Batch, Options, Project, ProjectError};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
 
-use crate::config::{Config, ProjectConfig};
+use crate::config::{Config, EngineName, ProjectConfig};
 use crate::error::ServeError;
 
 /// An open project and its configuration.
@@ -44,9 +44,11 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
 }
 
 fn settings(project: &ProjectConfig) -> Settings {
-    let rule_book = project.engine.rule_book();
-    let mut settings = Settings::of(rule_book);
-    if let (RuleBook::Original, Settings::Original(original)) = (rule_book, &mut settings) {
+    let mut settings = Settings::of(match project.engine {
+        EngineName::Simplified => Model::Simplified,
+        EngineName::Original => Model::Original,
+    });
+    if let Settings::Original(original) = &mut settings {
         if let Some(max_cluster_ids) = project.max_cluster_ids {
             original.max_cluster_ids = max_cluster_ids;
         }

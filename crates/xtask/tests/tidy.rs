@@ -41,11 +41,10 @@ const MAY_NAME: &[MayName<'_>] = &[
         &[
             "core",
             "disk",
+            "engines",
             "events",
-            "original",
             "profiles",
             "shared",
-            "simplified",
             "store",
         ],
         &["workloads"],
@@ -53,7 +52,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("wire", &["core", "events"], &[]),
     (
         "server",
-        &["core", "original", "project", "store", "wire"],
+        &["core", "engines", "original", "project", "store", "wire"],
         &["events"],
     ),
     // Compares the two engines, so it belongs to neither.

@@ -1,6 +1,6 @@
 //! Finds the user keys of events that are not in the index yet.
 
-use idmerge_core::IdentityResolver;
+use idmerge_engines::Settings;
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::NOT_AN_EVENT;
@@ -8,7 +8,6 @@ use crate::archive::directory::Directory;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
 use crate::fingerprints::{push_id, user_key};
-use crate::settings::AnyEngine;
 
 /// Calls `visit` with the user key and the number of each event that has a distinct_id, starting
 /// with the event `from`.
@@ -16,7 +15,7 @@ pub(crate) fn each_user_key(
     directory: &Directory,
     archive: &ArchiveReader,
     from: u64,
-    reader: &AnyEngine,
+    settings: &Settings,
     visit: &mut dyn FnMut(u64, u64),
 ) -> Result<(), ProjectError> {
     let mut text = String::new();
@@ -28,7 +27,7 @@ pub(crate) fn each_user_key(
             }
             let event = JsonEvent::parse_text(stored.text)
                 .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
-            let reading = reader.read(&event.event());
+            let reading = settings.read(&event.event());
             if let Some(id) = reading.ok().and_then(|reading| reading.distinct_id) {
                 text.clear();
                 push_id(id, &mut text);

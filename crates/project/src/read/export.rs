@@ -1,6 +1,6 @@
 //! Exports events with their current canonical IDs.
 
-use idmerge_core::{DistinctId, DistinctIdBuf, IdentityResolver, Resolve, RuleBook};
+use idmerge_core::{DistinctId, DistinctIdBuf, Resolve, RuleBook};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -128,7 +128,7 @@ impl Project {
         if !query.selects_name(event.name) {
             return Ok(true);
         }
-        let reading = self.inner.reader.read(&event);
+        let reading = self.inner.settings.read(&event);
         let own = reading.ok().and_then(|reading| reading.distinct_id);
         // A copy of the canonical ID: claims must not wait for `visit`.
         let changed = own.and_then(|own| {

@@ -1,6 +1,6 @@
 //! The identity of an ID, the claims behind it, and the changes over time.
 
-use idmerge_core::{DEVICE_PREFIX, IdentityResolverExt, Resolve};
+use idmerge_core::{DEVICE_PREFIX, Resolve};
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -76,8 +76,8 @@ impl Project {
     ///
     /// [`ProjectError::InvalidId`] if the text is not an ID under the rules of the project.
     pub fn identity(&self, id: &str) -> Result<Identity, ProjectError> {
+        let id = self.inner.settings.read_id(id)?;
         let store = self.inner.store.read();
-        let id = store.read_id(id)?;
         let members = match store.cluster(id) {
             Some(cluster) => cluster.members.iter().map(ToString::to_string).collect(),
             None => vec![id.to_string()],
@@ -96,8 +96,8 @@ impl Project {
     ///
     /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn explain(&self, id: &str) -> Result<Vec<Explained>, ProjectError> {
+        let id = self.inner.settings.read_id(id)?;
         let store = self.inner.store.read();
-        let id = store.read_id(id)?;
         let history = store.history()?;
         let story = history.story(&*store, id)?;
         drop(store);

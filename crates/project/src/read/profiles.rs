@@ -2,7 +2,7 @@
 
 use std::ops::Bound::{Excluded, Unbounded};
 
-use idmerge_core::{IdentityResolverExt, Resolve};
+use idmerge_core::Resolve;
 use idmerge_store::redb::{ReadableTableMetadata, TableError};
 
 use crate::error::ProjectError;
@@ -36,8 +36,8 @@ impl Project {
     ///
     /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn profile(&self, distinct_id: &str) -> Result<Option<StoredProfile>, ProjectError> {
+        let id = self.inner.settings.read_id(distinct_id)?;
         let store = self.inner.store.read();
-        let id = store.read_id(distinct_id)?;
         let canonical = store.resolve(id).to_string();
         let read = store.begin_read()?;
         drop(store);

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve, quote};
+use idmerge_core::{Resolve, quote};
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -120,8 +120,8 @@ impl Project {
 
     /// The canonical ID of a user, and the index keys of all of the user's IDs.
     fn user_keys(&self, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
+        let id = self.inner.settings.read_id(id)?;
         let store = self.inner.store.read();
-        let id = store.read_id(id)?;
         let user_keys = match store.cluster(id) {
             Some(cluster) => cluster.members.into_iter().map(user_key_of).collect(),
             None => vec![user_key_of(id)],
@@ -175,7 +175,7 @@ impl Project {
     ) -> Result<Option<TimelineEvent>, ProjectError> {
         let event = JsonEvent::parse_text(stored.text)
             .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
-        let reading = self.inner.reader.read(&event.event());
+        let reading = self.inner.settings.read(&event.event());
         let Some(own) = reading.ok().and_then(|reading| reading.distinct_id) else {
             return Ok(None);
         };

@@ -1,12 +1,12 @@
 //! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
 
 use idmerge_core::{Claim, EngineError, Outcome, Resolve, RuleBook};
+use idmerge_engines::Engine;
 use idmerge_store::redb::ReadTransaction;
 use idmerge_store::{Cause, Durable};
 
 use crate::error::ProjectError;
 use crate::inner::Inner;
-use crate::settings::AnyEngine;
 use crate::write::batch::ClaimAnswer;
 use crate::write::near_cap::NearCap;
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
@@ -118,7 +118,7 @@ impl Claims<'_> {
 
 /// Applies a claim. There is a [`Merge`] if the two IDs are in one cluster now.
 fn apply_and_compare(
-    store: &mut Durable<AnyEngine>,
+    store: &mut Durable<Engine>,
     claim: Claim<'_>,
     cause: Cause<'_>,
     near_cap: &NearCap,

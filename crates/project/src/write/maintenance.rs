@@ -1,11 +1,11 @@
 //! Background work that keeps reading and opening fast: merges index runs and makes snapshots.
 
+use idmerge_engines::Engine;
 use idmerge_shared::Shared;
 use idmerge_store::{Durable, StoreError};
 use parking_lot::{Condvar, Mutex};
 
 use crate::archive::tables::USER_INDEX;
-use crate::settings::AnyEngine;
 use crate::write::dedup::FINGERPRINT_INDEX;
 
 /// Requests to the maintenance thread.
@@ -51,7 +51,7 @@ impl Requests {
 
 /// The body of the maintenance thread. It makes a snapshot after `snapshot_entries` entries of the
 /// log.
-pub(crate) fn run(store: &Shared<Durable<AnyEngine>>, snapshot_entries: u64, requests: &Requests) {
+pub(crate) fn run(store: &Shared<Durable<Engine>>, snapshot_entries: u64, requests: &Requests) {
     while requests.wait() {
         // A disk that fails here fails the next commit too, and that error reaches the callers.
         if maintain(store, snapshot_entries, requests).is_err() {
@@ -61,7 +61,7 @@ pub(crate) fn run(store: &Shared<Durable<AnyEngine>>, snapshot_entries: u64, req
 }
 
 fn maintain(
-    store: &Shared<Durable<AnyEngine>>,
+    store: &Shared<Durable<Engine>>,
     snapshot_entries: u64,
     requests: &Requests,
 ) -> Result<(), StoreError> {

@@ -3,13 +3,13 @@
 
 use std::ops::Range;
 
-use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer, IdentityResolver};
+use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer};
+use idmerge_engines::Settings;
 use idmerge_events::{EventLayout, JsonEvent};
 use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
 use crate::fingerprints::{DedupKey, UNTIMED_MS, push_id, user_key};
-use crate::settings::AnyEngine;
 use crate::write::batch::{Batch, ClaimAnswer, Record, RecordAnswer, RecordError};
 
 /// A batch that is ready for the writer.
@@ -60,8 +60,8 @@ struct PreparedClaim {
     ids: [Range<usize>; 2],
 }
 
-/// Prepares a batch. `reader` is any engine with the settings of the project.
-pub(crate) fn prepare(batch: Batch, reader: &AnyEngine, limits: &Limits) -> PreparedBatch {
+/// Prepares a batch.
+pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> PreparedBatch {
     let Batch {
         text,
         records,
@@ -69,7 +69,7 @@ pub(crate) fn prepare(batch: Batch, reader: &AnyEngine, limits: &Limits) -> Prep
         source,
     } = batch;
     let mut preparation = Preparation {
-        reader,
+        settings,
         limits,
         prepared: PreparedBatch {
             bytes: text.len(),
@@ -124,7 +124,7 @@ impl PreparedBatch {
 
 /// A batch that is being prepared.
 struct Preparation<'b> {
-    reader: &'b AnyEngine,
+    settings: &'b Settings,
     limits: &'b Limits,
     prepared: PreparedBatch,
     /// The text of the current event's own distinct_id. Kept to reuse its memory, like `scratch`.
@@ -176,7 +176,7 @@ impl Preparation<'_> {
         insert_id: Option<&str>,
         may_merge: bool,
     ) -> Result<EventFacts, RecordError> {
-        let reading = self.reader.read(event)?;
+        let reading = self.settings.read(event)?;
         self.own_id.clear();
         if let Some(id) = reading.distinct_id {
             push_id(id, &mut self.own_id);

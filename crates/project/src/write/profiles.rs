@@ -1,7 +1,8 @@
 //! [`ProfileChanges`]: profiles that are changed and not committed.
 
 use foldhash::{HashMap, HashMapExt};
-use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
+use idmerge_core::{Resolve, RuleBook};
+use idmerge_engines::Settings;
 use idmerge_profiles::{Fate, Limits, Profile, Side, Target, Update, after_merge};
 use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError, WriteTransaction};
 
@@ -64,11 +65,12 @@ impl ProfileChanges {
     pub(crate) fn update(
         &mut self,
         update: &Update,
-        engine: &impl IdentityResolver,
+        settings: &Settings,
+        engine: &impl Resolve,
         read: &ReadTransaction,
         limits: &Limits,
     ) -> Result<Result<(), RecordError>, ProjectError> {
-        let key = match target_key(update.target(), engine) {
+        let key = match target_key(update.target(), settings, engine) {
             Ok(key) => key,
             Err(error) => return Ok(Err(error)),
         };
@@ -158,14 +160,18 @@ impl ProfileChanges {
     }
 }
 
-fn target_key(target: &Target, engine: &impl IdentityResolver) -> Result<ProfileKey, RecordError> {
+fn target_key(
+    target: &Target,
+    settings: &Settings,
+    engine: &impl Resolve,
+) -> Result<ProfileKey, RecordError> {
     match target {
         Target::Group { key, id } => Ok(ProfileKey::Group(key.clone(), id.clone())),
         Target::User {
             distinct_id,
             ignores_alias,
         } => {
-            let id = engine.read_id(distinct_id)?;
+            let id = settings.read_id(distinct_id)?;
             let canonical = engine.resolve(id);
             Ok(if *ignores_alias && canonical != id {
                 ProfileKey::Hidden(id.to_string())

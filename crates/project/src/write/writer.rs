@@ -157,9 +157,13 @@ impl Writer {
             return Ok(());
         }
         let store = self.inner.store.read();
-        let limits = &self.inner.options.profile_limits;
+        let Inner {
+            settings, options, ..
+        } = &*self.inner;
+        let limits = &options.profile_limits;
         for (index, update) in &batch.updates {
-            match self.profiles.update(update, &*store, read, limits)? {
+            let profiles = &mut self.profiles;
+            match profiles.update(update, settings, &*store, read, limits)? {
                 Ok(()) => self.figures.updates += 1,
                 Err(error) => answers[*index] = RecordAnswer::Refused(Box::new(error)),
             }
