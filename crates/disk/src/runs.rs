@@ -4,6 +4,7 @@
 //! pair. Pairs are written in sorted runs of some pages each instead, and when there are many runs
 //! of one size they are merged into one run of the next size. A lookup looks into every run.
 
+mod error;
 mod head;
 mod merge;
 mod page;
@@ -11,35 +12,10 @@ mod page;
 use std::fmt;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
-use thiserror::Error;
 
+pub use self::error::RunsError;
 use self::head::{Head, LEVEL_SHIFT};
 use self::page::{PAGE_PAIRS, page_number, page_pairs, page_row, pair_of};
-
-/// Why an index could not be read or written.
-#[derive(Debug, Error)]
-#[non_exhaustive]
-pub enum RunsError {
-    /// A run or a page of it is not what was written. Make the index again.
-    #[error("the index is damaged")]
-    Damaged,
-    /// The database or its disk has failed.
-    #[error("the database failed")]
-    Database(#[source] Box<redb::Error>),
-}
-
-/// The errors of the parts of the database.
-macro_rules! from_part {
-    ($($part:ident),*) => {$(
-        impl From<redb::$part> for RunsError {
-            fn from(error: redb::$part) -> Self {
-                Self::Database(Box::new(error.into()))
-            }
-        }
-    )*};
-}
-
-from_part!(TransactionError, TableError, StorageError, CommitError);
 
 type Pages = TableDefinition<'static, (u64, u32), &'static [u8]>;
 type Heads = TableDefinition<'static, u64, &'static [u8]>;

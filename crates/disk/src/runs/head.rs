@@ -1,6 +1,6 @@
 //! Heads of runs: what a lookup needs to know without reading pages.
 
-use super::RunsError;
+use super::error::RunsError;
 use crate::row;
 
 /// The size of a run is in the highest bits of its number.

@@ -1,6 +1,6 @@
 //! Pages of runs: sorted pairs in one row of the database.
 
-use super::RunsError;
+use super::error::RunsError;
 use crate::row;
 
 /// As many pairs as fit four pages of the database with what the database adds.
