@@ -40,13 +40,20 @@ impl Differences {
     }
 }
 
-/// An outcome, as far as laws look at it.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Applied {
-    /// Merged now or before.
-    pub(crate) accepted: bool,
-    /// Rejected or ignored, so the state must be as it was.
-    pub(crate) must_not_change: bool,
+/// The kind of an outcome.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Applied {
+    Merged,
+    AlreadyMerged,
+    Ignored,
+    Rejected,
+}
+
+impl Applied {
+    /// Whether the two IDs are one user now.
+    pub(crate) fn is_accepted(self) -> bool {
+        matches!(self, Self::Merged | Self::AlreadyMerged)
+    }
 }
 
 /// Applies a claim.
@@ -55,10 +62,11 @@ pub(crate) fn apply(
     claim: &OwnedClaim,
 ) -> Result<Applied, String> {
     match engine.apply(claim.as_claim()) {
-        Ok(outcome) => Ok(Applied {
-            accepted: matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged),
-            must_not_change: matches!(outcome, Outcome::Rejected(_) | Outcome::Ignored),
-        }),
+        Ok(Outcome::Merged) => Ok(Applied::Merged),
+        Ok(Outcome::AlreadyMerged) => Ok(Applied::AlreadyMerged),
+        Ok(Outcome::Ignored) => Ok(Applied::Ignored),
+        Ok(Outcome::Rejected(_)) => Ok(Applied::Rejected),
+        Ok(outcome) => Err(format!("the suite does not know the outcome {outcome:?}")),
         Err(error) => Err(format!("{}: {error}", claim.to_toml())),
     }
 }

@@ -1,4 +1,4 @@
-//! Engine against oracle: every outcome, canonical ID and cluster, after every claim.
+//! Compares an engine with the oracle: every outcome, canonical ID and cluster, after every claim.
 
 pub(crate) mod exhaustive;
 
@@ -10,13 +10,14 @@ use crate::oracle::oracle;
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, outcome_text, show};
 
-/// How many claims a random sequence has at most.
+/// The longest random sequence of claims.
 const CLAIMS_MAX: usize = 40;
 
-/// How many events are read where one sequence of claims is tried: a mistake can show in one event
-/// of a hundred.
+/// The number of random events for each random sequence of claims. A mistake in reading may show in
+/// one event of a hundred only.
 const EVENTS_A_CASE: u32 = 20;
 
+/// The comparisons with the oracle of a built-in rule book.
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     vec![
         ("reading", Box::new(move |make| reading(rule_book, make))),
@@ -32,7 +33,7 @@ fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
         EVENTS_A_CASE,
         &events(),
         |(settings, event)| {
-            let (engine, oracle) = (make(settings), oracle(rule_book, settings));
+            let (engine, oracle) = (make(settings), built_in_oracle(rule_book, settings)?);
             let mut differences = Differences::default();
             differences.expect(
                 "the reading",
@@ -45,7 +46,8 @@ fn reading(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     )
 }
 
-/// A refusal is compared by property and rule; how it quotes the value is the engine's affair.
+/// A reading in which an invalid event is only the rule and the property. An engine may quote the
+/// value as it likes.
 pub(crate) fn comparable(
     reading: Result<Reading<'_>, InvalidEvent>,
 ) -> Result<Reading<'_>, String> {
@@ -54,29 +56,31 @@ pub(crate) fn comparable(
 
 fn random_claims(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     for_all(
-        &claims(rule_book, CLAIMS_MAX),
-        |(settings, claims)| same_as_oracle(rule_book, make, settings, claims),
+        &claims(rule_book, make, CLAIMS_MAX),
+        |(settings, claims)| {
+            let mut oracle = built_in_oracle(rule_book, settings)?;
+            same_as_oracle(&mut *make(settings), &mut *oracle, claims)
+        },
         |(settings, claims)| show::as_vector(rule_book, settings, claims),
     )
 }
 
-/// Applies the claims to both, and compares after each.
-pub(crate) fn same_as_oracle(
+fn built_in_oracle(
     rule_book: RuleBook,
-    make: &Make,
     settings: &EngineSettings,
+) -> Result<Box<dyn IdentityResolver>, String> {
+    oracle(rule_book, settings).ok_or_else(|| format!("there is no oracle for {rule_book}"))
+}
+
+/// Applies the claims to both, and compares them after each claim.
+pub(crate) fn same_as_oracle(
+    engine: &mut dyn IdentityResolver,
+    oracle: &mut dyn IdentityResolver,
     claims: &[OwnedClaim],
 ) -> Result<(), String> {
-    let (mut engine, mut oracle) = (make(settings), oracle(rule_book, settings));
     for (number, claim) in claims.iter().enumerate() {
         let mut differences = Differences::default();
-        apply_both(
-            claim,
-            &mut *engine,
-            &mut *oracle,
-            all_ids(),
-            &mut differences,
-        );
+        apply_both(claim, engine, oracle, all_ids(), &mut differences);
         differences
             .into_result()
             .map_err(|what| format!("after claim {number}: {what}"))?;
@@ -84,7 +88,7 @@ pub(crate) fn same_as_oracle(
     Ok(())
 }
 
-/// Applies one claim to both, and compares all that can be asked of these ids.
+/// Applies one claim to both, and compares all answers about these IDs.
 pub(crate) fn apply_both<'i>(
     claim: &OwnedClaim,
     engine: &mut dyn IdentityResolver,

@@ -1,17 +1,20 @@
-//! Random claims and events for proptest. The alphabets are tiny, so that collisions, stolen
-//! devices and full clusters are the common case and not the rare one.
+//! Random claims and events for proptest. The alphabets are tiny, so collisions, stolen devices and
+//! full clusters are common and not rare.
 
-use idmerge_core::{DistinctIds, Event, RuleBook, Value};
+use idmerge_core::{DistinctIds, Event, IdentityResolver, RuleBook, Value};
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::{Config, TestCaseError, TestError, TestRunner};
 
+use crate::check::Make;
 use crate::settings::{AnonIdFormat, EngineSettings};
 use crate::vectors::OwnedClaim;
 
-/// Three users, and devices of several kinds: one UUID in both cases is two ids, the old form of
-/// browsers is anonymous under one setting, and "u1" and the first UUID stand in both lists.
+/// The user IDs. "u1" and `UUID` are also device IDs.
 const USERS: [&str; 5] = ["u1", "u2", "u3", "U1", UUID];
+
+/// Device IDs of several kinds. The two spellings of one UUID are two IDs, and one setting accepts
+/// the old form of browsers as anonymous.
 const DEVICES: [&str; 6] = [
     UUID,
     "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E",
@@ -20,15 +23,26 @@ const DEVICES: [&str; 6] = [
     "18f0a-0b1c--1d2e-1fa400-18f0b",
     "u1",
 ];
+
+/// The same devices with the prefix, in the same order.
+const PREFIXED_DEVICES: [&str; 6] = [
+    "$device:5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e",
+    "$device:5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E",
+    "$device:00000001-0000-4000-b000-000000000000",
+    "$device:00000001-0000-1000-8000-000000000000",
+    "$device:18f0a-0b1c--1d2e-1fa400-18f0b",
+    "$device:u1",
+];
+
 const UUID: &str = "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e";
 
-/// Every id that a random claim can name.
+/// Every ID that a random claim can name.
 pub(crate) fn all_ids() -> impl Iterator<Item = &'static str> {
     let only_devices = DEVICES.iter().filter(|id| !USERS.contains(id));
     USERS.iter().chain(only_devices).copied()
 }
 
-/// A small limit, so that it is reached, and any form of anonymous ids.
+/// Settings with a small limit, so that it is reached, and any form of anonymous IDs.
 pub(crate) fn settings() -> impl Strategy<Value = EngineSettings> {
     let max_cluster_ids = prop_oneof![4 => Just(3), 2 => 2_u32..6, 1 => Just(500)];
     let anon_id_format = select(&[AnonIdFormat::UuidV4, AnonIdFormat::Guid, AnonIdFormat::Sdk]);
@@ -39,32 +53,121 @@ pub(crate) fn settings() -> impl Strategy<Value = EngineSettings> {
     })
 }
 
-/// Settings, and up to `max` claims, mostly of this rule book.
+/// Settings, and up to `max` claims.
+///
+/// The claims of a built-in rule book are made up, mostly of the kinds that it weighs. For a custom
+/// rule book the suite does not know which kinds those are: most of its claims are the ones that the
+/// engine itself reads from random events.
 pub(crate) fn claims(
     rule_book: RuleBook,
+    make: &Make,
     max: usize,
 ) -> impl Strategy<Value = (EngineSettings, Vec<OwnedClaim>)> {
-    (settings(), prop::collection::vec(claim(rule_book), 0..=max))
+    let inputs = prop::collection::vec(input(rule_book), 0..=max);
+    (settings(), inputs).prop_map(move |(settings, inputs)| {
+        let engine = make(&settings);
+        let claims = inputs.iter().filter_map(|input| input.claim(&*engine));
+        let claims = claims.collect();
+        (settings, claims)
+    })
+}
+
+/// A claim, or an event that an engine may read one from.
+#[derive(Clone, Debug)]
+enum Input {
+    Claim(OwnedClaim),
+    Event(Event<'static>),
+}
+
+impl Input {
+    fn claim(&self, engine: &dyn IdentityResolver) -> Option<OwnedClaim> {
+        match self {
+            Self::Claim(claim) => Some(claim.clone()),
+            Self::Event(event) => Some(engine.read(event).ok()?.claim?.into()),
+        }
+    }
+}
+
+fn input(rule_book: RuleBook) -> BoxedStrategy<Input> {
+    let claim = claim(rule_book).prop_map(Input::Claim);
+    match rule_book {
+        RuleBook::Simplified | RuleBook::Original => claim.boxed(),
+        _ => prop_oneof![
+            1 => claim,
+            4 => event_with_two_ids().prop_map(Input::Event),
+        ]
+        .boxed(),
+    }
+}
+
+fn user() -> impl Strategy<Value = &'static str> {
+    select(&USERS)
+}
+
+fn device() -> impl Strategy<Value = &'static str> {
+    select(&DEVICES)
+}
+
+fn user_or_device() -> impl Strategy<Value = &'static str> {
+    prop_oneof![user(), device()]
 }
 
 fn claim(rule_book: RuleBook) -> impl Strategy<Value = OwnedClaim> {
-    let user = || select(&USERS).prop_map(str::to_owned);
-    let device = || select(&DEVICES).prop_map(str::to_owned);
-    let any = || prop_oneof![user(), device()];
     let (link, others) = match rule_book {
         RuleBook::Simplified => (40, 1),
         RuleBook::Original => (1, 10),
         _ => (20, 10),
     };
+    let any = user_or_device;
     prop_oneof![
-        link => (device(), user()).prop_map(|(d, u)| OwnedClaim::Link(d, u)),
-        2 * others => (any(), device()).prop_map(|(i, a)| OwnedClaim::Identify(i, a)),
-        others => (any(), any()).prop_map(|(d, a)| OwnedClaim::Alias(d, a)),
-        others => (any(), any()).prop_map(|(a, b)| OwnedClaim::Merge(a, b)),
+        link => (device(), user()).prop_map(|(d, u)| OwnedClaim::Link(d.into(), u.into())),
+        2 * others => (any(), device()).prop_map(|(i, a)| OwnedClaim::Identify(i.into(), a.into())),
+        others => (any(), any()).prop_map(|(d, a)| OwnedClaim::Alias(d.into(), a.into())),
+        others => (any(), any()).prop_map(|(a, b)| OwnedClaim::Merge(a.into(), b.into())),
     ]
 }
 
-/// What identity properties hold: ids, marked ids, and everything that is none.
+/// Events of every shape from which a model may read that two IDs are one user: `$identify` as
+/// browsers and as servers send it, `$create_alias`, `$merge`, and ordinary events that carry a
+/// user and a device.
+pub(crate) fn event_with_two_ids() -> impl Strategy<Value = Event<'static>> {
+    let place = 0..DEVICES.len();
+    prop_oneof![
+        2 => (user_or_device(), place.clone(), any::<bool>()).prop_map(|(user, place, prefixed)| {
+            let anon = if prefixed { PREFIXED_DEVICES } else { DEVICES }[place];
+            Event {
+                distinct_id: user.into(),
+                user_id: user.into(),
+                anon_distinct_id: anon.into(),
+                device_id: DEVICES[place].into(),
+                ..Event::named(Event::IDENTIFY)
+            }
+        }),
+        2 => (user_or_device(), device()).prop_map(|(user, device)| Event {
+            identified_id: user.into(),
+            anon_id: device.into(),
+            ..Event::named(Event::IDENTIFY)
+        }),
+        2 => (user_or_device(), user_or_device()).prop_map(|(id, alias)| Event {
+            distinct_id: id.into(),
+            alias: alias.into(),
+            ..Event::named(Event::CREATE_ALIAS)
+        }),
+        2 => (user_or_device(), user_or_device()).prop_map(|(first, second)| Event {
+            distinct_id: first.into(),
+            distinct_ids: DistinctIds::Two([first.into(), second.into()]),
+            ..Event::named(Event::MERGE)
+        }),
+        2 => (user(), place).prop_map(|(user, place)| Event {
+            distinct_id: user.into(),
+            user_id: user.into(),
+            device_id: DEVICES[place].into(),
+            ..Event::named("A")
+        }),
+    ]
+}
+
+/// Values of identity properties: IDs, prefixed IDs, and values of every kind that is not an ID.
 const VALUES: [Value<'static>; 24] = [
     Value::Absent,
     Value::Absent,
@@ -92,37 +195,11 @@ const VALUES: [Value<'static>; 24] = [
     Value::NotAnId("{}"),
 ];
 
-/// Random events, and a limit of bytes that some of their ids pass.
+/// Random events, and a limit in bytes that some of their IDs exceed.
 pub(crate) fn events() -> impl Strategy<Value = (EngineSettings, Event<'static>)> {
-    let value = || select(&VALUES);
-    let distinct_ids = prop_oneof![
-        1 => Just(DistinctIds::Absent),
-        1 => Just(DistinctIds::NotTwo("[\"a\"]")),
-        8 => (value(), value()).prop_map(|(a, b)| DistinctIds::Two([a, b])),
-    ];
-    let name = select(&["A", "", "$identify", "$create_alias", "$merge", "$Merge"]);
-    let event = (
-        (name, value(), value(), value(), value()),
-        (value(), value(), value(), distinct_ids),
-    )
-        .prop_map(|(first, second)| {
-            let (name, distinct_id, user_id, device_id, identified_id) = first;
-            let (anon_id, anon_distinct_id, alias, distinct_ids) = second;
-            Event {
-                name,
-                distinct_id,
-                user_id,
-                device_id,
-                identified_id,
-                anon_id,
-                anon_distinct_id,
-                alias,
-                distinct_ids,
-            }
-        });
-    // The lengths of the ids above, and one less.
+    // The lengths of the IDs above, and one less.
     let max_id_bytes = prop_oneof![Just(255_u16), select(&[0, 1, 2, 3, 4, 5, 6, 35, 36_u16])];
-    (max_id_bytes, event).prop_map(|(max_id_bytes, event)| {
+    (max_id_bytes, event()).prop_map(|(max_id_bytes, event)| {
         let settings = EngineSettings {
             max_id_bytes,
             ..EngineSettings::default()
@@ -131,8 +208,38 @@ pub(crate) fn events() -> impl Strategy<Value = (EngineSettings, Event<'static>)
     })
 }
 
-/// Tries random values until one fails, and then finds a small one that does. `PROPTEST_CASES`
-/// says how many.
+/// An event with any value in each identity property.
+pub(crate) fn event() -> impl Strategy<Value = Event<'static>> {
+    let value = || select(&VALUES);
+    let distinct_ids = prop_oneof![
+        1 => Just(DistinctIds::Absent),
+        1 => Just(DistinctIds::NotTwo("[\"a\"]")),
+        8 => (value(), value()).prop_map(|(a, b)| DistinctIds::Two([a, b])),
+    ];
+    let name = select(&["A", "", "$identify", "$create_alias", "$merge", "$Merge"]);
+    let properties = (
+        (name, value(), value(), value(), value()),
+        (value(), value(), value(), distinct_ids),
+    );
+    properties.prop_map(|(first, second)| {
+        let (name, distinct_id, user_id, device_id, identified_id) = first;
+        let (anon_id, anon_distinct_id, alias, distinct_ids) = second;
+        Event {
+            name,
+            distinct_id,
+            user_id,
+            device_id,
+            identified_id,
+            anon_id,
+            anon_distinct_id,
+            alias,
+            distinct_ids,
+        }
+    })
+}
+
+/// Tries random values until one fails, and then shrinks it. The environment variable
+/// `PROPTEST_CASES` sets the number of values.
 pub(crate) fn for_all<S: Strategy>(
     strategy: &S,
     holds: impl Fn(&S::Value) -> Result<(), String>,
@@ -141,8 +248,8 @@ pub(crate) fn for_all<S: Strategy>(
     for_all_times(1, strategy, holds, show)
 }
 
-/// As [`for_all`], with so many times as many values: for what is tried in no time and seldom
-/// comes up.
+/// The same as [`for_all`] with `times` as many values, for checks that are quick and whose mistakes
+/// are rare.
 pub(crate) fn for_all_times<S: Strategy>(
     times: u32,
     strategy: &S,

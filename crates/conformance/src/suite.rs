@@ -11,48 +11,60 @@ use crate::check::Make;
 use crate::compare::{self, exhaustive};
 use crate::laws;
 use crate::settings::EngineSettings;
-use crate::vectors::{self, play};
+use crate::vectors::{self, Case, VectorError, play};
 
 /// The trials of one engine.
 ///
-/// [`main`](crate::main) is all that most engines need. With a `Suite` the trials can be run by
-/// hand, and an engine that cannot pass one of them can say so.
+/// Most engines of a built-in rule book need only [`main`](crate::main). With a `Suite` an engine
+/// brings vectors of its own, names the trials that it cannot pass, or runs trials by hand.
 pub struct Suite {
     make: Arc<Make>,
+    vectors: Vec<String>,
     skips: Vec<(String, String)>,
 }
 
 impl Suite {
-    /// The suite for the engines that `make` makes. Which rules they are held to, they say
-    /// themselves.
+    /// The suite for the engines that `make` makes. `make` returns an engine with the given settings
+    /// and no state. The engine's [`rule_book`](idmerge_core::Resolve::rule_book) selects the trials.
     pub fn new(
         make: impl Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync + 'static,
     ) -> Self {
         Self {
             make: Arc::new(make),
+            vectors: Vec::new(),
             skips: Vec::new(),
         }
     }
 
-    /// Says that the engine cannot pass a trial, and why. In its stead there is a trial named
-    /// `skip::` and the trial's name, which passes as long as that is so: a skip that is no
-    /// longer needed fails.
+    /// Adds vectors: TOML in the syntax of [`vectors`](crate::vectors). The `rule_book` of each must
+    /// be the name of the engine's rule book. Their trials are called `vector::own::` and the name.
+    ///
+    /// Vectors are how a custom engine states its rules. Text that is not a file of vectors becomes
+    /// a trial that fails and says what is wrong.
+    #[must_use]
+    pub fn vectors(mut self, toml: &str) -> Self {
+        self.vectors.push(toml.to_owned());
+        self
+    }
+
+    /// States that the engine cannot pass a trial, and why. A trial named `skip::` and the trial's
+    /// name takes its place, which passes while that is so: a skip that is no longer needed fails.
     #[must_use]
     pub fn skip(mut self, trial: &str, why: &str) -> Self {
         self.skips.push((trial.to_owned(), why.to_owned()));
         self
     }
 
-    /// All trials: the vectors of the engine's rule book, the laws, and the comparisons with the
-    /// oracle.
+    /// All trials: the vectors of the engine's rule book, the laws, and, for a built-in rule book,
+    /// the comparisons with the oracle.
     pub fn trials(&self) -> Vec<Trial> {
-        let rule_book = (self.make)(&EngineSettings::default()).rule_book();
+        let rule_book = self.rule_book();
         let mut trials = self.vector_trials(rule_book);
-        let groups = [
-            ("law", laws::trials(rule_book)),
-            ("oracle", compare::trials(rule_book)),
-            ("exhaustive", exhaustive::trials(rule_book)),
-        ];
+        let mut groups = vec![("law", laws::trials(rule_book))];
+        if is_built_in(rule_book) {
+            groups.push(("oracle", compare::trials(rule_book)));
+            groups.push(("exhaustive", exhaustive::trials(rule_book)));
+        }
         for (group, members) in groups {
             for (name, check) in members {
                 let make = Arc::clone(&self.make);
@@ -67,18 +79,55 @@ impl Suite {
         trials
     }
 
-    /// Runs the trials as a test program does: with its arguments, and its output and exit code.
+    /// The trials of the built-in rule books that the suite leaves out for an engine of a custom
+    /// one. [`main`](Self::main) lists them as ignored tests.
+    pub fn left_out(&self) -> Vec<LeftOut> {
+        let rule_book = self.rule_book();
+        if is_built_in(rule_book) {
+            return Vec::new();
+        }
+        let laws = laws::NOT_FOR_CUSTOM;
+        let mut all: Vec<_> = laws
+            .map(|(name, why)| LeftOut {
+                trial: format!("law::{name}"),
+                why: why.to_owned(),
+            })
+            .into();
+        for trial in ["oracle", "exhaustive"] {
+            let why = format!("the suite has no oracle of {rule_book}");
+            let trial = trial.to_owned();
+            all.push(LeftOut { trial, why });
+        }
+        if self.vectors.is_empty() {
+            let why = format!("the suite has no vectors of {rule_book}: bring them");
+            let trial = "vector".to_owned();
+            all.push(LeftOut { trial, why });
+        }
+        all
+    }
+
+    /// Runs the trials like a test program: with its arguments, output and exit code.
     pub fn main(self) -> ExitCode {
         let arguments = Arguments::from_args();
         let trials = self
             .trials()
             .into_iter()
             .map(|trial| libtest_mimic::Trial::test(trial.name.clone(), move || Ok(trial.run()?)));
-        libtest_mimic::run(&arguments, trials.collect()).exit_code()
+        let left_out = self.left_out().into_iter().map(|left_out| {
+            libtest_mimic::Trial::test(left_out.trial, || Ok(()))
+                .with_kind(format!("left out, {}", left_out.why))
+                .with_ignored_flag(true)
+        });
+        let trials = trials.chain(left_out).collect();
+        libtest_mimic::run(&arguments, trials).exit_code()
+    }
+
+    fn rule_book(&self) -> RuleBook {
+        (self.make)(&EngineSettings::default()).rule_book()
     }
 
     fn vector_trials(&self, rule_book: RuleBook) -> Vec<Trial> {
-        let cases = match vectors::all() {
+        let cases = match self.cases(rule_book) {
             Ok(cases) => cases,
             Err(error) => {
                 let error = error.to_string();
@@ -89,32 +138,54 @@ impl Suite {
         };
         cases
             .into_iter()
-            .filter(|(_, case)| case.rule_book == rule_book)
+            .filter(|(_, case)| case.rule_book == rule_book.name())
             .map(|(file, case)| {
                 let make = Arc::clone(&self.make);
                 let file = file.trim_end_matches(".toml");
                 Trial::new(format!("vector::{file}::{}", case.name), move || {
                     play::play(&case, &mut *make(&case.settings))
-                        .map_err(|what| format!("{what}since {}", case.why))
+                        .map_err(|what| format!("{what}because {}", case.why))
                 })
             })
             .collect()
     }
+
+    /// The vectors of the suite, and those that the engine brings.
+    fn cases(&self, rule_book: RuleBook) -> Result<Vec<(&'static str, Case)>, VectorError> {
+        let mut cases = vectors::all()?;
+        let own = vectors::parse_own(&self.vectors, rule_book)?;
+        cases.extend(own.into_iter().map(|case| ("own", case)));
+        Ok(cases)
+    }
 }
 
-/// Puts a trial in the place of the one with this name that passes where that one fails.
+fn is_built_in(rule_book: RuleBook) -> bool {
+    RuleBook::BUILT_IN.contains(&rule_book)
+}
+
+/// A trial, or a group of trials, that does not apply to a custom rule book.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftOut {
+    /// The name of the trial or of the group, such as `law::5-bounded` or `oracle`.
+    pub trial: String,
+    /// The reason.
+    pub why: String,
+}
+
+/// Replaces the trial with this name by one that passes if that one fails.
 fn skip(trials: &mut Vec<Trial>, name: &str, why: &str) {
     let skip = format!("skip::{name}");
     let why = why.to_owned();
     let Some(at) = trials.iter().position(|trial| trial.name == name) else {
-        return trials.push(Trial::new(skip, || {
-            Err("there is no trial of this name to skip".to_owned())
-        }));
+        return trials.push(Trial::new(
+            skip,
+            || Err("no trial has this name".to_owned()),
+        ));
     };
     let skipped = trials.remove(at);
     trials.push(Trial::new(skip, move || match skipped.run() {
         Ok(()) => Err(format!(
-            "the trial passes; no need to skip it because {why:?}"
+            "the trial passes, so remove the skip with the reason {why:?}"
         )),
         Err(_) => Ok(()),
     }));
@@ -122,7 +193,7 @@ fn skip(trials: &mut Vec<Trial>, name: &str, why: &str) {
 
 /// One trial.
 pub struct Trial {
-    /// Its name, such as `vector::flows::first-login` or `law::3-monotone`.
+    /// The name, such as `vector::flows::a-long-chain-of-merges-is-one-user` or `law::3-monotone`.
     pub name: String,
     check: Box<dyn Fn() -> Result<(), String> + Send>,
 }
@@ -139,7 +210,7 @@ impl Trial {
     ///
     /// # Errors
     ///
-    /// What the engine did otherwise than it should have. An engine that panics has failed.
+    /// The differences between the rules and the engine, as text. An engine that panics fails.
     pub fn run(&self) -> Result<(), String> {
         catch_unwind(AssertUnwindSafe(|| (self.check)())).unwrap_or_else(|panic| {
             let message = panic

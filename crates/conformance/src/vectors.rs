@@ -1,14 +1,16 @@
-//! Vectors: cases written down as data, each with what the rules make of it.
+//! Vectors: test cases as data, each with the answer that the rules give.
 //!
-//! A vector belongs to a rule book and to no engine. It lives in a file of `vectors/`:
+//! A vector belongs to a rule book, not to an engine. Those of the built-in rule books are in the
+//! files of `vectors/`. The author of a custom engine brings vectors with
+//! [`Suite::vectors`](crate::Suite::vectors), in the same syntax (TOML):
 //!
 //! ```toml
 //! [[case]]
 //! name = "a-second-user-does-not-take-the-device"
-//! why = "a device is shared, and whoever logs in first keeps its anonymous past"
+//! why = "devices are shared, and the first user to log in keeps the device's anonymous past"
 //! rule_book = "simplified"
-//! rules = ["S-7"]         # rules that it shows to apply
-//! just_not = ["S-5"]      # rules that it shows to apply only just not
+//! rules = ["S-7"]         # rules that apply
+//! just_not = ["S-5"]      # rules that only just do not apply
 //! # settings = { max_cluster_ids = 3 }
 //! steps = [
 //!   { event = '{"event":"A","properties":{"$device_id":"D","$user_id":"U1"}}', own = "U1", outcome = "merged" },
@@ -18,8 +20,9 @@
 //! clusters = [{ canonical = "U1", members = ["U1", "$device:D"] }]
 //! ```
 //!
-//! A step is an `event`, as JSON, or a `claim` made by hand. What is left out is expected not to
-//! be there: a step without `outcome` makes no claim, and a case without `clusters` is not read.
+//! A step is an `event`, as JSON, or a `claim` without an event. A part that is left out is expected
+//! to be absent: a step without `outcome` makes no claim. `clusters` is required, even if it is
+//! empty.
 
 mod claim;
 pub(crate) mod play;
@@ -35,7 +38,214 @@ use crate::settings::EngineSettings;
 
 pub use claim::{OwnedClaim, outcome_text};
 
-/// The files of `vectors/`, so that they travel with the crate.
+/// One vector.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Case {
+    /// Words joined by hyphens. No two cases have the same name.
+    pub name: String,
+    /// Why the rules give this answer, in a sentence.
+    pub why: String,
+    /// The name of the rule book that gives the answer: `simplified`, `original`, or that of a
+    /// custom one.
+    pub rule_book: String,
+    /// The rules that apply. A vector of a built-in rule book must cite at least one rule, here or
+    /// under `just_not`.
+    #[serde(default)]
+    pub rules: Vec<String>,
+    /// The rules that only just do not apply.
+    #[serde(default)]
+    pub just_not: Vec<String>,
+    /// The settings of the engine.
+    #[serde(default)]
+    pub settings: EngineSettings,
+    /// The events and claims, in arrival order.
+    pub steps: Vec<Step>,
+    /// The canonical IDs of some IDs after all steps. Both are texts as events carry them.
+    #[serde(default)]
+    pub resolved: BTreeMap<String, String>,
+    /// All clusters after all steps, in the order of the engine.
+    pub clusters: Vec<ExpectedCluster>,
+}
+
+/// A cluster that a vector expects.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ExpectedCluster {
+    /// The canonical distinct_id.
+    pub canonical: String,
+    /// The members, in the order of the engine.
+    pub members: Vec<String>,
+}
+
+/// One event or claim, and the answer to it.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Step {
+    /// An event as JSON. A step has either `event` or `claim`.
+    pub event: Option<String>,
+    /// A claim, applied without an event.
+    pub claim: Option<OwnedClaim>,
+    /// The event's own distinct_id; `""` if the event has no user. Leave it out for a refused event
+    /// and for a claim.
+    pub own: Option<String>,
+    /// If the event is refused: the rule, and then the property that is at fault, if it is a
+    /// property, such as `"ID-4 $user_id"`.
+    pub refused: Option<String>,
+    /// The outcome of the claim: `merged`, `already merged`, `ignored`, or `rejected` and the code,
+    /// such as `"rejected errManyIDs"`. Leave it out if the event makes no claim.
+    pub outcome: Option<String>,
+    /// Words that the description of a rejection contains.
+    #[serde(default)]
+    pub says: Vec<String>,
+    /// The event as it is written after all steps (rules W-1 to W-7).
+    pub written: Option<String>,
+}
+
+/// A file of vectors that cannot be used.
+#[derive(Debug, Error)]
+#[error("{file}: {what}")]
+pub struct VectorError {
+    file: String,
+    what: String,
+}
+
+/// All vectors of the built-in rule books, each with the name of its file.
+///
+/// # Errors
+///
+/// [`VectorError`] names the file and the entry in it that is unknown, missing, contradictory or
+/// duplicate.
+pub fn all() -> Result<Vec<(&'static str, Case)>, VectorError> {
+    load(FILES)
+}
+
+/// The vectors of one file, all of them of built-in rule books.
+///
+/// # Errors
+///
+/// As [`all`].
+pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, VectorError> {
+    parse_for(&format!("vectors/{file}"), text, &RuleBook::BUILT_IN)
+}
+
+/// How messages name the vectors that the author of an engine brings.
+const OWN: &str = "Suite::vectors";
+
+/// The vectors of these texts, which must all be of this rule book and have different names.
+pub(crate) fn parse_own(texts: &[String], rule_book: RuleBook) -> Result<Vec<Case>, VectorError> {
+    let mut all: Vec<Case> = Vec::new();
+    for text in texts {
+        for case in parse_for(OWN, text, &[rule_book])? {
+            if all.iter().any(|earlier| earlier.name == case.name) {
+                return Err(duplicate(OWN, &case.name));
+            }
+            all.push(case);
+        }
+    }
+    Ok(all)
+}
+
+fn load<'f>(files: &[(&'f str, &str)]) -> Result<Vec<(&'f str, Case)>, VectorError> {
+    let mut all = Vec::new();
+    let mut names = BTreeSet::new();
+    for &(file, text) in files {
+        for case in parse(file, text)? {
+            if !names.insert(case.name.clone()) {
+                return Err(duplicate(&format!("vectors/{file}"), &case.name));
+            }
+            all.push((file, case));
+        }
+    }
+    Ok(all)
+}
+
+fn duplicate(file: &str, name: &str) -> VectorError {
+    VectorError {
+        file: file.to_owned(),
+        what: format!("two cases have the name {name}"),
+    }
+}
+
+/// A file of vectors.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    case: Vec<Case>,
+}
+
+fn parse_for(file: &str, text: &str, rule_books: &[RuleBook]) -> Result<Vec<Case>, VectorError> {
+    let error = |what| VectorError {
+        file: file.to_owned(),
+        what,
+    };
+    let File { case } = toml::from_str(text).map_err(|cause| error(cause.to_string()))?;
+    for case in &case {
+        case.check(rule_books)
+            .map_err(|what| error(format!("{}: {what}", case.name)))?;
+    }
+    Ok(case)
+}
+
+impl Case {
+    /// Refuses a case that says too little, or too much.
+    fn check(&self, rule_books: &[RuleBook]) -> Result<(), String> {
+        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        if self.name.is_empty() || !self.name.chars().all(is_name) {
+            return Err("a name has only lower-case letters, digits and hyphens".to_owned());
+        }
+        let known = rule_books.iter().find(|it| it.name() == self.rule_book);
+        let Some(rule_book) = known else {
+            let names: Vec<_> = rule_books.iter().map(|it| it.name()).collect();
+            let (found, names) = (&self.rule_book, names.join(" or "));
+            return Err(format!("the rule book is {found:?}; it must be {names}"));
+        };
+        let is_built_in = RuleBook::BUILT_IN.contains(rule_book);
+        let cites_none = self.rules.is_empty() && self.just_not.is_empty();
+        if self.why.is_empty() || is_built_in && cites_none {
+            return Err(
+                "it must say why, and which rules it shows, in `rules` or `just_not`".to_owned(),
+            );
+        }
+        for (number, step) in self.steps.iter().enumerate() {
+            step.check()
+                .map_err(|what| format!("step {number}: {what}"))?;
+        }
+        Ok(())
+    }
+}
+
+impl Step {
+    fn check(&self) -> Result<(), &'static str> {
+        let rejected = self
+            .outcome
+            .as_deref()
+            .is_some_and(|o| o.starts_with("rejected "));
+        match (&self.event, &self.claim, &self.refused) {
+            (Some(_), Some(_), _) | (None, None, _) => Err("a step is either an event or a claim"),
+            (Some(_), None, None) if self.own.is_none() => {
+                Err("an event needs `own`, or `refused`")
+            }
+            (Some(_), None, Some(_))
+                if self.own.is_some() || self.outcome.is_some() || self.written.is_some() =>
+            {
+                Err("a refused event has no `own`, `outcome` or `written`: nothing more happens")
+            }
+            (None, Some(_), _) if self.outcome.is_none() => Err("a claim needs `outcome`"),
+            (None, Some(_), _)
+                if self.own.is_some() || self.refused.is_some() || self.written.is_some() =>
+            {
+                Err("a step with a claim has an `outcome` and nothing else")
+            }
+            _ if rejected == self.says.is_empty() => {
+                Err("a rejection needs `says`, and no other outcome has it")
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The files of `vectors/`. They are part of the crate.
 const FILES: &[(&str, &str)] = &[
     ("ids.toml", include_str!("../vectors/ids.toml")),
     (
@@ -66,183 +276,6 @@ const FILES: &[(&str, &str)] = &[
     ("sdk.toml", include_str!("../vectors/sdk.toml")),
     ("flows.toml", include_str!("../vectors/flows.toml")),
 ];
-
-/// A file of vectors.
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    case: Vec<Case>,
-}
-
-/// One vector.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Case {
-    /// Words joined by hyphens, different from any other case's.
-    pub name: String,
-    /// Why the answer is what it is, in a sentence.
-    pub why: String,
-    /// Whose rules give the answer.
-    #[serde(deserialize_with = "rule_book")]
-    pub rule_book: RuleBook,
-    /// The rules that apply.
-    #[serde(default)]
-    pub rules: Vec<String>,
-    /// The rules that only just do not apply.
-    #[serde(default)]
-    pub just_not: Vec<String>,
-    /// The settings of the engine.
-    #[serde(default)]
-    pub settings: EngineSettings,
-    /// What happens, in arrival order.
-    pub steps: Vec<Step>,
-    /// Of some IDs, as they are written: what they resolve to in the end.
-    #[serde(default)]
-    pub resolved: BTreeMap<String, String>,
-    /// All clusters in the end, in order.
-    pub clusters: Vec<ExpectedCluster>,
-}
-
-/// A cluster as a vector expects it.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct ExpectedCluster {
-    /// The canonical distinct_id.
-    pub canonical: String,
-    /// The members, in order.
-    pub members: Vec<String>,
-}
-
-/// One event or claim, and what is expected of it.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Step {
-    /// An event as JSON. Of `event` and `claim` there is one.
-    pub event: Option<String>,
-    /// A claim made by hand.
-    pub claim: Option<OwnedClaim>,
-    /// The event's own distinct_id; `""` where it is no user's. Left out for a refused event and
-    /// for a claim.
-    pub own: Option<String>,
-    /// Where the event is refused: the rule, then the property, if it is one's fault.
-    pub refused: Option<String>,
-    /// What becomes of the claim: `merged`, `already merged`, `ignored`, or `rejected` and the
-    /// code. Left out where there is no claim.
-    pub outcome: Option<String>,
-    /// Words that the description of a rejection has in it.
-    #[serde(default)]
-    pub says: Vec<String>,
-    /// The event as it is written in the end (rules W-1 to W-7).
-    pub written: Option<String>,
-}
-
-/// A file of vectors that cannot be used.
-#[derive(Debug, Error)]
-#[error("vectors/{file}: {what}")]
-pub struct VectorError {
-    file: String,
-    what: String,
-}
-
-/// All vectors of the suite, each with the name of its file.
-///
-/// # Errors
-///
-/// [`VectorError`] names the file, and what is unknown, missing, contradictory or twice in it.
-pub fn all() -> Result<Vec<(&'static str, Case)>, VectorError> {
-    load(FILES)
-}
-
-fn load<'f>(files: &[(&'f str, &str)]) -> Result<Vec<(&'f str, Case)>, VectorError> {
-    let mut all = Vec::new();
-    let mut names = BTreeSet::new();
-    for &(file, text) in files {
-        for case in parse(file, text)? {
-            if !names.insert(case.name.clone()) {
-                return Err(VectorError {
-                    file: file.to_owned(),
-                    what: format!("the name {} stands twice", case.name),
-                });
-            }
-            all.push((file, case));
-        }
-    }
-    Ok(all)
-}
-
-/// The vectors of one file.
-///
-/// # Errors
-///
-/// As [`all`].
-pub fn parse(file: &str, text: &str) -> Result<Vec<Case>, VectorError> {
-    let error = |what| VectorError {
-        file: file.to_owned(),
-        what,
-    };
-    let File { case } = toml::from_str(text).map_err(|cause| error(cause.to_string()))?;
-    for case in &case {
-        case.check()
-            .map_err(|what| error(format!("{}: {what}", case.name)))?;
-    }
-    Ok(case)
-}
-
-impl Case {
-    /// A case that says too little, or too much, is a mistake.
-    fn check(&self) -> Result<(), String> {
-        let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-        if self.name.is_empty() || !self.name.chars().all(is_name) {
-            return Err("a name has lower-case letters, digits and hyphens".to_owned());
-        }
-        if self.why.is_empty() || self.rules.is_empty() && self.just_not.is_empty() {
-            return Err("it must say why, and which rules it shows".to_owned());
-        }
-        for (number, step) in self.steps.iter().enumerate() {
-            step.check()
-                .map_err(|what| format!("step {number}: {what}"))?;
-        }
-        Ok(())
-    }
-}
-
-impl Step {
-    fn check(&self) -> Result<(), &'static str> {
-        let rejected = self
-            .outcome
-            .as_deref()
-            .is_some_and(|o| o.starts_with("rejected "));
-        match (&self.event, &self.claim, &self.refused) {
-            (Some(_), Some(_), _) | (None, None, _) => Err("it is an event or a claim"),
-            (Some(_), None, None) if self.own.is_none() => {
-                Err("an event needs `own`, or `refused`")
-            }
-            (Some(_), None, Some(_))
-                if self.own.is_some() || self.outcome.is_some() || self.written.is_some() =>
-            {
-                Err("of a refused event nothing more is expected")
-            }
-            (None, Some(_), _) if self.outcome.is_none() => Err("a claim needs `outcome`"),
-            (None, Some(_), _)
-                if self.own.is_some() || self.refused.is_some() || self.written.is_some() =>
-            {
-                Err("a claim has an `outcome` and nothing else")
-            }
-            _ if rejected == self.says.is_empty() => {
-                Err("a rejection, and nothing else, needs `says`")
-            }
-            _ => Ok(()),
-        }
-    }
-}
-
-fn rule_book<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<RuleBook, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    RuleBook::BUILT_IN
-        .into_iter()
-        .find(|book| book.name() == name)
-        .ok_or_else(|| serde::de::Error::custom(format!("there is no rule book {name:?}")))
-}
 
 #[cfg(test)]
 mod tests {
@@ -284,17 +317,17 @@ clusters = []
     }
 
     #[test]
-    fn a_name_stands_once_over_all_files() {
+    fn no_two_cases_of_any_files_have_one_name() {
         assert_eq!(load(&[("a.toml", CASE)]).unwrap().len(), 1);
         let error = load(&[("a.toml", CASE), ("b.toml", CASE)]).unwrap_err();
         assert_eq!(
             error.to_string(),
-            "vectors/b.toml: the name a-name stands twice"
+            "vectors/b.toml: two cases have the name a-name"
         );
     }
 
     #[test]
-    fn what_is_not_known_is_refused() {
+    fn an_unknown_or_missing_field_is_refused() {
         for (from, to) in [
             ("why =", "because = \"\"\nwhy ="),
             ("own =", "owner = \"U\", own ="),
@@ -311,7 +344,7 @@ clusters = []
         ] {
             error_of(from, to);
         }
-        // What is not said is refused too.
+        // So is a missing field.
         for said in [
             "name = \"a-name\"\n",
             "rule_book = \"simplified\"\n",

@@ -25,7 +25,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("simplified", &["core", "state"], &["conformance"]),
     ("original", &["core", "state"], &["conformance"]),
     ("engines", &["core", "original", "simplified"], &[]),
-    ("conformance", &["core", "events"], &[]),
+    ("conformance", &["core", "events"], &["state"]),
     ("events", &["core"], &["simplified", "original"]),
     (
         "store",

@@ -9,13 +9,14 @@ use crate::generate::{all_ids, claims, for_all};
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, show};
 
-/// How many claims there are at most: more than an engine is likely to look at together.
+/// The longest random sequence of claims: longer than the batches that an engine is likely to look
+/// at together.
 const CLAIMS_MAX: usize = 100;
 
-/// How many ids a batch to resolve has at most.
+/// The largest batch of IDs to resolve.
 const IDS_MAX: usize = 100;
 
-/// Ids that no claim names.
+/// IDs that no claim names.
 const STRANGERS: [&str; 2] = ["nobody", "00000009-0000-4000-8000-000000000000"];
 
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
@@ -26,12 +27,12 @@ pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
 }
 
 fn one_by_one(rule_book: RuleBook, make: &Make) -> Result<(), String> {
-    // With so few ids to choose from, most batches name one twice, and have claims that depend on
-    // the ones before them.
+    // There are few IDs, so most batches name one twice, and have claims that depend on earlier
+    // claims of the batch.
     let lengths = prop::collection::vec(prop_oneof![0..4_usize, 0..=CLAIMS_MAX], 0..30);
     let ids = prop::collection::vec(any::<Index>(), 0..IDS_MAX);
     for_all(
-        &(claims(rule_book, CLAIMS_MAX), lengths, ids),
+        &(claims(rule_book, make, CLAIMS_MAX), lengths, ids),
         |((settings, claims), lengths, ids)| {
             batches_are_one_by_one(make, settings, &batches(claims, lengths), ids)
         },
@@ -44,7 +45,7 @@ fn one_by_one(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     )
 }
 
-/// The claims in batches of these lengths, and the rest in one.
+/// Splits the claims into batches of these lengths, and one batch with the rest.
 fn batches<'c>(claims: &'c [OwnedClaim], lengths: &[usize]) -> Vec<&'c [OwnedClaim]> {
     let mut rest = claims;
     let mut batches = Vec::new();
@@ -57,7 +58,7 @@ fn batches<'c>(claims: &'c [OwnedClaim], lengths: &[usize]) -> Vec<&'c [OwnedCla
     batches
 }
 
-/// Ids that are known and ids that are not, with and without the mark, some of them twice.
+/// Known and unknown IDs, with and without the prefix, some of them twice.
 fn ids_at(places: &[Index]) -> Vec<DistinctId<'static>> {
     let all: Vec<_> = all_ids()
         .chain(STRANGERS)
@@ -107,7 +108,7 @@ fn batches_are_one_by_one(
     Ok(())
 }
 
-/// Compares what both engines make of the ids, one by one and in a batch.
+/// Compares the canonical IDs that both engines give, one by one and in a batch.
 fn resolved(
     one_by_one: &dyn IdentityResolver,
     batched: &dyn IdentityResolver,

@@ -1,15 +1,13 @@
 //! Law 1, and law 7 for snapshots.
 
-use idmerge_core::RuleBook;
+use idmerge_core::{IdentityResolver, RuleBook};
 use proptest::prelude::*;
 
+use super::CLAIMS_MAX;
 use crate::check::{Check, Differences, Make, apply, clusters_of, snapshot_of};
 use crate::generate::{claims, for_all};
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, show};
-
-/// How many claims a random sequence has at most.
-const CLAIMS_MAX: usize = 40;
 
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     vec![
@@ -21,10 +19,13 @@ pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     ]
 }
 
-/// Law 1: the same claims give the same state, also over a snapshot in the midst of them.
+/// Law 1: the same claims give the same state, also if a snapshot is written and read in between.
 fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     for_all(
-        &(claims(rule_book, CLAIMS_MAX), any::<prop::sample::Index>()),
+        &(
+            claims(rule_book, make, CLAIMS_MAX),
+            any::<prop::sample::Index>(),
+        ),
         |((settings, claims), at)| {
             let (mut one, mut two) = (make(settings), make(settings));
             let stop = at.index(claims.len() + 1);
@@ -36,42 +37,17 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
             let bytes = snapshot_of(&*one)?;
             differences.expect("the snapshot of a replay", &bytes, &snapshot_of(&*two)?);
 
-            // A state of its own, so that what is not replaced is noticed.
+            // Another state, so that parts which the snapshot does not replace are noticed.
             let mut restored = make(settings);
-            apply(
-                &mut *restored,
-                &OwnedClaim::Merge("other".to_owned(), "ids".to_owned()),
-            )?;
-            apply(
-                &mut *restored,
-                &OwnedClaim::Link("other".to_owned(), "ids".to_owned()),
-            )?;
+            for claim in [OwnedClaim::Merge, OwnedClaim::Link, OwnedClaim::Identify] {
+                apply(&mut *restored, &claim("other".to_owned(), "ids".to_owned()))?;
+            }
             let mut source = &*[&bytes[..], b"more"].concat();
             if let Err(error) = restored.read_snapshot(&mut source) {
                 differences.expect("reading a snapshot", &String::new(), &error.to_string());
             }
             differences.expect("what follows the snapshot", &&b"more"[..], &source);
-            for claim in &claims[stop..] {
-                let outcomes = [&mut one, &mut restored].map(|engine| {
-                    let outcome = engine.apply(claim.as_claim());
-                    outcome.map(|outcome| format!("{outcome:?}")).ok()
-                });
-                differences.expect(
-                    &format!("from a snapshot, the outcome of {}", claim.to_toml()),
-                    &outcomes[0],
-                    &outcomes[1],
-                );
-            }
-            differences.expect(
-                "from a snapshot, the clusters",
-                &clusters_of(&*one),
-                &clusters_of(&*restored),
-            );
-            differences.expect(
-                "from a snapshot, the snapshot",
-                &snapshot_of(&*one)?,
-                &snapshot_of(&*restored)?,
-            );
+            continues_alike(&mut *one, &mut *restored, &claims[stop..], &mut differences)?;
             differences.into_result()
         },
         |((settings, claims), at)| {
@@ -82,12 +58,34 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     )
 }
 
-/// Law 7, for snapshots: one that is cut off, changed or over the limit is an error, and leaves the
-/// state as it was.
+/// Applies the claims to both engines, and compares their outcomes and states.
+fn continues_alike(
+    one: &mut dyn IdentityResolver,
+    restored: &mut dyn IdentityResolver,
+    claims: &[OwnedClaim],
+    differences: &mut Differences,
+) -> Result<(), String> {
+    for claim in claims {
+        let outcome = |engine: &mut dyn IdentityResolver| {
+            let outcome = engine.apply(claim.as_claim());
+            outcome.map(|outcome| format!("{outcome:?}")).ok()
+        };
+        let of = format!("from a snapshot, the outcome of {}", claim.to_toml());
+        differences.expect(&of, &outcome(one), &outcome(restored));
+    }
+    let of = "from a snapshot, the clusters";
+    differences.expect(of, &clusters_of(one), &clusters_of(restored));
+    let of = "from a snapshot, the snapshot";
+    differences.expect(of, &snapshot_of(one)?, &snapshot_of(restored)?);
+    Ok(())
+}
+
+/// Law 7, for snapshots: a snapshot that is cut off, changed or over the limit is an error, and
+/// leaves the state as it was.
 fn damaged(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     let place = || any::<prop::sample::Index>();
     for_all(
-        &(claims(rule_book, CLAIMS_MAX), place(), 1..=255_u8),
+        &(claims(rule_book, make, CLAIMS_MAX), place(), 1..=255_u8),
         |((settings, claims), place, change)| {
             let mut engine = make(settings);
             for claim in claims {

@@ -1,16 +1,14 @@
-//! Laws over the state before and after one claim: laws 2 to 7.
+//! Laws over the state before and after one claim: laws 2 to 7, and the meaning of the outcomes.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_core::{DistinctId, Id, IdentityResolver, RuleBook};
 
+use super::CLAIMS_MAX;
 use crate::check::{Applied, Check, Differences, Make, apply, clusters_of, snapshot_of};
 use crate::generate::{all_ids, claims, for_all};
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, show};
-
-/// How many claims a random sequence has at most.
-const CLAIMS_MAX: usize = 40;
 
 /// A law over the state before and after one claim.
 type StepLaw = fn(&Step<'_>, &mut Differences);
@@ -21,6 +19,7 @@ pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
         ("3-monotone", monotone),
         ("4-canonical-is-a-member", canonical_is_a_member),
         ("7-rejected-leaves-no-trace", rejected_leaves_no_trace),
+        ("outcome-says-what-happened", outcome_says_what_happened),
     ];
     let own: &[(&'static str, StepLaw)] = match rule_book {
         RuleBook::Simplified => &[("6-one-user-per-device", one_user_per_device)],
@@ -37,19 +36,19 @@ pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     trials
 }
 
-/// What a law can look at: one claim, what came of it, and the engine before and after.
+/// One claim, its outcome, and the engine before and after it.
 struct Step<'s> {
     settings: &'s EngineSettings,
     claim: &'s OwnedClaim,
     applied: Applied,
     before: &'s dyn IdentityResolver,
     after: &'s dyn IdentityResolver,
-    /// An engine that was given the claim once more.
+    /// An engine that was given the claim twice.
     repeated: &'s dyn IdentityResolver,
     applied_again: Applied,
 }
 
-/// Both spellings of every id.
+/// Every ID with and without the prefix.
 fn distinct_ids() -> impl Iterator<Item = DistinctId<'static>> {
     all_ids()
         .flat_map(Id::new)
@@ -58,9 +57,9 @@ fn distinct_ids() -> impl Iterator<Item = DistinctId<'static>> {
 
 fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(), String> {
     for_all(
-        &claims(rule_book, CLAIMS_MAX),
+        &claims(rule_book, make, CLAIMS_MAX),
         |(settings, claims)| {
-            // Three engines, one claim apart: before, after, and after the claim came twice.
+            // Three engines: before the claim, after it, and after it came twice.
             let (mut before, mut after) = (make(settings), make(settings));
             for (number, claim) in claims.iter().enumerate() {
                 let mut repeated = make(settings);
@@ -92,12 +91,12 @@ fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(
     )
 }
 
-/// Law 2: an event twice in a row changes nothing the second time, and is rejected only if it was
-/// the first time.
+/// Law 2: a claim that comes twice in a row changes nothing the second time, and is rejected the
+/// second time only if it was rejected the first time.
 fn idempotence(step: &Step<'_>, differences: &mut Differences) {
-    if step.applied.accepted {
-        let of = format!("{} a second time is accepted", step.claim.to_toml());
-        differences.expect(&of, &true, &step.applied_again.accepted);
+    if step.applied.is_accepted() {
+        let of = format!("{} is accepted the second time", step.claim.to_toml());
+        differences.expect(&of, &true, &step.applied_again.is_accepted());
     }
     differences.expect(
         "the state after the claim came twice",
@@ -111,7 +110,7 @@ fn idempotence(step: &Step<'_>, differences: &mut Differences) {
     );
 }
 
-/// Law 3: two IDs that resolve to the same ID once do so for ever.
+/// Law 3: two IDs that resolve to one ID do so for ever.
 fn monotone(step: &Step<'_>, differences: &mut Differences) {
     let mut groups: BTreeMap<DistinctId<'_>, Vec<DistinctId<'_>>> = BTreeMap::new();
     for id in distinct_ids() {
@@ -123,9 +122,15 @@ fn monotone(step: &Step<'_>, differences: &mut Differences) {
     }
 }
 
-/// Law 4: the canonical ID is its own, and a member of its cluster, which all members agree on.
+/// Law 4, after a claim.
 fn canonical_is_a_member(step: &Step<'_>, differences: &mut Differences) {
-    let engine = step.after;
+    state_is_consistent(step.after, differences);
+}
+
+/// Law 4: the canonical ID resolves to itself and is a member of its cluster, and all members agree
+/// on it. The two ways to ask for clusters agree too.
+pub(crate) fn state_is_consistent(engine: &dyn IdentityResolver, differences: &mut Differences) {
+    let clusters: Vec<_> = engine.clusters().collect();
     for id in distinct_ids() {
         let canonical = engine.resolve(id);
         let of = format!("what the canonical ID of {id} resolves to");
@@ -138,20 +143,27 @@ fn canonical_is_a_member(step: &Step<'_>, differences: &mut Differences) {
             let of = format!("{id} resolves to another ID, or is a member itself");
             let is_member = cluster.members.contains(&id) || canonical != id;
             differences.expect(&of, &true, &is_member);
+            let of = format!("the cluster of {id} is one of all clusters");
+            differences.expect(&of, &true, &clusters.contains(&cluster));
+        } else {
+            let of = format!("what {id} in no cluster resolves to");
+            differences.expect(&of, &id.id(), &canonical.id());
         }
     }
     let mut members = BTreeSet::new();
-    for cluster in engine.clusters() {
+    for cluster in &clusters {
         for member in &cluster.members {
             let of = format!("{member} is in one cluster only");
             differences.expect(&of, &true, &members.insert(*member));
             let of = format!("what {member} resolves to");
             differences.expect(&of, &cluster.canonical, &engine.resolve(*member));
+            let of = format!("the cluster of {member}");
+            differences.expect(&of, &Some(cluster), &engine.cluster(*member).as_ref());
         }
     }
 }
 
-/// Law 5: no cluster ever has more than the limit.
+/// Law 5: no cluster ever has more members than the limit.
 fn bounded(step: &Step<'_>, differences: &mut Differences) {
     let limit = step.settings.max_cluster_ids as usize;
     for cluster in step.after.clusters() {
@@ -164,20 +176,20 @@ fn bounded(step: &Step<'_>, differences: &mut Differences) {
 fn one_user_per_device(step: &Step<'_>, differences: &mut Differences) {
     for cluster in step.before.clusters() {
         for device in cluster.members.iter().filter(|id| id.is_device()) {
-            let of = format!("whose {device} is");
+            let of = format!("the user of {device}");
             differences.expect(&of, &cluster.canonical, &step.after.resolve(*device));
         }
     }
     for cluster in step.after.clusters() {
         let users = cluster.members.iter().filter(|id| !id.is_device());
-        let of = format!("how many users {:?} has", cluster.members);
+        let of = format!("the number of users of {:?}", cluster.members);
         differences.expect(&of, &1, &users.count());
     }
 }
 
-/// Law 7: what is rejected or ignored leaves the state equal, byte for byte of a snapshot.
+/// Law 7: a rejected or ignored claim leaves the state equal, byte for byte of a snapshot.
 fn rejected_leaves_no_trace(step: &Step<'_>, differences: &mut Differences) {
-    if step.applied.must_not_change {
+    if matches!(step.applied, Applied::Rejected | Applied::Ignored) {
         differences.expect(
             "the state after a claim that may not change it",
             &snapshot_of(step.before),
@@ -189,4 +201,32 @@ fn rejected_leaves_no_trace(step: &Step<'_>, differences: &mut Differences) {
             &clusters_of(step.after),
         );
     }
+}
+
+/// After `Merged` and `AlreadyMerged` the two IDs of the claim are one user; before `Merged` they
+/// were not, and before `AlreadyMerged` they were.
+fn outcome_says_what_happened(step: &Step<'_>, differences: &mut Differences) {
+    if !step.applied.is_accepted() {
+        return;
+    }
+    let claim = step.claim.as_claim();
+    let [first, second] = claim.ids();
+    // A custom model may store the device of a link with the prefix or without.
+    let plain = match step.after.rule_book() {
+        RuleBook::Simplified | RuleBook::Original => first,
+        _ => DistinctId::plain(first.id()),
+    };
+    if plain == second {
+        return;
+    }
+    let are_one = |engine: &dyn IdentityResolver| {
+        let user = engine.resolve(second);
+        [first, plain].iter().any(|&id| engine.resolve(id) == user)
+    };
+    let claim = step.claim.to_toml();
+    let of = format!("the IDs of {claim} are one user after it was accepted");
+    differences.expect(&of, &true, &are_one(step.after));
+    let was_merged = matches!(step.applied, Applied::AlreadyMerged);
+    let of = format!("the IDs of {claim} were one user before it");
+    differences.expect(&of, &was_merged, &are_one(step.before));
 }

@@ -1,9 +1,9 @@
-//! Claims as a vector spells them.
+//! Claims and outcomes, as a vector spells them.
 
-use idmerge_core::{Claim, Id, Outcome};
+use idmerge_core::{Claim, ClaimKind, Id, Outcome};
 use serde::Deserialize;
 
-/// A claim that owns its ids.
+/// A claim that owns its IDs. A device has no prefix here.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum OwnedClaim {
@@ -18,7 +18,7 @@ pub enum OwnedClaim {
 }
 
 impl OwnedClaim {
-    /// The two ids, in the order in which they are written.
+    /// The two IDs, in the order of [`Claim::ids`].
     pub fn ids(&self) -> [&str; 2] {
         let (Self::Link(a, b) | Self::Identify(a, b) | Self::Alias(a, b) | Self::Merge(a, b)) =
             self;
@@ -29,43 +29,45 @@ impl OwnedClaim {
     ///
     /// # Panics
     ///
-    /// Where one of the texts can be no id at all.
+    /// Panics if one of the texts is not an [`Id`].
     pub fn as_claim(&self) -> Claim<'_> {
-        let [a, b] = self.ids().map(|text| match Id::new(text) {
+        let ids = self.ids().map(|text| match Id::new(text) {
             Ok(id) => id,
             Err(error) => unreachable!("{error}"),
         });
-        match self {
-            Self::Link(..) => Claim::Link { device: a, user: b },
-            Self::Identify(..) => Claim::Identify {
-                identified: a,
-                anon: b,
-            },
-            Self::Alias(..) => Claim::Alias {
-                distinct_id: a,
-                alias: b,
-            },
-            Self::Merge(..) => Claim::Merge {
-                first: a,
-                second: b,
-            },
-        }
+        Claim::new(self.kind(), ids)
     }
 
-    /// As it stands in a vector.
+    /// The claim in the syntax of a vector, such as `{ link = ["D1", "U1"] }`.
     pub fn to_toml(&self) -> String {
-        let verb = match self {
-            Self::Link(..) => "link",
-            Self::Identify(..) => "identify",
-            Self::Alias(..) => "alias",
-            Self::Merge(..) => "merge",
-        };
         let [a, b] = self.ids();
-        format!("{{ {verb} = [{a:?}, {b:?}] }}")
+        format!("{{ {} = [{a:?}, {b:?}] }}", self.kind())
+    }
+
+    fn kind(&self) -> ClaimKind {
+        match self {
+            Self::Link(..) => ClaimKind::Link,
+            Self::Identify(..) => ClaimKind::Identify,
+            Self::Alias(..) => ClaimKind::Alias,
+            Self::Merge(..) => ClaimKind::Merge,
+        }
     }
 }
 
-/// An outcome as a vector spells it.
+impl From<Claim<'_>> for OwnedClaim {
+    fn from(claim: Claim<'_>) -> Self {
+        let [a, b] = claim.ids().map(|id| id.id().to_string());
+        match claim.kind() {
+            ClaimKind::Link => Self::Link(a, b),
+            ClaimKind::Identify => Self::Identify(a, b),
+            ClaimKind::Alias => Self::Alias(a, b),
+            ClaimKind::Merge => Self::Merge(a, b),
+            new => unreachable!("vectors have no claim of the kind {new}"),
+        }
+    }
+}
+
+/// An outcome, as a vector spells it.
 pub fn outcome_text(outcome: &Outcome<'_>) -> String {
     match outcome {
         Outcome::Merged => "merged".to_owned(),

@@ -1,4 +1,4 @@
-//! A failing case in the syntax of vectors, ready to be put into a file of them.
+//! Prints a failing case in the syntax of vectors, ready for a file of them.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,8 @@ use crate::check::clusters_of;
 use crate::oracle::oracle;
 use crate::settings::EngineSettings;
 
-/// The case with the outcomes and clusters that the oracle gives.
+/// The case with the outcomes and clusters that the oracle gives. A custom rule book has no oracle:
+/// its outcomes and clusters are left empty, for its author to fill in.
 pub(crate) fn as_vector(
     rule_book: RuleBook,
     settings: &EngineSettings,
@@ -24,14 +25,16 @@ pub(crate) fn as_vector(
     );
     // Writing to a string does not fail.
     for claim in claims {
-        let Ok(outcome) = oracle.apply(claim.as_claim()) else {
-            continue;
-        };
-        let says = match outcome {
-            Outcome::Rejected(_) => ", says = [\"\"]",
-            _ => "",
-        };
-        let outcome = outcome_text(&outcome);
+        let (mut outcome, mut says) = (String::new(), "");
+        if let Some(oracle) = &mut oracle {
+            let Ok(answer) = oracle.apply(claim.as_claim()) else {
+                continue;
+            };
+            outcome = outcome_text(&answer);
+            if matches!(answer, Outcome::Rejected(_)) {
+                says = ", says = [\"\"]";
+            }
+        }
         let claim = claim.to_toml();
         let _ok = writeln!(
             toml,
@@ -39,7 +42,7 @@ pub(crate) fn as_vector(
         );
     }
     toml += "]\nclusters = [\n";
-    for cluster in clusters_of(&*oracle) {
+    for cluster in oracle.iter().flat_map(|oracle| clusters_of(&**oracle)) {
         let (canonical, members) = (cluster.canonical, cluster.members);
         let _ok = writeln!(
             toml,
@@ -52,6 +55,7 @@ pub(crate) fn as_vector(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::oracle::OriginalOracle;
     use crate::vectors::{self, play};
 
     #[test]
@@ -64,13 +68,13 @@ mod tests {
         let settings = EngineSettings::default();
         let shown = as_vector(RuleBook::Original, &settings, &claims);
         let (_, toml) = shown.split_once("\n\n").unwrap();
-        // All that is left to say is what a person knows.
+        // A person fills in the rest.
         let toml = toml
             .replace("name = \"\"", "name = \"a\"")
             .replace("why = \"\"", "why = \"a\"")
             .replace("rules = []", "rules = [\"O-8\"]");
         let cases = vectors::parse("shown", &toml).unwrap();
-        let played = play::play(&cases[0], &mut *oracle(RuleBook::Original, &settings));
+        let played = play::play(&cases[0], &mut OriginalOracle::new(settings));
         assert_eq!(played, Ok(()));
         assert_eq!(cases[0].clusters.len(), 1);
     }

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and prints what it saw"
 )]
 
+mod custom;
 mod decoy;
 mod events;
 mod memory;
@@ -38,6 +39,9 @@ const DAMAGED: &str = "law::7-damaged";
 const LAW_8: &str = "law::8-";
 const LAW_9: &str = "law::9-";
 const BATCH: &str = "law::batch-";
+const LAW_0: &str = "law::0-";
+const OUTCOME: &str = "law::outcome-";
+const PURE: &str = "law::reading-";
 
 /// The table of decoys: a name, the mistake, and the trials that must catch it, by the beginning
 /// of their names. Each row is a test.
@@ -53,6 +57,23 @@ macro_rules! decoys {
 }
 
 decoys! {
+    custom_already_merged: custom::mistakes::AlwaysAlreadyMerged => [OUTCOME];
+    custom_batch_last_first: custom::mistakes::BatchLastFirst => [BATCH];
+    custom_batch_resolves_all_but_last: custom::mistakes::ResolvesAllButLast => [BATCH];
+    custom_canonical_is_a_number: custom::mistakes::CanonicalIsANumber => [LAW_4];
+    custom_counts_rejections: custom::mistakes::CountsRejections => [LAW_7];
+    custom_damaged_is_empty: custom::mistakes::DamagedIsEmpty => [DAMAGED];
+    custom_first_reading_differs: custom::mistakes::FirstReadingDiffers => [PURE];
+    custom_hermit: custom::mistakes::Hermit => [OUTCOME];
+    custom_hides_large_clusters: custom::mistakes::HidesLargeClusters => [LAW_4];
+    custom_ignores_all: custom::mistakes::IgnoresAll => [LAW_0];
+    custom_last_user_wins: custom::mistakes::LastUserWins => [LAW_3];
+    custom_reads_canonical: custom::mistakes::ReadsCanonical => [PURE];
+    custom_reads_no_claim: custom::mistakes::ReadsNoClaim => [LAW_0];
+    custom_rejects_repetitions: custom::mistakes::RejectsRepetitions => [LAW_2];
+    custom_seeded: custom::mistakes::Seeded => [LAW_1, LAW_2];
+    custom_snapshot_adds_up: custom::mistakes::SnapshotAddsUp => [LAW_1];
+    custom_three_persons: custom::mistakes::ThreePersons => [LAW_9];
     original_batch_answers_last_first: original::batches::AnswersLastFirst => [BATCH];
     original_batch_drops_repeats: original::batches::DropsRepeats => [BATCH];
     original_batch_resolves_all_but_last: original::batches::ResolvesAllButLast => [BATCH];
@@ -189,6 +210,11 @@ fn all_must_pass<M: Mistake>() {
         .filter_map(|trial| Some(format!("{}: {}", trial.name, trial.run().err()?)))
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+}
+
+#[test]
+fn custom_without_a_mistake_passes_all_trials() {
+    all_must_pass::<custom::mistakes::NoMistake>();
 }
 
 #[test]
