@@ -1,7 +1,7 @@
-//! Writes the seeds of the fuzz targets below a folder: `seed_corpora fuzz/corpus`. `cargo xtask
-//! fuzz` calls it.
+//! Writes the seeds of the fuzz targets into a folder: `seed_corpora fuzz/corpus`. `cargo xtask fuzz`
+//! calls it.
 
-#![allow(clippy::disallowed_methods, reason = "it is called to write files")]
+#![allow(clippy::disallowed_methods, reason = "its purpose is to write files")]
 
 use std::path::PathBuf;
 use std::{env, error, fs};
@@ -12,7 +12,7 @@ fn main() -> Result<(), Box<dyn error::Error>> {
     let folder = PathBuf::from(
         env::args_os()
             .nth(1)
-            .ok_or("name the folder of the corpora")?,
+            .ok_or("usage: seed_corpora FOLDER")?,
     );
     for seed in seeds()? {
         let corpus = folder.join(seed.target);

@@ -1,4 +1,4 @@
-//! What an engine makes of a stream of events, in a form that two engines can be compared by.
+//! The answers of an engine to a stream of events, in a form in which two engines can be compared.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,27 +9,27 @@ use idmerge_core::{
 };
 use idmerge_events::JsonEvent;
 
-/// What an engine made of one event.
+/// The answer of an engine to one event.
 ///
-/// Its text is what `divergences.toml` expects: `ben <- $device:D1: merged` is an event that is
-/// counted under `ben`, whose own distinct_id is `$device:D1`, and whose claim was accepted.
+/// `divergences.toml` has answers as text: `ben <- $device:D1: merged` is an event that is counted
+/// under `ben`, whose own distinct_id is `$device:D1`, and whose claim was accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Whose event it is, in the end.
-    pub whose: Whose,
-    /// What became of its claim, as vectors spell it, or `None` where it made none.
+    /// The user of the event, after the last event of the stream.
+    pub attributed: Attributed,
+    /// The outcome of the event's claim, as vectors spell it, or `None` if it made no claim.
     pub outcome: Option<String>,
 }
 
-/// Whose event it is.
+/// The user that an event is attributed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whose {
-    /// It was refused: the rule, and the property.
+pub enum Attributed {
+    /// None: the event was refused. The rule, and the property.
     Refused(String),
-    /// It was accepted, and is no user's.
-    Nobodys,
-    /// It is counted under an ID.
-    Of {
+    /// None: the event was accepted, but names no user.
+    NoUser,
+    /// The event is counted under an ID.
+    To {
         /// The canonical ID, after the last event of the stream.
         canonical: String,
         /// The event's own distinct_id.
@@ -40,20 +40,20 @@ pub enum Whose {
 impl Answer {
     /// The ID that the event is counted under, if there is one.
     pub fn canonical(&self) -> Option<&str> {
-        match &self.whose {
-            Whose::Of { canonical, .. } => Some(canonical),
-            Whose::Refused(_) | Whose::Nobodys => None,
+        match &self.attributed {
+            Attributed::To { canonical, .. } => Some(canonical),
+            Attributed::Refused(_) | Attributed::NoUser => None,
         }
     }
 }
 
 impl fmt::Display for Answer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.whose {
-            Whose::Refused(by) => write!(f, "refused {by}")?,
-            Whose::Nobodys => f.write_str("nobody's")?,
-            Whose::Of { canonical, own } if canonical == own => f.write_str(canonical)?,
-            Whose::Of { canonical, own } => write!(f, "{canonical} <- {own}")?,
+        match &self.attributed {
+            Attributed::Refused(by) => write!(f, "refused {by}")?,
+            Attributed::NoUser => f.write_str("no user")?,
+            Attributed::To { canonical, own } if canonical == own => f.write_str(canonical)?,
+            Attributed::To { canonical, own } => write!(f, "{canonical} <- {own}")?,
         }
         match &self.outcome {
             Some(outcome) => write!(f, ": {outcome}"),
@@ -62,16 +62,16 @@ impl fmt::Display for Answer {
     }
 }
 
-/// Gives an engine all events in turn, and then asks whose each of them is.
+/// Gives all events to an engine in order, and then resolves each of them.
 ///
 /// # Errors
 ///
-/// [`EngineError`] where the engine breaks.
+/// [`EngineError`] if the engine fails.
 pub fn play(
     engine: &mut dyn IdentityResolver,
     events: &[JsonEvent<'_>],
 ) -> Result<Vec<Answer>, EngineError> {
-    // What is known as the events come; whose they are is known in the end.
+    // Later events move earlier ones, so the events are resolved after the last one only.
     let mut played = Vec::with_capacity(events.len());
     for event in events {
         played.push(match engine.apply_event(&event.event()) {
@@ -83,26 +83,26 @@ pub fn play(
             Err(ApplyEventError::Engine(error)) => return Err(error),
         });
     }
-    let whose = |own: Result<Option<DistinctId<'_>>, InvalidEvent>| match own {
-        Ok(Some(own)) => Whose::Of {
+    let attributed = |own: Result<Option<DistinctId<'_>>, InvalidEvent>| match own {
+        Ok(Some(own)) => Attributed::To {
             canonical: engine.resolve(own).to_string(),
             own: own.to_string(),
         },
-        Ok(None) => Whose::Nobodys,
-        Err(refused) => Whose::Refused(format!("{} {}", refused.rule(), refused.property())),
+        Ok(None) => Attributed::NoUser,
+        Err(refused) => Attributed::Refused(format!("{} {}", refused.rule(), refused.property())),
     };
     let answers = played.into_iter().map(|(own, outcome)| Answer {
-        whose: whose(own),
+        attributed: attributed(own),
         outcome,
     });
     Ok(answers.collect())
 }
 
-/// The partition that labels stand for, whatever they are called: each is replaced by a number,
-/// and the numbers go by first appearance. `None` belongs to no part.
+/// The partition that labels make, whatever the labels are: each label is replaced by a number, in
+/// order of first appearance. `None` belongs to no part.
 ///
-/// The rule books spell the ID of a visitor in two ways, `$device:D1` and `D1`. So what they say
-/// of people is compared by this.
+/// The rule books spell the ID of a visitor in two ways, `$device:D1` and `D1`, so their answers are
+/// compared as partitions.
 ///
 /// ```
 /// use idmerge_differential::groups;

@@ -1,27 +1,25 @@
-//! The two engines side by side, on the same events.
+//! Compares the two engines on the same events.
 //!
-//! - `tests/agreement.rs`: law 8 of the rule book, section 7. Where both rule books speak, they
-//!   give the same partition of events into users.
-//! - `tests/divergences.rs` and `divergences.toml`: where they part, with the answers of both. A
-//!   divergence that is no longer one fails as well.
+//! - `tests/agreement.rs`: law 8 of the rule book, section 7. On clean streams both engines give the
+//!   same partition of events into users.
+//! - `tests/divergences.rs` and `divergences.toml`: cases in which the rule books differ, with both
+//!   answers. A case in which they no longer differ fails too.
+//! - `tests/fuzz_inputs.rs`: the fuzz bodies over saved inputs. [`seeds`] makes the inputs that a
+//!   fuzzer starts from.
 //!
-//! - `tests/fuzz_inputs.rs`: the fuzz bodies over saved inputs; [`seeds`] is what a fuzzer
-//!   starts from.
-//!
-//! The engines never name each other, not even in their tests, so what is about both is here.
-//!
-//! Not here: what one rule book says by itself; that is the suite of `idmerge-conformance`.
+//! The engines never name each other, not even in their tests, so tests about both are here. Tests
+//! about one rule book are in the suite, `idmerge-conformance`.
 
 mod answer;
 mod engines;
 mod seeds;
 
-pub use answer::{Answer, Whose, groups, play};
+pub use answer::{Answer, Attributed, groups, play};
 pub use engines::{engines, original, simplified};
 pub use seeds::{Seed, seeds};
 
-/// The examples of `README.md`, so that they are compiled and run. They are here because this
-/// crate knows both engines and the JSON of events, which is all that an example may need.
+/// Compiles and runs the examples of `README.md`. They are here because this crate depends on both
+/// engines and on the JSON of events, as an example may.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;

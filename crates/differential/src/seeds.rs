@@ -1,4 +1,4 @@
-//! What the fuzzer starts from: the vectors of the suite, as inputs of the fuzz targets.
+//! The inputs that a fuzzer starts from: the vectors of the suite, in the form of the fuzz targets.
 
 use idmerge_conformance::vectors::{self, VectorError};
 use idmerge_core::IdentityResolverExt;
@@ -9,9 +9,9 @@ use crate::engines;
 /// An input of a fuzz target.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Seed {
-    /// The target, as `fuzz/fuzz_targets` names it.
+    /// The name of the target in `fuzz/fuzz_targets`.
     pub target: &'static str,
-    /// A name that no other seed of the target has.
+    /// A name that is unique within the target.
     pub name: String,
     /// The input.
     pub bytes: Vec<u8>,
@@ -22,7 +22,7 @@ pub struct Seed {
 ///
 /// # Errors
 ///
-/// [`VectorError`] where the vectors cannot be read.
+/// [`VectorError`] if the vectors cannot be read.
 pub fn seeds() -> Result<Vec<Seed>, VectorError> {
     let mut seeds = claim_seeds();
     for (_, case) in vectors::all()? {
@@ -40,7 +40,7 @@ pub fn seeds() -> Result<Vec<Seed>, VectorError> {
                 continue;
             };
             for engine in &mut engines {
-                // A refused event changes nothing, and that is a state too.
+                // A refused event changes nothing; the state is a seed all the same.
                 let _refused = engine.apply_event(&event.event()).is_err();
             }
         }
@@ -58,7 +58,7 @@ pub fn seeds() -> Result<Vec<Seed>, VectorError> {
     Ok(seeds)
 }
 
-/// Every verb after every verb, on ids of which one is the same.
+/// Every kind of claim after every kind, on three IDs: both claims share one.
 fn claim_seeds() -> Vec<Seed> {
     const LIMIT_3: u8 = 3;
     const VERBS: u8 = 4;

@@ -1,23 +1,23 @@
-//! Law 8: where both rule books speak, they give the same partition of events into users, and it
-//! is the true one.
+//! Law 8: on clean streams both engines give the same partition of events into users, and it is the
+//! true one.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_core::{Event, Value};
-use idmerge_differential::{Answer, Whose, engines, groups, play};
+use idmerge_differential::{Answer, Attributed, engines, groups, play};
 use idmerge_events::JsonEvent;
 use idmerge_workloads::{Stream, Workload};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Map, json};
 
-/// The limit that the rule book has by default.
+/// The default limit of the rule book.
 const LIMIT: u32 = 500;
 
-/// Plays the lines to both engines, and compares what they say of people to the truth: whose each
-/// line really is.
+/// Gives the lines to both engines, and compares the users that they find with the truth: the real
+/// owner of each line.
 fn agree<L: Ord>(limit: u32, lines: &[String], truth: &[L]) -> Result<(), String> {
     let events: Vec<_> = lines
         .iter()
@@ -35,7 +35,7 @@ fn agree<L: Ord>(limit: u32, lines: &[String], truth: &[L]) -> Result<(), String
         });
         (found, wrong)
     });
-    // Said first, since it is the law: the truth may be wrong, but then for both.
+    // The law comes first: if the truth is wrong, then for both engines.
     if simplified.0 != original.0 {
         let wrong = simplified.1.or(original.1).unwrap_or_default();
         return Err(format!("the engines disagree: {wrong}"));
@@ -43,8 +43,7 @@ fn agree<L: Ord>(limit: u32, lines: &[String], truth: &[L]) -> Result<(), String
     simplified.1.map_or(Ok(()), Err)
 }
 
-/// User ids that differ by little, one that JSON can have as a number, and one of the form of a
-/// device id that is no device's.
+/// Similar user IDs, one that JSON may have as a number, and one with the form of a device ID.
 const USERS: [&str; 6] = [
     "ben",
     "Ben",
@@ -56,7 +55,7 @@ const USERS: [&str; 6] = [
 
 const DEVICES: usize = 4;
 
-/// The device ids of two neighbours differ in case alone, which makes them two ids (ID-1).
+/// The device IDs of two neighbours differ in case only, which makes them two IDs (ID-1).
 fn device_id(person: usize, device: usize) -> String {
     let id = format!("abcdef0{device}-0000-4000-8000-00000000000{}", person / 2);
     if person.is_multiple_of(2) {
@@ -66,35 +65,36 @@ fn device_id(person: usize, device: usize) -> String {
     }
 }
 
+/// What a person does.
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum What {
-    /// Anonymous, before or after.
+enum Action {
+    /// Browses anonymously, before or after a login.
     Browse,
-    /// `$identify`, and an event with both ids.
+    /// Logs in: `$identify`, and an event with both IDs.
     LogIn,
-    /// Back on a device where the person has logged in, and logged in still. On any other device
-    /// it is browsing.
+    /// Comes back to a device on which the person is still logged in. On any other device this is
+    /// browsing.
     Return,
 }
 
-/// How a sender spells what it sends. What is `false` or first is what browsers do.
+/// How a sender spells its events. Browsers use the first variant and `false`.
 #[derive(Clone, Copy, Debug)]
 struct Spelling {
     /// `distinct_id` of an ordinary event with `$device_id`.
     distinct_id: DistinctId,
-    /// `$device_id` with the mark (ID-5).
-    marked_device_id: bool,
-    /// Nothing but `distinct_id`, and `$user_id` where there is one.
+    /// `$device_id` with the prefix (ID-5).
+    prefixed_device_id: bool,
+    /// Only `distinct_id`, and `$user_id` if there is a user.
     no_device_id: bool,
     /// `$identify` as HTTP callers and Segment send it.
     http: bool,
-    /// The anonymous id without the mark.
+    /// The anonymous ID without the prefix.
     bare_anon_id: bool,
-    /// A user id that can be a number is one.
+    /// A user ID that can be a number is sent as a number.
     number: bool,
 }
 
-/// What `distinct_id` says again: the user of a logged-in event, or the device.
+/// What `distinct_id` repeats: the user of a logged-in event, or the device.
 #[derive(Clone, Copy, Debug)]
 enum DistinctId {
     UserOrDevice,
@@ -107,9 +107,9 @@ enum DistinctId {
 struct Act {
     person: usize,
     device: usize,
-    what: What,
+    action: Action,
     spelling: Spelling,
-    /// When its events come. Those of one turn come as they are listed.
+    /// When its events come. Events of one turn come in the order of the acts.
     turns: [u8; 2],
 }
 
@@ -122,21 +122,21 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     ]);
     let flag = any::<bool>;
     let spelling = (distinct_id, flag(), flag(), flag(), flag(), flag()).prop_map(
-        |(distinct_id, marked_device_id, no_device_id, http, bare_anon_id, number)| Spelling {
+        |(distinct_id, prefixed_device_id, no_device_id, http, bare_anon_id, number)| Spelling {
             distinct_id,
-            marked_device_id,
+            prefixed_device_id,
             no_device_id,
             http,
             bare_anon_id,
             number,
         },
     );
-    let what = select(&[What::Browse, What::LogIn, What::Return]);
-    let act = (0..USERS.len(), 0..DEVICES, what, spelling, any::<[u8; 2]>()).prop_map(
-        |(person, device, what, spelling, turns)| Act {
+    let action = select(&[Action::Browse, Action::LogIn, Action::Return]);
+    let act = (0..USERS.len(), 0..DEVICES, action, spelling, any::<[u8; 2]>()).prop_map(
+        |(person, device, action, spelling, turns)| Act {
             person,
             device,
-            what,
+            action,
             spelling,
             turns,
         },
@@ -144,18 +144,18 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
     prop::collection::vec(act, 0..60)
 }
 
-/// Whose an event really is, as far as anybody can know.
+/// The real owner of an event, as far as it can be known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Owner {
     User { person: usize },
     Visitor { person: usize, device: usize },
 }
 
-/// What the acts come to.
+/// The events of the acts.
 struct Traffic {
     lines: Vec<String>,
     truth: Vec<Owner>,
-    /// How many ids the one has who has most. At this limit of a cluster nothing is rejected.
+    /// The number of IDs of the person with most IDs. At this limit nothing is rejected.
     most_ids: u32,
 }
 
@@ -163,7 +163,7 @@ impl Traffic {
     fn new(acts: &[Act]) -> Self {
         let logged_in: BTreeSet<_> = acts
             .iter()
-            .filter(|act| act.what == What::LogIn)
+            .filter(|act| act.action == Action::LogIn)
             .map(|act| (act.person, act.device))
             .collect();
         let ids_of = |person| 1 + logged_in.iter().filter(|login| login.0 == person).count();
@@ -174,15 +174,15 @@ impl Traffic {
             let &Act { person, device, .. } = act;
             let user = Owner::User { person };
             let known = logged_in.contains(&(person, device));
-            match act.what {
-                What::LogIn => {
+            match act.action {
+                Action::LogIn => {
                     events.push((act.turns[0], act.identify(), user));
                     events.push((act.turns[1], act.logged_in(true), user));
                 }
-                What::Return if known || act.spelling.no_device_id => {
+                Action::Return if known || act.spelling.no_device_id => {
                     events.push((act.turns[0], act.logged_in(false), user));
                 }
-                What::Browse | What::Return => {
+                Action::Browse | Action::Return => {
                     let visitor = Owner::Visitor { person, device };
                     let owner = if known { user } else { visitor };
                     events.push((act.turns[0], act.anonymous(), owner));
@@ -215,20 +215,20 @@ impl Act {
         device_id(self.person, self.device)
     }
 
-    fn marked(&self) -> String {
+    fn prefixed(&self) -> String {
         format!("$device:{}", self.device_id())
     }
 
-    /// An ordinary event of a device, or of a user on it.
+    /// An ordinary event of a device, or of a user on a device.
     fn ordinary(&self, name: &str, user_id: Option<serde_json::Value>) -> String {
         let distinct_id = match (self.spelling.distinct_id, &user_id) {
             (DistinctId::UserOrDevice, Some(user_id)) => user_id.clone(),
-            (DistinctId::UserOrDevice, None) | (DistinctId::Device, _) => json!(self.marked()),
+            (DistinctId::UserOrDevice, None) | (DistinctId::Device, _) => json!(self.prefixed()),
             (DistinctId::BareDevice, _) => json!(self.device_id()),
             (DistinctId::Absent, _) => json!(null),
         };
-        let device_id = if self.spelling.marked_device_id {
-            self.marked()
+        let device_id = if self.spelling.prefixed_device_id {
+            self.prefixed()
         } else {
             self.device_id()
         };
@@ -242,7 +242,7 @@ impl Act {
 
     fn anonymous(&self) -> String {
         if self.spelling.no_device_id {
-            let properties = json!({ "distinct_id": self.marked() });
+            let properties = json!({ "distinct_id": self.prefixed() });
             return json!({ "event": "Page View", "properties": properties }).to_string();
         }
         self.ordinary("Page View", None)
@@ -266,7 +266,7 @@ impl Act {
         let anon_id = if self.spelling.bare_anon_id {
             self.device_id()
         } else {
-            self.marked()
+            self.prefixed()
         };
         let properties = match (self.spelling.http, self.spelling.distinct_id) {
             (false, _) => json!({
@@ -276,7 +276,7 @@ impl Act {
                 "$anon_distinct_id": anon_id,
             }),
             (true, DistinctId::Device) => json!({
-                "distinct_id": self.marked(),
+                "distinct_id": self.prefixed(),
                 "$identified_id": user_id,
                 "$anon_id": anon_id,
             }),
@@ -292,29 +292,29 @@ impl Act {
 
 proptest! {
     #[test]
-    fn law_8_both_engines_find_the_users_who_there_are(acts in acts()) {
+    fn law_8_both_engines_find_the_real_users(acts in acts()) {
         let Traffic { lines, truth, most_ids } = Traffic::new(&acts);
-        // Just at the limit: one more id would be turned down.
+        // Exactly at the limit: one more ID would be rejected.
         let agreed = agree(most_ids, &lines, &truth).and_then(|()| agree(LIMIT, &lines, &truth));
         prop_assert!(agreed.is_ok(), "{}\n{}", agreed.unwrap_err(), lines.join("\n"));
     }
 }
 
-/// A person who browses and logs in, as a browser does it, on each device.
+/// A person who browses and logs in on each device, with the events of a browser SDK.
 fn plain_acts() -> Vec<Act> {
     let spelling = Spelling {
         distinct_id: DistinctId::UserOrDevice,
-        marked_device_id: false,
+        prefixed_device_id: false,
         no_device_id: false,
         http: false,
         bare_anon_id: false,
         number: false,
     };
     let acts = (0..DEVICES).flat_map(|device| {
-        [What::Browse, What::LogIn].map(|what| Act {
+        [Action::Browse, Action::LogIn].map(|action| Act {
             person: 0,
             device,
-            what,
+            action,
             spelling,
             turns: [0, 0],
         })
@@ -335,7 +335,7 @@ fn law_8_ends_at_the_limit() {
 }
 
 #[test]
-fn agreement_on_what_is_not_true_is_noticed() {
+fn agreement_on_a_wrong_answer_is_noticed() {
     let mut traffic = Traffic::new(&plain_acts());
     traffic.truth[0] = Owner::User { person: 1 };
     let untrue = agree(LIMIT, &traffic.lines, &traffic.truth).unwrap_err();
@@ -358,8 +358,8 @@ fn law_8_needs_both_events_of_a_login() {
     }
 }
 
-/// The lines of a stream, and whose they are as far as anybody can know: the person, and the
-/// device where nobody ever logs in on it.
+/// The lines of a stream and their owners, as far as they can be known: the person, and also the
+/// device if no person ever logs in on it.
 fn stream(
     workload: Workload,
     events: u64,
@@ -425,7 +425,7 @@ fn law_8_on_web_login_with_several_seeds_and_lengths() {
     }
 }
 
-/// What is compared is not empty: `web-login` has users whom only a merge makes one.
+/// The comparison is not empty: `web-login` has users whose events only a merge joins.
 #[test]
 fn web_login_has_people_to_be_merged() {
     let (lines, _) = stream(Workload::WebLogin, 2_000, 0);
@@ -440,13 +440,13 @@ fn web_login_has_people_to_be_merged() {
             .filter(|answer| answer.outcome.as_deref() == Some("merged"));
         assert!(merges.count() > 50);
         let retroactive = answers.iter().filter(
-            |answer| matches!(&answer.whose, Whose::Of { canonical, own } if canonical != own),
+            |answer| matches!(&answer.attributed, Attributed::To { canonical, own } if canonical != own),
         );
         assert!(retroactive.count() > 200);
     }
 }
 
-/// In `cap` everything but the limit is as law 8 wants it.
+/// `cap` satisfies law 8 in everything but the limit.
 #[test]
 fn law_8_on_cap_needs_a_limit_that_is_high_enough() {
     let (lines, truth) = stream(Workload::Cap, 12_000, 1);

@@ -1,21 +1,21 @@
-//! Where the rule books part: each entry of `divergences.toml`, played to both engines.
+//! Plays each case of `divergences.toml`, in which the rule books differ, to both engines.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_core::{DEVICE_PREFIX, IdentityResolver, IdentityResolverExt, RuleBook};
-use idmerge_differential::{Answer, Whose, engines, groups, play};
+use idmerge_differential::{Answer, Attributed, engines, groups, play};
 use idmerge_events::JsonEvent;
 use serde::Deserialize;
 
 const FILE: &str = include_str!("../divergences.toml");
 const RULES: &str = include_str!("../../../docs/rules.md");
 
-/// The limit that the rule book has by default.
+/// The default limit of the rule book.
 const LIMIT: u32 = 500;
 
-/// What stands for a number, where a line stands for several.
+/// The placeholder for a number, in a step that is repeated.
 const NUMBER: &str = "<n>";
 
 #[derive(Deserialize)]
@@ -39,14 +39,14 @@ struct Divergence {
     clusters: Both<Vec<String>>,
 }
 
-/// In what two answers can differ.
+/// How two answers can differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "lowercase")]
 enum Aspect {
     People,
     Names,
     Refused,
-    Nobodys,
+    Attributed,
     Rejected,
 }
 
@@ -82,12 +82,11 @@ struct Resolved {
     original: String,
 }
 
-/// All that a rule book says of a stream.
+/// All answers of a rule book to a stream.
 #[derive(Debug, PartialEq)]
-struct Said {
-    /// Of each event.
+struct Answers {
     events: Vec<Answer>,
-    /// Of some IDs, as if there was an event of each.
+    /// The answers for some IDs, as if each ID had sent an event.
     ids: Vec<Answer>,
     clusters: Vec<String>,
 }
@@ -111,7 +110,7 @@ fn parse(text: &str) -> Result<Vec<Divergence>, String> {
     let mut names = BTreeSet::new();
     for divergence in &divergences {
         if !names.insert(&divergence.name) {
-            return Err(format!("{} stands twice", divergence.name));
+            return Err(format!("two cases have the name {}", divergence.name));
         }
     }
     divergences.into_iter().map(Divergence::expanded).collect()
@@ -121,36 +120,39 @@ fn divergences() -> Vec<Divergence> {
     parse(FILE).unwrap()
 }
 
-/// The answer with this text. There is one text for an answer.
+/// The answer with this text. Each answer has one text.
 fn answer(text: &str) -> Result<Answer, String> {
-    let (whose, outcome) = match text.split_once(": ") {
-        Some((whose, outcome)) => (whose, Some(outcome.to_owned())),
+    let (attributed, outcome) = match text.split_once(": ") {
+        Some((attributed, outcome)) => (attributed, Some(outcome.to_owned())),
         None => (text, None),
     };
-    let whose = match (whose, whose.split_once(" <- ")) {
-        ("nobody's", _) => Whose::Nobodys,
-        (_, Some((canonical, own))) => Whose::Of {
+    let attributed = match (attributed, attributed.split_once(" <- ")) {
+        ("no user", _) => Attributed::NoUser,
+        (_, Some((canonical, own))) => Attributed::To {
             canonical: canonical.to_owned(),
             own: own.to_owned(),
         },
-        _ => match whose.strip_prefix("refused ") {
-            Some(by) => Whose::Refused(by.to_owned()),
-            None => Whose::Of {
-                canonical: whose.to_owned(),
-                own: whose.to_owned(),
+        _ => match attributed.strip_prefix("refused ") {
+            Some(by) => Attributed::Refused(by.to_owned()),
+            None => Attributed::To {
+                canonical: attributed.to_owned(),
+                own: attributed.to_owned(),
             },
         },
     };
-    let answer = Answer { whose, outcome };
+    let answer = Answer {
+        attributed,
+        outcome,
+    };
     if answer.to_string() == text {
         Ok(answer)
     } else {
-        Err(format!("{text:?} is no answer, but {answer} is"))
+        Err(format!("{text:?} is not an answer; did you mean {answer:?}?"))
     }
 }
 
 impl Divergence {
-    /// With each line that has a number in it as often as `times` says.
+    /// Repeats each step and member with a placeholder as often as `times` says.
     fn expanded(mut self) -> Result<Self, String> {
         let numbered = self.steps.iter().any(|step| step.event.contains(NUMBER));
         if numbered != self.times.is_some() {
@@ -191,15 +193,15 @@ impl Divergence {
         Ok(self)
     }
 
-    /// What the file says that a rule book says.
-    fn expected(&self, rule_book: RuleBook) -> Result<Said, String> {
+    /// The answers of a rule book according to the file.
+    fn expected(&self, rule_book: RuleBook) -> Result<Answers, String> {
         let of = |simplified, original| match rule_book {
             RuleBook::Simplified => simplified,
             _ => original,
         };
         let events = self.steps.iter();
         let ids = self.resolved.iter();
-        Ok(Said {
+        Ok(Answers {
             events: events
                 .map(|step| answer(of(&step.simplified, &step.original)))
                 .collect::<Result<_, _>>()?,
@@ -210,8 +212,8 @@ impl Divergence {
         })
     }
 
-    /// What an engine says.
-    fn played(&self, engine: &mut dyn IdentityResolver) -> Said {
+    /// The answers of an engine.
+    fn played(&self, engine: &mut dyn IdentityResolver) -> Answers {
         let events: Vec<_> = self
             .steps
             .iter()
@@ -227,15 +229,15 @@ impl Divergence {
             let members: Vec<_> = members.collect();
             format!("{}: {}", cluster.canonical, members.join(" "))
         });
-        Said {
+        Answers {
             events,
             ids: ids.collect(),
             clusters: clusters.collect(),
         }
     }
 
-    /// What is wrong with it. Nothing: both engines answer as it says, and it is a divergence in
-    /// just what it says.
+    /// The faults of a case. If there are none, both engines answer as the file says, and the answers
+    /// differ in exactly the listed aspects.
     fn complaints(&self) -> Vec<String> {
         let mut complaints = self.unexplained();
         let expected = RuleBook::BUILT_IN.map(|rule_book| self.expected(rule_book));
@@ -251,7 +253,7 @@ impl Divergence {
         for (of, said) in [("the file", &expected), ("the engines", &found)] {
             let differ = aspects(said);
             if differ.is_empty() {
-                complaints.push(format!("{of}: there is no divergence any more"));
+                complaints.push(format!("{of}: the rule books do not differ any more"));
             } else if differ != self.differ {
                 complaints.push(format!(
                     "{of}: they differ in {differ:?}, not in {:?}",
@@ -262,17 +264,17 @@ impl Divergence {
         complaints
     }
 
-    /// What is missing for a reader.
+    /// The parts of an explanation that are missing.
     fn unexplained(&self) -> Vec<String> {
         let mut complaints = Vec::new();
         let is_name = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
         if !self.name.chars().all(is_name) || self.name.is_empty() || self.why.is_empty() {
-            complaints.push("it needs a name of lower-case words, and a reason".to_owned());
+            complaints.push("it needs a name of lower-case words, and `why`".to_owned());
         }
         for (rule_book, series) in RuleBook::BUILT_IN.into_iter().zip(["S-", "O-"]) {
             let rules = self.rules.of(rule_book);
             if rules.is_empty() {
-                complaints.push(format!("{rule_book}: by which rules?"));
+                complaints.push(format!("{rule_book}: list its rules in `rules`"));
             }
             for rule in rules {
                 let is_of_book = [series, "ID-"].iter().any(|of| rule.starts_with(of));
@@ -287,7 +289,7 @@ impl Divergence {
 
 fn resolved(id: &str, canonical: &str) -> Answer {
     Answer {
-        whose: Whose::Of {
+        attributed: Attributed::To {
             canonical: canonical.to_owned(),
             own: id.to_owned(),
         },
@@ -295,10 +297,10 @@ fn resolved(id: &str, canonical: &str) -> Answer {
     }
 }
 
-/// What an engine answers otherwise than the file says.
-fn differences(rule_book: RuleBook, expected: &Said, found: &Said) -> Vec<String> {
+/// The answers of an engine that differ from the file.
+fn differences(rule_book: RuleBook, expected: &Answers, found: &Answers) -> Vec<String> {
     let mut complaints = Vec::new();
-    let answers = |said: &Said| -> Vec<String> {
+    let answers = |said: &Answers| -> Vec<String> {
         let answers = said.events.iter().chain(&said.ids);
         answers.map(ToString::to_string).collect()
     };
@@ -318,24 +320,24 @@ fn differences(rule_book: RuleBook, expected: &Said, found: &Said) -> Vec<String
     complaints
 }
 
-/// In what the two rule books differ.
-fn aspects([simplified, original]: &[Said; 2]) -> BTreeSet<Aspect> {
+/// The aspects in which the two rule books differ.
+fn aspects([simplified, original]: &[Answers; 2]) -> BTreeSet<Aspect> {
     let mut aspects = BTreeSet::new();
     let (mut here, mut there) = (Vec::new(), Vec::new());
     let answers =
-        |said: &'_ Said| -> Vec<Answer> { said.events.iter().chain(&said.ids).cloned().collect() };
+        |said: &'_ Answers| -> Vec<Answer> { said.events.iter().chain(&said.ids).cloned().collect() };
     for (simplified, original) in answers(simplified).into_iter().zip(answers(original)) {
-        match (&simplified.whose, &original.whose) {
-            (Whose::Refused(_), Whose::Refused(_)) => continue,
-            (Whose::Refused(_), _) | (_, Whose::Refused(_)) => {
+        match (&simplified.attributed, &original.attributed) {
+            (Attributed::Refused(_), Attributed::Refused(_)) => continue,
+            (Attributed::Refused(_), _) | (_, Attributed::Refused(_)) => {
                 aspects.insert(Aspect::Refused);
                 continue;
             }
-            (Whose::Nobodys, Whose::Nobodys) => {}
-            (Whose::Nobodys, _) | (_, Whose::Nobodys) => {
-                aspects.insert(Aspect::Nobodys);
+            (Attributed::NoUser, Attributed::NoUser) => {}
+            (Attributed::NoUser, _) | (_, Attributed::NoUser) => {
+                aspects.insert(Aspect::Attributed);
             }
-            (Whose::Of { canonical: a, .. }, Whose::Of { canonical: b, .. }) => {
+            (Attributed::To { canonical: a, .. }, Attributed::To { canonical: b, .. }) => {
                 here.push(a.clone());
                 there.push(b.clone());
             }
@@ -358,7 +360,7 @@ fn aspects([simplified, original]: &[Said; 2]) -> BTreeSet<Aspect> {
 }
 
 #[test]
-fn the_rule_books_part_where_it_is_documented() {
+fn the_rule_books_differ_exactly_as_documented() {
     let mut report = String::new();
     for divergence in divergences() {
         for complaint in divergence.complaints() {
@@ -368,14 +370,14 @@ fn the_rule_books_part_where_it_is_documented() {
     assert!(report.is_empty(), "\n{report}");
 }
 
-/// The file with one thing replaced, which must be there.
+/// The file with one replacement. The text to replace must exist.
 fn changed(from: &str, to: &str) -> String {
     assert!(FILE.contains(from), "{from}");
     FILE.replacen(from, to, 1)
 }
 
 #[test]
-fn a_divergence_that_is_no_longer_one_is_noticed() {
+fn a_case_in_which_they_no_longer_differ_is_noticed() {
     for mut divergence in divergences() {
         for step in &mut divergence.steps {
             step.original.clone_from(&step.simplified);
@@ -383,7 +385,7 @@ fn a_divergence_that_is_no_longer_one_is_noticed() {
         for id in &mut divergence.resolved {
             id.original.clone_from(&id.simplified);
         }
-        let no_more = "the file: there is no divergence any more".to_owned();
+        let no_more = "the file: the rule books do not differ any more".to_owned();
         assert!(
             divergence.complaints().contains(&no_more),
             "{}",
@@ -393,12 +395,12 @@ fn a_divergence_that_is_no_longer_one_is_noticed() {
 }
 
 #[test]
-fn the_mark_alone_makes_no_divergence() {
+fn the_prefix_alone_is_not_a_difference() {
     let toml = r#"
         [ids]
         [[divergence]]
         name = "a-visitor"
-        why = "it is the same visitor"
+        why = "both IDs mean the same visitor"
         differ = []
         rules = { simplified = ["S-2"], original = ["O-1"] }
         steps = [{ event = '{"event":"A","properties":{"$device_id":"D"}}', simplified = "$device:D", original = "D" }]
@@ -407,8 +409,8 @@ fn the_mark_alone_makes_no_divergence() {
     assert_eq!(
         parse(toml).unwrap()[0].complaints(),
         [
-            "the file: there is no divergence any more",
-            "the engines: there is no divergence any more",
+            "the file: the rule books do not differ any more",
+            "the engines: the rule books do not differ any more",
         ]
     );
 }
@@ -467,9 +469,9 @@ fn the_file_is_strict() {
     for (from, to, error) in [
         ("times = 499", "", "the-501st-id: `times` goes with <n>"),
         (
-            "name = \"the-mark-twice\"",
+            "name = \"the-prefix-twice\"",
             "name = \"the-501st-id\"",
-            "the-501st-id stands twice",
+            "two cases have the name the-501st-id",
         ),
         ("<UU>", "<UX>", "there is no ID of this name: <UX>"),
         ("[ids]", "[ids]\nX = \"x\"", "<X> is used nowhere"),

@@ -1,4 +1,4 @@
-//! The fuzz bodies without a fuzzer: over what it starts from, and over what it once found.
+//! Runs the fuzz bodies without a fuzzer: over its seeds, and over inputs that it found.
 
 #![allow(
     clippy::unwrap_used,
@@ -47,14 +47,14 @@ fn seeds_pass() {
 }
 
 #[test]
-fn what_a_fuzzer_found_passes() {
+fn inputs_that_a_fuzzer_found_pass() {
     let regressions = Path::new(concat!(
         env!("CARGO_MANIFEST_DIR"),
         "/../../fuzz/regressions"
     ));
     for target in fs::read_dir(regressions).unwrap() {
         let target = target.unwrap();
-        // Beside the folders there is a README.
+        // The folder also has a README.
         if target.path().is_dir() {
             for input in fs::read_dir(target.path()).unwrap() {
                 let bytes = fs::read(input.unwrap().path()).unwrap();
@@ -73,6 +73,6 @@ fn a_wrong_engine_is_noticed() {
             ..settings.clone()
         })
     };
-    // A limit of 3, and two merges that make four of two and two.
+    // A limit of 3, and three merges that make a cluster of four IDs.
     fuzz::claims(&[3, 3, 0x01, 3, 0x23, 3, 0x02], one_more);
 }
