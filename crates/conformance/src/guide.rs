@@ -1,6 +1,6 @@
 //! Guide: an engine for a model of your own, from start to end.
 //!
-//! The example implements a model of PostHog: `$identify` merges the anonymous ID into the identified
+//! The example implements a model like that of `PostHog`: `$identify` merges the anonymous ID into the identified
 //! one, unless the anonymous ID has been identified already. The whole file below is a test program
 //! that passes the suite. It needs `idmerge-core`, `idmerge-conformance` and `idmerge-state`; the
 //! last one only because its snapshots are checksummed and take few lines. You may write your own.

@@ -9,11 +9,7 @@ use std::{env, error, fs};
 use idmerge_differential::seeds;
 
 fn main() -> Result<(), Box<dyn error::Error>> {
-    let folder = PathBuf::from(
-        env::args_os()
-            .nth(1)
-            .ok_or("usage: seed_corpora FOLDER")?,
-    );
+    let folder = PathBuf::from(env::args_os().nth(1).ok_or("usage: seed_corpora FOLDER")?);
     for seed in seeds()? {
         let corpus = folder.join(seed.target);
         fs::create_dir_all(&corpus)?;

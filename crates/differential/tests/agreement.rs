@@ -132,15 +132,20 @@ fn acts() -> impl Strategy<Value = Vec<Act>> {
         },
     );
     let action = select(&[Action::Browse, Action::LogIn, Action::Return]);
-    let act = (0..USERS.len(), 0..DEVICES, action, spelling, any::<[u8; 2]>()).prop_map(
-        |(person, device, action, spelling, turns)| Act {
+    let act = (
+        0..USERS.len(),
+        0..DEVICES,
+        action,
+        spelling,
+        any::<[u8; 2]>(),
+    )
+        .prop_map(|(person, device, action, spelling, turns)| Act {
             person,
             device,
             action,
             spelling,
             turns,
-        },
-    );
+        });
     prop::collection::vec(act, 0..60)
 }
 

@@ -147,7 +147,9 @@ fn answer(text: &str) -> Result<Answer, String> {
     if answer.to_string() == text {
         Ok(answer)
     } else {
-        Err(format!("{text:?} is not an answer; did you mean {answer:?}?"))
+        Err(format!(
+            "{text:?} is not an answer; did you mean {answer:?}?"
+        ))
     }
 }
 
@@ -324,8 +326,9 @@ fn differences(rule_book: RuleBook, expected: &Answers, found: &Answers) -> Vec<
 fn aspects([simplified, original]: &[Answers; 2]) -> BTreeSet<Aspect> {
     let mut aspects = BTreeSet::new();
     let (mut here, mut there) = (Vec::new(), Vec::new());
-    let answers =
-        |said: &'_ Answers| -> Vec<Answer> { said.events.iter().chain(&said.ids).cloned().collect() };
+    let answers = |said: &'_ Answers| -> Vec<Answer> {
+        said.events.iter().chain(&said.ids).cloned().collect()
+    };
     for (simplified, original) in answers(simplified).into_iter().zip(answers(original)) {
         match (&simplified.attributed, &original.attributed) {
             (Attributed::Refused(_), Attributed::Refused(_)) => continue,

@@ -52,7 +52,8 @@ fn claims_max() -> usize {
 
 /// All claims that a rule book weighs, over the IDs.
 fn all_claims(rule_book: RuleBook) -> Vec<OwnedClaim> {
-    let all: [(ClaimKind, fn(String, String) -> OwnedClaim); 4] = [
+    type New = fn(String, String) -> OwnedClaim;
+    let all: [(ClaimKind, New); 4] = [
         (ClaimKind::Link, OwnedClaim::Link),
         (ClaimKind::Identify, OwnedClaim::Identify),
         (ClaimKind::Alias, OwnedClaim::Alias),

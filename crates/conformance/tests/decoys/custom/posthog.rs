@@ -1,4 +1,4 @@
-//! An engine of PostHog's model: `$identify` merges the anonymous ID into the identified one, unless
+//! An engine with a model like that of `PostHog`: `$identify` merges the anonymous ID into the identified one, unless
 //! the anonymous ID has been identified already.
 
 use std::io::{self, Read, Write};
