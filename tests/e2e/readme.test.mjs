@@ -70,7 +70,7 @@ for (const engine of ENGINES) {
     await own.waitForSelector("#funnel > li");
     assert.equal(
       await own.textContent("#funnel-status"),
-      "With ID merge 100 % of users go all the way, without it 0 %.",
+      "With ID merge, 100 % of users complete the funnel; without it, 0 %.",
     );
   });
 }
