@@ -7,12 +7,13 @@
 use std::hint::black_box;
 
 use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use idmerge_benches::inputs::events::{ENGINES, folded, lines, parsed, users};
+use idmerge_benches::inputs::events::{folded, lines, parsed, users};
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::Plan;
 use idmerge_benches::rows::engines::{Engine, EngineRow};
 use idmerge_benches::rows::{Row as _, check, look};
 use idmerge_core::{Event, IdentityResolver};
+use idmerge_engines::Model;
 use idmerge_events::{JsonEvent, Resolved};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -28,8 +29,8 @@ fn events(criterion: &mut Criterion) {
     let events = parsed(&lines);
 
     // Law 8: on this workload both models give the same users, so the rows do equal work.
-    let answers = ENGINES.map(|(_, make)| {
-        let users = users(&*folded(make, &events), &events);
+    let answers = Model::ALL.map(|model| {
+        let users = users(&*folded(model, &events), &events);
         // An id that was never merged is spelled with the mark in one model and without in the other.
         users
             .iter()
@@ -47,13 +48,13 @@ fn events(criterion: &mut Criterion) {
             }
         });
     });
-    for (name, make) in ENGINES {
-        group.bench_function(BenchmarkId::new("read and apply", name), |bencher| {
-            bencher.iter_with_large_drop(|| folded(make, &events));
+    for model in Model::ALL {
+        group.bench_function(BenchmarkId::new("read and apply", model), |bencher| {
+            bencher.iter_with_large_drop(|| folded(model, &events));
         });
 
-        let engine = folded(make, &events);
-        group.bench_function(BenchmarkId::new("read", name), |bencher| {
+        let engine = folded(model, &events);
+        group.bench_function(BenchmarkId::new("read", model), |bencher| {
             bencher.iter(|| {
                 for event in &events {
                     black_box(engine.read(&event.event()).is_ok());
@@ -67,7 +68,7 @@ fn events(criterion: &mut Criterion) {
             .map(|event| resolved(&*engine, event))
             .collect();
         let mut out = Vec::new();
-        group.bench_function(BenchmarkId::new("write_resolved", name), |bencher| {
+        group.bench_function(BenchmarkId::new("write_resolved", model), |bencher| {
             bencher.iter(|| {
                 for (event, resolved) in events.iter().zip(&resolved) {
                     out.clear();

@@ -1,19 +1,10 @@
 //! The workload as events: lines of JSON, as an SDK sends them.
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt};
+use idmerge_engines::{Engine, Model, Settings};
 use idmerge_events::JsonEvent;
-use idmerge_original::Original;
-use idmerge_simplified::Simplified;
 use idmerge_workloads::{Stream, Workload};
 
-/// An engine by name, and how to make one.
-pub type Engine = (&'static str, fn() -> Box<dyn IdentityResolver>);
-
-/// The engines that are measured.
-pub const ENGINES: [Engine; 2] = [
-    ("simplified", || Box::<Simplified>::default()),
-    ("original", || Box::<Original>::default()),
-];
 /// A stream of events, one JSON line each.
 pub fn lines(workload: Workload, events: u64) -> Vec<Vec<u8>> {
     let mut stream = Stream::new(workload, events, 1);
@@ -31,37 +22,34 @@ pub fn lines(workload: Workload, events: u64) -> Vec<Vec<u8>> {
 ///
 /// # Panics
 ///
-/// Where a line is no event, which a workload never gives.
+/// Panics if a line is not an event. The lines of a workload are events.
 pub fn parsed(lines: &[Vec<u8>]) -> Vec<JsonEvent<'_>> {
     lines
         .iter()
         .map(|line| match JsonEvent::parse(line) {
             Ok(event) => event,
-            Err(error) => unreachable!("a workload gives events: {error}"),
+            Err(error) => unreachable!("the lines of a workload are events: {error}"),
         })
         .collect()
 }
 
-/// An engine that has been given these events.
+/// An engine of this model, with default settings, that these events were applied to.
 ///
 /// # Panics
 ///
-/// Where an event is refused, which those of a workload never are.
-pub fn folded(
-    make: fn() -> Box<dyn IdentityResolver>,
-    events: &[JsonEvent<'_>],
-) -> Box<dyn IdentityResolver> {
-    let mut engine = make();
+/// Panics if an event is refused. The events of a workload are accepted.
+pub fn folded(model: Model, events: &[JsonEvent<'_>]) -> Engine {
+    let mut engine = Settings::of(model).engine();
     for event in events {
         if let Err(error) = engine.apply_event(&event.event()) {
-            unreachable!("a workload is accepted: {error}");
+            unreachable!("the events of a workload are accepted: {error}");
         }
     }
     engine
 }
 
-/// The canonical distinct_id of each event: what the rows of a table must agree on before they
-/// are timed.
+/// The canonical distinct_id of each event. The rows of a table must agree on it before they are
+/// timed.
 pub fn users(engine: &dyn IdentityResolver, events: &[JsonEvent<'_>]) -> Vec<String> {
     events
         .iter()

@@ -5,13 +5,10 @@ pub(crate) mod exhaustive;
 use idmerge_core::{DistinctId, Id, IdentityResolver, InvalidEvent, Reading, RuleBook};
 
 use crate::check::{Check, Differences, Make, clusters_of};
-use crate::generate::{all_ids, claims, events, for_all, for_all_times};
+use crate::generate::{CLAIMS_MAX, all_ids, claims, events, for_all, for_all_times};
 use crate::oracle::oracle;
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, outcome_text, show};
-
-/// The longest random sequence of claims.
-const CLAIMS_MAX: usize = 40;
 
 /// The number of random events for each random sequence of claims. A mistake in reading may show in
 /// one event of a hundred only.

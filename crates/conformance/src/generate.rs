@@ -10,6 +10,9 @@ use crate::check::Make;
 use crate::settings::{AnonIdFormat, EngineSettings};
 use crate::vectors::OwnedClaim;
 
+/// The longest random sequence of claims in most trials.
+pub(crate) const CLAIMS_MAX: usize = 40;
+
 /// The user IDs. "u1" and `UUID` are also device IDs.
 const USERS: [&str; 5] = ["u1", "u2", "u3", "U1", UUID];
 

@@ -14,9 +14,6 @@ use crate::check::Check;
 
 pub(crate) use step::state_is_consistent;
 
-/// The longest random sequence of claims.
-const CLAIMS_MAX: usize = 40;
-
 /// The laws that engines of this rule book keep, by number.
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     let mut trials = step::trials(rule_book);

@@ -1,33 +1,32 @@
 //! Both engines, with the settings that the suite asks for.
 
-use idmerge_conformance::{AnonIdFormat as Format, EngineSettings};
-use idmerge_core::IdentityResolver;
-use idmerge_original::{AnonIdFormat, Original};
-use idmerge_simplified::Simplified;
+use idmerge_conformance::{AnonIdFormat as SuiteFormat, EngineSettings};
+use idmerge_engines::{AnonIdFormat, Engine, Model, Settings};
 
 /// The engine of Simplified ID Merge with these settings and no state.
-pub fn simplified(settings: &EngineSettings) -> Box<dyn IdentityResolver> {
-    Box::new(Simplified::new(idmerge_simplified::Settings {
-        id_rules: settings.id_rules(),
-    }))
+pub fn simplified(settings: &EngineSettings) -> Engine {
+    Settings::of(Model::Simplified)
+        .with_id_rules(settings.id_rules())
+        .engine()
 }
 
 /// The engine of Original ID Merge with these settings and no state.
-pub fn original(settings: &EngineSettings) -> Box<dyn IdentityResolver> {
-    Box::new(Original::new(idmerge_original::Settings {
+pub fn original(settings: &EngineSettings) -> Engine {
+    let original = idmerge_original::Settings {
         id_rules: settings.id_rules(),
         max_cluster_ids: settings.max_cluster_ids,
         anon_id_format: match settings.anon_id_format {
-            Format::UuidV4 => AnonIdFormat::UuidV4,
-            Format::Guid => AnonIdFormat::Guid,
-            Format::Sdk => AnonIdFormat::Sdk,
+            SuiteFormat::UuidV4 => AnonIdFormat::UuidV4,
+            SuiteFormat::Guid => AnonIdFormat::Guid,
+            SuiteFormat::Sdk => AnonIdFormat::Sdk,
         },
-    }))
+    };
+    Settings::from(original).engine()
 }
 
-/// Both engines with no state: Simplified, then Original with this limit of a cluster. All other
-/// settings are the documented ones.
-pub fn engines(max_cluster_ids: u32) -> [Box<dyn IdentityResolver>; 2] {
+/// Both engines with no state: Simplified, then Original with this limit on clusters. All other
+/// settings have their defaults.
+pub fn engines(max_cluster_ids: u32) -> [Engine; 2] {
     let settings = EngineSettings {
         max_cluster_ids,
         ..EngineSettings::default()

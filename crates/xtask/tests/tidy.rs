@@ -11,6 +11,7 @@ const LIBRARIES: &[&str] = &[
     "simplified",
     "original",
     "conformance",
+    "engines",
     "events",
     "shared",
     "store",
@@ -39,13 +40,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "project",
         &[
-            "core",
-            "disk",
-            "engines",
-            "events",
-            "profiles",
-            "shared",
-            "store",
+            "core", "disk", "engines", "events", "profiles", "shared", "store",
         ],
         &["workloads"],
     ),
@@ -58,7 +53,14 @@ const MAY_NAME: &[MayName<'_>] = &[
     // Compares the two engines, so it belongs to neither.
     (
         "differential",
-        &["core", "conformance", "simplified", "original", "events"],
+        &[
+            "core",
+            "conformance",
+            "engines",
+            "simplified",
+            "original",
+            "events",
+        ],
         &["workloads"],
     ),
     (

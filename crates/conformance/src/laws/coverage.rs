@@ -5,9 +5,8 @@ use std::cell::Cell;
 use idmerge_core::{IdentityResolverExt, Outcome, RuleBook};
 use proptest::prelude::*;
 
-use super::CLAIMS_MAX;
 use crate::check::{Check, Make};
-use crate::generate::{event_with_two_ids, for_all, settings};
+use crate::generate::{CLAIMS_MAX, event_with_two_ids, for_all, settings};
 
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     match rule_book {

@@ -4,9 +4,8 @@ use std::collections::BTreeSet;
 
 use idmerge_core::RuleBook;
 
-use super::CLAIMS_MAX;
 use crate::check::{Check, Differences, Make, apply};
-use crate::generate::{claims, for_all};
+use crate::generate::{CLAIMS_MAX, claims, for_all};
 use crate::vectors::{OwnedClaim, show};
 
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {

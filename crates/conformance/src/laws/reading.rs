@@ -3,10 +3,9 @@
 use idmerge_core::{IdentityResolver, RuleBook};
 use proptest::prelude::*;
 
-use super::CLAIMS_MAX;
 use crate::check::{Check, Differences, Make, apply, snapshot_of};
 use crate::compare::comparable;
-use crate::generate::{claims, event, event_with_two_ids, for_all};
+use crate::generate::{CLAIMS_MAX, claims, event, event_with_two_ids, for_all};
 use crate::vectors::show;
 
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {

@@ -3,9 +3,8 @@
 use idmerge_core::{IdentityResolver, RuleBook};
 use proptest::prelude::*;
 
-use super::CLAIMS_MAX;
 use crate::check::{Check, Differences, Make, apply, clusters_of, snapshot_of};
-use crate::generate::{claims, for_all};
+use crate::generate::{CLAIMS_MAX, claims, for_all};
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, show};
 

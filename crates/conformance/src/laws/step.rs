@@ -4,9 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_core::{DistinctId, Id, IdentityResolver, RuleBook};
 
-use super::CLAIMS_MAX;
 use crate::check::{Applied, Check, Differences, Make, apply, clusters_of, snapshot_of};
-use crate::generate::{all_ids, claims, for_all};
+use crate::generate::{CLAIMS_MAX, all_ids, claims, for_all};
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, show};
 
