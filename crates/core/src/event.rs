@@ -1,18 +1,18 @@
-//! What the rules read of an event: its name and its identity properties.
+//! The part of an event that the rules read: its name and its identity properties.
 
 use std::fmt;
 
-/// The identity properties: all that the rules ever read of an event's properties.
+/// The identity properties. The rules read no other property of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 pub enum IdProperty {
     /// `distinct_id`
     #[cfg_attr(feature = "serde", serde(rename = "distinct_id"))]
     DistinctId,
-    /// `$user_id`: the product's own id of a logged-in user.
+    /// `$user_id`: the ID that the product gives a logged-in user.
     #[cfg_attr(feature = "serde", serde(rename = "$user_id"))]
     UserId,
-    /// `$device_id`: names a device while its user is anonymous.
+    /// `$device_id`: the ID of a device, used while its user is anonymous.
     #[cfg_attr(feature = "serde", serde(rename = "$device_id"))]
     DeviceId,
     /// `$identified_id` of `$identify`, as HTTP callers and Segment send it.
@@ -71,7 +71,7 @@ impl fmt::Display for IdProperty {
     }
 }
 
-/// The value of an identity property, sorted by what rule ID-3 makes of it.
+/// The value of an identity property, classified by rule ID-3.
 ///
 /// ```
 /// use idmerge_core::Value;
@@ -89,13 +89,13 @@ pub enum Value<'e> {
     /// The text of a JSON string, or the decimal text of an integer that fits i64 or u64.
     /// Empty text counts as absent.
     Text(&'e str),
-    /// Any other JSON value (a float, a boolean, an array, an object), as it was written.
-    /// It is never an id.
+    /// Any other JSON value (a float, a boolean, an array, an object), in its original spelling.
+    /// It is never an ID.
     NotAnId(&'e str),
 }
 
 impl Value<'_> {
-    /// Whether the property is absent in the sense of rule ID-3.
+    /// Whether rule ID-3 treats the property as absent.
     pub fn is_absent(&self) -> bool {
         matches!(self, Self::Absent | Self::Text(""))
     }
@@ -126,13 +126,13 @@ pub enum DistinctIds<'e> {
     Absent,
     /// An array of exactly two values.
     Two([Value<'e>; 2]),
-    /// Any other JSON value, as it was written.
+    /// Any other JSON value, in its original spelling.
     NotTwo(&'e str),
 }
 
-/// An event, as far as the rules read it.
+/// The part of an event that the rules read.
 ///
-/// To make one by hand, name it and set what it carries:
+/// To make one by hand, name it and set the properties that it carries:
 ///
 /// ```
 /// use idmerge_core::Event;
@@ -170,14 +170,14 @@ pub struct Event<'e> {
 }
 
 impl<'e> Event<'e> {
-    /// The event that browser and server SDKs send when a user logs in.
+    /// The name of the event that browser and mobile SDKs send when a user logs in.
     pub const IDENTIFY: &'static str = "$identify";
-    /// The event that SDKs send to give a user a second id.
+    /// The name of the event that SDKs send to give a user a second ID.
     pub const CREATE_ALIAS: &'static str = "$create_alias";
-    /// The event that servers send to join any two ids.
+    /// The name of the event that servers send to join any two IDs.
     pub const MERGE: &'static str = "$merge";
 
-    /// An event of this name that carries no identity property.
+    /// An event with this name and no identity property.
     pub fn named(name: &'e str) -> Self {
         Self {
             name,

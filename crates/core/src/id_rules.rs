@@ -1,10 +1,10 @@
-//! Rules ID-2 to ID-5: which values are ids. The length limit and the blocked values are settings.
+//! Rules ID-2 to ID-5: which values are IDs. The length limit and the blocked values are settings.
 
 use crate::invalid_event::{InvalidEventReason, quote};
 use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 
-/// What a project takes for an id: the length limit of rule ID-2 and the blocked values of
-/// rule ID-4. Both engines read every id through this.
+/// Which texts a project accepts as IDs: the length limit of rule ID-2 and the blocked values of
+/// rule ID-4. Both engines read every ID through these rules.
 ///
 /// ```
 /// use idmerge_core::{IdProperty, IdRules};
@@ -14,9 +14,12 @@ use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 ///
 /// let refused = rules.id(IdProperty::UserId, "Undefined").unwrap_err();
 /// assert_eq!(refused.rule(), "ID-4");
-/// assert_eq!(refused.to_string(), r#"$user_id "Undefined" is a blocked value, not an ID (ID-4)"#);
+/// assert_eq!(
+///     refused.to_string(),
+///     r#"$user_id "Undefined" is a blocked value, not an ID; leave the property out until there is an ID (ID-4)"#,
+/// );
 ///
-/// // A product whose user 0 is a person says so.
+/// // In this product the user 0 is a person.
 /// let rules = IdRules::new(IdRules::DEFAULT_MAX_ID_BYTES, ["null", "undefined"]);
 /// assert!(rules.id(IdProperty::UserId, "0").is_ok());
 /// ```
@@ -29,10 +32,10 @@ pub struct IdRules {
 }
 
 impl IdRules {
-    /// The most bytes of an id by default: 255 (rule ID-2).
+    /// The most bytes of an ID by default: 255 (rule ID-2).
     pub const DEFAULT_MAX_ID_BYTES: u16 = 255;
 
-    /// The values that are no id by default, in any ASCII case, since they come from mistakes
+    /// The values that are not IDs by default, in any ASCII case: code sends them by mistake
     /// (rule ID-4).
     pub const DEFAULT_BLOCKED_VALUES: [&'static str; 17] = [
         "00000000-0000-0000-0000-000000000000",
@@ -73,7 +76,7 @@ impl IdRules {
         }
     }
 
-    /// The most bytes that an id may have.
+    /// The most bytes that an ID may have.
     pub fn max_id_bytes(&self) -> u16 {
         self.max_id_bytes
     }
@@ -83,11 +86,11 @@ impl IdRules {
         self.blocked_values.iter().map(AsRef::as_ref)
     }
 
-    /// Rule ID-3: the text of a property, or `None` where it is absent.
+    /// Rule ID-3: the text of a property, or `None` if it is absent.
     ///
     /// # Errors
     ///
-    /// [`InvalidEvent`] (ID-3) where the value is a float, a boolean, an array or an object.
+    /// [`InvalidEvent`] (ID-3) if the value is a float, a boolean, an array or an object.
     pub fn text<'e>(
         &self,
         property: IdProperty,
@@ -103,11 +106,11 @@ impl IdRules {
         }
     }
 
-    /// Rules ID-2 and ID-4: the id with this text. The prefix `$device:` has no meaning here.
+    /// Rules ID-2 and ID-4: the ID with this text. The prefix `$device:` has no meaning here.
     ///
     /// # Errors
     ///
-    /// [`InvalidEvent`] (ID-2) where the text is empty or too long, (ID-4) where it is a blocked value.
+    /// [`InvalidEvent`] (ID-2) if the text is empty or too long, (ID-4) if it is a blocked value.
     pub fn id<'e>(&self, property: IdProperty, text: &'e str) -> Result<Id<'e>, InvalidEvent> {
         let refused = |reason| Err(InvalidEvent::new(property, reason));
         if text.is_empty() {
@@ -133,12 +136,12 @@ impl IdRules {
         Ok(id)
     }
 
-    /// Rule ID-5: the distinct_id with this text. One leading `$device:` is the mark of a device;
-    /// what follows it must be an id.
+    /// Rule ID-5: the distinct_id with this text. One leading `$device:` is the prefix of a device;
+    /// the rest must be an ID.
     ///
     /// # Errors
     ///
-    /// As [`id`](Self::id); and refused (ID-5) where nothing follows the mark.
+    /// As [`id`](Self::id), and [`InvalidEvent`] (ID-5) if nothing follows the prefix.
     pub fn distinct_id<'e>(
         &self,
         property: IdProperty,

@@ -1,17 +1,17 @@
-//! Bad input: an event that cannot be used, and why.
+//! [`InvalidEvent`]: bad input, and the reason.
 
 use thiserror::Error;
 
 use crate::IdProperty;
 
-/// An event with an invalid or missing ID in a property that its rule reads (rule ID-7). It is
-/// an error, nothing of the event was used and no state has changed.
+/// An event with an invalid or missing ID in a property that its rule reads (rule ID-7). Nothing
+/// of the event was used, and no state has changed.
 ///
-/// Not to be confused with a [`Rejection`](crate::Rejection), the outcome of a well-formed merge
-/// that a guardrail turns down.
+/// A [`Rejection`](crate::Rejection) is something else: the outcome of a well-formed claim that a
+/// guardrail turns down.
 ///
-/// What to do: hand the event back to whoever sent it; the text names the property, the value
-/// (shortened) and the rule.
+/// What to do: return the event to its sender. The text names the property, the value (shortened),
+/// the rule, and what to send in place of it.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{property} {reason} ({})", self.rule())]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
@@ -22,17 +22,17 @@ pub struct InvalidEvent {
 }
 
 impl InvalidEvent {
-    /// An event refused for what `property` holds.
+    /// An event with an invalid value in `property`.
     pub fn new(property: IdProperty, reason: InvalidEventReason) -> Self {
         Self { property, reason }
     }
 
-    /// The property that cannot be used.
+    /// The property with the invalid value.
     pub fn property(&self) -> IdProperty {
         self.property
     }
 
-    /// What is wrong with it.
+    /// What is wrong with the value.
     pub fn reason(&self) -> &InvalidEventReason {
         &self.reason
     }
@@ -52,17 +52,17 @@ impl InvalidEvent {
     }
 }
 
-/// Why a property cannot be used. Values are [shortened](quote) for reading.
+/// What is wrong with the value of a property. Values are [shortened](quote) for reading.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(deny_unknown_fields))]
 #[non_exhaustive]
 pub enum InvalidEventReason {
-    /// The text that should be an id is empty (ID-2).
-    #[error("is empty")]
+    /// The text that should be an ID is empty (ID-2).
+    #[error("is empty; send an ID or leave the property out")]
     Empty,
-    /// The id is too long (ID-2).
-    #[error("{value} has {id_bytes} bytes; an ID has 1 to {max_id_bytes}")]
+    /// The ID is too long (ID-2).
+    #[error("{value} has {id_bytes} bytes; send an ID of 1 to {max_id_bytes} bytes")]
     Length {
         /// The value, quoted and shortened.
         value: String,
@@ -72,30 +72,30 @@ pub enum InvalidEventReason {
         max_id_bytes: u16,
     },
     /// The value is a float, a boolean, an array or an object (ID-3).
-    #[error("{json} is not an ID; an ID is a string or an integer")]
+    #[error("{json} is not an ID; send a string or an integer")]
     NotAnId {
-        /// The value as it was written, quoted and shortened.
+        /// The value in its original spelling, quoted and shortened.
         json: String,
     },
-    /// The value is one that comes from mistakes (ID-4).
-    #[error("{value} is a blocked value, not an ID")]
+    /// The value is one that code sends by mistake (ID-4).
+    #[error("{value} is a blocked value, not an ID; leave the property out until there is an ID")]
     Blocked {
         /// The value, quoted and shortened.
         value: String,
     },
     /// The value is `$device:` and nothing else (ID-5).
-    #[error("is \"$device:\" with no ID behind it")]
+    #[error("is \"$device:\" without an ID; send \"$device:\" and then the ID of the device")]
     OnlyPrefix,
     /// The value begins with `$device:` twice (O-1).
-    #[error("{value} is marked as a device twice")]
+    #[error("{value} has the prefix \"$device:\" twice; send it once")]
     DoublePrefix {
         /// The value, quoted and shortened.
         value: String,
     },
-    /// `$identify` names no identified id (O-3).
+    /// `$identify` names no identified ID (O-3).
     #[error("is missing: $identify needs an identified ID in $identified_id or distinct_id")]
     NoIdentifiedId,
-    /// `$identify` names no anonymous id (O-3).
+    /// `$identify` names no anonymous ID (O-3).
     #[error("is missing: $identify needs an anonymous ID in $anon_id or $anon_distinct_id")]
     NoAnonId,
     /// `$create_alias` names no distinct_id (O-4).
@@ -104,19 +104,19 @@ pub enum InvalidEventReason {
     /// `$create_alias` names no alias (O-4).
     #[error("is missing: $create_alias needs distinct_id and alias")]
     NoAlias,
-    /// `$merge` does not name exactly two ids (O-5).
-    #[error("{json} is not an array of exactly two IDs, which $merge needs")]
+    /// `$merge` does not name exactly two IDs (O-5).
+    #[error("{json} is not an array of exactly two IDs; send $merge with two")]
     NotTwoIds {
-        /// The value as it was written, shortened; `null` where it is missing.
+        /// The value in its original spelling, shortened; `null` if it is missing.
         json: String,
     },
 }
 
-/// The most bytes of a value that an error repeats.
+/// The most bytes of a value that an error message quotes.
 const QUOTED_BYTES: usize = 64;
 
-/// A value for reading: quoted, with control characters escaped, and past 64 bytes shortened
-/// with its length.
+/// Quotes a value for an error message: control characters are escaped, and a value of more than
+/// 64 bytes is shortened, with its length.
 ///
 /// ```
 /// use idmerge_core::quote;

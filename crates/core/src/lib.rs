@@ -1,7 +1,7 @@
-//! The vocabulary of ID Merge, and the trait that its engines implement.
+//! The types of ID Merge, and the traits that its engines implement.
 //!
-//! Events say who they belong to, and some of them make a claim. An engine weighs claims in
-//! arrival order. Everything else is a fold over the log of claims:
+//! An event carries the IDs of its user, and some events claim that two IDs belong together. An
+//! engine weighs claims in arrival order. Everything else is a fold over the log of claims:
 //!
 //! ```text
 //! Event ──read──▶ Reading { distinct_id, claim } ──apply──▶ Outcome
@@ -10,20 +10,21 @@
 //! ```
 //!
 //! This crate has the types of that picture ([`Event`], [`Reading`], [`Claim`], [`Outcome`],
-//! [`DistinctId`]) and the trait [`IdentityResolver`]. It has no engine, reads no JSON, does no
-//! I/O and knows no clock. The rules themselves are in `docs/rules.md`; error texts, tests and
-//! comments cite them by number.
+//! [`DistinctId`]) and two traits: [`Resolve`] answers who is who, and [`IdentityResolver`] is an
+//! engine. This crate has no engine, reads no JSON, does no I/O and reads no clock. The rules are
+//! in [`rules`]; error texts, tests and comments cite them by number.
 //!
-//! Two things that look alike and are not: an event is [`InvalidEvent`] where it is bad input (an
-//! error), and a claim is [rejected](Rejection) where a guardrail turns it down (an outcome).
+//! An [`InvalidEvent`] is bad input: an error. A [`Rejection`] is the answer of a guardrail to a
+//! well-formed claim: an outcome.
 //!
-//! The design that was not taken: a trait with an associated error type and associated
-//! iterators. It would spare a box here and there, and cost the `dyn` that lets a service choose
+//! We did not give the traits an associated error type and associated iterators. They would save
+//! a few boxes, and the traits would no longer be object safe, so that a service could not choose
 //! its engine at run time.
 //!
 //! # Where to go next
 //!
-//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-events` reads JSON.
+//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-engines` chooses one of them
+//! at run time, and `idmerge-events` reads JSON.
 //!
 //! # Features
 //!
@@ -41,6 +42,7 @@ mod invalid_event;
 mod outcome;
 mod resolver;
 mod rule_book;
+pub mod rules;
 #[cfg(feature = "serde")]
 mod serde;
 mod snapshot;

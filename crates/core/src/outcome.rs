@@ -1,26 +1,26 @@
-//! What an engine answers to a claim.
+//! [`Outcome`]: the answer of an engine to a claim.
 
 use std::fmt;
 
 use crate::{Id, RuleBook};
 
-/// What became of a claim.
+/// The answer of an engine to a claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Outcome<'a> {
-    /// The two ids were joined by this claim.
+    /// This claim joined the two IDs.
     Merged,
-    /// The two ids were joined before; the partition did not change. In Original the canonical
-    /// id of their cluster may have, since the claim marks an id all the same (rule O-13).
+    /// The two IDs were joined before. The clusters did not change; in Original the canonical ID of
+    /// the cluster may have changed, because the claim also marks an ID (rule O-13).
     AlreadyMerged,
-    /// The claim is of another rule book and says nothing here.
+    /// The claim belongs to another rule book and has no effect here.
     Ignored,
     /// A guardrail turned the claim down; nothing changed.
     Rejected(Rejection<'a>),
 }
 
-/// A well-formed claim that a guardrail turns down. It is an outcome, not an error: the event is
+/// Why a guardrail turned a well-formed claim down. It is an outcome, not an error: the event is
 /// kept, and the reason is written onto it.
 ///
 /// [`code`](Rejection::code) is the vendor's `$failure_reason`; the `Display` text is the
@@ -40,33 +40,33 @@ pub enum Outcome<'a> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Rejection<'a> {
-    /// One id was given twice (rule O-7).
+    /// The claim names one ID twice (rule O-7).
     SameIds {
-        /// That id.
+        /// That ID.
         id: Id<'a>,
     },
-    /// The anonymous id does not have the form that the settings ask for (rule O-8).
+    /// The anonymous ID does not have the form that the settings require (rule O-8).
     AnonDistinctIdNonGuidForm {
-        /// The anonymous id.
+        /// The anonymous ID.
         anon: Id<'a>,
     },
-    /// The anonymous id or device belongs to another user already (rules O-11, S-7).
+    /// The anonymous ID or device already belongs to another user (rules O-11, S-7).
     AnonDistinctIdAssignedAlready {
-        /// The anonymous id or device.
+        /// The anonymous ID or device.
         anon: Id<'a>,
-        /// Whom it belongs to: the oldest identified id of its cluster, or its user id.
+        /// The user that it belongs to: the oldest identified ID of its cluster, or its user ID.
         holder: Id<'a>,
     },
-    /// The alias was used as an alias before, for somebody else (rule O-9).
+    /// The alias was used before as an alias of another user (rule O-9).
     AliasAlreadyExists {
         /// The alias.
         alias: Id<'a>,
     },
     /// The merged cluster would be too large (rule O-12).
     ManyIds {
-        /// How many ids it would have.
+        /// The number of IDs that it would have.
         cluster_ids: u64,
-        /// How many it may have.
+        /// The most IDs that it may have.
         max_cluster_ids: u64,
     },
 }
@@ -85,7 +85,7 @@ impl Rejection<'_> {
         }
     }
 
-    /// The vendor's code, as `$failure_reason` gives it.
+    /// The vendor's code, as in `$failure_reason`.
     pub const fn code(&self) -> &'static str {
         match self {
             Self::SameIds { .. } => "errSameIDs",
@@ -111,7 +111,7 @@ impl fmt::Display for Rejection<'_> {
                 write!(f, "the anonymous ID {anon:?} already belongs to {holder:?}")
             }
             Self::AliasAlreadyExists { alias } => {
-                write!(f, "the alias {alias:?} is in use already")
+                write!(f, "the alias {alias:?} is already in use")
             }
             Self::ManyIds {
                 cluster_ids,

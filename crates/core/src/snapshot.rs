@@ -1,4 +1,4 @@
-//! What can be wrong with a snapshot.
+//! [`SnapshotError`]: what can be wrong with a snapshot.
 
 use std::io;
 
@@ -6,11 +6,11 @@ use thiserror::Error;
 
 use crate::RuleBook;
 
-/// Bytes that are not a snapshot which this engine can take. Its state is as it was before.
+/// The engine cannot take these bytes as a snapshot. Its state is as it was before.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SnapshotError {
-    /// The bytes do not begin like a snapshot.
+    /// The bytes do not start like a snapshot.
     #[error("not a snapshot of idmerge")]
     NotASnapshot,
     /// The snapshot is of another rule book. Read it with an engine of that one.
@@ -29,21 +29,21 @@ pub enum SnapshotError {
         /// The newest that this engine reads.
         supported: u16,
     },
-    /// The bytes end early, fail their checksum, or contradict each other. Take an older snapshot.
+    /// The bytes end early, fail their checksum, or contradict each other. Use an older snapshot.
     #[error("the snapshot is damaged: {what}")]
     Damaged {
         /// What is wrong.
         what: &'static str,
     },
-    /// The snapshot breaks a limit of this engine's settings. Give the engine the settings that
-    /// the snapshot was made with.
+    /// A cluster of the snapshot is larger than this engine's settings allow. Give the engine the
+    /// settings that the snapshot was made with.
     #[error(
         "the snapshot has a cluster of {cluster_ids} IDs; the settings allow {max_cluster_ids}"
     )]
     OverLimit {
-        /// The size of the cluster.
+        /// The number of IDs in the cluster.
         cluster_ids: u64,
-        /// The limit.
+        /// The most IDs that the settings allow.
         max_cluster_ids: u64,
     },
     /// The source could not be read.
@@ -51,7 +51,7 @@ pub enum SnapshotError {
     Io(#[source] io::Error),
 }
 
-/// A source that ends early is a damaged snapshot; anything else is an accident below.
+/// A source that ends early is a damaged snapshot; any other error is an I/O error.
 impl From<io::Error> for SnapshotError {
     fn from(error: io::Error) -> Self {
         if error.kind() == io::ErrorKind::UnexpectedEof {

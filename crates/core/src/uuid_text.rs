@@ -1,12 +1,13 @@
-//! UUIDs as 16 bytes: most ids that SDKs make are UUIDs, and 36 characters are a lot of memory.
+//! [`UuidText`]: the text of a UUID in 16 bytes. Most IDs that SDKs make are UUIDs, so this saves
+//! most of their memory.
 
 use std::fmt;
 
-/// The text of a UUID, in 16 bytes and a bit, so that exactly the same text comes out again.
+/// The text of a UUID in 16 bytes and one bit, from which exactly the same text is made again.
 ///
-/// It is a UUID of RFC 9562 (the variant digit is 8, 9, a or b) with hyphens in their places,
-/// nothing around it, and all its letters in one case, upper or lower. Every other text, a UUID
-/// in mixed case too, is [`IdForm::Text`](crate::IdForm::Text).
+/// It is a UUID of RFC 9562 (the variant digit is 8, 9, a or b) with its four hyphens, nothing
+/// around it, and all its letters in one case, upper or lower. Every other text, also a UUID in
+/// mixed case, is [`IdForm::Text`](crate::IdForm::Text).
 ///
 /// ```
 /// use idmerge_core::UuidText;
@@ -23,18 +24,18 @@ pub struct UuidText {
     is_upper_case: bool,
 }
 
-/// Where the hex digits stand, of 36 characters.
+/// The places of the hex digits among the 36 characters.
 const GROUPS: [std::ops::Range<usize>; 5] = [0..8, 9..13, 14..18, 19..23, 24..36];
 const HYPHENS: [usize; 4] = [8, 13, 18, 23];
-/// The two highest bits of the second word, where the variant digit stands.
+/// The two highest bits of the second word: they are in the variant digit.
 const VARIANT: u64 = 0b10;
 const VARIANT_SHIFT: u32 = 62;
 
 impl UuidText {
-    /// How many characters the text has: 36.
+    /// The length of the text in bytes: 36.
     pub const TEXT_BYTES: usize = 36;
 
-    /// The UUID with this text, or `None` where the text is of another form.
+    /// The UUID with this text, or `None` if the text has another form.
     pub fn new(text: &str) -> Option<Self> {
         let text: &[u8; Self::TEXT_BYTES] = text.as_bytes().try_into().ok()?;
         if HYPHENS.map(|at| text[at]) != [b'-'; 4] {
@@ -48,7 +49,7 @@ impl UuidText {
             filled = end;
         }
 
-        // No branch in the loop, so that the compiler takes many digits at a time.
+        // The loop has no branch, so that the compiler vectorises it.
         let (mut are_hex, mut upper, mut lower) = (true, false, false);
         let mut values = [0; 32];
         for (value, digit) in values.iter_mut().zip(digits) {
@@ -69,8 +70,8 @@ impl UuidText {
         for (byte, pair) in bytes.iter_mut().zip(values.as_chunks::<2>().0) {
             *byte = (pair[0] << 4) | (pair[1] & 0xf);
         }
-        // By way of one number: from two of eight bytes each the compiler makes much more of the
-        // loops above.
+        // One 128-bit number first: the compiler makes far more instructions of the loops above if
+        // the bytes are read as two numbers of 64 bits.
         let both = u128::from_be_bytes(bytes);
         #[allow(clippy::cast_possible_truncation, reason = "each half has 64 bits")]
         let words = [(both >> 64) as u64, both as u64];
@@ -82,8 +83,8 @@ impl UuidText {
     }
 
     /// The UUID with these bytes, most significant first, as two numbers, and its letters in this
-    /// case. `None` where the variant is not that of RFC 9562, or where upper case is asked for
-    /// and there is no letter: such a text is in lower case, so that one text has one form.
+    /// case. `None` if the variant is not that of RFC 9562, or if upper case is given and there is
+    /// no letter: a text without letters counts as lower case, so that each text has one form.
     #[inline]
     pub fn from_words(words: [u64; 2], is_upper_case: bool) -> Option<Self> {
         let is_one = words[1] >> VARIANT_SHIFT == VARIANT
@@ -101,7 +102,7 @@ impl UuidText {
         self.words
     }
 
-    /// Whether its letters are in upper case. A text without letters is in lower case.
+    /// Whether its letters are in upper case. `false` for a text without letters.
     #[inline]
     pub fn is_upper_case(&self) -> bool {
         self.is_upper_case
@@ -150,9 +151,9 @@ impl UuidText {
     }
 }
 
-/// Whether a hex digit of the number is a letter.
+/// Whether a hex digit of the number is a letter (10 to 15).
 fn has_letters(word: u64) -> bool {
-    // 8 and one of 4 and 2.
+    // A digit is at least 10 if its bit 8 is set and its bit 4 or 2.
     (word & (word << 1 | word << 2)) & 0x8888_8888_8888_8888 != 0
 }
 

@@ -1,10 +1,10 @@
-//! Rules ID-6 and O-8: which anonymous ids `$identify` takes.
+//! Rules ID-6 and O-8: the anonymous IDs that `$identify` accepts.
 
 use idmerge_core::{Id, IdForm};
 use uuid::{Uuid, Variant};
 
-/// The form that the anonymous id of `$identify` must have (rule O-8). Each value takes all that
-/// the one before it takes.
+/// The form that the anonymous ID of `$identify` must have (rule O-8). Each value accepts all IDs
+/// that the one before it accepts.
 ///
 /// ```
 /// use idmerge_original::AnonIdFormat;
@@ -29,8 +29,8 @@ pub enum AnonIdFormat {
     Sdk,
 }
 
-/// How many characters a UUID with hyphens has. Braces, `urn:uuid:` and the form without hyphens
-/// have another length, so the length tells them apart.
+/// The length of a UUID with hyphens. UUIDs in braces, with `urn:uuid:` or without hyphens have
+/// another length.
 const HYPHENATED_BYTES: usize = 36;
 
 impl AnonIdFormat {
@@ -46,7 +46,7 @@ impl AnonIdFormat {
         }
     }
 
-    /// Whether an anonymous id has this form.
+    /// Whether an anonymous ID has this form.
     pub fn accepts(self, id: &str) -> bool {
         match self {
             Self::UuidV4 => hyphenated(id).is_some_and(|uuid| {
@@ -60,7 +60,7 @@ impl AnonIdFormat {
 }
 
 impl AnonIdFormat {
-    /// Whether an anonymous id has this form.
+    /// Whether an anonymous ID has this form. Needs no text for a UUID.
     pub(crate) fn accepts_id(self, id: Id<'_>) -> bool {
         match id.form() {
             IdForm::Text(text) => self.accepts(text),
@@ -75,9 +75,9 @@ impl std::fmt::Display for AnonIdFormat {
     }
 }
 
-/// The name of no format.
+/// A name that is not the name of a format.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is no format of anonymous IDs; there are uuid_v4, guid and sdk")]
+#[error("{0:?} is not a format of anonymous IDs; choose uuid_v4, guid or sdk")]
 pub struct UnknownAnonIdFormat(String);
 
 impl std::str::FromStr for AnonIdFormat {
@@ -99,8 +99,8 @@ fn hyphenated(id: &str) -> Option<Uuid> {
     }
 }
 
-/// Time, random number, user agent, screen size, time again: lower-case hex, hyphens between. The
-/// user agent's hash is a signed number, so that a second hyphen may stand before it.
+/// Five groups of lower-case hex digits between hyphens: time, random number, hash of the user agent,
+/// screen size, time. The hash is a signed number, so a minus sign may come before it.
 fn is_five_groups(id: &str) -> bool {
     let mut groups = id.split('-');
     let mut hex_group = || groups.next().is_some_and(is_lower_hex);

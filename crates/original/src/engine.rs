@@ -1,4 +1,4 @@
-//! Rules O-7 to O-18: the guardrails, and what becomes of a claim that passes them.
+//! Rules O-7 to O-18: the guardrails, and the effect of a claim that passes them.
 
 use std::{fmt, io};
 
@@ -12,21 +12,21 @@ use idmerge_state::{BATCH_IDS, Found, Probe};
 use crate::partition::Partition;
 use crate::{AnonIdFormat, reading, snapshot};
 
-/// What a project chooses of Original ID Merge. The default is what the rules document.
+/// The settings of Original ID Merge. The defaults are those of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Settings {
-    /// What is taken for an id (rules ID-2 and ID-4).
+    /// Which texts are IDs (rules ID-2 and ID-4).
     pub id_rules: IdRules,
-    /// How many ids a cluster may have (rules O-12 and O-18). With 0 or 1 nothing ever merges.
+    /// The most IDs that a cluster may have (rules O-12 and O-18). With 0 or 1 no claim ever merges.
     pub max_cluster_ids: u32,
-    /// Which anonymous ids `$identify` takes (rule O-8).
+    /// The anonymous IDs that `$identify` accepts (rule O-8).
     pub anon_id_format: AnonIdFormat,
 }
 
 impl Settings {
-    /// How many ids a cluster may have by default: 500.
+    /// The most IDs that a cluster may have by default: 500.
     pub const DEFAULT_MAX_CLUSTER_IDS: u32 = 500;
 
     /// Reads which user an event belongs to, and what it claims. Needs no engine.
@@ -50,9 +50,9 @@ impl Default for Settings {
     }
 }
 
-/// The engine of Original ID Merge, in memory. See the [crate](crate) for what it does.
+/// The engine of Original ID Merge, in memory. The documentation of the [crate](crate) describes it.
 ///
-/// Its errors: none, until it holds 4,294,967,295 ids.
+/// It fails only when it holds 4,294,967,295 IDs and gets another one.
 #[derive(Default)]
 pub struct Original {
     settings: Settings,
@@ -60,7 +60,7 @@ pub struct Original {
 }
 
 impl Original {
-    /// An engine that knows of no cluster.
+    /// An engine without clusters.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -68,19 +68,19 @@ impl Original {
         }
     }
 
-    /// The settings that it was made with.
+    /// The settings of this engine.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
 
-    /// What is known of an id, after O-1.
+    /// The entry of an ID, without the prefix of a device (O-1).
     #[inline]
     fn find(&self, id: DistinctId<'_>) -> Option<Found> {
         self.partition.ids.find(&self.partition.ids.probe(id.id()))
     }
 
-    /// Rules O-7 to O-15: what becomes of a claim that names these ids, of which those that were
-    /// found are in a cluster.
+    /// Rules O-7 to O-15: weighs a claim that names these IDs. `found` has the entries of the IDs
+    /// that are in a cluster.
     fn weigh<'a>(
         &'a mut self,
         claim: Claim<'a>,
@@ -117,7 +117,7 @@ impl Original {
             self.mark(claim, together);
             return Ok(Outcome::AlreadyMerged);
         }
-        // O-11: a cluster that holds an identified id has one for its canonical id (O-15).
+        // O-11: if a cluster has an identified ID, its canonical ID is one (O-15).
         if let Claim::Identify { anon, .. } = claim
             && let Some(found) = found[1]
             && let holder = partition.canonical(found)
@@ -126,7 +126,7 @@ impl Original {
             let holder = self.partition.ids.id(holder);
             return rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder });
         }
-        // O-12, O-18: as many as the limit are allowed.
+        // O-12, O-18: a cluster may have exactly as many IDs as the limit.
         let ids_of = |id: Option<Found>| id.map_or(1, |id| u64::from(partition.cluster_ids(id)));
         let cluster_ids = ids_of(found[0]) + ids_of(found[1]);
         let max_cluster_ids = u64::from(self.settings.max_cluster_ids);
@@ -142,7 +142,7 @@ impl Original {
             return Err(EngineError::Full { ids });
         }
 
-        // O-14: they enter in the order in which they are named.
+        // O-14: new IDs enter in the order in which the claim names them.
         let partition = &mut self.partition;
         let entered = match found {
             [Some(a), Some(b)] => {
@@ -159,7 +159,7 @@ impl Original {
         Ok(Outcome::Merged)
     }
 
-    /// O-13: what an accepted claim marks of the ids that it names.
+    /// O-13: an accepted claim marks the IDs that it names.
     fn mark(&mut self, claim: Claim<'_>, named: [Found; 2]) {
         let [first, second] = named;
         match claim {
@@ -178,7 +178,7 @@ impl fmt::Debug for Original {
     }
 }
 
-/// The two ids that a claim names, in the order of O-14. `None`: a claim of another rule book.
+/// The two IDs that a claim names, in the order of O-14, or `None` for a claim of another rule book.
 fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
     match claim {
         Claim::Identify { identified, anon } => Some([identified, anon]),
@@ -194,7 +194,7 @@ impl Resolve for Original {
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        // O-16: after O-1, and an id in no cluster resolves to itself.
+        // O-16: the prefix of a device does not count (O-1). An ID in no cluster resolves to itself.
         let canonical = self.find(id).map(|found| {
             let canonical = self.partition.canonical(found);
             self.partition.ids.id(canonical)
@@ -259,7 +259,7 @@ impl IdentityResolver for Original {
                     outcome(Outcome::Ignored);
                     continue;
                 };
-                // An id may have entered meanwhile, or its cluster may have gone up in another.
+                // An earlier claim of this batch may have entered the ID or merged its cluster.
                 let now = |at: usize| match found[at] {
                     Some(before) if !has_joined => Some(before),
                     _ => self.partition.ids.find(&probes[at]),
@@ -300,7 +300,7 @@ mod tests {
         let error = engine.apply(merge("c", "d")).unwrap_err();
         assert!(matches!(error, EngineError::Full { ids: 2 }));
         assert_eq!(engine.clusters().count(), 1);
-        // One more has room.
+        // There is room for one more ID.
         assert_eq!(engine.apply(merge("c", "a")).unwrap(), Outcome::Merged);
         assert_eq!(engine.clusters().next().unwrap().members.len(), 3);
     }

@@ -1,8 +1,8 @@
 //! The engine of Original ID Merge: rules O-1 to O-18 of `docs/rules.md`.
 //!
-//! Ids are joined by three identity events: `$identify`, `$create_alias` and `$merge`. A cluster
-//! has at most 500 ids, and the anonymous id of `$identify` must be a UUIDv4; both are
-//! [`Settings`]. A claim that a guardrail turns down is rejected with the vendor's code.
+//! Three identity events join IDs: `$identify`, `$create_alias` and `$merge`. A cluster has at most
+//! 500 IDs, and the anonymous ID of `$identify` must be a UUIDv4; both are [`Settings`]. If a
+//! guardrail turns a claim down, the engine rejects it with the vendor's code.
 //!
 //! ```
 //! use idmerge_core::{ApplyEventError, Event, IdentityResolverExt, Outcome, Resolve};
@@ -18,9 +18,9 @@
 //!     ..Event::named(Event::IDENTIFY)
 //! };
 //! assert_eq!(engine.apply_event(&identify)?.1, Some(Outcome::Merged));
-//! assert_eq!(engine.resolve(engine.read_id(device)?), *"U1");
+//! assert_eq!(engine.resolve(engine.read_id(device)?), "U1");
 //!
-//! // The device is U1's now; another user's `$identify` is rejected.
+//! // The device now belongs to U1, so the `$identify` of another user is rejected.
 //! let other = Event { identified_id: "U2".into(), ..identify };
 //! let (_, outcome) = engine.apply_event(&other)?;
 //! let Some(Outcome::Rejected(rejection)) = outcome else { panic!() };
@@ -32,14 +32,14 @@
 //! Not here: events with both `$user_id` and `$device_id`, which join nothing in this model; see
 //! `idmerge-simplified`.
 //!
-//! # How it is kept
+//! # How the state is stored
 //!
-//! One table of interned ids, numbered by age (rule O-14). Beside the number of an id stands the
-//! label of its cluster, so that resolving goes from the place in the table to the cluster and from
-//! there to the canonical id. When two clusters merge, the ids of the smaller one are given the
-//! other's label, which the cap bounds. There is no path to compress, and resolving takes `&self`.
-//! The members of a cluster hang together as a ring, and two rings are joined by exchanging two
-//! links.
+//! The engine interns IDs in one table and numbers them by age (rule O-14). A hash bucket holds the
+//! number of an ID together with the label of its cluster, so resolving goes from the bucket to the
+//! cluster and from there to the canonical ID. When two clusters merge, the IDs of the smaller one
+//! get the label of the larger one; the cap bounds that work. There is no path to compress, so
+//! resolving takes `&self`. The members of a cluster form a ring, and two rings are joined by
+//! exchanging two links.
 
 mod anon_id_format;
 mod engine;

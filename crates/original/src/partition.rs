@@ -1,26 +1,26 @@
-//! The state: a partition of ids into clusters, and what each id was used as. It knows which ids
-//! are together and which of them is canonical, and no guardrail.
+//! The state: a partition of IDs into clusters, and the marks of each ID. It knows which IDs are in
+//! one cluster and which one is canonical. The guardrails are in `engine.rs`.
 
 use idmerge_core::{Cluster, DistinctId, Id};
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe, Rows};
 
-/// The ids of a partition by number. A number is an id's age (rule O-14): the lower, the older.
-/// The owner of an id is the label of its cluster.
+/// The IDs of the partition by number. The number of an ID is its age (rule O-14): a lower number is
+/// older. The owner of an ID is the label of its cluster.
 ///
-/// Invariants: each id is in one cluster; the ids of one label are one ring; `clusters` has the
-/// size and the canonical id of each ring; between two calls of the engine no cluster has one id
-/// only.
+/// Invariants: each ID is in one cluster; the IDs with one label are one ring; `clusters` has the
+/// size and the canonical ID of each ring; between two calls of the engine every cluster has at
+/// least two IDs.
 #[derive(Debug, Default)]
 pub(crate) struct Partition {
     pub(crate) ids: IdTable<IdRow>,
     clusters: Rows<ClusterRow>,
-    /// Labels of clusters that went up in another one.
+    /// Labels that are free again, because their clusters were merged into others.
     free_labels: Vec<u32>,
 }
 
 #[derive(Debug)]
 pub(crate) struct IdRow {
-    /// The next id of the ring of its cluster.
+    /// The next ID in the ring of the cluster.
     next: u32,
     marks: Marks,
 }
@@ -31,7 +31,7 @@ struct ClusterRow {
     canonical: u32,
 }
 
-/// What an id was successfully used as (rule O-13).
+/// How an ID was used in accepted claims (rule O-13).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Marks {
     pub(crate) identified: bool,
@@ -39,12 +39,12 @@ pub(crate) struct Marks {
 }
 
 impl Partition {
-    /// A new id enters, in the cluster of another one or in one of its own.
+    /// Adds an ID, to the cluster of another ID or to a cluster of its own.
     pub(crate) fn enter(&mut self, id: &Probe<'_>, other: Option<Found>) -> Found {
         let number = self.ids.len();
         let (label, next) = match other {
             Some(other) => {
-                // The new one is the youngest and has no marks, so that the canonical one stays.
+                // The new ID is the youngest and has no marks, so the canonical ID stays.
                 self.clusters.at_mut(other.owner).ids += 1;
                 let next = &mut self.ids.row_mut(other.number).next;
                 (other.owner, std::mem::replace(next, number))
@@ -59,7 +59,7 @@ impl Partition {
         }
     }
 
-    /// The label of a new cluster of one id.
+    /// Makes a cluster of one ID and returns its label.
     fn new_label(&mut self, number: u32) -> u32 {
         let row = ClusterRow {
             ids: 1,
@@ -72,18 +72,18 @@ impl Partition {
             }
             None => {
                 self.clusters.push(row);
-                // There are never more labels than ids.
+                // There are never more labels than IDs.
                 self.clusters.len() - 1
             }
         }
     }
 
-    /// Makes one cluster of the clusters of two ids, which are not together yet. Answers with its
-    /// label.
+    /// Merges the clusters of two IDs, which must be two clusters. Returns the label of the merged
+    /// cluster.
     pub(crate) fn join(&mut self, a: Found, b: Found) -> u32 {
         debug_assert_ne!(a.owner, b.owner);
         let canonical = self.canonical_of([self.canonical(a), self.canonical(b)]);
-        // The smaller cluster takes the label of the larger.
+        // The smaller cluster gets the label of the larger one.
         let (keep, give) = if self.cluster_ids(a) < self.cluster_ids(b) {
             (b, a)
         } else {
@@ -97,7 +97,7 @@ impl Partition {
                 break;
             }
         }
-        // Two rings become one by exchanging a link of each.
+        // Exchanging one link of each ring makes one ring of the two.
         let next = self.ids.row(keep.number).next;
         let before = std::mem::replace(&mut self.ids.row_mut(give.number).next, next);
         self.ids.row_mut(keep.number).next = before;
@@ -122,18 +122,18 @@ impl Partition {
         self.ids.row_mut(id.number).marks.alias = true;
     }
 
-    /// How many ids the cluster of this id has.
+    /// The number of IDs in the cluster of this ID.
     pub(crate) fn cluster_ids(&self, id: Found) -> u32 {
         self.clusters.at(id.owner).ids
     }
 
-    /// The number of the canonical id of the cluster of this id.
+    /// The number of the canonical ID of the cluster of this ID.
     #[inline]
     pub(crate) fn canonical(&self, id: Found) -> u32 {
         self.clusters.at(id.owner).canonical
     }
 
-    /// Looks for many ids at once, and asks for their clusters.
+    /// Looks up many IDs at once, and prefetches their clusters.
     #[inline]
     pub(crate) fn find_all<'p>(
         &self,
@@ -143,19 +143,19 @@ impl Partition {
             .find_all(ids, |label| self.clusters.prefetch(label))
     }
 
-    /// What the id with this number was used as.
+    /// The marks of the ID with this number.
     pub(crate) fn marks(&self, number: u32) -> Marks {
         self.ids.row(number).marks
     }
 
-    /// The numbers of the ids that are together with this one, which comes first.
+    /// The numbers of the IDs in the cluster of this ID, starting with this one.
     pub(crate) fn ring(&self, number: u32) -> impl Iterator<Item = u32> {
         std::iter::successors(Some(number), move |&id| {
             Some(self.ids.row(id).next).filter(|&next| next != number)
         })
     }
 
-    /// The cluster of this id.
+    /// The cluster of this ID.
     pub(crate) fn cluster(&self, id: Found) -> Cluster<'_> {
         let distinct_id = |number| DistinctId::plain(self.ids.id(number));
         let mut members: Vec<u32> = self.ring(id.number).collect();
@@ -181,7 +181,7 @@ impl Partition {
         })
     }
 
-    /// O-15: the oldest identified id; where none is identified, the oldest.
+    /// O-15: the oldest identified ID, or the oldest ID if none is identified.
     fn canonical_of(&self, candidates: [u32; 2]) -> u32 {
         let [a, b] = candidates;
         match (self.marks(a).identified, self.marks(b).identified) {

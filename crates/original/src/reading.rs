@@ -1,4 +1,4 @@
-//! Rules O-1 to O-6: whose an event is, and what it claims. Pure functions.
+//! Rules O-1 to O-6: which user an event belongs to, and what it claims. Pure functions.
 
 use idmerge_core::{
     Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent,
@@ -14,7 +14,8 @@ pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>
     }
 }
 
-/// O-2: attributed to the first id that is present; that one alone is read. Never merges.
+/// O-2: the event is attributed to the first ID that is present. Only that one is read, and the event
+/// never merges.
 fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let first = first_present(&[
         (IdProperty::DistinctId, event.distinct_id),
@@ -83,7 +84,7 @@ fn merge<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidE
     Ok(claiming(first, Claim::Merge { first, second }))
 }
 
-/// O-6: an identity event is attributed to the first id that it names.
+/// O-6: an identity event is attributed to the first ID that it names.
 fn claiming<'e>(distinct_id: Id<'e>, claim: Claim<'e>) -> Reading<'e> {
     Reading {
         distinct_id: Some(DistinctId::plain(distinct_id)),
@@ -91,8 +92,7 @@ fn claiming<'e>(distinct_id: Id<'e>, claim: Claim<'e>) -> Reading<'e> {
     }
 }
 
-/// The id in the first property that is present. Where none is, the event is refused for the
-/// property that should have been there.
+/// The ID in the first property that is present. If none is, the error names the first property.
 fn required<'e>(
     rules: &IdRules,
     properties: &[(IdProperty, Value<'e>)],
@@ -109,8 +109,8 @@ fn first_present<'e>(properties: &[(IdProperty, Value<'e>)]) -> Option<(IdProper
         .copied()
 }
 
-/// O-1: the id without the mark of a device. A second mark would be removed by whoever reads the
-/// id next, and give another id; so it is refused.
+/// O-1: the ID without the prefix of a device. A second prefix is an error: the next reader of the ID
+/// would remove it, and get another ID.
 fn id<'e>(
     rules: &IdRules,
     property: IdProperty,
@@ -229,7 +229,7 @@ mod tests {
             (ids(text("X"), text("U"), text("D")), "X"),
             (ids(none, text("U"), text("D")), "U"),
             (ids(text(""), text(""), text("D")), "D"),
-            // The others are not read.
+            // The other properties are not read.
             (ids(text("X"), NOT_AN_ID, NOT_AN_ID), "X"),
             (ids(none, text("U"), NOT_AN_ID), "U"),
         ] {
@@ -237,7 +237,7 @@ mod tests {
             assert_eq!(reading(&event).claim, None);
         }
         assert_eq!(reading(&ids(none, none, none)), Reading::default());
-        // The first one is the one that counts, also where it is invalid.
+        // The first one counts, even if it is invalid.
         assert_eq!(
             refused(&ids(NOT_AN_ID, text("U"), none)),
             (IdProperty::DistinctId, "ID-3")

@@ -1,10 +1,10 @@
 //! The state as bytes, in the frame of `idmerge-state`. Version 1 of the payload:
 //!
 //! ```text
-//! number of ids
-//! each id, oldest first:
-//!     the id
-//!     its cluster: clusters are numbered 0, 1, 2, … by their oldest id
+//! number of IDs
+//! each ID, oldest first:
+//!     the ID
+//!     its cluster: clusters are numbered 0, 1, 2, … by their oldest ID
 //!     its marks: 1 for identified, plus 2 for alias
 //! ```
 
@@ -19,14 +19,14 @@ const VERSION: u16 = 1;
 const IDENTIFIED: u64 = 1;
 const ALIAS: u64 = 2;
 
-/// There are fewer clusters than ids, so that no cluster has this number.
+/// No cluster has this number, since there are fewer clusters than IDs.
 const NOT_NUMBERED: u32 = u32::MAX;
 
 pub(crate) fn write(partition: &Partition, sink: &mut dyn io::Write) -> io::Result<()> {
     let mut writer = SnapshotWriter::begin(sink, RuleBook::Original, VERSION)?;
     let ids = partition.ids.len();
     writer.number(ids.into())?;
-    // Labels depend on how the clusters came about; numbers by oldest id do not.
+    // Labels depend on the history of the clusters; numbers by oldest ID do not.
     let mut numbers = vec![NOT_NUMBERED; ids as usize];
     let mut clusters = 0;
     for id in 0..ids {
@@ -52,12 +52,12 @@ pub(crate) fn read(
     let damaged = |what| SnapshotError::Damaged { what };
     let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
     let mut partition = Partition::default();
-    // Of each cluster: its oldest id.
+    // The oldest ID of each cluster.
     let mut oldest: Vec<Found> = Vec::new();
     for _ in 0..reader.number()? {
         let id = partition.ids.probe(reader.id()?);
         if partition.ids.room() == 0 || partition.ids.find(&id).is_some() {
-            return Err(damaged("an ID stands twice, or there are too many"));
+            return Err(damaged("an ID occurs twice, or there are too many"));
         }
         let mut id = partition.enter(&id, None);
         let cluster = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
@@ -80,7 +80,7 @@ pub(crate) fn read(
     for id in oldest {
         let cluster_ids = partition.cluster_ids(id);
         if cluster_ids == 1 {
-            return Err(damaged("a cluster has one ID only"));
+            return Err(damaged("a cluster has only one ID"));
         }
         if cluster_ids > max_cluster_ids {
             return Err(SnapshotError::OverLimit {
@@ -137,7 +137,7 @@ mod tests {
     proptest! {
         #[test]
         fn a_state_comes_back_from_its_bytes(
-            // Hex groups, so that the anonymous ids are of the form that old SDKs gave them.
+            // Hex groups, so that the anonymous IDs have the form of old SDKs.
             claims in prop::collection::vec((0..3_u8, "[a-f]", "[a-f]-1-1-1-1|[a-f]"), 0..60),
             later in (0..3_u8, "[a-f]", "[a-f]-1-1-1-1|[a-f]"),
         ) {
@@ -147,7 +147,7 @@ mod tests {
             back.read_snapshot(&mut &bytes[..]).unwrap();
             prop_assert!(engine.clusters().eq(back.clusters()));
             prop_assert_eq!(&bytes_of(&back), &bytes);
-            // The marks came back too: both go on alike.
+            // The marks came back too: both engines answer the next claim alike.
             let (a, b) = (Id::new(&later.1).unwrap(), Id::new(&later.2).unwrap());
             let claim = match later.0 {
                 0 => Claim::Identify { identified: a, anon: b },
@@ -159,7 +159,7 @@ mod tests {
         }
     }
 
-    /// A well-formed frame around a payload that no engine wrote: ids, clusters and marks.
+    /// A well-formed frame around a payload that no engine wrote: IDs, clusters and marks.
     fn forged(ids: &[(&str, u64, u64)]) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = SnapshotWriter::begin(&mut bytes, RuleBook::Original, 1).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     #[test]
     fn equal_states_give_equal_bytes_however_they_came_about() {
         let merge = |a: &str, b: &str| (2, a.to_owned(), b.to_owned());
-        // The same ids enter in the same order, and other clusters are relabelled.
+        // The same IDs enter in the same order, but other clusters are relabelled.
         let one = engine(&[
             merge("a", "b"),
             merge("c", "d"),

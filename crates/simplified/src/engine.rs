@@ -3,19 +3,20 @@
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, IdRules, IdentityResolver, InvalidEvent,
+    Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
-use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
+use idmerge_state::BATCH_IDS;
 
+use crate::links::Links;
 use crate::{reading, snapshot};
 
-/// What a project chooses of Simplified ID Merge. The default is what the rules document.
+/// The settings of Simplified ID Merge. The defaults are those of the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize, serde::Deserialize))]
 #[cfg_attr(feature = "serde", serde(default, deny_unknown_fields))]
 pub struct Settings {
-    /// What is taken for an id (rules ID-2 and ID-4).
+    /// Which texts are IDs (rules ID-2 and ID-4).
     pub id_rules: IdRules,
 }
 
@@ -31,9 +32,9 @@ impl Settings {
     }
 }
 
-/// The engine of Simplified ID Merge, in memory. See the [crate](crate) for what it does.
+/// The engine of Simplified ID Merge, in memory. The documentation of the [crate](crate) describes it.
 ///
-/// Its errors: none, until it holds 4,294,967,295 devices or as many users.
+/// It fails only when it holds 4,294,967,295 devices, or as many users, and gets another one.
 #[derive(Default)]
 pub struct Simplified {
     settings: Settings,
@@ -41,7 +42,7 @@ pub struct Simplified {
 }
 
 impl Simplified {
-    /// An engine that knows of no link.
+    /// An engine without links.
     pub fn new(settings: Settings) -> Self {
         Self {
             settings,
@@ -49,7 +50,7 @@ impl Simplified {
         }
     }
 
-    /// The settings that it was made with.
+    /// The settings of this engine.
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
@@ -137,7 +138,7 @@ impl IdentityResolver for Simplified {
                     outcome(Outcome::Ignored);
                     continue;
                 };
-                // A device that was not linked may have been meanwhile.
+                // An earlier claim of this batch may have linked the device.
                 let found = found.or_else(|| self.links.devices.find(probe));
                 outcome(self.links.weigh(device, probe, found, user)?);
             }
@@ -155,157 +156,10 @@ impl IdentityResolver for Simplified {
     }
 }
 
-/// The state: which device belongs to which user.
-///
-/// Each user has a device, since a user comes in with the first one (S-10: an unlinked ID has no
-/// cluster). So users are numbered by when they got their first device.
-#[derive(Debug, Default)]
-pub(crate) struct Links {
-    /// The owner of a device is its user.
-    pub(crate) devices: IdTable<DeviceRow>,
-    /// A user has no owner.
-    pub(crate) users: IdTable<UserRow>,
-}
-
-#[derive(Debug)]
-pub(crate) struct DeviceRow {
-    /// The number of the device of this user that was linked after it; of the last one, the first.
-    next_device: u32,
-}
-
-#[derive(Debug)]
-pub(crate) struct UserRow {
-    last_device: u32,
-}
-
-/// Where a number is to stand that nobody reads.
-const NO_OWNER: u32 = 0;
-
-impl Links {
-    /// Rules S-5 to S-7: what becomes of a link of this device, which was found if it is linked
-    /// already.
-    #[inline]
-    fn weigh<'a>(
-        &'a mut self,
-        device: Id<'a>,
-        probe: &Probe<'_>,
-        found: Option<Found>,
-        user: Id<'a>,
-    ) -> Result<Outcome<'a>, EngineError> {
-        let Some(Found { owner, .. }) = found else {
-            // S-5
-            self.link(probe, user)?;
-            return Ok(Outcome::Merged);
-        };
-        let holder = self.users.id(owner);
-        Ok(if holder == user {
-            // S-6
-            Outcome::AlreadyMerged
-        } else {
-            // S-7
-            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
-                anon: device,
-                holder,
-            })
-        })
-    }
-
-    /// S-5: a device that is not linked becomes the user's.
-    pub(crate) fn link(&mut self, device: &Probe<'_>, user: Id<'_>) -> Result<(), EngineError> {
-        for (room, ids) in [
-            (self.devices.room(), self.devices.len()),
-            (self.users.room(), self.users.len()),
-        ] {
-            if room == 0 {
-                let ids = u64::from(ids);
-                return Err(EngineError::Full { ids });
-            }
-        }
-        let number = self.devices.len();
-        let probe = self.users.probe(user);
-        let (user, next_device) = match self.users.find(&probe) {
-            Some(Found { number: user, .. }) => {
-                let row = self.users.row_mut(user);
-                let before = std::mem::replace(&mut row.last_device, number);
-                let before = &mut self.devices.row_mut(before).next_device;
-                (user, std::mem::replace(before, number))
-            }
-            None => {
-                let last_device = number;
-                let user = self.users.insert(&probe, NO_OWNER, UserRow { last_device });
-                (user, number)
-            }
-        };
-        self.devices.insert(device, user, DeviceRow { next_device });
-        Ok(())
-    }
-
-    /// Looks for up to [`BATCH_IDS`] devices. `None` is nobody's device, and is not found.
-    #[inline]
-    fn find_devices<'p>(
-        &self,
-        devices: impl Iterator<Item = Option<Id<'p>>>,
-    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
-        // The user is needed next, whatever for.
-        self.devices
-            .find_all(devices, |user| self.users.prefetch(user))
-    }
-
-    /// Asks for what linking the devices that were not found will need of their users.
-    fn prefetch_users(&self, claims: &[Claim<'_>], found: &[Option<Found>; BATCH_IDS]) {
-        let mut probes = [Probe::default(); BATCH_IDS];
-        let mut new = 0;
-        for (claim, found) in claims.iter().zip(found) {
-            if let (Claim::Link { user, .. }, None) = (claim, found) {
-                probes[new] = self.users.probe(*user);
-                new += 1;
-            }
-        }
-        let mut users = [None; BATCH_IDS];
-        self.users.guess(&probes[..new], &mut users);
-        for user in users.iter().flatten() {
-            self.devices
-                .prefetch(self.users.row(user.number).last_device);
-        }
-    }
-
-    /// The number of the user whose device this is.
-    #[inline]
-    fn device_user(&self, device: Id<'_>) -> Option<u32> {
-        let found = self.devices.find(&self.devices.probe(device))?;
-        Some(found.owner)
-    }
-
-    /// The number of a user who has a device.
-    pub(crate) fn user(&self, user: Id<'_>) -> Option<u32> {
-        let found = self.users.find(&self.users.probe(user))?;
-        Some(found.number)
-    }
-
-    /// The devices of a user in the order in which they were linked.
-    pub(crate) fn devices_of(&self, user: u32) -> impl Iterator<Item = Id<'_>> {
-        let last = self.users.row(user).last_device;
-        let first = self.devices.row(last).next_device;
-        std::iter::successors(Some(first), move |&device| {
-            (device != last).then(|| self.devices.row(device).next_device)
-        })
-        .map(|device| self.devices.id(device))
-    }
-
-    /// S-10: the user, then its devices.
-    fn cluster(&self, user: u32) -> Cluster<'_> {
-        let canonical = DistinctId::plain(self.users.id(user));
-        let devices = self.devices_of(user).map(DistinctId::device);
-        Cluster {
-            canonical,
-            members: std::iter::once(canonical).chain(devices).collect(),
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{IdentityResolverExt, ResolveExt};
+    use idmerge_core::{Id, IdentityResolverExt, Rejection, ResolveExt};
+    use idmerge_state::IdTable;
 
     use super::*;
 

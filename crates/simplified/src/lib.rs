@@ -1,7 +1,7 @@
 //! The engine of Simplified ID Merge: rules S-0 to S-10 of `docs/rules.md`.
 //!
-//! A device belongs to at most one user, for ever: the user of the first event that carried both
-//! `$user_id` and `$device_id`. Two users never merge. There is no cap.
+//! A device belongs to at most one user, for ever: the user of the first event that carries both
+//! `$user_id` and `$device_id`. Two users never merge. A user may have any number of devices.
 //!
 //! ```
 //! use idmerge_core::{ApplyEventError, Event, IdentityResolverExt, Resolve};
@@ -10,17 +10,17 @@
 //! # fn main() -> Result<(), ApplyEventError> {
 //! let mut engine = Simplified::new(Settings::default());
 //!
-//! // Browsing, not logged in yet.
+//! // The visitor is not logged in yet.
 //! let page_view = Event { device_id: "D1".into(), ..Event::named("Page View") };
 //! let (reading, _) = engine.apply_event(&page_view)?;
 //! let visitor = reading.distinct_id.unwrap();
-//! assert_eq!(visitor, *"$device:D1");
+//! assert_eq!(visitor, "$device:D1");
 //! assert_eq!(engine.resolve(visitor), visitor);
 //!
-//! // Logged in: one event with both ids links them, and the page view is U1's too.
+//! // One event with both IDs links them. The page view before it now counts for U1 too.
 //! let log_in = Event { user_id: "U1".into(), ..page_view };
 //! engine.apply_event(&log_in)?;
-//! assert_eq!(engine.resolve(visitor), *"U1");
+//! assert_eq!(engine.resolve(visitor), "U1");
 //! # Ok(())
 //! # }
 //! ```
@@ -28,15 +28,16 @@
 //! Not here: events named `$identify`, `$create_alias` and `$merge`, which link nothing in this
 //! model; see `idmerge-original`.
 //!
-//! # How it is kept
+//! # How the state is stored
 //!
-//! Two tables of interned ids, one for devices and one for users, each numbered by when it came.
-//! Beside the number of a device stands that of its user, so that resolving waits for memory twice:
-//! for the place in the table, and then for the row of the device, to be sure that it is the one,
-//! and that of the user at once. The devices of a user hang together as a ring in the order in
-//! which they were linked; the row of the user knows the last one.
+//! The engine interns IDs in two tables, one for devices and one for users. IDs are numbered in
+//! arrival order. A hash bucket holds the number of a device together with the number of its user,
+//! so resolving waits for memory twice: first for the bucket, then for two rows at the same time,
+//! that of the device (to compare the ID) and that of the user. The devices of a user form a ring
+//! in the order in which they were linked; the row of the user has the last one.
 
 mod engine;
+mod links;
 mod reading;
 mod snapshot;
 

@@ -1,30 +1,30 @@
-//! Rules S-0 to S-4 and S-8: whose an event is, and whether it links. Pure functions.
+//! Rules S-0 to S-4 and S-8: which user an event belongs to, and whether it links. Pure functions.
 
 use idmerge_core::{
     Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, InvalidEvent, Reading,
 };
 
 pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    // S-0: a `$user_id` that begins with the mark of a device is no user id. Where `$device_id`
-    // is absent it names the device; where it is not, the rest of it is not read.
-    let (user, marked) = match rules.text(IdProperty::UserId, event.user_id)? {
+    // S-0: a `$user_id` that starts with the prefix of a device is not a user ID. If `$device_id`
+    // is absent, it names the device; otherwise it is not read further.
+    let (user, prefixed) = match rules.text(IdProperty::UserId, event.user_id)? {
         Some(text) if text.starts_with(DEVICE_PREFIX) => (None, Some(text)),
         Some(text) => (Some(rules.id(IdProperty::UserId, text)?), None),
         None => (None, None),
     };
-    let device = match (rules.text(IdProperty::DeviceId, event.device_id)?, marked) {
+    let device = match (rules.text(IdProperty::DeviceId, event.device_id)?, prefixed) {
         (Some(text), _) => Some((IdProperty::DeviceId, text)),
         (None, Some(text)) => Some((IdProperty::UserId, text)),
         (None, None) => None,
     };
-    // ID-5: one mark before a device id is removed.
+    // ID-5: one prefix before a device ID is removed.
     let device = device
         .map(|(property, text)| rules.distinct_id(property, text))
         .transpose()?
         .map(|device| device.id());
 
     Ok(match (user, device) {
-        // S-1: the event is the user's. S-5: whatever its name, it links; but for S-8.
+        // S-1: the event belongs to the user. S-5: it links, unless S-8 excludes its name.
         (Some(user), Some(device)) => Reading {
             distinct_id: Some(DistinctId::plain(user)),
             claim: (!event.is_identity_event()).then_some(Claim::Link { device, user }),
@@ -68,7 +68,7 @@ mod tests {
         read(&IdRules::default(), event).unwrap()
     }
 
-    /// The own distinct_id of an event that makes no claim.
+    /// The own distinct_id of an event; the event must make no claim.
     fn own(user_id: &str, device_id: &str, distinct_id: &str) -> String {
         let event = event(user_id, device_id, distinct_id);
         let reading = reading(&event);
@@ -95,7 +95,7 @@ mod tests {
             refused(&event("$device:null", "", "")),
             (IdProperty::UserId, "ID-4")
         );
-        // The mark stands at the start, in lower case.
+        // The prefix is at the start, in lower case.
         assert_eq!(own("$Device:D1", "", ""), "$Device:D1");
     }
 

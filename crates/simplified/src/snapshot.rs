@@ -2,8 +2,8 @@
 //!
 //! ```text
 //! number of users
-//! each user, in the order in which they got their first device:
-//!     id, number of devices, each device's id in the order of linking
+//! each user, in the order in which the users got their first device:
+//!     ID, number of devices, the ID of each device in the order of linking
 //! ```
 
 use std::io;
@@ -11,7 +11,7 @@ use std::io;
 use idmerge_core::{Id, RuleBook, SnapshotError};
 use idmerge_state::{SnapshotReader, SnapshotWriter};
 
-use crate::engine::Links;
+use crate::links::Links;
 
 const VERSION: u16 = 1;
 
@@ -34,15 +34,15 @@ pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
     let mut links = Links::default();
     for _ in 0..reader.number()? {
         let user = reader.id()?.to_string();
-        let user = Id::new(&user).map_err(|_| damaged("an ID is no ID"))?;
+        let user = Id::new(&user).map_err(|_| damaged("an ID is not valid"))?;
         let devices = reader.number()?;
         if devices == 0 || links.user(user).is_some() {
-            return Err(damaged("a user has no device, or stands twice"));
+            return Err(damaged("a user has no device or occurs twice"));
         }
         for _ in 0..devices {
             let device = links.devices.probe(reader.id()?);
             if links.devices.find(&device).is_some() {
-                return Err(damaged("a device stands twice"));
+                return Err(damaged("a device occurs twice"));
             }
             links
                 .link(&device, user)

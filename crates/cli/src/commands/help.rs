@@ -7,7 +7,7 @@ use crate::args::help::HelpArgs;
 use crate::output::destination::{Destination, Output};
 
 /// The rules of ID Merge.
-const RULES: &str = include_str!("../../../../docs/rules.md");
+const RULES: &str = idmerge_core::rules::TEXT;
 
 pub(crate) fn run(args: &HelpArgs) -> anyhow::Result<()> {
     let topic: Vec<&str> = args.topic.iter().map(String::as_str).collect();

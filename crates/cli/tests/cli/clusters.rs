@@ -154,7 +154,7 @@ fn refused_lines_are_reported_and_the_rest_counts() {
     );
     done.says("idmerge: 2 lines were refused:\n")
         .says("idmerge:   -, line 2: not JSON")
-        .says("idmerge:   -, line 3: $device_id \"null\" is a blocked value, not an ID (ID-4)\n");
+        .says("idmerge:   -, line 3: $device_id \"null\" is a blocked value, not an ID; leave the property out until there is an ID (ID-4)\n");
 }
 
 /// The cluster of one ID.
@@ -218,7 +218,7 @@ fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
         (
             "simplified",
             "Null",
-            "\"Null\" is a blocked value, not an ID (ID-4)",
+            "\"Null\" is a blocked value, not an ID; leave the property out until there is an ID (ID-4)",
         ),
         ("simplified", "$device:", "(ID-5)"),
         ("original", "$device:$device:D1", "(O-1)"),

@@ -1,0 +1,151 @@
+//! The state: which device belongs to which user, and rules S-5 to S-7 and S-10 on it.
+
+use idmerge_core::{Claim, Cluster, DistinctId, EngineError, Id, Outcome, Rejection};
+use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
+
+/// The devices and users that are linked.
+///
+/// Every user has a device, since an unlinked ID has no cluster (S-10). So users are numbered in the
+/// order in which they got their first device.
+#[derive(Debug, Default)]
+pub(crate) struct Links {
+    /// The owner of a device is the number of its user.
+    pub(crate) devices: IdTable<DeviceRow>,
+    /// The owner of a user is [`NO_OWNER`].
+    pub(crate) users: IdTable<UserRow>,
+}
+
+#[derive(Debug)]
+pub(crate) struct DeviceRow {
+    /// The next device of the same user, in the order of linking. For the last device, the first.
+    next_device: u32,
+}
+
+#[derive(Debug)]
+pub(crate) struct UserRow {
+    last_device: u32,
+}
+
+/// Placeholder: a user row has no owner.
+const NO_OWNER: u32 = 0;
+
+impl Links {
+    /// Rules S-5 to S-7: weighs a link of this device. `found` is its entry, if it is linked.
+    #[inline]
+    pub(crate) fn weigh<'a>(
+        &'a mut self,
+        device: Id<'a>,
+        probe: &Probe<'_>,
+        found: Option<Found>,
+        user: Id<'a>,
+    ) -> Result<Outcome<'a>, EngineError> {
+        let Some(Found { owner, .. }) = found else {
+            // S-5
+            self.link(probe, user)?;
+            return Ok(Outcome::Merged);
+        };
+        let holder = self.users.id(owner);
+        Ok(if holder == user {
+            // S-6
+            Outcome::AlreadyMerged
+        } else {
+            // S-7
+            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
+                anon: device,
+                holder,
+            })
+        })
+    }
+
+    /// S-5: links a device that is not linked yet.
+    pub(crate) fn link(&mut self, device: &Probe<'_>, user: Id<'_>) -> Result<(), EngineError> {
+        for (room, ids) in [
+            (self.devices.room(), self.devices.len()),
+            (self.users.room(), self.users.len()),
+        ] {
+            if room == 0 {
+                let ids = u64::from(ids);
+                return Err(EngineError::Full { ids });
+            }
+        }
+        let number = self.devices.len();
+        let probe = self.users.probe(user);
+        let (user, next_device) = match self.users.find(&probe) {
+            Some(Found { number: user, .. }) => {
+                let row = self.users.row_mut(user);
+                let before = std::mem::replace(&mut row.last_device, number);
+                let before = &mut self.devices.row_mut(before).next_device;
+                (user, std::mem::replace(before, number))
+            }
+            None => {
+                let last_device = number;
+                let user = self.users.insert(&probe, NO_OWNER, UserRow { last_device });
+                (user, number)
+            }
+        };
+        self.devices.insert(device, user, DeviceRow { next_device });
+        Ok(())
+    }
+
+    /// Looks up at most [`BATCH_IDS`] devices at once. `None` finds nothing.
+    #[inline]
+    pub(crate) fn find_devices<'p>(
+        &self,
+        devices: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        // Resolving and weighing both need the user next.
+        self.devices
+            .find_all(devices, |user| self.users.prefetch(user))
+    }
+
+    /// Prefetches the rows that linking the devices that were not found will need.
+    pub(crate) fn prefetch_users(&self, claims: &[Claim<'_>], found: &[Option<Found>; BATCH_IDS]) {
+        let mut probes = [Probe::default(); BATCH_IDS];
+        let mut new = 0;
+        for (claim, found) in claims.iter().zip(found) {
+            if let (Claim::Link { user, .. }, None) = (claim, found) {
+                probes[new] = self.users.probe(*user);
+                new += 1;
+            }
+        }
+        let mut users = [None; BATCH_IDS];
+        self.users.guess(&probes[..new], &mut users);
+        for user in users.iter().flatten() {
+            self.devices
+                .prefetch(self.users.row(user.number).last_device);
+        }
+    }
+
+    /// The number of the user that the device belongs to.
+    #[inline]
+    pub(crate) fn device_user(&self, device: Id<'_>) -> Option<u32> {
+        let found = self.devices.find(&self.devices.probe(device))?;
+        Some(found.owner)
+    }
+
+    /// The number of a user.
+    pub(crate) fn user(&self, user: Id<'_>) -> Option<u32> {
+        let found = self.users.find(&self.users.probe(user))?;
+        Some(found.number)
+    }
+
+    /// The devices of a user in the order in which they were linked.
+    pub(crate) fn devices_of(&self, user: u32) -> impl Iterator<Item = Id<'_>> {
+        let last = self.users.row(user).last_device;
+        let first = self.devices.row(last).next_device;
+        std::iter::successors(Some(first), move |&device| {
+            (device != last).then(|| self.devices.row(device).next_device)
+        })
+        .map(|device| self.devices.id(device))
+    }
+
+    /// S-10: the user, then its devices.
+    pub(crate) fn cluster(&self, user: u32) -> Cluster<'_> {
+        let canonical = DistinctId::plain(self.users.id(user));
+        let devices = self.devices_of(user).map(DistinctId::device);
+        Cluster {
+            canonical,
+            members: std::iter::once(canonical).chain(devices).collect(),
+        }
+    }
+}
