@@ -7,9 +7,10 @@
 
 use std::path::{Path, PathBuf};
 
-use idmerge_core::{DistinctId, IdentityResolver, IdentityResolverExt};
+use idmerge_core::DistinctId;
+use idmerge_engines::{Model, Overrides, Settings};
 
-use crate::args::engine::{EngineName, Model, SettingsArgs};
+use crate::args::engine::settings;
 use crate::args::input::InputArgs;
 use crate::report::wrong_usage;
 
@@ -21,10 +22,10 @@ pub(crate) struct IdentityArgs {
 
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "store")]
-    engine: Option<EngineName>,
+    engine: Option<Model>,
 
     #[command(flatten)]
-    settings: SettingsArgs,
+    overrides: Overrides,
 
     /// Resolve by this store; claims of the input are not applied
     #[arg(long, value_name = "DIR", hide = cfg!(not(feature = "store")))]
@@ -33,10 +34,10 @@ pub(crate) struct IdentityArgs {
 }
 
 /// Where identities come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identities<'a> {
     /// An engine run over the input.
-    OfInput(Model),
+    OfInput(Settings),
     /// The store in this folder.
     OfStore(&'a Path),
 }
@@ -44,11 +45,11 @@ pub(crate) enum Identities<'a> {
 impl IdentityArgs {
     /// # Errors
     ///
-    /// There is a setting that the engine does not have.
+    /// There is a setting that the model does not have.
     pub(crate) fn identities(&self) -> anyhow::Result<Identities<'_>> {
         match (&self.store, self.engine) {
             (Some(folder), _) => Ok(Identities::OfStore(folder)),
-            (None, Some(engine)) => Ok(Identities::OfInput(self.settings.model(engine)?)),
+            (None, Some(engine)) => Ok(Identities::OfInput(settings(engine, &self.overrides)?)),
             (None, None) => Err(wrong_usage(format_args!("--engine or --store is needed"))),
         }
     }
@@ -58,12 +59,9 @@ impl IdentityArgs {
 ///
 /// # Errors
 ///
-/// The text is not an ID by the rules of the engine.
-pub(crate) fn read_id<'e>(
-    engine: &dyn IdentityResolver,
-    text: &'e str,
-) -> anyhow::Result<DistinctId<'e>> {
-    engine.read_id(text).map_err(|error| {
+/// The text is not an ID by the rules of these settings.
+pub(crate) fn read_id<'e>(settings: &Settings, text: &'e str) -> anyhow::Result<DistinctId<'e>> {
+    settings.read_id(text).map_err(|error| {
         wrong_usage(format_args!(
             "{text:?} is not an ID: {error}; see `idmerge help rules`"
         ))

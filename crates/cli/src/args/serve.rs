@@ -9,9 +9,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use idmerge_original::AnonIdFormat;
-
-use crate::args::engine::EngineName;
+use idmerge_engines::{Model, Overrides};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -42,12 +40,13 @@ pub(crate) struct ServeArgs {
     pub(crate) data: PathBuf,
 
     /// Read the projects from FILE, in TOML
-    #[arg(long, value_name = "FILE", conflicts_with_all = ["engine", "token", "secret"])]
+    #[arg(long, value_name = "FILE")]
+    #[arg(conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format", "token", "secret"])]
     pub(crate) config: Option<PathBuf>,
 
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "config")]
-    pub(crate) engine: Option<EngineName>,
+    pub(crate) engine: Option<Model>,
 
     /// The address to listen on [default: 127.0.0.1:8080]
     #[arg(long, value_name = "ADDRESS")]
@@ -61,15 +60,8 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) secret: Option<String>,
 
-    /// The most IDs that a cluster may have, in Original [default: 500]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
-    #[arg(conflicts_with = "config")]
-    pub(crate) max_cluster_ids: Option<u32>,
-
-    /// The form of anonymous IDs that $identify accepts, in Original: uuid_v4, guid or sdk
-    /// [default: uuid_v4]
-    #[arg(long, value_name = "FORMAT", conflicts_with = "config")]
-    pub(crate) anon_id_format: Option<AnonIdFormat>,
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
 
     /// The format of the log on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]

@@ -2,7 +2,8 @@
 
 use std::io::{self, Write};
 
-use idmerge_core::{Claim, IdentityResolver, Outcome};
+use idmerge_core::{Claim, Outcome};
+use idmerge_engines::{Engine, Settings};
 
 use crate::output::refused::RefusedWriter;
 use crate::spill::outlines::OutlinesWriter;
@@ -13,7 +14,7 @@ use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
 
 /// Where claims and refused lines went.
 pub(crate) struct Applied {
-    pub(crate) engine: Box<dyn IdentityResolver>,
+    pub(crate) engine: Engine,
     pub(crate) refused: RefusedWriter,
     /// How many events could be used.
     pub(crate) events: u64,
@@ -24,14 +25,10 @@ pub(crate) struct Applied {
 pub(crate) type OnOutcome<'f> =
     &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
 
-/// Applies the claims of all events to `engine`, and writes outlines to `outlines`.
-///
-/// Reading an event is pure, so threads read with `reader`, an engine with the same settings, while
-/// claims are applied to `engine`.
+/// Applies the claims of all events to a new engine, and writes outlines to `outlines`.
 pub(crate) fn apply_all(
     pass: Pass<'_>,
-    reader: &dyn IdentityResolver,
-    engine: Box<dyn IdentityResolver>,
+    settings: &Settings,
     refused: RefusedWriter,
     outlines: Option<&mut OutlinesWriter>,
     on_outcome: OnOutcome<'_>,
@@ -39,7 +36,7 @@ pub(crate) fn apply_all(
     let max_line_bytes = pass.max_line_bytes;
     let worker = ApplyWorker {
         max_line_bytes,
-        reader,
+        settings,
         keep: match outlines {
             Some(_) => Keep::Outlines,
             None => Keep::Nothing,
@@ -48,7 +45,7 @@ pub(crate) fn apply_all(
     let sink = ApplySink {
         max_line_bytes,
         applied: Applied {
-            engine,
+            engine: settings.engine(),
             refused,
             events: 0,
         },
@@ -68,7 +65,7 @@ struct ApplySink<'f> {
 #[derive(Clone, Copy)]
 struct ApplyWorker<'f> {
     max_line_bytes: u64,
-    reader: &'f dyn IdentityResolver,
+    settings: &'f Settings,
     keep: Keep,
 }
 
@@ -82,10 +79,10 @@ impl<'f> Worker for ApplyWorker<'f> {
         (): (),
         ticket: Ticket<'_, OrderedSink<ApplySink<'f>>>,
     ) -> anyhow::Result<()> {
-        let mut events = BlockEvents::read(block, self.max_line_bytes, self.reader, self.keep);
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.settings, self.keep);
         let (count, lines) = (events.count(), events.lines());
         let (refused, outlines) = (events.take_refused(), events.take_outlines());
-        let (claimants, claims) = events.take_claims(self.reader);
+        let (claimants, claims) = events.take_claims(self.settings);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, lines);

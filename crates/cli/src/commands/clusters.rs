@@ -1,12 +1,13 @@
 //! `idmerge clusters` and `idmerge cluster`: IDs that belong to one person.
 
-use idmerge_core::{Cluster, IdentityResolver};
+use idmerge_core::{Cluster, Resolve};
+use idmerge_engines::Settings;
 
 use crate::args::identities::{Identities, IdentityArgs, read_id};
 use crate::args::resolve::{ClusterArgs, ClustersArgs};
 use crate::commands::apply::apply_all;
 #[cfg(feature = "store")]
-use crate::commands::store::open::open_for_reading;
+use crate::commands::store::open::{open_for_reading, settings_of};
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::RefusedWriter;
@@ -29,12 +30,10 @@ pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
 }
 
 pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
-    if let Identities::OfInput(model) = args.identity.identities()? {
-        // Check the ID before the input is read: reading may take an hour.
-        read_id(&*model.engine(), &args.id)?;
-    }
+    // Check the ID before the input is read: reading may take an hour.
+    let settings = settings(&args.identity)?;
+    let id = read_id(&settings, &args.id)?;
     let engine = engine(&args.identity)?;
-    let id = read_id(&*engine, &args.id)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
         say(format_args!("{id} is in no cluster"));
         Cluster {
@@ -47,10 +46,20 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     output.finish()
 }
 
+fn settings(args: &IdentityArgs) -> anyhow::Result<Settings> {
+    match args.identities()? {
+        Identities::OfInput(settings) => Ok(settings),
+        #[cfg(feature = "store")]
+        Identities::OfStore(folder) => settings_of(folder),
+        #[cfg(not(feature = "store"))]
+        Identities::OfStore(_) => Err(left_out("`--store`", "store")),
+    }
+}
+
 /// The engine of a store, or a new one after all events of the input.
-fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn IdentityResolver>> {
-    let model = match args.identities()? {
-        Identities::OfInput(model) => model,
+fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn Resolve>> {
+    let settings = match args.identities()? {
+        Identities::OfInput(settings) => settings,
         #[cfg(feature = "store")]
         Identities::OfStore(folder) => {
             if !args.input.paths.is_empty() {
@@ -73,8 +82,7 @@ fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn IdentityResolver>> {
         Reread::No,
         &progress,
     );
-    let (reader, engine) = (model.engine(), model.engine());
-    let applied = apply_all(pass, &*reader, engine, refused, None, &mut |_, _, _| Ok(()))?;
+    let applied = apply_all(pass, &settings, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
     applied.refused.finish()?;
     Ok(applied.engine)

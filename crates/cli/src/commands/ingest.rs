@@ -5,12 +5,13 @@ use std::io::{self, Write};
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_core::{Claim, IdentityResolver};
+use idmerge_core::Claim;
+use idmerge_engines::{Engine, Model, Settings};
 use idmerge_events::{Envelope, TimeRange};
 use idmerge_store::{Cause, Durable};
 
 use crate::args::ingest::IngestArgs;
-use crate::commands::store::open::{model_for_ingest, open_for_writing};
+use crate::commands::store::open::{open_for_writing, settings_for_ingest};
 use crate::output::destination::Destination;
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, row};
@@ -28,21 +29,23 @@ const COMMIT_CLAIMS: u64 = 50_000;
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
 pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
-    let model = model_for_ingest(&args.folder, args.engine.model()?)?;
+    let settings = settings_for_ingest(&args.folder, args.engine.settings()?)?;
     let refused = Destination::of_option(args.refused.as_deref())?;
     let mut inputs = input::find_all(&args.input.paths)?;
     let refused = RefusedWriter::new(refused)?;
-    let store = open_for_writing(&args.folder, Some(model))?;
+    let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let max_line_bytes = args.input.max_line_bytes;
-    // Reading an event is pure, so threads read with engines of their own.
-    let (reader, other) = (model.engine(), model.of_other_rule_book().engine());
+    let others = Model::ALL
+        .into_iter()
+        .filter(|model| *model != settings.model());
+    let others: Vec<_> = others.map(Settings::of).collect();
     let worker = || IngestWorker {
         max_line_bytes,
-        reader: &*reader,
-        other: &*other,
+        settings: &settings,
+        others: &others,
     };
     let sink = StoreSink {
         max_line_bytes,
@@ -70,7 +73,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
 struct StoreSink<'a> {
     max_line_bytes: u64,
     folder: &'a Path,
-    store: Durable<Box<dyn IdentityResolver>>,
+    store: Durable<Engine>,
     refused: RefusedWriter,
     uncommitted: u64,
     events: u64,
@@ -129,9 +132,9 @@ impl StoreSink<'_> {
 
 struct IngestWorker<'w> {
     max_line_bytes: u64,
-    reader: &'w dyn IdentityResolver,
-    /// An engine of the other rule book. Its claims are logged too, for `store simulate`.
-    other: &'w dyn IdentityResolver,
+    settings: &'w Settings,
+    /// The other models. Their claims are logged too, for `store simulate`.
+    others: &'w [Settings],
 }
 
 impl<'w> Worker for IngestWorker<'w> {
@@ -144,16 +147,18 @@ impl<'w> Worker for IngestWorker<'w> {
         (): (),
         ticket: Ticket<'_, OrderedSink<StoreSink<'w>>>,
     ) -> anyhow::Result<()> {
-        let mut events = BlockEvents::read(block, self.max_line_bytes, self.reader, Keep::Lines);
+        let mut events = BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Lines);
         let (line_count, refused, lines) =
             (events.lines(), events.take_refused(), events.take_lines());
-        let (claimants, claims) = events.take_claims(self.reader);
+        let (claimants, claims) = events.take_claims(self.settings);
         let envelopes: Vec<_> = lines
             .iter()
             .map(|line| Envelope::parse(line).ok())
             .collect();
         let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
-        all.extend(claims_of_other(self.other, &envelopes));
+        for other in self.others {
+            all.extend(claims_of(other, &envelopes));
+        }
         all.sort_by_key(|(number, _)| *number);
         let (numbers, claims): (Vec<_>, Vec<_>) = all.into_iter().unzip();
         let insert_ids: Vec<_> = numbers
@@ -190,10 +195,10 @@ impl<'w> Worker for IngestWorker<'w> {
     }
 }
 
-/// The claims that events make by the other rule book, each with the number of its event. An event
-/// that this rule book refuses makes none.
-fn claims_of_other<'e>(
-    other: &dyn IdentityResolver,
+/// The claims that events make by another model, each with the number of its event. An event that the
+/// model refuses makes none.
+fn claims_of<'e>(
+    other: &Settings,
     envelopes: &'e [Option<Envelope<'_>>],
 ) -> impl Iterator<Item = (usize, Claim<'e>)> {
     envelopes

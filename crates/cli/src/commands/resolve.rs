@@ -4,9 +4,9 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::{Context, bail};
-use idmerge_core::{IdentityResolver, Outcome};
+use idmerge_core::{Outcome, Resolve};
+use idmerge_engines::{Engine, Settings};
 
-use crate::args::engine::Model;
 use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, apply_all};
@@ -35,7 +35,9 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let refused = RefusedWriter::new(refused)?;
     let output = Output::create(output)?;
     let summary = match args.identity.identities()? {
-        Identities::OfInput(model) => resolve_by_engine(args, model, inputs, refused, output)?,
+        Identities::OfInput(settings) => {
+            resolve_by_engine(args, &settings, inputs, refused, output)?
+        }
         #[cfg(feature = "store")]
         Identities::OfStore(folder) => {
             resolve_by_store::run(args, folder, inputs, refused, output)?
@@ -74,7 +76,7 @@ fn destinations(args: &ResolveArgs) -> anyhow::Result<(Destination, Option<Desti
 /// been read.
 fn resolve_by_engine(
     args: &ResolveArgs,
-    model: Model,
+    settings: &Settings,
     mut inputs: Vec<Input>,
     refused: RefusedWriter,
     output: Output,
@@ -86,7 +88,7 @@ fn resolve_by_engine(
 
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, max_line_bytes, Reread::Yes, &progress);
-    let first = first_pass(pass, model, refused)?;
+    let first = first_pass(pass, settings, refused)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
     let refused = first.refused.count();
     progress.suspended(|| first.refused.finish())?;
@@ -100,7 +102,7 @@ fn resolve_by_engine(
         progress.finish();
     }
     let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
-    let (written, users) = second_pass(pass, &*first.engine, first.kept, output)?;
+    let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
     if written.events != first.events {
         bail!(
             "the input changed while it was read: it had {} events, then {}; run idmerge again",
@@ -120,7 +122,7 @@ fn resolve_by_engine(
 
 /// What the first pass gives to the second.
 struct FirstPass {
-    engine: Box<dyn IdentityResolver>,
+    engine: Engine,
     refused: RefusedWriter,
     events: u64,
     outcomes: Outcomes,
@@ -133,13 +135,16 @@ struct Kept {
 }
 
 /// Applies all claims.
-fn first_pass(pass: Pass<'_>, model: Model, refused: RefusedWriter) -> anyhow::Result<FirstPass> {
+fn first_pass(
+    pass: Pass<'_>,
+    settings: &Settings,
+    refused: RefusedWriter,
+) -> anyhow::Result<FirstPass> {
     let mut outcomes = Outcomes::default();
     let (mut rejections, mut outlines) = (RejectionsWriter::new(), OutlinesWriter::new());
     let applied = apply_all(
         pass,
-        &*model.engine(),
-        model.engine(),
+        settings,
         refused,
         Some(&mut outlines),
         &mut |block, event, outcome| {
@@ -173,7 +178,8 @@ fn first_pass(pass: Pass<'_>, model: Model, refused: RefusedWriter) -> anyhow::R
 /// Writes every event with its canonical distinct_id.
 fn second_pass(
     pass: Pass<'_>,
-    engine: &dyn IdentityResolver,
+    settings: &Settings,
+    engine: &dyn Resolve,
     mut kept: Kept,
     output: Output,
 ) -> anyhow::Result<(Written, UserCount)> {
@@ -187,8 +193,8 @@ fn second_pass(
         },
         || ResolveWorker {
             max_line_bytes,
-            engine,
-            writer: BlockWriter::new(engine, &users),
+            settings,
+            writer: BlockWriter::new(settings, engine, &users),
         },
     )?;
     let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
@@ -210,7 +216,7 @@ struct Written {
 
 struct ResolveWorker<'w> {
     max_line_bytes: u64,
-    engine: &'w dyn IdentityResolver,
+    settings: &'w Settings,
     writer: BlockWriter<'w>,
 }
 
@@ -249,7 +255,8 @@ impl Worker for ResolveWorker<'_> {
 impl ResolveWorker<'_> {
     /// Scans a block again. The first pass has reported its refused lines.
     fn outlines_of(&self, block: &Block) -> BlockOutlines {
-        let mut events = BlockEvents::read(block, self.max_line_bytes, self.engine, Keep::Outlines);
+        let mut events =
+            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
         events.take_outlines().unwrap_or_default()
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Rejection, Resolve, RuleBook};
+use idmerge_core::{Claim, DistinctId, Outcome, Rejection, Resolve, RuleBook};
+use idmerge_engines::Settings;
 use idmerge_store::What;
 
 use crate::args::resolve::ResolveArgs;
@@ -55,9 +56,10 @@ pub(crate) fn run(
         |_| Ok(()),
         || StoreWorker {
             max_line_bytes,
+            settings: &store.settings,
             engine: &store.engine,
             rejected: &rejected,
-            writer: BlockWriter::new(&store.engine, &users),
+            writer: BlockWriter::new(&store.settings, &store.engine, &users),
         },
     )?;
     progress.finish();
@@ -109,11 +111,7 @@ impl RejectedClaims {
     }
 
     /// Why the store rejects a claim, if it does.
-    fn get(
-        &self,
-        engine: &dyn IdentityResolver,
-        claim: Claim<'_>,
-    ) -> Option<(&'static str, String)> {
+    fn get(&self, engine: &dyn Resolve, claim: Claim<'_>) -> Option<(&'static str, String)> {
         if let Claim::Link { device, user } = claim {
             let holder = engine.resolve(DistinctId::device(device));
             let is_free = holder.is_device() || holder == DistinctId::plain(user);
@@ -138,7 +136,8 @@ struct Written {
 
 struct StoreWorker<'w> {
     max_line_bytes: u64,
-    engine: &'w dyn IdentityResolver,
+    settings: &'w Settings,
+    engine: &'w dyn Resolve,
     rejected: &'w RejectedClaims,
     writer: BlockWriter<'w>,
 }
@@ -153,10 +152,11 @@ impl Worker for StoreWorker<'_> {
         (): (),
         ticket: Ticket<'_, OrderedSink<Written>>,
     ) -> anyhow::Result<()> {
-        let mut events = BlockEvents::read(block, self.max_line_bytes, self.engine, Keep::Outlines);
+        let mut events =
+            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
         let (lines, refused) = (events.lines(), events.take_refused());
         let outlines = events.take_outlines().unwrap_or_default();
-        let (claimants, claims) = events.take_claims(self.engine);
+        let (claimants, claims) = events.take_claims(self.settings);
         let rejected: Vec<_> = claimants
             .iter()
             .zip(&claims)

@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
+use idmerge_engines::Model;
 use idmerge_server::{Bounds, Config, EngineName as ServerEngine, ProjectConfig};
 
-use crate::args::engine::EngineName;
 use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::wrong_usage;
 
@@ -37,14 +37,14 @@ fn config_of_file(args: &ServeArgs, path: &Path) -> anyhow::Result<Config> {
 /// The configuration of one project, from the arguments.
 fn config_of_args(args: &ServeArgs) -> anyhow::Result<Config> {
     let engine = match args.engine {
-        Some(EngineName::Simplified) => ServerEngine::Simplified,
-        Some(EngineName::Original) => ServerEngine::Original,
+        Some(Model::Simplified) => ServerEngine::Simplified,
+        Some(_) => ServerEngine::Original,
         None => return Err(wrong_usage(format_args!("--engine or --config is needed"))),
     };
     let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, engine);
     project.secret = Some(or_random(args.secret.as_ref())?);
-    project.max_cluster_ids = args.max_cluster_ids;
-    project.anon_id_format = args.anon_id_format;
+    project.max_cluster_ids = args.overrides.max_cluster_ids;
+    project.anon_id_format = args.overrides.anon_id_format;
     let config = Config {
         data: args.data.clone(),
         listen: args.listen.unwrap_or(Config::LOCAL),

@@ -3,7 +3,8 @@
 use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use idmerge_core::{DistinctId, IdentityResolver};
+use idmerge_core::{DistinctId, Resolve};
+use idmerge_engines::Settings;
 use idmerge_events::{Failure, JsonEvent, OutlinedEvent, Resolved};
 
 use crate::output::users::UserCount;
@@ -16,15 +17,22 @@ const EVENT_BYTES: usize = 256;
 
 /// Writes blocks into a buffer, one at a time.
 pub(crate) struct BlockWriter<'w> {
-    engine: &'w dyn IdentityResolver,
+    settings: &'w Settings,
+    engine: &'w dyn Resolve,
     users: &'w Mutex<UserCount>,
     /// The output for the last block.
     lines: Vec<u8>,
 }
 
 impl<'w> BlockWriter<'w> {
-    pub(crate) fn new(engine: &'w dyn IdentityResolver, users: &'w Mutex<UserCount>) -> Self {
+    /// `settings` are those of the engine.
+    pub(crate) fn new(
+        settings: &'w Settings,
+        engine: &'w dyn Resolve,
+        users: &'w Mutex<UserCount>,
+    ) -> Self {
         Self {
+            settings,
             engine,
             users,
             lines: Vec::new(),
@@ -53,14 +61,14 @@ impl<'w> BlockWriter<'w> {
         let capacity = block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES;
         let (mut own, mut canonical) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
         for event in events() {
-            let id = event.own(self.engine);
+            let id = event.own(self.settings);
             own.push(id);
             canonical.extend(id);
         }
         self.engine.resolve_batch(&mut canonical);
 
         let mut users = lock(self.users).batch();
-        let rule_book = self.engine.rule_book();
+        let rule_book = self.settings.rule_book();
         let mut canonical = canonical.into_iter();
         let mut rejections = rejections.peekable();
         self.lines.clear();
@@ -112,10 +120,10 @@ impl<'e, 'b, K: Iterator<Item = KeptEvent<'b>>> Iterator for Events<'e, 'b, K> {
 
 impl<'e, 'b: 'e> Event<'e, 'b> {
     #[inline]
-    fn own(&self, engine: &dyn IdentityResolver) -> Option<DistinctId<'e>> {
+    fn own(&self, settings: &Settings) -> Option<DistinctId<'e>> {
         match self {
             Self::Outlined(event) => event.own(),
-            Self::Parsed(event) => engine.read(&event.event()).ok()?.distinct_id,
+            Self::Parsed(event) => settings.read(&event.event()).ok()?.distinct_id,
         }
     }
 

@@ -301,8 +301,7 @@ fn read_header(file: &mut impl Read) -> io::Result<Option<(u64, Header)>> {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::IdentityResolver;
-    use idmerge_simplified::Simplified;
+    use idmerge_engines::{Model, Settings};
 
     use super::*;
     use crate::stream::blocks::Block;
@@ -334,8 +333,8 @@ mod tests {
     }
 
     fn outlines_of(block: &Block) -> BlockOutlines {
-        let engine = Simplified::default();
-        let mut events = BlockEvents::read(block, 1_000_000, &engine, Keep::Outlines);
+        let settings = Settings::of(Model::Simplified);
+        let mut events = BlockEvents::read(block, 1_000_000, &settings, Keep::Outlines);
         let outlines = events.take_outlines().unwrap();
         assert_eq!(outlines.header.events, events.count() as u64);
         outlines
@@ -343,7 +342,7 @@ mod tests {
 
     /// The text of each event. Checks that its outline has the distinct_id that reading it gives.
     fn events_of(outlines: &BlockOutlines, block: &Block) -> Vec<String> {
-        let engine = Simplified::default();
+        let settings = Settings::of(Model::Simplified);
         let text = BlockText::new(block.bytes());
         let mut parsed = outlines.parse_rest(text).into_iter();
         let mut texts = Vec::new();
@@ -351,13 +350,13 @@ mod tests {
             let (line, own) = match kept {
                 KeptEvent::Line(line) => {
                     let event = parsed.next().unwrap();
-                    let own = engine.read(&event.event()).unwrap().distinct_id;
+                    let own = settings.read(&event.event()).unwrap().distinct_id;
                     (line, own.map(|id| id.to_string()))
                 }
                 KeptEvent::Outlined(event) => (event.text(), event.own().map(|id| id.to_string())),
             };
             let event = JsonEvent::parse_text(line).unwrap();
-            let read = engine.read(&event.event()).unwrap().distinct_id;
+            let read = settings.read(&event.event()).unwrap().distinct_id;
             assert_eq!(own, read.map(|id| id.to_string()), "{line:.90}");
             texts.push(line.to_owned());
         }
@@ -367,9 +366,9 @@ mod tests {
 
     /// The lines that are events, parsed one by one.
     fn expected(lines: &[Vec<u8>]) -> Vec<String> {
-        let engine = Simplified::default();
+        let settings = Settings::of(Model::Simplified);
         let is_used = |line: &&Vec<u8>| {
-            JsonEvent::parse(line).is_ok_and(|event| engine.read(&event.event()).is_ok())
+            JsonEvent::parse(line).is_ok_and(|event| settings.read(&event.event()).is_ok())
         };
         let used = lines.iter().filter(is_used);
         used.map(|line| String::from_utf8(line.clone()).unwrap())

@@ -2,7 +2,8 @@
 
 use std::mem;
 
-use idmerge_core::{Claim, IdentityResolver, InvalidEvent};
+use idmerge_core::{Claim, InvalidEvent};
+use idmerge_engines::Settings;
 use idmerge_events::JsonEvent;
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
@@ -52,11 +53,11 @@ enum HasEscapes {
 }
 
 impl<'b> BlockEvents<'b> {
-    /// Reads each line by the rules of the engine.
+    /// Reads each line by the rules of these settings.
     pub(crate) fn read(
         block: &'b Block,
         max_line_bytes: u64,
-        engine: &dyn IdentityResolver,
+        settings: &Settings,
         keep: Keep,
     ) -> Self {
         let mut events = Self {
@@ -84,7 +85,7 @@ impl<'b> BlockEvents<'b> {
             let number = events.count;
             // By reference: an event is large, and moving it takes time.
             match &event {
-                Ok(read) => match events.add(&line, read, engine) {
+                Ok(read) => match events.add(&line, read, settings) {
                     Ok(HasEscapes::No) => {}
                     Ok(HasEscapes::Yes) => {
                         events.escaped.extend(event.map(|event| (number, event)));
@@ -103,11 +104,11 @@ impl<'b> BlockEvents<'b> {
         &mut self,
         line: &Line<'b>,
         event: &JsonEvent<'b>,
-        engine: &dyn IdentityResolver,
+        settings: &Settings,
     ) -> Result<HasEscapes, InvalidEvent> {
         let (mut has_escapes, mut outline) = (HasEscapes::No, None);
         if let Some(in_text) = event.event_in_text() {
-            let reading = engine.read(&in_text)?;
+            let reading = settings.read(&in_text)?;
             if let Some(claim) = reading.claim {
                 self.claims.push(claim);
                 self.claimants.push(self.count);
@@ -116,7 +117,7 @@ impl<'b> BlockEvents<'b> {
                 outline = event.outline(reading.distinct_id);
             }
         } else {
-            engine.read(&event.event())?;
+            settings.read(&event.event())?;
             has_escapes = HasEscapes::Yes;
         }
         if let Some(outlines) = &mut self.outlines {
@@ -161,10 +162,7 @@ impl<'b> BlockEvents<'b> {
     }
 
     /// Takes all claims in order, each with the number of its event among those that can be used.
-    pub(crate) fn take_claims(
-        &mut self,
-        engine: &dyn IdentityResolver,
-    ) -> (Vec<usize>, Vec<Claim<'_>>) {
+    pub(crate) fn take_claims(&mut self, settings: &Settings) -> (Vec<usize>, Vec<Claim<'_>>) {
         let claimants = mem::take(&mut self.claimants);
         let claims: Vec<Claim<'_>> = mem::take(&mut self.claims);
         if self.escaped.is_empty() {
@@ -172,7 +170,7 @@ impl<'b> BlockEvents<'b> {
         }
         let mut all: Vec<_> = claimants.into_iter().zip(claims).collect();
         for (number, event) in &self.escaped {
-            let reading = engine.read(&event.event()).unwrap_or_default();
+            let reading = settings.read(&event.event()).unwrap_or_default();
             all.extend(reading.claim.map(|claim| (*number, claim)));
         }
         all.sort_by_key(|(number, _)| *number);

@@ -13,7 +13,7 @@ use crate::output::json::write_line;
 pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()> {
     let store = open_for_reading(&args.store.folder)?;
     let engine = &store.engine;
-    let id = read_id(engine, &args.id)?;
+    let id = read_id(&store.settings, &args.id)?;
     let Some(other) = &args.other else {
         let story = store.history.story(engine, id)?;
         let members = engine.cluster(id).map(|cluster| cluster.members);
@@ -25,7 +25,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()>
         write_line(&head, output)?;
         return write_entries(&story, output);
     };
-    let other = read_id(engine, other)?;
+    let other = read_id(&store.settings, other)?;
     let explanation = store.history.explain(engine, id, other)?;
     let (kind, chain) = match &explanation {
         Explanation::Joined(_) => ("joined", true),

@@ -3,25 +3,31 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use idmerge_core::IdentityResolver;
+use idmerge_engines::{Engine, Settings};
 use idmerge_store::{About, Durable, Entry, History, Options, Reader, StoreError};
 
-use crate::args::engine::Model;
+use crate::args::engine::arguments_of;
 use crate::report::wrong_usage;
-
-type BoxedEngine = Box<dyn IdentityResolver>;
 
 /// A store that is open for reading.
 pub(crate) struct OpenStore {
-    pub(crate) model: Model,
-    pub(crate) engine: Reader<BoxedEngine>,
-    pub(crate) history: History<BoxedEngine>,
+    pub(crate) settings: Settings,
+    pub(crate) engine: Reader<Engine>,
+    pub(crate) history: History<Engine>,
 }
 
 /// Opens a store for reading. Another process may be writing it.
 pub(crate) fn open_for_reading(folder: &Path) -> anyhow::Result<OpenStore> {
-    let model = model_of(folder)?;
-    let open = || Reader::open(folder, move || model.engine(), &options(model));
+    let about = about(folder)?;
+    let settings = settings_in(&about, folder)?;
+    let open = || {
+        let settings = settings.clone();
+        Reader::open(
+            folder,
+            move || settings.engine(),
+            &options(about.settings.clone()),
+        )
+    };
     let engine = match open() {
         // The process that wrote it last has crashed. Opening it for writing recovers it.
         Err(StoreError::NotClosed) => {
@@ -33,44 +39,52 @@ pub(crate) fn open_for_reading(folder: &Path) -> anyhow::Result<OpenStore> {
     let engine = engine.with_context(|| open_error(folder))?;
     let history = engine.history()?;
     Ok(OpenStore {
-        model,
+        settings,
         engine,
         history,
     })
 }
 
-/// Opens a store for writing. With a model, a missing store is made, and an existing one must have been
-/// made with that model.
+/// Opens a store for writing. With settings, a missing store is made, and an existing one must have
+/// been made with the same settings.
 pub(crate) fn open_for_writing(
     folder: &Path,
-    wanted: Option<Model>,
-) -> anyhow::Result<Durable<BoxedEngine>> {
-    let model = match wanted {
-        Some(wanted) if !store_exists(folder)? => wanted,
-        _ => model_of(folder)?,
+    wanted: Option<&Settings>,
+) -> anyhow::Result<Durable<Engine>> {
+    let (settings, text) = match wanted {
+        Some(wanted) if !exists(folder)? => (wanted.clone(), wanted.to_string()),
+        _ => {
+            let about = about(folder)?;
+            (settings_in(&about, folder)?, about.settings)
+        }
     };
     if let Some(wanted) = wanted
-        && wanted != model
+        && *wanted != settings
     {
         bail!(
-            "{} was made with {model} and keeps that engine: leave {wanted} out, or ingest the same \
-             events into a new store",
-            folder.display()
+            "{} was made with {} and keeps that engine: leave {} out, or ingest the same events into \
+             a new store",
+            folder.display(),
+            arguments_of(&settings),
+            arguments_of(wanted),
         );
     }
-    let store = Durable::open(folder, move || model.engine(), options(model));
+    let store = Durable::open(folder, move || settings.engine(), options(text));
     store.with_context(|| open_error(folder))
 }
 
-/// The model of an existing store, or the given one to make a store with.
+/// The settings of an existing store, or the given ones to make a store with.
 ///
 /// # Errors
 ///
-/// There is no store and no model is given.
-pub(crate) fn model_for_ingest(folder: &Path, given: Option<Model>) -> anyhow::Result<Model> {
+/// There is no store, and no settings are given.
+pub(crate) fn settings_for_ingest(
+    folder: &Path,
+    given: Option<Settings>,
+) -> anyhow::Result<Settings> {
     match given {
-        Some(model) => Ok(model),
-        None if store_exists(folder)? => model_of(folder),
+        Some(settings) => Ok(settings),
+        None if exists(folder)? => settings_of(folder),
         None => Err(wrong_usage(format_args!(
             "there is no store in {} yet: choose its model with --engine",
             folder.display()
@@ -78,21 +92,30 @@ pub(crate) fn model_for_ingest(folder: &Path, given: Option<Model>) -> anyhow::R
     }
 }
 
-fn store_exists(folder: &Path) -> anyhow::Result<bool> {
+/// The settings that a store was made with.
+pub(crate) fn settings_of(folder: &Path) -> anyhow::Result<Settings> {
+    settings_in(&about(folder)?, folder)
+}
+
+fn settings_in(about: &About, folder: &Path) -> anyhow::Result<Settings> {
+    Settings::of_store(about.rule_book, &about.settings).with_context(|| open_error(folder))
+}
+
+fn about(folder: &Path) -> anyhow::Result<About> {
+    if !exists(folder)? {
+        bail!("there is no store in {}", folder.display());
+    }
+    About::of_folder(folder).with_context(|| open_error(folder))
+}
+
+fn exists(folder: &Path) -> anyhow::Result<bool> {
     idmerge_store::exists(folder).with_context(|| open_error(folder))
 }
 
-fn model_of(folder: &Path) -> anyhow::Result<Model> {
-    if !store_exists(folder)? {
-        bail!("there is no store in {}", folder.display());
-    }
-    let about = About::of_folder(folder).with_context(|| open_error(folder))?;
-    Model::of_store(about.rule_book, &about.settings).with_context(|| open_error(folder))
-}
-
-fn options(model: Model) -> Options {
+/// A store opens only with the text of settings that it was made with.
+fn options(settings: String) -> Options {
     Options {
-        settings: model.settings(),
+        settings,
         ..Options::default()
     }
 }

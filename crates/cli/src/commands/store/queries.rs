@@ -8,7 +8,7 @@ use idmerge_core::{IdentityResolver, Resolve};
 use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
-use crate::args::engine::Model;
+use crate::args::engine::{arguments_of, settings_of_model};
 use crate::args::identities::read_id;
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
 use crate::commands::store::open::{OpenStore, open_for_reading};
@@ -23,13 +23,6 @@ pub(super) fn info(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
         members += cluster.members.len() as u64;
         largest = largest.max(cluster.members.len());
     }
-    let (max_cluster_ids, anon_id_format) = match store.model {
-        Model::Simplified => (None, None),
-        Model::Original {
-            max_cluster_ids,
-            anon_id_format,
-        } => (Some(max_cluster_ids), Some(anon_id_format.to_string())),
-    };
     let mut info = json!({
         "engine": store.engine.rule_book().name(),
         "entries": store.history.last(),
@@ -38,8 +31,7 @@ pub(super) fn info(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
         "largest_cluster": largest,
     });
     if let Some(info) = info.as_object_mut() {
-        info.extend(max_cluster_ids.map(|max| ("max_cluster_ids".to_owned(), max.into())));
-        info.extend(anon_id_format.map(|format| ("anon_id_format".to_owned(), format.into())));
+        info.extend(settings_of_model(&store.settings));
     }
     write_line(&info, output)
 }
@@ -77,10 +69,10 @@ pub(super) fn changes(args: &ChangesArgs, output: &mut Output) -> anyhow::Result
 }
 
 pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Result<()> {
-    let model = args.engine.model()?;
+    let settings = args.engine.settings()?;
     let store = open_for_reading(&args.store.folder)?;
     let sequence = args.as_of.unwrap_or_else(|| store.history.last());
-    let other = store.history.simulate(sequence, model.engine())?;
+    let other = store.history.simulate(sequence, settings.engine())?;
     let earlier;
     let now: &dyn IdentityResolver = match args.as_of {
         None => &store.engine,
@@ -92,8 +84,8 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
     let difference = Difference::between(now, &other, args.examples);
     let line = json!({
         "as_of": sequence,
-        "store": store.model.to_string(),
-        "simulated": model.to_string(),
+        "store": arguments_of(&store.settings),
+        "simulated": arguments_of(&settings),
         "clusters": difference.clusters,
         "simulated_clusters": difference.other_clusters,
         "split": difference.split,
@@ -108,7 +100,7 @@ pub(super) fn as_of(args: &AsOfArgs, output: &mut Output) -> anyhow::Result<()> 
     let store = open_for_reading(&args.store.folder)?;
     let engine = store.history.as_of(args.sequence)?;
     for text in &args.ids {
-        let id = read_id(&engine, text)?;
+        let id = read_id(&store.settings, text)?;
         let line = json!({ "id": text, "distinct_id": engine.resolve(id) });
         write_line(&line, output)?;
     }
