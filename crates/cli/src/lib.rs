@@ -6,7 +6,7 @@
 //!
 //! - The types and traits of [`idmerge_core`] are in the root: [`Event`], [`Claim`], [`DistinctId`],
 //!   [`Resolve`], [`IdentityResolver`].
-//! - [`simplified`] and [`original`] are the engines.
+//! - [`Settings`] chooses an engine at run time; [`simplified`] and [`original`] are the engines.
 //! - [`events`] reads the JSON that SDKs send, and writes the canonical distinct_id back into it.
 //! - [`store`] keeps an engine on disk, with the log of its claims (feature `store`).
 //!
@@ -16,23 +16,22 @@
 //!
 //! ```
 //! use idmerge::events::JsonEvent;
-//! use idmerge::simplified::Simplified;
-//! use idmerge::{IdentityResolver, IdentityResolverExt, Resolve};
+//! use idmerge::{Model, Settings};
 //!
 //! let visit = r#"{"event":"Visit","properties":{"$device_id":"D1"}}"#;
 //! let login = r#"{"event":"Log In","properties":{"$device_id":"D1","$user_id":"ada"}}"#;
 //!
-//! let mut engine = Simplified::default();
+//! let settings = Settings::of(Model::Simplified);
+//! let mut engine = settings.engine();
 //! for line in [visit, login] {
 //!     let event = JsonEvent::parse_text(line)?;
-//!     let event = event.event();
-//!     if let Some(claim) = engine.read(&event)?.claim {
+//!     if let Some(claim) = settings.read(&event.event())?.claim {
 //!         engine.apply(claim)?;
 //!     }
 //! }
 //!
-//! let device = engine.read_id("$device:D1")?;
-//! assert_eq!(engine.resolve(device).to_string(), "ada");
+//! let device = settings.read_id("$device:D1")?;
+//! assert_eq!(engine.resolve(device), "ada");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
@@ -44,6 +43,8 @@
 //! Without default features the command line has `resolve`, `clusters`, `cluster` and `generate`.
 
 pub use idmerge_core::*;
+pub use idmerge_engines as engines;
+pub use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 pub use idmerge_events as events;
 pub use idmerge_original as original;
 pub use idmerge_simplified as simplified;

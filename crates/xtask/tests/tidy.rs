@@ -67,6 +67,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         "cli",
         &[
             "core",
+            "engines",
             "simplified",
             "original",
             "events",

@@ -67,6 +67,13 @@ fn accepted_events_are_there_after_a_restart() {
     signal("TERM", child.id());
     wait(child).ok();
 
+    // The store of the project is one that `idmerge store` can read.
+    let log = folder.run(&format!("store log data/{token}")).ok();
+    assert!(
+        log.contains(r#""device":"d","user":"u","answer":"merged""#),
+        "{log}"
+    );
+
     let given = format!("{SERVE} --engine simplified --token {token} --secret {secret}");
     let (child, said) = started(&folder, &given, 2);
     let question = format!(
