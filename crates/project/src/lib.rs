@@ -67,7 +67,7 @@ pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent};
 pub use read::funnel::{Funnel, FunnelQuery, StepCount};
-pub use read::identity::{Change, Explained, Identity, LogEntry};
+pub use read::identity::Identity;
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};
 pub use write::batch::{Answer, Batch, ClaimAnswer, Record, RecordAnswer, RecordError};

@@ -365,22 +365,28 @@ fn applying_all_changes_gives_the_current_state() {
         let Some(last) = changes.last() else { break };
         since = last.sequence;
         for change in changes {
-            let before = canonical.insert(change.id.clone(), change.to);
+            let before = canonical.insert(change.id.to_string(), change.to);
             assert_eq!(before.unwrap_or(change.id), change.from);
         }
     }
     assert_eq!(since, 3);
     for id in ["U2", "U3", "U4"] {
-        assert_eq!(canonical[id], project.identity(id).unwrap().canonical);
+        assert_eq!(
+            canonical[id].to_string(),
+            project.identity(id).unwrap().canonical
+        );
     }
     assert!(project.changes(4, 1).is_err());
 
     let explained = project.explain("U4").unwrap();
     let ids: Vec<_> = explained
         .iter()
-        .map(|step| (step.entry.sequence, step.answer))
+        .map(|entry| (entry.sequence, entry.answer))
         .collect();
-    assert_eq!(ids, [(1, "merged"), (2, "merged"), (3, "merged")]);
-    assert_eq!(explained[2].entry.ids, ["U2", "U3"]);
-    assert_eq!(explained[2].entry.source.as_deref(), Some("/import"));
+    let merged = Some("merged");
+    assert_eq!(ids, [(1, merged), (2, merged), (3, merged)]);
+    let last = &explained[2];
+    let named = [&last.first, &last.second].map(|id| id.as_deref());
+    assert_eq!(named, [Some("U2"), Some("U3")]);
+    assert_eq!(last.source.as_deref(), Some("/import"));
 }

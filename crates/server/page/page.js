@@ -156,7 +156,7 @@ function showCluster({ distinct_id: canonical, asked, members, explanation }) {
   } else {
     words.replaceChildren(`${members.length} IDs are one user. Events count under `, idText(canonical), ".");
   }
-  const joins = explanation.filter((claim) => claim.answer === "merged" && !claim.is_withdrawn);
+  const joins = explanation.filter((claim) => claim.answer === "merged" && !claim.withdrawn);
   at("drawing").replaceChildren(drawing(canonical, members, joins, asked));
   at("members").replaceChildren(
     ...members.map((member) =>
@@ -173,7 +173,7 @@ function showCluster({ distinct_id: canonical, asked, members, explanation }) {
 function layout(canonical, members, joins) {
   const neighbors = new Map(members.map((member) => [member, []]));
   for (const join of joins) {
-    const [a, b] = join.ids;
+    const [a, b] = idsOf(join);
     if (!neighbors.has(a) || !neighbors.has(b) || a === b) continue;
     neighbors.get(a).push(b);
     neighbors.get(b).push(a);
@@ -220,7 +220,7 @@ function drawing(canonical, members, joins, asked) {
   const edges = [];
   const badges = [];
   for (const join of joins) {
-    const [from, to] = join.ids.map((id) => positions.get(id));
+    const [from, to] = idsOf(join).map((id) => positions.get(id));
     if (!from || !to || from === to) continue;
     edges.push(drawn("line", { class: "edge", x1: from.x, y1: from.y, x2: to.x, y2: to.y }));
     // Place the number near the outer end: further in, the lines are close together.
@@ -281,9 +281,20 @@ const KINDS = {
   identify: "$identify",
   alias: "$create_alias",
   merge: "$merge",
-  retracted: "Withdrawal of a claim",
-  replaced: "Replacement of the log",
 };
+
+/** The names of the two IDs of each kind of claim. */
+const ROLES = {
+  link: ["device", "user"],
+  identify: ["identified", "anon"],
+  alias: ["distinct_id", "alias"],
+  merge: ["first", "second"],
+};
+
+/** The two IDs of a claim, as distinct IDs. */
+function idsOf(claim) {
+  return (ROLES[claim.claim] ?? []).map((role) => (role === "device" ? `$device:${claim.device}` : claim[role]));
+}
 
 const ANSWERS = {
   merged: "merged",
@@ -306,16 +317,16 @@ function showClaims(claims) {
 }
 
 function claimItem(claim) {
-  const what = element("p", {}, `${KINDS[claim.kind] ?? claim.kind} `);
-  claim.ids.forEach((id, place) => what.append(place > 0 ? " and " : "", idText(id)));
+  const what = element("p", {}, `${KINDS[claim.claim] ?? claim.claim} `);
+  idsOf(claim).forEach((id, place) => what.append(place > 0 ? " and " : "", idText(id)));
   const answer = ANSWERS[claim.answer] ?? claim.answer;
-  const outcome = element("p", {}, element("span", { class: "outcome" }, claim.is_withdrawn ? "withdrawn" : answer));
+  const outcome = element("p", {}, element("span", { class: "outcome" }, claim.withdrawn ? "withdrawn" : answer));
   if (claim.answer.startsWith("err")) outcome.append(` (${[claim.answer, claim.description].filter(Boolean).map(visible).join(": ")})`);
   const origin = element("p", { class: "help" });
   if (claim.time_ms !== null && claim.time_ms !== undefined) origin.append(moment(claim.time_ms), " ");
   if (claim.source) origin.append(`by ${visible(claim.source)} `);
   if (claim.insert_id) origin.append("as ", idText(claim.insert_id));
-  const classes = [claim.answer.startsWith("err") ? "rejected" : "", claim.is_withdrawn ? "withdrawn" : ""];
+  const classes = [claim.answer.startsWith("err") ? "rejected" : "", claim.withdrawn ? "withdrawn" : ""];
   return element("li", { class: classes.join(" ").trim() },
     element("span", { class: "number" }, String(claim.sequence)),
     element("div", {}, what, outcome, origin));

@@ -64,7 +64,7 @@ fn check_identity(server: &Running) {
     assert_eq!(explained["members"], json!(["U1", DEVICE]));
     let claim = &explained["explanation"][0];
     assert_eq!(
-        (&claim["kind"], &claim["outcome"]),
+        (&claim["claim"], &claim["answer"]),
         (&json!("identify"), &json!("merged"))
     );
     assert_eq!(claim["source"], "/track");

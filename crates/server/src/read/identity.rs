@@ -1,7 +1,8 @@
 //! The user of an ID, and the feed of changes.
 
 use axum::Json;
-use idmerge_project::{Change, Explained, Identity};
+use idmerge_project::Identity;
+use idmerge_store::{Change, LogEntry};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 
@@ -27,51 +28,7 @@ pub(crate) struct IdentityResponse {
     members: Vec<String>,
     /// The claims that name one of these IDs, in arrival order. Only with `explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
-    explanation: Option<Vec<ClaimAnswer>>,
-}
-
-/// A claim, and the answers that it got.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ClaimAnswer {
-    /// The number of its entry in the log of claims.
-    sequence: u64,
-    /// `link`, `identify`, `alias`, `merge`, `replaced` or `retracted`.
-    kind: &'static str,
-    /// The IDs that it names.
-    ids: Vec<String>,
-    /// The answer when it arrived.
-    outcome: &'static str,
-    /// The answer in the present state: `merged`, `already merged`, `ignored`, or the code of a
-    /// rejection.
-    answer: &'static str,
-    /// The description of a rejection; else empty.
-    description: String,
-    /// Whether it was withdrawn.
-    is_withdrawn: bool,
-    /// `$insert_id` of the event that made the claim.
-    insert_id: Option<String>,
-    /// The time of that event, in milliseconds since 1970.
-    time_ms: Option<i64>,
-    /// The endpoint that received the event, such as `/track`.
-    source: Option<String>,
-}
-
-impl From<Explained> for ClaimAnswer {
-    fn from(explained: Explained) -> Self {
-        let entry = explained.entry;
-        Self {
-            sequence: entry.sequence,
-            kind: entry.kind,
-            ids: entry.ids,
-            outcome: entry.outcome,
-            answer: explained.answer,
-            description: explained.description,
-            is_withdrawn: explained.is_withdrawn,
-            insert_id: entry.insert_id,
-            time_ms: entry.time_ms,
-            source: entry.source,
-        }
-    }
+    explanation: Option<Vec<LogEntry>>,
 }
 
 /// Find the user of an ID
@@ -110,7 +67,7 @@ pub(crate) async fn identity(
         distinct_id: canonical,
         asked: distinct_id,
         members,
-        explanation: explanation.map(|claims| claims.into_iter().map(Into::into).collect()),
+        explanation,
     }))
 }
 
@@ -129,42 +86,9 @@ pub(crate) struct ChangesParameters {
 #[derive(Serialize, ToSchema)]
 pub(crate) struct ChangesResponse {
     /// The changes, in order.
-    changes: Vec<ChangeAnswer>,
+    changes: Vec<Change>,
     /// The value of `since` for the next request.
     next: u64,
-}
-
-/// An ID that resolves to another canonical ID than before.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct ChangeAnswer {
-    /// The number of the claim that changed it.
-    sequence: u64,
-    /// The ID.
-    id: String,
-    /// The canonical ID that it resolved to before.
-    from: String,
-    /// The canonical ID that it resolved to after.
-    to: String,
-    /// `$insert_id` of the event that made the claim.
-    insert_id: Option<String>,
-    /// The time of that event, in milliseconds since 1970.
-    time_ms: Option<i64>,
-    /// The endpoint that received the event, such as `/track`.
-    source: Option<String>,
-}
-
-impl From<Change> for ChangeAnswer {
-    fn from(change: Change) -> Self {
-        Self {
-            sequence: change.sequence,
-            id: change.id,
-            from: change.from,
-            to: change.to,
-            insert_id: change.insert_id,
-            time_ms: change.time_ms,
-            source: change.source,
-        }
-    }
 }
 
 /// List the IDs that resolve differently since a position of the log
@@ -202,8 +126,5 @@ pub(crate) async fn changes(
         return Err(ApiError::bad_request(error));
     };
     let next = changes.last().map_or(since, |change| change.sequence);
-    Ok(Json(ChangesResponse {
-        changes: changes.into_iter().map(Into::into).collect(),
-        next,
-    }))
+    Ok(Json(ChangesResponse { changes, next }))
 }
