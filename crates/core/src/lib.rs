@@ -34,31 +34,24 @@
 //! idmerge depends on these derives, except that settings files use those of the settings.
 
 mod claim;
-mod distinct_id_buf;
+mod engine;
 mod event;
 mod id;
-mod id_rules;
 mod invalid_event;
 mod outcome;
-mod resolver;
-mod rule_book;
 pub mod rules;
 #[cfg(feature = "serde")]
 mod serde;
-mod snapshot;
-mod uuid_text;
 
 pub use claim::{Claim, ClaimKind, Reading};
-pub use distinct_id_buf::{AsDistinctId, DistinctIdBuf};
+pub use engine::{
+    ApplyEventError, Attribution, Cluster, EngineError, IdentityResolver, IdentityResolverExt,
+    Resolve, ResolveExt, RuleBook, SnapshotError, UnknownRuleBook,
+};
 pub use event::{DistinctIds, Event, IdProperty, Value};
-pub use id::{DEVICE_PREFIX, DistinctId, Id, IdBuffer, IdForm, InvalidId};
-pub use id_rules::IdRules;
+pub use id::{
+    AsDistinctId, DEVICE_PREFIX, DistinctId, DistinctIdBuf, Id, IdBuffer, IdForm, IdRules,
+    InvalidId, UuidText,
+};
 pub use invalid_event::{InvalidEvent, InvalidEventReason, quote};
 pub use outcome::{Outcome, Rejection};
-pub use resolver::{
-    ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, Resolve,
-    ResolveExt,
-};
-pub use rule_book::{Attribution, RuleBook, UnknownRuleBook};
-pub use snapshot::SnapshotError;
-pub use uuid_text::UuidText;

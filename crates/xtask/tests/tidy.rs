@@ -108,7 +108,7 @@ const LONG_FILES: &[(&str, &str)] = &[];
 const FOLDER_FILES_MAX: usize = 10;
 
 /// Folders with more files: (folder, reason).
-const FLAT_FOLDERS: &[(&str, &str)] = &[("crates/core/src", TO_BE_SPLIT)];
+const FLAT_FOLDERS: &[(&str, &str)] = &[];
 
 /// Notes that belong in an issue. Each is in two parts, so that this file passes.
 const WORDS: &[&str] = &[

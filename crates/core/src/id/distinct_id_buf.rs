@@ -5,8 +5,9 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
-use crate::id::{IdForm, InvalidId};
-use crate::{DistinctId, Id, UuidText};
+use super::distinct_id::DistinctId;
+use super::plain::{Id, IdForm, InvalidId};
+use super::uuid_text::UuidText;
 
 /// A distinct_id that owns its text: what to keep when the event or the engine that a
 /// [`DistinctId`] borrows from goes away. A UUID needs no allocation.
@@ -51,6 +52,13 @@ impl DistinctIdBuf {
         } else {
             DistinctId::plain(id)
         }
+    }
+}
+
+impl DistinctId<'_> {
+    /// A copy that owns its text.
+    pub fn to_buf(&self) -> DistinctIdBuf {
+        DistinctIdBuf::from(*self)
     }
 }
 

@@ -1,0 +1,12 @@
+//! The traits of an engine, and their types.
+
+mod resolver;
+mod rule_book;
+mod snapshot;
+
+pub use resolver::{
+    ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, Resolve,
+    ResolveExt,
+};
+pub use rule_book::{Attribution, RuleBook, UnknownRuleBook};
+pub use snapshot::SnapshotError;
