@@ -97,6 +97,23 @@ impl Settings {
         }
     }
 
+    /// Whether `$identify`, `$create_alias` and `$merge` have a meaning of their own.
+    pub fn has_identity_events(&self) -> bool {
+        match self {
+            Self::Simplified(_) => false,
+            Self::Original(_) => true,
+        }
+    }
+
+    /// Whether `$user_id` and `$device_id` say which user an event belongs to, so that it needs no
+    /// `distinct_id`.
+    pub fn has_reserved_ids(&self) -> bool {
+        match self {
+            Self::Simplified(_) => true,
+            Self::Original(_) => false,
+        }
+    }
+
     /// Reads which user an event belongs to, and what it claims. Needs no engine.
     ///
     /// # Errors

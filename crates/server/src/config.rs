@@ -4,8 +4,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use idmerge_core::RuleBook;
-use idmerge_original::AnonIdFormat;
+use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_wire::Limits;
 use serde::Deserialize;
 
@@ -77,8 +76,7 @@ impl Bounds {
 }
 
 /// The configuration of one project.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct ProjectConfig {
     /// Names the project in the events of SDKs, and is the name of its folder: 1 to 64 letters,
     /// digits, `-` and `_`. It is not secret: every visitor of a page with the SDK can read it.
@@ -86,27 +84,15 @@ pub struct ProjectConfig {
     /// The project ID that servers send along with a service account, as the parameter
     /// `project_id`. It is needed only if an account belongs to several projects.
     pub project_id: Option<String>,
-    /// The engine of the project. It cannot change once the project has data.
-    pub engine: EngineName,
+    /// The model of ID Merge and its settings. They cannot change once the project has data.
+    pub settings: Settings,
     /// The secret that lets servers import and read. At least 8 bytes.
     pub secret: Option<String>,
     /// More credentials that may import and read.
-    #[serde(default, rename = "service_account")]
     pub service_accounts: Vec<ServiceAccount>,
     /// Whether the token alone may import, as some data platforms do; `true` by default. A token is
     /// not secret, so switch this off if no sender needs it.
-    #[serde(default = "yes")]
     pub token_may_import: bool,
-    /// The most IDs of a cluster. Only the engine `original` has this setting.
-    pub max_cluster_ids: Option<u32>,
-    /// The form of anonymous IDs that `$identify` accepts. Only the engine `original` has this
-    /// setting.
-    #[serde(default, deserialize_with = "anon_id_format")]
-    pub anon_id_format: Option<AnonIdFormat>,
-}
-
-fn yes() -> bool {
-    true
 }
 
 /// A user name and a secret that may import and read, sent by Basic authentication.
@@ -119,39 +105,12 @@ pub struct ServiceAccount {
     pub secret: String,
 }
 
-/// The name of an engine in a configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EngineName {
-    /// Simplified ID Merge.
-    Simplified,
-    /// Original ID Merge.
-    Original,
-}
-
-impl EngineName {
-    /// The rule book of the engine.
-    pub fn rule_book(self) -> RuleBook {
-        match self {
-            Self::Simplified => RuleBook::Simplified,
-            Self::Original => RuleBook::Original,
-        }
-    }
-}
-
-fn anon_id_format<'de, D: serde::Deserializer<'de>>(
-    deserializer: D,
-) -> Result<Option<AnonIdFormat>, D::Error> {
-    let name = String::deserialize(deserializer)?;
-    name.parse().map(Some).map_err(serde::de::Error::custom)
-}
-
 /// Leaves out the secrets, so that no log has them.
 impl std::fmt::Debug for ProjectConfig {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("ProjectConfig")
             .field("token", &self.token)
-            .field("engine", &self.engine)
+            .field("settings", &self.settings)
             .finish_non_exhaustive()
     }
 }
@@ -163,13 +122,56 @@ struct File {
     #[serde(default = "local")]
     listen: SocketAddr,
     #[serde(default)]
-    project: Vec<ProjectConfig>,
+    project: Vec<ProjectTable>,
     connections_max: Option<usize>,
     body_bytes_in_memory_max: Option<usize>,
 }
 
 fn local() -> SocketAddr {
     Config::LOCAL
+}
+
+/// A `[[project]]` of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProjectTable {
+    token: String,
+    project_id: Option<String>,
+    engine: Model,
+    secret: Option<String>,
+    #[serde(default, rename = "service_account")]
+    service_accounts: Vec<ServiceAccount>,
+    #[serde(default = "yes")]
+    token_may_import: bool,
+    max_cluster_ids: Option<u32>,
+    anon_id_format: Option<AnonIdFormat>,
+}
+
+fn yes() -> bool {
+    true
+}
+
+impl TryFrom<ProjectTable> for ProjectConfig {
+    type Error = ConfigError;
+
+    fn try_from(table: ProjectTable) -> Result<Self, ConfigError> {
+        let overrides = Overrides {
+            max_cluster_ids: table.max_cluster_ids,
+            anon_id_format: table.anon_id_format,
+        };
+        let settings = Settings::new(table.engine, &overrides);
+        Ok(Self {
+            settings: settings.map_err(|error| ConfigError::Settings {
+                token: table.token.clone(),
+                error,
+            })?,
+            token: table.token,
+            project_id: table.project_id,
+            secret: table.secret,
+            service_accounts: table.service_accounts,
+            token_may_import: table.token_may_import,
+        })
+    }
 }
 
 impl Config {
@@ -181,8 +183,9 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Toml`] if the text is not TOML or has an unknown key, and the errors of
-    /// [`check`](Self::check).
+    /// [`ConfigError::Toml`] if the text is not TOML or has an unknown key,
+    /// [`ConfigError::Settings`] if an engine does not have a setting of its project, and the errors
+    /// of [`check`](Self::check).
     pub fn read(data: PathBuf, text: &str) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)?;
         let mut bounds = Bounds::STANDARD;
@@ -192,18 +195,19 @@ impl Config {
         if let Some(bytes) = file.body_bytes_in_memory_max {
             bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.body_bytes_max);
         }
+        let projects = file.project.into_iter().map(ProjectConfig::try_from);
         let config = Self {
             data,
             listen: file.listen,
-            projects: file.project,
+            projects: projects.collect::<Result<_, _>>()?,
             bounds,
         };
         config.check()?;
         Ok(config)
     }
 
-    /// Checks that there is a project, that tokens and secrets are valid and unique, and that each
-    /// project has only settings of its engine. [`Server::bind`](crate::Server::bind) calls this.
+    /// Checks that there is a project, and that tokens and secrets are valid and unique.
+    /// [`Server::bind`](crate::Server::bind) calls this.
     ///
     /// # Errors
     ///
@@ -230,18 +234,16 @@ impl Config {
 }
 
 impl ProjectConfig {
-    /// A project with this token and engine, and defaults for the rest. It has no secret yet, so
-    /// nothing can be read from it.
-    pub fn new(token: impl Into<String>, engine: EngineName) -> Self {
+    /// A project with this token and these settings, and defaults for the rest. It has no secret
+    /// yet, so nothing can be read from it.
+    pub fn new(token: impl Into<String>, settings: impl Into<Settings>) -> Self {
         Self {
             token: token.into(),
             project_id: None,
-            engine,
+            settings: settings.into(),
             secret: None,
             service_accounts: Vec::new(),
             token_may_import: true,
-            max_cluster_ids: None,
-            anon_id_format: None,
         }
     }
 
@@ -256,17 +258,6 @@ impl ProjectConfig {
             if secret.len() < 8 || *secret == self.token {
                 return Err(ConfigError::WeakSecret { token: token() });
             }
-        }
-        if self.engine == EngineName::Simplified {
-            let setting = match (self.max_cluster_ids, self.anon_id_format) {
-                (Some(_), _) => "max_cluster_ids",
-                (None, Some(_)) => "anon_id_format",
-                (None, None) => return Ok(()),
-            };
-            return Err(ConfigError::ForeignSetting {
-                token: token(),
-                setting,
-            });
         }
         Ok(())
     }
@@ -318,7 +309,7 @@ mod tests {
 
     #[test]
     fn debug_output_has_no_secret() {
-        let mut project = ProjectConfig::new("T", EngineName::Original);
+        let mut project = ProjectConfig::new("T", Settings::of(Model::Original));
         project.secret = Some("hushhush".to_owned());
         assert!(!format!("{project:?}").contains("hush"));
     }

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use idmerge_engines::SettingsError;
 use thiserror::Error;
 
 /// An error in a configuration. The message says what to change.
@@ -43,15 +44,13 @@ pub enum ConfigError {
         /// The token of the project.
         token: String,
     },
-    /// A project has a setting that its engine does not have.
-    #[error(
-        "project {token:?} sets {setting}, which only the engine original has; remove it, or change the engine"
-    )]
-    ForeignSetting {
+    /// A project has a setting that its engine does not have, or that cannot be used.
+    #[error("project {token:?}: {error}")]
+    Settings {
         /// The token of the project.
         token: String,
-        /// The key of the setting.
-        setting: &'static str,
+        /// The error of the setting.
+        error: SettingsError,
     },
 }
 
@@ -74,15 +73,15 @@ pub enum ServeError {
     /// The configuration of a project has another engine or other settings than its data. They
     /// cannot change once there is data, because identities depend on them.
     #[error(
-        "project {token:?} has data, so its engine and settings cannot change: {source}. \
+        "project {token:?} has data, so its engine and settings cannot change: {difference}. \
          Restore the old settings, or configure the new ones under a new token and import the \
          events into that project"
     )]
     Changed {
         /// The token of the project.
         token: String,
-        /// The difference.
-        source: Box<dyn std::error::Error + Send + Sync>,
+        /// How the settings differ.
+        difference: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The server cannot listen on its address.
     #[error("cannot listen on {listen}; choose another address with --listen")]

@@ -28,6 +28,6 @@ mod read;
 mod routes;
 mod server;
 
-pub use config::{Bounds, Config, EngineName, ProjectConfig, ServiceAccount};
+pub use config::{Bounds, Config, ProjectConfig, ServiceAccount};
 pub use error::{ConfigError, ServeError};
 pub use server::{Server, run};

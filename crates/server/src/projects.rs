@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 
-use idmerge_engines::{Model, Settings};
 use idmerge_project::{Answer, Batch, Options, Project, ProjectError};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
 
-use crate::config::{Config, EngineName, ProjectConfig};
+use crate::config::{Config, ProjectConfig};
 use crate::error::ServeError;
 
 /// An open project and its configuration.
@@ -25,13 +24,13 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             source,
         };
         std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
-        let opened = Project::open(&folder, settings(project), Options::default());
+        let opened = Project::open(&folder, project.settings.clone(), Options::default());
         let opened = opened.map_err(|error| match error {
             ProjectError::Store(
                 StoreError::OtherRuleBook { .. } | StoreError::OtherSettings { .. },
             ) => ServeError::Changed {
                 token: project.token.clone(),
-                source: error.into(),
+                difference: error.into(),
             },
             error => failed(error.into()),
         })?;
@@ -41,22 +40,6 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })
     };
     config.projects.iter().map(open).collect()
-}
-
-fn settings(project: &ProjectConfig) -> Settings {
-    let mut settings = Settings::of(match project.engine {
-        EngineName::Simplified => Model::Simplified,
-        EngineName::Original => Model::Original,
-    });
-    if let Settings::Original(original) = &mut settings {
-        if let Some(max_cluster_ids) = project.max_cluster_ids {
-            original.max_cluster_ids = max_cluster_ids;
-        }
-        if let Some(anon_id_format) = project.anon_id_format {
-            original.anon_id_format = anon_id_format;
-        }
-    }
-    settings
 }
 
 /// A batch in the queue of its project, or in a commit.

@@ -12,7 +12,7 @@ mod support;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use idmerge_server::EngineName;
+use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
 use support::{Answer, Running, SECRET};
@@ -70,7 +70,7 @@ fn assert_cluster(server: &Running, members: &[&str]) {
 
 #[test]
 fn rudderstack_for_original() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     // RS02, RS01: an event before the login, and one after it.
     assert_imports(
         &server,
@@ -114,7 +114,7 @@ fn rudderstack_for_original() {
 
 #[test]
 fn rudderstack_for_simplified() {
-    let server = Running::of(EngineName::Simplified);
+    let server = Running::of(Model::Simplified);
     let device = format!("$device:{ANONYMOUS}");
     // RS06, RS07, RS09: an anonymous visitor.
     assert_imports(
@@ -150,8 +150,8 @@ fn rudderstack_for_simplified() {
 
 #[test]
 fn rudderstack_finds_failed_records_by_insert_id() {
-    for engine in [EngineName::Simplified, EngineName::Original] {
-        let server = Running::of(engine);
+    for model in [Model::Simplified, Model::Original] {
+        let server = Running::of(model);
         // The $insert_id of page events is the whole messageId, which may be too long.
         let long = "b3a1c9c2-77f7-4c1e-9d70-1f2c3d4e5f60-and-more";
         let event = |insert_id: &str| {
@@ -174,8 +174,8 @@ fn rudderstack_finds_failed_records_by_insert_id() {
 
 #[test]
 fn profiles_of_the_vectors() {
-    for engine in [EngineName::Simplified, EngineName::Original] {
-        let server = Running::of(engine);
+    for model in [Model::Simplified, Model::Original] {
+        let server = Running::of(model);
         let coded = |update: &Value| STANDARD.encode(update.to_string());
         // JS25: a profile update before the login.
         let device = format!("$device:{ANONYMOUS}");

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use idmerge_server::EngineName;
+use idmerge_engines::Model;
 use support::{Running, SECRET, project};
 
 const JSON: &str = "application/json";
@@ -43,7 +43,7 @@ fn assert_serves(server: &Running) {
 
 #[test]
 fn ten_gigabytes_are_refused_before_they_are_sent() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let head = "POST /import HTTP/1.1\r\nhost: x\r\nauthorization: Basic TOK:\r\n\
                 connection: close\r\ncontent-length: 10737418240\r\n\r\n";
     let answer = send_raw(&server, head.as_bytes());
@@ -54,7 +54,7 @@ fn ten_gigabytes_are_refused_before_they_are_sent() {
 
 #[test]
 fn an_endless_body_is_read_up_to_the_limit() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = "POST /track HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
     stream.write_all(head.as_bytes()).unwrap();
@@ -72,7 +72,7 @@ fn an_endless_body_is_read_up_to_the_limit() {
 
 #[test]
 fn a_decompression_bomb_is_refused() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     for _ in 0..12 {
         encoder.write_all(&[b' '; 1 << 20]).unwrap();
@@ -92,7 +92,7 @@ fn a_decompression_bomb_is_refused() {
 
 #[test]
 fn slow_clients_are_disconnected() {
-    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+    let server = Running::with(vec![project("TOK", Model::Original)], |bounds| {
         bounds.head_timeout = Duration::from_millis(200);
         bounds.body_timeout = Duration::from_millis(200);
     });
@@ -120,7 +120,7 @@ fn ten_thousand_idle_connections_block_no_request() {
         count > 200,
         "the limit of open files is too low for this test: {files}"
     );
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let idle: Vec<_> = (0..count)
         .map(|_| TcpStream::connect(server.address).unwrap())
         .collect();
@@ -133,7 +133,7 @@ fn ten_thousand_idle_connections_block_no_request() {
 
 #[test]
 fn connections_above_the_limit_wait() {
-    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+    let server = Running::with(vec![project("TOK", Model::Original)], |bounds| {
         bounds.max_connections = 3;
     });
     let ask = |stream: &mut TcpStream| {
@@ -163,7 +163,7 @@ fn connections_above_the_limit_wait() {
 
 #[test]
 fn bodies_stay_within_the_memory_for_them() {
-    let server = Running::with(vec![project("TOK", EngineName::Original)], |bounds| {
+    let server = Running::with(vec![project("TOK", Model::Original)], |bounds| {
         bounds.max_body_bytes_in_memory = bounds.limits.body_bytes_max;
     });
     let bytes_used = |bytes: &str| {
@@ -196,7 +196,7 @@ fn bodies_stay_within_the_memory_for_them() {
 
 #[test]
 fn queries_need_a_credential() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     assert_serves(&server);
     let right = format!("Bearer {SECRET} of TOK");
     let wrong = [
@@ -228,7 +228,7 @@ fn queries_need_a_credential() {
 
 #[test]
 fn other_paths_are_not_found() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     for path in [
         "/..%2f..%2fetc/passwd",
         "/../../etc/passwd",
@@ -259,7 +259,7 @@ fn other_paths_are_not_found() {
 
 #[test]
 fn headers_cannot_be_injected() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     for head in [
         "POST /track HTTP/1.1\r\nhost: x\r\norigin: https://a\rset-cookie: b=c\r\n\r\n",
         "POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n12",
@@ -299,7 +299,7 @@ fn headers_cannot_be_injected() {
 
 #[test]
 fn an_open_request_is_answered_before_the_server_stops() {
-    let mut server = Running::of(EngineName::Original);
+    let mut server = Running::of(Model::Original);
     let address = server.address;
     let mut open = TcpStream::connect(address).unwrap();
     let length = EVENT.len();

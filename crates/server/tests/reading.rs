@@ -9,7 +9,8 @@
 
 mod support;
 
-use idmerge_server::{Config, EngineName, Server};
+use idmerge_engines::Model;
+use idmerge_server::{Config, Server};
 use serde_json::{Value, json};
 use support::{Answer, Running, SECRET, project};
 
@@ -38,7 +39,7 @@ fn events() -> Value {
 }
 
 fn filled() -> Running {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
     // A browser that is closed may send events twice. They are stored once.
     assert_eq!(server.post("/track", JSON, &events().to_string()).body, "1");
@@ -180,7 +181,7 @@ fn queries_give_the_same_after_a_restart() {
     check(&server);
     server.stop();
     let folder = server.folder.take().unwrap();
-    let projects = vec![project("TOK", EngineName::Original)];
+    let projects = vec![project("TOK", Model::Original)];
     check(&Running::in_folder(folder, projects, |_| {}));
 }
 
@@ -192,7 +193,7 @@ fn the_engine_of_a_project_with_data_cannot_change() {
     let config = Config {
         data: folder.path().to_owned(),
         listen: "127.0.0.1:0".parse().unwrap(),
-        projects: vec![project("TOK", EngineName::Simplified)],
+        projects: vec![project("TOK", Model::Simplified)],
         bounds: idmerge_server::Bounds::STANDARD,
     };
     let runtime = tokio::runtime::Runtime::new().unwrap();
@@ -240,7 +241,7 @@ fn invalid_queries_get_an_error() {
 
 #[test]
 fn the_openapi_description_has_every_query() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let answer = server.get("/openapi.json", &[]);
     let description = answer.json();
     for path in support::READING {

@@ -1,12 +1,12 @@
 //! An event is scanned once, from the body of the request to the stored event.
 //!
-//! This is the only test of its process, since the scans of a whole process are counted.
+//! The test has a process of its own, because the scans of the whole process are counted.
 
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
     clippy::disallowed_methods,
-    reason = "a test fails by panicking, and has a server on a thread"
+    reason = "a test fails by panicking, and runs a server on a thread"
 )]
 
 mod support;
@@ -17,11 +17,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
+use idmerge_engines::Model;
 use idmerge_events::probe::{self, Scanned};
-use idmerge_server::EngineName;
 use support::{Answer, Running, SECRET, project};
 
-/// Events with names that nothing else in the test has, so that none is a repetition.
+/// Events with names that are unique in the test, so that none is a duplicate.
 fn events(token: &str, of: &str) -> Vec<String> {
     let event = |name: &str, properties: &str| {
         let time = r#""time":1600000000"#;
@@ -56,7 +56,7 @@ fn gzip(text: &str) -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
-/// Sends events, and asserts that each was taken after one scan.
+/// Sends events, and asserts that each is accepted and scanned once.
 fn assert_scanned_once(events: &[String], send: impl FnOnce() -> Answer) {
     let before = probe::of_process().unwrap();
     let answer = send();
@@ -83,14 +83,14 @@ fn an_event_is_scanned_once_on_its_way_into_a_project() {
         // A release build does not count.
         return;
     }
-    let projects = ["ONE", "TWO"].map(|token| project(token, EngineName::Original));
+    let projects = ["ONE", "TWO"].map(|token| project(token, Model::Original));
     let server = Running::with(projects.into(), |_| {});
 
     let one = events("ONE", "track json");
     let body = format!(" [ {} ] ", one.join(" , "));
     assert_scanned_once(&one, || server.post("/track", "text/plain", &body));
 
-    // A batch of two projects is taken apart.
+    // A request for two projects is split.
     let both = [events("ONE", "track form"), events("TWO", "track form")].concat();
     let body = format!("data={}", STANDARD.encode(format!("[{}]", both.join(","))));
     let form = "application/x-www-form-urlencoded";
@@ -123,7 +123,7 @@ fn an_event_is_scanned_once_on_its_way_into_a_project() {
 
     // More than one block of the archive.
     let many: Vec<_> = (0..400)
-        .flat_map(|at| events("ONE", &format!("many-{at}")))
+        .flat_map(|number| events("ONE", &format!("many-{number}")))
         .collect();
     let body = format!("[{}]", many.join(","));
     assert_scanned_once(&many, || import("application/json", "", body.as_bytes()));

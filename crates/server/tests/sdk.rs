@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use idmerge_server::EngineName;
+use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
@@ -89,9 +89,9 @@ fn track(server: &Running, encoding: usize, json: &str) -> Answer {
 
 /// Sends an event as SDKs do: `$merge` with a credential, all others without one. Returns whether
 /// it was accepted.
-fn send(server: &Running, encoding: usize, token: &str, engine: EngineName, event: &Value) -> bool {
+fn send(server: &Running, encoding: usize, token: &str, model: Model, event: &Value) -> bool {
     let json = event.to_string();
-    if event["event"] != "$merge" || engine == EngineName::Simplified {
+    if event["event"] != "$merge" || model == Model::Simplified {
         let answer = track(server, encoding, &json);
         assert_eq!(answer.status, 200, "{answer:?}");
         return answer.body == "1";
@@ -139,16 +139,16 @@ fn check_clusters(server: &Running, id: &str, token: &str, expected: &Expected) 
     }
 }
 
-fn check_all(engine: EngineName, expected: impl Fn(&Vector) -> &Expected) {
+fn check_all(model: Model, expected: impl Fn(&Vector) -> &Expected) {
     let vectors = vectors();
     assert_eq!(vectors.len(), 56);
     let tokens: Vec<_> = vectors.iter().map(|vector| vector.id.clone()).collect();
-    let projects = tokens.iter().map(|token| project(token, engine)).collect();
+    let projects = tokens.iter().map(|token| project(token, model)).collect();
     let server = Running::with(projects, |_| {});
     for (encoding, (vector, token)) in vectors.iter().zip(&tokens).enumerate() {
         let expected = expected(vector);
         for (event, whose) in events(vector, token).iter().zip(&expected.events) {
-            let is_accepted = send(&server, encoding, token, engine, event);
+            let is_accepted = send(&server, encoding, token, model, event);
             assert_eq!(
                 is_accepted,
                 !whose.starts_with("refused "),
@@ -161,22 +161,22 @@ fn check_all(engine: EngineName, expected: impl Fn(&Vector) -> &Expected) {
 
 #[test]
 fn vectors_one_by_one_in_simplified() {
-    check_all(EngineName::Simplified, |vector| &vector.simplified);
+    check_all(Model::Simplified, |vector| &vector.simplified);
 }
 
 #[test]
 fn vectors_one_by_one_in_original() {
-    check_all(EngineName::Original, |vector| &vector.original);
+    check_all(Model::Original, |vector| &vector.original);
 }
 
 /// One request has the events of all vectors without `$merge`, each for its own project.
 #[test]
 fn all_vectors_in_one_batch() {
-    for engine in [EngineName::Simplified, EngineName::Original] {
+    for model in [Model::Simplified, Model::Original] {
         let vectors = vectors();
         let without_merge = |vector: &&Vector| !vector.events.contains("\"$merge\"");
         let vectors: Vec<_> = vectors.iter().filter(without_merge).collect();
-        let projects = vectors.iter().map(|vector| project(&vector.id, engine));
+        let projects = vectors.iter().map(|vector| project(&vector.id, model));
         let server = Running::with(projects.collect(), |_| {});
         let all: Vec<_> = vectors
             .iter()
@@ -185,9 +185,10 @@ fn all_vectors_in_one_batch() {
         let answer = track(&server, 4, &Value::from(all).to_string());
         assert_eq!((answer.status, &*answer.body), (200, "1"));
         for vector in vectors {
-            let expected = match engine {
-                EngineName::Simplified => &vector.simplified,
-                EngineName::Original => &vector.original,
+            let expected = if model == Model::Simplified {
+                &vector.simplified
+            } else {
+                &vector.original
             };
             check_clusters(&server, &vector.id, &vector.id, expected);
         }

@@ -13,7 +13,7 @@ use std::io::Write;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use idmerge_server::EngineName;
+use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
 use support::{Running, SECRET, project};
@@ -44,16 +44,16 @@ const DEVICE: &str = "d0000000-0000-4000-8000-000000000001";
 
 #[test]
 fn every_encoding_leads_to_the_same_cluster() {
-    assert_every_encoding(EngineName::Original, &link("U1", DEVICE), DEVICE);
+    assert_every_encoding(Model::Original, &link("U1", DEVICE), DEVICE);
     let event = json!({"event": "A", "properties": {
         "token": "TOK", "$user_id": "U1", "$device_id": DEVICE,
     }});
     let device = format!("$device:{DEVICE}");
-    assert_every_encoding(EngineName::Simplified, &event.to_string(), &device);
+    assert_every_encoding(Model::Simplified, &event.to_string(), &device);
 }
 
 /// TR01 to TR07, and similar encodings.
-fn assert_every_encoding(engine: EngineName, event: &str, device: &str) {
+fn assert_every_encoding(model: Model, event: &str, device: &str) {
     let array = format!("[{event}]");
     let base64 = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, event);
     let json_form = format!("data={}", escaped(&array));
@@ -100,7 +100,7 @@ fn assert_every_encoding(engine: EngineName, event: &str, device: &str) {
         ),
     ];
     for (method, path, content_type, body, wanted) in requests {
-        let server = Running::of(engine);
+        let server = Running::of(model);
         let mut headers = vec![];
         if !content_type.is_empty() {
             headers.push(("content-type", content_type));
@@ -128,7 +128,7 @@ fn each_credential_lets_a_merge_be_imported() {
     let basic = |pair: &str| format!("Basic {pair}");
     let secret = format!("{SECRET} of TOK");
     let account = format!("TOK-account:account {SECRET}");
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let mut last = "id0".to_owned();
     for (at, (path, authorization, rest, wanted)) in [
         // TR09, TR10
@@ -185,7 +185,7 @@ fn each_credential_lets_a_merge_be_imported() {
 
 #[test]
 fn a_merge_needs_a_credential() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let merge = r#"{"event":"$merge","properties":{"$distinct_ids":["a","b"],"token":"TOK"}}"#;
     let body = format!("data={}", escaped(merge));
     let account = format!("Basic TOK-account:wrong {SECRET}");
@@ -218,7 +218,7 @@ fn a_merge_needs_a_credential() {
 
 #[test]
 fn import_reports_each_failed_record() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let event = |name: &str, time: &str, insert_id: &str| {
         format!(
             r#"{{"event":"{name}","properties":{{"time":{time},"distinct_id":"U1","$insert_id":"{insert_id}"}}}}"#
@@ -295,12 +295,12 @@ fn import_reports_each_failed_record() {
 fn importers_can_tell_the_engines_apart() {
     let event = r#"[{"event":"A","properties":{"time":1700000000,"$device_id":"d","$user_id":"u","$insert_id":"a"}}]"#;
     let identify = r#"[{"event":"A","properties":{"time":1700000000,"distinct_id":"u","$insert_id":"a"}},{"event":"$identify","properties":{"$identified_id":"u","$anon_id":"d"}}]"#;
-    for (engine, status) in [(EngineName::Simplified, 200), (EngineName::Original, 400)] {
-        let server = Running::of(engine);
+    for (model, status) in [(Model::Simplified, 200), (Model::Original, 400)] {
+        let server = Running::of(model);
         let headers = [("authorization", "Basic TOK:"), ("content-type", JSON)];
         let answer = server.send("POST", "/import?strict=1", &headers, event.as_bytes());
         assert_eq!(answer.status, status);
-        if engine == EngineName::Original {
+        if model == Model::Original {
             let message = &answer.json()["failed_records"][0]["message"];
             assert_eq!(
                 message,
@@ -326,7 +326,7 @@ fn importers_can_tell_the_engines_apart() {
 
 #[test]
 fn profiles_are_updated() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     // TR11
     let answer = server.post(
         "/engage/?verbose=2",
@@ -359,7 +359,7 @@ fn profiles_are_updated() {
 
 #[test]
 fn track_reports_failures_in_the_body_alone() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     for (body, wanted) in [
         ("", "data, missing or empty"),
         ("data=", "data, missing or empty"),
@@ -399,7 +399,7 @@ fn track_reports_failures_in_the_body_alone() {
 
 #[test]
 fn tr12_pages_of_any_origin_may_send_and_none_may_query() {
-    let server = Running::of(EngineName::Original);
+    let server = Running::of(Model::Original);
     let origin = ("origin", "https://shop.example");
     let headers = [origin, ("content-type", FORM), ("cookie", "a=b")];
     let body = format!("data={}", escaped(&link("U1", DEVICE)));
@@ -456,7 +456,7 @@ fn tr12_pages_of_any_origin_may_send_and_none_may_query() {
 
 #[test]
 fn stubs_answer_with_an_empty_success() {
-    let server = Running::of(EngineName::Simplified);
+    let server = Running::of(Model::Simplified);
     let answer = server.send(
         "POST",
         "/record/?seq=0",
@@ -482,7 +482,7 @@ fn stubs_answer_with_an_empty_success() {
 fn events_of_a_batch_are_applied_by_time() {
     // Browsers send events out of order. In Simplified, the first link of a device counts.
     let event = |user: &str, time: u64| json!({"event": "A", "properties": {"token": "TOK", "$device_id": "d", "$user_id": user, "time": time}});
-    let server = Running::of(EngineName::Simplified);
+    let server = Running::of(Model::Simplified);
     let batch = json!([
         event("later", 1_700_000_009),
         event("first", 1_700_000_000_000),
@@ -494,7 +494,7 @@ fn events_of_a_batch_are_applied_by_time() {
 
 #[test]
 fn metrics_count_requests_and_records() {
-    let server = Running::with(vec![project("TOK", EngineName::Original)], |_| {});
+    let server = Running::with(vec![project("TOK", Model::Original)], |_| {});
     server.post("/track", JSON, &link("U1", DEVICE));
     server.post("/track", JSON, &link("U2", DEVICE));
     server.post("/track", JSON, &link("U3", "not a guid"));

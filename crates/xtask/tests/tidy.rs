@@ -47,7 +47,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("wire", &["core", "events"], &[]),
     (
         "server",
-        &["core", "engines", "original", "project", "store", "wire"],
+        &["core", "engines", "project", "store", "wire"],
         &["events"],
     ),
     // Compares the two engines, so it belongs to neither.

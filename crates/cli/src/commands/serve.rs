@@ -6,8 +6,8 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_engines::Model;
-use idmerge_server::{Bounds, Config, EngineName as ServerEngine, ProjectConfig};
+use idmerge_engines::Settings;
+use idmerge_server::{Bounds, Config, ProjectConfig};
 
 use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::wrong_usage;
@@ -36,15 +36,13 @@ fn config_of_file(args: &ServeArgs, path: &Path) -> anyhow::Result<Config> {
 
 /// The configuration of one project, from the arguments.
 fn config_of_args(args: &ServeArgs) -> anyhow::Result<Config> {
-    let engine = match args.engine {
-        Some(Model::Simplified) => ServerEngine::Simplified,
-        Some(_) => ServerEngine::Original,
-        None => return Err(wrong_usage(format_args!("--engine or --config is needed"))),
+    let Some(model) = args.engine else {
+        return Err(wrong_usage(format_args!("--engine or --config is needed")));
     };
-    let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, engine);
+    let settings = Settings::new(model, &args.overrides)
+        .map_err(|error| wrong_usage(format_args!("{error}")))?;
+    let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, settings);
     project.secret = Some(or_random(args.secret.as_ref())?);
-    project.max_cluster_ids = args.overrides.max_cluster_ids;
-    project.anon_id_format = args.overrides.anon_id_format;
     let config = Config {
         data: args.data.clone(),
         listen: args.listen.unwrap_or(Config::LOCAL),

@@ -96,8 +96,10 @@ fn equal(given: &str, wanted: &str) -> Choice {
 
 #[cfg(test)]
 mod tests {
+    use idmerge_engines::{Model, Settings};
+
     use super::*;
-    use crate::config::{EngineName, ServiceAccount};
+    use crate::config::ServiceAccount;
 
     fn basic(user: &str, password: &str) -> Credentials {
         Credentials::Basic {
@@ -111,11 +113,11 @@ mod tests {
             user: user.to_owned(),
             secret: secret.to_owned(),
         };
-        let mut first = ProjectConfig::new("FIRST", EngineName::Original);
+        let mut first = ProjectConfig::new("FIRST", Settings::of(Model::Original));
         first.secret = Some("first secret".to_owned());
         first.project_id = Some("1".to_owned());
         first.service_accounts = vec![account("both", "both's secret")];
-        let mut second = ProjectConfig::new("SECOND", EngineName::Simplified);
+        let mut second = ProjectConfig::new("SECOND", Settings::of(Model::Simplified));
         second.project_id = Some("2".to_owned());
         second.token_may_import = false;
         second.service_accounts = vec![

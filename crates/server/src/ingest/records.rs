@@ -3,7 +3,6 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use idmerge_core::RuleBook;
 use idmerge_project::Record;
 use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
@@ -120,16 +119,16 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
     )?;
     let limits = &app.bounds.limits;
     let events = message.events(limits)?;
-    let is_simplified = configs[project_index].engine.rule_book() == RuleBook::Simplified;
+    let settings = &configs[project_index].settings;
     let is_identity = |event: &Result<EventRecord<'_>, Fault>| {
         event.as_ref().is_ok_and(EventRecord::is_identity_event)
     };
-    if is_simplified && events.iter().any(is_identity) {
+    if !settings.has_identity_events() && events.iter().any(is_identity) {
         return Err(Problem::IdentityEvents);
     }
     let requirements = Requirements {
         is_strict: message.is_strict,
-        waives_distinct_id: is_simplified,
+        waives_distinct_id: settings.has_reserved_ids(),
         now_ms: now_ms(),
     };
     let mut accepted = AcceptedRecords::default();

@@ -7,7 +7,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use idmerge_server::{Bounds, Config, EngineName, ProjectConfig, Server, ServiceAccount};
+use idmerge_engines::{Model, Settings};
+use idmerge_server::{Bounds, Config, ProjectConfig, Server, ServiceAccount};
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use ureq::http::{Method, Request, Response};
@@ -43,8 +44,8 @@ impl Answer {
 }
 
 /// A project with a secret and a service account.
-pub(crate) fn project(token: &str, engine: EngineName) -> ProjectConfig {
-    let mut project = ProjectConfig::new(token, engine);
+pub(crate) fn project(token: &str, model: Model) -> ProjectConfig {
+    let mut project = ProjectConfig::new(token, Settings::of(model));
     project.secret = Some(format!("{SECRET} of {token}"));
     project.service_accounts = vec![ServiceAccount {
         user: format!("{token}-account"),
@@ -54,8 +55,8 @@ pub(crate) fn project(token: &str, engine: EngineName) -> ProjectConfig {
 }
 
 impl Running {
-    pub(crate) fn of(engine: EngineName) -> Self {
-        Self::with(vec![project("TOK", engine)], |_| {})
+    pub(crate) fn of(model: Model) -> Self {
+        Self::with(vec![project("TOK", model)], |_| {})
     }
 
     pub(crate) fn with(projects: Vec<ProjectConfig>, change: impl FnOnce(&mut Bounds)) -> Self {
