@@ -142,7 +142,6 @@ const LONG_FUNCTIONS: &[(&str, &str, &str)] = &[
         "lists the guardrails of a claim, in order",
     ),
     ("crates/events/src/write.rs", "write_resolved", TO_BE_SPLIT),
-    ("crates/wire/src/event.rs", "read", TO_BE_SPLIT),
 ];
 
 fn root() -> &'static Path {
