@@ -11,47 +11,27 @@ use syn::visit::{self, Visit};
 use super::modules::{Import, Module, crates, imports, is_test};
 use crate::packages::packages;
 
-/// Finds import circles of more than `files_max` files, and entries of `known` that are out of date.
+/// Finds import circles of more than `files_max` files.
 ///
 /// A file imports another if it names something that the other file defines, in a `use` or in a
-/// path. Tests do not count. `known` has the sizes of the circles that a package may still have,
-/// largest first.
+/// path. Tests do not count.
 ///
 /// # Errors
 ///
 /// Fails if a manifest or a source file cannot be read.
-pub fn circles(
-    root: &Path,
-    files_max: usize,
-    known: &[(&str, &[usize])],
-) -> anyhow::Result<Vec<String>> {
+pub fn circles(root: &Path, files_max: usize) -> anyhow::Result<Vec<String>> {
     let mut complaints = Vec::new();
     for package in packages(root)? {
-        let mut found = Vec::new();
         for modules in crates(root, &package)? {
-            found.extend(circles_of(&modules));
-        }
-        found.retain(|circle| circle.len() > files_max);
-        found.sort_by_key(|circle| std::cmp::Reverse(circle.len()));
-        let sizes: Vec<usize> = found.iter().map(Vec::len).collect();
-        let row = known.iter().find(|(name, _)| *name == package.name);
-        let allowed = row.map_or(&[][..], |(_, sizes)| sizes);
-        if sizes == allowed {
-            continue;
-        }
-        if !allowed.is_empty() {
-            complaints.push(format!(
-                "{} has circles of {sizes:?} files: correct CIRCLES, which says {allowed:?}",
-                package.folder
-            ));
-        }
-        for circle in found.iter().filter(|it| !allowed.contains(&it.len())) {
-            complaints.push(format!(
-                "{} files import each other in a circle: {}: move what they share into a file \
-                 that imports none of them",
-                circle.len(),
-                circle.join(", ")
-            ));
+            let circles = circles_of(&modules).into_iter();
+            for circle in circles.filter(|circle| circle.len() > files_max) {
+                complaints.push(format!(
+                    "{} files import each other in a circle: {}: move what they share into a file \
+                     that imports none of them",
+                    circle.len(),
+                    circle.join(", ")
+                ));
+            }
         }
     }
     Ok(complaints)
@@ -279,29 +259,26 @@ mod tests {
     use crate::packages::workspace_with;
 
     /// The complaints about a crate `core` of these files.
-    fn check(files: &[(&str, &str)], known: &[(&str, &[usize])]) -> Vec<String> {
+    fn check(files: &[(&str, &str)]) -> Vec<String> {
         let files: Vec<_> = files
             .iter()
             .map(|(file, text)| (format!("crates/core/src/{file}"), *text))
             .collect();
         let files: Vec<_> = files.iter().map(|(file, text)| (&**file, *text)).collect();
         let root = workspace_with(&[("crates/core", "edition = \"2024\"")], &files);
-        circles(root.path(), 2, known).unwrap()
+        circles(root.path(), 2).unwrap()
     }
 
     const LIB: (&str, &str) = ("lib.rs", "mod a; mod b; mod c;");
 
     #[test]
     fn a_circle_of_three_files_is_found() {
-        let complaints = check(
-            &[
-                LIB,
-                ("a.rs", "use crate::b::B; pub struct A;"),
-                ("b.rs", "pub struct B; fn f() { super::c::f() }"),
-                ("c.rs", "pub fn f() { println!(\"{}\", crate::a::A) }"),
-            ],
-            &[],
-        );
+        let complaints = check(&[
+            LIB,
+            ("a.rs", "use crate::b::B; pub struct A;"),
+            ("b.rs", "pub struct B; fn f() { super::c::f() }"),
+            ("c.rs", "pub fn f() { println!(\"{}\", crate::a::A) }"),
+        ]);
         assert_eq!(complaints.len(), 1, "{complaints:?}");
         let start = "3 files import each other in a circle: crates/core/src/a.rs, \
                      crates/core/src/b.rs, crates/core/src/c.rs: ";
@@ -316,75 +293,47 @@ mod tests {
             ("b.rs", "pub struct B(super::a::A);"),
             ("c.rs", "use crate::{a, b}; pub(in crate::a) fn f() {}"),
         ];
-        assert!(check(&two, &[]).is_empty());
-        // An entry that is no longer needed is a complaint.
-        assert_eq!(
-            check(&two, &[("core", &[3])]),
-            ["crates/core has circles of [] files: correct CIRCLES, which says [3]"]
-        );
-    }
-
-    #[test]
-    fn known_circles_are_accepted() {
-        let three = [
-            LIB,
-            ("a.rs", "use crate::b::B; pub struct A;"),
-            ("b.rs", "use crate::c::C; pub struct B;"),
-            ("c.rs", "use crate::a::A; pub struct C;"),
-        ];
-        assert!(check(&three, &[("core", &[3])]).is_empty());
-        let complaints = check(&three, &[("core", &[4])]);
-        assert_eq!(complaints.len(), 2, "{complaints:?}");
-        assert!(complaints[0].contains("circles of [3] files: correct CIRCLES"));
+        assert!(check(&two).is_empty());
     }
 
     #[test]
     fn an_import_leads_to_the_file_that_defines_the_item() {
         // `a` and `b` import from the root what `c` defines: none of them imports the root.
-        let complaints = check(
-            &[
-                (
-                    "lib.rs",
-                    "mod a; mod b; mod c; pub use c::*; use a::A; use b::B;",
-                ),
-                ("a.rs", "use crate::C; pub struct A;"),
-                ("b.rs", "use crate::C; pub struct B;"),
-                ("c.rs", "pub struct C;"),
-            ],
-            &[],
-        );
+        let complaints = check(&[
+            (
+                "lib.rs",
+                "mod a; mod b; mod c; pub use c::*; use a::A; use b::B;",
+            ),
+            ("a.rs", "use crate::C; pub struct A;"),
+            ("b.rs", "use crate::C; pub struct B;"),
+            ("c.rs", "pub struct C;"),
+        ]);
         assert!(complaints.is_empty(), "{complaints:?}");
-        let complaints = check(
-            &[
-                (
-                    "lib.rs",
-                    "mod a; mod b; mod c; pub struct C; use a::A; use b::B;",
-                ),
-                ("a.rs", "use crate::C; pub struct A;"),
-                ("b.rs", "use crate::C; pub struct B;"),
-                ("c.rs", ""),
-            ],
-            &[],
-        );
+        let complaints = check(&[
+            (
+                "lib.rs",
+                "mod a; mod b; mod c; pub struct C; use a::A; use b::B;",
+            ),
+            ("a.rs", "use crate::C; pub struct A;"),
+            ("b.rs", "use crate::C; pub struct B;"),
+            ("c.rs", ""),
+        ]);
         assert_eq!(complaints.len(), 1, "{complaints:?}");
     }
 
     #[test]
     fn tests_do_not_count() {
-        let complaints = check(
-            &[
-                LIB,
-                ("a.rs", "use crate::b::B; pub struct A;"),
-                ("b.rs", "use crate::c::C; pub struct B;"),
-                (
-                    "c.rs",
-                    "pub struct C; #[cfg(test)] use crate::a::A;\n\
+        let complaints = check(&[
+            LIB,
+            ("a.rs", "use crate::b::B; pub struct A;"),
+            ("b.rs", "use crate::c::C; pub struct B;"),
+            (
+                "c.rs",
+                "pub struct C; #[cfg(test)] use crate::a::A;\n\
                      #[cfg(test)] mod tests { use crate::a::A; }\n\
                      #[test] fn f() { crate::a::A; }",
-                ),
-            ],
-            &[],
-        );
+            ),
+        ]);
         assert!(complaints.is_empty(), "{complaints:?}");
     }
 }
