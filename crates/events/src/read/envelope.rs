@@ -211,15 +211,18 @@ fn is_key(scanner: &Scanner<'_>, key: Lexeme, text: &[u8]) -> bool {
 }
 
 impl Extra for Details {
+    #[inline(always)]
     fn outer_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
         if !is_key(scanner, key, b"$mp_metadata") {
             return scanner.value();
         }
-        let (value, event_id) = metadata(scanner, &mut None)?;
+        let (past, value, event_id) = metadata(*scanner, &mut None)?;
+        *scanner = past;
         self.outer_event_id = event_id;
         Some(value)
     }
 
+    #[inline(always)]
     fn start_properties(&mut self) {
         *self = Self {
             outer_event_id: self.outer_event_id,
@@ -231,12 +234,14 @@ impl Extra for Details {
         };
     }
 
+    #[inline(always)]
     fn property_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
         self.properties += 1;
         let place = match with_key_text(scanner, key, DetailKey::with_text) {
             None => return observed_value(scanner, &mut self.finder),
             Some(DetailKey::Metadata) => {
-                let (value, event_id) = metadata(scanner, &mut self.finder)?;
+                let (past, value, event_id) = metadata(*scanner, &mut self.finder)?;
+                *scanner = past;
                 self.property_event_id = Some(event_id);
                 return Some(value);
             }
@@ -251,6 +256,7 @@ impl Extra for Details {
     }
 }
 
+#[inline(always)]
 fn observed_value(scanner: &mut Scanner<'_>, finder: &mut Option<ExcessFinder>) -> Option<Lexeme> {
     match finder {
         Some(finder) => scanner.observed_value(finder),
@@ -259,13 +265,17 @@ fn observed_value(scanner: &mut Scanner<'_>, finder: &mut Option<ExcessFinder>) 
 }
 
 /// Passes the value of `$mp_metadata`, and returns it with the `$mp_event_id` in it.
-fn metadata(
-    scanner: &mut Scanner<'_>,
+///
+/// Takes a copy of the scanner and returns it, as the rarely used methods of [`Scanner`] do.
+#[cold]
+fn metadata<'t>(
+    mut scanner: Scanner<'t>,
     finder: &mut Option<ExcessFinder>,
-) -> Option<(Lexeme, Span)> {
+) -> Option<(Scanner<'t>, Lexeme, Span)> {
     let mut event_id = Span::default();
     if scanner.peek() != b'{' {
-        return Some((observed_value(scanner, finder)?, event_id));
+        let value = observed_value(&mut scanner, finder)?;
+        return Some((scanner, value, event_id));
     }
     let start = scanner.at();
     finder.iter_mut().for_each(ExcessFinder::enter);
@@ -273,12 +283,12 @@ fn metadata(
     while has_more {
         let key = scanner.key()?;
         finder.iter_mut().for_each(ExcessFinder::member);
-        let value = observed_value(scanner, finder)?;
-        if is_key(scanner, key, b"$mp_event_id") {
+        let value = observed_value(&mut scanner, finder)?;
+        if is_key(&scanner, key, b"$mp_event_id") {
             event_id = value.span;
         }
         has_more = scanner.has_more_members()?;
     }
     finder.iter_mut().for_each(ExcessFinder::leave);
-    Some((scanner.since(start), event_id))
+    Some((scanner, scanner.since(start), event_id))
 }

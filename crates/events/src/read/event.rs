@@ -8,7 +8,7 @@ use serde::de::IgnoredAny;
 use super::key::Key;
 use super::properties::{Extra, Outer, Properties};
 use crate::MalformedEvent;
-use crate::json::{Lexeme, RawJson, Scanner, text_between_quotes, unescaped};
+use crate::json::{Lexeme, RawJson, Scanner, Span, text_between_quotes, unescaped};
 use crate::probe;
 
 /// One event in its original JSON text.
@@ -221,8 +221,8 @@ impl<'e> JsonEvent<'e> {
     /// The JSON text of the value that counts.
     #[inline]
     fn json(&self, key: Key) -> Option<&'e str> {
-        let span = self.properties.span(key);
-        (!span.is_empty()).then(|| &self.text[span.start..span.end])
+        let Span { start, end } = self.properties.non_empty_span(key)?;
+        Some(&self.text[start..end])
     }
 
     #[cold]

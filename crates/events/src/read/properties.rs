@@ -125,6 +125,13 @@ impl Properties {
         Some(())
     }
 
+    /// Where the value of the key is, if the event has the key.
+    #[inline]
+    pub(crate) fn non_empty_span(&self, key: Key) -> Option<Span> {
+        let span = self.span(key);
+        (!span.is_empty()).then_some(span)
+    }
+
     /// Where the value of the key is, or the empty span.
     #[inline]
     pub(crate) fn span(&self, key: Key) -> Span {

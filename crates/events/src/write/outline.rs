@@ -1,17 +1,18 @@
-//! What is left of an event once it was read: a few bytes by which the answer is written onto its
-//! text later, without reading it again.
+//! A few bytes by which an answer is written onto the text of an event later, without a second scan.
 
 use idmerge_core::{DEVICE_PREFIX, DistinctId, Id, IdProperty};
 
-use super::{Others, Places, Resolved, has_text};
+use super::answer::has_text;
+use super::resolved::Resolved;
+use super::splice::{OtherSpans, SplicePoints};
 use crate::json::Span;
 use crate::read::{JsonEvent, Key};
 
-/// What is known of an event whose own distinct_id is known: where that stands in the text, and
-/// where an answer goes.
+/// Where the own distinct_id of an event is in its text, and where an answer is written.
 ///
-/// Whoever resolves a stream reads each event, and writes it when all are read, since a merge is
-/// retroactive. In between an outline is all that has to be kept of an event: 13 bytes of most.
+/// A merge is retroactive, so a stream of events is resolved in two passes: one applies all claims,
+/// one writes the answers. Between the two an outline is all that has to be kept of an event: 13
+/// bytes for most.
 ///
 /// ```
 /// use idmerge_core::{DistinctId, Id, RuleBook};
@@ -19,12 +20,12 @@ use crate::read::{JsonEvent, Key};
 ///
 /// let line = r#"{"event":"View","properties":{"$device_id":"D1"}}"#;
 /// let own = Id::new("D1").map(DistinctId::device).ok();
-/// let mut notes = Vec::new();
+/// let mut packed = Vec::new();
 /// if let Some(outline) = JsonEvent::parse_text(line)?.outline(own) {
-///     outline.pack(&mut notes);
+///     outline.pack(&mut packed);
 /// }
 ///
-/// let outline = Outline::unpack(&mut &notes[..]).ok_or("no outline")?;
+/// let outline = Outline::unpack(&mut &packed[..]).ok_or("no outline")?;
 /// let event = outline.of_text(line).ok_or("another text")?;
 /// assert_eq!(event.own(), own);
 /// let mut written = Vec::new();
@@ -40,28 +41,28 @@ pub struct Outline {
     text_bytes: usize,
     own: Option<OwnId>,
     distinct_id: Span,
-    /// Seldom any, so they are kept apart.
-    others: Option<Box<Others>>,
+    /// Boxed because few events have any.
+    others: Option<Box<OtherSpans>>,
     closing_brace: usize,
     is_empty: bool,
-    is_nobodys: bool,
+    lacks_reserved_ids: bool,
 }
 
-/// Where the own distinct_id of an event stands, without a mark.
+/// The own distinct_id of an event in its text, without the prefix of a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct OwnId {
-    place: Span,
+    span: Span,
     is_device: bool,
 }
 
-/// An event that was read before, by its [`Outline`] and its text.
+/// An event that was scanned before: its [`Outline`] and its text.
 #[derive(Clone, Debug)]
 pub struct OutlinedEvent<'t> {
     text: &'t str,
     outline: Outline,
 }
 
-/// Where the text of an own distinct_id is looked for. The first one has it most often.
+/// The properties in which the own distinct_id is looked for, the most frequent one first.
 const OWN_IDS: [IdProperty; 4] = [
     IdProperty::UserId,
     IdProperty::DeviceId,
@@ -70,10 +71,10 @@ const OWN_IDS: [IdProperty; 4] = [
 ];
 
 impl JsonEvent<'_> {
-    /// What has to be kept of the event to write it later, if this is its own distinct_id.
+    /// The outline of the event, whose own distinct_id is `own`.
     ///
-    /// `None` where that is not enough: where an id is spelled with escapes, or stands in no
-    /// property that most events have it in. Such an event has to be read again.
+    /// `None` if an outline is not enough, so that the event has to be scanned again: if an ID is
+    /// written with escapes, or if `own` is in none of the properties that usually hold it.
     pub fn outline(&self, own: Option<DistinctId<'_>>) -> Option<Outline> {
         if self.has_escaped_ids() {
             return None;
@@ -81,72 +82,71 @@ impl JsonEvent<'_> {
         let own = match own {
             None => None,
             Some(own) => Some(OwnId {
-                place: OWN_IDS.iter().find_map(|&id| self.place_of(id, own.id()))?,
+                span: OWN_IDS.iter().find_map(|&id| self.span_of(id, own.id()))?,
                 is_device: own.is_device(),
             }),
         };
-        let Places {
+        let SplicePoints {
             distinct_id,
             closing_brace,
             is_empty,
-            is_nobodys,
+            lacks_reserved_ids,
             ..
-        } = self.places();
+        } = self.splice_points();
         Some(Outline {
             text_bytes: self.text.len(),
             own,
             distinct_id,
-            others: self.others().map(Box::new),
+            others: self.other_spans().map(Box::new),
             closing_brace,
             is_empty,
-            is_nobodys,
+            lacks_reserved_ids,
         })
     }
 
-    /// Where the text of an id stands in the value of this property, behind a mark or without one.
-    fn place_of(&self, property: IdProperty, id: Id<'_>) -> Option<Span> {
-        let mut place =
-            Some(self.properties.span(Key::Id(property))).filter(|span| !span.is_empty())?;
-        if self.text.as_bytes()[place.start] == b'"' {
-            place.start += 1;
-            place.end -= 1;
+    /// Where the text of an ID is in the value of this property, with or without the prefix before it.
+    fn span_of(&self, property: IdProperty, id: Id<'_>) -> Option<Span> {
+        let mut span = self.properties.non_empty_span(Key::Id(property))?;
+        if self.text.as_bytes()[span.start] == b'"' {
+            span.start += 1;
+            span.end -= 1;
         }
-        let marked_bytes = id.text_bytes() + DEVICE_PREFIX.len();
-        if place.end - place.start == marked_bytes {
-            place.start += self.text[place.start..place.end]
+        let prefixed_bytes = id.text_bytes() + DEVICE_PREFIX.len();
+        if span.end - span.start == prefixed_bytes {
+            span.start += self.text[span.start..span.end]
                 .strip_prefix(DEVICE_PREFIX)
                 .map_or(0, |_| DEVICE_PREFIX.len());
         }
-        has_text(id, &self.text[place.start..place.end]).then_some(place)
+        has_text(id, &self.text[span.start..span.end]).then_some(span)
     }
 }
 
-/// What stands first in a packed outline, a bit each.
+/// The bits of the first byte of a packed outline.
 mod flag {
     pub(super) const HAS_OWN: u8 = 1;
     pub(super) const OWN_IS_DEVICE: u8 = 2;
     pub(super) const IS_EMPTY: u8 = 4;
-    pub(super) const IS_NOBODYS: u8 = 8;
-    /// Places of values that few events have follow.
+    pub(super) const LACKS_RESERVED_IDS: u8 = 8;
+    /// The spans of the other keys follow.
     pub(super) const HAS_OTHERS: u8 = 16;
-    /// Numbers have eight bytes, not two.
+    /// Numbers have eight bytes instead of two.
     pub(super) const IS_LONG: u8 = 32;
 }
 
-/// The numbers of every outline: the length of the text, the closing brace, the own id and the
-/// `distinct_id`.
+/// How many numbers every outline has: the length of the text, the closing brace, and the spans of
+/// the own ID and of `distinct_id`.
 const NUMBERS: usize = 6;
 
 impl Outline {
-    /// How many bytes the text has that it is of.
+    /// The length of the event's text, in bytes.
     pub fn text_bytes(&self) -> usize {
         self.text_bytes
     }
 
-    /// Appends it to `out`: 13 bytes of most events.
+    /// Appends the outline to `out`: 13 bytes for most events.
     #[inline]
     pub fn pack(&self, out: &mut Vec<u8>) {
-        let own = self.own.map(|own| own.place).unwrap_or_default();
+        let own = self.own.map(|own| own.span).unwrap_or_default();
         let numbers = [
             self.text_bytes,
             self.closing_brace,
@@ -162,10 +162,10 @@ impl Outline {
                 flag::OWN_IS_DEVICE,
             )
             | flag(self.is_empty, flag::IS_EMPTY)
-            | flag(self.is_nobodys, flag::IS_NOBODYS)
+            | flag(self.lacks_reserved_ids, flag::LACKS_RESERVED_IDS)
             | flag(self.others.is_some(), flag::HAS_OTHERS);
         if let Ok(text_bytes) = u16::try_from(self.text_bytes) {
-            // All the others are in the text.
+            // All other numbers are at most the length of the text.
             let mut packed = [flags; 1 + NUMBERS * size_of::<u16>()];
             let (short, _) = packed[1..].as_chunks_mut();
             for (short, number) in short.iter_mut().zip(numbers) {
@@ -181,7 +181,8 @@ impl Outline {
         }
     }
 
-    /// Takes an outline from the start of what was [packed](Self::pack). `None` where there is none.
+    /// Takes an outline from the start of what was [packed](Self::pack), and passes it. `None` if
+    /// `packed` is too short for one.
     #[inline]
     pub fn unpack(packed: &mut &[u8]) -> Option<Self> {
         let flags = *packed.split_off_first()?;
@@ -197,7 +198,7 @@ impl Outline {
         let mut outline = Self {
             text_bytes,
             own: is(flag::HAS_OWN).then_some(OwnId {
-                place: Span {
+                span: Span {
                     start: own_start,
                     end: own_end,
                 },
@@ -207,7 +208,7 @@ impl Outline {
             others: None,
             closing_brace,
             is_empty: is(flag::IS_EMPTY),
-            is_nobodys: is(flag::IS_NOBODYS),
+            lacks_reserved_ids: is(flag::LACKS_RESERVED_IDS),
         };
         if is(flag::HAS_OTHERS) {
             let others = outline.others.insert(Box::default());
@@ -219,8 +220,9 @@ impl Outline {
         Some(outline)
     }
 
-    /// The event with this text. The text must be the one that the outline is of: of another one
-    /// something is written that is no answer, or `None` is said where that shows.
+    /// The event with this text, which must be the one that was scanned. `None` if the text is
+    /// obviously another one. A different text that fits the outline cannot be told apart, and gives
+    /// a wrong answer.
     #[inline]
     pub fn of_text(self, text: &str) -> Option<OutlinedEvent<'_>> {
         let event = OutlinedEvent {
@@ -228,17 +230,17 @@ impl Outline {
             outline: self,
         };
         let brace = event.outline.closing_brace;
-        let is_of_it = text.len() == event.outline.text_bytes
+        let fits = text.len() == event.outline.text_bytes
             && text.as_bytes().get(brace) == Some(&b'}')
             && event
                 .own_text()
                 .is_none_or(|text| text.is_some_and(|text| !text.is_empty()));
-        is_of_it.then_some(event)
+        fits.then_some(event)
     }
 }
 
 impl<'t> OutlinedEvent<'t> {
-    /// The whole of it, as it came.
+    /// The original text.
     pub fn text(&self) -> &'t str {
         self.text
     }
@@ -254,26 +256,27 @@ impl<'t> OutlinedEvent<'t> {
         })
     }
 
-    /// The text of the own distinct_id, if there is one and if its place is in the text.
+    /// The text of the own distinct_id: `None` if there is none, `Some(None)` if its span is not in
+    /// the text.
     #[inline]
     fn own_text(&self) -> Option<Option<&'t str>> {
-        let OwnId { place, .. } = self.outline.own?;
-        Some(self.text.get(place.start..place.end))
+        let OwnId { span, .. } = self.outline.own?;
+        Some(self.text.get(span.start..span.end))
     }
 
-    /// As [`JsonEvent::write_resolved`].
+    /// Appends the event to `out` with the answer, as [`JsonEvent::write_resolved`] does.
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
         let outline = &self.outline;
-        let places = Places {
+        let points = SplicePoints {
             distinct_id: outline.distinct_id,
             others: outline.others.as_deref(),
             closing_brace: outline.closing_brace,
             is_empty: outline.is_empty,
-            is_nobodys: outline.is_nobodys,
+            lacks_reserved_ids: outline.lacks_reserved_ids,
         };
-        // An escaped one would be read again.
-        let distinct_id = places.distinct_id_string(self.text);
-        places.write_resolved(self.text, distinct_id, resolved, out);
+        // An event with escapes in it has no outline.
+        let distinct_id = points.distinct_id_string(self.text);
+        points.write_resolved(self.text, distinct_id, resolved, out);
     }
 }
 
