@@ -1,6 +1,6 @@
 //! The choice of an engine and its settings.
 
-use idmerge_engines::{Model, Overrides, Settings};
+use idmerge_engines::{Model, Overrides, Settings, SettingsError};
 
 use crate::report::wrong_usage;
 
@@ -52,7 +52,7 @@ impl OptionalEngineArgs {
             Some(model) => settings(model, &self.overrides).map(Some),
             None if self.overrides.is_empty() => Ok(None),
             None => Err(wrong_usage(format_args!(
-                "a setting of an engine needs --engine too"
+                "a setting such as --max-cluster-ids needs --engine too"
             ))),
         }
     }
@@ -64,9 +64,12 @@ impl OptionalEngineArgs {
 ///
 /// There is a setting that the model does not have.
 pub(crate) fn settings(model: Model, overrides: &Overrides) -> anyhow::Result<Settings> {
-    Settings::new(model, overrides).map_err(|error| {
-        let option = option_of(error.setting());
-        wrong_usage(format_args!("{option} cannot be used here: {error}"))
+    Settings::new(model, overrides).map_err(|error| match error {
+        SettingsError::NotOfModel { setting, model } => wrong_usage(format_args!(
+            "{} is not a setting of --engine {model}: leave it out",
+            option_of(setting)
+        )),
+        error => wrong_usage(format_args!("{error}")),
     })
 }
 

@@ -7,7 +7,7 @@
 
 use std::path::{Path, PathBuf};
 
-use idmerge_core::DistinctId;
+use idmerge_core::{DistinctId, InvalidEventReason};
 use idmerge_engines::{Model, Overrides, Settings};
 
 use crate::args::engine::settings;
@@ -62,8 +62,15 @@ impl IdentityArgs {
 /// The text is not an ID by the rules of these settings.
 pub(crate) fn read_id<'e>(settings: &Settings, text: &'e str) -> anyhow::Result<DistinctId<'e>> {
     settings.read_id(text).map_err(|error| {
+        // The advice of these two is for an event: it may leave the property out.
+        let reason = match error.reason() {
+            InvalidEventReason::Empty => "is empty".to_owned(),
+            InvalidEventReason::Blocked { value } => format!("{value} is a blocked value"),
+            reason => reason.to_string(),
+        };
+        let rule = error.rule();
         wrong_usage(format_args!(
-            "{text:?} is not an ID: {error}; see `idmerge help rules`"
+            "the ID {reason} ({rule}; `idmerge help rules` prints the rules)"
         ))
     })
 }

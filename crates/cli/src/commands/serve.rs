@@ -6,9 +6,9 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_engines::Settings;
 use idmerge_server::{Bounds, Config, ProjectConfig};
 
+use crate::args::engine::settings;
 use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::wrong_usage;
 
@@ -39,8 +39,7 @@ fn config_of_args(args: &ServeArgs) -> anyhow::Result<Config> {
     let Some(model) = args.engine else {
         return Err(wrong_usage(format_args!("--engine or --config is needed")));
     };
-    let settings = Settings::new(model, &args.overrides)
-        .map_err(|error| wrong_usage(format_args!("{error}")))?;
+    let settings = settings(model, &args.overrides)?;
     let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, settings);
     project.secret = Some(or_random(args.secret.as_ref())?);
     let config = Config {

@@ -104,7 +104,7 @@ impl RefusedWriter {
                 say(format_args!("  … and more"));
             }
             say(format_args!(
-                "resolve --refused FILE writes them to a file, and `idmerge help rules` explains \
+                "`idmerge resolve --refused FILE` writes them to a file; `idmerge help rules` prints \
                  the rules"
             ));
         }

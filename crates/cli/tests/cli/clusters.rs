@@ -218,11 +218,11 @@ fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
         (
             "simplified",
             "Null",
-            "\"Null\" is a blocked value, not an ID; leave the property out until there is an ID (ID-4)",
+            "the ID \"Null\" is a blocked value (ID-4; ",
         ),
-        ("simplified", "$device:", "(ID-5)"),
-        ("original", "$device:$device:D1", "(O-1)"),
-        ("original", &too_long, "(ID-2)"),
+        ("simplified", "$device:", "(ID-5; "),
+        ("original", "$device:$device:D1", "(O-1; "),
+        ("original", &too_long, "(ID-2; "),
     ] {
         // The ID is checked before the input, which does not exist.
         let args = format!("cluster {id} missing --engine {engine}");
@@ -234,5 +234,5 @@ fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
     command.arg("");
     crate::run::run(command, "")
         .code(2)
-        .says("\"\" is not an ID: distinct_id is empty (ID-2)");
+        .says("the ID is empty (ID-2; ");
 }

@@ -243,8 +243,8 @@ fn without_a_file_stderr_shows_the_number_and_the_first_five() {
     let shown = |number: usize| {
         format!("idmerge:   -, line {number}: \"properties\" is missing, not an object (IN-1)\n")
     };
-    let hint = "idmerge: resolve --refused FILE writes them to a file, and `idmerge help rules` \
-                explains the rules\n";
+    let hint = "idmerge: `idmerge resolve --refused FILE` writes them to a file; `idmerge help rules` \
+                prints the rules\n";
 
     let bad = "{\"event\":\"A\"}\n";
     let done = run(event("a") + bad + &event("b"));

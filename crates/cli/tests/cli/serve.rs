@@ -123,7 +123,7 @@ fn a_configuration_has_several_projects() {
         .code(2);
     folder.run(SERVE).code(2).says("--engine");
     let foreign = format!("{SERVE} --engine simplified --max-cluster-ids 9");
-    folder.run(&foreign).code(2).says("max_cluster_ids");
+    folder.run(&foreign).code(2).says("--max-cluster-ids");
 }
 
 /// How often the server is killed; `IDMERGE_KILLS` in the environment sets it.

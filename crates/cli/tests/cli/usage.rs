@@ -69,7 +69,7 @@ fn settings_have_bounds() {
     wrong(&format!("{original} --max-line-bytes 1e6"), "invalid digit");
     wrong(
         &format!("{original} --anon-id-format uuid"),
-        "uuid_v4, guid and sdk",
+        "uuid_v4, guid or sdk",
     );
     let generate = "generate --workload cap --events";
     wrong("generate --events 1", "--workload <NAME>");
@@ -86,7 +86,7 @@ fn settings_have_bounds() {
 fn settings_of_original_are_rejected_for_simplified() {
     for command in ["resolve in", "clusters in", "cluster U1 in"] {
         for setting in ["--max-cluster-ids 500", "--anon-id-format uuid_v4"] {
-            let says = "is a setting of original; leave it out with simplified";
+            let says = "is not a setting of --engine simplified: leave it out";
             wrong(&format!("{command} --engine simplified {setting}"), says);
         }
     }

@@ -1,5 +1,6 @@
 //! Changes to a store, and its maintenance.
 
+use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
@@ -27,11 +28,13 @@ pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result
     for change in changes {
         write_line(change, output)?;
     }
+    let ids = match changes.len() {
+        1 => "1 ID has".to_owned(),
+        count => format!("{count} IDs have"),
+    };
     say(format_args!(
-        "entry {} is withdrawn by entry {}; the canonical ID of {} IDs has changed",
-        args.sequence,
-        retraction.sequence,
-        changes.len()
+        "entry {} is withdrawn by entry {}; {ids} another canonical ID now",
+        args.sequence, retraction.sequence
     ));
     Ok(store.close()?)
 }
@@ -43,6 +46,7 @@ pub(super) fn backup(args: &BackupArgs, output: &mut Output) -> anyhow::Result<(
 }
 
 pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
+    File::open(&args.file).with_context(|| format!("cannot open {}", args.file.display()))?;
     idmerge_store::restore(&args.file, &args.store.folder)
         .with_context(|| format!("cannot restore {}", args.file.display()))
 }

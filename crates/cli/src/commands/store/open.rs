@@ -62,7 +62,7 @@ pub(crate) fn open_for_writing(
         && *wanted != settings
     {
         bail!(
-            "{} was made with {} and keeps that engine: leave {} out, or ingest the same events into \
+            "{} was made with {} and keeps that engine: leave out {}, or ingest the same events into \
              a new store",
             folder.display(),
             arguments_of(&settings),
@@ -103,7 +103,10 @@ fn settings_in(about: &About, folder: &Path) -> anyhow::Result<Settings> {
 
 fn about(folder: &Path) -> anyhow::Result<About> {
     if !exists(folder)? {
-        bail!("there is no store in {}", folder.display());
+        bail!(
+            "there is no store in {}; `idmerge ingest` makes one",
+            folder.display()
+        );
     }
     About::of_folder(folder).with_context(|| open_error(folder))
 }
