@@ -156,7 +156,7 @@ function showCluster({ distinct_id: canonical, asked, members, explanation }) {
   } else {
     words.replaceChildren(`${members.length} IDs are one user. Events count under `, idText(canonical), ".");
   }
-  const joins = explanation.filter((claim) => claim.answer === "merged" && !claim.withdrawn);
+  const joins = explanation.filter((entry) => entry.answer === "merged" && !entry.withdrawn);
   at("drawing").replaceChildren(drawing(canonical, members, joins, asked));
   at("members").replaceChildren(
     ...members.map((member) =>
@@ -291,9 +291,9 @@ const ROLES = {
   merge: ["first", "second"],
 };
 
-/** The two IDs of a claim, as distinct IDs. */
-function idsOf(claim) {
-  return (ROLES[claim.claim] ?? []).map((role) => (role === "device" ? `$device:${claim.device}` : claim[role]));
+/** The two IDs of a claim. An entry of the log has a device without its mark. */
+function idsOf(entry) {
+  return ROLES[entry.claim].map((role) => (role === "device" ? DEVICE : "") + entry[role]);
 }
 
 const ANSWERS = {
@@ -301,35 +301,37 @@ const ANSWERS = {
   "already merged": "no change: already merged",
   ignored: "ignored",
   errSameIDs: "rejected: it names one ID twice",
-  errAnonDistinctIdNonGUIDForm: "rejected: the anonymous ID is not a UUIDv4",
+  errAnonDistinctIdNonGUIDForm: "rejected: the anonymous ID does not have the required form",
   errAnonDistinctIdAssignedAlready: "rejected: the device or anonymous ID belongs to another user",
   errAliasAlreadyExists: "rejected: the alias belongs to another user",
   errManyIDs: "rejected: the merged cluster would have too many IDs",
 };
 
-function showClaims(claims) {
-  const rejected = claims.filter((claim) => claim.answer.startsWith("err")).length;
+const isRejected = (entry) => entry.answer.startsWith("err");
+
+function showClaims(entries) {
+  const rejected = entries.filter(isRejected).length;
   at("claims-words").textContent =
-    claims.length === 0
+    entries.length === 0
       ? "No claim names any of these IDs."
       : `In arrival order${rejected ? `; ${rejected} rejected` : ""}.`;
-  at("claims").replaceChildren(...claims.map(claimItem));
+  at("claims").replaceChildren(...entries.map(claimItem));
 }
 
-function claimItem(claim) {
-  const what = element("p", {}, `${KINDS[claim.claim] ?? claim.claim} `);
-  idsOf(claim).forEach((id, place) => what.append(place > 0 ? " and " : "", idText(id)));
-  const answer = ANSWERS[claim.answer] ?? claim.answer;
-  const outcome = element("p", {}, element("span", { class: "outcome" }, claim.withdrawn ? "withdrawn" : answer));
-  if (claim.answer.startsWith("err")) outcome.append(` (${[claim.answer, claim.description].filter(Boolean).map(visible).join(": ")})`);
+function claimItem(entry) {
+  const [first, second] = idsOf(entry);
+  const claim = element("p", {}, `${KINDS[entry.claim]} `, idText(first), " and ", idText(second));
+  const answer = entry.withdrawn ? "withdrawn" : (ANSWERS[entry.answer] ?? entry.answer);
+  const outcome = element("p", {}, element("span", { class: "outcome" }, answer));
+  if (isRejected(entry)) outcome.append(` (${[entry.answer, entry.description].filter(Boolean).map(visible).join(": ")})`);
   const origin = element("p", { class: "help" });
-  if (claim.time_ms !== null && claim.time_ms !== undefined) origin.append(moment(claim.time_ms), " ");
-  if (claim.source) origin.append(`by ${visible(claim.source)} `);
-  if (claim.insert_id) origin.append("as ", idText(claim.insert_id));
-  const classes = [claim.answer.startsWith("err") ? "rejected" : "", claim.withdrawn ? "withdrawn" : ""];
+  if (entry.time_ms !== undefined) origin.append(moment(entry.time_ms), " ");
+  if (entry.source) origin.append(`by ${visible(entry.source)} `);
+  if (entry.insert_id) origin.append("as ", idText(entry.insert_id));
+  const classes = [isRejected(entry) ? "rejected" : "", entry.withdrawn ? "withdrawn" : ""];
   return element("li", { class: classes.join(" ").trim() },
-    element("span", { class: "number" }, String(claim.sequence)),
-    element("div", {}, what, outcome, origin));
+    element("span", { class: "number" }, String(entry.sequence)),
+    element("div", {}, claim, outcome, origin));
 }
 
 function showProfile(profile) {

@@ -32,7 +32,7 @@ impl App {
         let indexes = projects.iter().enumerate();
         let body_memory = BodyMemory::new(
             bounds.max_body_bytes_in_memory,
-            bounds.limits.body_bytes_max,
+            bounds.limits.max_body_bytes,
             bounds.body_timeout,
         );
         Self {

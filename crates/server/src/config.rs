@@ -193,7 +193,7 @@ impl Config {
             bounds.max_connections = connections_max.max(1);
         }
         if let Some(bytes) = file.body_bytes_in_memory_max {
-            bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.body_bytes_max);
+            bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.max_body_bytes);
         }
         let projects = file.project.into_iter().map(ProjectConfig::try_from);
         let config = Self {

@@ -164,7 +164,7 @@ fn connections_above_the_limit_wait() {
 #[test]
 fn bodies_stay_within_the_memory_for_them() {
     let server = Running::with(vec![project("TOK", Model::Original)], |bounds| {
-        bounds.max_body_bytes_in_memory = bounds.limits.body_bytes_max;
+        bounds.max_body_bytes_in_memory = bounds.limits.max_body_bytes;
     });
     let bytes_used = |bytes: &str| {
         let line = format!("\nidmerge_bodies_in_memory_bytes {bytes}\n");

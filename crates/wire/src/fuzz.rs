@@ -10,9 +10,9 @@ const ENDPOINTS: [Endpoint; 4] = [
 ];
 
 const LIMITS: Limits = Limits {
-    body_bytes_max: 4_096,
-    records_max: 20,
-    record_bytes_max: 1_024,
+    max_body_bytes: 4_096,
+    max_records: 20,
+    max_record_bytes: 1_024,
     ..Limits::DOCUMENTED
 };
 
@@ -57,14 +57,14 @@ fn read(head: &Head, body: &[u8]) {
         return;
     };
     assert_eq!(events.len(), updates.len());
-    assert!(events.len() <= LIMITS.records_max);
+    assert!(events.len() <= LIMITS.max_records);
     let requirements = Requirements {
         is_strict: true,
         waives_distinct_id: true,
         now_ms: 1_700_000_000_000,
     };
     for event in events.iter().flatten() {
-        assert!(event.text.len() <= LIMITS.record_bytes_max);
+        assert!(event.text.len() <= LIMITS.max_record_bytes);
         let json: serde_json::Result<serde::de::IgnoredAny> = serde_json::from_str(event.text);
         assert!(json.is_ok() && !event.name.is_empty());
         assert_eq!(message.range(event.text).len(), event.text.len());

@@ -31,25 +31,24 @@
 //! interpret the identity properties of events.
 
 mod endpoint;
-mod event;
 mod export;
 pub mod fuzz;
 mod limits;
 mod message;
 mod problem;
+mod records;
 mod request;
 mod response;
-mod split;
-mod update;
 
 pub use endpoint::Endpoint;
-pub use event::{EventRecord, Fault, Requirements};
 pub use export::ExportLine;
 pub use idmerge_events::Time;
 pub use limits::Limits;
 pub use message::Message;
 pub use problem::Problem;
+pub use records::event::{EventRecord, Requirements};
+pub use records::fault::Fault;
+pub use records::update::UpdateRecord;
 pub use request::credentials::Credentials;
 pub use request::{Head, RequestParts};
 pub use response::{Dialect, FailedRecord, Report, Response};
-pub use update::UpdateRecord;

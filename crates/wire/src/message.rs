@@ -4,13 +4,14 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::endpoint::Endpoint;
-use crate::event::{EventRecord, Fault};
 use crate::limits::Limits;
 use crate::problem::Problem;
+use crate::records::event::EventRecord;
+use crate::records::fault::Fault;
+use crate::records::split::{Layout, split};
+use crate::records::update::UpdateRecord;
 use crate::request::credentials::Credentials;
 use crate::response::Dialect;
-use crate::split::{Layout, split};
-use crate::update::UpdateRecord;
 
 /// A decoded request: the text of its records, and its parameters.
 #[derive(Clone, Debug)]

@@ -8,16 +8,16 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum Problem {
     /// The body is too large, compressed or decompressed.
-    #[error("request exceeds max limit of {body_bytes_max} bytes")]
+    #[error("request exceeds max limit of {max_body_bytes} bytes")]
     TooLarge {
         /// The most bytes of a body.
-        body_bytes_max: usize,
+        max_body_bytes: usize,
     },
     /// The request has too many records.
-    #[error("request has more than {records_max} records; send at most that many at once")]
+    #[error("request has more than {max_records} records; send at most that many at once")]
     TooManyRecords {
         /// The most records of a request.
-        records_max: usize,
+        max_records: usize,
     },
     /// The request has no data: the body is empty, or `data` is missing or empty.
     #[error("data, missing or empty")]

@@ -94,7 +94,7 @@ impl Head {
         limits: &Limits,
     ) -> Result<Message<'b>, Problem> {
         let encoding = self.content_encoding.as_deref();
-        let body = inflated(body.into(), encoding, limits.body_bytes_max)?;
+        let body = inflated(body.into(), encoding, limits.max_body_bytes)?;
         let mut parameters = self.parameters.clone();
         let start = first_byte(&body);
         let (text, is_form) = if let Some(b'{' | b'[') = start {

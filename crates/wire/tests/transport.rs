@@ -351,7 +351,7 @@ fn problems_have_the_vendors_messages() {
     };
     let rate = "Project exceeded rate limits. Please retry the request with exponential backoff.";
     let large = Problem::TooLarge {
-        body_bytes_max: 10_485_760,
+        max_body_bytes: 10_485_760,
     };
     let too_large = r#"413 {"code":413,"error":"request exceeds max limit of 10485760 bytes","status":"Request Entity Too Large"}"#;
     let unauthorized = r#"401 {"code":401,"error":"Invalid credentials","status":"Unauthorized"}"#;

@@ -35,17 +35,17 @@ pub(crate) struct BodyMemory {
     /// One permit for each byte that is free.
     bytes: Arc<Semaphore>,
     max_bytes: usize,
-    body_bytes_max: usize,
+    max_body_bytes: usize,
     timeout: Duration,
 }
 
 impl BodyMemory {
-    pub(crate) fn new(max_bytes: usize, body_bytes_max: usize, timeout: Duration) -> Self {
+    pub(crate) fn new(max_bytes: usize, max_body_bytes: usize, timeout: Duration) -> Self {
         let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
         Self {
             bytes: Arc::new(Semaphore::new(max_bytes)),
             max_bytes,
-            body_bytes_max,
+            max_body_bytes,
             timeout,
         }
     }
@@ -74,7 +74,7 @@ impl BodyMemory {
     /// Reads the rest of a body and drops it. A client answered in mid-upload rarely sees the
     /// response, and a browser that sees none does not retry.
     async fn drain(&self, body: &mut Body) {
-        let mut bytes_left = self.body_bytes_max;
+        let mut bytes_left = self.max_body_bytes;
         while let Some(Ok(frame)) = body.frame().await {
             let bytes = frame.data_ref().map_or(0, Bytes::len);
             match bytes_left.checked_sub(bytes) {
@@ -96,9 +96,9 @@ impl BodyMemory {
             let Ok(chunk) = frame.into_data() else {
                 continue;
             };
-            if read.bytes.len() + chunk.len() > self.body_bytes_max {
-                let body_bytes_max = self.body_bytes_max;
-                return Err(BodyError::Problem(Problem::TooLarge { body_bytes_max }));
+            if read.bytes.len() + chunk.len() > self.max_body_bytes {
+                let max_body_bytes = self.max_body_bytes;
+                return Err(BodyError::Problem(Problem::TooLarge { max_body_bytes }));
             }
             let permit = u32::try_from(chunk.len())
                 .ok()
@@ -133,7 +133,7 @@ mod tests {
         drop(first);
         assert!(memory.read(Body::from("123")).await.is_ok());
         let third = memory.read(Body::from("123456789")).await.err();
-        let too_large = Problem::TooLarge { body_bytes_max: 8 };
+        let too_large = Problem::TooLarge { max_body_bytes: 8 };
         assert_eq!(third, Some(BodyError::Problem(too_large)));
         assert_eq!(memory.bytes_used(), 0);
     }

@@ -191,7 +191,7 @@ fn accept_updates(
 fn record(event: EventRecord<'_>, may_merge: bool) -> Record {
     Record::Event {
         time_ms: event.time.ms(),
-        insert_id: event.mark().map(Into::into),
+        insert_id: event.dedup_id().map(Into::into),
         may_merge,
         layout: Some(Box::new(event.into_layout())),
     }

@@ -37,13 +37,13 @@ pub(super) async fn body(
     body: Body,
 ) -> Result<ReadBody, IngestError> {
     let problem = |problem| IngestError::Problem(head.dialect(), problem);
-    let body_bytes_max = app.bounds.limits.body_bytes_max;
+    let max_body_bytes = app.bounds.limits.max_body_bytes;
     let announced_bytes = headers
         .get(header::CONTENT_LENGTH)
         .and_then(|length| length.to_str().ok()?.parse::<u64>().ok());
     // Refuse a body that is announced as too large before any of it is read.
-    if announced_bytes.is_some_and(|bytes| bytes > body_bytes_max as u64) {
-        return Err(problem(Problem::TooLarge { body_bytes_max }));
+    if announced_bytes.is_some_and(|bytes| bytes > max_body_bytes as u64) {
+        return Err(problem(Problem::TooLarge { max_body_bytes }));
     }
     let read = app.body_memory.read(body).await;
     read.map_err(|error| match error {

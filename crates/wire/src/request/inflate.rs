@@ -16,10 +16,10 @@ const MAGIC: [u8; 2] = [0x1f, 0x8b];
 pub(crate) fn inflated<'b>(
     body: Cow<'b, [u8]>,
     encoding: Option<&str>,
-    body_bytes_max: usize,
+    max_body_bytes: usize,
 ) -> Result<Cow<'b, [u8]>, Problem> {
-    let too_large = Problem::TooLarge { body_bytes_max };
-    if body.len() > body_bytes_max {
+    let too_large = Problem::TooLarge { max_body_bytes };
+    if body.len() > max_body_bytes {
         return Err(too_large);
     }
     if !body.starts_with(&MAGIC) {
@@ -37,14 +37,14 @@ pub(crate) fn inflated<'b>(
     }
     let mut inflated = Vec::new();
     // One byte more than allowed, to tell a body at the limit from one above it.
-    let limit = u64::try_from(body_bytes_max)
+    let limit = u64::try_from(max_body_bytes)
         .unwrap_or(u64::MAX)
         .saturating_add(1);
     MultiGzDecoder::new(&*body)
         .take(limit)
         .read_to_end(&mut inflated)
         .map_err(|_| Problem::NotGzip)?;
-    if inflated.len() > body_bytes_max {
+    if inflated.len() > max_body_bytes {
         return Err(too_large);
     }
     Ok(Cow::Owned(inflated))
@@ -62,9 +62,9 @@ mod tests {
     fn inflated<'b>(
         body: &'b [u8],
         encoding: Option<&str>,
-        body_bytes_max: usize,
+        max_body_bytes: usize,
     ) -> Result<Cow<'b, [u8]>, Problem> {
-        super::inflated(Cow::Borrowed(body), encoding, body_bytes_max)
+        super::inflated(Cow::Borrowed(body), encoding, max_body_bytes)
     }
 
     fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -87,13 +87,13 @@ mod tests {
     fn a_bomb_is_too_large_and_a_body_at_the_limit_is_not() {
         let bomb = gzip(&vec![b' '; 4_000_000]);
         assert!(bomb.len() < 10_000);
-        let body_bytes_max = 100_000;
+        let max_body_bytes = 100_000;
         assert_eq!(
-            inflated(&bomb, Some("gzip"), body_bytes_max),
-            Err(Problem::TooLarge { body_bytes_max })
+            inflated(&bomb, Some("gzip"), max_body_bytes),
+            Err(Problem::TooLarge { max_body_bytes })
         );
-        let full = gzip(&vec![b' '; body_bytes_max]);
-        assert!(inflated(&full, Some("gzip"), body_bytes_max).is_ok());
+        let full = gzip(&vec![b' '; max_body_bytes]);
+        assert!(inflated(&full, Some("gzip"), max_body_bytes).is_ok());
         assert!(inflated(&[b' '; 11], None, 10).is_err());
         assert!(inflated(&[b' '; 10], None, 10).is_ok());
     }

@@ -1,60 +1,58 @@
-//! An event, as far as the server needs to read it: whose project, when, and whether it is one.
-//! What its identity properties mean is for others to read.
+//! Reads the parts of an event that a server needs: name, token, time and `$insert_id`.
+//!
+//! The rules of ID Merge interpret its identity properties later; here they only have to be present.
 
 use std::borrow::Cow;
 
 use idmerge_core::{Event, IdProperty, IdRules};
 use idmerge_events::{
-    ContainerLimits, Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time,
-    TimeRange,
+    Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time, TimeRange,
 };
 
-use crate::Limits;
+use crate::limits::Limits;
+use crate::records::fault::Fault;
 
-mod fault;
-
-pub use fault::Fault;
-
-/// One event, as it was sent.
+/// An event, with the parts that a server needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventRecord<'t> {
     /// The JSON text of the whole record.
     pub text: &'t str,
-    /// Its name.
+    /// The name: the value of `event`.
     pub name: Cow<'t, str>,
-    /// Which project it is for, where it says so.
+    /// The token of its project, if there is one.
     pub token: Option<Cow<'t, str>>,
-    /// When it happened.
+    /// The value of `time`.
     pub time: Time,
-    /// `$insert_id`: what tells it from every other event of this name, time and ID.
+    /// `$insert_id`, which distinguishes it from other events with the same name, time and ID.
     pub insert_id: Option<Cow<'t, str>>,
-    /// `$mp_event_id` of `$mp_metadata`, which SDKs of phones send in the place of `$insert_id`.
-    pub phone_event_id: Option<Cow<'t, str>>,
-    /// Whether it is to be thrown away, by its sender's wish.
+    /// `$mp_event_id` of `$mp_metadata`, which mobile SDKs send instead of `$insert_id`.
+    pub mp_event_id: Option<Cow<'t, str>>,
+    /// Whether to drop the event: `$ignore` is set.
     pub is_ignored: bool,
-    /// Whether `distinct_id` is there and not `null`. The empty text is: the event is nobody's.
+    /// Whether `distinct_id` is present and not `null`. The empty text counts: such an event belongs
+    /// to no user.
     has_distinct_id: bool,
-    /// Whether `$user_id` or `$device_id` is there and neither `null` nor empty.
+    /// Whether `$user_id` or `$device_id` is present, and neither `null` nor empty.
     has_reserved_id: bool,
     /// The first limit that the properties exceed.
     limit: Option<Fault>,
     event: JsonEvent<'t>,
 }
 
-/// What an imported event has to have.
+/// The requirements on an imported event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Requirements {
-    /// Whether what could be kept all the same is refused too: a missing or malformed
-    /// `$insert_id`, a time that cannot be, and properties above the limits.
+    /// Whether to refuse also what could be stored: an event with a missing or malformed
+    /// `$insert_id`, with a time out of range, or with properties above the limits.
     pub is_strict: bool,
-    /// Whether `$user_id` or `$device_id` will do in the place of `distinct_id`, as in Simplified.
+    /// Whether `$user_id` or `$device_id` can replace `distinct_id`, as in Simplified.
     pub waives_distinct_id: bool,
-    /// The time of now, in milliseconds since 1970.
+    /// The time now, in milliseconds since 1970.
     pub now_ms: i64,
 }
 
 impl<'t> EventRecord<'t> {
-    /// Takes what a scan has read of one record.
+    /// Reads an event from the result of its scan.
     pub(crate) fn new(
         envelope: Result<Envelope<'t>, MalformedEvent>,
         limits: &Limits,
@@ -63,7 +61,7 @@ impl<'t> EventRecord<'t> {
         let envelope = envelope.map_err(|error| match error {
             MalformedEvent::NotAnObject { .. } => Fault::NotAnObject,
             MalformedEvent::NoProperties { name, .. } if !is_blank(&name) => Fault::NoProperties,
-            // The scan has found that the record is JSON, so what is not is the text of the name.
+            // The scan has found that the record is valid JSON, so the error is in the name.
             _ => Fault::NoName,
         })?;
         if is_blank(envelope.name()) {
@@ -79,45 +77,46 @@ impl<'t> EventRecord<'t> {
             token: envelope.token().and_then(RawJson::string_or_number),
             time: envelope.time(TimeRange::Year9999),
             insert_id: envelope.insert_id().and_then(insert_id),
-            phone_event_id: envelope.mp_event_id().and_then(RawJson::string_or_number),
+            mp_event_id: envelope.mp_event_id().and_then(RawJson::string_or_number),
             is_ignored: envelope.ignore().is_some_and(|json| !is_off(json)),
             has_distinct_id: id(IdProperty::DistinctId).is_some_and(|json| !json.is_null()),
             has_reserved_id: has_id(IdProperty::UserId) || has_id(IdProperty::DeviceId),
             limit: envelope.excess().map(|excess| match excess {
                 Excess::TooDeep => Fault::TooDeep {
-                    depth_max: limits.depth_max,
+                    max_depth: limits.max_depth,
                 },
                 _ => Fault::TooManyMembers {
-                    members_max: limits.members_max,
+                    max_members: limits.max_members,
                 },
             }),
             event: envelope.into_json_event(),
         })
     }
 
-    /// What the scan of the record has found, for the project that stores it: it then need not scan
-    /// the record again.
+    /// The positions that the scan found, so that the project that stores the event need not scan it
+    /// again.
     pub fn into_layout(self) -> EventLayout {
         self.event.into_layout()
     }
 
-    /// What tells a resend of it: its `$insert_id`, or what phones send in its place.
-    pub fn mark(&self) -> Option<&str> {
-        let mark = self.insert_id.as_ref().or(self.phone_event_id.as_ref());
-        mark.map(AsRef::as_ref)
+    /// The ID by which a duplicate of the event is detected: `$insert_id`, or else the ID that mobile
+    /// SDKs send instead.
+    pub fn dedup_id(&self) -> Option<&str> {
+        let id = self.insert_id.as_ref().or(self.mp_event_id.as_ref());
+        id.map(AsRef::as_ref)
     }
 
-    /// Whether it is one of the identity events `$identify`, `$create_alias` and `$merge`.
+    /// Whether it is an identity event: `$identify`, `$create_alias` or `$merge`.
     pub fn is_identity_event(&self) -> bool {
         Event::named(&self.name).is_identity_event()
     }
 
-    /// What is wrong with it as an imported event. Identity events are sent without a time, a
-    /// `distinct_id` and an `$insert_id` by many, so theirs are not looked at.
+    /// Checks the requirements on an imported event. Identity events are not checked: many clients
+    /// send them without `time`, `distinct_id` and `$insert_id`.
     ///
     /// # Errors
     ///
-    /// The first thing that is wrong.
+    /// The first [`Fault`] found.
     pub fn check(&self, requirements: &Requirements, limits: &Limits) -> Result<(), Fault> {
         if self.is_identity_event() {
             return Ok(());
@@ -132,16 +131,16 @@ impl<'t> EventRecord<'t> {
         if !requirements.is_strict {
             return Ok(());
         }
-        if ms < limits.time_min_ms {
+        if ms < limits.min_time_ms {
             return Err(Fault::TimeTooEarly);
         }
-        if ms > requirements.now_ms.saturating_add(limits.ahead_max_ms) {
+        if ms > requirements.now_ms.saturating_add(limits.max_ahead_ms) {
             return Err(Fault::TimeInFuture);
         }
         let Some(insert_id) = &self.insert_id else {
             return Err(Fault::NoInsertId);
         };
-        check_insert_id(insert_id, limits.insert_id_bytes_max)?;
+        check_insert_id(insert_id, limits.max_insert_id_bytes)?;
         match &self.limit {
             Some(limit) => Err(limit.clone()),
             None => Ok(()),
@@ -149,14 +148,14 @@ impl<'t> EventRecord<'t> {
     }
 }
 
-fn check_insert_id(insert_id: &str, insert_id_bytes_max: usize) -> Result<(), Fault> {
+fn check_insert_id(insert_id: &str, max_insert_id_bytes: usize) -> Result<(), Fault> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if !insert_id.bytes().all(is_allowed) {
         return Err(Fault::InsertIdForm);
     }
-    if insert_id.len() > insert_id_bytes_max {
+    if insert_id.len() > max_insert_id_bytes {
         return Err(Fault::InsertIdTooLong {
-            insert_id_bytes_max,
+            max_insert_id_bytes,
         });
     }
     let is_blocked = |blocked: &&str| insert_id.eq_ignore_ascii_case(blocked);
@@ -166,20 +165,12 @@ fn check_insert_id(insert_id: &str, insert_id_bytes_max: usize) -> Result<(), Fa
     Ok(())
 }
 
-/// The text of an `$insert_id`. One that has no text is kept as its JSON, so that it is not missing.
+/// The text of an `$insert_id`. A value of another type is kept as JSON, so that it counts as
+/// malformed and not as missing.
 fn insert_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
     match json.as_str() {
         "null" | "\"\"" => None,
         text => json.string_or_number().or(Some(Cow::Borrowed(text))),
-    }
-}
-
-impl Limits {
-    pub(crate) fn of_containers(&self) -> ContainerLimits {
-        ContainerLimits {
-            max_members: self.members_max,
-            max_depth: self.depth_max,
-        }
     }
 }
 

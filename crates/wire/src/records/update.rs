@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use idmerge_events::RawJson;
 
-use crate::Fault;
+use crate::records::fault::Fault;
 
 /// One update of a user's or a group's profile.
 #[derive(Clone, Debug, PartialEq, Eq)]

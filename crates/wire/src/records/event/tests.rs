@@ -28,7 +28,7 @@ fn read(text: &str) -> Result<EventRecord<'_>, Fault> {
     EventRecord::new(event, &limits)
 }
 
-/// What is wrong with an event of these properties.
+/// The fault of an event with these properties.
 fn fault(properties: &str, requirements: &Requirements) -> Option<Fault> {
     let text = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
     let event = read(&text).unwrap();
@@ -36,7 +36,7 @@ fn fault(properties: &str, requirements: &Requirements) -> Option<Fault> {
 }
 
 #[test]
-fn what_the_server_reads_is_read() {
+fn an_event_has_the_parts_that_a_server_needs() {
     let text = r#"{"$mp_metadata":{"x":1},"properties":{"token":"T\u0031","time":1.5,"$insert_id":"i","a":[]},"event":"A\n"}"#;
     let event = read(text).unwrap();
     assert_eq!(event.text, text);
@@ -53,7 +53,7 @@ fn what_the_server_reads_is_read() {
 }
 
 #[test]
-fn phones_mark_their_events_beside_or_in_the_properties() {
+fn mobile_sdks_send_an_event_id_in_metadata() {
     for (text, wanted) in [
         (
             r#"{"event":"A","properties":{},"$mp_metadata":{"$mp_event_id":"m"}}"#,
@@ -69,12 +69,12 @@ fn phones_mark_their_events_beside_or_in_the_properties() {
         ),
         (r#"{"event":"A","properties":{"$mp_metadata":"m"}}"#, None),
     ] {
-        assert_eq!(read(text).unwrap().mark(), wanted, "{text}");
+        assert_eq!(read(text).unwrap().dedup_id(), wanted, "{text}");
     }
 }
 
 #[test]
-fn in_2_of_a_key_that_stands_twice_the_last_counts() {
+fn in_2_the_last_of_two_equal_keys_counts() {
     let text =
         r#"{"event":1,"event":"A","properties":[],"properties":{"token":"1","t\u006fken":"2"}}"#;
     let event = read(text).unwrap();
@@ -82,7 +82,7 @@ fn in_2_of_a_key_that_stands_twice_the_last_counts() {
 }
 
 #[test]
-fn what_is_no_event_is_a_fault() {
+fn a_record_that_is_not_an_event_is_a_fault() {
     for (text, wanted) in [
         ("1", Fault::NotAnObject),
         ("[{}]", Fault::NotAnObject),
@@ -99,7 +99,7 @@ fn what_is_no_event_is_a_fault() {
 }
 
 #[test]
-fn an_event_can_be_thrown_away_by_its_sender() {
+fn a_sender_can_have_an_event_ignored() {
     for (value, is_ignored) in [
         ("true", true),
         ("1", true),
@@ -112,10 +112,10 @@ fn an_event_can_be_thrown_away_by_its_sender() {
 }
 
 #[test]
-fn an_imported_event_has_a_time_an_id_and_an_insert_id() {
+fn an_imported_event_needs_a_time_an_id_and_an_insert_id() {
     let whole = r#""time":1,"distinct_id":"U1","$insert_id":"a""#.replace('1', "1600000000");
     assert_eq!(fault(&whole, &STRICT), None);
-    // Nobody's event is an event.
+    // An event that belongs to no user is accepted.
     assert_eq!(fault(&whole.replace("U1600000000", ""), &STRICT), None);
     for (properties, wanted) in [
         (r#""distinct_id":"U1","$insert_id":"a""#, Fault::NoTime),
@@ -139,7 +139,7 @@ fn an_imported_event_has_a_time_an_id_and_an_insert_id() {
 }
 
 #[test]
-fn simplified_takes_reserved_ids_in_the_place_of_distinct_id() {
+fn simplified_accepts_reserved_ids_instead_of_distinct_id() {
     let event = |ids: &str| format!(r#""time":1600000000,"$insert_id":"a"{ids}"#);
     for ids in [r#","$user_id":"U1""#, r#","$device_id":1"#] {
         assert_eq!(fault(&event(ids), &SIMPLIFIED), None);
@@ -151,16 +151,16 @@ fn simplified_takes_reserved_ids_in_the_place_of_distinct_id() {
 }
 
 #[test]
-fn times_are_held_to_their_range_where_it_is_strict() {
+fn a_strict_request_checks_the_range_of_times() {
     let event = |ms: i64| format!(r#""time":{ms},"distinct_id":"U1","$insert_id":"a""#);
-    let latest = NOW_MS + Limits::DOCUMENTED.ahead_max_ms;
+    let latest = NOW_MS + Limits::DOCUMENTED.max_ahead_ms;
     assert_eq!(fault(&event(latest), &STRICT), None);
     assert_eq!(
         fault(&event(latest + 1), &STRICT),
         Some(Fault::TimeInFuture)
     );
     assert_eq!(fault(&event(latest + 1), &LENIENT), None);
-    // In seconds, since so few milliseconds are read as seconds.
+    // In seconds, because a number this small is read as seconds.
     assert_eq!(fault(&event(365 * 86_400), &STRICT), None);
     assert_eq!(
         fault(&event(365 * 86_400 - 1), &STRICT),
@@ -169,7 +169,7 @@ fn times_are_held_to_their_range_where_it_is_strict() {
 }
 
 #[test]
-fn an_insert_id_has_its_form_where_it_is_strict() {
+fn a_strict_request_checks_the_form_of_insert_ids() {
     let event = |insert_id: &str| {
         format!(r#""time":1600000000,"distinct_id":"U1","$insert_id":{insert_id}"#)
     };
@@ -181,7 +181,7 @@ fn an_insert_id_has_its_form_where_it_is_strict() {
         (
             format!("\"{longest}a\""),
             Some(Fault::InsertIdTooLong {
-                insert_id_bytes_max: 36,
+                max_insert_id_bytes: 36,
             }),
         ),
         ("\"a_b\"".to_owned(), Some(Fault::InsertIdForm)),
@@ -198,23 +198,23 @@ fn an_insert_id_has_its_form_where_it_is_strict() {
 }
 
 #[test]
-fn properties_are_counted_where_it_is_strict() {
+fn a_strict_request_counts_properties() {
     let event = |others: usize| {
         let others: String = (0..others)
             .map(|other| format!(r#""p{other}":1,"#))
             .collect();
         others + r#""time":1600000000,"distinct_id":"U1","$insert_id":"a""#
     };
-    let too_many = Some(Fault::TooManyMembers { members_max: 254 });
+    let too_many = Some(Fault::TooManyMembers { max_members: 254 });
     assert_eq!(fault(&event(251), &STRICT), None);
     assert_eq!(fault(&event(252), &STRICT), too_many);
     assert_eq!(fault(&event(252), &LENIENT), None);
     let deep = format!(r#""x":[[[[]]]],{}"#, event(0));
-    assert_eq!(fault(&deep, &STRICT), Some(Fault::TooDeep { depth_max: 3 }));
+    assert_eq!(fault(&deep, &STRICT), Some(Fault::TooDeep { max_depth: 3 }));
 }
 
 #[test]
-fn identity_events_need_none_of_it() {
+fn identity_events_are_not_checked() {
     for name in ["$identify", "$create_alias", "$merge"] {
         let text = format!(r#"{{"event":"{name}","properties":{{}}}}"#);
         let event = read(&text).unwrap();

@@ -1,49 +1,49 @@
-//! Why a record is not taken.
+//! Errors of a single record.
 
 use thiserror::Error;
 
-/// Why one record of a request is not taken. The text is the one that `/import` says; the vendor's
-/// where it is known.
+/// An error of one record: it is not taken, and the other records of the request are. The messages
+/// are those of `/import`, and are the vendor's where known.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum Fault {
     /// The line is not JSON.
     #[error("the line is not valid JSON: {reason}")]
     NotJson {
-        /// What is wrong, and where.
+        /// The error of the parser, and its position.
         reason: String,
     },
-    /// The record is no object.
+    /// The record is not a JSON object.
     #[error("the record is not a JSON object")]
     NotAnObject,
     /// The record has too many bytes.
-    #[error("the record has more than {record_bytes_max} bytes")]
+    #[error("the record has more than {max_record_bytes} bytes")]
     TooLarge {
-        /// How many it may have.
-        record_bytes_max: usize,
+        /// The most bytes of a record.
+        max_record_bytes: usize,
     },
-    /// `event` is missing, blank, or no text.
+    /// `event` is missing, blank, or not text.
     #[error("'event' must not be missing or blank")]
     NoName,
-    /// `properties` is missing, or no object.
+    /// `properties` is missing, or not an object.
     #[error("'properties' must be an object")]
     NoProperties,
-    /// A property that has to be there is not, or is empty.
+    /// A required property is missing or empty.
     #[error("'{field}' is invalid: must not be missing or empty")]
     Missing {
-        /// Which one.
+        /// The name of the property.
         field: &'static str,
     },
-    /// An update of a group names a user.
+    /// An update of a group profile has a `$distinct_id`.
     #[error("'$distinct_id' is invalid: must not be on an update of a group")]
     UserOfGroups,
-    /// `time` is missing, or no time.
+    /// `time` is missing, or not a time.
     #[error("'properties.time' is invalid: must be specified as seconds since epoch")]
     NoTime,
-    /// `time` is before what is taken.
+    /// `time` is before the earliest time of the limits.
     #[error("'properties.time' is invalid: must not be before 1971")]
     TimeTooEarly,
-    /// `time` is after now.
+    /// `time` is further in the future than the limits allow.
     #[error("'properties.time' is invalid: must not be in the future")]
     TimeInFuture,
     /// `distinct_id` is missing.
@@ -52,42 +52,42 @@ pub enum Fault {
     /// `$insert_id` is missing.
     #[error("'$insert_id' is invalid: must not be missing")]
     NoInsertId,
-    /// `$insert_id` has characters that it may not have.
+    /// `$insert_id` has a character that is not allowed.
     #[error("'$insert_id' is invalid: must only contain alphanumeric or hyphen '-' characters")]
     InsertIdForm,
     /// `$insert_id` is too long.
-    #[error("'$insert_id' is invalid: must have at most {insert_id_bytes_max} bytes")]
+    #[error("'$insert_id' is invalid: must have at most {max_insert_id_bytes} bytes")]
     InsertIdTooLong {
-        /// How many bytes it may have.
-        insert_id_bytes_max: usize,
+        /// The most bytes of an `$insert_id`.
+        max_insert_id_bytes: usize,
     },
-    /// `$insert_id` is one of the values that come from mistakes.
+    /// `$insert_id` is a value that results from mistakes, such as `undefined`.
     #[error("'$insert_id' is invalid: must not be a placeholder")]
     InsertIdBlocked,
-    /// The event has too many properties, or an object or array in it too many members.
-    #[error("'properties' is invalid: must have at most {members_max} members at each level")]
+    /// The event has too many properties, or an object or array in it has too many members.
+    #[error("'properties' is invalid: must have at most {max_members} members at each level")]
     TooManyMembers {
-        /// How many there may be.
-        members_max: usize,
+        /// The most members at each level.
+        max_members: usize,
     },
-    /// Objects and arrays stand too deep in each other.
-    #[error("'properties' is invalid: must be nested at most {depth_max} deep")]
+    /// A property has too many levels of objects and arrays.
+    #[error("'properties' is invalid: must be nested at most {max_depth} deep")]
     TooDeep {
-        /// How deep they may stand.
-        depth_max: usize,
+        /// The most levels.
+        max_depth: usize,
     },
-    /// The rules of ID Merge refuse it.
+    /// The rules of ID Merge refuse the record.
     #[error("'{field}' is invalid: {reason}")]
     Refused {
-        /// What is wrong.
+        /// The field that the rule is about.
         field: String,
-        /// Why.
+        /// The reason, with the rule.
         reason: String,
     },
 }
 
 impl Fault {
-    /// The field that the fault is in, as `failed_records` names it.
+    /// The field that the fault is in, as `failed_records` reports it. Empty for a whole record.
     pub fn field(&self) -> &str {
         match self {
             Self::NotJson { .. } | Self::NotAnObject | Self::TooLarge { .. } => "",
@@ -105,7 +105,7 @@ impl Fault {
         }
     }
 
-    /// The text that `/track`, `/engage` and `/groups` say, which name things more shortly.
+    /// The message of `/track`, `/engage` and `/groups`, which is shorter.
     pub fn legacy_text(&self) -> String {
         match self {
             Self::NotAnObject => "data, not a JSON object".to_owned(),

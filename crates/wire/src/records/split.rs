@@ -1,46 +1,49 @@
-//! A text of JSON into its records.
+//! Splits a text into records.
 
 use idmerge_events::{NotJson, RawJson, Values};
 use serde_json::value::RawValue;
 
-use crate::{Fault, Limits, Problem};
+use crate::limits::Limits;
+use crate::problem::Problem;
+use crate::records::fault::Fault;
 
 /// How the records are laid out in the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Layout {
     /// An array, an object, or several objects in a row.
     Json,
-    /// One object in each line; or an array after all.
+    /// One object per line. Some clients send an array all the same.
     Lines,
 }
 
-/// A record: its JSON text, and what was read of it in the scan that found its end.
+/// A record: its JSON text, and what the same scan read from it.
 pub(crate) type Record<'t, T> = (RawJson<'t>, Result<T, Fault>);
 
-/// Splits a text into its records. `next` passes and reads the next one. A line that is not JSON is
-/// a fault in its place, and the other lines are read.
+/// Splits a text into records. `next` reads one record and moves past it, in one scan. In
+/// [`Layout::Lines`], a line that is not JSON is a fault at its position, and the other lines are
+/// still read.
 pub(crate) fn split<'t, T>(
     text: &'t str,
     layout: Layout,
     limits: &Limits,
     mut next: impl FnMut(&mut Values<'t>) -> Result<Option<Record<'t, T>>, NotJson>,
 ) -> Result<Vec<Result<T, Fault>>, Problem> {
-    let record_bytes_max = limits.record_bytes_max;
+    let max_record_bytes = limits.max_record_bytes;
     let next = |values: &mut Values<'t>| {
         let record = next(values)?;
         Ok(record.map(|(json, record)| {
-            if json.as_str().len() <= record_bytes_max {
+            if json.as_str().len() <= max_record_bytes {
                 record
             } else {
-                Err(Fault::TooLarge { record_bytes_max })
+                Err(Fault::TooLarge { max_record_bytes })
             }
         }))
     };
     let text = text.trim_start_matches('\u{feff}').trim_ascii();
     match (Values::of_array(text), layout) {
-        (Some(values), _) => array(text, values, limits.records_max, next),
-        (None, Layout::Json) => objects(text, limits.records_max, next),
-        (None, Layout::Lines) => lines(text, limits.records_max, next),
+        (Some(values), _) => array(text, values, limits.max_records, next),
+        (None, Layout::Json) => objects(text, limits.max_records, next),
+        (None, Layout::Lines) => lines(text, limits.max_records, next),
     }
 }
 
@@ -51,15 +54,15 @@ type Next<T> = Result<Option<Result<T, Fault>>, NotJson>;
 fn array<'t, T>(
     text: &str,
     mut values: Values<'t>,
-    records_max: usize,
+    max_records: usize,
     mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
 ) -> Records<T> {
     let mut records = Vec::new();
     while let Some(record) = next(&mut values).map_err(|NotJson| Problem::NotJson {
         reason: reason(serde_json::from_str::<Vec<&RawValue>>(text).err()),
     })? {
-        if records.len() == records_max {
-            return Err(Problem::TooManyRecords { records_max });
+        if records.len() == max_records {
+            return Err(Problem::TooManyRecords { max_records });
         }
         records.push(record);
     }
@@ -68,14 +71,14 @@ fn array<'t, T>(
 
 fn objects<'t, T>(
     text: &'t str,
-    records_max: usize,
+    max_records: usize,
     mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
 ) -> Records<T> {
     let mut records = Vec::new();
     let mut values = Values::in_row(text);
     while !values.is_at_end() {
-        if records.len() == records_max {
-            return Err(Problem::TooManyRecords { records_max });
+        if records.len() == max_records {
+            return Err(Problem::TooManyRecords { max_records });
         }
         let record = next(&mut values).map_err(|NotJson| Problem::NotJson {
             reason: reason(
@@ -91,13 +94,13 @@ fn objects<'t, T>(
 
 fn lines<'t, T>(
     text: &'t str,
-    records_max: usize,
+    max_records: usize,
     mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
 ) -> Records<T> {
     let mut records = Vec::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if records.len() == records_max {
-            return Err(Problem::TooManyRecords { records_max });
+        if records.len() == max_records {
+            return Err(Problem::TooManyRecords { max_records });
         }
         let mut values = Values::in_row(line);
         records.push(match next(&mut values) {
@@ -110,7 +113,8 @@ fn lines<'t, T>(
     Ok(records)
 }
 
-/// What is wrong with a text that is not JSON. `serde_json` reads it again to say so.
+/// The error in a text that is not JSON. The scan does not describe errors, so `serde_json` parses
+/// the text again.
 fn reason(error: Option<serde_json::Error>) -> String {
     error.map_or_else(|| NotJson.to_string(), |error| error.to_string())
 }
@@ -120,8 +124,8 @@ mod tests {
     use super::*;
 
     const LIMITS: Limits = Limits {
-        records_max: 3,
-        record_bytes_max: 9,
+        max_records: 3,
+        max_record_bytes: 9,
         ..Limits::DOCUMENTED
     };
 
@@ -137,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn records_stand_in_an_array_alone_or_in_lines() {
+    fn records_are_in_an_array_or_in_lines_or_alone() {
         for layout in [Layout::Json, Layout::Lines] {
             assert_eq!(texts("[]", layout).unwrap(), [""; 0]);
             assert_eq!(
@@ -151,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn one_bad_line_costs_no_other() {
+    fn a_bad_line_does_not_affect_other_lines() {
         assert_eq!(
             texts("{}\n{]\n{}", Layout::Lines).unwrap(),
             ["{}", "?", "{}"]
@@ -163,8 +167,8 @@ mod tests {
     }
 
     #[test]
-    fn limits_hold_on_both_sides() {
-        let too_many = Err(Problem::TooManyRecords { records_max: 3 });
+    fn a_text_at_a_limit_is_taken_and_one_above_it_is_not() {
+        let too_many = Err(Problem::TooManyRecords { max_records: 3 });
         assert_eq!(texts("[1,2,3]", Layout::Json).unwrap().len(), 3);
         assert_eq!(texts("[1,2,3,4]", Layout::Json), too_many);
         for layout in [Layout::Json, Layout::Lines] {
@@ -178,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn nesting_costs_no_stack() {
+    fn nesting_needs_no_stack() {
         let deep = format!("[{}1{}]", "[".repeat(1_000_000), "]".repeat(1_000_000));
         assert_eq!(texts(&deep, Layout::Json).unwrap(), ["?"]);
     }

@@ -1,0 +1,6 @@
+//! The records of a message: events and profile updates.
+
+pub(crate) mod event;
+pub(crate) mod fault;
+pub(crate) mod split;
+pub(crate) mod update;
