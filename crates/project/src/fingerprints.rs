@@ -34,14 +34,14 @@ pub(crate) struct DedupKey<'e> {
     pub(crate) insert_id: &'e str,
     /// Whether it is a `$merge` whose claim may not be applied. The same event from a sender with
     /// the permission is not a repetition: its claim must be applied.
-    pub(crate) is_unweighed: bool,
+    pub(crate) is_forbidden_merge: bool,
 }
 
 impl DedupKey<'_> {
     /// A hash of the fields. With 128 bits, two different events never share one in practice.
     pub(crate) fn fingerprint(&self, scratch: &mut Vec<u8>) -> u128 {
         scratch.clear();
-        scratch.push(u8::from(self.is_unweighed));
+        scratch.push(u8::from(self.is_forbidden_merge));
         scratch.extend(self.time_ms.unwrap_or(UNTIMED_MS).to_le_bytes());
         for text in [self.name, self.distinct_id.unwrap_or("")] {
             scratch.extend((text.len() as u64).to_le_bytes());
@@ -58,13 +58,13 @@ mod tests {
 
     #[test]
     fn each_field_changes_the_fingerprint() {
-        let fingerprint = |name, time_ms, distinct_id, insert_id, is_unweighed| {
+        let fingerprint = |name, time_ms, distinct_id, insert_id, is_forbidden_merge| {
             DedupKey {
                 name,
                 time_ms,
                 distinct_id,
                 insert_id,
-                is_unweighed,
+                is_forbidden_merge,
             }
             .fingerprint(&mut Vec::new())
         };

@@ -132,13 +132,13 @@ impl EventList {
             Ok(reading) => reading,
             Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
         };
-        let is_unweighed = event.name == "$merge" && !sent.may_merge;
+        let is_forbidden_merge = event.name == "$merge" && !sent.may_merge;
         if let Some(insert_id) = sent.insert_id {
             let own = reading.distinct_id.map(|id| id.to_string());
             let name = event.name.to_owned();
             if !self
                 .stored
-                .insert((name, sent.time_ms, own, insert_id, is_unweighed))
+                .insert((name, sent.time_ms, own, insert_id, is_forbidden_merge))
             {
                 return RecordAnswer::Repeated;
             }
@@ -146,7 +146,7 @@ impl EventList {
         let mut failure = None;
         let answer = match reading.claim {
             None => ClaimAnswer::None,
-            Some(_) if is_unweighed => ClaimAnswer::NotAllowed,
+            Some(_) if is_forbidden_merge => ClaimAnswer::NotAllowed,
             Some(claim) => match self.engine.apply(claim).unwrap() {
                 Outcome::Merged => ClaimAnswer::Merged,
                 Outcome::AlreadyMerged => ClaimAnswer::AlreadyMerged,

@@ -134,9 +134,9 @@ impl BlockBuilder {
         raw.extend_from_slice(&self.heads);
         raw.extend_from_slice(&self.texts);
         let bound = zstd::zstd_safe::compress_bound(raw.len());
-        let mut row = row::start_with_capacity(LENGTH_BYTES + bound);
-        row.extend(length(raw.len()).to_le_bytes());
-        row.resize(FRAME_START + bound, 0);
+        // The allocator has zeroed memory at hand, so this is faster than `row::start` and `resize`.
+        let mut row = vec![0; FRAME_START + bound];
+        row[CHECKSUM_BYTES..FRAME_START].copy_from_slice(&length(raw.len()).to_le_bytes());
         let written = compressor.compress_to_buffer(&raw, &mut row[FRAME_START..])?;
         row.truncate(FRAME_START + written);
         Ok(row::seal(self.first, row))

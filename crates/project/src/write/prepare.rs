@@ -182,20 +182,20 @@ impl Preparation<'_> {
             push_id(id, &mut self.own_id);
         }
         let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
-        let is_unweighed = !may_merge && event.name == Event::MERGE;
+        let is_forbidden_merge = !may_merge && event.name == Event::MERGE;
         let fingerprint = insert_id.map(|insert_id| {
             let key = DedupKey {
                 name: event.name,
                 time_ms,
                 distinct_id: own_id,
                 insert_id,
-                is_unweighed,
+                is_forbidden_merge,
             };
             key.fingerprint(&mut self.scratch)
         });
         let user_key = own_id.map(user_key);
         let (claim, unclaimed) = match reading.claim {
-            Some(_) if is_unweighed => (None, ClaimAnswer::NotAllowed),
+            Some(_) if is_forbidden_merge => (None, ClaimAnswer::NotAllowed),
             Some(claim) => (Some(self.prepared.keep(claim)), ClaimAnswer::None),
             None => (None, ClaimAnswer::None),
         };
