@@ -228,7 +228,7 @@ pub(crate) struct Decoder<'b> {
     rest: &'b [u8],
     sequence: u64,
     before: Before<&'b str>,
-    /// The text of an insert_id that is stored as a UUID: an entry borrows its texts.
+    /// The text of an `insert_id` that is stored as a UUID: an entry borrows its texts.
     insert_id: String,
 }
 
