@@ -4,7 +4,7 @@ use std::mem;
 
 use idmerge_core::{Claim, InvalidEvent};
 use idmerge_engines::Settings;
-use idmerge_events::JsonEvent;
+use idmerge_events::{JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
 use crate::stream::blocks::Block;
@@ -23,7 +23,6 @@ pub(crate) struct BlockEvents<'b> {
     /// as they are: the claims borrow from them.
     escaped: Vec<(usize, JsonEvent<'b>)>,
     outlines: Option<OutlineWriter>,
-    kept_lines: Option<Vec<&'b [u8]>>,
     refused: Vec<RefusedLine<'b>>,
 }
 
@@ -33,8 +32,6 @@ pub(crate) enum Keep {
     Nothing,
     /// Its outline, so that it can be written without being scanned again.
     Outlines,
-    /// Its line.
-    Lines,
 }
 
 /// A line that cannot be used.
@@ -43,6 +40,42 @@ pub(crate) struct RefusedLine<'b> {
     pub(crate) line: Line<'b>,
     pub(crate) rule: &'static str,
     pub(crate) error: String,
+}
+
+/// Why a line cannot be used.
+pub(crate) enum Refusal {
+    Malformed(MalformedEvent),
+    Invalid(InvalidEvent),
+}
+
+/// Reads each line of a block as an event, and returns the number of lines, blank and refused ones
+/// included, and the lines that `read` refuses or that are too long.
+///
+/// `read` gets the text of the line if the whole block is UTF-8; a check of the block is cheaper
+/// than one of each line.
+#[inline]
+pub(crate) fn read_lines<'b>(
+    block: &'b Block,
+    max_line_bytes: u64,
+    mut read: impl FnMut(&Line<'b>, Option<&'b str>) -> Result<(), Refusal>,
+) -> (u64, Vec<RefusedLine<'b>>) {
+    let mut refused = Vec::new();
+    let mut refuse = |line, rule, error| refused.push(RefusedLine { line, rule, error });
+    let text = str::from_utf8(block.bytes()).ok();
+    let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
+    for line in &mut lines {
+        if line.is_too_long {
+            refuse(line, "IN-3", too_long(max_line_bytes));
+            continue;
+        }
+        let text = text.map(|text| &text[line.start..][..line.bytes.len()]);
+        match read(&line, text) {
+            Ok(()) => {}
+            Err(Refusal::Malformed(error)) => refuse(line, error.rule(), error.to_string()),
+            Err(Refusal::Invalid(error)) => refuse(line, error.rule(), error.to_string()),
+        }
+    }
+    (lines.count, refused)
 }
 
 /// Whether an event has escapes, so that its IDs cannot be borrowed from the block.
@@ -67,35 +100,28 @@ impl<'b> BlockEvents<'b> {
             claimants: Vec::new(),
             escaped: Vec::new(),
             outlines: (keep == Keep::Outlines).then(|| OutlineWriter::new(block.fingerprint())),
-            kept_lines: (keep == Keep::Lines).then(Vec::new),
             refused: Vec::new(),
         };
-        // Check for UTF-8 once for the whole block; line by line only if that fails.
-        let text = str::from_utf8(block.bytes());
-        let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
-        for line in &mut lines {
-            if line.is_too_long {
-                events.refuse(line, "IN-3", too_long(max_line_bytes));
-                continue;
-            }
+        let (lines, refused) = read_lines(block, max_line_bytes, |line, text| {
             let event = match text {
-                Ok(text) => JsonEvent::parse_text(&text[line.start..][..line.bytes.len()]),
-                Err(_) => JsonEvent::parse(line.bytes),
+                Some(text) => JsonEvent::parse_text(text),
+                None => JsonEvent::parse(line.bytes),
             };
             let number = events.count;
             // By reference: an event is large, and moving it takes time.
             match &event {
-                Ok(read) => match events.add(&line, read, settings) {
-                    Ok(HasEscapes::No) => {}
-                    Ok(HasEscapes::Yes) => {
+                Ok(read) => {
+                    let has_escapes = events.add(line, read, settings);
+                    if has_escapes.map_err(Refusal::Invalid)? == HasEscapes::Yes {
                         events.escaped.extend(event.map(|event| (number, event)));
                     }
-                    Err(invalid) => events.refuse(line, invalid.rule(), invalid.to_string()),
-                },
-                Err(error) => events.refuse(line, error.rule(), error.to_string()),
+                    Ok(())
+                }
+                Err(_) => event.map(drop).map_err(Refusal::Malformed),
             }
-        }
-        events.lines = lines.count;
+        });
+        events.lines = lines;
+        events.refused = refused;
         events
     }
 
@@ -123,15 +149,8 @@ impl<'b> BlockEvents<'b> {
         if let Some(outlines) = &mut self.outlines {
             outlines.add(line.start, line.bytes.len(), outline.as_ref());
         }
-        if let Some(kept_lines) = &mut self.kept_lines {
-            kept_lines.push(line.bytes);
-        }
         self.count += 1;
         Ok(has_escapes)
-    }
-
-    fn refuse(&mut self, line: Line<'b>, rule: &'static str, error: String) {
-        self.refused.push(RefusedLine { line, rule, error });
     }
 
     /// The number of lines of the block, blank and refused ones included.
@@ -153,12 +172,6 @@ impl<'b> BlockEvents<'b> {
     pub(crate) fn take_outlines(&mut self) -> Option<BlockOutlines> {
         let outlines = self.outlines.take()?;
         Some(outlines.finish(self.lines))
-    }
-
-    /// Takes the line of each event that can be used. Empty if lines were not kept.
-    #[cfg(feature = "store")]
-    pub(crate) fn take_lines(&mut self) -> Vec<&'b [u8]> {
-        self.kept_lines.take().unwrap_or_default()
     }
 
     /// Takes all claims in order, each with the number of its event among those that can be used.
