@@ -1,4 +1,4 @@
-//! Any bytes as claims, engine against oracle.
+//! Any bytes as claims: compares the engines with the oracle.
 #![no_main]
 
 use idmerge_conformance::fuzz;

@@ -1,4 +1,4 @@
-//! Any bytes as an event, read as the oracle reads it.
+//! Any bytes as an event: compares the reading with that of the oracle.
 #![no_main]
 
 use idmerge_conformance::fuzz;

@@ -1,4 +1,4 @@
-//! Any bytes as a request, to each endpoint that takes records.
+//! Any bytes as a request to each endpoint that takes records.
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {

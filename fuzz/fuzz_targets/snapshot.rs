@@ -1,4 +1,4 @@
-//! Any bytes as a snapshot, as they come and in a frame with a right checksum.
+//! Any bytes as a snapshot, unchanged and in a valid frame.
 #![no_main]
 
 use idmerge_conformance::fuzz;

@@ -1,4 +1,4 @@
-//! Any bytes as an event, with the answer written onto it.
+//! Any bytes as an event: writes the answer onto it and reads it back.
 #![no_main]
 
 use idmerge_conformance::fuzz;

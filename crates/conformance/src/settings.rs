@@ -1,11 +1,12 @@
-//! The settings that a case asks an engine to have.
+//! The settings that the suite asks an engine to have.
 
 use idmerge_core::IdRules;
 use serde::Deserialize;
 
 /// The settings of the rule book. The default values are the documented ones.
 ///
-/// An engine of Simplified ID Merge has no use for the last two.
+/// An engine of Simplified ID Merge does not use the last two. An engine of a custom model uses those
+/// that it has.
 ///
 /// ```
 /// use idmerge_conformance::EngineSettings;
@@ -18,11 +19,11 @@ use serde::Deserialize;
 pub struct EngineSettings {
     /// The most bytes of an ID (rule ID-2). With 0 no text is an ID.
     pub max_id_bytes: u16,
-    /// The values that are no ID, in any ASCII case (rule ID-4).
+    /// The values that are not IDs, in any ASCII case (rule ID-4).
     pub blocked_values: Vec<String>,
     /// The most members of a cluster (rules O-12 and O-18). Original only.
     pub max_cluster_ids: u32,
-    /// The form that `$identify` asks of an anonymous id (rule O-8). Original only.
+    /// The form that `$identify` requires of an anonymous ID (rule O-8). Original only.
     pub anon_id_format: AnonIdFormat,
 }
 
@@ -53,7 +54,7 @@ impl AnonIdFormat {
 }
 
 impl EngineSettings {
-    /// The first two settings, in the form in which the engines of idmerge take them.
+    /// The first two settings, as `IdRules`: these read IDs by rules ID-2 to ID-5.
     pub fn id_rules(&self) -> IdRules {
         IdRules::new(self.max_id_bytes, self.blocked_values.iter().cloned())
     }
@@ -64,7 +65,7 @@ impl Default for EngineSettings {
         Self {
             // ID-2: an ID has 1 to 255 bytes.
             max_id_bytes: 255,
-            // ID-4: the list, as the rule book has it.
+            // ID-4: the list of the rule book.
             blocked_values: [
                 "00000000-0000-0000-0000-000000000000",
                 "anon",
@@ -86,7 +87,7 @@ impl Default for EngineSettings {
             ]
             .map(String::from)
             .to_vec(),
-            // Section 4: the limit is a setting; 500 its default.
+            // Section 4: the limit is a setting; its default is 500.
             max_cluster_ids: 500,
             // O-8: `uuid_v4` is the default.
             anon_id_format: AnonIdFormat::UuidV4,

@@ -1,4 +1,4 @@
-//! What a stream is played by, and the world that all of them share.
+//! The actors of a stream, and the world that they share.
 
 pub(crate) mod customer;
 pub(crate) mod household;
@@ -10,25 +10,25 @@ use crate::rng::Rng;
 
 /// People who take turns with others in a stream.
 pub(crate) trait Actor: fmt::Debug + Send + Sync {
-    /// Appends the next event as one line. `lines_left` are left in the stream after it.
+    /// Appends the next event as one line. The stream has `lines_left` lines after it.
     fn act(&mut self, world: &mut World, lines_left: u64, line: &mut Vec<u8>) -> Next;
 
-    /// Says who the people were, of all that was seen of them.
+    /// Returns the truth: the people, with every ID of theirs that the stream named.
     fn leave(self: Box<Self>, world: &mut World, people: &mut Vec<Person>);
 }
 
-/// Who is next after an event.
+/// The actor of the next event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
-    /// Anybody.
+    /// Any actor.
     Anyone,
-    /// The same again: two events that belong together are not over yet.
+    /// The same actor, because its next event belongs to this one.
     Same,
-    /// Anybody but this one, who has nothing more to say.
+    /// Any other actor: this one is finished.
     Done,
 }
 
-/// What all actors of one stream share.
+/// The state that all actors of one stream share.
 #[derive(Clone, Debug)]
 pub(crate) struct World {
     pub(crate) rng: Rng,
@@ -38,7 +38,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A day in May 2026. Times have to have ten digits before the point.
+    /// A day in May 2026. A time in seconds must have ten digits.
     const START_MS: u64 = 1_780_000_000_000;
 
     pub(crate) fn new(seed: u64) -> Self {
@@ -50,18 +50,18 @@ impl World {
         }
     }
 
-    /// Milliseconds since 1970, in the time that the stream plays in.
+    /// The time in the stream, in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_ms
     }
 
-    /// Moves the time on by up to 50 ms.
+    /// Advances the time by up to 50 ms.
     pub(crate) fn tick(&mut self) {
         self.now_ms += self.rng.below(51);
     }
 
-    /// A user id that nobody has: a key, an email address or an integer as text, as products
-    /// choose them.
+    /// A new user ID, in one of the forms that products use: a key, an email address, or an integer
+    /// as text.
     pub(crate) fn new_user_id(&mut self) -> String {
         const NAMES: [&str; 8] = [
             "ada", "ben", "chloe", "dora", "elif", "femi", "grace", "hugo",
@@ -78,7 +78,7 @@ impl World {
         }
     }
 
-    /// The name in the truth of one who never had a user id.
+    /// The name of a person who never had a user ID, for the truth.
     pub(crate) fn new_anonymous_name(&mut self) -> String {
         self.anonymous += 1;
         format!("anonymous-{}", self.anonymous)
@@ -105,7 +105,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_user_id_is_given_twice_and_each_kind_is_given() {
+    fn no_user_id_comes_twice_and_each_kind_comes() {
         let mut world = World::new(3);
         let ids: BTreeSet<_> = (0..2_000).map(|_| world.new_user_id()).collect();
         assert_eq!(ids.len(), 2_000);

@@ -1,8 +1,8 @@
 //! Seeded streams of realistic events, with known truth.
 //!
-//! A [`Stream`] plays people who browse, log in, change devices and share them, and gives what
-//! their SDKs would send: one event a line. It knows who each [`Person`] really is, which no
-//! engine can know. `idmerge generate` and the benches stand on it.
+//! A [`Stream`] simulates people who browse, log in, change devices and share them, and returns the
+//! events that their SDKs would send: one event a line. It knows the real owner of every event, each
+//! [`Person`], which no engine can know. `idmerge generate` and the benches use it.
 //!
 //! ```
 //! use idmerge_workloads::{Stream, Workload};
@@ -24,15 +24,15 @@
 //! ```
 //!
 //! The same workload, number of events and seed give the same bytes on every machine: the only
-//! source of chance is `ChaCha8` keyed with the seed, and nothing is decided by a float, a clock or
-//! the order of a hash map. Memory is bounded by the people who are active at one time, not by
+//! source of randomness is `ChaCha8` keyed with the seed, and nothing depends on a float, a clock or
+//! the order of a hash map. Memory depends on the number of people who are active at one time, not on
 //! the length of the stream.
 //!
 //! # How it is made
 //!
-//! Actors take turns; each turn is one event. Three of the workloads are played by households
-//! that differ in their habits alone (`actor/household.rs`), `identify` by pairs of customers
-//! (`actor/customer.rs`). A finished actor makes room for a new one.
+//! Actors take turns; each turn is one event. The actors of three workloads are households, which
+//! differ only in their habits (`actor/household.rs`). Those of `identify` are pairs of customers
+//! (`actor/customer.rs`). A new actor takes the place of a finished one.
 
 mod actor;
 mod person;

@@ -1,17 +1,17 @@
-//! The truth: who is who.
+//! The truth: the people of a stream and their IDs.
 
 use std::io;
 
 use serde::{Deserialize, Serialize};
 
-/// One person, and the distinct_ids that are really this person's.
+/// One person, and all distinct_ids that really belong to this person.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Person {
-    /// The user id, or `anonymous-` and a number for one who was never seen to have any.
+    /// The user ID, or `anonymous-` and a number for a person whose user ID the stream never names.
     #[serde(rename = "person")]
     pub name: String,
-    /// Every distinct_id of the stream that is this person's, spelled as the SDK sends it. No id
-    /// stands here twice, nor with two people of one stream.
+    /// Every distinct_id of this person in the stream, as the SDK spells it. No ID is listed twice,
+    /// and no ID belongs to two people of one stream.
     pub ids: Vec<String>,
 }
 

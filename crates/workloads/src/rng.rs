@@ -1,15 +1,15 @@
-//! Chance that is the same on every machine.
+//! Randomness that is the same on every machine.
 
 use rand_chacha::ChaCha8Rng;
 use rand_core::{Rng as _, SeedableRng as _};
 
-/// The only source of chance in a stream.
+/// The only source of randomness in a stream.
 #[derive(Clone, Debug)]
 pub(crate) struct Rng(ChaCha8Rng);
 
 impl Rng {
-    /// The seed is the key of the cipher, as it stands: `seed_from_u64` would spread it in a way
-    /// that another version of the library may change.
+    /// The seed is the key of the cipher, unchanged: `seed_from_u64` would spread it in a way that a
+    /// later version of the library may change.
     pub(crate) fn new(seed: u64) -> Self {
         let mut key = [0; 32];
         key[..8].copy_from_slice(&seed.to_le_bytes());
@@ -21,21 +21,21 @@ impl Rng {
         self.0.next_u64()
     }
 
-    /// A number below `end`, by multiply-shift. Smaller numbers are likelier by less than
-    /// `end` / 2^64, which no stream can show. 0 where `end` is 0.
+    /// A number below `end`, by multiply-shift. The bias is less than `end` / 2^64, which no stream
+    /// is long enough to show. 0 if `end` is 0.
     pub(crate) fn below(&mut self, end: u64) -> u64 {
         let (_, high) = self.bits().carrying_mul(end, 0);
         high
     }
 
-    /// A place in something that has `places` places, at least one.
+    /// A position in a list of `places` elements, at least one.
     pub(crate) fn place(&mut self, places: usize) -> usize {
         #[expect(clippy::cast_possible_truncation, reason = "it is below a usize")]
         let place = self.below(places as u64) as usize;
         place
     }
 
-    /// True `percent` times in a hundred.
+    /// `true` with this probability.
     pub(crate) fn percent(&mut self, percent: u64) -> bool {
         self.below(100) < percent
     }

@@ -1,4 +1,4 @@
-//! The stream: who is active, and whose turn it is.
+//! The stream: its active actors, and their turns.
 
 use std::mem;
 
@@ -6,20 +6,20 @@ use crate::actor::{Actor, Next, World};
 use crate::person::Person;
 use crate::workload::Workload;
 
-/// How many events pass before one more household becomes active, until all places are taken.
-/// So a short stream has few people who do much, not many of whom each is seen once.
+/// The number of events before one more household becomes active, until all places are taken. So a
+/// short stream has few people with many events, and not many people with one event each.
 const EVENTS_PER_ARRIVAL: u64 = 16;
 
-/// The events of a workload, one after the other, and the people behind them.
+/// The events of a workload, in order, and the people behind them.
 ///
-/// Two streams that differ in the number of events alone are equal up to the last line of the
+/// Two streams that differ only in the number of events are equal, except for the last line of the
 /// shorter one.
 #[derive(Debug)]
 pub struct Stream {
     workload: Workload,
     world: World,
     active: Vec<Box<dyn Actor>>,
-    /// Whose turn it is, where that is settled.
+    /// The actor of the next event, if it is fixed.
     turn: Option<usize>,
     lines_left: u64,
     lines_until_arrival: u64,
@@ -27,7 +27,7 @@ pub struct Stream {
 }
 
 impl Stream {
-    /// A stream of exactly `events` events. Every seed is a good seed.
+    /// A stream of exactly `events` events. Any seed is as good as another.
     pub fn new(workload: Workload, events: u64, seed: u64) -> Self {
         Self {
             workload,
@@ -40,13 +40,13 @@ impl Stream {
         }
     }
 
-    /// How many events are still to come.
+    /// The number of events that are left.
     pub fn events_left(&self) -> u64 {
         self.lines_left
     }
 
-    /// Appends the next event to `line`: one JSON object and a line feed. Where there is none,
-    /// appends nothing and answers `false`.
+    /// Appends the next event to `line`: one JSON object and a line feed. After the last event it
+    /// appends nothing and returns `false`.
     pub fn next_event(&mut self, line: &mut Vec<u8>) -> bool {
         self.finished.clear();
         let Some(lines_left) = self.lines_left.checked_sub(1) else {
@@ -63,7 +63,7 @@ impl Stream {
             Some(turn) => turn,
             None => self.world.rng.place(self.active.len()),
         };
-        // Never out of bounds: `let_in` has let one in, and nobody's place is ever taken away.
+        // In bounds: `let_in` has added an actor, and no place is ever removed.
         match self.active[turn].act(&mut self.world, lines_left, line) {
             Next::Anyone => {}
             Next::Same => self.turn = Some(turn),
@@ -76,8 +76,9 @@ impl Stream {
         true
     }
 
-    /// The people whose last event the last call of [`next_event`](Self::next_event) gave; after
-    /// it has answered `false`, once, all who were active still. The next call forgets them.
+    /// The people who had their last event in the last call of [`next_event`](Self::next_event).
+    /// After that call has returned `false` for the first time: all who were still active. The next
+    /// call forgets them.
     pub fn finished(&self) -> &[Person] {
         &self.finished
     }

@@ -1,4 +1,4 @@
-//! What the tests share, and the tests that hold for every workload.
+//! Helpers of the tests, and the tests for every workload.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use crate::{Person, Stream, Workload};
 
-/// A stream, played to its end.
+/// A whole stream.
 pub(crate) struct Played {
     pub(crate) lines: Vec<String>,
     pub(crate) events: Vec<Value>,
@@ -14,7 +14,7 @@ pub(crate) struct Played {
 }
 
 impl Played {
-    /// Whose each ID is in the truth. Fails where an ID stands twice.
+    /// The person of each ID in the truth. Panics if an ID is listed twice.
     pub(crate) fn person_of_each_id(&self) -> BTreeMap<&str, &str> {
         let mut person_of = BTreeMap::new();
         for person in &self.people {
@@ -65,14 +65,14 @@ pub(crate) fn people(workload: Workload, events: u64, seed: u64) -> Vec<Person> 
     }
 }
 
-/// The text of a property, or `None` where it is missing.
+/// The text of a property, or `None` if it is missing.
 pub(crate) fn text<'v>(event: &'v Value, key: &str) -> Option<&'v str> {
     event["properties"]
         .get(key)
         .map(|value| value.as_str().unwrap())
 }
 
-/// Every distinct_id that an event names: its own, and those that it claims something of.
+/// Every distinct_id that an event names: its own, and those of its claim.
 fn distinct_ids(event: &Value) -> impl Iterator<Item = &str> {
     let keys = [
         "distinct_id",
@@ -91,7 +91,7 @@ fn distinct_ids(event: &Value) -> impl Iterator<Item = &str> {
 }
 
 #[test]
-fn a_stream_has_exactly_as_many_lines_as_asked_for() {
+fn a_stream_has_exactly_the_requested_number_of_lines() {
     for workload in Workload::ALL {
         for events in [0, 1, 7, 1_000] {
             let mut stream = Stream::new(workload, events, 1);
@@ -138,7 +138,7 @@ fn time_never_goes_back_and_no_insert_id_comes_twice() {
         let mut last_ms = 0.0;
         let mut last_line = "";
         for (line, event) in played.lines.iter().zip(&played.events) {
-            // The one way to see an event again is that it was sent again.
+            // Only a resend repeats an `$insert_id`, and it repeats the whole event.
             if !insert_ids.insert(text(event, "$insert_id").unwrap()) {
                 assert_eq!(workload, Workload::Identify);
                 assert!(
@@ -157,7 +157,7 @@ fn time_never_goes_back_and_no_insert_id_comes_twice() {
 }
 
 #[test]
-fn the_seed_decides_all() {
+fn the_seed_decides_everything() {
     for workload in Workload::ALL {
         let [a, b, c] = [1, 1, 2].map(|seed| play(workload, 2_000, seed));
         assert_eq!(a.lines, b.lines);
@@ -168,7 +168,7 @@ fn the_seed_decides_all() {
 }
 
 #[test]
-fn a_shorter_stream_is_the_beginning_of_a_longer_one_but_for_its_last_line() {
+fn a_shorter_stream_is_the_beginning_of_a_longer_one_except_for_its_last_line() {
     for workload in Workload::ALL {
         let long = play(workload, 2_000, 1);
         for events in [2, 100, 1_001, 1_002, 1_003] {
@@ -184,7 +184,7 @@ fn a_shorter_stream_is_the_beginning_of_a_longer_one_but_for_its_last_line() {
 }
 
 #[test]
-fn the_truth_has_each_distinct_id_of_the_stream_once_and_no_other() {
+fn the_truth_has_each_distinct_id_of_the_stream_once_and_no_others() {
     for workload in Workload::ALL {
         for events in [1, 50, 5_000] {
             let played = play(workload, events, 1);
@@ -196,7 +196,7 @@ fn the_truth_has_each_distinct_id_of_the_stream_once_and_no_other() {
 }
 
 #[test]
-fn a_person_has_ids_and_a_name_of_its_own() {
+fn a_person_has_ids_and_a_unique_name() {
     for workload in Workload::ALL {
         let people = people(workload, 20_000, 1);
         let names: BTreeSet<_> = people.iter().map(|person| &person.name).collect();
@@ -220,7 +220,7 @@ fn people_finish_while_the_stream_goes_on() {
         while stream.events_left() > 0 {
             line.clear();
             stream.next_event(&mut line);
-            // At most one household, of at most five people and a device that is nobody's.
+            // At most one household: five people, and a device without an owner.
             assert!(stream.finished().len() <= 6);
             finished += stream.finished().len();
         }
@@ -234,8 +234,8 @@ fn people_finish_while_the_stream_goes_on() {
     }
 }
 
-/// Fails where the bytes of a stream change. A benchmark and its baseline are then of different
-/// streams: change the checksums knowingly.
+/// Fails if the bytes of a stream change. A benchmark and its baseline then use different streams, so
+/// change the checksums only on purpose.
 #[test]
 fn the_bytes_are_pinned() {
     let checksums = Workload::ALL.map(|workload| {

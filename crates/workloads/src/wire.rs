@@ -1,9 +1,9 @@
-//! How events are written: what mixpanel-js 2.82 and server-side senders send.
+//! Writes events in the form in which mixpanel-js 2.82 and server-side SDKs send them.
 
 use crate::actor::World;
 
-/// What a browser says of itself, beside the page. mixpanel-js knows more; a project that keeps
-/// its events at 300 bytes strips the rest (`property_blacklist`).
+/// The properties of a browser, apart from the page. mixpanel-js sends more; a project that wants
+/// events of about 300 bytes removes the rest (`property_blacklist`).
 pub(crate) const LOOKS: [&str; 5] = [
     r#""$os":"Windows","$browser":"Chrome","#,
     r#""$os":"iOS","$screen_height":844,"#,
@@ -12,7 +12,7 @@ pub(crate) const LOOKS: [&str; 5] = [
     r#""$browser":"Chrome","#,
 ];
 
-/// What visitors of the shop do: the event's name and the page.
+/// The events of the shop's visitors: the name and the page.
 pub(crate) const PAGES: [(&str, &str); 8] = [
     ("Page View", "/"),
     ("Page View", "/sale"),
@@ -24,7 +24,7 @@ pub(crate) const PAGES: [(&str, &str); 8] = [
     ("Checkout", "/pay"),
 ];
 
-/// An event under construction. Texts are written as they are: none has anything to escape.
+/// An event under construction. Texts are not escaped, because none needs it.
 pub(crate) struct EventLine<'l> {
     line: &'l mut Vec<u8>,
 }
@@ -42,14 +42,14 @@ impl<'l> EventLine<'l> {
         self.line.extend_from_slice(json.as_bytes());
     }
 
-    /// `key` is the whole of `"key":"`, so that it is written in one piece.
+    /// `key` is `"key":"` with its quotes, so that it is written in one piece.
     pub(crate) fn text(&mut self, key: &str, value: &str) {
         self.raw(key);
         self.raw(value);
         self.raw(r#"","#);
     }
 
-    /// 16 characters of base 36, as mixpanel-js makes them.
+    /// 16 characters in base 36, like those of mixpanel-js.
     pub(crate) fn insert_id(&mut self, world: &mut World) {
         const BASE: u64 = 36;
         const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
@@ -64,7 +64,7 @@ impl<'l> EventLine<'l> {
         self.raw(r#"","#);
     }
 
-    /// Seconds, with the milliseconds behind the point.
+    /// Seconds, with milliseconds as decimals.
     pub(crate) fn time_in_seconds(&mut self, world: &World) {
         self.raw(r#""time":"#);
         self.digits::<10>(world.now_ms() / 1_000);
@@ -104,7 +104,7 @@ pub(crate) struct WebEvent<'a> {
     pub(crate) device_id: &'a str,
     /// Absent while anonymous.
     pub(crate) user_id: Option<&'a str>,
-    /// What `distinct_id` was before; on `$identify` alone.
+    /// The previous `distinct_id`; on `$identify` only.
     pub(crate) anon_distinct_id: Option<&'a str>,
 }
 

@@ -53,19 +53,19 @@ impl Workload {
         }
     }
 
-    /// How many households are active at one time, once the stream is under way.
+    /// The number of households that are active at one time, after the start of the stream.
     pub(crate) const fn places(self) -> usize {
         match self {
             Self::WebLogin => 1_000,
             // Two people each.
             Self::Identify => 500,
             Self::SharedDevice => 300,
-            // Few, so that a short stream reaches the cap as well.
+            // Few, so that a short stream reaches the limit too.
             Self::Cap => 4,
         }
     }
 
-    /// A household that nobody has seen before.
+    /// A new household.
     pub(crate) fn newcomer(self, world: &mut World) -> Box<dyn Actor> {
         match self {
             Self::WebLogin => Box::new(web_login::household(world)),
@@ -95,7 +95,7 @@ impl FromStr for Workload {
     }
 }
 
-/// A name that is no workload's.
+/// The name of a workload that does not exist.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownWorkload {
     name: String,
@@ -103,11 +103,11 @@ pub struct UnknownWorkload {
 
 impl fmt::Display for UnknownWorkload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "there is no workload {:?}; there are ", self.name)?;
+        write!(f, "there is no workload {:?}; choose one of ", self.name)?;
         for (place, workload) in Workload::ALL.into_iter().enumerate() {
             let before = match place {
                 0 => "",
-                _ if place + 1 == Workload::ALL.len() => " and ",
+                _ if place + 1 == Workload::ALL.len() => " or ",
                 _ => ", ",
             };
             write!(f, "{before}{workload}")?;
@@ -130,7 +130,7 @@ mod tests {
         let error = "Web-Login".parse::<Workload>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#"there is no workload "Web-Login"; there are web-login, identify, shared-device and cap"#
+            r#"there is no workload "Web-Login"; choose one of web-login, identify, shared-device or cap"#
         );
     }
 

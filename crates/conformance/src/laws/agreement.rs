@@ -18,7 +18,7 @@ pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
 
 /// Law 8: on clean streams an engine finds exactly the real users.
 fn agreement(make: &Make) -> Result<(), String> {
-    // The devices on which somebody logs in, and how. The number of a device fixes its user.
+    // The device of each login, and how the SDK spells it. The number of a device fixes its user.
     let logins = prop::collection::vec((0..9_usize, any::<bool>()), 0..30);
     for_all(
         &logins,

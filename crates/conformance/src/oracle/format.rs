@@ -1,9 +1,9 @@
-//! The form of an anonymous id: rule ID-6, and the setting of rule O-8.
+//! The form of an anonymous ID: rule ID-6, and the setting of rule O-8.
 
 use crate::settings::AnonIdFormat;
 
 impl AnonIdFormat {
-    /// Whether an anonymous id has this form.
+    /// Whether an anonymous ID has this form.
     pub(super) fn allows(self, anon: &str) -> bool {
         match self {
             Self::UuidV4 => is_uuid_v4(anon),
@@ -24,7 +24,7 @@ fn is_guid(text: &str) -> bool {
         })
 }
 
-/// ID-6: besides, the version digit (the first of the third group) is `4`, and the variant digit
+/// ID-6: in addition, the version digit (the first of the third group) is `4`, and the variant digit
 /// (the first of the fourth) is `8`, `9`, `a` or `b`, in either case like every hex digit.
 fn is_uuid_v4(text: &str) -> bool {
     let characters: Vec<char> = text.chars().collect();
@@ -33,11 +33,11 @@ fn is_uuid_v4(text: &str) -> bool {
         && ['8', '9', 'a', 'b', 'A', 'B'].contains(&characters[19])
 }
 
-/// O-8, `sdk`: five hyphen-joined lower-case hex groups; a second hyphen may stand before the
-/// third.
+/// O-8, `sdk`: five lower-case hex groups, joined by hyphens; the third may have a second hyphen
+/// before it.
 fn is_five_groups(text: &str) -> bool {
     let mut groups: Vec<&str> = text.split('-').collect();
-    // A second hyphen makes an empty group of its own between the second and the third.
+    // A second hyphen makes an empty group between the second and the third.
     if groups.len() == 6 && groups[2].is_empty() {
         groups.remove(2);
     }
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn id_6_other_versions_variants_and_spellings_have_not() {
+    fn id_6_other_versions_variants_and_spellings_do_not() {
         for version in "012356789abcdef".chars() {
             let text = format!("8c14f0f8-2a2d-{version}b6e-9b1c-0123456789ab");
             assert!(!UuidV4.allows(&text), "{text}");
@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn o_8_guid_takes_any_version_and_variant_digit() {
+    fn o_8_guid_accepts_any_version_and_variant_digit() {
         for text in [
             V4,
             "8c14f0f8-2a2d-1b6e-1b1c-0123456789ab",
@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn o_8_sdk_takes_the_five_groups_too() {
+    fn o_8_sdk_accepts_the_five_groups_too() {
         for text in [
             GROUPS,
             "1a-05-17-1f-1a",
             "1a-05--17-1f-1a",
             "a-b-c-d-e",
-            // The rule says nothing of lengths, so this takes a UUID that lost a digit.
+            // The rule has no lengths, so a UUID without its last digit has the form too.
             "8c14f0f8-2a2d-4b6e-9b1c-0123456789a",
         ] {
             assert!(Sdk.allows(text), "{text}");

@@ -1,6 +1,6 @@
 //! The laws of the rule book (section 7), on every short stream of claims.
 //!
-//! This checks the rules as much as the oracles: a law that fails here contradicts a rule.
+//! This tests the rules as well as the oracles: a law that fails here contradicts a rule.
 
 use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome};
 
@@ -13,7 +13,7 @@ fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
     bytes
 }
 
-/// What a state answers when asked for each id, and for all clusters.
+/// The answers of a state for each ID, and all its clusters.
 fn answers(engine: &impl IdentityResolver, ids: &[DistinctId<'_>]) -> Vec<String> {
     let mut answers = vec![format!("{:?}", engine.clusters().collect::<Vec<_>>())];
     for id in ids {
@@ -26,7 +26,7 @@ fn answers(engine: &impl IdentityResolver, ids: &[DistinctId<'_>]) -> Vec<String
     answers
 }
 
-/// What each id resolves to.
+/// The canonical ID of each ID.
 fn canonicals<'a>(
     engine: &'a impl IdentityResolver,
     ids: &[DistinctId<'a>],
@@ -34,8 +34,7 @@ fn canonicals<'a>(
     ids.iter().map(|id| engine.resolve(*id)).collect()
 }
 
-/// Goes through all streams of at most `more` claims after a state, and makes the check of every
-/// cluster that there is in between.
+/// Tries all streams of at most `more` claims after a state, and checks every cluster on the way.
 fn every_stream<E: IdentityResolver + Clone>(
     engine: &E,
     empty: &E,
@@ -60,18 +59,18 @@ fn every_stream<E: IdentityResolver + Clone>(
             assert_eq!(after, before, "{claim:?}");
         }
 
-        // A merge is seen.
+        // A merge changes the state.
         if outcome == "Merged" {
             assert_ne!(after, before, "{claim:?}");
         }
 
-        // Law 2: twice in a row changes nothing, and rejects nothing that was accepted.
+        // Law 2: the second time changes nothing, and rejects nothing that was accepted.
         let mut twice = next.clone();
         let again = twice.apply(*claim).unwrap();
         assert_eq!(matches!(again, Outcome::Rejected(_)), rejected, "{claim:?}");
         assert_eq!(snapshot_of(&twice), after.0, "{claim:?}");
 
-        // Law 3: what resolved to one id does so for ever.
+        // Law 3: two IDs that resolve to one ID do so for ever.
         let canonicals_after = canonicals(&next, ids);
         for a in 0..ids.len() {
             for b in 0..a {
@@ -81,7 +80,7 @@ fn every_stream<E: IdentityResolver + Clone>(
             }
         }
 
-        // Law 4: the canonical ID is its own, and in the cluster.
+        // Law 4: the canonical ID resolves to itself, and is in the cluster.
         for canonical in &canonicals_after {
             assert_eq!(next.resolve(*canonical), *canonical);
         }
@@ -90,12 +89,12 @@ fn every_stream<E: IdentityResolver + Clone>(
             check(&cluster);
         }
 
-        // What changes nothing leads to no new streams.
+        // A claim that changes nothing leads to no new stream.
         if after == before {
             continue;
         }
 
-        // Law 1: a snapshot in the middle changes nothing. In each stream, one is read.
+        // Law 1: a snapshot in the middle changes nothing. Each stream reads one.
         let mut loaded = empty.clone();
         loaded.read_snapshot(&mut &*after.0).unwrap();
         assert_eq!((snapshot_of(&loaded), answers(&loaded, ids)), after);
@@ -121,7 +120,7 @@ fn laws_1_to_7_hold_on_every_short_simplified_stream() {
         }
     }
     let empty = SimplifiedOracle::default();
-    // Law 6: one user id in a cluster, whatever the order of events.
+    // Law 6: a cluster has one user ID, whatever the order of events.
     let one_user = |cluster: &Cluster<'_>| {
         let users = cluster.members.iter().filter(|id| !id.is_device());
         assert_eq!(users.count(), 1);
@@ -131,7 +130,7 @@ fn laws_1_to_7_hold_on_every_short_simplified_stream() {
 
 #[test]
 fn laws_1_to_7_hold_on_every_short_original_stream() {
-    // Two anonymous ids and two others, and a limit that three merges reach.
+    // Two anonymous IDs and two others, and a limit that three merges reach.
     let texts = ["U1", "U2", "1-0-0-0-a", "2-0-0-0-a"];
     let empty = OriginalOracle::new(EngineSettings {
         max_cluster_ids: 3,
@@ -139,7 +138,7 @@ fn laws_1_to_7_hold_on_every_short_original_stream() {
         ..EngineSettings::default()
     });
     let mut claims = Vec::new();
-    // The second anonymous id first says nothing that the first one does not.
+    // With the second anonymous ID in the first place, the claims would only be renamed.
     for a in &texts[..3] {
         for b in &texts {
             let (a, b) = (id(a), id(b));
@@ -160,7 +159,7 @@ fn laws_1_to_7_hold_on_every_short_original_stream() {
         }
     }
     let ids: Vec<DistinctId<'_>> = texts.map(|text| DistinctId::plain(id(text))).to_vec();
-    // Law 5: no cluster has more than the limit; and none has one member.
+    // Law 5: no cluster exceeds the limit; and none has one member.
     let bounded = |cluster: &Cluster<'_>| assert!((2..=3).contains(&cluster.members.len()));
     every_stream(&empty, &empty, &claims, &ids, bounded, 3);
 }

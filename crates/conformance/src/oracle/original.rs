@@ -14,7 +14,7 @@ use crate::settings::EngineSettings;
 #[cfg(test)]
 mod tests;
 
-/// One entry of the log.
+/// An entry of the log.
 #[derive(Clone, Debug)]
 enum Entry {
     /// An accepted `$identify`.
@@ -23,12 +23,12 @@ enum Entry {
     Alias { distinct_id: String, alias: String },
     /// An accepted `$merge`.
     Merge { first: String, second: String },
-    /// What a snapshot says of one id. The ids of a snapshot come oldest first.
+    /// One ID of a snapshot, with its facts. A snapshot lists IDs oldest first.
     Loaded {
         id: String,
-        /// The oldest member of its cluster, which may be the id itself.
+        /// The oldest member of its cluster, possibly the ID itself.
         oldest: String,
-        /// Whether it is marked as identified, and as an alias.
+        /// Whether the ID is marked as identified, and as an alias.
         identified: bool,
         alias: bool,
     },
@@ -41,21 +41,21 @@ pub struct OriginalOracle {
     log: Vec<Entry>,
 }
 
-/// The state that the rules speak of, made of a log.
+/// The state as the rules describe it, computed from a log.
 #[derive(Default)]
 struct State<'a> {
-    /// The partition: every id that entered the state is in exactly one of these.
+    /// The partition: every ID that entered the state is in exactly one of these sets.
     clusters: Vec<BTreeSet<&'a str>>,
-    /// O-14: how many ids had entered the state before this one.
+    /// O-14: how many IDs entered the state before this one.
     age: BTreeMap<&'a str, usize>,
-    /// O-13: the ids that are marked as identified.
+    /// O-13: the IDs that are marked as identified.
     identified: BTreeSet<&'a str>,
-    /// O-13: the ids that are marked as an alias.
+    /// O-13: the IDs that are marked as an alias.
     aliases: BTreeSet<&'a str>,
 }
 
 impl<'a> State<'a> {
-    /// Goes through the log from its start. Everything in it was accepted, so nothing is checked.
+    /// Computes the state from the whole log. Every entry was accepted, so nothing is checked.
     fn replay(log: &'a [Entry]) -> Self {
         let mut state = Self::default();
         for entry in log {
@@ -105,7 +105,7 @@ impl<'a> State<'a> {
         }
     }
 
-    /// Makes one cluster of the clusters of two ids that have entered.
+    /// Merges the clusters of two IDs that have entered.
     fn join(&mut self, a: &str, b: &str) {
         let of_a = self.clusters.iter().position(|ids| ids.contains(a));
         let of_b = self.clusters.iter().position(|ids| ids.contains(b));
@@ -118,12 +118,12 @@ impl<'a> State<'a> {
         }
     }
 
-    /// The cluster that an id is in, if any.
+    /// The cluster of an ID, if it is in one.
     fn cluster_of(&self, id: &str) -> Option<&BTreeSet<&'a str>> {
         self.clusters.iter().find(|ids| ids.contains(id))
     }
 
-    /// How many members the cluster of an id has; an id in none stands alone.
+    /// The number of members of the cluster of an ID; 1 if it is in no cluster.
     fn size_of(&self, id: &str) -> usize {
         self.cluster_of(id).map_or(1, BTreeSet::len)
     }
@@ -135,7 +135,7 @@ impl<'a> State<'a> {
         members
     }
 
-    /// The oldest of some ids, if there are any.
+    /// The oldest of these IDs, if there are any.
     fn oldest(&self, ids: impl Iterator<Item = &'a str>) -> Option<&'a str> {
         ids.min_by_key(|id| self.age[id])
     }
@@ -146,10 +146,10 @@ impl<'a> State<'a> {
         self.oldest(ids.filter(|id| self.identified.contains(id)))
     }
 
-    /// The cluster as the interface shows it.
+    /// The cluster in the form of the interface.
     fn shown(&self, ids: &BTreeSet<&'a str>) -> Cluster<'a> {
         let members = self.oldest_first(ids);
-        // O-15: of the identified members the oldest; where none is identified, the oldest.
+        // O-15: the oldest identified member; if none is identified, the oldest member.
         let canonical = self.oldest_identified(ids).unwrap_or(members[0]);
         Cluster {
             canonical: DistinctId::plain(id(canonical)),
@@ -161,12 +161,12 @@ impl<'a> State<'a> {
     }
 }
 
-/// The id with a text of the log.
+/// The ID with a text of the log.
 fn id(text: &str) -> Id<'_> {
-    Id::new(text).expect("the log has texts of ids alone")
+    Id::new(text).expect("every text of the log is an ID")
 }
 
-/// The entry that the log gets where a claim is accepted; `None` for the other rule book's.
+/// The log entry of an accepted claim; `None` for a claim of the other rule book.
 fn entry_for(claim: Claim<'_>) -> Option<Entry> {
     let owned = |id: Id<'_>| id.text().into_owned();
     match claim {
@@ -186,13 +186,13 @@ fn entry_for(claim: Claim<'_>) -> Option<Entry> {
     }
 }
 
-/// The lines of a snapshot: each id, oldest first, with the place of the oldest member of its
+/// The lines of a snapshot: each ID, oldest first, with the position of the oldest member of its
 /// cluster, and its marks.
 fn lines(log: &[Entry]) -> Vec<String> {
     let state = State::replay(log);
-    let everybody: BTreeSet<&str> = state.age.keys().copied().collect();
+    let all: BTreeSet<&str> = state.age.keys().copied().collect();
     let mut lines = Vec::new();
-    for id in state.oldest_first(&everybody) {
+    for id in state.oldest_first(&all) {
         let ids = state.cluster_of(id).into_iter().flatten().copied();
         let place = state.oldest(ids).map_or(0, |oldest| state.age[oldest]);
         let text = snapshot::id_text(id);
@@ -208,7 +208,7 @@ fn lines(log: &[Entry]) -> Vec<String> {
 }
 
 impl OriginalOracle {
-    /// An oracle that knows nobody yet.
+    /// An oracle with no state.
     pub fn new(settings: EngineSettings) -> Self {
         let log = Vec::new();
         Self { settings, log }
@@ -233,7 +233,7 @@ impl OriginalOracle {
             return Outcome::Rejected(Rejection::SameIds { id: one });
         }
 
-        // O-8, `$identify`: the anonymous id does not have the form of the setting.
+        // O-8, `$identify`: the anonymous ID does not have the form of the setting.
         if let Claim::Identify { anon, .. } = claim
             && !self.settings.anon_id_format.allows(&other_text)
         {
@@ -254,7 +254,7 @@ impl OriginalOracle {
             return Outcome::AlreadyMerged;
         }
 
-        // O-11, `$identify`: the anonymous id's cluster holds an ID that is marked as identified.
+        // O-11, `$identify`: the anonymous ID's cluster holds an ID that is marked as identified.
         if let Claim::Identify { anon, .. } = claim
             && let Some(ids) = cluster_of_other
             && let Some(holder) = state.oldest_identified(ids)
@@ -282,7 +282,7 @@ impl Resolve for OriginalOracle {
     }
 
     fn resolve<'a>(&'a self, distinct_id: DistinctId<'a>) -> DistinctId<'a> {
-        // O-1: the mark says nothing here. O-16: an ID in no cluster resolves to itself.
+        // O-1: the prefix has no meaning here. O-16: an ID in no cluster resolves to itself.
         let own = DistinctId::plain(distinct_id.id());
         self.cluster(own).map_or(own, |cluster| cluster.canonical)
     }
@@ -315,7 +315,7 @@ impl IdentityResolver for OriginalOracle {
             // O-13: a rejected event marks nothing and leaves no trace.
             _ => return Ok(self.judge(claim)),
         };
-        // O-13: what is accepted leaves its marks, already merged or not.
+        // O-13: an accepted claim leaves its marks, also if the IDs were merged already.
         self.log.extend(entry_for(claim));
         Ok(accepted)
     }
@@ -356,10 +356,10 @@ impl IdentityResolver for OriginalOracle {
             }
         }
         words.word(b'\n')?;
-        // Refuses a wrong checksum, an id that is listed twice, a cluster that is not named by
-        // its oldest member, and numbers spelled in another way.
+        // Refuses a wrong checksum, an ID that is listed twice, a cluster that is not named by its
+        // oldest member, and numbers in another spelling.
         if words.read() != snapshot::bytes_of(self.rule_book(), &lines(&log)) {
-            return snapshot::damaged("it is not what its facts are written as");
+            return snapshot::damaged("its facts would be written differently");
         }
         for ids in &State::replay(&log).clusters {
             // A cluster comes from a merge of two different IDs (O-7).

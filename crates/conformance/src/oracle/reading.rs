@@ -1,4 +1,4 @@
-//! What the rules make of one event: ID-1 to ID-7, S-0 to S-4 and S-8, O-1 to O-6.
+//! Reading one event: rules ID-1 to ID-7, S-0 to S-4 and S-8, O-1 to O-6.
 
 use idmerge_core::{
     Claim, DistinctId, DistinctIds, Event, Id, IdProperty, InvalidEvent, InvalidEventReason,
@@ -10,7 +10,7 @@ use crate::settings::EngineSettings;
 #[cfg(test)]
 mod tests;
 
-/// ID-5: marks a device id where it stands as a distinct_id.
+/// ID-5: the prefix of a device ID that is used as a distinct_id.
 const PREFIX: &str = "$device:";
 
 /// S-8 and section 4: the names of the identity events.
@@ -46,7 +46,7 @@ fn valid_id<'e>(
     if text.is_empty() {
         return refused(property, InvalidEventReason::Empty);
     }
-    // … and at most as many as the setting says. (No `Id` holds more than 65,535 at all.)
+    // … and at most as many as the setting says. (An `Id` never has more than 65,535.)
     let limit = settings.max_id_bytes;
     let (true, Ok(id)) = (text.len() <= usize::from(limit), Id::new(text)) else {
         return refused(
@@ -67,7 +67,7 @@ fn valid_id<'e>(
     Ok(id)
 }
 
-/// ID-5: what is left after a removal of the prefix must be a valid ID.
+/// ID-5: the text after the prefix must be a valid ID.
 fn valid_rest<'e>(
     settings: &EngineSettings,
     property: IdProperty,
@@ -79,7 +79,7 @@ fn valid_rest<'e>(
     valid_id(settings, property, rest)
 }
 
-/// Simplified: whose the event is, and whether it claims a link.
+/// Simplified: the user or device of the event, and the link that it claims, if any.
 pub(super) fn simplified<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
@@ -91,7 +91,7 @@ pub(super) fn simplified<'e>(
     // Read `$user_id` as U, on every event.
     if let Some(text) = text_of(IdProperty::UserId, event.user_id)? {
         match text.strip_prefix(PREFIX) {
-            // S-0: with the prefix it is no user id, and U is absent.
+            // S-0: with the prefix it is not a user ID, and U is absent.
             Some(rest) => rest_of_user_id = Some(rest),
             None => u = Some(valid_id(settings, IdProperty::UserId, text)?),
         }
@@ -105,12 +105,12 @@ pub(super) fn simplified<'e>(
         });
     }
 
-    // S-0: where D is absent too, D is the rest; where D is present, the rest is not read.
+    // S-0: if D is absent too, D is the rest; if D is present, the rest is not read.
     if let (None, Some(rest)) = (d, rest_of_user_id) {
         d = Some(valid_rest(settings, IdProperty::UserId, rest)?);
     }
 
-    // `distinct_id` is read only where both are absent. S-3: with the prefix it is D, else U.
+    // `distinct_id` is read only if both are absent. S-3: with the prefix it is D, otherwise U.
     if u.is_none()
         && d.is_none()
         && let Some(text) = text_of(IdProperty::DistinctId, event.distinct_id)?
@@ -130,10 +130,10 @@ pub(super) fn simplified<'e>(
         (None, None) => None,
     };
 
-    // S-8: these never link, whatever they carry.
+    // S-8: these events never link, whatever they carry.
     let never_links = [IDENTIFY, CREATE_ALIAS, MERGE].contains(&event.name);
 
-    // S-5 to S-7: an event with both claims that the device is the user's.
+    // S-5 to S-7: an event with both IDs claims that the device belongs to the user.
     let claim = match (u, d) {
         (Some(user), Some(device)) if !never_links => Some(Claim::Link { device, user }),
         _ => None,
@@ -141,7 +141,7 @@ pub(super) fn simplified<'e>(
     Ok(Reading { distinct_id, claim })
 }
 
-/// O-1 and ID-1 to ID-5: the ID that a text of an Original event names.
+/// O-1 and ID-1 to ID-5: the ID that a text names in Original.
 fn original_id<'e>(
     settings: &EngineSettings,
     property: IdProperty,
@@ -159,8 +159,7 @@ fn original_id<'e>(
     }
 }
 
-/// The ID in the first of these properties that is present; that one alone is read. `None` where
-/// all are absent.
+/// The ID in the first present property; only that property is read. `None` if all are absent.
 fn first_present<'e>(
     settings: &EngineSettings,
     properties: &[(IdProperty, Value<'e>)],
@@ -173,12 +172,12 @@ fn first_present<'e>(
     Ok(None)
 }
 
-/// Original: whose the event is, and what it claims.
+/// Original: the ID that the event is attributed to, and its claim.
 pub(super) fn original<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
 ) -> Result<Reading<'e>, InvalidEvent> {
-    // O-6: an identity event is attributed to the first id of its claim.
+    // O-6: an identity event is attributed to the first ID of its claim.
     let identity_event = |id, claim| Reading {
         distinct_id: Some(DistinctId::plain(id)),
         claim: Some(claim),

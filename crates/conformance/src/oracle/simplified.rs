@@ -13,14 +13,14 @@ use crate::settings::EngineSettings;
 #[cfg(test)]
 mod tests;
 
-/// A link that was accepted (rule S-5).
+/// An accepted link (rule S-5).
 #[derive(Clone, Debug)]
 struct Link {
     device: String,
     user: String,
 }
 
-/// The oracle of Simplified ID Merge. Its state is the links in the order in which they were made.
+/// The oracle of Simplified ID Merge. Its state is the accepted links in arrival order.
 #[derive(Clone, Debug, Default)]
 pub struct SimplifiedOracle {
     settings: EngineSettings,
@@ -28,19 +28,19 @@ pub struct SimplifiedOracle {
 }
 
 impl SimplifiedOracle {
-    /// An oracle that knows nobody yet.
+    /// An oracle with no state.
     pub fn new(settings: EngineSettings) -> Self {
         let log = Vec::new();
         Self { settings, log }
     }
 }
 
-/// The id with a text of the log.
+/// The ID with a text of the log.
 fn id(text: &str) -> Id<'_> {
-    Id::new(text).expect("the log has texts of ids alone")
+    Id::new(text).expect("every text of the log is an ID")
 }
 
-/// Whom a device is linked to: at most one user, for ever.
+/// The user that a device is linked to: at most one, for ever.
 fn user_of<'a>(log: &'a [Link], device: Id<'_>) -> Option<&'a str> {
     let link = log.iter().find(|link| device == *link.device)?;
     Some(&link.user)
@@ -65,7 +65,7 @@ fn devices<'a>(log: &'a [Link], user: &str) -> Vec<&'a str> {
         .collect()
 }
 
-/// S-10: the user id itself, then its devices. S-9: the user id is the canonical one.
+/// S-10: the user ID itself, then its devices. S-9: the user ID is the canonical one.
 fn cluster_of<'a>(log: &'a [Link], user: &'a str) -> Cluster<'a> {
     let canonical = DistinctId::plain(id(user));
     let mut members = vec![canonical];
@@ -75,14 +75,14 @@ fn cluster_of<'a>(log: &'a [Link], user: &'a str) -> Cluster<'a> {
     Cluster { canonical, members }
 }
 
-/// S-5 to S-7: what the links so far make of one more.
+/// S-5 to S-7: the outcome of one more link, after those of the log.
 fn judge<'a>(log: &'a [Link], device: Id<'a>, user: Id<'a>) -> Outcome<'a> {
     match user_of(log, device) {
-        // S-5: not linked, so it is linked now.
+        // S-5: the device is not linked, so it is linked now.
         None => Outcome::Merged,
-        // S-6: linked to this user.
+        // S-6: the device is linked to this user.
         Some(holder) if user == *holder => Outcome::AlreadyMerged,
-        // S-7: linked to another user.
+        // S-7: the device is linked to another user.
         Some(holder) => Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready {
             anon: device,
             holder: id(holder),
@@ -108,7 +108,7 @@ impl Resolve for SimplifiedOracle {
     }
 
     fn resolve<'a>(&'a self, distinct_id: DistinctId<'a>) -> DistinctId<'a> {
-        // S-9: a linked `$device:D` resolves to its user id; every other ID to itself.
+        // S-9: a linked `$device:D` resolves to its user ID; every other ID to itself.
         if distinct_id.is_device()
             && let Some(user) = user_of(&self.log, distinct_id.id())
         {
@@ -141,11 +141,11 @@ impl IdentityResolver for SimplifiedOracle {
     }
 
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        // A claim of the other rule book says nothing here.
+        // A claim of the other rule book is ignored.
         let Claim::Link { device, user } = claim else {
             return Ok(Outcome::Ignored);
         };
-        // S-6 and S-7 change nothing, so the log grows by S-5 alone.
+        // S-6 and S-7 change nothing, so only S-5 adds to the log.
         if judge(&self.log, device, user) == Outcome::Merged {
             self.log.push(Link {
                 device: device.text().into_owned(),
@@ -162,8 +162,8 @@ impl IdentityResolver for SimplifiedOracle {
 
     fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
         let mut words = snapshot::Words::open(source, self.rule_book())?;
-        // The log that this makes may differ from the one that was saved in how the links of
-        // different users alternate, which no question can tell.
+        // The new log may order the links of different users differently from the saved one. No
+        // answer depends on that order.
         let mut log: Vec<Link> = Vec::new();
         let mut user: Option<String> = None;
         loop {
@@ -184,10 +184,10 @@ impl IdentityResolver for SimplifiedOracle {
             }
         }
         words.word(b'\n')?;
-        // Refuses a wrong checksum, a user without devices or in two places, and numbers spelled
-        // in another way.
+        // Refuses a wrong checksum, a user without devices or listed twice, and numbers in another
+        // spelling.
         if words.read() != snapshot::bytes_of(self.rule_book(), &lines(&log)) {
-            return snapshot::damaged("it is not what its facts are written as");
+            return snapshot::damaged("its facts would be written differently");
         }
         self.log = log;
         Ok(())

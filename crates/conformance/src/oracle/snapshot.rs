@@ -7,9 +7,9 @@
 //! end 0123456789abcdef
 //! ```
 //!
-//! An id is written as its number of bytes, a colon and the bytes, so it may hold anything. What
-//! an oracle writes is canonical, and it reads nothing else: after reading, it writes again what
-//! it has read and compares the bytes. That checks the checksum too, the FNV-1a of all before.
+//! An ID is its number of bytes, a colon and the bytes, so it may contain anything. Snapshots are
+//! canonical: after reading one, an oracle writes the state again and compares the bytes. That also
+//! checks the checksum, which is the FNV-1a of all bytes before it.
 
 use std::io::{self, Read, Write};
 
@@ -18,7 +18,7 @@ use idmerge_core::{Id, RuleBook, SnapshotError};
 const MAGIC: &str = "idmerge-oracle ";
 const VERSION: u16 = 1;
 
-/// No word of a snapshot is longer, ids aside.
+/// The longest word of a snapshot, apart from IDs.
 const LONGEST_WORD: usize = 20;
 
 /// FNV-1a, 64 bits.
@@ -31,7 +31,7 @@ fn checksum(bytes: &[u8]) -> u64 {
     hash
 }
 
-/// An id, as snapshots have it.
+/// An ID in the form of snapshots.
 pub(super) fn id_text(id: &str) -> String {
     format!("{}:{id}", id.len())
 }
@@ -53,12 +53,12 @@ pub(super) fn write(sink: &mut dyn Write, rule_book: RuleBook, lines: &[String])
     sink.write_all(&bytes_of(rule_book, lines))
 }
 
-/// What is wrong, where the bytes contradict the format.
+/// The error for bytes that contradict the format.
 pub(super) fn damaged<T>(what: &'static str) -> Result<T, SnapshotError> {
     Err(SnapshotError::Damaged { what })
 }
 
-/// Reads a snapshot word by word, never a byte more, and keeps what it has read.
+/// Reads a snapshot word by word, without reading past its end, and keeps the bytes it has read.
 pub(super) struct Words<'s> {
     source: &'s mut dyn Read,
     read: Vec<u8>,
@@ -84,7 +84,7 @@ impl<'s> Words<'s> {
                 let supported = VERSION;
                 return Err(SnapshotError::UnsupportedVersion { found, supported });
             }
-            _ => return damaged("its version is no number"),
+            _ => return damaged("its version is not a number"),
         }
         let name = words.word(b'\n')?;
         match RuleBook::BUILT_IN
@@ -96,7 +96,7 @@ impl<'s> Words<'s> {
                 found: found.name().to_owned(),
                 expected,
             }),
-            None => damaged("no rule book has its name"),
+            None => damaged("its rule book is unknown"),
         }
     }
 
@@ -122,11 +122,11 @@ impl<'s> Words<'s> {
         }
     }
 
-    /// An id, and the byte that ends it.
+    /// An ID, and the byte that ends it.
     pub(super) fn id(&mut self, end: u8) -> Result<String, SnapshotError> {
         let length: usize = match self.word(b':')?.parse() {
             Ok(length) if length <= Id::CEILING_BYTES => length,
-            _ => return damaged("an id has an impossible length"),
+            _ => return damaged("an ID has an impossible length"),
         };
         let mut bytes = Vec::new();
         for _ in 0..length {
@@ -134,11 +134,11 @@ impl<'s> Words<'s> {
         }
         match String::from_utf8(bytes) {
             Ok(id) if Id::new(&id).is_ok() && self.byte()? == end => Ok(id),
-            _ => damaged("an id is not one"),
+            _ => damaged("an ID is not valid"),
         }
     }
 
-    /// What has been read so far.
+    /// The bytes read so far.
     pub(super) fn read(&self) -> &[u8] {
         &self.read
     }

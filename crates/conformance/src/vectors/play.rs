@@ -1,4 +1,4 @@
-//! Plays a vector to an engine and says what is not as it should be.
+//! Plays a vector to an engine and reports the differences.
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
 use idmerge_events::{Failure, JsonEvent, Resolved};
@@ -6,7 +6,7 @@ use idmerge_events::{Failure, JsonEvent, Resolved};
 use super::{Case, OwnedClaim, Step, outcome_text};
 use crate::check::{Differences, as_expected, clusters_of};
 
-/// An event that was not refused, and why its claim was rejected.
+/// An accepted event, and the reason if its claim was rejected.
 struct Played<'c> {
     number: usize,
     event: JsonEvent<'c>,
@@ -14,7 +14,7 @@ struct Played<'c> {
     written: Option<&'c str>,
 }
 
-/// Plays a case to an engine that has its settings and no state.
+/// Plays a case to an engine with the settings of the case and no state.
 pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(), String> {
     let mut differences = Differences::default();
     let mut played = Vec::new();
@@ -111,7 +111,7 @@ fn play_claim(
     }
 }
 
-/// Checks an outcome, and answers with the code and the description of a rejection.
+/// Checks an outcome. Returns the code and the description of a rejection.
 fn check_outcome(
     of: &str,
     step: &Step,
@@ -125,7 +125,7 @@ fn check_outcome(
     let description = rejection.to_string();
     for word in &step.says {
         if !description.contains(word.as_str()) {
-            differences.expect(of, &format!("something about {word:?}"), &description);
+            differences.expect(of, &format!("a text that contains {word:?}"), &description);
         }
     }
     Some((rejection.code().to_owned(), description))
@@ -157,6 +157,6 @@ fn written(played: &Played<'_>, engine: &dyn IdentityResolver, differences: &mut
         &mut line,
     );
     let got = String::from_utf8_lossy(&line).into_owned();
-    let of = format!("step {}, as it is written", played.number);
+    let of = format!("step {}, the written event", played.number);
     differences.expect(&of, &want.to_owned(), &got);
 }

@@ -1,4 +1,4 @@
-//! What a decoy is: an oracle, and one mistake that stands between it and whoever asks.
+//! A decoy: a correct engine, mostly an oracle, behind one mistake.
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -12,7 +12,7 @@ use idmerge_core::{
     Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
-/// One of the two oracles.
+/// A correct engine: one of the two oracles, or that of a custom model.
 pub(crate) trait Oracle: IdentityResolver + Clone + 'static {
     fn new(settings: EngineSettings) -> Self;
 }
@@ -29,12 +29,12 @@ impl Oracle for SimplifiedOracle {
     }
 }
 
-/// A mistake: what is done otherwise than the oracle does it. What is left out here, the oracle
-/// does. Answers own their ids, so that a mistake can make them up.
+/// A mistake: the methods in which a decoy differs from the oracle. The default of each method asks
+/// the oracle. Answers own their IDs, so that a mistake can invent them.
 pub(crate) trait Mistake: Default + Send + Sync + 'static {
     type Oracle: Oracle;
 
-    /// Sees the settings before anything else, and gives those that the oracle gets.
+    /// Takes the settings first, and returns those for the oracle.
     fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
         settings
     }
@@ -60,7 +60,7 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         claims.map(|claim| self.apply(oracle, *claim)).collect()
     }
 
-    /// What is shown of a cluster, wherever it is asked for.
+    /// The form in which every method shows a cluster.
     fn shown(&self, cluster: Cluster<'static>) -> Cluster<'static> {
         cluster
     }
@@ -174,18 +174,18 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
     }
 }
 
-/// What the oracle makes of a claim, which changes its state.
+/// Applies a claim to the oracle.
 pub(crate) fn weigh(oracle: &mut impl Oracle, claim: Claim<'_>) -> Outcome<'static> {
     let outcome = oracle.apply(claim).expect("an oracle never fails");
     keep_outcome(outcome)
 }
 
-/// What the oracle would make of a claim.
+/// The outcome that the oracle would give, without changing its state.
 pub(crate) fn judge(oracle: &impl Oracle, claim: Claim<'_>) -> Outcome<'static> {
     weigh(&mut oracle.clone(), claim)
 }
 
-/// Whether the oracle would answer with a rejection of this code (`$failure_reason`).
+/// Whether the oracle would reject the claim with this code (`$failure_reason`).
 pub(crate) fn rejects(oracle: &impl Oracle, claim: Claim<'_>, code: &str) -> bool {
     matches!(judge(oracle, claim), Outcome::Rejected(why) if why.code() == code)
 }
@@ -199,14 +199,14 @@ pub(crate) fn snapshot_of(oracle: &impl Oracle) -> Vec<u8> {
     let mut bytes = Vec::new();
     oracle
         .write_snapshot(&mut bytes)
-        .expect("memory takes everything");
+        .expect("writing to memory does not fail");
     bytes
 }
 
-/// A text that lives as long as the program. The suite names few, and each is kept once.
+/// A text that lives as long as the program. The suite uses few texts, and each is stored once.
 pub(crate) fn keep_text(text: &str) -> &'static str {
     static TEXTS: Mutex<BTreeSet<&'static str>> = Mutex::new(BTreeSet::new());
-    let mut texts = TEXTS.lock().expect("nothing panics with the lock");
+    let mut texts = TEXTS.lock().expect("no panic while the lock is held");
     if let Some(kept) = texts.get(text) {
         return kept;
     }
@@ -215,9 +215,9 @@ pub(crate) fn keep_text(text: &str) -> &'static str {
     kept
 }
 
-/// The id with this text.
+/// The ID with this text.
 pub(crate) fn id(text: &str) -> Id<'static> {
-    Id::new(keep_text(text)).expect("decoys make up no empty ids")
+    Id::new(keep_text(text)).expect("decoys invent no empty IDs")
 }
 
 pub(crate) fn keep(kept: Id<'_>) -> Id<'static> {
@@ -270,6 +270,6 @@ fn keep_outcome(outcome: Outcome<'_>) -> Outcome<'static> {
             cluster_ids,
             max_cluster_ids,
         },
-        other => unreachable!("{other:?} is new: keep it too"),
+        other => unreachable!("handle the new outcome {other:?} here"),
     })
 }

@@ -1,4 +1,4 @@
-//! Events and readings with other ids.
+//! Events and readings with replaced IDs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use idmerge_core::{
 
 use crate::decoy::{Oracle, id, keep_text};
 
-/// The event with another text in each property that holds one.
+/// The event with the text of each property replaced.
 pub(crate) fn with_texts<'e>(
     event: &Event<'e>,
     other: impl Fn(IdProperty, &str) -> String,
@@ -37,7 +37,7 @@ pub(crate) fn with_texts<'e>(
     }
 }
 
-/// The claim with other ids.
+/// The claim with its IDs replaced.
 pub(crate) fn with_ids<'c, 'e>(claim: Claim<'c>, other: impl Fn(Id<'c>) -> Id<'e>) -> Claim<'e> {
     match claim {
         Claim::Link { device, user } => Claim::Link {
@@ -56,12 +56,11 @@ pub(crate) fn with_ids<'c, 'e>(claim: Claim<'c>, other: impl Fn(Id<'c>) -> Id<'e
             first: other(first),
             second: other(second),
         },
-        claim => unreachable!("{claim:?} is new: change its ids too"),
+        claim => unreachable!("handle the new claim {claim:?} here"),
     }
 }
 
-/// Reads the event in disguise: with other texts, in whose stead the reading then has the ids as
-/// they were.
+/// Reads the event with its texts replaced, and then puts the original IDs back into the reading.
 pub(crate) fn read_disguised<'e>(
     oracle: &impl Oracle,
     event: &Event<'e>,
@@ -94,7 +93,7 @@ pub(crate) fn read_disguised<'e>(
     })
 }
 
-/// Reads the event as if `$device:` were a text like any other in these properties.
+/// Reads the event as if `$device:` were ordinary text in these properties.
 pub(crate) fn read_unmarked<'e>(
     oracle: &impl Oracle,
     event: &Event<'e>,
@@ -102,7 +101,7 @@ pub(crate) fn read_unmarked<'e>(
 ) -> Result<Reading<'e>, InvalidEvent> {
     read_disguised(oracle, event, |property, text| {
         match text.strip_prefix(DEVICE_PREFIX) {
-            // As long as the mark, so that the length of an id stays as it is.
+            // As long as the prefix, so that the length of the ID does not change.
             Some(rest) if properties.contains(&property) => format!("\0device:{rest}"),
             _ => text.to_owned(),
         }

@@ -1,10 +1,10 @@
-//! Decoys: engines with one mistake each. The suite must reject every one of them, or it would
-//! not notice the same mistake in a real engine.
+//! Decoys: engines with one mistake each. The suite must reject every decoy; otherwise it would not
+//! notice the same mistake in a real engine.
 //!
-//! A decoy is an oracle with a mistake before it, so whatever catches the decoy catches the
-//! mistake: without one the oracle passes every trial, which is tested here too.
+//! A decoy is a correct engine behind one mistake. The correct engines pass every trial, which is
+//! tested here too, so a trial that rejects a decoy has found its mistake.
 //!
-//! `--nocapture` shows which trials caught a decoy.
+//! `--nocapture` shows the trials that caught each decoy.
 
 #![allow(
     clippy::unwrap_used,
@@ -43,8 +43,8 @@ const LAW_0: &str = "law::0-";
 const OUTCOME: &str = "law::outcome-";
 const PURE: &str = "law::reading-";
 
-/// The table of decoys: a name, the mistake, and the trials that must catch it, by the beginning
-/// of their names. Each row is a test.
+/// The table of decoys: a name, the mistake, and the trials that must catch it, by the first part of
+/// their names. Each row is a test.
 macro_rules! decoys {
     ($($name:ident: $mistake:path => [$($trial:expr),+ $(,)?];)*) => {
         $(
@@ -163,7 +163,7 @@ decoys! {
     simplified_stranger_has_cluster: simplified::showing::StrangerHasCluster => [CLAIMS];
 }
 
-/// The trials whose names begin so.
+/// The trials whose names begin with this text.
 fn beginning<'t>(trials: &'t [Trial], beginning: &str) -> Vec<&'t Trial> {
     let found: Vec<_> = trials
         .iter()
@@ -202,7 +202,7 @@ fn must_be_caught<M: Mistake>(name: &str, by: &[&str]) {
     assert!(missed.is_empty(), "{name} passes {missed:?}");
 }
 
-/// Without a mistake, all trials pass; so what catches a decoy is its mistake.
+/// Without a mistake all trials pass, so a decoy fails because of its mistake.
 fn all_must_pass<M: Mistake>() {
     let failed: Vec<String> = suite::<M>()
         .trials()

@@ -1,28 +1,28 @@
-//! What an oracle of Original knows, taken out of its snapshot and put back changed. So a mistake
-//! can forget what the oracle never would.
+//! The facts that an oracle of Original stores, taken from its snapshot and put back changed. So a
+//! mistake can forget facts that the oracle keeps.
 
 use idmerge_conformance::oracle::OriginalOracle;
 use idmerge_core::{Id, IdentityResolver};
 
 use crate::decoy::{id, snapshot_of};
 
-/// What is known of one id.
+/// The facts about one ID.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Known {
     pub(crate) id: Id<'static>,
-    /// The same for all members of a cluster.
+    /// The number of the cluster: the same for all its members.
     pub(crate) cluster: usize,
     pub(crate) identified: bool,
     pub(crate) alias: bool,
 }
 
-/// All that is known, oldest first.
+/// The facts about all IDs, oldest first.
 pub(crate) fn all_known(oracle: &OriginalOracle) -> Vec<Known> {
     let bytes = snapshot_of(oracle);
     let text = str::from_utf8(&bytes).expect("a snapshot of an oracle is text");
     let (_, mut rest) = text.split_once('\n').expect("a first line");
     let mut all = Vec::new();
-    // An id may hold anything, so its length says where it ends: `id 2:U1 0 i-`.
+    // An ID may contain any text, so its length tells where it ends: `id 2:U1 0 i-`.
     while let Some(line) = rest.strip_prefix("id ") {
         let (bytes, line) = line.split_once(':').expect("a length");
         let (text, line) = line.split_at(bytes.parse().expect("a number"));
@@ -39,12 +39,12 @@ pub(crate) fn all_known(oracle: &OriginalOracle) -> Vec<Known> {
     all
 }
 
-/// What is known of an id.
+/// The facts about an ID.
 pub(crate) fn known(oracle: &OriginalOracle, id: Id<'_>) -> Option<Known> {
     all_known(oracle).into_iter().find(|known| known.id == id)
 }
 
-/// The oldest identified member of the cluster of an id.
+/// The oldest identified member of the cluster of an ID.
 pub(crate) fn holder(oracle: &OriginalOracle, id: Id<'_>) -> Option<Id<'static>> {
     let cluster = known(oracle, id)?.cluster;
     let mut all = all_known(oracle).into_iter();
@@ -52,12 +52,12 @@ pub(crate) fn holder(oracle: &OriginalOracle, id: Id<'_>) -> Option<Id<'static>>
     Some(holder.id)
 }
 
-/// Changes what is known of each id.
+/// Changes the facts about each ID.
 pub(crate) fn change_each(oracle: &mut OriginalOracle, change: impl FnMut(&mut Known)) {
     change_all(oracle, |all| all.iter_mut().for_each(change));
 }
 
-/// Changes what is known, and the age of ids by their order.
+/// Changes the facts. The order of the IDs is their age.
 pub(crate) fn change_all(oracle: &mut OriginalOracle, change: impl FnOnce(&mut Vec<Known>)) {
     let mut all = all_known(oracle);
     change(&mut all);
@@ -74,12 +74,12 @@ pub(crate) fn change_all(oracle: &mut OriginalOracle, change: impl FnOnce(&mut V
             place.unwrap_or_default(),
         );
     }
-    // FNV-1a, as the oracle has it.
+    // FNV-1a, like the oracle.
     let sum = text.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| {
         (sum ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
     });
     text += &format!("end {sum:016x}\n");
     oracle
         .read_snapshot(&mut text.as_bytes())
-        .expect("what is known contradicts nothing");
+        .expect("the facts do not contradict each other");
 }

@@ -14,7 +14,7 @@ use idmerge_core::{Claim, Id, Outcome};
 use crate::decoy::{Mistake, is_accepted, weigh};
 use crate::memory::change_each;
 
-/// The oracle as it is, which passes every trial.
+/// The unchanged oracle, which passes every trial.
 #[derive(Default)]
 pub(crate) struct NoMistake;
 
@@ -22,7 +22,7 @@ impl Mistake for NoMistake {
     type Oracle = OriginalOracle;
 }
 
-/// `$identify` once its own checks O-8 and O-11 are passed: a `$merge` that marks.
+/// `$identify` without its own checks O-8 and O-11: a `$merge` that also marks.
 fn identify(oracle: &mut OriginalOracle, identified: Id<'_>, anon: Id<'_>) -> Outcome<'static> {
     let claim = Claim::Merge {
         first: identified,
@@ -35,7 +35,7 @@ fn identify(oracle: &mut OriginalOracle, identified: Id<'_>, anon: Id<'_>) -> Ou
     outcome
 }
 
-/// The two ids of a claim, in their order. A link has none that this rule book knows.
+/// The two IDs of a claim, in order. `None` for a link, which this rule book ignores.
 fn ids_of(claim: Claim<'_>) -> Option<[Id<'_>; 2]> {
     match claim {
         Claim::Identify { identified, anon } => Some([identified, anon]),

@@ -11,7 +11,7 @@ use idmerge_core::{Claim, Id, Resolve};
 
 use crate::decoy::{Mistake, keep, weigh};
 
-/// The oracle as it is, which passes every trial.
+/// The unchanged oracle, which passes every trial.
 #[derive(Default)]
 pub(crate) struct NoMistake;
 
@@ -19,8 +19,8 @@ impl Mistake for NoMistake {
     type Oracle = SimplifiedOracle;
 }
 
-/// Gives devices to other users, which the rules never do. An oracle knows its links as clusters
-/// alone, so they are made anew.
+/// Gives devices to other users, which the rules never do. An oracle shows its links only as clusters,
+/// so they are linked again from the clusters.
 fn relink(
     oracle: &mut SimplifiedOracle,
     settings: &EngineSettings,

@@ -1,18 +1,18 @@
-//! A customer whose IDs come from browsers, CDPs and servers alike.
+//! A customer whose IDs come from browsers, customer data platforms and servers.
 
 use crate::actor::World;
 use crate::wire::{EventLine, LOOKS, PAGES, WebEvent};
 
-/// What an ID is.
+/// The kind of an ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// `$device:` and a UUIDv4: a browser's.
+    /// `$device:` and a UUIDv4, from a browser.
     Browser,
-    /// The form that browser SDKs made before 2025, likewise prefixed. No UUIDv4 (rule O-8).
+    /// The form of browser SDKs before 2025, also with the prefix. It is not a UUIDv4 (rule O-8).
     OldBrowser,
-    /// A bare UUIDv4: what a CDP knows a browser by.
+    /// A UUIDv4 without the prefix: the ID of a browser in a customer data platform.
     Bare,
-    /// The product's own user id.
+    /// The product's own user ID.
     User,
     /// An email address, given as an alias.
     Email,
@@ -22,9 +22,9 @@ pub(crate) enum Kind {
 #[derive(Debug)]
 pub(crate) struct Known {
     pub(crate) kind: Kind,
-    /// As the SDK spells it.
+    /// The ID, as the SDK spells it.
     pub(crate) text: String,
-    /// Whether an accepted `$identify` or `$create_alias` was about it.
+    /// Whether an accepted `$identify` or `$create_alias` named it.
     taken: bool,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct Customer {
     /// The truth so far.
     pub(crate) known: Vec<Known>,
     pub(crate) events_left: u64,
-    /// The last identity event, to be sent again.
+    /// The last identity event, for sending it again.
     last: Vec<u8>,
 }
 
@@ -58,7 +58,7 @@ impl Customer {
         }
     }
 
-    /// Appends the next event. What is not possible yet becomes an ordinary event.
+    /// Appends the next event. An event that is not possible yet is replaced by an ordinary one.
     pub(crate) fn act(&mut self, other: &Self, world: &mut World, line: &mut Vec<u8>) {
         let start = line.len();
         let kind_of_event = world.rng.below(100);
@@ -67,7 +67,7 @@ impl Customer {
             0..12 => self.identify(world, line),
             12..17 => self.create_alias(world, line),
             17..23 => self.merge(world, line),
-            // Sent again, byte for byte: browsers do that when a page is left.
+            // A resend, byte for byte, as browsers do when the user leaves a page.
             23..30 => {
                 line.extend_from_slice(&self.last);
                 !self.last.is_empty()
@@ -106,7 +106,7 @@ impl Customer {
         }
     }
 
-    /// Where an ID stands that fits: of several, any.
+    /// The position of a random ID that fits.
     fn any(&self, world: &mut World, is_fit: impl Fn(&Known) -> bool) -> Option<usize> {
         let start = world.rng.place(self.known.len().max(1));
         (start..self.known.len())
@@ -114,7 +114,7 @@ impl Customer {
             .find(|&at| is_fit(&self.known[at]))
     }
 
-    /// Where the user id stands. It is the person's from when it is first said.
+    /// The position of the user ID. It belongs to the person from its first event on.
     fn user(&mut self) -> usize {
         match self.known.iter().position(|id| id.kind == Kind::User) {
             Some(at) => at,
@@ -122,7 +122,7 @@ impl Customer {
         }
     }
 
-    /// An ordinary event under one of the IDs, as whoever knows that ID sends it.
+    /// An ordinary event under one of the IDs, in the form of a sender that knows that ID.
     fn ordinary(&self, at: usize, world: &mut World, line: &mut Vec<u8>) {
         let (name, path) = PAGES[world.rng.place(PAGES.len())];
         let id = &self.known[at];
@@ -150,7 +150,7 @@ impl Customer {
         let mut event = EventLine::begin(line, name);
         event.text(r#""distinct_id":""#, &id.text);
         if id.kind == Kind::Bare {
-            // As Segment sends it: the anonymous id under four names.
+            // In the form of Segment: the anonymous ID under four names.
             event.text(r#""id":""#, &id.text);
             event.text(r#""$anon_id":""#, &id.text);
             event.text(r#""$device_id":""#, &id.text);
@@ -164,7 +164,7 @@ impl Customer {
         event.end();
     }
 
-    /// The login on one of the person's devices, the first time and again.
+    /// A login on one of the person's devices, new or repeated.
     fn identify(&mut self, world: &mut World, line: &mut Vec<u8>) -> bool {
         let is_anon = |id: &Known| matches!(id.kind, Kind::Browser | Kind::Bare);
         let Some(at) = self.any(world, is_anon) else {
@@ -197,7 +197,7 @@ impl Customer {
         event.write(world, line);
     }
 
-    /// The person's email address becomes an alias of the user id, the first time and again.
+    /// Makes the person's email address an alias of the user ID, for the first time or again.
     fn create_alias(&mut self, world: &mut World, line: &mut Vec<u8>) -> bool {
         let user = self.user();
         let email = match self.known.iter().position(|id| id.kind == Kind::Email) {
@@ -221,13 +221,13 @@ impl Customer {
             return false;
         };
         let a = world.rng.place(more + 2);
-        // Any but `a`.
+        // Any ID but `a`.
         let b = (a + 1 + world.rng.place(more + 1)) % (more + 2);
         write_merge([&self.known[a].text, &self.known[b].text], world, line);
         true
     }
 
-    /// An event that a guardrail turns down, each time.
+    /// An event that a guardrail always rejects.
     fn rejected(&mut self, other: &Self, world: &mut World, line: &mut Vec<u8>) -> bool {
         match world.rng.below(5) {
             // O-7: `$merge` of one ID.
@@ -253,7 +253,7 @@ impl Customer {
                 };
                 self.web_identify(&self.known[user].text, &self.known[at], world, line);
             }
-            // O-9: the alias is the other's.
+            // O-9: the alias belongs to the other customer.
             3 => {
                 let is_taken = |id: &Known| id.kind == Kind::Email && id.taken;
                 let Some(at) = other.any(world, is_taken) else {
@@ -265,7 +265,7 @@ impl Customer {
                     event.text(r#""alias":""#, &other.known[at].text);
                 });
             }
-            // O-11: the device is the other's.
+            // O-11: the device belongs to the other customer.
             _ => {
                 let is_taken = |id: &Known| id.kind == Kind::Browser && id.taken;
                 let Some(at) = other.any(world, is_taken) else {
@@ -304,7 +304,8 @@ fn write_merge(ids: [&str; 2], world: &mut World, line: &mut Vec<u8>) {
     });
 }
 
-/// Time, chance, browser, screen and time again, all in hex. The third group may be negative.
+/// The time, a random number, the browser, the screen and the time again, in hex. The third group may
+/// be negative.
 fn old_browser_id(world: &mut World) -> String {
     let now = world.now_ms();
     let (chance, browser) = (world.rng.bits() >> 12, world.rng.below(1 << 31));

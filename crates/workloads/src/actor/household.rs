@@ -1,5 +1,5 @@
-//! People behind a web shop's events: they browse, log in, log out, come back, and share
-//! browsers or have several.
+//! The visitors of a web shop: they browse, log in, log out, come back, share browsers, and use
+//! several.
 
 use std::mem;
 
@@ -7,24 +7,24 @@ use crate::actor::{Actor, Next, World};
 use crate::person::Person;
 use crate::wire::{LOOKS, PAGES, WebEvent};
 
-/// What mixpanel-js puts before a device id to make it a distinct_id.
+/// The prefix with which mixpanel-js makes a device ID a distinct_id.
 const DEVICE_PREFIX: &str = "$device:";
 
-/// What a household does, and how often.
+/// How often a household does things.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Habits {
-    /// How many people live here, at least one.
+    /// The number of people, at least one.
     pub(crate) people: u64,
-    /// How often somebody comes to shop, at least once.
+    /// The number of visits to the shop, at least one.
     pub(crate) visits: u64,
-    /// A visit has parts, before and after the login; each has 1 to this many events.
+    /// A visit has two parts, before and after the login. Each part has 1 to this many events.
     pub(crate) max_events_per_part: u64,
-    /// How many of the visits to a browser where nobody is logged in come to a login; the
-    /// household's first visit does in any case, unless this is 0.
+    /// The share of visits that log in, of those on a browser without a logged-in user. The first
+    /// visit of the household always logs in, unless this is 0.
     pub(crate) login_percent: u64,
-    /// How many visits end with `reset`, which makes a new device id.
+    /// The share of visits that end with `reset`, which makes a new device ID.
     pub(crate) reset_percent: u64,
-    /// At how many visits the household gets its second browser.
+    /// The share of visits at which the household gets its second browser.
     pub(crate) second_browser_percent: u64,
 }
 
@@ -32,13 +32,13 @@ pub(crate) struct Habits {
 #[derive(Debug)]
 struct Browser {
     look: &'static str,
-    /// `$device:` and the device id.
+    /// `$device:` and the device ID.
     distinct_id: String,
-    /// Whether an event was attributed to that.
+    /// Whether an event was attributed to it.
     seen: bool,
-    /// Who is logged in.
+    /// The logged-in person.
     user: Option<usize>,
-    /// Who was the first to log in.
+    /// The first person who logged in.
     owner: Option<usize>,
 }
 
@@ -59,14 +59,14 @@ impl Browser {
     }
 }
 
-/// What the next event of a household is.
+/// The next event of a household.
 #[derive(Clone, Copy, Debug)]
 enum Stage {
-    /// An ordinary event, and how many come after it in this part.
+    /// An ordinary event, and the number of events after it in this part.
     Browse { more: u64 },
     /// `$identify`.
     Identify,
-    /// The first event with both ids, directly after `$identify`.
+    /// The first event with both IDs, directly after `$identify`.
     LoggedIn,
 }
 
@@ -74,14 +74,14 @@ enum Stage {
 #[derive(Debug)]
 pub(crate) struct Household {
     habits: Habits,
-    /// The truth so far. One who has no ids yet has not been seen.
+    /// The truth so far. A person without IDs has not appeared yet.
     people: Vec<Person>,
     browsers: Vec<Browser>,
     visits_left: u64,
-    /// Who visits, and with which browser.
+    /// The visitor and the browser of the current visit, as positions.
     visitor: usize,
     browser: usize,
-    /// Whether the visit is to come to a login.
+    /// Whether the visitor logs in during this visit.
     logs_in: bool,
     stage: Stage,
 }
@@ -116,7 +116,7 @@ impl Household {
         self.browser = world.rng.place(self.browsers.len());
         self.logs_in = world.rng.percent(self.habits.login_percent);
         self.stage = match self.browsers[self.browser].user {
-            // Somebody else's session is open: the app calls `identify` over it, with no reset.
+            // Another person's session is open: the app calls `identify` without a reset.
             Some(user) if user != self.visitor => Stage::Identify,
             _ => self.browse(world),
         };
@@ -128,7 +128,7 @@ impl Household {
         }
     }
 
-    /// After the last event of a part.
+    /// What follows the last event of a part.
     fn end_part(&mut self, world: &mut World) -> Next {
         let user = self.browsers[self.browser].user;
         if self.logs_in && user != Some(self.visitor) {
@@ -149,7 +149,7 @@ impl Household {
         Next::Anyone
     }
 
-    /// The call of `reset` in the browser: a new device id, and nobody is logged in.
+    /// Calls `reset` in the browser: a new device ID, and no logged-in user.
     fn reset(&mut self, world: &mut World) {
         let browser = &mut self.browsers[self.browser];
         let fresh = Browser::new(world, browser.look);
@@ -204,9 +204,9 @@ impl Household {
 impl Actor for Household {
     fn act(&mut self, world: &mut World, lines_left: u64, line: &mut Vec<u8>) -> Next {
         match self.stage {
-            // A login is two lines that nothing comes between, also not the end of the stream.
-            // Simplified links by the one and Original by the other, so between the two they
-            // differ. With one line left the person goes on browsing.
+            // A login is two adjacent lines, and the stream never ends between them. Simplified links
+            // on one and Original on the other, so between the two the models differ. With one line
+            // left, the person keeps browsing.
             Stage::Identify if lines_left > 0 => {
                 self.write_identify(world, line);
                 self.stage = Stage::LoggedIn;
@@ -236,7 +236,7 @@ impl Actor for Household {
         for browser in self.browsers.into_iter().filter(|browser| browser.seen) {
             match (browser.owner, self.people.as_mut_slice()) {
                 (Some(owner), known) => known[owner].ids.push(browser.distinct_id),
-                // Who lives alone needs no login to be known.
+                // The browser of a person who lives alone belongs to that person, even without a login.
                 (None, [only]) => only.ids.push(browser.distinct_id),
                 (None, _) => people.push(Person {
                     name: world.new_anonymous_name(),

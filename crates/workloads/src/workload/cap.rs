@@ -1,7 +1,7 @@
-//! `cap`: people who pass the 500 IDs that a cluster of Original ID Merge may have.
+//! `cap`: people who exceed the limit of 500 IDs for a cluster of Original ID Merge.
 //!
-//! Every other person logs in on a fresh device again and again, 600 to 800 times; the others
-//! stay far below. Every login sends `$identify` and an event with both ids.
+//! Every second person logs in on a new device 600 to 800 times; the others stay far below the limit.
+//! Every login sends `$identify` and an event with both IDs.
 
 use crate::actor::World;
 use crate::actor::household::{Habits, Household};
@@ -31,7 +31,7 @@ mod tests {
     use crate::testing::{people, play, text};
 
     #[test]
-    fn somebody_passes_500_ids_in_20_000_events_and_somebody_does_not() {
+    fn some_people_exceed_500_ids_in_20_000_events_and_some_do_not() {
         for seed in 0..10 {
             let people = people(Cap, 20_000, seed);
             let sizes: BTreeSet<_> = people.iter().map(|person| person.ids.len()).collect();
@@ -46,7 +46,7 @@ mod tests {
     }
 
     #[test]
-    fn each_device_is_logged_in_on_once() {
+    fn each_device_has_one_login() {
         let played = play(Cap, 20_000, 1);
         let mut devices = BTreeSet::new();
         for event in played

@@ -1,17 +1,16 @@
 //! `identify`: the traffic of Original ID Merge.
 //!
-//! `$identify` as browser SDKs and as HTTP callers send it, `$create_alias`, `$merge`, repeats of
-//! all of them, and some that a guardrail turns down. In between, ordinary events under any ID of
-//! a person.
+//! `$identify` in the forms of browser SDKs and HTTP callers, `$create_alias`, `$merge`, repeats of all
+//! of them, and some that a guardrail rejects. In between, ordinary events under any ID of a person.
 //!
-//! The truth goes by rules O-2 and O-6. Every ID of a person is that person's, whichever events
-//! say so or fail to; what a rejected event claims of somebody else's ID is not.
+//! The truth follows rules O-2 and O-6. Every ID of a person belongs to that person, whether or not
+//! events say so. The claim of a rejected event about another person's ID is not true.
 
 use crate::actor::customer::{Customer, Kind};
 use crate::actor::{Actor, Next, World};
 use crate::person::Person;
 
-/// Two people: one's rejected events claim the other's IDs.
+/// Two people. The rejected events of each claim IDs of the other.
 #[derive(Debug)]
 pub(crate) struct Neighbours([Customer; 2]);
 
@@ -64,7 +63,7 @@ mod tests {
     use crate::testing::{play, text};
 
     #[test]
-    fn each_shape_of_each_identity_event_comes_and_is_repeated() {
+    fn each_form_of_each_identity_event_comes_and_is_repeated() {
         let played = play(Identify, 20_000, 1);
         let mut times: BTreeMap<_, u32> = BTreeMap::new();
         let mut repeats: BTreeMap<_, u32> = BTreeMap::new();
@@ -103,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn each_guardrail_has_something_to_turn_down() {
+    fn each_guardrail_has_something_to_reject() {
         let played = play(Identify, 20_000, 1);
         let person_of = played.person_of_each_id();
         let mut times: BTreeMap<_, u32> = BTreeMap::new();

@@ -1,11 +1,11 @@
 //! `shared-device`: several people use one browser.
 //!
-//! Some visits end with `reset`, which makes a new device id. Where it is missing, the next
-//! person logs in over the open session: the device id stays, and `$identify` names the user
-//! before as `$anon_distinct_id`. Rule S-7 and rule O-8 turn that down.
+//! Some visits end with `reset`, which makes a new device ID. Without it, the next person logs in
+//! during the open session: the device ID stays, and `$identify` names the previous user as
+//! `$anon_distinct_id`. Rules S-7 and O-8 reject that.
 //!
-//! In the truth a device id is the first person's who logged in on it; where nobody did, it is
-//! an anonymous person's.
+//! In the truth a device ID belongs to the first person who logged in on it. Without any login it
+//! belongs to an anonymous person.
 
 use crate::actor::World;
 use crate::actor::household::{Habits, Household};
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn a_device_is_the_first_persons_who_logged_in_on_it() {
+    fn a_device_belongs_to_the_first_person_who_logged_in_on_it() {
         let played = play(SharedDevice, 20_000, 1);
         let person_of = played.person_of_each_id();
         let mut owner_of = BTreeMap::new();
@@ -72,7 +72,7 @@ mod tests {
                 .entry(text(event, "$device_id").unwrap())
                 .or_insert(user);
         }
-        let (mut owned, mut nobodys) = (0, 0);
+        let (mut owned, mut anonymous) = (0, 0);
         for (id, person) in person_of {
             let Some(device) = id.strip_prefix("$device:") else {
                 continue;
@@ -84,10 +84,10 @@ mod tests {
                 }
                 None => {
                     assert!(person.starts_with("anonymous-"), "{person}");
-                    nobodys += 1;
+                    anonymous += 1;
                 }
             }
         }
-        assert!(owned > 300 && nobodys > 10, "{owned} {nobodys}");
+        assert!(owned > 300 && anonymous > 10, "{owned} {anonymous}");
     }
 }

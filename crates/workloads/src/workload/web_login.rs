@@ -1,10 +1,9 @@
-//! `web-login`: what a browser SDK sends of people who browse and log in.
+//! `web-login`: people who browse and log in, with the events of a browser SDK.
 //!
-//! Each user has one user id, each device id is used by one person, and each login sends
-//! `$identify` and then an event with both ids. The two are adjacent, and a login that would be
-//! cut in two by the end of the stream does not take place. So law 8 holds on every such stream,
-//! whatever its length: both models give the same users. (Not on every prefix of one: between
-//! the two lines of a login the models differ.)
+//! Each user has one user ID, each device ID is used by one person, and each login sends `$identify`
+//! and then an event with both IDs. The two are adjacent, and the stream never ends between them. So
+//! law 8 holds on every such stream, whatever its length: both models give the same users. (It does
+//! not hold on every prefix of a stream: between the two lines of a login the models differ.)
 
 use crate::actor::World;
 use crate::actor::household::{Habits, Household};
@@ -64,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn an_event_says_what_the_sdk_says() {
+    fn an_event_has_the_properties_of_the_sdk() {
         let mut anonymous = 0;
         for event in &play(WebLogin, 5_000, 1).events {
             let device = format!("$device:{}", text(event, "$device_id").unwrap());
@@ -121,7 +120,7 @@ mod tests {
         );
     }
 
-    /// Law 8 without an engine: each model's links are a set of user and device, and the sets
+    /// Law 8 without an engine: the links of each model are pairs of user and device, and both sets
     /// are equal wherever the stream ends.
     #[test]
     fn law_8_both_models_learn_the_same_links_wherever_the_stream_ends() {

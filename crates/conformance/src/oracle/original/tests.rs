@@ -13,14 +13,14 @@ fn plain(text: &str) -> DistinctId<'_> {
 }
 
 fn any_form() -> EngineSettings {
-    // Five groups are short to write: "1-0-0-0-a" is an anonymous id.
+    // Five groups are short: "1-0-0-0-a" is an anonymous ID.
     EngineSettings {
         anon_id_format: AnonIdFormat::Sdk,
         ..EngineSettings::default()
     }
 }
 
-/// An anonymous id of the form `sdk`.
+/// An anonymous ID of the form `sdk`.
 fn anon(n: u32) -> String {
     format!("{n}-0-0-0-a")
 }

@@ -4,13 +4,13 @@ fn settings() -> EngineSettings {
     EngineSettings::default()
 }
 
-/// What Simplified makes of an event: `"<distinct_id>"`, with `" <device>-><user>"` behind it
-/// where it claims a link, or `"<property> <rule>"` where it is refused.
+/// The reading of an event in Simplified: `"<distinct_id>"`, followed by `" <device>-><user>"` if it
+/// claims a link, or `"<property> <rule>"` if it is refused.
 fn s(event: Event<'_>) -> String {
     shown(simplified(&settings(), &event))
 }
 
-/// What Original makes of an event, likewise.
+/// The reading of an event in Original, in the same form.
 fn o(event: Event<'_>) -> String {
     shown(original(&settings(), &event))
 }
@@ -22,7 +22,7 @@ fn shown(read: Result<Reading<'_>, InvalidEvent>) -> String {
     };
     let distinct_id = reading
         .distinct_id
-        .map_or("nobody".to_owned(), |id| id.to_string());
+        .map_or("no user".to_owned(), |id| id.to_string());
     match reading.claim {
         None => distinct_id,
         Some(Claim::Link { device, user }) => format!("{distinct_id} {device}->{user}"),
@@ -38,7 +38,7 @@ fn shown(read: Result<Reading<'_>, InvalidEvent>) -> String {
     }
 }
 
-/// An ordinary event with `distinct_id`, `$user_id` and `$device_id`; empty text is absent.
+/// An ordinary event with `distinct_id`, `$user_id` and `$device_id`; empty text means absent.
 fn ordinary(
     distinct_id: &'static str,
     user_id: &'static str,

@@ -10,7 +10,7 @@ fn user(text: &str) -> DistinctId<'_> {
     DistinctId::plain(id(text))
 }
 
-/// What becomes of one event with both ids, shortly.
+/// The outcome of one event with both IDs, in short form.
 fn link(oracle: &mut SimplifiedOracle, user: &str, device: &str) -> String {
     let event = Event {
         user_id: user.into(),
@@ -24,7 +24,7 @@ fn link(oracle: &mut SimplifiedOracle, user: &str, device: &str) -> String {
     }
 }
 
-/// An oracle to which these pairs of user and device were given.
+/// An oracle after links of these pairs of user and device.
 fn after(pairs: &[(&str, &str)]) -> SimplifiedOracle {
     let mut oracle = SimplifiedOracle::default();
     for (user, device) in pairs {
@@ -80,7 +80,7 @@ fn s_7_a_device_of_another_user_is_rejected_and_the_first_link_stays() {
     assert_eq!(snapshot_of(&oracle), before);
     assert_eq!(oracle.resolve(device("D1")), user("U1"));
     assert_eq!(oracle.resolve(user("U2")), user("U2"));
-    // The event is attributed to its own user all the same.
+    // The event is still attributed to its own user.
     let event = Event {
         user_id: "U2".into(),
         device_id: "D1".into(),
@@ -139,7 +139,7 @@ fn s_9_only_a_linked_device_resolves_to_another_id() {
 }
 
 #[test]
-fn s_10_a_cluster_is_the_user_then_the_devices_as_linked() {
+fn s_10_a_cluster_is_the_user_then_the_devices_in_the_order_of_their_links() {
     let oracle = after(&[
         ("U2", "D9"),
         ("U1", "D1"),
@@ -156,7 +156,7 @@ fn s_10_a_cluster_is_the_user_then_the_devices_as_linked() {
     for member in &of_u2.members {
         assert_eq!(oracle.cluster(*member).as_ref(), Some(&of_u2));
     }
-    // By the first device.
+    // In the order of their first devices.
     assert_eq!(
         clusters(&oracle),
         [
@@ -169,14 +169,14 @@ fn s_10_a_cluster_is_the_user_then_the_devices_as_linked() {
 #[test]
 fn s_10_an_unlinked_id_has_no_cluster() {
     let oracle = after(&[("U1", "D1")]);
-    for nobody in [user("D1"), device("U1"), user("U2"), device("D2")] {
-        assert_eq!(oracle.cluster(nobody), None);
+    for unlinked in [user("D1"), device("U1"), user("U2"), device("D2")] {
+        assert_eq!(oracle.cluster(unlinked), None);
     }
     assert!(clusters(&SimplifiedOracle::default()).is_empty());
 }
 
 #[test]
-fn a_snapshot_is_readable_and_comes_back() {
+fn a_snapshot_is_readable_and_reads_back() {
     let oracle = after(&[("U2", "D9"), ("U1", "D\n1"), ("U2", "D5"), ("U3", "D9")]);
     let bytes = snapshot_of(&oracle);
     let text = String::from_utf8(bytes.clone()).unwrap();
@@ -184,7 +184,7 @@ fn a_snapshot_is_readable_and_comes_back() {
         "idmerge-oracle 1 simplified\nuser 2:U2\ndevice 2:D9\ndevice 2:D5\nuser 2:U1\ndevice 3:D\n1\nend "
     ));
     let mut other = after(&[("x", "y")]);
-    // Not a byte past its end is read.
+    // It reads no byte past the end.
     let mut source = bytes.clone();
     source.extend(b"more");
     let mut rest = &*source;

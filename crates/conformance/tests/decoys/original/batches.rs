@@ -1,4 +1,4 @@
-//! Mistakes in batches, where one by one all is right.
+//! Mistakes in batches of an engine that is correct one by one.
 
 use std::collections::HashSet;
 
@@ -7,7 +7,7 @@ use idmerge_core::{Claim, DistinctId, Outcome};
 
 use crate::decoy::{Mistake, judge, keep_distinct_id, weigh};
 
-/// Answers from the state before the batch, as if no claim depended on an earlier one.
+/// Answers from the state before the batch, as if claims did not depend on earlier ones.
 #[derive(Default)]
 pub(crate) struct WeighsAgainstBefore;
 
@@ -27,7 +27,7 @@ impl Mistake for WeighsAgainstBefore {
     }
 }
 
-/// Gives the outcomes in another order than the claims have.
+/// Gives the outcomes in another order than the claims.
 #[derive(Default)]
 pub(crate) struct AnswersLastFirst;
 
@@ -64,7 +64,7 @@ impl Mistake for WeighsLastFirst {
     }
 }
 
-/// Takes a claim that comes twice in a batch for one, and answers once.
+/// Drops a claim that comes twice in a batch, and answers once.
 #[derive(Default)]
 pub(crate) struct DropsRepeats;
 
@@ -82,7 +82,7 @@ impl Mistake for DropsRepeats {
     }
 }
 
-/// Leaves the last id of a batch as it was.
+/// Does not resolve the last ID of a batch.
 #[derive(Default)]
 pub(crate) struct ResolvesAllButLast;
 
@@ -98,7 +98,7 @@ impl Mistake for ResolvesAllButLast {
     }
 }
 
-/// Gives an id that nothing is known of the answer of the one before it.
+/// Gives an unknown ID the answer of the ID before it.
 #[derive(Default)]
 pub(crate) struct ResolvesToNeighbour;
 

@@ -1,4 +1,4 @@
-//! Mistakes in the checks O-7 to O-11: their order, and what they look at.
+//! Mistakes in the checks O-7 to O-11: their order, and their conditions.
 
 use idmerge_conformance::oracle::OriginalOracle;
 use idmerge_core::{Claim, Id, Outcome, Rejection};
@@ -14,7 +14,7 @@ const ASSIGNED: &str = "errAnonDistinctIdAssignedAlready";
 const ALIAS_EXISTS: &str = "errAliasAlreadyExists";
 const MANY_IDS: &str = "errManyIDs";
 
-/// The claim with somebody else in the first place, whom no event names.
+/// The claim with its first ID replaced by one that no event names.
 fn of_a_stranger(claim: Claim<'_>) -> Claim<'_> {
     let first = ids_of(claim).map(|[first, _]| first);
     with_ids(claim, |other| match first {
@@ -31,7 +31,7 @@ fn as_merge(claim: Claim<'_>) -> Claim<'_> {
     }
 }
 
-/// Never merges: what it would have to remember, it forgets.
+/// Never merges: it forgets every claim.
 #[derive(Default)]
 pub(crate) struct Hermit;
 
@@ -43,7 +43,7 @@ impl Mistake for Hermit {
     }
 }
 
-/// Looks at the form of the anonymous id (O-8) before it asks whether both are the same (O-7).
+/// Checks the form of the anonymous ID (O-8) before it checks for the same ID (O-7).
 #[derive(Default)]
 pub(crate) struct FormBeforeSame;
 
@@ -64,7 +64,7 @@ impl Mistake for FormBeforeSame {
     }
 }
 
-/// Asks whose the anonymous id is (O-11) before whether both are one user already (O-10).
+/// Checks for a holder of the anonymous ID (O-11) before it checks for one cluster (O-10).
 #[derive(Default)]
 pub(crate) struct AssignedBeforeMerged;
 
@@ -80,7 +80,7 @@ impl Mistake for AssignedBeforeMerged {
     }
 }
 
-/// Counts members (O-12) before it asks whose the anonymous id is (O-11).
+/// Counts members (O-12) before it checks for a holder of the anonymous ID (O-11).
 #[derive(Default)]
 pub(crate) struct LimitBeforeAssigned;
 
@@ -96,7 +96,7 @@ impl Mistake for LimitBeforeAssigned {
     }
 }
 
-/// Counts members (O-12) before it asks whether the alias is free (O-9).
+/// Counts members (O-12) before it checks whether the alias is free (O-9).
 #[derive(Default)]
 pub(crate) struct LimitBeforeAlias;
 
@@ -112,7 +112,7 @@ impl Mistake for LimitBeforeAlias {
     }
 }
 
-/// Has no check O-9: an alias may be used for several users.
+/// Lacks check O-9: several users may use one alias.
 #[derive(Default)]
 pub(crate) struct AliasTwice;
 
@@ -121,14 +121,14 @@ impl Mistake for AliasTwice {
 
     fn apply(&mut self, oracle: &mut OriginalOracle, claim: Claim<'_>) -> Outcome<'static> {
         if rejects(oracle, claim, ALIAS_EXISTS) {
-            // The alias has its mark already.
+            // The alias is marked already.
             return weigh(oracle, as_merge(claim));
         }
         weigh(oracle, claim)
     }
 }
 
-/// Forgets the exception of O-9: an alias that is repeated for its own user is rejected.
+/// Lacks the exception of O-9: rejects an alias that is repeated for its own user.
 #[derive(Default)]
 pub(crate) struct AliasOnlyOnce;
 
@@ -144,7 +144,7 @@ impl Mistake for AliasOnlyOnce {
     }
 }
 
-/// Asks in O-11 whether the anonymous id is marked, and not whether its cluster holds a mark.
+/// Checks in O-11 whether the anonymous ID is marked, instead of any ID of its cluster.
 #[derive(Default)]
 pub(crate) struct AsksOneIdAlone;
 
@@ -162,7 +162,7 @@ impl Mistake for AsksOneIdAlone {
     }
 }
 
-/// Binds `$merge` by a guardrail of `$identify` (O-18).
+/// Applies a guardrail of `$identify` to `$merge` (O-18).
 #[derive(Default)]
 pub(crate) struct GuardsMergeToo;
 
@@ -183,7 +183,7 @@ impl Mistake for GuardsMergeToo {
     }
 }
 
-/// Takes an anonymous id for one of the right form if another spelling of it has that form.
+/// Accepts an anonymous ID if another spelling of it has the right form.
 fn takes_for(
     oracle: &mut OriginalOracle,
     claim: Claim<'_>,
@@ -199,7 +199,7 @@ fn takes_for(
     if !rejects(oracle, claim, NO_GUID) || rejects(oracle, other, NO_GUID) {
         return weigh(oracle, claim);
     }
-    // Only O-8 is passed over; O-11 comes after O-10.
+    // Only O-8 is skipped; O-11 comes after O-10.
     let merged = judge(oracle, as_merge(claim)) == Outcome::AlreadyMerged;
     if let Some(holder) = holder(oracle, anon)
         && !merged
@@ -210,7 +210,7 @@ fn takes_for(
     identify(oracle, identified, anon)
 }
 
-/// Has no check O-8: any id may be anonymous.
+/// Lacks check O-8: any ID may be anonymous.
 #[derive(Default)]
 pub(crate) struct AnyAnonId;
 
@@ -223,7 +223,7 @@ impl Mistake for AnyAnonId {
     }
 }
 
-/// Takes the form of a UUID without hyphens (ID-6).
+/// Accepts a UUID without hyphens (ID-6).
 #[derive(Default)]
 pub(crate) struct UuidWithoutHyphens;
 
@@ -241,7 +241,7 @@ impl Mistake for UuidWithoutHyphens {
     }
 }
 
-/// Takes a UUID in braces (ID-6).
+/// Accepts a UUID in braces (ID-6).
 #[derive(Default)]
 pub(crate) struct UuidInBraces;
 
@@ -261,7 +261,7 @@ impl Mistake for UuidInBraces {
     }
 }
 
-/// Takes any version digit for a 4 (ID-6).
+/// Accepts any version digit (ID-6).
 #[derive(Default)]
 pub(crate) struct UuidOfAnyVersion;
 
@@ -273,7 +273,7 @@ impl Mistake for UuidOfAnyVersion {
     }
 }
 
-/// Takes any variant digit (ID-6).
+/// Accepts any variant digit (ID-6).
 #[derive(Default)]
 pub(crate) struct UuidOfAnyVariant;
 
@@ -285,7 +285,7 @@ impl Mistake for UuidOfAnyVariant {
     }
 }
 
-/// The text with a digit in the place of another.
+/// The text with one digit replaced.
 fn with_digit(text: &str, place: usize, digit: char) -> String {
     let change = |(at, c): (usize, char)| {
         if at == place && c.is_ascii_hexdigit() {
@@ -297,7 +297,7 @@ fn with_digit(text: &str, place: usize, digit: char) -> String {
     text.chars().enumerate().map(change).collect()
 }
 
-/// Takes UUIDs in lower case alone (ID-6).
+/// Accepts UUIDs in lower case only (ID-6).
 #[derive(Default)]
 pub(crate) struct LowerCaseUuids;
 

@@ -1,4 +1,4 @@
-//! Mistakes in the limit of a cluster: O-12 and O-18.
+//! Mistakes in the limit on clusters: O-12 and O-18.
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::OriginalOracle;
@@ -7,7 +7,7 @@ use idmerge_core::{Claim, DistinctId, Outcome, Rejection, Resolve};
 use super::ids_of;
 use crate::decoy::{Mistake, judge, weigh};
 
-/// The outcome with the limit that the settings say, so that the check alone is wrong.
+/// The outcome with the limit of the settings, so that only the check is wrong.
 fn says(outcome: Outcome<'static>, limit: u32) -> Outcome<'static> {
     match outcome {
         Outcome::Rejected(Rejection::ManyIds { cluster_ids, .. }) => too_many(cluster_ids, limit),
@@ -22,7 +22,7 @@ fn too_many(cluster_ids: u64, limit: u32) -> Outcome<'static> {
     })
 }
 
-/// Allows one member too many.
+/// Accepts one member too many.
 #[derive(Default)]
 pub(crate) struct LimitTooHigh(u32);
 
@@ -42,7 +42,7 @@ impl Mistake for LimitTooHigh {
     }
 }
 
-/// Allows one member too few.
+/// Accepts one member too few.
 #[derive(Default)]
 pub(crate) struct LimitTooLow(u32);
 
@@ -62,7 +62,7 @@ impl Mistake for LimitTooLow {
     }
 }
 
-/// Has the documented limit built in, whatever the settings say.
+/// Always uses the documented limit, and not the settings.
 #[derive(Default)]
 pub(crate) struct LimitBuiltIn;
 
@@ -77,7 +77,7 @@ impl Mistake for LimitBuiltIn {
     }
 }
 
-/// Adds up sizes before it asks whether both ids are in one cluster (O-10), which then counts
+/// Adds sizes before it checks whether both IDs are in one cluster (O-10), so it counts that cluster
 /// twice.
 #[derive(Default)]
 pub(crate) struct CountsOneClusterTwice(u32);
@@ -104,7 +104,7 @@ impl Mistake for CountsOneClusterTwice {
     }
 }
 
-/// Counts the ids of all clusters together.
+/// Applies the limit to the IDs of all clusters together.
 #[derive(Default)]
 pub(crate) struct OneLimitForAll(u32);
 
@@ -128,14 +128,14 @@ impl Mistake for OneLimitForAll {
     }
 }
 
-/// Takes a snapshot with clusters that its settings do not allow.
+/// Reads a snapshot whose clusters exceed the limit of its settings.
 #[derive(Default)]
 pub(crate) struct SnapshotOverLimit(u32);
 
 impl Mistake for SnapshotOverLimit {
     type Oracle = OriginalOracle;
 
-    /// The oracle takes any snapshot; the limit of claims is kept below.
+    /// The oracle reads any snapshot; `apply` keeps the limit on claims.
     fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
         self.0 = settings.max_cluster_ids;
         EngineSettings {

@@ -1,4 +1,4 @@
-//! Mistakes in what an accepted or rejected event leaves behind: O-13 and O-14.
+//! Mistakes in the marks and ages that an event leaves: O-13 and O-14.
 
 use std::io::Read;
 
@@ -9,7 +9,7 @@ use super::ids_of;
 use crate::decoy::{Mistake, is_accepted, judge, keep, weigh};
 use crate::memory::{all_known, change_all, change_each, known};
 
-/// Forgets that an id was identified, and so has nothing that O-11 could look at.
+/// Forgets that an ID was identified, so O-11 never applies.
 #[derive(Default)]
 pub(crate) struct ForgetsIdentified;
 
@@ -23,7 +23,7 @@ impl Mistake for ForgetsIdentified {
     }
 }
 
-/// Marks the anonymous id as identified too.
+/// Marks the anonymous ID as identified too.
 #[derive(Default)]
 pub(crate) struct MarksBoth;
 
@@ -41,7 +41,7 @@ impl Mistake for MarksBoth {
     }
 }
 
-/// Forgets the marks of the cluster that is absorbed.
+/// Forgets the marks of the cluster that is merged into another.
 #[derive(Default)]
 pub(crate) struct LosesMarksOnMerge;
 
@@ -65,7 +65,7 @@ impl Mistake for LosesMarksOnMerge {
     }
 }
 
-/// Makes no mark on *already merged*.
+/// Makes no mark if the outcome is *already merged*.
 #[derive(Default)]
 pub(crate) struct NoMarkOnAlreadyMerged;
 
@@ -80,7 +80,7 @@ impl Mistake for NoMarkOnAlreadyMerged {
     }
 }
 
-/// Marks an alias that is known, also where its event is rejected.
+/// Marks a known alias even if its event is rejected.
 #[derive(Default)]
 pub(crate) struct MarksRejectedAlias;
 
@@ -96,7 +96,7 @@ impl Mistake for MarksRejectedAlias {
     }
 }
 
-/// Gives an id its age when a claim first names it, also where that claim is rejected.
+/// Gives an ID its age when a claim first names it, even if that claim is rejected.
 #[derive(Default)]
 pub(crate) struct RejectedGivesAge(Vec<Id<'static>>);
 
@@ -133,7 +133,7 @@ impl Mistake for RejectedGivesAge {
     }
 }
 
-/// Lets the second id of `$merge` enter first (O-14).
+/// Enters the second ID of `$merge` first (O-14).
 #[derive(Default)]
 pub(crate) struct SecondEntersFirst;
 
@@ -151,7 +151,7 @@ impl Mistake for SecondEntersFirst {
     }
 }
 
-/// Makes the first id of a repeated claim the oldest.
+/// Makes the first ID of a repeated claim the oldest.
 #[derive(Default)]
 pub(crate) struct RepeatMakesOldest;
 

@@ -1,4 +1,4 @@
-//! Mistakes in what is made of an event: O-1 to O-6, and ID-1 to ID-7.
+//! Mistakes in reading an event: O-1 to O-6, and ID-1 to ID-7.
 
 use idmerge_conformance::oracle::OriginalOracle;
 use idmerge_core::{
@@ -9,7 +9,7 @@ use idmerge_core::{
 use crate::decoy::Mistake;
 use crate::events::{read_unmarked, with_texts};
 
-/// Leaves `$device:` where it stands (O-1).
+/// Does not remove `$device:` (O-1).
 #[derive(Default)]
 pub(crate) struct KeepsPrefix;
 
@@ -25,7 +25,7 @@ impl Mistake for KeepsPrefix {
     }
 }
 
-/// Removes `$device:` as often as it stands there, where two are refused (O-1).
+/// Removes every leading `$device:` instead of refusing two (O-1).
 #[derive(Default)]
 pub(crate) struct RemovesAllPrefixes;
 
@@ -49,7 +49,7 @@ impl Mistake for RemovesAllPrefixes {
     }
 }
 
-/// Falls back to the next property where `distinct_id` is invalid (ID-7).
+/// Falls back to the next property if `distinct_id` is invalid (ID-7).
 #[derive(Default)]
 pub(crate) struct FallsBack;
 
@@ -95,7 +95,7 @@ impl Mistake for UserIdFirst {
     }
 }
 
-/// Lets an ordinary event with a user id and a device id merge, as Simplified does (O-2).
+/// Merges on an ordinary event with a user ID and a device ID, like Simplified (O-2).
 #[derive(Default)]
 pub(crate) struct OrdinaryMerges;
 
@@ -121,7 +121,7 @@ impl Mistake for OrdinaryMerges {
     }
 }
 
-/// Attributes `$identify` to the anonymous id (O-6).
+/// Attributes `$identify` to the anonymous ID (O-6).
 #[derive(Default)]
 pub(crate) struct OwnIsAnon;
 
@@ -167,7 +167,7 @@ impl Mistake for BrowserSpellingFirst {
     }
 }
 
-/// Trims ids (ID-1).
+/// Trims IDs (ID-1).
 #[derive(Default)]
 pub(crate) struct TrimsIds;
 
@@ -183,7 +183,7 @@ impl Mistake for TrimsIds {
     }
 }
 
-/// Cuts an id that is too long (ID-2).
+/// Truncates an ID that is too long (ID-2).
 #[derive(Default)]
 pub(crate) struct CutsLongIds;
 

@@ -1,4 +1,4 @@
-//! Mistakes in what is shown of a state that is right: O-15 to O-17, and ID-1.
+//! Mistakes in showing a correct state: O-15 to O-17, and ID-1.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -12,7 +12,7 @@ use crate::decoy::{Mistake, id, is_accepted, keep, keep_cluster, keep_distinct_i
 use crate::events::with_ids;
 use crate::memory::all_known;
 
-/// The canonical id is the one that was identified first, be it the youngest (O-15).
+/// Shows the ID that was identified first as canonical, even if it is the youngest (O-15).
 #[derive(Default)]
 pub(crate) struct CanonicalIsFirstIdentified(Vec<Id<'static>>);
 
@@ -54,7 +54,7 @@ impl Mistake for CanonicalIsFirstIdentified {
     }
 }
 
-/// The canonical id is the oldest, identified or not (O-15).
+/// Shows the oldest ID as canonical, identified or not (O-15).
 #[derive(Default)]
 pub(crate) struct CanonicalIsOldest;
 
@@ -69,7 +69,7 @@ impl Mistake for CanonicalIsOldest {
     }
 }
 
-/// Remembers of each id the canonical one at the time when it came, and never looks again (O-16).
+/// Keeps the canonical ID of each ID from the time when it arrived, and never updates it (O-16).
 #[derive(Default)]
 pub(crate) struct ResolvesOneStep(BTreeMap<DistinctId<'static>, DistinctId<'static>>);
 
@@ -113,7 +113,7 @@ impl Mistake for ResolvesOneStep {
     }
 }
 
-/// Takes the mark `$device:` for a part of the id when it is asked (O-1).
+/// Treats the prefix `$device:` as a part of the ID in lookups (O-1).
 #[derive(Default)]
 pub(crate) struct MarkedIsAnother;
 
@@ -135,7 +135,7 @@ impl Mistake for MarkedIsAnother {
     }
 }
 
-/// Lists members by their text, and not by age (O-17).
+/// Lists members by their text instead of by age (O-17).
 #[derive(Default)]
 pub(crate) struct MembersByText;
 
@@ -148,7 +148,7 @@ impl Mistake for MembersByText {
     }
 }
 
-/// Lists clusters by canonical id, and not by oldest member.
+/// Lists clusters by canonical ID instead of by oldest member.
 #[derive(Default)]
 pub(crate) struct ClustersByText;
 
@@ -163,7 +163,7 @@ impl Mistake for ClustersByText {
     }
 }
 
-/// Compares ids without their case (ID-1): all of them are made lower-case.
+/// Compares IDs case-insensitively (ID-1): it makes all of them lower-case.
 #[derive(Default)]
 pub(crate) struct FoldsCase;
 

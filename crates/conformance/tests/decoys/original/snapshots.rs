@@ -1,4 +1,4 @@
-//! Mistakes in snapshots of a state that is right.
+//! Mistakes in snapshots of a correct state.
 
 use std::io::{self, Read, Write};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -16,7 +16,7 @@ fn write_with(oracle: &OriginalOracle, more: u8, sink: &mut dyn Write) -> io::Re
     sink.write_all(&[more])
 }
 
-/// Reads what [`write_with`] has written.
+/// Reads the bytes that [`write_with`] writes.
 fn read_with(oracle: &mut OriginalOracle, source: &mut dyn Read) -> Result<u8, SnapshotError> {
     let mut read = oracle.clone();
     read.read_snapshot(source)?;
@@ -26,7 +26,7 @@ fn read_with(oracle: &mut OriginalOracle, source: &mut dyn Read) -> Result<u8, S
     Ok(more[0])
 }
 
-/// Counts in the snapshot what it has rejected.
+/// Stores the number of rejected claims in the snapshot.
 #[derive(Default)]
 pub(crate) struct CountsRejections(u8);
 
@@ -55,7 +55,7 @@ impl Mistake for CountsRejections {
     }
 }
 
-/// Counts in the snapshot what it has accepted, so that two ways to one state give two snapshots.
+/// Stores the number of accepted claims in the snapshot, so two ways to one state give two snapshots.
 #[derive(Default)]
 pub(crate) struct CountsAccepted(u8);
 
@@ -84,7 +84,7 @@ impl Mistake for CountsAccepted {
     }
 }
 
-/// The same, but counts what changed the state alone: a repeated event does not show it.
+/// Stores the number of claims that changed the state. A repeated event does not reveal it.
 #[derive(Default)]
 pub(crate) struct CountsChanges(u8);
 
@@ -114,7 +114,7 @@ impl Mistake for CountsChanges {
     }
 }
 
-/// Writes what no other engine has, as a random seed or an address would be.
+/// Writes a value that no other engine has, like a random seed or an address.
 #[derive(Default)]
 pub(crate) struct Seeded(u8);
 
@@ -141,7 +141,7 @@ impl Mistake for Seeded {
     }
 }
 
-/// Leaves the marks of aliases out of the snapshot.
+/// Omits the marks of aliases from the snapshot.
 #[derive(Default)]
 pub(crate) struct SnapshotWithoutAliases;
 
@@ -155,7 +155,7 @@ impl Mistake for SnapshotWithoutAliases {
     }
 }
 
-/// Reads a snapshot into the state that is there, and does not replace it.
+/// Adds a snapshot to the current state instead of replacing it.
 #[derive(Default)]
 pub(crate) struct SnapshotAddsUp;
 
@@ -181,7 +181,7 @@ impl Mistake for SnapshotAddsUp {
     }
 }
 
-/// Reads on after the snapshot's end.
+/// Reads past the end of the snapshot.
 #[derive(Default)]
 pub(crate) struct ReadsPastTheEnd;
 
@@ -199,7 +199,7 @@ impl Mistake for ReadsPastTheEnd {
     }
 }
 
-/// Takes a damaged snapshot for one of an empty state.
+/// Treats a damaged snapshot as one of an empty state.
 #[derive(Default)]
 pub(crate) struct DamagedIsEmpty(EngineSettings);
 
@@ -223,7 +223,7 @@ impl Mistake for DamagedIsEmpty {
     }
 }
 
-/// Has lost its state when it finds out that a snapshot is damaged.
+/// Loses its state when it reads a damaged snapshot.
 #[derive(Default)]
 pub(crate) struct DamagedLosesState(EngineSettings);
 

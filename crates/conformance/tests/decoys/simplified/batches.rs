@@ -1,14 +1,14 @@
-//! Mistakes in batches, where one by one all is right.
+//! Mistakes in batches of an engine that is correct one by one.
 
 use idmerge_conformance::oracle::SimplifiedOracle;
 use idmerge_core::{Claim, DistinctId, Outcome};
 
 use crate::decoy::{Mistake, weigh};
 
-/// How many claims are looked at together.
+/// The number of claims that are weighed together.
 const TOGETHER: usize = 32;
 
-/// Weighs no more claims than it can look at together, and answers for all.
+/// Weighs only the first claims of a long batch, and answers for all.
 #[derive(Default)]
 pub(crate) struct BatchOfFew;
 
@@ -29,8 +29,8 @@ impl Mistake for BatchOfFew {
     }
 }
 
-/// Weighs claims in the order of their devices, so that probes are near each other. The first of
-/// two users still wins, but devices come in another order (S-10).
+/// Weighs claims in the order of their devices, as for faster probes. The first of two users still
+/// wins, but devices come in another order (S-10).
 #[derive(Default)]
 pub(crate) struct Sorted;
 
@@ -55,7 +55,7 @@ impl Mistake for Sorted {
     }
 }
 
-/// Takes every id of a batch for a device.
+/// Treats every ID of a batch as a device.
 #[derive(Default)]
 pub(crate) struct ResolvesWithoutMark;
 

@@ -12,7 +12,7 @@ use idmerge_core::{
 use super::relink;
 use crate::decoy::{Mistake, judge, keep, keep_cluster, weigh};
 
-/// Never links: what it would have to remember, it forgets.
+/// Never links: it forgets every claim.
 #[derive(Default)]
 pub(crate) struct Hermit;
 
@@ -24,7 +24,7 @@ impl Mistake for Hermit {
     }
 }
 
-/// Gives a device to whoever logged in last, and says that it did not (S-7).
+/// Gives a device to the last user who logged in, and still answers with a rejection (S-7).
 #[derive(Default)]
 pub(crate) struct LastUserWins(EngineSettings);
 
@@ -50,11 +50,11 @@ impl Mistake for LastUserWins {
     }
 }
 
-/// Takes two users of one device for one.
+/// Merges two users of one device.
 #[derive(Default)]
 pub(crate) struct UsersOfOneDeviceMerge {
     settings: EngineSettings,
-    /// Users, and who they turned out to be.
+    /// Users, and the users that they were merged into.
     same: BTreeMap<Id<'static>, Id<'static>>,
 }
 
@@ -110,7 +110,7 @@ impl Mistake for UsersOfOneDeviceMerge {
     }
 }
 
-/// Panics where it should reject (S-7).
+/// Panics instead of rejecting (S-7).
 #[derive(Default)]
 pub(crate) struct Panics;
 
@@ -126,7 +126,7 @@ impl Mistake for Panics {
     }
 }
 
-/// Links on the claims of Original as well, which say nothing here.
+/// Links also on the claims of Original, which Simplified ignores.
 #[derive(Default)]
 pub(crate) struct KnowsTheOtherBook;
 
@@ -144,7 +144,7 @@ impl Mistake for KnowsTheOtherBook {
     }
 }
 
-/// Ends its snapshot with the last device that was linked, so that it says more than the state.
+/// Ends its snapshot with the last linked device, so the snapshot has more than the state.
 #[derive(Default)]
 pub(crate) struct SnapshotSaysWhoWasLast(Option<Id<'static>>);
 

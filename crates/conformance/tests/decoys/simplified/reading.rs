@@ -1,4 +1,4 @@
-//! Mistakes in what is made of an event: S-0 to S-4, S-8, and ID-1 to ID-7.
+//! Mistakes in reading an event: S-0 to S-4, S-8, and ID-1 to ID-7.
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::SimplifiedOracle;
@@ -29,7 +29,7 @@ impl Mistake for IdentifyLinks {
     }
 }
 
-/// Attributes identity events to nobody (S-8).
+/// Attributes identity events to no user (S-8).
 #[derive(Default)]
 pub(crate) struct IdentityEventsAreNobodys;
 
@@ -50,7 +50,7 @@ impl Mistake for IdentityEventsAreNobodys {
     }
 }
 
-/// Leaves `$device:` where it stands on `$device_id` (ID-5).
+/// Does not remove `$device:` from `$device_id` (ID-5).
 #[derive(Default)]
 pub(crate) struct KeepsPrefix;
 
@@ -66,7 +66,7 @@ impl Mistake for KeepsPrefix {
     }
 }
 
-/// Removes `$device:` from `$device_id` as often as it stands there (ID-5).
+/// Removes every leading `$device:` from `$device_id` (ID-5).
 #[derive(Default)]
 pub(crate) struct RemovesAllPrefixes;
 
@@ -90,7 +90,7 @@ impl Mistake for RemovesAllPrefixes {
     }
 }
 
-/// Takes a marked `$user_id` for the id of a user (S-0).
+/// Takes a `$user_id` with the device prefix for the ID of a user (S-0).
 #[derive(Default)]
 pub(crate) struct MarkedIsUser;
 
@@ -106,7 +106,7 @@ impl Mistake for MarkedIsUser {
     }
 }
 
-/// Takes a marked `distinct_id` for the id of a user (S-3).
+/// Takes a `distinct_id` with the device prefix for the ID of a user (S-3).
 #[derive(Default)]
 pub(crate) struct DistinctIdIsUser;
 
@@ -148,7 +148,7 @@ impl Mistake for DistinctIdFirst {
     }
 }
 
-/// Does without an invalid `$device_id` where there is a user id (ID-7).
+/// Ignores an invalid `$device_id` if there is a user ID (ID-7).
 #[derive(Default)]
 pub(crate) struct SparesInvalidDevice;
 
@@ -172,7 +172,7 @@ impl Mistake for SparesInvalidDevice {
     }
 }
 
-/// Allows an id one byte too many (ID-2).
+/// Accepts an ID that is one byte too long (ID-2).
 #[derive(Default)]
 pub(crate) struct LimitTooHigh;
 
@@ -187,7 +187,7 @@ impl Mistake for LimitTooHigh {
     }
 }
 
-/// Counts the characters of an id, and not its bytes (ID-2).
+/// Counts the characters of an ID instead of its bytes (ID-2).
 #[derive(Default)]
 pub(crate) struct CountsCharacters;
 
@@ -205,7 +205,7 @@ impl Mistake for CountsCharacters {
     }
 }
 
-/// Compares blocked values with their case (ID-4).
+/// Compares blocked values case-sensitively (ID-4).
 #[derive(Default)]
 pub(crate) struct BlocksOneCase {
     blocked: Vec<String>,
@@ -245,7 +245,7 @@ impl Mistake for BlocksOneCase {
     }
 }
 
-/// Has the documented list of blocked values built in, whatever the settings say (ID-4).
+/// Always uses the documented list of blocked values, and not the settings (ID-4).
 #[derive(Default)]
 pub(crate) struct BlockedBuiltIn;
 

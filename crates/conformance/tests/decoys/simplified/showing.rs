@@ -1,11 +1,11 @@
-//! Mistakes in what is shown of links that are right: S-9 and S-10.
+//! Mistakes in showing correct links: S-9 and S-10.
 
 use idmerge_conformance::oracle::SimplifiedOracle;
 use idmerge_core::{Cluster, DistinctId, Resolve};
 
 use crate::decoy::{Mistake, keep_cluster, keep_distinct_id};
 
-/// Looks up a user id among the devices too.
+/// Looks up a user ID among the devices too.
 #[derive(Default)]
 pub(crate) struct OneNamespace;
 
@@ -19,7 +19,7 @@ impl Mistake for OneNamespace {
     }
 }
 
-/// Gives a cluster of its own to a user who has no device.
+/// Shows a cluster for a user without a device.
 #[derive(Default)]
 pub(crate) struct StrangerHasCluster;
 
@@ -35,7 +35,7 @@ impl Mistake for StrangerHasCluster {
     }
 }
 
-/// Lists devices by their text, and not as they were linked.
+/// Lists devices by their text instead of in the order of their links.
 #[derive(Default)]
 pub(crate) struct DevicesByText;
 
@@ -48,7 +48,7 @@ impl Mistake for DevicesByText {
     }
 }
 
-/// Lists clusters by user id, and not as users got their first device.
+/// Lists clusters by user ID instead of in the order of the first devices.
 #[derive(Default)]
 pub(crate) struct ClustersByUser;
 
@@ -63,7 +63,7 @@ impl Mistake for ClustersByUser {
     }
 }
 
-/// The canonical id is the first device (S-9).
+/// Shows the first device as the canonical ID (S-9).
 #[derive(Default)]
 pub(crate) struct CanonicalIsDevice;
 

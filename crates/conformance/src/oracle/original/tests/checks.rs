@@ -1,4 +1,4 @@
-//! The checks O-7 to O-12, and what a rejection leaves behind.
+//! The checks O-7 to O-12, and the state after a rejection.
 
 use super::*;
 
@@ -6,7 +6,7 @@ use super::*;
 fn o_7_two_same_ids_are_rejected_by_all_three() {
     let mut oracle = oracle();
     for claim in [identify, alias, merge] {
-        // Before O-8: `x` is no UUID. Known or not makes no difference (O-10).
+        // Before O-8: `x` is not a UUID. Whether it is known makes no difference (O-10).
         assert_eq!(
             claim(&mut oracle, "x", "x"),
             "errSameIDs: both IDs are \"x\""
@@ -61,7 +61,7 @@ fn o_8_the_anonymous_id_must_have_the_form() {
                      the anonymous ID {anon:?} does not have the form of a GUID"
                 )
             };
-            // The identified id may have any form.
+            // The identified ID may have any form.
             assert_eq!(
                 identify(&mut oracle, "U1", anon),
                 expected,
@@ -86,11 +86,11 @@ fn o_9_an_alias_is_used_once() {
     assert_eq!(alias(&mut oracle, "U1", "A"), "Merged");
     let rejected = "errAliasAlreadyExists: the alias \"A\" is in use already";
     assert_eq!(alias(&mut oracle, "U2", "A"), rejected);
-    // In the cluster of `distinct_id` it is O-10 that applies.
+    // In the cluster of `distinct_id`, O-10 applies.
     assert_eq!(alias(&mut oracle, "U1", "A"), "AlreadyMerged");
     assert_eq!(merge(&mut oracle, "U1", "U3"), "Merged");
     assert_eq!(alias(&mut oracle, "U3", "A"), "AlreadyMerged");
-    // The mark is the alias's: as a distinct_id it is free.
+    // The mark is on the alias: the other ID can still become an alias.
     assert_eq!(alias(&mut oracle, "A", "B"), "Merged");
     assert_eq!(clusters(&oracle), ["U1 = U1 A U3 B"]);
 }
@@ -104,12 +104,12 @@ fn o_9_only_an_accepted_alias_event_uses_an_alias() {
     assert_eq!(alias(&mut oracle, "U2", "A"), "Merged");
     assert_eq!(alias(&mut oracle, "U4", &anon(1)), "Merged");
     assert_eq!(clusters(&oracle), [format!("U1 = U1 A {} U2 U4", anon(1))]);
-    // An already merged one makes the mark too (O-10, O-13).
+    // An event answered with `already merged` makes the mark too (O-10, O-13).
     let mut oracle = super::oracle();
     assert_eq!(merge(&mut oracle, "U1", "A"), "Merged");
     assert_eq!(alias(&mut oracle, "U1", "A"), "AlreadyMerged");
     assert!(alias(&mut oracle, "U2", "A").starts_with("errAliasAlreadyExists"));
-    // A rejected one does not (O-13).
+    // A rejected event does not (O-13).
     assert_eq!(
         alias(&mut oracle, "U2", "U2"),
         "errSameIDs: both IDs are \"U2\""
@@ -118,7 +118,7 @@ fn o_9_only_an_accepted_alias_event_uses_an_alias() {
 }
 
 #[test]
-fn o_10_what_is_joined_already_stays_as_it_is() {
+fn o_10_ids_in_one_cluster_stay_as_they_are() {
     let mut oracle = oracle();
     assert_eq!(identify(&mut oracle, "U1", &anon(1)), "Merged");
     assert_eq!(identify(&mut oracle, "U1", &anon(2)), "Merged");
@@ -141,23 +141,23 @@ fn o_11_the_anonymous_ids_cluster_must_not_be_identified() {
         anon(1),
     );
     assert_eq!(identify(&mut oracle, "U2", &anon(1)), rejected);
-    // It is the anonymous id's cluster that counts, not the identified id's.
+    // The cluster of the anonymous ID counts, not that of the identified ID.
     assert_eq!(identify(&mut oracle, "U1", &anon(2)), "Merged");
     assert_eq!(identify(&mut oracle, &anon(1), &anon(3)), "Merged");
-    // The anonymous id itself may be the identified one.
+    // The anonymous ID itself may be identified.
     identify(&mut oracle, &anon(8), &anon(9));
     assert!(identify(&mut oracle, "U2", &anon(8)).ends_with(&format!("belongs to {:?}", anon(8))));
 }
 
 #[test]
-fn o_11_does_not_ask_for_clusters_that_nobody_identified() {
+fn o_11_does_not_apply_to_clusters_without_an_identified_id() {
     let mut oracle = oracle();
     merge(&mut oracle, &anon(1), "x");
     alias(&mut oracle, &anon(2), "y");
     assert_eq!(identify(&mut oracle, "U1", &anon(1)), "Merged");
     assert_eq!(identify(&mut oracle, "U1", &anon(2)), "Merged");
     assert_eq!(clusters(&oracle).len(), 1);
-    // O-18: merge and alias join what identify may not.
+    // O-18: `$merge` and `$create_alias` join IDs that `$identify` may not.
     identify(&mut oracle, "U2", &anon(3));
     identify(&mut oracle, "U3", &anon(4));
     assert_eq!(merge(&mut oracle, "U1", &anon(3)), "Merged");
@@ -226,7 +226,7 @@ fn o_11_comes_before_o_12_and_o_9_before_o_10() {
     assert!(identify(&mut oracle, "U2", &anon(1)).starts_with("errAnonDistinctIdAssignedAlready"));
     assert!(identify(&mut oracle, "U1", &anon(2)).starts_with("errManyIDs"));
     alias(&mut oracle, "x", "y");
-    // Too many as well, but O-9 is asked first.
+    // The cluster is too large as well, but O-9 comes first.
     assert!(alias(&mut oracle, "U1", "y").starts_with("errAliasAlreadyExists"));
 }
 
@@ -256,7 +256,7 @@ fn o_13_a_rejected_event_leaves_no_trace() {
         Outcome::Ignored
     );
     assert_eq!(snapshot_of(&oracle), before);
-    // Not even an age: `late` is older than `new`, although `new` was seen first.
+    // A rejected event gives no age: `late` is older than `new`, although `new` was seen first.
     merge(&mut oracle, "late", "new");
     assert_eq!(clusters(&oracle)[1], "late = late new");
 }

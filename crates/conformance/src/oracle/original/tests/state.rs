@@ -1,13 +1,13 @@
-//! Marks, age, canonical ids and clusters (O-13 to O-17), and snapshots.
+//! Marks, age, canonical IDs and clusters (O-13 to O-17), and snapshots.
 
 use super::*;
 
 #[test]
-fn o_13_identify_marks_its_identified_id_alone() {
+fn o_13_identify_marks_only_its_identified_id() {
     let mut oracle = oracle();
     merge(&mut oracle, &anon(1), &anon(2));
     identify(&mut oracle, "U1", &anon(1));
-    // U1 is the youngest and yet canonical: neither of the others is marked.
+    // U1 is the youngest and still canonical: neither of the others is marked.
     assert_eq!(
         clusters(&oracle),
         [format!("U1 = {} {} U1", anon(1), anon(2))]
@@ -29,7 +29,7 @@ fn o_13_an_already_merged_identify_marks_too() {
 }
 
 #[test]
-fn o_13_alias_and_merge_identify_nobody() {
+fn o_13_alias_and_merge_identify_no_id() {
     let mut oracle = oracle();
     alias(&mut oracle, "U1", "A");
     merge(&mut oracle, "B", "U1");
@@ -76,7 +76,7 @@ fn o_15_the_oldest_identified_member_else_the_oldest() {
     identify(&mut oracle, "U2", &anon(2));
     merge(&mut oracle, "U2", "b");
     assert_eq!(oracle.resolve(plain("a")), plain("U2"));
-    // Older, although it came into the cluster later.
+    // It is older, although it joined the cluster later.
     merge(&mut oracle, "a", &anon(1));
     for member in ["a", "b", "U1", "U2"] {
         assert_eq!(oracle.resolve(plain(member)), plain("U1"));
@@ -84,7 +84,7 @@ fn o_15_the_oldest_identified_member_else_the_oldest() {
 }
 
 #[test]
-fn o_16_an_id_in_no_cluster_is_its_own_and_the_mark_says_nothing() {
+fn o_16_an_id_in_no_cluster_resolves_to_itself_and_the_prefix_has_no_meaning() {
     let mut oracle = oracle();
     assert_eq!(oracle.resolve(plain("x")), plain("x"));
     assert_eq!(oracle.resolve(DistinctId::device(id("x"))), plain("x"));
@@ -107,7 +107,7 @@ fn o_17_clusters_are_listed_by_oldest_member() {
 }
 
 #[test]
-fn a_snapshot_is_readable_and_comes_back() {
+fn a_snapshot_is_readable_and_reads_back() {
     let mut oracle = oracle();
     merge(&mut oracle, "a", "b\n");
     identify(&mut oracle, "U1", &anon(1));
@@ -128,7 +128,7 @@ fn a_snapshot_is_readable_and_comes_back() {
     other.read_snapshot(&mut rest).unwrap();
     assert_eq!(rest, b"more");
     assert_eq!(snapshot_of(&other), bytes);
-    // What comes after goes the same way.
+    // Later claims have the same outcomes.
     for oracle in [&mut oracle, &mut other] {
         assert!(alias(oracle, "c", "A").starts_with("errAliasAlreadyExists"));
         assert!(identify(oracle, "U2", "1-0-0-0-a").ends_with("belongs to \"U1\""));
@@ -140,7 +140,7 @@ fn a_snapshot_is_readable_and_comes_back() {
 }
 
 #[test]
-fn equal_states_give_equal_snapshots_whatever_led_there() {
+fn equal_states_give_equal_snapshots_whatever_claims_led_there() {
     let mut one = oracle();
     merge(&mut one, "a", "b");
     merge(&mut one, "a", "c");
@@ -205,7 +205,7 @@ fn wrong_bytes_give_an_error_and_leave_the_state() {
 }
 
 #[test]
-fn a_snapshot_over_the_limit_is_not_taken() {
+fn a_snapshot_over_the_limit_is_refused() {
     let mut large = oracle();
     for member in ["b", "c", "d"] {
         merge(&mut large, "a", member);

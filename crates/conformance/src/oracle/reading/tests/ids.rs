@@ -44,7 +44,7 @@ fn id_2_an_id_has_1_to_255_bytes() {
             expected
         );
     }
-    // An `Id` has a ceiling of its own, whatever the setting.
+    // An `Id` has its own upper limit, whatever the setting.
     let settings = EngineSettings {
         max_id_bytes: u16::MAX,
         ..settings()
@@ -60,8 +60,8 @@ fn id_2_an_id_has_1_to_255_bytes() {
 
 #[test]
 fn id_3_absent_is_not_invalid() {
-    assert_eq!(s(user_id(Value::Text(""))), "nobody");
-    assert_eq!(s(user_id(Value::Absent)), "nobody");
+    assert_eq!(s(user_id(Value::Text(""))), "no user");
+    assert_eq!(s(user_id(Value::Absent)), "no user");
     assert_eq!(s(user_id(Value::Text("7"))), "7");
     for json in ["1.5", "false", "[]", "{}"] {
         assert_eq!(s(user_id(Value::NotAnId(json))), "$user_id ID-3");
@@ -111,7 +111,7 @@ fn id_4_values_from_mistakes_are_invalid_in_any_case() {
 }
 
 #[test]
-fn id_5_what_is_left_after_a_removal_must_be_an_id() {
+fn id_5_the_text_after_the_prefix_must_be_an_id() {
     assert_eq!(s(ordinary("", "", "D1")), "$device:D1");
     assert_eq!(s(ordinary("", "", "$device:D1")), "$device:D1");
     assert_eq!(
@@ -120,7 +120,7 @@ fn id_5_what_is_left_after_a_removal_must_be_an_id() {
     );
     assert_eq!(s(ordinary("", "", "$device:")), "$device_id ID-5");
     assert_eq!(s(ordinary("", "", "$device:null")), "$device_id ID-4");
-    // Its length is what counts.
+    // The limit applies to that text.
     for (length, expected_ok) in [(255, true), (256, false)] {
         let text = format!("$device:{}", "a".repeat(length));
         let event = Event {

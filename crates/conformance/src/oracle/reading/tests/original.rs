@@ -39,11 +39,11 @@ fn o_1_two_prefixes_are_refused() {
 }
 
 #[test]
-fn o_2_an_ordinary_event_is_the_first_present_ids_and_never_merges() {
+fn o_2_an_ordinary_event_is_attributed_to_the_first_present_id_and_never_merges() {
     assert_eq!(o(ordinary("x", "U1", "D1")), "x");
     assert_eq!(o(ordinary("", "U1", "D1")), "U1");
     assert_eq!(o(ordinary("", "", "D1")), "D1");
-    assert_eq!(o(ordinary("", "", "")), "nobody");
+    assert_eq!(o(ordinary("", "", "")), "no user");
     assert_eq!(o(ordinary("", "null", "D1")), "$user_id ID-4");
     assert_eq!(
         o(Event {
@@ -80,12 +80,12 @@ fn o_3_identify_has_two_spellings_of_each_id() {
     assert_eq!(mixed("", "", "A1", "A2"), "$identified_id O-3");
     assert_eq!(mixed("U1", "U2", "", ""), "$anon_id O-3");
     assert_eq!(mixed("", "", "", ""), "$identified_id O-3");
-    // An invalid one is refused, not passed over.
+    // An invalid value is refused, not skipped.
     assert_eq!(mixed("null", "U2", "A1", "A2"), "$identified_id ID-4");
     assert_eq!(mixed("", "null", "A1", "A2"), "distinct_id ID-4");
     assert_eq!(mixed("U1", "U2", "null", "A2"), "$anon_id ID-4");
     assert_eq!(mixed("U1", "U2", "", "null"), "$anon_distinct_id ID-4");
-    // The identified id comes first.
+    // The identified ID is read first.
     assert_eq!(mixed("null", "", "", ""), "$identified_id ID-4");
     assert_eq!(mixed("", "", "null", ""), "$identified_id O-3");
 }
@@ -120,13 +120,13 @@ fn o_5_merge_needs_an_array_of_two() {
     assert_eq!(o(merge("a".into(), Value::Text(""))), "$distinct_ids O-5");
     assert_eq!(o(merge("a".into(), FALSE)), "$distinct_ids ID-3");
     assert_eq!(o(merge("a".into(), "null".into())), "$distinct_ids ID-4");
-    // The first comes first.
+    // The first ID is read first.
     assert_eq!(o(merge(FALSE, Value::Absent)), "$distinct_ids ID-3");
     assert_eq!(o(merge(Value::Absent, FALSE)), "$distinct_ids O-5");
 }
 
 #[test]
-fn o_6_an_identity_event_is_its_first_ids() {
+fn o_6_an_identity_event_is_attributed_to_its_first_id() {
     let also = |event: Event<'static>| {
         o(Event {
             user_id: "x".into(),
@@ -149,7 +149,7 @@ fn o_6_an_identity_event_is_its_first_ids() {
         }),
         "a merge(a, b)"
     );
-    // Also where the claim will be rejected.
+    // Also if the claim will be rejected.
     assert_eq!(also(identify("U1", "U1")), "U1 identify(U1, U1)");
     assert_eq!(also(merge("a".into(), "$device:a".into())), "a merge(a, a)");
 }

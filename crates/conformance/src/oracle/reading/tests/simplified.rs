@@ -3,21 +3,21 @@
 use super::*;
 
 #[test]
-fn s_0_a_marked_user_id_is_no_user_id() {
+fn s_0_a_user_id_with_the_device_prefix_is_not_a_user_id() {
     assert_eq!(s(ordinary("x", "$device:D1", "")), "$device:D1");
-    // Where D is present, the rest is not read, whatever it is.
+    // If D is present, the rest is not read, whatever it is.
     for marked in ["$device:D2", "$device:", "$device:null"] {
         assert_eq!(s(ordinary("x", marked, "D1")), "$device:D1");
     }
     assert_eq!(s(ordinary("x", "$device:null", "none")), "$device_id ID-4");
-    // Where D is absent, it is read from `$user_id`.
+    // If D is absent, it is read from `$user_id`.
     assert_eq!(s(ordinary("x", "$device:", "")), "$user_id ID-5");
     assert_eq!(s(ordinary("x", "$device:null", "")), "$user_id ID-4");
     assert_eq!(
         s(ordinary("x", "$device:$device:D1", "")),
         "$device:$device:D1"
     );
-    // It is a device's, so the event links nothing.
+    // It names a device, so the event links nothing.
     assert_eq!(s(ordinary("U1", "$device:D1", "D1")), "$device:D1");
 }
 
@@ -46,14 +46,14 @@ fn s_3_distinct_id_alone_is_a_device_or_a_user() {
 }
 
 #[test]
-fn s_4_an_event_without_ids_is_nobodys() {
-    assert_eq!(s(Event::named("E")), "nobody");
+fn s_4_an_event_without_ids_has_no_user() {
+    assert_eq!(s(Event::named("E")), "no user");
     assert_eq!(
         s(Event {
             identified_id: FALSE,
             ..merge(FALSE, FALSE)
         }),
-        "nobody"
+        "no user"
     );
 }
 
