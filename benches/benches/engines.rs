@@ -1,6 +1,6 @@
-//! The inside, call by call: reading, applying and resolving, snapshots, and the JSON of events. A
-//! row an engine. Small, so that `cargo test --bench` has run each once in no time; for figures to
-//! compare, see the programs in `src/bin`.
+//! Single calls of the engines: reading, applying, resolving, snapshots, and the JSON of events. They
+//! are small, so that `cargo test --bench` runs each once quickly. For figures to compare, use the
+//! programs in `src/bin`.
 
 #![allow(missing_docs, reason = "the macros of criterion make public functions")]
 
@@ -19,7 +19,7 @@ use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_workloads::Workload;
 
-/// Enough that the tables do not fit the nearest cache.
+/// Enough events that the tables do not fit the nearest cache.
 const EVENTS: u64 = 50_000;
 const DEVICES: u64 = 100_000;
 const LOOKUPS: u64 = 10_000;
@@ -28,10 +28,10 @@ fn events(criterion: &mut Criterion) {
     let lines = lines(Workload::WebLogin, EVENTS);
     let events = parsed(&lines);
 
-    // Law 8: on this workload both models give the same users, so the rows do equal work.
+    // Law 8: on this workload both models find the same users, so both do the same work.
     let answers = Model::ALL.map(|model| {
         let users = users(&*folded(model, &events), &events);
-        // An id that was never merged is spelled with the mark in one model and without in the other.
+        // One model spells an ID that was never merged with the prefix, and the other without.
         users
             .iter()
             .map(|user| user.trim_start_matches("$device:").to_owned())

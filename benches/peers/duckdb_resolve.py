@@ -1,7 +1,7 @@
 """Simplified ID Merge in DuckDB: duckdb_resolve.py IN OUT [--in-order]
 
-Of the ways that were tried this is the fastest. The events come out in an order that differs from
-run to run, unless their order is asked for.
+This is the fastest of the variants that we tried. Without --in-order, the order of the output differs
+from run to run.
 """
 
 import sys

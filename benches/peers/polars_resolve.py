@@ -1,6 +1,6 @@
 """Simplified ID Merge in Polars, streaming: polars_resolve.py IN OUT
 
-Of the ways that were tried this is the fastest.
+This is the fastest of the variants that we tried.
 """
 
 import sys

@@ -1,5 +1,5 @@
-//! What an operation costs in things that can be counted, which are the same on a busy machine:
-//! instructions, allocations, bytes.
+//! Counts the costs of an operation that do not depend on the load of the machine: instructions,
+//! allocations and bytes.
 
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -17,13 +17,13 @@ use crate::inputs::links::{DEVICES_PER_USER, Plan};
 use crate::rows::engines::{Engine, EngineRow};
 use crate::rows::{Entry, Row as _, look};
 
-/// How often an operation is done in a run.
+/// The number of operations in a run.
 pub const RUN: u64 = 20_000;
 
-/// Something to run once, and how it is prepared.
+/// The name of an operation, and a function that prepares a run of it.
 pub type Operation = (&'static str, fn() -> Box<dyn FnMut()>);
 
-/// The operations that are counted, [`RUN`] of them in a run.
+/// The operations to count, [`RUN`] of them in a run.
 pub const OPERATIONS: [Operation; 10] = [
     ("simplified apply", apply::<Simplified>),
     ("simplified apply_batch", apply_batch::<Simplified>),
@@ -37,7 +37,7 @@ pub const OPERATIONS: [Operation; 10] = [
     ("write_resolved", write_resolved),
 ];
 
-/// Runs it under a name that callgrind can be told.
+/// Runs an operation in a function whose name callgrind can find.
 #[inline(never)]
 pub fn counted_operation(run: &mut dyn FnMut()) {
     run();
@@ -93,7 +93,7 @@ fn parse() -> Box<dyn FnMut()> {
 }
 
 fn write_resolved() -> Box<dyn FnMut()> {
-    // Kept to the end of the program, so that what borrows from them can be kept too.
+    // Leaked, so that the closure can own values that borrow from them.
     let lines: &'static [Vec<u8>] = lines(Workload::WebLogin, RUN).leak();
     let events: &'static [JsonEvent<'_>] = parsed(lines).leak();
     let engine: &'static Simplified = Box::leak(Box::default());
@@ -122,14 +122,14 @@ fn write_resolved() -> Box<dyn FnMut()> {
     })
 }
 
-/// What a run allocates: how often, and how many bytes it leaves allocated. Who calls brings the
-/// allocator that counts.
+/// Measures a run: the number of allocations, and the bytes that stay allocated. The caller provides
+/// the counting allocator.
 pub type Measure = fn(&mut dyn FnMut()) -> (u64, i64);
 
 /// Counts by name.
 pub type Counts = BTreeMap<String, f64>;
 
-/// How often a run of each operation allocates.
+/// The number of allocations in a run of each operation.
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
 pub fn allocations(measure: Measure) -> Counts {
     let count = |(name, prepare): &Operation| {
@@ -139,8 +139,8 @@ pub fn allocations(measure: Measure) -> Counts {
     OPERATIONS.iter().map(count).collect()
 }
 
-/// How many bytes the engines keep a linked device, at the best and the worst point of a growth
-/// by four.
+/// The bytes that an engine keeps per linked device, at the best and at the worst point while it grows
+/// to four times its size.
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
 pub fn bytes(measure: Measure) -> Counts {
     const USERS_PER_BLOCK: u64 = 512;
@@ -173,22 +173,22 @@ pub fn bytes(measure: Measure) -> Counts {
     counts
 }
 
-/// What is counted: the tables of the file `counts.toml`.
+/// The kinds of counts: the tables of the file `counts.toml`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Instructions an operation, under callgrind.
+    /// Instructions per operation, under callgrind.
     Instructions,
     /// Allocations in a run.
     Allocations,
-    /// Bytes a linked device.
+    /// Bytes per linked device.
     Bytes,
 }
 
 impl Kind {
-    /// All of them, in the order of the file.
+    /// All kinds, in the order of the file.
     pub const ALL: [Self; 3] = [Self::Instructions, Self::Allocations, Self::Bytes];
 
-    /// The name of its table.
+    /// The name of the table.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Instructions => "instructions",
@@ -197,17 +197,17 @@ impl Kind {
         }
     }
 
-    /// What the table is of, in a few words.
+    /// The unit of the table, in a few words.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::Instructions => "an operation, under callgrind",
+            Self::Instructions => "per operation, under callgrind",
             Self::Allocations => "in 20,000 operations",
-            Self::Bytes => "a linked device",
+            Self::Bytes => "per linked device",
         }
     }
 
-    /// By how many percent a count may be above the one of the file. Instructions differ with the
-    /// key of the hash tables and the version of the compiler.
+    /// The percentage by which a count may exceed the one in the file. Instructions vary with the key
+    /// of the hash tables and the version of the compiler.
     pub const fn tolerance_percent(self) -> f64 {
         match self {
             Self::Instructions => 5.0,
@@ -216,18 +216,18 @@ impl Kind {
     }
 }
 
-/// The counts of a kind, as the text of the file has them.
+/// The counts of a kind in the text of the file.
 ///
 /// # Errors
 ///
-/// The text is not TOML, or has no such table of numbers.
+/// The text is not TOML, or it has no such table of numbers.
 pub fn kept(text: &str, kind: Kind) -> Result<Counts, String> {
     let file: Table = text.parse().map_err(|e| format!("counts.toml: {e}"))?;
     let table = file.get(kind.name()).and_then(Value::as_table);
     let table = table.ok_or_else(|| format!("counts.toml has no table {}", kind.name()))?;
     let number = |(name, value): (&String, &Value)| {
         let number = value.as_float().or(value.as_integer().map(|it| it as f64));
-        let number = number.ok_or_else(|| format!("counts.toml: {name} is no number"))?;
+        let number = number.ok_or_else(|| format!("counts.toml: {name} is not a number"))?;
         Ok((name.clone(), number))
     };
     table.iter().map(number).collect()
@@ -236,12 +236,12 @@ pub fn kept(text: &str, kind: Kind) -> Result<Counts, String> {
 /// The text of the file.
 pub fn file_text(tables: &[(Kind, Counts)]) -> String {
     let mut text =
-        "# What operations cost in things that can be counted. A change that costs more fails;\n\
-         # `cargo xtask bench counts --update` writes what it costs now.\n"
+        "# The costs of operations that can be counted. A change that costs more fails;\n\
+         # `cargo xtask bench counts --update` writes the current costs.\n"
             .to_owned();
     for (kind, counts) in tables {
         text += &format!(
-            "\n# {}; up to {} % more are let through.\n[{}]\n",
+            "\n# {}; up to {} % more are accepted.\n[{}]\n",
             kind.description(),
             kind.tolerance_percent(),
             kind.name()
@@ -253,17 +253,17 @@ pub fn file_text(tables: &[(Kind, Counts)]) -> String {
     text
 }
 
-/// What costs more than it did, and what is in one list and not in the other.
+/// One complaint for each operation that costs more than in the file, or is in one list only.
 pub fn regressions(kind: Kind, kept: &Counts, counted: &Counts) -> Vec<String> {
     let mut complaints = Vec::new();
-    let update = "`cargo xtask bench counts --update` takes it over";
+    let update = "`cargo xtask bench counts --update` accepts it";
     for (name, count) in counted {
         match kept.get(name) {
             None => complaints.push(format!("{name} is not in counts.toml: {update}")),
             // The file has one decimal.
             Some(kept) if *count > kept * (1.0 + kind.tolerance_percent() / 100.0) + 0.05 => {
                 complaints.push(format!(
-                    "{name}: {count:.1} {}, {kept:.1} before: mend it, or if it has to be, {update}",
+                    "{name}: {count:.1} {}, {kept:.1} before: reduce it, or if it must be, {update}",
                     kind.name()
                 ));
             }
@@ -271,7 +271,9 @@ pub fn regressions(kind: Kind, kept: &Counts, counted: &Counts) -> Vec<String> {
         }
     }
     for name in kept.keys().filter(|name| !counted.contains_key(*name)) {
-        complaints.push(format!("{name} of counts.toml is not counted: {update}"));
+        complaints.push(format!(
+            "{name} in counts.toml is not counted any more: {update}"
+        ));
     }
     complaints
 }
@@ -288,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_comes_out_as_it_went_in() {
+    fn a_file_reads_back() {
         let tables = Kind::ALL.map(|kind| (kind, counts(&[("resolve: \"a\"", 1.5), ("b", 0.0)])));
         let text = file_text(&tables);
         for (kind, counts) in tables {

@@ -1,4 +1,4 @@
-//! What the rows are given: IDs, links of devices with users, and JSON events.
+//! The inputs of the rows: IDs, links of devices with users, and JSON events.
 
 pub mod events;
 pub mod ids;

@@ -1,16 +1,16 @@
-//! What the benches measure, as a library: workloads, rows, and what is done with the figures.
+//! The library of the benches: inputs, rows, clocks and reports.
 //!
-//! A table has a [`Row`](rows::Row) for each engine and each peer. All of them are given the same
-//! texts, and their answers are checked before the clock starts. The programs in `src/bin` measure
-//! and print a [`Report`](report::Report); `cargo xtask bench` runs them and keeps what they
-//! print. README.md says what is measured and how a row is added.
+//! A table has a [`Row`](rows::Row) for each engine and each peer. All rows get the same texts, and
+//! their answers are checked before the clock starts. The programs in `src/bin` measure and print a
+//! [`Report`](report::Report); `cargo xtask bench` runs them and stores the reports. README.md says
+//! what is measured and how to add a row.
 //!
-//! The workload in memory is a [`Plan`](inputs::links::Plan): users with four devices each, whose ids are
-//! computed from their numbers. That of whole programs is a stream of `idmerge-workloads`.
+//! The workload in memory is a [`Plan`](inputs::links::Plan): users with four devices each, with IDs that
+//! are computed from their numbers. Whole programs get a stream of `idmerge-workloads`.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "benches read the clock and what the system says of the process"
+    reason = "benches read the clock and the memory of the process"
 )]
 
 pub mod counts;
@@ -42,9 +42,9 @@ pub const ROWS: [Entry; 6] = [
 pub const SIMPLIFIED: &str = "simplified";
 /// The name of a row.
 pub const ORIGINAL: &str = "original";
-/// The name of a row that targets are measured by.
+/// The name of a row that targets refer to.
 pub const MAP: &str = "HashMap<String, String>";
-/// The name of a row that targets are measured by.
+/// The name of a row that targets refer to.
 pub const PETGRAPH: &str = "petgraph behind HashMap";
 
 #[cfg(test)]
@@ -54,7 +54,7 @@ mod tests {
     use inputs::links::Plan;
 
     #[test]
-    fn all_rows_answer_alike() {
+    fn all_rows_give_the_same_answers() {
         for spelling in [Spelling::Uuid, Spelling::Sdk] {
             let plan = Plan::new(4_000, spelling);
             let links = plan.links(0..plan.devices);
@@ -66,7 +66,7 @@ mod tests {
                 if row.apply_batch(&links) {
                     rows::check(name, &mut *row, &links).unwrap();
                 }
-                // What was never linked is its own answer.
+                // A device that was never linked resolves to itself.
                 let strangers = plan.lookups(100, 100, 1);
                 let mut wanted = strangers.iter();
                 row = make();
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn a_row_that_knows_too_little_is_caught() {
+    fn a_row_that_misses_a_link_is_caught() {
         let plan = Plan::new(400, Spelling::Uuid);
         let (all, some) = (plan.links(0..400), plan.links(0..399));
         for (name, make) in ROWS {

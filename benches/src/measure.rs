@@ -1,4 +1,4 @@
-//! The clock, and what is made of several readings of it.
+//! The clock, and statistics of several measurements.
 
 use std::fs;
 use std::hint::black_box;
@@ -7,23 +7,23 @@ use std::time::Instant;
 use crate::inputs::links::Texts;
 use crate::rows::{Row, look};
 
-/// Readings of one thing, of which the middle counts.
+/// Measurements of one quantity. The median counts.
 #[derive(Clone, Debug, Default)]
 pub struct Samples(Vec<f64>);
 
 impl Samples {
-    /// Adds a reading.
+    /// Adds a measurement.
     pub fn push(&mut self, value: f64) {
         self.0.push(value);
         self.0.sort_by(f64::total_cmp);
     }
 
-    /// Whether there are none.
+    /// Whether there are no measurements.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// The middle one. Not a number where there are none.
+    /// The median. NaN if there are no measurements.
     pub fn median(&self) -> f64 {
         let middle = self.0.len() / 2;
         match self.0.len() {
@@ -33,7 +33,7 @@ impl Samples {
         }
     }
 
-    /// From the least to the greatest.
+    /// The least and the greatest measurement, as text.
     pub fn spread(&self) -> String {
         match (self.0.first(), self.0.last()) {
             (Some(least), Some(most)) if *most < 10.0 => format!("{least:.2} to {most:.2}"),
@@ -43,25 +43,25 @@ impl Samples {
     }
 }
 
-/// How many seconds something takes, and what it answers.
+/// Runs a function. Returns its time in seconds, and its result.
 pub fn timed<T>(run: impl FnOnce() -> T) -> (f64, T) {
     let start = Instant::now();
     let answer = run();
     (start.elapsed().as_secs_f64(), answer)
 }
 
-/// How many seconds something takes.
+/// The time of a function in seconds.
 pub fn seconds(run: impl FnOnce()) -> f64 {
     timed(run).0
 }
 
-/// How many nanoseconds each of `count` takes.
+/// The time of a function in nanoseconds, divided by `count`.
 #[expect(clippy::cast_precision_loss, reason = "a count is far below 2^52")]
 pub fn nanoseconds_each(count: usize, run: impl FnOnce()) -> f64 {
     seconds(run) * 1e9 / count as f64
 }
 
-/// How a row is asked.
+/// How to ask a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Asking {
     /// `resolve`
@@ -70,8 +70,7 @@ pub enum Asking {
     InBatches,
 }
 
-/// How long a row takes for each of these ids, and what was seen of the answers. `None`: it has no
-/// batches.
+/// The nanoseconds that a row takes per ID, and a sum over its answers. `None` if it has no batches.
 pub fn time_resolve(row: &mut dyn Row, ids: &Texts, asking: Asking) -> Option<(f64, u64)> {
     let mut seen = 0_u64;
     let mut answer = |text: &str| seen = seen.wrapping_add(look(text));
@@ -83,7 +82,7 @@ pub fn time_resolve(row: &mut dyn Row, ids: &Texts, asking: Asking) -> Option<(f
     is_done.then(|| (nanoseconds, black_box(seen)))
 }
 
-/// How much memory of this process is in use now, as the system sees it. `None`: it does not say.
+/// The resident memory of this process now. `None` if the system does not tell.
 pub fn resident_bytes() -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
     let line = status
@@ -98,7 +97,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_middle_counts() {
+    fn the_median_counts() {
         let mut samples = Samples::default();
         assert!(samples.median().is_nan() && samples.spread().is_empty());
         for value in [9.0, 1.0, 2.0] {

@@ -1,4 +1,4 @@
-//! The limit: how fast this machine reads memory at random.
+//! The limit of the machine: the time of a random read of memory.
 
 use std::hint::black_box;
 use std::io;
@@ -8,18 +8,18 @@ use memmap2::MmapMut;
 use crate::inputs::ids::{scattered, scattered_below};
 use crate::measure::nanoseconds_each;
 
-/// A read brings a line into the cache.
+/// The size of a cache line: one read brings one line into the cache.
 const LINE_BYTES: usize = 64;
 
-/// How many reads are timed.
+/// The number of timed reads.
 const READS: usize = 4_000_000;
 
-/// The pages that memory comes in.
+/// The size of the memory pages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Pages {
     /// 4 KiB each.
     Small,
-    /// 2 MiB each, where the system has them.
+    /// 2 MiB each, if the system has them.
     Huge,
 }
 
@@ -36,7 +36,7 @@ impl Pages {
     }
 }
 
-/// A block of memory of which each line names another, in one circle through all of them.
+/// A block of memory in which each line names the next, in one cycle through all lines.
 #[derive(Debug)]
 pub struct Probe {
     block: MmapMut,
@@ -49,12 +49,12 @@ impl Probe {
     ///
     /// # Errors
     ///
-    /// The system gives no memory.
+    /// The system has no memory for it.
     pub fn new(bytes: usize, pages: Pages) -> io::Result<Self> {
         let lines = bytes.div_ceil(LINE_BYTES).max(2);
         let mut block = MmapMut::map_anon(lines * LINE_BYTES)?;
         advise(&block, pages)?;
-        // Sattolo's shuffle: a circle through all lines.
+        // Sattolo's shuffle: one cycle through all lines.
         let mut order: Vec<u32> = (0..u32::try_from(lines).unwrap_or(u32::MAX)).collect();
         for last in (1..order.len()).rev() {
             let other = scattered_below(last as u64, last as u64);
@@ -75,8 +75,7 @@ impl Probe {
         u32::from_le_bytes([line[0], line[1], line[2], line[3]])
     }
 
-    /// Nanoseconds a read where the next read waits for none before it, so that many are under way
-    /// at a time.
+    /// Nanoseconds per read if no read depends on an earlier one, so that many run at the same time.
     pub fn independent_nanoseconds(&mut self) -> f64 {
         self.seed += 1;
         let start = scattered(self.seed);
@@ -90,7 +89,7 @@ impl Probe {
         })
     }
 
-    /// Nanoseconds a read where each says where the next one is.
+    /// Nanoseconds per read if each read gives the position of the next.
     pub fn dependent_nanoseconds(&mut self) -> f64 {
         self.seed += 1;
         let reads = READS / 4;
@@ -117,7 +116,7 @@ fn advise(_: &MmapMut, _: Pages) -> io::Result<()> {
     Ok(())
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "it is below a usize")]
+#[expect(clippy::cast_possible_truncation, reason = "the value fits a usize")]
 fn index(number: u64) -> usize {
     number as usize
 }

@@ -1,11 +1,11 @@
-//! What a program says when it is done: targets first, then tables, as Markdown.
+//! The report of a program, in Markdown: targets first, then tables.
 
 use std::fmt::{self, Write as _};
 
-/// The head of the table of targets. `cargo xtask bench` knows it by this line.
+/// The head of the table of targets. `cargo xtask bench` finds the table by this line.
 pub const TARGETS_HEAD: &str = "| target | wanted | measured | |";
 
-/// A report in the making.
+/// A report under construction.
 #[derive(Debug, Default)]
 pub struct Report {
     targets: Vec<String>,
@@ -13,7 +13,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// A figure that is to be at least so much.
+    /// Adds a target: the figure must be at least `wanted`.
     pub fn at_least(&mut self, target: &str, wanted: f64, measured: f64, unit: &str) {
         let met = measured >= wanted;
         self.target(
@@ -25,7 +25,7 @@ impl Report {
         );
     }
 
-    /// A figure that is to be at most so much.
+    /// Adds a target: the figure must be at most `wanted`.
     pub fn at_most(&mut self, target: &str, wanted: f64, measured: f64, unit: &str) {
         let met = measured <= wanted;
         self.target(
@@ -37,13 +37,13 @@ impl Report {
         );
     }
 
-    /// A figure that only has to be stated.
+    /// Adds a figure without a target.
     pub fn stated(&mut self, target: &str, measured: f64, unit: &str) {
         self.targets
             .push(format!("| {target} | stated | {measured:.2}{unit} | |"));
     }
 
-    /// A target of which there is no figure, and why.
+    /// Adds a target without a figure, and the reason.
     pub fn unknown(&mut self, target: &str, why: &str) {
         self.targets.push(format!(
             "| {target} | | not measured: {why} | **unknown** |"
@@ -57,12 +57,12 @@ impl Report {
         ));
     }
 
-    /// A paragraph.
+    /// Adds a paragraph.
     pub fn text(&mut self, text: impl fmt::Display) {
         self.write(format_args!("{text}\n\n"));
     }
 
-    /// A table under a heading. The first column is text, the others are figures.
+    /// Adds a table with a heading. The first column is text, the others are figures.
     pub fn table(&mut self, heading: &str, head: &[&str], rows: &[Vec<String>]) {
         self.write(format_args!("### {heading}\n\n| {} |\n|", head.join(" | ")));
         for column in 0..head.len() {
@@ -80,7 +80,7 @@ impl Report {
 
     fn write(&mut self, text: fmt::Arguments<'_>) {
         if self.details.write_fmt(text).is_err() {
-            unreachable!("a string takes all");
+            unreachable!("writing to a string does not fail");
         }
     }
 }
@@ -98,7 +98,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// A number with its thousands apart: `1 600 000`.
+/// A number in groups of three digits: `1 600 000`.
 pub fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut grouped = String::new();

@@ -1,4 +1,4 @@
-//! What an engine and a peer have in common: a row of the tables.
+//! A row of the tables: an engine or a peer.
 
 pub mod engines;
 pub mod peers;
@@ -6,40 +6,40 @@ pub mod sharing;
 
 use crate::inputs::links::{Links, Texts};
 
-/// An engine or a peer. It takes texts and gives texts: whatever it makes of an id in between is
-/// part of its time.
+/// An engine or a peer. It takes texts and gives texts, so the conversion of an ID is part of its
+/// time.
 pub trait Row {
     /// Applies the links in order, one by one.
     fn apply(&mut self, links: &Links);
 
-    /// Applies the links in order, in batches. `false`: it has no batches.
+    /// Applies the links in order, in batches. Returns `false` if the row has no batches.
     fn apply_batch(&mut self, _: &Links) -> bool {
         false
     }
 
-    /// Resolves the ids one by one, and gives the text of each answer, in order.
+    /// Resolves the IDs one by one, and gives the text of each answer, in order.
     fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str));
 
-    /// The same in batches. `false`: it has no batches.
+    /// The same in batches. Returns `false` if the row has no batches.
     fn resolve_batch(&mut self, _: &Texts, _answer: &mut dyn FnMut(&str)) -> bool {
         false
     }
 }
 
-/// A row by name, and how to make an empty one.
+/// The name of a row, and a function that makes an empty one.
 pub type Entry = (&'static str, fn() -> Box<dyn Row>);
 
-/// What is looked at of each answer, for all rows alike: its length and its last byte, for which
-/// the text has to be in the cache.
+/// Reads the length and the last byte of an answer, so that every row must bring the text into the
+/// cache.
 pub fn look(text: &str) -> u64 {
     text.len() as u64 + text.as_bytes().last().map_or(0, |&byte| u64::from(byte))
 }
 
-/// Whether a row knows the user of every device: in both ways of asking, where it has both.
+/// Checks that a row knows the user of every device, one by one and in batches if it has batches.
 ///
 /// # Errors
 ///
-/// The first answer that is wrong.
+/// The first wrong answer.
 pub fn check(name: &str, row: &mut dyn Row, links: &Links) -> Result<(), String> {
     for in_batches in [false, true] {
         let mut wanted = links.users().iter();
@@ -61,7 +61,7 @@ pub fn check(name: &str, row: &mut dyn Row, links: &Links) -> Result<(), String>
             return Err(wrong);
         }
         if let Some(user) = wanted.next() {
-            return Err(format!("{name} gives no answer where {user} is wanted"));
+            return Err(format!("{name} gives no answer, wanted {user}"));
         }
     }
     Ok(())

@@ -1,5 +1,5 @@
-//! Allocations and bytes are no more than `counts.toml` has. `cargo xtask bench counts` looks at
-//! instructions as well.
+//! Allocations and bytes do not exceed those of `counts.toml`. `cargo xtask bench counts` checks
+//! instructions too.
 
 use idmerge_benches::counts::{Counts, Kind, Measure, allocations, bytes, kept, regressions};
 
@@ -16,11 +16,11 @@ fn check(kind: Kind, count: fn(Measure) -> Counts) {
 }
 
 #[test]
-fn nothing_allocates_more_often_than_it_did() {
+fn no_operation_allocates_more_often_than_before() {
     check(Kind::Allocations, allocations);
 }
 
 #[test]
-fn an_id_takes_no_more_bytes_than_it_did() {
+fn an_id_takes_no_more_bytes_than_before() {
     check(Kind::Bytes, bytes);
 }

@@ -1,10 +1,10 @@
-//! The gate: instructions, allocations and bytes, beside those of `counts.toml`.
+//! The gate: compares instructions, allocations and bytes with `counts.toml`.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a program that measures says what it found, and runs itself under callgrind"
+    reason = "a benchmark prints its results, and runs itself under callgrind"
 )]
 
 use std::path::PathBuf;
@@ -19,10 +19,10 @@ use idmerge_benches::counts::{
 };
 use idmerge_benches::report::Report;
 
-/// Instructions, allocations and bytes, beside those of counts.toml; more is a failure
+/// Compares instructions, allocations and bytes with counts.toml; more is a failure
 #[derive(Debug, Parser)]
 struct Args {
-    /// Write what was counted to counts.toml
+    /// Write the counts to counts.toml
     #[arg(long)]
     update: bool,
     /// Ignored: counts are quick
@@ -122,13 +122,13 @@ fn has_callgrind() -> bool {
     output.is_ok_and(|output| output.status.success())
 }
 
-/// Instructions of each operation, counted in a process of its own.
+/// The instructions of each operation, each counted in a separate process.
 fn instructions() -> Result<Counts> {
     let mut counts = Counts::new();
     for (number, (name, _)) in OPERATIONS.iter().enumerate() {
         let output = Command::new("valgrind")
             .args(["--tool=callgrind", "--callgrind-out-file=/dev/null"])
-            // Only what happens below the function counts, not how it is prepared.
+            // Counts only the operation, and not its preparation.
             .arg("--toggle-collect=*counted_operation*")
             .arg(env::current_exe()?)
             .args(["--operation", &number.to_string()])

@@ -1,10 +1,10 @@
-//! Engines beside their peers, and beside the memory of the machine.
+//! Compares engines with their peers, and with the memory of the machine.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a program that measures says what it found, and has a process of its own for memory"
+    reason = "a benchmark prints its results, and measures memory in a separate process"
 )]
 
 use std::env;
@@ -21,24 +21,24 @@ use idmerge_benches::rows::sharing::{SHARED_ROWS, one_writer_one_reader};
 use idmerge_benches::rows::{Row, check};
 use idmerge_benches::{MAP, ORIGINAL, PETGRAPH, ROWS, SIMPLIFIED};
 
-/// Engines beside their peers: apply, resolve, and the distance to what the memory can do
+/// Compares engines with their peers: apply, resolve, and the distance to the limit of the memory
 #[derive(Debug, Parser)]
 struct Args {
-    /// A small run, to see that it works
+    /// A small run, for a test of the program
     #[arg(long)]
     quick: bool,
-    /// Say how many bytes the first engine takes with so many devices, and nothing else
+    /// Print only the bytes that the first engine takes with this many devices
     #[arg(long, hide = true)]
     bytes_of: Option<u64>,
 }
 
-/// What is asked of a row in one round.
+/// The number of lookups in one round.
 const LOOKUPS: u64 = 1_000_000;
 
-/// How many of a hundred were never linked, in the rows that say so.
+/// The percentage of devices that were never linked, in the columns `missing`.
 const PERCENT_MISSING: u64 = 30;
 
-/// How often each thing is measured.
+/// The number of rounds of each measurement.
 struct Rounds {
     apply: u64,
     resolve: u64,
@@ -52,9 +52,9 @@ fn main() -> Result<()> {
     }
     let mut report = Report::default();
     report.text(format_args!(
-        "UUID devices, four a user, in random order. Rows take texts and give texts. Rows are \
-         interleaved; a figure is the median of its rounds, in nanoseconds an operation. Missing: \
-         {PERCENT_MISSING} of 100 ids were never linked."
+        "UUID devices, four per user, in random order. Rows take texts and give texts. Rows are \
+         interleaved; a figure is the median of its rounds, in nanoseconds per operation. Missing: \
+         {PERCENT_MISSING} of 100 IDs were never linked."
     ));
     if args.quick {
         let rounds = Rounds {
@@ -80,7 +80,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// What is measured of one row.
+/// The measurements of one row.
 #[derive(Default)]
 struct Figures {
     apply: Samples,
@@ -114,7 +114,7 @@ fn measure(devices: u64, rounds: &Rounds, report: &mut Report) -> Result<()> {
     limits(devices, bytes_in_own_process(devices)?, &figures, report)
 }
 
-/// What the first engine takes of memory, in a process that has freed nothing before.
+/// The memory of the first engine, in a process that has freed nothing before.
 fn bytes_in_own_process(devices: u64) -> Result<usize> {
     let mut command = Command::new(env::current_exe()?);
     let output = command
@@ -135,7 +135,7 @@ fn bytes_of(devices: u64) -> u64 {
 /// Builds all rows round by round, keeps the last ones, and checks that they know every device.
 fn build(links: &Links, rounds: &Rounds, figures: &mut [Figures]) -> Result<Vec<Box<dyn Row>>> {
     let devices = grouped(links.len() as u64);
-    // Before anything is timed: all rows know whose each device is.
+    // Before the clock starts, every row must know the user of each device.
     let mut rows: Vec<Box<dyn Row>> = Vec::new();
     for (name, make) in ROWS {
         eprintln!("{devices} devices: check {name}");
@@ -147,7 +147,7 @@ fn build(links: &Links, rounds: &Rounds, figures: &mut [Figures]) -> Result<Vec<
     for round in 0..rounds.apply {
         eprintln!("{devices} devices: apply, round {}", round + 1);
         for ((row, figures), (_, make)) in rows.iter_mut().zip(&mut *figures).zip(ROWS) {
-            // Freed first, so that each row is built in the same room.
+            // Freed first, so that each row is built in the same memory.
             *row = make();
             figures
                 .apply
@@ -182,7 +182,7 @@ fn resolve(
                 continue;
             };
             if *all_saw.get_or_insert(seen) != seen {
-                bail!("{name} answers otherwise than the rows before it");
+                bail!("{name} gives other answers than the rows before it");
             }
             samples.push(nanoseconds);
         }
@@ -226,7 +226,7 @@ fn tables(devices: u64, figures: &[Figures], report: &mut Report) {
     };
     let heading = format!("{} linked devices, ns", grouped(devices));
     report.table(&heading, &head, &table(&cell));
-    let heading = format!("{} linked devices, ns: least to most", grouped(devices));
+    let heading = format!("{} linked devices, ns: least to greatest", grouped(devices));
     report.table(&heading, &head, &table(&Samples::spread));
 
     let size = grouped(devices);
@@ -256,7 +256,7 @@ fn tables(devices: u64, figures: &[Figures], report: &mut Report) {
     }
 }
 
-/// How far resolving is from reading memory at random.
+/// Compares resolving with random reads of memory.
 fn limits(
     devices: u64,
     engine_bytes: usize,
@@ -288,7 +288,7 @@ fn limits(
         }
     }
     let heading = format!(
-        "Random reads in {:.0} MB, as much as simplified takes at {size} devices, ns a read",
+        "Random reads in {:.0} MB, the size of simplified at {size} devices, ns per read",
         engine_bytes as f64 / 1e6
     );
     report.table(&heading, &["pages", "independent", "dependent"], &rows);
@@ -305,12 +305,12 @@ fn sharing(devices: u64, report: &mut Report) -> Result<()> {
     for (name, make) in SHARED_ROWS {
         eprintln!("one writer and one reader: {name}");
         let figures = one_writer_one_reader(&*make(), &first, &rest, &ids)
-            .map_err(|why| anyhow::anyhow!("{name} answers otherwise beside a writer: {why}"))?;
+            .map_err(|why| anyhow::anyhow!("{name} gives other answers with a writer: {why}"))?;
         let cells = [
             figures.apply_alone,
-            figures.apply_beside,
+            figures.apply_concurrent,
             figures.resolve_alone,
-            figures.resolve_beside,
+            figures.resolve_concurrent,
             figures.resolve_slow,
             figures.resolve_slowest,
         ];
@@ -324,11 +324,11 @@ fn sharing(devices: u64, report: &mut Report) -> Result<()> {
     let head = [
         "row",
         "apply alone",
-        "apply beside a reader",
+        "apply with a reader",
         "resolve alone",
-        "resolve beside a writer",
-        "of 10 000, the slowest",
-        "slowest of all",
+        "resolve with a writer",
+        "99.99th percentile",
+        "slowest",
     ];
     report.table(&heading, &head, &rows);
     Ok(())

@@ -1,10 +1,10 @@
-//! Bytes an id, by a counting allocator, at every point of the growth of the tables.
+//! Bytes per ID by a counting allocator, at every point of the growth of the tables.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a program that measures says what it found, and has a process for each subject"
+    reason = "a benchmark prints its results, and has a process for each subject"
 )]
 
 use std::alloc::System;
@@ -20,15 +20,15 @@ use idmerge_benches::measure::resident_bytes;
 use idmerge_benches::report::{Report, grouped};
 use idmerge_benches::{MAP, ORIGINAL, ROWS, SIMPLIFIED};
 
-// The system's allocator, with every byte counted. Unlike other counting allocators it hands
-// `realloc` on, so that a vector grows as it does in any program.
+// The allocator of the system, with every byte counted. Unlike other counting allocators it passes on
+// `realloc`, so a vector grows as in any program.
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 
-/// Bytes an id: all tables included, at the best, the middle and the worst point of their growth
+/// Bytes per ID, all tables included, at the best, median and worst point of their growth
 #[derive(Debug, Parser)]
 struct Args {
-    /// A small run, to see that it works
+    /// A small run, for a test of the program
     #[arg(long)]
     quick: bool,
     /// Measure one subject, and print its figures
@@ -36,13 +36,13 @@ struct Args {
     subject: Option<usize>,
 }
 
-/// What is measured in a process of its own.
+/// A measurement that runs in a separate process.
 struct Subject {
     row: &'static str,
     spelling: Spelling,
-    /// What its bytes are divided by.
+    /// The unit that its bytes are divided by.
     unit: Unit,
-    /// At most so many at the middle point, and at the worst.
+    /// The limits at the median and at the worst point.
     wanted: Option<(f64, f64)>,
 }
 
@@ -70,7 +70,7 @@ const SUBJECTS: [Subject; 5] = [
         row: SIMPLIFIED,
         spelling: Spelling::Sdk,
         unit: Unit::LinkedDevice,
-        // One figure is asked for, so no point of the growth is let off.
+        // The target is one figure, so it applies to every point of the growth.
         wanted: Some((40.0, 40.0)),
     },
     Subject {
@@ -87,12 +87,12 @@ const SUBJECTS: [Subject; 5] = [
     },
 ];
 
-/// How many users come in between two looks: 16,384 devices.
+/// The number of users between two measurements: 16,384 devices.
 const USERS_PER_BLOCK: u64 = 4_096;
 
 fn main() -> Result<()> {
     let args = Args::parse();
-    // Two doublings, so that each table is seen from one growth to the next, whatever its size.
+    // Two doublings, so that each table is measured from one growth to the next, whatever its size.
     let first_block = if args.quick { 8 } else { 64 };
     let blocks = first_block..4 * first_block + 1;
     if let Some(subject) = args.subject {
@@ -105,9 +105,9 @@ fn main() -> Result<()> {
     let mut report = Report::default();
     let devices = |block: u64| grouped(block * USERS_PER_BLOCK * DEVICES_PER_USER);
     report.text(format_args!(
-        "Four devices a user. Looked at {} times between {} and {} linked devices. Worst with its \
-         peak: while a table grows, the old one is there beside the new. Bytes of ids that are no \
-         UUID do not count their text.",
+        "Four devices per user. Measured {} times between {} and {} linked devices. Worst with its \
+         peak: while a table grows, both the old and the new one exist. For IDs that are not \
+         UUIDs, the bytes do not include their text.",
         blocks.end - blocks.start,
         devices(blocks.start),
         devices(blocks.end - 1),
@@ -137,7 +137,7 @@ fn main() -> Result<()> {
         "worst with its peak",
         "worst, resident (RSS)",
     ];
-    report.table("Bytes, tables and all", &head, &rows);
+    report.table("Bytes, all tables included", &head, &rows);
     print!("{report}");
     Ok(())
 }
@@ -155,7 +155,7 @@ impl Subject {
         format!("{} bytes {unit}, {spelling}", self.row)
     }
 
-    /// What the bytes of a row that has linked so many devices come to.
+    /// The bytes per unit of a row with this many linked devices.
     fn figure(&self, bytes: i64, devices: i64) -> f64 {
         let (devices_per_user, user_text) = (DEVICES_PER_USER as i64, USER_TEXT_BYTES as i64);
         let users = devices / devices_per_user;
@@ -182,7 +182,7 @@ fn in_own_process(subject: usize, quick: bool) -> Result<[f64; 5]> {
     ensure!(output.status.success(), "the process of a subject failed");
     let figures = str::from_utf8(&output.stdout)?
         .lines()
-        .map(|line| line.parse().context("no figure"))
+        .map(|line| line.parse().context("not a figure"))
         .collect::<Result<Vec<f64>>>()?;
     <[f64; 5]>::try_from(figures).ok().context("five figures")
 }
@@ -201,13 +201,14 @@ fn figures(subject: &Subject, blocks: std::ops::Range<u64>) -> Result<[f64; 5]> 
     let (mut live, mut peaks, mut resident) = (Vec::new(), Vec::new(), Vec::new());
     let mut row = make();
     let mut row_bytes = 0;
-    let resident_before = resident_bytes().context("the system does not say what is resident")?;
+    let resident_before =
+        resident_bytes().context("the system does not tell the resident memory")?;
     for block in 0..blocks.end {
         let links = plan.links(block * block_devices..(block + 1) * block_devices);
         let (before, max_before) = (allocated(), i64::try_from(ALLOCATOR.max_allocated())?);
         row.apply(&links);
         let (after, max) = (allocated(), i64::try_from(ALLOCATOR.max_allocated())?);
-        // What is not the row's: the links themselves.
+        // Bytes that do not belong to the row: the links themselves.
         let others = before - row_bytes;
         row_bytes = after - others;
         if block + 1 < blocks.start {
@@ -215,8 +216,8 @@ fn figures(subject: &Subject, blocks: std::ops::Range<u64>) -> Result<[f64; 5]> 
         }
         let devices = i64::try_from((block + 1) * block_devices)?;
         live.push(subject.figure(row_bytes, devices));
-        // A peak that is below an earlier one is no worse, since there are more ids by now. It is
-        // divided by the ids before the block, since it may have come at its start.
+        // A peak below an earlier one is not worse, because there are more IDs now. It is divided by
+        // the IDs before the block, because it may have come at the start of the block.
         if max > max_before && block >= blocks.start {
             let devices = i64::try_from(block * block_devices)?;
             peaks.push(subject.figure(max - others, devices));

@@ -1,11 +1,11 @@
-//! One engine, ten times as large and ten times again: what becomes of time and memory.
+//! Time and memory of one engine at three sizes, each ten times the one before.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
     clippy::cast_precision_loss,
-    reason = "a program that measures says what it found, and has a process for each engine"
+    reason = "a benchmark prints its results, and has a process for each engine"
 )]
 
 use std::alloc::System;
@@ -33,7 +33,7 @@ static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
 /// 1 M, 10 M and 100 M IDs in one process: time, memory and snapshots at each
 #[derive(Debug, Parser)]
 struct Args {
-    /// A small run, to see that it works: up to 1 M IDs
+    /// A small run, for a test of the program: up to 2.5 M IDs
     #[arg(long)]
     quick: bool,
     /// Stop at this many IDs
@@ -44,29 +44,29 @@ struct Args {
     engine: Option<String>,
 }
 
-/// How many devices are linked between two looks at the clock. Their texts are all that is held
-/// as text.
+/// The number of users, devices and IDs between two readings of the clock. Only the texts of one block
+/// are in memory.
 const USERS_PER_BLOCK: u64 = 50_000;
 const BLOCK_DEVICES: u64 = USERS_PER_BLOCK * DEVICES_PER_USER;
 const BLOCK_IDS: u64 = USERS_PER_BLOCK + BLOCK_DEVICES;
 
-/// What is asked in one round.
+/// The number of lookups in one round.
 const LOOKUPS: u64 = 500_000;
 const ROUNDS: u64 = 5;
 
-/// A table may have grown just now or be full: by so much may bytes an ID differ, at most.
+/// The allowed ratio of bytes per ID at two sizes: a table may be full, or may just have grown.
 const GROWTH_MAX: f64 = 1.34;
 
 const COLUMNS: [&str; 9] = [
     "apply, ns",
     "resolve, ns",
     "resolve_batch, ns",
-    "bytes an ID, allocator",
-    "bytes an ID, RSS",
-    "snapshot, bytes an ID",
+    "bytes per ID, allocator",
+    "bytes per ID, RSS",
+    "snapshot, bytes per ID",
     "snapshot, s",
     "load, s",
-    "load, ns an ID",
+    "load, ns per ID",
 ];
 const RESOLVE: usize = 1;
 const BYTES: usize = 3;
@@ -87,9 +87,9 @@ fn main() -> Result<()> {
 
     let mut report = Report::default();
     report.text(
-        "IDs are devices (UUIDs) and users, four devices a user. The engine grows from one size \
-         to the next in one process; apply is the mean of that growth, resolve the median of \
-         random look-ups, snapshots go to a file and come back from it.",
+        "IDs are devices (UUIDs) and users, four devices per user. The engine grows from one size \
+         to the next in one process. Apply is the mean over that growth, resolve the median of \
+         random lookups. Snapshots are written to a file and read back.",
     );
     for engine in [SIMPLIFIED, ORIGINAL] {
         let figures = in_own_process(engine, &args)?;
@@ -201,8 +201,8 @@ fn time_lookups(row: &mut dyn Row, plan: &Plan) -> [f64; 2] {
     [one_by_one.median(), in_batches.median()]
 }
 
-/// Writes a snapshot to a file beside this program, loads it into an engine of its own, and looks
-/// whether that knows what the first one does. Gives its bytes, and the seconds of both ways.
+/// Writes a snapshot to a file next to this program, loads it into another engine, and checks that both
+/// engines give the same answers. Returns the bytes, and the seconds of writing and of loading.
 fn snapshot<E: Engine>(row: &mut EngineRow<E>, plan: &Plan) -> Result<[f64; 3]> {
     let program = env::current_exe()?;
     let folder = program.parent().context("a program is in a folder")?;

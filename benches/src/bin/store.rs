@@ -1,10 +1,10 @@
-//! A store beside `SQLite`, and what it takes when it is large.
+//! Compares a store with `SQLite`, and measures a large store.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
-    reason = "a program that measures says what it found"
+    reason = "a benchmark prints its results"
 )]
 
 use std::fs;
@@ -19,22 +19,22 @@ use idmerge_benches::inputs::links::{Links, Plan};
 use idmerge_benches::measure::{Samples, timed};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, InvalidId,
+    Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, Options, Sharing};
 use rusqlite::{Connection, params};
 
-/// A store beside `SQLite` with the same durability, and a large store
+/// Compares a store with `SQLite` at the same durability, and measures a large store
 #[derive(Debug, Parser)]
 struct Args {
-    /// A small run, to see that it works
+    /// A small run, for a test of the program
     #[arg(long)]
     quick: bool,
 }
 
-/// The event that made a claim, the same for every row that is measured.
+/// The events of the claims, the same for every row.
 struct Caused {
     insert_ids: Vec<String>,
     times_ms: Vec<i64>,
@@ -46,8 +46,8 @@ fn main() -> Result<()> {
     let args = Args::parse();
     let mut report = Report::default();
     report.text(
-        "Claims are links of a new device each, with `$insert_id` (a UUID), time and source. \
-         SQLite: one row a claim, a prepared statement, WAL, `synchronous=FULL`. Rows are \
+        "Each claim links a new device, with `$insert_id` (a UUID), time and source. \
+         SQLite: one row per claim, a prepared statement, WAL, `synchronous=FULL`. Rows are \
          interleaved; a figure is the median of its rounds.",
     );
     let (scale, rounds) = if args.quick { (20, 1) } else { (1, 5) };
@@ -73,14 +73,12 @@ fn caused(count: usize) -> Caused {
 }
 
 fn claims(links: &Links) -> Vec<Claim<'_>> {
-    let id = |text| Id::new(text);
-    let claim = links.iter().map(|link| {
-        Some(Claim::Link {
-            device: id(link.device)?,
-            user: id(link.user)?,
-        })
+    let links = links.iter();
+    let claims = links.flat_map(|link| {
+        let (device, user) = (Id::new(link.device)?, Id::new(link.user)?);
+        Ok::<_, InvalidId>(Claim::Link { device, user })
     });
-    claim.flatten().collect()
+    claims.collect()
 }
 
 impl Caused {
@@ -95,7 +93,7 @@ impl Caused {
     }
 }
 
-/// Claims a second in commits of several sizes.
+/// Claims per second, in commits of several sizes.
 fn groups(scale: u64, rounds: u64, report: &mut Report) -> Result<()> {
     const NAMES: [&str; 3] = [
         "SQLite",
@@ -143,10 +141,10 @@ fn groups(scale: u64, rounds: u64, report: &mut Report) -> Result<()> {
         }
     }
     let head = [
-        "row, claims a commit",
+        "row, claims per commit",
         "claims/s",
         "times SQLite",
-        "bytes a claim",
+        "bytes per claim",
     ];
     report.table("Durable claims", &head, &rows);
     Ok(())
@@ -217,7 +215,7 @@ fn by_sqlite(folder: &Path, group: usize, links: &Links, causes: &[Cause<'_>]) -
     Ok(taken)
 }
 
-/// Opening, resolving, withdrawing and explaining in a large store.
+/// Opens, resolves, withdraws and explains in a large store.
 fn large(devices: u64, report: &mut Report) -> Result<()> {
     const USERS_PER_BLOCK: u64 = 25_000;
     let size = grouped(devices);
@@ -231,13 +229,13 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
 
     let (applying, indexing) = fill(&mut store, &mut bare, &plan, devices)?;
     row(
-        "applying and committing, µs a claim",
+        "applying and committing, µs per claim",
         each(applying, devices),
     );
-    row("indexing, µs a claim", each(indexing, devices));
+    row("indexing, µs per claim", each(indexing, devices));
     let bytes = folder_bytes(folder.path())?;
     row(
-        "bytes on disk a claim, with the index",
+        "bytes on disk per claim, with the index",
         format!("{:.1}", bytes as f64 / devices as f64),
     );
 
@@ -258,7 +256,7 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
     row("opening from a snapshot, s", format!("{taken:.1}"));
     let bytes = folder_bytes(folder.path())?;
     row(
-        "bytes on disk a claim, with a snapshot",
+        "bytes on disk per claim, with a snapshot",
         format!("{:.1}", bytes as f64 / devices as f64),
     );
     row(
@@ -273,8 +271,8 @@ fn large(devices: u64, report: &mut Report) -> Result<()> {
     Ok(())
 }
 
-/// Gives the claims to a store and to an engine alone. Returns the seconds that applying with its
-/// commits took, and those that indexing took.
+/// Applies the claims to a store and to an engine without a store. Returns the seconds of applying with
+/// its commits, and those of indexing.
 fn fill(
     store: &mut Durable<Simplified>,
     bare: &mut Simplified,
@@ -319,7 +317,7 @@ fn explain_ms(store: &Durable<Simplified>, plan: &Plan, devices: u64) -> Result<
                 DistinctId::plain
             })
         });
-        let [Some(device), Some(user)] = ids else {
+        let [Ok(device), Ok(user)] = ids else {
             continue;
         };
         let (taken, explained) = timed(|| history.explain(store, device, user));
@@ -341,7 +339,7 @@ fn pair(plan: &Plan, device: u64) -> (String, String) {
     })
 }
 
-/// The store beside the engine alone, asked the same in turns.
+/// Compares lookups in the store with the same lookups in an engine without a store.
 fn resolve(
     store: &Durable<Simplified>,
     bare: &Simplified,
@@ -354,7 +352,7 @@ fn resolve(
         let texts = plan.lookups(300_000, 0, round);
         let ids: Vec<_> = texts
             .iter()
-            .filter_map(Id::new)
+            .flat_map(Id::new)
             .map(DistinctId::device)
             .collect();
         let time = |engine: &dyn Fn(DistinctId<'_>) -> bool| {
@@ -388,7 +386,7 @@ fn retract(
         let (taken, retracted) =
             timed(|| store.retract(sequence, "a bench", "to measure it", Cause::default()));
         let changes = retracted?.changes().len();
-        ensure!(changes == 1, "one device is its own again");
+        ensure!(changes == 1, "one device resolves to itself again");
         samples.push(taken * 1e3);
         most = most.max(taken * 1e3);
     }
@@ -407,7 +405,7 @@ fn folder_bytes(folder: &Path) -> Result<u64> {
     Ok(bytes)
 }
 
-/// An engine that answers at once, so that what is compared is the store.
+/// An engine that does nothing, so that only the store is compared.
 #[derive(Debug)]
 struct Silent;
 

@@ -1,4 +1,4 @@
-//! The workload as events: lines of JSON, as an SDK sends them.
+//! The workload as events: lines of JSON, in the form of an SDK.
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt};
 use idmerge_engines::{Engine, Model, Settings};

@@ -1,18 +1,18 @@
-//! Ids by number: made on the fly, so that a hundred million of them need no memory.
+//! IDs by number: computed when needed, so that a hundred million of them need no memory.
 
 use uuid::{Builder, fmt::Hyphenated};
 
-/// How the id of a device is spelled.
+/// The form of device IDs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Spelling {
     /// A UUIDv4 in lower case: 36 characters.
     Uuid,
-    /// Hex groups that are no UUID, as many SDKs make them: 42 characters.
+    /// Hex groups that are not a UUID, as in many SDKs: 42 characters.
     Sdk,
 }
 
 impl Spelling {
-    /// How many bytes an id has.
+    /// The length of an ID in bytes.
     pub const fn text_bytes(self) -> usize {
         match self {
             Self::Uuid => Hyphenated::LENGTH,
@@ -20,7 +20,7 @@ impl Spelling {
         }
     }
 
-    /// Appends the id of the device with this number. No two below 2^48 are the same.
+    /// Appends the ID of the device with this number. Numbers below 2^48 give different IDs.
     pub fn write_device(self, number: u64, text: &mut String) {
         let (high, node) = (scattered(number), scattered_48(number));
         match self {
@@ -48,10 +48,10 @@ impl Spelling {
     }
 }
 
-/// How many bytes the id of a user has.
+/// The length of a user ID in bytes.
 pub const USER_TEXT_BYTES: usize = 13;
 
-/// Appends the id of the user with this number, below 10^8.
+/// Appends the ID of the user with this number, which must be below 10^8.
 pub fn write_user(number: u64, text: &mut String) {
     const BASE: u64 = 10;
     text.push_str("user-");
@@ -61,7 +61,7 @@ pub fn write_user(number: u64, text: &mut String) {
     }
 }
 
-/// A number that looks random, another for each (the finalizer of `SplitMix64`).
+/// A number that looks random, and a different one for each input (the finalizer of `SplitMix64`).
 pub fn scattered(number: u64) -> u64 {
     let number = number.wrapping_add(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -75,7 +75,7 @@ pub fn scattered_below(number: u64, end: u64) -> u64 {
     high
 }
 
-/// The same within 48 bits: each step can be undone, so that no two numbers give one.
+/// The same within 48 bits: each step can be reversed, so different inputs give different outputs.
 fn scattered_48(number: u64) -> u64 {
     const MASK: u64 = (1 << 48) - 1;
     let number = number.wrapping_mul(0x9e37_79b9_7f4b) & MASK;
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_number_has_its_own_id_of_the_form_it_should_have() {
+    fn each_number_has_its_own_id_of_the_right_form() {
         for spelling in [Spelling::Uuid, Spelling::Sdk] {
             let mut seen = BTreeSet::new();
             for number in (0..5_000).chain((0..5_000).map(|number| (1 << 27) - number)) {

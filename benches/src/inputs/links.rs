@@ -1,31 +1,31 @@
-//! The workload in memory: devices that are linked to users, and look-ups of them.
+//! The workload in memory: links of devices to users, and lookups of devices.
 
 use crate::inputs::ids::{Spelling, scattered_below, write_user};
 
-/// How many devices a user has.
+/// The number of devices of each user.
 pub const DEVICES_PER_USER: u64 = 4;
 
-/// A prime, so that steps of it reach every user before one comes again.
+/// A prime: steps of this size reach every user before they repeat one.
 const STRIDE: u64 = 2_147_483_647;
 
-/// Which device belongs to which user, and in which order the links arrive: a user's devices come
-/// far apart, and users in no order.
+/// The user of each device, and the order in which the links arrive: the devices of a user come far
+/// apart, and users in no order.
 #[derive(Clone, Copy, Debug)]
 pub struct Plan {
-    /// How many devices there are.
+    /// The number of devices.
     pub devices: u64,
-    /// How their ids are spelled.
+    /// The form of their IDs.
     pub spelling: Spelling,
-    /// How many users come in before each of them has all devices.
+    /// The number of users that arrive before each of them has all its devices.
     users_per_block: u64,
 }
 
 impl Plan {
-    /// All users come in before any gets a second device.
+    /// A plan in which all users arrive before any gets a second device.
     ///
     /// # Panics
     ///
-    /// Where not each user has as many devices as another.
+    /// Panics if the devices cannot be divided equally among users.
     pub fn new(devices: u64, spelling: Spelling) -> Self {
         assert!(devices > 0 && devices.is_multiple_of(DEVICES_PER_USER));
         Self {
@@ -35,12 +35,12 @@ impl Plan {
         }
     }
 
-    /// Users come in by the block, so that there are four devices a user (and up to a block)
-    /// wherever one stops to look.
+    /// A plan in which users arrive in blocks, so that at the end of each block every user has four
+    /// devices.
     ///
     /// # Panics
     ///
-    /// Where the devices are not a number of whole blocks.
+    /// Panics if the devices do not fill whole blocks.
     pub fn in_blocks(devices: u64, spelling: Spelling, users_per_block: u64) -> Self {
         assert!(devices.is_multiple_of(users_per_block * DEVICES_PER_USER));
         Self {
@@ -50,12 +50,12 @@ impl Plan {
         }
     }
 
-    /// The first of these devices, linked as they are.
+    /// The same plan for the first devices only.
     pub fn up_to(self, devices: u64) -> Self {
         Self { devices, ..self }
     }
 
-    /// How many users there are.
+    /// The number of users.
     pub fn users(&self) -> u64 {
         self.devices / DEVICES_PER_USER
     }
@@ -67,7 +67,7 @@ impl Plan {
         block * self.users_per_block + place
     }
 
-    /// Whether the device is its user's last.
+    /// Whether the device is the last one of its user.
     fn is_last(&self, device: u64) -> bool {
         device / self.users_per_block % DEVICES_PER_USER == DEVICES_PER_USER - 1
     }
@@ -89,7 +89,7 @@ impl Plan {
         }
     }
 
-    /// `count` devices in random order, another order for each seed. `percent_missing` of them
+    /// `count` devices in a random order that depends on the seed. `percent_missing` percent of them
     /// were never linked.
     pub fn lookups(&self, count: u64, percent_missing: u64, seed: u64) -> Texts {
         let mut texts = Texts::new(self.spelling.text_bytes());
@@ -108,11 +108,11 @@ impl Plan {
 /// One link as text.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
-    /// The id of the device.
+    /// The ID of the device.
     pub device: &'a str,
-    /// The id of its user.
+    /// The ID of its user.
     pub user: &'a str,
-    /// How the id of the device is spelled.
+    /// The form of the device ID.
     pub spelling: Spelling,
     /// Whether the user has all its devices now.
     pub is_last: bool,
@@ -128,12 +128,12 @@ pub struct Links {
 }
 
 impl Links {
-    /// How many there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.devices.len()
     }
 
-    /// Whether there are none.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -151,18 +151,18 @@ impl Links {
             })
     }
 
-    /// The devices alone, in the same order.
+    /// Only the devices, in the same order.
     pub fn devices(&self) -> &Texts {
         &self.devices
     }
 
-    /// The user of each of them.
+    /// The user of each device, in the same order.
     pub fn users(&self) -> &Texts {
         &self.users
     }
 }
 
-/// Texts of one length, one behind the other: read in order, they cost no cache miss.
+/// Texts of equal length in one buffer: reading them in order causes no cache miss.
 #[derive(Clone, Debug)]
 pub struct Texts {
     bytes: String,
@@ -182,12 +182,12 @@ impl Texts {
         debug_assert!(self.bytes.len().is_multiple_of(self.text_bytes));
     }
 
-    /// How many there are.
+    /// The number of elements.
     pub fn len(&self) -> usize {
         self.bytes.len() / self.text_bytes
     }
 
-    /// Whether there are none.
+    /// Whether there are no elements.
     pub fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn look_ups_hit_but_for_the_share_that_misses() {
+    fn lookups_hit_except_for_the_missing_share() {
         let plan = Plan::new(400, Spelling::Uuid);
         let links = plan.links(0..400);
         let known: std::collections::BTreeSet<_> = links.devices().iter().collect();

@@ -8,11 +8,11 @@ use crate::inputs::ids::Spelling;
 use crate::inputs::links::{Link, Links, Texts};
 use crate::rows::Row;
 
-/// How many claims or ids a batch has: enough to hide what a call costs, few enough that a batch
-/// stays in the nearest caches.
+/// The number of claims or IDs in a batch: enough to hide the cost of the call, and few enough to stay
+/// in the nearest caches.
 pub const BATCH: usize = 512;
 
-/// An engine, and how its rule book says that a device is a user's.
+/// An engine, and the claim with which its rule book links a device to a user.
 pub trait Engine: IdentityResolver + Default {
     /// The claim of a link.
     fn claim<'a>(link: &Link<'a>) -> Claim<'a>;
@@ -35,11 +35,11 @@ impl Engine for Simplified {
 }
 
 impl Engine for Original {
-    /// Three devices come by `$identify`, and the last by `$merge`: both kinds of claim have a
-    /// share, and the oldest identified id (rule O-15) is the user's.
+    /// Three devices arrive by `$identify`, and the last by `$merge`: both kinds of claim have a share,
+    /// and the oldest identified ID (rule O-15) is that of the user.
     fn claim<'a>(link: &Link<'a>) -> Claim<'a> {
         let (user, device) = (id(link.user), id(link.device));
-        // `$identify` takes no other form of anonymous id (rule O-8).
+        // `$identify` accepts no other form of anonymous ID (rule O-8).
         if link.is_last || link.spelling != Spelling::Uuid {
             Claim::Merge {
                 first: user,
@@ -58,7 +58,7 @@ impl Engine for Original {
     }
 }
 
-/// An engine as a row. Each text is read by `Id::new`, as part of the time.
+/// An engine as a row. `Id::new` is part of the time.
 #[derive(Debug, Default)]
 pub struct EngineRow<E> {
     /// The engine.
@@ -70,7 +70,7 @@ impl<E: Engine> Row for EngineRow<E> {
         for link in links.iter() {
             match self.engine.apply(E::claim(&link)) {
                 Ok(outcome) => assert_eq!(outcome, Outcome::Merged),
-                Err(error) => unreachable!("it has room: {error}"),
+                Err(error) => unreachable!("the engine has room: {error}"),
             }
         }
     }
@@ -86,7 +86,7 @@ impl<E: Engine> Row for EngineRow<E> {
             }
             let merged = &mut |outcome: Outcome<'_>| assert_eq!(outcome, Outcome::Merged);
             if let Err(error) = self.engine.apply_batch(&claims, merged) {
-                unreachable!("it has room: {error}");
+                unreachable!("the engine has room: {error}");
             }
         }
     }

@@ -1,9 +1,8 @@
-//! The peers as rows: what a service would write that has no engine.
+//! The peers as rows: code that a service would write without an engine.
 //!
-//! Each is as its users would write it: the standard `HashMap` with its default hasher, and no
-//! capacity given ahead, since a stream of claims does not say how long it is. They do less than
-//! the engines: no limit to a cluster, no order or listing of its members, no snapshot, and no
-//! look at whether a text can be an id.
+//! Each is written in the usual way: the standard `HashMap` with its default hasher, and no initial
+//! capacity, because the length of a stream of claims is not known. They do less than the engines: no
+//! limit on clusters, no order or listing of members, no snapshot, and no check of IDs.
 
 use std::collections::HashMap;
 
@@ -13,8 +12,8 @@ use petgraph::unionfind::UnionFind;
 use crate::inputs::links::{Links, Texts};
 use crate::rows::Row;
 
-/// From a device straight to its user. It is an engine of Simplified ID Merge as far as resolving
-/// goes; the first user stays (rule S-7).
+/// A map from a device to its user. For resolving it is equal to Simplified ID Merge: the first user
+/// stays (rule S-7).
 #[derive(Debug, Default)]
 pub struct Map(HashMap<String, String>);
 
@@ -36,11 +35,11 @@ impl Row for Map {
 
 /// Disjoint sets of numbers.
 pub trait Sets: Default {
-    /// A set of one more number, the next.
+    /// Adds a set with the next number.
     fn add(&mut self) -> u32;
-    /// The number that stands for the set of this one.
+    /// The number that represents the set of this number.
     fn find(&mut self, number: u32) -> u32;
-    /// Makes two sets one.
+    /// Merges two sets.
     fn union(&mut self, one: u32, other: u32);
 }
 
@@ -49,7 +48,7 @@ pub trait Sets: Default {
 pub struct BehindMap<S> {
     numbers: HashMap<String, u32>,
     sets: S,
-    /// Of each number that stands for a set: the user of the set.
+    /// The user of each set, at the number that represents it.
     users: Vec<Option<u32>>,
     user_texts: Vec<String>,
 }
@@ -100,7 +99,7 @@ impl<S: Sets> Row for BehindMap<S> {
     }
 }
 
-/// petgraph's.
+/// The disjoint sets of petgraph.
 #[derive(Debug)]
 pub struct Petgraph(UnionFind<u32>);
 
@@ -124,11 +123,11 @@ impl Sets for Petgraph {
     }
 }
 
-/// ena's, the compiler's own.
+/// The disjoint sets of ena, which rustc uses.
 #[derive(Debug, Default)]
 pub struct Ena(InPlaceUnificationTable<EnaKey>);
 
-/// A number in the words of ena.
+/// A number, as a key of ena.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct EnaKey(u32);
 
@@ -162,7 +161,7 @@ impl Sets for Ena {
     }
 }
 
-/// That of the crate disjoint-sets.
+/// The disjoint sets of the crate disjoint-sets.
 #[derive(Debug, Default)]
 pub struct DisjointSets(disjoint_sets::UnionFind<u32>);
 

@@ -1,5 +1,5 @@
-//! Rows for one thread that applies while another resolves: `idmerge-shared`, and the lock that a
-//! service would take without it.
+//! Rows for one thread that applies while another resolves: `idmerge-shared`, and a lock, which a
+//! service would use without it.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,16 +16,16 @@ use crate::measure::nanoseconds_each;
 use crate::rows::engines::Engine;
 use crate::rows::look;
 
-/// An engine that several threads have.
+/// An engine that several threads share.
 pub trait SharedRow: Send + Sync {
-    /// Applies a link; waits for whom it has to.
+    /// Applies a link. Waits for other threads if it must.
     fn apply(&self, link: &Link<'_>);
 
-    /// Resolves an id and looks at the answer; waits for whom it has to.
+    /// Resolves an ID and reads the answer. Waits for other threads if it must.
     fn resolve(&self, id: &str) -> u64;
 }
 
-/// A row by name, and how to make an empty one.
+/// The name of a row, and a function that makes an empty one.
 pub type SharedEntry = (&'static str, fn() -> Box<dyn SharedRow>);
 
 /// The rows.
@@ -42,7 +42,7 @@ impl<E: Engine> SharedRow for Shared<E> {
     fn apply(&self, link: &Link<'_>) {
         match self.apply(E::claim(link), |outcome| outcome == Outcome::Merged) {
             Ok(is_merged) => assert!(is_merged),
-            Err(error) => unreachable!("it has room: {error}"),
+            Err(error) => unreachable!("the engine has room: {error}"),
         }
     }
 
@@ -58,7 +58,7 @@ impl<E: Engine> SharedRow for RwLock<E> {
         let mut engine = self.write().unwrap_or_else(PoisonError::into_inner);
         match engine.apply(E::claim(link)) {
             Ok(outcome) => assert_eq!(outcome, Outcome::Merged),
-            Err(error) => unreachable!("it has room: {error}"),
+            Err(error) => unreachable!("the engine has room: {error}"),
         }
     }
 
@@ -69,29 +69,29 @@ impl<E: Engine> SharedRow for RwLock<E> {
     }
 }
 
-/// What one writer and one reader take.
+/// The times of one writer and one reader.
 #[derive(Clone, Copy, Debug)]
 pub struct SharingFigures {
-    /// Nanoseconds a claim, where nobody reads.
+    /// Nanoseconds per claim, without a reader.
     pub apply_alone: f64,
-    /// Nanoseconds a claim beside the reader.
-    pub apply_beside: f64,
-    /// Nanoseconds an id, where nobody writes.
+    /// Nanoseconds per claim, with a concurrent reader.
+    pub apply_concurrent: f64,
+    /// Nanoseconds per ID, without a writer.
     pub resolve_alone: f64,
-    /// Nanoseconds an id beside the writer.
-    pub resolve_beside: f64,
-    /// Nanoseconds that one of ten thousand ids took longer than, beside the writer.
+    /// Nanoseconds per ID, with a concurrent writer.
+    pub resolve_concurrent: f64,
+    /// The 99.99th percentile of the nanoseconds per ID, with a concurrent writer.
     pub resolve_slow: f64,
-    /// Nanoseconds that the slowest id took, beside the writer.
+    /// The nanoseconds of the slowest ID, with a concurrent writer.
     pub resolve_slowest: f64,
 }
 
-/// Applies the first links, then half of the rest alone and half beside a reader of `ids`, all of
-/// which the first links have.
+/// Applies the first links, then half of the rest alone, and the other half while a reader resolves
+/// `ids`. The first links must name all of `ids`.
 ///
 /// # Errors
 ///
-/// The reader saw something else beside the writer than it did alone.
+/// The reader got other answers with a concurrent writer than alone.
 pub fn one_writer_one_reader(
     shared: &dyn SharedRow,
     first: &Links,
@@ -108,7 +108,7 @@ pub fn one_writer_one_reader(
     });
 
     let is_done = AtomicBool::new(false);
-    let mut apply_beside = 0.0;
+    let mut apply_concurrent = 0.0;
     let (passes, seen) = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let (mut times, mut seen) = (Vec::new(), Vec::new());
@@ -118,16 +118,21 @@ pub fn one_writer_one_reader(
             (times, seen)
         });
         let links = rest.iter().skip(half);
-        apply_beside = nanoseconds_each(rest.len() - half, || {
+        apply_concurrent = nanoseconds_each(rest.len() - half, || {
             links.for_each(|link| shared.apply(&link));
         });
         is_done.store(true, Ordering::Relaxed);
         reader.join().unwrap_or_default()
     });
     if seen.is_empty() || seen.iter().any(|&seen| seen != seen_alone) {
-        return Err(format!("alone {seen_alone}, beside the writer {seen:?}"));
+        return Err(format!("alone {seen_alone}, with a writer {seen:?}"));
     }
-    Ok(figures(passes, resolve_alone, apply_alone, apply_beside))
+    Ok(figures(
+        passes,
+        resolve_alone,
+        apply_alone,
+        apply_concurrent,
+    ))
 }
 
 #[expect(clippy::cast_precision_loss, reason = "nothing takes 2^52 nanoseconds")]
@@ -135,16 +140,16 @@ fn figures(
     mut times: Vec<u64>,
     resolve_alone: f64,
     apply_alone: f64,
-    apply_beside: f64,
+    apply_concurrent: f64,
 ) -> SharingFigures {
     let sum: u64 = times.iter().sum();
     times.sort_unstable();
     let at = |from_last: usize| times[times.len() - 1 - from_last] as f64;
     SharingFigures {
         apply_alone,
-        apply_beside,
+        apply_concurrent,
         resolve_alone,
-        resolve_beside: sum as f64 / times.len() as f64,
+        resolve_concurrent: sum as f64 / times.len() as f64,
         resolve_slow: at(times.len() / 10_000),
         resolve_slowest: at(0),
     }
@@ -154,7 +159,7 @@ fn read_all(shared: &dyn SharedRow, ids: &Texts) -> u64 {
     ids.iter().map(|id| shared.resolve(id)).sum()
 }
 
-/// As above, with the nanoseconds of each.
+/// The same, and the nanoseconds of each ID.
 fn read_and_time(shared: &dyn SharedRow, ids: &Texts, times: &mut Vec<u64>) -> u64 {
     let mut seen = 0;
     let mut before = Instant::now();
@@ -182,7 +187,7 @@ mod tests {
         for (name, make) in SHARED_ROWS {
             let figures = one_writer_one_reader(&*make(), &first, &rest, &ids);
             assert!(figures.is_ok(), "{name}: {figures:?}");
-            // An id that comes in meanwhile is another answer: that is noticed.
+            // IDs that the writer adds meanwhile change the answers: that is an error.
             let (row, all) = (make(), plan.lookups(1_000, 0, 1));
             assert!(one_writer_one_reader(&*row, &first, &rest, &all).is_err());
         }

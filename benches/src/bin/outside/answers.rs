@@ -1,4 +1,4 @@
-//! Whether two programs said the same of each event.
+//! Checks that two programs gave the same answer for each event.
 
 use std::borrow::Cow;
 use std::fs::File;
@@ -21,13 +21,13 @@ struct Event<'e> {
 struct Properties<'e> {
     #[serde(borrow)]
     distinct_id: Cow<'e, str>,
-    /// Which event it is.
+    /// The identity of the event.
     #[serde(borrow, rename = "$insert_id")]
     insert_id: Cow<'e, str>,
 }
 
-/// Compares two files of resolved events, line by line: the same events, with the same
-/// distinct_ids, however their JSON is written.
+/// Compares two files of resolved events, line by line: they must have the same events with the same
+/// distinct_ids. The spelling of the JSON may differ.
 pub(crate) fn ensure_equal(ours: &Path, theirs: &Path) -> Result<()> {
     let open = |path| Ok::<_, std::io::Error>(BufReader::new(File::open(path)?));
     let (mut ours, mut theirs) = (open(ours)?, open(theirs)?);
@@ -38,8 +38,8 @@ pub(crate) fn ensure_equal(ours: &Path, theirs: &Path) -> Result<()> {
         ours.read_until(b'\n', &mut our_line)?;
         theirs.read_until(b'\n', &mut their_line)?;
         if our_line.is_empty() || their_line.is_empty() {
-            ensure!(our_line == their_line, "one ends at line {number}");
-            ensure!(number > 1, "there is no event");
+            ensure!(our_line == their_line, "one file ends at line {number}");
+            ensure!(number > 1, "the files have no events");
             return Ok(());
         }
         let our_event: Event<'_> = serde_json::from_slice(&our_line)?;
@@ -55,8 +55,7 @@ pub(crate) fn ensure_equal(ours: &Path, theirs: &Path) -> Result<()> {
     Ok(())
 }
 
-/// The same where the order of the events is left to chance. Nothing is held in memory: the sums
-/// of all hashes are compared.
+/// The same for files in any order. It compares the sums of all hashes, so it holds no event in memory.
 pub(crate) fn ensure_equal_in_any_order(ours: &Path, theirs: &Path) -> Result<()> {
     let sum = |path| -> Result<(u64, u64)> {
         let mut file = BufReader::new(File::open(path)?);
@@ -72,10 +71,10 @@ pub(crate) fn ensure_equal_in_any_order(ours: &Path, theirs: &Path) -> Result<()
         Ok((events, sum))
     };
     let (ours, theirs) = (sum(ours)?, sum(theirs)?);
-    ensure!(ours.0 > 0, "there is no event");
+    ensure!(ours.0 > 0, "the files have no events");
     ensure!(
         ours == theirs,
-        "events and sums of hashes: {ours:?} and {theirs:?}"
+        "the number of events or the sum of hashes differs: {ours:?} and {theirs:?}"
     );
     Ok(())
 }

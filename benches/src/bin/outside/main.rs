@@ -1,10 +1,10 @@
-//! Whole programs beside one another: `idmerge resolve`, its peers, and copying the file.
+//! Compares whole programs: `idmerge resolve`, its peers, and a copy of the file.
 #![allow(
     clippy::print_stdout,
     clippy::print_stderr,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a program that measures starts others and says what it found"
+    reason = "a benchmark starts other programs and prints its results"
 )]
 
 mod answers;
@@ -27,10 +27,10 @@ use crate::answers::{ensure_equal, ensure_equal_in_any_order};
 use crate::peers::Python;
 use crate::run::{Answers, Contender, measure, with_output};
 
-/// `idmerge resolve` beside `DuckDB`, Polars, a Python loop and `cat`
+/// Compares `idmerge resolve` with `DuckDB`, Polars, a Python loop and `cat`
 #[derive(Debug, Parser)]
 struct Args {
-    /// A small run, to see that it works
+    /// A small run, for a test of the program
     #[arg(long)]
     quick: bool,
 }
@@ -58,7 +58,7 @@ fn main() -> Result<()> {
     let idmerge = programs.join("idmerge");
     ensure!(
         idmerge.is_file(),
-        "there is no {}: build it first, `cargo build --release -p idmerge`",
+        "{} is missing: build it with `cargo build --release -p idmerge`",
         idmerge.display()
     );
     let folder = programs.join("bench-outside");
@@ -98,7 +98,7 @@ fn main() -> Result<()> {
     Ok(())
 }
 
-/// A file of events, the same each time.
+/// Generates a file of events, the same in every run.
 fn generate(idmerge: &Path, workload: &str, events: u64, folder: &Path) -> Result<PathBuf> {
     let file = folder.join(format!("{workload}.ndjson"));
     let status = Command::new(idmerge)
@@ -171,7 +171,7 @@ fn contenders(
     contenders
 }
 
-/// Runs each once, which also brings all files into memory, and compares the answers.
+/// Runs each program once and compares the answers. This also brings all files into memory.
 fn check(contenders: &[Contender], folder: &Path) -> Result<()> {
     let ours = folder.join("ours.ndjson");
     for contender in contenders {
@@ -235,15 +235,16 @@ fn tables(
         ]
     };
     report.text(format_args!(
-        "{} events a file, in memory; the median of {rounds} interleaved rounds. The disk is \
-         idle when a program starts. Answers are equal, event by event, and but for the one DuckDB in order. Versions: {}.",
+        "{} events per file, in memory; the median of {rounds} interleaved rounds. The disk is \
+         idle when a program starts. Answers are equal, event by event, and in the same order \
+         except for the first DuckDB. Versions: {}.",
         grouped(events),
         peers::versions(),
     ));
     let head = [
         "program",
         "wall, s",
-        "least to most",
+        "least to greatest",
         "user + system, s",
         "peak memory, MB",
         "wall, times idmerge",

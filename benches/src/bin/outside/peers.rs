@@ -1,4 +1,4 @@
-//! The peers that are Python packages, in an environment of their own below the target folder.
+//! The peers that are Python packages, in a virtual environment inside the target folder.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -7,7 +7,7 @@ use crate::run::MakeCommand;
 
 const REQUIREMENTS: &str = include_str!("../../../peers/requirements.txt");
 
-/// Fails where a package is missing, without a word.
+/// Fails without output if a package is missing.
 const IMPORTS: &str = "
 import importlib.util, sys
 sys.exit(not all(map(importlib.util.find_spec, ['duckdb', 'polars'])))
@@ -18,14 +18,14 @@ pub(crate) fn versions() -> String {
     REQUIREMENTS.lines().collect::<Vec<_>>().join(", ")
 }
 
-/// A Python, and whether it has the packages.
+/// A Python interpreter, and whether it has the packages.
 pub(crate) struct Python {
     program: Result<PathBuf, String>,
     wheels: Result<(), String>,
 }
 
 impl Python {
-    /// Makes the environment and installs the packages, where that is not done yet.
+    /// Makes the environment and installs the packages, unless they are there already.
     pub(crate) fn install(folder: &Path) -> Self {
         let environment = folder.join(versions().replace("==", "-").replace(", ", "-"));
         let program = environment.join("bin").join("python");
@@ -56,7 +56,8 @@ impl Python {
         }
     }
 
-    /// The command of a script of the folder `peers` that reads this file; or why there is none.
+    /// The command of a script in the folder `peers` that reads this file, or the reason if it cannot
+    /// run.
     pub(crate) fn script(
         &self,
         script: &str,
@@ -73,14 +74,14 @@ impl Python {
         Ok(Box::new(move |output| {
             let mut command = Command::new(&program);
             command.arg(&script).arg(&input).arg(output).args(options);
-            // As many as DuckDB and this machine's size have.
+            // As many threads as DuckDB gets.
             command.env("POLARS_MAX_THREADS", "2");
             Ok(command)
         }))
     }
 }
 
-/// Runs a command; its standard error is shown.
+/// Runs a command. Its standard error is printed.
 fn succeeds(command: &mut Command) -> Result<(), String> {
     match command.stdin(Stdio::null()).stdout(Stdio::null()).status() {
         Ok(status) if status.success() => Ok(()),

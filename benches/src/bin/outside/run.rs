@@ -1,4 +1,4 @@
-//! Starting a program and seeing what it takes.
+//! Starts a program and measures its time and memory.
 
 use std::fs::{self, File};
 use std::path::Path;
@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use idmerge_benches::measure::Samples;
 use wait4::{ResUse, Wait4 as _};
 
-/// The command of a contender that writes to this file.
+/// Makes the command of a contender that writes to this file.
 pub(crate) type MakeCommand = Box<dyn Fn(&Path) -> Result<Command>>;
 
 /// A program in the comparison.
@@ -19,18 +19,18 @@ pub(crate) struct Contender {
     pub(crate) command: MakeCommand,
 }
 
-/// How what a program writes compares with what `idmerge resolve` does.
+/// How the output of a program must compare with that of `idmerge resolve`.
 #[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Answers {
     /// The same events in the same order.
     InOrder,
     /// The same events.
     InAnyOrder,
-    /// Something else.
+    /// Not compared.
     Other,
 }
 
-/// What a program took, round by round.
+/// The measurements of a program.
 #[derive(Default)]
 pub(crate) struct Figures {
     pub(crate) wall_seconds: Samples,
@@ -49,7 +49,7 @@ pub(crate) fn with_output(command: &mut Command, output: &Path) -> Result<Comman
 
 /// Runs a contender.
 pub(crate) fn run(contender: &Contender, output: &Path) -> Result<ResUse> {
-    // What is replaced is freed in somebody's time: not in that of the program.
+    // Removing the old file takes time, which must not count for the program.
     if output.exists() {
         fs::remove_file(output)?;
     }
@@ -68,16 +68,16 @@ pub(crate) fn run(contender: &Contender, output: &Path) -> Result<ResUse> {
     Ok(used)
 }
 
-/// Runs a contender and adds what it took.
+/// Runs a contender and adds its measurements.
 ///
-/// Its peak counts from the start of the process, which begins with the pages of this program: so
-/// this program stays small.
+/// The peak counts from the start of the process, which begins as a copy of this program. So this
+/// program must stay small.
 pub(crate) fn measure(contender: &Contender, folder: &Path, figures: &mut Figures) -> Result<()> {
     let output = folder.join("measured.ndjson");
     if output.exists() {
         fs::remove_file(&output)?;
     }
-    // What the one before has still to bring to the disk would be in the way of this one.
+    // Data that the previous program has not written to the disk yet would slow this one down.
     let synced = Command::new("sync").status()?;
     ensure!(synced.success(), "sync failed");
     let start = Instant::now();
