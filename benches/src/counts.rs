@@ -154,7 +154,7 @@ pub fn bytes(measure: Measure) -> Counts {
         (crate::ORIGINAL, || Box::<EngineRow<Original>>::default()),
     ];
     for (engine, make) in rows {
-        for (ids, spelling) in [("UUIDs", Spelling::Uuid), ("other ids", Spelling::Sdk)] {
+        for (ids, spelling) in [("UUIDs", Spelling::Uuid), ("other IDs", Spelling::Sdk)] {
             let plan = Plan::in_blocks(BLOCKS * BLOCK, spelling, USERS_PER_BLOCK);
             let mut row = make();
             let (mut bytes, mut best, mut worst) = (0, f64::MAX, 0_f64);

@@ -145,12 +145,12 @@ fn main() -> Result<()> {
 impl Subject {
     fn name(&self) -> String {
         let unit = match self.unit {
-            Unit::LinkedDevice => "a linked device",
-            Unit::Member => "a member",
+            Unit::LinkedDevice => "per linked device",
+            Unit::Member => "per member",
         };
         let spelling = match self.spelling {
             Spelling::Uuid => "UUIDs",
-            Spelling::Sdk => "42-character ids, beyond the text",
+            Spelling::Sdk => "42-character IDs, beyond the text",
         };
         format!("{} bytes {unit}, {spelling}", self.row)
     }

@@ -122,7 +122,7 @@ fn tables(engine: &str, sizes: &[u64], figures: &[Vec<f64>], report: &mut Report
     let (from, to) = (grouped(sizes[0]), grouped(sizes[figures.len() - 1]));
     let target = format!("{engine} resolve at {to} IDs: times that at {from}");
     report.at_most(&target, 2.0, last[RESOLVE] / first[RESOLVE], " ×");
-    let target = format!("{engine} bytes an ID at {to}: times those at {from}");
+    let target = format!("{engine} bytes per ID at {to}: times those at {from}");
     report.at_most(&target, GROWTH_MAX, last[BYTES] / first[BYTES], " ×");
 }
 

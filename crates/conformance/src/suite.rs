@@ -138,7 +138,6 @@ impl Suite {
         };
         cases
             .into_iter()
-            .filter(|(_, case)| case.rule_book == rule_book.name())
             .map(|(file, case)| {
                 let make = Arc::clone(&self.make);
                 let file = file.trim_end_matches(".toml");
@@ -150,9 +149,13 @@ impl Suite {
             .collect()
     }
 
-    /// The vectors of the suite, and those that the engine brings.
+    /// The vectors of the rule book, if it is built in, and those that the engine brings.
     fn cases(&self, rule_book: RuleBook) -> Result<Vec<(&'static str, Case)>, VectorError> {
-        let mut cases = vectors::all()?;
+        let mut cases = Vec::new();
+        if is_built_in(rule_book) {
+            cases = vectors::all()?;
+            cases.retain(|(_, case)| case.rule_book == rule_book.name());
+        }
         let own = vectors::parse_own(&self.vectors, rule_book)?;
         cases.extend(own.into_iter().map(|case| ("own", case)));
         Ok(cases)

@@ -23,7 +23,7 @@ fn refused<T>(property: IdProperty, reason: InvalidEventReason) -> Result<T, Inv
     Err(InvalidEvent::new(property, reason))
 }
 
-/// ID-3: the text of a property, or `None` where it is absent.
+/// ID-3: the text of a property, or `None` if it is absent.
 fn text_of<'e>(property: IdProperty, value: Value<'e>) -> Result<Option<&'e str>, InvalidEvent> {
     match value {
         // `null`, a missing key and `""` all mean absent.
