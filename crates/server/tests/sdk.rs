@@ -127,12 +127,12 @@ fn check_clusters(server: &Running, id: &str, token: &str, expected: &Expected) 
         .flat_map(|cluster| cluster.split_once(": ").unwrap().1.split(' '))
         .collect();
     for event in &expected.events {
-        let whose = event.split(" ! ").next().unwrap();
-        let whose = whose.split(" + ").next().unwrap();
-        if whose == "nobody" || whose.starts_with("refused ") {
+        let outcome = event.split(" ! ").next().unwrap();
+        let outcome = outcome.split(" + ").next().unwrap();
+        if outcome == "nobody" || outcome.starts_with("refused ") {
             continue;
         }
-        let (canonical, own) = whose.split_once(" <- ").unwrap_or((whose, whose));
+        let (canonical, own) = outcome.split_once(" <- ").unwrap_or((outcome, outcome));
         let (found, members) = server.identity(token, own);
         assert_eq!(found, canonical, "{id}: {own}");
         assert_eq!(members.len() > 1, known.contains(own), "{id}: {own}");
@@ -147,11 +147,11 @@ fn check_all(model: Model, expected: impl Fn(&Vector) -> &Expected) {
     let server = Running::with(projects, |_| {});
     for (encoding, (vector, token)) in vectors.iter().zip(&tokens).enumerate() {
         let expected = expected(vector);
-        for (event, whose) in events(vector, token).iter().zip(&expected.events) {
+        for (event, outcome) in events(vector, token).iter().zip(&expected.events) {
             let is_accepted = send(&server, encoding, token, model, event);
             assert_eq!(
                 is_accepted,
-                !whose.starts_with("refused "),
+                !outcome.starts_with("refused "),
                 "{token}: {event}"
             );
         }

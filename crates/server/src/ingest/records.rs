@@ -15,9 +15,9 @@ use crate::http::access::{self, Permission};
 pub(super) struct AcceptedRecord {
     /// The index of the project in [`App::projects`].
     pub(super) project_index: usize,
-    /// The place of the record in the request, from 0.
+    /// The position of the record in the request, from 0.
     pub(super) index: usize,
-    /// Where its JSON text is in the text of the request.
+    /// The range of its JSON text in the text of the request.
     pub(super) range: Range<usize>,
     pub(super) record: Record,
 }
@@ -26,7 +26,7 @@ pub(super) struct AcceptedRecord {
 #[derive(Default)]
 pub(super) struct AcceptedRecords {
     pub(super) records: Vec<AcceptedRecord>,
-    /// The records that need no more work: those ignored, and those at fault.
+    /// The results known already: records that were ignored, and those at fault.
     pub(super) report: Report,
 }
 
@@ -70,8 +70,8 @@ pub(super) fn now_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
-/// Events without a credential: each names its project by the token, and none may be a `$merge`
-/// that counts.
+/// Events without a credential. Each names its project by the token. A `$merge` among them is stored
+/// and makes no claim.
 fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
     let mut accepted = AcceptedRecords::default();
     let events = message.events(&app.bounds.limits)?;
@@ -108,7 +108,7 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
     Ok(accepted)
 }
 
-/// Events with a credential, which are all of one project and may be a `$merge`.
+/// Events with a credential. All belong to one project, and a `$merge` among them makes a claim.
 fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
     let configs = app.configs();
     let project_index = access::authorize(
@@ -158,7 +158,7 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
     Ok(accepted)
 }
 
-/// Updates of profiles: each names its project by the token.
+/// Profile updates. Each names its project by the token.
 fn accept_updates(
     app: &App,
     endpoint: Endpoint,

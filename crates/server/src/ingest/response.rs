@@ -11,7 +11,7 @@ const RETRY_AFTER_SECONDS: &str = "2";
 
 /// Why a whole request was not taken.
 pub(super) enum IngestError {
-    /// A problem, to be told in the dialect of the client.
+    /// A problem, reported in the dialect of the client.
     Problem(Dialect, Problem),
     /// The body timed out, or the client closed the connection.
     NoBody,
@@ -29,7 +29,7 @@ pub(super) fn response(answer: idmerge_wire::Response) -> Response {
     response
 }
 
-/// The problem that a client is told of when its batch was not written.
+/// The problem to report when a batch was not written.
 pub(super) fn problem(error: &ProjectError) -> Problem {
     match error {
         ProjectError::Full => Problem::RateLimited,

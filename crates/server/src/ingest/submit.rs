@@ -10,11 +10,11 @@ use super::response::{IngestError, problem};
 use crate::app::App;
 use crate::projects::PendingBatch;
 
-/// A request whose batches wait to be written.
+/// A request with batches that wait to be written.
 pub(super) struct Submission {
     pub(super) dialect: Dialect,
     pub(super) batches: Vec<SubmittedBatch>,
-    /// The records that need no more work: those ignored, and those at fault.
+    /// The results known already: records that were ignored, and those at fault.
     pub(super) report: Report,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct SubmittedBatch {
 
 /// How a response refers to a record.
 pub(super) struct RecordLabel {
-    /// The place of the record in the request, from 0.
+    /// The position of the record in the request, from 0.
     pub(super) index: usize,
     pub(super) insert_id: Option<String>,
 }

@@ -74,7 +74,7 @@ impl ExportParameters {
 
 /// Export every event of a range of days
 ///
-/// Each line is an event with its canonical distinct_id of now. If the export fails midway, the
+/// Each line is an event with its current canonical distinct_id. If the export fails midway, the
 /// connection is closed before the end of the response.
 #[utoipa::path(
     get,
@@ -101,7 +101,7 @@ pub(crate) async fn export(
     };
     tokio::spawn(async move {
         let export = reader.run(move |project| send_events(project, &query, is_time_in_ms, lines));
-        // `run` logs errors. The status has been sent, so the client cannot be told.
+        // `run` logs errors. The status has been sent, so the response cannot report an error.
         drop(export.await);
     });
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");

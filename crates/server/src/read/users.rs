@@ -42,7 +42,7 @@ pub(crate) struct UserEvent {
     distinct_id: String,
     /// Whether it now belongs to another distinct_id.
     is_reattributed: bool,
-    /// The event, with the canonical distinct_id of now.
+    /// The event, with its current canonical distinct_id.
     #[schema(value_type = Object)]
     event: Box<RawValue>,
 }
