@@ -16,7 +16,7 @@ use flate2::write::GzEncoder;
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
-use support::{Running, SECRET, project};
+use support::{Answer, Running, SECRET, project};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -216,44 +216,46 @@ fn a_merge_needs_a_credential() {
     );
 }
 
-#[test]
-fn import_reports_each_failed_record() {
-    let server = Running::of(Model::Original);
-    let event = |name: &str, time: &str, insert_id: &str| {
-        format!(
-            r#"{{"event":"{name}","properties":{{"time":{time},"distinct_id":"U1","$insert_id":"{insert_id}"}}}}"#
-        )
-    };
+/// An event for `/import`. `time` is JSON.
+fn import_event(name: &str, time: &str, insert_id: &str) -> String {
+    format!(
+        r#"{{"event":"{name}","properties":{{"time":{time},"distinct_id":"U1","$insert_id":"{insert_id}"}}}}"#
+    )
+}
+
+fn import(server: &Running, path: &str, content_type: &str, body: &[u8]) -> Answer {
     let secret = format!("Bearer {SECRET} of TOK");
-    let headers = |content_type| {
-        [
-            ("authorization", secret.as_str()),
-            ("content-type", content_type),
-        ]
-    };
-    let import = |path: &str, content_type, body: &[u8]| {
-        server.send("POST", path, &headers(content_type), body)
-    };
-    // TR08
+    let headers = [("authorization", &*secret), ("content-type", content_type)];
+    server.send("POST", path, &headers, body)
+}
+
+#[test]
+fn tr08_import_takes_compressed_lines() {
+    let server = Running::of(Model::Original);
     let lines = [
-        event("A", "1700000000", "a"),
-        event("B", "1700000000123", "b"),
+        import_event("A", "1700000000", "a"),
+        import_event("B", "1700000000123", "b"),
     ]
     .join("\n");
-    let answer = import("/import?strict=1", "application/x-ndjson", &gzip(&lines));
+    let body = gzip(&lines);
+    let answer = import(&server, "/import?strict=1", "application/x-ndjson", &body);
     let wanted = r#"{"code":200,"num_records_imported":2,"status":"OK"}"#;
     assert_eq!((answer.status, &*answer.body), (200, wanted));
     assert_eq!(answer.header("content-type"), Some(JSON));
+}
 
+#[test]
+fn import_reports_each_failed_record() {
+    let server = Running::of(Model::Original);
     let bad = [
-        event("C", "1700000000", "c"),
-        event("C", "\"today\"", "d"),
-        event("", "1700000000", "e"),
-        event("C", "1700000000", "e_f"),
-        event("C", "1700000000", "f").replace("U1", "undefined"),
+        import_event("C", "1700000000", "c"),
+        import_event("C", "\"today\"", "d"),
+        import_event("", "1700000000", "e"),
+        import_event("C", "1700000000", "e_f"),
+        import_event("C", "1700000000", "f").replace("U1", "undefined"),
     ];
     let body = format!("[{}]", bad.join(","));
-    let answer = import("/import", JSON, body.as_bytes());
+    let answer = import(&server, "/import", JSON, body.as_bytes());
     assert_eq!(answer.status, 400);
     let json = answer.json();
     assert_eq!(json["num_records_imported"], 1);
@@ -281,7 +283,7 @@ fn import_reports_each_failed_record() {
     ];
     assert_eq!(failed, wanted);
     assert_eq!(json["failed_records"][3]["insert_id"], "f");
-    let lenient = import("/import?strict=0", JSON, body.as_bytes());
+    let lenient = import(&server, "/import?strict=0", JSON, body.as_bytes());
     assert_eq!(
         (
             lenient.status,
