@@ -13,7 +13,7 @@ use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTra
 use crate::error::StoreError;
 use crate::history::History;
 use crate::lock::lock;
-use crate::log::about::About;
+use crate::log::about::{self, About};
 use crate::log::entry::Cause;
 use crate::log::file::{builder, open_or_make, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
@@ -288,6 +288,23 @@ impl<R: IdentityResolver> Durable<R> {
         write.commit().map_err(StoreError::from)?;
         tail.are_committed();
         Ok(tail.committed())
+    }
+
+    /// Commits as [`commit_with`](Self::commit_with) does, and records that the service has adapted
+    /// its tables to a revised log: the next opening says that the log is not
+    /// [revised](Opened::is_revised).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`commit_with`](Self::commit_with).
+    pub fn commit_adapted<E: From<StoreError>>(
+        &self,
+        also: impl FnOnce(&WriteTransaction) -> Result<(), E>,
+    ) -> Result<u64, E> {
+        self.commit_with(|write| {
+            about::clear_revised(write)?;
+            also(write)
+        })
     }
 
     /// Opens what is committed for reading, including the tables that

@@ -137,10 +137,14 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
-    /// The file has tables of somebody else, which would be lost.
-    #[error("the file of the store has another table, {name:?}, which a repair would lose")]
+    /// The file has a table that this version cannot copy. To back it up, stop every process that has
+    /// the store open and copy the file.
+    #[error(
+        "the store has the table {name:?}, which this version of idmerge cannot copy; stop every process \
+         that has the store open and copy the file instead"
+    )]
     OtherTables {
-        /// The name of one.
+        /// The name of the table.
         name: String,
     },
     /// The store is open for reading, and cannot apply claims.

@@ -4,3 +4,4 @@ pub(crate) mod backup;
 mod copy;
 pub(crate) mod merger;
 pub(crate) mod repair;
+mod service_tables;

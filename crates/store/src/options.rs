@@ -65,6 +65,10 @@ pub struct Opened {
     pub snapshot: u64,
     /// Later snapshots that could not be read, with the reason. The state is right without them.
     pub damaged: Vec<(u64, SnapshotError)>,
+    /// Whether the log was revised since the service last called
+    /// [`commit_adapted`](crate::Durable::commit_adapted): an entry was withdrawn, or a repair lost
+    /// entries. What a service derived from an earlier state may then contradict the state.
+    pub is_revised: bool,
     /// How many entries of the log were applied after the snapshot.
     pub weighed: u64,
 }

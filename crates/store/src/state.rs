@@ -12,6 +12,7 @@ use redb::ReadTransaction;
 
 use crate::error::StoreError;
 use crate::log::Log;
+use crate::log::about;
 use crate::log::entry::{Entry, What};
 use crate::log::index::Index;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
@@ -69,6 +70,7 @@ impl<R: IdentityResolver> State<R> {
         let mut opened = state.read_latest(log.read, &|snapshot| snapshot <= log.until)?;
         let at = state.go_on(log, opened.snapshot)?;
         opened.weighed = at - opened.snapshot;
+        opened.is_revised = about::is_revised(log.read)?;
         Ok((state, at, opened))
     }
 

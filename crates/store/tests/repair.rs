@@ -11,8 +11,9 @@ use std::path::Path;
 use idmerge_core::{Claim, Id, IdentityResolver};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
+use idmerge_store::redb::{ReadableTableMetadata, TableDefinition, WriteTransaction};
 use idmerge_store::{
-    Cause, Digest, Durable, Options, StoreError, first_difference, repair, restore,
+    Cause, Digest, Durable, Options, Runs, StoreError, first_difference, repair, restore,
 };
 
 use support::workload::{Numbers, claims};
@@ -180,19 +181,7 @@ fn a_state_from_elsewhere_that_is_damaged_ends_the_prefix_before_it() {
     store.apply(link("D2", "U1")).unwrap();
     store.commit().unwrap();
     store.close().unwrap();
-    let file = folder.path().join(FILE);
-    let mut bytes = fs::read(&file).unwrap();
-    let windows = bytes.windows(device.len());
-    let places: Vec<_> = windows
-        .enumerate()
-        .filter(|(_, it)| *it == device.as_bytes())
-        .collect();
-    let places: Vec<usize> = places.into_iter().map(|(place, _)| place).collect();
-    assert!(!places.is_empty());
-    for place in places {
-        bytes[place] ^= 1;
-    }
-    fs::write(&file, bytes).unwrap();
+    damage(folder.path(), device.as_bytes());
     let repaired = repair(folder.path()).unwrap();
     assert_eq!((repaired.kept, repaired.readable_after), (1, 1));
     assert_eq!(repaired.damage.unwrap().0, 2);
@@ -200,16 +189,126 @@ fn a_state_from_elsewhere_that_is_damaged_ends_the_prefix_before_it() {
     assert_eq!(store.committed(), 1);
 }
 
+const BLOCKS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("blocks");
+const HEADS: TableDefinition<'_, u64, (u64, i64, i64)> = TableDefinition::new("heads");
+const PROFILES: TableDefinition<'_, &str, &str> = TableDefinition::new("profiles");
+const GROUPS: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("groups");
+const RUNS: Runs = Runs::new("runs", "run pages");
+
+/// Writes tables of the types that a server uses.
+fn write_service_tables(store: &Durable<Original>) {
+    let write = |write: &WriteTransaction| -> Result<(), Box<dyn std::error::Error>> {
+        for number in 0..50 {
+            let mut blocks = write.open_table(BLOCKS)?;
+            blocks.insert(number, &*vec![b'e'; 1_000_000])?;
+            write
+                .open_table(HEADS)?
+                .insert(number, (number + 1, -1, i64::MAX))?;
+        }
+        write.open_table(PROFILES)?.insert("$device:D1", "{}")?;
+        let mut groups = write.open_table(GROUPS)?;
+        groups.insert(("company", "acme"), "{}")?;
+        Ok(RUNS.add(write, vec![(7, 8)], 9)?)
+    };
+    let write = |transaction: &WriteTransaction| {
+        write(transaction).unwrap();
+        Ok::<_, StoreError>(())
+    };
+    store.commit_with(write).unwrap();
+}
+
+fn assert_service_tables(store: &Durable<Original>) {
+    let read = store.begin_read().unwrap();
+    let blocks = read.open_table(BLOCKS).unwrap();
+    assert_eq!(blocks.len().unwrap(), 50);
+    let block = blocks.get(49).unwrap().unwrap();
+    assert!(block.value().len() == 1_000_000 && block.value().iter().all(|&byte| byte == b'e'));
+    let heads = read.open_table(HEADS).unwrap();
+    let head = heads.get(3).unwrap().unwrap().value();
+    assert_eq!(head, (4, -1, i64::MAX));
+    let profiles = read.open_table(PROFILES).unwrap();
+    assert_eq!(profiles.get("$device:D1").unwrap().unwrap().value(), "{}");
+    let groups = read.open_table(GROUPS).unwrap();
+    assert!(groups.get(("company", "acme")).unwrap().is_some());
+    assert_eq!(RUNS.until(&read).unwrap(), 9);
+    let mut found = Vec::new();
+    let runs = RUNS.open(&read).unwrap();
+    runs.find(7, &mut |value| found.push(value)).unwrap();
+    assert_eq!(found, [8]);
+}
+
 #[test]
-fn what_others_keep_in_the_file_is_not_lost_in_a_repair() {
+fn a_backup_has_the_tables_of_a_service() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(&folder.path().join("store")).unwrap();
+    write_service_tables(&store);
+    let backup = folder.path().join("backup");
+    store.history().unwrap().backup(&backup).unwrap();
+    let restored = folder.path().join("restored");
+    restore(&backup, &restored).unwrap();
+    let restored = open(&restored).unwrap();
+    assert_service_tables(&restored);
+    assert!(!restored.opened().is_revised);
+}
+
+#[test]
+fn a_repair_keeps_the_tables_of_a_service_and_tells_it_that_entries_are_lost() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut store = open(folder.path()).unwrap();
+    let [first, second] = ["first of the merge", "second"].map(|text| Id::new(text).unwrap());
+    store.apply(Claim::Merge { first, second }).unwrap();
+    write_service_tables(&store);
+    store.close().unwrap();
+    damage(folder.path(), b"first of the merge");
+    let repaired = repair(folder.path()).unwrap();
+    assert_eq!((repaired.kept, repaired.tables), (0, vec![]));
+    let store = open(folder.path()).unwrap();
+    assert!(store.opened().is_revised);
+    assert_service_tables(&store);
+
+    // The service says that its tables fit again.
+    store.commit_adapted(|_| Ok::<_, StoreError>(())).unwrap();
+    store.close().unwrap();
+    assert!(!open(folder.path()).unwrap().opened().is_revised);
+}
+
+/// Changes every place of the file that has these bytes.
+fn damage(folder: &Path, bytes: &[u8]) {
+    let file = folder.join(FILE);
+    let mut content = fs::read(&file).unwrap();
+    let windows = content.windows(bytes.len()).enumerate();
+    let places: Vec<usize> = windows
+        .filter(|(_, window)| *window == bytes)
+        .map(|(place, _)| place)
+        .collect();
+    assert!(!places.is_empty());
+    for place in places {
+        content[place] ^= 1;
+    }
+    fs::write(&file, content).unwrap();
+}
+
+#[test]
+fn a_retraction_tells_a_service_that_the_log_was_revised() {
+    let folder = tempfile::tempdir().unwrap();
+    fill(folder.path()).close().unwrap();
+    assert!(open(folder.path()).unwrap().opened().is_revised);
+}
+
+#[test]
+fn a_file_with_a_table_that_cannot_be_copied_is_not_repaired_or_backed_up() {
     let folder = tempfile::tempdir().unwrap();
     let store = open(folder.path()).unwrap();
-    let table = redb::TableDefinition::<u64, u64>::new("mine");
-    let write = |write: &redb::WriteTransaction| {
+    let table = TableDefinition::<u64, u64>::new("mine");
+    let write = |write: &WriteTransaction| {
         write.open_table(table).map_err(StoreError::from)?;
         Ok::<_, StoreError>(())
     };
     store.commit_with(write).unwrap();
+    let backup = folder.path().join("backup");
+    let error = store.history().unwrap().backup(&backup).unwrap_err();
+    assert!(matches!(error, StoreError::OtherTables { .. }), "{error:?}");
+    assert!(!backup.exists());
     store.close().unwrap();
     let error = repair(folder.path()).unwrap_err();
     assert!(matches!(error, StoreError::OtherTables { .. }), "{error:?}");

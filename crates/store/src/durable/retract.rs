@@ -11,7 +11,7 @@ use crate::history::changes::Change;
 use crate::log::Log;
 use crate::log::entry::{Cause, What};
 use crate::log::index::Index;
-use crate::log::snapshots;
+use crate::log::{about, snapshots};
 use crate::state::overlay::Before;
 
 /// The result of a retraction.
@@ -85,7 +85,7 @@ impl<R: IdentityResolver> Durable<R> {
         let before = self.state.withdraw(sequence, Log::with_tail(&read, tail))?;
         drop(read);
         self.failed = false;
-        let sequence = self.commit()?;
+        let sequence = self.commit_with(about::set_revised)?;
         let changes = changed(sequence, &before, self);
         Ok(Retraction { sequence, changes })
     }

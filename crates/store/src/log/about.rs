@@ -13,6 +13,9 @@ use crate::options::Options;
 
 const FORMAT: u16 = 1;
 
+/// The row of a store whose log was revised: an entry was withdrawn, or a repair lost entries.
+const REVISED: &str = "revised";
+
 type AboutTable = ReadOnlyTable<&'static str, &'static [u8]>;
 
 /// What a store says about itself.
@@ -55,6 +58,23 @@ pub(crate) fn copy(read: &ReadTransaction, copy: &Database) -> Result<(), StoreE
         }
     }
     Ok(write.commit()?)
+}
+
+/// Records that the log was revised, so that what a service derived from it may not fit any more.
+pub(crate) fn set_revised(write: &WriteTransaction) -> Result<(), StoreError> {
+    write.open_table(ABOUT)?.insert(REVISED, &[][..])?;
+    Ok(())
+}
+
+/// Records that the service has adapted to the revised log.
+pub(crate) fn clear_revised(write: &WriteTransaction) -> Result<(), StoreError> {
+    write.open_table(ABOUT)?.remove(REVISED)?;
+    Ok(())
+}
+
+/// Whether the log was revised since the service last adapted to it.
+pub(crate) fn is_revised(read: &ReadTransaction) -> Result<bool, StoreError> {
+    Ok(read.open_table(ABOUT)?.get(REVISED)?.is_some())
 }
 
 fn make_tables(write: &WriteTransaction) -> Result<(), StoreError> {

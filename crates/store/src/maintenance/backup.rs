@@ -1,4 +1,4 @@
-//! A store in a second file, and back.
+//! Backing a store up to a file, and restoring it.
 
 use std::fs;
 use std::path::Path;
@@ -12,18 +12,21 @@ use crate::history::History;
 use crate::log::about;
 use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::maintenance::copy::copy_store;
+use crate::maintenance::service_tables::Unreadable;
 use crate::options::Options;
 
 impl<R: IdentityResolver> History<R> {
-    /// Writes all of it to a new file, a store in itself, while others go on committing and
-    /// resolving. Answers with the number of the last entry in it. [`restore`] makes a store of it.
+    /// Writes a copy of the store to a new file, while other threads go on committing and resolving.
+    /// Returns the number of the last entry in it. [`restore`] makes a store from the file.
     ///
-    /// What a service keeps in tables of its own is not in it.
+    /// The copy also has the tables that a service keeps in the file, such as the events and profiles
+    /// of a server, as they were when this history was opened.
     ///
     /// # Errors
     ///
-    /// [`StoreError::Exists`] where there is a file of that name, [`StoreError::DamagedLog`] where
-    /// the log is damaged, and where a disk fails. Then there is no such file.
+    /// [`StoreError::Exists`] if there is a file of that name, [`StoreError::DamagedLog`] if the log is
+    /// damaged, [`StoreError::OtherTables`] if the file has a table that cannot be copied, and if a
+    /// disk fails. No file is left then.
     pub fn backup(&self, to: impl AsRef<Path>) -> Result<u64, StoreError> {
         let to = to.as_ref();
         if fs::exists(to)? {
@@ -35,9 +38,9 @@ impl<R: IdentityResolver> History<R> {
         unfinished.push(".unfinished");
         let unfinished = Path::new(&unfinished);
         fill(unfinished, &Options::default(), |copy| {
-            copy_store(self.log().read, copy, self.last())
+            copy_store(self.log().read, copy, self.last(), Unreadable::Fail)
         })
-        // There is no use for the half of a copy, and if it is not there that is well too.
+        // Half a copy is useless. It may not exist at all, so ignore an error.
         .inspect_err(|_| drop(fs::remove_file(unfinished)))?;
         fs::rename(unfinished, to)?;
         let folder = to.parent().filter(|folder| *folder != Path::new(""));
@@ -46,12 +49,12 @@ impl<R: IdentityResolver> History<R> {
     }
 }
 
-/// Makes a store in a folder of a file that [`History::backup`] wrote. The file stays.
+/// Makes a store in a folder from a file that [`History::backup`] wrote. The file stays.
 ///
 /// # Errors
 ///
-/// [`StoreError::Exists`] where the folder has a store already, [`StoreError::NotAStore`] and
-/// others where the file is no whole store, and where a disk fails.
+/// [`StoreError::Exists`] if the folder has a store already, [`StoreError::NotAStore`] and others if
+/// the file is not a whole store, and if a disk fails.
 pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), StoreError> {
     let (from, folder) = (from.as_ref(), folder.as_ref());
     let file = folder.join(STORE_FILE);
@@ -68,7 +71,7 @@ pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), S
     let check = || -> Result<(), StoreError> {
         let database = builder(&verifying).open(&unfinished)?;
         about::check(&database.begin_read()?)?;
-        // The copy is synced by this, and not only read.
+        // A commit syncs the copy.
         database.begin_write()?.commit()?;
         Ok(database.close()?)
     };

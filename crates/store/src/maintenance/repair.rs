@@ -1,20 +1,20 @@
-//! What of a damaged store is good, in a store of its own.
+//! Repairing a damaged store.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use idmerge_disk::STORE_FILE;
-use redb::{ReadTransaction, ReadableDatabase, TableHandle};
+use redb::{ReadTransaction, ReadableDatabase};
 
 use crate::error::StoreError;
-use crate::log::block;
 use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
-use crate::log::{about, snapshots, tables};
+use crate::log::{about, block, snapshots, tables};
 use crate::maintenance::copy::copy_store;
+use crate::maintenance::service_tables::{self, Unreadable};
 use crate::options::Options;
 
-/// Entries in one run of an index that is made again.
+/// How many entries one run of a new index has.
 const INDEXED_AT_A_TIME: u64 = 1 << 17;
 
 /// What [`repair`] found and did.
@@ -22,29 +22,46 @@ const INDEXED_AT_A_TIME: u64 = 1 << 17;
 pub struct Repair {
     /// The number of the last entry that is kept.
     pub kept: u64,
-    /// The number of the first entry that could not be read, and what is wrong with it; `None`
-    /// where all could be and nothing was changed.
+    /// The number of the first entry that cannot be read, with the reason; `None` if every entry can
+    /// be read.
     pub damage: Option<(u64, String)>,
-    /// How many entries after the damage could be read. They are not kept: what they did depends on
-    /// those before them.
+    /// How many entries after the damage can be read. They are not kept, because their effect
+    /// depends on the entries before them.
     pub readable_after: u64,
-    /// Snapshots that could not be read, by the number of their last entry. They are not kept, and
-    /// nothing is lost with them.
+    /// The snapshots that cannot be read, by the number of their last entry. They are not kept. No
+    /// data is lost with them.
     pub snapshots: Vec<u64>,
     /// Whether the index could not be read and was made again.
     pub index: bool,
-    /// Where the file as it was is now.
+    /// The tables of a service that cannot be read in full, by name, with the reason. The rows before
+    /// and after the damage are kept; the rows in it are lost.
+    pub tables: Vec<(String, String)>,
+    /// Where the damaged file is now; `None` if nothing was damaged.
     pub damaged_file: Option<PathBuf>,
 }
 
-/// Makes of a damaged store one that has the longest good prefix of its log, and keeps the damaged
-/// file beside it. Does nothing where nothing is damaged.
+impl Repair {
+    fn is_damaged(&self) -> bool {
+        let Self {
+            damage,
+            snapshots,
+            index,
+            tables,
+            ..
+        } = self;
+        damage.is_some() || !snapshots.is_empty() || *index || !tables.is_empty()
+    }
+}
+
+/// Replaces a damaged store by one with the longest good prefix of its log, and keeps the damaged file
+/// beside it. The new store also has the tables that a service keeps in the file, such as the events
+/// and profiles of a server. Does nothing if nothing is damaged.
 ///
 /// # Errors
 ///
-/// [`StoreError::DamagedFile`] where the database cannot open the file at all: restore a backup.
-/// [`StoreError::OtherTables`] where the file has more than a store. [`StoreError::InUse`], and
-/// where a disk fails; the file is then as it was.
+/// [`StoreError::DamagedFile`] if the database cannot open the file at all: restore a backup.
+/// [`StoreError::OtherTables`] if the file has a table that cannot be copied. [`StoreError::InUse`],
+/// and if a disk fails. The file is then as it was.
 pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
     let folder = folder.as_ref();
     let file = folder.join(STORE_FILE);
@@ -54,25 +71,22 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
         let database = builder(&options).open(&file)?;
         let read = database.begin_read()?;
         about::check(&read)?;
-        for table in read.list_tables()? {
-            if !tables::NAMES.contains(&table.name()) {
-                return Err(StoreError::OtherTables {
-                    name: table.name().to_owned(),
-                });
-            }
+        let repair = inspect(&read)?;
+        if repair.is_damaged() {
+            fill(&unfinished, &options, |copy| {
+                copy_store(&read, copy, repair.kept, Unreadable::LeaveOut)?;
+                if repair.damage.is_some() {
+                    let write = copy.begin_write()?;
+                    about::set_revised(&write)?;
+                    write.commit()?;
+                }
+                index::update(copy, repair.kept, INDEXED_AT_A_TIME)
+            })?;
         }
-        let repair = look(&read)?;
-        if repair.damage.is_none() && repair.snapshots.is_empty() && !repair.index {
-            return Ok((repair, false));
-        }
-        fill(&unfinished, &options, |copy| {
-            copy_store(&read, copy, repair.kept)?;
-            index::update(copy, repair.kept, INDEXED_AT_A_TIME)
-        })?;
-        Ok((repair, true))
+        Ok(repair)
     };
-    let (mut repair, is_changed) = unpanicked(repaired)?;
-    if is_changed {
+    let mut repair = unpanicked(repaired)?;
+    if repair.is_damaged() {
         let damaged = free_name(&file)?;
         fs::rename(&file, &damaged)?;
         fs::rename(&unfinished, &file)?;
@@ -82,32 +96,43 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
     Ok(repair)
 }
 
-/// What of a store can be read.
-fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
+/// Finds out which parts of a store can be read.
+fn inspect(read: &ReadTransaction) -> Result<Repair, StoreError> {
     let mut repair = Repair {
         kept: 0,
         damage: None,
         readable_after: 0,
         snapshots: Vec::new(),
         index: false,
+        tables: Vec::new(),
         damaged_file: None,
     };
+    inspect_log(read, &mut repair)?;
+    inspect_snapshots(read, &mut repair)?;
+    repair.index = unpanicked(|| Ok(ENTRIES_BY_ID.open(read)?.check()?)).is_err();
+    for name in service_tables::names(read)? {
+        if let Some(reason) = service_tables::damage(read, &name)? {
+            repair.tables.push((name, reason));
+        }
+    }
+    Ok(repair)
+}
+
+fn inspect_log(read: &ReadTransaction, repair: &mut Repair) -> Result<(), StoreError> {
     let log = read.open_table(tables::LOG)?;
     let mut rows = log.range(0_u64..)?;
     loop {
-        let row = unpanicked(|| Ok(rows.next().transpose()?));
-        let row = match row {
-            Ok(Some(row)) => row,
-            Ok(None) => break,
-            // The database can go no further.
+        let (first, row) = match unpanicked(|| Ok(rows.next().transpose()?)) {
+            Ok(Some((first, row))) => (first.value(), row),
+            Ok(None) => return Ok(()),
+            // The database cannot read on from here.
             Err(error) => {
                 repair
                     .damage
                     .get_or_insert((repair.kept + 1, error.to_string()));
-                break;
+                return Ok(());
             }
         };
-        let (first, row) = (row.0.value(), row.1);
         let mut entries = 0;
         let read = block::each_entry(first, row.value(), &mut |_| {
             entries += 1;
@@ -115,7 +140,7 @@ fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
         });
         let damage = match read {
             Ok(_) if first == repair.kept + 1 || repair.damage.is_some() => None,
-            Ok(_) => Some("entries before it are not there".to_owned()),
+            Ok(_) => Some("the entries before it are missing".to_owned()),
             Err(error) => Some(error.to_string()),
         };
         match damage {
@@ -126,24 +151,26 @@ fn look(read: &ReadTransaction) -> Result<Repair, StoreError> {
             None => repair.readable_after += entries,
         }
     }
+}
+
+fn inspect_snapshots(read: &ReadTransaction, repair: &mut Repair) -> Result<(), StoreError> {
     for snapshot in snapshots::all(read)? {
         if snapshots::is_whole(read, snapshot) {
             continue;
         }
         repair.snapshots.push(snapshot.sequence);
-        // The log goes on from this one, and cannot do without it.
+        // The log continues from this state, and its claims are not in the log.
         if snapshot.is_base && snapshot.sequence <= repair.kept {
             repair.readable_after += repair.kept - snapshot.sequence;
             repair.kept = snapshot.sequence - 1;
-            let what = "the state that was put in cannot be read".to_owned();
+            let what = "the state that was loaded into the store cannot be read".to_owned();
             repair.damage = Some((snapshot.sequence, what));
         }
     }
-    repair.index = unpanicked(|| Ok(ENTRIES_BY_ID.open(read)?.check()?)).is_err();
-    Ok(repair)
+    Ok(())
 }
 
-/// A name beside the file that nothing has.
+/// A free name for the damaged file, beside the file.
 fn free_name(file: &Path) -> Result<PathBuf, StoreError> {
     let mut name = file.with_extension("redb.damaged");
     let mut number = 1;
