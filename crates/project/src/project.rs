@@ -25,6 +25,7 @@ use crate::write::near_cap::NearCap;
 use crate::write::prepare::prepare;
 use crate::write::profiles::ProfileChanges;
 use crate::write::queue::{Job, Queue};
+use crate::write::revision;
 use crate::write::writer::Writer;
 
 /// An open project. Many threads can use it at the same time.
@@ -61,6 +62,7 @@ impl Project {
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
+        revision::adapt(&store)?;
         let read = store.begin_read()?;
         let archive = ArchiveReader::new(&read)?;
         let indexed = USER_INDEX.until(&read)?;

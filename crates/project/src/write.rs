@@ -9,4 +9,5 @@ pub(crate) mod near_cap;
 pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod queue;
+pub(crate) mod revision;
 pub(crate) mod writer;
