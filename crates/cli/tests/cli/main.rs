@@ -25,6 +25,8 @@ mod run;
 mod sdk;
 #[cfg(all(unix, feature = "serve"))]
 mod serve;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod server_store;
 #[cfg(feature = "store")]
 mod store;
 mod summary;

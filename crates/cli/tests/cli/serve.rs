@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::run::{Folder, signal, wait};
 
 /// Starts a server and reads the first lines of its output.
-fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
+pub(crate) fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
     let mut command = folder.command(args);
     let command = command
         .stdin(Stdio::null())
@@ -30,7 +30,7 @@ fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
     (child, said)
 }
 
-fn ask(address: &str, request: &str) -> String {
+pub(crate) fn ask(address: &str, request: &str) -> String {
     try_ask(address, request).unwrap()
 }
 
@@ -42,7 +42,7 @@ fn try_ask(address: &str, request: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-fn address(said: &[String]) -> &str {
+pub(crate) fn address(said: &[String]) -> &str {
     said[0].strip_prefix("idmerge listens on http://").unwrap()
 }
 

@@ -65,11 +65,16 @@ pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
             "readable_after": repaired.readable_after,
         })
     });
+    let tables = repaired.tables.iter();
+    let tables: Vec<_> = tables
+        .map(|(name, what)| json!({ "table": name, "what": what }))
+        .collect();
     let line = json!({
         "entries": repaired.kept,
         "lost": damage,
         "snapshots_lost": repaired.snapshots,
         "index_made_again": repaired.index,
+        "tables_damaged": tables,
         "damaged_file": repaired.damaged_file,
     });
     write_line(&line, output)
