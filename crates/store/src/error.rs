@@ -147,9 +147,6 @@ pub enum StoreError {
         /// The name of the table.
         name: String,
     },
-    /// The store is open for reading, and cannot apply claims.
-    #[error("the store is open for reading only")]
-    ReadOnly,
     /// A snapshot has only committed claims. Commit first.
     #[error("some claims are not committed yet; commit them first")]
     Uncommitted,

@@ -1,8 +1,6 @@
 //! [`Reader`]: a store that another process may write.
 
 use std::fmt;
-mod as_engine;
-
 use std::path::Path;
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use idmerge_core::{IdentityResolver, Resolve};
+use idmerge_core::Resolve;
 use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
@@ -74,7 +74,7 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
     let sequence = args.as_of.unwrap_or_else(|| store.history.last());
     let other = store.history.simulate(sequence, settings.engine())?;
     let earlier;
-    let now: &dyn IdentityResolver = match args.as_of {
+    let now: &dyn Resolve = match args.as_of {
         None => &store.engine,
         Some(sequence) => {
             earlier = store.history.as_of(sequence)?;
