@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use idmerge_engines::{Model, Overrides, Settings};
-use idmerge_project::{Batch, Options, Project, Record};
+use idmerge_project::{Batch, Options, Project, Record, RecordAnswer};
 use idmerge_store::{Cause, Durable};
 
 fn settings() -> Settings {
@@ -28,7 +28,7 @@ fn submit(project: &Project, json: &str, record: Record) {
     let mut batch = Batch::new("/import", 7);
     batch.push(json, record);
     let answer = project.submit_and_wait(batch).unwrap();
-    assert!(answer.records.iter().all(|record| record.is_stored()));
+    assert!(answer.records.iter().all(RecordAnswer::is_stored));
 }
 
 fn merge(project: &Project, first: &str, second: &str) {
