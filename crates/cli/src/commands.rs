@@ -1,4 +1,4 @@
-//! The commands: each module has one, and reads from top to bottom as what it does.
+//! The commands, one module each. The `run` of a module shows the steps of its command.
 
 mod apply;
 mod clusters;
