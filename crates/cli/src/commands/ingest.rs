@@ -1,24 +1,24 @@
 //! `idmerge ingest`: applies the claims of events to a store.
 
-use std::borrow::Cow;
+mod block;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_core::{Claim, Event, InvalidEvent};
+use idmerge_core::Claim;
 use idmerge_engines::{Engine, Model, Settings};
-use idmerge_events::{Envelope, RawJson, TimeRange};
 use idmerge_store::{Cause, Durable};
 
 use crate::args::ingest::IngestArgs;
+use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::store::open::{open_for_writing, settings_for_ingest};
 use crate::output::destination::Destination;
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, row};
 use crate::stream::blocks::Block;
-use crate::stream::events::{Refusal, RefusedLine, read_lines};
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
@@ -44,10 +44,12 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         .into_iter()
         .filter(|model| *model != settings.model());
     let others: Vec<_> = others.map(Settings::of).collect();
-    let worker = || IngestWorker {
-        max_line_bytes,
-        settings: &settings,
-        others: &others,
+    let worker = || {
+        IngestWorker(IngestReader {
+            max_line_bytes,
+            settings: &settings,
+            others: &others,
+        })
     };
     let sink = StoreSink {
         max_line_bytes,
@@ -132,12 +134,7 @@ impl StoreSink<'_> {
     }
 }
 
-struct IngestWorker<'w> {
-    max_line_bytes: u64,
-    settings: &'w Settings,
-    /// The other models. Their claims are logged too, for `store simulate`.
-    others: &'w [Settings],
-}
+struct IngestWorker<'w>(IngestReader<'w>);
 
 impl<'w> Worker for IngestWorker<'w> {
     type Kept = ();
@@ -149,10 +146,10 @@ impl<'w> Worker for IngestWorker<'w> {
         (): (),
         ticket: Ticket<'_, OrderedSink<StoreSink<'w>>>,
     ) -> anyhow::Result<()> {
-        let mut read = self.read(block);
+        let mut read = self.0.read(block);
         let (events, lines) = (read.events as u64, read.lines);
         let refused = mem::take(&mut read.refused);
-        let logged = read.take_claims(self);
+        let logged = read.take_claims(&self.0);
         let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, lines);
@@ -174,114 +171,6 @@ impl<'w> Worker for IngestWorker<'w> {
     }
 }
 
-impl IngestWorker<'_> {
-    /// Scans each line once.
-    fn read<'b>(&self, block: &'b Block) -> IngestBlock<'b> {
-        let mut read = IngestBlock::default();
-        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
-            let envelope = match text {
-                Some(text) => Envelope::parse_text(text),
-                None => Envelope::parse(line.bytes),
-            };
-            let envelope = envelope.map_err(Refusal::Malformed)?;
-            read.add(envelope, self).map_err(Refusal::Invalid)
-        });
-        read.lines = lines;
-        read.refused = refused;
-        read
-    }
-
-    /// The claims that an event makes: by the model of the store, which may refuse the event, and
-    /// by the others. A model that refuses it has no claim of it.
-    fn claims<'e>(
-        &self,
-        event: &Event<'e>,
-    ) -> Result<impl Iterator<Item = Claim<'e>>, InvalidEvent> {
-        let own = self.settings.read(event)?.claim;
-        let others = self
-            .others
-            .iter()
-            .filter_map(|other| other.read(event).ok()?.claim);
-        Ok(own.into_iter().chain(others))
-    }
-}
-
-/// What was read of a block.
-#[derive(Default)]
-struct IngestBlock<'b> {
-    /// The number of lines, blank and refused ones included.
-    lines: u64,
-    /// The number of events that can be used.
-    events: usize,
-    claims: Vec<LoggedClaim<'b>>,
-    /// Events with escapes, and their numbers: their claims borrow from them and not from the block.
-    escaped: Vec<(usize, Envelope<'b>)>,
-    refused: Vec<RefusedLine<'b>>,
-}
-
-impl<'b> IngestBlock<'b> {
-    fn add(
-        &mut self,
-        envelope: Envelope<'b>,
-        worker: &IngestWorker<'_>,
-    ) -> Result<(), InvalidEvent> {
-        let number = self.events;
-        if let Some(event) = envelope.json_event().event_in_text() {
-            for claim in worker.claims(&event)? {
-                self.claims.push(LoggedClaim::new(number, claim, &envelope));
-            }
-        } else {
-            worker.settings.read(&envelope.json_event().event())?;
-            self.escaped.push((number, envelope));
-        }
-        self.events += 1;
-        Ok(())
-    }
-
-    /// Takes all claims, in the order of their events.
-    fn take_claims(&mut self, worker: &IngestWorker<'_>) -> Vec<LoggedClaim<'_>> {
-        let mut all: Vec<LoggedClaim<'_>> = mem::take(&mut self.claims);
-        for (number, envelope) in &self.escaped {
-            let event = envelope.json_event().event();
-            let claims = worker.claims(&event).into_iter().flatten();
-            all.extend(claims.map(|claim| LoggedClaim::new(*number, claim, envelope)));
-        }
-        if !self.escaped.is_empty() {
-            all.sort_by_key(|logged| logged.number);
-        }
-        all
-    }
-}
-
-/// A claim, and what its event says of itself.
-struct LoggedClaim<'e> {
-    /// The number of the event among those of the block that can be used.
-    number: usize,
-    claim: Claim<'e>,
-    insert_id: Option<Cow<'e, str>>,
-    time_ms: Option<i64>,
-}
-
-impl<'e> LoggedClaim<'e> {
-    /// An `$insert_id` that is not a string, and a time that is not a number, are left out.
-    fn new(number: usize, claim: Claim<'e>, envelope: &Envelope<'e>) -> Self {
-        Self {
-            number,
-            claim,
-            insert_id: envelope.insert_id().and_then(RawJson::string),
-            time_ms: envelope.time(TimeRange::Exact).ms(),
-        }
-    }
-
-    fn cause<'c>(&'c self, file: &'c str) -> Cause<'c> {
-        Cause {
-            insert_id: self.insert_id.as_deref(),
-            time_ms: self.time_ms,
-            source: Some(file),
-        }
-    }
-}
-
 /// The figures of `ingest`.
 struct IngestSummary<'s> {
     events: u64,
@@ -296,83 +185,5 @@ impl fmt::Display for IngestSummary<'_> {
         row(f, "new entries", self.new_entries, "")?;
         write!(f, "{}", self.outcomes)?;
         row(f, "refused", self.refused, "")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use idmerge_events::probe;
-
-    use super::*;
-
-    /// Reads a block as `ingest` does with a store of this model, and shows its claims.
-    fn read<T>(model: Model, lines: &str, show: impl Fn(&LoggedClaim<'_>) -> T) -> (usize, Vec<T>) {
-        let others = Model::ALL.into_iter().filter(|other| *other != model);
-        let worker = IngestWorker {
-            max_line_bytes: 1_000,
-            settings: &Settings::of(model),
-            others: &others.map(Settings::of).collect::<Vec<_>>(),
-        };
-        let block = Block::of(lines.as_bytes(), true);
-        let mut read = worker.read(&block);
-        let claims = read.take_claims(&worker).iter().map(show).collect();
-        (read.events, claims)
-    }
-
-    #[test]
-    fn the_cause_of_a_claim_has_its_insert_id_and_time() {
-        let cause = |properties: &str| {
-            let ids = r#""$device_id":"D1","$user_id":"U1""#;
-            let line = format!(r#"{{"event":"A","properties":{{{ids},{properties}}}}}"#);
-            let show = |logged: &LoggedClaim<'_>| {
-                (
-                    logged.insert_id.as_deref().map(str::to_owned),
-                    logged.time_ms,
-                )
-            };
-            let (_, mut causes) = read(Model::Simplified, &line, show);
-            assert_eq!(causes.len(), 1);
-            causes.remove(0)
-        };
-        let id = Some("5c7f".to_owned());
-        assert_eq!(
-            cause(r#""$insert_id":"5c7f","time":1700000000"#),
-            (id.clone(), Some(1_700_000_000_000))
-        );
-        assert_eq!(
-            cause(r#""time":1700000000123,"$insert_id":"5c\u0037f""#),
-            (id, Some(1_700_000_000_123))
-        );
-        assert_eq!(
-            cause(r#""time":1700000000.5"#),
-            (None, Some(1_700_000_000_500))
-        );
-        // Beyond the year 9999, where the endpoints of the server stop.
-        assert_eq!(cause(r#""time":8e15"#), (None, Some(8_000_000_000_000_000)));
-        assert_eq!(cause(r#""time":"now","$insert_id":5"#), (None, None));
-        assert_eq!(cause(r#""time":1e300"#), (None, None));
-    }
-
-    #[test]
-    fn a_line_is_scanned_once() {
-        let Some(before) = probe::of_thread() else {
-            // A release build does not count.
-            return;
-        };
-        let lines = [
-            r#"{"event":"A","properties":{"$device_id":"D1","$user_id":"U1","time":1}}"#,
-            r#"{"event":"B","properties":{"$device_id":"D\u0031","$user_id":"U1"}}"#,
-            r#"{"event":"$merge","properties":{"$distinct_ids":["U1","U2"]}}"#,
-            r#"{"event":"C","properties":{}}"#,
-            r#"{"event":"refused by a rule","properties":{"$user_id":[]}}"#,
-            r#"{"event":1}"#,
-            "not JSON",
-        ];
-        let (events, claims) = read(Model::Simplified, &lines.join("\n"), |logged| logged.number);
-        let after = probe::of_thread().unwrap();
-        assert_eq!((events, claims), (4, vec![0, 1, 2]));
-        assert_eq!(after.events - before.events, lines.len() as u64);
-        let bytes: usize = lines.iter().map(|line| line.len()).sum();
-        assert_eq!(after.bytes - before.bytes, bytes as u64);
     }
 }

@@ -1,0 +1,208 @@
+//! Reads the events of a block for a store: their claims by every model, and their causes.
+
+use std::borrow::Cow;
+use std::mem;
+
+use idmerge_core::{Claim, Event, InvalidEvent};
+use idmerge_engines::Settings;
+use idmerge_events::{Envelope, RawJson, TimeRange};
+use idmerge_store::Cause;
+
+use crate::stream::blocks::Block;
+use crate::stream::events::{Refusal, RefusedLine, read_lines};
+
+/// Reads blocks by the rules of several models.
+pub(super) struct IngestReader<'w> {
+    pub(super) max_line_bytes: u64,
+    /// The settings of the store.
+    pub(super) settings: &'w Settings,
+    /// The other models. Their claims are logged too, for `store simulate`.
+    pub(super) others: &'w [Settings],
+}
+
+impl IngestReader<'_> {
+    /// Scans each line once.
+    pub(super) fn read<'b>(&self, block: &'b Block) -> IngestBlock<'b> {
+        let mut read = IngestBlock::default();
+        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
+            let envelope = match text {
+                Some(text) => Envelope::parse_text(text),
+                None => Envelope::parse(line.bytes),
+            };
+            let envelope = envelope.map_err(Refusal::Malformed)?;
+            read.add(envelope, self).map_err(Refusal::Invalid)
+        });
+        read.lines = lines;
+        read.refused = refused;
+        read
+    }
+
+    /// The claims that an event makes, by the model of the store and by the others. The model of the
+    /// store may refuse the event; if another model refuses it, it makes no claim by that model.
+    fn claims<'e>(
+        &self,
+        event: &Event<'e>,
+    ) -> Result<impl Iterator<Item = Claim<'e>>, InvalidEvent> {
+        let own = self.settings.read(event)?.claim;
+        let others = self
+            .others
+            .iter()
+            .filter_map(|other| other.read(event).ok()?.claim);
+        Ok(own.into_iter().chain(others))
+    }
+}
+
+/// What was read from a block.
+#[derive(Default)]
+pub(super) struct IngestBlock<'b> {
+    /// The number of lines, blank and refused ones included.
+    pub(super) lines: u64,
+    /// The number of events that can be used.
+    pub(super) events: usize,
+    claims: Vec<LoggedClaim<'b>>,
+    /// Events with escapes, and their numbers. Their claims borrow from them, not from the block.
+    escaped: Vec<(usize, Envelope<'b>)>,
+    pub(super) refused: Vec<RefusedLine<'b>>,
+}
+
+impl<'b> IngestBlock<'b> {
+    fn add(
+        &mut self,
+        envelope: Envelope<'b>,
+        reader: &IngestReader<'_>,
+    ) -> Result<(), InvalidEvent> {
+        let number = self.events;
+        if let Some(event) = envelope.json_event().event_in_text() {
+            for claim in reader.claims(&event)? {
+                self.claims.push(LoggedClaim::new(number, claim, &envelope));
+            }
+        } else {
+            reader.settings.read(&envelope.json_event().event())?;
+            self.escaped.push((number, envelope));
+        }
+        self.events += 1;
+        Ok(())
+    }
+
+    /// Takes all claims, in the order of their events.
+    pub(super) fn take_claims(&mut self, reader: &IngestReader<'_>) -> Vec<LoggedClaim<'_>> {
+        let mut all: Vec<LoggedClaim<'_>> = mem::take(&mut self.claims);
+        for (number, envelope) in &self.escaped {
+            let event = envelope.json_event().event();
+            let claims = reader.claims(&event).into_iter().flatten();
+            all.extend(claims.map(|claim| LoggedClaim::new(*number, claim, envelope)));
+        }
+        if !self.escaped.is_empty() {
+            all.sort_by_key(|logged| logged.number);
+        }
+        all
+    }
+}
+
+/// A claim, and the parts of its event that are logged with it.
+pub(super) struct LoggedClaim<'e> {
+    /// The number of the event among those of the block that can be used.
+    number: usize,
+    pub(super) claim: Claim<'e>,
+    insert_id: Option<Cow<'e, str>>,
+    time_ms: Option<i64>,
+}
+
+impl<'e> LoggedClaim<'e> {
+    /// Leaves out an `$insert_id` that is not a string, and a `time` that is not a number.
+    fn new(number: usize, claim: Claim<'e>, envelope: &Envelope<'e>) -> Self {
+        Self {
+            number,
+            claim,
+            insert_id: envelope.insert_id().and_then(RawJson::string),
+            time_ms: envelope.time(TimeRange::Exact).ms(),
+        }
+    }
+
+    pub(super) fn cause<'c>(&'c self, file: &'c str) -> Cause<'c> {
+        Cause {
+            insert_id: self.insert_id.as_deref(),
+            time_ms: self.time_ms,
+            source: Some(file),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_engines::Model;
+    use idmerge_events::probe;
+
+    use super::*;
+
+    /// Reads a block as `ingest` does with a store of this model, and shows its claims.
+    fn read<T>(model: Model, lines: &str, show: impl Fn(&LoggedClaim<'_>) -> T) -> (usize, Vec<T>) {
+        let others = Model::ALL.into_iter().filter(|other| *other != model);
+        let reader = IngestReader {
+            max_line_bytes: 1_000,
+            settings: &Settings::of(model),
+            others: &others.map(Settings::of).collect::<Vec<_>>(),
+        };
+        let block = Block::of(lines.as_bytes(), true);
+        let mut read = reader.read(&block);
+        let claims = read.take_claims(&reader).iter().map(show).collect();
+        (read.events, claims)
+    }
+
+    #[test]
+    fn the_cause_of_a_claim_has_its_insert_id_and_time() {
+        let cause = |properties: &str| {
+            let ids = r#""$device_id":"D1","$user_id":"U1""#;
+            let line = format!(r#"{{"event":"A","properties":{{{ids},{properties}}}}}"#);
+            let show = |logged: &LoggedClaim<'_>| {
+                (
+                    logged.insert_id.as_deref().map(str::to_owned),
+                    logged.time_ms,
+                )
+            };
+            let (_, mut causes) = read(Model::Simplified, &line, show);
+            assert_eq!(causes.len(), 1);
+            causes.remove(0)
+        };
+        let id = Some("5c7f".to_owned());
+        assert_eq!(
+            cause(r#""$insert_id":"5c7f","time":1700000000"#),
+            (id.clone(), Some(1_700_000_000_000))
+        );
+        assert_eq!(
+            cause(r#""time":1700000000123,"$insert_id":"5c\u0037f""#),
+            (id, Some(1_700_000_000_123))
+        );
+        assert_eq!(
+            cause(r#""time":1700000000.5"#),
+            (None, Some(1_700_000_000_500))
+        );
+        // Beyond the year 9999, where the endpoints of the server stop.
+        assert_eq!(cause(r#""time":8e15"#), (None, Some(8_000_000_000_000_000)));
+        assert_eq!(cause(r#""time":"now","$insert_id":5"#), (None, None));
+        assert_eq!(cause(r#""time":1e300"#), (None, None));
+    }
+
+    #[test]
+    fn a_line_is_scanned_once() {
+        let Some(before) = probe::of_thread() else {
+            // A release build does not count.
+            return;
+        };
+        let lines = [
+            r#"{"event":"A","properties":{"$device_id":"D1","$user_id":"U1","time":1}}"#,
+            r#"{"event":"B","properties":{"$device_id":"D\u0031","$user_id":"U1"}}"#,
+            r#"{"event":"$merge","properties":{"$distinct_ids":["U1","U2"]}}"#,
+            r#"{"event":"C","properties":{}}"#,
+            r#"{"event":"refused by a rule","properties":{"$user_id":[]}}"#,
+            r#"{"event":1}"#,
+            "not JSON",
+        ];
+        let (events, claims) = read(Model::Simplified, &lines.join("\n"), |logged| logged.number);
+        let after = probe::of_thread().unwrap();
+        assert_eq!((events, claims), (4, vec![0, 1, 2]));
+        assert_eq!(after.events - before.events, lines.len() as u64);
+        let bytes: usize = lines.iter().map(|line| line.len()).sum();
+        assert_eq!(after.bytes - before.bytes, bytes as u64);
+    }
+}
