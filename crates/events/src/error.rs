@@ -1,15 +1,15 @@
-//! What is no event.
+//! Why a line is not an event.
 
 use thiserror::Error;
 
-/// A line that is no event at all (rule IN-1). What to do: hand it back to whoever sent it.
+/// Why a line is not an event (rule IN-1). Return the line to its sender.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum MalformedEvent {
     /// The line is not UTF-8.
     #[error("not UTF-8 from byte {valid_bytes} on (IN-1)")]
     NotUtf8 {
-        /// How many bytes before it are.
+        /// How many bytes before that are UTF-8.
         valid_bytes: usize,
     },
     /// The line is not JSON.
@@ -24,7 +24,7 @@ pub enum MalformedEvent {
     /// The object has no `event`, or it is not a string.
     #[error("\"event\" is {}, not a string (IN-1)", or_missing(.json))]
     NoName {
-        /// The JSON text of `event`, quoted and shortened, if it is there.
+        /// The JSON text of `event`, quoted and shortened. `None` if the key is missing.
         json: Option<String>,
     },
     /// The object has no `properties`, or they are not an object.
@@ -32,20 +32,19 @@ pub enum MalformedEvent {
     NoProperties {
         /// The name of the event.
         name: String,
-        /// The JSON text of `properties`, quoted and shortened, if it is there.
+        /// The JSON text of `properties`, quoted and shortened. `None` if the key is missing.
         json: Option<String>,
     },
 }
 
 impl MalformedEvent {
-    /// The rule that refuses the line.
+    /// The number of the rule that refuses the line.
     pub fn rule(&self) -> &'static str {
         "IN-1"
     }
 }
 
-/// The error without the number of the line, of which there is one; whoever has several counts
-/// them otherwise.
+/// The error without its line number, which is always 1: the caller counts the lines of the input.
 fn in_one_line(error: &serde_json::Error) -> String {
     error
         .to_string()

@@ -1,4 +1,4 @@
-//! Outlines: what is kept of an event writes what the event writes.
+//! Outlines: an outline writes the same as its event.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 const UUID: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 
-/// Ids that are joined, so that some events have another canonical ID than their own.
+/// Engines in which IDs are joined, so that the canonical ID of some events is not their own.
 const JOINED: &str = r#"{"event":"$identify","properties":{"$identified_id":"U1","$anon_id":"a1a1a1a1-0000-4000-8000-000000000001"}}"#;
 const LINKED: &str = r#"{"event":"A","properties":{"$user_id":"U1","$device_id":"a1a1a1a1-0000-4000-8000-000000000001"}}"#;
 
@@ -32,7 +32,7 @@ fn packed(outline: &Outline) -> Vec<u8> {
     packed
 }
 
-/// What the event and what its outline write; of the latter none where there is none.
+/// What the event and its outline write; `None` for the outline if there is none.
 fn written(line: &str, engine: &dyn IdentityResolver, fails: bool) -> Option<[Option<Vec<u8>>; 2]> {
     let event = JsonEvent::parse_text(line).unwrap();
     let read = event.event();
@@ -100,7 +100,7 @@ fn any_line() -> impl Strategy<Value = String> {
     ]);
     let name = prop::sample::select(&["A", "$identify", "$create_alias", "$merge", "\\u0041"]);
     let space = prop::sample::select(&["", " ", "\t\r"]);
-    // Of more than two bytes' worth, some.
+    // Some lines are longer than two bytes can say.
     let filling = prop_oneof![20 => Just(0), 1 => Just(70_000_usize)];
     (prop::collection::vec((key, any_value()), 0..6), name, space, filling).prop_map(|(properties, name, space, filling)| {
         let properties: Vec<_> = properties.iter().map(|(key, value)| format!("\"{key}\"{space}:{space}{value}")).collect();
@@ -121,9 +121,9 @@ proptest! {
         }
     }
 
-    /// Bytes that nobody packed are no outline, or one that writes something.
+    /// Bytes that are not a packed outline give none, or one that writes something without a panic.
     #[test]
-    fn whatever_is_unpacked_does_no_harm(
+    fn unpacking_any_bytes_does_not_panic(
         line in any_line(),
         bytes in prop::collection::vec(any::<u8>(), 0..140),
         small in prop::collection::vec(0..90_u8, 0..140),
@@ -161,7 +161,7 @@ fn most_events_have_an_outline_of_a_few_bytes() {
         let outline = JsonEvent::parse_text(line).unwrap().outline(own);
         assert!(packed(&outline.unwrap()).len() < 16, "{line}");
     }
-    // What is not spelled as it is, and what stands elsewhere, must be read again.
+    // An event must be scanned again if an ID has escapes, or if its own ID is in an unusual property.
     for (line, own) in [
         (r#"{"event":"A","properties":{"$user_id":"\u0055"}}"#, "U"),
         (r#"{"event":"A","properties":{"distinct_id":-0}}"#, "0"),
@@ -180,13 +180,13 @@ fn most_events_have_an_outline_of_a_few_bytes() {
 }
 
 #[test]
-fn an_outline_is_of_one_text() {
+fn an_outline_fits_one_text() {
     let line = r#"{"event":"A","properties":{"$user_id":"U1"}}"#;
     let own = Id::new("U1").map(DistinctId::plain).ok();
     let outline = JsonEvent::parse_text(line).unwrap().outline(own).unwrap();
     assert!(outline.clone().of_text(line).is_some());
     assert!(outline.clone().of_text(&line[1..]).is_none());
     assert!(outline.clone().of_text(&line.replace('}', "]")).is_none());
-    // The own id would begin within a character.
+    // The own ID would begin in the middle of a character.
     assert!(outline.of_text(&line.replace("\"U1", "\u{fc}1")).is_none());
 }

@@ -163,7 +163,7 @@ fn in_1_an_event_is_an_object_with_a_name_and_properties() {
 }
 
 #[test]
-fn in_2_of_a_key_that_stands_twice_the_last_counts() {
+fn in_2_of_a_key_that_occurs_twice_the_last_one_counts() {
     let line = r#"{"event":1,"properties":[],"event":"A","properties":{"$user_id":true,
         "$user_id":"U1","$user\u005fid":"U2"},"event":"B"}"#;
     assert_eq!(
@@ -173,7 +173,7 @@ fn in_2_of_a_key_that_stands_twice_the_last_counts() {
             ..Event::named("B")
         }
     );
-    // Also where the last one is worse, or takes the value away.
+    // This also holds if the last one is invalid or absent.
     assert!(malformed(br#"{"event":"A","properties":{},"event":1}"#).contains("\"event\""));
     let line = r#"{"event":"A","properties":{"$user_id":"U1","$user_id":null}}"#;
     assert_eq!(parsed(line).event(), Event::named("A"));

@@ -8,7 +8,7 @@ use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use proptest::prelude::*;
 
-/// Applies all events in turn, then writes the last one with the answer of the end.
+/// Applies all events in turn, then writes the last one with its answer after all of them.
 fn resolved(engine: &mut dyn IdentityResolver, lines: &[&str]) -> String {
     let events: Vec<_> = lines
         .iter()
@@ -47,7 +47,7 @@ fn resolved(engine: &mut dyn IdentityResolver, lines: &[&str]) -> String {
     out
 }
 
-/// The same by what is kept of the event, packed.
+/// Writes the event by its outline, which is packed and unpacked.
 fn by_outline(outline: &Outline, line: &str, resolved: &Resolved<'_>) -> String {
     let mut packed = Vec::new();
     outline.pack(&mut packed);
@@ -87,7 +87,7 @@ fn w_1_the_canonical_id_is_added_at_the_end() {
 }
 
 #[test]
-fn w_1_the_canonical_id_takes_the_place_of_another() {
+fn w_1_the_canonical_id_replaces_another() {
     assert_eq!(
         simplified(&[r#"{"event":"A","properties":{"distinct_id":"x", "$user_id":"U1"}}"#]),
         r#"{"event":"A","properties":{"distinct_id":"U1", "$user_id":"U1"}}"#
@@ -99,7 +99,7 @@ fn w_1_the_canonical_id_takes_the_place_of_another() {
 }
 
 #[test]
-fn w_2_the_own_id_is_written_where_it_differs() {
+fn w_2_the_own_id_is_written_if_it_differs() {
     let view = r#"{"event":"V","properties":{"$device_id":"D1","distinct_id":"$device:D1"}}"#;
     assert_eq!(simplified(&[view]), view);
     assert_eq!(
@@ -111,7 +111,7 @@ fn w_2_the_own_id_is_written_where_it_differs() {
         original(&[IDENTIFY, anon]),
         r#"{"event":"V","properties":{"distinct_id":"U1","$distinct_id_before_identity":"a1a1a1a1-0000-4000-8000-000000000001","$is_reshuffled":true}}"#
     );
-    // An earlier answer is replaced where it stands.
+    // An earlier answer is replaced in place.
     assert_eq!(
         simplified(&[
             LINK,
@@ -140,7 +140,7 @@ fn w_4_a_rejected_identity_event_is_written_in_original() {
 }
 
 #[test]
-fn w_5_simplified_fills_in_what_a_distinct_id_alone_says() {
+fn w_5_simplified_sets_the_reserved_id_that_a_distinct_id_implies() {
     for (event, filled) in [
         (
             r#"{"event":"A","properties":{"distinct_id":"$device:D1"}}"#,
@@ -150,12 +150,12 @@ fn w_5_simplified_fills_in_what_a_distinct_id_alone_says() {
             r#"{"event":"$identify","properties":{"distinct_id":"U1","$user_id":null,"$device_id":""}}"#,
             r#"{"event":"$identify","properties":{"distinct_id":"U1","$user_id":"U1","$device_id":""}}"#,
         ),
-        // Written so that it is read as the same device again.
+        // Two prefixes, so that the next reader finds the same device.
         (
             r#"{"event":"A","properties":{"distinct_id":"$device:$device:D1"}}"#,
             r#"{"event":"A","properties":{"distinct_id":"$device:$device:D1","$device_id":"$device:$device:D1"}}"#,
         ),
-        // S-0 says whose it is; the event carried more than a distinct_id.
+        // S-0 decides, since the event has more than a distinct_id.
         (
             r#"{"event":"A","properties":{"$user_id":"$device:D1"}}"#,
             r#"{"event":"A","properties":{"$user_id":"$device:D1","distinct_id":"$device:D1"}}"#,
@@ -182,13 +182,13 @@ fn w_6_everything_else_stays_byte_for_byte() {
         original(&[r#"{"event":"A","properties":{"distinct_id":"a","distinct_id":42}}"#]),
         r#"{"event":"A","properties":{"distinct_id":"a","distinct_id":"42"}}"#
     );
-    // The right text is left as it is spelled.
+    // The right text stays with the escapes it has.
     let escaped = r#"{"event":"A","properties":{"distinct_id":"U\u0031"}}"#;
     assert_eq!(original(&[escaped]), escaped);
 }
 
 #[test]
-fn w_7_an_event_of_nobody_gets_an_empty_distinct_id() {
+fn w_7_an_event_of_no_user_gets_an_empty_distinct_id() {
     for (event, written) in [
         (
             r#"{"event":"A","properties":{}}"#,
@@ -209,7 +209,7 @@ fn w_7_an_event_of_nobody_gets_an_empty_distinct_id() {
 }
 
 #[test]
-fn a_failure_is_shown_with_its_code_and_what_it_says() {
+fn a_failure_is_shown_with_its_code_and_its_description() {
     let failure = Failure {
         reason: "errSameIDs",
         description: &"both IDs are \"U\"",
@@ -217,7 +217,7 @@ fn a_failure_is_shown_with_its_code_and_what_it_says() {
     assert_eq!(format!("{failure:?}"), r#"errSameIDs: both IDs are "U""#);
 }
 
-/// Properties that idmerge writes.
+/// The keys that an answer sets.
 const WRITTEN: [&str; 8] = [
     "distinct_id",
     "$distinct_id_before_identity",
@@ -230,9 +230,9 @@ const WRITTEN: [&str; 8] = [
 ];
 
 proptest! {
-    /// What is written is JSON, says what it should, and loses nothing.
+    /// The written event is JSON, has the answer, and loses nothing.
     #[test]
-    fn w_6_any_event_keeps_what_it_came_with(
+    fn w_6_any_event_keeps_its_other_properties(
         ids in prop::collection::vec(
             (
                 prop::sample::select(&["distinct_id", "$user_id", "$device_id", "$is_reshuffled", "x"]),
@@ -267,7 +267,7 @@ proptest! {
                 prop_assert_eq!(&after["properties"][key], value);
             }
         }
-        // Written again it stays as it is: the answer is in its place.
+        // A second answer changes nothing, since the first one is there.
         prop_assert_eq!(simplified(&[LINK, &out]), out);
     }
 }

@@ -1,18 +1,19 @@
-//! Where the special bytes of a text are: those that end a run of plain characters in a JSON
-//! string. They are found 64 bytes at a time, so that most strings cost a shift and a count.
+//! Finds the special bytes of a text, which end a run of plain characters in a JSON string: quotation
+//! marks, backslashes and control characters. It looks at 64 bytes at a time, so that most strings
+//! cost a shift and a count.
 
 use wide::u8x16;
 
-/// How many bytes are looked at together: one a bit of a word.
+/// How many bytes are looked at together: one for each bit of a word.
 const WINDOW_BYTES: usize = u64::BITS as usize;
 
 /// Finds special bytes from left to right.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SpecialBytes {
-    /// Where the window starts.
+    /// The offset of the window in the text.
     start: usize,
-    /// A bit for each byte of the window that is special and was not passed yet, the first one
-    /// lowest.
+    /// One bit for each byte of the window, the first byte lowest: whether it is special and was not
+    /// returned yet.
     bits: u64,
 }
 
@@ -24,8 +25,8 @@ impl SpecialBytes {
         }
     }
 
-    /// Where the first quotation mark, backslash or control character is, from `at` on; the
-    /// end where there is none. Each is answered once, so `at` is past the last answer.
+    /// The offset of the first special byte at `at` or after it, or the length of the text if there
+    /// is none. Each one is returned once, so `at` must be past the last returned offset.
     #[inline(always)]
     pub(crate) fn next(&mut self, text: &[u8], at: usize) -> usize {
         loop {
@@ -35,23 +36,23 @@ impl SpecialBytes {
                     return text.len();
                 }
             }
-            let place = self.start + self.bits.trailing_zeros() as usize;
+            let found = self.start + self.bits.trailing_zeros() as usize;
             self.bits &= self.bits - 1;
-            if place >= at {
-                return place;
+            if found >= at {
+                return found;
             }
         }
     }
 }
 
-/// The next window that has some, or one without any where there is none. Values come in and go
-/// out, so that those of the caller need not be in memory.
+/// The next window that has special bytes, or a window without any if there are no more. Takes and
+/// returns values instead of references, so that the caller can keep its own in registers.
 #[inline(never)]
 fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
     loop {
         start += WINDOW_BYTES;
         if start >= text.len() {
-            // Not past the next window, however often it is asked.
+            // Stay before the next window, however often this is called.
             return SpecialBytes {
                 start: start - WINDOW_BYTES,
                 bits: 0,
@@ -64,21 +65,21 @@ fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
     }
 }
 
-/// Whether a text can stand in a JSON string as it is.
+/// Whether a text needs no escapes in a JSON string.
 pub(crate) fn is_plain(text: &[u8]) -> bool {
-    // No early end, so that the compiler looks at many bytes at a time.
+    // No early return, so that the compiler looks at many bytes at a time.
     !text.iter().fold(false, |special, byte| {
         special | matches!(byte, b'"' | b'\\' | 0..0x20)
     })
 }
 
-/// Which bytes of the window from `start` on are special; none past the end.
+/// The special bytes of the window at `start`. There are none past the end of the text.
 #[inline(always)]
 fn special_bits(text: &[u8], start: usize) -> u64 {
     if let Some(window) = text[start..].first_chunk() {
         return special_bits_of(window);
     }
-    // The last bytes: those before them fill the window up, and are shifted out again.
+    // The end of the text: bytes before `start` fill the window, and are shifted out again.
     match text.last_chunk() {
         Some(window) => special_bits_of(window) >> (start + WINDOW_BYTES - text.len()),
         None => {
@@ -97,7 +98,7 @@ fn special_bits_of(window: &[u8; WINDOW_BYTES]) -> u64 {
     a | b << 16 | c << 32 | d << 48
 }
 
-/// In vectors of 16 bytes, which every x86-64 and ARM64 has.
+/// Uses vectors of 16 bytes, which every x86-64 and ARM64 processor has.
 #[inline]
 fn special_bits_of_quarter(quarter: &[u8; 16]) -> u64 {
     let bytes = u8x16::new(*quarter);
@@ -118,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn each_byte_is_special_or_not_wherever_it_stands() {
+    fn each_byte_is_special_or_not_at_every_position() {
         for byte in 0..=u8::MAX {
             for at in 0..WINDOW_BYTES {
                 let mut window = [b' '; WINDOW_BYTES];
@@ -140,7 +141,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_text_is_plain_where_no_byte_is_special(bytes in any_bytes()) {
+        fn a_text_is_plain_if_no_byte_is_special(bytes in any_bytes()) {
             let is_any = bytes.iter().any(|&byte| is_special(byte));
             prop_assert_eq!(is_plain(&bytes), !is_any);
         }

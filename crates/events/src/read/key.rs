@@ -2,10 +2,10 @@
 
 use idmerge_core::IdProperty;
 
-/// A key of `properties` that matters here.
+/// A key of `properties` that is read or written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Key {
-    /// A property that the rules read.
+    /// An identity property.
     Id(IdProperty),
     /// W-2
     BeforeIdentity,
@@ -33,7 +33,7 @@ impl Key {
         }
     }
 
-    /// A number below [`COUNT`](Self::COUNT), another for each key.
+    /// The position of the key in an array of [`COUNT`](Self::COUNT).
     pub(crate) const fn index(self) -> usize {
         const IDS: usize = IdProperty::ALL.len();
         match self {
@@ -46,9 +46,9 @@ impl Key {
         }
     }
 
-    /// The key with this text, if it is one of ours.
+    /// The key with this text. `None` for all other keys of an event.
     pub(crate) fn with_text(text: &[u8]) -> Option<Self> {
-        // One comparison of lengths rules most keys of an event out.
+        // The compiler compares the length first, and that rules out most keys of an event.
         Some(match text {
             b"distinct_id" => Self::Id(IdProperty::DistinctId),
             b"$user_id" => Self::Id(IdProperty::UserId),
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_key_is_found_by_its_text_and_has_a_place_of_its_own() {
+    fn each_key_is_found_by_its_text_and_has_its_own_index() {
         let keys = IdProperty::ALL.into_iter().map(Key::Id).chain([
             Key::BeforeIdentity,
             Key::IsReshuffled,
@@ -81,12 +81,12 @@ mod tests {
             Key::FailureReason,
             Key::FailureDescription,
         ]);
-        let mut places = [0; Key::COUNT];
+        let mut counts = [0; Key::COUNT];
         for key in keys {
             assert_eq!(Key::with_text(key.text().as_bytes()), Some(key));
-            places[key.index()] += 1;
+            counts[key.index()] += 1;
         }
-        assert_eq!(places, [1; Key::COUNT]);
+        assert_eq!(counts, [1; Key::COUNT]);
         for other in ["", "$", "event", "$insert_id", "distinct_id ", "Alias"] {
             assert_eq!(Key::with_text(other.as_bytes()), None);
         }

@@ -181,6 +181,8 @@ mod tests {
         assert_eq!(cause(r#""time":8e15"#), (None, Some(8_000_000_000_000_000)));
         assert_eq!(cause(r#""time":"now","$insert_id":5"#), (None, None));
         assert_eq!(cause(r#""time":1e300"#), (None, None));
+        // IN-2
+        assert_eq!(cause(r#""time":"now","time":2"#), (None, Some(2_000)));
     }
 
     #[test]

@@ -209,8 +209,11 @@ fn a_strict_request_counts_properties() {
     assert_eq!(fault(&event(251), &STRICT), None);
     assert_eq!(fault(&event(252), &STRICT), too_many);
     assert_eq!(fault(&event(252), &LENIENT), None);
-    let deep = format!(r#""x":[[[[]]]],{}"#, event(0));
-    assert_eq!(fault(&deep, &STRICT), Some(Fault::TooDeep { max_depth: 3 }));
+    // Also behind values that are valid JSON, but not a number or a text in Rust.
+    for before in ["", "1e999,", r#""\ud800","#] {
+        let deep = format!(r#""x":[{before}[[[]]]],{}"#, event(0));
+        assert_eq!(fault(&deep, &STRICT), Some(Fault::TooDeep { max_depth: 3 }));
+    }
 }
 
 #[test]
