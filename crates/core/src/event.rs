@@ -185,8 +185,8 @@ impl<'e> Event<'e> {
         }
     }
 
-    /// An event that carries this distinct_id and nothing else: how a person or another system
-    /// names one ID.
+    /// An event with this distinct_id and nothing else. An engine's `read` then gives the ID that a
+    /// person or another system means by this text.
     pub fn with_distinct_id(text: &'e str) -> Self {
         Self {
             distinct_id: text.into(),

@@ -37,7 +37,7 @@ impl InvalidEvent {
         &self.reason
     }
 
-    /// The rule that refuses the event, such as `ID-4`.
+    /// The number of the rule that the property breaks, such as `ID-4`.
     pub fn rule(&self) -> &'static str {
         match &self.reason {
             InvalidEventReason::Empty | InvalidEventReason::Length { .. } => "ID-2",
@@ -66,9 +66,9 @@ pub enum InvalidEventReason {
     Length {
         /// The value, quoted and shortened.
         value: String,
-        /// Its length.
+        /// Its length in bytes.
         id_bytes: usize,
-        /// The longest that is allowed.
+        /// The most bytes that the settings allow.
         max_id_bytes: u16,
     },
     /// The value is a float, a boolean, an array or an object (ID-3).

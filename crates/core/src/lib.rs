@@ -23,8 +23,8 @@
 //!
 //! # Where to go next
 //!
-//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-engines` chooses one of them
-//! at run time, and `idmerge-events` reads JSON.
+//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-engines` chooses one of
+//! them at run time, and `idmerge-events` reads JSON.
 //!
 //! # Features
 //!

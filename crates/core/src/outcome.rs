@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rejection_has_the_vendors_code_and_says_what_it_is_about() {
+    fn a_rejection_has_the_vendors_code_and_names_the_ids() {
         let id = |text| Id::new(text).unwrap();
         let all: [(Rejection<'_>, &str, &[&str]); 5] = [
             (Rejection::SameIds { id: id("A") }, "errSameIDs", &["\"A\""]),

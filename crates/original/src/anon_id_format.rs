@@ -37,7 +37,7 @@ impl AnonIdFormat {
     /// Every format.
     pub const ALL: [Self; 3] = [Self::UuidV4, Self::Guid, Self::Sdk];
 
-    /// The name of the setting's value.
+    /// The name of this value in settings.
     pub const fn name(self) -> &'static str {
         match self {
             Self::UuidV4 => "uuid_v4",
@@ -99,8 +99,8 @@ fn hyphenated(id: &str) -> Option<Uuid> {
     }
 }
 
-/// Five groups of lower-case hex digits between hyphens: time, random number, hash of the user agent,
-/// screen size, time. The hash is a signed number, so a minus sign may come before it.
+/// Five groups of lower-case hex digits between hyphens: time, random number, hash of the user
+/// agent, screen size, time. The hash is a signed number, so a minus sign may come before it.
 fn is_five_groups(id: &str) -> bool {
     let mut groups = id.split('-');
     let mut hex_group = || groups.next().is_some_and(is_lower_hex);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn o_8_guid_takes_any_version_and_variant() {
+    fn o_8_guid_accepts_any_version_and_variant() {
         for id in [
             "5c7f0e7c-6a52-1b26-9fb8-6c5a9f0f4c1e",
             "5c7f0e7c-6a52-5b26-9fb8-6c5a9f0f4c1e",
@@ -180,8 +180,8 @@ mod tests {
     }
 
     #[test]
-    fn id_6_hyphens_stand_in_their_places() {
-        // Five groups all the same, but not those of a UUID.
+    fn id_6_hyphens_must_be_in_the_right_positions() {
+        // Five groups, but not those of a UUID.
         for id in [
             "5c7f0e7c-6a52-4b26-9fb86-c5a9f0f4c1e",
             "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1",
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn o_8_sdk_takes_the_five_groups_of_old_browsers() {
+    fn o_8_sdk_accepts_the_five_groups_of_old_browsers() {
         for id in [
             "1a208d979df0-05585c45d5bb8f-17462c6f-1fa400-1a208d979e0368",
             "1a208d979df0-05585c45d5bb8f--17462c6f-1fa400-1a208d979e0368",

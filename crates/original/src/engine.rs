@@ -19,7 +19,8 @@ use crate::{AnonIdFormat, reading, snapshot};
 pub struct Settings {
     /// Which texts are IDs (rules ID-2 and ID-4).
     pub id_rules: IdRules,
-    /// The most IDs that a cluster may have (rules O-12 and O-18). With 0 or 1 no claim ever merges.
+    /// The most IDs that a cluster may have (rules O-12 and O-18). With 0 or 1 no claim ever
+    /// merges.
     pub max_cluster_ids: u32,
     /// The anonymous IDs that `$identify` accepts (rule O-8).
     pub anon_id_format: AnonIdFormat,
@@ -50,7 +51,8 @@ impl Default for Settings {
     }
 }
 
-/// The engine of Original ID Merge, in memory. The documentation of the [crate](crate) describes it.
+/// The engine of Original ID Merge, in memory. The documentation of the [crate](crate) describes
+/// it.
 ///
 /// It fails only when it holds 4,294,967,295 IDs and gets another one.
 #[derive(Default)]
@@ -178,7 +180,8 @@ impl fmt::Debug for Original {
     }
 }
 
-/// The two IDs that a claim names, in the order of O-14, or `None` for a claim of another rule book.
+/// The two IDs that a claim names, in the order of O-14, or `None` for a claim of another rule
+/// book.
 fn named<'a>(claim: Claim<'a>) -> Option<[Id<'a>; 2]> {
     match claim {
         Claim::Identify { identified, anon } => Some([identified, anon]),
@@ -194,7 +197,8 @@ impl Resolve for Original {
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        // O-16: the prefix of a device does not count (O-1). An ID in no cluster resolves to itself.
+        // O-16: the prefix of a device does not count (O-1). An ID in no cluster resolves to
+        // itself.
         let canonical = self.find(id).map(|found| {
             let canonical = self.partition.canonical(found);
             self.partition.ids.id(canonical)
@@ -289,7 +293,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_full_engine_says_so_and_keeps_its_state() {
+    fn a_full_engine_returns_an_error_and_keeps_its_state() {
         let merge = |a, b| Claim::Merge {
             first: Id::new(a).unwrap(),
             second: Id::new(b).unwrap(),
@@ -306,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_is_shown_by_its_size() {
+    fn debug_output_shows_the_size_of_an_engine() {
         assert_eq!(
             format!("{:?}", Original::default()),
             "Original { ids: 0, .. }"

@@ -29,7 +29,7 @@
 //! # }
 //! ```
 //!
-//! Not here: events with both `$user_id` and `$device_id`, which join nothing in this model; see
+//! An event with both `$user_id` and `$device_id` joins nothing in this model; for that see
 //! `idmerge-simplified`.
 //!
 //! # How the state is stored

@@ -4,8 +4,8 @@
 use idmerge_core::{Cluster, DistinctId, Id};
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe, Rows};
 
-/// The IDs of the partition by number. The number of an ID is its age (rule O-14): a lower number is
-/// older. The owner of an ID is the label of its cluster.
+/// The IDs of the partition by number. The number of an ID is its age (rule O-14): a lower number
+/// is older. The owner of an ID is the label of its cluster.
 ///
 /// Invariants: each ID is in one cluster; the IDs with one label are one ring; `clusters` has the
 /// size and the canonical ID of each ring; between two calls of the engine every cluster has at

@@ -14,8 +14,8 @@ pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>
     }
 }
 
-/// O-2: the event is attributed to the first ID that is present. Only that one is read, and the event
-/// never merges.
+/// O-2: the event is attributed to the first ID that is present. Only that one is read, and the
+/// event never merges.
 fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let first = first_present(&[
         (IdProperty::DistinctId, event.distinct_id),
@@ -109,8 +109,8 @@ fn first_present<'e>(properties: &[(IdProperty, Value<'e>)]) -> Option<(IdProper
         .copied()
 }
 
-/// O-1: the ID without the prefix of a device. A second prefix is an error: the next reader of the ID
-/// would remove it, and get another ID.
+/// O-1: the ID without the prefix of a device. A second prefix is an error: the next reader of the
+/// ID would remove it, and get another ID.
 fn id<'e>(
     rules: &IdRules,
     property: IdProperty,
@@ -155,7 +155,7 @@ mod tests {
     const NOT_AN_ID: Value<'_> = Value::NotAnId("1.5");
 
     #[test]
-    fn o_1_one_mark_is_removed_from_every_id() {
+    fn o_1_one_prefix_is_removed_from_every_id() {
         let ordinary = |id| Event {
             distinct_id: text(id),
             ..Event::named("A")
@@ -291,7 +291,7 @@ mod tests {
             .claim,
             claim("U1", "D2")
         );
-        // The second spelling is not read where the first is there.
+        // The second spelling is not read if the first one is present.
         let unread = Event {
             distinct_id: NOT_AN_ID,
             anon_distinct_id: NOT_AN_ID,
@@ -388,7 +388,7 @@ mod tests {
     }
 
     #[test]
-    fn o_6_an_identity_event_is_the_first_ids() {
+    fn o_6_an_identity_event_belongs_to_the_first_id() {
         let event = Event {
             distinct_id: text("A"),
             identified_id: text("I"),

@@ -1,4 +1,4 @@
-//! The state as bytes, in the frame of `idmerge-state`. Version 1 of the payload:
+//! The encoding of the state, in the snapshot format of `idmerge-state`. Version 1 of the payload:
 //!
 //! ```text
 //! number of IDs
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn o_12_a_snapshot_may_not_pass_the_limit_of_the_settings() {
+    fn o_12_a_snapshot_may_not_exceed_the_limit_of_the_settings() {
         let bytes = forged(&[("a", 0, 0), ("b", 0, 0), ("c", 0, 0)]);
         assert!(read(&mut &bytes[..], 3).is_ok());
         assert!(matches!(
@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_states_give_equal_bytes_however_they_came_about() {
+    fn equal_states_give_equal_bytes_whatever_their_history() {
         let merge = |a: &str, b: &str| (2, a.to_owned(), b.to_owned());
         // The same IDs enter in the same order, but other clusters are relabelled.
         let one = engine(&[

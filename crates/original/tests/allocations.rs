@@ -1,4 +1,4 @@
-//! What changes nothing allocates nothing.
+//! A claim that changes nothing does not allocate.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,7 +16,7 @@ fn allocations(run: impl FnMut()) -> u64 {
 }
 
 #[test]
-fn reading_resolving_and_what_changes_nothing_allocate_nothing() {
+fn reading_resolving_and_claims_that_change_nothing_do_not_allocate() {
     let mut engine = Original::new(Settings {
         max_cluster_ids: 3,
         ..Settings::default()
@@ -31,7 +31,7 @@ fn reading_resolving_and_what_changes_nothing_allocate_nothing() {
         distinct_id: user,
         alias,
     };
-    // The counter counts.
+    // Check that the counter works.
     let merged = allocations(|| {
         assert_eq!(engine.apply(identify).unwrap(), Outcome::Merged);
         assert_eq!(engine.apply(create_alias).unwrap(), Outcome::Merged);
@@ -57,7 +57,7 @@ fn reading_resolving_and_what_changes_nothing_allocate_nothing() {
     assert_eq!(resolved, 0);
 
     let unchanged = allocations(|| {
-        // O-10, and a mark that is there already.
+        // O-10, and a mark that the ID already has.
         for claim in [
             identify,
             create_alias,

@@ -12,7 +12,7 @@ use idmerge_core::{
 };
 use idmerge_original::{AnonIdFormat, Original, Settings};
 
-/// Anonymous ids of UUIDv4 form.
+/// Anonymous IDs of UUIDv4 form.
 const A1: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 const A2: &str = "a2a2a2a2-0000-4000-8000-000000000002";
 const A3: &str = "A3A3A3A3-0000-4000-8000-000000000003";
@@ -99,13 +99,13 @@ fn o_7_one_id_given_twice_is_rejected() {
     for claim in [identify(A1, A1), alias("U", "U"), merge("U", "U")] {
         assert_eq!(code(&mut engine, claim), "errSameIDs");
     }
-    // Before the form is looked at.
+    // O-7 is checked before the form (O-8).
     assert_eq!(code(&mut engine, identify("U", "U")), "errSameIDs");
     assert_eq!(
         outcome(&mut engine, merge("U", "U")),
         Outcome::Rejected(Rejection::SameIds { id: id("U") }),
     );
-    // Byte for byte: the other case is another ID.
+    // IDs are compared byte for byte, so upper case is another ID.
     assert!(accepted(outcome(&mut engine, merge("U", "u"))));
 }
 
@@ -118,11 +118,11 @@ fn o_8_the_anonymous_id_of_identify_must_have_the_form() {
         outcome(&mut engine, identify("U", "x")),
         Outcome::Rejected(Rejection::AnonDistinctIdNonGuidForm { anon: id("x") }),
     );
-    // The identified id may have any form, and so may the ids of the other two.
+    // The identified ID may have any form, and so may the IDs of the other two events.
     assert!(accepted(outcome(&mut engine, identify("U", A1))));
     assert!(accepted(outcome(&mut engine, alias("U", "anonymous-1"))));
     assert!(accepted(outcome(&mut engine, merge("anonymous-2", "U"))));
-    // Before it is seen that the two are together.
+    // O-8 is checked before O-10.
     assert_eq!(code(&mut engine, identify("U", "anonymous-1")), non_guid);
 }
 
@@ -153,14 +153,14 @@ fn o_9_an_alias_is_used_once() {
         outcome(&mut engine, alias("V", "L")),
         Outcome::Rejected(Rejection::AliasAlreadyExists { alias: id("L") }),
     );
-    // For the same user it is no new use.
+    // The same alias for the same user is accepted.
     assert_eq!(
         outcome(&mut engine, alias("U", "L")),
         Outcome::AlreadyMerged
     );
-    // An id that was never an alias may become one, even one that has an alias.
+    // Any ID that was never an alias may become one, even an ID that has an alias.
     assert_eq!(outcome(&mut engine, alias("V", "U")), Outcome::Merged);
-    // It does not bind the others.
+    // The rule does not apply to `$identify` and `$merge`.
     assert_eq!(outcome(&mut engine, merge("W", "L")), Outcome::Merged);
 }
 
@@ -173,7 +173,7 @@ fn o_9_comes_before_the_size() {
 }
 
 #[test]
-fn o_10_ids_that_are_together_are_merged_already() {
+fn o_10_ids_in_one_cluster_are_already_merged() {
     let mut engine = engine(&[identify("U", A1), merge("U", "V")]);
     for claim in [
         merge(A1, "V"),
@@ -199,10 +199,10 @@ fn o_11_an_anonymous_id_of_an_identified_user_is_taken() {
     );
     let taken = "errAnonDistinctIdAssignedAlready";
     assert_eq!(code(&mut engine, identify("V", A1)), taken);
-    // However the anonymous id came into the cluster of the identified one.
+    // It does not matter how the anonymous ID came into the cluster of the identified one.
     assert!(accepted(outcome(&mut engine, merge("U", A2))));
     assert_eq!(code(&mut engine, identify("V", A2)), taken);
-    // An identified id of UUIDv4 form can be taken itself.
+    // An identified ID of UUIDv4 form can be the anonymous ID that is already taken.
     assert!(accepted(outcome(
         &mut engine,
         identify(A3, "b0b0b0b0-0000-4000-8000-00000000000b")
@@ -221,7 +221,7 @@ fn o_11_an_anonymous_id_of_an_unidentified_cluster_is_free() {
 }
 
 #[test]
-fn o_12_a_cluster_never_passes_the_limit() {
+fn o_12_a_cluster_never_exceeds_the_limit() {
     let mut engine = engine_with_limit(3);
     for claim in [identify("U", A1), identify("U", A2)] {
         assert_eq!(outcome(&mut engine, claim), Outcome::Merged);
@@ -245,7 +245,7 @@ fn o_12_a_cluster_never_passes_the_limit() {
             max_cluster_ids: 3,
         }),
     );
-    // The size is no matter where nothing would grow.
+    // The limit does not matter if no cluster would grow.
     assert_eq!(outcome(&mut engine, merge(A1, A2)), Outcome::AlreadyMerged);
 }
 
@@ -253,7 +253,7 @@ fn o_12_a_cluster_never_passes_the_limit() {
 fn o_13_an_accepted_identify_marks_also_where_nothing_merges() {
     let mut engine = engine(&[merge("U", A1)]);
     assert_eq!(resolved(&engine, A1), "U");
-    // A1 is made the identified id; it is together with A2 already.
+    // A1 becomes identified. It is already in one cluster with A2.
     assert!(accepted(outcome(&mut engine, merge(A2, "U"))));
     assert_eq!(
         outcome(&mut engine, identify(A1, A2)),
@@ -270,7 +270,7 @@ fn o_13_an_accepted_identify_marks_also_where_nothing_merges() {
 fn o_13_an_accepted_alias_marks_also_where_nothing_merges() {
     let mut engine = engine(&[merge("U", "L"), alias("U", "L")]);
     assert_eq!(code(&mut engine, alias("V", "L")), "errAliasAlreadyExists");
-    // A rejected one does not mark.
+    // A rejected claim does not mark.
     assert_eq!(code(&mut engine, alias("L", "L")), "errSameIDs");
     let mut small = engine_with_limit(2);
     assert!(accepted(outcome(&mut small, merge("A", "B"))));
@@ -305,21 +305,21 @@ fn o_15_the_oldest_identified_id_is_canonical_or_else_the_oldest() {
     assert_eq!(resolved(&engine, "older?"), "old");
     assert!(accepted(outcome(&mut engine, merge("P", "old"))));
     assert_eq!(resolved(&engine, "Q"), "old");
-    // The first identified one, though it is younger.
+    // The identified ID is canonical, although it is younger.
     assert!(accepted(outcome(&mut engine, identify("U", A1))));
     assert!(accepted(outcome(&mut engine, merge("U", "old"))));
     assert_eq!(resolved(&engine, "old"), "U");
-    // Of two identified ones the older, whichever was identified first.
+    // Of two identified IDs the older one is canonical, whichever was identified first.
     assert!(accepted(outcome(&mut engine, identify("Q", A1))));
     assert_eq!(resolved(&engine, "old"), "Q");
-    // And whichever cluster is the larger.
+    // It does not matter which cluster is larger.
     assert!(accepted(outcome(&mut engine, identify("V", A2))));
     assert!(accepted(outcome(&mut engine, merge("V", "U"))));
     assert_eq!(resolved(&engine, "V"), "Q");
 }
 
 #[test]
-fn o_16_an_id_in_no_cluster_is_its_own_and_a_merge_is_retroactive() {
+fn o_16_an_id_in_no_cluster_resolves_to_itself_and_a_merge_is_retroactive() {
     let mut engine = Original::default();
     assert_eq!(resolved(&engine, A1), A1);
     assert_eq!(resolved(&engine, &format!("$device:{A1}")), A1);
@@ -327,7 +327,7 @@ fn o_16_an_id_in_no_cluster_is_its_own_and_a_merge_is_retroactive() {
     assert!(accepted(outcome(&mut engine, identify("U", A1))));
     assert_eq!(resolved(&engine, A1), "U");
     assert_eq!(resolved(&engine, &format!("$device:{A1}")), "U");
-    // O-1 holds for ids that no event was read for.
+    // O-1 also applies to IDs that no event has named.
     let marked = DistinctId::device(id(A1));
     assert_eq!(engine.resolve(marked), *"U");
     assert_eq!(engine.resolve(DistinctId::device(id("x"))), *"x");
@@ -366,7 +366,7 @@ fn o_18_five_hundred_are_allowed_and_five_hundred_and_one_are_not() {
 #[test]
 fn o_18_the_guardrails_of_identify_do_not_bind_alias_and_merge() {
     let mut engine = engine(&[identify("U", A1), identify("V", A2)]);
-    // O-8 and O-11 would stop an `$identify` of these.
+    // O-8 and O-11 would reject an `$identify` with these IDs.
     assert_eq!(outcome(&mut engine, alias("X", "U")), Outcome::Merged);
     assert_eq!(outcome(&mut engine, merge("V", "U")), Outcome::Merged);
     assert_eq!(members(&engine, "X").unwrap().len(), 5);

@@ -1,4 +1,4 @@
-//! Rules S-5 to S-10: the state and what changes it.
+//! Rules S-5 to S-10: the state, and how claims change it.
 
 use std::{fmt, io};
 
@@ -32,7 +32,8 @@ impl Settings {
     }
 }
 
-/// The engine of Simplified ID Merge, in memory. The documentation of the [crate](crate) describes it.
+/// The engine of Simplified ID Merge, in memory. The documentation of the [crate](crate) describes
+/// it.
 ///
 /// It fails only when it holds 4,294,967,295 devices, or as many users, and gets another one.
 #[derive(Default)]
@@ -258,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn s_9_whoever_resolves_to_one_id_is_one_user() {
+    fn s_9_ids_that_resolve_to_one_id_are_one_user() {
         let engine = engine(&[("D1", "U1"), ("D2", "U1"), ("D3", "U2")]);
         let device = |text| DistinctId::device(id(text));
         assert!(engine.same_user(device("D1"), device("D2")));
@@ -280,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_has_the_settings_that_it_was_made_with() {
+    fn an_engine_keeps_its_settings() {
         let settings = Settings {
             id_rules: IdRules::new(9, ["x"]),
         };
@@ -288,14 +289,14 @@ mod tests {
     }
 
     #[test]
-    fn an_engine_is_shown_by_its_size() {
+    fn debug_output_shows_the_size_of_an_engine() {
         let engine = engine(&[("D1", "U1"), ("D2", "U1")]);
         let shown = "Simplified { devices: 2, users: 1, .. }";
         assert_eq!(format!("{engine:?}"), shown);
     }
 
     #[test]
-    fn a_full_engine_says_so_and_keeps_its_state() {
+    fn a_full_engine_returns_an_error_and_keeps_its_state() {
         let mut engine = engine(&[]);
         engine.links.devices = IdTable::with_max_ids(2);
         engine.links.users = IdTable::with_max_ids(1);

@@ -25,8 +25,8 @@
 //! # }
 //! ```
 //!
-//! Not here: events named `$identify`, `$create_alias` and `$merge`, which link nothing in this
-//! model; see `idmerge-original`.
+//! Events named `$identify`, `$create_alias` and `$merge` link nothing in this model; for those see
+//! `idmerge-original`.
 //!
 //! # How the state is stored
 //!

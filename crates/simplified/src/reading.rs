@@ -82,9 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn s_0_a_user_id_with_the_mark_of_a_device_is_a_device() {
+    fn s_0_a_user_id_with_the_prefix_of_a_device_is_a_device() {
         assert_eq!(own("$device:D1", "", "X"), "$device:D1");
-        // A `$device_id` comes first, and then the rest of `$user_id` is not read.
+        // `$device_id` takes precedence; the text after the prefix of `$user_id` is then not read.
         assert_eq!(own("$device:D1", "D2", "X"), "$device:D2");
         assert_eq!(own("$device:", "D2", "X"), "$device:D2");
         assert_eq!(
@@ -100,16 +100,16 @@ mod tests {
     }
 
     #[test]
-    fn s_1_an_event_with_a_user_id_is_the_users() {
+    fn s_1_an_event_with_a_user_id_belongs_to_the_user() {
         assert_eq!(own("U1", "", "X"), "U1");
         let both = event("U1", "D1", "X");
         assert_eq!(reading(&both).distinct_id.unwrap(), *"U1");
     }
 
     #[test]
-    fn s_2_an_event_with_a_device_id_only_is_the_devices() {
+    fn s_2_an_event_with_only_a_device_id_belongs_to_the_device() {
         assert_eq!(own("", "D1", "X"), "$device:D1");
-        // ID-5: one mark is removed, not two.
+        // ID-5: one prefix is removed, not two.
         assert_eq!(own("", "$device:D1", ""), "$device:D1");
         assert_eq!(own("", "$device:$device:D1", ""), "$device:$device:D1");
     }
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn s_4_an_event_with_no_id_is_nobodys() {
+    fn s_4_an_event_without_an_id_is_unattributed() {
         assert_eq!(reading(&event("", "", "")), Reading::default());
     }
 
@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn s_8_identity_events_never_link_and_are_attributed_all_the_same() {
+    fn s_8_identity_events_never_link_but_are_attributed() {
         for name in ["$identify", "$create_alias", "$merge"] {
             for (ids, distinct_id) in [
                 (["U1", "D1", "X"], Some("U1")),
@@ -181,7 +181,7 @@ mod tests {
                 );
                 assert_eq!(reading.claim, None);
             }
-            // What S-1 to S-4 read is checked here too.
+            // Here too, the properties that S-1 to S-4 read are checked.
             let event = Event {
                 name,
                 ..event("U1", "null", "")
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn id_7_what_the_rules_do_not_read_is_not_checked() {
+    fn id_7_properties_that_the_rules_do_not_read_are_not_checked() {
         let not_an_id = Value::NotAnId("{}");
         let noise = Event {
             identified_id: not_an_id,
@@ -227,7 +227,7 @@ mod tests {
         ] {
             assert_eq!(reading(&ids).distinct_id.unwrap(), *distinct_id);
         }
-        // `$user_id` is settled before `$device_id` is looked at.
+        // `$user_id` is checked before `$device_id`.
         let both = Event {
             device_id: not_an_id,
             ..event("null", "", "")

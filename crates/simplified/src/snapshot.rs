@@ -1,4 +1,4 @@
-//! The state as bytes, in the frame of `idmerge-state`. Version 1 of the payload:
+//! The encoding of the state, in the snapshot format of `idmerge-state`. Version 1 of the payload:
 //!
 //! ```text
 //! number of users
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn equal_states_give_equal_bytes_however_they_came_about() {
+    fn equal_states_give_equal_bytes_whatever_their_history() {
         let link = |device: &str, user: &str| (device.to_owned(), user.to_owned());
         let in_turn = [link("a", "U"), link("b", "V"), link("c", "U")];
         let one_by_one = [link("a", "U"), link("c", "U"), link("b", "V")];
@@ -102,7 +102,7 @@ mod tests {
         assert_ne!(bytes_of(&engine(&in_turn)), bytes_of(&engine(&other)));
     }
 
-    /// A well-formed frame around a payload that no engine wrote.
+    /// A valid frame around a forged payload.
     fn forged(write: impl FnOnce(&mut SnapshotWriter<'_>) -> io::Result<()>) -> Vec<u8> {
         let mut bytes = Vec::new();
         let mut writer = SnapshotWriter::begin(&mut bytes, RuleBook::Simplified, 1).unwrap();

@@ -1,4 +1,4 @@
-//! What changes nothing allocates nothing.
+//! A claim that changes nothing does not allocate.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -16,11 +16,11 @@ fn allocations(run: impl FnMut()) -> u64 {
 }
 
 #[test]
-fn reading_resolving_and_what_changes_nothing_allocate_nothing() {
+fn reading_resolving_and_claims_that_change_nothing_do_not_allocate() {
     let mut engine = Simplified::default();
     let device = id("5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e");
     let claim = |user| Claim::Link { device, user };
-    // The counter counts.
+    // Check that the counter works.
     let merged =
         allocations(|| assert_eq!(engine.apply(claim(id("U1"))).unwrap(), Outcome::Merged));
     assert!(merged > 0);

@@ -13,7 +13,7 @@ pub enum SnapshotError {
     /// The bytes do not start like a snapshot.
     #[error("not a snapshot of idmerge")]
     NotASnapshot,
-    /// The snapshot is of another rule book. Read it with an engine of that one.
+    /// The snapshot is of another rule book. Read it with an engine of that rule book.
     #[error("a snapshot of the rule book {found} cannot be read by an engine of {expected}")]
     OtherRuleBook {
         /// The name of the snapshot's rule book.
@@ -21,7 +21,7 @@ pub enum SnapshotError {
         /// The engine's rule book.
         expected: RuleBook,
     },
-    /// A later version wrote the snapshot. Read it with that version or a newer one.
+    /// A later version of idmerge wrote the snapshot. Read it with that version or a newer one.
     #[error("the snapshot has format version {found}; this version reads up to {supported}")]
     UnsupportedVersion {
         /// The snapshot's format version.

@@ -257,7 +257,7 @@ mod tests {
 
         assert_eq!(rule_that_refuses("$device:"), Some("ID-5"));
         assert_eq!(rule_that_refuses("$device:NULL"), Some("ID-4"));
-        // The limit counts what is left.
+        // The limit applies to the text without the prefix.
         let longest = format!("$device:{}", "a".repeat(255));
         assert_eq!(rule_that_refuses(&longest), None);
         assert_eq!(rule_that_refuses(&(longest + "a")), Some("ID-2"));

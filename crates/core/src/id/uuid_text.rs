@@ -95,8 +95,8 @@ impl UuidText {
         })
     }
 
-    /// The bytes of the UUID, most significant first, as two numbers. The highest two bits of the
-    /// second are always 10.
+    /// The bytes of the UUID as two numbers, most significant first. The two highest bits of the
+    /// second number are always 10 (the variant).
     #[inline]
     pub fn words(&self) -> [u64; 2] {
         self.words
@@ -219,7 +219,7 @@ mod tests {
             "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1:",
             "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c\u{ff}",
             "5c7f0e7c-6a52-4b269-fb8-6c5a9f0f4c1e",
-            // Another variant.
+            // A variant of another standard.
             "5c7f0e7c-6a52-4b26-7fb8-6c5a9f0f4c1e",
             "5c7f0e7c-6a52-4b26-cfb8-6c5a9f0f4c1e",
             // Mixed case.
