@@ -10,7 +10,7 @@ use criterion::{BatchSize, BenchmarkId, Criterion, Throughput, criterion_group, 
 use idmerge_benches::inputs::events::{folded, lines, parsed, users};
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::Plan;
-use idmerge_benches::rows::engines::{Engine, EngineRow};
+use idmerge_benches::rows::engines::{EngineRow, LinkEngine};
 use idmerge_benches::rows::{Row as _, check, look};
 use idmerge_core::{Event, IdentityResolver};
 use idmerge_engines::Model;
@@ -96,7 +96,7 @@ fn claims(criterion: &mut Criterion) {
     of_engine::<Original>("original", criterion);
 }
 
-fn of_engine<E: Engine>(name: &str, criterion: &mut Criterion) {
+fn of_engine<E: LinkEngine>(name: &str, criterion: &mut Criterion) {
     let plan = Plan::new(DEVICES, Spelling::Uuid);
     let links = plan.links(0..DEVICES);
     let ids = plan.lookups(LOOKUPS, 0, 1);

@@ -14,7 +14,7 @@ use toml::{Table, Value};
 use crate::inputs::events::{lines, parsed};
 use crate::inputs::ids::Spelling;
 use crate::inputs::links::{DEVICES_PER_USER, Plan};
-use crate::rows::engines::{Engine, EngineRow};
+use crate::rows::engines::{EngineRow, LinkEngine};
 use crate::rows::{Entry, Row as _, look};
 
 /// The number of operations in a run.
@@ -47,25 +47,25 @@ fn plan() -> Plan {
     Plan::new(RUN, Spelling::Uuid)
 }
 
-fn filled<E: Engine>() -> EngineRow<E> {
+fn filled<E: LinkEngine>() -> EngineRow<E> {
     let mut row = EngineRow::default();
     row.apply(&plan().links(0..RUN));
     row
 }
 
-fn apply<E: Engine + 'static>() -> Box<dyn FnMut()> {
+fn apply<E: LinkEngine + 'static>() -> Box<dyn FnMut()> {
     let (mut row, links) = (EngineRow::<E>::default(), plan().links(0..RUN));
     Box::new(move || row.apply(&links))
 }
 
-fn apply_batch<E: Engine + 'static>() -> Box<dyn FnMut()> {
+fn apply_batch<E: LinkEngine + 'static>() -> Box<dyn FnMut()> {
     let (mut row, links) = (EngineRow::<E>::default(), plan().links(0..RUN));
     Box::new(move || {
         row.apply_batch(&links);
     })
 }
 
-fn resolve<E: Engine + 'static>() -> Box<dyn FnMut()> {
+fn resolve<E: LinkEngine + 'static>() -> Box<dyn FnMut()> {
     let (mut row, ids) = (filled::<E>(), plan().lookups(RUN, 0, 1));
     Box::new(move || {
         row.resolve(&ids, &mut |text| {
@@ -74,7 +74,7 @@ fn resolve<E: Engine + 'static>() -> Box<dyn FnMut()> {
     })
 }
 
-fn resolve_batch<E: Engine + 'static>() -> Box<dyn FnMut()> {
+fn resolve_batch<E: LinkEngine + 'static>() -> Box<dyn FnMut()> {
     let (mut row, ids) = (filled::<E>(), plan().lookups(RUN, 0, 1));
     Box::new(move || {
         row.resolve_batch(&ids, &mut |text| {

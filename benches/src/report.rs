@@ -116,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_stand_first_and_say_whether_they_are_met() {
+    fn targets_come_first_and_say_whether_they_are_met() {
         let mut report = Report::default();
         report.table("Times", &["row", "ns"], &[vec!["map".into(), "2".into()]]);
         report.at_least("speed", 3.0, 2.994, " ×");
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn thousands_stand_apart() {
+    fn digits_are_grouped_in_threes() {
         assert_eq!(grouped(7), "7");
         assert_eq!(grouped(1_600_000), "1 600 000");
         assert_eq!(grouped(100), "100");

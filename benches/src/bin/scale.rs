@@ -22,7 +22,7 @@ use idmerge_benches::inputs::links::{DEVICES_PER_USER, Plan};
 use idmerge_benches::measure::{Asking, Samples, resident_bytes, seconds, time_resolve};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_benches::rows::Row;
-use idmerge_benches::rows::engines::{Engine, EngineRow};
+use idmerge_benches::rows::engines::{EngineRow, LinkEngine};
 use idmerge_benches::{ORIGINAL, SIMPLIFIED};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -141,7 +141,7 @@ fn in_own_process(engine: &str, args: &Args) -> Result<Vec<Vec<f64>>> {
         .collect()
 }
 
-fn print_figures<E: Engine>(sizes: &[u64]) -> Result<()> {
+fn print_figures<E: LinkEngine>(sizes: &[u64]) -> Result<()> {
     let ids_max = sizes.iter().max().copied().unwrap_or_default();
     let plan = Plan::in_blocks(
         ids_max / BLOCK_IDS * BLOCK_DEVICES,
@@ -203,7 +203,7 @@ fn time_lookups(row: &mut dyn Row, plan: &Plan) -> [f64; 2] {
 
 /// Writes a snapshot to a file next to this program, loads it into another engine, and checks that both
 /// engines give the same answers. Returns the bytes, and the seconds of writing and of loading.
-fn snapshot<E: Engine>(row: &mut EngineRow<E>, plan: &Plan) -> Result<[f64; 3]> {
+fn snapshot<E: LinkEngine>(row: &mut EngineRow<E>, plan: &Plan) -> Result<[f64; 3]> {
     let program = env::current_exe()?;
     let folder = program.parent().context("a program is in a folder")?;
     let file = tempfile::NamedTempFile::new_in(folder)?;

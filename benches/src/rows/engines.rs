@@ -13,7 +13,7 @@ use crate::rows::Row;
 pub const BATCH: usize = 512;
 
 /// An engine, and the claim with which its rule book links a device to a user.
-pub trait Engine: IdentityResolver + Default {
+pub trait LinkEngine: IdentityResolver + Default {
     /// The claim of a link.
     fn claim<'a>(link: &Link<'a>) -> Claim<'a>;
 
@@ -21,7 +21,7 @@ pub trait Engine: IdentityResolver + Default {
     fn distinct_id(device: &str) -> DistinctId<'_>;
 }
 
-impl Engine for Simplified {
+impl LinkEngine for Simplified {
     fn claim<'a>(link: &Link<'a>) -> Claim<'a> {
         Claim::Link {
             device: id(link.device),
@@ -34,7 +34,7 @@ impl Engine for Simplified {
     }
 }
 
-impl Engine for Original {
+impl LinkEngine for Original {
     /// Three devices arrive by `$identify`, and the last by `$merge`: both kinds of claim have a share,
     /// and the oldest identified ID (rule O-15) is that of the user.
     fn claim<'a>(link: &Link<'a>) -> Claim<'a> {
@@ -65,7 +65,7 @@ pub struct EngineRow<E> {
     pub engine: E,
 }
 
-impl<E: Engine> Row for EngineRow<E> {
+impl<E: LinkEngine> Row for EngineRow<E> {
     fn apply(&mut self, links: &Links) {
         for link in links.iter() {
             match self.engine.apply(E::claim(&link)) {

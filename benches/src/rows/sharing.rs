@@ -13,7 +13,7 @@ use idmerge_simplified::Simplified;
 
 use crate::inputs::links::{Link, Links, Texts};
 use crate::measure::nanoseconds_each;
-use crate::rows::engines::Engine;
+use crate::rows::engines::LinkEngine;
 use crate::rows::look;
 
 /// An engine that several threads share.
@@ -38,7 +38,7 @@ pub const SHARED_ROWS: [SharedEntry; 2] = [
     }),
 ];
 
-impl<E: Engine> SharedRow for Shared<E> {
+impl<E: LinkEngine> SharedRow for Shared<E> {
     fn apply(&self, link: &Link<'_>) {
         match self.apply(E::claim(link), |outcome| outcome == Outcome::Merged) {
             Ok(is_merged) => assert!(is_merged),
@@ -53,7 +53,7 @@ impl<E: Engine> SharedRow for Shared<E> {
     }
 }
 
-impl<E: Engine> SharedRow for RwLock<E> {
+impl<E: LinkEngine> SharedRow for RwLock<E> {
     fn apply(&self, link: &Link<'_>) {
         let mut engine = self.write().unwrap_or_else(PoisonError::into_inner);
         match engine.apply(E::claim(link)) {

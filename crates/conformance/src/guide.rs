@@ -46,8 +46,8 @@
 //! }
 //!
 //! impl PostHog {
-//!     /// The place of the person with this ID. A real engine has an index here.
-//!     fn place(&self, id: DistinctId<'_>) -> Option<usize> {
+//!     /// The number of the person with this ID. A real engine looks it up in a map.
+//!     fn person(&self, id: DistinctId<'_>) -> Option<usize> {
 //!         self.persons.iter().position(|ids| ids.iter().any(|it| it.as_id() == id))
 //!     }
 //! }
@@ -64,11 +64,11 @@
 //!
 //!     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
 //!         // An ID without a person is its own canonical ID.
-//!         self.place(id).map_or(id, |place| self.persons[place][0].as_id())
+//!         self.person(id).map_or(id, |person| self.persons[person][0].as_id())
 //!     }
 //!
 //!     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-//!         self.place(id).map(|place| cluster_of(&self.persons[place]))
+//!         self.person(id).map(|person| cluster_of(&self.persons[person]))
 //!     }
 //!
 //!     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
@@ -99,14 +99,14 @@
 //!             return Ok(Outcome::Rejected(Rejection::SameIds { id: anon }));
 //!         }
 //!         let ids = [identified, anon].map(DistinctId::plain);
-//!         match ids.map(|id| self.place(id)) {
+//!         match ids.map(|id| self.person(id)) {
 //!             [Some(one), Some(other)] if one == other => return Ok(Outcome::AlreadyMerged),
 //!             // Only `$identify` makes persons, so an ID with a person has been identified.
-//!             [_, Some(place)] => {
-//!                 let holder = self.persons[place][0].as_id().id();
+//!             [_, Some(person)] => {
+//!                 let holder = self.persons[person][0].as_id().id();
 //!                 return Ok(Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder }));
 //!             }
-//!             [Some(place), None] => self.persons[place].push(ids[1].to_buf()),
+//!             [Some(person), None] => self.persons[person].push(ids[1].to_buf()),
 //!             [None, None] => self.persons.push(ids.map(|id| id.to_buf()).into()),
 //!         }
 //!         Ok(Outcome::Merged)

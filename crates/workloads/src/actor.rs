@@ -8,7 +8,7 @@ use std::fmt;
 use crate::person::Person;
 use crate::rng::Rng;
 
-/// People who take turns with others in a stream.
+/// One or more people who take turns with other actors in a stream.
 pub(crate) trait Actor: fmt::Debug + Send + Sync {
     /// Appends the next event as one line. The stream has `lines_left` lines after it.
     fn act(&mut self, world: &mut World, lines_left: u64, line: &mut Vec<u8>) -> Next;
@@ -68,10 +68,10 @@ impl World {
         ];
         self.users += 1;
         let number = self.users;
-        match self.rng.place(4) {
+        match self.rng.index(4) {
             0 => format!(
                 "{}.{number}@example.com",
-                NAMES[self.rng.place(NAMES.len())]
+                NAMES[self.rng.index(NAMES.len())]
             ),
             1 => (1_000_000 + number).to_string(),
             _ => format!("user-{number:06}"),

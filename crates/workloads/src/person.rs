@@ -20,7 +20,7 @@ impl Person {
     ///
     /// # Errors
     ///
-    /// Whatever the sink fails with.
+    /// Any error of the sink.
     pub fn write_truth(&self, sink: &mut dyn io::Write) -> io::Result<()> {
         serde_json::to_writer(&mut *sink, self)?;
         sink.write_all(b"\n")

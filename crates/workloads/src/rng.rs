@@ -28,11 +28,11 @@ impl Rng {
         high
     }
 
-    /// A position in a list of `places` elements, at least one.
-    pub(crate) fn place(&mut self, places: usize) -> usize {
-        #[expect(clippy::cast_possible_truncation, reason = "it is below a usize")]
-        let place = self.below(places as u64) as usize;
-        place
+    /// An index into a list of `len` elements, at least one.
+    pub(crate) fn index(&mut self, len: usize) -> usize {
+        #[expect(clippy::cast_possible_truncation, reason = "the value fits a usize")]
+        let index = self.below(len as u64) as usize;
+        index
     }
 
     /// `true` with this probability.
@@ -50,7 +50,7 @@ mod tests {
         let mut rng = Rng::new(1);
         let mut seen = [0_u32; 6];
         for _ in 0..6_000 {
-            seen[rng.place(6)] += 1;
+            seen[rng.index(6)] += 1;
         }
         assert!(
             seen.iter().all(|times| (850..1_150).contains(times)),

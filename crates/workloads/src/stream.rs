@@ -61,7 +61,7 @@ impl Stream {
 
         let turn = match self.turn.take() {
             Some(turn) => turn,
-            None => self.world.rng.place(self.active.len()),
+            None => self.world.rng.index(self.active.len()),
         };
         // In bounds: `let_in` has added an actor, and no place is ever removed.
         match self.active[turn].act(&mut self.world, lines_left, line) {
@@ -84,7 +84,7 @@ impl Stream {
     }
 
     fn let_in(&mut self) {
-        if self.lines_until_arrival == 0 && self.active.len() < self.workload.places() {
+        if self.lines_until_arrival == 0 && self.active.len() < self.workload.active_households() {
             let newcomer = self.workload.newcomer(&mut self.world);
             self.active.push(newcomer);
             self.lines_until_arrival = EVENTS_PER_ARRIVAL;

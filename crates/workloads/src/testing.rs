@@ -226,7 +226,7 @@ fn people_finish_while_the_stream_goes_on() {
         }
         stream.next_event(&mut line);
         let active = stream.finished().len();
-        assert!(active <= 6 * workload.places(), "{active}");
+        assert!(active <= 6 * workload.active_households(), "{active}");
         assert!(
             finished > active / 2,
             "{workload}: {finished} finished, {active} did not"

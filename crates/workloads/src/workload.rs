@@ -14,9 +14,9 @@ use crate::actor::{Actor, World};
 /// A kind of traffic.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Workload {
-    /// People who browse and log in, as a browser SDK sends it.
+    /// People who browse and log in, with the events of a browser SDK.
     WebLogin,
-    /// Identity events of every shape, also repeated and rejected ones.
+    /// Identity events of every form, also repeated and rejected ones.
     Identify,
     /// Several people on one browser, with and without a reset between them.
     SharedDevice,
@@ -43,7 +43,7 @@ impl Workload {
         }
     }
 
-    /// What the traffic is like, in one line.
+    /// A description of the traffic, in one line.
     pub const fn description(self) -> &'static str {
         match self {
             Self::WebLogin => "people browse and log in, on one or two browsers each",
@@ -54,7 +54,7 @@ impl Workload {
     }
 
     /// The number of households that are active at one time, after the start of the stream.
-    pub(crate) const fn places(self) -> usize {
+    pub(crate) const fn active_households(self) -> usize {
         match self {
             Self::WebLogin => 1_000,
             // Two people each.
@@ -104,10 +104,10 @@ pub struct UnknownWorkload {
 impl fmt::Display for UnknownWorkload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "there is no workload {:?}; choose one of ", self.name)?;
-        for (place, workload) in Workload::ALL.into_iter().enumerate() {
-            let before = match place {
+        for (at, workload) in Workload::ALL.into_iter().enumerate() {
+            let before = match at {
                 0 => "",
-                _ if place + 1 == Workload::ALL.len() => " or ",
+                _ if at + 1 == Workload::ALL.len() => " or ",
                 _ => ", ",
             };
             write!(f, "{before}{workload}")?;

@@ -25,7 +25,7 @@ use idmerge_benches::report::{Report, grouped};
 
 use crate::answers::{ensure_equal, ensure_equal_in_any_order};
 use crate::peers::Python;
-use crate::run::{Answers, Contender, measure, with_output};
+use crate::run::{Compare, Contender, measure, with_output};
 
 /// Compares `idmerge resolve` with `DuckDB`, Polars, a Python loop and `cat`
 #[derive(Debug, Parser)]
@@ -118,10 +118,10 @@ fn contenders(
 ) -> Vec<Contender> {
     let resolve = |name, input: &Path, engine| Contender {
         name,
-        answers: if input == identify {
-            Answers::Other
+        compare: if input == identify {
+            Compare::Other
         } else {
-            Answers::InOrder
+            Compare::InOrder
         },
         command: {
             let (idmerge, input) = (idmerge.to_owned(), input.to_owned());
@@ -135,21 +135,21 @@ fn contenders(
     };
     let mut contenders = vec![resolve(IDMERGE, web, "simplified")];
     let in_order: &[&str] = &["--in-order"];
-    for (name, answers, script, options) in [
-        (DUCKDB, Answers::InAnyOrder, "duckdb_resolve.py", &[][..]),
+    for (name, compare, script, options) in [
+        (DUCKDB, Compare::InAnyOrder, "duckdb_resolve.py", &[][..]),
         (
             DUCKDB_IN_ORDER,
-            Answers::InOrder,
+            Compare::InOrder,
             "duckdb_resolve.py",
             in_order,
         ),
-        (POLARS, Answers::InOrder, "polars_resolve.py", &[]),
-        (LOOP, Answers::InOrder, "loop_resolve.py", &[]),
+        (POLARS, Compare::InOrder, "polars_resolve.py", &[]),
+        (LOOP, Compare::InOrder, "loop_resolve.py", &[]),
     ] {
         match python.script(script, web, options, name != LOOP) {
             Ok(command) => contenders.push(Contender {
                 name,
-                answers,
+                compare,
                 command,
             }),
             Err(why) => {
@@ -161,7 +161,7 @@ fn contenders(
     let source = web.clone();
     contenders.push(Contender {
         name: CAT,
-        answers: Answers::Other,
+        compare: Compare::Other,
         command: Box::new(move |output| with_output(Command::new("cat").arg(&source), output)),
     });
     contenders.push(resolve(GZIP, gzip, "simplified"));
@@ -182,10 +182,10 @@ fn check(contenders: &[Contender], folder: &Path) -> Result<()> {
             folder.join("theirs.ndjson")
         };
         run::run(contender, &output)?;
-        match contender.answers {
-            Answers::InOrder => ensure_equal(&ours, &output),
-            Answers::InAnyOrder => ensure_equal_in_any_order(&ours, &output),
-            Answers::Other => Ok(()),
+        match contender.compare {
+            Compare::InOrder => ensure_equal(&ours, &output),
+            Compare::InAnyOrder => ensure_equal_in_any_order(&ours, &output),
+            Compare::Other => Ok(()),
         }
         .with_context(|| format!("{IDMERGE} and {} differ", contender.name))?;
     }

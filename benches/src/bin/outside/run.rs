@@ -15,13 +15,13 @@ pub(crate) type MakeCommand = Box<dyn Fn(&Path) -> Result<Command>>;
 /// A program in the comparison.
 pub(crate) struct Contender {
     pub(crate) name: &'static str,
-    pub(crate) answers: Answers,
+    pub(crate) compare: Compare,
     pub(crate) command: MakeCommand,
 }
 
 /// How the output of a program must compare with that of `idmerge resolve`.
 #[derive(Clone, Copy, PartialEq)]
-pub(crate) enum Answers {
+pub(crate) enum Compare {
     /// The same events in the same order.
     InOrder,
     /// The same events.

@@ -1,4 +1,4 @@
-//! Clause 7 of the trait's contract: a batch is one by one.
+//! Clause 7 of the trait's contract: a batch gives the same answers and state as single calls.
 
 use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, RuleBook};
 use proptest::prelude::*;

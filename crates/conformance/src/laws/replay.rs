@@ -46,7 +46,7 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
                 differences.expect("reading a snapshot", &String::new(), &error.to_string());
             }
             differences.expect("what follows the snapshot", &&b"more"[..], &source);
-            continues_alike(&mut *one, &mut *restored, &claims[stop..], &mut differences)?;
+            compare_continuations(&mut *one, &mut *restored, &claims[stop..], &mut differences)?;
             differences.into_result()
         },
         |((settings, claims), at)| {
@@ -58,7 +58,7 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
 }
 
 /// Applies the claims to both engines, and compares their outcomes and states.
-fn continues_alike(
+fn compare_continuations(
     one: &mut dyn IdentityResolver,
     restored: &mut dyn IdentityResolver,
     claims: &[OwnedClaim],

@@ -59,7 +59,7 @@ mod tests {
     use crate::vectors::{self, play};
 
     #[test]
-    fn what_is_shown_is_a_vector() {
+    fn a_failing_case_is_shown_as_a_vector() {
         let claims = [
             OwnedClaim::Merge("a".to_owned(), "b\"\\".to_owned()),
             OwnedClaim::Identify("a".to_owned(), "b".to_owned()),

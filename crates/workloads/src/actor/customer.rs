@@ -51,7 +51,7 @@ impl Customer {
     pub(crate) fn new(world: &mut World) -> Self {
         Self {
             user_id: world.new_user_id(),
-            look: LOOKS[world.rng.place(LOOKS.len())],
+            look: LOOKS[world.rng.index(LOOKS.len())],
             known: Vec::new(),
             events_left: 10 + world.rng.below(40),
             last: Vec::new(),
@@ -84,7 +84,7 @@ impl Customer {
             self.add_device(world);
             self.ordinary(self.known.len() - 1, world, line);
         } else {
-            self.ordinary(world.rng.place(self.known.len()), world, line);
+            self.ordinary(world.rng.index(self.known.len()), world, line);
         }
     }
 
@@ -108,7 +108,7 @@ impl Customer {
 
     /// The position of a random ID that fits.
     fn any(&self, world: &mut World, is_fit: impl Fn(&Known) -> bool) -> Option<usize> {
-        let start = world.rng.place(self.known.len().max(1));
+        let start = world.rng.index(self.known.len().max(1));
         (start..self.known.len())
             .chain(0..start)
             .find(|&at| is_fit(&self.known[at]))
@@ -124,7 +124,7 @@ impl Customer {
 
     /// An ordinary event under one of the IDs, in the form of a sender that knows that ID.
     fn ordinary(&self, at: usize, world: &mut World, line: &mut Vec<u8>) {
-        let (name, path) = PAGES[world.rng.place(PAGES.len())];
+        let (name, path) = PAGES[world.rng.index(PAGES.len())];
         let id = &self.known[at];
         let device = match id.kind {
             Kind::Browser | Kind::OldBrowser => Some(id),
@@ -220,9 +220,9 @@ impl Customer {
         let Some(more) = self.known.len().checked_sub(2) else {
             return false;
         };
-        let a = world.rng.place(more + 2);
+        let a = world.rng.index(more + 2);
         // Any ID but `a`.
-        let b = (a + 1 + world.rng.place(more + 1)) % (more + 2);
+        let b = (a + 1 + world.rng.index(more + 1)) % (more + 2);
         write_merge([&self.known[a].text, &self.known[b].text], world, line);
         true
     }

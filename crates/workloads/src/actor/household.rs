@@ -93,7 +93,7 @@ impl Household {
             ids: Vec::new(),
         };
         let people = (0..habits.people.max(1)).map(new_person).collect();
-        let look = LOOKS[world.rng.place(LOOKS.len())];
+        let look = LOOKS[world.rng.index(LOOKS.len())];
         let mut this = Self {
             habits,
             people,
@@ -112,8 +112,8 @@ impl Household {
     /// Begins a visit.
     fn visit(&mut self, world: &mut World) {
         self.visits_left = self.visits_left.saturating_sub(1);
-        self.visitor = world.rng.place(self.people.len());
-        self.browser = world.rng.place(self.browsers.len());
+        self.visitor = world.rng.index(self.people.len());
+        self.browser = world.rng.index(self.browsers.len());
         self.logs_in = world.rng.percent(self.habits.login_percent);
         self.stage = match self.browsers[self.browser].user {
             // Another person's session is open: the app calls `identify` without a reset.
@@ -142,7 +142,7 @@ impl Household {
             self.reset(world);
         }
         if self.browsers.len() == 1 && world.rng.percent(self.habits.second_browser_percent) {
-            let look = LOOKS[world.rng.place(LOOKS.len())];
+            let look = LOOKS[world.rng.index(LOOKS.len())];
             self.browsers.push(Browser::new(world, look));
         }
         self.visit(world);
@@ -218,7 +218,7 @@ impl Actor for Household {
                 Next::Anyone
             }
             Stage::Browse { .. } | Stage::Identify => {
-                let page = PAGES[world.rng.place(PAGES.len())];
+                let page = PAGES[world.rng.index(PAGES.len())];
                 self.write(world, line, page);
                 match self.stage {
                     Stage::Browse { more: 0 } => self.end_part(world),

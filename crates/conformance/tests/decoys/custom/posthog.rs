@@ -22,7 +22,7 @@ pub(crate) struct PostHog {
 }
 
 impl PostHog {
-    pub(crate) fn place(&self, id: DistinctId<'_>) -> Option<usize> {
+    pub(crate) fn person(&self, id: DistinctId<'_>) -> Option<usize> {
         let has = |ids: &Vec<DistinctIdBuf>| ids.iter().any(|it| it.as_id() == id);
         self.persons.iter().position(has)
     }
@@ -51,12 +51,13 @@ impl Resolve for PostHog {
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        let place = self.place(id);
-        place.map_or(id, |place| self.persons[place][0].as_id())
+        let person = self.person(id);
+        person.map_or(id, |person| self.persons[person][0].as_id())
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.place(id).map(|place| cluster_of(&self.persons[place]))
+        self.person(id)
+            .map(|person| cluster_of(&self.persons[person]))
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
@@ -91,14 +92,14 @@ impl IdentityResolver for PostHog {
             return Ok(Outcome::Rejected(Rejection::SameIds { id: anon }));
         }
         let ids = [identified, anon].map(DistinctId::plain);
-        match ids.map(|id| self.place(id)) {
+        match ids.map(|id| self.person(id)) {
             [Some(one), Some(other)] if one == other => return Ok(Outcome::AlreadyMerged),
-            [_, Some(place)] => {
-                let holder = self.persons[place][0].as_id().id();
+            [_, Some(person)] => {
+                let holder = self.persons[person][0].as_id().id();
                 let why = Rejection::AnonDistinctIdAssignedAlready { anon, holder };
                 return Ok(Outcome::Rejected(why));
             }
-            [Some(place), None] => self.persons[place].push(ids[1].to_buf()),
+            [Some(person), None] => self.persons[person].push(ids[1].to_buf()),
             [None, None] => self.persons.push(ids.map(|id| id.to_buf()).into()),
         }
         Ok(Outcome::Merged)
