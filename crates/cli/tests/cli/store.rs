@@ -6,6 +6,8 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
+use idmerge_store::{Durable, Options};
 use serde_json::{Value, json};
 
 use crate::run::{Done, Folder, run};
@@ -130,6 +132,35 @@ fn claims_in_the_store_add_no_entries_and_its_engine_is_fixed() {
         "{}",
         other.stderr
     );
+}
+
+#[test]
+fn a_store_with_the_text_of_settings_of_the_first_edition_opens() {
+    let folder = Folder::with(&[("events", EVENTS)]);
+    let overrides = Overrides {
+        max_cluster_ids: Some(7),
+        anon_id_format: Some(AnonIdFormat::Sdk),
+    };
+    let settings = Settings::new(Model::Original, &overrides).unwrap();
+    let options = Options {
+        settings: "max_cluster_ids=7 anon_id_format=sdk".to_owned(),
+        ..Options::default()
+    };
+    let store = Durable::open(folder.path("people"), move || settings.engine(), options);
+    store.unwrap().close().unwrap();
+
+    let info = line(&folder.run("store info people"));
+    assert_eq!(
+        (&info["max_cluster_ids"], &info["anon_id_format"]),
+        (&json!(7), &json!("sdk"))
+    );
+    let same = "--engine original --max-cluster-ids 7 --anon-id-format sdk";
+    folder.run(&format!("ingest people events {same}")).ok();
+    folder.run("ingest people events").ok();
+    folder
+        .run("ingest people events --engine original")
+        .code(1)
+        .says("--max-cluster-ids 7");
 }
 
 #[test]

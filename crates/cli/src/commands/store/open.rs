@@ -62,7 +62,7 @@ pub(crate) fn open_for_writing(
         && *wanted != settings
     {
         bail!(
-            "{} was made with {} and keeps that engine: leave out {}, or ingest the same events into \
+            "{} was made with {} and keeps these settings: leave out {}, or ingest the same events into \
              a new store",
             folder.display(),
             arguments_of(&settings),
