@@ -205,8 +205,8 @@ impl Target {
                 unfinished,
             } => {
                 // Without a sync, a machine that stops soon after could lose the old file and leave
-                // the new one empty. Where no file is replaced, an empty one is no worse than none,
-                // so do not wait for the disk; `cp` does not either.
+                // the new one empty. If no file is replaced, nothing can be lost, so do not wait for
+                // the disk; `cp` does not either.
                 if replaces_file {
                     file.as_file().sync_all()?;
                 }

@@ -66,8 +66,8 @@ impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         row(f, "events", self.events, "")?;
         let users = &self.users;
-        if users.events_of_nobody() > 0 {
-            row(f, "  of nobody", users.events_of_nobody(), "")?;
+        if users.events_without_id() > 0 {
+            row(f, "  without ID", users.events_without_id(), "")?;
         }
         row(f, "users before", users.before(), "")?;
         row(f, "users after", users.after(), "")?;

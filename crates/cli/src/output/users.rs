@@ -16,7 +16,7 @@ pub(crate) struct UserCount {
     state: RandomState,
     before: HashSet<u64, BuildHasherDefault<NoHasher>>,
     after: HashSet<u64, BuildHasherDefault<NoHasher>>,
-    events_of_nobody: u64,
+    events_without_id: u64,
 }
 
 /// The users of some events, collected without the lock and counted later.
@@ -25,14 +25,14 @@ pub(crate) struct UserBatch {
     state: RandomState,
     /// For each event with a user, the hashes of its own and of its canonical distinct_id.
     hashes: Vec<(u64, u64)>,
-    events_of_nobody: u64,
+    events_without_id: u64,
 }
 
 impl UserBatch {
     /// Adds an event with its own and its canonical distinct_id.
     pub(crate) fn add(&mut self, own: Option<DistinctId<'_>>, canonical: Option<DistinctId<'_>>) {
         let (Some(own), Some(canonical)) = (own, canonical) else {
-            self.events_of_nobody += 1;
+            self.events_without_id += 1;
             return;
         };
         let hash = self.state.hash_one(own);
@@ -55,7 +55,7 @@ impl UserCount {
         UserBatch {
             state: self.state.clone(),
             hashes: Vec::new(),
-            events_of_nobody: 0,
+            events_without_id: 0,
         }
     }
 
@@ -65,11 +65,11 @@ impl UserCount {
             self.before.insert(own);
             self.after.insert(canonical);
         }
-        self.events_of_nobody += mem::take(&mut users.events_of_nobody);
+        self.events_without_id += mem::take(&mut users.events_without_id);
     }
 
-    pub(crate) fn events_of_nobody(&self) -> u64 {
-        self.events_of_nobody
+    pub(crate) fn events_without_id(&self) -> u64 {
+        self.events_without_id
     }
 
     pub(crate) fn before(&self) -> u64 {
@@ -121,6 +121,6 @@ mod tests {
             count.add(&mut others);
         }
         assert_eq!((count.before(), count.after()), (3, 2));
-        assert_eq!(count.events_of_nobody(), 2);
+        assert_eq!(count.events_without_id(), 2);
     }
 }

@@ -28,7 +28,7 @@ fn the_summary_of_simplified() {
         summary,
         "\
 events                  10
-  of nobody              4
+  without ID             4
 users before             4
 users after              3
 merges                   1
@@ -52,7 +52,7 @@ fn the_summary_of_original() {
             "",
             "\
 events                  10
-  of nobody              1
+  without ID             1
 users before             4
 users after              3
 merges                   1
