@@ -7,7 +7,7 @@
 //! The state of an oracle is a log: the accepted claims, in order. Every answer is computed from the
 //! whole log, so nothing can be out of date. Resolving therefore takes time in proportion to the
 //! log, and allocates: this is the one promise of the contract of
-//! [`IdentityResolver`](idmerge_core::IdentityResolver) that an oracle does not keep.
+//! [`IdentityResolver`] that an oracle does not keep.
 //!
 //! An oracle does not use [`IdRules`](idmerge_core::IdRules): the rules about which values are IDs
 //! need a second implementation too.

@@ -79,7 +79,7 @@ impl<'e> Claim<'e> {
         [DistinctId::plain(first), DistinctId::plain(second)]
     }
 
-    /// The claim of this kind that names these IDs, in the order of [`ids`](Self::IDs).
+    /// The claim of this kind that names these IDs, in the order of [`ids`](Self::ids).
     #[inline]
     pub const fn new(kind: ClaimKind, [first, second]: [Id<'e>; 2]) -> Self {
         match kind {
