@@ -1,8 +1,8 @@
-//! The suite that every engine must pass, for a store around each engine: closed and opened again
-//! before every claim, and, where there are very many claims, before one of them.
+//! The suite that every engine must pass, for a store around each engine. The store is closed and
+//! opened again before every claim, or before one claim in trials with very many claims.
 //!
-//! `IDMERGE_STORE_ALL` in the environment asks for every trial in every way, and for the trial of
-//! every short sequence of claims, which opens a store for each.
+//! With `IDMERGE_STORE_ALL` in the environment every trial runs in every way, including the trial of
+//! every short sequence of claims, which opens a store for each sequence.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -91,10 +91,10 @@ fn main() -> ExitCode {
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
-/// Whether to run everything with everything, which takes hours.
+/// Whether to run every trial in every way, which takes hours.
 #[allow(
     clippy::disallowed_methods,
-    reason = "a test program has no other place for an option of its own"
+    reason = "a test program has no other way to take an option"
 )]
 fn is_patient() -> bool {
     std::env::var_os("IDMERGE_STORE_ALL").is_some()
@@ -120,7 +120,7 @@ fn open<R: IdentityResolver + 'static>(
     Durable::open_backend(disk.clone(), fresh, Options::default()).unwrap()
 }
 
-/// A disk with an empty store on it. Each is made once, since there are very many.
+/// A disk with an empty store. Each store is made once and copied, since the trials need very many.
 fn empty_store<R: IdentityResolver + 'static>(
     settings: &EngineSettings,
     make: fn(&EngineSettings) -> R,
@@ -139,12 +139,12 @@ fn empty_store<R: IdentityResolver + 'static>(
     Disk::with_bytes(bytes.clone())
 }
 
-/// Before which claims a store is closed and opened again.
+/// When a store is closed and opened again.
 #[derive(Clone, Copy, Debug)]
 enum When {
     /// Before every claim.
     Always,
-    /// Before one of the first 40, another one for every store.
+    /// Before one of the first 40 claims, a different one for every store.
     Once,
 }
 
@@ -156,14 +156,14 @@ struct Reopened<R> {
     disk: Disk,
     settings: EngineSettings,
     make: fn(&EngineSettings) -> R,
-    /// `None` only while it is closed.
+    /// `None` only while the store is closed.
     store: Option<Durable<R>>,
-    /// Before which claim, where it is one.
+    /// The number of the claim before which the store is reopened; `None` for every claim.
     once: Option<u32>,
     claims: u32,
 }
 
-/// Before how many claims a snapshot is taken, so that some openings begin with one.
+/// A snapshot is taken before every third claim, so that some openings begin with a snapshot.
 const SNAPSHOT_EVERY: u32 = 3;
 
 impl<R: IdentityResolver + 'static> Reopened<R> {

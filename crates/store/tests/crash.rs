@@ -1,7 +1,7 @@
-//! The process dies at a sync, and what was not synced is lost, whole or torn. Opened again, the
-//! store has a prefix of what it was given, and all of what it had acknowledged.
+//! Crashes at a sync: writes that were not synced are lost, whole or in part. Opened again, the store
+//! has a prefix of the claims it was given, with every claim that it had acknowledged.
 //!
-//! `IDMERGE_CRASH_POINTS=all` in the environment asks for every sync; without it some are tried.
+//! `IDMERGE_CRASH_POINTS=all` in the environment tries every sync; without it, some are tried.
 
 #![allow(
     clippy::unwrap_used,
@@ -26,14 +26,14 @@ const IDS: u64 = 60;
 fn options(sharing: Sharing) -> Options {
     Options {
         sharing,
-        // So few that runs are written and merged on the way.
+        // A small number, so that runs are written and merged during the test.
         unindexed_max: 5,
         ..Options::default()
     }
 }
 
-/// Applies claims from this one on, commits every few, and now and then takes a snapshot. Answers
-/// with how many were acknowledged before the disk failed.
+/// Applies claims from this one on, commits after every few, and sometimes takes a snapshot. Returns
+/// how many claims were acknowledged before the disk failed.
 fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: usize) -> usize {
     let mut acknowledged = from;
     let mut groups = Numbers::new(from as u64);
@@ -54,12 +54,12 @@ fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: u
         }
         store.close()
     };
-    // A dead disk is what this is about.
+    // The disk may be dead, as the test intends.
     let _died = run().is_err();
     acknowledged
 }
 
-/// What the state is after each number of claims.
+/// The state after each number of claims.
 fn states<E: Engine>(claims: &[OwnedClaim]) -> Vec<Vec<u8>> {
     let mut engine = E::empty();
     let mut states = vec![snapshot_of(&engine)];
@@ -70,10 +70,10 @@ fn states<E: Engine>(claims: &[OwnedClaim]) -> Vec<Vec<u8>> {
     states
 }
 
-/// How many syncs lie between two crashes, and how many reboots there are after each.
+/// The number of syncs between two tested crashes, and the number of reboots after each.
 #[allow(
     clippy::disallowed_methods,
-    reason = "a test program has no other place for an option of its own"
+    reason = "a test program has no other way to take an option"
 )]
 fn effort() -> (usize, u64) {
     match std::env::var("IDMERGE_CRASH_POINTS").as_deref() {
@@ -92,7 +92,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
 
     let made = Disk::default();
     let opened = Durable::open_backend(made.clone(), E::empty, options(sharing)).unwrap();
-    // Before that there is no store. In a folder it has its name only then.
+    // Before these syncs there is no store. In a folder the file gets its name only afterwards.
     let first = made.syncs();
     drop(opened);
     let (step, reboots) = effort();
@@ -107,14 +107,14 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
             let store = Durable::open_backend(found.clone(), E::empty, options(sharing))
                 .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
             let state = snapshot_of(&store);
-            // Many states come twice, since repeats change nothing: the first is the strictest.
+            // Many states occur twice, since repeats change nothing: the first is the strictest.
             let at_least = states[acknowledged..].iter().position(|s| *s == state);
             let prefix = at_least.unwrap_or_else(|| {
                 panic!("{what}: not the state after {acknowledged} claims, nor a later one")
             });
             store.close().unwrap();
 
-            // It goes on from there to the same end.
+            // The store continues from there to the same last state.
             let from = acknowledged + prefix;
             assert_eq!(work::<E>(&found, sharing, &claims, from), claims.len());
             let store = Durable::open_backend(found, E::empty, options(sharing)).unwrap();
@@ -125,8 +125,8 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
     println!("{crashes} crashes");
 }
 
-/// Claims and retractions in turn, the same ones every time. Answers with the number of the last
-/// entry that was acknowledged.
+/// Applies claims and retractions in turn, the same ones every time. Returns the number of the last
+/// acknowledged entry.
 fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
     let mut acknowledged = 0;
     let mut numbers = Numbers::new(7);
@@ -156,12 +156,12 @@ fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
         }
         store.close()
     };
-    // A dead disk is what this is about.
+    // The disk may be dead, as the test intends.
     let _died = run().is_err();
     acknowledged
 }
 
-fn withdrawals_survive<E: Engine>() {
+fn retractions_survive<E: Engine>() {
     let claims = claims::<E>(3, 60, 15);
     let healthy = Disk::default();
     let last = withdraw::<E>(&healthy, &claims);
@@ -195,19 +195,19 @@ fn withdrawals_survive<E: Engine>() {
 }
 
 #[test]
-fn withdrawals_of_simplified_survive_a_crash_at_any_sync() {
-    withdrawals_survive::<Simplified>();
+fn retractions_of_simplified_survive_a_crash_at_any_sync() {
+    retractions_survive::<Simplified>();
 }
 
 #[test]
-fn withdrawals_of_original_survive_a_crash_at_any_sync() {
-    withdrawals_survive::<Original>();
+fn retractions_of_original_survive_a_crash_at_any_sync() {
+    retractions_survive::<Original>();
 }
 
-/// What is acknowledged is safe because it was synced, and for no other reason that this test
-/// would not notice.
+/// Acknowledged claims are safe only because they are synced: without working syncs the tests above
+/// would fail.
 #[test]
-fn a_disk_that_lies_loses_what_was_acknowledged() {
+fn a_disk_that_lies_about_syncs_loses_acknowledged_claims() {
     let claims = claims::<Simplified>(1, CLAIMS, IDS);
     let disk = Disk::that_lies();
     let acknowledged = work::<Simplified>(&disk, Sharing::Readers, &claims, 0);

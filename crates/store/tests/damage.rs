@@ -1,7 +1,6 @@
-//! A file that something else has changed: a clear error or a right state, never a wrong one and
-//! never a panic.
+//! A damaged file gives a clear error or the right state, never a wrong state and never a panic.
 //!
-//! `IDMERGE_DAMAGES=1000` in the environment asks for more places.
+//! `IDMERGE_DAMAGES=1000` in the environment tries more places.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -15,12 +14,12 @@ use support::disk::Disk;
 use support::workload::{Numbers, claims};
 use support::{Engine, snapshot_of};
 
-/// How many places are damaged where the environment does not say.
+/// The default number of damaged places.
 const DAMAGES: u64 = 150;
 
 #[allow(
     clippy::disallowed_methods,
-    reason = "a test program has no other place for an option of its own"
+    reason = "a test program has no other way to take an option"
 )]
 fn damages() -> u64 {
     let damages = std::env::var("IDMERGE_DAMAGES");
@@ -38,8 +37,8 @@ fn verifying() -> Options {
     }
 }
 
-/// The bytes of a store with snapshots after 1,200 and 2,400 claims of 3,000, and its states after
-/// each commit.
+/// The bytes of a store with snapshots after 1,200 and 2,400 of 3,000 claims, and its state after each
+/// commit.
 fn store() -> (Vec<u8>, Vec<Vec<u8>>) {
     let disk = Disk::default();
     let mut store =
@@ -60,7 +59,7 @@ fn store() -> (Vec<u8>, Vec<Vec<u8>>) {
     (disk.bytes(), states)
 }
 
-/// Damages the file at random places. Answers with how often the store opened and how often not.
+/// Damages the file at random places. Returns how often the store opened and how often it did not.
 fn damage(options: &Options, change: impl Fn(&mut Vec<u8>, &mut Numbers)) -> [u64; 2] {
     let (bytes, states) = store();
     let mut counts = [0; 2];
@@ -68,7 +67,7 @@ fn damage(options: &Options, change: impl Fn(&mut Vec<u8>, &mut Numbers)) -> [u6
         let mut damaged = bytes.clone();
         change(&mut damaged, &mut Numbers::new(seed));
         match open(damaged, options.clone()) {
-            // The state of an earlier commit is not the last word, but was right once.
+            // The state of an earlier commit is old but consistent.
             Ok(store) => {
                 assert!(states.contains(&snapshot_of(&store)), "damage {seed}");
                 counts[0] += 1;
@@ -95,7 +94,7 @@ fn a_flipped_bit_is_an_error_or_does_no_harm() {
 }
 
 #[test]
-fn a_flipped_bit_is_an_error_or_does_no_harm_where_all_is_verified() {
+fn a_flipped_bit_is_an_error_or_does_no_harm_when_the_whole_file_is_verified() {
     let [opened, refused] = damage(&verifying(), |bytes, numbers| flip(bytes, numbers));
     assert!(opened > 0 && refused > 0, "{opened} {refused}");
 }
@@ -107,12 +106,12 @@ fn a_file_that_is_cut_off_is_an_error_or_does_no_harm() {
 }
 
 #[test]
-fn what_is_not_a_store_is_said_to_be_none() {
+fn a_file_that_is_not_a_store_is_an_error_that_says_so() {
     let error = open(b"not a store".repeat(1000), Options::default()).unwrap_err();
     assert!(matches!(error, StoreError::NotAStore), "{error:?}");
 }
 
-/// Where these bytes stand in a file, the last time.
+/// The last place of these bytes in a file.
 fn last_place(bytes: &[u8], searched: &[u8]) -> usize {
     let mut places = bytes.windows(searched.len()).enumerate();
     let last = places.rfind(|(_, window)| *window == searched);
@@ -138,7 +137,7 @@ fn a_damaged_snapshot_falls_back_to_the_one_before() {
 }
 
 #[test]
-fn a_damaged_log_is_an_error_that_names_the_place() {
+fn a_damaged_log_is_an_error_that_names_the_entry() {
     let disk = Disk::default();
     let mut store =
         Durable::open_backend(disk.clone(), Original::empty, Options::default()).unwrap();
@@ -158,7 +157,7 @@ fn a_damaged_log_is_an_error_that_names_the_place() {
     store.close().unwrap();
 
     let mut damaged = disk.bytes();
-    // The user may be named elsewhere too; each place is in the log.
+    // The user has several entries; every occurrence is in the log.
     let at = last_place(&damaged, user.as_bytes());
     damaged[at] ^= 1;
     let error = open(damaged, Options::default()).unwrap_err();

@@ -1,4 +1,4 @@
-//! The bytes on disk: a change of the form must change the format version with it.
+//! The bytes on disk: if this test fails, the format has changed and needs a new version.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

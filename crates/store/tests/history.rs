@@ -1,4 +1,4 @@
-//! What the log is good for: every state that there was, the changes between them, and why.
+//! Questions to a log: every earlier state, the changes between states, and explanations.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -32,7 +32,7 @@ fn new_store<E: Engine>() -> Durable<E> {
     Durable::open_backend(Disk::default(), E::empty, Options::default()).unwrap()
 }
 
-/// A store that was given these claims, with a snapshot now and then.
+/// A store that was given these claims, with some snapshots.
 fn store_of<E: Engine>(claims: &[OwnedClaim]) -> Durable<E> {
     let mut store = new_store::<E>();
     for group in claims.chunks(50) {
@@ -45,7 +45,7 @@ fn store_of<E: Engine>(claims: &[OwnedClaim]) -> Durable<E> {
     store
 }
 
-/// What every entry says, as text.
+/// Every entry as text.
 fn log<E: Engine>(history: &History<E>) -> Vec<String> {
     let mut log = Vec::new();
     let each = &mut |entry: Entry<'_>| {
@@ -57,7 +57,7 @@ fn log<E: Engine>(history: &History<E>) -> Vec<String> {
     log
 }
 
-/// All ids that the claims name, with and without the mark.
+/// All IDs that the claims name, with and without the mark of a device.
 fn ids(claims: &[OwnedClaim]) -> Vec<DistinctId<'_>> {
     let mut ids: Vec<_> = claims
         .iter()
@@ -74,8 +74,8 @@ fn every_state_comes_back<E: Engine>() {
         let claims = claims::<E>(seed, 300, 40);
         let store = store_of::<E>(&claims);
         let history = store.history().unwrap();
-        // The states by the number of entries that the log had: a claim without an entry must
-        // not have changed anything.
+        // The states, by the number of entries in the log: a claim without an entry must not have
+        // changed the state.
         let mut again = new_store::<E>();
         let mut states = BTreeMap::from([(0, snapshot_of(&again))]);
         for claim in &claims {
@@ -96,7 +96,7 @@ fn every_state_comes_back<E: Engine>() {
         }
         let after_last = history.as_of(history.last() + 1);
         assert!(matches!(after_last, Err(StoreError::NoSuchEntry { .. })));
-        // Most claims of the workload are repeats, and repeats have no entry.
+        // Most claims of the workload are repeats, which have no entry.
         assert!(history.last() < claims.len() as u64);
         for claim in &claims {
             again.apply(claim.as_claim()).unwrap();
@@ -119,7 +119,7 @@ fn every_state_of_original_comes_back() {
     every_state_comes_back::<Original>();
 }
 
-fn changes_make_today_of_yesterday<E: Engine>() {
+fn changes_lead_to_the_last_state<E: Engine>() {
     for seed in SEEDS {
         let claims = claims::<E>(seed, 300, 40);
         let store = store_of::<E>(&claims);
@@ -142,7 +142,7 @@ fn changes_make_today_of_yesterday<E: Engine>() {
                 })
                 .unwrap();
             for id in ids(&claims) {
-                // In Original a marked id has no line of its own: it is the same id (O-1).
+                // In Original an ID with the mark is the same ID (O-1), and has no change of its own.
                 if E::LINKS_PERCENT > 50 || !id.is_device() {
                     assert_eq!(mapping[&id.to_string()], store.resolve(id).to_string());
                 }
@@ -152,17 +152,17 @@ fn changes_make_today_of_yesterday<E: Engine>() {
 }
 
 #[test]
-fn changes_of_simplified_make_today_of_yesterday() {
-    changes_make_today_of_yesterday::<Simplified>();
+fn changes_of_simplified_lead_from_an_earlier_state_to_the_last() {
+    changes_lead_to_the_last_state::<Simplified>();
 }
 
 #[test]
-fn changes_of_original_make_today_of_yesterday() {
-    changes_make_today_of_yesterday::<Original>();
+fn changes_of_original_lead_from_an_earlier_state_to_the_last() {
+    changes_lead_to_the_last_state::<Original>();
 }
 
 #[test]
-fn changes_can_be_had_a_few_at_a_time() {
+fn changes_can_be_read_a_few_at_a_time() {
     let claims = claims::<Original>(3, 300, 40);
     let store = store_of::<Original>(&claims);
     let history = store.history().unwrap();
@@ -188,7 +188,7 @@ fn changes_can_be_had_a_few_at_a_time() {
     assert_eq!(both, all);
 }
 
-/// The chain alone joins the two, and one entry less does not.
+/// The entries of the chain join the two IDs; without any one of them they do not.
 fn chains_join<E: Engine>() {
     let mut chains = 0;
     for seed in SEEDS {
@@ -215,8 +215,8 @@ fn chains_join<E: Engine>() {
     assert!(chains > 10);
 }
 
-/// Whether two ids are one user after these entries alone. What matters here is who is named
-/// with whom, so guardrails are left aside.
+/// Whether these entries alone join two IDs. Only the IDs of the claims count here, so guardrails are
+/// left out.
 fn joins<E: Engine>(
     history: &History<E>,
     entries: &[u64],
@@ -276,7 +276,7 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
     assert_eq!(sequences(explain("A", "A")), (true, vec![]));
     assert_eq!(sequences(explain("A", "C")), (true, vec![1, 2]));
     assert_eq!(sequences(explain("C", "A")), (true, vec![2, 1]));
-    // Five ids are the limit of the tests.
+    // The tests allow five IDs in a cluster.
     for (first, second) in [("D", "Y"), ("Y", "D")] {
         let (is_joined, rejected) = explain(first, second);
         assert!(!is_joined);
@@ -303,7 +303,7 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
 }
 
 #[test]
-fn what_was_joined_elsewhere_is_said_to_be() {
+fn ids_joined_by_a_state_from_elsewhere_are_explained_as_such() {
     let mut elsewhere = Original::empty();
     let merge = Claim::Merge {
         first: id("A"),
@@ -344,7 +344,7 @@ fn simulating_the_same_engine_differs_in_nothing() {
 }
 
 #[test]
-fn simulating_another_engine_says_what_would_differ() {
+fn simulating_another_engine_counts_the_users_that_differ() {
     let mut store = new_store::<Simplified>();
     let device = id("5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e");
     for (device, user) in [(device, id("U1")), (id("D2"), id("U2"))] {

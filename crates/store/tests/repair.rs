@@ -1,4 +1,4 @@
-//! Backups come back, and of a damaged store the longest good prefix is kept.
+//! Backups can be restored, and a repair keeps the longest good prefix of a damaged store.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a store is a file")]
@@ -32,7 +32,7 @@ fn open(folder: &Path) -> Result<Durable<Original>, StoreError> {
     Durable::open(folder, Original::empty, options())
 }
 
-/// A store of many blocks with an index, snapshots after 1,200 and 2,400 claims of 3,000, and a
+/// A store of many blocks, with an index, snapshots after 1,200 and 2,400 of 3,000 claims, and a
 /// retraction.
 fn fill(folder: &Path) -> Durable<Original> {
     let mut store = open(folder).unwrap();
@@ -53,7 +53,7 @@ fn fill(folder: &Path) -> Durable<Original> {
 }
 
 #[test]
-fn a_backup_taken_beside_commits_comes_back() {
+fn a_backup_taken_between_commits_can_be_restored() {
     let folder = tempfile::tempdir().unwrap();
     let mut store = fill(&folder.path().join("store"));
     let backup = folder.path().join("backup");
@@ -72,7 +72,7 @@ fn a_backup_taken_beside_commits_comes_back() {
     assert!(restored_store.opened().snapshot > 0, "with its snapshots");
     assert_eq!(Digest::of(&restored_store).unwrap(), digest);
 
-    // And where the two part.
+    // The first entry at which the two differ.
     let (ours, theirs) = (store.history().unwrap(), restored_store.history().unwrap());
     assert_eq!(first_difference(&ours, &ours).unwrap(), None);
     assert_eq!(first_difference(&ours, &theirs).unwrap(), Some(last + 1));
@@ -85,7 +85,7 @@ fn a_backup_taken_beside_commits_comes_back() {
 }
 
 #[test]
-fn what_is_no_backup_is_not_restored() {
+fn a_file_that_is_not_a_backup_is_not_restored() {
     let folder = tempfile::tempdir().unwrap();
     let backup = folder.path().join("backup");
     fs::write(&backup, b"something else".repeat(500)).unwrap();
@@ -96,7 +96,7 @@ fn what_is_no_backup_is_not_restored() {
 }
 
 #[test]
-fn a_store_without_damage_is_left_alone() {
+fn an_undamaged_store_is_not_changed() {
     let folder = tempfile::tempdir().unwrap();
     let last = fill(folder.path()).committed();
     let before = fs::read(folder.path().join(FILE)).unwrap();
@@ -151,7 +151,7 @@ fn the_longest_good_prefix_is_kept() {
             }
         }
         if let Some(file) = &repaired.damaged_file {
-            // The database may have put its own part of the file in order.
+            // The database may have repaired its own structures in the file.
             assert_eq!(fs::metadata(file).unwrap().len(), damaged.len() as u64);
         }
         store.close().unwrap();

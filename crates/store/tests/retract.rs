@@ -1,4 +1,4 @@
-//! Withdrawing entries: the state is what the log without them gives, whatever came in between.
+//! Withdrawing entries: the state becomes that of the log without them, whatever came in between.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ use support::{Engine, snapshot_of};
 
 fn options() -> Options {
     Options {
-        // So few that runs are written and merged.
+        // A small number, so that runs are written and merged during the test.
         unindexed_max: 5,
         ..Options::default()
     }
@@ -39,7 +39,7 @@ fn device(text: &str) -> DistinctId<'_> {
     DistinctId::device(id(text))
 }
 
-/// The log without what is withdrawn, folded by nothing but an engine.
+/// The state of the log without the withdrawn entries, folded by a plain engine.
 fn model<E: Engine>(store: &Durable<E>, until: u64) -> E {
     let history = store.history().unwrap();
     let mut withdrawals = Vec::new();
@@ -51,7 +51,7 @@ fn model<E: Engine>(store: &Durable<E>, until: u64) -> E {
     };
     history.entries(1, each).unwrap();
     withdrawals.retain(|(sequence, _)| *sequence <= until);
-    // By the words of the rule: an entry counts if no entry that counts withdraws it.
+    // An entry counts if no entry that counts withdraws it.
     fn counts(sequence: u64, withdrawals: &[(u64, u64)]) -> bool {
         let mut by = withdrawals.iter().filter(|(_, of)| *of == sequence);
         by.all(|(by, _)| !counts(*by, withdrawals))
@@ -72,7 +72,7 @@ fn model<E: Engine>(store: &Durable<E>, until: u64) -> E {
     engine
 }
 
-/// Whom each id of the claims resolves to.
+/// The canonical ID of each ID of the claims.
 fn mapping(engine: &dyn IdentityResolver, claims: &[OwnedClaim]) -> BTreeMap<String, String> {
     let ids = claims.iter().flat_map(|claim| claim.ids().map(id));
     ids.flat_map(|id| [DistinctId::plain(id), DistinctId::device(id)])
@@ -80,7 +80,7 @@ fn mapping(engine: &dyn IdentityResolver, claims: &[OwnedClaim]) -> BTreeMap<Str
         .collect()
 }
 
-/// The members of each id's cluster.
+/// The members of the cluster of each ID.
 fn clusters(engine: &dyn IdentityResolver, claims: &[OwnedClaim]) -> BTreeMap<String, String> {
     let ids = claims.iter().flat_map(|claim| claim.ids().map(id));
     ids.flat_map(|id| [DistinctId::plain(id), DistinctId::device(id)])
@@ -124,7 +124,7 @@ fn any_entries_can_be_withdrawn<E: Engine>() {
                                 let was = remapped.insert(id.to_string(), to.to_string());
                                 assert_eq!(was, Some(from.to_string()));
                                 if E::LINKS_PERCENT < 50 {
-                                    // The same id with its mark (O-1).
+                                    // The same ID with the mark of a device (O-1).
                                     let marked = format!("$device:{id}");
                                     remapped.insert(marked, to.to_string());
                                 }
@@ -168,7 +168,7 @@ fn any_entries_can_be_withdrawn<E: Engine>() {
                 "{seed} {sequence}"
             );
         }
-        feed_leads_to_today(&store, &claims);
+        feed_leads_to_the_last_state(&store, &claims);
         drop(history);
         store.close().unwrap();
         let store = open::<E>(&disk);
@@ -182,8 +182,8 @@ fn any_entries_can_be_withdrawn<E: Engine>() {
     assert!(outcomes.contains("NotRetractable"), "{outcomes:?}");
 }
 
-/// The feed is right over retractions too.
-fn feed_leads_to_today<E: Engine>(store: &Durable<E>, claims: &[OwnedClaim]) {
+/// The feed of changes is right across retractions too.
+fn feed_leads_to_the_last_state<E: Engine>(store: &Durable<E>, claims: &[OwnedClaim]) {
     let history = store.history().unwrap();
     for yesterday in [0, history.last() / 2] {
         let mut yesterdays = mapping(&history.as_of(yesterday).unwrap(), claims);
@@ -212,7 +212,7 @@ fn any_entries_of_original_can_be_withdrawn() {
 }
 
 #[test]
-fn withdrawing_a_withdrawal_gives_the_same_digest() {
+fn withdrawing_a_retraction_gives_the_same_digest_as_before() {
     let claims = claims::<Original>(3, 300, 40);
     let mut store = open::<Original>(&Disk::default());
     for claim in &claims {
@@ -248,7 +248,7 @@ fn withdrawing_a_withdrawal_gives_the_same_digest() {
 }
 
 #[test]
-fn the_claim_that_was_rejected_because_of_it_is_accepted_now() {
+fn a_claim_that_the_withdrawn_entry_had_blocked_is_accepted() {
     let mut store = open::<Simplified>(&Disk::default());
     for user in ["U1", "U2"] {
         let link = Claim::Link {
@@ -273,7 +273,7 @@ fn the_claim_that_was_rejected_because_of_it_is_accepted_now() {
     let Explanation::Joined(chain) = explanation else {
         unreachable!("they are one user");
     };
-    // Rejected when it came, accepted since the other link is withdrawn.
+    // It was rejected when it came, and is accepted since the other link is withdrawn.
     assert_eq!(
         serde_json::to_value(chain).unwrap(),
         serde_json::json!([{
@@ -332,7 +332,7 @@ fn a_claim_that_is_sent_again_counts_again() {
 }
 
 #[test]
-fn what_came_from_elsewhere_cannot_be_withdrawn() {
+fn a_state_from_elsewhere_cannot_be_withdrawn() {
     let mut elsewhere = Simplified::empty();
     let link = |user| Claim::Link {
         device: id("D1"),
@@ -356,7 +356,7 @@ fn what_came_from_elsewhere_cannot_be_withdrawn() {
         matches!(error, StoreError::NotFromClaims { sequence: 1 }),
         "{error:?}"
     );
-    // A retraction that cannot be leaves nothing behind.
+    // A failed retraction leaves nothing behind.
     assert_eq!(store.commit().unwrap(), 2);
     assert_eq!(store.apply(link("U1")).unwrap(), Outcome::AlreadyMerged);
 }

@@ -1,4 +1,4 @@
-//! An index in sorted runs has what was added to it, however it was added and merged.
+//! An index in sorted runs has every pair that was added, in whatever order pairs and merges came.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -33,14 +33,14 @@ fn find(store: &Durable<Simplified>, key: u64) -> Vec<u64> {
 }
 
 #[test]
-fn what_was_added_is_found_before_and_after_merging() {
+fn every_added_pair_is_found_before_and_after_merging() {
     let disk = Disk::default();
     let mut store = open(&disk);
     let mut model: BTreeMap<u64, Vec<u64>> = BTreeMap::new();
     let mut numbers = Numbers::new(1);
     let mut value = 0;
     for round in 1..=100 {
-        // From nothing to several pages, with keys that go over many of them.
+        // From no pair to several pages of pairs, with keys that fill more than one page.
         let mut pairs = Vec::new();
         for _ in 0..numbers.below(60) * numbers.below(60) {
             let key = match numbers.below(3) {
@@ -79,9 +79,9 @@ fn what_was_added_is_found_before_and_after_merging() {
 }
 
 #[test]
-fn a_merge_that_died_does_no_harm() {
+fn a_crash_during_a_merge_does_no_harm() {
     for sync in 0..40 {
-        // Eight runs, and a disk that dies somewhere in their merge.
+        // Eight runs, and a disk that fails during their merge.
         let healthy = Disk::default();
         let fill = |disk: &Disk| {
             let store = open(disk);
@@ -118,7 +118,7 @@ fn a_merge_that_died_does_no_harm() {
 }
 
 #[test]
-fn what_is_committed_with_the_log_is_safe_with_it_or_not_at_all() {
+fn a_service_commits_with_the_log_or_not_at_all() {
     let disk = Disk::default();
     let store = open(&disk);
     let failed = store.commit_with(|write| {

@@ -1,4 +1,4 @@
-//! A store in a folder: who may open it, what is safe, and what it says when it cannot.
+//! A store in a folder: opening it, committing, snapshots and errors.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a store is a file")]
@@ -33,7 +33,7 @@ fn device(text: &str) -> DistinctId<'_> {
 }
 
 #[test]
-fn what_is_committed_is_there_and_what_is_not_is_lost() {
+fn committed_claims_are_kept_and_uncommitted_ones_are_lost() {
     let folder = folder();
     let mut store = open::<Simplified>(&folder).unwrap();
     assert_eq!(store.apply(link("D1", "U1")).unwrap(), Outcome::Merged);
@@ -51,7 +51,7 @@ fn what_is_committed_is_there_and_what_is_not_is_lost() {
 }
 
 #[test]
-fn repeats_have_no_entry_also_after_it_was_opened_again() {
+fn repeats_have_no_entry_even_after_reopening() {
     let folder = folder();
     let given = [link("D1", "U1"), link("D1", "U2"), link("D1", "U1")];
     for round in 0..3 {
@@ -66,7 +66,7 @@ fn repeats_have_no_entry_also_after_it_was_opened_again() {
 }
 
 #[test]
-fn one_writer_at_a_time_and_readers_beside_it() {
+fn there_is_one_writer_at_a_time_and_any_number_of_readers() {
     let folder = folder();
     let mut writer = open::<Simplified>(&folder).unwrap();
     assert!(matches!(
@@ -94,7 +94,7 @@ fn one_writer_at_a_time_and_readers_beside_it() {
 }
 
 #[test]
-fn a_store_that_is_shared_with_nobody_has_no_readers() {
+fn a_store_that_is_not_shared_has_no_readers() {
     let folder = folder();
     let alone = Options {
         sharing: Sharing::Nobody,
@@ -112,7 +112,7 @@ fn a_store_that_is_shared_with_nobody_has_no_readers() {
 }
 
 #[test]
-fn what_a_crash_left_of_the_making_of_a_store_is_in_nobodys_way() {
+fn a_crash_while_a_store_is_made_does_not_prevent_making_it_later() {
     for left in [&b"anything"[..], &[0; 5000]] {
         let folder = folder();
         std::fs::write(folder.path().join("store.redb.unfinished"), left).unwrap();
@@ -126,14 +126,14 @@ fn what_a_crash_left_of_the_making_of_a_store_is_in_nobodys_way() {
 }
 
 #[test]
-fn there_is_nothing_to_read_where_nothing_was_written() {
+fn reading_a_store_that_does_not_exist_is_an_error() {
     let folder = folder();
     let reader = Reader::open(folder.path(), Simplified::empty, &Options::default());
     assert!(matches!(reader, Err(StoreError::Io(_))));
 }
 
 #[test]
-fn another_engine_or_other_settings_cannot_go_on() {
+fn another_engine_or_other_settings_do_not_open_the_store() {
     let folder = folder();
     drop(open::<Simplified>(&folder).unwrap());
     let error = open::<Original>(&folder).unwrap_err();
@@ -155,7 +155,7 @@ fn another_engine_or_other_settings_cannot_go_on() {
 }
 
 #[test]
-fn settings_that_are_others_but_do_not_say_so_are_found_out() {
+fn an_engine_with_other_rules_than_its_settings_say_is_detected() {
     let disk = Disk::default();
     let engine = |max_cluster_ids| {
         move || {
@@ -205,7 +205,7 @@ fn opening_begins_with_the_latest_snapshot() {
 }
 
 #[test]
-fn a_state_from_elsewhere_is_an_entry_and_is_kept() {
+fn a_state_from_elsewhere_is_an_entry_and_survives_reopening() {
     let mut elsewhere = Simplified::empty();
     elsewhere.apply(link("D1", "U1")).unwrap();
     let bytes = snapshot_of(&elsewhere);
@@ -234,7 +234,7 @@ fn a_state_from_elsewhere_is_an_entry_and_is_kept() {
 }
 
 #[test]
-fn a_snapshot_of_many_pieces_comes_back() {
+fn a_snapshot_of_many_pieces_is_read_back() {
     let folder = folder();
     let mut store = open::<Simplified>(&folder).unwrap();
     for number in 0..60_000 {
@@ -262,7 +262,7 @@ fn a_folder_that_may_not_be_written_is_an_error() {
 }
 
 #[test]
-fn a_disk_that_fails_is_an_error_of_commit_and_nothing_else() {
+fn a_failing_disk_is_an_error_of_commit_only() {
     let healthy = Disk::default();
     let opened = Durable::open_backend(healthy.clone(), Simplified::empty, Options::default());
     let disk = Disk::that_dies_at(healthy.syncs());

@@ -1,4 +1,4 @@
-//! A disk that is a value: it can be looked at as a reboot would find it, and die when told to.
+//! A simulated disk. It can fail at a given sync, and shows what a reboot would find on it.
 
 use std::io;
 use std::ops::Bound;
@@ -6,10 +6,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 
 use idmerge_store::{BackendError, StorageBackend};
 
-/// What a disk writes whole or not at all.
+/// The unit that a disk writes whole or not at all, in bytes.
 const SECTOR_BYTES: usize = 512;
 
-/// Something that was done to a disk and not synced.
+/// A change that is not synced.
 #[derive(Clone, Debug)]
 enum Change {
     Length(usize),
@@ -30,16 +30,16 @@ impl Change {
 
 #[derive(Debug, Default)]
 struct Contents {
-    /// What whoever has the file open sees.
+    /// The content as a process with the file open sees it.
     bytes: Vec<u8>,
-    /// What is safe.
+    /// The content that is synced.
     synced: Vec<u8>,
     since: Vec<Change>,
     syncs: usize,
-    /// At which sync the disk dies.
+    /// The number of the sync at which the disk fails.
     dies_at: Option<usize>,
     is_dead: bool,
-    /// Whether syncs do nothing and say that they did.
+    /// Whether syncs do nothing but report success.
     lies: bool,
 }
 
@@ -48,7 +48,7 @@ struct Contents {
 pub(crate) struct Disk(Arc<Mutex<Contents>>);
 
 impl Disk {
-    /// A disk with these bytes on it.
+    /// A disk with this content.
     pub(crate) fn with_bytes(bytes: Vec<u8>) -> Self {
         let contents = Contents {
             synced: bytes.clone(),
@@ -58,32 +58,32 @@ impl Disk {
         Self(Arc::new(Mutex::new(contents)))
     }
 
-    /// A disk that fails from its sync of this number on, the first being 0.
+    /// A disk that fails from the sync of this number on; the first sync has the number 0.
     pub(crate) fn that_dies_at(sync: usize) -> Self {
         let disk = Self::default();
         disk.contents().dies_at = Some(sync);
         disk
     }
 
-    /// A disk that says that it has synced and has not.
+    /// A disk whose syncs do nothing.
     pub(crate) fn that_lies() -> Self {
         let disk = Self::default();
         disk.contents().lies = true;
         disk
     }
 
-    /// How often it was synced.
+    /// How many syncs there were.
     pub(crate) fn syncs(&self) -> usize {
         self.contents().syncs
     }
 
-    /// What is on it for whoever has it open.
+    /// The content as a process with the file open sees it.
     pub(crate) fn bytes(&self) -> Vec<u8> {
         self.contents().bytes.clone()
     }
 
-    /// The disk as a reboot finds it. What was not synced is there, is not, or is in part, as
-    /// `choose` says: it gets a number of choices, and answers with one.
+    /// The disk as a reboot finds it. `choose` decides whether each change that was not synced is there,
+    /// missing, or there in part: it gets the number of choices and returns one of them.
     pub(crate) fn after_reboot(&self, mut choose: impl FnMut(usize) -> usize) -> Self {
         let contents = self.contents();
         let mut bytes = contents.synced.clone();
@@ -91,7 +91,7 @@ impl Disk {
             match (choose(3), change) {
                 (0, _) => {}
                 (1, Change::Write(at, written)) => {
-                    // Some of its sectors.
+                    // Only some sectors are written.
                     let mut at = *at;
                     for sector in written.chunks(SECTOR_BYTES) {
                         if choose(2) == 0 {
@@ -110,7 +110,7 @@ impl Disk {
         self.0.lock().unwrap()
     }
 
-    /// The contents, if the disk lives.
+    /// The content, unless the disk has failed.
     fn alive(&self) -> io::Result<MutexGuard<'_, Contents>> {
         let contents = self.contents();
         if contents.is_dead {
@@ -169,7 +169,7 @@ impl StorageBackend for Disk {
         Ok(())
     }
 
-    // Nobody else has the disk, so all locks are free.
+    // No other process uses the disk, so every lock is free.
 
     fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
         Ok(true)

@@ -1,7 +1,6 @@
-//! What the tests of the store share.
+//! Helpers that the tests of the store share.
 
-// Not every test needs all of it.
-#![allow(dead_code, reason = "each test target takes what it needs")]
+#![allow(dead_code, reason = "each test target uses a part of it")]
 
 pub(crate) mod disk;
 pub(crate) mod workload;
@@ -14,7 +13,7 @@ use idmerge_simplified::Simplified;
 pub(crate) trait Engine: IdentityResolver + Sized + 'static {
     fn empty() -> Self;
 
-    /// How many claims of a workload are links.
+    /// The percentage of links among the claims of a workload.
     const LINKS_PERCENT: u64;
 }
 
@@ -27,7 +26,7 @@ impl Engine for Simplified {
 }
 
 impl Engine for Original {
-    /// A small limit, so that it is reached.
+    /// The cluster limit is small, so that claims reach it.
     fn empty() -> Self {
         Self::new(idmerge_original::Settings {
             max_cluster_ids: 5,
@@ -38,7 +37,7 @@ impl Engine for Original {
     const LINKS_PERCENT: u64 = 10;
 }
 
-/// The state as bytes.
+/// The snapshot of an engine.
 pub(crate) fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
     let mut bytes = Vec::new();
     engine.write_snapshot(&mut bytes).unwrap();

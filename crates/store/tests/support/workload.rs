@@ -1,10 +1,10 @@
-//! Made-up claims, the same every time.
+//! Generated claims, the same every time.
 
 use idmerge_core::{Claim, Id};
 
 use super::Engine;
 
-/// Numbers that look random.
+/// Pseudorandom numbers.
 #[derive(Clone, Debug)]
 pub(crate) struct Numbers(u64);
 
@@ -22,13 +22,13 @@ impl Numbers {
         (mixed ^ (mixed >> 31)) % end
     }
 
-    /// The same, for places.
+    /// The same for a position.
     pub(crate) fn place(&mut self, end: usize) -> usize {
         self.below(end as u64).try_into().unwrap()
     }
 }
 
-/// A claim that owns its ids.
+/// A claim that owns its IDs.
 #[derive(Clone, Debug)]
 pub(crate) struct OwnedClaim {
     kind: u64,
@@ -36,7 +36,7 @@ pub(crate) struct OwnedClaim {
 }
 
 impl OwnedClaim {
-    /// The two ids that it names.
+    /// The two IDs of the claim.
     pub(crate) fn ids(&self) -> [&str; 2] {
         [&self.ids[0], &self.ids[1]]
     }
@@ -61,7 +61,7 @@ impl OwnedClaim {
     }
 }
 
-/// Claims over so few ids that repeats, rejections and full clusters are common.
+/// Claims over few IDs, so that repeats, rejections and full clusters are common.
 pub(crate) fn claims<E: Engine>(seed: u64, claims: usize, ids: u64) -> Vec<OwnedClaim> {
     let mut numbers = Numbers::new(seed);
     (0..claims)
