@@ -8,6 +8,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use idmerge_core::{Claim, EngineError, IdentityResolver, Outcome};
+use idmerge_disk::Runs;
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
 use crate::error::StoreError;
@@ -22,7 +23,6 @@ use crate::log::{Log, tail::Tail};
 use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::state::State;
-use idmerge_disk::Runs;
 
 /// An engine that outlives its process. It wraps an engine and is an engine of the same rule book.
 ///

@@ -1,7 +1,6 @@
 //! The bytes of entries, in the form of `docs/store.md`.
 
 use idmerge_core::{Claim, ClaimKind, Id, IdForm, Outcome, Rejection, UuidText};
-
 use idmerge_disk::varint::{self, VarintError};
 
 use crate::log::entry::{Cause, Entry, What};

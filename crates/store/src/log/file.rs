@@ -4,12 +4,11 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 use std::{fs, io};
 
+use idmerge_disk::STORE_FILE;
 use redb::Database;
 
 use crate::error::StoreError;
 use crate::options::Options;
-
-use idmerge_disk::STORE_FILE;
 
 /// The name of the file while it is being made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";

@@ -4,13 +4,13 @@ use std::cell::OnceCell;
 use std::collections::{BTreeSet, HashSet};
 
 use idmerge_core::{Claim, Id, Outcome};
+use idmerge_disk::{OpenRuns, Runs, row};
 use redb::{Database, ReadableDatabase};
 
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::codec;
 use crate::log::entry::{Entry, What};
-use idmerge_disk::{OpenRuns, Runs, row};
 
 /// The index on disk: from the fingerprint of an ID to the entries whose claims name it, and from
 /// [`RETRACTIONS`] to the entries that withdraw others.

@@ -3,11 +3,11 @@
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use idmerge_disk::Runs;
 use redb::Database;
 
 use crate::error::StoreError;
 use crate::lock::lock;
-use idmerge_disk::Runs;
 
 /// Merges the runs of an index in the database of a store, on a thread of the caller's. The file of
 /// the store is closed only when its mergers are dropped too.
