@@ -70,5 +70,5 @@ pub struct Opened {
     /// entries. What a service derived from an earlier state may then contradict the state.
     pub is_revised: bool,
     /// How many entries of the log were applied after the snapshot.
-    pub weighed: u64,
+    pub applied: u64,
 }

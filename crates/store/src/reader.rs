@@ -87,7 +87,7 @@ impl<R: IdentityResolver> Reader<R> {
     pub fn refresh(&mut self) -> Result<u64, StoreError> {
         let read = self.database.begin_read()?;
         let log = Log::committed(&read, u64::MAX);
-        self.last = self.state.go_on(log, self.last)?;
+        self.last = self.state.apply_after(log, self.last)?;
         Ok(self.last)
     }
 

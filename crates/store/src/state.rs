@@ -56,7 +56,7 @@ impl<R: IdentityResolver> State<R> {
             };
             if !is_left_out {
                 // After a retraction other entries may have other answers than in the log.
-                state.weigh(log, &entry, retractions.is_empty())?;
+                state.apply_entry(log, &entry, retractions.is_empty())?;
             }
             Ok(true)
         })?;
@@ -68,8 +68,8 @@ impl<R: IdentityResolver> State<R> {
     pub(crate) fn open(fresh: Fresh<R>, log: Log<'_>) -> Result<(Self, u64, Opened), StoreError> {
         let mut state = Self::new(fresh);
         let mut opened = state.read_latest(log.read, &|snapshot| snapshot <= log.until)?;
-        let at = state.go_on(log, opened.snapshot)?;
-        opened.weighed = at - opened.snapshot;
+        let at = state.apply_after(log, opened.snapshot)?;
+        opened.applied = at - opened.snapshot;
         opened.is_revised = about::is_revised(log.read)?;
         Ok((state, at, opened))
     }
@@ -151,10 +151,10 @@ impl<R: IdentityResolver> State<R> {
     }
 
     /// Applies the entries after `after` (0 for all of them), and returns the number of the last one.
-    pub(crate) fn go_on(&mut self, log: Log<'_>, after: u64) -> Result<u64, StoreError> {
+    pub(crate) fn apply_after(&mut self, log: Log<'_>, after: u64) -> Result<u64, StoreError> {
         let mut at = after;
         log.each_entry(after + 1, &mut |entry| {
-            self.weigh(log, &entry, true)?;
+            self.apply_entry(log, &entry, true)?;
             at = entry.sequence;
             Ok(true)
         })?;
@@ -163,7 +163,7 @@ impl<R: IdentityResolver> State<R> {
 
     /// Applies an entry of the log. For a retraction it returns the IDs whose canonical ID may have
     /// changed, with their canonical IDs of before.
-    pub(crate) fn weigh(
+    pub(crate) fn apply_entry(
         &mut self,
         log: Log<'_>,
         entry: &Entry<'_>,

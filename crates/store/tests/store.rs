@@ -200,7 +200,7 @@ fn opening_begins_with_the_latest_snapshot() {
     store.close().unwrap();
     let store = Durable::open_backend(disk, Original::empty, Options::default()).unwrap();
     assert_eq!(store.opened().snapshot, snapshots[4]);
-    assert_eq!(store.opened().weighed, last - snapshots[4]);
+    assert_eq!(store.opened().applied, last - snapshots[4]);
     assert_eq!(snapshot_of(&store), state);
 }
 
@@ -248,7 +248,7 @@ fn a_snapshot_of_many_pieces_is_read_back() {
     store.close().unwrap();
     let store = open::<Simplified>(&folder).unwrap();
     assert_eq!(
-        (store.opened().snapshot, store.opened().weighed),
+        (store.opened().snapshot, store.opened().applied),
         (60_000, 0)
     );
     assert_eq!(snapshot_of(&store), state);

@@ -11,7 +11,7 @@ use crate::history::changes::Change;
 use crate::log::Log;
 use crate::log::entry::{Cause, What};
 use crate::log::index::Index;
-use crate::log::{about, snapshots};
+use crate::log::snapshots;
 use crate::state::overlay::Before;
 
 /// The result of a retraction.
@@ -78,14 +78,14 @@ impl<R: IdentityResolver> Durable<R> {
         self.commit()?;
         self.may_be_retracted(sequence)?;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // The log has an entry that the state does not reflect yet.
+        // Until the state follows, it differs from the log.
         self.failed = true;
         tail.retracted(sequence, who, why, cause);
         let read = self.database.begin_read()?;
         let before = self.state.withdraw(sequence, Log::with_tail(&read, tail))?;
         drop(read);
         self.failed = false;
-        let sequence = self.commit_with(about::set_revised)?;
+        let sequence = self.commit()?;
         let changes = changed(sequence, &before, self);
         Ok(Retraction { sequence, changes })
     }

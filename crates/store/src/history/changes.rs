@@ -81,7 +81,7 @@ impl<R: IdentityResolver> History<R> {
         let mut state = State::fold(self.fresh.clone(), self.log().up_to(sequence))?;
         self.entries(sequence + 1, &mut |entry| {
             let mut before = affected(&state.overlay, &entry);
-            before.extend(state.weigh(self.log(), &entry, true)?);
+            before.extend(state.apply_entry(self.log(), &entry, true)?);
             let mut report = |id: DistinctId<'_>, from: DistinctId<'_>| {
                 let to = state.overlay.resolve(id);
                 if to == from {

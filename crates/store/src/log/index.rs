@@ -91,10 +91,10 @@ impl<'l> Index<'l> {
         let after = self.after_index()?;
         for &fingerprint in fingerprints {
             let from = after.partition_point(|pair| pair.0 < fingerprint);
-            let of_print = after[from..]
+            let of_fingerprint = after[from..]
                 .iter()
                 .take_while(|pair| pair.0 == fingerprint);
-            found.extend(of_print.map(|pair| pair.1));
+            found.extend(of_fingerprint.map(|pair| pair.1));
         }
         Ok(())
     }

@@ -3,6 +3,7 @@
 use idmerge_core::{Claim, Outcome};
 use redb::{ReadTransaction, WriteTransaction};
 
+use super::about;
 use super::block::Block;
 use super::codec::Decoder;
 use super::entry::{Cause, Entry};
@@ -18,6 +19,8 @@ pub(crate) struct Tail {
     last: Block,
     /// The number of the last committed entry.
     committed: u64,
+    /// Whether an uncommitted entry withdraws another one.
+    revises: bool,
 }
 
 impl Tail {
@@ -37,6 +40,7 @@ impl Tail {
             full: Vec::new(),
             last,
             committed,
+            revises: false,
         })
     }
 
@@ -70,6 +74,7 @@ impl Tail {
 
     pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
         self.last.entries.retracted(retracted, who, why, cause);
+        self.revises = true;
         self.count_one();
     }
 
@@ -89,10 +94,15 @@ impl Tail {
                 log.insert(block.first, &*block.row())?;
             }
         }
+        if self.revises {
+            about::set_revised(write)?;
+        }
         Ok(())
     }
 
+    /// Notes that everything was committed.
     pub(crate) fn are_committed(&mut self) {
+        self.revises = false;
         self.full.clear();
         self.committed = self.sequence();
     }
