@@ -13,7 +13,9 @@ use thiserror::Error;
 pub enum StoreError {
     /// Another process, or another part of this process, has the store open for writing. Stop the
     /// writer, or open the store with [`Reader`](crate::Reader).
-    #[error("the store is in use: another process has it open for writing")]
+    #[error(
+        "the store is in use: another process has it open for writing; stop that process first"
+    )]
     InUse,
     /// The file is not a store, or nothing was ever committed to it.
     #[error("not a store of idmerge")]

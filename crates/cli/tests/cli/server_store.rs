@@ -321,3 +321,25 @@ fn the_store_of_a_killed_server_is_recovered() {
         1
     );
 }
+
+#[test]
+fn a_store_of_the_command_line_can_be_served() {
+    let folder = Folder::new();
+    for engine in ["simplified", "original"] {
+        let data = format!("of-{engine}");
+        let claims = format!("{}\n{}\n", log_in("phone", "ben"), merge("ben", "eve"));
+        let ingest = format!("ingest {data}/shop --engine {engine}");
+        folder.pipe(claims, &ingest).ok();
+        let server = Server::start_on(&folder, &data, engine);
+        let members = match engine {
+            "simplified" => json!(["ben", "$device:phone"]),
+            _ => json!(["ben", "eve"]),
+        };
+        assert_eq!(server.members("ben"), members, "{engine}");
+        server.import(&[page_view("ben")]);
+        assert_eq!(server.events("ben"), 1);
+        server.stop();
+        let info = line(folder.run(&format!("store info {data}/shop")));
+        assert_eq!(info["engine"], engine);
+    }
+}

@@ -33,8 +33,9 @@ pub struct Repair {
     pub snapshots: Vec<u64>,
     /// Whether the index could not be read and was made again.
     pub index: bool,
-    /// The tables of a service that cannot be read in full, by name, with the reason. The rows before
-    /// and after the damage are kept; the rows in it are lost.
+    /// The tables of a service that the database cannot read in full, by name, with the reason. The
+    /// rows before and after the damage are kept; the rows in it are lost. What is in the rows is
+    /// copied as it is: the service must check it.
     pub tables: Vec<(String, String)>,
     /// Where the damaged file is now; `None` if nothing was damaged.
     pub damaged_file: Option<PathBuf>,
