@@ -84,7 +84,7 @@ fn o_8_comes_before_o_10_and_o_18_does_not_bind_the_others() {
 fn o_9_an_alias_is_used_once() {
     let mut oracle = oracle();
     assert_eq!(alias(&mut oracle, "U1", "A"), "Merged");
-    let rejected = "errAliasAlreadyExists: the alias \"A\" is in use already";
+    let rejected = "errAliasAlreadyExists: the alias \"A\" is already in use";
     assert_eq!(alias(&mut oracle, "U2", "A"), rejected);
     // In the cluster of `distinct_id`, O-10 applies.
     assert_eq!(alias(&mut oracle, "U1", "A"), "AlreadyMerged");
