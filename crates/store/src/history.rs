@@ -17,6 +17,35 @@ use crate::state::State;
 use crate::state::overlay::Fresh;
 
 /// The committed log of a store at one moment. Later commits are not visible in it.
+///
+/// ```
+/// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Resolve};
+/// use idmerge_simplified::Simplified;
+/// use idmerge_store::{Durable, Explanation, Options};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let mut store = Durable::open(folder.path(), Simplified::default, Options::default())?;
+/// let [phone, tablet, user] = ["phone", "tablet", "ben"].map(|text| Id::new(text).unwrap());
+/// store.apply(Claim::Link { device: phone, user })?;
+/// store.apply(Claim::Link { device: tablet, user })?;
+/// store.commit()?;
+///
+/// let history = store.history()?;
+/// let [phone, tablet] = [phone, tablet].map(DistinctId::device);
+/// // The state after entry 1, when only the phone was linked.
+/// assert_eq!(history.as_of(1)?.resolve(tablet), tablet);
+/// // Both devices are one user because of these two claims.
+/// let Explanation::Joined(chain) = history.explain(&store, phone, tablet)? else { panic!() };
+/// assert_eq!(chain.iter().map(|entry| entry.sequence).collect::<Vec<_>>(), [1, 2]);
+/// // What changed after entry 1.
+/// history.changes_since(1, &mut |change| {
+///     assert_eq!((change.id.as_id(), change.to.as_id()), (tablet, DistinctId::plain(user)));
+///     Ok(true)
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
 pub struct History<R> {
     pub(crate) fresh: Fresh<R>,
     read: ReadTransaction,
@@ -50,7 +79,7 @@ impl<R: IdentityResolver> History<R> {
         self.log().each_entry(from, visit)
     }
 
-    /// The state after this entry; 0 is the empty state.
+    /// The state after this entry, as an engine. 0 gives the empty state.
     ///
     /// # Errors
     ///
