@@ -19,7 +19,7 @@ use idmerge_xtask::{fuzz, tasks};
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {
-    /// Run all tests: unit, integration and doc tests, each benchmark once, the counts, and check the fuzz targets
+    /// Run all tests: unit, integration and doc tests, each benchmark once, the counts, the example engine, and check the fuzz targets
     Test {
         /// Run only `cargo test` with these arguments: `cargo xtask test -- id_4`
         #[arg(last = true)]

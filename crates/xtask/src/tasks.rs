@@ -16,8 +16,12 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 /// compiler. Only a run of the fuzzer needs that.
 const WITHOUT_FUZZER: (&str, &str) = ("CUSTOM_LIBFUZZER_PATH", "none/libfuzzer.a");
 
+/// An engine of a model of its own, which joins the suite from outside the workspace.
+const EXAMPLE: &str = "examples/posthog-model/Cargo.toml";
+
 /// Runs all tests: unit, integration and documentation tests, each benchmark once, and the counts
-/// against `benches/counts.toml`. Then checks that the fuzz targets compile.
+/// against `benches/counts.toml`. Then runs the tests of the example engine, and checks that the fuzz
+/// targets compile.
 ///
 /// If there are `args`, runs `cargo test` with them and nothing else.
 ///
@@ -36,6 +40,9 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
         cmd!(sh, "cargo test --workspace --all-features --bench *").run()?;
         // Counts instructions of a release build. Without valgrind it prints that it does not.
         cmd!(sh, "cargo run --release -p idmerge-benches --bin counts").run()?;
+    }
+    if root.join(EXAMPLE).is_file() {
+        cmd!(sh, "cargo test --manifest-path {EXAMPLE}").run()?;
     }
     if root.join("fuzz").is_dir() {
         let check = cmd!(
@@ -56,10 +63,14 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
 pub fn lint(root: &Path) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
     let has_fuzz = root.join("fuzz").is_dir();
+    let has_example = root.join(EXAMPLE).is_file();
 
     cmd!(sh, "cargo fmt --all --check").run()?;
     if has_fuzz {
         cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
+    }
+    if has_example {
+        cmd!(sh, "cargo fmt --manifest-path {EXAMPLE} --check").run()?;
     }
     let members = members(root)?;
     clippy(&sh, &members)?;
@@ -67,6 +78,10 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
         let fuzz = ["--manifest-path", "fuzz/Cargo.toml", "--all-targets"];
         let clippy = cmd!(sh, "cargo clippy {fuzz...} -- -D warnings");
         clippy.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1).run()?;
+    }
+    if has_example {
+        let example = ["--manifest-path", EXAMPLE, "--all-targets"];
+        cmd!(sh, "cargo clippy {example...} -- -D warnings").run()?;
     }
     let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
