@@ -1,6 +1,6 @@
 //! The body of the fuzz target: checks that hold for any request.
 
-use crate::{Credentials, Endpoint, Head, Limits, Report, RequestParts, Requirements};
+use crate::{Credentials, Endpoint, Fault, Head, Limits, Report, RequestParts, Requirements};
 
 const ENDPOINTS: [Endpoint; 4] = [
     Endpoint::Track,
@@ -68,8 +68,11 @@ fn read(head: &Head, body: &[u8]) {
         let json: serde_json::Result<serde::de::IgnoredAny> = serde_json::from_str(event.text);
         assert!(json.is_ok() && !event.name.is_empty());
         assert_eq!(message.range(event.text).len(), event.text.len());
+        assert!(event.check_ids(|_| Ok(())).is_ok());
         if let Err(fault) = event.check(&requirements, &LIMITS) {
-            assert!(!fault.to_string().is_empty() && !fault.field().is_empty());
+            // The key of a member can be empty.
+            let is_named = !fault.field().is_empty() || matches!(fault, Fault::NotUtf8 { .. });
+            assert!(is_named && !fault.to_string().is_empty());
         }
     }
     let response = message.dialect.report(&Report {

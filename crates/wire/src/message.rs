@@ -1,6 +1,5 @@
 //! A decoded request, split into records.
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use crate::endpoint::Endpoint;
@@ -11,12 +10,13 @@ use crate::records::fault::Fault;
 use crate::records::split::{Layout, split};
 use crate::records::update::UpdateRecord;
 use crate::request::credentials::Credentials;
+use crate::request::utf8::DecodedText;
 use crate::response::Dialect;
 
 /// A decoded request: the text of its records, and its parameters.
 #[derive(Clone, Debug)]
 pub struct Message<'b> {
-    pub(crate) text: Cow<'b, str>,
+    pub(crate) text: DecodedText<'b>,
     pub(crate) is_ndjson: bool,
     /// The endpoint that it was sent to.
     pub endpoint: Endpoint,
@@ -40,9 +40,9 @@ impl Message<'_> {
     /// [`Problem::NotJson`] if the text cannot be split into records,
     /// [`Problem::TooManyRecords`] if it has more than `limits` allow.
     pub fn events(&self, limits: &Limits) -> Result<Vec<Result<EventRecord<'_>, Fault>>, Problem> {
-        split(&self.text, self.layout(), limits, |values| {
+        split(self.text.as_str(), self.layout(), limits, |values| {
             let event = values.next_envelope(limits.of_containers())?;
-            Ok(event.map(|(json, event)| (json, EventRecord::new(event, limits))))
+            Ok(event.map(|(json, event)| (json, EventRecord::new(event, &self.text, limits))))
         })
     }
 
@@ -56,30 +56,22 @@ impl Message<'_> {
         limits: &Limits,
     ) -> Result<Vec<Result<UpdateRecord<'_>, Fault>>, Problem> {
         let is_group = self.endpoint == Endpoint::Groups;
-        split(&self.text, self.layout(), limits, |values| {
+        split(self.text.as_str(), self.layout(), limits, |values| {
             let update = values.next_value()?;
-            Ok(update.map(|json| (json, UpdateRecord::read(json, is_group))))
+            Ok(update.map(|json| (json, UpdateRecord::read(json, &self.text, is_group))))
         })
     }
 
     /// The range of a record's text in [`into_text`](Self::into_text), in bytes. The empty range
     /// if the record is not from this message.
     pub fn range(&self, record: &str) -> Range<usize> {
-        let start = record
-            .as_ptr()
-            .addr()
-            .wrapping_sub(self.text.as_ptr().addr());
-        let end = start.wrapping_add(record.len());
-        if self.text.get(start..end) == Some(record) {
-            start..end
-        } else {
-            0..0
-        }
+        self.text.range(record).unwrap_or_default()
     }
 
-    /// The text that contains all records, for callers that store them unchanged.
+    /// The text that contains all records, for callers that store them unchanged. Bytes of the body
+    /// that are not UTF-8 are replaced in it (IN-8).
     pub fn into_text(self) -> String {
-        self.text.into_owned()
+        self.text.into_string()
     }
 
     fn layout(&self) -> Layout {

@@ -31,9 +31,6 @@ pub enum Problem {
     /// The body starts like gzip, and cannot be decompressed.
     #[error("the body is not valid gzip")]
     NotGzip,
-    /// The data is not UTF-8.
-    #[error("data is not valid UTF-8")]
-    NotUtf8,
     /// The data is neither JSON nor base64 of JSON.
     #[error("data is not valid JSON: {reason}")]
     NotJson {

@@ -2,5 +2,6 @@
 
 pub(crate) mod event;
 pub(crate) mod fault;
+pub(crate) mod lost;
 pub(crate) mod split;
 pub(crate) mod update;

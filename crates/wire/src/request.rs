@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use base64::Engine;
+use idmerge_events::Values;
 
 use crate::endpoint::Endpoint;
 use crate::limits::Limits;
@@ -14,11 +15,13 @@ pub(crate) mod credentials;
 mod inflate;
 mod pairs;
 mod parameters;
+pub(crate) mod utf8;
 
 use credentials::{BASE64, Credentials};
 use inflate::inflated;
-use pairs::decoded;
+use pairs::{decoded, unescaped_json};
 use parameters::Parameters;
+use utf8::DecodedText;
 
 /// The parts of an HTTP request that arrive before its body.
 #[derive(Clone, Copy, Debug)]
@@ -79,15 +82,16 @@ impl Head {
     }
 
     /// Decodes the body. It may be compressed with gzip; it is JSON, or a form whose `data` is JSON
-    /// or base64 of JSON. If the body has no `data`, that of the query is used.
+    /// or base64 of JSON. If the body has no `data`, that of the query is used. What is not UTF-8 in
+    /// it is decoded by rule IN-8.
     ///
     /// The records are not parsed yet: see [`Message::events`] and [`Message::updates`].
     ///
     /// # Errors
     ///
     /// [`Problem::TooLarge`] if the body exceeds `limits`, before or after decompression;
-    /// [`Problem::NoData`], [`Problem::NotGzip`], [`Problem::UnknownEncoding`],
-    /// [`Problem::NotUtf8`] or [`Problem::NotJson`] if it cannot be decoded.
+    /// [`Problem::NoData`], [`Problem::NotGzip`], [`Problem::UnknownEncoding`] or
+    /// [`Problem::NotJson`] if it cannot be decoded.
     pub fn decode<'b>(
         &self,
         body: impl Into<Cow<'b, [u8]>>,
@@ -96,25 +100,14 @@ impl Head {
         let encoding = self.content_encoding.as_deref();
         let body = inflated(body.into(), encoding, limits.max_body_bytes)?;
         let mut parameters = self.parameters.clone();
-        let start = first_byte(&body);
-        let (text, is_form) = if let Some(b'{' | b'[') = start {
-            (as_text(body)?, false)
+        let max_body_bytes = limits.max_body_bytes;
+        let is_json = matches!(first_byte(&body), Some(b'{' | b'['));
+        let text = if is_json {
+            self.text(body, max_body_bytes)?
         } else {
-            let data = match parameters.set_all(&body) {
-                Some(data) => Some(data),
-                None => self.data.as_deref(),
-            };
-            let Some(data) = data else {
-                return Err(match start {
-                    None => Problem::NoData,
-                    Some(_) => Problem::NotJson {
-                        reason: "it starts with neither { nor [, and is not a form with data="
-                            .to_owned(),
-                    },
-                });
-            };
-            (Cow::Owned(data_text(data)?), true)
+            self.form_text(&body, &mut parameters, max_body_bytes)?
         };
+        let is_form = !is_json;
         let dialect = parameters.dialect(self.endpoint, is_form);
         Ok(Message {
             text,
@@ -134,6 +127,38 @@ impl Head {
             dialect,
         })
     }
+
+    /// The JSON of a form.
+    fn form_text(
+        &self,
+        form: &[u8],
+        parameters: &mut Parameters,
+        max_body_bytes: usize,
+    ) -> Result<DecodedText<'static>, Problem> {
+        if let Some((before, json)) = unescaped_json(form) {
+            let text = self.text(json.to_vec().into(), max_body_bytes)?;
+            if is_json(text.as_str()) {
+                parameters.set_all(before);
+                return Ok(text);
+            }
+        }
+        let data = match parameters.set_all(form) {
+            Some(data) => data,
+            None => self.data.as_deref().ok_or_else(|| no_data(form))?,
+        };
+        self.text(data_bytes(data)?.into(), max_body_bytes)
+    }
+
+    /// Only `/import` tells its sender which records are not UTF-8 (IN-7). Other senders would send
+    /// such a record again and again, or lose it.
+    fn text<'b>(
+        &self,
+        bytes: Cow<'b, [u8]>,
+        max_body_bytes: usize,
+    ) -> Result<DecodedText<'b>, Problem> {
+        let joins_halves = self.endpoint != Endpoint::Import;
+        DecodedText::decode(bytes, joins_halves, max_body_bytes)
+    }
 }
 
 fn first_byte(text: &[u8]) -> Option<u8> {
@@ -141,21 +166,33 @@ fn first_byte(text: &[u8]) -> Option<u8> {
     text.trim_ascii_start().first().copied()
 }
 
-fn as_text(bytes: Cow<'_, [u8]>) -> Result<Cow<'_, str>, Problem> {
-    match bytes {
-        Cow::Borrowed(bytes) => str::from_utf8(bytes).map(Cow::Borrowed).ok(),
-        Cow::Owned(bytes) => String::from_utf8(bytes).map(Cow::Owned).ok(),
+fn no_data(body: &[u8]) -> Problem {
+    match first_byte(body) {
+        None => Problem::NoData,
+        Some(_) => Problem::NotJson {
+            reason: "it starts with neither { nor [, and is not a form with data=".to_owned(),
+        },
     }
-    .ok_or(Problem::NotUtf8)
 }
 
-/// The text of a value of `data`: JSON, or base64 of JSON. Some senders do not percent-encode the
+/// Whether a text is JSON values and nothing else.
+fn is_json(text: &str) -> bool {
+    let mut values = Values::in_row(text);
+    loop {
+        match values.next_value() {
+            Ok(Some(_)) => {}
+            end => return end.is_ok(),
+        }
+    }
+}
+
+/// The bytes of a value of `data`: JSON, or base64 of JSON. Some senders do not percent-encode the
 /// base64, so its `+` arrives as a space and is put back.
-fn data_text(encoded: &[u8]) -> Result<String, Problem> {
+fn data_bytes(encoded: &[u8]) -> Result<Vec<u8>, Problem> {
     let data = decoded(encoded);
-    let text = match first_byte(&data) {
-        None => return Err(Problem::NoData),
-        Some(b'{' | b'[') => data.into_owned(),
+    match first_byte(&data) {
+        None => Err(Problem::NoData),
+        Some(b'{' | b'[') => Ok(data.into_owned()),
         Some(_) => {
             let joined: Vec<u8> = data
                 .trim_ascii()
@@ -165,8 +202,7 @@ fn data_text(encoded: &[u8]) -> Result<String, Problem> {
                 .collect();
             BASE64.decode(joined).map_err(|_| Problem::NotJson {
                 reason: "it is not base64 either".to_owned(),
-            })?
+            })
         }
-    };
-    String::from_utf8(text).map_err(|_| Problem::NotUtf8)
+    }
 }

@@ -16,7 +16,14 @@ fn interesting_inputs() {
     ] {
         fuzz::request(input.as_bytes());
     }
-    fuzz::request(b"\xff\n\xff\n\xff\n\x1f\x8b\x08");
+    for input in [
+        &b"\xff\n\xff\n\xff\n\x1f\x8b\x08"[..],
+        b"\n\n\n{\"event\":\"A\",\"properties\":{},\"\":\"\xff\"}",
+        b"\n\n\n[{\"event\":\"\xed\xa0\xbc\",\"properties\":{\"\xe9\":\"\xed\xa0\xbc\xed\xbd\x94\"}}]",
+        b"\n\n\ndata={\"event\":\"%&\xff\",\"properties\":{\"distinct_id\":\"\xff\"}}",
+    ] {
+        fuzz::request(input);
+    }
 }
 
 proptest! {
@@ -31,11 +38,13 @@ proptest! {
             prop::sample::select(&[
                 "\n", "data=", "&", "verbose=1", "strict=0", "callback=f", "Basic ", "application/json",
                 "application/x-ndjson", "e30", "%7B", "+", "{", "}", "[", "]", ",", ":", "\"event\"",
-                "\"properties\"", "\"A\"", "\"time\"", "17", "null", "{\"event\":\"A\",\"properties\":{}}",
+                "\"properties\"", "\"A\"", "\"time\"", "17", "null", "\"?\"", "?", "{\"event\":\"A\",\"properties\":{}}",
             ]),
             0..30,
         )
     ) {
-        fuzz::request(pieces.concat().as_bytes());
+        // `?` is a byte that no UTF-8 has.
+        let bytes: Vec<_> = pieces.concat().bytes().map(|byte| if byte == b'?' { 0xff } else { byte }).collect();
+        fuzz::request(&bytes);
     }
 }

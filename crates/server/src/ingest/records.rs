@@ -85,6 +85,12 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
         });
         match project {
             Ok((Some(project_index), event)) if !event.is_ignored => {
+                let settings = &app.projects[project_index].config.settings;
+                if let Err(fault) = event.check_ids(|event| settings.read(event).map(drop)) {
+                    count(app, Some(project_index), Endpoint::Track, "refused");
+                    accepted.fail(index, None, fault);
+                    continue;
+                }
                 let range = message.range(event.text);
                 accepted.push(project_index, index, range, record(event, false));
             }

@@ -4,13 +4,15 @@
 
 use std::borrow::Cow;
 
-use idmerge_core::{Event, IdProperty, IdRules};
+use idmerge_core::{Event, IdProperty, IdRules, InvalidEvent};
 use idmerge_events::{
     Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time, TimeRange,
 };
 
 use crate::limits::Limits;
 use crate::records::fault::Fault;
+use crate::records::lost::LostText;
+use crate::request::utf8::DecodedText;
 
 /// An event, with the parts that a server needs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -36,6 +38,8 @@ pub struct EventRecord<'t> {
     has_reserved_id: bool,
     /// The first limit that the properties exceed.
     limit: Option<Fault>,
+    /// What bytes that are not UTF-8 damage. Boxed, because there are rarely any.
+    lost: Option<Box<LostText>>,
     event: JsonEvent<'t>,
 }
 
@@ -55,6 +59,7 @@ impl<'t> EventRecord<'t> {
     /// Reads an event from the result of its scan.
     pub(crate) fn new(
         envelope: Result<Envelope<'t>, MalformedEvent>,
+        whole: &DecodedText<'_>,
         limits: &Limits,
     ) -> Result<Self, Fault> {
         let is_blank = |name: &str| name.trim().is_empty();
@@ -89,6 +94,9 @@ impl<'t> EventRecord<'t> {
                     max_members: limits.max_members,
                 },
             }),
+            lost: whole
+                .has_lost(envelope.text())
+                .then(|| Box::new(LostText::read(envelope.json_event(), whole))),
             event: envelope.into_json_event(),
         })
     }
@@ -111,13 +119,40 @@ impl<'t> EventRecord<'t> {
         Event::named(&self.name).is_identity_event()
     }
 
-    /// Checks the requirements on an imported event. Identity events are not checked: many clients
-    /// send them without `time`, `distinct_id` and `$insert_id`.
+    /// Checks that each ID that the rules read is text (IN-8, ID-3). `read` reads an event by the rules
+    /// of the event's project.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault::NotUtf8`] if `read` reads an ID with bytes that are not UTF-8.
+    pub fn check_ids(
+        &self,
+        read: impl FnOnce(&Event<'_>) -> Result<(), InvalidEvent>,
+    ) -> Result<(), Fault> {
+        let Some(lost) = self.lost.as_ref().filter(|lost| !lost.ids.is_empty()) else {
+            return Ok(());
+        };
+        match read(&lost.without_lost_ids(&self.event)) {
+            // Other errors are found, and reported, by the project.
+            Err(invalid) if lost.ids.contains(&invalid.property()) => Err(Fault::NotUtf8 {
+                field: format!("properties.{}", invalid.property()),
+            }),
+            _ => Ok(()),
+        }
+    }
+
+    /// Checks the requirements on an imported event. Identity events only have to be UTF-8 (IN-7): many
+    /// clients send them without `time`, `distinct_id` and `$insert_id`.
     ///
     /// # Errors
     ///
     /// The first [`Fault`] found.
     pub fn check(&self, requirements: &Requirements, limits: &Limits) -> Result<(), Fault> {
+        if let Some(lost) = &self.lost {
+            return Err(Fault::NotUtf8 {
+                field: lost.field.clone(),
+            });
+        }
         if self.is_identity_event() {
             return Ok(());
         }

@@ -37,6 +37,12 @@ pub enum Fault {
     /// An update of a group profile has a `$distinct_id`.
     #[error("'$distinct_id' is invalid: must not be on an update of a group")]
     UserOfGroups,
+    /// Bytes of the record are not UTF-8 (IN-7), or bytes of an ID that is read (IN-8, ID-3).
+    #[error("'{field}' is invalid: string should be valid utf8")]
+    NotUtf8 {
+        /// The property with these bytes.
+        field: String,
+    },
     /// `time` is missing, or not a time.
     #[error("'properties.time' is invalid: must be specified as seconds since epoch")]
     NoTime,
@@ -101,7 +107,7 @@ impl Fault {
             | Self::InsertIdForm
             | Self::InsertIdTooLong { .. }
             | Self::InsertIdBlocked => "$insert_id",
-            Self::Refused { field, .. } => field,
+            Self::NotUtf8 { field } | Self::Refused { field, .. } => field,
         }
     }
 

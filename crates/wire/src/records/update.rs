@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use idmerge_events::RawJson;
 
 use crate::records::fault::Fault;
+use crate::request::utf8::DecodedText;
 
 /// One update of a user's or a group's profile.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,7 +18,11 @@ pub struct UpdateRecord<'t> {
 
 impl<'t> UpdateRecord<'t> {
     /// Reads one record.
-    pub(crate) fn read(json: RawJson<'t>, is_group: bool) -> Result<Self, Fault> {
+    pub(crate) fn read(
+        json: RawJson<'t>,
+        whole: &DecodedText<'_>,
+        is_group: bool,
+    ) -> Result<Self, Fault> {
         let mut token = None;
         let mut distinct_id = None;
         let mut group_key = None;
@@ -45,6 +50,12 @@ impl<'t> UpdateRecord<'t> {
             if present(value).is_none() {
                 return Err(Fault::Missing { field });
             }
+            // ID-3
+            if value.is_some_and(|value| whole.has_lost(value.as_str())) {
+                return Err(Fault::NotUtf8 {
+                    field: field.to_owned(),
+                });
+            }
         }
         if is_group && present(distinct_id).is_some() {
             return Err(Fault::UserOfGroups);
@@ -64,7 +75,8 @@ mod tests {
 
     fn read(text: &str) -> Result<&str, String> {
         let json = Values::in_row(text).next_value().unwrap().unwrap();
-        let record = UpdateRecord::read(json, text.contains("group"));
+        let whole = DecodedText::decode(text.as_bytes().into(), true, usize::MAX).unwrap();
+        let record = UpdateRecord::read(json, &whole, text.contains("group"));
         match record {
             Ok(record) => Ok(if record.token == "T" { "T" } else { "?" }),
             Err(fault) => Err(fault.legacy_text()),

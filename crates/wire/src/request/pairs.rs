@@ -15,6 +15,25 @@ pub(crate) fn pairs(form: &[u8]) -> impl Iterator<Item = (&[u8], &[u8])> {
     })
 }
 
+/// Rule IN-9: the `data` of a form that may be JSON as it is, up to the end of the form, and the pairs
+/// before it. The caller checks that it is JSON.
+///
+/// `None` also if JSON reads the same with and without percent-decoding, so that nothing needs to be
+/// checked.
+pub(crate) fn unescaped_json(form: &[u8]) -> Option<(&[u8], &[u8])> {
+    let mut start = 0;
+    for pair in form.split(|&byte| byte == b'&') {
+        if let Some(value) = pair.strip_prefix(b"data=") {
+            let (before, json) = form.split_at(start + pair.len() - value.len());
+            let is_object_or_array = matches!(value.trim_ascii_start(), [b'{' | b'[', ..]);
+            let is_ambiguous = json.iter().any(|byte| matches!(byte, b'&' | b'%' | b'+'));
+            return (is_object_or_array && is_ambiguous).then(|| (&before[..start], json));
+        }
+        start += pair.len() + 1;
+    }
+    None
+}
+
 /// Decodes a name or a value: `+` is a space, and `%` with two hexadecimal digits is a byte.
 pub(crate) fn decoded(encoded: &[u8]) -> Cow<'_, [u8]> {
     if encoded.contains(&b'+') {

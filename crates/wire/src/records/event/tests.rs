@@ -25,7 +25,8 @@ fn read(text: &str) -> Result<EventRecord<'_>, Fault> {
         .next_envelope(limits.of_containers())
         .unwrap()
         .unwrap();
-    EventRecord::new(event, &limits)
+    let whole = DecodedText::decode(text.as_bytes().into(), true, usize::MAX).unwrap();
+    EventRecord::new(event, &whole, &limits)
 }
 
 /// The fault of an event with these properties.
