@@ -180,6 +180,15 @@ impl Project {
         Ok(())
     }
 
+    /// Whether the project can still write.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Failed`] if a commit failed: the project takes no more batches.
+    pub fn check(&self) -> Result<(), ProjectError> {
+        self.inner.check()
+    }
+
     /// Counters since the project was opened, and gauges of its current state.
     pub fn figures(&self) -> Figures {
         self.inner.figures()

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, Method, StatusCode, header};
+use axum::http::uri::PathAndQuery;
+use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
@@ -16,7 +17,7 @@ use crate::page;
 use crate::read::{export, funnel, identity, openapi, profiles, users};
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .merge(sdk_routes())
         .merge(query_routes())
         .route("/", get(page::html))
@@ -27,13 +28,19 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
         .layer(middleware::from_fn(forbid_sniffing))
-        .with_state(app)
+        .with_state(app);
+    // A layer of a router runs after it has chosen a route, so the paths are changed by a layer of
+    // a router around it.
+    Router::new()
+        .fallback_service(routes)
+        .layer(middleware::map_request(join_slashes))
 }
 
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
-/// their responses contains any.
+/// their responses contains any. Nor does the answer to a path that does not exist: with the headers
+/// of CORS, a page sees that its path is wrong, and not a network error.
 fn sdk_routes() -> Router<Arc<App>> {
-    let mut routes = Router::new();
+    let mut routes = Router::new().fallback(not_found);
     for slash in ["", "/"] {
         let at = |path: &str| format!("{path}{slash}");
         routes = routes
@@ -77,11 +84,47 @@ async fn healthy() -> &'static str {
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
+    let unavailable = |reason| (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
     if app.is_stopping() {
-        (StatusCode::SERVICE_UNAVAILABLE, "stopping\n").into_response()
+        unavailable("stopping\n")
+    } else if app
+        .projects
+        .iter()
+        .any(|open| open.project.check().is_err())
+    {
+        unavailable("a project cannot write\n")
     } else {
         "ready\n".into_response()
     }
+}
+
+async fn not_found() -> StatusCode {
+    StatusCode::NOT_FOUND
+}
+
+/// Makes one slash of slashes in a row: SDKs join a configured address that ends with a slash and a
+/// path that begins with one.
+async fn join_slashes(mut request: Request) -> Request {
+    let path = request.uri().path();
+    if !path.contains("//") {
+        return request;
+    }
+    let mut joined = String::with_capacity(path.len());
+    for character in path.chars() {
+        if character != '/' || !joined.ends_with('/') {
+            joined.push(character);
+        }
+    }
+    if let Some(query) = request.uri().query() {
+        joined.push('?');
+        joined.push_str(query);
+    }
+    let mut parts = request.uri().clone().into_parts();
+    parts.path_and_query = PathAndQuery::try_from(joined).ok().or(parts.path_and_query);
+    if let Ok(uri) = Uri::from_parts(parts) {
+        *request.uri_mut() = uri;
+    }
+    request
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

@@ -1,5 +1,5 @@
 //! Requests of real senders that are not quite as they should be: bytes that are not UTF-8 (IN-7,
-//! IN-8), forms without escapes (IN-9).
+//! IN-8), forms without escapes (IN-9), and slashes in a row.
 
 #![allow(
     clippy::unwrap_used,
@@ -20,6 +20,7 @@ use support::{Answer, Running, SECRET};
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const VERBOSE: &str = r#"{"error":null,"status":1}"#;
+const ORIGIN: (&str, &str) = ("origin", "https://shop.example");
 
 /// 🍔 as browser SDKs write it: each half of the UTF-16 pair in three bytes.
 const BURGER: &[u8] = b"\xed\xa0\xbc\xed\xbd\x94";
@@ -270,4 +271,74 @@ fn in_9_a_form_with_json_that_is_not_escaped_is_taken() {
         ("A&B", &json!("?a=1&b=100%25"))
     );
     assert_eq!(properties["distinct_id"], "$device:d+1");
+}
+
+#[test]
+fn slashes_in_a_row_are_one() {
+    let server = Running::of(Model::Simplified);
+    let event = json!({"event": "A", "properties": {"token": "TOK", "$device_id": "d//e", "$user_id": "U"}});
+    let event = event.to_string();
+    for path in [
+        "//track/?verbose=1",
+        "/track//?verbose=1",
+        "///track?verbose=1&u=a//b",
+    ] {
+        let headers = [ORIGIN, ("content-type", JSON)];
+        let answer = server.send("POST", path, &headers, event.as_bytes());
+        assert_eq!((answer.status, &*answer.body), (200, VERBOSE), "{path}");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN.1));
+        let asked = [ORIGIN, ("access-control-request-method", "POST")];
+        let answer = server.send("OPTIONS", path, &asked, b"");
+        assert_eq!(answer.header("access-control-allow-origin"), Some(ORIGIN.1));
+    }
+    let secret = format!("Bearer {SECRET} of TOK");
+    // Slashes in an ID are escaped, and are kept.
+    let answer = server.get(
+        "//v1//ids/%24device%3Ad%2F%2Fe",
+        &[("authorization", &secret)],
+    );
+    assert_eq!(answer.json()["distinct_id"], "U");
+    let answer = server.get(
+        "//api/2.0//export?from_date=2000-01-01&to_date=2100-01-01",
+        &[("authorization", &secret)],
+    );
+    assert_eq!(answer.status, 200);
+    // The credential is still needed.
+    assert_eq!(server.get("//v1//ids/U", &[]).status, 401);
+    for path in ["//", "//healthz", "/readyz//", "//metrics"] {
+        let status = if path == "/readyz//" { 404 } else { 200 };
+        assert_eq!(server.get(path, &[]).status, status, "{path}");
+    }
+}
+
+#[test]
+fn a_path_that_does_not_exist_has_cors_headers() {
+    let server = Running::of(Model::Simplified);
+    for (method, path) in [
+        ("POST", "/trak/"),
+        ("GET", "/lib.min.js"),
+        ("POST", "/v1/nothing"),
+    ] {
+        let answer = server.send(method, path, &[ORIGIN], b"");
+        assert_eq!(answer.status, 404, "{path}");
+        assert_eq!(
+            answer.header("access-control-allow-origin"),
+            Some(ORIGIN.1),
+            "{path}"
+        );
+        assert_eq!(
+            answer.header("access-control-allow-credentials"),
+            Some("true")
+        );
+        assert_eq!(answer.header("x-content-type-options"), Some("nosniff"));
+        assert_eq!(answer.body, "");
+    }
+    // The paths that answer queries have none, whatever they answer.
+    for path in support::READING {
+        let answer = server.get(path, &[ORIGIN]);
+        assert_eq!(
+            (answer.status, answer.header("access-control-allow-origin")),
+            (401, None)
+        );
+    }
 }
