@@ -368,6 +368,32 @@ fn in_9_unescaped_json_in_a_form_is_taken_as_it_is() {
 }
 
 #[test]
+fn in_9_holds_at_each_endpoint() {
+    for (endpoint, json) in [
+        (
+            Endpoint::Import,
+            imported("A", "a", r#","url":"/?a=1&b=%20+""#),
+        ),
+        (Endpoint::Engage, ENGAGED.replace('@', "&x=%40+")),
+        (Endpoint::Groups, GROUPED.replace('@', "&x=%40+")),
+    ] {
+        let sent = (String::new(), FORM, format!("data=[{json}]").into_bytes());
+        assert_eq!(decoded(endpoint, &sent), [Ok(json)]);
+    }
+    // It may also not be UTF-8.
+    let json = TRACKED.replace("A @ B", "A & @");
+    let sent = (
+        String::new(),
+        FORM,
+        [b"data=", &*with(&json, BURGER)].concat(),
+    );
+    assert_eq!(
+        decoded(Endpoint::Track, &sent),
+        [Ok(json.replace('@', "🍔"))]
+    );
+}
+
+#[test]
 fn in_9_only_json_to_the_end_of_the_body_is_unescaped() {
     let text = r#"{"event":"A","properties":{"token":"TOK","a":"x y"}}"#;
     for body in [

@@ -78,7 +78,9 @@ fn replaced(
     let mut text = String::with_capacity(bytes.len());
     let mut lost = BitSet::default();
     let mut rest = bytes;
-    while let Some(chunk) = rest.utf8_chunks().next() {
+    while text.len() <= max_body_bytes
+        && let Some(chunk) = rest.utf8_chunks().next()
+    {
         text.push_str(chunk.valid());
         rest = &rest[chunk.valid().len()..];
         let halves = [half(rest), rest.get(3..).and_then(half)];
@@ -95,9 +97,6 @@ fn replaced(
             lost.insert(text.len());
         }
         text.push(character.unwrap_or(char::REPLACEMENT_CHARACTER));
-        if text.len() > max_body_bytes {
-            return Err(Problem::TooLarge { max_body_bytes });
-        }
     }
     if text.len() > max_body_bytes {
         return Err(Problem::TooLarge { max_body_bytes });
