@@ -6,8 +6,10 @@ use crate::{DistinctId, Id, IdProperty, InvalidEvent, InvalidEventReason};
 
 /// A statement of an event that two IDs belong together. Most events make no claim.
 ///
-/// A claim belongs to one built-in rule book; an engine of the other one answers
-/// [`Outcome::Ignored`](crate::Outcome::Ignored).
+/// Each kind belongs to one built-in rule book; an engine of the other one answers
+/// [`Outcome::Ignored`](crate::Outcome::Ignored). A custom model uses the kinds that it needs, and
+/// which ID is merged into which is a rule of that model. End a `match` with an arm that answers
+/// `Ignored`: later versions may add kinds.
 ///
 /// ```
 /// use idmerge_core::{Claim, ClaimKind, Id};

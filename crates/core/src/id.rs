@@ -1,4 +1,4 @@
-//! Identifiers, and the rules of which texts are identifiers.
+//! Identifiers, and the rules that decide which texts are identifiers.
 
 mod distinct_id;
 mod distinct_id_buf;

@@ -11,8 +11,8 @@ use crate::{Id, RuleBook};
 pub enum Outcome<'a> {
     /// This claim joined the two IDs.
     Merged,
-    /// The two IDs were joined before. The clusters did not change; in Original the canonical ID of
-    /// the cluster may have changed, because the claim also marks an ID (rule O-13).
+    /// The two IDs were joined before. The clusters did not change. The canonical ID of the cluster
+    /// may have changed; in Original it does if the claim marks an ID (rule O-13).
     AlreadyMerged,
     /// The claim belongs to another rule book and has no effect here.
     Ignored,
@@ -22,6 +22,8 @@ pub enum Outcome<'a> {
 
 /// Why a guardrail turned a well-formed claim down. It is an outcome, not an error: the event is
 /// kept, and the reason is written onto it.
+///
+/// The variants are those of the two built-in models. A custom model uses the one that fits best.
 ///
 /// [`code`](Rejection::code) is the vendor's `$failure_reason`; the `Display` text is the
 /// `$failure_description`.

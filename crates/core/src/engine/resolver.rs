@@ -16,7 +16,8 @@ use crate::{
 pub struct Cluster<'a> {
     /// The member that the user's events are counted under.
     pub canonical: DistinctId<'a>,
-    /// All members, in the order of rule S-10 or O-17.
+    /// All members, the canonical one included, in the order of rule S-10 or O-17. A custom model
+    /// chooses its own order, which a snapshot must keep.
     pub members: Vec<DistinctId<'a>>,
 }
 
@@ -64,6 +65,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     }
 
     /// The canonical distinct_id of an ID, now. An ID that is in no cluster is its own canonical ID.
+    /// An engine is also asked about devices (`$device:X`); a model without devices returns them
+    /// unchanged.
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a>;
 
     /// Replaces each ID by its canonical distinct_id, now. An engine can answer many IDs faster
@@ -89,8 +92,9 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// The cluster of an ID, or `None` if the ID is in no cluster.
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
 
-    /// All clusters. Simplified: in the order in which the users got their first device.
-    /// Original: by oldest member.
+    /// All clusters, each with at least two IDs. Simplified: in the order in which the users got
+    /// their first device. Original: by oldest member. A custom model chooses its own order, which a
+    /// snapshot must keep.
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
 }
 

@@ -49,8 +49,9 @@ impl RuleBook {
     }
 
     /// Whether `$device:X` and `X` are two different IDs. In Original ID Merge they are one ID
-    /// (rule O-1); in Simplified ID Merge a device and a user are two (rule S-9). A custom rule
-    /// book is taken to keep them apart.
+    /// (rule O-1); in Simplified ID Merge a device and a user are two (rule S-9). For a custom rule
+    /// book the answer is `true`: callers then keep the two apart, and a model without devices gives
+    /// plain IDs alone, read with [`IdRules::id`](crate::IdRules::id).
     pub const fn has_device_namespace(self) -> bool {
         !matches!(self, Self::Original)
     }

@@ -1,0 +1,1 @@
+../../../examples/posthog-model/tests/conformance.rs

@@ -1,0 +1,1 @@
+../../../examples/posthog-model/src/lib.rs
