@@ -70,4 +70,4 @@ pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::Identity;
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};
-pub use write::batch::{Answer, Batch, ClaimAnswer, Record, RecordAnswer, RecordError};
+pub use write::batch::{Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError};

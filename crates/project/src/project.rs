@@ -125,8 +125,8 @@ impl Project {
     /// Submits a batch. `answer` is called once, on the writer thread, when the batch is durable or
     /// cannot be written. It should be fast, since other batches wait for it.
     ///
-    /// The claims of a batch are applied in the order of the events' times; events with the same
-    /// time keep their order in the batch. Profile updates follow after all claims.
+    /// The claims of a batch are applied in the order that [`Batch::order`] names. Profile updates
+    /// follow after all claims.
     ///
     /// This parses the events, which takes about half a microsecond per event. It does not wait for
     /// the disk.

@@ -11,7 +11,9 @@ use std::collections::{BTreeMap, HashSet};
 use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve};
 use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
-use idmerge_project::{Batch, ClaimAnswer, ExportQuery, Options, Project, Record, RecordAnswer};
+use idmerge_project::{
+    Batch, ClaimAnswer, EventOrder, ExportQuery, Options, Project, Record, RecordAnswer,
+};
 use proptest::prelude::*;
 
 #[derive(Clone, Debug)]
@@ -114,11 +116,13 @@ struct EventList {
 }
 
 impl EventList {
-    fn submit(&mut self, sent: &[Sent], received_ms: i64) -> Vec<RecordAnswer> {
+    fn submit(&mut self, sent: &[Sent], received_ms: i64, order: EventOrder) -> Vec<RecordAnswer> {
         let mut answers = vec![RecordAnswer::Repeated; sent.len()];
-        let mut order: Vec<usize> = (0..sent.len()).collect();
-        order.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
-        for at in order {
+        let mut positions: Vec<usize> = (0..sent.len()).collect();
+        if order == EventOrder::ByTime {
+            positions.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
+        }
+        for at in positions {
             answers[at] = self.apply(&sent[at], received_ms);
         }
         answers
@@ -297,7 +301,13 @@ fn play(model: Model, steps: &[Step]) {
         match step {
             Step::Submit(sent) => {
                 let received_ms = at as i64 % 5;
-                let mut batch = Batch::new(["/track", "/import"][at % 2], received_ms);
+                let endpoints = [
+                    ("/track", EventOrder::ByTime),
+                    ("/import", EventOrder::AsSent),
+                ];
+                let (source, order) = endpoints[at % 2];
+                let mut batch = Batch::new(source, received_ms);
+                batch.order = order;
                 for sent in sent {
                     let record = Record::Event {
                         time_ms: sent.time_ms,
@@ -308,7 +318,7 @@ fn play(model: Model, steps: &[Step]) {
                     batch.push(&sent.json(), record);
                 }
                 let answer = project.submit_and_wait(batch).unwrap();
-                assert_eq!(answer.records, list.submit(sent, received_ms));
+                assert_eq!(answer.records, list.submit(sent, received_ms, order));
             }
             Step::Close => {
                 project.close().unwrap();

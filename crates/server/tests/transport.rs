@@ -481,20 +481,6 @@ fn stubs_answer_with_an_empty_success() {
 }
 
 #[test]
-fn events_of_a_batch_are_applied_by_time() {
-    // Browsers send events out of order. In Simplified, the first link of a device counts.
-    let event = |user: &str, time: u64| json!({"event": "A", "properties": {"token": "TOK", "$device_id": "d", "$user_id": user, "time": time}});
-    let server = Running::of(Model::Simplified);
-    let batch = json!([
-        event("later", 1_700_000_009),
-        event("first", 1_700_000_000_000),
-        event("never", 1_700_000_001)
-    ]);
-    assert_eq!(server.post("/track", JSON, &batch.to_string()).body, "1");
-    assert_eq!(server.identity("TOK", "$device:d").0, "first");
-}
-
-#[test]
 fn metrics_count_requests_and_records() {
     let server = Running::with(vec![project("TOK", Model::Original)], |_| {});
     server.post("/track", JSON, &link("U1", DEVICE));

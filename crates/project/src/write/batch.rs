@@ -19,10 +19,12 @@ pub struct Batch {
     pub received_ms: i64,
     /// The endpoint that received the request, such as `/track`.
     pub source: &'static str,
+    /// The order in which the events are stored and their claims are weighed.
+    pub order: EventOrder,
 }
 
 impl Batch {
-    /// A batch without records.
+    /// A batch without records, whose events are taken in the order sent.
     pub fn new(source: &'static str, received_ms: i64) -> Self {
         Self {
             source,
@@ -37,6 +39,18 @@ impl Batch {
         self.text.push_str(json);
         self.records.push((start..self.text.len(), record));
     }
+}
+
+/// The order in which the events of a batch are stored and their claims are weighed (AR-1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum EventOrder {
+    /// The order of the batch. The state is then the same however the events are split into batches
+    /// (law 1).
+    #[default]
+    AsSent,
+    /// By time. Events with the same time are taken in the order of the batch. For SDKs that do not
+    /// keep the order of calls that are made at about the same time, such as those of browsers.
+    ByTime,
 }
 
 /// The kind of a record.

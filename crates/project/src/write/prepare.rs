@@ -10,7 +10,7 @@ use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
 use crate::fingerprints::{DedupKey, UNTIMED_MS, push_id, user_key};
-use crate::write::batch::{Batch, ClaimAnswer, Record, RecordAnswer, RecordError};
+use crate::write::batch::{Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError};
 
 /// A batch that is ready for the writer.
 pub(crate) struct PreparedBatch {
@@ -19,7 +19,7 @@ pub(crate) struct PreparedBatch {
     pub(crate) source: &'static str,
     /// The room that the batch takes in the queue.
     pub(crate) bytes: usize,
-    /// The valid events by time. Events with the same time are in the order of the batch.
+    /// The valid events, in the order of [`Batch::order`].
     pub(crate) events: Vec<PreparedEvent>,
     /// The valid profile updates with the index of their record, in the order of the batch.
     pub(crate) updates: Vec<(usize, Update)>,
@@ -67,6 +67,7 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
         records,
         received_ms,
         source,
+        order,
     } = batch;
     let mut preparation = Preparation {
         settings,
@@ -90,8 +91,11 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
         }
     }
     let mut prepared = preparation.prepared;
-    // Browser SDKs do not keep the order of calls that are made at about the same time.
-    prepared.events.sort_by_key(|event| event.time_ms);
+    // AR-1
+    match order {
+        EventOrder::AsSent => {}
+        EventOrder::ByTime => prepared.events.sort_by_key(|event| event.time_ms),
+    }
     prepared.text = text;
     prepared
 }

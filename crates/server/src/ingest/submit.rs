@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use idmerge_project::{Batch, Record};
+use idmerge_project::{Batch, EventOrder, Record};
 use idmerge_wire::{Dialect, Endpoint, Head, Message, Report};
 
 use super::records::{self, AcceptedRecord, now_ms};
@@ -98,7 +98,10 @@ fn batch_by_project(
             .entry(project_index)
             .or_insert_with(|| ProjectBatch {
                 project_index,
-                batch: Batch::new(endpoint.path(), now_ms()),
+                batch: Batch {
+                    order: event_order(endpoint),
+                    ..Batch::new(endpoint.path(), now_ms())
+                },
                 labels: Vec::new(),
             });
         batch.labels.push(RecordLabel {
@@ -122,6 +125,15 @@ fn batch_by_project(
         only.batch.text = text;
     }
     batches
+}
+
+/// AR-1: SDKs of browsers do not keep the order of calls that are made at about the same time.
+/// Importers send a history that they have put in order.
+fn event_order(endpoint: Endpoint) -> EventOrder {
+    match endpoint {
+        Endpoint::Track => EventOrder::ByTime,
+        Endpoint::Import | Endpoint::Engage | Endpoint::Groups => EventOrder::AsSent,
+    }
 }
 
 fn insert_id(record: &Record) -> Option<String> {
