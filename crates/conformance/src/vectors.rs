@@ -275,11 +275,16 @@ const FILES: &[(&str, &str)] = &[
     ("events.toml", include_str!("../vectors/events.toml")),
     ("sdk.toml", include_str!("../vectors/sdk.toml")),
     ("flows.toml", include_str!("../vectors/flows.toml")),
+    ("live.toml", include_str!("../vectors/live.toml")),
 ];
 
 #[cfg(test)]
 mod tests {
+    use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve};
+    use idmerge_events::JsonEvent;
+
     use super::*;
+    use crate::oracle::OriginalOracle;
 
     const CASE: &str = r#"
 [[case]]
@@ -314,6 +319,38 @@ clusters = []
         let loaded: BTreeSet<String> = FILES.iter().map(|(file, _)| (*file).to_owned()).collect();
         assert_eq!(there, loaded, "add the file to FILES");
         assert!(all().unwrap().len() >= 180);
+    }
+
+    /// The users that have events after a case.
+    fn unique_users(case: &Case, settings: EngineSettings) -> usize {
+        let mut oracle = OriginalOracle::new(settings);
+        let mut owners = BTreeSet::new();
+        for step in &case.steps {
+            if let Some(claim) = &step.claim {
+                oracle.apply(claim.as_claim()).unwrap();
+            }
+            if let Some(json) = &step.event {
+                let event = JsonEvent::parse(json.as_bytes()).unwrap();
+                let (reading, _) = oracle.apply_event(&event.event()).unwrap();
+                owners.insert(reading.distinct_id.unwrap().to_string());
+            }
+        }
+        let canonical = |own: &String| oracle.resolve(oracle.read_id(own).unwrap()).to_string();
+        owners.iter().map(canonical).collect::<BTreeSet<_>>().len()
+    }
+
+    #[test]
+    fn the_live_scenarios_of_original_have_the_unique_users_of_the_live_service() {
+        let cases = parse("live.toml", include_str!("../vectors/live.toml")).unwrap();
+        let is_original = |case: &&Case| case.rule_book == "original";
+        let scenarios: Vec<_> = cases.iter().filter(is_original).collect();
+        let found = scenarios
+            .iter()
+            .map(|case| unique_users(case, case.settings.clone()));
+        let measured = [1, 1, 1, 1, 1, 1, 11, 2, 1, 1, 1, 1, 1, 1, 1];
+        assert_eq!(found.collect::<Vec<_>>(), measured);
+        // The default is the documented limit of 500.
+        assert_eq!(unique_users(scenarios[6], EngineSettings::default()), 12);
     }
 
     #[test]

@@ -17,6 +17,8 @@ use crate::Model;
 #[serde(default, deny_unknown_fields)]
 pub struct Overrides {
     /// The most IDs that a cluster may have, in Original [default: 500]
+    ///
+    /// The vendor documents 500; a live project of the vendor counted 501.
     #[cfg_attr(
         feature = "clap",
         arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))

@@ -20,7 +20,8 @@ pub struct Settings {
     /// Which texts are IDs (rules ID-2 and ID-4).
     pub id_rules: IdRules,
     /// The most IDs that a cluster may have (rules O-12 and O-18). With 0 or 1 no claim ever
-    /// merges.
+    /// merges. The vendor documents 500; a live project of the vendor counted 501, so use 501 to get
+    /// the clusters that it has.
     pub max_cluster_ids: u32,
     /// The anonymous IDs that `$identify` accepts (rule O-8).
     pub anon_id_format: AnonIdFormat,

@@ -95,8 +95,14 @@ const NO_VECTORS: &[(&str, &str)] = &[
     ("IN-4", "a vector is an event, not a line of a file"),
     ("IN-7", "a vector is UTF-8; crates/wire/tests/senders.rs"),
     ("IN-8", "a vector is UTF-8; crates/wire/tests/senders.rs"),
-    ("IN-9", "a vector is an event, not a form; crates/wire/tests/senders.rs"),
-    ("AR-1", "a vector has no requests; crates/server/tests/order.rs"),
+    (
+        "IN-9",
+        "a vector is an event, not a form; crates/wire/tests/senders.rs",
+    ),
+    (
+        "AR-1",
+        "a vector has no requests; crates/server/tests/order.rs",
+    ),
 ];
 
 /// A longer file of a `src` folder has more than one subject.
