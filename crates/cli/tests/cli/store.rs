@@ -267,6 +267,9 @@ fn a_backup_is_restored_and_compared() {
     let folder = made("original");
     assert_eq!(line(&folder.run("store backup people saved"))["entries"], 4);
     assert_eq!(folder.run("store backup people saved").code, Some(1));
+    folder.run("store info saved").code(1).says(
+        "saved is a file, and a store is a folder; if it is a backup, `idmerge store restore",
+    );
     line(&folder.run("store restore saved again"));
     assert_eq!(
         line(&folder.run("store compare people again"))["same"],

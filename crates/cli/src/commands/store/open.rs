@@ -112,6 +112,13 @@ fn about(folder: &Path) -> anyhow::Result<About> {
 }
 
 fn exists(folder: &Path) -> anyhow::Result<bool> {
+    if folder.is_file() {
+        let file = folder.display();
+        bail!(
+            "{file} is a file, and a store is a folder; if it is a backup, `idmerge store restore \
+             {file} DIR` makes a store from it"
+        );
+    }
     idmerge_store::exists(folder).with_context(|| open_error(folder))
 }
 
