@@ -42,8 +42,8 @@ Examples:
   idmerge store explain people 'ada@example.com'
   idmerge serve --data data --engine simplified
 
-Events are newline-delimited JSON: one object with \"event\" and \"properties\" a line, plain or \
-compressed with gzip or zstd. `idmerge help rules` prints the rules.
+The input is newline-delimited JSON. Each line is an object with \"event\" and \"properties\". It \
+can be compressed with gzip or zstd. `idmerge help rules` prints the rules.
 
 Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 
@@ -60,27 +60,27 @@ pub(crate) struct Args {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
-    /// Write every event with the distinct_id of the person who did it
+    /// Write each event with the distinct_id of its person
     Resolve(ResolveArgs),
-    /// Write every cluster, the IDs of one person, as a line of JSON
+    /// Print each person's IDs (a cluster) as a line of JSON
     Clusters(ClustersArgs),
-    /// Write the cluster that an ID is in
+    /// Print the cluster of one ID
     Cluster(ClusterArgs),
-    /// Write made-up events, and the people behind them
+    /// Generate test events for which the right answer is known
     Generate(GenerateArgs),
-    /// Apply events to a store of claims; a missing store is made
+    /// Add the identity claims of events to a store on disk
     #[cfg(feature = "store")]
     Ingest(IngestArgs),
     /// Not in this build: needs the Cargo feature "store"
     #[cfg(not(feature = "store"))]
     Ingest(LeftOutArgs),
-    /// Ask about a store of claims, withdraw a claim, back up or repair
+    /// Query, correct, back up or repair a store
     #[cfg(feature = "store")]
     Store(StoreArgs),
     /// Not in this build: needs the Cargo feature "store"
     #[cfg(not(feature = "store"))]
     Store(LeftOutArgs),
-    /// Run a server that tracking SDKs send events to
+    /// Run a server for the events of Mixpanel SDKs
     #[cfg(feature = "serve")]
     Serve(ServeArgs),
     /// Not in this build: needs the Cargo feature "serve"

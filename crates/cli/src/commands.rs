@@ -25,7 +25,7 @@ use crate::report::left_out;
 ///
 /// # Errors
 ///
-/// Whatever the command reports to its user.
+/// Any error that the command reports to its user.
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     // The server has its own handler: it saves what it accepted before it ends.
     if !matches!(command, Command::Serve(_)) {

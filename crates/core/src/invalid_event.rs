@@ -62,7 +62,7 @@ pub enum InvalidEventReason {
     #[error("is empty; send an ID or leave the property out")]
     Empty,
     /// The ID is too long (ID-2).
-    #[error("{value} has {id_bytes} bytes; send an ID of 1 to {max_id_bytes} bytes")]
+    #[error("{value} is too long; send an ID of 1 to {max_id_bytes} bytes")]
     Length {
         /// The value, quoted and shortened.
         value: String,
@@ -105,7 +105,7 @@ pub enum InvalidEventReason {
     #[error("is missing: $create_alias needs distinct_id and alias")]
     NoAlias,
     /// `$merge` does not name exactly two IDs (O-5).
-    #[error("{json} is not an array of exactly two IDs; send $merge with two")]
+    #[error("must be an array of exactly two IDs, not {json}")]
     NotTwoIds {
         /// The value in its original spelling, shortened; `null` if it is missing.
         json: String,

@@ -10,8 +10,8 @@
 //! ```
 //!
 //! This crate has the types of that picture ([`Event`], [`Reading`], [`Claim`], [`Outcome`],
-//! [`DistinctId`]) and two traits: [`Resolve`] answers who is who, and [`IdentityResolver`] is an
-//! engine. This crate has no engine, reads no JSON, does no I/O and reads no clock. The rules are
+//! [`DistinctId`]) and two traits: [`Resolve`] answers which user an ID belongs to, and
+//! [`IdentityResolver`] is an engine. This crate has no engine, reads no JSON, does no I/O and reads no clock. The rules are
 //! in [`rules`]; error texts, tests and comments cite them by number.
 //!
 //! An [`InvalidEvent`] is bad input: an error. A [`Rejection`] is the answer of a guardrail to a

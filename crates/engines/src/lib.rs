@@ -2,7 +2,7 @@
 //!
 //! Everything above the engines (the command line, the store of a server, an embedding program)
 //! names this crate and does not ask which model it has. [`Settings`] does what depends on the
-//! model: it reads events, makes the engine, and is written as text that reads back.
+//! model: it reads events, creates the engine, and can be written as text and read back.
 //!
 //! ```
 //! use idmerge_core::{Event, IdentityResolverExt};

@@ -70,14 +70,14 @@ impl Overrides {
 #[non_exhaustive]
 pub enum SettingsError {
     /// The model does not have this setting. Leave it out, or choose the other model.
-    #[error("{setting} is a setting of original; leave it out with {model}")]
+    #[error("{setting} is a setting of engine original; leave it out with engine {model}")]
     NotOfModel {
         /// The name of the setting, as a configuration file spells it.
         setting: &'static str,
         /// The model that was chosen.
         model: Model,
     },
-    /// A limit of 0 IDs: no cluster could exist. Give 2 or more.
+    /// A limit of 0 IDs, which no cluster can keep. Give 2 or more.
     #[error("max_cluster_ids must be at least 1")]
     NoClusterIds,
 }

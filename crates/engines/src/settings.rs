@@ -216,7 +216,7 @@ mod tests {
         assert_eq!(error.setting(), "anon_id_format");
         assert_eq!(
             error.to_string(),
-            "anon_id_format is a setting of original; leave it out with simplified"
+            "anon_id_format is a setting of engine original; leave it out with engine simplified"
         );
         let zero = Overrides {
             max_cluster_ids: Some(0),

@@ -22,13 +22,13 @@ pub enum MalformedEvent {
         json: String,
     },
     /// The object has no `event`, or it is not a string.
-    #[error("\"event\" is {}, not a string (IN-1)", or_missing(.json))]
+    #[error("\"event\" must be a string, but is {} (IN-1)", or_missing(.json))]
     NoName {
         /// The JSON text of `event`, quoted and shortened. `None` if the key is missing.
         json: Option<String>,
     },
     /// The object has no `properties`, or they are not an object.
-    #[error("\"properties\" is {}, not an object (IN-1)", or_missing(.json))]
+    #[error("\"properties\" must be an object, but is {} (IN-1)", or_missing(.json))]
     NoProperties {
         /// The name of the event.
         name: String,

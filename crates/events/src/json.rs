@@ -1,4 +1,4 @@
-//! JSON as such: where values are in a text, and nothing about events.
+//! Finds the values in a JSON text. It knows nothing about events.
 
 mod containers;
 mod raw;

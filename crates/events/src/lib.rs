@@ -1,13 +1,13 @@
-//! JSON events: read as far as ID Merge reads them, and written back with the answer.
+//! Reads the parts of a JSON event that ID Merge needs, and writes the answer back into the event.
 //!
-//! [`JsonEvent::parse`] takes one event as an SDK sends it and borrows from it what it can;
+//! [`JsonEvent::parse`] parses one event as an SDK sends it, and borrows from the input if it can.
 //! [`JsonEvent::event`] is what an engine reads. [`JsonEvent::write_resolved`] writes the answer of
-//! an engine onto the event: what is added or replaced is spliced into the original bytes, and
-//! everything else stays byte for byte. An [`Outline`] is what is kept of an event to do that later
-//! without a second scan. Rules ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
+//! an engine onto the event: it splices new values into the original bytes, and everything else stays
+//! byte for byte. An [`Outline`] keeps the few bytes that are needed to do that later without a
+//! second scan. The rules are ID-3, IN-1, IN-2 and W-1 to W-7 of `docs/rules.md`.
 //!
-//! An [`Envelope`] is an event with everything else that its sender says: the project's token, the
-//! time, and the `$insert_id`. [`Values`] cuts the body of a request into its events, and reads each
+//! An [`Envelope`] is an event with its other properties that matter: the project's token, the time
+//! and the `$insert_id`. [`Values`] cuts the body of a request into its events, and reads each
 //! one in the same scan.
 //!
 //! ```
@@ -41,7 +41,7 @@
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
 //!
-//! Not here: lines, files, compression, and what HTTP endpoints take and answer. An event is never
+//! Not here: lines, files, compression, and the protocol of HTTP endpoints. An event is never
 //! turned into a tree of values, so nesting costs no stack and unknown properties cost nothing.
 
 mod error;

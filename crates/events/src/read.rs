@@ -1,4 +1,4 @@
-//! From the text of an event to what is read of it, in one scan.
+//! Reads an event from its text, in one scan.
 
 mod envelope;
 mod event;

@@ -1,4 +1,4 @@
-//! From an answer back onto the event: rules W-1 to W-7.
+//! Writes an answer onto its event: rules W-1 to W-7.
 
 mod answer;
 mod outline;

@@ -27,7 +27,7 @@ pub enum UpdateError {
     #[error("an update of a group must not have a $distinct_id")]
     UserOfGroup,
     /// The record has no operation.
-    #[error("the update has no operation, such as $set")]
+    #[error("the update has no operation; send one, such as $set")]
     NoOperation,
     /// The argument of an operation has the wrong type.
     #[error("{operation} needs {wanted}")]

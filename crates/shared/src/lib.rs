@@ -16,7 +16,7 @@
 //!         let link = Claim::Link { device: id("D1"), user: id("U1") };
 //!         engine.apply(link, |outcome| println!("{outcome:?}")).unwrap();
 //!     });
-//!     // Either before the claim or after it, but never in the middle.
+//!     // This sees the state before the claim or after it, never a state in between.
 //!     let user = engine.resolve(device, |canonical| canonical.to_string());
 //!     assert!(user == "$device:D1" || user == "U1");
 //! });

@@ -26,7 +26,7 @@ use crate::state::State;
 
 /// An engine that outlives its process. It wraps an engine and is an engine of the same rule book.
 ///
-/// A claim is visible once it is applied, and safe once [`commit`](Self::commit) has returned. A
+/// A claim is visible once it is applied, and durable once [`commit`](Self::commit) has returned. A
 /// process that ends loses its uncommitted claims. The next process can apply the same claims again:
 /// claims that the log has already are not logged twice.
 ///
@@ -70,8 +70,8 @@ pub struct Durable<R> {
 }
 
 impl<R: IdentityResolver> Durable<R> {
-    /// Opens the store in a folder. Makes the folder and the store if they do not exist. `fresh` makes
-    /// an empty engine; the engine decides the rule book and the settings.
+    /// Opens the store in a folder. Creates the folder and the store if they do not exist. `fresh`
+    /// creates an empty engine; the engine decides the rule book and the settings.
     ///
     /// # Errors
     ///
@@ -201,7 +201,11 @@ impl<R: IdentityResolver> Durable<R> {
         causes: &[Cause<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
     ) -> Result<(), EngineError> {
-        assert_eq!(claims.len(), causes.len(), "a cause for each claim");
+        assert_eq!(
+            claims.len(),
+            causes.len(),
+            "there must be one cause for each claim"
+        );
         self.apply_all(claims, &mut causes.iter().copied(), outcome)
     }
 
@@ -247,8 +251,8 @@ impl<R: IdentityResolver> Durable<R> {
         }
     }
 
-    /// Makes all applied claims safe, and returns the number of the last entry. After it has returned
-    /// no crash loses them. To commit a group, apply many claims and then commit once. Other threads
+    /// Makes all applied claims durable, and returns the number of the last entry. Once it has
+    /// returned, no crash loses them. To commit a group, apply many claims and then commit once. Other threads
     /// can resolve during a commit.
     ///
     /// # Errors
@@ -267,7 +271,7 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     /// Commits as [`commit`](Self::commit) does, together with what a service writes to tables of its
-    /// own in `also`: after a crash either both are there or neither.
+    /// own in `also`: a crash keeps both or neither.
     ///
     /// # Errors
     ///

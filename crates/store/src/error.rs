@@ -18,7 +18,7 @@ pub enum StoreError {
     )]
     InUse,
     /// The file is not a store, or nothing was ever committed to it.
-    #[error("not a store of idmerge")]
+    #[error("the file is not an idmerge store")]
     NotAStore,
     /// The last writer ended without closing the store. Open the store for writing once: that
     /// recovers it.
@@ -45,7 +45,7 @@ pub enum StoreError {
         name: String,
     },
     /// The store was made with an engine of another rule book.
-    #[error("the store was made for {found} ID Merge, and the engine is of {expected} ID Merge")]
+    #[error("the store was made for {found} ID Merge, and the engine is for {expected} ID Merge")]
     OtherRuleBook {
         /// The store's rule book.
         found: RuleBook,
@@ -102,10 +102,10 @@ pub enum StoreError {
         /// The number of the last committed entry; 0 if there is none.
         last: u64,
     },
-    /// A state from elsewhere was loaded at this entry, so the log does not have all claims behind
+    /// A snapshot was loaded at this entry, so the log does not have all claims behind
     /// the state.
     #[error(
-        "entry {sequence} replaced the state by one from elsewhere, so the log does not have all claims"
+        "entry {sequence} replaced the state by a loaded snapshot, so the log does not have all claims"
     )]
     NotFromClaims {
         /// The number of the entry.
@@ -113,7 +113,7 @@ pub enum StoreError {
     },
     /// The entry cannot be withdrawn: it has no claim of the rule book of the store.
     #[error(
-        "entry {sequence} has nothing to withdraw: it is not a claim of the rule book of the store"
+        "entry {sequence} cannot be withdrawn: the engine of this store ignores its claim, so it changed nothing"
     )]
     NotRetractable {
         /// The number of the entry.
@@ -130,11 +130,11 @@ pub enum StoreError {
         by: u64,
     },
     /// The index of the IDs in the log cannot be read. No data is lost: [`repair`](crate::repair)
-    /// makes the index again.
-    #[error("the index of the store is damaged; repair the store to make the index again")]
+    /// rebuilds the index.
+    #[error("the index of the store is damaged; repair the store to rebuild the index")]
     DamagedIndex,
     /// The file exists already and is not replaced.
-    #[error("{} exists already", path.display())]
+    #[error("{} exists already and is not replaced; choose another name", path.display())]
     Exists {
         /// The file.
         path: PathBuf,
@@ -153,7 +153,7 @@ pub enum StoreError {
     #[error("some claims are not committed yet; commit them first")]
     Uncommitted,
     /// An earlier operation failed, and its effect on the file is not known. Open the store again.
-    #[error("the store failed earlier; open it again")]
+    #[error("an earlier operation on the store failed; open the store again")]
     Failed,
     /// The claim is of a kind that the log format does not have.
     #[error("the log format of this version has no such kind of claim")]
@@ -167,11 +167,12 @@ pub enum StoreError {
     /// The engine failed.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The disk failed or is full, or the file may not be written.
-    #[error("the disk failed")]
+    /// The operating system reported an error: a file does not exist or may not be written, or the disk
+    /// is full or failed.
+    #[error("the file cannot be read or written")]
     Io(#[from] io::Error),
     /// Any other error of the database.
-    #[error("the database failed")]
+    #[error("the database reported an error")]
     Database(#[source] Box<redb::Error>),
 }
 

@@ -5,13 +5,13 @@
 //! made the claim ([`Cause`]). The state is a fold over the log, so after a crash the next process
 //! has the state of the last commit.
 //!
-//! The rules are those of the engine. The caller brings clock and threads. The log keeps the claims
+//! The rules are those of the engine. The caller provides the clock and the threads. The log keeps the claims
 //! of events and not the events themselves.
 //!
 //! # Where to go next
 //!
 //! A service needs [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`]. [`History`]
-//! answers questions about earlier states. `docs/store.md` describes the form on disk and the
+//! answers questions about earlier states. `docs/store.md` describes the format on disk and the
 //! reasons for it.
 
 mod durable;

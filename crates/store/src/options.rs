@@ -41,10 +41,10 @@ impl Default for Options {
 /// writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Readers may. Every commit then waits for the disk twice.
+    /// Readers. Every commit then waits for the disk twice.
     #[default]
     Readers,
-    /// None.
+    /// No other process.
     Nobody,
 }
 

@@ -128,7 +128,7 @@ impl<R: IdentityResolver> State<R> {
         Ok(())
     }
 
-    /// Reads the latest good snapshot that is not damaged.
+    /// Reads the latest snapshot that is not damaged.
     fn read_latest(
         &mut self,
         read: &ReadTransaction,

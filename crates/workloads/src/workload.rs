@@ -46,10 +46,10 @@ impl Workload {
     /// A description of the traffic, in one line.
     pub const fn description(self) -> &'static str {
         match self {
-            Self::WebLogin => "people browse and log in, on one or two browsers each",
-            Self::Identify => "$identify, $create_alias and $merge, also repeated and rejected",
-            Self::SharedDevice => "two to five people share a browser, not always with a reset",
-            Self::Cap => "people log in on fresh devices until they pass 500 IDs",
+            Self::WebLogin => "people log in, on one or two browsers each",
+            Self::Identify => "identity events, with repeats and rejections",
+            Self::SharedDevice => "two to five people share a browser, half with a reset",
+            Self::Cap => "people log in on new devices, past 500 IDs",
         }
     }
 

@@ -20,7 +20,7 @@ pub(crate) struct EngineArgs {
 #[cfg(feature = "store")]
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct OptionalEngineArgs {
-    /// The model of ID Merge; needed for a new store, checked against an existing one
+    /// The model of ID Merge; required for a new store
     #[arg(long, value_enum)]
     engine: Option<Model>,
 
@@ -52,7 +52,7 @@ impl OptionalEngineArgs {
             Some(model) => settings(model, &self.overrides).map(Some),
             None if self.overrides.is_empty() => Ok(None),
             None => Err(wrong_usage(format_args!(
-                "a setting such as --max-cluster-ids needs --engine too"
+                "--max-cluster-ids and --anon-id-format need --engine; add it, or leave them out"
             ))),
         }
     }
@@ -66,7 +66,7 @@ impl OptionalEngineArgs {
 pub(crate) fn settings(model: Model, overrides: &Overrides) -> anyhow::Result<Settings> {
     Settings::new(model, overrides).map_err(|error| match error {
         SettingsError::NotOfModel { setting, model } => wrong_usage(format_args!(
-            "{} is not a setting of --engine {model}: leave it out",
+            "{} is not a setting of --engine {model}; leave it out",
             option_of(setting)
         )),
         error => wrong_usage(format_args!("{error}")),

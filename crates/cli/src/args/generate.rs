@@ -11,7 +11,7 @@ Examples:
   idmerge generate --workload web-login --events 1000000 -o events.ndjson
   idmerge generate --workload cap --events 50000 --truth people.ndjson
 
-The same workload, number of events and seed give the same bytes on every machine.")]
+The same arguments give the same output on every machine.")]
 pub(crate) struct GenerateArgs {
     /// The kind of traffic
     #[arg(long, value_name = "NAME", value_parser = workload_parser())]
@@ -25,11 +25,11 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "S", default_value_t = 1, hide_default_value = true)]
     pub(crate) seed: u64,
 
-    /// Write to FILE, which appears whole or not at all [default: stdout]
+    /// Write to FILE; on failure FILE stays as it was [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write each person and their IDs to FILE, one person a line
+    /// Write the right answer to FILE: each person's IDs, one person a line
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
 

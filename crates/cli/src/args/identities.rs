@@ -27,7 +27,7 @@ pub(crate) struct IdentityArgs {
     #[command(flatten)]
     overrides: Overrides,
 
-    /// Resolve by this store; claims of the input are not applied
+    /// Use the merges of this store, and ignore the claims in the input
     #[arg(long, value_name = "DIR", hide = cfg!(not(feature = "store")))]
     #[arg(conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format"])]
     store: Option<PathBuf>,
@@ -64,7 +64,7 @@ pub(crate) fn read_id<'e>(settings: &Settings, text: &'e str) -> anyhow::Result<
     settings.read_id(text).map_err(|error| {
         // The advice of these two is for an event: it may leave the property out.
         let reason = match error.reason() {
-            InvalidEventReason::Empty => "is empty".to_owned(),
+            InvalidEventReason::Empty => "is empty; give a distinct_id".to_owned(),
             InvalidEventReason::Blocked { value } => format!("{value} is a blocked value"),
             reason => reason.to_string(),
         };

@@ -12,13 +12,12 @@ Examples:
   zcat day-*.gz | idmerge ingest people
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
-A store keeps the engine that it was made with; another --engine is an error.
+A store keeps the engine that it was created with; another --engine is an error.
 
-A claim that the store has already changes nothing. So a run that was killed can be repeated: claims \
-are committed in batches, and the input is read from its start. A withdrawn claim counts again when \
-it is ingested again.")]
+If a run is interrupted, run it again: claims that the store already has change nothing. But if you \
+ingest a withdrawn claim again, it counts again.")]
 pub(crate) struct IngestArgs {
-    /// The folder of the store; it is made if it does not exist
+    /// The folder of the store; created if it does not exist
     #[arg(value_name = "DIR")]
     pub(crate) folder: PathBuf,
 
@@ -28,7 +27,7 @@ pub(crate) struct IngestArgs {
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,
 
-    /// Write refused lines to FILE, with line number, error and rule
+    /// Write refused lines to FILE, each with its line number, error and rule
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
 }

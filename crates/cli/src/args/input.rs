@@ -4,11 +4,11 @@ use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
-    /// Files of events, read one after another; - is stdin [default: stdin]
+    /// Event files, read in this order; - is stdin [default: stdin]
     #[arg(value_name = "INPUT")]
     pub(crate) paths: Vec<PathBuf>,
 
-    /// Refuse lines with more bytes than this [default: 16777216]
+    /// Refuse lines longer than N bytes [default: 16777216]
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
     pub(crate) max_line_bytes: u64,
 

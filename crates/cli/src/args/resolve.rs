@@ -17,18 +17,18 @@ Examples:
   idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
-A merge is retroactive: events that came before it get the canonical distinct_id too. So the input \
-is read twice, and an input that is not a file is copied to a temporary file on the way. With \
---store the merges are known, and the input is read once.")]
+A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
+twice, and stdin is first copied to a temporary file. With --store the merges are known before the \
+input is read, so it is read once.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
 
-    /// Write to FILE, which appears whole or not at all [default: stdout]
+    /// Write to FILE; on failure FILE stays as it was [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
 
-    /// Write refused lines to FILE, with line number, error and rule
+    /// Write refused lines to FILE, each with its line number, error and rule
     #[arg(long, value_name = "FILE")]
     pub(crate) refused: Option<PathBuf>,
 
@@ -54,7 +54,7 @@ Examples:
   idmerge cluster '$device:D1' events.ndjson --engine simplified
   idmerge cluster U1 --store people
 
-An ID that is in no cluster is its own canonical ID, and its list of members is empty.")]
+An ID that is in no cluster is its own canonical ID, and has no members.")]
 pub(crate) struct ClusterArgs {
     /// The ID, in the form of a distinct_id: in Simplified a device has the prefix $device:
     #[arg(value_name = "ID", allow_hyphen_values = true)]

@@ -18,8 +18,8 @@ Examples:
   idmerge serve --data data --engine original --token shop --secret \"$SECRET\"
   idmerge serve --data data --config projects.toml --listen 0.0.0.0:8080
 
-Without --config there is one project. A token or secret that is not given is generated and \
-printed: give the same ones the next time. A configuration file has a [[project]] for each project:
+Without --config there is one project. If you give no --token or --secret, the server generates and \
+prints it; pass the same one next time. A configuration file has a [[project]] for each project:
 
   [[project]]
   token = \"shop\"                 # sent by SDKs with each event; not secret
@@ -32,10 +32,10 @@ printed: give the same ones the next time. A configuration file has a [[project]
   user = \"warehouse\"
   secret = \"another long secret\"
 
-On SIGTERM or SIGINT the server answers open requests and exits with code 0. Accepted events are \
-on disk.")]
+On SIGTERM or SIGINT the server answers open requests and exits with code 0. No accepted event is \
+lost.")]
 pub(crate) struct ServeArgs {
-    /// Keep all data in DIR, in a folder for each project
+    /// The folder for all data; each project has a folder in it
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 
@@ -56,7 +56,7 @@ pub(crate) struct ServeArgs {
     #[arg(long)]
     pub(crate) token: Option<String>,
 
-    /// The secret to import events and to read with [default: generated]
+    /// The secret for imports and queries [default: generated]
     #[arg(long)]
     pub(crate) secret: Option<String>,
 
@@ -70,9 +70,9 @@ pub(crate) struct ServeArgs {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogFormat {
-    /// Lines of text
+    /// Text, one message a line
     Plain,
-    /// A JSON object a line
+    /// JSON, one object a line
     Json,
     /// No log
     Off,

@@ -18,7 +18,7 @@ Examples:
   idmerge store retract people 1042 --who ben --why 'a shared tablet'
   idmerge store changes people --since 90000 > changes.ndjson
 
-A store is a folder with a log of claims; `idmerge ingest` makes it. Answers are JSON, one object a \
+A store is a folder with a log of claims. `idmerge ingest` creates it. Output is JSON, one object a \
 line.")]
 pub(crate) struct StoreArgs {
     #[command(subcommand)]
@@ -27,37 +27,37 @@ pub(crate) struct StoreArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum StoreCommand {
-    /// Write which engine a store has, and its numbers of entries and clusters
+    /// Print the engine, the number of entries and the number of clusters
     #[command(after_help = "\
 Example:
   idmerge store info people")]
     Info(FolderArgs),
-    /// Write the entries of the log
+    /// Print the entries of the log
     Log(LogArgs),
-    /// Explain why two IDs are one person or two, or list the claims about one ID
+    /// Explain why two IDs are one person or two, or list one ID's claims
     Explain(ExplainArgs),
-    /// Withdraw an entry, and write every ID whose canonical ID changes
+    /// Withdraw an entry, and print each ID whose canonical ID changes
     Retract(RetractArgs),
-    /// Write the changes of canonical IDs after an entry, in order
+    /// Print each change of a canonical ID after an entry
     Changes(ChangesArgs),
-    /// Compare with what another engine or setting makes of the same claims
+    /// Compare with the clusters that another engine or setting gives
     Simulate(SimulateArgs),
-    /// Resolve IDs as they were after an entry
+    /// Resolve IDs in the state after an entry
     AsOf(AsOfArgs),
-    /// Write a hash of the state; equal states have equal hashes
+    /// Print a hash of the state; equal states have equal hashes
     Digest(DigestArgs),
     /// Find the first entry in which two stores differ
     Compare(CompareArgs),
     /// Write the whole store to one file, even while it is in use
     Backup(BackupArgs),
-    /// Make a store from a backup
+    /// Create a store from a backup
     Restore(RestoreArgs),
-    /// Keep the longest intact part of a damaged store, and report what is lost
+    /// Keep the entries before the damage, and report what is lost
     #[command(after_help = "\
 Example:
   idmerge store repair people
 
-The damaged file is kept under another name, which the answer gives.")]
+The damaged file is kept under another name, which the output shows.")]
     Repair(FolderArgs),
 }
 
@@ -77,11 +77,11 @@ pub(crate) struct LogArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
 
-    /// Begin with this entry
+    /// Start with this entry
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     pub(crate) from: u64,
 
-    /// Stop after this many entries
+    /// Stop after N entries
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
 }
@@ -92,10 +92,9 @@ Examples:
   idmerge store explain people U1
   idmerge store explain people '$device:D1' U1
 
-With two IDs of one person: the shortest chain of accepted claims from one to the other. With IDs \
-of two people: the rejected claims that would have joined them. With one ID: the claims of its \
-cluster, in order. Each claim has the number of its entry, the engine's answer and the event that \
-made it.")]
+If two IDs are one person, the output is the shortest chain of accepted claims between them. If they \
+are two people, it is the rejected claims that would have joined them. For one ID, it is the claims \
+of its cluster, in order. Each claim has its entry number, the engine's answer and its event.")]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
@@ -115,8 +114,8 @@ Example:
   idmerge store explain people '$device:D1' U1   # shows the entry
   idmerge store retract people 1042 --who ben --why 'a shared tablet'
 
-The state becomes that of the log without the entry: a claim that was rejected because of it may be \
-accepted now. The retraction is an entry too; withdraw it to undo it.")]
+The new state is exact: as if the entry had never been in the log. A claim that was rejected because \
+of it may now be accepted. The retraction is an entry too; to undo it, withdraw that entry.")]
 pub(crate) struct RetractArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
@@ -125,11 +124,11 @@ pub(crate) struct RetractArgs {
     #[arg(value_name = "SEQ")]
     pub(crate) sequence: u64,
 
-    /// Who withdraws it (kept in the log)
+    /// Your name, which is kept in the log
     #[arg(long, value_name = "NAME")]
     pub(crate) who: String,
 
-    /// Why (kept in the log)
+    /// The reason, which is kept in the log
     #[arg(long, value_name = "TEXT")]
     pub(crate) why: String,
 }
@@ -140,8 +139,8 @@ Example:
   idmerge store changes people --since 90000
   {\"sequence\":90017,\"id\":\"$device:D1\",\"from\":\"$device:D1\",\"to\":\"U1\"}
 
-To continue later, pass the last sequence that you have processed to --since. An entry may change \
-many IDs; its lines are never split, even by --limit.")]
+To continue later, pass the last sequence that you have processed to --since. One entry can change \
+many IDs: --limit never cuts between its lines.")]
 pub(crate) struct ChangesArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
@@ -150,7 +149,7 @@ pub(crate) struct ChangesArgs {
     #[arg(long, value_name = "SEQ", default_value_t = 0)]
     pub(crate) since: u64,
 
-    /// Stop after the entry that brings the output to this many lines
+    /// Stop after N lines, at the end of an entry
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
 }
@@ -167,11 +166,11 @@ pub(crate) struct SimulateArgs {
     #[command(flatten)]
     pub(crate) engine: EngineArgs,
 
-    /// Compare the states after this entry [default: the last]
+    /// Compare the states after this entry [default: the last one]
     #[arg(long, value_name = "SEQ")]
     pub(crate) as_of: Option<u64>,
 
-    /// Show this many examples of each kind of difference [default: 5]
+    /// Show N examples of each kind of difference [default: 5]
     #[arg(long, value_name = "N", default_value_t = 5, hide_default_value = true)]
     pub(crate) examples: usize,
 }
@@ -184,7 +183,7 @@ pub(crate) struct AsOfArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
 
-    /// The number of the entry; 0 is before the first
+    /// The number of the entry; 0 means before the first
     #[arg(value_name = "SEQ")]
     pub(crate) sequence: u64,
 
@@ -202,7 +201,7 @@ pub(crate) struct DigestArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
 
-    /// The state after this entry [default: the last]
+    /// The state after this entry [default: the last one]
     #[arg(long, value_name = "SEQ")]
     pub(crate) as_of: Option<u64>,
 }
@@ -231,7 +230,7 @@ pub(crate) struct BackupArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
 
-    /// The new file, which appears whole or not at all
+    /// The new file; on failure it is not created
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 }

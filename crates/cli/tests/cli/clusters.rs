@@ -234,5 +234,5 @@ fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
     command.arg("");
     crate::run::run(command, "")
         .code(2)
-        .says("the ID is empty (ID-2; ");
+        .says("the ID is empty; give a distinct_id (ID-2; ");
 }

@@ -30,10 +30,10 @@ fn in_1_json_that_is_not_an_event_is_written_unchanged() {
 "#
         ),
         r#"{"line":1,"file":"in","error":"\"[1]\" is not a JSON object with \"event\" and \"properties\" (IN-1)","rule":"IN-1","event":[1]}
-{"line":2,"file":"in","error":"\"event\" is missing, not a string (IN-1)","rule":"IN-1","event":{"properties":{}}}
-{"line":3,"file":"in","error":"\"event\" is \"7\", not a string (IN-1)","rule":"IN-1","event":{"event":7, "properties":{}}}
-{"line":4,"file":"in","error":"\"properties\" is missing, not an object (IN-1)","rule":"IN-1","event":{"event":"A"}}
-{"line":5,"file":"in","error":"\"properties\" is \"[ {} ]\", not an object (IN-1)","rule":"IN-1","event":{"event":"A","properties":[ {} ]}}
+{"line":2,"file":"in","error":"\"event\" must be a string, but is missing (IN-1)","rule":"IN-1","event":{"properties":{}}}
+{"line":3,"file":"in","error":"\"event\" must be a string, but is \"7\" (IN-1)","rule":"IN-1","event":{"event":7, "properties":{}}}
+{"line":4,"file":"in","error":"\"properties\" must be an object, but is missing (IN-1)","rule":"IN-1","event":{"event":"A"}}
+{"line":5,"file":"in","error":"\"properties\" must be an object, but is \"[ {} ]\" (IN-1)","rule":"IN-1","event":{"event":"A","properties":[ {} ]}}
 "#
     );
 }
@@ -241,7 +241,9 @@ fn without_a_file_stderr_shows_the_number_and_the_first_five() {
             .code(0)
     };
     let shown = |number: usize| {
-        format!("idmerge:   -, line {number}: \"properties\" is missing, not an object (IN-1)\n")
+        format!(
+            "idmerge:   -, line {number}: \"properties\" must be an object, but is missing (IN-1)\n"
+        )
     };
     let hint = "idmerge: `idmerge resolve --refused FILE` writes them to a file; `idmerge help rules` \
                 prints the rules\n";

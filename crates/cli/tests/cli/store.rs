@@ -117,7 +117,9 @@ fn claims_in_the_store_add_no_entries_and_its_engine_is_fixed() {
     let other = folder.run("ingest people events --engine original");
     assert_eq!(other.code, Some(1));
     assert!(
-        other.stderr.contains("was made with --engine simplified"),
+        other
+            .stderr
+            .contains("was created with --engine simplified"),
         "{}",
         other.stderr
     );

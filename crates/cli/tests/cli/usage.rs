@@ -86,7 +86,7 @@ fn settings_have_bounds() {
 fn settings_of_original_are_rejected_for_simplified() {
     for command in ["resolve in", "clusters in", "cluster U1 in"] {
         for setting in ["--max-cluster-ids 500", "--anon-id-format uuid_v4"] {
-            let says = "is not a setting of --engine simplified: leave it out";
+            let says = "is not a setting of --engine simplified; leave it out";
             wrong(&format!("{command} --engine simplified {setting}"), says);
         }
     }

@@ -1,5 +1,5 @@
-//! The traits: [`Resolve`], which answers who is who, and [`IdentityResolver`], which every engine
-//! implements.
+//! The traits: [`Resolve`], which answers which user an ID belongs to, and [`IdentityResolver`],
+//! which every engine implements.
 
 use std::error::Error;
 use std::{fmt, io};
@@ -21,8 +21,8 @@ pub struct Cluster<'a> {
     pub members: Vec<DistinctId<'a>>,
 }
 
-/// The engine could not do its work. Rules never cause this error; the memory or the disk below
-/// the engine does.
+/// The engine failed: it has no number left for another ID, or its storage failed. A claim that
+/// breaks a rule never causes this error.
 ///
 /// What to do: stop applying claims. The state is as it was before the claim.
 #[derive(Debug, Error)]
@@ -30,13 +30,13 @@ pub struct Cluster<'a> {
 pub enum EngineError {
     /// The engine holds as many IDs as it can number. Start another engine for the rest, or
     /// shard by connected component (law 9).
-    #[error("the engine holds {ids} IDs and can number no more")]
+    #[error("the engine holds {ids} IDs, the most that it can number")]
     Full {
         /// The number of IDs that it holds.
         ids: u64,
     },
-    /// The storage that the engine keeps its state in has failed.
-    #[error("the store below the engine failed")]
+    /// The storage that holds the engine's state failed.
+    #[error("the engine's storage failed")]
     Store(#[source] Box<dyn Error + Send + Sync>),
 }
 
@@ -106,7 +106,7 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// # Contract
 ///
-/// Every implementation owes this to its callers, whatever its rules. The numbers are those of
+/// Every implementation must keep these promises, whatever its rules. The numbers are those of
 /// `docs/rules.md`, section 7.
 ///
 /// 1. **Replay.** The state depends on the claims and their order, and on nothing else: no clock,
@@ -194,7 +194,7 @@ pub trait IdentityResolver: Resolve {
     ///
     /// # Errors
     ///
-    /// Whatever the sink fails with.
+    /// Any error of the writer.
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()>;
 
     /// Replaces the state with that of a snapshot of the same rule book. Reads no byte past the

@@ -70,7 +70,8 @@ pub struct UnknownRuleBook {
     name: String,
 }
 
-/// Reads the name of a built-in rule book. The name of a custom one is not known here.
+/// Reads the name of a built-in rule book. The name of a custom one is an error, because this crate
+/// does not know it.
 ///
 /// ```
 /// use idmerge_core::RuleBook;

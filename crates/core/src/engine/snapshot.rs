@@ -11,7 +11,7 @@ use crate::RuleBook;
 #[non_exhaustive]
 pub enum SnapshotError {
     /// The bytes do not start like a snapshot.
-    #[error("not a snapshot of idmerge")]
+    #[error("not an idmerge snapshot")]
     NotASnapshot,
     /// The snapshot is of another rule book. Read it with an engine of that rule book.
     #[error("a snapshot of the rule book {found} cannot be read by an engine of {expected}")]

@@ -9,8 +9,8 @@ use super::distinct_id::DistinctId;
 use super::plain::{Id, IdForm, InvalidId};
 use super::uuid_text::UuidText;
 
-/// A distinct_id that owns its text: what to keep when the event or the engine that a
-/// [`DistinctId`] borrows from goes away. A UUID needs no allocation.
+/// A distinct_id that owns its text. Keep it when the event or the engine that a [`DistinctId`]
+/// borrows from goes away. A UUID needs no allocation.
 ///
 /// It compares, orders and hashes like the `DistinctId` that it was made from. A map that is keyed
 /// by `DistinctIdBuf` can be searched with a borrowed ID through [`AsDistinctId`]:

@@ -3,7 +3,7 @@
 
 use std::fmt;
 
-/// The text of a UUID in 16 bytes and one bit, from which exactly the same text is made again.
+/// The text of a UUID, stored without loss in 16 bytes and one bit.
 ///
 /// It is a UUID of RFC 9562 (the variant digit is 8, 9, a or b) with its four hyphens, nothing
 /// around it, and all its letters in one case, upper or lower. Every other text, also a UUID in
@@ -70,7 +70,7 @@ impl UuidText {
         for (byte, pair) in bytes.iter_mut().zip(values.as_chunks::<2>().0) {
             *byte = (pair[0] << 4) | (pair[1] & 0xf);
         }
-        // One 128-bit number first: the compiler makes far more instructions of the loops above if
+        // One 128-bit number first: the compiler generates far more instructions for the loops above if
         // the bytes are read as two numbers of 64 bits.
         let both = u128::from_be_bytes(bytes);
         #[allow(clippy::cast_possible_truncation, reason = "each half has 64 bits")]

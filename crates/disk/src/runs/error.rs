@@ -6,11 +6,11 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum RunsError {
-    /// A run or a page of it is not what was written. Make the index again.
+    /// A run or a page of it is not what was written. Rebuild the index.
     #[error("the index is damaged")]
     Damaged,
     /// The database or its disk has failed.
-    #[error("the database failed")]
+    #[error("the database reported an error")]
     Database(#[source] Box<redb::Error>),
 }
 

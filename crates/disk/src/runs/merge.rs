@@ -16,7 +16,7 @@ type ReadPages = ReadOnlyTable<(u64, u32), &'static [u8]>;
 type WritePages<'t> = Table<'t, (u64, u32), &'static [u8]>;
 
 impl Runs {
-    /// Merges runs of one size if there are many of them, and answers whether there were. Call it
+    /// Merges runs of one size if there are many of them, and returns whether it did. Call it
     /// until it answers `false`. Commits can come between; another merge of these runs must not.
     ///
     /// # Errors
@@ -77,7 +77,7 @@ impl Runs {
     }
 }
 
-/// The smallest size of which there are enough runs.
+/// The smallest size that has enough runs to merge.
 fn level_to_merge(runs: &OpenRuns) -> Option<usize> {
     let mut counts: Vec<usize> = Vec::new();
     for head in &runs.heads {
@@ -88,7 +88,7 @@ fn level_to_merge(runs: &OpenRuns) -> Option<usize> {
     counts.iter().position(|&count| count >= RUNS_MAX)
 }
 
-/// Writes the next pages of a merged run, and answers whether the sources are used up.
+/// Writes the next pages of a merged run, and returns whether all sources are used up.
 fn write_pages(
     pages: &mut WritePages<'_>,
     head: &mut Head,

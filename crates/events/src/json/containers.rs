@@ -40,7 +40,7 @@ impl Nesting {
     }
 }
 
-/// Is told about each container while the scanner passes a value.
+/// Observes the containers in a value while the scanner passes over it.
 pub(crate) trait Observer {
     /// An array or an object begins.
     fn enter(&mut self) {}

@@ -1,4 +1,4 @@
-//! An event with everything that is read of it besides its identity.
+//! An event, with the properties that are read besides its identity.
 
 use std::borrow::Cow;
 
@@ -11,8 +11,8 @@ use crate::json::{
     Values, with_key_text,
 };
 
-/// One event with everything that its sender says in it: the [`JsonEvent`], and the properties that
-/// say whose project it is for, when it happened, and what tells it from every other event.
+/// One event with all of its properties that matter: the [`JsonEvent`], and the properties that give
+/// its project, its time and its unique ID.
 ///
 /// One scan finds all of it. A command that needs only identities scans a [`JsonEvent`], which is
 /// quicker.
@@ -40,7 +40,7 @@ impl<'e> Envelope<'e> {
     ///
     /// # Errors
     ///
-    /// [`MalformedEvent`] says what the line is instead.
+    /// [`MalformedEvent`] if the line is not an event.
     pub fn parse(line: &'e [u8]) -> Result<Self, MalformedEvent> {
         Self::parse_text(as_text(line)?)
     }
@@ -103,7 +103,7 @@ impl<'e> Envelope<'e> {
         self.json(details.property_event_id.unwrap_or(details.outer_event_id))
     }
 
-    /// The property `$ignore`, by which a sender asks to throw the event away.
+    /// The property `$ignore`, by which a sender asks the server to discard the event.
     pub fn ignore(&self) -> Option<RawJson<'e>> {
         self.json(self.details.ignore)
     }
@@ -127,7 +127,7 @@ impl<'e> Envelope<'e> {
 impl<'t> Values<'t> {
     /// Passes the next value, and reads it as an event. `None` if there are no more values.
     ///
-    /// With each value comes its event, or what it is instead. `limits` are those of
+    /// Returns each value with its event, or with the reason why it is not an event. `limits` are those of
     /// [`Envelope::excess`].
     ///
     /// ```
@@ -174,7 +174,7 @@ struct Details {
     time: Span,
     insert_id: Span,
     ignore: Span,
-    /// The `$mp_event_id` of a `$mp_metadata` beside `properties`.
+    /// The `$mp_event_id` of a `$mp_metadata` next to `properties`.
     outer_event_id: Span,
     /// The `$mp_event_id` of a `$mp_metadata` in `properties`; empty if that has none.
     property_event_id: Option<Span>,

@@ -14,7 +14,7 @@ use crate::probe;
 /// One event in its original JSON text.
 ///
 /// It holds what the rules of ID Merge read, and where an answer is written. An
-/// [`Envelope`](crate::Envelope) holds what else an SDK says in an event, such as its time.
+/// [`Envelope`](crate::Envelope) also holds its other properties, such as the time.
 ///
 /// ```
 /// use idmerge_core::Value;
@@ -51,12 +51,12 @@ impl<'e> JsonEvent<'e> {
     ///
     /// # Errors
     ///
-    /// [`MalformedEvent`] says what the line is instead.
+    /// [`MalformedEvent`] if the line is not an event.
     pub fn parse(line: &'e [u8]) -> Result<Self, MalformedEvent> {
         Self::parse_text(as_text(line)?)
     }
 
-    /// Reads one event from text. To check many lines for UTF-8 at once is cheaper than to check
+    /// Reads one event from text. Checking many lines for UTF-8 at once is cheaper than checking
     /// each one.
     ///
     /// ```

@@ -52,7 +52,7 @@ impl JsonEvent<'_> {
     }
 }
 
-/// Where a part of a text is. A part that is empty is anywhere.
+/// The position of a part of a text. That of an empty part does not matter.
 fn span_of(part: &str, text: &str) -> Span {
     let start = part.as_ptr().addr().wrapping_sub(text.as_ptr().addr());
     let start = start.min(text.len());

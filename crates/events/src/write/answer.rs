@@ -114,7 +114,7 @@ fn has_distinct_id_text(id: DistinctId<'_>, text: &str) -> bool {
     }
 }
 
-/// Whether the ID has this text. To read the text as an ID is much cheaper than to write the ID as
+/// Whether the ID has this text. Reading the text as an ID is much cheaper than writing the ID as
 /// text.
 pub(super) fn has_text(id: Id<'_>, text: &str) -> bool {
     id.text_bytes() == text.len() && Id::new(text) == Ok(id)

@@ -1,4 +1,4 @@
-//! A few bytes by which an answer is written onto the text of an event later, without a second scan.
+//! The few bytes that are needed to write an answer onto an event later, without a second scan.
 
 use idmerge_core::{DEVICE_PREFIX, DistinctId, Id, IdProperty};
 
@@ -8,7 +8,8 @@ use super::splice::{OtherSpans, SplicePoints};
 use crate::json::Span;
 use crate::read::{JsonEvent, Key};
 
-/// Where the own distinct_id of an event is in its text, and where an answer is written.
+/// The positions in the text of an event that an answer needs: those of its own distinct_id, and
+/// those at which the answer is written.
 ///
 /// A merge is retroactive, so a stream of events is resolved in two passes: one applies all claims,
 /// one writes the answers. Between the two an outline is all that has to be kept of an event: 13
@@ -181,8 +182,8 @@ impl Outline {
         }
     }
 
-    /// Takes an outline from the start of what was [packed](Self::pack), and passes it. `None` if
-    /// `packed` is too short for one.
+    /// Reads the outline at the start of `packed`, which [`pack`](Self::pack) has written, and moves
+    /// `packed` past it. `None` if `packed` is too short for one.
     #[inline]
     pub fn unpack(packed: &mut &[u8]) -> Option<Self> {
         let flags = *packed.split_off_first()?;

@@ -32,7 +32,7 @@ pub(super) async fn when_durable(
                 RecordAnswer::Refused(error) => report.failed.push(FailedRecord {
                     index: label.index,
                     insert_id: label.insert_id,
-                    fault: fault(&error),
+                    fault: fault(endpoint, &error),
                 }),
             }
         }
@@ -59,7 +59,7 @@ fn count_results(app: &App, project_index: usize, endpoint: Endpoint, records: &
 }
 
 /// The fault of a record that the rules of ID Merge refuse.
-fn fault(error: &RecordError) -> Fault {
+fn fault(endpoint: Endpoint, error: &RecordError) -> Fault {
     let field = match (error, error.property()) {
         (RecordError::Id(invalid), Some(property)) => {
             match invalid.reason() {
@@ -73,6 +73,10 @@ fn fault(error: &RecordError) -> Fault {
                 | InvalidEventReason::NoDistinctId
                 | InvalidEventReason::NoAlias => {
                     return Fault::Missing { field: property };
+                }
+                // An update names its user in `$distinct_id`.
+                _ if matches!(endpoint, Endpoint::Engage | Endpoint::Groups) => {
+                    format!("${property}")
                 }
                 _ => format!("properties.{property}"),
             }

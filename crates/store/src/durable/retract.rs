@@ -34,12 +34,13 @@ impl<R: IdentityResolver> Durable<R> {
     /// Withdraws an entry: the state becomes exactly that of the log without the entry. A later claim
     /// that was rejected because of the entry is accepted now, and the reverse. Commits.
     ///
-    /// The retraction is an entry too, with who and why. Withdrawing it brings the first entry back.
+    /// The retraction is an entry too, with a name and a reason. Withdrawing it brings the first entry
+    /// back.
     /// Only the entries that are connected with the claim are folded again; to find them quickly the
     /// [index](Self::index) should be up to date.
     ///
     /// A claim that has no entry cannot count afterwards. A claim has no entry if its IDs were one
-    /// user already when it came.
+    /// user already when it arrived.
     ///
     /// ```
     /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Resolve};
@@ -65,7 +66,7 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// [`StoreError::NoSuchEntry`]; [`StoreError::RetractedAlready`];
     /// [`StoreError::NotRetractable`] if the entry has no claim of the rule book of the store;
-    /// [`StoreError::NotFromClaims`] if a state from elsewhere was loaded into the store; and if the
+    /// [`StoreError::NotFromClaims`] if a snapshot was loaded into the store; and if the
     /// disk fails. The state is then as it was. If the disk fails in the middle, the store answers
     /// [`StoreError::Failed`] from then on and must be opened again.
     pub fn retract(

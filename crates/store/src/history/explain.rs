@@ -17,7 +17,7 @@ pub enum Explanation {
     /// One user: the shortest chain of accepted claims from the first ID to the second. The chain is
     /// empty for an ID and itself.
     Joined(Vec<LogEntry>),
-    /// One user since a state from elsewhere was loaded into the store. Its claims are not in this
+    /// One user since a snapshot was loaded into the store. Its claims are not in this
     /// log.
     JoinedElsewhere,
     /// Two users. These claims would have joined them and were rejected.
@@ -28,8 +28,8 @@ pub enum Explanation {
 type Claimed = (LogEntry, [DistinctIdBuf; 2]);
 
 impl<R: IdentityResolver> History<R> {
-    /// Explains why two IDs are one user or are two, with each claim as it counts now: its answer may
-    /// be another one than when it came if an earlier entry was withdrawn. `engine` must have the
+    /// Explains why two IDs are one user or are two. Each claim has the answer that counts now, which
+    /// differs from the answer in the log if an earlier entry was withdrawn. `engine` must have the
     /// state of this history.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl<R: IdentityResolver> History<R> {
         Ok(Explanation::Joined(chain))
     }
 
-    /// The claims that name a member of the cluster of an ID, in the order in which they came and as
-    /// they count now. `engine` must have the state of this history.
+    /// The claims that name a member of the cluster of an ID, in arrival order, with the answers that
+    /// count now. `engine` must have the state of this history.
     ///
     /// # Errors
     ///
@@ -126,7 +126,7 @@ fn rejected_between<R: IdentityResolver>(
     ))
 }
 
-/// Finds claims of the log, with their answers of now.
+/// Finds claims of the log, with the answers that count now.
 struct Answers<'h, R> {
     history: &'h History<R>,
     index: Index<'h>,

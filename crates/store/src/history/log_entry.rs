@@ -88,7 +88,7 @@ pub struct LogEntry {
     /// In a retraction: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
-    /// Whether a state from elsewhere replaced the state of the store here.
+    /// Whether a loaded snapshot replaced the state of the store here.
     #[serde(skip_serializing_if = "is_false")]
     pub replaced: bool,
     /// The `$insert_id` of the event that made the entry.

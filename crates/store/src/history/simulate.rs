@@ -86,7 +86,7 @@ impl<R: IdentityResolver> History<R> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSuchEntry`], [`StoreError::NotFromClaims`] if a state from elsewhere was loaded
+    /// [`StoreError::NoSuchEntry`], [`StoreError::NotFromClaims`] if a snapshot was loaded
     /// into the store, and if the log cannot be read.
     pub fn simulate<S: IdentityResolver>(
         &self,

@@ -1,4 +1,4 @@
-//! What a store says about itself.
+//! The metadata of a store: its format version, rule book and settings.
 
 use std::path::Path;
 
@@ -18,12 +18,12 @@ const REVISED: &str = "revised";
 
 type AboutTable = ReadOnlyTable<&'static str, &'static [u8]>;
 
-/// What a store says about itself.
+/// The metadata of a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct About {
     /// The rule book of its engine. It never changes.
     pub rule_book: RuleBook,
-    /// The settings of its engine, from [`Options::settings`] when the store was made.
+    /// The settings of its engine, from [`Options::settings`] when the store was created.
     pub settings: String,
 }
 
@@ -45,7 +45,7 @@ fn check_format(table: &AboutTable) -> Result<(), StoreError> {
     })
 }
 
-/// Copies what a store says about itself into an empty database, and makes the other tables there.
+/// Copies the metadata of a store into an empty database, and creates the other tables there.
 pub(crate) fn copy(read: &ReadTransaction, copy: &Database) -> Result<(), StoreError> {
     check(read)?;
     let write = copy.begin_write()?;
@@ -85,8 +85,8 @@ fn make_tables(write: &WriteTransaction) -> Result<(), StoreError> {
 }
 
 impl About {
-    /// Reads it from the store in a folder, so that a caller can choose the engine to open the store
-    /// with.
+    /// Reads the metadata of the store in a folder, so that a caller can choose the engine to open the
+    /// store with.
     ///
     /// # Errors
     ///
@@ -111,7 +111,7 @@ impl About {
         found?.ok_or(StoreError::NotAStore)
     }
 
-    /// What a new store with this engine and these options says.
+    /// The metadata of a new store with this engine and these options.
     pub(crate) fn of(engine: &impl IdentityResolver, options: &Options) -> Self {
         Self {
             rule_book: engine.rule_book(),
@@ -161,7 +161,7 @@ impl About {
         make_tables(write)
     }
 
-    /// Checks that a store which says this can be opened with the given engine.
+    /// Checks that a store with this metadata can be opened with the given engine.
     pub(crate) fn admits(&self, engine: &Self) -> Result<(), StoreError> {
         if self.rule_book != engine.rule_book {
             return Err(StoreError::OtherRuleBook {

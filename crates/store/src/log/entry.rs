@@ -43,9 +43,9 @@ pub enum What<'a> {
         /// The answer of the engine.
         outcome: Outcome<'a>,
     },
-    /// A snapshot from elsewhere replaced the state.
+    /// A loaded snapshot replaced the state.
     Replaced,
-    /// An entry was withdrawn: from here on the state is as if that entry had never come.
+    /// An entry was withdrawn: from here on the state is as if that entry had never been in the log.
     Retracted {
         /// The number of the withdrawn entry, which is a claim or another retraction.
         retracted: u64,

@@ -18,7 +18,7 @@ const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
 pub(crate) struct Snapshot {
     /// The number of the last entry in it.
     pub(crate) sequence: u64,
-    /// Whether it came from elsewhere and replaced the state, so that the log needs it.
+    /// Whether it was loaded and replaced the state, so that the log depends on it.
     pub(crate) is_base: bool,
     pieces: u32,
 }

@@ -9,7 +9,7 @@ use crate::error::StoreError;
 
 /// Blocks of entries, by the number of the first entry.
 pub(crate) const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
-/// What a store says about itself ([`About`](super::about::About)), by name.
+/// The metadata of a store ([`About`](super::about::About)), by name.
 pub(super) const ABOUT: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("about");
 /// Snapshots, by the number of the last entry in them: whether the log needs it, and the number of
 /// pieces.

@@ -10,7 +10,7 @@ use crate::maintenance::service_tables::{self, Unreadable};
 const ROWS_PER_COMMIT: usize = 1_000;
 
 /// Copies the log up to an entry, the snapshots of that part that can be read, and the tables of a
-/// service. The index is not copied; the next [`index`](crate::Durable::index) makes it again.
+/// service. The index is not copied; the next [`index`](crate::Durable::index) rebuilds it.
 pub(crate) fn copy_store(
     read: &ReadTransaction,
     copy: &Database,

@@ -25,7 +25,7 @@ impl Merger {
         }
     }
 
-    /// Merges runs of one size if there are many of them, and answers whether there were. Commits can
+    /// Merges runs of one size if there are many of them, and returns whether it did. Commits can
     /// come between; another merge of the same store waits.
     ///
     /// # Errors

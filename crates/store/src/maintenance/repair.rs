@@ -31,7 +31,7 @@ pub struct Repair {
     /// The snapshots that cannot be read, by the number of their last entry. They are not kept. No
     /// data is lost with them.
     pub snapshots: Vec<u64>,
-    /// Whether the index could not be read and was made again.
+    /// Whether the index could not be read and was rebuilt.
     pub index: bool,
     /// The tables of a service that the database cannot read in full, by name, with the reason. The
     /// rows before and after the damage are kept; the rows in it are lost. What is in the rows is
@@ -54,8 +54,8 @@ impl Repair {
     }
 }
 
-/// Replaces a damaged store by one with the longest good prefix of its log, and keeps the damaged file
-/// beside it. The new store also has the tables that a service keeps in the file, such as the events
+/// Replaces a damaged store by one with the longest intact prefix of its log, and keeps the damaged file
+/// next to it. The new store also has the tables that a service keeps in the file, such as the events
 /// and profiles of a server. Does nothing if nothing is damaged.
 ///
 /// # Errors
@@ -171,7 +171,7 @@ fn inspect_snapshots(read: &ReadTransaction, repair: &mut Repair) -> Result<(), 
     Ok(())
 }
 
-/// A free name for the damaged file, beside the file.
+/// A free name for the damaged file, in the same folder.
 fn free_name(file: &Path) -> Result<PathBuf, StoreError> {
     let mut name = file.with_extension("redb.damaged");
     let mut number = 1;

@@ -1,4 +1,4 @@
-//! The tables that a service keeps beside the log, such as the events and profiles of a server.
+//! The tables that a service keeps next to the log, such as the events and profiles of a server.
 //!
 //! The database copies a table only through its types, so this file lists the types of tables that
 //! services use. A table of other types cannot be copied and is an error.

@@ -83,9 +83,9 @@ pub enum Fault {
         max_depth: usize,
     },
     /// The rules of ID Merge refuse the record.
-    #[error("'{field}' is invalid: {reason}")]
+    #[error("{}{reason}", if field.is_empty() { String::new() } else { format!("'{field}' is invalid: ") })]
     Refused {
-        /// The field that the rule is about.
+        /// The field that the rule is about; empty if it is about the whole record.
         field: String,
         /// The reason, with the rule.
         reason: String,

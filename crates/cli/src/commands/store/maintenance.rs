@@ -4,11 +4,11 @@ use std::fs::File;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_store::{Cause, StoreError};
+use idmerge_store::Cause;
 use serde_json::json;
 
 use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
-use crate::commands::store::open::{open_for_reading, open_for_writing};
+use crate::commands::store::open::{must_exist, open_for_reading, open_for_writing};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
 use crate::report::say;
@@ -52,12 +52,11 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
 }
 
 pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
-    let repaired = match idmerge_store::repair(folder) {
-        Err(error @ StoreError::DamagedFile { .. }) => {
-            return Err(error).context("nothing in this store can be read; restore a backup");
-        }
-        repaired => repaired?,
-    };
+    must_exist(folder)?;
+    let repaired = idmerge_store::repair(folder).with_context(|| {
+        let folder = folder.display();
+        format!("cannot repair the store {folder}; if nothing in it can be read, restore a backup")
+    })?;
     let damage = repaired.damage.as_ref().map(|(sequence, what)| {
         json!({
             "sequence": sequence,

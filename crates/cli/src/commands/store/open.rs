@@ -45,8 +45,8 @@ pub(crate) fn open_for_reading(folder: &Path) -> anyhow::Result<OpenStore> {
     })
 }
 
-/// Opens a store for writing. With settings, a missing store is made, and an existing one must have
-/// been made with the same settings.
+/// Opens a store for writing. With settings, a missing store is created, and an existing one must have
+/// been created with the same settings.
 pub(crate) fn open_for_writing(
     folder: &Path,
     wanted: Option<&Settings>,
@@ -62,11 +62,10 @@ pub(crate) fn open_for_writing(
         && *wanted != settings
     {
         bail!(
-            "{} was made with {} and keeps these settings: leave out {}, or ingest the same events into \
-             a new store",
+            "the store {} was created with {}, which cannot change; leave out --engine and its settings, \
+             or ingest the events into a new store",
             folder.display(),
             arguments_of(&settings),
-            arguments_of(wanted),
         );
     }
     let store = Durable::open(folder, move || settings.engine(), options(text));
@@ -86,7 +85,7 @@ pub(crate) fn settings_for_ingest(
         Some(settings) => Ok(settings),
         None if exists(folder)? => settings_of(folder),
         None => Err(wrong_usage(format_args!(
-            "there is no store in {} yet: choose its model with --engine",
+            "there is no store in {} yet; choose its engine with --engine",
             folder.display()
         ))),
     }
@@ -101,13 +100,21 @@ fn settings_in(about: &About, folder: &Path) -> anyhow::Result<Settings> {
     Settings::of_store(about.rule_book, &about.settings).with_context(|| open_error(folder))
 }
 
-fn about(folder: &Path) -> anyhow::Result<About> {
+/// # Errors
+///
+/// There is no store in the folder.
+pub(super) fn must_exist(folder: &Path) -> anyhow::Result<()> {
     if !exists(folder)? {
         bail!(
-            "there is no store in {}; `idmerge ingest` makes one",
+            "there is no store in {}; create one with `idmerge ingest`",
             folder.display()
         );
     }
+    Ok(())
+}
+
+fn about(folder: &Path) -> anyhow::Result<About> {
+    must_exist(folder)?;
     About::of_folder(folder).with_context(|| open_error(folder))
 }
 
