@@ -1,4 +1,4 @@
-//! What the program writes: files, resolved events, refused lines, JSON lines and the summary.
+//! Everything that the program writes: files, resolved events, refused lines, JSON lines and the summary.
 
 pub(crate) mod destination;
 pub(crate) mod interrupt;

@@ -1,11 +1,11 @@
-//! Messages to the user: what goes to stderr, and errors in how the program was called.
+//! Messages to the user on stderr, and errors in the arguments.
 
 use std::fmt;
 use std::io::{self, Write};
 
 use clap::error::ErrorKind;
 
-/// Writes a message to stderr. A stderr that is closed is no reason to fail.
+/// Writes a message to stderr. Ignores that stderr may be closed.
 pub(crate) fn say(message: fmt::Arguments<'_>) {
     let _unheard = writeln!(io::stderr(), "idmerge: {message}");
 }

@@ -1,4 +1,4 @@
-//! What the first pass over the input keeps for the second, in memory or in a temporary file.
+//! Data that the first pass over the input keeps for the second, in memory or in a temporary file.
 
 pub(crate) mod outlines;
 pub(crate) mod rejections;

@@ -1,5 +1,4 @@
-//! What every check is made of: how to get an engine, how to ask for its state, and how to collect
-//! what is wrong.
+//! The parts of every check: they create an engine, read its state, and collect differences.
 
 use std::fmt::{Debug, Write as _};
 

@@ -1,5 +1,5 @@
 //! Random claims and events for proptest. The alphabets are tiny, so collisions, stolen devices and
-//! full clusters are common and not rare.
+//! full clusters are common.
 
 use idmerge_core::{DistinctIds, Event, IdentityResolver, RuleBook, Value};
 use proptest::prelude::*;

@@ -35,7 +35,7 @@
 //! | `vector::…` | [test cases](vectors) written as data, each with the rules that it shows | those that you bring with [`Suite::vectors`] |
 //! | `law::0-an-event-merges` | random identity events make claims, and some merge: otherwise the laws would check nothing | only here |
 //! | `law::1-replay` | equal claims give equal snapshots; an engine continues from a snapshot as if there were none | yes |
-//! | `law::2-idempotence` | a claim that comes twice in a row changes nothing the second time | yes |
+//! | `law::2-idempotence` | a claim that is applied twice in a row changes nothing the second time | yes |
 //! | `law::3-monotone` | two IDs that resolve to one ID do so for ever | yes |
 //! | `law::4-canonical-is-a-member` | `resolve`, `cluster` and `clusters` agree | yes |
 //! | `law::5-bounded` | no cluster exceeds the limit | no: a rule of Original |
@@ -83,7 +83,7 @@ use idmerge_core::IdentityResolver;
 pub use settings::{AnonIdFormat, EngineSettings};
 pub use suite::{LeftOut, Suite, Trial};
 
-/// Runs the whole suite like a test program, on the engines that `make` makes.
+/// Runs the whole suite like a test program, on the engines that `make` creates.
 pub fn main(
     make: impl Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync + 'static,
 ) -> ExitCode {

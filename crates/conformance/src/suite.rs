@@ -24,7 +24,7 @@ pub struct Suite {
 }
 
 impl Suite {
-    /// The suite for the engines that `make` makes. `make` returns an engine with the given settings
+    /// The suite for the engines that `make` creates. `make` returns an engine with the given settings
     /// and no state. The engine's [`rule_book`](idmerge_core::Resolve::rule_book) selects the trials.
     pub fn new(
         make: impl Fn(&EngineSettings) -> Box<dyn IdentityResolver> + Send + Sync + 'static,

@@ -10,7 +10,7 @@
 //! why = "devices are shared, and the first user to log in keeps the device's anonymous past"
 //! rule_book = "simplified"
 //! rules = ["S-7"]         # rules that apply
-//! just_not = ["S-5"]      # rules that only just do not apply
+//! just_not = ["S-5"]      # rules that almost apply
 //! # settings = { max_cluster_ids = 3 }
 //! steps = [
 //!   { event = '{"event":"A","properties":{"$device_id":"D","$user_id":"U1"}}', own = "U1", outcome = "merged" },
@@ -53,7 +53,7 @@ pub struct Case {
     /// under `just_not`.
     #[serde(default)]
     pub rules: Vec<String>,
-    /// The rules that only just do not apply.
+    /// The rules that almost apply: the case is close to them.
     #[serde(default)]
     pub just_not: Vec<String>,
     /// The settings of the engine.

@@ -1,4 +1,4 @@
-//! What a rule book reads from an event: [`Reading`], and the [`Claim`] in it.
+//! [`Reading`], the result of reading an event by a rule book, and the [`Claim`] in it.
 
 use std::fmt;
 
@@ -149,7 +149,7 @@ impl fmt::Display for ClaimKind {
     }
 }
 
-/// What a rule book reads from one event. It depends on no other event.
+/// The result of reading one event by a rule book. It depends on no other event.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Reading<'e> {

@@ -24,9 +24,9 @@ pub struct Answer {
 /// The user that an event is attributed to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Attributed {
-    /// None: the event was refused. The rule, and the property.
+    /// No user, because the event was refused: the rule, and the property.
     Refused(String),
-    /// None: the event was accepted, but names no user.
+    /// No user: the event was accepted, but names none.
     NoUser,
     /// The event is counted under an ID.
     To {
@@ -98,8 +98,8 @@ pub fn play(
     Ok(answers.collect())
 }
 
-/// The partition that labels make, whatever the labels are: each label is replaced by a number, in
-/// order of first appearance. `None` belongs to no part.
+/// The partition that equal labels form. Each label is replaced by a number, in order of first
+/// appearance, so the labels themselves do not matter. `None` belongs to no part.
 ///
 /// The rule books spell the ID of a visitor in two ways, `$device:D1` and `D1`, so their answers are
 /// compared as partitions.

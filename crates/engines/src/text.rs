@@ -233,7 +233,12 @@ mod tests {
         for text in [server, command] {
             let read = Settings::of_store(RuleBook::Original, text).unwrap();
             assert_eq!(read, settings);
-            assert!(settings.texts_of_store().iter().any(|known| known == text));
+            // In a build with the feature `preserve_order` of serde_json, the keys have another order.
+            let json = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+            let is_it = |known: &String| {
+                known == text || json(known).is_some_and(|it| Some(it) == json(text))
+            };
+            assert!(settings.texts_of_store().iter().any(is_it));
         }
         let read = Settings::of_store(RuleBook::Simplified, "").unwrap();
         assert_eq!(read, Settings::of(Model::Simplified));

@@ -136,17 +136,29 @@ fn in_1_an_event_is_an_object_with_a_name_and_properties() {
         (r#"{"event":"\ud800","properties":{}}"#, "not JSON"),
         ("[]", "\"[]\" is not a JSON object"),
         ("1", "\"1\" is not a JSON object"),
-        (r#"{"properties":{}}"#, "\"event\" is missing"),
-        (r#"{"event":null,"properties":{}}"#, "\"event\" is \"null\""),
-        (r#"{"event":1,"properties":{}}"#, "\"event\" is \"1\""),
-        (r#"{"event":"A"}"#, "\"properties\" is missing"),
+        (
+            r#"{"properties":{}}"#,
+            "\"event\" must be a string, but is missing",
+        ),
+        (
+            r#"{"event":null,"properties":{}}"#,
+            "\"event\" must be a string, but is \"null\"",
+        ),
+        (
+            r#"{"event":1,"properties":{}}"#,
+            "\"event\" must be a string, but is \"1\"",
+        ),
+        (
+            r#"{"event":"A"}"#,
+            "\"properties\" must be an object, but is missing",
+        ),
         (
             r#"{"event":"A","properties":null}"#,
-            "\"properties\" is \"null\"",
+            "\"properties\" must be an object, but is \"null\"",
         ),
         (
             r#"{"event":"A","properties":[]}"#,
-            "\"properties\" is \"[]\"",
+            "\"properties\" must be an object, but is \"[]\"",
         ),
     ] {
         let error = malformed(line.as_bytes());

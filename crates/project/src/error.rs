@@ -10,7 +10,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum ProjectError {
     /// The queue is full and the batch was not taken. Submit it again in a moment.
-    #[error("too much is waiting to be written; try again in a moment")]
+    #[error("the queue of the project is full; try again in a moment")]
     Full,
     /// The project is closing and takes no more batches.
     #[error("the project is closed")]

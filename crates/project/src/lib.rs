@@ -39,8 +39,8 @@
 //! ```
 //!
 //! This crate knows nothing about HTTP, credentials and request formats: `idmerge-wire` and
-//! `idmerge-server` do. It stores no time of its own clock: the caller passes the arrival time with
-//! each batch.
+//! `idmerge-server` do. It takes no time from a clock of its own: the caller passes the arrival
+//! time with each batch.
 //!
 //! # Repeated events
 //!

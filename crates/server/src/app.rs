@@ -17,7 +17,7 @@ const MAX_QUERIES: usize = 32;
 /// State that all requests share.
 pub(crate) struct App {
     pub(crate) projects: Vec<OpenProject>,
-    /// From tokens to indexes in `projects`.
+    /// Maps tokens to indexes in `projects`.
     indexes: HashMap<String, usize>,
     pub(crate) bounds: Bounds,
     pub(crate) body_memory: BodyMemory,

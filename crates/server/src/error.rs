@@ -92,7 +92,7 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
-    /// The system refused a thread or a signal handler.
-    #[error("the system refused a thread or a signal handler")]
+    /// The operating system did not start a thread or install a signal handler.
+    #[error("the operating system did not start a thread or install a signal handler")]
     System(#[source] io::Error),
 }

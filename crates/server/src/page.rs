@@ -1,4 +1,4 @@
-//! The web page. Its files are part of the program, so that the page loads nothing from elsewhere.
+//! The web page. Its files are part of the program, so that the page loads nothing from other servers.
 
 use axum::http::{HeaderName, HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};

@@ -37,8 +37,8 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
 }
 
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
-/// their responses contains any. Nor does the answer to a path that does not exist: with the headers
-/// of CORS, a page sees that its path is wrong, and not a network error.
+/// their responses contains stored data. Nor does the response for a path that does not exist. It has
+/// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
 fn sdk_routes() -> Router<Arc<App>> {
     let mut routes = Router::new().fallback(not_found);
     for slash in ["", "/"] {

@@ -303,7 +303,7 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
 }
 
 #[test]
-fn ids_joined_by_a_state_from_elsewhere_are_explained_as_such() {
+fn ids_joined_by_a_loaded_state_are_explained_as_such() {
     let mut elsewhere = Original::empty();
     let merge = Claim::Merge {
         first: id("A"),

@@ -104,7 +104,7 @@ fn every_kind_of_entry_is_printed_with_its_ids_by_role() {
 }
 
 #[test]
-fn a_state_from_elsewhere_is_printed_as_replaced() {
+fn a_loaded_state_is_printed_as_replaced() {
     let mut store = open();
     let bytes = snapshot_of(&Original::empty());
     store.read_snapshot(&mut &*bytes).unwrap();

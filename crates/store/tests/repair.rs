@@ -166,7 +166,7 @@ fn the_longest_good_prefix_is_kept() {
 }
 
 #[test]
-fn a_state_from_elsewhere_that_is_damaged_ends_the_prefix_before_it() {
+fn a_loaded_state_that_is_damaged_ends_the_prefix_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut elsewhere = Simplified::empty();
     let link = |device, user| Claim::Link {

@@ -332,7 +332,7 @@ fn a_claim_that_is_sent_again_counts_again() {
 }
 
 #[test]
-fn a_state_from_elsewhere_cannot_be_withdrawn() {
+fn a_loaded_state_cannot_be_withdrawn() {
     let mut elsewhere = Simplified::empty();
     let link = |user| Claim::Link {
         device: id("D1"),

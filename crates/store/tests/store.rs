@@ -205,7 +205,7 @@ fn opening_begins_with_the_latest_snapshot() {
 }
 
 #[test]
-fn a_state_from_elsewhere_is_an_entry_and_survives_reopening() {
+fn a_loaded_state_is_an_entry_and_survives_reopening() {
     let mut elsewhere = Simplified::empty();
     elsewhere.apply(link("D1", "U1")).unwrap();
     let bytes = snapshot_of(&elsewhere);

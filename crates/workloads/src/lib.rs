@@ -1,8 +1,8 @@
 //! Seeded streams of realistic events, with known truth.
 //!
 //! A [`Stream`] simulates people who browse, log in, change devices and share them, and returns the
-//! events that their SDKs would send: one event a line. It knows the real owner of every event, each
-//! [`Person`], which no engine can know. `idmerge generate` and the benches use it.
+//! events that their SDKs would send: one event a line. It also knows the [`Person`] behind each
+//! event, which no engine can know. `idmerge generate` and the benches use it.
 //!
 //! ```
 //! use idmerge_workloads::{Stream, Workload};

@@ -14,7 +14,7 @@ use crate::args::engine::settings;
 use crate::args::input::InputArgs;
 use crate::report::wrong_usage;
 
-/// An input, and where identities come from: `--engine` or `--store`.
+/// An input, and the source of identities: `--engine` or `--store`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct IdentityArgs {
     #[command(flatten)]
@@ -33,7 +33,7 @@ pub(crate) struct IdentityArgs {
     store: Option<PathBuf>,
 }
 
-/// Where identities come from.
+/// The source of identities.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Identities<'a> {
     /// An engine run over the input.

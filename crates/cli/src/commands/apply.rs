@@ -12,7 +12,7 @@ use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
 
-/// Where claims and refused lines went.
+/// The state after all claims, and the refused lines.
 pub(crate) struct Applied {
     pub(crate) engine: Engine,
     pub(crate) refused: RefusedWriter,

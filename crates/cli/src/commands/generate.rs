@@ -1,4 +1,4 @@
-//! `idmerge generate`: made-up events, and the people behind them.
+//! `idmerge generate`: test events, and the people who send them.
 
 use idmerge_workloads::Stream;
 

@@ -51,7 +51,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Where the output and refused lines go. Neither may overwrite the other, nor refused lines an
+/// The destinations of the output and of refused lines. Neither may overwrite the other, nor refused lines an
 /// input. The output may replace an input: it does so after everything has been read.
 fn destinations(args: &ResolveArgs) -> anyhow::Result<(Destination, Option<Destination>)> {
     let output = Destination::of(args.output.as_deref())?;
@@ -120,7 +120,7 @@ fn resolve_by_engine(
     })
 }
 
-/// What the first pass gives to the second.
+/// The results of the first pass, for the second.
 struct FirstPass {
     engine: Engine,
     refused: RefusedWriter,
@@ -208,7 +208,7 @@ impl Kept {
     }
 }
 
-/// What has been written so far.
+/// Counts of the output so far.
 struct Written {
     output: Output,
     events: u64,

@@ -125,7 +125,7 @@ impl RejectedClaims {
     }
 }
 
-/// What has been written so far.
+/// Counts of the output so far.
 struct Written {
     output: Output,
     refused: RefusedWriter,

@@ -74,7 +74,7 @@ fn announce(args: &ServeArgs, config: &Config, address: SocketAddr) {
             lines += &format!("secret: {secret}\n");
         }
     }
-    // A stdout that is closed is no reason to stop the server.
+    // The server also runs if stdout is closed.
     let _unheard = io::stdout().write_all(lines.as_bytes());
     let _unheard = io::stdout().flush();
 }

@@ -1,4 +1,4 @@
-//! Where output goes: stdout, or a file that appears whole or not at all.
+//! The destination of output: stdout, or a file that is replaced only on success.
 
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -12,12 +12,12 @@ use crate::output::interrupt::UnfinishedFile;
 /// Writes that are longer bypass the buffer.
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// Where an output goes.
+/// The destination of an output.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Destination {
     Stdout,
-    /// Written to as it is, since it cannot be replaced: a device, a pipe, or an open file that this
-    /// process inherited.
+    /// A device, a pipe, or an open file that this process inherited. It cannot be replaced, so the
+    /// output is written into it.
     Device(PathBuf),
     /// A regular file, existing or new. Symbolic links are resolved, so that a link stays a link.
     File(PathBuf),

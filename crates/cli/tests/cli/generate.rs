@@ -1,4 +1,4 @@
-//! `idmerge generate`: made-up events, the same every time, and the people behind them.
+//! `idmerge generate`: test events, the same every time, and the right answer for them.
 
 use std::collections::HashMap;
 

@@ -1,4 +1,4 @@
-//! Where output goes: stdout, or a file that appears whole or not at all.
+//! The destination of output: stdout, or a file that is replaced only on success.
 
 use std::io::{BufRead, BufReader};
 use std::process::Stdio;

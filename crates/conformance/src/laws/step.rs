@@ -58,7 +58,7 @@ fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(
     for_all(
         &claims(rule_book, make, CLAIMS_MAX),
         |(settings, claims)| {
-            // Three engines: before the claim, after it, and after it came twice.
+            // Three engines: before the claim, after it, and after the claim was applied twice.
             let (mut before, mut after) = (make(settings), make(settings));
             for (number, claim) in claims.iter().enumerate() {
                 let mut repeated = make(settings);
@@ -90,7 +90,7 @@ fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(
     )
 }
 
-/// Law 2: a claim that comes twice in a row changes nothing the second time, and is rejected the
+/// Law 2: a claim that is applied twice in a row changes nothing the second time, and is rejected the
 /// second time only if it was rejected the first time.
 fn idempotence(step: &Step<'_>, differences: &mut Differences) {
     if step.applied.is_accepted() {

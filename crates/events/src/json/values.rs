@@ -26,7 +26,7 @@ pub struct Values<'t> {
     between: Between,
 }
 
-/// What may come before the next value.
+/// The text that may come before the next value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Between {
     /// White space, or nothing.

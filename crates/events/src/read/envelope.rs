@@ -56,7 +56,7 @@ impl<'e> Envelope<'e> {
         Ok(Self { event, details })
     }
 
-    /// What the rules of ID Merge read.
+    /// The part that the rules of ID Merge read.
     pub fn json_event(&self) -> &JsonEvent<'e> {
         &self.event
     }
@@ -167,7 +167,7 @@ impl<'t> Values<'t> {
     }
 }
 
-/// What is found in an event besides its [`JsonEvent`].
+/// The properties of an event that are read besides its [`JsonEvent`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Details {
     token: Span,

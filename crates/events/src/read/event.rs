@@ -157,12 +157,12 @@ impl<'e> JsonEvent<'e> {
         self.text
     }
 
-    /// What the rules read of the event.
+    /// The part of the event that the rules read.
     pub fn event(&self) -> Event<'_> {
         self.read(&self.name, &self.escaped)
     }
 
-    /// What the rules read of the event, as [`event`](Self::event), but borrowed from the text.
+    /// The part of the event that the rules read, as [`event`](Self::event), but borrowed from the text.
     /// `None` if the name or an ID is written with escapes, so that its text is not in there.
     pub fn event_in_text(&self) -> Option<Event<'e>> {
         match &self.name {
@@ -204,7 +204,7 @@ impl<'e> JsonEvent<'e> {
         self.json(Key::Id(property)).map(RawJson::new)
     }
 
-    /// What the rules read of one property.
+    /// The value that the rules read in one property.
     #[inline]
     pub(crate) fn id(&self, property: IdProperty) -> Value<'_> {
         match self.json(Key::Id(property)) {
@@ -297,7 +297,7 @@ fn two_values(json: &str) -> Option<[&str; 2]> {
     scanner.is_at_end().then_some(values)
 }
 
-/// What is wrong with a text that is not an object.
+/// The error for a text that is not an object.
 #[cold]
 fn not_an_object(text: &str) -> MalformedEvent {
     match serde_json::from_str::<IgnoredAny>(text) {

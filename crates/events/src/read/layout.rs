@@ -1,4 +1,4 @@
-//! What a scan found in an event, apart from the text.
+//! The result of a scan of an event, without the text.
 
 use std::borrow::Cow;
 
@@ -6,7 +6,7 @@ use super::event::{EscapedId, JsonEvent};
 use super::properties::Properties;
 use crate::json::Span;
 
-/// What the scan of an event found, without a borrow of its text.
+/// The result of a scan of an event. It does not borrow the text.
 ///
 /// A batch of events and its text can then be handed to another owner, and
 /// [`of_text`](Self::of_text) gives the event back without a second scan.

@@ -4,7 +4,7 @@ use crate::json::{Lexeme, Scanner, Span, with_key_text};
 
 use super::key::Key;
 
-/// What a scan collects besides the event's name and the properties of [`Key`].
+/// A collector of other parts of an event than its name and the properties of [`Key`].
 pub(super) trait Extra {
     /// Passes the value of a member of the outer object, other than `event` and `properties`.
     fn outer_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme>;
@@ -125,14 +125,14 @@ impl Properties {
         Some(())
     }
 
-    /// Where the value of the key is, if the event has the key.
+    /// The position of the value of the key, if the event has the key.
     #[inline]
     pub(crate) fn non_empty_span(&self, key: Key) -> Option<Span> {
         let span = self.span(key);
         (!span.is_empty()).then_some(span)
     }
 
-    /// Where the value of the key is, or the empty span.
+    /// The position of the value of the key, or the empty span.
     #[inline]
     pub(crate) fn span(&self, key: Key) -> Span {
         self.values[key.index()]

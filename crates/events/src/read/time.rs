@@ -1,4 +1,4 @@
-//! When an event happened.
+//! The time of an event.
 
 use crate::json::RawJson;
 

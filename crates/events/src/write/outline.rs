@@ -105,7 +105,8 @@ impl JsonEvent<'_> {
         })
     }
 
-    /// Where the text of an ID is in the value of this property, with or without the prefix before it.
+    /// The position of the text of an ID in the value of this property, with or without the prefix
+    /// before it.
     fn span_of(&self, property: IdProperty, id: Id<'_>) -> Option<Span> {
         let mut span = self.properties.non_empty_span(Key::Id(property))?;
         if self.text.as_bytes()[span.start] == b'"' {

@@ -99,7 +99,7 @@ impl JsonEvent<'_> {
 }
 
 impl SplicePoints<'_> {
-    /// Where the value of this key is, if the event has the key.
+    /// The position of the value of this key, if the event has the key.
     fn value(&self, key: Key) -> Option<Span> {
         let span = match key {
             Key::Id(IdProperty::DistinctId) => self.distinct_id,

@@ -1,4 +1,4 @@
-//! [`Directory`]: what is kept in memory about the committed events.
+//! [`Directory`]: the index of the committed events that is kept in memory.
 
 use foldhash::HashMap;
 use idmerge_store::redb::{ReadTransaction, TableError};
@@ -6,7 +6,7 @@ use idmerge_store::redb::{ReadTransaction, TableError};
 use crate::archive::tables::BLOCK_HEADS;
 use crate::error::ProjectError;
 
-/// What is known about a block without reading it.
+/// The facts about a block that are known without reading it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct BlockHead {
     pub(crate) first: u64,

@@ -19,7 +19,7 @@ pub(crate) struct ClaimResult {
     pub(crate) rejection: Option<(&'static str, String)>,
 }
 
-/// What is needed to apply the claims of a batch.
+/// The state that is needed to apply the claims of a batch.
 pub(crate) struct Claims<'w> {
     pub(crate) inner: &'w Inner,
     pub(crate) profiles: &'w mut ProfileChanges,

@@ -5,7 +5,7 @@ use subtle::{Choice, ConstantTimeEq};
 
 use crate::config::ProjectConfig;
 
-/// What a request needs permission for.
+/// The permission that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
     /// Importing events, `$merge` among them.

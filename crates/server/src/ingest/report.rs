@@ -1,4 +1,4 @@
-//! From the answers of projects to the answer that the client gets.
+//! Turns the answers of projects into the response to the client.
 
 use std::collections::BTreeMap;
 

@@ -29,7 +29,7 @@ pub(crate) fn days_ms(
     let until_ms = to.map(day_ms).transpose()?.map(|day| day + DAY_MS);
     match (from_ms, until_ms) {
         (Some(from), Some(until)) if from >= until => Err(ApiError::bad_request(
-            "to_date is before from_date; exchange them",
+            "to_date is before from_date; swap them",
         )),
         days => Ok(days),
     }

@@ -9,7 +9,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::query::{IdInPath, Parameters, Reader, page_rows};
 use crate::http::api_error::ApiError;
 
-/// What to return besides the user.
+/// The details to return besides the user.
 #[derive(Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 pub(crate) struct IdentityParameters {

@@ -1,4 +1,4 @@
-//! What all queries have in common: access to a project, and the parameters of the request.
+//! The parts that all queries share: access to a project, and the parameters of the request.
 
 use std::sync::Arc;
 
@@ -99,7 +99,14 @@ impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Parameters<T> {
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
         match Query::<T>::try_from_uri(&parts.uri) {
             Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(error) => Err(ApiError::bad_request(error.body_text())),
+            Err(error) => {
+                let text = error.body_text();
+                let reason = text.strip_prefix("Failed to deserialize query string: ");
+                let reason = reason.unwrap_or(&text);
+                Err(ApiError::bad_request(format!(
+                    "a parameter of the query is wrong: {reason}"
+                )))
+            }
         }
     }
 }
@@ -113,7 +120,14 @@ impl FromRequestParts<Arc<App>> for IdInPath {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         match Path::from_request_parts(parts, app).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(error) => Err(ApiError::bad_request(error.body_text())),
+            Err(error) => {
+                let text = error.body_text();
+                let reason = text.strip_prefix("Failed to deserialize query string: ");
+                let reason = reason.unwrap_or(&text);
+                Err(ApiError::bad_request(format!(
+                    "a parameter of the query is wrong: {reason}"
+                )))
+            }
         }
     }
 }

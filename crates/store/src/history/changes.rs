@@ -40,7 +40,7 @@ pub struct Change {
     /// The time of that event, in milliseconds since 1970.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub time_ms: Option<i64>,
-    /// Where that event came from: a file, a path of the server such as `/import`, or a program.
+    /// The origin of that event: a file, a path of the server such as `/import`, or a program.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
 }

@@ -17,7 +17,7 @@ pub struct Cause<'a> {
     pub insert_id: Option<&'a str>,
     /// `time` of the event, in milliseconds since 1970.
     pub time_ms: Option<i64>,
-    /// Where the event came from, such as a file, a system or a path of the server.
+    /// The origin of the event, such as a file, a system or a path of the server.
     pub source: Option<&'a str>,
 }
 
@@ -26,9 +26,9 @@ pub struct Cause<'a> {
 pub struct Entry<'a> {
     /// The number of the entry. The first entry of a store is 1.
     pub sequence: u64,
-    /// What the entry says.
+    /// The content of the entry.
     pub what: What<'a>,
-    /// What made the entry.
+    /// The event or the call that made the entry.
     pub cause: Cause<'a>,
 }
 
@@ -49,7 +49,7 @@ pub enum What<'a> {
     Retracted {
         /// The number of the withdrawn entry, which is a claim or another retraction.
         retracted: u64,
-        /// Who withdrew it.
+        /// The name of the person who withdrew it.
         who: &'a str,
         /// The reason.
         why: &'a str,

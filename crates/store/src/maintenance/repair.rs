@@ -17,7 +17,7 @@ use crate::options::Options;
 /// How many entries one run of a new index has.
 const INDEXED_AT_A_TIME: u64 = 1 << 17;
 
-/// What [`repair`] found and did.
+/// The findings and the result of [`repair`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Repair {
     /// The number of the last entry that is kept.
@@ -37,7 +37,7 @@ pub struct Repair {
     /// rows before and after the damage are kept; the rows in it are lost. What is in the rows is
     /// copied as it is: the service must check it.
     pub tables: Vec<(String, String)>,
-    /// Where the damaged file is now; `None` if nothing was damaged.
+    /// The new path of the damaged file; `None` if nothing was damaged.
     pub damaged_file: Option<PathBuf>,
 }
 

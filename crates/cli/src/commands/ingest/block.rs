@@ -52,7 +52,7 @@ impl IngestReader<'_> {
     }
 }
 
-/// What was read from a block.
+/// The events that were read from a block.
 #[derive(Default)]
 pub(super) struct IngestBlock<'b> {
     /// The number of lines, blank and refused ones included.
