@@ -40,7 +40,7 @@ pub fn seeds() -> Result<Vec<Seed>, VectorError> {
                 continue;
             };
             for engine in &mut engines {
-                // A refused event changes nothing; the state is a seed all the same.
+                // A refused event changes nothing; the state is a seed anyway.
                 let _refused = engine.apply_event(&event.event()).is_err();
             }
         }

@@ -50,7 +50,7 @@ impl OpenProject {
     pub(crate) fn submit(&self, batch: Batch) -> Result<PendingBatch, ProjectError> {
         let (sender, receiver) = oneshot::channel();
         self.project.submit(batch, move |answer| {
-            // The client may be gone by now. The batch is written all the same.
+            // The client may be gone by now. The batch is written anyway.
             let _is_received = sender.send(answer);
         })?;
         Ok(PendingBatch(receiver))

@@ -102,7 +102,7 @@ async fn not_found() -> StatusCode {
     StatusCode::NOT_FOUND
 }
 
-/// Makes one slash of slashes in a row: SDKs join a configured address that ends with a slash and a
+/// Replaces several slashes in a row by one: SDKs join a configured address that ends with a slash and a
 /// path that begins with one.
 async fn join_slashes(mut request: Request) -> Request {
     let path = request.uri().path();

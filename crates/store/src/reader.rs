@@ -17,7 +17,7 @@ use crate::log::file::{builder, unpanicked};
 use crate::options::{Opened, Options};
 use crate::state::State;
 
-/// A store that is open for reading. Another process may write it meanwhile.
+/// A store that is open for reading. Another process may write it at the same time.
 ///
 /// A reader answers from the state of the moment when it was opened or last
 /// [refreshed](Self::refresh).

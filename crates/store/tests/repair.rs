@@ -1,4 +1,4 @@
-//! Backups can be restored, and a repair keeps the longest good prefix of a damaged store.
+//! Backups can be restored, and a repair keeps the longest intact prefix of a damaged store.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(clippy::disallowed_methods, reason = "a store is a file")]
@@ -110,7 +110,7 @@ fn an_undamaged_store_is_not_changed() {
 }
 
 #[test]
-fn the_longest_good_prefix_is_kept() {
+fn the_longest_intact_prefix_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let store = fill(folder.path());
     let last = store.committed();

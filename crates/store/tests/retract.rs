@@ -1,4 +1,4 @@
-//! Withdrawing entries: the state becomes that of the log without them, whatever came in between.
+//! Withdrawing entries: the state becomes that of the log without them, whatever happened in between.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,4 +1,4 @@
-//! An index in sorted runs has every pair that was added, in whatever order pairs and merges came.
+//! An index in sorted runs has every pair that was added, in any order of additions and merges.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -82,8 +82,8 @@ impl Head {
     }
 
     /// Decodes the body. It may be compressed with gzip; it is JSON, or a form whose `data` is JSON
-    /// or base64 of JSON. If the body has no `data`, that of the query is used. What is not UTF-8 in
-    /// it is decoded by rule IN-8. The JSON of a form may also be sent without escapes (IN-9).
+    /// or base64 of JSON. If the body has no `data`, that of the query is used. Bytes that are not
+    /// UTF-8 are decoded by rule IN-8. The JSON of a form may also be sent without escapes (IN-9).
     ///
     /// The records are not parsed yet: see [`Message::events`] and [`Message::updates`].
     ///

@@ -355,7 +355,7 @@ fn in_9_unescaped_json_in_a_form_is_taken_as_it_is() {
                 );
                 let head = head(Endpoint::Track, "", content_type);
                 let message = head.decode(&body[..], LIMITS).unwrap();
-                // What looks like a parameter in the JSON is none.
+                // Text in the JSON that looks like a parameter is not one.
                 assert_eq!(message.dialect, Dialect::Plain);
                 assert_eq!(message.credentials, idmerge_wire::Credentials::None);
             }

@@ -1,6 +1,6 @@
 //! Runs a command over its input: blocks in parallel, order-sensitive steps in arrival order.
 //!
-//! Each thread reads a block, works on it, and waits for its turn to hand on the result. So at any
+//! Each thread reads a block, works on it, and waits for its turn to pass on the result. So at any
 //! time there are at most as many blocks in memory as threads, however long the input is.
 
 use std::io::{self, Write};

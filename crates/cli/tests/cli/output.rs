@@ -168,7 +168,7 @@ fn a_reader_that_closes_stdout_early_is_not_an_error() {
         one_line(&folder, &format!("{RESOLVE} --refused refused")),
         event("a")
     );
-    // The refused line is written all the same.
+    // The refused line is written anyway.
     assert_eq!(folder.read("refused").lines().count(), 1);
 
     let merge = |n| {

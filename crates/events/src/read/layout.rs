@@ -38,7 +38,7 @@ enum Name {
 }
 
 impl JsonEvent<'_> {
-    /// Lets go of the text, and keeps what the scan found in it.
+    /// Releases the text, and keeps the result of the scan.
     pub fn into_layout(self) -> EventLayout {
         EventLayout {
             text_bytes: self.text.len(),

@@ -38,7 +38,7 @@ pub struct EventRecord<'t> {
     has_reserved_id: bool,
     /// The first limit that the properties exceed.
     limit: Option<Fault>,
-    /// What bytes that are not UTF-8 damage. Boxed, because there are rarely any.
+    /// The parts that bytes outside of UTF-8 have damaged. Boxed, because there are rarely any.
     lost: Option<Box<LostText>>,
     event: JsonEvent<'t>,
 }

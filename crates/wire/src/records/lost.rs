@@ -1,11 +1,11 @@
-//! What bytes that are not UTF-8 damage in an event (IN-7, IN-8).
+//! Finds the parts of an event that bytes outside of UTF-8 have damaged (IN-7, IN-8).
 
 use idmerge_core::{DistinctIds, Event, IdProperty, Value};
 use idmerge_events::{JsonEvent, RawJson, Values, visit_members};
 
 use crate::request::utf8::DecodedText;
 
-/// What bytes that are not UTF-8 damage in an event.
+/// The parts of an event that bytes outside of UTF-8 have damaged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct LostText {
     /// The first property with such bytes in its key or value.

@@ -12,7 +12,7 @@ use crate::records::fault::Fault;
 pub(crate) enum Layout {
     /// An array, an object, or several objects in a row.
     Json,
-    /// One object per line. Some clients send an array all the same.
+    /// One object per line. Some clients send an array anyway.
     Lines,
 }
 

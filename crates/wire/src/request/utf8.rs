@@ -1,4 +1,4 @@
-//! Decodes bytes as UTF-8, also those of senders that do not write it (IN-7, IN-8).
+//! Decodes bytes as UTF-8, also from senders that do not write valid UTF-8 (IN-7, IN-8).
 
 use std::borrow::Cow;
 use std::ops::Range;
