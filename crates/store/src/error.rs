@@ -64,7 +64,9 @@ pub enum StoreError {
     },
     /// The log cannot be read from this entry on. The entries before it are good.
     /// [`repair`](crate::repair) keeps those.
-    #[error("the log is damaged at entry {sequence}: {what}")]
+    #[error(
+        "the log is damaged at entry {sequence} ({what}); repair the store to keep the entries before it"
+    )]
     DamagedLog {
         /// The number of the first entry that cannot be trusted.
         sequence: u64,
@@ -159,7 +161,7 @@ pub enum StoreError {
     #[error("the log format of this version has no such kind of claim")]
     UnknownClaim,
     /// The database cannot read its file: something else has changed it.
-    #[error("the file of the store is damaged: {what}")]
+    #[error("the file of the store is damaged ({what}); repair the store or restore a backup")]
     DamagedFile {
         /// What is wrong.
         what: String,
@@ -185,6 +187,11 @@ impl From<redb::Error> for StoreError {
             redb::Error::Corrupted(what) => Self::DamagedFile { what },
             redb::Error::PreviousIo => Self::Failed,
             redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self::NotAStore,
+            redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                Self::DamagedFile {
+                    what: "it ends too early".to_owned(),
+                }
+            }
             redb::Error::Io(error) => Self::Io(error),
             error => Self::Database(Box::new(error)),
         }

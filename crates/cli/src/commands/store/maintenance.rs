@@ -3,8 +3,8 @@
 use std::fs::File;
 use std::path::Path;
 
-use anyhow::Context;
-use idmerge_store::Cause;
+use anyhow::{Context, bail};
+use idmerge_store::{Cause, StoreError};
 use serde_json::json;
 
 use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
@@ -53,10 +53,15 @@ pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
 
 pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
     must_exist(folder)?;
-    let repaired = idmerge_store::repair(folder).with_context(|| {
-        let folder = folder.display();
-        format!("cannot repair the store {folder}; if nothing in it can be read, restore a backup")
-    })?;
+    let repaired = match idmerge_store::repair(folder) {
+        Err(StoreError::DamagedFile { what }) => bail!(
+            "nothing in the store {} can be read ({what}); restore a backup",
+            folder.display()
+        ),
+        repaired => {
+            repaired.with_context(|| format!("cannot repair the store {}", folder.display()))?
+        }
+    };
     let damage = repaired.damage.as_ref().map(|(sequence, what)| {
         json!({
             "sequence": sequence,
