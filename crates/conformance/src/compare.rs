@@ -10,8 +10,8 @@ use crate::oracle::oracle;
 use crate::settings::EngineSettings;
 use crate::vectors::{OwnedClaim, outcome_text, show};
 
-/// The number of random events for each random sequence of claims. A mistake in reading may show in
-/// one event of a hundred only.
+/// The number of random events for each random sequence of claims. A mistake in reading may show
+/// only in one event of a hundred.
 const EVENTS_A_CASE: u32 = 20;
 
 /// The comparisons with the oracle of a built-in rule book.

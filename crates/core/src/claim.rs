@@ -6,7 +6,7 @@ use crate::{DistinctId, Id, IdProperty, InvalidEvent, InvalidEventReason};
 
 /// A statement of an event that two IDs belong together. Most events make no claim.
 ///
-/// Each kind belongs to one built-in rule book; an engine of the other one answers
+/// Each kind belongs to one built-in rule book; an engine of the other rule book answers
 /// [`Outcome::Ignored`](crate::Outcome::Ignored). A custom model uses the kinds that it needs, and
 /// which ID is merged into which is a rule of that model. End a `match` with an arm that answers
 /// `Ignored`: later versions may add kinds.

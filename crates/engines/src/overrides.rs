@@ -1,4 +1,4 @@
-//! [`Overrides`]: settings that a person gives, before the model is known.
+//! [`Overrides`]: settings that a user gives before the model is chosen.
 #![allow(
     clippy::doc_markdown,
     reason = "doc comments are help text, and a terminal shows backticks as they are"

@@ -11,7 +11,7 @@ use crate::{Model, Overrides, SettingsError};
 /// An engine that is chosen at run time.
 pub type Engine = Box<dyn IdentityResolver>;
 
-/// A model of ID Merge and its settings: what makes two engines interchangeable.
+/// A model of ID Merge and its settings. Engines with equal settings give equal answers.
 ///
 /// `Display` writes the canonical text; `FromStr` reads it back.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl Settings {
         }
     }
 
-    /// The same settings with other rules of what an ID is (rules ID-2 and ID-4).
+    /// The same settings with other rules for valid IDs (rules ID-2 and ID-4).
     #[must_use]
     pub fn with_id_rules(mut self, rules: IdRules) -> Self {
         *match &mut self {
@@ -81,7 +81,7 @@ impl Settings {
         }
     }
 
-    /// The rules of what an ID is (rules ID-2 and ID-4).
+    /// The rules for valid IDs (rules ID-2 and ID-4).
     pub fn id_rules(&self) -> &IdRules {
         match self {
             Self::Simplified(settings) => &settings.id_rules,

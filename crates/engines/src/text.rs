@@ -16,7 +16,7 @@ use thiserror::Error;
 
 use crate::{Model, Settings};
 
-/// A text that is not the text of settings.
+/// Why a text cannot be read as settings.
 #[derive(Debug, Error)]
 #[error("cannot read the settings {text:?}: {reason}")]
 pub struct SettingsTextError {

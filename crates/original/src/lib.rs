@@ -37,9 +37,9 @@
 //! The engine interns IDs in one table and numbers them by age (rule O-14). A hash bucket holds the
 //! number of an ID together with the label of its cluster, so resolving goes from the bucket to the
 //! cluster and from there to the canonical ID. When two clusters merge, the IDs of the smaller one
-//! get the label of the larger one; the cap bounds that work. There is no path to compress, so
-//! resolving takes `&self`. The members of a cluster form a ring, and two rings are joined by
-//! exchanging two links.
+//! get the label of the larger one; the limit of a cluster bounds that work. There is no path to
+//! compress, so resolving takes `&self`. The members of a cluster form a ring, and two rings are
+//! joined by exchanging two links.
 
 mod anon_id_format;
 mod engine;

@@ -147,7 +147,7 @@ mod tests {
             back.read_snapshot(&mut &bytes[..]).unwrap();
             prop_assert!(engine.clusters().eq(back.clusters()));
             prop_assert_eq!(&bytes_of(&back), &bytes);
-            // The marks came back too: both engines answer the next claim alike.
+            // The marks were restored too, so both engines answer the next claim alike.
             let (a, b) = (Id::new(&later.1).unwrap(), Id::new(&later.2).unwrap());
             let claim = match later.0 {
                 0 => Claim::Identify { identified: a, anon: b },

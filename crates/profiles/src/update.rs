@@ -7,7 +7,7 @@ use crate::{Limits, UpdateError};
 /// The profile that an update changes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
-    /// The profile of the user who has an ID.
+    /// The profile of the user with this ID.
     User {
         /// `$distinct_id`, as sent.
         distinct_id: String,

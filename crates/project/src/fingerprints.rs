@@ -3,7 +3,7 @@
 use idmerge_core::{DEVICE_PREFIX, DistinctId, IdBuffer};
 use twox_hash::{XxHash3_64, XxHash3_128};
 
-/// Replaces the time of an event without one, where a number is needed.
+/// The time of an event without a time.
 pub(crate) const UNTIMED_MS: i64 = i64::MIN;
 
 /// Appends the text of a distinct_id.

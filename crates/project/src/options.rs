@@ -2,7 +2,7 @@
 
 use idmerge_profiles::Limits;
 
-/// Limits of a project: what may wait, what shares a commit, what stays in memory. They can differ
+/// Limits of a project: how much may wait, share a commit, and stay in memory. They can differ
 /// each time a project is opened.
 #[derive(Clone, Debug)]
 pub struct Options {

@@ -1,4 +1,4 @@
-//! Locking without poison.
+//! Locking that ignores poison.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

@@ -57,7 +57,7 @@ fn log<E: Engine>(history: &History<E>) -> Vec<String> {
     log
 }
 
-/// All IDs that the claims name, with and without the mark of a device.
+/// All IDs that the claims name, with and without the prefix of a device.
 fn ids(claims: &[OwnedClaim]) -> Vec<DistinctId<'_>> {
     let mut ids: Vec<_> = claims
         .iter()

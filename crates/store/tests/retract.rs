@@ -124,7 +124,7 @@ fn any_entries_can_be_withdrawn<E: Engine>() {
                                 let was = remapped.insert(id.to_string(), to.to_string());
                                 assert_eq!(was, Some(from.to_string()));
                                 if E::LINKS_PERCENT < 50 {
-                                    // The same ID with the mark of a device (O-1).
+                                    // The same ID with the prefix of a device (O-1).
                                     let marked = format!("$device:{id}");
                                     remapped.insert(marked, to.to_string());
                                 }

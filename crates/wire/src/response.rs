@@ -263,6 +263,6 @@ fn refused(code: u16, error: &str) -> Response {
 }
 
 fn json(value: &impl Serialize) -> Vec<u8> {
-    // This cannot fail: there is no map with keys that are not strings.
+    // This cannot fail: every map has string keys.
     serde_json::to_vec(value).unwrap_or_default()
 }

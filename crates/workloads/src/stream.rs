@@ -76,7 +76,7 @@ impl Stream {
         true
     }
 
-    /// The people who had their last event in the last call of [`next_event`](Self::next_event).
+    /// The people whose last event came from the last call of [`next_event`](Self::next_event).
     /// After that call has returned `false` for the first time: all who were still active. The next
     /// call forgets them.
     pub fn finished(&self) -> &[Person] {

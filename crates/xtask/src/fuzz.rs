@@ -11,7 +11,7 @@ use xshell::{Shell, cmd};
 use crate::files::entries;
 use crate::{install, shell_at};
 
-/// The version of cargo-fuzz that is installed if there is none.
+/// The version of cargo-fuzz to install if it is missing.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
 /// An input that takes longer fails.

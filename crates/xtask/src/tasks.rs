@@ -9,7 +9,7 @@ use xshell::{Shell, cmd};
 use crate::packages::{Package, members};
 use crate::{install, shell_at};
 
-/// The version of cargo-deny that is installed if there is none.
+/// The version of cargo-deny to install if it is missing.
 const CARGO_DENY_VERSION: &str = "0.20.2";
 
 /// Setting this variable keeps libfuzzer-sys from compiling the fuzzer itself, which takes a C++

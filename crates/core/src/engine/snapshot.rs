@@ -26,7 +26,7 @@ pub enum SnapshotError {
     UnsupportedVersion {
         /// The snapshot's format version.
         found: u16,
-        /// The newest that this engine reads.
+        /// The newest format version that this engine reads.
         supported: u16,
     },
     /// The bytes end early, fail their checksum, or contradict each other. Use an older snapshot.

@@ -50,7 +50,7 @@ impl<'a> DistinctId<'a> {
         self.id
     }
 
-    /// The text with the prefix, if there is one. Borrowed if there is none and the ID is not
+    /// The text with the prefix, if there is one. Borrowed, unless the ID has the prefix or is
     /// stored as a UUID.
     pub fn text(&self) -> Cow<'a, str> {
         if self.device {

@@ -35,8 +35,8 @@ impl IdRules {
     /// The most bytes of an ID by default: 255 (rule ID-2).
     pub const DEFAULT_MAX_ID_BYTES: u16 = 255;
 
-    /// The values that are not IDs by default, in any ASCII case: code sends them by mistake
-    /// (rule ID-4).
+    /// The values that are blocked by default, in any ASCII case, because programs send them by
+    /// mistake (rule ID-4).
     pub const DEFAULT_BLOCKED_VALUES: [&'static str; 17] = [
         "00000000-0000-0000-0000-000000000000",
         "anon",
@@ -57,7 +57,7 @@ impl IdRules {
         "{}",
     ];
 
-    /// IDs of at most `max_id_bytes` bytes that are none of `blocked_values` in any ASCII case.
+    /// Accepts IDs of at most `max_id_bytes` bytes, except `blocked_values` in any ASCII case.
     /// With a limit of 0 no text is an ID.
     pub fn new<V: AsRef<str>>(
         max_id_bytes: u16,
@@ -81,7 +81,7 @@ impl IdRules {
         self.max_id_bytes
     }
 
-    /// The values that are not IDs in any ASCII case: in lower case, sorted.
+    /// The blocked values, in lower case and sorted. They match in any ASCII case.
     pub fn blocked_values(&self) -> impl Iterator<Item = &str> {
         self.blocked_values.iter().map(AsRef::as_ref)
     }
@@ -227,7 +227,7 @@ mod tests {
             for text in [blocked.to_owned(), blocked.to_ascii_uppercase()] {
                 assert_eq!(rule_that_refuses(&text), Some("ID-4"), "{text}");
             }
-            // The whole value, not a part of it.
+            // A blocked value must match the whole text.
             assert_eq!(rule_that_refuses(&format!("{blocked}x")), None);
             assert_eq!(rule_that_refuses(&format!("x{blocked}")), None);
         }

@@ -153,7 +153,7 @@ impl<'a> TryFrom<&'a str> for Id<'a> {
     }
 }
 
-/// By their texts, byte for byte.
+/// Compares the texts, byte for byte.
 impl Ord for Id<'_> {
     fn cmp(&self, other: &Self) -> Ordering {
         let (a, b) = (&mut IdBuffer::new(), &mut IdBuffer::new());

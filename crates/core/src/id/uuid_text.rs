@@ -153,7 +153,7 @@ impl UuidText {
 
 /// Whether a hex digit of the number is a letter (10 to 15).
 fn has_letters(word: u64) -> bool {
-    // A digit is at least 10 if its bit 8 is set and its bit 4 or 2.
+    // A digit is 10 or more if bit 8 is set, and bit 4 or bit 2 as well.
     (word & (word << 1 | word << 2)) & 0x8888_8888_8888_8888 != 0
 }
 

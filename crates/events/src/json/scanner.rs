@@ -338,7 +338,7 @@ fn after_digits(text: &[u8]) -> Option<&[u8]> {
     (rest.len() < text.len()).then_some(rest)
 }
 
-/// How many of these eight bytes are digits, from the lowest up to the first that is not one.
+/// The number of digits at the start (the lowest bytes) of these eight bytes.
 #[inline(always)]
 fn digits_of_eight(bytes: u64) -> usize {
     const EACH: u64 = 0x0101_0101_0101_0101;

@@ -26,7 +26,7 @@ impl SpecialBytes {
     }
 
     /// The offset of the first special byte at `at` or after it, or the length of the text if there
-    /// is none. Each one is returned once, so `at` must be past the last returned offset.
+    /// is none. Each one is returned once, so `at` must be greater than the last returned offset.
     #[inline(always)]
     pub(crate) fn next(&mut self, text: &[u8], at: usize) -> usize {
         loop {

@@ -87,7 +87,7 @@ impl<'e> JsonEvent<'e> {
         extra: &mut impl Extra,
     ) -> Result<Self, MalformedEvent> {
         probe::count(text.len());
-        // Filled in place: an event is large, and moving it takes a good part of the time.
+        // Filled in place: an event is a large struct, and moving it takes much of the time.
         let mut event = Self::unread(text);
         let mut scanner = Scanner::new(text);
         let outer = Outer::scan(&mut scanner, &mut event.properties, extra);
@@ -129,7 +129,7 @@ impl<'e> JsonEvent<'e> {
         }
     }
 
-    /// Takes the name, and checks the types of the outer object.
+    /// Sets the name, and checks the types of the values in the outer object.
     #[inline(always)]
     fn take(&mut self, outer: &Outer, scanner: &Scanner<'e>) -> Result<(), MalformedEvent> {
         self.name = match outer.event.map(|name| string(scanner, name)) {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use idmerge_core::{DistinctId, Rejection, RuleBook};
 
-/// The answer to an event, as it is written onto the event.
+/// The answer to an event, as it is written into the event.
 #[derive(Clone, Copy, Debug)]
 pub struct Resolved<'a> {
     /// The rules by which the event was read.
@@ -17,7 +17,7 @@ pub struct Resolved<'a> {
     pub failure: Option<Failure<'a>>,
 }
 
-/// Why a claim was rejected, as it is written onto the event.
+/// Why a claim was rejected, as it is written into the event.
 #[derive(Clone, Copy)]
 pub struct Failure<'a> {
     /// The vendor's code.

@@ -311,7 +311,8 @@ mod tests {
 
         #[test]
         fn no_bytes_make_reading_panic(mut row in prop::collection::vec(any::<u8>(), 0..200)) {
-            // With a valid checksum and compression, so that the rest is read at all.
+            // Make the checksum and the compression valid, so that the test reaches the rest of the
+            // row.
             let raw = row.split_off(row.len().min(12));
             row.truncate(0);
             row.extend(row::start());

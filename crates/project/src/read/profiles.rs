@@ -30,7 +30,7 @@ pub struct ProfilePage {
 }
 
 impl Project {
-    /// The profile of the user who has this ID. Profiles that a merge has hidden are not returned.
+    /// The profile of the user with this ID. Profiles that a merge has hidden are not returned.
     ///
     /// # Errors
     ///

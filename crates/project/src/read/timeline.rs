@@ -73,7 +73,7 @@ impl FromStr for Cursor {
 }
 
 impl Project {
-    /// The events of the user who has this ID, under all of the user's IDs: at most `limit`, the
+    /// The events of the user with this ID, under all of the user's IDs: at most `limit`, the
     /// latest first, starting after a cursor.
     ///
     /// # Errors

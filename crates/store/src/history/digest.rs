@@ -37,7 +37,7 @@ impl Digest {
     }
 }
 
-/// As 64 hex digits.
+/// Writes 64 hex digits.
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))

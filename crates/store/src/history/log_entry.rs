@@ -36,7 +36,7 @@ pub struct LogEntry {
     /// replaced state.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub claim: Option<&'static str>,
-    /// In a `link`: the device, without the mark `$device:`.
+    /// In a `link`: the device, without the prefix `$device:`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
     /// In a `link`: the user.

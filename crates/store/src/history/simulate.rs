@@ -1,4 +1,4 @@
-//! Simulation: giving the claims of a log to another engine.
+//! Simulation: applying the claims of a log to another engine.
 
 use std::collections::HashSet;
 

@@ -79,7 +79,8 @@ impl<R: IdentityResolver> Overlay<R> {
         found.map(|(_, part)| *part)
     }
 
-    /// The ID as the engine keeps it: in Original the mark of a device is not part of the ID (O-1).
+    /// The ID as the engine keeps it: in Original the prefix of a device is not part of the ID
+    /// (O-1).
     fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
         if self.main.rule_book().has_device_namespace() {
             id

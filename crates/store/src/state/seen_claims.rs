@@ -19,7 +19,7 @@ pub(crate) struct SeenClaims {
     scratch: Vec<u8>,
 }
 
-// The first byte of what is hashed: a mark, or the kind of a claim, whose number is smaller.
+// The first of the hashed bytes: a mark, or the kind of a claim. Kinds have smaller numbers.
 const IDENTIFIED: u8 = 32;
 const USED_AS_ALIAS: u8 = 33;
 /// Added to the kind of a claim that was not accepted.

@@ -187,7 +187,7 @@ impl<'a> Names<'a> {
                 self.below(self.parent(module)?, rest, depth)
             }
             Some((first, rest)) => {
-                // What is not found is made by a macro, or comes from another crate by an import.
+                // A name that is not found is made by a macro or imported from another crate.
                 let found = self.named(module, first, rest, depth);
                 found.or(Some(&module.file))
             }
