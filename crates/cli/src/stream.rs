@@ -4,6 +4,7 @@
 pub(crate) mod blocks;
 mod decompress;
 pub(crate) mod events;
+pub(crate) mod forms;
 pub(crate) mod input;
 pub(crate) mod lines;
 pub(crate) mod ordered;

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use crate::stream::blocks::Limits;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
     /// Event files, read in this order; - is stdin [default: stdin]
@@ -12,7 +14,20 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
     pub(crate) max_line_bytes: u64,
 
+    /// Use exports whose last line is "export terminated early"
+    #[arg(long)]
+    pub(crate) allow_incomplete: bool,
+
     /// Show no progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+impl InputArgs {
+    pub(crate) fn limits(&self) -> Limits {
+        Limits {
+            max_line_bytes: self.max_line_bytes,
+            allow_incomplete: self.allow_incomplete,
+        }
+    }
 }

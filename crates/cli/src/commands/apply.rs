@@ -10,7 +10,7 @@ use crate::spill::outlines::OutlinesWriter;
 use crate::stream::blocks::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 
 /// The state after all claims, and the refused lines.
 pub(crate) struct Applied {
@@ -33,7 +33,7 @@ pub(crate) fn apply_all(
     outlines: Option<&mut OutlinesWriter>,
     on_outcome: OnOutcome<'_>,
 ) -> anyhow::Result<Applied> {
-    let max_line_bytes = pass.max_line_bytes;
+    let max_line_bytes = pass.limits.max_line_bytes;
     let worker = ApplyWorker {
         max_line_bytes,
         settings,
@@ -43,7 +43,6 @@ pub(crate) fn apply_all(
         },
     };
     let sink = ApplySink {
-        max_line_bytes,
         applied: Applied {
             engine: settings.engine(),
             refused,
@@ -56,7 +55,6 @@ pub(crate) fn apply_all(
 }
 
 struct ApplySink<'f> {
-    max_line_bytes: u64,
     applied: Applied,
     outlines: Option<&'f mut OutlinesWriter>,
     on_outcome: OnOutcome<'f>,
@@ -80,12 +78,12 @@ impl<'f> Worker for ApplyWorker<'f> {
         ticket: Ticket<'_, OrderedSink<ApplySink<'f>>>,
     ) -> anyhow::Result<()> {
         let mut events = BlockEvents::read(block, self.max_line_bytes, self.settings, self.keep);
-        let (count, lines) = (events.count(), events.lines());
+        let (count, tally) = (events.count(), events.tally());
         let (refused, outlines) = (events.take_refused(), events.take_outlines());
         let (claimants, claims) = events.take_claims(self.settings);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
-            let (sink, position) = ordered.for_block(block, lines);
+            let (sink, position) = ordered.for_block(block, tally)?;
             sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
@@ -95,15 +93,16 @@ impl<'f> Worker for ApplyWorker<'f> {
         })
     }
 
-    fn long_line(
+    fn unread_line(
         sink: &mut ApplySink<'f>,
-        position: LinePosition<'_>,
+        refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let refused = &mut sink.applied.refused;
-        refused.add_long_line(position, sink.max_line_bytes, copy)
+        sink.applied.refused.add_unread(&refusal, copy)
     }
 }
+
+impl Sink for ApplySink<'_> {}
 
 impl ApplySink<'_> {
     fn apply(

@@ -76,12 +76,7 @@ fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn Resolve>> {
     let refused = RefusedWriter::new(None)?;
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let pass = Pass::new(
-        &mut inputs,
-        args.input.max_line_bytes,
-        Reread::No,
-        &progress,
-    );
+    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
     let applied = apply_all(pass, &settings, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
     applied.refused.finish()?;

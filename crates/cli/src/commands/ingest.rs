@@ -21,7 +21,7 @@ use crate::output::summary::{Outcomes, row};
 use crate::stream::blocks::Block;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
 /// Commit after this many claims.
@@ -52,7 +52,6 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         })
     };
     let sink = StoreSink {
-        max_line_bytes,
         folder: &args.folder,
         store,
         refused,
@@ -60,7 +59,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         events: 0,
         outcomes: Outcomes::default(),
     };
-    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
     let mut sink = pass.run(sink, |_| Ok(()), worker)?;
     sink.commit()?;
     progress.stage("indexing");
@@ -75,7 +74,6 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
 
 /// The store that claims go to, and counts of what it answered.
 struct StoreSink<'a> {
-    max_line_bytes: u64,
     folder: &'a Path,
     store: Durable<Engine>,
     refused: RefusedWriter,
@@ -147,12 +145,12 @@ impl<'w> Worker for IngestWorker<'w> {
         ticket: Ticket<'_, OrderedSink<StoreSink<'w>>>,
     ) -> anyhow::Result<()> {
         let mut read = self.0.read(block);
-        let (events, lines) = (read.events as u64, read.lines);
+        let (events, tally) = (read.events as u64, read.tally());
         let refused = mem::take(&mut read.refused);
         let logged = read.take_claims(&self.0);
         let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
         in_turn(ticket, |ordered| {
-            let (sink, position) = ordered.for_block(block, lines);
+            let (sink, position) = ordered.for_block(block, tally)?;
             let cause = |logged| LoggedClaim::cause(logged, position.file);
             let causes: Vec<_> = logged.iter().map(cause).collect();
             sink.apply(&claims, &causes)?;
@@ -161,13 +159,18 @@ impl<'w> Worker for IngestWorker<'w> {
         })
     }
 
-    fn long_line(
+    fn unread_line(
         sink: &mut StoreSink<'w>,
-        position: LinePosition<'_>,
+        refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        sink.refused
-            .add_long_line(position, sink.max_line_bytes, copy)
+        sink.refused.add_unread(&refusal, copy)
+    }
+}
+
+impl Sink for StoreSink<'_> {
+    fn input_failed(&mut self) -> anyhow::Result<()> {
+        self.commit()
     }
 }
 

@@ -24,9 +24,10 @@ use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::blocks::Block;
 use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
@@ -84,10 +85,10 @@ fn resolve_by_engine(
     let input_args = &args.identity.input;
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, input_args.quiet);
-    let max_line_bytes = input_args.max_line_bytes;
+    let limits = input_args.limits();
 
     progress.stage("reading");
-    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::Yes, &progress);
+    let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress);
     let first = first_pass(pass, settings, refused)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
     let refused = first.refused.count();
@@ -101,7 +102,7 @@ fn resolve_by_engine(
     if output.is_terminal() {
         progress.finish();
     }
-    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
     let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
     if written.events != first.events {
         bail!(
@@ -184,7 +185,7 @@ fn second_pass(
     output: Output,
 ) -> anyhow::Result<(Written, UserCount)> {
     let users = Mutex::new(UserCount::default());
-    let max_line_bytes = pass.max_line_bytes;
+    let max_line_bytes = pass.limits.max_line_bytes;
     let written = pass.run(
         Written { output, events: 0 },
         |block| {
@@ -214,6 +215,8 @@ struct Written {
     events: u64,
 }
 
+impl Sink for Written {}
+
 struct ResolveWorker<'w> {
     max_line_bytes: u64,
     settings: &'w Settings,
@@ -236,15 +239,16 @@ impl Worker for ResolveWorker<'_> {
         };
         let count = self.writer.write(block, &outlines, rejections.iter());
         in_turn(ticket, |ordered| {
-            let (written, _) = ordered.for_block(block, outlines.lines());
+            let tally = Tally::checked(outlines.lines());
+            let (written, _) = ordered.for_block(block, tally)?;
             written.events += count;
             written.output.write(self.writer.lines())
         })
     }
 
-    fn long_line(
+    fn unread_line(
         _: &mut Written,
-        _: LinePosition<'_>,
+        _: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
         // The first pass has reported it.

@@ -23,7 +23,7 @@ use crate::stream::blocks::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{LinePosition, OrderedSink, Pass, Worker, in_turn};
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(
@@ -44,12 +44,11 @@ pub(crate) fn run(
     }
     let users = Mutex::new(UserCount::default());
     let max_line_bytes = input_args.max_line_bytes;
-    let pass = Pass::new(&mut inputs, max_line_bytes, Reread::No, &progress);
+    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress);
     let written = pass.run(
         Written {
             output,
             refused,
-            max_line_bytes,
             events: 0,
             outcomes: Outcomes::default(),
         },
@@ -129,10 +128,11 @@ impl RejectedClaims {
 struct Written {
     output: Output,
     refused: RefusedWriter,
-    max_line_bytes: u64,
     events: u64,
     outcomes: Outcomes,
 }
+
+impl Sink for Written {}
 
 struct StoreWorker<'w> {
     max_line_bytes: u64,
@@ -154,7 +154,7 @@ impl Worker for StoreWorker<'_> {
     ) -> anyhow::Result<()> {
         let mut events =
             BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
-        let (lines, refused) = (events.lines(), events.take_refused());
+        let (tally, refused) = (events.tally(), events.take_refused());
         let outlines = events.take_outlines().unwrap_or_default();
         let (claimants, claims) = events.take_claims(self.settings);
         let rejected: Vec<_> = claimants
@@ -171,7 +171,7 @@ impl Worker for StoreWorker<'_> {
             });
         let count = self.writer.write(block, &outlines, rejections);
         in_turn(ticket, |ordered| {
-            let (written, position) = ordered.for_block(block, lines);
+            let (written, position) = ordered.for_block(block, tally)?;
             written.events += count;
             for (_, (code, _)) in &rejected {
                 written.outcomes.count_rejection(code);
@@ -181,14 +181,11 @@ impl Worker for StoreWorker<'_> {
         })
     }
 
-    fn long_line(
-        written: &mut Written,
-        position: LinePosition<'_>,
+    fn unread_line(
+        sink: &mut Written,
+        refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let max_line_bytes = written.max_line_bytes;
-        written
-            .refused
-            .add_long_line(position, max_line_bytes, copy)
+        sink.refused.add_unread(&refusal, copy)
     }
 }

@@ -9,9 +9,9 @@ use serde_json::value::RawValue;
 
 use crate::output::destination::{Destination, Output};
 use crate::report::say;
+use crate::stream::blocks::Unit;
 use crate::stream::events::RefusedLine;
-use crate::stream::lines::too_long;
-use crate::stream::pipeline::{BlockPosition, LinePosition};
+use crate::stream::pipeline::{BlockPosition, Refusal};
 
 /// How many refused lines are shown on stderr if they are not written to a file.
 const SHOWN: usize = 5;
@@ -20,16 +20,10 @@ const SHOWN: usize = 5;
 #[derive(Debug)]
 pub(crate) struct RefusedWriter {
     count: u64,
+    /// Records if there are any; a line is one as well.
+    unit: Unit,
     file: Option<Output>,
     shown: Vec<String>,
-}
-
-/// Why and where a line is refused.
-#[derive(Debug)]
-struct Refusal<'r> {
-    position: LinePosition<'r>,
-    rule: &'static str,
-    error: String,
 }
 
 impl RefusedWriter {
@@ -37,6 +31,7 @@ impl RefusedWriter {
     pub(crate) fn new(destination: Option<Destination>) -> anyhow::Result<Self> {
         Ok(Self {
             count: 0,
+            unit: Unit::Line,
             file: destination.map(Output::create).transpose()?,
             shown: Vec::new(),
         })
@@ -54,12 +49,8 @@ impl RefusedWriter {
         refused: Vec<RefusedLine<'_>>,
     ) -> anyhow::Result<()> {
         for RefusedLine { line, rule, error } in refused {
-            let position = LinePosition {
-                file: block.file,
-                line: block.lines_before + line.number,
-            };
             let refusal = Refusal {
-                position,
+                position: block.line(line.number),
                 rule,
                 error,
             };
@@ -72,19 +63,13 @@ impl RefusedWriter {
         Ok(())
     }
 
-    /// Adds a line that is longer than allowed and not held in memory; `copy` writes it (IN-3).
-    pub(crate) fn add_long_line(
+    /// Adds a line that is refused unread, and not held in memory; `copy` writes it.
+    pub(crate) fn add_unread(
         &mut self,
-        position: LinePosition<'_>,
-        max_line_bytes: u64,
+        refusal: &Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        let refusal = Refusal {
-            position,
-            rule: "IN-3",
-            error: too_long(max_line_bytes),
-        };
-        self.write_long(&refusal, copy)
+        self.write_long(refusal, copy)
     }
 
     /// Finishes the file. Without one, says on stderr how many lines were refused, and shows the
@@ -95,7 +80,11 @@ impl RefusedWriter {
         }
         let count = self.count;
         if count > 0 {
-            let lines = if count == 1 { "line was" } else { "lines were" };
+            let unit = self.unit;
+            let lines = match count {
+                1 => format!("{unit} was"),
+                _ => format!("{unit}s were"),
+            };
             say(format_args!("{count} {lines} refused:"));
             for line in &self.shown {
                 say(format_args!("  {line}"));
@@ -140,10 +129,15 @@ impl RefusedWriter {
 
     fn note(&mut self, refusal: &Refusal<'_>) {
         self.count += 1;
+        if refusal.position.record.is_some() {
+            self.unit = Unit::Record;
+        }
         if self.file.is_none() && self.shown.len() < SHOWN {
-            let LinePosition { file, line } = refusal.position;
-            let error = &refusal.error;
-            self.shown.push(format!("{file}, line {line}: {error}"));
+            let Refusal {
+                position, error, ..
+            } = refusal;
+            let file = position.file;
+            self.shown.push(format!("{file}, {position}: {error}"));
         }
     }
 }
@@ -172,6 +166,8 @@ enum Content<'l> {
 #[derive(Serialize)]
 struct Record<'r> {
     line: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    record: Option<u64>,
     file: &'r str,
     error: &'r str,
     rule: &'static str,
@@ -185,6 +181,7 @@ impl<'r> Record<'r> {
     fn new(refusal: &'r Refusal<'_>) -> Self {
         Self {
             line: refusal.position.line,
+            record: refusal.position.record,
             file: refusal.position.file,
             error: &refusal.error,
             rule: refusal.rule,

@@ -385,7 +385,7 @@ mod tests {
                 let mut bytes = some.join(&b'\n');
                 bytes.extend_from_slice(end.as_bytes());
                 let marked = [b"\xef\xbb\xbf", &bytes[..]].concat();
-                for block in [Block::of(&bytes, false), Block::of(&marked, true)] {
+                for block in [Block::of(&bytes), Block::of(&marked)] {
                     let outlines = outlines_of(&block);
                     assert_eq!(outlines.lines(), some.len() as u64);
                     assert_eq!(events_of(&outlines, &block), expected(&some));
@@ -397,17 +397,15 @@ mod tests {
     #[test]
     fn outlines_are_of_one_block() {
         let bytes = lines().join(&b'\n');
-        let outlines = outlines_of(&Block::of(&bytes, false));
-        assert!(outlines.are_of(Block::of(&bytes, false).fingerprint()));
-        // At the start of an input a byte order mark is skipped.
-        assert!(!outlines.are_of(Block::of(&bytes, true).fingerprint()));
-        assert!(!outlines.are_of(Block::of(&bytes[1..], false).fingerprint()));
+        let outlines = outlines_of(&Block::of(&bytes));
+        assert!(outlines.are_of(Block::of(&bytes).fingerprint()));
+        assert!(!outlines.are_of(Block::of(&bytes[1..]).fingerprint()));
         let mut other = bytes;
         other[40] ^= 1;
-        assert!(!outlines.are_of(Block::of(&other, false).fingerprint()));
+        assert!(!outlines.are_of(Block::of(&other).fingerprint()));
         // Another block does no harm, even if it were taken for the right one.
         for block in [&other[..], &other[1..], b"", &[b'}'; 200_000]] {
-            let block = Block::of(block, false);
+            let block = Block::of(block);
             let text = BlockText::new(block.bytes());
             outlines.parse_rest(text);
             assert!(outlines.events(text).count() <= 11);
@@ -418,7 +416,7 @@ mod tests {
     fn each_block_gets_its_outlines_back() {
         let blocks = [1, 2, 5, 9].map(|lines_of_it| {
             let lines = lines();
-            Block::of(&lines[..lines_of_it].join(&b'\n'), false)
+            Block::of(&lines[..lines_of_it].join(&b'\n'))
         });
         // In memory and in a file.
         for in_memory_bytes in [IN_MEMORY_BYTES, 0] {
@@ -440,7 +438,7 @@ mod tests {
     fn a_file_that_cannot_be_written_gives_no_outlines() {
         let nowhere = tempfile::tempdir().unwrap().path().join("missing");
         let mut writer = OutlinesWriter::to(tempfile::spooled_tempfile_in(0, nowhere));
-        let outlines = outlines_of(&Block::of(&lines().join(&b'\n'), false));
+        let outlines = outlines_of(&Block::of(&lines().join(&b'\n')));
         for number in 0..2_000 {
             writer.add(number, &outlines);
         }

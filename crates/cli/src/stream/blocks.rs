@@ -1,10 +1,11 @@
 //! Cuts inputs into blocks of whole lines, the unit of work of a thread.
 
 use std::io::{self, Read, Write};
-use std::{mem, slice};
+use std::{fmt, mem, slice};
 
 use twox_hash::XxHash3_64;
 
+use crate::stream::forms::{self, Cut, Source, TERMINATED_EARLY};
 use crate::stream::input::{Input, Reread};
 use crate::stream::progress::Progress;
 
@@ -23,6 +24,11 @@ pub(crate) struct Block {
     pub(crate) input: usize,
     /// Whether this is the first block of that input.
     pub(crate) starts_input: bool,
+    /// The first bytes of the input, in its first block.
+    pub(crate) head: Vec<u8>,
+    /// Of an input that is not made of lines (IN-6): the line of the input on which each record of
+    /// the block begins. In the block each record is a line.
+    pub(crate) record_lines: Option<Vec<u64>>,
 }
 
 impl Block {
@@ -30,19 +36,23 @@ impl Block {
         &self.buffer[..self.filled]
     }
 
-    /// A hash that tells this block from others. It covers `starts_input` too: only at the start of
-    /// an input is a byte order mark skipped (IN-4).
+    /// A hash that tells this block from others.
     pub(crate) fn fingerprint(&self) -> u64 {
-        XxHash3_64::oneshot_with_seed(self.starts_input.into(), self.bytes())
+        XxHash3_64::oneshot(self.bytes())
+    }
+
+    /// What the input is made of.
+    pub(crate) fn unit(&self) -> Unit {
+        match self.record_lines {
+            Some(_) => Unit::Record,
+            None => Unit::Line,
+        }
     }
 
     /// A block with these bytes.
     #[cfg(test)]
-    pub(crate) fn of(bytes: &[u8], starts_input: bool) -> Self {
-        let mut block = Self {
-            starts_input,
-            ..Self::default()
-        };
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut block = Self::default();
         block.push(bytes);
         block
     }
@@ -50,6 +60,8 @@ impl Block {
     /// Empties the block, and frees the memory that a long line took.
     fn clear(&mut self) {
         self.filled = 0;
+        self.head = Vec::new();
+        self.record_lines = None;
         self.buffer.truncate(BLOCK_BYTES);
         self.buffer.shrink_to(BLOCK_BYTES);
     }
@@ -62,11 +74,49 @@ impl Block {
         }
     }
 
-    fn push(&mut self, bytes: &[u8]) {
+    pub(super) fn push(&mut self, bytes: &[u8]) {
         let filled = self.filled + bytes.len();
         self.grow_to(filled);
         self.buffer[self.filled..filled].copy_from_slice(bytes);
         self.filled = filled;
+    }
+
+    /// Adds a part of a record, and makes room for more parts: up to `max_bytes` together.
+    pub(super) fn push_growing(&mut self, bytes: &[u8], max_bytes: usize) {
+        let filled = self.filled + bytes.len();
+        if filled > self.buffer.len() {
+            self.grow_to(filled.max((self.buffer.len() * 2).min(max_bytes)));
+        }
+        self.push(bytes);
+    }
+
+    /// Makes a line of the record that starts at this offset and ends the block. It is valid JSON,
+    /// so its line breaks are outside of strings.
+    pub(super) fn end_record(&mut self, start: usize, first_line: u64) {
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let record = &self.buffer[start..self.filled];
+        if let Some(first) = record.iter().position(is_break) {
+            let mut end = start + first;
+            for at in end..self.filled {
+                let byte = self.buffer[at];
+                if !is_break(&byte) {
+                    self.buffer[end] = byte;
+                    end += 1;
+                }
+            }
+            self.filled = end;
+        }
+        self.push(b"\n");
+        self.add_record(first_line);
+    }
+
+    /// Notes on which line of the input a record begins.
+    pub(super) fn add_record(&mut self, first_line: u64) {
+        self.record_lines.get_or_insert_default().push(first_line);
+    }
+
+    pub(super) fn cut_to(&mut self, bytes: usize) {
+        self.filled = bytes;
     }
 
     /// Reads until the buffer is full. `true` if the input ended first.
@@ -83,14 +133,33 @@ impl Block {
     }
 }
 
+/// What an input is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Line,
+    /// An element of an array, or an object of several in a row (IN-6).
+    Record,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Record => "record",
+        })
+    }
+}
+
 /// What was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     /// The block holds whole lines.
     Lines,
     /// The block holds the start of a line that is longer than allowed (IN-3). It must be
-    /// [copied](Blocks::copy_long_line) before anything else is read.
+    /// [copied](Blocks::copy_rest) before anything else is read.
     LongLine,
+    /// The block holds the start of what follows broken syntax, to be copied likewise (IN-6).
+    BrokenRest,
     /// All inputs have been read.
     End,
 }
@@ -102,6 +171,17 @@ pub(crate) enum ReadError {
     Open(anyhow::Error),
     /// Reading an input failed, after the lines that came before.
     Read(io::Error),
+    /// After the lines that came before, an input says that it is incomplete (IN-6).
+    TerminatedEarly,
+}
+
+/// What a reader of input allows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A longer line is refused (IN-3).
+    pub(crate) max_line_bytes: u64,
+    /// Whether an export that was terminated early is read as if it were complete (IN-6).
+    pub(crate) allow_incomplete: bool,
 }
 
 /// Reads inputs one after another.
@@ -109,15 +189,17 @@ pub(crate) struct Blocks<'i> {
     inputs: slice::IterMut<'i, Input>,
     reread: Reread,
     progress: &'i Progress,
-    max_line_bytes: u64,
-    open: Option<Box<dyn Read + Send + 'i>>,
+    limits: Limits,
+    open: Option<Source<'i>>,
+    /// The first bytes of the open input, until its first block is returned.
+    head: Vec<u8>,
     /// How many inputs were opened.
     opened: usize,
     starts_input: bool,
     /// The start of a line that the last block left for the next one.
     rest: Vec<u8>,
     /// The error that ended the input, reported after the last block before it.
-    broken: Option<io::Error>,
+    broken: Option<ReadError>,
 }
 
 impl<'i> Blocks<'i> {
@@ -125,14 +207,15 @@ impl<'i> Blocks<'i> {
         inputs: &'i mut [Input],
         reread: Reread,
         progress: &'i Progress,
-        max_line_bytes: u64,
+        limits: Limits,
     ) -> Self {
         Self {
             inputs: inputs.iter_mut(),
             reread,
             progress,
-            max_line_bytes,
+            limits,
             open: None,
+            head: Vec::new(),
             opened: 0,
             starts_input: false,
             rest: Vec::new(),
@@ -150,10 +233,16 @@ impl<'i> Blocks<'i> {
             block.input = self.opened - 1;
             block.starts_input = mem::take(&mut self.starts_input);
             if let Some(error) = self.broken.take() {
-                return Err(ReadError::Read(error));
+                return Err(error);
             }
-            let next = self.read(block);
-            if block.filled > 0 {
+            let next = match &self.open {
+                Some(Source::Records(_)) => self.read_records(block),
+                _ => self.read_lines(block),
+            };
+            if block.filled > 0 || next == Next::BrokenRest {
+                if block.starts_input {
+                    block.head = mem::take(&mut self.head);
+                }
                 return Ok(next);
             }
             self.starts_input = block.starts_input;
@@ -164,38 +253,63 @@ impl<'i> Blocks<'i> {
         let Some(input) = self.inputs.next() else {
             return Ok(false);
         };
-        self.open = Some(input.read(self.reread, self.progress)?);
+        let input = input.read(self.reread, self.progress)?;
+        let (source, head) = forms::settle(input, self.limits.max_line_bytes);
+        (self.open, self.head) = (Some(source), head);
         self.opened += 1;
         self.starts_input = true;
         Ok(true)
     }
 
-    fn read(&mut self, block: &mut Block) -> Next {
-        let Some(input) = &mut self.open else {
+    /// Reads records, each of which becomes a line.
+    fn read_records(&mut self, block: &mut Block) -> Next {
+        let Some(Source::Records(records)) = &mut self.open else {
+            return Next::End;
+        };
+        block.record_lines = Some(Vec::new());
+        match records.cut(block) {
+            Ok(Cut::LongRecord) => return Next::LongLine,
+            Ok(Cut::BrokenRest) => return Next::BrokenRest,
+            Ok(Cut::Records) => {}
+            Ok(Cut::TerminatedEarly) if !self.limits.allow_incomplete => {
+                self.broken = Some(ReadError::TerminatedEarly);
+            }
+            Ok(Cut::TerminatedEarly | Cut::End) => self.open = None,
+            Err(error) => self.broken = Some(ReadError::Read(error)),
+        }
+        Next::Lines
+    }
+
+    fn read_lines(&mut self, block: &mut Block) -> Next {
+        let Some(Source::Lines(input)) = &mut self.open else {
             return Next::End;
         };
         block.push(&self.rest);
         self.rest.clear();
         self.rest.shrink_to(BLOCK_BYTES);
-        let long_bytes = usize::try_from(self.max_line_bytes.saturating_add(2));
+        let long_bytes = usize::try_from(self.limits.max_line_bytes.saturating_add(2));
         let long_bytes = long_bytes.unwrap_or(usize::MAX);
         let mut without_end = 0;
         block.grow_to(BLOCK_BYTES);
         loop {
-            let is_at_end = match block.fill(&mut **input) {
+            let is_at_end = match block.fill(input) {
                 Ok(false) => false,
                 Ok(true) => {
-                    self.open = None;
+                    self.end_lines(block);
                     return Next::Lines;
                 }
                 Err(error) => {
-                    self.broken = Some(error);
+                    self.broken = Some(ReadError::Read(error));
                     true
                 }
             };
             let new = &block.bytes()[without_end..];
             if let Some(end) = memchr::memrchr(b'\n', new) {
-                let end = without_end + end + 1;
+                let mut end = without_end + end + 1;
+                // The line may turn out to be the last one.
+                if let Some(start @ 1..) = terminated_early(&block.bytes()[..end]) {
+                    end = start;
+                }
                 if !is_at_end {
                     self.rest.extend_from_slice(&block.bytes()[end..]);
                 }
@@ -215,19 +329,39 @@ impl<'i> Blocks<'i> {
         }
     }
 
-    /// Copies the whole line that was too long; `start` holds its start. If reading fails in the
-    /// middle, the next call of [`Self::next`] returns the error.
-    pub(crate) fn copy_long_line(&mut self, start: &Block, to: &mut dyn Write) -> io::Result<()> {
+    /// Takes the line from the last block that says that the export is incomplete (IN-6).
+    fn end_lines(&mut self, block: &mut Block) {
+        if let Some(start) = terminated_early(block.bytes()) {
+            block.filled = start;
+            if !self.limits.allow_incomplete {
+                self.broken = Some(ReadError::TerminatedEarly);
+                return;
+            }
+        }
+        self.open = None;
+    }
+
+    /// Copies the whole line that was too long, or the whole rest; `start` holds its start. If
+    /// reading fails in the middle, the next call of [`Self::next`] returns the error.
+    pub(crate) fn copy_rest(&mut self, start: &Block, to: &mut dyn Write) -> io::Result<()> {
         to.write_all(start.bytes())?;
-        let Some(input) = &mut self.open else {
-            return Ok(());
+        let input = match &mut self.open {
+            None => return Ok(()),
+            Some(Source::Records(records)) => {
+                records.copy_rest(to)?;
+                if records.is_used_up() {
+                    self.open = None;
+                }
+                return Ok(());
+            }
+            Some(Source::Lines(input)) => input,
         };
         let mut part = Block::default();
         loop {
             part.clear();
             part.grow_to(BLOCK_BYTES);
-            let is_at_end = part.fill(&mut **input).unwrap_or_else(|error| {
-                self.broken = Some(error);
+            let is_at_end = part.fill(input).unwrap_or_else(|error| {
+                self.broken = Some(ReadError::Read(error));
                 true
             });
             let bytes = part.bytes();
@@ -243,6 +377,12 @@ impl<'i> Blocks<'i> {
     }
 }
 
+/// Where the last line starts, if it is the one that ends an incomplete export.
+fn terminated_early(lines: &[u8]) -> Option<usize> {
+    let before = lines.trim_ascii_end().strip_suffix(TERMINATED_EARLY)?;
+    (before.is_empty() || before.ends_with(b"\n")).then_some(before.len())
+}
+
 #[cfg(test)]
 mod tests {
     use std::fs;
@@ -256,16 +396,20 @@ mod tests {
         fs::write(file.path(), text).unwrap();
         let mut inputs = input::find_all(&[file.path().to_owned()]).unwrap();
         let progress = Progress::of_bytes(None, true);
-        let mut blocks = Blocks::new(&mut inputs, Reread::No, &progress, max_line_bytes);
+        let limits = Limits {
+            max_line_bytes,
+            allow_incomplete: false,
+        };
+        let mut blocks = Blocks::new(&mut inputs, Reread::No, &progress, limits);
         let (mut block, mut all) = (Block::default(), Vec::new());
         loop {
             let next = blocks.next(&mut block).unwrap();
             assert_eq!(block.starts_input, all.is_empty(), "{next:?}");
             all.push(match next {
                 Next::Lines => (next, block.bytes().to_owned()),
-                Next::LongLine => {
+                Next::LongLine | Next::BrokenRest => {
                     let mut line = Vec::new();
-                    blocks.copy_long_line(&block, &mut line).unwrap();
+                    blocks.copy_rest(&block, &mut line).unwrap();
                     (next, line)
                 }
                 Next::End => return all,

@@ -1,6 +1,8 @@
 //! Decompression of gzip and zstd, detected by the first bytes.
 
-use std::io::{self, BufReader, Read};
+use std::io::{self, BufRead, BufReader, Read};
+
+use flate2::bufread::GzDecoder;
 
 /// How much compressed data is read at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
@@ -21,10 +23,67 @@ pub(super) fn decompressed<'i>(
     let decoder: Box<dyn Read + Send + 'i> = match format {
         // Blocks are large reads: a buffer would only copy.
         Format::Plain => return Ok(Box::new(raw)),
-        Format::Gzip => Box::new(flate2::bufread::MultiGzDecoder::new(buffered(raw))),
+        Format::Gzip => Box::new(GzipMembers::new(buffered(raw))),
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(buffered(raw))?),
     };
     Ok(Box::new(Decompressed { decoder, format }))
+}
+
+/// Gzip of several members, also padded with zeros, as tapes and block devices leave them (IN-6).
+struct GzipMembers<R> {
+    /// `None` only while a member is exchanged for the next, and after an error.
+    member: Option<GzDecoder<R>>,
+    is_at_end: bool,
+}
+
+impl<R: BufRead> GzipMembers<R> {
+    fn new(raw: R) -> Self {
+        Self {
+            member: Some(GzDecoder::new(raw)),
+            is_at_end: false,
+        }
+    }
+
+    /// Passes the zeros after a member, and starts the next one.
+    fn next_member(&mut self) -> io::Result<()> {
+        let Some(member) = self.member.take() else {
+            return Err(io::ErrorKind::InvalidData.into());
+        };
+        let mut raw = member.into_inner();
+        loop {
+            let bytes = match raw.fill_buf() {
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                read => read?,
+            };
+            let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
+            if bytes.is_empty() {
+                self.is_at_end = true;
+                break;
+            }
+            if zeros < bytes.len() {
+                raw.consume(zeros);
+                break;
+            }
+            raw.consume(zeros);
+        }
+        self.member = Some(GzDecoder::new(raw));
+        Ok(())
+    }
+}
+
+impl<R: BufRead> Read for GzipMembers<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        while !self.is_at_end && !buffer.is_empty() {
+            if let Some(member) = &mut self.member {
+                let bytes = member.read(buffer)?;
+                if bytes > 0 {
+                    return Ok(bytes);
+                }
+            }
+            self.next_member()?;
+        }
+        Ok(0)
+    }
 }
 
 /// A decoder whose errors name the format.

@@ -8,6 +8,7 @@ use idmerge_events::{JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
 use crate::stream::blocks::Block;
+use crate::stream::forms::unusable::Tally;
 use crate::stream::lines::{Line, Lines, too_long};
 
 /// What was read from a block. Whether a line can be used depends on the line alone, so another
@@ -16,6 +17,8 @@ use crate::stream::lines::{Line, Lines, too_long};
 pub(crate) struct BlockEvents<'b> {
     lines: u64,
     count: usize,
+    /// How many events have a distinct_id.
+    with_id: u64,
     /// The claims of events without escapes, and the numbers of those events.
     claims: Vec<Claim<'b>>,
     claimants: Vec<usize>,
@@ -62,10 +65,10 @@ pub(crate) fn read_lines<'b>(
     let mut refused = Vec::new();
     let mut refuse = |line, rule, error| refused.push(RefusedLine { line, rule, error });
     let text = str::from_utf8(block.bytes()).ok();
-    let mut lines = Lines::new(block.bytes(), block.starts_input, max_line_bytes);
+    let mut lines = Lines::new(block.bytes(), max_line_bytes);
     for line in &mut lines {
         if line.is_too_long {
-            refuse(line, "IN-3", too_long(max_line_bytes));
+            refuse(line, "IN-3", too_long(block.unit(), max_line_bytes));
             continue;
         }
         let text = text.map(|text| &text[line.start..][..line.bytes.len()]);
@@ -76,6 +79,12 @@ pub(crate) fn read_lines<'b>(
         }
     }
     (lines.count, refused)
+}
+
+/// The first refused line, for a [`Tally`].
+pub(crate) fn first_refused(refused: &[RefusedLine<'_>]) -> Option<(u64, String)> {
+    let first = refused.first()?;
+    Some((first.line.number, first.error.clone()))
 }
 
 /// Whether an event has escapes, so that its IDs cannot be borrowed from the block.
@@ -96,6 +105,7 @@ impl<'b> BlockEvents<'b> {
         let mut events = Self {
             lines: 0,
             count: 0,
+            with_id: 0,
             claims: Vec::new(),
             claimants: Vec::new(),
             escaped: Vec::new(),
@@ -135,6 +145,7 @@ impl<'b> BlockEvents<'b> {
         let (mut has_escapes, mut outline) = (HasEscapes::No, None);
         if let Some(in_text) = event.event_in_text() {
             let reading = settings.read(&in_text)?;
+            self.with_id += u64::from(reading.distinct_id.is_some());
             if let Some(claim) = reading.claim {
                 self.claims.push(claim);
                 self.claimants.push(self.count);
@@ -143,7 +154,8 @@ impl<'b> BlockEvents<'b> {
                 outline = event.outline(reading.distinct_id);
             }
         } else {
-            settings.read(&event.event())?;
+            let reading = settings.read(&event.event())?;
+            self.with_id += u64::from(reading.distinct_id.is_some());
             has_escapes = HasEscapes::Yes;
         }
         if let Some(outlines) = &mut self.outlines {
@@ -153,9 +165,14 @@ impl<'b> BlockEvents<'b> {
         Ok(has_escapes)
     }
 
-    /// The number of lines of the block, blank and refused ones included.
-    pub(crate) fn lines(&self) -> u64 {
-        self.lines
+    /// How many lines and events there are. Call it before the refused lines are taken.
+    pub(crate) fn tally(&self) -> Tally {
+        Tally {
+            lines: self.lines,
+            events: self.count as u64,
+            with_id: self.with_id,
+            first_refused: first_refused(&self.refused),
+        }
     }
 
     /// The number of events that can be used.

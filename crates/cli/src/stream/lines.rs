@@ -1,5 +1,7 @@
 //! The lines of a block, by rules IN-3 and IN-4.
 
+use crate::stream::blocks::Unit;
+
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// The lines of a block that are not blank.
@@ -7,7 +9,6 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(crate) struct Lines<'b> {
     block: &'b [u8],
     at: usize,
-    starts_input: bool,
     max_line_bytes: u64,
     /// The number of lines so far, blank lines included.
     pub(crate) count: u64,
@@ -26,17 +27,16 @@ pub(crate) struct Line<'b> {
 }
 
 /// The error for a line that is too long.
-pub(crate) fn too_long(max_line_bytes: u64) -> String {
-    format!("the line has more than {max_line_bytes} bytes, the limit of --max-line-bytes (IN-3)")
+pub(crate) fn too_long(unit: Unit, max_line_bytes: u64) -> String {
+    format!("the {unit} has more than {max_line_bytes} bytes, the limit of --max-line-bytes (IN-3)")
 }
 
 impl<'b> Lines<'b> {
     /// The block must hold whole lines: only the last line of an input may lack its line feed.
-    pub(crate) fn new(block: &'b [u8], starts_input: bool, max_line_bytes: u64) -> Self {
+    pub(crate) fn new(block: &'b [u8], max_line_bytes: u64) -> Self {
         Self {
             block,
             at: 0,
-            starts_input,
             max_line_bytes,
             count: 0,
         }
@@ -61,11 +61,8 @@ impl<'b> Iterator for Lines<'b> {
             };
             self.at += bytes.len() + 1;
             let is_too_long = text_bytes as u64 > self.max_line_bytes;
-            if self.starts_input
-                && self.count == 1
-                && !is_too_long
-                && let Some(text) = bytes.strip_prefix(BYTE_ORDER_MARK)
-            {
+            // A file may be several, the first of them empty, put together.
+            while !is_too_long && let Some(text) = bytes.strip_prefix(BYTE_ORDER_MARK) {
                 start += BYTE_ORDER_MARK.len();
                 bytes = text;
             }
@@ -93,9 +90,7 @@ mod tests {
             let long = if line.is_too_long { "too long: " } else { "" };
             (line.number, format!("{long}{text}"))
         };
-        Lines::new(text, true, max_line_bytes)
-            .map(text_of)
-            .collect()
+        Lines::new(text, max_line_bytes).map(text_of).collect()
     }
 
     fn line(number: u64, text: &str) -> (u64, String) {
@@ -105,13 +100,13 @@ mod tests {
     #[test]
     fn in_4_lines_end_with_lf_or_crlf_and_blank_lines_are_skipped() {
         let text = b"\xef\xbb\xbfa\r\n\n \t\r\nb\n\xef\xbb\xbfc";
-        let expected = [line(1, "a\r"), line(4, "b"), line(5, "\u{feff}c")];
+        let expected = [line(1, "a\r"), line(4, "b"), line(5, "c")];
         assert_eq!(lines_of(text, 9), expected);
-        assert_eq!(lines_of(b"\xef\xbb\xbf\n", 9), []);
+        assert_eq!(lines_of(b"\xef\xbb\xbf\n\n\xef\xbb\xbf\xef\xbb\xbf", 9), []);
         assert_eq!(lines_of(b"", 9), []);
-        let mut within = Lines::new(text, false, 9);
-        assert_eq!(within.next().unwrap().bytes, b"\xef\xbb\xbfa\r");
-        assert_eq!((within.by_ref().count(), within.count), (2, 5));
+        // Within a line it is not white space.
+        let text = " \u{feff}d";
+        assert_eq!(lines_of(text.as_bytes(), 9), [line(1, text)]);
     }
 
     #[test]

@@ -3,13 +3,16 @@
 //! Each thread reads a block, works on it, and waits for its turn to pass on the result. So at any
 //! time there are at most as many blocks in memory as threads, however long the input is.
 
+use std::fmt;
 use std::io::{self, Write};
 use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::stream::blocks::{Block, Blocks, Next, ReadError};
+use crate::stream::blocks::{Block, Blocks, Limits, Next, ReadError, Unit};
+use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::{Input, Reread};
+use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
 
@@ -22,7 +25,7 @@ const STACK_BYTES: usize = 512 * 1024;
 /// One pass over all inputs.
 pub(crate) struct Pass<'p> {
     inputs: &'p mut [Input],
-    pub(crate) max_line_bytes: u64,
+    pub(crate) limits: Limits,
     reread: Reread,
     progress: &'p Progress,
 }
@@ -32,7 +35,7 @@ pub(crate) trait Worker {
     /// What an earlier pass kept about a block; it is read together with the block.
     type Kept;
     /// Where results go, one block at a time in arrival order.
-    type Sink: Send;
+    type Sink: Sink + Send;
 
     /// Works on a block of whole lines.
     fn block(
@@ -42,12 +45,28 @@ pub(crate) trait Worker {
         ticket: Ticket<'_, OrderedSink<Self::Sink>>,
     ) -> anyhow::Result<()>;
 
-    /// Takes a line that is longer than allowed and not held in memory; `copy` writes it (IN-3).
-    fn long_line(
+    /// Takes a line that is refused unread, and not held in memory; `copy` writes it.
+    fn unread_line(
         sink: &mut Self::Sink,
-        position: LinePosition<'_>,
+        refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()>;
+}
+
+/// Where results go.
+pub(crate) trait Sink {
+    /// An input cannot be used, so the run fails. What earlier inputs gave may be kept.
+    fn input_failed(&mut self) -> anyhow::Result<()> {
+        Ok(())
+    }
+}
+
+/// Why and where a line is refused.
+#[derive(Debug)]
+pub(crate) struct Refusal<'r> {
+    pub(crate) position: LinePosition<'r>,
+    pub(crate) rule: &'static str,
+    pub(crate) error: String,
 }
 
 /// Where results go, and how many lines have gone there.
@@ -58,6 +77,8 @@ pub(crate) struct OrderedSink<T> {
     /// The input of the last line, and how many lines of that input are done.
     input: usize,
     lines: u64,
+    unit: Unit,
+    usable: UsableEvents,
 }
 
 /// Where a block begins.
@@ -65,7 +86,8 @@ pub(crate) struct OrderedSink<T> {
 pub(crate) struct BlockPosition<'p> {
     pub(crate) file: &'p str,
     /// How many lines of the file come before the block.
-    pub(crate) lines_before: u64,
+    lines_before: u64,
+    record_lines: Option<&'p [u64]>,
 }
 
 /// Where a line is.
@@ -74,31 +96,99 @@ pub(crate) struct LinePosition<'p> {
     pub(crate) file: &'p str,
     /// Counted from 1.
     pub(crate) line: u64,
+    /// The number of the record that begins on this line, counted from 1, if the input is not made
+    /// of lines (IN-6).
+    pub(crate) record: Option<u64>,
 }
 
-impl<T> OrderedSink<T> {
+impl<'p> BlockPosition<'p> {
+    /// Where the line with this number is; the first line of the block has number 1.
+    pub(crate) fn line(&self, number: u64) -> LinePosition<'p> {
+        let count = self.lines_before + number;
+        let Some(record_lines) = self.record_lines else {
+            return LinePosition {
+                file: self.file,
+                line: count,
+                record: None,
+            };
+        };
+        let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
+        LinePosition {
+            file: self.file,
+            line: record_lines.get(at).copied().unwrap_or_default(),
+            record: Some(count),
+        }
+    }
+}
+
+impl fmt::Display for LinePosition<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.record {
+            Some(record) => write!(f, "record {record} (line {})", self.line),
+            None => write!(f, "line {}", self.line),
+        }
+    }
+}
+
+impl<T: Sink> OrderedSink<T> {
     /// Counts the lines of a block; returns the sink, and where the block begins.
-    pub(crate) fn for_block(&mut self, block: &Block, lines: u64) -> (&mut T, BlockPosition<'_>) {
+    ///
+    /// # Errors
+    ///
+    /// The block begins an input, and the one before it could not be used (IN-6).
+    pub(crate) fn for_block<'s>(
+        &'s mut self,
+        block: &'s Block,
+        tally: Tally,
+    ) -> anyhow::Result<(&'s mut T, BlockPosition<'s>)> {
         if block.starts_input {
+            self.end_input()?;
             self.input = block.input;
             self.lines = 0;
+            self.usable.start(&block.head);
         }
+        self.unit = block.unit();
         let position = BlockPosition {
             file: &self.input_names[self.input],
             lines_before: self.lines,
+            record_lines: block.record_lines.as_deref(),
         };
-        self.lines += lines;
-        (&mut self.sink, position)
+        self.lines += tally.lines;
+        self.usable.add(tally, &position);
+        Ok((&mut self.sink, position))
+    }
+
+    /// Checks that the last input could be used.
+    fn end_input(&mut self) -> anyhow::Result<()> {
+        let Some(error) = self.usable.error() else {
+            return Ok(());
+        };
+        self.sink.input_failed()?;
+        let file = &self.input_names[self.input];
+        Err(anyhow::anyhow!("{file}: {error}"))
     }
 
     fn read_error(&mut self, block: &Block, error: ReadError) -> anyhow::Error {
+        if let ReadError::Open(error) = error {
+            return error;
+        }
+        if let Err(error) = self.for_block(block, Tally::default()) {
+            return error;
+        }
+        let file = &self.input_names[self.input];
         match error {
             ReadError::Open(error) => error,
             ReadError::Read(error) => {
-                let (_, BlockPosition { file, lines_before }) = self.for_block(block, 0);
-                let message = format!("cannot read {file} after line {lines_before}");
+                let message = format!("cannot read {file} after {} {}", self.unit, self.lines);
                 anyhow::Error::new(error).context(message)
             }
+            ReadError::TerminatedEarly => match self.sink.input_failed() {
+                Err(error) => error,
+                Ok(()) => anyhow::anyhow!(
+                    "{file}: the export is incomplete: its last line is \"export terminated early\" \
+                     (IN-6); export it again, or pass --allow-incomplete to use what there is"
+                ),
+            },
         }
     }
 }
@@ -114,13 +204,13 @@ struct Reader<'p, K> {
 impl<'p> Pass<'p> {
     pub(crate) fn new(
         inputs: &'p mut [Input],
-        max_line_bytes: u64,
+        limits: Limits,
         reread: Reread,
         progress: &'p Progress,
     ) -> Self {
         Self {
             inputs,
-            max_line_bytes,
+            limits,
             reread,
             progress,
         }
@@ -144,15 +234,20 @@ impl<'p> Pass<'p> {
             input_names,
             input: 0,
             lines: 0,
+            unit: Unit::Line,
+            usable: UsableEvents::default(),
         });
-        let blocks = Blocks::new(self.inputs, self.reread, self.progress, self.max_line_bytes);
+        let limits = self.limits;
+        let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits);
         let reader = Mutex::new(Reader {
             blocks,
             read_kept,
             count: 0,
         });
-        on_all_threads(|| work(&reader, &ordered, new_worker()))?;
-        Ok(ordered.into_inner().sink)
+        on_all_threads(|| work(&reader, &ordered, new_worker(), limits))?;
+        let mut ordered = ordered.into_inner();
+        ordered.end_input()?;
+        Ok(ordered.sink)
     }
 }
 
@@ -186,6 +281,7 @@ fn work<W: Worker>(
     reader: &Mutex<Reader<'_, impl FnMut(u64) -> anyhow::Result<W::Kept>>>,
     ordered: &Ordered<OrderedSink<W::Sink>>,
     mut worker: W,
+    limits: Limits,
 ) -> anyhow::Result<()> {
     let mut block = Block::default();
     loop {
@@ -209,14 +305,27 @@ fn work<W: Worker>(
                 Err(error) => return in_turn(ticket, |_| Err(error)),
             }
         } else {
-            // Keep the lock: nothing can be read before the long line has been copied, and nothing
-            // should be read after an error.
+            // Keep the lock: nothing can be read before the line has been copied, and nothing should
+            // be read after an error.
             in_turn(ticket, |ordered| match next {
-                Ok(_) => long_line::<W>(ordered, &block, &mut reading.blocks),
+                Ok(next) => {
+                    let (rule, error) = why_unread(next, limits, &block);
+                    unread_line::<W>(ordered, &block, &mut reading.blocks, rule, error)
+                }
                 Err(error) => Err(ordered.read_error(&block, error)),
             })?;
         }
     }
+}
+
+/// The rule that refuses a line unread, and the error.
+fn why_unread(next: Next, limits: Limits, block: &Block) -> (&'static str, String) {
+    if next == Next::BrokenRest {
+        let error =
+            "the JSON is broken or ends too early here, so the rest of the input is refused";
+        return ("IN-6", format!("{error} (IN-6)"));
+    }
+    ("IN-3", too_long(block.unit(), limits.max_line_bytes))
 }
 
 /// Waits for the turn of a ticket and calls `step` in it. If `step` fails, no later turn comes; if
@@ -235,17 +344,25 @@ pub(crate) fn in_turn<T>(
     result
 }
 
-fn long_line<W: Worker>(
+fn unread_line<W: Worker>(
     ordered: &mut OrderedSink<W::Sink>,
     block: &Block,
     blocks: &mut Blocks<'_>,
+    rule: &'static str,
+    error: String,
 ) -> anyhow::Result<()> {
-    let (sink, BlockPosition { file, lines_before }) = ordered.for_block(block, 1);
-    let position = LinePosition {
-        file,
-        line: lines_before + 1,
+    let tally = Tally {
+        lines: 1,
+        first_refused: Some((1, error.clone())),
+        ..Tally::default()
     };
-    W::long_line(sink, position, &mut |out| blocks.copy_long_line(block, out))
+    let (sink, position) = ordered.for_block(block, tally)?;
+    let refusal = Refusal {
+        position: position.line(1),
+        rule,
+        error,
+    };
+    W::unread_line(sink, refusal, &mut |out| blocks.copy_rest(block, out))
 }
 
 fn lock<R>(reader: &Mutex<R>) -> MutexGuard<'_, R> {

@@ -177,10 +177,17 @@ fn garbage_behind_compressed_data_is_an_error() {
         b"garbage that is longer than a header",
         &[0; 512],
     ] {
-        broken(
-            &[&gzip(&text), garbage].concat(),
-            "cannot read in after line 3: its gzip data",
-        );
+        // Zeros after gzip are padding (IN-6).
+        if garbage[0] != 0 {
+            broken(
+                &[&gzip(&text), garbage].concat(),
+                "cannot read in after line 3: its gzip data",
+            );
+            broken(
+                &[&gzip(&text), &vec![0; 512], garbage].concat(),
+                "cannot read in after line 3: its gzip data",
+            );
+        }
         broken(
             &[&zstd(&text), garbage].concat(),
             "cannot read in after line 3: its zstd data",
@@ -220,9 +227,9 @@ mod linux {
         let clusters = "idmerge clusters in -q --engine original";
         let done = folder
             .shell(&format!("{LITTLE_MEMORY}; {clusters}"))
-            .code(0);
+            .code(1);
         assert_eq!(done.stdout, "");
-        done.says("in, line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)");
+        done.says("in: not one event of it can be used (IN-6); line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)");
     }
 
     #[test]
@@ -274,7 +281,10 @@ mod linux {
 
     #[test]
     fn a_full_disk_is_an_error() {
-        let folder = Folder::with(&[("in", &event("a")), ("bad", "x\n")]);
+        let folder = Folder::with(&[
+            ("in", &event("a")),
+            ("bad", &("x\n".to_owned() + &event("a"))),
+        ]);
         let login = r#"{"event":"L","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
         folder.write("link", login);
         for args in [

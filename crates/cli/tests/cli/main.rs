@@ -13,6 +13,7 @@
 mod blocks;
 mod clusters;
 mod flows;
+mod forms;
 mod generate;
 mod hostile;
 mod input;

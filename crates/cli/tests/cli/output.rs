@@ -34,7 +34,7 @@ fn an_existing_file_is_replaced() {
 fn a_dash_is_stdout() {
     let folder = folder();
     assert_eq!(folder.run(&format!("{RESOLVE} -o -")).ok(), event("a"));
-    folder.write("in", "x");
+    folder.write("in", "x\n".to_owned() + &event("a"));
     let refused = folder.run(&format!("{RESOLVE} --refused - -o out")).ok();
     assert!(refused.starts_with("{\"line\":1,"), "{refused}");
     assert_eq!(folder.names(), ["in", "out"]);

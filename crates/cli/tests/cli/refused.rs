@@ -9,11 +9,15 @@ use crate::run::{Folder, event, event_names};
 #[track_caller]
 fn refused(engine: &str, lines: impl AsRef<[u8]>) -> String {
     let folder = Folder::new();
-    folder.write("in", lines);
+    // An input of refused lines alone is an error (IN-6).
+    folder.write(
+        "in",
+        [lines.as_ref(), b"\n", event("a").as_bytes()].concat(),
+    );
     let args = format!("resolve in -q --engine {engine} -o out --refused refused");
     let done = folder.run(&args).code(0);
     assert_eq!(done.stderr, "");
-    assert_eq!(folder.read("out"), "");
+    assert_eq!(folder.read("out"), event("a"));
     folder.read("refused")
 }
 
@@ -205,10 +209,15 @@ fn in_3_a_line_that_is_too_long_is_written_as_base64() {
 
 #[test]
 fn line_numbers_count_within_each_file_and_include_blank_lines() {
-    let folder = Folder::with(&[("1", "no\n"), ("2", &format!("\n{}\nno\n", event("a")))]);
-    folder.write("3.gz", crate::run::gzip("\nno"));
+    let folder = Folder::with(&[
+        ("1", &format!("no\n{}", event("a"))),
+        ("2", &format!("\n{}\nno\n", event("a"))),
+    ]);
+    folder.write("3.gz", crate::run::gzip("\nno\n".to_owned() + &event("a")));
     let args = "resolve 1 2 - 3.gz -q --engine simplified -o out --refused refused";
-    folder.pipe("\r\nno\r\n", args).ok();
+    folder
+        .pipe("\r\nno\r\n".to_owned() + &event("a"), args)
+        .ok();
     let places: Vec<_> = folder
         .read("refused")
         .lines()
@@ -257,12 +266,12 @@ fn without_a_file_stderr_shows_the_number_and_the_first_five() {
     );
 
     let five: String = (1..=5).map(shown).collect();
-    let done = run(bad.repeat(5));
+    let done = run(bad.repeat(5) + &event("a"));
     assert_eq!(
         done.stderr,
         format!("idmerge: 5 lines were refused:\n{five}{hint}")
     );
-    let done = run(bad.repeat(7));
+    let done = run(bad.repeat(7) + &event("a"));
     assert_eq!(
         done.stderr,
         format!("idmerge: 7 lines were refused:\n{five}idmerge:   … and more\n{hint}")

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use crate::run::Folder;
+use crate::run::{Folder, event};
 
 const VECTORS: &str = include_str!("../data/sdk.toml");
 
@@ -55,12 +55,16 @@ fn check(settings: &str, expected: impl Fn(&Vector) -> Option<&Expected>) -> usi
         };
         checked += 1;
         let id = &vector.id;
-        let folder = Folder::with(&[("in", &vector.events)]);
+        // An input of refused events alone is an error (IN-6).
+        let end = event("end");
+        let folder = Folder::with(&[("in", &format!("{}\n{end}", vector.events.trim_end()))]);
         let refused = folder.run(&format!(
             "resolve in -q {settings} -o out --refused refused"
         ));
         assert_eq!(refused.code, Some(0), "{id}: {}", refused.stderr);
-        check_events(vector, events, &folder.read("out"), &folder.read("refused"));
+        let out = folder.read("out");
+        let out = out.strip_suffix(&end).unwrap();
+        check_events(vector, events, out, &folder.read("refused"));
 
         let done = folder.run(&format!("clusters in -q {settings}"));
         assert_eq!(done.code, Some(0), "{id}");

@@ -3,13 +3,14 @@
 use std::borrow::Cow;
 use std::mem;
 
-use idmerge_core::{Claim, Event, InvalidEvent};
+use idmerge_core::{Claim, DistinctId, Event, InvalidEvent};
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, RawJson, TimeRange};
 use idmerge_store::Cause;
 
 use crate::stream::blocks::Block;
-use crate::stream::events::{Refusal, RefusedLine, read_lines};
+use crate::stream::events::{Refusal, RefusedLine, first_refused, read_lines};
+use crate::stream::forms::unusable::Tally;
 
 /// Reads blocks by the rules of several models.
 pub(super) struct IngestReader<'w> {
@@ -37,18 +38,19 @@ impl IngestReader<'_> {
         read
     }
 
-    /// The claims that an event makes, by the model of the store and by the others. The model of the
-    /// store may refuse the event; if another model refuses it, it makes no claim by that model.
-    fn claims<'e>(
+    /// The event's own distinct_id and its claims, by the model of the store and by the others. The
+    /// model of the store may refuse the event; if another model refuses it, it makes no claim by
+    /// that model.
+    fn read_event<'e>(
         &self,
         event: &Event<'e>,
-    ) -> Result<impl Iterator<Item = Claim<'e>>, InvalidEvent> {
-        let own = self.settings.read(event)?.claim;
+    ) -> Result<(Option<DistinctId<'e>>, impl Iterator<Item = Claim<'e>>), InvalidEvent> {
+        let own = self.settings.read(event)?;
         let others = self
             .others
             .iter()
             .filter_map(|other| other.read(event).ok()?.claim);
-        Ok(own.into_iter().chain(others))
+        Ok((own.distinct_id, own.claim.into_iter().chain(others)))
     }
 }
 
@@ -56,9 +58,11 @@ impl IngestReader<'_> {
 #[derive(Default)]
 pub(super) struct IngestBlock<'b> {
     /// The number of lines, blank and refused ones included.
-    pub(super) lines: u64,
+    lines: u64,
     /// The number of events that can be used.
     pub(super) events: usize,
+    /// How many of them have a distinct_id.
+    with_id: u64,
     claims: Vec<LoggedClaim<'b>>,
     /// Events with escapes, and their numbers. Their claims borrow from them, not from the block.
     escaped: Vec<(usize, Envelope<'b>)>,
@@ -73,15 +77,28 @@ impl<'b> IngestBlock<'b> {
     ) -> Result<(), InvalidEvent> {
         let number = self.events;
         if let Some(event) = envelope.json_event().event_in_text() {
-            for claim in reader.claims(&event)? {
+            let (own, claims) = reader.read_event(&event)?;
+            self.with_id += u64::from(own.is_some());
+            for claim in claims {
                 self.claims.push(LoggedClaim::new(number, claim, &envelope));
             }
         } else {
-            reader.settings.read(&envelope.json_event().event())?;
+            let reading = reader.settings.read(&envelope.json_event().event())?;
+            self.with_id += u64::from(reading.distinct_id.is_some());
             self.escaped.push((number, envelope));
         }
         self.events += 1;
         Ok(())
+    }
+
+    /// How many lines and events there are. Call it before the refused lines are taken.
+    pub(super) fn tally(&self) -> Tally {
+        Tally {
+            lines: self.lines,
+            events: self.events as u64,
+            with_id: self.with_id,
+            first_refused: first_refused(&self.refused),
+        }
     }
 
     /// Takes all claims, in the order of their events.
@@ -89,7 +106,10 @@ impl<'b> IngestBlock<'b> {
         let mut all: Vec<LoggedClaim<'_>> = mem::take(&mut self.claims);
         for (number, envelope) in &self.escaped {
             let event = envelope.json_event().event();
-            let claims = reader.claims(&event).into_iter().flatten();
+            let claims = reader
+                .read_event(&event)
+                .into_iter()
+                .flat_map(|(_, claims)| claims);
             all.extend(claims.map(|claim| LoggedClaim::new(*number, claim, envelope)));
         }
         if !self.escaped.is_empty() {
@@ -143,7 +163,7 @@ mod tests {
             settings: &Settings::of(model),
             others: &others.map(Settings::of).collect::<Vec<_>>(),
         };
-        let block = Block::of(lines.as_bytes(), true);
+        let block = Block::of(lines.as_bytes());
         let mut read = reader.read(&block);
         let claims = read.take_claims(&reader).iter().map(show).collect();
         (read.events, claims)

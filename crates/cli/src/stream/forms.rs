@@ -1,0 +1,194 @@
+//! The forms of an input: lines, one JSON array, or JSON objects in a row (IN-6).
+//!
+//! Arrays and rows become lines before anything else sees them, so every command takes them alike.
+
+mod records;
+mod scanner;
+pub(crate) mod unusable;
+
+use std::io::{self, Read};
+
+pub(super) use records::{Cut, Records};
+use scanner::{Scanned, ValueScanner};
+
+/// The last line of an export that the vendor could not complete.
+pub(super) const TERMINATED_EARLY: &[u8] = b"export terminated early";
+
+/// How much of an input is read before its form is settled, unless its first value is longer.
+const HEAD_BYTES: usize = 64 * 1024;
+
+/// White space before the first value that is longer is taken for lines.
+const SPACE_BYTES_MAX: usize = HEAD_BYTES;
+
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
+/// An input whose form is settled.
+pub(super) enum Source<'i> {
+    Lines(Prefixed<'i>),
+    Records(Box<Records<'i>>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Lines,
+    Array,
+    Row,
+}
+
+/// An input and what was already read of it.
+pub(super) struct Prefixed<'i> {
+    prefix: Vec<u8>,
+    at: usize,
+    /// The error that ended the prefix, reported behind it.
+    error: Option<io::Error>,
+    input: Box<dyn Read + Send + 'i>,
+}
+
+/// Settles the form of an input by its first value. Also returns its first bytes.
+pub(super) fn settle<'i>(
+    input: Box<dyn Read + Send + 'i>,
+    max_record_bytes: u64,
+) -> (Source<'i>, Vec<u8>) {
+    let mut input = Prefixed {
+        prefix: Vec::new(),
+        at: 0,
+        error: None,
+        input,
+    };
+    let mut bytes = HEAD_BYTES;
+    let form = loop {
+        let is_at_end = input.read_prefix(bytes);
+        if let Some(form) = form_of(&input.prefix, is_at_end, max_record_bytes) {
+            break form;
+        }
+        bytes *= 2;
+    };
+    let head = input.prefix[..input.prefix.len().min(HEAD_BYTES)].to_vec();
+    let source = match form {
+        Form::Lines => Source::Lines(input),
+        Form::Array | Form::Row => {
+            Source::Records(Box::new(Records::new(input, form, max_record_bytes)))
+        }
+    };
+    (source, head)
+}
+
+/// The form of an input that begins like this. `None` if more of it decides.
+fn form_of(head: &[u8], is_at_end: bool, max_record_bytes: u64) -> Option<Form> {
+    let otherwise = |is_enough: bool| (is_at_end || is_enough).then_some(Form::Lines);
+    let text = after_space(head);
+    if !is_at_end && (text == &BYTE_ORDER_MARK[..1] || text == &BYTE_ORDER_MARK[..2]) {
+        return None;
+    }
+    match text.first() {
+        None => otherwise(head.len() >= SPACE_BYTES_MAX),
+        Some(b'[') => match after_space(&text[1..]).first() {
+            Some(0xef) if !is_at_end && text.len() < SPACE_BYTES_MAX => None,
+            None => otherwise(text.len() >= SPACE_BYTES_MAX),
+            Some(b'{') => Some(Form::Array),
+            Some(_) => Some(Form::Lines),
+        },
+        Some(b'{') => match ValueScanner::new(max_record_bytes).scan(text) {
+            Scanned::Broken(_) => Some(Form::Lines),
+            Scanned::All => otherwise(text.len() as u64 > max_record_bytes),
+            Scanned::Ended(end) if text[..end].contains(&b'\n') => Some(Form::Row),
+            // A line with one object is NDJSON; with more of them it is a row.
+            Scanned::Ended(end) => {
+                let space = |byte: &&u8| matches!(byte, b' ' | b'\t');
+                match text[end..].iter().find(|byte| !space(byte)) {
+                    None => otherwise(text.len() - end >= SPACE_BYTES_MAX),
+                    Some(b'{') => Some(Form::Row),
+                    Some(_) => Some(Form::Lines),
+                }
+            }
+        },
+        Some(_) => Some(Form::Lines),
+    }
+}
+
+/// The text after white space and after the byte order marks of its lines (IN-4).
+fn after_space(mut text: &[u8]) -> &[u8] {
+    loop {
+        let rest = text.trim_ascii_start();
+        match rest.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => text = rest,
+            None => return rest,
+        }
+    }
+}
+
+impl Prefixed<'_> {
+    /// Reads until the prefix has this many bytes. `true` if the input, or what can be read of it,
+    /// ends first.
+    fn read_prefix(&mut self, bytes: usize) -> bool {
+        let missing = bytes.saturating_sub(self.prefix.len()) as u64;
+        let result = (&mut self.input)
+            .take(missing)
+            .read_to_end(&mut self.prefix);
+        self.error = result.err();
+        self.error.is_some() || self.prefix.len() < bytes
+    }
+}
+
+impl Read for Prefixed<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.at < self.prefix.len() {
+            let bytes = buffer.len().min(self.prefix.len() - self.at);
+            buffer[..bytes].copy_from_slice(&self.prefix[self.at..][..bytes]);
+            self.at += bytes;
+            if self.at == self.prefix.len() {
+                (self.prefix, self.at) = (Vec::new(), 0);
+            }
+            return Ok(bytes);
+        }
+        match self.error.take() {
+            Some(error) => Err(error),
+            None => self.input.read(buffer),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn in_6_the_first_value_settles_the_form() {
+        for (head, form) in [
+            ("", Form::Lines),
+            ("{\"a\":1}\n[{", Form::Lines),
+            ("\n \u{feff}{\"a\":1} \t\r\n", Form::Lines),
+            ("{\"a\":1}\r{\"a\":1}\r", Form::Lines),
+            ("{\"a\":1} x", Form::Lines),
+            ("{\"a\":1},\n{\"a\":1}", Form::Lines),
+            ("{\"a\":\n{\"a\":1}\n", Form::Lines),
+            ("{\"a\n\":1}", Form::Lines),
+            ("{\"a\":1", Form::Lines),
+            ("[]", Form::Lines),
+            ("[1,{}]", Form::Lines),
+            ("[", Form::Lines),
+            ("5\n{\n}", Form::Lines),
+            ("{\n\"a\":1}", Form::Row),
+            ("{\"a\":1}{\"b\":1}\n", Form::Row),
+            ("{\"a\":1} {\n", Form::Row),
+            ("[{", Form::Array),
+            (" \u{feff}[\r\n\u{feff} {x", Form::Array),
+        ] {
+            assert_eq!(
+                form_of(head.as_bytes(), true, 1_000),
+                Some(form),
+                "{head:?}"
+            );
+            // A part of it gives the same answer, or none yet.
+            for bytes in 0..head.len() {
+                let of_part = form_of(&head.as_bytes()[..bytes], false, 1_000);
+                assert!(of_part.is_none_or(|part| part == form), "{head:?}");
+            }
+        }
+        // What is longer than a record may be is not read to its end.
+        assert_eq!(
+            form_of(&[b"{\"", &[b'x'; 20][..]].concat(), false, 9),
+            Some(Form::Lines)
+        );
+    }
+}

@@ -1,0 +1,226 @@
+//! Inputs of which not one event can be used, and what they look like (IN-6).
+
+use std::fmt::Write;
+
+use idmerge_events::visit_members;
+
+use crate::stream::pipeline::BlockPosition;
+
+/// How many lines and events a block has.
+#[derive(Debug, Default)]
+pub(crate) struct Tally {
+    /// Blank and refused lines included.
+    pub(crate) lines: u64,
+    /// How many events can be used.
+    pub(crate) events: u64,
+    /// How many of those have a distinct_id.
+    pub(crate) with_id: u64,
+    /// The number of the first refused line in the block, and the error.
+    pub(crate) first_refused: Option<(u64, String)>,
+}
+
+/// What an input has that can be used.
+#[derive(Debug, Default)]
+pub(crate) struct UsableEvents {
+    head: Vec<u8>,
+    events: u64,
+    with_id: u64,
+    first_error: Option<String>,
+}
+
+impl Tally {
+    /// Of a block with this many lines that an earlier pass has checked.
+    pub(crate) fn checked(lines: u64) -> Self {
+        Self {
+            lines,
+            with_id: lines,
+            ..Self::default()
+        }
+    }
+}
+
+impl UsableEvents {
+    /// Starts an input that begins with these bytes.
+    pub(crate) fn start(&mut self, head: &[u8]) {
+        *self = Self {
+            head: head.to_vec(),
+            ..Self::default()
+        };
+    }
+
+    pub(crate) fn add(&mut self, tally: Tally, position: &BlockPosition<'_>) {
+        self.events += tally.events;
+        self.with_id += tally.with_id;
+        if let (None, Some((number, error))) = (&self.first_error, tally.first_refused) {
+            self.first_error = Some(format!("{}: {error}", position.line(number)));
+        }
+    }
+
+    /// Why the input is an error: none of its events can be used, or none has an ID where it is read.
+    pub(crate) fn error(&self) -> Option<String> {
+        if self.with_id > 0 {
+            return None;
+        }
+        let sender = Sender::of(&self.head);
+        if self.events == 0 {
+            let first = self.first_error.as_ref()?;
+            let mut error = "not one event of it can be used (IN-6)".to_owned();
+            if let Some(name) = looks_like(&self.head) {
+                let _infallible = write!(error, ": it looks like {name}");
+            } else if let Some(name) = sender.and_then(|sender| sender.name) {
+                let _infallible = write!(error, ": it looks like {}", from(name));
+            } else {
+                let _infallible = write!(error, "; {first}");
+            }
+            return Some(error);
+        }
+        let sender = sender?;
+        let mut error = format!(
+            "no event of it has an ID where idmerge reads it, but \"{}\" is at the top of a record (IN-6)",
+            sender.key
+        );
+        if let Some(name) = sender.name {
+            let _infallible = write!(error, ": it looks like {}", from(name));
+        }
+        Some(error)
+    }
+}
+
+/// The advice for JSON of another sender.
+fn from(name: &str) -> String {
+    format!(
+        "{name} JSON, which must be converted first: this version has no `--from {}`",
+        name.to_ascii_lowercase()
+    )
+}
+
+/// Names by first bytes.
+const MAGIC: &[(&[u8], &str)] = &[
+    (b"\xff\xfe\0\0", "UTF-32 text: convert it to UTF-8"),
+    (b"\xff\xfe", UTF_16),
+    (b"\xfe\xff", UTF_16),
+    (b"PK\x03\x04", "a zip archive: unpack it"),
+    (b"PK\x05\x06", "a zip archive, and an empty one"),
+    (
+        b"\xfd7zXZ\0",
+        "data compressed with xz: unpack it with `xz -d`",
+    ),
+    (
+        b"BZh",
+        "data compressed with bzip2: unpack it with `bzip2 -d`",
+    ),
+    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
+    (
+        b"\x04\x22\x4d\x18",
+        "data compressed with lz4: unpack it with `lz4 -d`",
+    ),
+    (b"PAR1", "Parquet, which this build cannot read"),
+    (b"Obj\x01", "Avro, which idmerge cannot read"),
+    (b"ORC", "ORC, which idmerge cannot read"),
+    (b"SQLite format 3\0", "a SQLite database"),
+    (b"\x1f\x8b", "gzip within gzip or zstd: unpack it once"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "zstd within gzip or zstd: unpack it once",
+    ),
+];
+
+const UTF_16: &str = "UTF-16 text: convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`";
+
+/// What the first bytes of an input look like, if it is not JSON.
+fn looks_like(head: &[u8]) -> Option<&'static str> {
+    let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
+    if let Some((_, name)) = magic {
+        return Some(name);
+    }
+    if head.get(257..262) == Some(b"ustar") {
+        return Some("a tar archive: unpack it");
+    }
+    // Every other byte of ASCII in UTF-16 is 0.
+    let zeros = head.iter().map(|byte| *byte == 0).take(4);
+    let zeros: Vec<_> = zeros.collect();
+    if zeros == [true, false, true, false] || zeros == [false, true, false, true] {
+        return Some(UTF_16);
+    }
+    let text = super::after_space(head);
+    if text.starts_with(b"<") {
+        return Some("HTML or XML");
+    }
+    let ends_with_cr = !head.contains(&b'\n') && head.trim_ascii_end().contains(&b'\r');
+    if text.starts_with(b"{") && ends_with_cr {
+        return Some("JSON whose lines end with CR alone: make it LF, as with `tr '\\r' '\\n'`");
+    }
+    is_csv(text).then_some("CSV, which idmerge cannot read: convert it to NDJSON")
+}
+
+/// Whether the first two lines have the same separator.
+fn is_csv(text: &[u8]) -> bool {
+    let mut lines = text.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    let first = lines.next().unwrap_or_default();
+    let second = lines.next().filter(|line| !line.is_empty());
+    let is_text = str::from_utf8(first).is_ok_and(|line| !line.contains(['\0', '{', '[']));
+    is_text
+        && [b',', b';', b'\t'].iter().any(|separator| {
+            first.contains(separator) && second.is_none_or(|line| line.contains(separator))
+        })
+}
+
+/// Who sends JSON with IDs at the top of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Sender {
+    key: String,
+    name: Option<&'static str>,
+}
+
+/// Keys at the top of a record that hold an ID. Those with a name are of one sender.
+const ID_KEYS: &[(&str, Option<&str>)] = &[
+    ("amplitude_id", Some("Amplitude")),
+    ("event_type", Some("Amplitude")),
+    ("messageId", Some("Segment")),
+    ("anonymousId", Some("Segment")),
+    ("userId", Some("Segment")),
+    ("user_pseudo_id", Some("GA4")),
+    ("domain_userid", Some("Snowplow")),
+    ("mpid", Some("mParticle")),
+    ("anonymous_id", None),
+    ("distinct_id", None),
+    ("distinctId", None),
+    ("$distinct_id", None),
+    ("user_id", None),
+    ("device_id", None),
+    ("deviceId", None),
+    ("$user_id", None),
+    ("$device_id", None),
+    ("user", None),
+    ("uid", None),
+];
+
+impl Sender {
+    /// By the first records. The one that was cut off is read as far as it goes.
+    fn of(head: &[u8]) -> Option<Self> {
+        let text = match str::from_utf8(head) {
+            Ok(text) => text,
+            Err(error) => str::from_utf8(&head[..error.valid_up_to()]).ok()?,
+        };
+        let mut keys = Vec::new();
+        let first = text.find('{').map(|start| &text[start..]);
+        let others = text.lines().skip(1).filter(|line| line.starts_with('{'));
+        for record in first.into_iter().chain(others).take(20) {
+            visit_members(record, |key, _| keys.push(key.to_vec()));
+        }
+        let is_there = |key: &str| keys.iter().any(|there| there == key.as_bytes());
+        let (key, name) = ID_KEYS.iter().find(|(key, _)| is_there(key))?;
+        // That key alone is no ID.
+        let key = match *key {
+            "event_type" | "messageId" => {
+                let ids = ["user_id", "device_id", "userId", "anonymousId"];
+                ids.into_iter().find(|id| is_there(id)).unwrap_or(key)
+            }
+            key => key,
+        };
+        Some(Self {
+            key: key.to_owned(),
+            name: *name,
+        })
+    }
+}
