@@ -93,6 +93,10 @@ const INTERNAL: &[&str] = &["benches", "differential", "fuzz", "xtask"];
 const NO_VECTORS: &[(&str, &str)] = &[
     ("IN-3", "a vector is an event, not a line of a file"),
     ("IN-4", "a vector is an event, not a line of a file"),
+    (
+        "IN-6",
+        "a vector is an event, not a file; crates/cli/tests/cli/forms.rs",
+    ),
     ("IN-7", "a vector is UTF-8; crates/wire/tests/senders.rs"),
     ("IN-8", "a vector is UTF-8; crates/wire/tests/senders.rs"),
     (

@@ -7,7 +7,7 @@ use idmerge_engines::{Engine, Settings};
 
 use crate::output::refused::RefusedWriter;
 use crate::spill::outlines::OutlinesWriter;
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};

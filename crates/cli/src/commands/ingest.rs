@@ -18,7 +18,7 @@ use crate::commands::store::open::{open_for_writing, settings_for_ingest};
 use crate::output::destination::Destination;
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, row};
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};

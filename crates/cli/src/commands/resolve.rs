@@ -22,7 +22,7 @@ use crate::report::left_out;
 use crate::report::wrong_usage;
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, Reread};

@@ -19,7 +19,7 @@ use crate::output::resolved::BlockWriter;
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::ordered::Ticket;

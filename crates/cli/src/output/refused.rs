@@ -9,7 +9,7 @@ use serde_json::value::RawValue;
 
 use crate::output::destination::{Destination, Output};
 use crate::report::say;
-use crate::stream::blocks::Unit;
+use crate::stream::block::Unit;
 use crate::stream::events::RefusedLine;
 use crate::stream::pipeline::{BlockPosition, Refusal};
 

@@ -10,7 +10,7 @@ use idmerge_events::{Failure, JsonEvent, OutlinedEvent, Resolved};
 use crate::output::users::UserCount;
 use crate::spill::outlines::{BlockOutlines, BlockText, KeptEvent};
 use crate::spill::rejections::StoredRejection;
-use crate::stream::blocks::{BLOCK_BYTES, Block};
+use crate::stream::block::{BLOCK_BYTES, Block};
 
 /// Few events are shorter. It is used to reserve capacity.
 const EVENT_BYTES: usize = 256;

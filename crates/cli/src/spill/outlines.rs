@@ -304,7 +304,7 @@ mod tests {
     use idmerge_engines::{Model, Settings};
 
     use super::*;
-    use crate::stream::blocks::Block;
+    use crate::stream::block::Block;
     use crate::stream::events::{BlockEvents, Keep};
 
     /// Lines of all sorts: with an outline, without one, and refused.

@@ -7,7 +7,7 @@ use idmerge_engines::Settings;
 use idmerge_events::{JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::forms::unusable::Tally;
 use crate::stream::lines::{Line, Lines, too_long};
 

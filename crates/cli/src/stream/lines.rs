@@ -1,6 +1,6 @@
 //! The lines of a block, by rules IN-3 and IN-4.
 
-use crate::stream::blocks::Unit;
+use crate::stream::block::Unit;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 

@@ -9,7 +9,8 @@ use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::stream::blocks::{Block, Blocks, Limits, Next, ReadError, Unit};
+use crate::stream::block::{Block, Unit};
+use crate::stream::blocks::{Blocks, Limits, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::{Input, Reread};
 use crate::stream::lines::too_long;

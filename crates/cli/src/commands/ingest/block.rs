@@ -8,7 +8,7 @@ use idmerge_engines::Settings;
 use idmerge_events::{Envelope, RawJson, TimeRange};
 use idmerge_store::Cause;
 
-use crate::stream::blocks::Block;
+use crate::stream::block::Block;
 use crate::stream::events::{Refusal, RefusedLine, first_refused, read_lines};
 use crate::stream::forms::unusable::Tally;
 

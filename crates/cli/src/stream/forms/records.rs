@@ -5,7 +5,7 @@ use std::mem;
 
 use super::scanner::{Scanned, ValueScanner};
 use super::{BYTE_ORDER_MARK, Form, Prefixed, TERMINATED_EARLY};
-use crate::stream::blocks::{BLOCK_BYTES, Block};
+use crate::stream::block::{BLOCK_BYTES, Block};
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -101,7 +101,7 @@ impl<'i> Records<'i> {
         loop {
             if !mem::take(&mut has_part) {
                 if self.at == self.chunk.len()
-                    && !self.read_chunk().inspect_err(|_| block.cut_to(start))?
+                    && !self.read_chunk().inspect_err(|_| block.filled = start)?
                 {
                     if self.end() {
                         return Ok(Cut::End);
@@ -126,7 +126,7 @@ impl<'i> Records<'i> {
             let is_long = bytes as u64 > self.max_record_bytes;
             if start > 0 && (is_broken || is_long || block.bytes().len() >= BLOCK_BYTES) {
                 self.deferred = Some(block.bytes()[start..].to_vec());
-                block.cut_to(start);
+                block.filled = start;
                 return Ok(Cut::Records);
             }
             if is_broken || is_long {

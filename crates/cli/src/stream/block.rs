@@ -1,0 +1,143 @@
+//! A block: the bytes that a thread works on.
+
+use std::fmt;
+use std::io::{self, Read};
+
+use twox_hash::XxHash3_64;
+
+/// The size of a block, unless it is one longer line or the end of an input.
+///
+/// Large enough that work done once per block costs nothing; small enough that a block, its parsed
+/// events and its output fit into the cache of one core together.
+pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
+
+/// Bytes of one input. The buffer is reused for the next block.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    buffer: Vec<u8>,
+    pub(super) filled: usize,
+    /// The index of the input that the bytes come from.
+    pub(crate) input: usize,
+    /// Whether this is the first block of that input.
+    pub(crate) starts_input: bool,
+    /// The first bytes of the input, in its first block.
+    pub(crate) head: Vec<u8>,
+    /// Of an input that is not made of lines (IN-6): the line of the input on which each record of
+    /// the block begins. In the block each record is a line.
+    pub(crate) record_lines: Option<Vec<u64>>,
+}
+
+impl Block {
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled]
+    }
+
+    /// A hash that tells this block from others.
+    pub(crate) fn fingerprint(&self) -> u64 {
+        XxHash3_64::oneshot(self.bytes())
+    }
+
+    /// What the input is made of.
+    pub(crate) fn unit(&self) -> Unit {
+        match self.record_lines {
+            Some(_) => Unit::Record,
+            None => Unit::Line,
+        }
+    }
+
+    /// A block with these bytes.
+    #[cfg(test)]
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        let mut block = Self::default();
+        block.push(bytes);
+        block
+    }
+
+    /// Empties the block, and frees the memory that a long line took.
+    pub(super) fn clear(&mut self) {
+        self.filled = 0;
+        self.head = Vec::new();
+        self.record_lines = None;
+        self.buffer.truncate(BLOCK_BYTES);
+        self.buffer.shrink_to(BLOCK_BYTES);
+    }
+
+    /// Makes the buffer at least this long, without the slack of an ordinary `reserve`.
+    pub(super) fn grow_to(&mut self, bytes: usize) {
+        if self.buffer.len() < bytes {
+            self.buffer.reserve_exact(bytes - self.buffer.len());
+            self.buffer.resize(bytes, 0);
+        }
+    }
+
+    pub(super) fn push(&mut self, bytes: &[u8]) {
+        let filled = self.filled + bytes.len();
+        self.grow_to(filled);
+        self.buffer[self.filled..filled].copy_from_slice(bytes);
+        self.filled = filled;
+    }
+
+    /// Adds a part of a record, and makes room for more parts: up to `max_bytes` together.
+    pub(super) fn push_growing(&mut self, bytes: &[u8], max_bytes: usize) {
+        let filled = self.filled + bytes.len();
+        if filled > self.buffer.len() {
+            self.grow_to(filled.max((self.buffer.len() * 2).min(max_bytes)));
+        }
+        self.push(bytes);
+    }
+
+    /// Makes a line of the record that starts at this offset and ends the block. It is valid JSON,
+    /// so its line breaks are outside of strings.
+    pub(super) fn end_record(&mut self, start: usize, first_line: u64) {
+        let is_break = |byte: &u8| matches!(byte, b'\n' | b'\r');
+        let record = &self.buffer[start..self.filled];
+        if let Some(first) = record.iter().position(is_break) {
+            let mut end = start + first;
+            for at in start + first..self.filled {
+                let byte = self.buffer[at];
+                if !is_break(&byte) {
+                    self.buffer[end] = byte;
+                    end += 1;
+                }
+            }
+            self.filled = end;
+        }
+        self.push(b"\n");
+        self.add_record(first_line);
+    }
+
+    /// Notes on which line of the input a record begins.
+    pub(super) fn add_record(&mut self, first_line: u64) {
+        self.record_lines.get_or_insert_default().push(first_line);
+    }
+
+    /// Reads until the buffer is full. `true` if the input ended first.
+    pub(super) fn fill(&mut self, input: &mut dyn Read) -> io::Result<bool> {
+        while self.filled < self.buffer.len() {
+            match input.read(&mut self.buffer[self.filled..]) {
+                Ok(0) => return Ok(true),
+                Ok(bytes) => self.filled += bytes,
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(false)
+    }
+}
+
+/// What an input is made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    Line,
+    /// An element of an array, or an object of several in a row (IN-6).
+    Record,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Line => "line",
+            Self::Record => "record",
+        })
+    }
+}
