@@ -125,7 +125,7 @@ fn in_6_a_bad_element_is_refused_alone_and_named_by_its_record_and_first_line() 
     done.says("idmerge: 5 records were refused:")
         .says("in, record 2 (line 2): \"5\" is not")
         .says("in, record 4 (line 3): \"null\" is not")
-        .says("in, record 5 (line 4): \"event\" is \"7\"")
+        .says("in, record 5 (line 4): \"event\" must be a string, but is \"7\"")
         .says("in, record 6 (line 6): ");
     folder.run(&format!("{args} --refused refused")).ok();
     let refused = folder.read("refused");
@@ -326,7 +326,10 @@ fn in_6_a_file_without_one_event_is_an_error_that_says_what_it_looks_like() {
     unusable(b"<!DOCTYPE html>\n<html></html>\n", "HTML");
     unusable(b"[]\n", "not one");
     unusable(b"hello\nworld\n", "line 1: not JSON");
-    unusable(b"{\"event\":\"A\"}\n", "\"properties\" is missing");
+    unusable(
+        b"{\"event\":\"A\"}\n",
+        "\"properties\" must be an object, but is missing",
+    );
 }
 
 #[test]
