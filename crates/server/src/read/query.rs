@@ -120,14 +120,10 @@ impl FromRequestParts<Arc<App>> for IdInPath {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         match Path::from_request_parts(parts, app).await {
             Ok(Path(id)) => Ok(Self(id)),
-            Err(error) => {
-                let text = error.body_text();
-                let reason = text.strip_prefix("Failed to deserialize query string: ");
-                let reason = reason.unwrap_or(&text);
-                Err(ApiError::bad_request(format!(
-                    "a parameter of the query is wrong: {reason}"
-                )))
-            }
+            Err(error) => Err(ApiError::bad_request(format!(
+                "the ID in the path is wrong: {}",
+                error.body_text()
+            ))),
         }
     }
 }
