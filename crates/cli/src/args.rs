@@ -42,8 +42,8 @@ Examples:
   idmerge store explain people 'ada@example.com'
   idmerge serve --data data --engine simplified
 
-The input is JSON objects with \"event\" and \"properties\": one on each line, or in an array, or in a \
-row. It can be compressed with gzip or zstd. `idmerge help rules` prints the rules.
+The input is JSON objects with \"event\" and \"properties\": one on each line, in one array, or one \
+after another. It can be compressed with gzip or zstd. `idmerge help rules` prints the rules.
 
 Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
 

@@ -14,7 +14,7 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
     pub(crate) max_line_bytes: u64,
 
-    /// Use exports whose last line is "export terminated early"
+    /// Accept exports whose last line is "export terminated early"
     #[arg(long)]
     pub(crate) allow_incomplete: bool,
 

@@ -37,7 +37,7 @@ impl Block {
         XxHash3_64::oneshot(self.bytes())
     }
 
-    /// What the input is made of.
+    /// Whether the input consists of lines or of records.
     pub(crate) fn unit(&self) -> Unit {
         match self.record_lines {
             Some(_) => Unit::Record,
@@ -106,7 +106,7 @@ impl Block {
         self.add_record(first_line);
     }
 
-    /// Notes on which line of the input a record begins.
+    /// Stores the line of the input on which a record begins.
     pub(super) fn add_record(&mut self, first_line: u64) {
         self.record_lines.get_or_insert_default().push(first_line);
     }
@@ -125,7 +125,7 @@ impl Block {
     }
 }
 
-/// What an input is made of.
+/// The parts that an input consists of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
     Line,

@@ -16,7 +16,7 @@ pub(crate) enum Next {
     /// The block holds the start of a line that is longer than allowed (IN-3). It must be
     /// [copied](Blocks::copy_rest) before anything else is read.
     LongLine,
-    /// The block holds the start of what follows broken syntax, to be copied likewise (IN-6).
+    /// The block holds the start of the text after broken syntax, which must be copied too (IN-6).
     BrokenRest,
     /// All inputs have been read.
     End,
@@ -33,7 +33,7 @@ pub(crate) enum ReadError {
     TerminatedEarly,
 }
 
-/// What a reader of input allows.
+/// The limits of a reader of input.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
     /// A longer line is refused (IN-3).

@@ -185,7 +185,7 @@ mod tests {
                 assert!(of_part.is_none_or(|part| part == form), "{head:?}");
             }
         }
-        // What is longer than a record may be is not read to its end.
+        // A value that is longer than a record may be is not read to its end.
         assert_eq!(
             form_of(&[b"{\"", &[b'x'; 20][..]].concat(), false, 9),
             Some(Form::Lines)

@@ -229,7 +229,7 @@ mod linux {
             .shell(&format!("{LITTLE_MEMORY}; {clusters}"))
             .code(1);
         assert_eq!(done.stdout, "");
-        done.says("in: not one event of it can be used (IN-6); line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)");
+        done.says("in: none of its events can be used (IN-6); line 1: the line has more than 16777216 bytes, the limit of --max-line-bytes (IN-3)");
     }
 
     #[test]

@@ -46,7 +46,7 @@ enum Place {
     AfterElement,
     /// After the array.
     AfterArray,
-    /// In what cannot be read.
+    /// In text that cannot be read.
     Broken,
 }
 
@@ -57,7 +57,7 @@ pub(in crate::stream) enum Cut {
     Records,
     /// The start of a record that is longer than allowed (IN-3).
     LongRecord,
-    /// The start of what follows broken syntax. It can be empty.
+    /// The start of the text after broken syntax. It can be empty.
     BrokenRest,
     /// The last records.
     End,

@@ -19,7 +19,7 @@ pub(crate) struct Tally {
     pub(crate) first_refused: Option<(u64, String)>,
 }
 
-/// What an input has that can be used.
+/// Counts the events of an input that can be used.
 #[derive(Debug, Default)]
 pub(crate) struct UsableEvents {
     head: Vec<u8>,
@@ -64,7 +64,7 @@ impl UsableEvents {
         let sender = Sender::of(&self.head);
         if self.events == 0 {
             let first = self.first_error.as_ref()?;
-            let mut error = "not one event of it can be used (IN-6)".to_owned();
+            let mut error = "none of its events can be used (IN-6)".to_owned();
             if let Some(name) = looks_like(&self.head) {
                 let _infallible = write!(error, ": it looks like {name}");
             } else if let Some(name) = sender.and_then(|sender| sender.name) {
