@@ -39,14 +39,17 @@ pub enum IdForm<'a> {
     Text(&'a str),
 }
 
-/// A text that no setting accepts as an ID: it is empty or longer than
-/// [`Id::CEILING_BYTES`].
+/// A text that no setting accepts as an ID.
 ///
 /// What to do: refuse the value that the text comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Error)]
-#[error("an ID has 1 to 65,535 bytes; this text has {text_bytes}")]
-pub struct InvalidId {
-    text_bytes: usize,
+pub enum InvalidId {
+    /// The text is empty.
+    #[error("the text is empty; an ID has 1 to 65,535 bytes")]
+    Empty,
+    /// The text has more than [`Id::CEILING_BYTES`].
+    #[error("the text is too long; an ID has 1 to 65,535 bytes")]
+    TooLong,
 }
 
 impl<'a> Id<'a> {
@@ -60,14 +63,13 @@ impl<'a> Id<'a> {
     ///
     /// [`InvalidId`] if the text is empty or has more than [`CEILING_BYTES`](Id::CEILING_BYTES).
     pub fn new(text: &'a str) -> Result<Self, InvalidId> {
-        if let Some(uuid) = UuidText::new(text) {
-            return Ok(Self::from(uuid));
-        }
-        let text_bytes = text.len();
-        if (1..=Self::CEILING_BYTES).contains(&text_bytes) {
-            Ok(Self(IdForm::Text(text)))
-        } else {
-            Err(InvalidId { text_bytes })
+        match text.len() {
+            0 => Err(InvalidId::Empty),
+            UuidText::TEXT_BYTES => {
+                Ok(UuidText::new(text).map_or(Self(IdForm::Text(text)), Self::from))
+            }
+            1..=Self::CEILING_BYTES => Ok(Self(IdForm::Text(text))),
+            _ => Err(InvalidId::TooLong),
         }
     }
 
@@ -206,13 +208,11 @@ mod tests {
 
     #[test]
     fn an_id_has_1_to_65535_bytes() {
-        let error = Id::new("").unwrap_err();
-        let says = "an ID has 1 to 65,535 bytes; this text has 0";
-        assert_eq!(error.to_string(), says);
+        assert_eq!(Id::new(""), Err(InvalidId::Empty));
         assert!(Id::new("a").is_ok());
         let longest = "a".repeat(65_535);
         assert!(Id::new(&longest).is_ok());
-        assert!(Id::try_from(&*(longest + "a")).is_err());
+        assert_eq!(Id::try_from(&*(longest + "a")), Err(InvalidId::TooLong));
     }
 
     #[test]
