@@ -238,8 +238,10 @@ fn open_store(
         Durable::open(folder, move || settings.engine(), options)
     };
     match open(settings.to_string()) {
+        // An earlier version may have written the same settings as another text.
         Err(StoreError::OtherSettings { found, .. })
-            if settings.texts_of_store().contains(&found) =>
+            if Settings::of_store(settings.rule_book(), &found)
+                .is_ok_and(|stored| stored == *settings) =>
         {
             open(found)
         }

@@ -394,9 +394,20 @@ fn the_settings_of_a_project_cannot_be_changed() {
 
 #[test]
 fn a_store_with_the_settings_text_of_an_earlier_version_opens() {
-    for model in Model::ALL {
+    let rules = format!(
+        r#""max_id_bytes":255,"blocked_values":{:?}"#,
+        idmerge_core::IdRules::DEFAULT_BLOCKED_VALUES
+    );
+    let server = format!("{{{rules}}}");
+    let of_original = r#","max_cluster_ids":500,"anon_id_format":"uuid_v4""#;
+    let of_original = format!("{{{rules}{of_original}}}");
+    let command = "max_cluster_ids=500 anon_id_format=uuid_v4";
+    for (model, texts) in [
+        (Model::Simplified, [String::new(), server]),
+        (Model::Original, [command.to_owned(), of_original]),
+    ] {
         let settings = Settings::of(model);
-        for text in settings.texts_of_store() {
+        for text in texts {
             let folder = tempfile::tempdir().unwrap();
             let fresh = settings.clone();
             let options = idmerge_store::Options {
