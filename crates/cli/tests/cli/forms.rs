@@ -324,7 +324,7 @@ fn in_6_a_file_without_one_event_is_an_error_that_says_what_it_looks_like() {
     unusable(b"\"event\";\"distinct_id\"\r\n\"A\";\"u1\"\r\n", "CSV");
     unusable(text.replace('\n', "\r").as_bytes(), "CR");
     unusable(b"<!DOCTYPE html>\n<html></html>\n", "HTML");
-    unusable(b"[]\n", "not one");
+    unusable(b"[]\n", "none of its events can be used");
     unusable(b"hello\nworld\n", "line 1: not JSON");
     unusable(
         b"{\"event\":\"A\"}\n",
