@@ -3,7 +3,7 @@
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Barrier, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
@@ -107,17 +107,22 @@ pub fn one_writer_one_reader(
         rest.iter().take(half).for_each(|link| shared.apply(&link));
     });
 
-    let is_done = AtomicBool::new(false);
+    let (start, is_done) = (Barrier::new(2), AtomicBool::new(false));
     let mut apply_concurrent = 0.0;
     let (passes, seen) = thread::scope(|scope| {
         let reader = scope.spawn(|| {
             let (mut times, mut seen) = (Vec::new(), Vec::new());
-            while !is_done.load(Ordering::Relaxed) {
+            start.wait();
+            // At least one pass: on a busy machine the writer may be done before the first one.
+            loop {
                 seen.push(read_and_time(shared, ids, &mut times));
+                if is_done.load(Ordering::Relaxed) {
+                    return (times, seen);
+                }
             }
-            (times, seen)
         });
         let links = rest.iter().skip(half);
+        start.wait();
         apply_concurrent = nanoseconds_each(rest.len() - half, || {
             links.for_each(|link| shared.apply(&link));
         });
