@@ -13,7 +13,7 @@ use idmerge_project::{
     Answer, Batch, ClaimAnswer, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record,
     RecordAnswer,
 };
-use idmerge_store::{Durable, StoreError};
+use idmerge_store::StoreError;
 use tempfile::TempDir;
 
 const DEVICE: &str = "5c7f0e7c-6a52-4b26-9fb8-6c5a9f0f4c1e";
@@ -390,46 +390,6 @@ fn the_settings_of_a_project_cannot_be_changed() {
         Err(ProjectError::Store(StoreError::InUse))
     ));
     drop(first);
-}
-
-#[test]
-fn a_store_with_the_settings_text_of_an_earlier_version_opens() {
-    let rules = format!(
-        r#""max_id_bytes":255,"blocked_values":{:?}"#,
-        idmerge_core::IdRules::DEFAULT_BLOCKED_VALUES
-    );
-    let server = format!("{{{rules}}}");
-    let of_original = r#","max_cluster_ids":500,"anon_id_format":"uuid_v4""#;
-    let of_original = format!("{{{rules}{of_original}}}");
-    let command = "max_cluster_ids=500 anon_id_format=uuid_v4";
-    for (model, texts) in [
-        (Model::Simplified, [String::new(), server]),
-        (Model::Original, [command.to_owned(), of_original]),
-    ] {
-        let settings = Settings::of(model);
-        for text in texts {
-            let folder = tempfile::tempdir().unwrap();
-            let fresh = settings.clone();
-            let options = idmerge_store::Options {
-                settings: text,
-                ..idmerge_store::Options::default()
-            };
-            let store = Durable::open(folder.path(), move || fresh.engine(), options).unwrap();
-            store.close().unwrap();
-            let project = open(&folder, model);
-            assert_eq!(project.identity("U1").unwrap().canonical, "U1");
-            drop(project);
-            if model == Model::Original {
-                let other = with_cluster_limit(3);
-                let other = Project::open(folder.path(), other, Options::default());
-                let error = other.unwrap_err();
-                assert!(matches!(
-                    error,
-                    ProjectError::Store(StoreError::OtherSettings { .. })
-                ));
-            }
-        }
-    }
 }
 
 #[test]
