@@ -1,4 +1,4 @@
-//! Inputs of which not one event can be used, and what they look like (IN-6).
+//! Inputs without one usable event, and what such an input looks like (IN-6).
 
 use std::fmt::Write;
 
