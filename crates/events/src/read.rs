@@ -1,5 +1,6 @@
 //! Reads an event from its text, in one scan.
 
+mod dedup_key;
 mod envelope;
 mod event;
 mod key;
@@ -7,6 +8,7 @@ mod layout;
 mod properties;
 mod time;
 
+pub use dedup_key::DedupKey;
 pub use envelope::Envelope;
 pub use event::JsonEvent;
 pub use layout::EventLayout;

@@ -1,7 +1,7 @@
 //! [`ProjectError`].
 
 use idmerge_core::{EngineError, InvalidEvent};
-use idmerge_disk::RunsError;
+use idmerge_disk::{DedupError, RunsError};
 use idmerge_store::{StoreError, redb};
 use thiserror::Error;
 
@@ -69,6 +69,17 @@ impl From<EngineError> for ProjectError {
 impl From<RunsError> for ProjectError {
     fn from(error: RunsError) -> Self {
         Self::Store(error.into())
+    }
+}
+
+impl From<DedupError> for ProjectError {
+    fn from(error: DedupError) -> Self {
+        match error {
+            DedupError::Runs(error) => error.into(),
+            DedupError::Damaged { number } => {
+                Self::damaged(number, "the index of repeated events cannot be read")
+            }
+        }
     }
 }
 

@@ -53,12 +53,12 @@
 mod archive;
 mod error;
 mod figures;
-mod fingerprints;
 mod inner;
 mod options;
 mod profiles;
 mod project;
 mod read;
+mod user_key;
 mod write;
 
 pub use error::ProjectError;

@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
+use idmerge_disk::Dedup;
 use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
 use idmerge_store::{Durable, Sharing, StoreError};
@@ -13,13 +14,12 @@ use crate::archive::appender::Appender;
 use crate::archive::directory::Directory;
 use crate::archive::index::each_user_key;
 use crate::archive::reader::ArchiveReader;
-use crate::archive::tables::USER_INDEX;
+use crate::archive::tables::{SEEN, USER_INDEX};
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::options::Options;
 use crate::write::batch::{Answer, Batch};
-use crate::write::dedup::Dedup;
 use crate::write::maintenance::{self, Requests};
 use crate::write::near_cap::NearCap;
 use crate::write::prepare::prepare;
@@ -80,7 +80,7 @@ impl Project {
             },
         )?;
         directory.add_unindexed(&unindexed);
-        let dedup = Dedup::open(&read)?;
+        let dedup = Dedup::open(SEEN, &read)?;
         let profiles = ProfileChanges::open(&read)?;
         drop((read, archive));
 

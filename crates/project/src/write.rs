@@ -3,7 +3,6 @@
 
 pub(crate) mod batch;
 pub(crate) mod claims;
-pub(crate) mod dedup;
 pub(crate) mod maintenance;
 pub(crate) mod near_cap;
 pub(crate) mod prepare;

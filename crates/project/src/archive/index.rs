@@ -7,7 +7,7 @@ use crate::archive::block::NOT_AN_EVENT;
 use crate::archive::directory::Directory;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
-use crate::fingerprints::{push_id, user_key};
+use crate::user_key::{push_id, user_key};
 
 /// Calls `visit` with the user key and the number of each event that has a distinct_id, starting
 /// with the event `from`.

@@ -1,6 +1,6 @@
 //! The tables of the archive.
 
-use idmerge_disk::Runs;
+use idmerge_disk::{DedupTables, Runs};
 use idmerge_store::redb::TableDefinition;
 
 /// Blocks by the number of their first event.
@@ -13,3 +13,10 @@ pub(crate) const BLOCK_HEADS: TableDefinition<'_, u64, (u64, i64, i64)> =
 
 /// The numbers of the events of each user key, in sorted runs.
 pub(crate) const USER_INDEX: Runs = Runs::new("user_runs", "user_pages");
+
+/// The fingerprints of the stored events that can be repeated.
+pub(crate) const SEEN: DedupTables = DedupTables::new(
+    Runs::new("seen_runs", "seen_pages"),
+    "seen_recent",
+    "seen_filters",
+);

@@ -12,9 +12,9 @@ use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::BlockHead;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
-use crate::fingerprints::user_key_of;
 use crate::project::Project;
 use crate::read::export::ScannedEvent;
+use crate::user_key::user_key_of;
 
 /// A page of a user's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

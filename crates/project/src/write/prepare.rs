@@ -5,11 +5,11 @@ use std::ops::Range;
 
 use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
-use idmerge_events::{EventLayout, JsonEvent};
+use idmerge_events::{DedupKey, EventLayout, JsonEvent};
 use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
-use crate::fingerprints::{DedupKey, UNTIMED_MS, push_id, user_key};
+use crate::user_key::{push_id, user_key};
 use crate::write::batch::{Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError};
 
 /// A batch that is ready for the writer.
@@ -164,7 +164,7 @@ impl Preparation<'_> {
                     index,
                     text: range,
                     time_ms: time_ms.unwrap_or(self.prepared.received_ms),
-                    fingerprint_ms: time_ms.unwrap_or(UNTIMED_MS),
+                    fingerprint_ms: time_ms.unwrap_or(DedupKey::UNTIMED_MS),
                     insert_id,
                     facts,
                 });

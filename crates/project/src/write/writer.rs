@@ -4,6 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
+use idmerge_disk::{Dedup, LazyRuns};
 use idmerge_store::redb::ReadTransaction;
 
 use crate::archive::appender::Appender;
@@ -14,7 +15,6 @@ use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
-use crate::write::dedup::{Dedup, LazyRuns};
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::profiles::ProfileChanges;
 use crate::write::queue::Job;

@@ -1,48 +1,37 @@
-//! Hashes: the keys of indexes, and the fingerprints that detect repeated events.
+//! [`DedupKey`]: what two copies of an event have in common (AR-2).
 
-use idmerge_core::{DEVICE_PREFIX, DistinctId, IdBuffer};
-use twox_hash::{XxHash3_64, XxHash3_128};
+use twox_hash::XxHash3_128;
 
-/// The time of an event without a time.
-pub(crate) const UNTIMED_MS: i64 = i64::MIN;
-
-/// Appends the text of a distinct_id.
-pub(crate) fn push_id(id: DistinctId<'_>, text: &mut String) {
-    if id.is_device() {
-        text.push_str(DEVICE_PREFIX);
-    }
-    text.push_str(id.id().text_in(&mut IdBuffer::new()));
-}
-
-/// The key of a distinct_id in the index of events, by its text.
-pub(crate) fn user_key(text: &str) -> u64 {
-    XxHash3_64::oneshot(text.as_bytes())
-}
-
-/// The key of a distinct_id in the index of events.
-pub(crate) fn user_key_of(id: DistinctId<'_>) -> u64 {
-    let mut text = String::new();
-    push_id(id, &mut text);
-    user_key(&text)
-}
-
-/// The fields that two events share if they are the same event.
-pub(crate) struct DedupKey<'e> {
-    pub(crate) name: &'e str,
-    pub(crate) time_ms: Option<i64>,
-    pub(crate) distinct_id: Option<&'e str>,
-    pub(crate) insert_id: &'e str,
+/// The fields that two events share if they are the same event (AR-2).
+///
+/// An event without an insert ID has no key, because it is never a repetition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DedupKey<'e> {
+    /// The name of the event.
+    pub name: &'e str,
+    /// The time of the event; `None` if it has none.
+    pub time_ms: Option<i64>,
+    /// The text of its own distinct_id; `None` if it is unattributed.
+    pub distinct_id: Option<&'e str>,
+    /// `$insert_id`, or the mark that SDKs of phones send instead.
+    pub insert_id: &'e str,
     /// Whether it is a `$merge` whose claim may not be applied. The same event from a sender with
     /// the permission is not a repetition: its claim must be applied.
-    pub(crate) is_forbidden_merge: bool,
+    pub is_forbidden_merge: bool,
 }
 
 impl DedupKey<'_> {
+    /// The time in the key of an event without a time.
+    pub const UNTIMED_MS: i64 = i64::MIN;
+
     /// A hash of the fields. With 128 bits, two different events never share one in practice.
-    pub(crate) fn fingerprint(&self, scratch: &mut Vec<u8>) -> u128 {
+    /// `scratch` is memory to reuse; its content does not count.
+    ///
+    /// Stores keep these hashes, so they are part of the format on disk.
+    pub fn fingerprint(&self, scratch: &mut Vec<u8>) -> u128 {
         scratch.clear();
         scratch.push(u8::from(self.is_forbidden_merge));
-        scratch.extend(self.time_ms.unwrap_or(UNTIMED_MS).to_le_bytes());
+        scratch.extend(self.time_ms.unwrap_or(Self::UNTIMED_MS).to_le_bytes());
         for text in [self.name, self.distinct_id.unwrap_or("")] {
             scratch.extend((text.len() as u64).to_le_bytes());
             scratch.extend(text.as_bytes());

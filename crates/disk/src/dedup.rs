@@ -1,0 +1,245 @@
+//! [`Dedup`]: detects events that were taken before.
+//!
+//! The index has a 128-bit fingerprint of each event that can be repeated, in sorted runs: one half
+//! is the key and the other half the value. Searching all runs for each new event would read a page
+//! per run. So each run has a filter in memory, with the range of times of its events. A new event
+//! is looked up only in filters whose range includes its time, and in the runs only if such a
+//! filter says that it may be there.
+
+mod error;
+mod filter;
+
+use std::fmt;
+
+use foldhash::HashSet;
+use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
+
+pub use self::error::DedupError;
+use self::filter::{Filter, TimeRange};
+use crate::row;
+use crate::runs::{OpenRuns, Runs};
+
+const FINGERPRINT_BYTES: usize = 16;
+
+type Rows = TableDefinition<'static, u64, &'static [u8]>;
+
+/// The tables of an index of fingerprints.
+#[derive(Clone, Copy)]
+pub struct DedupTables {
+    runs: Runs,
+    /// Fingerprints that are not in a run yet, one row per commit.
+    recent: Rows,
+    /// One filter for each run as it was first written. Merging runs keeps their filters.
+    filters: Rows,
+}
+
+impl DedupTables {
+    /// The index with its runs in this index of pairs, and the rest in the tables of these names.
+    pub const fn new(runs: Runs, recent: &'static str, filters: &'static str) -> Self {
+        Self {
+            runs,
+            recent: TableDefinition::new(recent),
+            filters: TableDefinition::new(filters),
+        }
+    }
+
+    /// The runs, for [`Runs::merge`].
+    pub const fn runs(&self) -> &Runs {
+        &self.runs
+    }
+}
+
+impl fmt::Debug for DedupTables {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("DedupTables").finish_non_exhaustive()
+    }
+}
+
+/// The key and the value of a fingerprint in a run.
+#[expect(clippy::cast_possible_truncation, reason = "these are the two halves")]
+fn halves(fingerprint: u128) -> (u64, u64) {
+    ((fingerprint >> 64) as u64, fingerprint as u64)
+}
+
+/// The fingerprints of all events that were taken and can be repeated.
+pub struct Dedup {
+    tables: DedupTables,
+    /// Those that are in no run, committed or not.
+    recent: HashSet<u128>,
+    recent_times: TimeRange,
+    /// Those that are not committed.
+    new: Vec<u128>,
+    new_times: TimeRange,
+    filters: Vec<Filter>,
+}
+
+impl Dedup {
+    /// Reads the filters and the recent fingerprints into memory.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails or a row is damaged.
+    pub fn open(tables: DedupTables, read: &ReadTransaction) -> Result<Self, DedupError> {
+        let damaged = |number| DedupError::Damaged { number };
+        let mut dedup = Self {
+            tables,
+            recent: HashSet::default(),
+            recent_times: TimeRange::EMPTY,
+            new: Vec::new(),
+            new_times: TimeRange::EMPTY,
+            filters: Vec::new(),
+        };
+        match read.open_table(tables.filters) {
+            Err(TableError::TableDoesNotExist(_)) => {}
+            table => {
+                for row in table?.range(0..)? {
+                    let (key, row) = row?;
+                    let key = key.value();
+                    let filter = Filter::read(key, row.value());
+                    dedup.filters.push(filter.ok_or_else(|| damaged(key))?);
+                }
+            }
+        }
+        match read.open_table(tables.recent) {
+            Err(TableError::TableDoesNotExist(_)) => {}
+            table => {
+                for row in table?.range(0..)? {
+                    let (key, row) = row?;
+                    let key = key.value();
+                    let rest = row::open(key, row.value()).and_then(TimeRange::read);
+                    let (times, fingerprints) = rest.ok_or_else(|| damaged(key))?;
+                    let (fingerprints, _) = fingerprints.as_chunks::<FINGERPRINT_BYTES>();
+                    dedup
+                        .recent
+                        .extend(fingerprints.iter().map(|bytes| u128::from_le_bytes(*bytes)));
+                    dedup.recent_times.add(times);
+                }
+            }
+        }
+        Ok(dedup)
+    }
+
+    /// Whether the event was taken before. If not, it is added.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails or a run is damaged.
+    pub fn is_repeated(
+        &mut self,
+        fingerprint: u128,
+        time_ms: i64,
+        runs: &mut LazyRuns<'_>,
+    ) -> Result<bool, DedupError> {
+        if self.recent.contains(&fingerprint) {
+            return Ok(true);
+        }
+        let mut filters = self
+            .filters
+            .iter()
+            .filter(|filter| filter.times.contains(time_ms));
+        if filters.any(|filter| filter.may_contain(fingerprint)) {
+            let (key, value) = halves(fingerprint);
+            let mut is_stored = false;
+            runs.find(&self.tables.runs, key, &mut |found| {
+                is_stored |= found == value;
+            })?;
+            if is_stored {
+                return Ok(true);
+            }
+        }
+        self.recent.insert(fingerprint);
+        self.recent_times.add(TimeRange::of(time_ms));
+        self.new.push(fingerprint);
+        self.new_times.add(TimeRange::of(time_ms));
+        Ok(false)
+    }
+
+    /// Writes the new fingerprints. `last` is the number of the last event of the commit: a number
+    /// of the caller's that grows with every commit.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn write(&mut self, write: &WriteTransaction, last: u64) -> Result<(), DedupError> {
+        if self.new.is_empty() {
+            return Ok(());
+        }
+        let mut row = row::start();
+        self.new_times.write(&mut row);
+        row.extend(
+            self.new
+                .iter()
+                .flat_map(|fingerprint| fingerprint.to_le_bytes()),
+        );
+        write
+            .open_table(self.tables.recent)?
+            .insert(last, &*row::seal(last, row))?;
+        self.new.clear();
+        self.new_times = TimeRange::EMPTY;
+        Ok(())
+    }
+
+    /// Writes the fingerprints that are in no run as a new run with its filter. `last` is the same
+    /// number as that of [`write`](Self::write).
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn write_run(&mut self, write: &WriteTransaction, last: u64) -> Result<(), DedupError> {
+        self.new.clear();
+        self.new_times = TimeRange::EMPTY;
+        write.delete_table(self.tables.recent)?;
+        if self.recent.is_empty() {
+            return Ok(());
+        }
+        let filter = Filter::new(&self.recent, self.recent_times);
+        write
+            .open_table(self.tables.filters)?
+            .insert(last, &*filter.row(last))?;
+        self.filters.push(filter);
+        let pairs = self.recent.drain().map(halves).collect();
+        self.recent_times = TimeRange::EMPTY;
+        Ok(self.tables.runs.add(write, pairs, last)?)
+    }
+}
+
+/// The runs as one transaction sees them, opened when they are first searched.
+pub struct LazyRuns<'r> {
+    read: &'r ReadTransaction,
+    runs: Option<OpenRuns>,
+}
+
+impl<'r> LazyRuns<'r> {
+    /// The runs of an index as this transaction sees them.
+    pub fn new(read: &'r ReadTransaction) -> Self {
+        Self { read, runs: None }
+    }
+
+    fn find(
+        &mut self,
+        index: &Runs,
+        key: u64,
+        visit: &mut dyn FnMut(u64),
+    ) -> Result<(), DedupError> {
+        let runs = match &self.runs {
+            Some(runs) => runs,
+            None => self.runs.insert(index.open(self.read)?),
+        };
+        Ok(runs.find(key, visit)?)
+    }
+}
+
+impl fmt::Debug for Dedup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dedup")
+            .field("recent", &self.recent.len())
+            .field("filters", &self.filters.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for LazyRuns<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LazyRuns").finish_non_exhaustive()
+    }
+}
