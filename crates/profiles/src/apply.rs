@@ -200,9 +200,7 @@ fn remove(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
 /// Cuts strings at a character boundary, also inside lists and objects.
 fn cut_strings(value: &mut Value, max_bytes: usize) {
     match value {
-        Value::String(text) if text.len() > max_bytes => {
-            text.truncate(text.floor_char_boundary(max_bytes));
-        }
+        Value::String(text) => text.truncate(text.floor_char_boundary(max_bytes)),
         Value::Array(values) => {
             for value in values {
                 cut_strings(value, max_bytes);

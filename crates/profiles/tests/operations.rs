@@ -259,21 +259,28 @@ fn the_largest_allowed_value_passes_and_the_next_one_fails() {
         })
     );
 
-    assert!(apply(&json!(null), json!({"$set": {"a": [[[1]]]}})).is_ok());
-    let deep = apply(&json!(null), json!({"$set": {"a": [[[[1]]]]}}));
-    assert!(matches!(deep, Err(UpdateError::Depth { max_depth: 3, .. })));
-
-    // A list of strings of 97 bytes: 100 bytes each with quotes and a comma.
-    let list = |values: usize| json!({"$set": {"a": vec!["x".repeat(97); values]}});
-    assert!(apply(&json!(null), list(2_621)).is_ok());
-    let long = apply(&json!(null), list(2_622));
-    assert!(
-        matches!(long, Err(UpdateError::Container { .. })),
-        "{long:?}"
+    assert_changes(
+        json!(null),
+        json!({"$set": {"a": {"b": "ü".repeat(200)}}}),
+        json!({"a": {"b": "ü".repeat(127)}}),
     );
 
-    let long = update(json!({"$set": {"a": "x".repeat(1024 * 1024)}}));
-    assert!(matches!(long, Err(UpdateError::TooLong { .. })));
+    let update_of = |bytes: usize| {
+        let rest = r#"{"$distinct_id":"U","$set":{"a":""}}"#.len();
+        let value = "x".repeat(bytes - rest);
+        Update::parse(
+            &format!(r#"{{"$distinct_id":"U","$set":{{"a":"{value}"}}}}"#),
+            &LIMITS,
+        )
+    };
+    assert!(update_of(1_048_576).is_ok());
+    assert_eq!(
+        update_of(1_048_577),
+        Err(UpdateError::TooLong {
+            bytes: 1_048_577,
+            max_bytes: 1_048_576
+        })
+    );
 
     let limits = Limits {
         max_profile_bytes: 7,
@@ -288,6 +295,72 @@ fn the_largest_allowed_value_passes_and_the_next_one_fails() {
             max_bytes: 7
         })
     );
+}
+
+#[test]
+fn lists_and_objects_have_a_limit_of_levels_and_of_bytes() {
+    for allowed in [
+        json!([[[1]]]),
+        json!({"b": {"c": {"d": 1}}}),
+        json!([{"b": [1]}]),
+    ] {
+        assert_changes(
+            json!(null),
+            json!({"$set": {"a": allowed}}),
+            json!({"a": allowed}),
+        );
+    }
+    for deep in [
+        json!([[[[1]]]]),
+        json!({"b": {"c": {"d": {"e": 1}}}}),
+        json!([{"b": [{}]}]),
+    ] {
+        assert_eq!(
+            apply(&json!(null), json!({"$set": {"a": deep}})),
+            Err(UpdateError::Depth {
+                property: "\"a\"".into(),
+                max_depth: 3
+            })
+        );
+    }
+
+    // 2,621 strings of 97 bytes have 100 bytes each, with quotes and a comma; the last string fills
+    // the list up to the limit.
+    let list = |last: usize| {
+        let mut values = vec!["x".repeat(97); 2_621];
+        values.push("x".repeat(last));
+        json!({"$set": {"a": values}})
+    };
+    // The brackets, the strings and the quotes of the last one: 1 + 262,100 + 2 + 1 bytes.
+    let room = 256 * 1024 - 262_104;
+    assert!(apply(&json!(null), list(room)).is_ok());
+    assert_eq!(
+        apply(&json!(null), list(room + 1)),
+        Err(UpdateError::Container {
+            property: "\"a\"".into(),
+            bytes: 262_145,
+            max_bytes: 262_144
+        })
+    );
+    let object: serde_json::Map<_, _> = (0..3_000)
+        .map(|at| (at.to_string(), "x".repeat(97).into()))
+        .collect();
+    let long = apply(&json!(null), json!({"$set": {"a": object}}));
+    assert!(
+        matches!(long, Err(UpdateError::Container { .. })),
+        "{long:?}"
+    );
+}
+
+#[test]
+fn a_profile_shows_its_properties() {
+    let of = profile(&json!({"a": 1, "b": [2]}));
+    assert_eq!(of.property("b"), Some(&json!([2])));
+    assert_eq!(of.property("c"), None);
+    let all: Vec<_> = of.properties().collect();
+    assert_eq!(all, [("a", &json!(1)), ("b", &json!([2]))]);
+    assert_eq!((of.len(), of.is_empty()), (2, false));
+    assert!(profile(&json!({})).is_empty());
 }
 
 fn scalar() -> impl Strategy<Value = Value> {
