@@ -19,7 +19,7 @@ pub(crate) mod store;
 use clap::{Parser, Subcommand};
 
 use crate::args::generate::GenerateArgs;
-use crate::args::help::HelpArgs;
+use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
 #[cfg(not(all(feature = "store", feature = "serve")))]
@@ -86,6 +86,10 @@ pub(crate) enum Command {
     /// Not in this build: needs the Cargo feature "serve"
     #[cfg(not(feature = "serve"))]
     Serve(LeftOutArgs),
+    /// Print the completion script of a shell
+    Completions(CompletionsArgs),
+    /// Print a page for man, or write all of them to a folder
+    Man(ManArgs),
     /// Print this message, the help of a command, or the rules
     Help(HelpArgs),
 }

@@ -6,6 +6,7 @@ mod generate;
 mod help;
 #[cfg(feature = "store")]
 mod ingest;
+mod manual;
 mod resolve;
 #[cfg(feature = "store")]
 mod resolve_by_store;
@@ -48,6 +49,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Store(_) => return Err(left_out("`store`", "store")),
         #[cfg(not(feature = "serve"))]
         Command::Serve(_) => return Err(left_out("`serve`", "serve")),
+        Command::Completions(args) => manual::complete(args)?,
+        Command::Man(args) => manual::man(args)?,
         Command::Help(args) => help::run(args)?,
     }
     Ok(ExitCode::SUCCESS)

@@ -19,6 +19,7 @@ mod hostile;
 mod input;
 #[cfg(target_os = "linux")]
 mod interrupt;
+mod manual;
 mod output;
 mod refused;
 mod resolve;

@@ -103,6 +103,8 @@ const COMMANDS: &[&str] = &[
     #[cfg(feature = "serve")]
     "serve",
     "help",
+    "completions",
+    "man",
     #[cfg(feature = "store")]
     "store",
     #[cfg(feature = "store")]
