@@ -40,6 +40,7 @@
 mod model;
 mod overrides;
 mod settings;
+mod spelling;
 mod text;
 
 pub use idmerge_original::AnonIdFormat;

@@ -149,9 +149,11 @@ async function showPerson() {
   document.title = `${shortened(id)} · idmerge`;
 }
 
-function showCluster({ distinct_id: canonical, asked, members, explanation }) {
+function showCluster({ distinct_id: canonical, asked, members, did_you_mean: meant, explanation }) {
   const words = at("cluster-words");
-  if (members.length < 2) {
+  if (meant) {
+    words.replaceChildren(idText(canonical), " is in no cluster, but ", idText(meant), " is.");
+  } else if (members.length < 2) {
     words.replaceChildren(idText(canonical), " is in no cluster. No claim connects it with another ID.");
   } else {
     words.replaceChildren(`${members.length} IDs are one user. Events count under `, idText(canonical), ".");

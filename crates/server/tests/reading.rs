@@ -261,3 +261,31 @@ fn the_openapi_description_has_every_query() {
         );
     }
 }
+
+#[test]
+fn an_id_that_only_lacks_the_prefix_of_a_device_says_so() {
+    let server = Running::of(Model::Simplified);
+    let ids = json!({"token": "TOK", "distinct_id": "U1", "$device_id": "D1", "$user_id": "U1"});
+    let log_in = json!({"event": "Log In", "properties": ids});
+    assert_eq!(server.post("/track", JSON, &log_in.to_string()).body, "1");
+    for (id, meant) in [("D1", "$device:D1"), ("%24device%3AU1", "U1")] {
+        let identity = read(&server, &format!("/v1/ids/{id}")).json();
+        assert_eq!(identity["did_you_mean"], meant);
+        assert_eq!(identity["members"].as_array().unwrap().len(), 1);
+        let events = read(&server, &format!("/v1/users/{id}/events")).json();
+        assert_eq!(
+            events,
+            json!({"events": [], "next": null, "did_you_mean": meant})
+        );
+        let profile = read(&server, &format!("/v1/users/{id}/profile"));
+        assert_eq!(profile.status, 404);
+        let says = format!("the user has no profile; did you mean {meant}?");
+        assert!(profile.body.contains(&says), "{}", profile.body);
+    }
+    for id in ["U1", "%24device%3AD1", "U2"] {
+        let identity = read(&server, &format!("/v1/ids/{id}")).json();
+        assert_eq!(identity.get("did_you_mean"), None, "{id}");
+        let events = read(&server, &format!("/v1/users/{id}/events")).json();
+        assert_eq!(events.get("did_you_mean"), None, "{id}");
+    }
+}

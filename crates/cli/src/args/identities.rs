@@ -7,12 +7,12 @@
 
 use std::path::{Path, PathBuf};
 
-use idmerge_core::{DistinctId, InvalidEventReason};
+use idmerge_core::{DistinctId, InvalidEventReason, Resolve};
 use idmerge_engines::{Model, Overrides, Settings};
 
 use crate::args::engine::settings;
 use crate::args::input::InputArgs;
-use crate::report::wrong_usage;
+use crate::report::{say, wrong_usage};
 
 /// An input, and the source of identities: `--engine` or `--store`.
 #[derive(Debug, clap::Args)]
@@ -73,4 +73,26 @@ pub(crate) fn read_id<'e>(settings: &Settings, text: &'e str) -> anyhow::Result<
             "the ID {reason} ({rule}; `idmerge help rules` prints the rules)"
         ))
     })
+}
+
+/// Says on stderr that an ID is in no cluster but would be with the prefix `$device:`, or without it.
+/// Returns whether that is so.
+pub(crate) fn say_did_you_mean(
+    settings: &Settings,
+    state: &dyn Resolve,
+    id: DistinctId<'_>,
+) -> bool {
+    let Some(other) = settings.did_you_mean(state, id) else {
+        return false;
+    };
+    match other.is_device() {
+        true => say(format_args!(
+            "{id} is in no cluster, but the device {other} is: the ID of a device has the prefix \
+             $device: (quote it, as in '{other}')"
+        )),
+        false => say(format_args!(
+            "{id} is in no cluster, but the user ID {other} is: leave the prefix $device: out"
+        )),
+    }
+    true
 }

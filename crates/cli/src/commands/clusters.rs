@@ -3,7 +3,7 @@
 use idmerge_core::{Cluster, Resolve};
 use idmerge_engines::Settings;
 
-use crate::args::identities::{Identities, IdentityArgs, read_id};
+use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mean};
 use crate::args::resolve::{ClusterArgs, ClustersArgs};
 use crate::commands::apply::apply_all;
 #[cfg(feature = "store")]
@@ -35,7 +35,9 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     let id = read_id(&settings, &args.id)?;
     let engine = engine(&args.identity)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
-        say(format_args!("{id} is in no cluster"));
+        if !say_did_you_mean(&settings, &*engine, id) {
+            say(format_args!("{id} is in no cluster"));
+        }
         Cluster {
             canonical: engine.resolve(id),
             members: Vec::new(),

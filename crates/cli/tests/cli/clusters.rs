@@ -194,9 +194,8 @@ fn o_1_the_cluster_of_a_device_by_either_spelling() {
 #[test]
 fn o_16_an_id_in_no_cluster_is_its_own() {
     let lines = link("D1", "U1");
-    // D1 without its prefix is a user ID, which no event has.
     for (engine, id, canonical) in [
-        ("simplified", "D1", "D1"),
+        ("simplified", "D2", "D2"),
         ("simplified", "$device:D9", "$device:D9"),
         ("original", "$device:D9", "D9"),
         ("original", "-5", "-5"),
@@ -235,4 +234,46 @@ fn id_7_a_text_that_is_not_an_id_is_wrong_usage() {
     crate::run::run(command, "")
         .code(2)
         .says("the ID is empty; give a distinct_id (ID-2; ");
+}
+
+#[test]
+fn an_id_that_only_lacks_the_prefix_of_a_device_says_so() {
+    let lines = link("D1", "U1");
+    let bare = "idmerge: D1 is in no cluster, but the device $device:D1 is: the ID of a device has the \
+                prefix $device: (quote it, as in '$device:D1')\n";
+    let too_much = "idmerge: $device:U1 is in no cluster, but the user ID U1 is: leave the prefix \
+                    $device: out\n";
+    for (id, says) in [("D1", bare), ("$device:U1", too_much)] {
+        let (stdout, stderr) = cluster("simplified", id, &lines);
+        assert_eq!(
+            stdout,
+            format!("{{\"canonical\":\"{id}\",\"members\":[]}}\n")
+        );
+        assert_eq!(stderr, says);
+        #[cfg(feature = "store")]
+        {
+            let folder = Folder::with(&[("in", &lines)]);
+            folder.run("ingest st in -q --engine simplified").ok();
+            for command in [
+                format!("cluster {id} --store st"),
+                format!("store explain st {id}"),
+                format!("store explain st U1 {id}"),
+                format!("store explain st {id} U1"),
+                format!("store as-of st 1 {id}"),
+            ] {
+                assert_eq!(folder.run(&command).code(0).stderr, says, "{command}");
+            }
+            for command in ["store explain st U1 $device:D1", "store as-of st 1 U1"] {
+                assert_eq!(folder.run(command).code(0).stderr, "", "{command}");
+            }
+        }
+    }
+    // Before the link there is no cluster.
+    #[cfg(feature = "store")]
+    {
+        let folder = Folder::with(&[("in", &lines)]);
+        folder.run("ingest st in -q --engine simplified").ok();
+        let done = folder.run("store as-of st 0 D1").code(0);
+        assert_eq!(done.stderr, "");
+    }
 }

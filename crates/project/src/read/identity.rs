@@ -16,6 +16,9 @@ pub struct Identity {
     /// All IDs of the user, in the order of rule S-10 or O-17. Only the ID itself if it is in no
     /// cluster.
     pub members: Vec<String>,
+    /// If the ID is in no cluster: the ID that differs from it only by the prefix `$device:`, and is
+    /// in one.
+    pub did_you_mean: Option<String>,
 }
 
 impl Project {
@@ -35,6 +38,11 @@ impl Project {
             distinct_id: id.to_string(),
             canonical: store.resolve(id).to_string(),
             members,
+            did_you_mean: self
+                .inner
+                .settings
+                .did_you_mean(&*store, id)
+                .map(|other| other.to_string()),
         })
     }
 

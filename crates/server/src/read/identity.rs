@@ -26,6 +26,10 @@ pub(crate) struct IdentityResponse {
     asked: String,
     /// All IDs of the user, the canonical one included.
     members: Vec<String>,
+    /// If the ID is in no cluster: the ID that differs from it only by the prefix `$device:`, and is in
+    /// one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    did_you_mean: Option<String>,
     /// The claims that name one of these IDs, in arrival order. Only with `explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<LogEntry>>,
@@ -62,11 +66,13 @@ pub(crate) async fn identity(
         distinct_id,
         canonical,
         members,
+        did_you_mean,
     } = identity;
     Ok(Json(IdentityResponse {
         distinct_id: canonical,
         asked: distinct_id,
         members,
+        did_you_mean,
         explanation,
     }))
 }

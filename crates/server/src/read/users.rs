@@ -27,6 +27,10 @@ pub(crate) struct EventsResponse {
     events: Vec<UserEvent>,
     /// The value of `after` for the next page. `null` on the last page.
     next: Option<String>,
+    /// If the user has no events: the ID that differs from the given one only by the prefix
+    /// `$device:`, and is in a cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    did_you_mean: Option<String>,
 }
 
 /// An event of a user.
@@ -47,7 +51,10 @@ pub(crate) struct UserEvent {
     event: Box<RawValue>,
 }
 
-fn events_response(timeline: Timeline) -> Result<EventsResponse, serde_json::Error> {
+fn events_response(
+    timeline: Timeline,
+    did_you_mean: Option<String>,
+) -> Result<EventsResponse, serde_json::Error> {
     let events = timeline.events.into_iter().map(|event| {
         Ok(UserEvent {
             time_ms: event.time_ms,
@@ -61,6 +68,7 @@ fn events_response(timeline: Timeline) -> Result<EventsResponse, serde_json::Err
     Ok(EventsResponse {
         events: events.collect::<Result<_, _>>()?,
         next: timeline.next.map(|cursor| cursor.to_string()),
+        did_you_mean,
     })
 }
 
@@ -91,13 +99,20 @@ pub(crate) async fn events(
     Parameters(parameters): Parameters<EventsParameters>,
 ) -> Result<Json<EventsResponse>, ApiError> {
     let limit = page_rows(parameters.limit);
-    let timeline = reader
+    let (timeline, did_you_mean) = reader
         .run(move |project| {
             let after = parameters.after.as_deref().map(str::parse::<Cursor>);
-            project.user_events(&id, after.transpose()?, limit)
+            let timeline = project.user_events(&id, after.transpose()?, limit)?;
+            let did_you_mean = match timeline.events.is_empty() {
+                true => project.identity(&id)?.did_you_mean,
+                false => None,
+            };
+            Ok((timeline, did_you_mean))
         })
         .await?;
-    events_response(timeline).map(Json).map_err(damaged)
+    events_response(timeline, did_you_mean)
+        .map(Json)
+        .map_err(damaged)
 }
 
 /// The profile of a user.
@@ -127,13 +142,17 @@ pub(crate) async fn profile(
     reader: Reader,
     IdInPath(id): IdInPath,
 ) -> Result<Json<ProfileResponse>, ApiError> {
-    let found = reader.run(move |project| project.profile(&id)).await?;
-    let Some(profile) = found else {
-        return Err(ApiError::new(
-            StatusCode::NOT_FOUND,
-            "the user has no profile",
-        ));
-    };
+    let found = reader
+        .run(move |project| match project.profile(&id)? {
+            Some(profile) => Ok(Ok(profile)),
+            None => Ok(Err(project.identity(&id)?.did_you_mean)),
+        })
+        .await?;
+    let profile = found.map_err(|did_you_mean| {
+        let hint = did_you_mean.map(|id| format!("; did you mean {id}?"));
+        let error = format!("the user has no profile{}", hint.unwrap_or_default());
+        ApiError::new(StatusCode::NOT_FOUND, error)
+    })?;
     Ok(Json(ProfileResponse {
         distinct_id: profile.distinct_id,
         properties: RawValue::from_string(profile.json).map_err(damaged)?,

@@ -4,7 +4,7 @@ use idmerge_core::Resolve;
 use idmerge_store::{Explanation, LogEntry};
 use serde_json::json;
 
-use crate::args::identities::read_id;
+use crate::args::identities::{read_id, say_did_you_mean};
 use crate::args::store::ExplainArgs;
 use crate::commands::store::open::open_for_reading;
 use crate::output::destination::Output;
@@ -14,6 +14,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()>
     let store = open_for_reading(&args.store.folder)?;
     let engine = &store.engine;
     let id = read_id(&store.settings, &args.id)?;
+    say_did_you_mean(&store.settings, engine, id);
     let Some(other) = &args.other else {
         let story = store.history.story(engine, id)?;
         let members = engine.cluster(id).map(|cluster| cluster.members);
@@ -26,6 +27,7 @@ pub(super) fn run(args: &ExplainArgs, output: &mut Output) -> anyhow::Result<()>
         return write_entries(&story, output);
     };
     let other = read_id(&store.settings, other)?;
+    say_did_you_mean(&store.settings, engine, other);
     let explanation = store.history.explain(engine, id, other)?;
     let (kind, chain) = match &explanation {
         Explanation::Joined(_) => ("joined", true),

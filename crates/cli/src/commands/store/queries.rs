@@ -9,7 +9,7 @@ use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
 use crate::args::engine::{arguments_of, settings_of_model};
-use crate::args::identities::read_id;
+use crate::args::identities::{read_id, say_did_you_mean};
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
@@ -101,6 +101,7 @@ pub(super) fn as_of(args: &AsOfArgs, output: &mut Output) -> anyhow::Result<()> 
     let engine = store.history.as_of(args.sequence)?;
     for text in &args.ids {
         let id = read_id(&store.settings, text)?;
+        say_did_you_mean(&store.settings, &*engine, id);
         let line = json!({ "id": text, "distinct_id": engine.resolve(id) });
         write_line(&line, output)?;
     }
