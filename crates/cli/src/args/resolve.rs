@@ -18,8 +18,9 @@ Examples:
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
-twice, and stdin is first copied to a temporary file. With --store the merges are known before the \
-input is read, so it is read once.")]
+twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
+meanwhile is an error: to resolve a file that is being written, copy it first. With --store the merges \
+are known before the input is read, so it is read once.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,

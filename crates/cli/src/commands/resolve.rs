@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 use idmerge_core::{Outcome, Resolve};
 use idmerge_engines::{Engine, Settings};
 
@@ -25,7 +25,7 @@ use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWrit
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
-use crate::stream::input::{self, Input, Reread};
+use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -90,6 +90,8 @@ fn resolve_by_engine(
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress);
     let first = first_pass(pass, settings, refused)?;
+    // Before anything is written.
+    input::check_unchanged(&mut inputs)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
     let refused = first.refused.count();
     progress.suspended(|| first.refused.finish())?;
@@ -104,13 +106,6 @@ fn resolve_by_engine(
     }
     let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
     let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
-    if written.events != first.events {
-        bail!(
-            "the input changed while it was read: it had {} events, then {}; run idmerge again",
-            first.events,
-            written.events
-        );
-    }
     written.output.finish()?;
     progress.finish();
     Ok(Summary {
@@ -125,7 +120,6 @@ fn resolve_by_engine(
 struct FirstPass {
     engine: Engine,
     refused: RefusedWriter,
-    events: u64,
     outcomes: Outcomes,
     kept: Kept,
 }
@@ -159,9 +153,7 @@ fn first_pass(
         },
     )?;
     let Applied {
-        engine,
-        refused,
-        events,
+        engine, refused, ..
     } = applied;
     let kept = Kept {
         rejections: rejections.read().context("cannot read a temporary file")?,
@@ -170,7 +162,6 @@ fn first_pass(
     Ok(FirstPass {
         engine,
         refused,
-        events,
         outcomes,
         kept,
     })
@@ -235,7 +226,12 @@ impl Worker for ResolveWorker<'_> {
     ) -> anyhow::Result<()> {
         let outlines = match outlines {
             Some(outlines) if outlines.are_of(block.fingerprint()) => outlines,
-            _ => self.outlines_of(block),
+            Some(_) => {
+                return in_turn(ticket, |ordered| {
+                    Err(InputChanged::content(ordered.input_of(block)).into())
+                });
+            }
+            None => self.outlines_of(block),
         };
         let count = self.writer.write(block, &outlines, rejections.iter());
         in_turn(ticket, |ordered| {

@@ -1,7 +1,9 @@
 //! Input files and stdin, read once or twice.
 
+mod unchanged;
+
 use std::env;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -9,6 +11,8 @@ use anyhow::Context;
 
 use crate::report::wrong_usage;
 use crate::stream::decompress::decompressed;
+pub(crate) use crate::stream::input::unchanged::InputChanged;
+use crate::stream::input::unchanged::{Change, Exact, Reading, Stamp, Unchanged};
 use crate::stream::progress::Progress;
 
 /// One input.
@@ -21,16 +25,21 @@ pub(crate) struct Input {
 
 #[derive(Debug)]
 enum Contents {
-    /// A file: can be read again. Only these `bytes` from `start` on are read, so that both passes
-    /// see the same even if the file grows.
-    File {
-        origin: Origin,
-        identity: Identity,
-        start: u64,
-        bytes: u64,
-    },
+    /// A file: can be read again, if it does not change.
+    File(InputFile),
     /// A pipe: can be read once, and again only from a copy.
     Stream { origin: Origin, copy: Option<File> },
+}
+
+#[derive(Debug)]
+struct InputFile {
+    origin: Origin,
+    /// As it was before anything was read.
+    before: Stamp,
+    /// Where reading starts: redirected stdin may have been read in part.
+    start: u64,
+    /// The hash of the text that the first pass of two has read.
+    hash: Option<u64>,
 }
 
 /// What to open. An input is opened only when it is read: there may be more inputs than a process
@@ -75,6 +84,16 @@ pub(crate) fn total_bytes(inputs: &[Input]) -> Option<u64> {
     inputs.iter().map(Input::bytes).sum()
 }
 
+/// Checks that no input has changed since it was read the first time, before the second time gives
+/// any output.
+///
+/// # Errors
+///
+/// [`InputChanged`], or a file can no longer be read.
+pub(crate) fn check_unchanged(inputs: &mut [Input]) -> anyhow::Result<()> {
+    inputs.iter_mut().try_for_each(Input::check_unchanged)
+}
+
 fn is_dash(path: &Path) -> bool {
     path.as_os_str() == "-"
 }
@@ -87,33 +106,52 @@ impl Input {
     }
 
     fn bytes(&self) -> Option<u64> {
-        match self.contents {
-            Contents::File { bytes, .. } => Some(bytes),
+        match &self.contents {
+            Contents::File(file) => Some(file.bytes()),
             Contents::Stream { .. } => None,
         }
     }
 
     /// Reads the input from its start, decompressed. A stream that will be read again is copied to a
-    /// temporary file on the way.
+    /// temporary file on the way. A file that changes is an error, at the latest at its end.
     pub(crate) fn read<'i>(
         &'i mut self,
         reread: Reread,
         progress: &'i Progress,
     ) -> anyhow::Result<Box<dyn Read + Send + 'i>> {
-        self.contents
-            .read(reread)
-            .and_then(|raw| decompressed(progress.watch(raw)))
-            .with_context(|| format!("cannot read {}", self.name))
+        let name = &*self.name;
+        let text = match &mut self.contents {
+            Contents::File(file) => file.read(name, reread, progress),
+            Contents::Stream { origin, copy } => read_stream(origin, copy, reread)
+                .and_then(|stream| decompressed(progress.watch(stream))),
+        };
+        text.map_err(|error| match InputChanged::of(&error) {
+            Some(changed) => changed.clone().into(),
+            None => anyhow::Error::new(error).context(format!("cannot read {name}")),
+        })
+    }
+
+    fn check_unchanged(&mut self) -> anyhow::Result<()> {
+        let may_have_changed = match &self.contents {
+            Contents::Stream { .. } => false,
+            Contents::File(file) => file.may_have_changed(),
+        };
+        if may_have_changed {
+            let progress = Progress::of_bytes(None, true);
+            let mut text = self.read(Reread::No, &progress)?;
+            io::copy(&mut text, &mut io::sink())?;
+        }
+        Ok(())
     }
 }
 
 impl Contents {
     fn find(path: &Path) -> io::Result<Self> {
-        let (origin, metadata) = if is_dash(path) {
-            (Origin::Stdin, duplicate_stdin()?.metadata()?)
-        } else {
-            (Origin::Path(path.to_owned()), fs::metadata(path)?)
+        let origin = match is_dash(path) {
+            true => Origin::Stdin,
+            false => Origin::Path(path.to_owned()),
         };
+        let metadata = origin.metadata()?;
         if metadata.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
         }
@@ -122,44 +160,75 @@ impl Contents {
         }
         // Opening it here reports a missing permission before anything is read.
         let start = origin.open()?.stream_position()?;
-        Ok(Self::File {
+        Ok(Self::File(InputFile {
             origin,
-            identity: identity(&metadata),
+            before: Stamp::of(&metadata),
             start,
-            bytes: metadata.len().saturating_sub(start),
-        })
+            hash: None,
+        }))
+    }
+}
+
+impl InputFile {
+    fn bytes(&self) -> u64 {
+        self.before.bytes().saturating_sub(self.start)
     }
 
-    fn read(&mut self, reread: Reread) -> io::Result<Box<dyn Read + Send + '_>> {
-        Ok(match self {
-            Self::File {
-                origin,
-                identity: before,
-                start,
-                bytes,
-            } => {
-                let mut file = origin.open()?;
-                if identity(&file.metadata()?) != *before {
-                    return Err(io::Error::other(
-                        "it was replaced by another file while idmerge ran; run idmerge again",
-                    ));
-                }
-                file.seek(SeekFrom::Start(*start))?;
-                Box::new(file.take(*bytes))
-            }
-            Self::Stream { origin, copy } => match (copy, reread) {
-                (Some(copy), _) => {
-                    copy.rewind()?;
-                    Box::new(copy)
-                }
-                (copy, Reread::Yes) => Box::new(Tee {
-                    stream: origin.open()?,
-                    copy: copy.insert(tempfile::tempfile().map_err(not_copied)?),
-                }),
-                (_, Reread::No) => Box::new(origin.open()?),
-            },
+    fn read<'i>(
+        &'i mut self,
+        name: &'i str,
+        reread: Reread,
+        progress: &Progress,
+    ) -> io::Result<Box<dyn Read + Send + 'i>> {
+        let reading = match (self.hash, reread) {
+            (Some(hash), _) => Reading::Again { hash },
+            (None, Reread::Yes) => Reading::First,
+            (None, Reread::No) => Reading::Once,
+        };
+        let changed = |change| InputChanged::new(name, change);
+        let now = self.origin.metadata().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => changed(Change::Removed).into(),
+            _ => error,
+        })?;
+        if let Some(change) = self.before.change(&Stamp::of(&now), reading) {
+            return Err(changed(change).into());
+        }
+        let mut file = self.origin.open()?;
+        file.seek(SeekFrom::Start(self.start))?;
+        let open = file.try_clone()?;
+        let text = decompressed(progress.watch(Exact::new(file, self.bytes())))?;
+        let now = move || Ok(Stamp::of(&open.metadata()?));
+        let Self { before, hash, .. } = self;
+        let text = Unchanged::new(text, name, reading, before, now, hash);
+        Ok(Box::new(text))
+    }
+
+    /// Whether the file must be read to know that it has not changed.
+    fn may_have_changed(&self) -> bool {
+        self.origin.metadata().map_or(true, |metadata| {
+            let now = Stamp::of(&metadata);
+            let change = self.before.change(&now, Reading::First);
+            change.is_some() || self.before.may_hide_a_change(&now)
         })
     }
+}
+
+fn read_stream<'i>(
+    origin: &Origin,
+    copy: &'i mut Option<File>,
+    reread: Reread,
+) -> io::Result<Box<dyn Read + Send + 'i>> {
+    Ok(match (copy, reread) {
+        (Some(copy), _) => {
+            copy.rewind()?;
+            Box::new(copy)
+        }
+        (copy, Reread::Yes) => Box::new(Tee {
+            stream: origin.open()?,
+            copy: copy.insert(tempfile::tempfile().map_err(not_copied)?),
+        }),
+        (_, Reread::No) => Box::new(origin.open()?),
+    })
 }
 
 impl Origin {
@@ -167,6 +236,13 @@ impl Origin {
         match self {
             Self::Path(path) => File::open(path),
             Self::Stdin => duplicate_stdin(),
+        }
+    }
+
+    fn metadata(&self) -> io::Result<Metadata> {
+        match self {
+            Self::Path(path) => fs::metadata(path),
+            Self::Stdin => duplicate_stdin()?.metadata(),
         }
     }
 }
@@ -193,22 +269,6 @@ fn not_copied(error: io::Error) -> io::Error {
     );
     io::Error::new(error.kind(), message)
 }
-
-/// Tells a file from another one that has taken its name.
-#[cfg(unix)]
-type Identity = (u64, u64);
-
-#[cfg(unix)]
-fn identity(metadata: &fs::Metadata) -> Identity {
-    use std::os::unix::fs::MetadataExt;
-    (metadata.dev(), metadata.ino())
-}
-
-#[cfg(not(unix))]
-type Identity = ();
-
-#[cfg(not(unix))]
-fn identity(_: &fs::Metadata) -> Identity {}
 
 #[cfg(unix)]
 fn duplicate_stdin() -> io::Result<File> {

@@ -12,7 +12,7 @@ use std::thread;
 use crate::stream::block::{Block, Unit};
 use crate::stream::blocks::{Blocks, Limits, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
-use crate::stream::input::{Input, Reread};
+use crate::stream::input::{Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
@@ -159,6 +159,11 @@ impl<T: Sink> OrderedSink<T> {
         Ok((&mut self.sink, position))
     }
 
+    /// The name of the input that the block is from.
+    pub(crate) fn input_of(&self, block: &Block) -> &str {
+        &self.input_names[block.input]
+    }
+
     /// Checks that the last input could be used.
     fn end_input(&mut self) -> anyhow::Result<()> {
         let Some(error) = self.usable.error() else {
@@ -180,6 +185,9 @@ impl<T: Sink> OrderedSink<T> {
         match error {
             ReadError::Open(error) => error,
             ReadError::Read(error) => {
+                if let Some(changed) = InputChanged::of(&error) {
+                    return changed.clone().into();
+                }
                 let message = format!("cannot read {file} after {} {}", self.unit, self.lines);
                 anyhow::Error::new(error).context(message)
             }

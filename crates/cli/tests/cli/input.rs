@@ -297,8 +297,6 @@ fn the_error_for_a_copy_that_cannot_be_written_names_the_folder() {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs::OpenOptions;
-    use std::io::Write;
     use std::process::Command;
 
     use super::*;
@@ -331,83 +329,6 @@ mod unix {
         }
         let done = folder.shell("ulimit -n 40; idmerge resolve in-* -q --engine simplified");
         assert_eq!(done.ok(), event("a").repeat(100));
-    }
-
-    /// Runs `resolve in pipe` and changes `in` after the first pass over it: the program has then
-    /// opened the pipe.
-    #[track_caller]
-    fn changed_between_passes(change: impl FnOnce(&Folder)) -> (Folder, crate::run::Done) {
-        let folder = Folder::with(&[("in", &event("a").repeat(2)), ("out", "old\n")]);
-        let pipe = folder.path("pipe");
-        mkfifo(&pipe);
-        let mut command = folder.command("resolve in pipe -q --engine simplified -o out");
-        let child = command
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        // Waits until the program opens it.
-        let mut pipe = OpenOptions::new().write(true).open(pipe).unwrap();
-        change(&folder);
-        pipe.write_all(event("end").as_bytes()).unwrap();
-        drop(pipe);
-        let done = wait(child);
-        (folder, done)
-    }
-
-    #[test]
-    fn lines_appended_during_a_run_are_not_read() {
-        let (folder, done) = changed_between_passes(|folder| {
-            let mut file = OpenOptions::new().append(true).open(folder.path("in"));
-            file.as_mut()
-                .unwrap()
-                .write_all(event("late").as_bytes())
-                .unwrap();
-        });
-        done.ok();
-        assert_eq!(event_names(&folder.read("out")), ["a", "a", "end"]);
-        assert_eq!(event_names(&folder.read("in")), ["a", "a", "late"]);
-    }
-
-    #[test]
-    fn an_input_that_changes_within_its_size_is_written_as_it_is_in_the_second_pass() {
-        // The same number of events and bytes, with other IDs at other positions.
-        let event = |name: &str, user: &str| {
-            format!("{{\"event\":\"{name}\",\"properties\":{{\"$user_id\":\"{user}\"}}}}\n")
-        };
-        let (folder, done) = changed_between_passes(|folder| {
-            let mut lines = event("bb", "u") + &event("a", "vv");
-            let bytes = folder.read("in").len();
-            lines.extend(std::iter::repeat_n('\n', bytes - lines.len()));
-            folder.write("in", &lines);
-        });
-        done.ok();
-        let out = folder.read("out");
-        assert_eq!(event_names(&out), ["bb", "a", "end"]);
-        assert!(
-            out.contains(r#""$user_id":"vv","distinct_id":"vv"}"#),
-            "{out}"
-        );
-    }
-
-    #[test]
-    fn an_input_that_changes_during_a_run_is_an_error() {
-        let says =
-            "the input changed while it was read: it had 3 events, then 2; run idmerge again";
-        let (folder, done) = changed_between_passes(|folder| folder.write("in", event("a")));
-        done.fails_with(says);
-        assert_eq!(folder.read("out"), "old\n");
-        assert_eq!(folder.names(), ["in", "out", "pipe"]);
-
-        let says =
-            "cannot read in: it was replaced by another file while idmerge ran; run idmerge again";
-        let (folder, done) = changed_between_passes(|folder| {
-            std::fs::rename(folder.path("in"), folder.path("rotated")).unwrap();
-            folder.write("in", event("b").repeat(2));
-        });
-        done.fails_with(says);
-        assert_eq!(folder.read("out"), "old\n");
     }
 
     #[test]

@@ -11,6 +11,8 @@
 )]
 
 mod blocks;
+#[cfg(unix)]
+mod changes;
 mod clusters;
 mod flows;
 mod forms;
