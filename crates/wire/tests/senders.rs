@@ -12,7 +12,10 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use idmerge_wire::{Dialect, Endpoint, Head, Limits, Message, Problem, RequestParts, Requirements};
+use idmerge_core::{Event, IdProperty, InvalidEvent, InvalidEventReason, Value};
+use idmerge_wire::{
+    Dialect, Endpoint, Fault, Head, Limits, Message, Problem, RequestParts, Requirements,
+};
 
 const LIMITS: &Limits = &Limits::DOCUMENTED;
 const FORM: &str = "application/x-www-form-urlencoded";
@@ -78,7 +81,7 @@ fn encodings(json: &[u8]) -> Vec<Sent> {
 
 /// The text of each record, or why it fails.
 fn records(message: &Message<'_>) -> Vec<Result<String, String>> {
-    let fault = |fault: idmerge_wire::Fault| format!("{}: {fault}", fault.field());
+    let fault = |fault: Fault| format!("{}: {fault}", fault.field());
     if matches!(message.endpoint, Endpoint::Engage | Endpoint::Groups) {
         let updates = message.updates(LIMITS).unwrap().into_iter();
         return updates
@@ -274,6 +277,53 @@ fn in_7_an_imported_record_fails_alone_and_its_property_is_named() {
             }
         }
     }
+}
+
+#[test]
+fn in_7_the_first_property_that_is_not_utf_8_is_named() {
+    let rest = r#","$insert_id":"i1","time":1600000000,"distinct_id":"U","b":"@","c":"@""#;
+    let json = format!(r#"[{{"event":"A","properties":{{"a":1{rest}}}}}]"#);
+    let sent = (String::new(), JSON, with(&json, b"\xe9"));
+    assert_eq!(
+        decoded(Endpoint::Import, &sent),
+        [Err(
+            "properties.b: 'properties.b' is invalid: string should be valid utf8".to_owned()
+        )]
+    );
+}
+
+/// The error of an event whose `$user_id` is not an ID, as the rules give it (ID-3).
+fn not_an_id(event: &Event<'_>) -> Result<(), InvalidEvent> {
+    assert_eq!(event.name, "A");
+    let Value::NotAnId(json) = event.user_id else {
+        return Ok(());
+    };
+    let json = json.to_owned();
+    let reason = InvalidEventReason::NotAnId { json };
+    Err(InvalidEvent::new(IdProperty::UserId, reason))
+}
+
+#[test]
+fn id_3_an_id_that_is_read_and_is_not_utf_8_is_refused() {
+    let check = |properties: &str| {
+        let json = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
+        let sent = with(&json, b"\xe9");
+        let message = head(Endpoint::Track, "", JSON).decode(&sent[..], LIMITS);
+        let message = message.unwrap();
+        let events = message.events(LIMITS).unwrap();
+        let event = events[0].as_ref().unwrap();
+        event.check_ids(not_an_id)
+    };
+    assert_eq!(
+        check(r#""$user_id":"@","$device_id":"D""#),
+        Err(Fault::NotUtf8 {
+            field: "properties.$user_id".to_owned()
+        })
+    );
+    assert_eq!(check(r#""$user_id":"U","$device_id":"D","k":"@""#), Ok(()));
+    // The rules do not read the alias of this event, and another error is reported by the project.
+    assert_eq!(check(r#""$user_id":"U","alias":"@""#), Ok(()));
+    assert_eq!(check(r#""$user_id":[],"alias":"@""#), Ok(()));
 }
 
 #[test]

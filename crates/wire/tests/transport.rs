@@ -381,4 +381,60 @@ fn problems_have_the_vendors_messages() {
         format!(r#"200 {{"error":"{identity}","status":0}}"#)
     );
     assert_eq!(text(&Dialect::Plain, &Problem::NoData), "200 0");
+    assert_eq!(
+        text(&Dialect::Modern, &Problem::NoData),
+        r#"400 {"code":400,"error":"data, missing or empty","status":"Bad Request","num_records_imported":0,"failed_records":[]}"#
+    );
+    let unavailable =
+        "the service is unavailable; please retry the request with exponential backoff";
+    assert_eq!(
+        text(&Dialect::Modern, &Problem::Unavailable),
+        format!(r#"503 {{"code":503,"error":"{unavailable}","status":"Service Unavailable"}}"#)
+    );
+    assert_eq!(
+        text(&Dialect::Plain, &Problem::Unavailable),
+        format!(r#"503 {{"error":"{unavailable}","status":0}}"#)
+    );
+}
+
+#[test]
+fn the_limits_are_those_that_the_vendor_documents() {
+    let documented = Limits {
+        max_body_bytes: 10_485_760,
+        max_records: 2_000,
+        max_record_bytes: 1_048_576,
+        max_members: 254,
+        max_depth: 3,
+        max_insert_id_bytes: 36,
+        // 1971-01-01T00:00:00Z
+        min_time_ms: 31_536_000_000,
+        // An hour.
+        max_ahead_ms: 3_600_000,
+    };
+    assert_eq!(Limits::DOCUMENTED, documented);
+}
+
+#[test]
+fn an_endpoint_has_a_path_and_a_name() {
+    let endpoints = [
+        (Endpoint::Track, "/track", "track"),
+        (Endpoint::Import, "/import", "import"),
+        (Endpoint::Engage, "/engage", "engage"),
+        (Endpoint::Groups, "/groups", "groups"),
+    ];
+    for (endpoint, path, name) in endpoints {
+        assert_eq!((endpoint.path(), endpoint.name()), (path, name));
+    }
+}
+
+#[test]
+fn a_head_with_data_in_its_query_or_of_a_form_is_that_of_a_form() {
+    // A form to `/import` gets the short response, JSON the long one.
+    for (address, content_type, dialect) in [
+        ("/import", JSON, Dialect::Modern),
+        ("/import", FORM, Dialect::Plain),
+        ("/import?data=e30=", "", Dialect::Plain),
+    ] {
+        assert_eq!(head(address, content_type, None).dialect(), dialect);
+    }
 }

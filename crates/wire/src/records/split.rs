@@ -160,6 +160,7 @@ mod tests {
             texts("{}\n{]\n{}", Layout::Lines).unwrap(),
             ["{}", "?", "{}"]
         );
+        assert_eq!(texts("{}x\n{}", Layout::Lines).unwrap(), ["?", "{}"]);
         for text in ["[{},]", "[{}", "[{}] x", "{}\n{]", "{}x"] {
             let problem = texts(text, Layout::Json).unwrap_err();
             assert!(matches!(problem, Problem::NotJson { .. }), "{text}");
