@@ -8,8 +8,7 @@ pub(crate) mod identities;
 #[cfg(feature = "store")]
 pub(crate) mod ingest;
 pub(crate) mod input;
-#[cfg(not(all(feature = "store", feature = "serve")))]
-pub(crate) mod left_out;
+pub(crate) mod inspect;
 pub(crate) mod resolve;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
@@ -22,8 +21,7 @@ use crate::args::generate::GenerateArgs;
 use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
-#[cfg(not(all(feature = "store", feature = "serve")))]
-use crate::args::left_out::LeftOutArgs;
+use crate::args::inspect::InspectArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, ResolveArgs};
 #[cfg(feature = "serve")]
 use crate::args::serve::ServeArgs;
@@ -36,6 +34,7 @@ const EXAMPLES: &str = "\
 Examples:
   idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
   zcat day-*.gz | idmerge resolve --engine original > resolved.ndjson
+  idmerge inspect events.ndjson
   idmerge clusters events.ndjson.zst --engine original
   idmerge cluster 'ada@example.com' events.ndjson --engine simplified
   idmerge ingest people events.ndjson --engine simplified
@@ -66,6 +65,8 @@ pub(crate) enum Command {
     Clusters(ClustersArgs),
     /// Print the cluster of one ID
     Cluster(ClusterArgs),
+    /// Say which model fits events, and what would be lost under the other
+    Inspect(InspectArgs),
     /// Generate test events for which the right answer is known
     Generate(GenerateArgs),
     /// Add the identity claims of events to a store on disk
@@ -92,6 +93,19 @@ pub(crate) enum Command {
     Man(ManArgs),
     /// Print this message, the help of a command, or the rules
     Help(HelpArgs),
+}
+
+/// The arguments of a command that this build leaves out. Takes any, so that the error names the
+/// Cargo feature and not a missing argument.
+#[cfg(not(all(feature = "store", feature = "serve")))]
+#[derive(Debug, clap::Args)]
+pub(crate) struct LeftOutArgs {
+    #[arg(
+        value_name = "ARGUMENT",
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    _arguments: Vec<String>,
 }
 
 #[cfg(test)]

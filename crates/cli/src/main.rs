@@ -25,7 +25,7 @@ use args::Args;
 use report::{UsageError, say};
 
 fn main() -> ExitCode {
-    let args = Args::parse();
+    let args = Args::try_parse().unwrap_or_else(|error| args::engine::with_models(error).exit());
     match commands::run(&args.command) {
         Ok(exit_code) => exit_code,
         // The reader of our output, such as `head`, has seen enough.

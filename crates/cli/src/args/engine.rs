@@ -1,5 +1,8 @@
 //! The choice of an engine and its settings.
 
+use clap::ValueEnum;
+use clap::builder::StyledStr;
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use idmerge_engines::{Model, Overrides, Settings, SettingsError};
 
 use crate::report::wrong_usage;
@@ -56,6 +59,33 @@ impl OptionalEngineArgs {
             ))),
         }
     }
+}
+
+/// Lists the models and how to choose one, if the error is that `--engine` is missing.
+pub(crate) fn with_models(mut error: clap::Error) -> clap::Error {
+    let is_missing = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::Strings(missing)) => {
+            missing.iter().any(|it| it.starts_with("--engine "))
+        }
+        _ => false,
+    };
+    if error.kind() == ErrorKind::MissingRequiredArgument && is_missing {
+        let tips = how_to_choose().map(StyledStr::from).collect();
+        error.insert(ContextKind::Suggested, ContextValue::StyledStrs(tips));
+    }
+    error
+}
+
+/// The models, and how to choose one, in lines.
+pub(crate) fn how_to_choose() -> impl Iterator<Item = String> {
+    let models = Model::value_variants().iter().filter_map(|model| {
+        let value = model.to_possible_value()?;
+        let help = value.get_help().map(ToString::to_string);
+        Some(format!("--engine {model}: {}", help.unwrap_or_default()))
+    });
+    let inspect = "`idmerge inspect FILE` says which of them fits a file, and what would be lost \
+                   under the other";
+    models.chain([inspect.to_owned()])
 }
 
 /// The settings of a model with overrides from the arguments.

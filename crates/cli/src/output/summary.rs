@@ -6,6 +6,7 @@ use std::io::{self, Write as _};
 
 use idmerge_core::Outcome;
 use indicatif::HumanCount;
+use serde::Serialize;
 
 use crate::output::users::UserCount;
 
@@ -19,10 +20,10 @@ pub(crate) struct Summary {
 }
 
 /// Counts outcomes of claims.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub(crate) struct Outcomes {
-    merges: u64,
-    rejections: BTreeMap<&'static str, u64>,
+    pub(crate) merges: u64,
+    pub(crate) rejections: BTreeMap<&'static str, u64>,
 }
 
 impl Outcomes {

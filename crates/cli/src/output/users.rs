@@ -83,7 +83,7 @@ impl UserCount {
 
 /// Passes through a value that is a hash already.
 #[derive(Debug, Default)]
-struct NoHasher(u64);
+pub(crate) struct NoHasher(u64);
 
 impl Hasher for NoHasher {
     fn write(&mut self, _: &[u8]) {

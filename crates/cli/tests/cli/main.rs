@@ -19,6 +19,7 @@ mod forms;
 mod generate;
 mod hostile;
 mod input;
+mod inspect;
 #[cfg(target_os = "linux")]
 mod interrupt;
 mod manual;

@@ -52,6 +52,36 @@ fn wrong_usage_is_reported_with_exit_code_2() {
 }
 
 #[test]
+fn a_missing_engine_lists_the_models_and_how_to_choose() {
+    for args in [
+        "resolve in",
+        "clusters in",
+        "cluster U1 in",
+        #[cfg(feature = "store")]
+        "ingest store in",
+        #[cfg(feature = "store")]
+        "store simulate store",
+        #[cfg(feature = "serve")]
+        "serve --data data",
+    ] {
+        for says in [
+            "--engine simplified: A device belongs to the first user who logs in on it",
+            "--engine original: $identify, $create_alias and $merge join IDs",
+            "`idmerge inspect FILE` says which of them fits",
+        ] {
+            wrong(args, says);
+        }
+    }
+    let done = Folder::new()
+        .run("cluster in --engine simplified --frob")
+        .code(2);
+    assert!(!done.stderr.contains("inspect"), "{}", done.stderr);
+    // The advice is not given for another argument.
+    let done = Folder::new().run("cluster --engine simplified").code(2);
+    assert!(!done.stderr.contains("inspect"), "{}", done.stderr);
+}
+
+#[test]
 fn settings_have_bounds() {
     let original = "resolve in --engine original";
     wrong(
@@ -97,6 +127,7 @@ const COMMANDS: &[&str] = &[
     "resolve",
     "clusters",
     "cluster",
+    "inspect",
     "generate",
     #[cfg(feature = "store")]
     "ingest",

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use idmerge_engines::{Engine, Settings};
 use idmerge_store::{About, Durable, Entry, History, Options, Reader, StoreError};
 
-use crate::args::engine::arguments_of;
+use crate::args::engine::{arguments_of, how_to_choose};
 use crate::report::wrong_usage;
 
 /// A store that is open for reading.
@@ -85,8 +85,9 @@ pub(crate) fn settings_for_ingest(
         Some(settings) => Ok(settings),
         None if exists(folder)? => settings_of(folder),
         None => Err(wrong_usage(format_args!(
-            "there is no store in {} yet; choose its engine with --engine",
-            folder.display()
+            "there is no store in {} yet; choose its engine with --engine\n\n  {}",
+            folder.display(),
+            how_to_choose().collect::<Vec<_>>().join("\n  ")
         ))),
     }
 }

@@ -1,0 +1,38 @@
+//! The arguments of `inspect`.
+
+use clap::ValueEnum;
+use idmerge_engines::Overrides;
+
+use crate::args::input::InputArgs;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge inspect events.ndjson
+  idmerge inspect exports/ --format json > exports.json
+  zcat day-*.gz | idmerge inspect -
+
+Counts what the events carry, gives them to the engines of both models, and says which model fits and \
+what would be lost under the other. An INPUT that is a folder means the files in it, by name, without \
+hidden files and inner folders. The input is read once.
+
+Exit code: 1 also if no event carries an ID that a model reads.")]
+pub(crate) struct InspectArgs {
+    #[command(flatten)]
+    pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) overrides: Overrides,
+
+    /// The format of the answer
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    pub(crate) format: ReportFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ReportFormat {
+    /// A page to read
+    Text,
+    /// One JSON object
+    Json,
+}

@@ -1,0 +1,230 @@
+//! `idmerge inspect`: which model fits an input, and what would be lost under the other.
+
+mod evidence;
+mod model;
+mod report;
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use foldhash::quality::RandomState;
+use idmerge_core::Claim;
+use idmerge_engines::{Model, Settings};
+use idmerge_events::JsonEvent;
+
+use crate::args::engine::settings;
+use crate::args::inspect::{InspectArgs, ReportFormat};
+use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
+use crate::commands::inspect::model::{ModelBatch, ModelState};
+use crate::commands::inspect::report::Report;
+use crate::output::destination::{Destination, Output};
+use crate::output::json::write_line;
+use crate::output::refused::RefusedWriter;
+use crate::stream::block::Block;
+use crate::stream::events::{self, RefusedLine, first_refused, read_lines};
+use crate::stream::forms::unusable::Tally;
+use crate::stream::input::{self, Reread};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
+use crate::stream::progress::Progress;
+
+pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let models = [
+        Settings::of(Model::Simplified),
+        settings(Model::Original, &args.overrides)?,
+    ];
+    let mut inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;
+    let names = inputs.iter().map(|input| input.name.clone()).collect();
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
+    progress.stage("reading");
+    let hasher = RandomState::default();
+    let sink = InspectSink {
+        refused: RefusedWriter::new(None)?,
+        evidence: Evidence::default(),
+        devices: Devices::default(),
+        models: models.each_ref().map(ModelState::new),
+    };
+    let max_line_bytes = args.input.max_line_bytes;
+    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
+    let sink = pass.run(
+        sink,
+        |_| Ok(()),
+        || InspectWorker {
+            max_line_bytes,
+            models: &models,
+            hasher: &hasher,
+            reader: EvidenceReader::new(),
+        },
+    )?;
+    progress.finish();
+    let mut evidence = sink.evidence;
+    evidence.count_devices(&sink.devices);
+    let refused = sink.refused.count();
+    let [simplified, original] = sink.models.map(|model| model.figures(&hasher));
+    let report = Report::new(names, refused, evidence, simplified, original);
+    if !args.input.quiet {
+        sink.refused.finish()?;
+    }
+    write(&report, args.format)?;
+    Ok(match report.is_answer() {
+        true => ExitCode::SUCCESS,
+        false => ExitCode::FAILURE,
+    })
+}
+
+fn write(report: &Report, format: ReportFormat) -> anyhow::Result<()> {
+    let mut output = Output::create(Destination::Stdout)?;
+    match format {
+        ReportFormat::Text => output.write(report.to_string().as_bytes())?,
+        ReportFormat::Json => write_line(report, &mut output)?,
+    }
+    output.finish()
+}
+
+/// The paths, with the files of a folder in place of it, by name.
+fn with_files_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
+    let mut all = Vec::new();
+    for path in paths {
+        if !path.is_dir() {
+            all.push(path.clone());
+            continue;
+        }
+        let name = path.display();
+        let files: io::Result<Vec<_>> =
+            fs::read_dir(path).and_then(|entries| entries.map(|entry| Ok(entry?.path())).collect());
+        let mut files = files.with_context(|| format!("cannot read the folder {name}"))?;
+        let is_hidden = |path: &PathBuf| {
+            let name = path.file_name().unwrap_or_default();
+            name.as_encoded_bytes().starts_with(b".")
+        };
+        files.retain(|file| !is_hidden(file) && !file.is_dir());
+        files.sort();
+        if files.is_empty() {
+            bail!(
+                "there is no file in the folder {name} (hidden files and inner folders are not read)"
+            );
+        }
+        all.append(&mut files);
+    }
+    Ok(all)
+}
+
+/// What was found so far, in arrival order.
+struct InspectSink {
+    refused: RefusedWriter,
+    evidence: Evidence,
+    devices: Devices,
+    models: [ModelState; 2],
+}
+
+impl Sink for InspectSink {}
+
+struct InspectWorker<'w> {
+    max_line_bytes: u64,
+    models: &'w [Settings; 2],
+    hasher: &'w RandomState,
+    reader: EvidenceReader,
+}
+
+/// What was read from a block.
+#[derive(Default)]
+struct InspectBlock<'b> {
+    tally: Tally,
+    events: Vec<JsonEvent<'b>>,
+    refused: Vec<RefusedLine<'b>>,
+    evidence: Evidence,
+    models: [ModelBatch; 2],
+}
+
+impl InspectWorker<'_> {
+    fn read<'b>(&self, block: &'b Block) -> InspectBlock<'b> {
+        let mut read = InspectBlock::default();
+        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
+            let event = match text {
+                Some(text) => JsonEvent::parse_text(text),
+                None => JsonEvent::parse(line.bytes),
+            };
+            let event = event.map_err(events::Refusal::Malformed)?;
+            self.add(event, &mut read).map_err(events::Refusal::Invalid)
+        });
+        read.tally.lines = lines;
+        read.tally.first_refused = first_refused(&refused);
+        read.refused = refused;
+        read
+    }
+
+    /// Adds an event. It is refused if both models refuse it.
+    fn add<'b>(
+        &self,
+        event: JsonEvent<'b>,
+        read: &mut InspectBlock<'b>,
+    ) -> Result<(), idmerge_core::InvalidEvent> {
+        let (mut usable, mut has_id, mut refusal) = (false, false, None);
+        for (settings, batch) in self.models.iter().zip(&mut read.models) {
+            match settings.read(&event.event()) {
+                Ok(reading) => {
+                    usable = true;
+                    has_id |= reading.distinct_id.is_some();
+                    batch.add(reading.distinct_id, self.hasher);
+                }
+                Err(error) => {
+                    batch.refuse(error.rule());
+                    refusal.get_or_insert(error);
+                }
+            }
+        }
+        self.reader.add(&event, &mut read.evidence);
+        read.tally.events += u64::from(usable);
+        read.tally.with_id += u64::from(has_id);
+        read.events.push(event);
+        match refusal {
+            Some(error) if !usable => Err(error),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Worker for InspectWorker<'_> {
+    type Kept = ();
+    type Sink = InspectSink;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (): (),
+        ticket: Ticket<'_, OrderedSink<InspectSink>>,
+    ) -> anyhow::Result<()> {
+        let read = self.read(block);
+        let claims: [Vec<Claim<'_>>; 2] = self.models.each_ref().map(|settings| {
+            let events = read.events.iter();
+            let claims = events.filter_map(|event| settings.read(&event.event()).ok()?.claim);
+            claims.collect()
+        });
+        let devices: Vec<_> = claims
+            .iter()
+            .flatten()
+            .filter_map(|claim| Devices::of_claim(claim, self.hasher))
+            .collect();
+        in_turn(ticket, |ordered| {
+            let (sink, position) = ordered.for_block(block, read.tally)?;
+            sink.evidence.add(&read.evidence);
+            sink.devices.add(&devices);
+            let batches = read.models.into_iter().zip(&claims);
+            for (model, (batch, claims)) in sink.models.iter_mut().zip(batches) {
+                model.apply(batch, claims)?;
+            }
+            sink.refused.add_all(position, read.refused)
+        })
+    }
+
+    fn unread_line(
+        sink: &mut InspectSink,
+        refusal: Refusal<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        sink.refused.add_unread(&refusal, copy)
+    }
+}

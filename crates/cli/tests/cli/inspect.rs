@@ -1,0 +1,326 @@
+//! `idmerge inspect`: what events carry, what each model gives, and which one fits. The truth comes
+//! from plain engines that are given the same events.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use idmerge::events::JsonEvent;
+use idmerge::{DistinctIdBuf, Engine, Model, Outcome, Overrides, Resolve, Settings};
+use serde_json::{Value, json};
+
+use crate::run::{Folder, gzip, zstd};
+
+const UUID: &str = "a1a1a1a1-0000-4000-8000-00000000000";
+
+fn line(name: &str, properties: Value) -> String {
+    json!({ "event": name, "properties": properties }).to_string() + "\n"
+}
+
+#[track_caller]
+fn inspect(lines: &str) -> Value {
+    let done = Folder::new()
+        .pipe(lines, "inspect -q --format json")
+        .code(0);
+    serde_json::from_str(&done.stdout).unwrap()
+}
+
+/// What a plain engine gives over these lines.
+fn plain(settings: &Settings, lines: &str) -> Value {
+    let mut engine: Engine = settings.engine();
+    let mut own: Vec<DistinctIdBuf> = Vec::new();
+    let (mut without_id, mut merges) = (0, 0);
+    let mut rejections: BTreeMap<&str, u64> = BTreeMap::new();
+    let mut refused: BTreeMap<&str, u64> = BTreeMap::new();
+    for line in lines.lines() {
+        let Ok(event) = JsonEvent::parse(line.as_bytes()) else {
+            continue;
+        };
+        match settings.read(&event.event()) {
+            Err(error) => *refused.entry(error.rule()).or_default() += 1,
+            Ok(reading) => {
+                match reading.distinct_id {
+                    Some(id) => own.push(id.to_buf()),
+                    None => without_id += 1,
+                }
+                if let Some(claim) = reading.claim {
+                    match engine.apply(claim).unwrap() {
+                        Outcome::Merged => merges += 1,
+                        Outcome::Rejected(why) => *rejections.entry(why.code()).or_default() += 1,
+                        _ => {}
+                    }
+                }
+            }
+        }
+    }
+    let resolve = |id: &DistinctIdBuf| engine.resolve(id.as_id()).to_string();
+    let before: BTreeSet<_> = own.iter().map(|id| id.as_id().to_string()).collect();
+    let after: BTreeSet<_> = own.iter().map(resolve).collect();
+    let joined = own
+        .iter()
+        .filter(|id| resolve(id) != id.as_id().to_string());
+    let largest = engine.clusters().map(|cluster| cluster.members.len()).max();
+    json!({
+        "events": own.len() + without_id,
+        "without_id": without_id,
+        "users_before": before.len(),
+        "users": after.len(),
+        "joined_events": joined.count(),
+        "largest_cluster": largest.unwrap_or(0),
+        "merges": merges,
+        "rejections": rejections,
+        "refused": refused,
+    })
+}
+
+#[track_caller]
+fn check_models(report: &Value, lines: &str) {
+    for model in Model::ALL {
+        let expected = plain(&Settings::of(model), lines);
+        assert_eq!(report["models"][model.name()], expected, "{model}");
+    }
+}
+
+#[test]
+fn generated_workloads_and_the_example_give_what_plain_engines_give() {
+    let folder = Folder::new();
+    for (workload, engine) in [
+        ("web-login", "simplified"),
+        ("identify", "original"),
+        ("shared-device", "simplified"),
+        ("cap", "simplified"),
+    ] {
+        let generate = format!("generate --workload {workload} --events 4000 -q");
+        let lines = folder.run(&generate).ok();
+        let report = inspect(&lines);
+        check_models(&report, &lines);
+        assert_eq!(report["engine"], engine, "{workload}");
+        assert_eq!(report["events"], 4000);
+    }
+    let example = include_str!("../../../../examples/web-shop.ndjson");
+    let report = inspect(example);
+    check_models(&report, example);
+    // As the README says.
+    assert_eq!(report["models"]["simplified"]["users"], 7);
+    assert_eq!(report["models"]["simplified"]["merges"], 6);
+}
+
+#[test]
+fn each_event_counts_under_what_it_carries() {
+    let both = json!({"$device_id": "D1", "$user_id": "U1", "distinct_id": "U1"});
+    let identify = |anon: &str| json!({"$identified_id": "U1", "$anon_id": anon});
+    let lines = [
+        line("A", both.clone()),
+        line("A", json!({"$device_id": "D1", "$user_id": "U2"})),
+        line("A", json!({"$user_id": "U1"})),
+        line(
+            "A",
+            json!({"$device_id": "D2", "distinct_id": "$device:D2"}),
+        ),
+        line("A", json!({"distinct_id": "$device:D3"})),
+        line(
+            "A",
+            json!({"distinct_id": 5, "$user_id": "", "$device_id": null}),
+        ),
+        line("A", json!({})),
+        line("$identify", identify(&format!("{UUID}1"))),
+        line("$identify", identify(&format!("$device:{UUID}2"))),
+        line("$identify", identify("session_abc")),
+        line(
+            "$identify",
+            json!({"distinct_id": "U1", "$anon_distinct_id": "x"}),
+        ),
+        line("$identify", both),
+        line("$create_alias", json!({"distinct_id": "U1", "alias": "U9"})),
+        line("$merge", json!({"$distinct_ids": ["U1", "U8"]})),
+        line(
+            "A",
+            json!({"distinct_id": "U1", "mp_processing_time_ms": 1, "$distinct_id_before_identity": "x"}),
+        ),
+        // Not a property, and not a key.
+        line(
+            "mp_processing_time_ms",
+            json!({"distinct_id": "U1", "a": {"mp_processing_time_ms": 1}}),
+        ),
+        "no event\n".to_owned(),
+    ];
+    let report = inspect(&lines.concat());
+    assert_eq!(report["refused"], 1);
+    assert_eq!(report["events"], 16);
+    assert_eq!(
+        report["evidence"],
+        json!({
+            "device_and_user_id": 2,
+            "user_id": 1,
+            "device_id": 1,
+            "distinct_id_alone": 4,
+            "no_id": 1,
+            "identify": 5,
+            "identify_uuid_v4": 2,
+            "identify_other_form": 2,
+            "identify_without_anonymous_id": 1,
+            "create_alias": 1,
+            "merge": 1,
+            "device_prefix": 2,
+            "distinct_id_before_identity": 1,
+            "mp_processing_time_ms": 1,
+            // D1 with U1 and U2; the two UUIDs, session_abc and x with U1.
+            "devices": 5,
+            "devices_with_several_users": 1,
+        })
+    );
+    check_models(&report, &lines.concat());
+}
+
+#[test]
+fn the_recommendation_says_what_would_be_lost() {
+    let page = |id: &str| {
+        line(
+            "View",
+            json!({"$device_id": id, "distinct_id": format!("$device:{id}")}),
+        )
+    };
+    let login = |id: &str, user: &str| {
+        line(
+            "Log In",
+            json!({"$device_id": id, "$user_id": user, "distinct_id": user}),
+        )
+    };
+    let says = |lines: &str, texts: &[&str]| {
+        let done = Folder::new().pipe(lines, "inspect").code(0);
+        for text in texts {
+            assert!(done.stdout.contains(text), "{text}\n{}", done.stdout);
+        }
+    };
+    // Logins without $identify.
+    let lines = page("D1") + &login("D1", "U1") + &page("D2") + &login("D2", "U1");
+    let texts = [
+        "Use --engine simplified: 2 events carry both $device_id and $user_id",
+        "(1 instead of 3 users)",
+        "Under original:\n  - 2 more users would be counted\n  - 2 events would not move to the user who did them\n",
+    ];
+    says(&lines, &texts);
+    // A server that only sends identity events.
+    let lines = line("View", json!({"distinct_id": format!("{UUID}1")}))
+        + &line(
+            "$identify",
+            json!({"$identified_id": "U1", "$anon_id": format!("{UUID}1")}),
+        )
+        + &line("Buy", json!({"distinct_id": "U1"}));
+    let texts = [
+        "Use --engine original: 1 identity event ($identify, $create_alias, $merge) join",
+        "(1 instead of 2 users)",
+        "Under simplified:\n  - 1 more user would be counted\n",
+        "  - 1 event would belong to no user\n",
+        "  - 1 identity event would join nothing\n",
+    ];
+    says(&lines, &texts);
+    // Anonymous IDs that Original does not take.
+    let lines = page("d")
+        + &line(
+            "$identify",
+            json!({"distinct_id": "U1", "$anon_distinct_id": "$device:d", "$device_id": "d", "$user_id": "U1"}),
+        )
+        + &login("d", "U1");
+    says(
+        &lines,
+        &["Use --engine simplified: Original rejects 1 claim"],
+    );
+    // Nothing to join: both are the same.
+    let lines = line("A", json!({"distinct_id": "U1"}));
+    let texts = [
+        "stdin: 1 event\n",
+        "Use --engine simplified: no event joins two IDs, so both models count 1 user",
+        "Under original nothing would be lost.\n",
+    ];
+    says(&lines, &texts);
+}
+
+#[test]
+fn settings_of_original_count() {
+    let identify = line(
+        "$identify",
+        json!({"$identified_id": "U1", "$anon_id": "x"}),
+    );
+    let folder = Folder::with(&[("in", &identify)]);
+    let args = "inspect in -q --format json --max-cluster-ids";
+    for (limit, merges) in [(2, 0), (1, 0)] {
+        let report: Value =
+            serde_json::from_str(&folder.run(&format!("{args} {limit}")).ok()).unwrap();
+        assert_eq!(report["models"]["original"]["merges"], merges);
+    }
+    let overrides = Overrides {
+        max_cluster_ids: Some(2),
+        ..Overrides::default()
+    };
+    let lines = line("$merge", json!({"$distinct_ids": ["a", "b"]}))
+        + &line("$merge", json!({"$distinct_ids": ["b", "c"]}));
+    let settings = Settings::new(Model::Original, &overrides).unwrap();
+    let folder = Folder::with(&[("in", &lines)]);
+    let report: Value = serde_json::from_str(&folder.run(&format!("{args} 2")).ok()).unwrap();
+    assert_eq!(report["models"]["original"], plain(&settings, &lines));
+    assert_eq!(report["models"]["original"]["rejections"]["errManyIDs"], 1);
+}
+
+#[test]
+fn a_folder_means_its_files_by_name() {
+    let folder = Folder::new();
+    std::fs::create_dir_all(folder.path("days/inner")).unwrap();
+    // By name the link comes first, so the device is U1's.
+    let first = line("A", json!({"$device_id": "D", "$user_id": "U1"}));
+    let second = line("A", json!({"$device_id": "D", "$user_id": "U2"}));
+    folder.write("days/2.ndjson.gz", gzip(&second));
+    folder.write("days/1.ndjson.zst", zstd(&first));
+    folder.write("days/.hidden", "no event");
+    folder.write("days/inner/3", "no event");
+    let report: Value =
+        serde_json::from_str(&folder.run("inspect days -q --format json").ok()).unwrap();
+    assert_eq!(
+        report["inputs"],
+        json!(["days/1.ndjson.zst", "days/2.ndjson.gz"])
+    );
+    check_models(&report, &(first.clone() + &second));
+    // One file that cannot be used fails the run, and is named.
+    folder.write("days/0.csv", "a,b\n1,2\n");
+    let done = folder
+        .run("inspect days")
+        .code(1)
+        .says("days/0.csv: none of its events can be used");
+    assert_eq!(done.stdout, "");
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    folder
+        .run("inspect empty")
+        .code(1)
+        .says("there is no file in the folder empty");
+}
+
+#[test]
+fn no_event_and_no_id() {
+    let empty = inspect("");
+    assert_eq!(empty["engine"], Value::Null);
+    let done = Folder::new().pipe("", "inspect").code(0);
+    assert_eq!(
+        done.stdout,
+        "stdin: 0 events\n\nNeither model fits: there is no event.\n"
+    );
+    let lines = line("A", json!({}));
+    let done = Folder::new().pipe(lines, "inspect").code(1);
+    assert!(
+        done.stdout
+            .contains("Neither model fits: no event carries an ID"),
+        "{}",
+        done.stdout
+    );
+    // Refused lines are counted and shown; a line that one model can use is not refused.
+    let lines = [
+        line("A", json!({"distinct_id": "U1"})),
+        "5\n".to_owned(),
+        line("$merge", json!({"distinct_id": "U1"})),
+    ];
+    let done = Folder::new().pipe(lines.concat(), "inspect").code(0);
+    assert!(
+        done.stdout.starts_with("stdin: 2 events, 1 line refused\n"),
+        "{}",
+        done.stdout
+    );
+    done.says("1 line was refused:").says("-, line 2: ");
+    check_models(&inspect(&lines.concat()), &lines.concat());
+}
