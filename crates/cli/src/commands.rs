@@ -3,7 +3,7 @@
 mod apply;
 mod clusters;
 mod generate;
-mod help;
+pub(crate) mod help;
 #[cfg(feature = "store")]
 mod ingest;
 mod inspect;
@@ -53,7 +53,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Serve(_) => return Err(left_out("`serve`", "serve")),
         Command::Completions(args) => manual::complete(args)?,
         Command::Man(args) => manual::man(args)?,
-        Command::Help(args) => help::run(args)?,
+        Command::Help(args) => return help::run(args),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -14,6 +14,7 @@ mod commands;
 mod output;
 mod report;
 mod spill;
+mod startup;
 mod stream;
 
 use std::io;
@@ -22,11 +23,15 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::Args;
+use commands::help;
 use report::{UsageError, say};
 
 fn main() -> ExitCode {
-    let args = Args::try_parse().unwrap_or_else(|error| args::engine::with_models(error).exit());
-    match commands::run(&args.command) {
+    let result = match Args::try_parse() {
+        Ok(args) => commands::run(&args.command),
+        Err(error) => help::show(&args::engine::with_models(error)),
+    };
+    match result {
         Ok(exit_code) => exit_code,
         // The reader of our output, such as `head`, has seen enough.
         Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,

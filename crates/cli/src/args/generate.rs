@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use idmerge_workloads::Workload;
 
+use crate::args::input::OutputArgs;
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -25,9 +27,8 @@ pub(crate) struct GenerateArgs {
     #[arg(long, value_name = "S", default_value_t = 1, hide_default_value = true)]
     pub(crate) seed: u64,
 
-    /// Write to FILE; on failure FILE stays as it was [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 
     /// Write the right answer to FILE: each person's IDs, one person a line
     #[arg(long, value_name = "FILE")]

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use crate::output::destination::Destination;
 use crate::stream::blocks::Limits;
 
 #[derive(Debug, clap::Args)]
@@ -21,6 +22,24 @@ pub(crate) struct InputArgs {
     /// Show no progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
+}
+
+/// The argument of every command that can write to a file.
+#[derive(Debug, clap::Args)]
+pub(crate) struct OutputArgs {
+    /// Write to FILE, compressed if it ends with .gz or .zst; on failure FILE stays as it was
+    /// [default: stdout]
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) output: Option<PathBuf>,
+}
+
+impl OutputArgs {
+    /// # Errors
+    ///
+    /// No file can be at this path.
+    pub(crate) fn destination(&self) -> anyhow::Result<Destination> {
+        Destination::of(self.output.as_deref())
+    }
 }
 
 impl InputArgs {

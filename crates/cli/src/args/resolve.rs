@@ -8,6 +8,7 @@
 use std::path::PathBuf;
 
 use crate::args::identities::IdentityArgs;
+use crate::args::input::OutputArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -25,9 +26,8 @@ pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
 
-    /// Write to FILE; on failure FILE stays as it was [default: stdout]
-    #[arg(short, long, value_name = "FILE")]
-    pub(crate) output: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 
     /// Write refused lines to FILE, each with its line number, error and rule
     #[arg(long, value_name = "FILE")]
@@ -40,12 +40,16 @@ pub(crate) struct ResolveArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
+  idmerge clusters events.ndjson --engine original -o people.ndjson.zst
   idmerge clusters events.ndjson --engine simplified
   {\"canonical\":\"U1\",\"members\":[\"U1\",\"$device:D1\",\"$device:D2\"]}")]
 pub(crate) struct ClustersArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, clap::Args)]

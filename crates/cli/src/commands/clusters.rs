@@ -13,16 +13,17 @@ use crate::output::json::write_line;
 use crate::output::refused::RefusedWriter;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::report::say;
-#[cfg(feature = "store")]
-use crate::report::wrong_usage;
-use crate::stream::input::{self, Reread};
+use crate::report::{say, wrong_usage};
+use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
 
 pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
-    let engine = engine(&args.identity)?;
-    let mut output = Output::create(Destination::Stdout)?;
+    let output = args.output.destination()?;
+    let inputs = inputs(&args.identity)?;
+    output.must_keep(&inputs, "--output")?;
+    let mut output = Output::create(output)?;
+    let engine = engine(&args.identity, inputs)?;
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
     }
@@ -33,7 +34,8 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Check the ID before the input is read: reading may take an hour.
     let settings = settings(&args.identity)?;
     let id = read_id(&settings, &args.id)?;
-    let engine = engine(&args.identity)?;
+    let mut output = Output::create(Destination::STDOUT)?;
+    let engine = engine(&args.identity, inputs(&args.identity)?)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
         if !say_did_you_mean(&settings, &*engine, id) {
             say(format_args!("{id} is in no cluster"));
@@ -43,7 +45,6 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
             members: Vec::new(),
         }
     });
-    let mut output = Output::create(Destination::Stdout)?;
     write_line(&cluster, &mut output)?;
     output.finish()
 }
@@ -58,23 +59,26 @@ fn settings(args: &IdentityArgs) -> anyhow::Result<Settings> {
     }
 }
 
+/// The inputs to find identities in. A store has all identities already, so it needs none.
+fn inputs(args: &IdentityArgs) -> anyhow::Result<Vec<Input>> {
+    match args.identities()? {
+        Identities::OfInput(_) => input::find_all(&args.input.paths),
+        Identities::OfStore(_) if args.input.paths.is_empty() => Ok(Vec::new()),
+        Identities::OfStore(_) => Err(wrong_usage(format_args!(
+            "--store reads no INPUT: leave it out, or apply it first with `idmerge ingest`"
+        ))),
+    }
+}
+
 /// The engine of a store, or a new one after all events of the input.
-fn engine(args: &IdentityArgs) -> anyhow::Result<Box<dyn Resolve>> {
+fn engine(args: &IdentityArgs, mut inputs: Vec<Input>) -> anyhow::Result<Box<dyn Resolve>> {
     let settings = match args.identities()? {
         Identities::OfInput(settings) => settings,
         #[cfg(feature = "store")]
-        Identities::OfStore(folder) => {
-            if !args.input.paths.is_empty() {
-                return Err(wrong_usage(format_args!(
-                    "--store reads no INPUT: leave it out, or apply it first with `idmerge ingest`"
-                )));
-            }
-            return Ok(Box::new(open_for_reading(folder)?.engine));
-        }
+        Identities::OfStore(folder) => return Ok(Box::new(open_for_reading(folder)?.engine)),
         #[cfg(not(feature = "store"))]
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
-    let mut inputs = input::find_all(&args.input.paths)?;
     let refused = RefusedWriter::new(None)?;
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");

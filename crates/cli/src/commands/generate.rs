@@ -8,7 +8,7 @@ use crate::report::wrong_usage;
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &GenerateArgs) -> anyhow::Result<()> {
-    let output = Destination::of(args.output.as_deref())?;
+    let output = args.output.destination()?;
     let truth = Destination::of_option(args.truth.as_deref())?;
     if truth
         .as_ref()

@@ -76,7 +76,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
 }
 
 fn write(report: &Report, format: ReportFormat) -> anyhow::Result<()> {
-    let mut output = Output::create(Destination::Stdout)?;
+    let mut output = Output::create(Destination::STDOUT)?;
     match format {
         ReportFormat::Text => output.write(report.to_string().as_bytes())?,
         ReportFormat::Json => write_line(report, &mut output)?,

@@ -17,7 +17,7 @@ pub(crate) fn complete(args: &CompletionsArgs) -> anyhow::Result<()> {
     // Into memory first: `clap_complete` panics if it cannot write.
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut Args::command(), "idmerge", &mut script);
-    write(Destination::Stdout, &script)
+    write(Destination::STDOUT, &script)
 }
 
 pub(crate) fn man(args: &ManArgs) -> anyhow::Result<()> {
@@ -29,7 +29,7 @@ pub(crate) fn man(args: &ManArgs) -> anyhow::Result<()> {
         return write_pages(&command, folder);
     }
     let command = find(&command, &args.topic)?;
-    write(Destination::Stdout, &page(command)?.1)
+    write(Destination::STDOUT, &page(command)?.1)
 }
 
 /// Writes the page of a command, and those of its subcommands.

@@ -33,6 +33,10 @@ use crate::stream::progress::Progress;
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let (output, refused) = destinations(args)?;
     let inputs = input::find_all(&args.identity.input.paths)?;
+    output.must_keep(&inputs, "--output")?;
+    if let Some(refused) = &refused {
+        refused.must_keep(&inputs, "--refused")?;
+    }
     let refused = RefusedWriter::new(refused)?;
     let output = Output::create(output)?;
     let summary = match args.identity.identities()? {
@@ -52,22 +56,15 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The destinations of the output and of refused lines. Neither may overwrite the other, nor refused lines an
-/// input. The output may replace an input: it does so after everything has been read.
+/// The destinations of the output and of refused lines. Neither may overwrite the other.
 fn destinations(args: &ResolveArgs) -> anyhow::Result<(Destination, Option<Destination>)> {
-    let output = Destination::of(args.output.as_deref())?;
+    let output = args.output.destination()?;
     let Some(refused) = Destination::of_option(args.refused.as_deref())? else {
         return Ok((output, None));
     };
     if refused.clashes_with(&output) {
         return Err(wrong_usage(format_args!(
             "--output and --refused name the same file"
-        )));
-    }
-    let mut inputs = args.identity.input.paths.iter();
-    if inputs.any(|path| refused.replaces(path)) {
-        return Err(wrong_usage(format_args!(
-            "--refused names an INPUT, which it would replace"
         )));
     }
     Ok((output, Some(refused)))

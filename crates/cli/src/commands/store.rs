@@ -11,7 +11,7 @@ use crate::args::store::{StoreArgs, StoreCommand};
 use crate::output::destination::{Destination, Output};
 
 pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
-    let mut output = Output::create(Destination::Stdout)?;
+    let mut output = Output::create(Destination::STDOUT)?;
     let mut exit_code = ExitCode::SUCCESS;
     match &args.command {
         StoreCommand::Info(args) => queries::info(&args.folder, &mut output)?,

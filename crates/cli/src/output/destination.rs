@@ -7,14 +7,24 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::NamedTempFile;
 
+use crate::output::compress::{Compression, Compressor};
 use crate::output::interrupt::UnfinishedFile;
+use crate::report::wrong_usage;
+use crate::startup;
+use crate::stream::input::Input;
 
 /// Writes that are longer bypass the buffer.
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// The destination of an output.
+#[derive(Debug)]
+pub(crate) struct Destination {
+    place: Place,
+    compression: Compression,
+}
+
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Destination {
+enum Place {
     Stdout,
     /// A device, a pipe, or an open file that this process inherited. It cannot be replaced, so the
     /// output is written into it.
@@ -27,7 +37,7 @@ pub(crate) enum Destination {
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
-    writer: BufWriter<Target>,
+    writer: BufWriter<Compressor<Target>>,
 }
 
 #[derive(Debug)]
@@ -44,19 +54,26 @@ enum Target {
 }
 
 impl Destination {
-    /// The destination that an argument names. `None` and `-` mean stdout.
+    pub(crate) const STDOUT: Self = Self {
+        place: Place::Stdout,
+        compression: Compression::None,
+    };
+
+    /// The destination that an argument names. `None` and `-` mean stdout. A name that ends with
+    /// `.gz` or `.zst` means that the output is compressed.
     ///
     /// # Errors
     ///
     /// No file can be at this path.
     pub(crate) fn of(path: Option<&Path>) -> anyhow::Result<Self> {
-        match path {
-            None => Ok(Self::Stdout),
-            Some(path) if path.as_os_str() == "-" => Ok(Self::Stdout),
-            Some(path) => {
-                Self::find(path).with_context(|| format!("cannot write {}", path.display()))
-            }
-        }
+        let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
+            return Ok(Self::STDOUT);
+        };
+        let place = Place::find(path);
+        Ok(Self {
+            place: place.with_context(|| format!("cannot write {}", path.display()))?,
+            compression: Compression::of(path),
+        })
     }
 
     /// The destination of an option that may be left out.
@@ -68,6 +85,29 @@ impl Destination {
         path.map(|path| Self::of(Some(path))).transpose()
     }
 
+    /// Whether writing to both would lose or mix output.
+    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
+        self.place == other.place && !matches!(self.place, Place::Device(_))
+    }
+
+    /// # Errors
+    ///
+    /// Writing would replace an input, also one under another name; `option` names the destination.
+    pub(crate) fn must_keep(&self, inputs: &[Input], option: &str) -> anyhow::Result<()> {
+        let Place::File(path) = &self.place else {
+            return Ok(());
+        };
+        match inputs.iter().find(|input| input.is_file_at(path)) {
+            None => Ok(()),
+            Some(input) => Err(wrong_usage(format_args!(
+                "{option} names the INPUT {}, which it would replace; name another file",
+                input.name
+            ))),
+        }
+    }
+}
+
+impl Place {
     fn find(path: &Path) -> io::Result<Self> {
         match fs::metadata(path) {
             Ok(metadata) if metadata.is_dir() => Err(io::ErrorKind::IsADirectory.into()),
@@ -78,16 +118,6 @@ impl Destination {
             Err(error) if error.kind() == io::ErrorKind::NotFound => new_file(path).map(Self::File),
             Err(error) => Err(error),
         }
-    }
-
-    /// Whether writing to both would lose or mix output.
-    pub(crate) fn clashes_with(&self, other: &Self) -> bool {
-        self == other && !matches!(self, Self::Device(_))
-    }
-
-    /// Whether writing replaces the file at this path.
-    pub(crate) fn replaces(&self, path: &Path) -> bool {
-        fs::canonicalize(path).is_ok_and(|path| *self == Self::File(path))
     }
 }
 
@@ -122,11 +152,13 @@ fn folder_of(path: &Path) -> &Path {
 
 impl Output {
     pub(crate) fn create(destination: Destination) -> anyhow::Result<Self> {
-        let name = match &destination {
-            Destination::Stdout => "stdout".to_owned(),
-            Destination::Device(path) | Destination::File(path) => path.display().to_string(),
+        let Destination { place, compression } = destination;
+        let name = match &place {
+            Place::Stdout => "stdout".to_owned(),
+            Place::Device(path) | Place::File(path) => path.display().to_string(),
         };
-        let target = Target::create(destination).with_context(|| format!("cannot write {name}"))?;
+        let target = Target::create(place).and_then(|target| compression.start(target));
+        let target = target.with_context(|| format!("cannot write {name}"))?;
         Ok(Self {
             name,
             writer: BufWriter::with_capacity(BUFFER_BYTES, target),
@@ -134,7 +166,7 @@ impl Output {
     }
 
     pub(crate) fn is_terminal(&self) -> bool {
-        match self.writer.get_ref() {
+        match self.writer.get_ref().inner() {
             Target::Stdout(stdout) => stdout.is_terminal(),
             Target::Device(device) => device.is_terminal(),
             Target::New { .. } => false,
@@ -161,19 +193,23 @@ impl Output {
         writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
+            .and_then(Compressor::finish)
             .and_then(Target::finish)
             .with_context(|| format!("cannot write {name}"))
     }
 }
 
 impl Target {
-    fn create(destination: Destination) -> io::Result<Self> {
-        let path = match destination {
-            Destination::Stdout => return Ok(Self::Stdout(io::stdout())),
-            Destination::Device(path) => {
+    fn create(place: Place) -> io::Result<Self> {
+        let path = match place {
+            Place::Stdout if startup::stdout_was_closed() => {
+                return Err(io::Error::other("it is closed"));
+            }
+            Place::Stdout => return Ok(Self::Stdout(io::stdout())),
+            Place::Device(path) => {
                 return Ok(Self::Device(File::options().append(true).open(path)?));
             }
-            Destination::File(path) => path,
+            Place::File(path) => path,
         };
         // A file that may not be written may not be replaced either.
         let permissions = match File::options().write(true).open(&path) {

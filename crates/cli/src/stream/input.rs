@@ -112,6 +112,14 @@ impl Input {
         }
     }
 
+    /// Whether this is the file at a path, under whatever name.
+    pub(crate) fn is_file_at(&self, path: &Path) -> bool {
+        match &self.contents {
+            Contents::File(file) => file.is_at(path),
+            Contents::Stream { .. } => false,
+        }
+    }
+
     /// Reads the input from its start, decompressed. A stream that will be read again is copied to a
     /// temporary file on the way. A file that changes is an error, at the latest at its end.
     pub(crate) fn read<'i>(
@@ -201,6 +209,20 @@ impl InputFile {
         let Self { before, hash, .. } = self;
         let text = Unchanged::new(text, name, reading, before, now, hash);
         Ok(Box::new(text))
+    }
+
+    fn is_at(&self, path: &Path) -> bool {
+        let Ok(metadata) = fs::metadata(path) else {
+            return false;
+        };
+        match &self.origin {
+            // The identity of a file is not known here.
+            Origin::Path(own) if cfg!(not(unix)) => {
+                fs::canonicalize(own).ok() == fs::canonicalize(path).ok()
+            }
+            Origin::Stdin if cfg!(not(unix)) => false,
+            _ => self.before.is_same_file(&Stamp::of(&metadata)),
+        }
     }
 
     /// Whether the file must be read to know that it has not changed.

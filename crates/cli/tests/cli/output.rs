@@ -1,6 +1,7 @@
 //! The destination of output: stdout, or a file that is replaced only on success.
 
-use std::io::{BufRead, BufReader};
+use std::fs;
+use std::io::{BufRead, BufReader, Read};
 use std::process::Stdio;
 
 use crate::run::{Folder, event, wait};
@@ -41,14 +42,21 @@ fn a_dash_is_stdout() {
 }
 
 #[test]
-fn the_input_may_be_the_output() {
+fn an_output_may_not_replace_an_input() {
     let folder = folder();
-    folder.write("in", event("a").repeat(20_000) + "x\n");
-    folder
-        .run(&format!("{RESOLVE} -o in --refused refused"))
-        .ok();
-    assert!(folder.read("in") == event("a").repeat(20_000));
-    assert_eq!(folder.names(), ["in", "refused"]);
+    fs::create_dir(folder.path("far")).unwrap();
+    fs::hard_link(folder.path("in"), folder.path("hard")).unwrap();
+    for option in ["--output", "--refused"] {
+        for name in ["in", "./in", "far/../in", "hard"] {
+            let says = format!(
+                "error: {option} names the INPUT in, which it would replace; name another file\n"
+            );
+            let done = folder.run(&format!("{RESOLVE} {option} {name}")).code(2);
+            assert_eq!(done.says(&says).stdout, "");
+            assert_eq!(folder.read("in"), event("a"));
+        }
+    }
+    assert_eq!(folder.names(), ["far", "hard", "in"]);
 }
 
 #[test]
@@ -76,7 +84,7 @@ fn a_failed_run_leaves_no_file_and_changes_none() {
 #[test]
 fn an_output_path_that_cannot_be_written_is_reported_before_anything_is_read() {
     let folder = folder();
-    std::fs::create_dir(folder.path("folder")).unwrap();
+    fs::create_dir(folder.path("folder")).unwrap();
     for (place, says) in [
         ("folder", "cannot write folder: is a directory"),
         ("folder/", "cannot write folder/: is a directory"),
@@ -127,16 +135,89 @@ fn two_outputs_may_not_go_to_one_file() {
     assert_eq!(folder.names(), ["in", "there"]);
 }
 
+/// The content of a compressed file, with another decoder than that of the program.
+#[track_caller]
+fn unpacked(folder: &Folder, name: &str) -> String {
+    let file = fs::File::open(folder.path(name)).unwrap();
+    let mut text = String::new();
+    if name.to_lowercase().ends_with("gz") {
+        let mut decoder = flate2::read::GzDecoder::new(file);
+        decoder.read_to_string(&mut text).unwrap();
+        // One member, since some readers stop after the first.
+        assert_eq!(decoder.into_inner().read(&mut [0]).unwrap(), 0);
+    } else {
+        text = String::from_utf8(zstd::decode_all(file).unwrap()).unwrap();
+    }
+    text
+}
+
 #[test]
-fn refused_lines_may_not_replace_an_input() {
+fn an_output_is_compressed_by_its_name() {
     let folder = folder();
-    let says = "error: --refused names an INPUT, which it would replace\n";
-    for refused in ["in", "./in"] {
-        let done = folder
-            .run(&format!("{RESOLVE} --refused {refused}"))
-            .code(2);
-        assert_eq!(done.says(says).stdout, "");
-        assert_eq!(folder.read("in"), event("a"));
+    folder
+        .run("generate -q --workload web-login --events 20000 -o in --truth people")
+        .ok();
+    let plain = folder.run(RESOLVE).ok();
+    let clusters = "clusters in -q --engine simplified";
+    let plain_clusters = folder.run(clusters).ok();
+    folder.write("bad", "x\n".repeat(3_000) + &event("a"));
+    let refused = "resolve bad -q --engine simplified -o good --refused";
+    folder.run(&format!("{refused} refused")).ok();
+    for end in ["gz", "zst", "GZ", "Zst"] {
+        let generate = format!(
+            "generate -q --workload web-login --events 20000 -o in.{end} --truth people.{end}"
+        );
+        folder.run(&generate).ok();
+        assert!(unpacked(&folder, &format!("in.{end}")) == folder.read("in"));
+        assert_eq!(
+            unpacked(&folder, &format!("people.{end}")),
+            folder.read("people")
+        );
+        // The compressed file is read back.
+        let read_back = format!("resolve in.{end} -q --engine simplified -o out.{end}");
+        folder.run(&read_back).ok();
+        assert!(unpacked(&folder, &format!("out.{end}")) == plain, "{end}");
+        let size = |name: &str| fs::metadata(folder.path(name)).unwrap().len();
+        assert!(size(&format!("out.{end}")) * 4 < plain.len() as u64);
+        folder.run(&format!("{clusters} -o c.{end}")).ok();
+        assert_eq!(unpacked(&folder, &format!("c.{end}")), plain_clusters);
+        folder.run(&format!("{refused} refused.{end}")).ok();
+        assert_eq!(
+            unpacked(&folder, &format!("refused.{end}")),
+            folder.read("refused")
+        );
+    }
+    // A name without anything before the end is not an end.
+    folder.run(&format!("{RESOLVE} -o .gz")).ok();
+    assert!(folder.read(".gz") == plain);
+}
+
+#[test]
+fn an_empty_output_is_compressed_too() {
+    let folder = Folder::with(&[("in", "\n\n")]);
+    for name in ["out.gz", "out.zst"] {
+        folder.run(&format!("{RESOLVE} -o {name}")).ok();
+        assert_eq!(unpacked(&folder, name), "");
+        let again = folder.run(&format!("resolve {name} -q --engine original"));
+        assert_eq!(again.ok(), "");
+    }
+}
+
+#[test]
+fn a_compressed_output_appears_whole_or_not_at_all() {
+    let folder = folder();
+    folder.write("out.zst", "old");
+    for (args, code) in [
+        ("resolve in missing -q --engine simplified -o out.zst", 1),
+        (
+            "resolve in -q --engine simplified -o out.zst --refused out.zst",
+            2,
+        ),
+        ("resolve in -q --engine simplified -o in.gz/out.zst", 1),
+    ] {
+        folder.run(args).code(code);
+        assert_eq!(folder.read("out.zst"), "old");
+        assert_eq!(folder.names(), ["in", "out.zst"]);
     }
 }
 
@@ -188,11 +269,69 @@ fn a_reader_that_closes_stdout_early_is_not_an_error() {
 
 #[cfg(unix)]
 mod unix {
-    use std::fs;
     use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
     use crate::run::mkfifo;
+
+    /// Commands that write to stdout, one of each kind.
+    const WRITERS: &[&str] = &[
+        "resolve in -q --engine simplified",
+        "clusters linked -q --engine simplified",
+        "cluster x in -q --engine simplified",
+        "generate -q --workload cap --events 9",
+        "help rules",
+        "help resolve",
+        "--help",
+        "resolve --help",
+        "--version",
+    ];
+
+    const LINKED: &str = r#"{"event":"A","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
+
+    #[test]
+    fn a_closed_stdout_is_an_error() {
+        let folder = folder();
+        folder.write("linked", LINKED);
+        for args in WRITERS {
+            let done = folder.shell(&format!("idmerge {args} >&-"));
+            done.fails_with("cannot write stdout: it is closed");
+        }
+        // An output that goes elsewhere needs no stdout, and a stdin or stderr that is closed is no error.
+        folder.shell(&format!("idmerge {RESOLVE} -o out >&-")).ok();
+        let done = folder.shell(&format!("idmerge {RESOLVE} 2>&- <&-"));
+        assert_eq!(done.ok(), event("a"));
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn a_full_device_is_an_error() {
+        let folder = folder();
+        folder.write("linked", LINKED);
+        for args in WRITERS {
+            let done = folder.shell(&format!("idmerge {args} > /dev/full")).code(1);
+            let says = "idmerge: cannot write stdout: No space left on device";
+            assert!(done.stderr.contains(says), "{args}: {}", done.stderr);
+        }
+        for option in ["--output", "--refused"] {
+            folder.write("in", event("a") + "x\n");
+            let done = folder.run(&format!("{RESOLVE} {option} /dev/full")).code(1);
+            done.says("cannot write /dev/full: No space left on device");
+        }
+    }
+
+    #[test]
+    fn an_output_may_not_replace_an_input_behind_a_link() {
+        let folder = folder();
+        symlink("in", folder.path("link")).unwrap();
+        let says = "which it would replace";
+        folder.run(&format!("{RESOLVE} -o link")).code(2).says(says);
+        let done = folder.run("resolve link -q --engine simplified -o in");
+        done.code(2).says(says);
+        let done = folder.shell("idmerge resolve -q --engine simplified -o in < in");
+        done.code(2).says("--output names the INPUT -, which");
+        assert_eq!(folder.read("in"), event("a"));
+    }
 
     fn mode(folder: &Folder, name: &str) -> u32 {
         fs::metadata(folder.path(name))

@@ -64,9 +64,13 @@ impl Stamp {
         self.bytes
     }
 
+    pub(super) fn is_same_file(&self, other: &Self) -> bool {
+        self.identity == other.identity
+    }
+
     /// Why the file cannot be read on, if it now has this stamp.
     pub(super) fn change(&self, now: &Self, reading: Reading) -> Option<Change> {
-        if now.identity != self.identity {
+        if !self.is_same_file(now) {
             return Some(Change::Replaced);
         }
         if now.bytes > self.bytes && reading == Reading::Once {

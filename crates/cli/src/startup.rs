@@ -1,0 +1,38 @@
+//! What the process was started with, if the standard library hides it.
+
+#![allow(
+    unsafe_code,
+    reason = "only code that runs before `main` can see a closed stdout, and only libc can ask for it"
+)]
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
+
+/// Whether stdout was closed when the process started, as by `>&-` in a shell.
+///
+/// The standard library opens `/dev/null` in its place before `main`, so that no file gets its number.
+/// Without this check all output would be lost without an error.
+pub(crate) fn stdout_was_closed() -> bool {
+    STDOUT_WAS_CLOSED.load(Ordering::Relaxed)
+}
+
+#[cfg(unix)]
+mod before_main {
+    use super::{Ordering, STDOUT_WAS_CLOSED};
+
+    #[used]
+    // SAFETY: The section has pointers to functions that the loader calls before `main`.
+    #[cfg_attr(not(target_vendor = "apple"), unsafe(link_section = ".init_array"))]
+    #[cfg_attr(
+        target_vendor = "apple",
+        unsafe(link_section = "__DATA,__mod_init_func")
+    )]
+    static LOOK: extern "C" fn() = look;
+
+    extern "C" fn look() {
+        // SAFETY: The call takes no pointer, and only asks for the flags of the descriptor.
+        let flags = unsafe { libc::fcntl(libc::STDOUT_FILENO, libc::F_GETFD) };
+        STDOUT_WAS_CLOSED.store(flags == -1, Ordering::Relaxed);
+    }
+}
