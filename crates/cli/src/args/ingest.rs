@@ -15,7 +15,10 @@ Examples:
 A store keeps the engine that it was created with; another --engine is an error.
 
 If a run is interrupted, run it again: claims that the store already has change nothing. But if you \
-ingest a withdrawn claim again, it counts again.")]
+ingest a withdrawn claim again, it counts again.
+
+With --strict or --max-refused, the run ends at the line that is one too many. No claim of that line, \
+after it or shortly before it is added; what was committed earlier, in steps of 50,000 claims, stays.")]
 pub(crate) struct IngestArgs {
     /// The folder of the store; created if it does not exist
     #[arg(value_name = "DIR")]
@@ -26,8 +29,4 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,
-
-    /// Write refused lines to FILE, each with its line number, error and rule
-    #[arg(long, value_name = "FILE")]
-    pub(crate) refused: Option<PathBuf>,
 }

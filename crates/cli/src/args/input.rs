@@ -3,7 +3,10 @@
 use std::path::PathBuf;
 
 use crate::output::destination::Destination;
+use crate::output::refused::{MaxRefused, RefusedWriter};
+use crate::report::wrong_usage;
 use crate::stream::blocks::Limits;
+use crate::stream::input::Input;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct InputArgs {
@@ -14,6 +17,18 @@ pub(crate) struct InputArgs {
     /// Refuse lines longer than N bytes [default: 16777216]
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
     pub(crate) max_line_bytes: u64,
+
+    /// Write refused lines to FILE, each with its line number, error and rule
+    #[arg(long, value_name = "FILE")]
+    refused: Option<PathBuf>,
+
+    /// If any line is refused, write nothing and exit with code 1
+    #[arg(long, conflicts_with = "max_refused")]
+    strict: bool,
+
+    /// If more than N lines are refused, write nothing and exit with code 1
+    #[arg(long, value_name = "N")]
+    max_refused: Option<u64>,
 
     /// Accept exports whose last line is "export terminated early"
     #[arg(long)]
@@ -48,5 +63,54 @@ impl InputArgs {
             max_line_bytes: self.max_line_bytes,
             allow_incomplete: self.allow_incomplete,
         }
+    }
+
+    /// How many lines may be refused.
+    pub(crate) fn max_refused(&self) -> MaxRefused {
+        match self.max_refused {
+            Some(max) => MaxRefused::Lines(max),
+            None if self.strict => MaxRefused::Strict,
+            None => MaxRefused::Any,
+        }
+    }
+
+    /// The destination of refused lines.
+    ///
+    /// # Errors
+    ///
+    /// No file can be there, or the output goes there.
+    pub(crate) fn refused(
+        &self,
+        output: Option<&Destination>,
+    ) -> anyhow::Result<Option<Destination>> {
+        let refused = self
+            .refused
+            .as_deref()
+            .map(|path| Destination::of(Some(path)));
+        let refused = refused.transpose()?;
+        if let (Some(refused), Some(output)) = (&refused, output)
+            && refused.clashes_with(output)
+        {
+            return Err(wrong_usage(format_args!(
+                "--output and --refused name the same file"
+            )));
+        }
+        Ok(refused)
+    }
+
+    /// Opens the writer of refused lines.
+    ///
+    /// # Errors
+    ///
+    /// The destination cannot be written, or is an input.
+    pub(crate) fn refused_writer(
+        &self,
+        refused: Option<Destination>,
+        inputs: &[Input],
+    ) -> anyhow::Result<RefusedWriter> {
+        if let Some(refused) = &refused {
+            refused.must_keep(inputs, "--refused")?;
+        }
+        RefusedWriter::new(refused, self.max_refused())
     }
 }

@@ -5,8 +5,6 @@
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
 
-use std::path::PathBuf;
-
 use crate::args::identities::IdentityArgs;
 use crate::args::input::OutputArgs;
 
@@ -20,30 +18,26 @@ Examples:
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
-meanwhile is an error: to resolve a file that is being written, copy it first. With --store the merges \
-are known before the input is read, so it is read once.")]
+meanwhile is an error: to resolve a file that is being written, copy it first.
+
+With --store the merges are known before the input is read, so it is read once, and lines go to stdout \
+while it is read. If reading then fails, stdout has a part of the output; with -o, --strict or \
+--max-refused it is all or nothing.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
-
-    /// Write refused lines to FILE, each with its line number, error and rule
-    #[arg(long, value_name = "FILE")]
-    pub(crate) refused: Option<PathBuf>,
-
-    /// If any line is refused, write no output and exit with code 1
-    #[arg(long)]
-    pub(crate) strict: bool,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
-  idmerge clusters events.ndjson --engine original -o people.ndjson.zst
   idmerge clusters events.ndjson --engine simplified
-  {\"canonical\":\"U1\",\"members\":[\"U1\",\"$device:D1\",\"$device:D2\"]}")]
+  {\"canonical\":\"U1\",\"members\":[\"U1\",\"$device:D1\",\"$device:D2\"]}
+
+  idmerge clusters events.ndjson --engine original -o people.ndjson.zst")]
 pub(crate) struct ClustersArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,

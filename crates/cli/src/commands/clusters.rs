@@ -10,7 +10,7 @@ use crate::commands::apply::apply_all;
 use crate::commands::store::open::{open_for_reading, settings_of};
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
-use crate::output::refused::RefusedWriter;
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
 use crate::report::{say, wrong_usage};
@@ -19,11 +19,7 @@ use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
 
 pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
-    let output = args.output.destination()?;
-    let inputs = inputs(&args.identity)?;
-    output.must_keep(&inputs, "--output")?;
-    let mut output = Output::create(output)?;
-    let engine = engine(&args.identity, inputs)?;
+    let (engine, mut output) = engine_and_output(&args.identity, args.output.destination()?)?;
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
     }
@@ -34,8 +30,7 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Check the ID before the input is read: reading may take an hour.
     let settings = settings(&args.identity)?;
     let id = read_id(&settings, &args.id)?;
-    let mut output = Output::create(Destination::STDOUT)?;
-    let engine = engine(&args.identity, inputs(&args.identity)?)?;
+    let (engine, mut output) = engine_and_output(&args.identity, Destination::STDOUT)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
         if !say_did_you_mean(&settings, &*engine, id) {
             say(format_args!("{id} is in no cluster"));
@@ -70,8 +65,25 @@ fn inputs(args: &IdentityArgs) -> anyhow::Result<Vec<Input>> {
     }
 }
 
-/// The engine of a store, or a new one after all events of the input.
-fn engine(args: &IdentityArgs, mut inputs: Vec<Input>) -> anyhow::Result<Box<dyn Resolve>> {
+/// The engine of a store, or a new one after all events of the input. The output is opened before
+/// anything is read.
+fn engine_and_output(
+    args: &IdentityArgs,
+    output: Destination,
+) -> anyhow::Result<(Box<dyn Resolve>, Output)> {
+    let refused = args.input.refused(Some(&output))?;
+    let inputs = inputs(args)?;
+    output.must_keep(&inputs, "--output")?;
+    let refused = args.input.refused_writer(refused, &inputs)?;
+    let output = Output::create(output)?;
+    Ok((engine(args, inputs, refused)?, output))
+}
+
+fn engine(
+    args: &IdentityArgs,
+    mut inputs: Vec<Input>,
+    refused: RefusedWriter,
+) -> anyhow::Result<Box<dyn Resolve>> {
     let settings = match args.identities()? {
         Identities::OfInput(settings) => settings,
         #[cfg(feature = "store")]
@@ -79,12 +91,12 @@ fn engine(args: &IdentityArgs, mut inputs: Vec<Input>) -> anyhow::Result<Box<dyn
         #[cfg(not(feature = "store"))]
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
-    let refused = RefusedWriter::new(None)?;
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
-    let applied = apply_all(pass, &settings, refused, None, &mut |_, _, _| Ok(()))?;
+    let mut applied = apply_all(pass, &settings, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
     applied.refused.finish()?;
+    applied.refused.excess(NOTHING_WRITTEN)?;
     Ok(applied.engine)
 }

@@ -15,7 +15,6 @@ use idmerge_store::{Cause, Durable};
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::store::open::{open_for_writing, settings_for_ingest};
-use crate::output::destination::Destination;
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, row};
 use crate::stream::block::Block;
@@ -32,9 +31,9 @@ const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
 pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let settings = settings_for_ingest(&args.folder, args.engine.settings()?)?;
-    let refused = Destination::of_option(args.refused.as_deref())?;
+    let refused = args.input.refused(None)?;
     let mut inputs = input::find_all(&args.input.paths)?;
-    let refused = RefusedWriter::new(refused)?;
+    let refused = args.input.refused_writer(refused, &inputs)?;
     let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
@@ -121,7 +120,18 @@ impl StoreSink<'_> {
         }
     }
 
-    fn close(self) -> anyhow::Result<()> {
+    /// Ends the run at the first line that is one too many, since a commit cannot be taken back.
+    fn check_refused(&mut self) -> anyhow::Result<()> {
+        let excess = self.refused.excess(
+            "the rest of the input was not added to the store; what was committed before stays",
+        );
+        if excess.is_err() {
+            self.refused.finish()?;
+        }
+        excess
+    }
+
+    fn close(mut self) -> anyhow::Result<()> {
         let write_error = self.write_error();
         self.refused.finish()?;
         self.store.close().context(write_error)
@@ -151,11 +161,13 @@ impl<'w> Worker for IngestWorker<'w> {
         let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
+            // Before the claims are applied, so that those of this block are not committed.
+            sink.refused.add_all(position, refused)?;
+            sink.check_refused()?;
             let cause = |logged| LoggedClaim::cause(logged, position.file);
             let causes: Vec<_> = logged.iter().map(cause).collect();
-            sink.apply(&claims, &causes)?;
             sink.events += events;
-            sink.refused.add_all(position, refused)
+            sink.apply(&claims, &causes)
         })
     }
 
@@ -164,7 +176,8 @@ impl<'w> Worker for IngestWorker<'w> {
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        sink.refused.add_unread(&refusal, copy)
+        sink.refused.add_unread(&refusal, copy)?;
+        sink.check_refused()
     }
 }
 

@@ -22,7 +22,7 @@ use crate::commands::inspect::model::{ModelBatch, ModelState};
 use crate::commands::inspect::report::Report;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
-use crate::output::refused::RefusedWriter;
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::stream::block::Block;
 use crate::stream::events::{self, RefusedLine, first_refused, read_lines};
 use crate::stream::forms::unusable::Tally;
@@ -36,20 +36,21 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         Settings::of(Model::Simplified),
         settings(Model::Original, &args.overrides)?,
     ];
+    let refused = args.input.refused(Some(&Destination::STDOUT))?;
     let mut inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;
     let names = inputs.iter().map(|input| input.name.clone()).collect();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let hasher = RandomState::default();
     let sink = InspectSink {
-        refused: RefusedWriter::new(None)?,
+        refused: args.input.refused_writer(refused, &inputs)?,
         evidence: Evidence::default(),
         devices: Devices::default(),
         models: models.each_ref().map(ModelState::new),
     };
     let max_line_bytes = args.input.max_line_bytes;
     let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
-    let sink = pass.run(
+    let mut sink = pass.run(
         sink,
         |_| Ok(()),
         || InspectWorker {
@@ -65,9 +66,10 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let refused = sink.refused.count();
     let [simplified, original] = sink.models.map(|model| model.figures(&hasher));
     let report = Report::new(names, refused, evidence, simplified, original);
-    if !args.input.quiet {
+    if !args.input.quiet || sink.refused.has_file() {
         sink.refused.finish()?;
     }
+    sink.refused.excess(NOTHING_WRITTEN)?;
     write(&report, args.format)?;
     Ok(match report.is_answer() {
         true => ExitCode::SUCCESS,

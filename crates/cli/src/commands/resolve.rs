@@ -12,14 +12,13 @@ use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, apply_all};
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
-use crate::output::destination::{Destination, Output};
-use crate::output::refused::{RefusedWriter, strict_error};
+use crate::output::destination::Output;
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::report::wrong_usage;
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::block::Block;
@@ -31,13 +30,12 @@ use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn}
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
-    let (output, refused) = destinations(args)?;
-    let inputs = input::find_all(&args.identity.input.paths)?;
+    let input_args = &args.identity.input;
+    let output = args.output.destination()?;
+    let refused = input_args.refused(Some(&output))?;
+    let inputs = input::find_all(&input_args.paths)?;
     output.must_keep(&inputs, "--output")?;
-    if let Some(refused) = &refused {
-        refused.must_keep(&inputs, "--refused")?;
-    }
-    let refused = RefusedWriter::new(refused)?;
+    let refused = input_args.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
     let summary = match args.identity.identities()? {
         Identities::OfInput(settings) => {
@@ -50,24 +48,10 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         #[cfg(not(feature = "store"))]
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
-    if !args.identity.input.quiet {
+    if !input_args.quiet {
         summary.print();
     }
     Ok(())
-}
-
-/// The destinations of the output and of refused lines. Neither may overwrite the other.
-fn destinations(args: &ResolveArgs) -> anyhow::Result<(Destination, Option<Destination>)> {
-    let output = args.output.destination()?;
-    let Some(refused) = Destination::of_option(args.refused.as_deref())? else {
-        return Ok((output, None));
-    };
-    if refused.clashes_with(&output) {
-        return Err(wrong_usage(format_args!(
-            "--output and --refused name the same file"
-        )));
-    }
-    Ok((output, Some(refused)))
 }
 
 /// Reads the input twice: a merge is retroactive, so nothing can be written before everything has
@@ -86,15 +70,13 @@ fn resolve_by_engine(
 
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress);
-    let first = first_pass(pass, settings, refused)?;
+    let mut first = first_pass(pass, settings, refused)?;
     // Before anything is written.
     input::check_unchanged(&mut inputs)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
     let refused = first.refused.count();
     progress.suspended(|| first.refused.finish())?;
-    if args.strict && refused > 0 {
-        return Err(strict_error(refused, "nothing was written"));
-    }
+    first.refused.excess(NOTHING_WRITTEN)?;
 
     progress.stage("writing");
     // A bar would appear between the events.

@@ -14,7 +14,7 @@ use idmerge_store::What;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
-use crate::output::refused::{RefusedWriter, strict_error};
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::UserCount;
@@ -45,10 +45,11 @@ pub(crate) fn run(
     let users = Mutex::new(UserCount::default());
     let max_line_bytes = input_args.max_line_bytes;
     let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress);
-    let written = pass.run(
+    let mut written = pass.run(
         Written {
             output,
             refused,
+            is_all_or_nothing: input_args.max_refused().lines().is_some(),
             events: 0,
             outcomes: Outcomes::default(),
         },
@@ -64,9 +65,7 @@ pub(crate) fn run(
     progress.finish();
     let refused = written.refused.count();
     written.refused.finish()?;
-    if args.strict && refused > 0 {
-        return Err(strict_error(refused, "the output is incomplete"));
-    }
+    written.refused.excess(NOTHING_WRITTEN)?;
     written.output.finish()?;
     Ok(Summary {
         events: written.events,
@@ -128,11 +127,26 @@ impl RejectedClaims {
 struct Written {
     output: Output,
     refused: RefusedWriter,
+    is_all_or_nothing: bool,
     events: u64,
     outcomes: Outcomes,
 }
 
 impl Sink for Written {}
+
+impl Written {
+    /// Writes the lines of a block. Those of an input are held until one of its events has an ID, because
+    /// an input without such an event may turn out to be unusable (IN-6).
+    fn write(&mut self, lines: &[u8], block: &Block, with_id: u64) -> anyhow::Result<()> {
+        if block.starts_input {
+            self.output.hold();
+        }
+        if with_id > 0 && !self.is_all_or_nothing {
+            self.output.release()?;
+        }
+        self.output.write(lines)
+    }
+}
 
 struct StoreWorker<'w> {
     max_line_bytes: u64,
@@ -155,6 +169,7 @@ impl Worker for StoreWorker<'_> {
         let mut events =
             BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
         let (tally, refused) = (events.tally(), events.take_refused());
+        let with_id = tally.with_id;
         let outlines = events.take_outlines().unwrap_or_default();
         let (claimants, claims) = events.take_claims(self.settings);
         let rejected: Vec<_> = claimants
@@ -177,7 +192,7 @@ impl Worker for StoreWorker<'_> {
                 written.outcomes.count_rejection(code);
             }
             written.refused.add_all(position, refused)?;
-            written.output.write(self.writer.lines())
+            written.write(self.writer.lines(), block, with_id)
         })
     }
 

@@ -1,11 +1,11 @@
 //! The destination of output: stdout, or a file that is replaced only on success.
 
 use std::fs::{self, File};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::path::{Path, PathBuf};
 
 use anyhow::Context;
-use tempfile::NamedTempFile;
+use tempfile::{NamedTempFile, SpooledTempFile};
 
 use crate::output::compress::{Compression, Compressor};
 use crate::output::interrupt::UnfinishedFile;
@@ -15,6 +15,9 @@ use crate::stream::input::Input;
 
 /// Writes that are longer bypass the buffer.
 const BUFFER_BYTES: usize = 128 * 1024;
+
+/// More output than this is held in a temporary file.
+const HELD_BYTES_IN_MEMORY: usize = 1024 * 1024;
 
 /// The destination of an output.
 #[derive(Debug)]
@@ -38,6 +41,8 @@ enum Place {
 pub(crate) struct Output {
     name: String,
     writer: BufWriter<Compressor<Target>>,
+    /// What may not be written yet.
+    held: Option<SpooledTempFile>,
 }
 
 #[derive(Debug)]
@@ -162,6 +167,7 @@ impl Output {
         Ok(Self {
             name,
             writer: BufWriter::with_capacity(BUFFER_BYTES, target),
+            held: None,
         })
     }
 
@@ -173,7 +179,33 @@ impl Output {
         }
     }
 
+    /// Holds what is written from now on, until it is [released](Self::release) or the output is
+    /// finished. A file needs no holding: it appears only at the end.
+    pub(crate) fn hold(&mut self) {
+        if !matches!(self.writer.get_ref().inner(), Target::New { .. }) {
+            self.held
+                .get_or_insert_with(|| SpooledTempFile::new(HELD_BYTES_IN_MEMORY));
+        }
+    }
+
+    /// Writes what was held.
+    pub(crate) fn release(&mut self) -> anyhow::Result<()> {
+        let Some(mut held) = self.held.take() else {
+            return Ok(());
+        };
+        held.rewind().context("cannot read a temporary file")?;
+        let copied = io::copy(&mut held, &mut self.writer);
+        copied
+            .map(|_bytes| ())
+            .with_context(|| format!("cannot write {}", self.name))
+    }
+
     pub(crate) fn write(&mut self, bytes: &[u8]) -> anyhow::Result<()> {
+        if let Some(held) = &mut self.held {
+            return held
+                .write_all(bytes)
+                .context("cannot write a temporary file");
+        }
         self.writer
             .write_all(bytes)
             .with_context(|| format!("cannot write {}", self.name))
@@ -184,12 +216,14 @@ impl Output {
         &mut self,
         write: impl FnOnce(&mut dyn Write) -> io::Result<T>,
     ) -> anyhow::Result<T> {
+        self.release()?;
         write(&mut self.writer).with_context(|| format!("cannot write {}", self.name))
     }
 
     /// Flushes the output; a file appears at its path.
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
-        let Self { name, writer } = self;
+    pub(crate) fn finish(mut self) -> anyhow::Result<()> {
+        self.release()?;
+        let Self { name, writer, .. } = self;
         writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)

@@ -16,10 +16,37 @@ use crate::stream::pipeline::{BlockPosition, Refusal};
 /// How many refused lines are shown on stderr if they are not written to a file.
 const SHOWN: usize = 5;
 
+/// The result of too many refused lines for a command that writes at the end.
+pub(crate) const NOTHING_WRITTEN: &str = "nothing was written";
+
+/// How many lines may be refused before the command fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MaxRefused {
+    Any,
+    /// None: `--strict`.
+    Strict,
+    /// This many: `--max-refused`.
+    Lines(u64),
+}
+
+impl MaxRefused {
+    /// The number, if there is one.
+    pub(crate) fn lines(self) -> Option<u64> {
+        match self {
+            Self::Any => None,
+            Self::Strict => Some(0),
+            Self::Lines(lines) => Some(lines),
+        }
+    }
+}
+
 /// Takes refused lines.
 #[derive(Debug)]
 pub(crate) struct RefusedWriter {
     count: u64,
+    max: MaxRefused,
+    /// The first refused line, with its error.
+    first: Option<String>,
     /// Records if there are any; a line is one as well.
     unit: Unit,
     file: Option<Output>,
@@ -28,13 +55,20 @@ pub(crate) struct RefusedWriter {
 
 impl RefusedWriter {
     /// Writes refused lines to `destination`. Without one, keeps a few to show.
-    pub(crate) fn new(destination: Option<Destination>) -> anyhow::Result<Self> {
+    pub(crate) fn new(destination: Option<Destination>, max: MaxRefused) -> anyhow::Result<Self> {
         Ok(Self {
             count: 0,
+            max,
+            first: None,
             unit: Unit::Line,
             file: destination.map(Output::create).transpose()?,
             shown: Vec::new(),
         })
+    }
+
+    /// Whether refused lines go to a file.
+    pub(crate) fn has_file(&self) -> bool {
+        self.file.is_some()
     }
 
     /// How many lines were refused.
@@ -72,20 +106,32 @@ impl RefusedWriter {
         self.write_long(refusal, copy)
     }
 
+    /// The error of more refused lines than are allowed; `result` says what became of the output.
+    pub(crate) fn excess(&self, result: &str) -> anyhow::Result<()> {
+        let count = self.count;
+        if self.max.lines().is_none_or(|max| count <= max) {
+            return Ok(());
+        }
+        let were = self.were();
+        let option = match self.max {
+            MaxRefused::Lines(max) => format!("--max-refused {max}"),
+            _ => "--strict".to_owned(),
+        };
+        let first = self.first.as_deref().unwrap_or_default();
+        Err(anyhow::anyhow!(
+            "{count} {were} refused, so {result} ({option}); the first: {first}"
+        ))
+    }
+
     /// Finishes the file. Without one, says on stderr how many lines were refused, and shows the
     /// first.
-    pub(crate) fn finish(self) -> anyhow::Result<()> {
-        if let Some(file) = self.file {
+    pub(crate) fn finish(&mut self) -> anyhow::Result<()> {
+        if let Some(file) = self.file.take() {
             return file.finish();
         }
         let count = self.count;
         if count > 0 {
-            let unit = self.unit;
-            let lines = match count {
-                1 => format!("{unit} was"),
-                _ => format!("{unit}s were"),
-            };
-            say(format_args!("{count} {lines} refused:"));
+            say(format_args!("{count} {} refused:", self.were()));
             for line in &self.shown {
                 say(format_args!("  {line}"));
             }
@@ -93,11 +139,19 @@ impl RefusedWriter {
                 say(format_args!("  … and more"));
             }
             say(format_args!(
-                "`idmerge resolve --refused FILE` writes them to a file; `idmerge help rules` prints \
-                 the rules"
+                "`--refused FILE` writes them to a file; `idmerge help rules` prints the rules"
             ));
         }
         Ok(())
+    }
+
+    /// The unit of the count, with its verb.
+    fn were(&self) -> String {
+        let unit = self.unit;
+        match self.count {
+            1 => format!("{unit} was"),
+            _ => format!("{unit}s were"),
+        }
     }
 
     fn write(&mut self, refusal: &Refusal<'_>, line: &[u8]) -> anyhow::Result<()> {
@@ -132,24 +186,19 @@ impl RefusedWriter {
         if refusal.position.record.is_some() {
             self.unit = Unit::Record;
         }
-        if self.file.is_none() && self.shown.len() < SHOWN {
-            let Refusal {
-                position, error, ..
-            } = refusal;
-            let file = position.file;
-            self.shown.push(format!("{file}, {position}: {error}"));
+        let is_shown = self.file.is_none() && self.shown.len() < SHOWN;
+        if !is_shown && self.first.is_some() {
+            return;
+        }
+        let Refusal {
+            position, error, ..
+        } = refusal;
+        let line = format!("{}, {position}: {error}", position.file);
+        self.first.get_or_insert_with(|| line.clone());
+        if is_shown {
+            self.shown.push(line);
         }
     }
-}
-
-/// The error of `--strict`; `result` says what became of the output.
-pub(crate) fn strict_error(refused: u64, result: &str) -> anyhow::Error {
-    let lines = if refused == 1 {
-        "line was"
-    } else {
-        "lines were"
-    };
-    anyhow::anyhow!("{refused} {lines} refused, so {result} (--strict)")
 }
 
 /// A refused line, as it is written to the file.

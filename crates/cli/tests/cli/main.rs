@@ -23,6 +23,8 @@ mod inspect;
 #[cfg(target_os = "linux")]
 mod interrupt;
 mod manual;
+#[cfg(feature = "store")]
+mod max_refused;
 mod output;
 mod refused;
 mod resolve;

@@ -155,17 +155,17 @@ fn unpacked(folder: &Folder, name: &str) -> String {
 fn an_output_is_compressed_by_its_name() {
     let folder = folder();
     folder
-        .run("generate -q --workload web-login --events 20000 -o in --truth people")
+        .run("generate -q --workload web-login --events 2000 -o in --truth people")
         .ok();
     let plain = folder.run(RESOLVE).ok();
     let clusters = "clusters in -q --engine simplified";
     let plain_clusters = folder.run(clusters).ok();
-    folder.write("bad", "x\n".repeat(3_000) + &event("a"));
+    folder.write("bad", "x\n".repeat(300) + &event("a"));
     let refused = "resolve bad -q --engine simplified -o good --refused";
     folder.run(&format!("{refused} refused")).ok();
     for end in ["gz", "zst", "GZ", "Zst"] {
         let generate = format!(
-            "generate -q --workload web-login --events 20000 -o in.{end} --truth people.{end}"
+            "generate -q --workload web-login --events 2000 -o in.{end} --truth people.{end}"
         );
         folder.run(&generate).ok();
         assert!(unpacked(&folder, &format!("in.{end}")) == folder.read("in"));

@@ -254,8 +254,8 @@ fn without_a_file_stderr_shows_the_number_and_the_first_five() {
             "idmerge:   -, line {number}: \"properties\" must be an object, but is missing (IN-1)\n"
         )
     };
-    let hint = "idmerge: `idmerge resolve --refused FILE` writes them to a file; `idmerge help rules` \
-                prints the rules\n";
+    let hint =
+        "idmerge: `--refused FILE` writes them to a file; `idmerge help rules` prints the rules\n";
 
     let bad = "{\"event\":\"A\"}\n";
     let done = run(event("a") + bad + &event("b"));
@@ -287,19 +287,68 @@ fn the_file_is_empty_if_no_line_is_refused() {
     assert_eq!(folder.read("refused"), "");
 }
 
+/// Of `count` lines that are refused, the first is line 2 of `in`.
+fn excess(count: u64, option: &str) -> String {
+    let were = match count {
+        1 => "1 line was",
+        _ => &format!("{count} lines were"),
+    };
+    format!(
+        "{were} refused, so nothing was written ({option}); the first: in, line 2: \"properties\" must be \
+         an object, but is missing (IN-1)"
+    )
+}
+
+/// The commands that read events, with the options that they need.
+const READERS: &[&str] = &[
+    "resolve in --engine simplified",
+    "clusters in --engine simplified",
+    "cluster x in --engine simplified",
+    "inspect in",
+];
+
 #[test]
 fn with_strict_only_refused_lines_are_written() {
-    let folder = Folder::with(&[("in", &(event("a") + "x\n")), ("out", "old\n")]);
-    let args = "resolve in --strict --engine simplified --refused refused";
-    let says = "1 line was refused, so nothing was written (--strict)";
-    folder.run(args).fails_with(says);
-    folder.run(&format!("{args} -o out")).fails_with(says);
-    assert_eq!(folder.read("out"), "old\n");
-    assert_eq!(folder.read("refused").lines().count(), 1);
-    assert_eq!(folder.names(), ["in", "out", "refused"]);
-
+    let bad = "{\"event\":\"A\"}\n";
+    let folder = Folder::with(&[("in", &(event("a") + bad)), ("out", "old\n")]);
+    for command in READERS {
+        let args = format!("{command} --strict --refused refused");
+        folder.run(&args).fails_with(&excess(1, "--strict"));
+        assert_eq!(folder.read("refused").lines().count(), 1);
+        if !command.starts_with("cluster ") && !command.starts_with("inspect") {
+            let to_file = folder.run(&format!("{args} -o out"));
+            to_file.fails_with(&excess(1, "--strict"));
+        }
+        assert_eq!(folder.read("out"), "old\n");
+        assert_eq!(folder.names(), ["in", "out", "refused"]);
+    }
     folder.write("in", event("a"));
-    assert_eq!(folder.run(&format!("{args} -q")).ok(), event("a"));
+    let done = folder.run("resolve in --strict -q --engine simplified");
+    assert_eq!(done.ok(), event("a"));
+}
+
+#[test]
+fn as_many_lines_as_allowed_may_be_refused() {
+    let bad = "{\"event\":\"A\"}\n".repeat(3);
+    let folder = Folder::with(&[("in", &(event("a") + &bad))]);
+    for command in READERS {
+        let run = |max: u64| {
+            folder.run(&format!(
+                "{command} -q --refused refused --max-refused {max}"
+            ))
+        };
+        run(2).fails_with(&excess(3, "--max-refused 2"));
+        run(0).fails_with(&excess(3, "--max-refused 0"));
+        assert_eq!(folder.read("refused").lines().count(), 3);
+        // `inspect` finds no ID in these events.
+        let code = i32::from(command.starts_with("inspect"));
+        run(3).code(code);
+        folder
+            .run(&format!(
+                "{command} in --engine simplified --strict --max-refused 3"
+            ))
+            .code(2);
+    }
 }
 
 #[test]

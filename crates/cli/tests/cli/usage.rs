@@ -37,11 +37,11 @@ fn wrong_usage_is_reported_with_exit_code_2() {
         "a value is required for '--output <FILE>'",
     );
     wrong(
-        "clusters in --engine original --refused r",
+        "generate --workload cap --events 1 --refused r",
         "unexpected argument '--refused'",
     );
     wrong(
-        "clusters in --engine original --strict",
+        "generate --workload cap --events 1 --strict",
         "unexpected argument '--strict'",
     );
     wrong("cluster --engine original", "<ID>");
