@@ -428,6 +428,17 @@ fn an_endpoint_has_a_path_and_a_name() {
 }
 
 #[test]
+fn a_service_account_names_its_project() {
+    let project_id = |address: &str| {
+        let head = head(address, JSON, None);
+        head.decode(EVENT.as_bytes(), LIMITS).unwrap().project_id
+    };
+    assert_eq!(project_id("/import?project_id=7"), Some("7".to_owned()));
+    assert_eq!(project_id("/import?project_id="), None);
+    assert_eq!(project_id("/import"), None);
+}
+
+#[test]
 fn a_head_with_data_in_its_query_or_of_a_form_is_that_of_a_form() {
     // A form to `/import` gets the short response, JSON the long one.
     for (address, content_type, dialect) in [

@@ -74,6 +74,18 @@ mod tests {
     }
 
     #[test]
+    fn only_json_that_decoding_would_change_is_unescaped() {
+        let found = unescaped_json(b"a=1&data={\"b\":\"c+d&data=\"}");
+        let wanted = (&b"a=1&"[..], &b"{\"b\":\"c+d&data=\"}"[..]);
+        assert_eq!(found, Some(wanted));
+        assert_eq!(unescaped_json(b"data={}&"), Some((&b""[..], &b"{}&"[..])));
+        // Base64, JSON that decoding does not change, and forms without data.
+        for form in [&b"data=e30+"[..], b"data={}", b"data=", b"a={+}"] {
+            assert_eq!(unescaped_json(form), None);
+        }
+    }
+
+    #[test]
     fn an_invalid_escape_is_kept() {
         assert_eq!(&*decoded(b"100%"), b"100%");
         assert_eq!(&*decoded(b"%zz%2"), b"%zz%2");
