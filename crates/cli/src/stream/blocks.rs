@@ -207,7 +207,9 @@ impl<'i> Blocks<'i> {
             None => return Ok(()),
             Some(Source::Records(records)) => {
                 records.copy_rest(to)?;
-                if records.is_used_up() {
+                if records.ends_early() && !self.limits.allow_incomplete {
+                    self.broken = Some(ReadError::TerminatedEarly);
+                } else if records.is_used_up() {
                     self.open = None;
                 }
                 return Ok(());

@@ -5,6 +5,7 @@
 mod records;
 mod scanner;
 pub(crate) mod unusable;
+mod wrapped;
 
 use std::io::{self, Read};
 

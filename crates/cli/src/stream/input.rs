@@ -7,7 +7,7 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 
 use crate::report::wrong_usage;
 use crate::stream::decompress::decompressed;
@@ -105,6 +105,14 @@ impl Input {
         Ok(Self { name, contents })
     }
 
+    /// The format that the name of an empty file says. A compressed file is never empty (IN-6).
+    fn cut_off(&self) -> Option<&'static str> {
+        let formats = [(".gz", "gzip"), (".zst", "zstd")];
+        let is_empty = self.bytes() == Some(0);
+        let format = formats.iter().find(|(end, _)| self.name.ends_with(end))?;
+        is_empty.then_some(format.1)
+    }
+
     fn bytes(&self) -> Option<u64> {
         match &self.contents {
             Contents::File(file) => Some(file.bytes()),
@@ -127,6 +135,12 @@ impl Input {
         reread: Reread,
         progress: &'i Progress,
     ) -> anyhow::Result<Box<dyn Read + Send + 'i>> {
+        if let Some(format) = self.cut_off() {
+            let name = &self.name;
+            bail!(
+                "cannot read {name}: it has 0 bytes, but {format} data is never empty: it was cut off"
+            );
+        }
         let name = &*self.name;
         let text = match &mut self.contents {
             Contents::File(file) => file.read(name, reread, progress),

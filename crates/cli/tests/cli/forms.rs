@@ -252,7 +252,7 @@ fn in_6_an_array_of_many_blocks_keeps_its_order_and_counts() {
 
 /// Checks that no command can use this file, and that nothing is written.
 #[track_caller]
-fn unusable(bytes: &[u8], says: &str) {
+pub(crate) fn unusable(bytes: &[u8], says: &str) {
     let good = format!("{VISIT}\n{LOGIN}\n");
     let folder = Folder::with(&[("good", &good)]);
     folder.write("in", bytes);
@@ -272,6 +272,10 @@ fn unusable(bytes: &[u8], says: &str) {
     let args = "resolve good in -q --engine simplified -o out --refused refused";
     folder.run(args).code(1);
     assert_eq!(folder.names(), ["good", "in"]);
+    for args in ["inspect good in", "inspect in"] {
+        let done = folder.run(args).code(1).says(says);
+        assert_eq!(done.stdout, "");
+    }
     folder
         .pipe(bytes, "clusters -q --engine original")
         .code(1)

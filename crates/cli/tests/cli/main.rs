@@ -37,4 +37,5 @@ mod server_store;
 #[cfg(feature = "store")]
 mod store;
 mod summary;
+mod unusable;
 mod usage;

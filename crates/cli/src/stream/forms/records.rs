@@ -10,6 +10,9 @@ use crate::stream::block::{BLOCK_BYTES, Block};
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
 
+/// How much of the text after broken syntax is kept, to see whether it ends an incomplete export.
+const TAIL_BYTES: usize = 256;
+
 /// A block ends after the record that makes it this long.
 const FULL_BYTES: usize = BLOCK_BYTES / 2;
 
@@ -33,6 +36,18 @@ pub(in crate::stream) struct Records<'i> {
     deferred: Option<Vec<u8>>,
     /// The error that ended the chunk, reported behind it.
     error: Option<io::Error>,
+    ends_early: bool,
+}
+
+/// Whether a text ends with the line that ends an incomplete export. A tool may have closed the array
+/// behind it.
+fn ends_early(text: &[u8]) -> bool {
+    let text = text.trim_ascii_end();
+    let text = text.strip_suffix(b"]").unwrap_or(text).trim_ascii_end();
+    let Some(before) = text.strip_suffix(TERMINATED_EARLY) else {
+        return false;
+    };
+    before.is_empty() || before.ends_with(b"\n")
 }
 
 /// Where the next byte is.
@@ -84,6 +99,7 @@ impl<'i> Records<'i> {
             record_line: 1,
             deferred: None,
             error: None,
+            ends_early: false,
         }
     }
 
@@ -164,12 +180,14 @@ impl<'i> Records<'i> {
     /// Copies the rest of a long record, or of the input if its syntax is broken. An error of the
     /// input is returned by the next [`cut`](Self::cut).
     pub(in crate::stream) fn copy_rest(&mut self, to: &mut dyn Write) -> io::Result<()> {
+        let mut tail = Vec::new();
         loop {
             if self.at == self.chunk.len() {
                 match self.read_chunk() {
                     Ok(true) => {}
                     Ok(false) => {
                         self.place = Place::Broken;
+                        self.ends_early = ends_early(&tail);
                         return Ok(());
                     }
                     Err(error) => {
@@ -185,7 +203,10 @@ impl<'i> Records<'i> {
                     result?;
                 }
                 Place::Broken => {
-                    to.write_all(&self.chunk[self.at..])?;
+                    let rest = &self.chunk[self.at..];
+                    to.write_all(rest)?;
+                    tail.extend_from_slice(rest);
+                    tail.drain(..tail.len().saturating_sub(TAIL_BYTES));
                     self.at = self.chunk.len();
                 }
                 _ => return Ok(()),
@@ -196,6 +217,11 @@ impl<'i> Records<'i> {
     /// Whether the whole input was copied, since its syntax is broken.
     pub(in crate::stream) fn is_used_up(&self) -> bool {
         self.place == Place::Broken && self.error.is_none()
+    }
+
+    /// Whether the text after broken syntax ends with the line that ends an incomplete export.
+    pub(in crate::stream) fn ends_early(&self) -> bool {
+        self.ends_early
     }
 
     /// Passes what belongs to the record, and hands it on.
@@ -246,10 +272,10 @@ impl<'i> Records<'i> {
 
     /// Whether the rest is only the line that ends an incomplete export.
     fn is_terminated_early(&mut self) -> io::Result<bool> {
-        let enough = TERMINATED_EARLY.len() + 16;
+        let enough = TAIL_BYTES;
         while self.chunk.len() - self.at < enough {
             if !self.read_chunk()? {
-                return Ok(self.chunk[self.at..].trim_ascii_end() == TERMINATED_EARLY);
+                return Ok(ends_early(&self.chunk[self.at..]));
             }
         }
         Ok(false)

@@ -4,6 +4,7 @@ use std::fmt::Write;
 
 use idmerge_events::visit_members;
 
+use super::wrapped::{array_of_records, jq_filter};
 use crate::stream::pipeline::BlockPosition;
 
 /// How many lines and events a block has.
@@ -69,6 +70,8 @@ impl UsableEvents {
                 let _infallible = write!(error, ": it looks like {name}");
             } else if let Some(name) = sender.and_then(|sender| sender.name) {
                 let _infallible = write!(error, ": it looks like {}", from(name));
+            } else if let Some(wrapped) = looks_wrapped(&self.head) {
+                let _infallible = write!(error, ": {wrapped}");
             } else {
                 let _infallible = write!(error, "; {first}");
             }
@@ -94,9 +97,33 @@ fn from(name: &str) -> String {
     )
 }
 
+/// What an input looks like whose records are in an array of one object.
+fn looks_wrapped(head: &[u8]) -> Option<String> {
+    let text = text_of(super::after_space(head))?;
+    let (key, array) = array_of_records(text)?;
+    let wrapped = format!("its records are in the array \"{key}\" of an object");
+    let sender = Sender::of(array.as_bytes()).and_then(|sender| sender.name);
+    Some(match sender {
+        Some(name) => format!("{wrapped}, and look like {}", from(name)),
+        None => format!(
+            "{wrapped}: take them out, as with `jq -c '{}'`",
+            jq_filter(&key)
+        ),
+    })
+}
+
+/// The bytes up to the first that is not UTF-8. The last character may be cut off.
+fn text_of(head: &[u8]) -> Option<&str> {
+    match str::from_utf8(head) {
+        Ok(text) => Some(text),
+        Err(error) => str::from_utf8(&head[..error.valid_up_to()]).ok(),
+    }
+}
+
 /// Names by first bytes.
 const MAGIC: &[(&[u8], &str)] = &[
-    (b"\xff\xfe\0\0", "UTF-32 text: convert it to UTF-8"),
+    (b"\xff\xfe\0\0", UTF_32),
+    (b"\0\0\xfe\xff", UTF_32),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
     (b"PK\x03\x04", "a zip archive: unpack it"),
@@ -104,6 +131,18 @@ const MAGIC: &[(&[u8], &str)] = &[
     (
         b"\xfd7zXZ\0",
         "data compressed with xz: unpack it with `xz -d`",
+    ),
+    (
+        b"\x5d\0\0",
+        "data compressed with lzma: unpack it with `xz -d`",
+    ),
+    (
+        b"\x1f\x9d",
+        "data compressed with compress: unpack it with `gzip -d`",
+    ),
+    (
+        b"\xff\x06\0\0sNaPpY",
+        "data compressed with Snappy: unpack it",
     ),
     (
         b"BZh",
@@ -118,6 +157,10 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"Obj\x01", "Avro, which idmerge cannot read"),
     (b"ORC", "ORC, which idmerge cannot read"),
     (b"SQLite format 3\0", "a SQLite database"),
+    (
+        b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1",
+        "an Excel workbook, which idmerge cannot read",
+    ),
     (b"\x1f\x8b", "gzip within gzip or zstd: unpack it once"),
     (
         b"\x28\xb5\x2f\xfd",
@@ -125,7 +168,31 @@ const MAGIC: &[(&[u8], &str)] = &[
     ),
 ];
 
+const UTF_32: &str = "UTF-32 text: convert it to UTF-8, as with `iconv -f UTF-32 -t UTF-8`";
 const UTF_16: &str = "UTF-16 text: convert it to UTF-8, as with `iconv -f UTF-16 -t UTF-8`";
+
+/// Text in UTF-16 or UTF-32 without a byte order mark, by the zeros of its first characters in ASCII.
+fn looks_like_wide_text(head: &[u8]) -> Option<&'static str> {
+    let zeros: [bool; 8] = std::array::from_fn(|at| head.get(at) == Some(&0));
+    match zeros {
+        [false, true, true, true, false, true, true, true] => {
+            Some("UTF-32 text: convert it to UTF-8, as with `iconv -f UTF-32LE -t UTF-8`")
+        }
+        [true, true, true, false, true, true, true, false] => {
+            Some("UTF-32 text: convert it to UTF-8, as with `iconv -f UTF-32BE -t UTF-8`")
+        }
+        [false, true, false, true, ..] => {
+            Some("UTF-16 text: convert it to UTF-8, as with `iconv -f UTF-16LE -t UTF-8`")
+        }
+        [true, false, true, false, ..] => {
+            Some("UTF-16 text: convert it to UTF-8, as with `iconv -f UTF-16BE -t UTF-8`")
+        }
+        [true, true, true, true, true, true, true, true] => {
+            Some("zeros, as in a file that was not written to its end")
+        }
+        _ => None,
+    }
+}
 
 /// What the first bytes of an input look like, if it is not JSON.
 fn looks_like(head: &[u8]) -> Option<&'static str> {
@@ -136,11 +203,8 @@ fn looks_like(head: &[u8]) -> Option<&'static str> {
     if head.get(257..262) == Some(b"ustar") {
         return Some("a tar archive: unpack it");
     }
-    // Every other byte of ASCII in UTF-16 is 0.
-    let zeros = head.iter().map(|byte| *byte == 0).take(4);
-    let zeros: Vec<_> = zeros.collect();
-    if zeros == [true, false, true, false] || zeros == [false, true, false, true] {
-        return Some(UTF_16);
+    if let Some(name) = looks_like_wide_text(head) {
+        return Some(name);
     }
     let text = super::after_space(head);
     if text.starts_with(b"<") {
@@ -198,10 +262,7 @@ const ID_KEYS: &[(&str, Option<&str>)] = &[
 impl Sender {
     /// By the first records. The one that was cut off is read as far as it goes.
     fn of(head: &[u8]) -> Option<Self> {
-        let text = match str::from_utf8(head) {
-            Ok(text) => text,
-            Err(error) => str::from_utf8(&head[..error.valid_up_to()]).ok()?,
-        };
+        let text = text_of(head)?;
         let mut keys = Vec::new();
         let first = text.find('{').map(|start| &text[start..]);
         let others = text.lines().skip(1).filter(|line| line.starts_with('{'));
