@@ -12,7 +12,9 @@ mod filter;
 use std::fmt;
 
 use foldhash::HashSet;
-use redb::{ReadTransaction, TableDefinition, TableError, WriteTransaction};
+use redb::{
+    ReadTransaction, ReadableTable, StorageError, TableDefinition, TableError, WriteTransaction,
+};
 
 pub use self::error::DedupError;
 use self::filter::{Filter, TimeRange};
@@ -53,6 +55,13 @@ impl fmt::Debug for DedupTables {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("DedupTables").finish_non_exhaustive()
     }
+}
+
+/// The key of a new row: `last`, or a greater one if a row has that key. There are rows for
+/// commits that stored no event.
+fn free_key(rows: &impl ReadableTable<u64, &'static [u8]>, last: u64) -> Result<u64, StorageError> {
+    let greatest = rows.last()?.map(|(key, _)| key.value());
+    Ok(greatest.map_or(last, |greatest| last.max(greatest + 1)))
 }
 
 /// The key and the value of a fingerprint in a run.
@@ -130,6 +139,24 @@ impl Dedup {
         time_ms: i64,
         runs: &mut LazyRuns<'_>,
     ) -> Result<bool, DedupError> {
+        if self.contains(fingerprint, time_ms, runs)? {
+            return Ok(true);
+        }
+        self.add(fingerprint, time_ms);
+        Ok(false)
+    }
+
+    /// Whether the event was taken before.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails or a run is damaged.
+    pub fn contains(
+        &self,
+        fingerprint: u128,
+        time_ms: i64,
+        runs: &mut LazyRuns<'_>,
+    ) -> Result<bool, DedupError> {
         if self.recent.contains(&fingerprint) {
             return Ok(true);
         }
@@ -137,25 +164,37 @@ impl Dedup {
             .filters
             .iter()
             .filter(|filter| filter.times.contains(time_ms));
-        if filters.any(|filter| filter.may_contain(fingerprint)) {
-            let (key, value) = halves(fingerprint);
-            let mut is_stored = false;
-            runs.find(&self.tables.runs, key, &mut |found| {
-                is_stored |= found == value;
-            })?;
-            if is_stored {
-                return Ok(true);
-            }
+        if !filters.any(|filter| filter.may_contain(fingerprint)) {
+            return Ok(false);
         }
+        let (key, value) = halves(fingerprint);
+        let mut is_stored = false;
+        runs.find(&self.tables.runs, key, &mut |found| {
+            is_stored |= found == value;
+        })?;
+        Ok(is_stored)
+    }
+
+    /// Adds an event that was not taken before.
+    pub fn add(&mut self, fingerprint: u128, time_ms: i64) {
         self.recent.insert(fingerprint);
         self.recent_times.add(TimeRange::of(time_ms));
         self.new.push(fingerprint);
         self.new_times.add(TimeRange::of(time_ms));
-        Ok(false)
+    }
+
+    /// How many fingerprints are not written yet.
+    pub fn unwritten(&self) -> usize {
+        self.new.len()
+    }
+
+    /// How many fingerprints are in no run yet.
+    pub fn recent(&self) -> usize {
+        self.recent.len()
     }
 
     /// Writes the new fingerprints. `last` is the number of the last event of the commit: a number
-    /// of the caller's that grows with every commit.
+    /// of the caller's that never falls.
     ///
     /// # Errors
     ///
@@ -171,9 +210,9 @@ impl Dedup {
                 .iter()
                 .flat_map(|fingerprint| fingerprint.to_le_bytes()),
         );
-        write
-            .open_table(self.tables.recent)?
-            .insert(last, &*row::seal(last, row))?;
+        let mut recent = write.open_table(self.tables.recent)?;
+        let key = free_key(&recent, last)?;
+        recent.insert(key, &*row::seal(key, row))?;
         self.new.clear();
         self.new_times = TimeRange::EMPTY;
         Ok(())
@@ -193,9 +232,9 @@ impl Dedup {
             return Ok(());
         }
         let filter = Filter::new(&self.recent, self.recent_times);
-        write
-            .open_table(self.tables.filters)?
-            .insert(last, &*filter.row(last))?;
+        let mut filters = write.open_table(self.tables.filters)?;
+        let key = free_key(&filters, last)?;
+        filters.insert(key, &*filter.row(key))?;
         self.filters.push(filter);
         let pairs = self.recent.drain().map(halves).collect();
         self.recent_times = TimeRange::EMPTY;

@@ -14,6 +14,8 @@ pub struct Figures {
     pub events: u64,
     /// Events that were stored before and arrived again.
     pub repeated: u64,
+    /// Of the events that were stored, those that replaced one from a sender who is known less (AR-2).
+    pub replaced: u64,
     /// Profile updates that were carried out.
     pub updates: u64,
     /// Claims that joined two IDs.
@@ -32,7 +34,7 @@ pub struct Figures {
     pub queue_batches: usize,
     /// The bytes of their text.
     pub queue_bytes: usize,
-    /// All events of the project.
+    /// All events of the project, without those that are replaced.
     pub events_total: u64,
     /// The number of the last entry in the log of claims.
     pub sequence: u64,
@@ -55,6 +57,7 @@ impl Figures {
     pub(crate) fn add(&mut self, other: Self) {
         self.events += other.events;
         self.repeated += other.repeated;
+        self.replaced += other.replaced;
         self.updates += other.updates;
         self.merges += other.merges;
         for (code, count) in other.rejected {

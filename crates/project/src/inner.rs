@@ -46,7 +46,10 @@ impl Inner {
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = self.counters.lock().clone();
         (figures.queue_batches, figures.queue_bytes) = self.queue.size();
-        figures.events_total = self.directory.read().last();
+        figures.events_total = {
+            let directory = self.directory.read();
+            directory.last() - directory.replaced
+        };
         figures.sequence = self.store.read().committed();
         figures.clusters_near_cap = self.near_cap.clusters();
         figures.failure = self.failure.lock().clone();

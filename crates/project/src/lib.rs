@@ -47,7 +47,9 @@
 //! Two events are the same if their name, time, own distinct_id and `insert_id` are equal. A
 //! project stores such an event once: when it arrives again, the answer is
 //! [`RecordAnswer::Repeated`], and its claim is not applied again. An event without an `insert_id`
-//! is always a new event. If a request has another mark that identifies a resend, such as
+//! is always a new event. A project also knows who sent an event ([`Sender`]): what came with a
+//! credential replaces what came without, if the two differ, and the replaced event is not shown any
+//! more. If a request has another mark that identifies a resend, such as
 //! `$mp_metadata.$mp_event_id` of mobile SDKs, the caller passes that mark as the `insert_id`.
 
 mod archive;
@@ -70,4 +72,6 @@ pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::Identity;
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};
-pub use write::batch::{Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError};
+pub use write::batch::{
+    Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
+};

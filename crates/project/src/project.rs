@@ -4,7 +4,6 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use idmerge_disk::Dedup;
 use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
 use idmerge_store::{Durable, Sharing, StoreError};
@@ -14,7 +13,8 @@ use crate::archive::appender::Appender;
 use crate::archive::directory::Directory;
 use crate::archive::index::each_user_key;
 use crate::archive::reader::ArchiveReader;
-use crate::archive::tables::{SEEN, USER_INDEX};
+use crate::archive::replaced::ReplacedEvents;
+use crate::archive::tables::USER_INDEX;
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
@@ -25,6 +25,7 @@ use crate::write::near_cap::NearCap;
 use crate::write::prepare::prepare;
 use crate::write::profiles::ProfileChanges;
 use crate::write::queue::{Job, Queue};
+use crate::write::repeated::Repeated;
 use crate::write::revision;
 use crate::write::writer::Writer;
 
@@ -67,6 +68,7 @@ impl Project {
         let archive = ArchiveReader::new(&read)?;
         let indexed = USER_INDEX.until(&read)?;
         let mut directory = Directory::read(&read)?;
+        directory.replaced = ReplacedEvents::open(&read)?.count()?;
         let mut appender = Appender::open(&directory, &archive, indexed)?;
         let mut unindexed = Vec::new();
         each_user_key(
@@ -80,7 +82,7 @@ impl Project {
             },
         )?;
         directory.add_unindexed(&unindexed);
-        let dedup = Dedup::open(SEEN, &read)?;
+        let repeated = Repeated::open(&read)?;
         let profiles = ProfileChanges::open(&read)?;
         drop((read, archive));
 
@@ -98,7 +100,7 @@ impl Project {
         let writer = Writer {
             inner: inner.clone(),
             appender,
-            dedup,
+            repeated,
             profiles,
             figures: Figures::default(),
         };

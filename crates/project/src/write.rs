@@ -8,5 +8,6 @@ pub(crate) mod near_cap;
 pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod queue;
+pub(crate) mod repeated;
 pub(crate) mod revision;
 pub(crate) mod writer;

@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::mpsc;
 
 use idmerge_engines::{Model, Overrides, Settings};
-use idmerge_project::{Batch, EventOrder, ExportQuery, Options, Project, Record, RecordAnswer};
+use idmerge_project::{
+    Batch, EventOrder, ExportQuery, Options, Project, Record, RecordAnswer, Sender,
+};
 use idmerge_store::{Digest, Durable};
 use proptest::prelude::*;
 
@@ -54,7 +56,7 @@ impl Sent {
         Record::Event {
             time_ms: self.time_ms,
             insert_id: self.insert_id.as_deref().map(Box::from),
-            may_merge: true,
+            sender: Sender::Credential,
             layout: None,
         }
     }

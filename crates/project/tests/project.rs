@@ -11,7 +11,7 @@ use std::sync::mpsc;
 use idmerge_engines::{Model, Overrides, Settings};
 use idmerge_project::{
     Answer, Batch, ClaimAnswer, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record,
-    RecordAnswer,
+    RecordAnswer, Sender,
 };
 use idmerge_store::StoreError;
 use tempfile::TempDir;
@@ -38,7 +38,7 @@ fn merging(insert_id: Option<&str>) -> Record {
     Record::Event {
         time_ms: Some(1),
         insert_id: insert_id.map(Box::from),
-        may_merge: true,
+        sender: Sender::Credential,
         layout: None,
     }
 }

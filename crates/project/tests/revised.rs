@@ -9,7 +9,7 @@
 use std::path::Path;
 
 use idmerge_engines::{Model, Overrides, Settings};
-use idmerge_project::{Batch, Options, Project, Record, RecordAnswer};
+use idmerge_project::{Batch, Options, Project, Record, RecordAnswer, Sender};
 use idmerge_store::{Cause, Durable};
 
 fn settings() -> Settings {
@@ -35,7 +35,7 @@ fn merge(project: &Project, first: &str, second: &str) {
     let merge = Record::Event {
         time_ms: Some(1),
         insert_id: None,
-        may_merge: true,
+        sender: Sender::Credential,
         layout: None,
     };
     let json =

@@ -107,6 +107,10 @@ const NO_VECTORS: &[(&str, &str)] = &[
         "AR-1",
         "a vector has no requests; crates/server/tests/order.rs",
     ),
+    (
+        "AR-2",
+        "a vector has no repetitions; crates/project/tests/replaced.rs",
+    ),
 ];
 
 /// A longer file of a `src` folder has more than one subject.

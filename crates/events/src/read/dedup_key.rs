@@ -15,9 +15,6 @@ pub struct DedupKey<'e> {
     pub distinct_id: Option<&'e str>,
     /// `$insert_id`, or the mark that SDKs of phones send instead.
     pub insert_id: &'e str,
-    /// Whether it is a `$merge` whose claim may not be applied. The same event from a sender with
-    /// the permission is not a repetition: its claim must be applied.
-    pub is_forbidden_merge: bool,
 }
 
 impl DedupKey<'_> {
@@ -30,7 +27,8 @@ impl DedupKey<'_> {
     /// Stores keep these hashes, so they are part of the format on disk.
     pub fn fingerprint(&self, scratch: &mut Vec<u8>) -> u128 {
         scratch.clear();
-        scratch.push(u8::from(self.is_forbidden_merge));
+        // Earlier versions hashed a flag here.
+        scratch.push(0);
         scratch.extend(self.time_ms.unwrap_or(Self::UNTIMED_MS).to_le_bytes());
         for text in [self.name, self.distinct_id.unwrap_or("")] {
             scratch.extend((text.len() as u64).to_le_bytes());
@@ -47,30 +45,28 @@ mod tests {
 
     #[test]
     fn each_field_changes_the_fingerprint() {
-        let fingerprint = |name, time_ms, distinct_id, insert_id, is_forbidden_merge| {
+        let fingerprint = |name, time_ms, distinct_id, insert_id| {
             DedupKey {
                 name,
                 time_ms,
                 distinct_id,
                 insert_id,
-                is_forbidden_merge,
             }
             .fingerprint(&mut Vec::new())
         };
         let all = [
-            fingerprint("A", Some(1), Some("U"), "I", false),
-            fingerprint("B", Some(1), Some("U"), "I", false),
-            fingerprint("A", Some(2), Some("U"), "I", false),
-            fingerprint("A", None, Some("U"), "I", false),
-            fingerprint("A", Some(1), Some("V"), "I", false),
-            fingerprint("A", Some(1), Some("U"), "J", false),
-            fingerprint("A", Some(1), Some("U"), "I", true),
-            fingerprint("AU", Some(1), Some(""), "I", false),
-            fingerprint("A", Some(1), Some(""), "UI", false),
+            fingerprint("A", Some(1), Some("U"), "I"),
+            fingerprint("B", Some(1), Some("U"), "I"),
+            fingerprint("A", Some(2), Some("U"), "I"),
+            fingerprint("A", None, Some("U"), "I"),
+            fingerprint("A", Some(1), Some("V"), "I"),
+            fingerprint("A", Some(1), Some("U"), "J"),
+            fingerprint("AU", Some(1), Some(""), "I"),
+            fingerprint("A", Some(1), Some(""), "UI"),
         ];
         for (index, fingerprint) in all.iter().enumerate() {
             assert!(!all[..index].contains(fingerprint), "{index}");
         }
-        assert_eq!(all[0], fingerprint("A", Some(1), Some("U"), "I", false));
+        assert_eq!(all[0], fingerprint("A", Some(1), Some("U"), "I"));
     }
 }

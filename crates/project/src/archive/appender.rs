@@ -3,7 +3,7 @@
 use idmerge_store::StoreError;
 use idmerge_store::redb::WriteTransaction;
 
-use crate::archive::block::{BlockBuilder, StoredEvent};
+use crate::archive::block::{BlockBuilder, EventBlock, StoredEvent, Visit};
 use crate::archive::directory::{BlockHead, Directory};
 use crate::archive::reader::ArchiveReader;
 use crate::archive::tables::{BLOCK_HEADS, BLOCKS, USER_INDEX};
@@ -91,6 +91,30 @@ impl Appender {
             self.rows.push((full.head(), row));
         }
         Ok(())
+    }
+
+    /// The number that the next event gets.
+    pub(crate) fn next(&self) -> u64 {
+        self.tail.next()
+    }
+
+    /// Calls `visit` with the events of the block of an event, if that block is not committed or can
+    /// still grow. Returns whether it is.
+    pub(crate) fn each_of_block(
+        &self,
+        number: u64,
+        visit: &mut Visit<'_>,
+    ) -> Result<bool, ProjectError> {
+        if number >= self.tail.head().first {
+            self.tail.each(visit)?;
+            return Ok(true);
+        }
+        let full = self.rows.iter().find(|(head, _)| number <= head.last);
+        let Some((head, row)) = full.filter(|(head, _)| head.first <= number) else {
+            return Ok(false);
+        };
+        EventBlock::read(head.first, row)?.each(visit)?;
+        Ok(true)
     }
 
     /// Adds an event that is committed and in no run.

@@ -113,6 +113,16 @@ impl BlockBuilder {
         8 + self.heads.len() + self.texts.len()
     }
 
+    /// Calls `visit` with each event in order, until it returns `false`.
+    pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), ProjectError> {
+        Contents {
+            count: self.count,
+            heads: &self.heads,
+            texts: &self.texts,
+        }
+        .each(self.first, visit)
+    }
+
     pub(crate) fn head(&self) -> BlockHead {
         let (min_ms, max_ms) = self.times.unwrap_or_default();
         BlockHead {
@@ -165,12 +175,47 @@ impl EventBlock {
         Ok(Self { first, raw })
     }
 
+    /// The number of the first event.
+    pub(crate) fn first(&self) -> u64 {
+        self.first
+    }
+
     /// Calls `visit` with each event in order, until it returns `false`.
-    pub(crate) fn each(
-        &self,
-        visit: &mut dyn FnMut(StoredEvent<'_>) -> Result<bool, ProjectError>,
-    ) -> Result<(), ProjectError> {
-        let mut next = self.first;
+    pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), ProjectError> {
+        match Contents::of_block(&self.raw) {
+            Ok(contents) => contents.each(self.first, visit),
+            Err(Missing) => Err(ProjectError::damaged(self.first, TOO_SHORT)),
+        }
+    }
+}
+
+/// Called with an event; `false` ends the visit.
+pub(crate) type Visit<'v> = dyn FnMut(StoredEvent<'_>) -> Result<bool, ProjectError> + 'v;
+
+/// The parts of a block without compression.
+struct Contents<'c> {
+    count: u32,
+    heads: &'c [u8],
+    texts: &'c [u8],
+}
+
+impl<'c> Contents<'c> {
+    fn of_block(raw: &'c [u8]) -> Result<Self, Missing> {
+        let (count, rest) = raw.split_first_chunk().ok_or(Missing)?;
+        let (heads_bytes, rest) = rest.split_first_chunk().ok_or(Missing)?;
+        let heads_bytes = u32::from_le_bytes(*heads_bytes) as usize;
+        let (heads, texts) = rest.split_at_checked(heads_bytes).ok_or(Missing)?;
+        Ok(Self {
+            count: u32::from_le_bytes(*count),
+            heads,
+            texts,
+        })
+    }
+
+    /// Calls `visit` with each event in order, until it returns `false`. The first one has the number
+    /// `first`.
+    fn each(&self, first: u64, visit: &mut Visit<'_>) -> Result<(), ProjectError> {
+        let mut next = first;
         match self.try_each(&mut next, visit) {
             Ok(result) => result,
             Err(Missing) => Err(ProjectError::damaged(next, TOO_SHORT)),
@@ -181,16 +226,13 @@ impl EventBlock {
     fn try_each(
         &self,
         next: &mut u64,
-        visit: &mut dyn FnMut(StoredEvent<'_>) -> Result<bool, ProjectError>,
+        visit: &mut Visit<'_>,
     ) -> Result<Result<(), ProjectError>, Missing> {
-        let (count, rest) = self.raw.split_first_chunk().ok_or(Missing)?;
-        let (heads_bytes, rest) = rest.split_first_chunk().ok_or(Missing)?;
-        let heads_bytes = u32::from_le_bytes(*heads_bytes) as usize;
-        let (mut heads, texts) = rest.split_at_checked(heads_bytes).ok_or(Missing)?;
-        let mut texts = str::from_utf8(texts).map_err(|_| Missing)?;
+        let mut heads = self.heads;
+        let mut texts = str::from_utf8(self.texts).map_err(|_| Missing)?;
         let [mut time_ms, mut received_ms] = [0_i64; 2];
         let mut source = "";
-        for _ in 0..u32::from_le_bytes(*count) {
+        for _ in 0..self.count {
             let (&has, rest) = heads.split_first().ok_or(Missing)?;
             heads = rest;
             let bytes = usize::try_from(varint::take(&mut heads)?).map_err(|_| Missing)?;

@@ -21,6 +21,8 @@ pub(crate) struct Directory {
     heads: Vec<BlockHead>,
     /// Numbers of events by user key.
     unindexed: HashMap<u64, Vec<u64>>,
+    /// How many of the committed events are replaced.
+    pub(crate) replaced: u64,
 }
 
 impl Directory {
@@ -50,10 +52,11 @@ impl Directory {
         Ok(Self {
             heads,
             unindexed: HashMap::default(),
+            replaced: 0,
         })
     }
 
-    /// The number of the last event, which is the number of events.
+    /// The number of the last event, which is the number of events, replaced ones included.
     pub(crate) fn last(&self) -> u64 {
         self.heads.last().map_or(0, |head| head.last)
     }

@@ -4,6 +4,8 @@ use idmerge_disk::OpenRuns;
 use idmerge_store::redb::{ReadOnlyTable, ReadTransaction, TableError};
 
 use crate::archive::block::EventBlock;
+use crate::archive::directory::BlockHead;
+use crate::archive::replaced::{ReplacedEvents, ShownBlock};
 use crate::archive::tables::{BLOCKS, USER_INDEX};
 use crate::error::ProjectError;
 
@@ -11,6 +13,7 @@ use crate::error::ProjectError;
 pub(crate) struct ArchiveReader {
     blocks: Option<ReadOnlyTable<u64, &'static [u8]>>,
     users: OpenRuns,
+    replaced: ReplacedEvents,
 }
 
 impl ArchiveReader {
@@ -22,10 +25,23 @@ impl ArchiveReader {
         Ok(Self {
             blocks,
             users: USER_INDEX.open(read)?,
+            replaced: ReplacedEvents::open(read)?,
         })
     }
 
-    /// The block that starts with this event.
+    /// A block as of the event `last`: without the events that were replaced until then.
+    pub(crate) fn shown_block(
+        &self,
+        head: &BlockHead,
+        last: u64,
+    ) -> Result<ShownBlock, ProjectError> {
+        Ok(ShownBlock {
+            block: self.block(head.first)?,
+            replaced: self.replaced.of_block(head, last)?,
+        })
+    }
+
+    /// The block that starts with this event, with the replaced events.
     pub(crate) fn block(&self, first: u64) -> Result<EventBlock, ProjectError> {
         let row = match &self.blocks {
             Some(blocks) => blocks.get(first)?,

@@ -20,3 +20,13 @@ pub(crate) const SEEN: DedupTables = DedupTables::new(
     "seen_recent",
     "seen_filters",
 );
+
+/// The numbers of the events that an imported one may replace, by fingerprint, in sorted runs.
+pub(crate) const NUMBERS: Runs = Runs::new("number_runs", "number_pages");
+
+/// The same for events that are in no run yet, one row per commit.
+pub(crate) const RECENT_NUMBERS: TableDefinition<'_, u64, &[u8]> =
+    TableDefinition::new("number_recent");
+
+/// The replaced events (the format is in `replaced.rs`).
+pub(crate) const REPLACED: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("replaced");

@@ -104,7 +104,7 @@ impl Project {
             if !query.may_select_from(&head) {
                 continue;
             }
-            archive.block(head.first)?.each(&mut |stored| {
+            archive.shown_block(&head, last)?.each(&mut |stored| {
                 if stored.number > last {
                     wants_more = false;
                 } else if query.selects_time(stored.time_ms) {

@@ -86,7 +86,7 @@ impl Project {
         limit: usize,
     ) -> Result<Timeline, ProjectError> {
         let (canonical, user_keys) = self.user_keys(id)?;
-        let (archive, numbers) = self.event_numbers(&user_keys)?;
+        let (archive, last, numbers) = self.event_numbers(&user_keys)?;
         let mut page = Page::new(after, limit);
         for (head, numbers) in self.blocks_of(&numbers) {
             if page.is_past(&head) {
@@ -95,8 +95,10 @@ impl Project {
             if page.is_before(&head) {
                 continue;
             }
-            let mut numbers = numbers.iter().peekable();
-            archive.block(head.first)?.each(&mut |stored| {
+            let block = archive.shown_block(&head, last)?;
+            let shown = numbers.iter().filter(|number| !block.is_replaced(**number));
+            let mut numbers = shown.peekable();
+            block.each(&mut |stored| {
                 if numbers
                     .next_if(|&&number| number == stored.number)
                     .is_none()
@@ -129,13 +131,19 @@ impl Project {
         Ok((store.resolve(id).to_string(), user_keys))
     }
 
-    /// The numbers of the events of some index keys, in order, and an archive that has them all.
-    fn event_numbers(&self, user_keys: &[u64]) -> Result<(ArchiveReader, Vec<u64>), ProjectError> {
+    /// The numbers of the events of some index keys, in order, an archive that has them all, and the
+    /// number of the last event of the project.
+    fn event_numbers(
+        &self,
+        user_keys: &[u64],
+    ) -> Result<(ArchiveReader, u64, Vec<u64>), ProjectError> {
         let mut numbers = Vec::new();
+        let last;
         // Read the directory before the archive is opened: then every event found in it is in the
         // archive.
         {
             let directory = self.inner.directory.read();
+            last = directory.last();
             for key in user_keys {
                 numbers.extend_from_slice(directory.unindexed(*key));
             }
@@ -144,9 +152,11 @@ impl Project {
         for key in user_keys {
             archive.find(*key, &mut numbers)?;
         }
+        // Later events may be in the archive, and those that they replace would then be shown too.
+        numbers.retain(|number| *number <= last);
         numbers.sort_unstable();
         numbers.dedup();
-        Ok((archive, numbers))
+        Ok((archive, last, numbers))
     }
 
     /// The blocks that contain some events, each with its events. Blocks with later events are

@@ -63,9 +63,8 @@ pub enum Record {
         time_ms: Option<i64>,
         /// Distinguishes the event from others with the same name, time and ID: `$insert_id`.
         insert_id: Option<Box<str>>,
-        /// Whether the claim of a `$merge` event is applied. If not, the event is stored without a
-        /// claim.
-        may_merge: bool,
+        /// Who sent it.
+        sender: Sender,
         /// What a scan of the JSON found, if the caller has scanned it: the project then does not
         /// scan it again. It must be the scan of this JSON, without white space around it.
         layout: Option<Box<EventLayout>>,
@@ -74,13 +73,29 @@ pub enum Record {
     Update,
 }
 
+/// Who sent an event: what is known of that, from the least to the most.
+///
+/// The claim of a `$merge` from [`Anybody`](Self::Anybody) is not applied. If two events are the
+/// same but for their content, that of the sender who is known better counts (AR-2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Sender {
+    /// Anybody: a request without a credential.
+    #[default]
+    Anybody,
+    /// Anybody who has the token, in a project that takes it in place of a credential. A `$merge` is
+    /// applied; every other event is as one of [`Anybody`](Self::Anybody).
+    TokenOnly,
+    /// The holder of a credential, such as the secret of the project.
+    Credential,
+}
+
 impl Record {
-    /// An event whose sender may not merge, and which the project scans.
+    /// An event that anybody may have sent, and which the project scans.
     pub fn event(time_ms: Option<i64>, insert_id: Option<&str>) -> Self {
         Self::Event {
             time_ms,
             insert_id: insert_id.map(Box::from),
-            may_merge: false,
+            sender: Sender::Anybody,
             layout: None,
         }
     }
@@ -99,7 +114,8 @@ pub struct Answer {
 /// The answer to one record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RecordAnswer {
-    /// The event is stored, or the update is carried out. For an event, the outcome of its claim.
+    /// The event is stored, or the update is carried out. For an event, the outcome of its claim. The
+    /// event may be in the place of one that came without a credential (AR-2).
     Stored(ClaimAnswer),
     /// The event was stored before.
     Repeated,
@@ -117,7 +133,8 @@ impl RecordAnswer {
 /// The outcome of an event's claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ClaimAnswer {
-    /// The event makes no claim.
+    /// The event makes no claim, or the same claim as the event that it replaces, which was weighed
+    /// when that event came.
     None,
     /// The claim joined two IDs.
     Merged,

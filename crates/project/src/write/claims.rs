@@ -11,6 +11,7 @@ use crate::write::batch::ClaimAnswer;
 use crate::write::near_cap::NearCap;
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::profiles::{Merge, ProfileChanges};
+use crate::write::repeated::NewEvent;
 
 /// The outcome of an event's claim.
 pub(crate) struct ClaimResult {
@@ -30,7 +31,7 @@ pub(crate) struct Claims<'w> {
 impl Claims<'_> {
     /// Applies the claims of some events of the batch, in their order. There is a result for each
     /// event, also if it makes no claim.
-    pub(crate) fn apply(self, events: &[&PreparedEvent]) -> Result<Vec<ClaimResult>, ProjectError> {
+    pub(crate) fn apply(self, events: &[NewEvent<'_>]) -> Result<Vec<ClaimResult>, ProjectError> {
         match self.inner.settings.rule_book() {
             RuleBook::Simplified => self.apply_links(events),
             _ => self.apply_one_by_one(events),
@@ -39,16 +40,16 @@ impl Claims<'_> {
 
     /// Simplified: applies all claims in one call of the engine. The canonical IDs before and after
     /// a link are known without asking the engine.
-    fn apply_links(self, events: &[&PreparedEvent]) -> Result<Vec<ClaimResult>, ProjectError> {
+    fn apply_links(self, events: &[NewEvent<'_>]) -> Result<Vec<ClaimResult>, ProjectError> {
         let mut results: Vec<_> = events
             .iter()
-            .map(|event| ClaimResult::without_claim(event))
+            .map(|new| ClaimResult::without_claim(new.event))
             .collect();
         let (mut claims, mut causes, mut indexes) = (Vec::new(), Vec::new(), Vec::new());
-        for (index, event) in events.iter().enumerate() {
-            if let Some(claim) = self.batch.claim(event) {
+        for (index, new) in events.iter().enumerate() {
+            if let Some(claim) = new.claim(self.batch) {
                 claims.push(claim);
-                causes.push(cause(self.batch, event));
+                causes.push(cause(self.batch, new.event));
                 indexes.push(index);
             }
         }
@@ -87,14 +88,14 @@ impl Claims<'_> {
     /// are rare under these rules.
     fn apply_one_by_one(
         mut self,
-        events: &[&PreparedEvent],
+        events: &[NewEvent<'_>],
     ) -> Result<Vec<ClaimResult>, ProjectError> {
         let batch = self.batch;
         events
             .iter()
-            .map(|event| match batch.claim(event) {
-                None => Ok(ClaimResult::without_claim(event)),
-                Some(claim) => self.apply_one(claim, cause(batch, event)),
+            .map(|new| match new.claim(batch) {
+                None => Ok(ClaimResult::without_claim(new.event)),
+                Some(claim) => self.apply_one(claim, cause(batch, new.event)),
             })
             .collect()
     }

@@ -5,7 +5,7 @@ use idmerge_shared::Shared;
 use idmerge_store::{Durable, StoreError};
 use parking_lot::{Condvar, Mutex};
 
-use crate::archive::tables::{SEEN, USER_INDEX};
+use crate::archive::tables::{NUMBERS, SEEN, USER_INDEX};
 
 /// Requests to the maintenance thread.
 #[derive(Default)]
@@ -66,7 +66,7 @@ fn maintain(
 ) -> Result<(), StoreError> {
     // Merge without the lock, so that claims do not wait for it.
     let merger = store.read().merger();
-    for runs in [&USER_INDEX, SEEN.runs()] {
+    for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
         while !requests.is_stopped() && merger.merge(runs)? {}
     }
     store.read().index()?;

@@ -9,8 +9,11 @@ use idmerge_events::{DedupKey, EventLayout, JsonEvent};
 use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
+use crate::archive::fingerprint::Fingerprint;
 use crate::user_key::{push_id, user_key};
-use crate::write::batch::{Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError};
+use crate::write::batch::{
+    Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
+};
 
 /// A batch that is ready for the writer.
 pub(crate) struct PreparedBatch {
@@ -48,7 +51,7 @@ pub(crate) struct EventFacts {
     /// The key of its own distinct_id; `None` if it has no distinct_id.
     pub(crate) user_key: Option<u64>,
     /// `None` if the event has no `insert_id`: it is then never a repetition.
-    pub(crate) fingerprint: Option<u128>,
+    pub(crate) fingerprint: Option<Fingerprint>,
     claim: Option<PreparedClaim>,
     /// The answer if there is no claim to apply.
     pub(crate) unclaimed: ClaimAnswer,
@@ -112,6 +115,11 @@ impl PreparedBatch {
         Some(Claim::new(*kind, [id(first)?, id(second)?]))
     }
 
+    /// The JSON of an event.
+    pub(crate) fn json(&self, event: &PreparedEvent) -> &str {
+        &self.text[event.text.clone()]
+    }
+
     /// Copies the IDs of a claim, which borrow from the event.
     fn keep(&mut self, claim: Claim<'_>) -> PreparedClaim {
         PreparedClaim {
@@ -155,11 +163,11 @@ impl Preparation<'_> {
             Record::Event {
                 time_ms,
                 insert_id,
-                may_merge,
+                sender,
                 layout,
             } => {
                 let event = event(json, layout)?;
-                let facts = self.facts(&event.event(), time_ms, insert_id.as_deref(), may_merge)?;
+                let facts = self.facts(&event.event(), time_ms, insert_id.as_deref(), sender)?;
                 self.prepared.events.push(PreparedEvent {
                     index,
                     text: range,
@@ -178,7 +186,7 @@ impl Preparation<'_> {
         event: &Event<'_>,
         time_ms: Option<i64>,
         insert_id: Option<&str>,
-        may_merge: bool,
+        sender: Sender,
     ) -> Result<EventFacts, RecordError> {
         let reading = self.settings.read(event)?;
         self.own_id.clear();
@@ -186,20 +194,19 @@ impl Preparation<'_> {
             push_id(id, &mut self.own_id);
         }
         let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
-        let is_forbidden_merge = !may_merge && event.name == Event::MERGE;
+        let is_merge = event.name == Event::MERGE;
         let fingerprint = insert_id.map(|insert_id| {
             let key = DedupKey {
                 name: event.name,
                 time_ms,
                 distinct_id: own_id,
                 insert_id,
-                is_forbidden_merge,
             };
-            key.fingerprint(&mut self.scratch)
+            Fingerprint::new(key.fingerprint(&mut self.scratch), sender, is_merge)
         });
         let user_key = own_id.map(user_key);
         let (claim, unclaimed) = match reading.claim {
-            Some(_) if is_forbidden_merge => (None, ClaimAnswer::NotAllowed),
+            Some(_) if is_merge && sender == Sender::Anybody => (None, ClaimAnswer::NotAllowed),
             Some(claim) => (Some(self.prepared.keep(claim)), ClaimAnswer::None),
             None => (None, ClaimAnswer::None),
         };

@@ -4,7 +4,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Instant;
 
-use idmerge_disk::{Dedup, LazyRuns};
 use idmerge_store::redb::ReadTransaction;
 
 use crate::archive::appender::Appender;
@@ -15,15 +14,16 @@ use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
-use crate::write::prepare::{PreparedBatch, PreparedEvent};
+use crate::write::prepare::PreparedBatch;
 use crate::write::profiles::ProfileChanges;
 use crate::write::queue::Job;
+use crate::write::repeated::{NewEvent, Repeated, StoredEvents};
 
 /// The state of the writer thread.
 pub(crate) struct Writer {
     pub(crate) inner: Arc<Inner>,
     pub(crate) appender: Appender,
-    pub(crate) dedup: Dedup,
+    pub(crate) repeated: Repeated,
     pub(crate) profiles: ProfileChanges,
     /// Counters of what is applied and not committed.
     pub(crate) figures: Figures,
@@ -83,7 +83,8 @@ impl Writer {
         read: &ReadTransaction,
     ) -> Result<(), ProjectError> {
         let mut answers = std::mem::take(&mut batch.answers);
-        let new = self.new_events(batch, &mut answers, read)?;
+        let mut stored = StoredEvents::new(&self.inner, read, &self.appender);
+        let new = self.repeated.new_events(batch, &mut answers, &mut stored)?;
         let claims = Claims {
             inner: &self.inner,
             profiles: &mut self.profiles,
@@ -91,9 +92,10 @@ impl Writer {
             batch,
         };
         let results = claims.apply(&new)?;
+        let first = self.appender.next();
         for (event, result) in new.iter().zip(&results) {
-            answers[event.index] = RecordAnswer::Stored(result.answer);
-            self.append(batch, event, result)?;
+            answers[event.event.index] = RecordAnswer::Stored(result.answer);
+            self.append(batch, event, failure(event, result, first, &results))?;
         }
         self.figures.events += new.len() as u64;
         self.apply_updates(batch, &mut answers, read)?;
@@ -101,47 +103,22 @@ impl Writer {
         Ok(())
     }
 
-    /// The events that are not repeated. The others are answered here.
-    fn new_events<'b>(
-        &mut self,
-        batch: &'b PreparedBatch,
-        answers: &mut [RecordAnswer],
-        read: &ReadTransaction,
-    ) -> Result<Vec<&'b PreparedEvent>, ProjectError> {
-        let mut runs = LazyRuns::new(read);
-        let mut new = Vec::with_capacity(batch.events.len());
-        for event in &batch.events {
-            let is_repeated = match event.facts.fingerprint {
-                Some(fingerprint) => {
-                    let time_ms = event.fingerprint_ms;
-                    self.dedup.is_repeated(fingerprint, time_ms, &mut runs)?
-                }
-                None => false,
-            };
-            if is_repeated {
-                answers[event.index] = RecordAnswer::Repeated;
-            } else {
-                new.push(event);
-            }
-        }
-        Ok(new)
-    }
-
     fn append(
         &mut self,
         batch: &PreparedBatch,
-        event: &PreparedEvent,
-        result: &ClaimResult,
+        new: &NewEvent<'_>,
+        failure: Option<[&str; 2]>,
     ) -> Result<(), ProjectError> {
-        let rejection = result.rejection.as_ref();
+        let event = new.event;
+        self.figures.replaced += u64::from(new.replaced.is_some());
         let stored = StoredEvent {
             // The appender numbers events.
             number: 0,
             time_ms: event.time_ms,
             received_ms: batch.received_ms,
             source: batch.source,
-            failure: rejection.map(|(code, description)| [*code, description.as_str()]),
-            text: &batch.text[event.text.clone()],
+            failure,
+            text: batch.json(event),
         };
         self.appender.push(&stored, event.facts.user_key)
     }
@@ -175,22 +152,26 @@ impl Writer {
         let inner = self.inner.clone();
         let store = inner.store.read();
         let has_events = self.figures.events > 0;
-        if !has_events && !self.profiles.has_changes() {
+        let has_index = has_events || self.repeated.has_changes();
+        if !has_index && !self.profiles.has_changes() {
             return Ok(store.commit()?);
         }
         let started = now();
-        let is_index_due = has_events && self.appender.unindexed() >= inner.options.index_events;
+        let index_events = inner.options.index_events;
+        let is_index_due =
+            has_index && self.appender.unindexed().max(self.repeated.recent()) >= index_events;
         let mut heads: Vec<BlockHead> = Vec::new();
+        let mut replaced = None;
         let sequence = store.commit_with::<ProjectError>(|write| {
             if has_events {
                 heads = self.appender.write(write)?;
-                let last = heads.last().map_or(0, |head| head.last);
-                if is_index_due {
-                    self.appender.write_run(write)?;
-                    self.dedup.write_run(write, last)?;
-                } else {
-                    self.dedup.write(write, last)?;
-                }
+            }
+            if has_index {
+                let last = self.appender.next() - 1;
+                replaced = self.repeated.write(write, last, is_index_due)?;
+            }
+            if is_index_due && self.appender.unindexed() > 0 {
+                self.appender.write_run(write)?;
             }
             if self.profiles.has_changes() {
                 self.profiles.write(write)?;
@@ -198,9 +179,10 @@ impl Writer {
             Ok(())
         })?;
         drop(store);
-        if has_events {
+        if has_index {
             let mut directory = inner.directory.write();
             directory.add_blocks(&heads);
+            directory.replaced = replaced.unwrap_or(directory.replaced);
             if is_index_due {
                 directory.clear_unindexed();
             } else {
@@ -212,6 +194,28 @@ impl Writer {
             inner.maintenance.request();
         }
         Ok(sequence)
+    }
+}
+
+/// Why the claim of an event was rejected: the code and the description. If the claim was weighed for
+/// the event that this one replaces, the answer is that of then. `first` is the number of the first
+/// event of the batch.
+fn failure<'r>(
+    new: &'r NewEvent<'_>,
+    result: &'r ClaimResult,
+    first: u64,
+    results: &'r [ClaimResult],
+) -> Option<[&'r str; 2]> {
+    let of = |result: &'r ClaimResult| {
+        let (code, description) = result.rejection.as_ref()?;
+        Some([*code, description.as_str()])
+    };
+    let Some(replaced) = new.replaced.as_ref().filter(|it| it.has_same_claim) else {
+        return of(result);
+    };
+    match replaced.number.checked_sub(first) {
+        Some(index) => of(results.get(usize::try_from(index).ok()?)?),
+        None => Some(replaced.failure.as_ref()?.each_ref().map(String::as_str)),
     }
 }
 

@@ -134,8 +134,13 @@ impl Debug for Projects {
 /// A figure of a project: its name, its help text, and how to get it.
 type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
-const COUNTERS: [Figure; 4] = [
+const COUNTERS: [Figure; 5] = [
     ("events", "Events stored since the start", |f| f.events),
+    (
+        "events_replaced",
+        "Events that an imported one replaced, since the start",
+        |f| f.replaced,
+    ),
     (
         "profile_updates",
         "Profile updates applied since the start",

@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use idmerge_project::Record;
+use idmerge_project::{Record, Sender};
 use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
 };
@@ -92,7 +92,7 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
                     continue;
                 }
                 let range = message.range(event.text);
-                accepted.push(project_index, index, range, record(event, false));
+                accepted.push(project_index, index, range, record(event, Sender::Anybody));
             }
             // The vendor answers an unknown token with success, and so do we. An event with
             // `$ignore` is dropped because its sender asks for that.
@@ -114,7 +114,8 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
     Ok(accepted)
 }
 
-/// Events with a credential. All belong to one project, and a `$merge` among them makes a claim.
+/// Events with a credential, or with the token if the project takes that. All belong to one project,
+/// and a `$merge` among them makes a claim.
 fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
     let configs = app.configs();
     let project_index = access::authorize(
@@ -123,9 +124,15 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
         message.project_id.as_deref(),
         Permission::Import,
     )?;
+    let project = configs[project_index];
+    let sender = if access::is_secret(project, &message.credentials) {
+        Sender::Credential
+    } else {
+        Sender::TokenOnly
+    };
     let limits = &app.bounds.limits;
     let events = message.events(limits)?;
-    let settings = &configs[project_index].settings;
+    let settings = &project.settings;
     let is_identity = |event: &Result<EventRecord<'_>, Fault>| {
         event.as_ref().is_ok_and(EventRecord::is_identity_event)
     };
@@ -153,7 +160,7 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
             }
             Ok(event) => {
                 let range = message.range(event.text);
-                accepted.push(project_index, index, range, record(event, true));
+                accepted.push(project_index, index, range, record(event, sender));
             }
             Err(fault) => {
                 count(app, Some(project_index), Endpoint::Import, "invalid");
@@ -194,11 +201,11 @@ fn accept_updates(
     Ok(accepted)
 }
 
-fn record(event: EventRecord<'_>, may_merge: bool) -> Record {
+fn record(event: EventRecord<'_>, sender: Sender) -> Record {
     Record::Event {
         time_ms: event.time.ms(),
         insert_id: event.dedup_id().map(Into::into),
-        may_merge,
+        sender,
         layout: Some(Box::new(event.into_layout())),
     }
 }

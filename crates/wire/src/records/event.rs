@@ -82,7 +82,7 @@ impl<'t> EventRecord<'t> {
             token: envelope.token().and_then(RawJson::string_or_number),
             time: envelope.time(TimeRange::Year9999),
             insert_id: envelope.insert_id().and_then(insert_id),
-            mp_event_id: envelope.mp_event_id().and_then(RawJson::string_or_number),
+            mp_event_id: envelope.mp_event_id().and_then(mp_event_id),
             is_ignored: envelope.ignore().is_some_and(|json| !is_off(json)),
             has_distinct_id: id(IdProperty::DistinctId).is_some_and(|json| !json.is_null()),
             has_reserved_id: has_id(IdProperty::UserId) || has_id(IdProperty::DeviceId),
@@ -207,6 +207,11 @@ fn insert_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
         "null" | "\"\"" => None,
         text => json.string_or_number().or(Some(Cow::Borrowed(text))),
     }
+}
+
+/// The text of a `$mp_event_id`. An empty one tells nothing apart, like an empty `$insert_id`.
+fn mp_event_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
+    json.string_or_number().filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]

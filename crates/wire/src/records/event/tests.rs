@@ -69,6 +69,14 @@ fn mobile_sdks_send_an_event_id_in_metadata() {
             Some("i"),
         ),
         (r#"{"event":"A","properties":{"$mp_metadata":"m"}}"#, None),
+        (
+            r#"{"event":"A","properties":{},"$mp_metadata":{"$mp_event_id":""}}"#,
+            None,
+        ),
+        (
+            r#"{"event":"A","properties":{"$insert_id":""},"$mp_metadata":{"$mp_event_id":"m"}}"#,
+            Some("m"),
+        ),
     ] {
         assert_eq!(read(text).unwrap().dedup_id(), wanted, "{text}");
     }

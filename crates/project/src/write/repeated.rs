@@ -1,0 +1,324 @@
+//! [`Repeated`]: which events of a batch are new, and which were stored before (AR-2).
+//!
+//! An event is stored once, and the first one counts, with one exception: what came with a credential
+//! replaces what came without, if the two differ. So an index has who sent each event, and another one
+//! has the number of each event that can be replaced.
+
+use std::collections::BTreeMap;
+
+use idmerge_core::Claim;
+use idmerge_disk::{Dedup, LazyRuns, OpenRuns};
+use idmerge_events::JsonEvent;
+use idmerge_store::redb::{ReadTransaction, WriteTransaction};
+
+use crate::archive::appender::Appender;
+use crate::archive::block::{EventBlock, NOT_AN_EVENT, StoredEvent};
+use crate::archive::fingerprint::Fingerprint;
+use crate::archive::numbers::Numbers;
+use crate::archive::reader::ArchiveReader;
+use crate::archive::replaced;
+use crate::archive::tables::{NUMBERS, SEEN};
+use crate::error::ProjectError;
+use crate::inner::Inner;
+use crate::write::batch::{RecordAnswer, Sender};
+use crate::write::prepare::{PreparedBatch, PreparedEvent};
+
+/// An event of a batch that is stored.
+pub(crate) struct NewEvent<'b> {
+    pub(crate) event: &'b PreparedEvent,
+    /// The event that it replaces.
+    pub(crate) replaced: Option<Replaced>,
+}
+
+/// An event that is replaced.
+pub(crate) struct Replaced {
+    pub(crate) number: u64,
+    /// Whether its claim was weighed and is the claim of the new event too: what is taken twice
+    /// counts once.
+    pub(crate) has_same_claim: bool,
+    /// Why its claim was rejected: the code and the description.
+    pub(crate) failure: Option<[String; 2]>,
+}
+
+impl NewEvent<'_> {
+    /// The claim to weigh, if there is one.
+    pub(crate) fn claim<'b>(&self, batch: &'b PreparedBatch) -> Option<Claim<'b>> {
+        match &self.replaced {
+            Some(replaced) if replaced.has_same_claim => None,
+            _ => batch.claim(self.event),
+        }
+    }
+}
+
+/// The indexes of the events that can be repeated.
+pub(crate) struct Repeated {
+    dedup: Dedup,
+    numbers: Numbers,
+    /// The events that are replaced by events that are not committed: the number of each, and of
+    /// the event in its place.
+    replaced: BTreeMap<u64, u64>,
+}
+
+impl Repeated {
+    pub(crate) fn open(read: &ReadTransaction) -> Result<Self, ProjectError> {
+        Ok(Self {
+            dedup: Dedup::open(SEEN, read)?,
+            numbers: Numbers::open(read)?,
+            replaced: BTreeMap::new(),
+        })
+    }
+
+    /// The events to store, which get the numbers from that of the appender on. The others are
+    /// answered here.
+    pub(crate) fn new_events<'b>(
+        &mut self,
+        batch: &'b PreparedBatch,
+        answers: &mut [RecordAnswer],
+        stored: &mut StoredEvents<'_>,
+    ) -> Result<Vec<NewEvent<'b>>, ProjectError> {
+        let mut runs = LazyRuns::new(stored.read);
+        let mut new: Vec<NewEvent<'b>> = Vec::with_capacity(batch.events.len());
+        let first = stored.appender.next();
+        for event in &batch.events {
+            let number = first + new.len() as u64;
+            let before = match event.facts.fingerprint {
+                Some(fingerprint) => {
+                    self.before(fingerprint, event.fingerprint_ms, &mut runs, stored)?
+                }
+                None => Before::Nothing,
+            };
+            let replaced = match before {
+                Before::Nothing => None,
+                Before::Same => {
+                    answers[event.index] = RecordAnswer::Repeated;
+                    continue;
+                }
+                Before::Lesser(earlier) => {
+                    let in_batch = earlier.number.checked_sub(first).map(|index| {
+                        let other = usize::try_from(index).ok().and_then(|at| new.get(at));
+                        other.and_then(|other| earlier.in_batch(batch, other.event, event))
+                    });
+                    let replaced = match in_batch {
+                        Some(replaced) => replaced,
+                        None => earlier.in_archive(batch, event, stored)?,
+                    };
+                    if replaced.is_none() {
+                        answers[event.index] = RecordAnswer::Repeated;
+                        continue;
+                    }
+                    replaced
+                }
+            };
+            if let Some(fingerprint) = event.facts.fingerprint
+                && fingerprint.sender < Sender::Credential
+            {
+                self.numbers.add(fingerprint.fields, number);
+            }
+            if let Some(replaced) = &replaced {
+                self.replaced.insert(replaced.number, number);
+            }
+            new.push(NewEvent { event, replaced });
+        }
+        Ok(new)
+    }
+
+    /// Finds the same event among those before it. Adds this one, unless it is the same.
+    fn before(
+        &mut self,
+        fingerprint: Fingerprint,
+        time_ms: i64,
+        runs: &mut LazyRuns<'_>,
+        stored: &mut StoredEvents<'_>,
+    ) -> Result<Before, ProjectError> {
+        let mut best = None;
+        for &sender in fingerprint.senders() {
+            let key = fingerprint.sent_by(sender);
+            if self.dedup.contains(key, time_ms, runs)? {
+                best = Some(sender);
+                break;
+            }
+        }
+        if best.is_some_and(|sender| sender >= fingerprint.sender) {
+            return Ok(Before::Same);
+        }
+        let key = fingerprint.sent_by(fingerprint.sender);
+        self.dedup.add(key, time_ms);
+        let Some(sender) = best else {
+            return Ok(Before::Nothing);
+        };
+        let number = self.numbers.find(fingerprint.fields, stored.numbers()?)?;
+        // A version without the index of numbers has stored it. It stays, as that version meant.
+        Ok(number.map_or(Before::Same, |number| {
+            Before::Lesser(Earlier {
+                number,
+                is_weighed: sender != Sender::Anybody || !fingerprint.is_merge,
+            })
+        }))
+    }
+
+    /// Whether there is anything to commit. There can be without a new event: the same event came
+    /// from a sender who is known better.
+    pub(crate) fn has_changes(&self) -> bool {
+        self.dedup.unwritten() > 0
+    }
+
+    /// How many events of the index are in no run.
+    pub(crate) fn recent(&self) -> u64 {
+        self.dedup.recent() as u64
+    }
+
+    /// Writes what is not committed. `last` is the number of the last event. Returns how many events
+    /// are replaced now, if there are new ones.
+    pub(crate) fn write(
+        &mut self,
+        write: &WriteTransaction,
+        last: u64,
+        is_run_due: bool,
+    ) -> Result<Option<u64>, ProjectError> {
+        if is_run_due {
+            self.dedup.write_run(write, last)?;
+            self.numbers.write_run(write, last)?;
+        } else {
+            self.dedup.write(write, last)?;
+            self.numbers.write(write, last)?;
+        }
+        let new = std::mem::take(&mut self.replaced);
+        if new.is_empty() {
+            return Ok(None);
+        }
+        replaced::write(write, &new).map(Some)
+    }
+}
+
+/// Whether an event was stored before.
+enum Before {
+    Nothing,
+    /// It was, and stays.
+    Same,
+    /// It was, and its sender is known less than the new one.
+    Lesser(Earlier),
+}
+
+/// An event that the new one replaces if the two differ.
+struct Earlier {
+    number: u64,
+    /// Whether its claim was weighed, if it makes one.
+    is_weighed: bool,
+}
+
+impl Earlier {
+    /// The earlier event as one that is replaced; `None` if the two are equal.
+    fn replaced(
+        &self,
+        texts: [&str; 2],
+        claims: [Option<Claim<'_>>; 2],
+        failure: Option<[&str; 2]>,
+    ) -> Option<Replaced> {
+        let [claim, new_claim] = claims;
+        let has_same_claim = claim.filter(|_| self.is_weighed) == new_claim;
+        let is_equal = texts[0] == texts[1] && has_same_claim;
+        (!is_equal).then(|| Replaced {
+            number: self.number,
+            has_same_claim,
+            failure: failure.map(|failure| failure.map(str::to_owned)),
+        })
+    }
+
+    /// The earlier event is one of the same batch.
+    fn in_batch(
+        &self,
+        batch: &PreparedBatch,
+        earlier: &PreparedEvent,
+        new: &PreparedEvent,
+    ) -> Option<Replaced> {
+        let claims = [batch.claim(earlier), batch.claim(new)];
+        self.replaced([batch.json(earlier), batch.json(new)], claims, None)
+    }
+
+    /// The earlier event is one of an earlier batch.
+    fn in_archive(
+        &self,
+        batch: &PreparedBatch,
+        new: &PreparedEvent,
+        stored: &mut StoredEvents<'_>,
+    ) -> Result<Option<Replaced>, ProjectError> {
+        let settings = &stored.inner.settings;
+        stored.find(self.number, &mut |earlier| {
+            let json_event = JsonEvent::parse_text(earlier.text)
+                .map_err(|_| ProjectError::damaged(earlier.number, NOT_AN_EVENT))?;
+            let reading = settings.read(&json_event.event()).unwrap_or_default();
+            let claims = [reading.claim, batch.claim(new)];
+            Ok(self.replaced([earlier.text, batch.json(new)], claims, earlier.failure))
+        })
+    }
+}
+
+/// The events that are stored, committed or not.
+pub(crate) struct StoredEvents<'s> {
+    pub(crate) inner: &'s Inner,
+    pub(crate) read: &'s ReadTransaction,
+    pub(crate) appender: &'s Appender,
+    numbers: Option<OpenRuns>,
+    archive: Option<ArchiveReader>,
+    /// The last block that was read, with the number of its last event. Events that are imported
+    /// again come in about the order in which they are stored.
+    block: Option<(u64, EventBlock)>,
+}
+
+impl<'s> StoredEvents<'s> {
+    pub(crate) fn new(inner: &'s Inner, read: &'s ReadTransaction, appender: &'s Appender) -> Self {
+        Self {
+            inner,
+            read,
+            appender,
+            numbers: None,
+            archive: None,
+            block: None,
+        }
+    }
+
+    fn numbers(&mut self) -> Result<&OpenRuns, ProjectError> {
+        Ok(match &mut self.numbers {
+            Some(numbers) => numbers,
+            none => none.insert(NUMBERS.open(self.read)?),
+        })
+    }
+
+    /// Calls `use_it` with an event.
+    fn find<T>(
+        &mut self,
+        number: u64,
+        use_it: &mut dyn FnMut(StoredEvent<'_>) -> Result<T, ProjectError>,
+    ) -> Result<T, ProjectError> {
+        let mut found = None;
+        let mut visit = |event: StoredEvent<'_>| {
+            if event.number == number {
+                found = Some(use_it(event)?);
+            }
+            Ok(event.number < number)
+        };
+        if !self.appender.each_of_block(number, &mut visit)? {
+            self.block(number)?.each(&mut visit)?;
+        }
+        found.ok_or(ProjectError::damaged(number, "an event is missing"))
+    }
+
+    /// The committed block with an event.
+    fn block(&mut self, number: u64) -> Result<&EventBlock, ProjectError> {
+        let cached = self.block.take();
+        let cached = cached.filter(|(last, block)| (block.first()..=*last).contains(&number));
+        let block = match cached {
+            Some(block) => block,
+            None => {
+                let head = self.inner.directory.read().block_from(number);
+                let head = head.ok_or(ProjectError::damaged(number, "a block is missing"))?;
+                let archive = match &mut self.archive {
+                    Some(archive) => archive,
+                    none => none.insert(ArchiveReader::new(self.read)?),
+                };
+                (head.last, archive.block(head.first)?)
+            }
+        };
+        Ok(&self.block.insert(block).1)
+    }
+}
