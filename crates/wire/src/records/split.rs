@@ -98,7 +98,11 @@ fn lines<'t, T>(
     mut next: impl FnMut(&mut Values<'t>) -> Next<T>,
 ) -> Records<T> {
     let mut records = Vec::new();
-    for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
+    // IN-4: files of Windows that were joined have a byte order mark in the middle.
+    let lines = text
+        .lines()
+        .map(|line| line.trim_start_matches('\u{feff}').trim());
+    for line in lines.filter(|line| !line.is_empty()) {
         if records.len() == max_records {
             return Err(Problem::TooManyRecords { max_records });
         }
@@ -152,6 +156,12 @@ mod tests {
             assert_eq!(texts("{}\r\n\n{ }\n", layout).unwrap(), ["{}", "{ }"]);
         }
         assert_eq!(texts("{}{}", Layout::Json).unwrap(), ["{}", "{}"]);
+    }
+
+    #[test]
+    fn in_4_a_byte_order_mark_is_passed_over_at_the_start_of_any_line() {
+        let text = "\u{feff}{}\n\u{feff}\r\n\u{feff}{ }\n";
+        assert_eq!(texts(text, Layout::Lines).unwrap(), ["{}", "{ }"]);
     }
 
     #[test]
