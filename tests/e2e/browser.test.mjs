@@ -56,6 +56,11 @@ async function visitor(library, project, options) {
         .filter((request) => [events(request)].flat().some((event) => event.properties?.mark === mark))
         .map((request) => (request.resourceType() === "ping" ? "beacon" : "request"));
     },
+    /** Whether a request had 🍔 as the halves of its UTF-16 form, in base64. */
+    sentHalves() {
+      const bytes = (request) => atob(new URLSearchParams(request.postData() ?? "").get("data") ?? "");
+      return sent.some((request) => bytes(request).includes("\xed\xa0\xbc\xed\xbd\x94"));
+    },
     /** Calls methods of the library, each in a task of its own, as clicks of a user do. */
     async call(...calls) {
       for (const [method, ...args] of calls) {
@@ -194,6 +199,47 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             // is rejected (O-8), no ID is marked as identified (O-13), and the oldest is canonical.
             const all = [name("nick"), device(engine, id)];
             await project.assertCluster(joins ? all : all.toReversed());
+            assert.deepEqual(laptop.problems, []);
+            await laptop.close();
+          });
+
+          // The libraries write such a character as the two halves of its UTF-16 form, three bytes each,
+          // before base64 (IN-8). They would lose the whole batch if the server refused it.
+          test("characters above U+FFFF in the page title, the user ID, the event and the profile", async () => {
+            const laptop = await visitor(library, project, options);
+            const id = await laptop.device();
+            const title = "🍔 menu, 👨‍👩‍👧 & 𝒜 é";
+            await laptop.page.evaluate((title) => (document.title = title), title);
+            const user = "🍔é𝒜";
+            await laptop.call(
+              ["track", "View 🍔", { ...mark("f1"), title: await laptop.page.title(), "key 🍔": ["👍"] }],
+              ["track", "View", mark("f2")],
+              ["identify", name(user)],
+              ["track", "Buy", { ...mark("f3"), title }],
+              ["people.set", { $name: "Ada 🍔", dish: title }],
+              ["people.union", { tags: ["🍔"] }],
+            );
+            if (library === "new") await laptop.call(["track_pageview", mark("f4")]);
+            // The events of the same batches without such characters are stored too.
+            await assertOnce(project, name("f"), library === "new" ? ["1", "2", "3", "4"] : ["1", "2", "3"]);
+            await project.assertCluster(cluster(user, id));
+            assert(laptop.sentHalves(), "the library now sends UTF-8: IN-8 needs another sender");
+            const stored = (await project.exported()).filter((event) => event.properties.mark?.startsWith(name("f")));
+            const of = (mark) => stored.find((event) => event.properties.mark === name(mark));
+            assert.equal(of("f1").event, "View 🍔");
+            assert.equal(of("f1").properties.title, title);
+            assert.deepEqual(of("f1").properties["key 🍔"], ["👍"]);
+            assert.equal(of("f3").properties.title, title);
+            assert.equal(of("f3").properties.distinct_id, name(user));
+            assert.equal(of("f3").properties.$user_id, name(user));
+            if (library === "new") assert.equal(of("f4").properties.current_page_title, title);
+            const profile = await until(async () => {
+              const profile = await project.profile(name(user)).catch(() => null);
+              return profile?.tags && profile;
+            });
+            assert.equal(profile.$name, "Ada 🍔");
+            assert.equal(profile.dish, title);
+            assert.deepEqual(profile.tags, ["🍔"]);
             assert.deepEqual(laptop.problems, []);
             await laptop.close();
           });

@@ -53,6 +53,10 @@ impl Figures {
         self.commits += 1;
     }
 
+    pub(crate) fn add_refused(&mut self, rule: &'static str) {
+        *self.refused.entry(rule).or_default() += 1;
+    }
+
     /// Adds the counters of a commit.
     pub(crate) fn add(&mut self, other: Self) {
         self.events += other.events;

@@ -191,6 +191,12 @@ impl Project {
         self.inner.check()
     }
 
+    /// Counts an event that its sender's request made invalid, so that it never came to a batch: under
+    /// this rule, in [`Figures::refused`].
+    pub fn count_refused(&self, rule: &'static str) {
+        self.inner.counters.lock().add_refused(rule);
+    }
+
     /// Counters since the project was opened, and gauges of its current state.
     pub fn figures(&self) -> Figures {
         self.inner.figures()

@@ -198,6 +198,9 @@ fn in_8_an_id_with_lost_bytes_is_refused_only_if_it_is_read() {
             let good = id("B", r#""distinct_id":"good""#);
             let batch = [b"[", &*event, b",", good.as_bytes(), b"]"].concat();
             assert_eq!(track(&server, "/track", &batch).body, "1");
+            let metrics = server.get("/metrics", &[]).body;
+            let refused = r#"idmerge_refused_records_total{project="TOK",rule="ID-3"} 2"#;
+            assert!(metrics.contains(refused), "{metrics}");
             let names: Vec<_> = exported(&server)
                 .into_iter()
                 .map(|(name, _)| name)

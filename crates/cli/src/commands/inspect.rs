@@ -66,9 +66,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let refused = sink.refused.count();
     let [simplified, original] = sink.models.map(|model| model.figures(&hasher));
     let report = Report::new(names, refused, evidence, simplified, original);
-    if !args.input.quiet || sink.refused.has_file() {
-        sink.refused.finish()?;
-    }
+    sink.refused.finish()?;
     sink.refused.excess(NOTHING_WRITTEN)?;
     write(&report, args.format)?;
     Ok(match report.is_answer() {

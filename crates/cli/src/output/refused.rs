@@ -66,11 +66,6 @@ impl RefusedWriter {
         })
     }
 
-    /// Whether refused lines go to a file.
-    pub(crate) fn has_file(&self) -> bool {
-        self.file.is_some()
-    }
-
     /// How many lines were refused.
     pub(crate) fn count(&self) -> u64 {
         self.count

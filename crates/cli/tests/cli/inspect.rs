@@ -104,6 +104,33 @@ fn generated_workloads_and_the_example_give_what_plain_engines_give() {
 }
 
 #[test]
+fn an_export_is_named_and_gives_what_plain_engines_give() {
+    let folder = Folder::new();
+    for (workload, engine) in [("web-login", "simplified"), ("identify", "original")] {
+        let generate = format!("generate --workload {workload} --events 2000 --seed 3 -q -o in");
+        folder.run(&generate).ok();
+        let exported = folder.run(&format!("resolve in -q --engine {engine}")).ok();
+        // As the vendor's export writes it.
+        let exported = exported.replace(
+            "\"properties\":{",
+            "\"properties\":{\"mp_processing_time_ms\":1780000000000,",
+        );
+        let report = inspect(&exported);
+        check_models(&report, &exported);
+        let evidence = &report["evidence"];
+        assert_eq!(evidence["mp_processing_time_ms"], 2000);
+        let moved = exported
+            .lines()
+            .filter(|line| line.contains("$distinct_id_before_identity"));
+        let moved = moved.count();
+        assert!(moved > 100, "{moved}");
+        assert_eq!(evidence["distinct_id_before_identity"], moved);
+        let page = folder.pipe(exported, "inspect").ok();
+        assert!(page.contains("mp_processing_time_ms (an export)"), "{page}");
+    }
+}
+
+#[test]
 fn each_event_counts_under_what_it_carries() {
     let both = json!({"$device_id": "D1", "$user_id": "U1", "distinct_id": "U1"});
     let identify = |anon: &str| json!({"$identified_id": "U1", "$anon_id": anon});
@@ -323,4 +350,11 @@ fn no_event_and_no_id() {
     );
     done.says("1 line was refused:").says("-, line 2: ");
     check_models(&inspect(&lines.concat()), &lines.concat());
+    let done = Folder::new()
+        .pipe(lines.concat(), "inspect --strict")
+        .code(1);
+    assert_eq!(done.stdout, "");
+    Folder::new()
+        .pipe(lines.concat(), "inspect --max-refused 1")
+        .ok();
 }

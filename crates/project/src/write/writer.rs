@@ -232,7 +232,7 @@ fn count(answer: &RecordAnswer, figures: &mut Figures) {
                 RecordError::Update(_) => "update",
                 error => error.rule(),
             };
-            *figures.refused.entry(rule).or_default() += 1;
+            figures.add_refused(rule);
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use idmerge_core::Event;
 use idmerge_project::{Record, Sender};
 use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
@@ -10,6 +11,7 @@ use idmerge_wire::{
 
 use crate::app::App;
 use crate::http::access::{self, Permission};
+use crate::projects::OpenProject;
 
 /// A record that goes to a project.
 pub(super) struct AcceptedRecord {
@@ -85,8 +87,11 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
         });
         match project {
             Ok((Some(project_index), event)) if !event.is_ignored => {
-                let settings = &app.projects[project_index].config.settings;
-                if let Err(fault) = event.check_ids(|event| settings.read(event).map(drop)) {
+                let OpenProject { config, project } = &app.projects[project_index];
+                let read = |event: &Event<'_>| config.settings.read(event).map(drop);
+                if let Err(fault) = event.check_ids(read) {
+                    // IN-8: an ID that is not text.
+                    project.count_refused("ID-3");
                     count(app, Some(project_index), Endpoint::Track, "refused");
                     accepted.fail(index, None, fault);
                     continue;
