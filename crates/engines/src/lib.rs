@@ -12,6 +12,7 @@
 //! let overrides = Overrides {
 //!     max_cluster_ids: Some(100),
 //!     anon_id_format: Some(AnonIdFormat::Sdk),
+//!     ..Overrides::default()
 //! };
 //! let settings = Settings::new(Model::Original, &overrides)?;
 //!
@@ -37,12 +38,15 @@
 //!
 //! `clap`: [`Model`] is a value of an argument, and [`Overrides`] are arguments.
 
+mod blocked_ids;
+mod difference;
 mod model;
 mod overrides;
 mod settings;
 mod spelling;
 mod text;
 
+pub use blocked_ids::{BlockedIds, BlockedIdsError};
 pub use idmerge_original::AnonIdFormat;
 pub use model::Model;
 pub use overrides::{Overrides, SettingsError};

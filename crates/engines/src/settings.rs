@@ -1,7 +1,8 @@
 //! [`Settings`]: a model of ID Merge and its settings.
 
 use idmerge_core::{
-    Attribution, DistinctId, Event, IdRules, IdentityResolver, InvalidEvent, Reading, RuleBook,
+    Attribution, Claim, DistinctId, Event, IdBuffer, IdProperty, IdRules, IdentityResolver,
+    InvalidEvent, Reading, RuleBook,
 };
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
@@ -40,7 +41,7 @@ impl Settings {
                 original.anon_id_format = anon_id_format;
             }
         }
-        Ok(settings)
+        Ok(settings.with_id_rules(overrides.id_rules()))
     }
 
     /// The documented settings of a model.
@@ -138,6 +139,16 @@ impl Settings {
             .require_distinct_id()
     }
 
+    /// Whether an event can make this claim: an event with an ID that is too long (ID-2) or blocked
+    /// (ID-4) is refused. A log of claims may be of other settings.
+    pub fn accepts(&self, claim: Claim<'_>) -> bool {
+        claim.ids().iter().all(|id| {
+            let mut buffer = IdBuffer::new();
+            let text = id.id().text_in(&mut buffer);
+            self.id_rules().id(IdProperty::DistinctId, text).is_ok()
+        })
+    }
+
     /// A new engine with these settings and no state.
     pub fn engine(&self) -> Engine {
         match self {
@@ -165,6 +176,7 @@ mod tests {
     use idmerge_original::AnonIdFormat;
 
     use super::*;
+    use crate::BlockedIds;
 
     #[test]
     fn settings_and_their_engine_agree() {
@@ -190,6 +202,7 @@ mod tests {
         let overrides = Overrides {
             max_cluster_ids: Some(7),
             anon_id_format: Some(AnonIdFormat::Guid),
+            ..Overrides::default()
         };
         let settings = Settings::new(Model::Original, &overrides).unwrap();
         assert_eq!(settings.max_cluster_ids(), Some(7));
@@ -224,6 +237,62 @@ mod tests {
         };
         let error = Settings::new(Model::Original, &zero).unwrap_err();
         assert_eq!(error, SettingsError::NoClusterIds);
+        let zero = Overrides {
+            max_id_bytes: Some(0),
+            ..Overrides::default()
+        };
+        let error = Settings::new(Model::Simplified, &zero).unwrap_err();
+        assert_eq!(error, SettingsError::NoIdBytes);
+    }
+
+    #[test]
+    fn id_2_and_id_4_are_overrides_of_every_model() {
+        for model in Model::ALL {
+            let overrides = |blocked_ids| Overrides {
+                max_id_bytes: Some(4),
+                blocked_ids,
+                ..Overrides::default()
+            };
+            let refused = |blocked_ids, text| {
+                let settings = Settings::new(model, &overrides(blocked_ids)).unwrap();
+                settings.read_id(text).err().map(|error| error.rule())
+            };
+            let only = || Some(BlockedIds::only(["Test"]));
+            let besides = || Some(BlockedIds::besides_default(["Test"]));
+            for (blocked_ids, text, rule) in [
+                (None, "tests", Some("ID-2")),
+                (None, "test", None),
+                (None, "null", Some("ID-4")),
+                (only(), "tEST", Some("ID-4")),
+                (only(), "null", None),
+                (besides(), "test", Some("ID-4")),
+                (besides(), "null", Some("ID-4")),
+                (besides(), "tes", None),
+            ] {
+                assert_eq!(
+                    refused(blocked_ids.clone(), text),
+                    rule,
+                    "{blocked_ids:?} {text}"
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn a_claim_is_accepted_if_an_event_could_make_it() {
+        let id = |text| idmerge_core::Id::new(text).unwrap();
+        let uuid = "00000000-0000-4000-8000-000000000000";
+        let settings = |max: u16, blocked: &[&str]| {
+            Settings::of(Model::Simplified).with_id_rules(IdRules::new(max, blocked))
+        };
+        let claim = Claim::Link {
+            device: id(uuid),
+            user: id("U1"),
+        };
+        assert!(settings(36, &["U2"]).accepts(claim));
+        assert!(!settings(35, &[]).accepts(claim));
+        assert!(!settings(36, &["u1"]).accepts(claim));
+        assert!(!settings(36, &[uuid]).accepts(claim));
     }
 
     #[test]

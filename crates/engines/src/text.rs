@@ -17,11 +17,25 @@ use crate::{Model, Settings};
 
 /// Why a text cannot be read as settings.
 #[derive(Debug, Error)]
-#[error("cannot read the settings {text:?}: {reason}")]
+#[error("cannot read the settings {text}: {reason}")]
 pub struct SettingsTextError {
     text: String,
     reason: String,
 }
+
+impl SettingsTextError {
+    /// Quotes the text, of which a list of blocked IDs can make megabytes.
+    fn new(text: &str, reason: String) -> Self {
+        let text = match text.char_indices().nth(QUOTED_CHARS_MAX) {
+            Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+            None => format!("{text:?}"),
+        };
+        Self { text, reason }
+    }
+}
+
+/// The most characters of a text that an error quotes.
+const QUOTED_CHARS_MAX: usize = 400;
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,10 +107,7 @@ impl FromStr for Settings {
     fn from_str(text: &str) -> Result<Self, SettingsTextError> {
         let read = serde_json::from_str::<Text>(text).map_err(|error| error.to_string());
         read.and_then(Self::try_from)
-            .map_err(|reason| SettingsTextError {
-                text: text.to_owned(),
-                reason,
-            })
+            .map_err(|reason| SettingsTextError::new(text, reason))
     }
 }
 
@@ -108,10 +119,7 @@ impl Settings {
     ///
     /// [`SettingsTextError`] if no version wrote this text for this rule book.
     pub fn of_store(rule_book: RuleBook, text: &str) -> Result<Self, SettingsTextError> {
-        let failed = |reason: String| SettingsTextError {
-            text: text.to_owned(),
-            reason,
-        };
+        let failed = |reason: String| SettingsTextError::new(text, reason);
         let model: Model = rule_book
             .name()
             .parse()
@@ -234,6 +242,12 @@ mod tests {
         let error = Settings::of_store(RuleBook::Simplified, &other).unwrap_err();
         assert!(
             error.to_string().contains("rule book simplified"),
+            "{error}"
+        );
+        let long = format!("{{{}", "x".repeat(5_000_000));
+        let error = long.parse::<Settings>().unwrap_err().to_string();
+        assert!(
+            error.len() < 1_000 && error.contains("5000001 bytes"),
             "{error}"
         );
         let unknown = r#"{"engine":"simplified","max_id_bytes":9,"blocked_values":[],"speed":1}"#;

@@ -1,10 +1,10 @@
 //! The configuration of a server: its projects and its limits.
 
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
+use idmerge_engines::{AnonIdFormat, BlockedIds, Model, Overrides, Settings};
 use idmerge_wire::Limits;
 use serde::Deserialize;
 
@@ -145,31 +145,41 @@ struct ProjectTable {
     token_may_import: bool,
     max_cluster_ids: Option<u32>,
     anon_id_format: Option<AnonIdFormat>,
+    max_id_bytes: Option<u16>,
+    blocked_ids: Option<String>,
 }
 
 fn yes() -> bool {
     true
 }
 
-impl TryFrom<ProjectTable> for ProjectConfig {
-    type Error = ConfigError;
-
-    fn try_from(table: ProjectTable) -> Result<Self, ConfigError> {
-        let overrides = Overrides {
-            max_cluster_ids: table.max_cluster_ids,
-            anon_id_format: table.anon_id_format,
+impl ProjectTable {
+    /// The paths in the table start from `folder`.
+    fn into_config(self, folder: &Path) -> Result<ProjectConfig, ConfigError> {
+        let read = |option: String| {
+            BlockedIds::of_option(&option, |file| std::fs::read(folder.join(file)))
         };
-        let settings = Settings::new(table.engine, &overrides);
-        Ok(Self {
-            settings: settings.map_err(|error| ConfigError::Settings {
-                token: table.token.clone(),
+        let blocked_ids = self.blocked_ids.map(read).transpose();
+        let overrides = Overrides {
+            max_cluster_ids: self.max_cluster_ids,
+            anon_id_format: self.anon_id_format,
+            max_id_bytes: self.max_id_bytes,
+            blocked_ids: blocked_ids.map_err(|error| ConfigError::BlockedIds {
+                token: self.token.clone(),
                 error,
             })?,
-            token: table.token,
-            project_id: table.project_id,
-            secret: table.secret,
-            service_accounts: table.service_accounts,
-            token_may_import: table.token_may_import,
+        };
+        let settings = Settings::new(self.engine, &overrides);
+        Ok(ProjectConfig {
+            settings: settings.map_err(|error| ConfigError::Settings {
+                token: self.token.clone(),
+                error,
+            })?,
+            token: self.token,
+            project_id: self.project_id,
+            secret: self.secret,
+            service_accounts: self.service_accounts,
+            token_may_import: self.token_may_import,
         })
     }
 }
@@ -181,12 +191,25 @@ impl Config {
 
     /// Parses the text of a configuration file, and checks it. `data` is the folder of all data.
     ///
+    /// A relative path in the text, such as that of `blocked_ids`, starts from the current folder;
+    /// [`read_in`](Self::read_in) names another.
+    ///
     /// # Errors
     ///
     /// [`ConfigError::Toml`] if the text is not TOML or has an unknown key,
-    /// [`ConfigError::Settings`] if an engine does not have a setting of its project, and the errors
-    /// of [`check`](Self::check).
+    /// [`ConfigError::Settings`] if an engine does not have a setting of its project,
+    /// [`ConfigError::BlockedIds`] if a list of blocked IDs cannot be used, and the errors of
+    /// [`check`](Self::check).
     pub fn read(data: PathBuf, text: &str) -> Result<Self, ConfigError> {
+        Self::read_in(data, text, Path::new(""))
+    }
+
+    /// As [`read`](Self::read), for a file in `folder`: relative paths in the text start from there.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`read`](Self::read).
+    pub fn read_in(data: PathBuf, text: &str, folder: &Path) -> Result<Self, ConfigError> {
         let file: File = toml::from_str(text)?;
         let mut bounds = Bounds::STANDARD;
         if let Some(connections_max) = file.connections_max {
@@ -195,7 +218,8 @@ impl Config {
         if let Some(bytes) = file.body_bytes_in_memory_max {
             bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.max_body_bytes);
         }
-        let projects = file.project.into_iter().map(ProjectConfig::try_from);
+        let into_config = |table: ProjectTable| table.into_config(folder);
+        let projects = file.project.into_iter().map(into_config);
         let config = Self {
             data,
             listen: file.listen,
@@ -259,6 +283,27 @@ impl ProjectConfig {
                 return Err(ConfigError::WeakSecret { token: token() });
             }
         }
+        for (index, account) in self.service_accounts.iter().enumerate() {
+            let user = || account.user.clone();
+            // Basic authentication ends the user name at the first colon.
+            let is_control = |c: char| c.is_ascii_control();
+            if account.user.is_empty()
+                || account.user.contains(':')
+                || account.user.contains(is_control)
+            {
+                return Err(ConfigError::AccountUser {
+                    token: token(),
+                    user: user(),
+                });
+            }
+            let mut others = self.service_accounts[..index].iter();
+            if others.any(|other| other.user == account.user) {
+                return Err(ConfigError::AccountTwice {
+                    token: token(),
+                    user: user(),
+                });
+            }
+        }
         Ok(())
     }
 }
@@ -301,10 +346,67 @@ mod tests {
                 project("engine = \"original\"").replace("\"T\"", "\"\""),
                 "letters",
             ),
+            (
+                project("engine = \"original\"\nmax_id_bytes = 0"),
+                "project \"T\": max_id_bytes must be at least 1",
+            ),
+            (
+                project("engine = \"original\"\nmax_id_bytes = 65536"),
+                "max_id_bytes",
+            ),
+            (
+                project("engine = \"original\"\nblocked_ids = \"nowhere\""),
+                "project \"T\": cannot read the blocked IDs from nowhere: ",
+            ),
         ] {
             let found = error(&text);
             assert!(found.contains(wanted), "{text}: {found}");
         }
+    }
+
+    #[test]
+    fn a_service_account_has_a_user_name_of_its_own_without_a_colon() {
+        let accounts = |users: &[&str]| {
+            let account = |user| {
+                format!("[[project.service_account]]\nuser = {user:?}\nsecret = \"long enough\"\n")
+            };
+            let accounts: String = users.iter().map(account).collect();
+            let project = "[[project]]\ntoken = \"T\"\nengine = \"original\"\n";
+            Config::read("d".into(), &format!("{project}{accounts}"))
+        };
+        assert!(accounts(&["a", "b", "A", "Zoë Ω"]).is_ok());
+        for user in ["a:b", ":", "", "a\tb", "a\n"] {
+            let error = accounts(&["ok", user]).unwrap_err().to_string();
+            let wanted = format!("project \"T\": the service account {user:?} needs");
+            assert!(error.starts_with(&wanted), "{error}");
+        }
+        let error = accounts(&["a", "b", "a"]).unwrap_err().to_string();
+        let wanted = "project \"T\" has two service accounts for the user \"a\"";
+        assert!(error.starts_with(wanted), "{error}");
+    }
+
+    #[test]
+    fn id_4_the_list_of_blocked_ids_is_read_from_the_folder_of_the_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join("list"), "# ours\r\nTest\r\n").unwrap();
+        let read = |option: &str| {
+            let text = format!(
+                "[[project]]\ntoken = \"T\"\nengine = \"original\"\nblocked_ids = {option:?}\n\
+                 max_id_bytes = 9"
+            );
+            Config::read_in("d".into(), &text, folder.path())
+        };
+        for (option, null_is_blocked) in [("list", false), ("+list", true)] {
+            let config = read(option).unwrap();
+            let settings = &config.projects[0].settings;
+            assert_eq!(settings.read_id("test").unwrap_err().rule(), "ID-4");
+            assert_eq!(settings.read_id("null").is_err(), null_is_blocked);
+            assert_eq!(settings.read_id("ten-bytes!").unwrap_err().rule(), "ID-2");
+        }
+        std::fs::write(folder.path().join("list"), b"Test\n\xff").unwrap();
+        let error = read("list").unwrap_err().to_string();
+        let wanted = "project \"T\": list, line 2: not UTF-8";
+        assert!(error.starts_with(wanted), "{error}");
     }
 
     #[test]

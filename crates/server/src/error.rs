@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
-use idmerge_engines::SettingsError;
+use idmerge_engines::{BlockedIdsError, SettingsError};
 use thiserror::Error;
 
 /// An error in a configuration. The message says what to change.
@@ -43,6 +43,37 @@ pub enum ConfigError {
     WeakSecret {
         /// The token of the project.
         token: String,
+    },
+    /// The user name of a service account is empty, or has a character that Basic authentication
+    /// cannot carry.
+    #[error(
+        "project {token:?}: the service account {user:?} needs another user name: one that is not \
+         empty and has no colon and no control character, since Basic authentication cannot send these"
+    )]
+    AccountUser {
+        /// The token of the project.
+        token: String,
+        /// The user name.
+        user: String,
+    },
+    /// Two service accounts of a project have the same user name.
+    #[error(
+        "project {token:?} has two service accounts for the user {user:?}; give each account a user \
+         name of its own"
+    )]
+    AccountTwice {
+        /// The token of the project.
+        token: String,
+        /// The user name.
+        user: String,
+    },
+    /// The list of blocked IDs of a project cannot be used.
+    #[error("project {token:?}: {error}")]
+    BlockedIds {
+        /// The token of the project.
+        token: String,
+        /// What is wrong with the list.
+        error: BlockedIdsError,
     },
     /// A project has a setting that its engine does not have, or that cannot be used.
     #[error("project {token:?}: {error}")]

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use idmerge_engines::Settings;
 use idmerge_project::{Answer, Batch, Options, Project, ProjectError};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
@@ -26,9 +27,18 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
         let opened = Project::open(&folder, project.settings.clone(), Options::default());
         let opened = opened.map_err(|error| match error {
-            ProjectError::Store(
-                StoreError::OtherRuleBook { .. } | StoreError::OtherSettings { .. },
-            ) => ServeError::Changed {
+            ProjectError::Store(StoreError::OtherSettings { ref found, .. }) => {
+                let settings = &project.settings;
+                let stored = Settings::of_store(settings.rule_book(), found);
+                ServeError::Changed {
+                    token: project.token.clone(),
+                    difference: match stored {
+                        Ok(stored) => stored.difference_from(settings).into(),
+                        Err(_) => error.into(),
+                    },
+                }
+            }
+            ProjectError::Store(StoreError::OtherRuleBook { .. }) => ServeError::Changed {
                 token: project.token.clone(),
                 difference: error.into(),
             },

@@ -54,7 +54,9 @@ pub enum StoreError {
     },
     /// The store was made with an engine that has other settings.
     #[error(
-        "the store was made with the settings {found:?} and cannot be opened with {expected:?}"
+        "the store was made with the settings {} and cannot be opened with {}",
+        shortened(found),
+        shortened(expected)
     )]
     OtherSettings {
         /// The settings that the store was made with.
@@ -232,5 +234,14 @@ impl From<StoreError> for EngineError {
             StoreError::Engine(error) => error,
             error => Self::Store(Box::new(error)),
         }
+    }
+}
+
+/// Quotes the text of settings, in which a list of blocked IDs can take megabytes.
+fn shortened(text: &str) -> String {
+    const CHARS_MAX: usize = 400;
+    match text.char_indices().nth(CHARS_MAX) {
+        Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),
+        None => format!("{text:?}"),
     }
 }

@@ -1,11 +1,66 @@
 //! The choice of an engine and its settings.
 
+use std::fs;
+
 use clap::ValueEnum;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use idmerge_engines::{Model, Overrides, Settings, SettingsError};
+#[cfg(feature = "store")]
+use idmerge_core::IdRules;
+use idmerge_engines::{BlockedIds, Model, Overrides, Settings, SettingsError};
 
 use crate::report::wrong_usage;
+
+/// The arguments that are not allowed beside another source of settings.
+pub(crate) const SETTINGS: [&str; 4] = [
+    "max_cluster_ids",
+    "anon_id_format",
+    "max_id_bytes",
+    "blocked_ids",
+];
+
+/// The settings of an engine.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct SettingsArgs {
+    #[command(flatten)]
+    overrides: Overrides,
+
+    /// Refuse the IDs in FILE instead of null, undefined and the like; +FILE refuses both
+    ///
+    /// FILE has one ID a line. A line that begins with # is a comment; for an ID that begins with #,
+    /// write \#. Blank lines are passed over. In ASCII, upper and lower case do not matter. An empty
+    /// FILE refuses no ID. Rule ID-4 has the default list (`idmerge help rules`).
+    #[arg(long, value_name = "FILE|+FILE")]
+    blocked_ids: Option<String>,
+}
+
+impl SettingsArgs {
+    /// Whether no setting is given.
+    #[cfg(feature = "store")]
+    fn is_empty(&self) -> bool {
+        self.overrides.is_empty() && self.blocked_ids.is_none()
+    }
+
+    /// The settings of a model, with those that are given.
+    ///
+    /// # Errors
+    ///
+    /// There is a setting that the model does not have, or the list of blocked IDs cannot be used.
+    pub(crate) fn settings(&self, model: Model) -> anyhow::Result<Settings> {
+        let mut overrides = self.overrides.clone();
+        if let Some(blocked_ids) = &self.blocked_ids {
+            overrides.blocked_ids =
+                Some(BlockedIds::of_option(blocked_ids, |file| fs::read(file))?);
+        }
+        Settings::new(model, &overrides).map_err(|error| match error {
+            SettingsError::NotOfModel { setting, model } => wrong_usage(format_args!(
+                "{} is not a setting of --engine {model}; leave it out",
+                option_of(setting)
+            )),
+            error => wrong_usage(format_args!("{error}")),
+        })
+    }
+}
 
 /// A required choice of engine.
 #[cfg(feature = "store")]
@@ -16,7 +71,7 @@ pub(crate) struct EngineArgs {
     engine: Model,
 
     #[command(flatten)]
-    overrides: Overrides,
+    settings: SettingsArgs,
 }
 
 /// A choice of engine that may be left out, because an existing store has its own.
@@ -28,7 +83,7 @@ pub(crate) struct OptionalEngineArgs {
     engine: Option<Model>,
 
     #[command(flatten)]
-    overrides: Overrides,
+    settings: SettingsArgs,
 }
 
 #[cfg(feature = "store")]
@@ -39,7 +94,7 @@ impl EngineArgs {
     ///
     /// There is a setting that the model does not have.
     pub(crate) fn settings(&self) -> anyhow::Result<Settings> {
-        settings(self.engine, &self.overrides)
+        self.settings.settings(self.engine)
     }
 }
 
@@ -52,11 +107,15 @@ impl OptionalEngineArgs {
     /// There is a setting without a model, or one that the model does not have.
     pub(crate) fn settings(&self) -> anyhow::Result<Option<Settings>> {
         match self.engine {
-            Some(model) => settings(model, &self.overrides).map(Some),
-            None if self.overrides.is_empty() => Ok(None),
-            None => Err(wrong_usage(format_args!(
-                "--max-cluster-ids and --anon-id-format need --engine; add it, or leave them out"
-            ))),
+            Some(model) => self.settings.settings(model).map(Some),
+            None if self.settings.is_empty() => Ok(None),
+            None => {
+                let names = SETTINGS.map(option_of);
+                let (last, others) = (&names[3], names[..3].join(", "));
+                Err(wrong_usage(format_args!(
+                    "{others} and {last} need --engine; add it, or leave them out"
+                )))
+            }
         }
     }
 }
@@ -88,28 +147,15 @@ pub(crate) fn how_to_choose() -> impl Iterator<Item = String> {
     models.chain([inspect.to_owned()])
 }
 
-/// The settings of a model with overrides from the arguments.
-///
-/// # Errors
-///
-/// There is a setting that the model does not have.
-pub(crate) fn settings(model: Model, overrides: &Overrides) -> anyhow::Result<Settings> {
-    Settings::new(model, overrides).map_err(|error| match error {
-        SettingsError::NotOfModel { setting, model } => wrong_usage(format_args!(
-            "{} is not a setting of --engine {model}; leave it out",
-            option_of(setting)
-        )),
-        error => wrong_usage(format_args!("{error}")),
-    })
-}
-
 /// The arguments that choose these settings.
 #[cfg(feature = "store")]
 pub(crate) fn arguments_of(settings: &Settings) -> String {
     let mut arguments = format!("--engine {}", settings.model());
-    for (name, value) in settings_of_model(settings) {
+    for (name, value) in settings_by_name(settings) {
         let value = match value {
             serde_json::Value::String(text) => text,
+            // Whoever gives it again needs the file.
+            serde_json::Value::Array(ids) => format!("<{} IDs>", ids.len()),
             other => other.to_string(),
         };
         arguments += &format!(" {} {value}", option_of(&name));
@@ -117,14 +163,22 @@ pub(crate) fn arguments_of(settings: &Settings) -> String {
     arguments
 }
 
-/// The settings that only this model has, by name.
+/// The settings by name, without the rules for IDs that are the default.
 #[cfg(feature = "store")]
-pub(crate) fn settings_of_model(settings: &Settings) -> serde_json::Map<String, serde_json::Value> {
-    // The text of settings is a JSON object; the command line has no options for the rest of it.
-    let mut all: serde_json::Map<_, _> =
+pub(crate) fn settings_by_name(settings: &Settings) -> serde_json::Map<String, serde_json::Value> {
+    // The text of settings is a JSON object.
+    let all: serde_json::Map<_, _> =
         serde_json::from_str(&settings.to_string()).unwrap_or_default();
-    all.retain(|name, _| !matches!(&**name, "engine" | "max_id_bytes" | "blocked_values"));
-    all
+    let (rules, default) = (settings.id_rules(), IdRules::default());
+    let has_other_list = !rules.blocked_values().eq(default.blocked_values());
+    let name_of = |name: String| match &*name {
+        "engine" => None,
+        "max_id_bytes" => (rules.max_id_bytes() != default.max_id_bytes()).then_some(name),
+        "blocked_values" => has_other_list.then(|| "blocked_ids".to_owned()),
+        _ => Some(name),
+    };
+    let named = |(name, value)| Some((name_of(name)?, value));
+    all.into_iter().filter_map(named).collect()
 }
 
 fn option_of(setting: &str) -> String {
@@ -144,11 +198,17 @@ mod tests {
         let overrides = Overrides {
             max_cluster_ids: Some(7),
             anon_id_format: Some(AnonIdFormat::Sdk),
+            ..Overrides::default()
         };
-        let original = settings(Model::Original, &overrides).unwrap();
+        let original = Settings::new(Model::Original, &overrides).unwrap();
         assert_eq!(
             arguments_of(&original),
             "--engine original --max-cluster-ids 7 --anon-id-format sdk"
+        );
+        let id_rules = simplified.with_id_rules(IdRules::new(9, ["a", "b"]));
+        assert_eq!(
+            arguments_of(&id_rules),
+            "--engine simplified --max-id-bytes 9 --blocked-ids <2 IDs>"
         );
     }
 }

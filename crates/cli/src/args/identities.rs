@@ -8,9 +8,9 @@
 use std::path::{Path, PathBuf};
 
 use idmerge_core::{DistinctId, InvalidEventReason, Resolve};
-use idmerge_engines::{Model, Overrides, Settings};
+use idmerge_engines::{Model, Settings};
 
-use crate::args::engine::settings;
+use crate::args::engine::{SETTINGS, SettingsArgs};
 use crate::args::input::InputArgs;
 use crate::report::{say, wrong_usage};
 
@@ -25,11 +25,11 @@ pub(crate) struct IdentityArgs {
     engine: Option<Model>,
 
     #[command(flatten)]
-    overrides: Overrides,
+    settings: SettingsArgs,
 
     /// Use the merges of this store, and ignore the claims in the input
     #[arg(long, value_name = "DIR", hide = cfg!(not(feature = "store")))]
-    #[arg(conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format"])]
+    #[arg(conflicts_with = "engine", conflicts_with_all = SETTINGS)]
     store: Option<PathBuf>,
 }
 
@@ -49,7 +49,7 @@ impl IdentityArgs {
     pub(crate) fn identities(&self) -> anyhow::Result<Identities<'_>> {
         match (&self.store, self.engine) {
             (Some(folder), _) => Ok(Identities::OfStore(folder)),
-            (None, Some(engine)) => Ok(Identities::OfInput(settings(engine, &self.overrides)?)),
+            (None, Some(engine)) => Ok(Identities::OfInput(self.settings.settings(engine)?)),
             (None, None) => Err(wrong_usage(format_args!("--engine or --store is needed"))),
         }
     }

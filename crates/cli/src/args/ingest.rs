@@ -9,10 +9,11 @@ use crate::args::input::InputArgs;
 #[command(after_help = "\
 Examples:
   idmerge ingest people events.ndjson --engine simplified
+  idmerge ingest shop events.ndjson --engine original --blocked-ids +testers.txt
   zcat day-*.gz | idmerge ingest people
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
-A store keeps the engine that it was created with; another --engine is an error.
+A store keeps the engine and the settings that it was created with; others are an error.
 
 If a run is interrupted, run it again: claims that the store already has change nothing. But if you \
 ingest a withdrawn claim again, it counts again.

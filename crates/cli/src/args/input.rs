@@ -16,6 +16,7 @@ pub(crate) struct InputArgs {
 
     /// Refuse lines longer than N bytes [default: 16777216]
     #[arg(long, value_name = "N", default_value_t = 16 * 1024 * 1024, hide_default_value = true)]
+    #[arg(value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) max_line_bytes: u64,
 
     /// Write refused lines to FILE, each with its line number, error and rule

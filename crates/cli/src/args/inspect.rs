@@ -1,8 +1,8 @@
 //! The arguments of `inspect`.
 
 use clap::ValueEnum;
-use idmerge_engines::Overrides;
 
+use crate::args::engine::SettingsArgs;
 use crate::args::input::InputArgs;
 
 #[derive(Debug, clap::Args)]
@@ -22,7 +22,7 @@ pub(crate) struct InspectArgs {
     pub(crate) input: InputArgs,
 
     #[command(flatten)]
-    pub(crate) overrides: Overrides,
+    pub(crate) settings: SettingsArgs,
 
     /// The format of the answer
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]

@@ -14,6 +14,7 @@ Examples:
   idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
   idmerge resolve mon.gz tue.gz --engine original --refused refused.ndjson
   idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
+  idmerge resolve events.ndjson --engine simplified --blocked-ids +testers.txt
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \

@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
-use idmerge_engines::{Model, Overrides};
+use idmerge_engines::Model;
+
+use crate::args::engine::{SETTINGS, SettingsArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,6 +29,8 @@ prints it; pass the same one next time. A configuration file has a [[project]] f
   secret = \"a long secret\"       # to import and to read
   max_cluster_ids = 500          # Original only
   anon_id_format = \"sdk\"         # Original only
+  max_id_bytes = 255             # longer IDs are refused
+  blocked_ids = \"+blocked.txt\"   # as --blocked-ids; path from here
 
   [[project.service_account]]
   user = \"warehouse\"
@@ -41,7 +45,7 @@ pub(crate) struct ServeArgs {
 
     /// Read the projects from FILE, in TOML
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["engine", "max_cluster_ids", "anon_id_format", "token", "secret"])]
+    #[arg(conflicts_with_all = ["engine", "token", "secret"], conflicts_with_all = SETTINGS)]
     pub(crate) config: Option<PathBuf>,
 
     /// The model of ID Merge
@@ -61,7 +65,7 @@ pub(crate) struct ServeArgs {
     pub(crate) secret: Option<String>,
 
     #[command(flatten)]
-    pub(crate) overrides: Overrides,
+    pub(crate) settings: SettingsArgs,
 
     /// The format of the log on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]

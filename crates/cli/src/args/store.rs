@@ -211,7 +211,9 @@ pub(crate) struct DigestArgs {
 Example:
   idmerge store compare people restored
 
-Exit code: 0 if the stores are equal, 1 if they differ.")]
+The output also says how the settings of the stores differ.
+
+Exit code: 0 if the entries are equal, 1 if they differ.")]
 pub(crate) struct CompareArgs {
     /// The folder of the first store
     #[arg(value_name = "DIR")]

@@ -19,7 +19,9 @@ use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
 
 pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
-    let (engine, mut output) = engine_and_output(&args.identity, args.output.destination()?)?;
+    let identities = args.identity.identities()?;
+    let output = args.output.destination()?;
+    let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
     }
@@ -28,9 +30,11 @@ pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
 
 pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Check the ID before the input is read: reading may take an hour.
-    let settings = settings(&args.identity)?;
+    let identities = args.identity.identities()?;
+    let settings = settings(&identities)?;
     let id = read_id(&settings, &args.id)?;
-    let (engine, mut output) = engine_and_output(&args.identity, Destination::STDOUT)?;
+    let output = Destination::STDOUT;
+    let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
     let cluster = engine.cluster(id).unwrap_or_else(|| {
         if !say_did_you_mean(&settings, &*engine, id) {
             say(format_args!("{id} is in no cluster"));
@@ -44,9 +48,9 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     output.finish()
 }
 
-fn settings(args: &IdentityArgs) -> anyhow::Result<Settings> {
-    match args.identities()? {
-        Identities::OfInput(settings) => Ok(settings),
+fn settings(identities: &Identities<'_>) -> anyhow::Result<Settings> {
+    match identities {
+        Identities::OfInput(settings) => Ok(settings.clone()),
         #[cfg(feature = "store")]
         Identities::OfStore(folder) => settings_of(folder),
         #[cfg(not(feature = "store"))]
@@ -55,8 +59,8 @@ fn settings(args: &IdentityArgs) -> anyhow::Result<Settings> {
 }
 
 /// The inputs to find identities in. A store has all identities already, so it needs none.
-fn inputs(args: &IdentityArgs) -> anyhow::Result<Vec<Input>> {
-    match args.identities()? {
+fn inputs(args: &IdentityArgs, identities: &Identities<'_>) -> anyhow::Result<Vec<Input>> {
+    match identities {
         Identities::OfInput(_) => input::find_all(&args.input.paths),
         Identities::OfStore(_) if args.input.paths.is_empty() => Ok(Vec::new()),
         Identities::OfStore(_) => Err(wrong_usage(format_args!(
@@ -69,22 +73,24 @@ fn inputs(args: &IdentityArgs) -> anyhow::Result<Vec<Input>> {
 /// anything is read.
 fn engine_and_output(
     args: &IdentityArgs,
+    identities: &Identities<'_>,
     output: Destination,
 ) -> anyhow::Result<(Box<dyn Resolve>, Output)> {
     let refused = args.input.refused(Some(&output))?;
-    let inputs = inputs(args)?;
+    let inputs = inputs(args, identities)?;
     output.must_keep(&inputs, "--output")?;
     let refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    Ok((engine(args, inputs, refused)?, output))
+    Ok((engine(args, identities, inputs, refused)?, output))
 }
 
 fn engine(
     args: &IdentityArgs,
+    identities: &Identities<'_>,
     mut inputs: Vec<Input>,
     refused: RefusedWriter,
 ) -> anyhow::Result<Box<dyn Resolve>> {
-    let settings = match args.identities()? {
+    let settings = match identities {
         Identities::OfInput(settings) => settings,
         #[cfg(feature = "store")]
         Identities::OfStore(folder) => return Ok(Box::new(open_for_reading(folder)?.engine)),
@@ -94,7 +100,7 @@ fn engine(
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
-    let mut applied = apply_all(pass, &settings, refused, None, &mut |_, _, _| Ok(()))?;
+    let mut applied = apply_all(pass, settings, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
     applied.refused.finish()?;
     applied.refused.excess(NOTHING_WRITTEN)?;

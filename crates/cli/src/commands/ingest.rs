@@ -42,7 +42,9 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let others = Model::ALL
         .into_iter()
         .filter(|model| *model != settings.model());
-    let others: Vec<_> = others.map(Settings::of).collect();
+    // With the same rules for IDs.
+    let of_other = |model| Settings::of(model).with_id_rules(settings.id_rules().clone());
+    let others: Vec<_> = others.map(of_other).collect();
     let worker = || {
         IngestWorker(IngestReader {
             max_line_bytes,

@@ -15,7 +15,6 @@ use idmerge_core::Claim;
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
 
-use crate::args::engine::settings;
 use crate::args::inspect::{InspectArgs, ReportFormat};
 use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
 use crate::commands::inspect::model::{ModelBatch, ModelState};
@@ -32,9 +31,10 @@ use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn}
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
+    let original = args.settings.settings(Model::Original)?;
     let models = [
-        Settings::of(Model::Simplified),
-        settings(Model::Original, &args.overrides)?,
+        Settings::of(Model::Simplified).with_id_rules(original.id_rules().clone()),
+        original,
     ];
     let refused = args.input.refused(Some(&Destination::STDOUT))?;
     let mut inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;

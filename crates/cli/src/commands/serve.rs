@@ -8,7 +8,6 @@ use std::path::Path;
 use anyhow::Context;
 use idmerge_server::{Bounds, Config, ProjectConfig};
 
-use crate::args::engine::settings;
 use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::wrong_usage;
 
@@ -26,7 +25,8 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
 fn config_of_file(args: &ServeArgs, path: &Path) -> anyhow::Result<Config> {
     let name = path.display();
     let text = fs::read_to_string(path).with_context(|| format!("cannot read {name}"))?;
-    let config = Config::read(args.data.clone(), &text);
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let config = Config::read_in(args.data.clone(), &text, folder);
     let mut config = config.with_context(|| format!("{name} is not a valid configuration"))?;
     if let Some(listen) = args.listen {
         config.listen = listen;
@@ -39,7 +39,7 @@ fn config_of_args(args: &ServeArgs) -> anyhow::Result<Config> {
     let Some(model) = args.engine else {
         return Err(wrong_usage(format_args!("--engine or --config is needed")));
     };
-    let settings = settings(model, &args.overrides)?;
+    let settings = args.settings.settings(model)?;
     let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, settings);
     project.secret = Some(or_random(args.secret.as_ref())?);
     let config = Config {

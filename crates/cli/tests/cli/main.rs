@@ -18,6 +18,7 @@ mod flows;
 mod forms;
 mod generate;
 mod hostile;
+mod id_rules;
 mod input;
 mod inspect;
 #[cfg(target_os = "linux")]

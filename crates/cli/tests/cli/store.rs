@@ -142,6 +142,7 @@ fn a_store_with_the_text_of_settings_of_the_first_edition_opens() {
     let overrides = Overrides {
         max_cluster_ids: Some(7),
         anon_id_format: Some(AnonIdFormat::Sdk),
+        ..Overrides::default()
     };
     let settings = Settings::new(Model::Original, &overrides).unwrap();
     let options = Options {

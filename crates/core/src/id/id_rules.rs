@@ -28,6 +28,7 @@ use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 #[cfg_attr(feature = "serde", serde(from = "crate::serde::IdRulesFields"))]
 pub struct IdRules {
     max_id_bytes: u16,
+    /// In lower case. A value is found by its length first, then by its text.
     blocked_values: Vec<Box<str>>,
 }
 
@@ -68,7 +69,7 @@ impl IdRules {
             .map(|value| value.as_ref().to_ascii_lowercase().into())
             .collect();
         // Equal rules are then equal values, in whatever order and case they were given.
-        blocked_values.sort_unstable();
+        blocked_values.sort_unstable_by(|a, b| a.len().cmp(&b.len()).then_with(|| a.cmp(b)));
         blocked_values.dedup();
         Self {
             max_id_bytes,
@@ -81,7 +82,8 @@ impl IdRules {
         self.max_id_bytes
     }
 
-    /// The blocked values, in lower case and sorted. They match in any ASCII case.
+    /// The blocked values, in lower case, sorted by length and then by text. They match in any ASCII
+    /// case.
     pub fn blocked_values(&self) -> impl Iterator<Item = &str> {
         self.blocked_values.iter().map(AsRef::as_ref)
     }
@@ -126,14 +128,22 @@ impl IdRules {
                 max_id_bytes: self.max_id_bytes,
             });
         };
-        if self
-            .blocked_values
-            .iter()
-            .any(|blocked| text.eq_ignore_ascii_case(blocked))
-        {
+        if self.is_blocked(text) {
             return refused(InvalidEventReason::Blocked { value: quote(text) });
         }
         Ok(id)
+    }
+
+    /// Rule ID-4. The list may have many thousands of values.
+    fn is_blocked(&self, text: &str) -> bool {
+        let found = self.blocked_values.binary_search_by(|blocked| {
+            let by_length = blocked.len().cmp(&text.len());
+            by_length.then_with(|| {
+                let in_lower_case = text.bytes().map(|byte| byte.to_ascii_lowercase());
+                blocked.bytes().cmp(in_lower_case)
+            })
+        });
+        found.is_ok()
     }
 
     /// Rule ID-5: the distinct_id with this text. One leading `$device:` is the prefix of a device;
@@ -242,6 +252,23 @@ mod tests {
         assert_eq!(rules.blocked_values().collect::<Vec<_>>(), ["test"]);
         assert!(rules.id(PROPERTY, "null").is_ok());
         assert_eq!(rules.id(PROPERTY, "tEST").unwrap_err().rule(), "ID-4");
+    }
+
+    #[test]
+    fn id_4_each_value_of_a_long_list_is_found_in_any_order() {
+        let value = |n: u32| format!("Blocked-{}", n * 7);
+        let rules = IdRules::new(255, (0..100_000).rev().map(value));
+        for n in 0..100_000 {
+            let refused = rules.id(PROPERTY, &value(n)).unwrap_err();
+            assert_eq!(refused.rule(), "ID-4");
+        }
+        for text in ["blocked-1", "blocked-", "blocked-7x", "", "Blocked-700000"] {
+            assert_ne!(
+                rules.id(PROPERTY, text).err().map(|e| e.rule()),
+                Some("ID-4")
+            );
+        }
+        assert_eq!(rules, IdRules::new(255, (0..100_000).map(value)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use idmerge_core::{DistinctId, IdentityResolver, Resolve};
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Resolve};
 
 use crate::error::StoreError;
 use crate::history::History;
@@ -82,16 +82,28 @@ fn user<'a>(engine: &'a dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
 
 impl<R: IdentityResolver> History<R> {
     /// Applies all claims of the log up to an entry to an engine, except withdrawn ones, and returns
-    /// the engine. It may have another rule book or other settings than the store.
+    /// the engine. It may have another rule book or other settings than the store, but the same rules
+    /// for IDs: [`simulate_accepted`](Self::simulate_accepted) is for other ones.
     ///
     /// # Errors
     ///
     /// [`StoreError::NoSuchEntry`], [`StoreError::NotFromClaims`] if a snapshot was loaded
     /// into the store, and if the log cannot be read.
-    pub fn simulate<S: IdentityResolver>(
+    pub fn simulate<S: IdentityResolver>(&self, sequence: u64, engine: S) -> Result<S, StoreError> {
+        self.simulate_accepted(sequence, engine, |_| true)
+    }
+
+    /// As [`simulate`](Self::simulate), and leaves out the claims that `accepts` does not accept: if an
+    /// ID is not valid by the rules of the engine, it would refuse the events of the claims.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`simulate`](Self::simulate).
+    pub fn simulate_accepted<S: IdentityResolver>(
         &self,
         sequence: u64,
         mut engine: S,
+        accepts: impl Fn(Claim<'_>) -> bool,
     ) -> Result<S, StoreError> {
         self.has(sequence)?;
         let log = self.log().up_to(sequence);
@@ -99,10 +111,10 @@ impl<R: IdentityResolver> History<R> {
         log.each_entry(1, &mut |entry| {
             match entry.what {
                 What::Claim { .. } if withdrawn.contains(&entry.sequence) => {}
-                What::Claim { claim, .. } => {
+                What::Claim { claim, .. } if accepts(claim) => {
                     engine.apply(claim)?;
                 }
-                What::Retracted { .. } => {}
+                What::Claim { .. } | What::Retracted { .. } => {}
                 What::Replaced => {
                     return Err(StoreError::NotFromClaims {
                         sequence: entry.sequence,

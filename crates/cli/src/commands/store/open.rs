@@ -62,10 +62,11 @@ pub(crate) fn open_for_writing(
         && *wanted != settings
     {
         bail!(
-            "the store {} was created with {}, which cannot change; leave out --engine and its settings, \
-             or ingest the events into a new store",
+            "the store {} was created with {}, which cannot change ({}); leave out --engine and its \
+             settings, or ingest the events into a new store",
             folder.display(),
             arguments_of(&settings),
+            settings.difference_from(wanted),
         );
     }
     let store = Durable::open(folder, move || settings.engine(), options(text));

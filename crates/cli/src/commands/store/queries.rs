@@ -8,7 +8,7 @@ use idmerge_core::Resolve;
 use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
-use crate::args::engine::{arguments_of, settings_of_model};
+use crate::args::engine::{arguments_of, settings_by_name};
 use crate::args::identities::{read_id, say_did_you_mean};
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
 use crate::commands::store::open::{OpenStore, open_for_reading};
@@ -31,7 +31,7 @@ pub(super) fn info(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
         "largest_cluster": largest,
     });
     if let Some(info) = info.as_object_mut() {
-        info.extend(settings_of_model(&store.settings));
+        info.extend(settings_by_name(&store.settings));
     }
     write_line(&info, output)
 }
@@ -72,7 +72,9 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
     let settings = args.engine.settings()?;
     let store = open_for_reading(&args.store.folder)?;
     let sequence = args.as_of.unwrap_or_else(|| store.history.last());
-    let other = store.history.simulate(sequence, settings.engine())?;
+    let other = store
+        .history
+        .simulate_accepted(sequence, settings.engine(), |claim| settings.accepts(claim))?;
     let earlier;
     let now: &dyn Resolve = match args.as_of {
         None => &store.engine,
@@ -122,8 +124,12 @@ pub(super) fn digest(args: &DigestArgs, output: &mut Output) -> anyhow::Result<(
 pub(super) fn compare(args: &CompareArgs, output: &mut Output) -> anyhow::Result<ExitCode> {
     let first = open_for_reading(&args.first)?;
     let second = open_for_reading(&args.second)?;
+    let settings = first.settings.difference_from(&second.settings);
     let Some(sequence) = first_difference(&first.history, &second.history)? else {
-        let line = json!({ "same": true, "entries": first.history.last() });
+        let mut line = json!({ "same": true, "entries": first.history.last() });
+        if !settings.is_empty() {
+            line["settings"] = settings.into();
+        }
         write_line(&line, output)?;
         return Ok(ExitCode::SUCCESS);
     };
@@ -135,12 +141,15 @@ pub(super) fn compare(args: &CompareArgs, output: &mut Output) -> anyhow::Result
         })?;
         Ok(found)
     };
-    let line = json!({
+    let mut line = json!({
         "same": false,
         "sequence": sequence,
         "first": entry_of(&first)?,
         "second": entry_of(&second)?,
     });
+    if !settings.is_empty() {
+        line["settings"] = settings.into();
+    }
     write_line(&line, output)?;
     Ok(ExitCode::FAILURE)
 }
