@@ -23,6 +23,8 @@ mod input;
 mod inspect;
 #[cfg(target_os = "linux")]
 mod interrupt;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod killed;
 mod manual;
 #[cfg(feature = "store")]
 mod max_refused;

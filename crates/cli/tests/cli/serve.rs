@@ -3,9 +3,6 @@
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Stdio};
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
 
 use crate::run::{Folder, signal, wait};
 
@@ -34,7 +31,7 @@ pub(crate) fn ask(address: &str, request: &str) -> String {
     try_ask(address, request).unwrap()
 }
 
-fn try_ask(address: &str, request: &str) -> io::Result<String> {
+pub(crate) fn try_ask(address: &str, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(request.as_bytes())?;
     let mut answer = String::new();
@@ -46,7 +43,7 @@ pub(crate) fn address(said: &[String]) -> &str {
     said[0].strip_prefix("idmerge listens on http://").unwrap()
 }
 
-const SERVE: &str = "serve --data data --listen 127.0.0.1:0 --log-format off";
+pub(crate) const SERVE: &str = "serve --data data --listen 127.0.0.1:0 --log-format off";
 
 #[test]
 fn accepted_events_are_there_after_a_restart() {
@@ -124,95 +121,4 @@ fn a_configuration_has_several_projects() {
     folder.run(SERVE).code(2).says("--engine");
     let foreign = format!("{SERVE} --engine simplified --max-cluster-ids 9");
     folder.run(&foreign).code(2).says("--max-cluster-ids");
-}
-
-/// How often the server is killed; `IDMERGE_KILLS` in the environment sets it.
-fn kills() -> u64 {
-    let kills = std::env::var("IDMERGE_KILLS");
-    kills.map_or(8, |kills| kills.parse().unwrap())
-}
-
-const BATCH_EVENTS: u64 = 40;
-
-/// An import of a batch of events, each with its own `$insert_id`. Every fifth is a login.
-fn import(batch: u64) -> String {
-    let events: Vec<String> = (batch * BATCH_EVENTS..(batch + 1) * BATCH_EVENTS)
-        .map(|number| {
-            let device = number % 997;
-            let user = if number.is_multiple_of(5) {
-                format!(r#","$user_id":"u{}""#, device % 313)
-            } else {
-                String::new()
-            };
-            let time = 1_700_000_000 + number;
-            format!(
-                r#"{{"event":"A","properties":{{"time":{time},"$insert_id":"i{number}","distinct_id":"$device:d{device}","$device_id":"d{device}"{user}}}}}"#
-            )
-        })
-        .collect();
-    let body = format!("[{}]", events.join(","));
-    format!(
-        "POST /import?strict=1 HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer a-long-secret\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
-        body.len()
-    )
-}
-
-/// The server is killed under load; senders repeat batches that were not acknowledged.
-#[test]
-fn a_killed_server_stores_each_acknowledged_event_exactly_once() {
-    const SENDERS: u32 = 3;
-    for engine in ["simplified", "original"] {
-        let folder = Folder::new();
-        let args = format!("{SERVE} --engine {engine} --token TOK --secret a-long-secret");
-        // For each sender, the next batch that is not acknowledged.
-        let next: Vec<AtomicU64> = (0..u64::from(SENDERS)).map(AtomicU64::new).collect();
-        for kill in 0..=kills() {
-            let (mut child, said) = started(&folder, &args, 1);
-            let address = address(&said).to_owned();
-            let send = |next: &AtomicU64| {
-                let batch = next.load(Ordering::Relaxed);
-                let answer = try_ask(&address, &import(batch))?;
-                if !answer.starts_with("HTTP/1.1 200 ") {
-                    return Err(io::Error::other(answer));
-                }
-                next.fetch_add(SENDERS.into(), Ordering::Relaxed);
-                Ok(())
-            };
-            if kill == kills() {
-                // Repeat the batches that the last kill left unanswered.
-                next.iter().for_each(|next| send(next).unwrap());
-                let question = "GET /api/2.0/export?from_date=2023-11-01&to_date=2024-12-31 HTTP/1.0\r\nhost: x\r\nauthorization: Bearer a-long-secret\r\n\r\n";
-                let answer = ask(&address, question);
-                let (_, lines) = answer.split_once("\r\n\r\n").unwrap();
-                let mut found: Vec<u64> = lines
-                    .lines()
-                    .map(|line| {
-                        let event: serde_json::Value = serde_json::from_str(line).unwrap();
-                        let insert_id = event["properties"]["$insert_id"].as_str().unwrap();
-                        insert_id[1..].parse().unwrap()
-                    })
-                    .collect();
-                found.sort_unstable();
-                let sent = next.iter().zip(0..).flat_map(|(next, sender)| {
-                    let batches = (sender..next.load(Ordering::Relaxed)).step_by(SENDERS as usize);
-                    batches.flat_map(|batch| batch * BATCH_EVENTS..(batch + 1) * BATCH_EVENTS)
-                });
-                let mut sent: Vec<u64> = sent.collect();
-                sent.sort_unstable();
-                assert!(sent.len() > 1000, "{}", sent.len());
-                assert_eq!(found, sent, "{engine}");
-                signal("TERM", child.id());
-                wait(child).ok();
-                break;
-            }
-            thread::scope(|threads| {
-                for next in &next {
-                    threads.spawn(|| while send(next).is_ok() {});
-                }
-                thread::sleep(Duration::from_millis(40 + kill * 53 % 300));
-                child.kill().unwrap();
-            });
-            child.wait().unwrap();
-        }
-    }
 }
