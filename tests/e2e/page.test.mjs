@@ -131,6 +131,15 @@ for (const engine of ENGINES) {
       assert.match(words, /rejected: the device or anonymous ID belongs to another user \(errAnonDistinctIdAssignedAlready/);
     });
 
+    test("a device ID without its prefix says which ID was meant, or is found", async () => {
+      await show(LAPTOP);
+      const words = isOriginal
+        ? "4 IDs are one user. Events count under ada."
+        : `${LAPTOP} is in no cluster, but $device:${LAPTOP} is.`;
+      assert.equal(await page.textContent("#cluster-words"), words);
+      await show(`$device:${LAPTOP}`);
+    });
+
     test("the events of a user are one timeline, and re-attributed events are marked", async () => {
       const events = await project.feed("ada");
       assert.equal(await page.locator("#timeline .event").count(), 50);

@@ -175,7 +175,17 @@ impl Contents {
         };
         let metadata = origin.metadata()?;
         if metadata.is_dir() {
-            return Err(io::ErrorKind::IsADirectory.into());
+            let advice = format!(
+                "is a directory; name the files in it, as in {}",
+                path.join("*").display()
+            );
+            return Err(io::Error::new(
+                io::ErrorKind::IsADirectory,
+                match is_dash(path) {
+                    true => "is a directory".to_owned(),
+                    false => advice,
+                },
+            ));
         }
         if !metadata.is_file() {
             return Ok(Self::Stream { origin, copy: None });

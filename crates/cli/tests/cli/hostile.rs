@@ -118,7 +118,7 @@ fn an_input_that_is_missing_or_a_folder_is_an_error() {
         run("missing")
             .code(1)
             .says("idmerge: cannot open missing: ");
-        run(".").fails_with("cannot open .: is a directory");
+        run(".").fails_with("cannot open .: is a directory; name the files in it, as in ./*");
     }
     // All inputs are found before any is read.
     folder.write("in", event("a"));

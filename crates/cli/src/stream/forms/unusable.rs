@@ -187,9 +187,6 @@ fn looks_like_wide_text(head: &[u8]) -> Option<&'static str> {
         [true, false, true, false, ..] => {
             Some("UTF-16 text: convert it to UTF-8, as with `iconv -f UTF-16BE -t UTF-8`")
         }
-        [true, true, true, true, true, true, true, true] => {
-            Some("zeros, as in a file that was not written to its end")
-        }
         _ => None,
     }
 }
