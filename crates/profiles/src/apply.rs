@@ -72,6 +72,7 @@ fn apply_one(
             };
             for name in names {
                 profile.properties.remove(name);
+                profile.sources.remove(name);
             }
             return Ok(Some(profile));
         }
@@ -100,12 +101,19 @@ fn change_all(
     for (name, value) in values {
         let mut value = value.clone();
         cut_strings(&mut value, limits.max_string_bytes);
+        let taken = match profile.sources.contains_key(name) {
+            true => profile.properties.get(name).cloned(),
+            false => None,
+        };
         let entry = profile.properties.entry(name.as_str());
         change(entry, value).map_err(|wrong| UpdateError::WrongValue {
             operation: wrong.operation,
             property: quote(name),
             wanted: wrong.wanted,
         })?;
+        if taken.is_some() && taken.as_ref() != profile.properties.get(name) {
+            profile.sources.remove(name);
+        }
         if let Some(value) = profile.properties.get(name) {
             check(name, value, limits)?;
         }

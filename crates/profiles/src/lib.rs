@@ -30,6 +30,6 @@ mod update;
 
 pub use error::UpdateError;
 pub use limits::Limits;
-pub use merge::{Fate, Side, after_merge};
+pub use merge::{Fate, ProfileMerge, Side, after_merge};
 pub use profile::Profile;
 pub use update::{Target, Update};

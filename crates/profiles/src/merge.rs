@@ -2,6 +2,36 @@
 
 use idmerge_core::RuleBook;
 
+/// What a merge does with the profile that does not remain.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ProfileMerge {
+    /// As the vendor does it: rules P-2 and P-3.
+    #[default]
+    Vendor,
+    /// The profile that remains takes the properties that it lacks from the other one, which is
+    /// hidden, in both models.
+    Fill,
+}
+
+impl ProfileMerge {
+    /// All values.
+    pub const ALL: [Self; 2] = [Self::Vendor, Self::Fill];
+
+    /// The name, as options and configuration files spell it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Vendor => "vendor",
+            Self::Fill => "fill",
+        }
+    }
+
+    /// The value with this name.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|value| value.name() == name)
+    }
+}
+
 /// One of two clusters that a claim has merged, as it was before the claim.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Side {

@@ -65,6 +65,7 @@ mod write;
 
 pub use error::ProjectError;
 pub use figures::{Figures, LATENCY_BOUNDS_MS};
+pub use idmerge_profiles::ProfileMerge;
 pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent};

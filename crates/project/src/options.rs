@@ -1,6 +1,6 @@
 //! [`Options`]: limits of a project.
 
-use idmerge_profiles::Limits;
+use idmerge_profiles::{Limits, ProfileMerge};
 
 /// Limits of a project: how much may wait, share a commit, and stay in memory. They can differ
 /// each time a project is opened.
@@ -15,6 +15,9 @@ pub struct Options {
     pub max_commit_bytes: usize,
     /// Limits of a profile.
     pub profile_limits: Limits,
+    /// What happens to the profiles of two clusters that merge. If this differs from the last time that
+    /// the project was opened, only later merges follow it.
+    pub profile_merge: ProfileMerge,
     /// The most events that a funnel may read.
     pub max_funnel_events: usize,
     /// The most memory for the database's page cache, in bytes.
@@ -34,6 +37,7 @@ impl Default for Options {
             max_queue_batches: 10_000,
             max_commit_bytes: 8 << 20,
             profile_limits: Limits::DOCUMENTED,
+            profile_merge: ProfileMerge::Vendor,
             max_funnel_events: 20_000_000,
             cache_bytes: 64 << 20,
             snapshot_entries: 1_000_000,

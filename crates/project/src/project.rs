@@ -63,7 +63,7 @@ impl Project {
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        revision::adapt(&store)?;
+        revision::adapt(&store, &options)?;
         let read = store.begin_read()?;
         let archive = ArchiveReader::new(&read)?;
         let indexed = USER_INDEX.until(&read)?;

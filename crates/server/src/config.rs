@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use idmerge_engines::{AnonIdFormat, BlockedIds, Model, Overrides, Settings};
+use idmerge_project::ProfileMerge;
 use idmerge_wire::Limits;
 use serde::Deserialize;
 
@@ -93,6 +94,9 @@ pub struct ProjectConfig {
     /// Whether the token alone may import, as some data platforms do; `true` by default. A token is
     /// not secret, so switch this off if no sender needs it.
     pub token_may_import: bool,
+    /// What happens to the profiles of two users that a claim merges. Unlike the settings, this can
+    /// change: later merges follow it.
+    pub profile_merge: ProfileMerge,
 }
 
 /// A user name and a secret that may import and read, sent by Basic authentication.
@@ -147,6 +151,7 @@ struct ProjectTable {
     anon_id_format: Option<AnonIdFormat>,
     max_id_bytes: Option<u16>,
     blocked_ids: Option<String>,
+    profile_merge: Option<String>,
 }
 
 fn yes() -> bool {
@@ -170,6 +175,15 @@ impl ProjectTable {
             })?,
         };
         let settings = Settings::new(self.engine, &overrides);
+        let profile_merge = match self.profile_merge {
+            None => ProfileMerge::default(),
+            Some(name) => {
+                ProfileMerge::of_name(&name).ok_or_else(|| ConfigError::ProfileMerge {
+                    token: self.token.clone(),
+                    name,
+                })?
+            }
+        };
         Ok(ProjectConfig {
             settings: settings.map_err(|error| ConfigError::Settings {
                 token: self.token.clone(),
@@ -180,6 +194,7 @@ impl ProjectTable {
             secret: self.secret,
             service_accounts: self.service_accounts,
             token_may_import: self.token_may_import,
+            profile_merge,
         })
     }
 }
@@ -268,6 +283,7 @@ impl ProjectConfig {
             secret: None,
             service_accounts: Vec::new(),
             token_may_import: true,
+            profile_merge: ProfileMerge::default(),
         }
     }
 
@@ -345,6 +361,10 @@ mod tests {
             (
                 project("engine = \"original\"").replace("\"T\"", "\"\""),
                 "letters",
+            ),
+            (
+                project("engine = \"original\"\nprofile_merge = \"Fill\""),
+                "project \"T\": profile_merge is \"Fill\"; give \"vendor\" or \"fill\"",
             ),
             (
                 project("engine = \"original\"\nmax_id_bytes = 0"),

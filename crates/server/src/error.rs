@@ -67,6 +67,14 @@ pub enum ConfigError {
         /// The user name.
         user: String,
     },
+    /// There is no way to merge profiles with this name.
+    #[error("project {token:?}: profile_merge is {name:?}; give \"vendor\" or \"fill\"")]
+    ProfileMerge {
+        /// The token of the project.
+        token: String,
+        /// The name.
+        name: String,
+    },
     /// The list of blocked IDs of a project cannot be used.
     #[error("project {token:?}: {error}")]
     BlockedIds {

@@ -25,7 +25,11 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             source,
         };
         std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
-        let opened = Project::open(&folder, project.settings.clone(), Options::default());
+        let options = Options {
+            profile_merge: project.profile_merge,
+            ..Options::default()
+        };
+        let opened = Project::open(&folder, project.settings.clone(), options);
         let opened = opened.map_err(|error| match error {
             ProjectError::Store(StoreError::OtherSettings { ref found, .. }) => {
                 let settings = &project.settings;

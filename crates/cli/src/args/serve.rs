@@ -9,7 +9,9 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
+use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use idmerge_engines::Model;
+use idmerge_server::ProfileMerge;
 
 use crate::args::engine::{SETTINGS, SettingsArgs};
 
@@ -31,6 +33,7 @@ prints it; pass the same one next time. A configuration file has a [[project]] f
   anon_id_format = \"sdk\"         # Original only
   max_id_bytes = 255             # longer IDs are refused
   blocked_ids = \"+blocked.txt\"   # as --blocked-ids; path from here
+  profile_merge = \"fill\"         # or \"vendor\"; later merges follow it
 
   [[project.service_account]]
   user = \"warehouse\"
@@ -45,7 +48,8 @@ pub(crate) struct ServeArgs {
 
     /// Read the projects from FILE, in TOML
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["engine", "token", "secret"], conflicts_with_all = SETTINGS)]
+    #[arg(conflicts_with_all = ["engine", "token", "secret", "profile_merge"])]
+    #[arg(conflicts_with_all = SETTINGS)]
     pub(crate) config: Option<PathBuf>,
 
     /// The model of ID Merge
@@ -67,9 +71,25 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 
+    /// What happens to the profiles of two users who turn out to be one [default: vendor]
+    #[arg(long, value_name = "HOW", value_parser = profile_merge_parser())]
+    pub(crate) profile_merge: Option<ProfileMerge>,
+
     /// The format of the log on stderr
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = LogFormat::Plain)]
     pub(crate) log_format: LogFormat,
+}
+
+/// Parses the name of a way to merge profiles; the help explains each.
+fn profile_merge_parser() -> impl TypedValueParser<Value = ProfileMerge> {
+    let values = ProfileMerge::ALL.map(|merge| {
+        PossibleValue::new(merge.name()).help(match merge {
+            ProfileMerge::Fill => "The profile that remains takes what it lacks from the other",
+            _ => "Only one profile remains, unchanged (P-2, P-3)",
+        })
+    });
+    PossibleValuesParser::new(values)
+        .try_map(|name| ProfileMerge::of_name(&name).ok_or("not a way to merge profiles"))
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

@@ -42,6 +42,7 @@ fn config_of_args(args: &ServeArgs) -> anyhow::Result<Config> {
     let settings = args.settings.settings(model)?;
     let mut project = ProjectConfig::new(or_random(args.token.as_ref())?, settings);
     project.secret = Some(or_random(args.secret.as_ref())?);
+    project.profile_merge = args.profile_merge.unwrap_or_default();
     let config = Config {
         data: args.data.clone(),
         listen: args.listen.unwrap_or(Config::LOCAL),

@@ -77,8 +77,9 @@ impl Claims<'_> {
                     after: user.clone(),
                     named: [device, user],
                 };
+                let options = &self.inner.options;
                 self.profiles
-                    .merge(RuleBook::Simplified, &merge, self.read)?;
+                    .merge(RuleBook::Simplified, &merge, options, self.read)?;
             }
         }
         Ok(results)
@@ -111,7 +112,9 @@ impl Claims<'_> {
             .store
             .write(|store| apply_and_compare(store, claim, cause, near_cap))?;
         if let Some(merge) = merge {
-            self.profiles.merge(RuleBook::Original, &merge, self.read)?;
+            let options = &self.inner.options;
+            self.profiles
+                .merge(RuleBook::Original, &merge, options, self.read)?;
         }
         Ok(result)
     }

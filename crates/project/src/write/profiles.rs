@@ -3,11 +3,12 @@
 use foldhash::{HashMap, HashMapExt};
 use idmerge_core::{Resolve, RuleBook};
 use idmerge_engines::Settings;
-use idmerge_profiles::{Fate, Limits, Profile, Side, Target, Update, after_merge};
+use idmerge_profiles::{Fate, Limits, Profile, ProfileMerge, Side, Target, Update, after_merge};
 use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError, WriteTransaction};
 
 use crate::error::ProjectError;
-use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, committed_json};
+use crate::options::Options;
+use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, SOURCES, committed};
 use crate::write::batch::RecordError;
 
 /// Profiles that are changed and not committed. `None` is a deleted profile.
@@ -55,8 +56,7 @@ impl ProfileChanges {
         if let Some(profile) = self.changed.get(key) {
             return Ok(profile.clone());
         }
-        let json = committed_json(read, key)?;
-        Ok(json.and_then(|json| Profile::from_json(&json)))
+        committed(read, key)
     }
 
     /// P-1: carries an update out on the profile of the current canonical ID.
@@ -90,6 +90,7 @@ impl ProfileChanges {
         &mut self,
         rule_book: RuleBook,
         merge: &Merge,
+        options: &Options,
         read: &ReadTransaction,
     ) -> Result<(), ProjectError> {
         let Merge {
@@ -117,6 +118,11 @@ impl ProfileChanges {
                 has_profile: profiles[side].is_some(),
             }
         });
+        let is_fill = options.profile_merge == ProfileMerge::Fill;
+        if is_fill && let Some(other) = sides.iter().position(|side| !side.has_canonical) {
+            self.fill(merge, profiles, other, &options.profile_limits);
+            return Ok(());
+        }
         let fates = after_merge(rule_book, sides);
         for ((id, profile), fate) in before.iter().zip(profiles).zip(fates) {
             if let Some(profile) = profile {
@@ -138,6 +144,35 @@ impl ProfileChanges {
         Ok(())
     }
 
+    /// The profile that remains takes the properties that it lacks from the `other` one, which is
+    /// hidden.
+    fn fill(
+        &mut self,
+        merge: &Merge,
+        mut profiles: [Option<Profile>; 2],
+        other: usize,
+        limits: &Limits,
+    ) {
+        let canonical = |id: &str| ProfileKey::Canonical(id.to_owned());
+        let (remains_id, other_id) = (&merge.before[1 - other], &merge.before[other]);
+        let remains = profiles[1 - other].take();
+        let after = match profiles[other].take() {
+            None => remains,
+            Some(other) => {
+                let mut filled = remains.unwrap_or_default();
+                filled.fill(&other, other_id, limits);
+                self.changed
+                    .insert(ProfileKey::Hidden(other_id.clone()), Some(other));
+                self.changed.insert(canonical(other_id), None);
+                Some(filled)
+            }
+        };
+        if let Some(after) = after {
+            self.changed.insert(canonical(remains_id), None);
+            self.changed.insert(canonical(&merge.after), Some(after));
+        }
+    }
+
     /// Writes the changes to the database.
     pub(crate) fn write(&mut self, write: &WriteTransaction) -> Result<(), ProjectError> {
         use ProfileKey::{Canonical, Group, Hidden};
@@ -145,7 +180,14 @@ impl ProfileChanges {
         let mut profiles = write.open_table(PROFILES)?;
         let mut hidden = write.open_table(HIDDEN)?;
         let mut groups = write.open_table(GROUPS)?;
+        let mut sources = write.open_table(SOURCES)?;
         for (key, profile) in self.changed.drain() {
+            if let Some(key) = key.in_sources() {
+                match profile.as_ref().and_then(Profile::sources_json) {
+                    Some(json) => drop(sources.insert(key, &*json)?),
+                    None => drop(sources.remove(key)?),
+                }
+            }
             let json = profile.map(|profile| profile.to_json());
             match (key, json) {
                 (Canonical(id), Some(json)) => drop(profiles.insert(&*id, &*json)?),
