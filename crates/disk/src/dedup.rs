@@ -80,6 +80,8 @@ pub struct Dedup {
     new: Vec<u128>,
     new_times: TimeRange,
     filters: Vec<Filter>,
+    /// The greatest number that was written.
+    last: u64,
 }
 
 impl Dedup {
@@ -97,6 +99,7 @@ impl Dedup {
             new: Vec::new(),
             new_times: TimeRange::EMPTY,
             filters: Vec::new(),
+            last: 0,
         };
         match read.open_table(tables.filters) {
             Err(TableError::TableDoesNotExist(_)) => {}
@@ -105,6 +108,7 @@ impl Dedup {
                     let (key, row) = row?;
                     let key = key.value();
                     let filter = Filter::read(key, row.value());
+                    dedup.last = dedup.last.max(key);
                     dedup.filters.push(filter.ok_or_else(|| damaged(key))?);
                 }
             }
@@ -122,6 +126,7 @@ impl Dedup {
                         .recent
                         .extend(fingerprints.iter().map(|bytes| u128::from_le_bytes(*bytes)));
                     dedup.recent_times.add(times);
+                    dedup.last = dedup.last.max(key);
                 }
             }
         }
@@ -183,6 +188,12 @@ impl Dedup {
         self.new_times.add(TimeRange::of(time_ms));
     }
 
+    /// The greatest number that was given to [`write`](Self::write) or [`write_run`](Self::write_run);
+    /// 0 if there is none.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// How many fingerprints are not written yet.
     pub fn unwritten(&self) -> usize {
         self.new.len()
@@ -213,6 +224,7 @@ impl Dedup {
         let mut recent = write.open_table(self.tables.recent)?;
         let key = free_key(&recent, last)?;
         recent.insert(key, &*row::seal(key, row))?;
+        self.last = key;
         self.new.clear();
         self.new_times = TimeRange::EMPTY;
         Ok(())
@@ -236,6 +248,7 @@ impl Dedup {
         let key = free_key(&filters, last)?;
         filters.insert(key, &*filter.row(key))?;
         self.filters.push(filter);
+        self.last = key;
         let pairs = self.recent.drain().map(halves).collect();
         self.recent_times = TimeRange::EMPTY;
         Ok(self.tables.runs.add(write, pairs, last)?)

@@ -53,5 +53,5 @@ mod write;
 
 pub use error::MalformedEvent;
 pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members};
-pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Time, TimeRange};
+pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Repeatable, Time, TimeRange};
 pub use write::{Failure, Outline, OutlinedEvent, Resolved};

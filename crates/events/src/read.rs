@@ -8,7 +8,7 @@ mod layout;
 mod properties;
 mod time;
 
-pub use dedup_key::DedupKey;
+pub use dedup_key::{DedupKey, Repeatable};
 pub use envelope::Envelope;
 pub use event::JsonEvent;
 pub use layout::EventLayout;

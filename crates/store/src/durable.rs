@@ -1,5 +1,6 @@
 //! [`Durable`]: an engine with the log of its claims.
 
+pub(crate) mod intake;
 mod resolver;
 pub(crate) mod retract;
 

@@ -137,6 +137,13 @@ pub enum StoreError {
     /// rebuilds the index.
     #[error("the index of the store is damaged; repair the store to rebuild the index")]
     DamagedIndex,
+    /// What the store remembers of the inputs and events that it has taken cannot be read.
+    /// [`repair`](crate::repair) forgets it: inputs are then taken anew.
+    #[error(
+        "what the store remembers of the inputs that it has taken is damaged; repair the store, which \
+         then takes its inputs anew"
+    )]
+    DamagedIntake,
     /// The file exists already and is not replaced.
     #[error("{} exists already and is not replaced; choose another name", path.display())]
     Exists {

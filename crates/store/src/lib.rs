@@ -25,6 +25,7 @@ mod reader;
 mod state;
 
 pub use durable::Durable;
+pub use durable::intake::{Intake, TakenInput};
 pub use durable::retract::Retraction;
 pub use error::StoreError;
 pub use history::History;
@@ -35,7 +36,7 @@ pub use history::explain::Explanation;
 pub use history::log_entry::LogEntry;
 pub use history::simulate::Difference;
 /// An index in the file of the store, for a service that keeps tables of its own.
-pub use idmerge_disk::{OpenRuns, Runs, RunsError};
+pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::About;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::exists;

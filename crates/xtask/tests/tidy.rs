@@ -111,6 +111,10 @@ const NO_VECTORS: &[(&str, &str)] = &[
         "AR-2",
         "a vector has no repetitions; crates/project/tests/replaced.rs",
     ),
+    (
+        "AR-3",
+        "a vector is an event, not a file; crates/cli/tests/cli/again.rs",
+    ),
 ];
 
 /// A longer file of a `src` folder has more than one subject.

@@ -15,8 +15,10 @@ Examples:
 
 A store keeps the engine and the settings that it was created with; others are an error.
 
-If a run is interrupted, run it again: claims that the store already has change nothing. But if you \
-ingest a withdrawn claim again, it counts again.
+If a run is interrupted, run it again: it continues where the store has its last commit. What was \
+taken before is passed over, also after its claims were withdrawn: an input whose content is known, \
+under any name and compressed or not; the known beginning of an input that has grown; and an event \
+with the name, time, distinct_id and $insert_id of an earlier one (AR-2, AR-3).
 
 With --strict or --max-refused, the run ends at the line that is one too many. No claim of that line, \
 after it or shortly before it is added; what was committed earlier, in steps of 50,000 claims, stays.")]
@@ -30,4 +32,8 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,
+
+    /// Take inputs and events anew that were taken before
+    #[arg(long)]
+    pub(crate) again: bool,
 }

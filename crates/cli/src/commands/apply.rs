@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use foldhash::HashSet;
 use idmerge_core::{Claim, Outcome};
 use idmerge_engines::{Engine, Settings};
 
@@ -50,6 +51,7 @@ pub(crate) fn apply_all(
         },
         outlines,
         on_outcome,
+        weighed: HashSet::default(),
     };
     Ok(pass.run(sink, |_| Ok(()), || worker)?.applied)
 }
@@ -58,6 +60,8 @@ struct ApplySink<'f> {
     applied: Applied,
     outlines: Option<&'f mut OutlinesWriter>,
     on_outcome: OnOutcome<'f>,
+    /// The fingerprints of identity events that were weighed: their copies are not (AR-2).
+    weighed: HashSet<u128>,
 }
 
 #[derive(Clone, Copy)]
@@ -80,10 +84,12 @@ impl<'f> Worker for ApplyWorker<'f> {
         let mut events = BlockEvents::read(block, self.max_line_bytes, self.settings, self.keep);
         let (count, tally) = (events.count(), events.tally());
         let (refused, outlines) = (events.take_refused(), events.take_outlines());
-        let (claimants, claims) = events.take_claims(self.settings);
+        let fingerprints = events.take_fingerprints();
+        let (mut claimants, mut claims) = events.take_claims(self.settings);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
+            sink.leave_out_copies(&fingerprints, &mut claimants, &mut claims);
             sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
@@ -105,6 +111,29 @@ impl<'f> Worker for ApplyWorker<'f> {
 impl Sink for ApplySink<'_> {}
 
 impl ApplySink<'_> {
+    /// Leaves out the claims of events that were weighed before.
+    fn leave_out_copies(
+        &mut self,
+        fingerprints: &[(usize, u128)],
+        claimants: &mut Vec<usize>,
+        claims: &mut Vec<Claim<'_>>,
+    ) {
+        let copies = fingerprints
+            .iter()
+            .filter(|(_, event)| !self.weighed.insert(*event));
+        let copies: HashSet<usize> = copies.map(|(number, _)| *number).collect();
+        if copies.is_empty() {
+            return;
+        }
+        let mut of_claims = claimants.iter();
+        claims.retain(|_| {
+            of_claims
+                .next()
+                .is_none_or(|number| !copies.contains(number))
+        });
+        claimants.retain(|number| !copies.contains(number));
+    }
+
     fn apply(
         &mut self,
         block: u64,

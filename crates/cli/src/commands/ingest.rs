@@ -1,6 +1,7 @@
 //! `idmerge ingest`: applies the claims of events to a store.
 
 mod block;
+mod taken;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -14,10 +15,12 @@ use idmerge_store::{Cause, Durable};
 
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::{IngestReader, LoggedClaim};
-use crate::commands::store::open::{open_for_writing, settings_for_ingest};
+use crate::commands::ingest::taken::{BlockTaken, Taken};
+use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, row};
 use crate::stream::block::Block;
+use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
@@ -36,6 +39,8 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let refused = args.input.refused_writer(refused, &inputs)?;
     let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
+    let taken = Taken::open(&store, args.again).with_context(|| open_error(&args.folder))?;
+    let mut known = taken.known_inputs();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let max_line_bytes = args.input.max_line_bytes;
@@ -56,18 +61,20 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         folder: &args.folder,
         store,
         refused,
+        taken,
         uncommitted: 0,
         events: 0,
         outcomes: Outcomes::default(),
     };
     let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
+    let pass = pass.passing(&mut known);
     let mut sink = pass.run(sink, |_| Ok(()), worker)?;
-    sink.commit()?;
+    sink.finish_inputs()?;
     progress.stage("indexing");
     sink.snapshot_if_old()?;
     progress.finish();
     if !args.input.quiet {
-        let summary = sink.summary(entries_before);
+        let summary = sink.summary(entries_before, &known);
         let _unheard = write!(io::stderr(), "{summary}");
     }
     sink.close()
@@ -78,6 +85,7 @@ struct StoreSink<'a> {
     folder: &'a Path,
     store: Durable<Engine>,
     refused: RefusedWriter,
+    taken: Taken,
     uncommitted: u64,
     events: u64,
     outcomes: Outcomes,
@@ -89,20 +97,33 @@ impl StoreSink<'_> {
         self.store
             .apply_batch_caused(claims, causes, &mut |outcome| outcomes.count(&outcome))?;
         self.uncommitted += claims.len() as u64;
-        if self.uncommitted >= COMMIT_CLAIMS {
+        Ok(())
+    }
+
+    /// Commits what was taken, between two blocks.
+    fn commit_if_due(&mut self) -> anyhow::Result<()> {
+        if self.uncommitted >= COMMIT_CLAIMS || self.taken.is_commit_due() {
             self.commit()?;
         }
         Ok(())
     }
 
     fn commit(&mut self) -> anyhow::Result<()> {
-        self.store.commit().with_context(|| self.write_error())?;
+        let committed = self.taken.commit(&self.store);
+        committed.with_context(|| self.write_error())?;
         self.uncommitted = 0;
         self.store.index().with_context(|| self.write_error())?;
         if self.store.since_snapshot()? > SNAPSHOT_ENTRIES {
             self.store.snapshot().with_context(|| self.write_error())?;
         }
         Ok(())
+    }
+
+    /// Commits after all inputs have been read.
+    fn finish_inputs(&mut self) -> anyhow::Result<()> {
+        let finished = self.taken.finish(&self.store);
+        finished.with_context(|| self.write_error())?;
+        self.commit()
     }
 
     /// Takes a snapshot, unless the latest one is recent enough.
@@ -113,9 +134,11 @@ impl StoreSink<'_> {
         Ok(())
     }
 
-    fn summary(&self, entries_before: u64) -> IngestSummary<'_> {
+    fn summary(&self, entries_before: u64, known: &KnownInputs) -> IngestSummary<'_> {
         IngestSummary {
+            taken_before: self.taken.events_in(known.passed()),
             events: self.events,
+            repeated: self.taken.repeated,
             new_entries: self.store.committed() - entries_before,
             outcomes: &self.outcomes,
             refused: self.refused.count(),
@@ -159,17 +182,26 @@ impl<'w> Worker for IngestWorker<'w> {
         let mut read = self.0.read(block);
         let (events, tally) = (read.events as u64, read.tally());
         let refused = mem::take(&mut read.refused);
-        let logged = read.take_claims(&self.0);
-        let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
+        let (lines, with_id) = (tally.lines, tally.with_id);
+        let mut logged = read.take_claims(&self.0);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             // Before the claims are applied, so that those of this block are not committed.
             sink.refused.add_all(position, refused)?;
             sink.check_refused()?;
+            sink.taken.take_new(&mut logged, &sink.store)?;
+            let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
             let cause = |logged| LoggedClaim::cause(logged, position.file);
             let causes: Vec<_> = logged.iter().map(cause).collect();
             sink.events += events;
-            sink.apply(&claims, &causes)
+            sink.apply(&claims, &causes)?;
+            let taken = BlockTaken {
+                records: position.records_before() + lines,
+                events,
+                with_id,
+            };
+            sink.taken.add(block, &taken);
+            sink.commit_if_due()
         })
     }
 
@@ -191,7 +223,12 @@ impl Sink for StoreSink<'_> {
 
 /// The figures of `ingest`.
 struct IngestSummary<'s> {
+    /// How many events were passed over, because they are the beginning of an input that was taken
+    /// before (AR-3).
+    taken_before: u64,
     events: u64,
+    /// How many of them made no claim, because they were taken before (AR-2).
+    repeated: u64,
     new_entries: u64,
     outcomes: &'s Outcomes,
     refused: u64,
@@ -199,7 +236,13 @@ struct IngestSummary<'s> {
 
 impl fmt::Display for IngestSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.taken_before > 0 {
+            row(f, "taken before", self.taken_before, " events")?;
+        }
         row(f, "events", self.events, "")?;
+        if self.repeated > 0 {
+            row(f, "  repeated", self.repeated, "")?;
+        }
         row(f, "new entries", self.new_entries, "")?;
         write!(f, "{}", self.outcomes)?;
         row(f, "refused", self.refused, "")

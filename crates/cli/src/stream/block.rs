@@ -5,6 +5,8 @@ use std::io::{self, Read};
 
 use twox_hash::XxHash3_64;
 
+use crate::stream::input::content::Content;
+
 /// The size of a block, unless it is one longer line or the end of an input.
 ///
 /// Large enough that work done once per block costs nothing; small enough that a block, its parsed
@@ -22,9 +24,23 @@ pub(crate) struct Block {
     pub(crate) starts_input: bool,
     /// The first bytes of the input, in its first block.
     pub(crate) head: Vec<u8>,
+    /// How many lines or records of the input were passed over, because they were read before (AR-3).
+    pub(crate) passed: Option<Passed>,
+    /// The content of the input up to the end of the last whole line or record of this block. `None` if
+    /// that is not tracked, or if the block does not end with it.
+    pub(crate) content: Option<Content>,
     /// Of an input that is not made of lines (IN-6): the line of the input on which each record of
     /// the block begins. In the block each record is a line.
     pub(crate) record_lines: Option<Vec<u64>>,
+}
+
+/// The beginning of an input that was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Passed {
+    /// The number of the known input that this is.
+    pub(crate) number: u64,
+    /// How many lines or records it has.
+    pub(crate) records: u64,
 }
 
 impl Block {
@@ -57,6 +73,8 @@ impl Block {
     pub(super) fn clear(&mut self) {
         self.filled = 0;
         self.head = Vec::new();
+        self.passed = None;
+        self.content = None;
         self.record_lines = None;
         self.buffer.truncate(BLOCK_BYTES);
         self.buffer.shrink_to(BLOCK_BYTES);

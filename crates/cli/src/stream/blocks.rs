@@ -3,8 +3,12 @@
 use std::io::{self, Write};
 use std::{mem, slice};
 
-use crate::stream::block::{BLOCK_BYTES, Block};
+use anyhow::Context;
+
+use crate::stream::block::{BLOCK_BYTES, Block, Passed};
 use crate::stream::forms::{self, Cut, Source, TERMINATED_EARLY};
+use crate::stream::input::content::{Content, ContentHasher};
+use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{Input, Reread};
 use crate::stream::progress::Progress;
 
@@ -58,6 +62,33 @@ pub(crate) struct Blocks<'i> {
     rest: Vec<u8>,
     /// The error that ended the input, reported after the last block before it.
     broken: Option<ReadError>,
+    /// If inputs that were read before are passed over (AR-3).
+    known: Option<&'i mut KnownInputs>,
+    track: Track,
+}
+
+/// What of the open input was read before, and what was read of it now.
+#[derive(Debug, Default)]
+struct Track {
+    passed: Option<Passed>,
+    passed_bytes: u64,
+    /// Hashes lines. Records are hashed where they are cut.
+    hasher: Option<ContentHasher>,
+    /// The content up to the end of the last whole line or record, and how many lines or records of
+    /// this run that is.
+    content: Option<Content>,
+    records: u64,
+}
+
+impl Track {
+    /// An input with this index has ended: it is known from now on.
+    fn end_input(&self, known: &mut KnownInputs, index: usize) {
+        if let Some(content) = self.content
+            && content.bytes > self.passed_bytes
+        {
+            known.add(index, content, self.records);
+        }
+    }
 }
 
 impl<'i> Blocks<'i> {
@@ -66,6 +97,7 @@ impl<'i> Blocks<'i> {
         reread: Reread,
         progress: &'i Progress,
         limits: Limits,
+        known: Option<&'i mut KnownInputs>,
     ) -> Self {
         Self {
             inputs: inputs.iter_mut(),
@@ -78,6 +110,8 @@ impl<'i> Blocks<'i> {
             starts_input: false,
             rest: Vec::new(),
             broken: None,
+            known,
+            track: Track::default(),
         }
     }
 
@@ -90,6 +124,7 @@ impl<'i> Blocks<'i> {
             }
             block.input = self.opened - 1;
             block.starts_input = mem::take(&mut self.starts_input);
+            block.passed = self.track.passed;
             if let Some(error) = self.broken.take() {
                 return Err(error);
             }
@@ -97,6 +132,9 @@ impl<'i> Blocks<'i> {
                 Some(Source::Records(_)) => self.read_records(block),
                 _ => self.read_lines(block),
             };
+            if next == Next::Lines {
+                self.track(block);
+            }
             if block.filled > 0 || next == Next::BrokenRest {
                 if block.starts_input {
                     block.head = mem::take(&mut self.head);
@@ -111,12 +149,60 @@ impl<'i> Blocks<'i> {
         let Some(input) = self.inputs.next() else {
             return Ok(false);
         };
+        let found = match &self.known {
+            Some(known) => input.find_known(known)?,
+            None => None,
+        };
+        let name = input.name.clone();
         let input = input.read(self.reread, self.progress)?;
-        let (source, head) = forms::settle(input, self.limits.max_line_bytes);
+        let (mut source, head) = forms::settle(input, self.limits.max_line_bytes);
+        self.track = Track::default();
+        if let Some(known) = &mut self.known {
+            let mut hasher = ContentHasher::default();
+            if let Some(found) = found {
+                let records = source
+                    .pass(&found, &mut hasher)
+                    .with_context(|| format!("cannot read {name}"))?;
+                self.track.passed = Some(Passed {
+                    number: found.number,
+                    records,
+                });
+                self.track.passed_bytes = found.content.bytes;
+                self.track.records = found.records;
+                known.pass(found);
+            }
+            match &mut source {
+                Source::Lines(_) => self.track.hasher = Some(hasher),
+                Source::Records(records) => records.track(hasher),
+            }
+        }
         (self.open, self.head) = (Some(source), head);
         self.opened += 1;
         self.starts_input = true;
         Ok(true)
+    }
+
+    /// Notes what was read of the input up to the end of this block.
+    fn track(&mut self, block: &mut Block) {
+        let Some(known) = &mut self.known else {
+            return;
+        };
+        let track = &mut self.track;
+        if let Some(hasher) = &mut track.hasher {
+            let lines_end = memchr::memrchr(b'\n', block.bytes()).map_or(0, |end| end + 1);
+            let (lines, last) = block.bytes().split_at(lines_end);
+            hasher.update(lines);
+            // Only the last line of an input has no end. It may still be being written.
+            if forms::is_whole_value(last, self.limits.max_line_bytes) {
+                hasher.update(last);
+            }
+            block.content = (block.filled > 0).then(|| hasher.content());
+        }
+        track.records += block.record_lines.as_ref().map_or(0, Vec::len) as u64;
+        track.content = block.content.or(track.content);
+        if self.open.is_none() {
+            track.end_input(known, self.opened - 1);
+        }
     }
 
     /// Reads records, each of which becomes a line.
@@ -125,7 +211,11 @@ impl<'i> Blocks<'i> {
             return Next::End;
         };
         block.record_lines = Some(Vec::new());
-        match records.cut(block) {
+        let cut = records.cut(block);
+        if block.filled > 0 && !matches!(cut, Ok(Cut::LongRecord | Cut::BrokenRest)) {
+            block.content = records.content();
+        }
+        match cut {
             Ok(Cut::LongRecord) => return Next::LongLine,
             Ok(Cut::BrokenRest) => return Next::BrokenRest,
             Ok(Cut::Records) => {}
@@ -203,6 +293,13 @@ impl<'i> Blocks<'i> {
     /// reading fails in the middle, the next call of [`Self::next`] returns the error.
     pub(crate) fn copy_rest(&mut self, start: &Block, to: &mut dyn Write) -> io::Result<()> {
         to.write_all(start.bytes())?;
+        let Track { hasher, .. } = &mut self.track;
+        let mut hash = |bytes: &[u8]| {
+            if let Some(hasher) = hasher {
+                hasher.update(bytes);
+            }
+        };
+        hash(start.bytes());
         let input = match &mut self.open {
             None => return Ok(()),
             Some(Source::Records(records)) => {
@@ -211,6 +308,9 @@ impl<'i> Blocks<'i> {
                     self.broken = Some(ReadError::TerminatedEarly);
                 } else if records.is_used_up() {
                     self.open = None;
+                    if let Some(known) = &mut self.known {
+                        self.track.end_input(known, self.opened - 1);
+                    }
                 }
                 return Ok(());
             }
@@ -227,8 +327,10 @@ impl<'i> Blocks<'i> {
             let bytes = part.bytes();
             if let Some(end) = memchr::memchr(b'\n', bytes) {
                 self.rest.extend_from_slice(&bytes[end + 1..]);
+                hash(&bytes[..=end]);
                 return to.write_all(&bytes[..end]);
             }
+            hash(bytes);
             to.write_all(bytes)?;
             if is_at_end {
                 return Ok(());
@@ -260,7 +362,7 @@ mod tests {
             max_line_bytes,
             allow_incomplete: false,
         };
-        let mut blocks = Blocks::new(&mut inputs, Reread::No, &progress, limits);
+        let mut blocks = Blocks::new(&mut inputs, Reread::No, &progress, limits, None);
         let (mut block, mut all) = (Block::default(), Vec::new());
         loop {
             let next = blocks.next(&mut block).unwrap();

@@ -2,9 +2,9 @@
 
 use std::mem;
 
-use idmerge_core::{Claim, InvalidEvent};
+use idmerge_core::{Claim, InvalidEvent, Reading};
 use idmerge_engines::Settings;
-use idmerge_events::{JsonEvent, MalformedEvent};
+use idmerge_events::{Envelope, JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
 use crate::stream::block::Block;
@@ -25,6 +25,9 @@ pub(crate) struct BlockEvents<'b> {
     /// Events with escapes, and their numbers. They are kept because their IDs are not in the block
     /// as they are: the claims borrow from them.
     escaped: Vec<(usize, JsonEvent<'b>)>,
+    /// The fingerprints of identity events of which there can be copies (AR-2), and the numbers of
+    /// those events.
+    fingerprints: Vec<(usize, u128)>,
     outlines: Option<OutlineWriter>,
     refused: Vec<RefusedLine<'b>>,
 }
@@ -109,6 +112,7 @@ impl<'b> BlockEvents<'b> {
             claims: Vec::new(),
             claimants: Vec::new(),
             escaped: Vec::new(),
+            fingerprints: Vec::new(),
             outlines: (keep == Keep::Outlines).then(|| OutlineWriter::new(block.fingerprint())),
             refused: Vec::new(),
         };
@@ -146,6 +150,7 @@ impl<'b> BlockEvents<'b> {
         if let Some(in_text) = event.event_in_text() {
             let reading = settings.read(&in_text)?;
             self.with_id += u64::from(reading.distinct_id.is_some());
+            self.add_fingerprint(line, &reading, settings);
             if let Some(claim) = reading.claim {
                 self.claims.push(claim);
                 self.claimants.push(self.count);
@@ -154,8 +159,10 @@ impl<'b> BlockEvents<'b> {
                 outline = event.outline(reading.distinct_id);
             }
         } else {
-            let reading = settings.read(&event.event())?;
+            let event = event.event();
+            let reading = settings.read(&event)?;
             self.with_id += u64::from(reading.distinct_id.is_some());
+            self.add_fingerprint(line, &reading, settings);
             has_escapes = HasEscapes::Yes;
         }
         if let Some(outlines) = &mut self.outlines {
@@ -163,6 +170,20 @@ impl<'b> BlockEvents<'b> {
         }
         self.count += 1;
         Ok(has_escapes)
+    }
+
+    /// Stores the fingerprint of an identity event. Only these events are scanned for it, a second
+    /// time, because the others are many and need none: in a model without identity events, a claim
+    /// that comes again changes nothing (S-6).
+    fn add_fingerprint(&mut self, line: &Line<'b>, reading: &Reading<'_>, settings: &Settings) {
+        if reading.claim.is_none() || !settings.has_identity_events() {
+            return;
+        }
+        let envelope = Envelope::parse(line.bytes).ok();
+        let event =
+            envelope.and_then(|envelope| envelope.repeatable(reading.distinct_id, &mut Vec::new()));
+        self.fingerprints
+            .extend(event.map(|event| (self.count, event.fingerprint)));
     }
 
     /// How many lines and events there are. Call it before the refused lines are taken.
@@ -189,6 +210,12 @@ impl<'b> BlockEvents<'b> {
     pub(crate) fn take_outlines(&mut self) -> Option<BlockOutlines> {
         let outlines = self.outlines.take()?;
         Some(outlines.finish(self.lines))
+    }
+
+    /// Takes the fingerprints of identity events, in order, each with the number of its event among
+    /// those that can be used.
+    pub(crate) fn take_fingerprints(&mut self) -> Vec<(usize, u128)> {
+        mem::take(&mut self.fingerprints)
     }
 
     /// Takes all claims in order, each with the number of its event among those that can be used.

@@ -4,6 +4,7 @@
 
 mod records;
 mod scanner;
+mod tracker;
 pub(crate) mod unusable;
 mod wrapped;
 
@@ -11,6 +12,9 @@ use std::io::{self, Read};
 
 pub(super) use records::{Cut, Records};
 use scanner::{Scanned, ValueScanner};
+
+use crate::stream::input::content::ContentHasher;
+use crate::stream::input::known::{Known, pass};
 
 /// The last line of an export that the vendor could not complete.
 pub(super) const TERMINATED_EARLY: &[u8] = b"export terminated early";
@@ -27,6 +31,75 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 pub(super) enum Source<'i> {
     Lines(Prefixed<'i>),
     Records(Box<Records<'i>>),
+}
+
+/// Counts the lines of what is passed.
+struct LineCounter<'i, 'p> {
+    input: &'p mut Prefixed<'i>,
+    /// How many line breaks there were.
+    breaks: u64,
+    /// Whether the next byte is the first one of a line.
+    starts_line: bool,
+}
+
+impl Source<'_> {
+    /// Passes the beginning of the input, which was read before. Returns how many lines or records that
+    /// was. A line that does not end there counts as one to come.
+    pub(super) fn pass(&mut self, known: &Known, hasher: &mut ContentHasher) -> io::Result<u64> {
+        let input = match self {
+            Self::Lines(input) => input,
+            Self::Records(records) => records.input(),
+        };
+        let mut counter = LineCounter {
+            input,
+            breaks: 0,
+            starts_line: true,
+        };
+        let bytes = known.content.bytes;
+        let passed = pass(&mut counter, bytes, &mut vec![0; HEAD_BYTES], hasher);
+        match passed {
+            Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => return Err(error),
+            Ok(()) if hasher.content() == known.content => {}
+            _ => {
+                return Err(io::Error::other(
+                    "it changed while idmerge ran; run idmerge again",
+                ));
+            }
+        }
+        let LineCounter {
+            breaks,
+            starts_line,
+            ..
+        } = counter;
+        Ok(match self {
+            Self::Lines(_) => breaks,
+            Self::Records(records) => {
+                records.resume(breaks, starts_line);
+                known.records
+            }
+        })
+    }
+}
+
+impl Read for LineCounter<'_, '_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.input.read(buffer)?;
+        let passed = &buffer[..bytes];
+        self.breaks += memchr::memchr_iter(b'\n', passed).count() as u64;
+        if let Some(last) = passed.last() {
+            self.starts_line = *last == b'\n';
+        }
+        Ok(bytes)
+    }
+}
+
+/// Whether a text is one whole JSON value and white space.
+pub(super) fn is_whole_value(text: &[u8], max_bytes: u64) -> bool {
+    let text = after_space(text);
+    match ValueScanner::new(max_bytes).scan(text) {
+        Scanned::Ended(end) => text[end..].trim_ascii().is_empty(),
+        Scanned::All | Scanned::Broken(_) => false,
+    }
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

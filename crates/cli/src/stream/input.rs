@@ -1,5 +1,8 @@
 //! Input files and stdin, read once or twice.
 
+mod ahead;
+pub(crate) mod content;
+pub(crate) mod known;
 mod unchanged;
 
 use std::env;
@@ -11,6 +14,8 @@ use anyhow::{Context, bail};
 
 use crate::report::wrong_usage;
 use crate::stream::decompress::decompressed;
+use crate::stream::input::ahead::Ahead;
+use crate::stream::input::known::{Known, KnownInputs};
 pub(crate) use crate::stream::input::unchanged::InputChanged;
 use crate::stream::input::unchanged::{Change, Exact, Reading, Stamp, Unchanged};
 use crate::stream::progress::Progress;
@@ -28,7 +33,11 @@ enum Contents {
     /// A file: can be read again, if it does not change.
     File(InputFile),
     /// A pipe: can be read once, and again only from a copy.
-    Stream { origin: Origin, copy: Option<File> },
+    Stream {
+        origin: Origin,
+        copy: Option<File>,
+        ahead: Option<Ahead>,
+    },
 }
 
 #[derive(Debug)]
@@ -128,6 +137,33 @@ impl Input {
         }
     }
 
+    /// The longest known input that this one begins with. What is read of a stream for that is held,
+    /// and read again.
+    pub(crate) fn find_known(&mut self, known: &KnownInputs) -> anyhow::Result<Option<Known>> {
+        if known.is_empty() {
+            return Ok(None);
+        }
+        let (origin, ahead) = match &mut self.contents {
+            Contents::File(_) => {
+                let progress = Progress::of_bytes(None, true);
+                return Ok(known.find(&mut *self.read(Reread::No, &progress)?));
+            }
+            Contents::Stream { origin, ahead, .. } => (origin, ahead),
+        };
+        let failed =
+            |error| anyhow::Error::new(error).context(format!("cannot read {}", self.name));
+        let ahead = ahead.insert(Ahead::new(origin.open().map_err(failed)?));
+        // An error of the data is found again when the input is read.
+        let found = match decompressed(&mut *ahead) {
+            Ok(mut stream) => known.find(&mut *stream),
+            Err(_) => None,
+        };
+        match ahead.failed.take() {
+            Some(error) => Err(failed(not_copied(error))),
+            None => Ok(found),
+        }
+    }
+
     /// Reads the input from its start, decompressed. A stream that will be read again is copied to a
     /// temporary file on the way. A file that changes is an error, at the latest at its end.
     pub(crate) fn read<'i>(
@@ -144,7 +180,12 @@ impl Input {
         let name = &*self.name;
         let text = match &mut self.contents {
             Contents::File(file) => file.read(name, reread, progress),
-            Contents::Stream { origin, copy } => read_stream(origin, copy, reread)
+            Contents::Stream {
+                ahead: Some(ahead), ..
+            } => ahead
+                .start_over()
+                .and_then(|stream| decompressed(progress.watch(stream))),
+            Contents::Stream { origin, copy, .. } => read_stream(origin, copy, reread)
                 .and_then(|stream| decompressed(progress.watch(stream))),
         };
         text.map_err(|error| match InputChanged::of(&error) {
@@ -188,7 +229,11 @@ impl Contents {
             ));
         }
         if !metadata.is_file() {
-            return Ok(Self::Stream { origin, copy: None });
+            return Ok(Self::Stream {
+                origin,
+                copy: None,
+                ahead: None,
+            });
         }
         // Opening it here reports a missing permission before anything is read.
         let start = origin.open()?.stream_position()?;

@@ -12,6 +12,7 @@ use std::thread;
 use crate::stream::block::{Block, Unit};
 use crate::stream::blocks::{Blocks, Limits, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
+use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
@@ -29,6 +30,7 @@ pub(crate) struct Pass<'p> {
     pub(crate) limits: Limits,
     reread: Reread,
     progress: &'p Progress,
+    known: Option<&'p mut KnownInputs>,
 }
 
 /// What a command does with each block. Each thread has a worker of its own.
@@ -103,6 +105,12 @@ pub(crate) struct LinePosition<'p> {
 }
 
 impl<'p> BlockPosition<'p> {
+    /// How many lines or records of the input come before the block.
+    #[cfg(feature = "store")]
+    pub(crate) fn records_before(&self) -> u64 {
+        self.lines_before
+    }
+
     /// Where the line with this number is; the first line of the block has number 1.
     pub(crate) fn line(&self, number: u64) -> LinePosition<'p> {
         let count = self.lines_before + number;
@@ -145,8 +153,8 @@ impl<T: Sink> OrderedSink<T> {
         if block.starts_input {
             self.end_input()?;
             self.input = block.input;
-            self.lines = 0;
-            self.usable.start(&block.head);
+            self.lines = block.passed.map_or(0, |passed| passed.records);
+            self.usable.start(&block.head, block.passed.is_some());
         }
         self.unit = block.unit();
         let position = BlockPosition {
@@ -222,6 +230,17 @@ impl<'p> Pass<'p> {
             limits,
             reread,
             progress,
+            known: None,
+        }
+    }
+
+    /// Passes over the beginnings of inputs that were read before (AR-3), and tracks how far each input
+    /// is read.
+    #[cfg(feature = "store")]
+    pub(crate) fn passing(self, known: &'p mut KnownInputs) -> Self {
+        Self {
+            known: Some(known),
+            ..self
         }
     }
 
@@ -247,7 +266,7 @@ impl<'p> Pass<'p> {
             usable: UsableEvents::default(),
         });
         let limits = self.limits;
-        let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits);
+        let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known);
         let reader = Mutex::new(Reader {
             blocks,
             read_kept,

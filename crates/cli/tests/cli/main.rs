@@ -10,10 +10,14 @@
     reason = "a test fails by panicking, and these run the program on files"
 )]
 
+#[cfg(feature = "store")]
+mod again;
 mod blocks;
 #[cfg(unix)]
 mod changes;
 mod clusters;
+#[cfg(feature = "store")]
+mod copies;
 mod flows;
 mod forms;
 mod generate;

@@ -10,13 +10,13 @@ use crate::serve::{address, ask, started};
 const STORE: &str = "data/shop";
 
 /// A server of the project `shop`.
-struct Server {
+pub(crate) struct Server {
     child: Child,
     address: String,
 }
 
 impl Server {
-    fn start(folder: &Folder, engine: &str) -> Self {
+    pub(crate) fn start(folder: &Folder, engine: &str) -> Self {
         Self::start_on(folder, "data", engine)
     }
 
@@ -32,7 +32,7 @@ impl Server {
         }
     }
 
-    fn request(&self, head: &str, body: &str) -> String {
+    pub(crate) fn request(&self, head: &str, body: &str) -> String {
         let length = body.len();
         let answer = ask(
             &self.address,
@@ -76,7 +76,7 @@ impl Server {
         self.get(&format!("/v1/users/{id}/profile"))
     }
 
-    fn stop(self) {
+    pub(crate) fn stop(self) {
         signal("TERM", self.child.id());
         wait(self.child).ok();
     }

@@ -4,7 +4,7 @@
 
 use std::process::Stdio;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_store::{Durable, Options};
@@ -346,14 +346,60 @@ fn kills() -> u64 {
     kills.map_or(25, |kills| kills.parse().unwrap())
 }
 
+/// Events whose state in Original depends on how often each is weighed: see `again.rs`. Half of them
+/// have an `$insert_id`, and those are there twice.
+fn weighed_once(users: u32) -> String {
+    let mut lines = String::new();
+    for n in 0..users {
+        let anon = format!("{n:08x}-0000-4000-8000-000000000001");
+        let (u, v) = (format!("u{n}"), format!("v{n}"));
+        let id = |event: u32| match n % 2 {
+            0 => String::new(),
+            _ => format!(r#","$insert_id":"{n}-{event}""#),
+        };
+        let events = [
+            format!(
+                r#""$create_alias","properties":{{"distinct_id":"{v}","alias":"x{n}"{}}}"#,
+                id(1)
+            ),
+            format!(
+                r#""$identify","properties":{{"$identified_id":"{u}","$anon_id":"{anon}"{}}}"#,
+                id(2)
+            ),
+            format!(
+                r#""$identify","properties":{{"$identified_id":"{v}","$anon_id":"{anon}"{}}}"#,
+                id(3)
+            ),
+            format!(
+                r#""$merge","properties":{{"$distinct_ids":["{v}","{u}"]{}}}"#,
+                id(4)
+            ),
+        ];
+        for _ in 0..=n % 2 {
+            for event in &events {
+                lines += &format!("{{\"event\":{event}}}\n");
+            }
+        }
+    }
+    lines
+}
+
 #[test]
-fn a_killed_program_loses_nothing_that_was_committed() {
-    for (engine, workload) in [("simplified", "web-login"), ("original", "identify")] {
+fn ar_3_a_program_that_is_killed_and_run_again_gives_the_state_of_one_run() {
+    for engine in ["simplified", "original"] {
         let folder = Folder::new();
-        let made = format!("generate --workload {workload} --events 150000 -q -o events");
-        assert_eq!(folder.run(&made).code, Some(0));
-        let whole = format!("ingest whole events -q --engine {engine}");
-        assert_eq!(folder.run(&whole).code, Some(0));
+        match engine {
+            "original" => folder.write("events", weighed_once(20_000)),
+            _ => {
+                let made = "generate --workload web-login --events 150000 -q -o events";
+                folder.run(made).ok();
+            }
+        }
+        let started = Instant::now();
+        folder
+            .run(&format!("ingest whole events -q --engine {engine}"))
+            .ok();
+        let of_one_run = started.elapsed();
         let last = entries(&folder, "whole");
         let killed = format!("ingest killed events -q --engine {engine}");
         let mut before = 0;
@@ -365,7 +411,9 @@ fn a_killed_program_loses_nothing_that_was_committed() {
                 .stderr(Stdio::null())
                 .spawn()
                 .unwrap();
-            thread::sleep(Duration::from_millis(3 + kill * 37 % 400));
+            // At any moment of a run, early ones first.
+            let per_mille = u32::try_from(kill * 371 % 1_000 * (kill + 1) / kills()).unwrap();
+            thread::sleep(of_one_run * per_mille / 1_000);
             child.kill().unwrap();
             child.wait().unwrap();
             if !folder.path("killed/store.redb").exists() {
@@ -373,6 +421,9 @@ fn a_killed_program_loses_nothing_that_was_committed() {
             }
             let after = entries(&folder, "killed");
             assert!(after >= before, "kill {kill}: {after} after {before}");
+            if after == before {
+                continue;
+            }
             before = after;
             // The log is a prefix of the log of an undisturbed run.
             let digest = format!(" --as-of {after}");
@@ -381,12 +432,18 @@ fn a_killed_program_loses_nothing_that_was_committed() {
                 digest_of(&folder, "whole", &digest)
             );
         }
-        assert_eq!(folder.run(&killed).code, Some(0));
+        folder.run(&killed).ok();
         assert_eq!(entries(&folder, "killed"), last);
         assert_eq!(
             digest_of(&folder, "killed", ""),
             digest_of(&folder, "whole", "")
         );
+        if engine == "original" {
+            for user in ["0", "1", "19998", "19999"] {
+                let cluster = line(&folder.run(&format!("cluster v{user} --store killed")));
+                assert_eq!(cluster["canonical"], format!("u{user}"));
+            }
+        }
     }
 }
 

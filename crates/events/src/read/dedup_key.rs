@@ -39,6 +39,15 @@ impl DedupKey<'_> {
     }
 }
 
+/// An event of which there can be copies: the fingerprint of its [`DedupKey`], and the time in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Repeatable {
+    /// [`DedupKey::fingerprint`].
+    pub fingerprint: u128,
+    /// The time, or [`DedupKey::UNTIMED_MS`].
+    pub time_ms: i64,
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

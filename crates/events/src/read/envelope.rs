@@ -2,6 +2,9 @@
 
 use std::borrow::Cow;
 
+use idmerge_core::DistinctId;
+
+use super::dedup_key::{DedupKey, Repeatable};
 use super::event::{JsonEvent, as_text};
 use super::properties::Extra;
 use super::time::{Time, TimeRange};
@@ -94,6 +97,49 @@ impl<'e> Envelope<'e> {
     /// The property `$insert_id`, which two copies of an event have in common.
     pub fn insert_id(&self) -> Option<RawJson<'e>> {
         self.json(self.details.insert_id)
+    }
+
+    /// The text of `$insert_id`; `None` if it is missing, `null` or empty. A value that is neither a
+    /// string nor a number is its JSON.
+    pub fn insert_id_text(&self) -> Option<Cow<'e, str>> {
+        let json = self.insert_id()?;
+        match json.as_str() {
+            "null" | "\"\"" => None,
+            text => json.string_or_number().or(Some(Cow::Borrowed(text))),
+        }
+    }
+
+    /// The text of `$mp_event_id`; `None` if it is missing or empty. An empty one tells nothing apart.
+    pub fn mp_event_id_text(&self) -> Option<Cow<'e, str>> {
+        let id = self.mp_event_id()?.string_or_number();
+        id.filter(|id| !id.is_empty())
+    }
+
+    /// The ID by which a copy of the event is detected (AR-2): `$insert_id`, or else the ID that the
+    /// SDKs of phones send instead.
+    pub fn dedup_id(&self) -> Option<Cow<'e, str>> {
+        self.insert_id_text().or_else(|| self.mp_event_id_text())
+    }
+
+    /// What tells this event from others (AR-2), by its own distinct_id. `None` if it has no ID by which
+    /// a copy of it is detected: it is then never a copy. `scratch` is memory to reuse.
+    pub fn repeatable(
+        &self,
+        own: Option<DistinctId<'_>>,
+        scratch: &mut Vec<u8>,
+    ) -> Option<Repeatable> {
+        let insert_id = self.dedup_id()?;
+        let own = own.map(|id| id.text());
+        let key = DedupKey {
+            name: self.name(),
+            time_ms: self.time(TimeRange::Year9999).ms(),
+            distinct_id: own.as_deref(),
+            insert_id: &insert_id,
+        };
+        Some(Repeatable {
+            fingerprint: key.fingerprint(scratch),
+            time_ms: key.time_ms.unwrap_or(DedupKey::UNTIMED_MS),
+        })
     }
 
     /// `$mp_event_id` in `$mp_metadata`, which the SDKs of phones send instead of `$insert_id`. The

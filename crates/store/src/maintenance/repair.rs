@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use idmerge_disk::STORE_FILE;
 use redb::{ReadTransaction, ReadableDatabase};
 
+use crate::durable::intake;
 use crate::error::StoreError;
 use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
@@ -35,13 +36,19 @@ pub struct Repair {
     pub index: bool,
     /// The tables of a service that the database cannot read in full, by name, with the reason. The
     /// rows before and after the damage are kept; the rows in it are lost. What is in the rows is
-    /// copied as it is: the service must check it.
+    /// copied as it is: the service must check it. What an [`Intake`](crate::Intake) has written is
+    /// forgotten as a whole if any of it cannot be read, or if entries are lost.
     pub tables: Vec<(String, String)>,
     /// The new path of the damaged file; `None` if nothing was damaged.
     pub damaged_file: Option<PathBuf>,
 }
 
 impl Repair {
+    /// Whether what the store has taken cannot be read.
+    fn forgets_intake(&self) -> bool {
+        self.tables.iter().any(|(name, _)| name == intake::NAME)
+    }
+
     fn is_damaged(&self) -> bool {
         let Self {
             damage,
@@ -76,11 +83,14 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
         if repair.is_damaged() {
             fill(&unfinished, &options, |copy| {
                 copy_store(&read, copy, repair.kept, Unreadable::LeaveOut)?;
+                let write = copy.begin_write()?;
                 if repair.damage.is_some() {
-                    let write = copy.begin_write()?;
                     about::set_revised(&write)?;
-                    write.commit()?;
                 }
+                if repair.damage.is_some() || repair.forgets_intake() {
+                    intake::forget(&write)?;
+                }
+                write.commit()?;
                 index::update(copy, repair.kept, INDEXED_AT_A_TIME)
             })?;
         }
@@ -115,6 +125,11 @@ fn inspect(read: &ReadTransaction) -> Result<Repair, StoreError> {
         if let Some(reason) = service_tables::damage(read, &name)? {
             repair.tables.push((name, reason));
         }
+    }
+    if let Err(error) = unpanicked(|| intake::check(read)) {
+        repair
+            .tables
+            .push((intake::NAME.to_owned(), error.to_string()));
     }
     Ok(repair)
 }

@@ -81,8 +81,8 @@ impl<'t> EventRecord<'t> {
             name: envelope.to_name(),
             token: envelope.token().and_then(RawJson::string_or_number),
             time: envelope.time(TimeRange::Year9999),
-            insert_id: envelope.insert_id().and_then(insert_id),
-            mp_event_id: envelope.mp_event_id().and_then(mp_event_id),
+            insert_id: envelope.insert_id_text(),
+            mp_event_id: envelope.mp_event_id_text(),
             is_ignored: envelope.ignore().is_some_and(|json| !is_off(json)),
             has_distinct_id: id(IdProperty::DistinctId).is_some_and(|json| !json.is_null()),
             has_reserved_id: has_id(IdProperty::UserId) || has_id(IdProperty::DeviceId),
@@ -198,20 +198,6 @@ fn check_insert_id(insert_id: &str, max_insert_id_bytes: usize) -> Result<(), Fa
         return Err(Fault::InsertIdBlocked);
     }
     Ok(())
-}
-
-/// The text of an `$insert_id`. A value of another type is kept as JSON, so that it counts as
-/// malformed and not as missing.
-fn insert_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
-    match json.as_str() {
-        "null" | "\"\"" => None,
-        text => json.string_or_number().or(Some(Cow::Borrowed(text))),
-    }
-}
-
-/// The text of a `$mp_event_id`. An empty one tells nothing apart, like an empty `$insert_id`.
-fn mp_event_id(json: RawJson<'_>) -> Option<Cow<'_, str>> {
-    json.string_or_number().filter(|id| !id.is_empty())
 }
 
 #[cfg(test)]

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 use std::mem;
 
-use idmerge_core::{Claim, DistinctId, Event, InvalidEvent};
+use idmerge_core::{Claim, Event, InvalidEvent, Reading};
 use idmerge_engines::Settings;
-use idmerge_events::{Envelope, RawJson, TimeRange};
+use idmerge_events::{Envelope, RawJson, Repeatable, TimeRange};
 use idmerge_store::Cause;
 
 use crate::stream::block::Block;
@@ -38,19 +38,38 @@ impl IngestReader<'_> {
         read
     }
 
-    /// The event's own distinct_id and its claims, by the model of the store and by the others. The
-    /// model of the store may refuse the event; if another model refuses it, it makes no claim by
+    /// The event's own distinct_id, its claim by the model of the store, and its claims by the others.
+    /// The model of the store may refuse the event; if another model refuses it, it makes no claim by
     /// that model.
     fn read_event<'e>(
         &self,
         event: &Event<'e>,
-    ) -> Result<(Option<DistinctId<'e>>, impl Iterator<Item = Claim<'e>>), InvalidEvent> {
+    ) -> Result<(Reading<'e>, impl Iterator<Item = Claim<'e>>), InvalidEvent> {
         let own = self.settings.read(event)?;
         let others = self
             .others
             .iter()
             .filter_map(|other| other.read(event).ok()?.claim);
-        Ok((own.distinct_id, own.claim.into_iter().chain(others)))
+        Ok((own, others))
+    }
+
+    /// Adds the claims of an event, which has this number in its block. Returns whether the event has a
+    /// distinct_id.
+    fn add_claims<'e>(
+        &self,
+        number: usize,
+        event: &Event<'e>,
+        envelope: &Envelope<'e>,
+        to: &mut Vec<LoggedClaim<'e>>,
+    ) -> Result<bool, InvalidEvent> {
+        let (own, others) = self.read_event(event)?;
+        if let Some(claim) = own.claim {
+            let mut logged = LoggedClaim::new(number, claim, envelope);
+            logged.repeatable = envelope.repeatable(own.distinct_id, &mut Vec::new());
+            to.push(logged);
+        }
+        to.extend(others.map(|claim| LoggedClaim::new(number, claim, envelope)));
+        Ok(own.distinct_id.is_some())
     }
 }
 
@@ -77,11 +96,8 @@ impl<'b> IngestBlock<'b> {
     ) -> Result<(), InvalidEvent> {
         let number = self.events;
         if let Some(event) = envelope.json_event().event_in_text() {
-            let (own, claims) = reader.read_event(&event)?;
-            self.with_id += u64::from(own.is_some());
-            for claim in claims {
-                self.claims.push(LoggedClaim::new(number, claim, &envelope));
-            }
+            let has_id = reader.add_claims(number, &event, &envelope, &mut self.claims)?;
+            self.with_id += u64::from(has_id);
         } else {
             let reading = reader.settings.read(&envelope.json_event().event())?;
             self.with_id += u64::from(reading.distinct_id.is_some());
@@ -106,11 +122,8 @@ impl<'b> IngestBlock<'b> {
         let mut all: Vec<LoggedClaim<'_>> = mem::take(&mut self.claims);
         for (number, envelope) in &self.escaped {
             let event = envelope.json_event().event();
-            let claims = reader
-                .read_event(&event)
-                .into_iter()
-                .flat_map(|(_, claims)| claims);
-            all.extend(claims.map(|claim| LoggedClaim::new(*number, claim, envelope)));
+            // It was read before, and not refused.
+            let _has_id = reader.add_claims(*number, &event, envelope, &mut all);
         }
         if !self.escaped.is_empty() {
             all.sort_by_key(|logged| logged.number);
@@ -122,7 +135,9 @@ impl<'b> IngestBlock<'b> {
 /// A claim, and the parts of its event that are logged with it.
 pub(super) struct LoggedClaim<'e> {
     /// The number of the event among those of the block that can be used.
-    number: usize,
+    pub(super) number: usize,
+    /// Of a claim by the model of the store: the event, if there can be copies of it (AR-2).
+    pub(super) repeatable: Option<Repeatable>,
     pub(super) claim: Claim<'e>,
     insert_id: Option<Cow<'e, str>>,
     time_ms: Option<i64>,
@@ -133,6 +148,7 @@ impl<'e> LoggedClaim<'e> {
     fn new(number: usize, claim: Claim<'e>, envelope: &Envelope<'e>) -> Self {
         Self {
             number,
+            repeatable: None,
             claim,
             insert_id: envelope.insert_id().and_then(RawJson::string),
             time_ms: envelope.time(TimeRange::Exact).ms(),

@@ -139,7 +139,7 @@ fn options(settings: String) -> Options {
     }
 }
 
-fn open_error(folder: &Path) -> String {
+pub(crate) fn open_error(folder: &Path) -> String {
     format!("cannot open the store {}", folder.display())
 }
 

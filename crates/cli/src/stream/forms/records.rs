@@ -4,8 +4,10 @@ use std::io::{self, Read, Write};
 use std::mem;
 
 use super::scanner::{Scanned, ValueScanner};
+use super::tracker::Tracker;
 use super::{BYTE_ORDER_MARK, Form, Prefixed, TERMINATED_EARLY};
 use crate::stream::block::{BLOCK_BYTES, Block};
+use crate::stream::input::content::{Content, ContentHasher};
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;
@@ -37,6 +39,8 @@ pub(in crate::stream) struct Records<'i> {
     /// The error that ended the chunk, reported behind it.
     error: Option<io::Error>,
     ends_early: bool,
+    /// Hashes what is passed, so that the input is known again (AR-3).
+    tracker: Option<Tracker>,
 }
 
 /// Whether a text ends with the line that ends an incomplete export. A tool may have closed the array
@@ -100,7 +104,32 @@ impl<'i> Records<'i> {
             deferred: None,
             error: None,
             ends_early: false,
+            tracker: None,
         }
+    }
+
+    /// The input, before anything is read from it.
+    pub(super) fn input(&mut self) -> &mut Prefixed<'i> {
+        &mut self.input
+    }
+
+    /// Reads on after a record that ends behind this many line breaks.
+    pub(super) fn resume(&mut self, line_breaks: u64, starts_line: bool) {
+        self.line += line_breaks;
+        self.starts_line = starts_line;
+        if self.is_array {
+            self.place = Place::AfterElement;
+        }
+    }
+
+    /// Hashes what is passed from here on.
+    pub(in crate::stream) fn track(&mut self, hasher: ContentHasher) {
+        self.tracker = Some(Tracker::new(hasher));
+    }
+
+    /// The content up to the end of the last record of the last block; `None` if it is not tracked.
+    pub(in crate::stream) fn content(&mut self) -> Option<Content> {
+        self.tracker.as_mut().map(Tracker::content)
     }
 
     /// Fills an empty block. After an error it has the whole records before it.
@@ -154,6 +183,9 @@ impl<'i> Records<'i> {
             }
             if self.place != Place::InRecord {
                 block.end_record(start, self.record_line);
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.end_record();
+                }
                 start = block.bytes().len();
                 if start >= FULL_BYTES {
                     return Ok(Cut::Records);
@@ -201,8 +233,12 @@ impl<'i> Records<'i> {
                     let mut result = Ok(());
                     self.pass_part(|part| result = to.write_all(part));
                     result?;
+                    if let Some(tracker) = &mut self.tracker {
+                        tracker.hash_passed();
+                    }
                 }
                 Place::Broken => {
+                    self.tracker = None;
                     let rest = &self.chunk[self.at..];
                     to.write_all(rest)?;
                     tail.extend_from_slice(rest);
@@ -242,6 +278,9 @@ impl<'i> Records<'i> {
         let passed = &self.chunk[self.at..][..bytes];
         self.line += memchr::memchr_iter(b'\n', passed).count() as u64;
         self.at += bytes;
+        if let Some(tracker) = &mut self.tracker {
+            tracker.pass(bytes);
+        }
     }
 
     fn pass_space(&mut self) {
@@ -308,6 +347,9 @@ impl<'i> Records<'i> {
             };
             if starts_line {
                 self.chunk.drain(end..end + BYTE_ORDER_MARK.len());
+                if let Some(tracker) = &mut self.tracker {
+                    tracker.leave_out_mark(end);
+                }
             } else {
                 end += BYTE_ORDER_MARK.len();
             }
@@ -328,6 +370,9 @@ impl<'i> Records<'i> {
         let before = self.chunk.len();
         let input = &mut self.input;
         let result = input.take(bytes as u64).read_to_end(&mut self.chunk);
+        if let Some(tracker) = &mut self.tracker {
+            tracker.read(&self.chunk[before..]);
+        }
         let has_read = self.chunk.len() > before;
         match result {
             Ok(_) => Ok(has_read),

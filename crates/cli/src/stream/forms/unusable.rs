@@ -41,10 +41,11 @@ impl Tally {
 }
 
 impl UsableEvents {
-    /// Starts an input that begins with these bytes.
-    pub(crate) fn start(&mut self, head: &[u8]) {
+    /// Starts an input that begins with these bytes. If some of it was read before, that was usable.
+    pub(crate) fn start(&mut self, head: &[u8], was_read_before: bool) {
         *self = Self {
             head: head.to_vec(),
+            with_id: was_read_before.into(),
             ..Self::default()
         };
     }

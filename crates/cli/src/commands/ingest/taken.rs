@@ -1,0 +1,205 @@
+//! What `ingest` takes, and what was taken before (AR-2, AR-3).
+
+use idmerge_engines::Engine;
+use idmerge_store::{Durable, Intake, LazyRuns, StoreError, TakenInput};
+
+use crate::commands::ingest::block::LoggedClaim;
+use crate::stream::block::Block;
+use crate::stream::input::content::Content;
+use crate::stream::input::known::{Known, KnownInputs};
+
+/// What a run takes, on top of what was taken before.
+pub(super) struct Taken {
+    intake: Intake,
+    /// The number of the first input of the run.
+    first_number: u64,
+    /// If inputs and events are taken anew: the number of the run, and 0 otherwise.
+    again: u64,
+    input: InputTaken,
+    /// How many events were not weighed because they were taken before.
+    pub(super) repeated: u64,
+}
+
+/// The input that is being read.
+#[derive(Default)]
+struct InputTaken {
+    index: Option<usize>,
+    /// What of it was taken before.
+    passed: Option<TakenInput>,
+    /// How many events were taken now, and whether one has a distinct_id.
+    events: u64,
+    is_usable: bool,
+}
+
+/// What was read of an input up to the end of a block.
+pub(super) struct BlockTaken {
+    /// How many lines or records of the input that is.
+    pub(super) records: u64,
+    pub(super) events: u64,
+    pub(super) with_id: u64,
+}
+
+impl Taken {
+    /// Reads what the store has taken before. If `is_again`, that is taken anew.
+    pub(super) fn open(store: &Durable<Engine>, is_again: bool) -> Result<Self, StoreError> {
+        let intake = Intake::open(&store.begin_read()?)?;
+        let first_number = intake.next_number();
+        let unfinished = intake.inputs().iter().map(|input| input.again).max();
+        let again = match unfinished {
+            _ if !is_again => 0,
+            Some(run @ 1..) => run,
+            _ => first_number,
+        };
+        Ok(Self {
+            intake,
+            first_number,
+            again,
+            input: InputTaken::default(),
+            repeated: 0,
+        })
+    }
+
+    /// The inputs that are not taken another time. Of a run that takes inputs anew and was interrupted,
+    /// those that it has taken.
+    pub(super) fn known_inputs(&self) -> KnownInputs {
+        let inputs = self.intake.inputs().iter();
+        let known = inputs.filter(|input| self.again == 0 || input.again == self.again);
+        let known = known.map(|input| Known {
+            number: input.number,
+            content: Content {
+                bytes: input.bytes,
+                hash: input.hash,
+                head: input.head,
+            },
+            records: input.records,
+        });
+        KnownInputs::new(known, self.first_number)
+    }
+
+    /// How many events these inputs have.
+    pub(super) fn events_in(&self, inputs: &[Known]) -> u64 {
+        let events = inputs.iter().filter_map(|known| self.find(known.number));
+        events.map(|input| input.events).sum()
+    }
+
+    fn find(&self, number: u64) -> Option<TakenInput> {
+        // The one that was read last is looked up most.
+        let mut inputs = self.intake.inputs().iter().rev();
+        inputs.find(|input| input.number == number).copied()
+    }
+
+    /// Leaves out the claims of events that were taken before, and takes the others.
+    pub(super) fn take_new(
+        &mut self,
+        logged: &mut Vec<LoggedClaim<'_>>,
+        store: &Durable<Engine>,
+    ) -> Result<(), StoreError> {
+        if !logged.iter().any(|logged| logged.repeatable.is_some()) {
+            return Ok(());
+        }
+        let read = store.begin_read()?;
+        let mut runs = LazyRuns::new(&read);
+        let mut repeated = None;
+        let mut failed = None;
+        logged.retain(|logged| {
+            if let Some(event) = logged.repeatable {
+                let is_repeated = self.is_repeated(event.fingerprint, event.time_ms, &mut runs);
+                match is_repeated {
+                    Ok(true) => {
+                        self.repeated += 1;
+                        repeated = Some(logged.number);
+                    }
+                    Ok(false) => {}
+                    Err(error) => failed = Some(error),
+                }
+            }
+            repeated != Some(logged.number)
+        });
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn is_repeated(
+        &mut self,
+        fingerprint: u128,
+        time_ms: i64,
+        runs: &mut LazyRuns<'_>,
+    ) -> Result<bool, StoreError> {
+        let intake = &mut self.intake;
+        let was_taken = intake.is_repeated(fingerprint, time_ms, runs)?;
+        if self.again == 0 {
+            return Ok(was_taken);
+        }
+        // Another fingerprint for what this run takes.
+        let of_run = fingerprint ^ u128::from(self.again).wrapping_mul(RUN_FACTOR);
+        intake.is_repeated(of_run, time_ms, runs)
+    }
+
+    /// Notes how far the input of a block was taken.
+    pub(super) fn add(&mut self, block: &Block, taken: &BlockTaken) {
+        if self.input.index != Some(block.input) {
+            let passed = block.passed.and_then(|passed| self.find(passed.number));
+            self.input = InputTaken {
+                index: Some(block.input),
+                is_usable: passed.is_some(),
+                passed,
+                events: 0,
+            };
+        }
+        let input = &mut self.input;
+        input.events += taken.events;
+        input.is_usable |= taken.with_id > 0;
+        let before = input.passed.unwrap_or(NOTHING);
+        // An input that cannot be used is read again, so that the error comes again.
+        if let Some(content) = block.content
+            && input.is_usable
+            && content.bytes > before.bytes
+        {
+            self.intake.set_input(TakenInput {
+                number: self.first_number + block.input as u64,
+                bytes: content.bytes,
+                hash: content.hash,
+                head: content.head,
+                records: taken.records,
+                events: before.events + input.events,
+                again: self.again,
+            });
+        }
+    }
+
+    /// Whether a commit is due.
+    pub(super) fn is_commit_due(&self) -> bool {
+        self.intake.is_commit_due()
+    }
+
+    /// Commits the claims that were applied, together with what was taken.
+    pub(super) fn commit(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
+        if !self.intake.has_changes() {
+            return store.commit().map(drop);
+        }
+        let intake = &mut self.intake;
+        store.commit_with::<StoreError>(|write| intake.write(write))?;
+        store.merge_runs(Intake::runs())
+    }
+
+    /// Commits that the run has taken everything.
+    pub(super) fn finish(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
+        if self.again != 0 {
+            self.intake.finish_again();
+        }
+        self.commit(store)
+    }
+}
+
+/// Spreads the number of a run over a fingerprint.
+const RUN_FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
+
+/// What was taken of an input that is new.
+const NOTHING: TakenInput = TakenInput {
+    number: 0,
+    bytes: 0,
+    hash: [0; 32],
+    head: 0,
+    records: 0,
+    events: 0,
+    again: 0,
+};
