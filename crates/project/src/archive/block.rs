@@ -175,11 +175,6 @@ impl EventBlock {
         Ok(Self { first, raw })
     }
 
-    /// The number of the first event.
-    pub(crate) fn first(&self) -> u64 {
-        self.first
-    }
-
     /// Calls `visit` with each event in order, until it returns `false`.
     pub(crate) fn each(&self, visit: &mut Visit<'_>) -> Result<(), ProjectError> {
         match Contents::of_block(&self.raw) {

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeMap;
 
+use foldhash::{HashMap, HashMapExt};
 use idmerge_core::Claim;
 use idmerge_disk::{Dedup, LazyRuns, OpenRuns};
 use idmerge_events::JsonEvent;
 use idmerge_store::redb::{ReadTransaction, WriteTransaction};
 
 use crate::archive::appender::Appender;
-use crate::archive::block::{EventBlock, NOT_AN_EVENT, StoredEvent};
+use crate::archive::block::NOT_AN_EVENT;
 use crate::archive::fingerprint::Fingerprint;
 use crate::archive::numbers::Numbers;
 use crate::archive::reader::ArchiveReader;
@@ -243,12 +244,12 @@ impl Earlier {
         stored: &mut StoredEvents<'_>,
     ) -> Result<Option<Replaced>, ProjectError> {
         let settings = &stored.inner.settings;
-        stored.find(self.number, &mut |earlier| {
-            let json_event = JsonEvent::parse_text(earlier.text)
-                .map_err(|_| ProjectError::damaged(earlier.number, NOT_AN_EVENT))?;
+        stored.find(self.number, &mut |text, failure| {
+            let json_event = JsonEvent::parse_text(text)
+                .map_err(|_| ProjectError::damaged(self.number, NOT_AN_EVENT))?;
             let reading = settings.read(&json_event.event()).unwrap_or_default();
             let claims = [reading.claim, batch.claim(new)];
-            Ok(self.replaced([earlier.text, batch.json(new)], claims, earlier.failure))
+            Ok(self.replaced([text, batch.json(new)], claims, failure))
         })
     }
 }
@@ -260,10 +261,24 @@ pub(crate) struct StoredEvents<'s> {
     pub(crate) appender: &'s Appender,
     numbers: Option<OpenRuns>,
     archive: Option<ArchiveReader>,
-    /// The last block that was read, with the number of its last event. Events that are imported
-    /// again come in about the order in which they are stored.
-    block: Option<(u64, EventBlock)>,
+    /// Blocks that were read, by the number of the first event: a batch often has many events of one
+    /// block.
+    blocks: HashMap<u64, Vec<KeptEvent>>,
+    /// The length of all texts in them.
+    kept_bytes: usize,
 }
+
+/// The most bytes of text of the blocks that are kept.
+const KEPT_BYTES_MAX: usize = 16 << 20;
+
+/// An event of a block that is kept: its text, and why its claim was rejected.
+struct KeptEvent {
+    text: Box<str>,
+    failure: Option<[String; 2]>,
+}
+
+/// Called with the text of an event, and why its claim was rejected.
+type UseEvent<'u, T> = dyn FnMut(&str, Option<[&str; 2]>) -> Result<T, ProjectError> + 'u;
 
 impl<'s> StoredEvents<'s> {
     pub(crate) fn new(inner: &'s Inner, read: &'s ReadTransaction, appender: &'s Appender) -> Self {
@@ -273,7 +288,8 @@ impl<'s> StoredEvents<'s> {
             appender,
             numbers: None,
             archive: None,
-            block: None,
+            blocks: HashMap::new(),
+            kept_bytes: 0,
         }
     }
 
@@ -285,40 +301,52 @@ impl<'s> StoredEvents<'s> {
     }
 
     /// Calls `use_it` with an event.
-    fn find<T>(
-        &mut self,
-        number: u64,
-        use_it: &mut dyn FnMut(StoredEvent<'_>) -> Result<T, ProjectError>,
-    ) -> Result<T, ProjectError> {
+    fn find<T>(&mut self, number: u64, use_it: &mut UseEvent<'_, T>) -> Result<T, ProjectError> {
+        let missing = ProjectError::damaged(number, "an event is missing");
         let mut found = None;
-        let mut visit = |event: StoredEvent<'_>| {
+        let is_growing = self.appender.each_of_block(number, &mut |event| {
             if event.number == number {
-                found = Some(use_it(event)?);
+                found = Some(use_it(event.text, event.failure)?);
             }
             Ok(event.number < number)
-        };
-        if !self.appender.each_of_block(number, &mut visit)? {
-            self.block(number)?.each(&mut visit)?;
+        })?;
+        if is_growing {
+            return found.ok_or(missing);
         }
-        found.ok_or(ProjectError::damaged(number, "an event is missing"))
+        let head = self.inner.directory.read().block_from(number);
+        let first = head.map_or(number, |head| head.first);
+        let index = usize::try_from(number - first).ok();
+        let block = self.block(first)?;
+        let event = index.and_then(|index| block.get(index)).ok_or(missing)?;
+        let failure = event.failure.as_ref();
+        let failure = failure.map(|failure| failure.each_ref().map(String::as_str));
+        use_it(&event.text, failure)
     }
 
-    /// The committed block with an event.
-    fn block(&mut self, number: u64) -> Result<&EventBlock, ProjectError> {
-        let cached = self.block.take();
-        let cached = cached.filter(|(last, block)| (block.first()..=*last).contains(&number));
-        let block = match cached {
-            Some(block) => block,
-            None => {
-                let head = self.inner.directory.read().block_from(number);
-                let head = head.ok_or(ProjectError::damaged(number, "a block is missing"))?;
-                let archive = match &mut self.archive {
-                    Some(archive) => archive,
-                    none => none.insert(ArchiveReader::new(self.read)?),
-                };
-                (head.last, archive.block(head.first)?)
+    /// The events of the committed block that starts with this event.
+    fn block(&mut self, first: u64) -> Result<&[KeptEvent], ProjectError> {
+        if !self.blocks.contains_key(&first) {
+            let archive = match &mut self.archive {
+                Some(archive) => archive,
+                none => none.insert(ArchiveReader::new(self.read)?),
+            };
+            let mut events = Vec::new();
+            let mut bytes = 0;
+            archive.block(first)?.each(&mut |event| {
+                bytes += event.text.len();
+                events.push(KeptEvent {
+                    text: event.text.into(),
+                    failure: event.failure.map(|failure| failure.map(str::to_owned)),
+                });
+                Ok(true)
+            })?;
+            if self.kept_bytes + bytes > KEPT_BYTES_MAX {
+                self.blocks.clear();
+                self.kept_bytes = 0;
             }
-        };
-        Ok(&self.block.insert(block).1)
+            self.kept_bytes += bytes;
+            self.blocks.insert(first, events);
+        }
+        Ok(self.blocks.get(&first).map_or(&[], Vec::as_slice))
     }
 }
