@@ -183,29 +183,31 @@ impl<T: Sink> OrderedSink<T> {
     }
 
     fn read_error(&mut self, block: &Block, error: ReadError) -> anyhow::Error {
-        if let ReadError::Open(error) = error {
+        if !matches!(error, ReadError::Open(_))
+            && let Err(error) = self.for_block(block, Tally::default())
+        {
             return error;
         }
-        if let Err(error) = self.for_block(block, Tally::default()) {
+        if let ReadError::Read(error) = &error
+            && let Some(changed) = InputChanged::of(error)
+        {
+            // What was read may be a mixture, so it is not kept.
+            return changed.clone().into();
+        }
+        if let Err(error) = self.sink.input_failed() {
             return error;
         }
         let file = &self.input_names[self.input];
         match error {
             ReadError::Open(error) => error,
             ReadError::Read(error) => {
-                if let Some(changed) = InputChanged::of(&error) {
-                    return changed.clone().into();
-                }
                 let message = format!("cannot read {file} after {} {}", self.unit, self.lines);
                 anyhow::Error::new(error).context(message)
             }
-            ReadError::TerminatedEarly => match self.sink.input_failed() {
-                Err(error) => error,
-                Ok(()) => anyhow::anyhow!(
-                    "{file}: the export is incomplete: its last line is \"export terminated early\" \
-                     (IN-6); export it again, or pass --allow-incomplete to use what there is"
-                ),
-            },
+            ReadError::TerminatedEarly => anyhow::anyhow!(
+                "{file}: the export is incomplete: its last line is \"export terminated early\" \
+                 (IN-6); export it again, or pass --allow-incomplete to use what there is"
+            ),
         }
     }
 }

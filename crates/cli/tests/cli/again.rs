@@ -249,6 +249,58 @@ fn ar_3_a_withdrawn_claim_does_not_come_back_with_its_input_unless_again_is_give
 }
 
 #[test]
+fn ar_3_a_run_with_again_that_failed_is_continued() {
+    let folder = Folder::with(&[("events", &ndjson(&events())), ("csv", "a,b\n1,2\n")]);
+    folder.run("ingest s events --engine original").ok();
+    for _ in 0..2 {
+        folder.run("ingest s events csv --again").code(1);
+        folder
+            .run("ingest s events --again")
+            .code(0)
+            .says("taken before             4")
+            .says("events                   0");
+    }
+    folder
+        .run("ingest s events events --again")
+        .code(0)
+        .says("taken before             4")
+        .says("events                   4");
+}
+
+#[test]
+fn ar_3_an_input_that_cannot_be_read_to_its_end_is_continued_when_it_is_whole() {
+    let folder = taken_once();
+    let events = events();
+    let common: String = (0..3_000)
+        .map(|n| alias(&format!("u{n}"), &format!("a{n}")) + "\n")
+        .collect();
+    let whole = gzip(format!(
+        "{}{common}{}",
+        ndjson(&events[..2]),
+        ndjson(&events[2..])
+    ));
+    folder.write("whole.gz", &whole);
+    folder
+        .run("ingest once-long whole.gz --engine original")
+        .ok();
+    folder.write("cut.gz", &whole[..whole.len() * 2 / 3]);
+    folder
+        .run("ingest s events cut.gz --engine original")
+        .code(1)
+        .says("cannot read cut.gz after line");
+    // What earlier inputs gave is there, and so is what could be read of this one.
+    assert_eq!(canonical(&folder, "s", "U2"), "U1");
+    assert_eq!(canonical(&folder, "s", "a1"), "u1");
+    folder.run("ingest t cut.gz --engine original").code(1);
+    folder.run("ingest t whole.gz").code(0).says("taken before");
+    assert_eq!(state(&folder, "t"), state(&folder, "once-long"));
+    folder
+        .run("ingest r events none --engine original")
+        .code(1)
+        .says("none");
+}
+
+#[test]
 fn ar_3_an_unusable_input_is_an_error_each_time() {
     let folder = Folder::with(&[("csv", "a,b\n1,2\n")]);
     for _ in 0..2 {
