@@ -14,7 +14,8 @@ use idmerge_engines::{Engine, Model, Settings};
 use idmerge_project::{
     Batch, ClaimAnswer, ExportQuery, Options, Project, Record, RecordAnswer, Sender,
 };
-use idmerge_store::{Durable, repair, restore};
+use idmerge_store::redb::{TableDefinition, WriteTransaction};
+use idmerge_store::{Durable, StoreError, repair, restore};
 
 const STORED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::None);
 const MERGED: RecordAnswer = RecordAnswer::Stored(ClaimAnswer::Merged);
@@ -205,19 +206,48 @@ fn assert_replaced(project: &Project) {
     assert_eq!(prices(project).len(), 300);
 }
 
+fn open_store(folder: &Path) -> Durable<Engine> {
+    let settings = Settings::of(Model::Simplified);
+    let options = idmerge_store::Options {
+        settings: settings.to_string(),
+        ..idmerge_store::Options::default()
+    };
+    Durable::open(folder, move || settings.engine(), options).unwrap()
+}
+
+#[test]
+fn ar_2_events_of_a_project_without_the_index_of_numbers_count_as_imported() {
+    let folder = tempfile::tempdir().unwrap();
+    let [first, second] = [1, 2].map(|price| purchase("U1", "D1", price));
+    let project = open(folder.path());
+    submit(&project, &[(&first, Sender::Anybody)]);
+    drop(project);
+    let numbers: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("number_recent");
+    let store = open_store(folder.path());
+    let delete = |write: &WriteTransaction| {
+        assert!(write.delete_table(numbers).unwrap());
+        Ok::<_, StoreError>(())
+    };
+    store.commit_with(delete).unwrap();
+    drop(store);
+
+    let project = open(folder.path());
+    for sender in [Sender::Credential, Sender::Anybody, Sender::Credential] {
+        assert_eq!(
+            submit(&project, &[(&second, sender)]),
+            [RecordAnswer::Repeated]
+        );
+    }
+    assert_eq!(prices(&project), [(1, "1".to_owned())]);
+}
+
 #[test]
 fn ar_2_a_backup_and_a_repair_have_the_replaced_events() {
     for index_events in [50, 1 << 17] {
         let folder = tempfile::tempdir().unwrap();
         let [original, restored] = ["original", "restored"].map(|name| folder.path().join(name));
         drop(with_replaced(&original, index_events));
-        let settings = Settings::of(Model::Simplified);
-        let options = idmerge_store::Options {
-            settings: settings.to_string(),
-            ..idmerge_store::Options::default()
-        };
-        let store: Durable<Engine> =
-            Durable::open(&original, move || settings.engine(), options).unwrap();
+        let store = open_store(&original);
         let backup = folder.path().join("backup");
         store.history().unwrap().backup(&backup).unwrap();
         drop(store);
