@@ -22,7 +22,7 @@ use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
 use crate::args::inspect::InspectArgs;
-use crate::args::resolve::{ClusterArgs, ClustersArgs, ResolveArgs};
+use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs, ResolveArgs};
 #[cfg(feature = "serve")]
 use crate::args::serve::ServeArgs;
 #[cfg(feature = "store")]
@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Clusters(ClustersArgs),
     /// Print the cluster of one ID
     Cluster(ClusterArgs),
+    /// Print which canonical ID each other ID resolves to, as a table to join
+    Mappings(MappingsArgs),
     /// Say which model fits events, and what would be lost under the other
     Inspect(InspectArgs),
     /// Generate test events for which the right answer is known

@@ -37,6 +37,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Resolve(args) => resolve::run(args)?,
         Command::Clusters(args) => clusters::run_all(args)?,
         Command::Cluster(args) => clusters::run_one(args)?,
+        Command::Mappings(args) => clusters::run_mappings(args)?,
         Command::Inspect(args) => return inspect::run(args),
         Command::Generate(args) => generate::run(args)?,
         #[cfg(feature = "store")]

@@ -8,7 +8,7 @@
 //!
 //! An [`Envelope`] is an event with its other properties that matter: the project's token, the time
 //! and the `$insert_id`. [`Values`] cuts the body of a request into its events, and reads each
-//! one in the same scan.
+//! one in the same scan. A [`MappingWriter`] writes which canonical ID each other ID resolves to.
 //!
 //! ```
 //! use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve, RuleBook};
@@ -54,4 +54,4 @@ mod write;
 pub use error::MalformedEvent;
 pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members};
 pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Repeatable, Time, TimeRange};
-pub use write::{Failure, Outline, OutlinedEvent, Resolved};
+pub use write::{Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved};

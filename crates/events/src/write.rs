@@ -1,10 +1,12 @@
-//! Writes an answer onto its event: rules W-1 to W-7.
+//! Writes an answer onto its event: rules W-1 to W-7. Writes mappings.
 
 mod answer;
+mod mapping;
 mod outline;
 mod resolved;
 mod splice;
 mod value;
 
+pub use mapping::{MappingFormat, MappingWriter};
 pub use outline::{Outline, OutlinedEvent};
 pub use resolved::{Failure, Resolved};

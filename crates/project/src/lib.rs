@@ -65,6 +65,8 @@ mod write;
 
 pub use error::ProjectError;
 pub use figures::{Figures, LATENCY_BOUNDS_MS};
+/// The formats of [`Project::write_mappings`].
+pub use idmerge_events::MappingFormat;
 pub use idmerge_profiles::ProfileMerge;
 pub use options::Options;
 pub use project::Project;

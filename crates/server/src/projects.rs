@@ -1,5 +1,6 @@
 //! The open projects of a server.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use idmerge_engines::Settings;
@@ -14,6 +15,7 @@ use crate::error::ServeError;
 pub(crate) struct OpenProject {
     pub(crate) config: ProjectConfig,
     pub(crate) project: Arc<Project>,
+    pub(crate) folder: PathBuf,
 }
 
 /// Opens every project, each in the folder named by its token.
@@ -51,6 +53,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         Ok(OpenProject {
             config: project.clone(),
             project: Arc::new(opened),
+            folder,
         })
     };
     config.projects.iter().map(open).collect()

@@ -1,9 +1,11 @@
 //! The endpoints that answer queries. Each one needs a project secret or a service account.
 
+mod chunks;
 pub(crate) mod dates;
 pub(crate) mod export;
 pub(crate) mod funnel;
 pub(crate) mod identity;
+pub(crate) mod mappings;
 pub(crate) mod openapi;
 pub(crate) mod profiles;
 mod query;

@@ -14,7 +14,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 use crate::app::App;
 use crate::ingest::{self, stubs};
 use crate::page;
-use crate::read::{export, funnel, identity, openapi, profiles, users};
+use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
     let routes = Router::new()
@@ -70,6 +70,7 @@ fn query_routes() -> Router<Arc<App>> {
     Router::new()
         .route("/v1/ids/{id}", get(identity::identity))
         .route("/v1/changes", get(identity::changes))
+        .route("/v1/mappings", get(mappings::mappings))
         .route("/v1/users/{id}/events", get(users::events))
         .route("/v1/users/{id}/profile", get(users::profile))
         .route("/v1/funnel", get(funnel::funnel))

@@ -53,6 +53,7 @@ fn filled() -> Running {
 fn check(server: &Running) {
     check_identity(server);
     check_changes(server);
+    check_mappings(server);
     check_events(server);
     check_funnel(server);
     check_export(server);
@@ -80,6 +81,25 @@ fn check_changes(server: &Running) {
     let none = read(server, &format!("/v1/changes?since={next}")).json();
     assert_eq!(none, json!({"changes": [], "next": next}));
     assert_eq!(read(server, "/v1/changes?since=99999").status, 400);
+}
+
+fn check_mappings(server: &Running) {
+    let ndjson = read(server, "/v1/mappings");
+    assert_eq!(ndjson.header("content-type"), Some("application/x-ndjson"));
+    let row = format!("{{\"distinct_id\":\"{DEVICE}\",\"resolved_distinct_id\":\"U1\"}}\n");
+    assert_eq!(ndjson.body, row);
+    assert_eq!(read(server, "/v1/mappings?format=ndjson").body, row);
+    let csv = read(server, "/v1/mappings?format=csv");
+    assert_eq!(
+        csv.header("content-type"),
+        Some("text/csv; charset=utf-8; header=present")
+    );
+    let row = format!("{DEVICE},U1\n");
+    assert_eq!(csv.body, format!("distinct_id,resolved_distinct_id\n{row}"));
+    let wrong = read(server, "/v1/mappings?format=xml");
+    assert_eq!(wrong.status, 400);
+    assert!(wrong.body.contains("`ndjson` or `csv`"), "{}", wrong.body);
+    assert_eq!(server.get("/v1/mappings", &[]).status, 401);
 }
 
 fn check_events(server: &Running) {

@@ -1,9 +1,12 @@
-//! The arguments of `resolve`, `clusters` and `cluster`.
+//! The arguments of `resolve`, `clusters`, `cluster` and `mappings`.
 
 #![allow(
     clippy::doc_markdown,
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
+
+use clap::ValueEnum;
+use idmerge_events::MappingFormat;
 
 use crate::args::identities::IdentityArgs;
 use crate::args::input::OutputArgs;
@@ -45,6 +48,47 @@ pub(crate) struct ClustersArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge mappings events.ndjson --engine simplified --format csv
+  distinct_id,resolved_distinct_id
+  $device:D1,U1
+
+  idmerge mappings --store people -o mappings.ndjson.zst
+
+There is a row for each ID of a cluster that is not its canonical ID: any other ID is its own canonical \
+ID. A join with events gives each event the canonical distinct_id of its person; docs/mappings.md shows \
+it in SQL. Rows are in the order of `idmerge clusters` and of the members there, the same each time.")]
+pub(crate) struct MappingsArgs {
+    #[command(flatten)]
+    pub(crate) identity: IdentityArgs,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
+
+    /// The format of the rows
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = RowFormat::Ndjson)]
+    pub(crate) format: RowFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RowFormat {
+    /// JSON, one object a line
+    Ndjson,
+    /// CSV with a header
+    Csv,
+}
+
+impl RowFormat {
+    pub(crate) fn of_mappings(self) -> MappingFormat {
+        match self {
+            Self::Ndjson => MappingFormat::Ndjson,
+            Self::Csv => MappingFormat::Csv,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,10 +1,11 @@
-//! `idmerge clusters` and `idmerge cluster`: IDs that belong to one person.
+//! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
 use idmerge_core::{Cluster, Resolve};
 use idmerge_engines::Settings;
+use idmerge_events::MappingWriter;
 
 use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mean};
-use crate::args::resolve::{ClusterArgs, ClustersArgs};
+use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
 use crate::commands::apply::apply_all;
 #[cfg(feature = "store")]
 use crate::commands::store::open::{open_for_reading, settings_of};
@@ -25,6 +26,20 @@ pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
     }
+    output.finish()
+}
+
+pub(crate) fn run_mappings(args: &MappingsArgs) -> anyhow::Result<()> {
+    let identities = args.identity.identities()?;
+    let output = args.output.destination()?;
+    let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
+    output.write_with(|out| {
+        let mut rows = MappingWriter::new(args.format.of_mappings(), out)?;
+        for cluster in engine.clusters() {
+            rows.write_cluster(&cluster)?;
+        }
+        rows.finish().map(|_out| ())
+    })?;
     output.finish()
 }
 

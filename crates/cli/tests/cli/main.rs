@@ -30,6 +30,7 @@ mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
 mod manual;
+mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
 mod output;

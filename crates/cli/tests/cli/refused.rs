@@ -304,6 +304,7 @@ const READERS: &[&str] = &[
     "resolve in --engine simplified",
     "clusters in --engine simplified",
     "cluster x in --engine simplified",
+    "mappings in --engine simplified",
     "inspect in",
 ];
 

@@ -343,3 +343,45 @@ fn a_store_of_the_command_line_can_be_served() {
         assert_eq!(info["engine"], engine);
     }
 }
+
+#[test]
+fn the_mappings_of_a_server_are_those_of_its_store() {
+    let folder = Folder::new();
+    for engine in ["simplified", "original"] {
+        let data = format!("data-{engine}");
+        let server = Server::start_on(&folder, &data, engine);
+        server.import(&[
+            log_in("phone", "ben"),
+            event(
+                "Sign Up",
+                json!({ "distinct_id": "ben", "$device_id": "tab,let", "$user_id": "ben" }),
+            ),
+            log_in("phone", "eve"),
+            page_view("nobody"),
+        ]);
+        if engine == "original" {
+            server.import(&[merge("ben", "eve"), merge("\"eve\"", "eve")]);
+        }
+        let (ndjson, csv) = match engine {
+            "simplified" => (
+                r#"{"distinct_id":"$device:phone","resolved_distinct_id":"ben"}
+{"distinct_id":"$device:tab,let","resolved_distinct_id":"ben"}
+"#,
+                "$device:phone,ben\n\"$device:tab,let\",ben\n",
+            ),
+            _ => (
+                r#"{"distinct_id":"eve","resolved_distinct_id":"ben"}
+{"distinct_id":"\"eve\"","resolved_distinct_id":"ben"}
+"#,
+                "eve,ben\n\"\"\"eve\"\"\",ben\n",
+            ),
+        };
+        let csv = format!("distinct_id,resolved_distinct_id\n{csv}");
+        assert_eq!(server.request("GET /v1/mappings", ""), ndjson);
+        assert_eq!(server.request("GET /v1/mappings?format=csv", ""), csv);
+        server.stop();
+        let mappings = format!("mappings --store {data}/shop");
+        assert_eq!(folder.run(&mappings).ok(), ndjson);
+        assert_eq!(folder.run(&format!("{mappings} --format csv")).ok(), csv);
+    }
+}

@@ -1,6 +1,9 @@
 //! The identity of an ID, the claims behind it, and the changes over time.
 
+use std::io;
+
 use idmerge_core::Resolve;
+use idmerge_events::{MappingFormat, MappingWriter};
 use idmerge_store::{Change, LogEntry};
 
 use crate::error::ProjectError;
@@ -44,6 +47,29 @@ impl Project {
                 .did_you_mean(&*store, id)
                 .map(|other| other.to_string()),
         })
+    }
+
+    /// Writes a row for each ID that is not its own canonical ID, in the order of the clusters. All rows
+    /// are of one moment: claims wait until the last one is written. So `to` must not wait for a client.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Sink`] if `to` fails.
+    pub fn write_mappings(
+        &self,
+        format: MappingFormat,
+        to: &mut dyn io::Write,
+    ) -> Result<(), ProjectError> {
+        let write = || {
+            let mut rows = MappingWriter::new(format, to)?;
+            let store = self.inner.store.read();
+            for cluster in store.clusters() {
+                rows.write_cluster(&cluster)?;
+            }
+            drop(store);
+            rows.finish().map(|_to| ())
+        };
+        write().map_err(ProjectError::Sink)
     }
 
     /// The claims that name an ID of this user, in the order of the log: those that built the

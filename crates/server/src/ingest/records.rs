@@ -87,7 +87,9 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
         });
         match project {
             Ok((Some(project_index), event)) if !event.is_ignored => {
-                let OpenProject { config, project } = &app.projects[project_index];
+                let OpenProject {
+                    config, project, ..
+                } = &app.projects[project_index];
                 let read = |event: &Event<'_>| config.settings.read(event).map(drop);
                 if let Err(fault) = event.check_ids(read) {
                     // IN-8: an ID that is not text.

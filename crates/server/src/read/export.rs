@@ -2,26 +2,21 @@
 
 use std::io;
 
-use axum::body::Body;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use http_body_util::channel::{Channel, Sender};
 use idmerge_project::{ExportQuery, Project, ProjectError};
 use idmerge_wire::ExportLine;
 use serde::Deserialize;
-use tokio::runtime::Handle;
 use utoipa::IntoParams;
 
+use super::chunks::{CHUNK_BYTES, Chunks};
 use super::dates::days_ms;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 
 /// The highest `limit`.
 const MAX_LIMIT: u64 = 100_000;
-
-/// How many bytes are sent at once.
-const CHUNK_BYTES: usize = 64 * 1024;
 
 /// The events to export.
 #[derive(Deserialize, IntoParams)]
@@ -93,10 +88,9 @@ pub(crate) async fn export(
 ) -> Result<Response, ApiError> {
     let is_time_in_ms = parameters.time_in_ms == Some(true);
     let query = parameters.query()?;
-    let (sender, body) = Channel::<Bytes, io::Error>::new(2);
+    let (chunks, body) = Chunks::new();
     let lines = Lines {
-        sender,
-        handle: Handle::current(),
+        chunks,
         text: String::new(),
     };
     tokio::spawn(async move {
@@ -105,7 +99,7 @@ pub(crate) async fn export(
         drop(export.await);
     });
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
-    Ok(([(header::CONTENT_TYPE, plain)], Body::new(body)).into_response())
+    Ok(([(header::CONTENT_TYPE, plain)], body).into_response())
 }
 
 fn send_events(
@@ -130,18 +124,16 @@ fn send_events(
         // The client has closed the connection.
         Err(ProjectError::Sink(_)) => Ok(()),
         Err(error) => {
-            // Break the connection, so that the client does not take a part for the whole.
-            lines.sender.abort(io::Error::other("the export failed"));
+            lines.chunks.abort("the export failed");
             Err(error)
         }
         Ok(()) => Ok(()),
     }
 }
 
-/// Lines to send, no faster than the client reads them.
+/// Lines to send.
 struct Lines {
-    sender: Sender<Bytes, io::Error>,
-    handle: Handle,
+    chunks: Chunks,
     text: String,
 }
 
@@ -151,9 +143,7 @@ impl Lines {
         if self.text.len() < min_bytes {
             return Ok(());
         }
-        let chunk = Bytes::from(std::mem::take(&mut self.text));
-        self.handle
-            .block_on(self.sender.send_data(chunk))
-            .map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))
+        self.chunks
+            .send(Bytes::from(std::mem::take(&mut self.text)))
     }
 }

@@ -5,7 +5,7 @@ use axum::response::IntoResponse;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{export, funnel, identity, profiles, users};
+use super::{export, funnel, identity, mappings, profiles, users};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -16,6 +16,7 @@ use super::{export, funnel, identity, profiles, users};
     paths(
         identity::identity,
         identity::changes,
+        mappings::mappings,
         users::events,
         users::profile,
         funnel::funnel,

@@ -1,8 +1,9 @@
 //! The parts that all queries share: access to a project, and the parameters of the request.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path, Query};
+use axum::extract::{FromRequestParts, Path as PathSegments, Query};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use idmerge_project::{Project, ProjectError};
@@ -26,6 +27,7 @@ pub(super) fn page_rows(limit: Option<usize>) -> usize {
 /// A project that the request may read, with the permit to run one query.
 pub(crate) struct Reader {
     project: Arc<Project>,
+    folder: PathBuf,
     permit: OwnedSemaphorePermit,
 }
 
@@ -55,8 +57,10 @@ impl FromRequestParts<Arc<App>> for Reader {
         )
         .map_err(unauthorized)?;
         let permit = Arc::clone(&app.query_permits).try_acquire_owned();
+        let open = &app.projects[project_index];
         Ok(Self {
-            project: Arc::clone(&app.projects[project_index].project),
+            project: Arc::clone(&open.project),
+            folder: open.folder.clone(),
             permit: permit.map_err(|_| {
                 let busy = "too many queries are running; try again in a second";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
@@ -66,6 +70,11 @@ impl FromRequestParts<Arc<App>> for Reader {
 }
 
 impl Reader {
+    /// The folder of the project's data.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Runs a query on a thread that may block on the disk.
     pub(super) async fn run<T: Send + 'static>(
         self,
@@ -118,8 +127,8 @@ impl FromRequestParts<Arc<App>> for IdInPath {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        match Path::from_request_parts(parts, app).await {
-            Ok(Path(id)) => Ok(Self(id)),
+        match PathSegments::from_request_parts(parts, app).await {
+            Ok(PathSegments(id)) => Ok(Self(id)),
             Err(error) => Err(ApiError::bad_request(format!(
                 "the ID in the path is wrong: {}",
                 error.body_text()
