@@ -44,7 +44,7 @@ Examples:
 The input is JSON objects with \"event\" and \"properties\": one on each line, in one array, or one \
 after another. It can be compressed with gzip or zstd. `idmerge help rules` prints the rules.
 
-Exit code: 0 on success, 1 on failure, 2 on wrong usage.";
+Exit code: 0 on success, 1 on failure, 2 on wrong usage, and 128 plus its number after a signal.";
 
 /// Decide which events belong to one person.
 ///

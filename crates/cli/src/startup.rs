@@ -2,7 +2,8 @@
 
 #![allow(
     unsafe_code,
-    reason = "only code that runs before `main` can see a closed stdout, and only libc can ask for it"
+    reason = "only code that runs before `main` can see a closed stdout, and only libc can ask for it and \
+              for an ignored signal"
 )]
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,6 +16,19 @@ static STDOUT_WAS_CLOSED: AtomicBool = AtomicBool::new(false);
 /// Without this check all output would be lost without an error.
 pub(crate) fn stdout_was_closed() -> bool {
     STDOUT_WAS_CLOSED.load(Ordering::Relaxed)
+}
+
+/// Whether the process was started to ignore a signal, as by `nohup`.
+#[cfg(unix)]
+pub(crate) fn is_ignored(signal: i32) -> bool {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: Without a new action the call only writes the present one, which is valid if it returns 0.
+    // All zeros are valid too.
+    let action = unsafe {
+        libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr());
+        action.assume_init()
+    };
+    action.sa_sigaction == libc::SIG_IGN
 }
 
 #[cfg(unix)]

@@ -52,7 +52,12 @@ fn goes_away(mut child: Child, by: &str) {
     // Keep stdin open, so that the input does not end.
     let stdin = child.stdin.take();
     signal(by, child.id());
-    let done = wait(child).code(130);
+    // 128 plus the number of the signal.
+    let done = wait(child).code(match by {
+        "HUP" => 129,
+        "INT" => 130,
+        _ => 143,
+    });
     drop(stdin);
     assert_eq!((done.stdout, done.stderr), (String::new(), String::new()));
 }
@@ -99,6 +104,16 @@ fn an_interrupt_while_writing_leaves_no_file() {
     goes_away(child, "INT");
     assert_eq!(folder.names(), ["truth"]);
     assert_eq!(folder.read("truth"), "old\n");
+}
+
+#[test]
+fn a_signal_that_is_ignored_leaves_the_others_as_they_are() {
+    let ignoring = [DEFAULT, &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]].concat();
+    for by in ["INT", "TERM"] {
+        let folder = Folder::with(&[("out", "old\n")]);
+        goes_away(started(&folder, &ignoring, RESOLVE, 2), by);
+        assert_eq!(folder.names(), ["out"]);
+    }
 }
 
 #[test]
