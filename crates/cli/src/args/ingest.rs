@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use crate::args::engine::OptionalEngineArgs;
-use crate::args::input::InputArgs;
+use crate::args::input::{InputArgs, SummaryArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -29,6 +29,9 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) summary: SummaryArgs,
 
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,

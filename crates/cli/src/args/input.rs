@@ -2,8 +2,11 @@
 
 use std::path::PathBuf;
 
+use clap::ValueEnum;
+
 use crate::output::destination::Destination;
 use crate::output::refused::{MaxRefused, RefusedWriter};
+use crate::output::summary::SummaryForm;
 use crate::report::wrong_usage;
 use crate::stream::blocks::Limits;
 use crate::stream::input::Input;
@@ -47,6 +50,34 @@ pub(crate) struct OutputArgs {
     /// [default: stdout]
     #[arg(short, long, value_name = "FILE")]
     pub(crate) output: Option<PathBuf>,
+}
+
+/// The argument of every command that ends with a summary.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct SummaryArgs {
+    /// Print the summary in this form on stderr; json also with --quiet, and then refused lines are
+    /// not shown
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = SummaryFormat::Text)]
+    summary: SummaryFormat,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum SummaryFormat {
+    /// A table to read
+    Text,
+    /// One JSON object
+    Json,
+}
+
+impl SummaryArgs {
+    /// The form of the summary; `--quiet` leaves out that of text.
+    pub(crate) fn form(self, quiet: bool) -> SummaryForm {
+        match self.summary {
+            SummaryFormat::Json => SummaryForm::Json,
+            SummaryFormat::Text if quiet => SummaryForm::None,
+            SummaryFormat::Text => SummaryForm::Text,
+        }
+    }
 }
 
 impl OutputArgs {

@@ -9,7 +9,7 @@ use clap::ValueEnum;
 use idmerge_events::MappingFormat;
 
 use crate::args::identities::IdentityArgs;
-use crate::args::input::OutputArgs;
+use crate::args::input::{OutputArgs, SummaryArgs};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -33,6 +33,9 @@ pub(crate) struct ResolveArgs {
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    #[command(flatten)]
+    pub(crate) summary: SummaryArgs,
 }
 
 #[derive(Debug, clap::Args)]

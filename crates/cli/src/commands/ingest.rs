@@ -12,13 +12,14 @@ use anyhow::Context;
 use idmerge_core::Claim;
 use idmerge_engines::{Engine, Model, Settings};
 use idmerge_store::{Cause, Durable};
+use serde_json::{Value, json};
 
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::refused::RefusedWriter;
-use crate::output::summary::{Outcomes, row};
+use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, row};
 use crate::stream::block::Block;
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
@@ -36,7 +37,11 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let settings = settings_for_ingest(&args.folder, args.engine.settings()?)?;
     let refused = args.input.refused(None)?;
     let mut inputs = input::find_all(&args.input.paths)?;
-    let refused = args.input.refused_writer(refused, &inputs)?;
+    let mut refused = args.input.refused_writer(refused, &inputs)?;
+    let form = args.summary.form(args.input.quiet);
+    if form == SummaryForm::Json {
+        refused.silence();
+    }
     let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
     let taken = Taken::open(&store, args.again).with_context(|| open_error(&args.folder))?;
@@ -73,10 +78,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     progress.stage("indexing");
     sink.snapshot_if_old()?;
     progress.finish();
-    if !args.input.quiet {
-        let summary = sink.summary(entries_before, &known);
-        let _unheard = write!(io::stderr(), "{summary}");
-    }
+    summary::print(&sink.summary(entries_before, &known), form);
     sink.close()
 }
 
@@ -141,7 +143,7 @@ impl StoreSink<'_> {
             repeated: self.taken.repeated,
             new_entries: self.store.committed() - entries_before,
             outcomes: &self.outcomes,
-            refused: self.refused.count(),
+            refused: Refused::of(&self.refused),
         }
     }
 
@@ -231,7 +233,7 @@ struct IngestSummary<'s> {
     repeated: u64,
     new_entries: u64,
     outcomes: &'s Outcomes,
-    refused: u64,
+    refused: Refused,
 }
 
 impl fmt::Display for IngestSummary<'_> {
@@ -244,7 +246,20 @@ impl fmt::Display for IngestSummary<'_> {
             row(f, "  repeated", self.repeated, "")?;
         }
         row(f, "new entries", self.new_entries, "")?;
-        write!(f, "{}", self.outcomes)?;
-        row(f, "refused", self.refused, "")
+        write!(f, "{}{}", self.outcomes, self.refused)
+    }
+}
+
+impl Figures for IngestSummary<'_> {
+    fn json(&self) -> Value {
+        let mut json = json!({
+            "events_taken_before": self.taken_before,
+            "events": self.events,
+            "events_repeated": self.repeated,
+            "new_entries": self.new_entries,
+        });
+        self.outcomes.add_to(&mut json);
+        self.refused.add_to(&mut json);
+        json
     }
 }

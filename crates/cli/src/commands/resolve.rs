@@ -15,7 +15,7 @@ use crate::commands::resolve_by_store;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
-use crate::output::summary::{Outcomes, Summary};
+use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
@@ -35,7 +35,11 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let refused = input_args.refused(Some(&output))?;
     let inputs = input::find_all(&input_args.paths)?;
     output.must_keep(&inputs, "--output")?;
-    let refused = input_args.refused_writer(refused, &inputs)?;
+    let mut refused = input_args.refused_writer(refused, &inputs)?;
+    let form = args.summary.form(input_args.quiet);
+    if form == SummaryForm::Json {
+        refused.silence();
+    }
     let output = Output::create(output)?;
     let summary = match args.identity.identities()? {
         Identities::OfInput(settings) => {
@@ -48,9 +52,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         #[cfg(not(feature = "store"))]
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
-    if !input_args.quiet {
-        summary.print();
-    }
+    summary::print(&summary, form);
     Ok(())
 }
 
@@ -74,7 +76,7 @@ fn resolve_by_engine(
     // Before anything is written.
     input::check_unchanged(&mut inputs)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
-    let refused = first.refused.count();
+    let refused = Refused::of(&first.refused);
     progress.suspended(|| first.refused.finish())?;
     first.refused.excess(NOTHING_WRITTEN)?;
 

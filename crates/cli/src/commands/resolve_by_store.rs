@@ -16,7 +16,7 @@ use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
-use crate::output::summary::{Outcomes, Summary};
+use crate::output::summary::{Outcomes, Refused, Summary};
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
 use crate::stream::block::Block;
@@ -63,7 +63,7 @@ pub(crate) fn run(
         },
     )?;
     progress.finish();
-    let refused = written.refused.count();
+    let refused = Refused::of(&written.refused);
     written.refused.finish()?;
     written.refused.excess(NOTHING_WRITTEN)?;
     written.output.finish()?;

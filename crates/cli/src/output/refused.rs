@@ -51,6 +51,7 @@ pub(crate) struct RefusedWriter {
     unit: Unit,
     file: Option<Output>,
     shown: Vec<String>,
+    is_silent: bool,
 }
 
 impl RefusedWriter {
@@ -63,7 +64,18 @@ impl RefusedWriter {
             unit: Unit::Line,
             file: destination.map(Output::create).transpose()?,
             shown: Vec::new(),
+            is_silent: false,
         })
+    }
+
+    /// Shows nothing on stderr.
+    pub(crate) fn silence(&mut self) {
+        self.is_silent = true;
+    }
+
+    /// The first refused line, with its error.
+    pub(crate) fn first(&self) -> Option<&str> {
+        self.first.as_deref()
     }
 
     /// How many lines were refused.
@@ -125,7 +137,7 @@ impl RefusedWriter {
             return file.finish();
         }
         let count = self.count;
-        if count > 0 {
+        if count > 0 && !self.is_silent {
             say(format_args!("{count} {} refused:", self.were()));
             for line in &self.shown {
                 say(format_args!("  {line}"));

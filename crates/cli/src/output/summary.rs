@@ -7,8 +7,34 @@ use std::io::{self, Write as _};
 use idmerge_core::Outcome;
 use indicatif::HumanCount;
 use serde::Serialize;
+use serde_json::{Value, json};
 
+use crate::output::refused::RefusedWriter;
 use crate::output::users::UserCount;
+
+/// The figures of a command: as text, and as JSON.
+pub(crate) trait Figures: fmt::Display {
+    /// A JSON object. The names of its fields do not change.
+    fn json(&self) -> Value;
+}
+
+/// The form of a summary.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SummaryForm {
+    None,
+    Text,
+    Json,
+}
+
+/// Writes figures to stderr, so that they do not mix with events on stdout.
+pub(crate) fn print(figures: &dyn Figures, form: SummaryForm) {
+    let mut stderr = io::stderr();
+    let _unheard = match form {
+        SummaryForm::None => Ok(()),
+        SummaryForm::Text => write!(stderr, "{figures}"),
+        SummaryForm::Json => writeln!(stderr, "{}", figures.json()),
+    };
+}
 
 /// The figures of `resolve`.
 #[derive(Debug, Default)]
@@ -16,7 +42,34 @@ pub(crate) struct Summary {
     pub(crate) events: u64,
     pub(crate) users: UserCount,
     pub(crate) outcomes: Outcomes,
-    pub(crate) refused: u64,
+    pub(crate) refused: Refused,
+}
+
+/// How many lines were refused, and the first of them.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    count: u64,
+    first: Option<String>,
+}
+
+impl Refused {
+    pub(crate) fn of(writer: &RefusedWriter) -> Self {
+        Self {
+            count: writer.count(),
+            first: writer.first().map(str::to_owned),
+        }
+    }
+
+    pub(crate) fn add_to(&self, json: &mut Value) {
+        json["refused"] = self.count.into();
+        json["first_refused"] = self.first.as_deref().into();
+    }
+}
+
+impl fmt::Display for Refused {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        row(f, "refused", self.count, "")
+    }
 }
 
 /// Counts outcomes of claims.
@@ -33,6 +86,12 @@ impl Outcomes {
             Outcome::Rejected(rejection) => self.count_rejection(rejection.code()),
             _ => {}
         }
+    }
+
+    pub(crate) fn add_to(&self, json: &mut Value) {
+        json["merges"] = self.merges.into();
+        json["rejections"] = self.rejections.values().sum::<u64>().into();
+        json["rejections_by_code"] = json!(self.rejections);
     }
 
     pub(crate) fn count_rejection(&mut self, code: &'static str) {
@@ -56,10 +115,18 @@ pub(crate) fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64, more: &str
     writeln!(f, "{name:12}{:>14}{more}", HumanCount(count).to_string())
 }
 
-impl Summary {
-    /// Writes the figures to stderr, so that they do not mix with events on stdout.
-    pub(crate) fn print(&self) {
-        let _unheard = write!(io::stderr(), "{self}");
+impl Figures for Summary {
+    fn json(&self) -> Value {
+        let users = &self.users;
+        let mut json = json!({
+            "events": self.events,
+            "events_without_id": users.events_without_id(),
+            "users_before": users.before(),
+            "users_after": users.after(),
+        });
+        self.outcomes.add_to(&mut json);
+        self.refused.add_to(&mut json);
+        json
     }
 }
 
@@ -73,6 +140,6 @@ impl fmt::Display for Summary {
         row(f, "users before", users.before(), "")?;
         row(f, "users after", users.after(), "")?;
         write!(f, "{}", self.outcomes)?;
-        row(f, "refused", self.refused, "")
+        write!(f, "{}", self.refused)
     }
 }

@@ -1,5 +1,7 @@
 //! The summary at the end.
 
+use serde_json::{Value, json};
+
 use crate::run::Folder;
 
 const EVENTS: &str = r#"{"event":"A","properties":{"$device_id":"D1"}}
@@ -62,6 +64,59 @@ rejections               3
 refused                  1
 "
         )
+    );
+}
+
+#[test]
+fn the_summary_as_json_is_all_of_stderr() {
+    let folder = Folder::with(&[("in", EVENTS)]);
+    let first = "in, line 11: not JSON: expected a JSON value at byte 1 (IN-1)";
+    let json = |stderr: &str| -> Value {
+        assert_eq!(stderr.lines().count(), 1, "{stderr}");
+        let mut json: Value = serde_json::from_str(stderr).unwrap();
+        let refused = json["first_refused"].take();
+        let start = first.split_once("not JSON").unwrap().0;
+        assert!(refused.as_str().unwrap().starts_with(start), "{refused}");
+        json
+    };
+    // With the option the figures are those of the text.
+    let rejections = json!({"errAnonDistinctIdAssignedAlready": 1});
+    let expected = json!({
+        "events": 10, "events_without_id": 4, "users_before": 4, "users_after": 3, "merges": 1,
+        "rejections": 1, "rejections_by_code": rejections, "refused": 1, "first_refused": null,
+    });
+    for quiet in ["", "-q"] {
+        let done = folder
+            .run(&format!(
+                "resolve in {quiet} --engine simplified --summary json"
+            ))
+            .code(0);
+        assert_eq!(done.stdout.lines().count(), 10);
+        assert_eq!(json(&done.stderr), expected);
+    }
+    #[cfg(feature = "store")]
+    {
+        let done = folder.run("ingest people in --engine simplified --summary json");
+        let ingested = json(&done.code(0).stderr);
+        assert_eq!(ingested["events"], 10);
+        assert_eq!(ingested["rejections_by_code"], rejections);
+        let entries: Value = serde_json::from_str(&folder.run("store info people").ok()).unwrap();
+        assert_eq!(ingested["new_entries"], entries["entries"]);
+        let done = folder
+            .run("resolve in --store people --summary json")
+            .code(0);
+        let by_store = json(&done.stderr);
+        for name in ["events", "users_before", "users_after", "refused"] {
+            assert_eq!(by_store[name], expected[name], "{name}");
+        }
+    }
+    // A failure is told in words.
+    let done = folder.run("resolve in --engine simplified --summary json --strict");
+    let done = done.code(1);
+    assert!(
+        done.stderr.starts_with("idmerge: 1 line was refused"),
+        "{}",
+        done.stderr
     );
 }
 
