@@ -86,7 +86,8 @@ impl Track {
         if let Some(content) = self.content
             && content.bytes > self.passed_bytes
         {
-            known.add(index, content, self.records);
+            // Lines that may turn out to be records are one: the first value settles the form (IN-6).
+            known.add(index, content, self.records.max(1));
         }
     }
 }
@@ -351,6 +352,7 @@ mod tests {
 
     use super::*;
     use crate::stream::input;
+    use crate::stream::lines::Lines;
 
     /// The blocks of `text`, with each long line as a whole.
     fn blocks_of(text: &[u8], max_line_bytes: u64) -> Vec<(Next, Vec<u8>)> {
@@ -409,5 +411,82 @@ mod tests {
         let blocks = blocks_of("y".repeat(long).as_bytes(), max as u64);
         assert!(blocks == [(Next::LongLine, "y".repeat(long).into_bytes())]);
         assert_eq!(blocks_of(b"", 9), []);
+    }
+
+    /// The numbers and texts of the JSON values in these inputs, each as it is read behind the ones
+    /// before it.
+    fn values_of(texts: &[&[u8]]) -> Vec<Vec<(u64, String)>> {
+        let folder = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = (0..texts.len())
+            .map(|n| folder.path().join(n.to_string()))
+            .collect();
+        for (path, text) in paths.iter().zip(texts) {
+            fs::write(path, text).unwrap();
+        }
+        let mut inputs = input::find_all(&paths).unwrap();
+        let progress = Progress::of_bytes(None, true);
+        let limits = Limits {
+            max_line_bytes: 60,
+            allow_incomplete: false,
+        };
+        let mut known = KnownInputs::default();
+        let known = Some(&mut known);
+        let mut blocks = Blocks::new(&mut inputs, Reread::No, &progress, limits, known);
+        let (mut block, mut before) = (Block::default(), 0);
+        let mut values = vec![Vec::new(); texts.len()];
+        loop {
+            let next = blocks.next(&mut block).unwrap();
+            if block.starts_input {
+                before = block.passed.map_or(0, |passed| passed.records);
+            }
+            match next {
+                Next::End => return values,
+                Next::LongLine | Next::BrokenRest => {
+                    blocks.copy_rest(&block, &mut io::sink()).unwrap();
+                    before += 1;
+                }
+                Next::Lines => {
+                    let mut lines = Lines::new(block.bytes(), limits.max_line_bytes);
+                    for line in &mut lines {
+                        let text = str::from_utf8(line.bytes).unwrap_or_default().trim();
+                        if text.starts_with('{') && forms::is_whole_value(line.bytes, 1_000) {
+                            values[block.input].push((before + line.number, text.to_owned()));
+                        }
+                    }
+                    before += lines.count;
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn ar_3_an_input_is_continued_wherever_it_was_cut() {
+        let long = "x".repeat(90);
+        let texts = [
+            "{\"a\":1}\n{\"b\":2}\n{\"c\":3}\n".to_owned(),
+            "\u{feff}{\"a\":1}\r\n\r\n\u{feff}{\"b\":2}\r\n \n{\"c\":\"ü\"} ".to_owned(),
+            format!("{{\"a\":1}}\n{{\"{long}\":2}}\nno JSON\n{{\"c\":3}}\n"),
+            "\u{feff}[ {\"a\":1}\n,\n\u{feff}{\"b\":\n\u{feff}2},5,{\"c\":[3]}\n]\n".to_owned(),
+            format!("[{{\"a\":1}},{{\"{long}\":2}},{{\"c\":3}}]"),
+            "{\"a\":\n1}{\"b\":2}\n\u{feff}{\n\"c\":3}".to_owned(),
+            format!("{{\"a\":1}} {{\"{long}\":2}}\n{{\"c\":3}}\n"),
+        ];
+        for text in &texts {
+            let text = text.as_bytes();
+            let [whole] = &values_of(&[text])[..] else {
+                unreachable!("there is one input")
+            };
+            assert!(whole.len() >= 2, "{whole:?}");
+            // Before the end of the first value there is no usable event, and the run would fail.
+            let is_usable = |cut: &usize| !values_of(&[&text[..*cut]])[0].is_empty();
+            for cut in (0..=text.len()).filter(is_usable) {
+                for second in [cut + 1, cut + 5] {
+                    let second = second.min(text.len());
+                    let texts = [&text[..cut], &text[..second], text, &text[..second], text];
+                    let values = values_of(&texts).concat();
+                    assert_eq!(values, *whole, "{} {cut} {second}", text.escape_ascii());
+                }
+            }
+        }
     }
 }
