@@ -79,7 +79,8 @@ pub(crate) fn claims(
 #[derive(Clone, Debug)]
 enum Input {
     Claim(OwnedClaim),
-    Event(Event<'static>),
+    // Boxed, because an event is much larger than a claim.
+    Event(Box<Event<'static>>),
 }
 
 impl Input {
@@ -97,7 +98,7 @@ fn input(rule_book: RuleBook) -> BoxedStrategy<Input> {
         RuleBook::Simplified | RuleBook::Original => claim.boxed(),
         _ => prop_oneof![
             1 => claim,
-            4 => event_with_two_ids().prop_map(Input::Event),
+            4 => event_with_two_ids().prop_map(|event| Input::Event(Box::new(event))),
         ]
         .boxed(),
     }
@@ -223,13 +224,16 @@ pub(crate) fn event() -> impl Strategy<Value = Event<'static>> {
     let properties = (
         (name, value(), value(), value(), value()),
         (value(), value(), value(), distinct_ids),
+        (value(), prop::bool::weighted(0.2)),
     );
-    properties.prop_map(|(first, second)| {
+    properties.prop_map(|(first, second, third)| {
         let (name, distinct_id, user_id, device_id, identified_id) = first;
         let (anon_id, anon_distinct_id, alias, distinct_ids) = second;
+        let (distinct_id_before_identity, is_unweighed) = third;
         Event {
             name,
             distinct_id,
+            distinct_id_before_identity,
             user_id,
             device_id,
             identified_id,
@@ -237,6 +241,7 @@ pub(crate) fn event() -> impl Strategy<Value = Event<'static>> {
             anon_distinct_id,
             alias,
             distinct_ids,
+            is_unweighed,
         }
     })
 }

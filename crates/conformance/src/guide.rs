@@ -11,7 +11,10 @@
 //!    event, and returns the ID that the event is attributed to and the
 //!    [`Claim`](idmerge_core::Claim) that it makes, if any. Choose the kind of claim that says what
 //!    your event says. [`IdRules`](idmerge_core::IdRules) refuses values such as `"null"`, by rules
-//!    ID-2 to ID-5.
+//!    ID-2 to ID-5. Where a rule of yours reads `distinct_id`, read
+//!    [`own_distinct_id`](idmerge_core::Event::own_distinct_id), so that events of exports keep
+//!    their own ID (IN-5). A marked event makes no claim
+//!    ([`is_unweighed`](idmerge_core::Event::is_unweighed), AR-4).
 //! 3. **Apply.** [`apply`](idmerge_core::IdentityResolver::apply) answers
 //!    [`Merged`](idmerge_core::Outcome::Merged) if the claim joins two IDs,
 //!    [`AlreadyMerged`](idmerge_core::Outcome::AlreadyMerged) if they were joined before,

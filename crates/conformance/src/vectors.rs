@@ -247,6 +247,7 @@ impl Step {
 
 /// The files of `vectors/`. They are part of the crate.
 const FILES: &[(&str, &str)] = &[
+    ("exports.toml", include_str!("../vectors/exports.toml")),
     ("ids.toml", include_str!("../vectors/ids.toml")),
     (
         "ids-refusal.toml",

@@ -151,8 +151,10 @@ pub enum DistinctIds<'e> {
 pub struct Event<'e> {
     /// The event's name, such as `Page View` or `$identify`.
     pub name: &'e str,
-    /// `distinct_id`
+    /// `distinct_id`. A rule that reads it reads [`own_distinct_id`](Self::own_distinct_id).
     pub distinct_id: Value<'e>,
+    /// `$distinct_id_before_identity`, which exports carry (IN-5).
+    pub distinct_id_before_identity: Value<'e>,
     /// `$user_id`
     pub user_id: Value<'e>,
     /// `$device_id`
@@ -167,6 +169,8 @@ pub struct Event<'e> {
     pub alias: Value<'e>,
     /// `$distinct_ids`
     pub distinct_ids: DistinctIds<'e>,
+    /// Whether `$idmerge_unweighed` is `true`: the event makes no claim (AR-4).
+    pub is_unweighed: bool,
 }
 
 impl<'e> Event<'e> {
@@ -191,6 +195,31 @@ impl<'e> Event<'e> {
         Self {
             distinct_id: text.into(),
             ..Self::default()
+        }
+    }
+
+    /// The value that a rule reads as `distinct_id` (IN-5): `$distinct_id_before_identity` if that is
+    /// a valid ID, and else `distinct_id`. `is_valid` says whether a text is a valid ID by the rules
+    /// of the engine.
+    ///
+    /// An event from an export has the canonical ID in `distinct_id`. Its own ID is the other one.
+    ///
+    /// ```
+    /// use idmerge_core::{Event, Value};
+    ///
+    /// let exported = Event {
+    ///     distinct_id: "U1".into(),
+    ///     distinct_id_before_identity: "$device:D1".into(),
+    ///     ..Event::named("View")
+    /// };
+    /// assert_eq!(exported.own_distinct_id(|_| true), Value::Text("$device:D1"));
+    /// assert_eq!(exported.own_distinct_id(|_| false), Value::Text("U1"));
+    /// ```
+    #[inline]
+    pub fn own_distinct_id(&self, is_valid: impl FnOnce(&str) -> bool) -> Value<'e> {
+        match self.distinct_id_before_identity {
+            before @ Value::Text(text) if !text.is_empty() && is_valid(text) => before,
+            _ => self.distinct_id,
         }
     }
 

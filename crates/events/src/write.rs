@@ -1,6 +1,7 @@
-//! Writes an answer onto its event: rules W-1 to W-7. Writes mappings.
+//! Writes an answer onto its event: rules IN-5 and W-1 to W-7. Writes mappings.
 
 mod answer;
+mod edits;
 mod mapping;
 mod outline;
 mod resolved;

@@ -24,13 +24,15 @@ fn value_of(json: &str) -> String {
 fn all_identity_properties_are_read() {
     let line = r#"{"event":"A","properties":{"distinct_id":"1","$user_id":"2","$device_id":"3",
         "$identified_id":"4","$anon_id":"5","$anon_distinct_id":"6","alias":"7",
-        "$distinct_ids":["8",9],"other":"10"},"$mp_metadata":{"properties":{}}}"#;
+        "$distinct_ids":["8",9],"$distinct_id_before_identity":"10",
+        "$idmerge_unweighed":true,"other":"11"},"$mp_metadata":{"properties":{}}}"#;
     let text = Value::Text;
     assert_eq!(
         parsed(line).event(),
         Event {
             name: "A",
             distinct_id: text("1"),
+            distinct_id_before_identity: text("10"),
             user_id: text("2"),
             device_id: text("3"),
             identified_id: text("4"),
@@ -38,6 +40,7 @@ fn all_identity_properties_are_read() {
             anon_distinct_id: text("6"),
             alias: text("7"),
             distinct_ids: DistinctIds::Two([text("8"), text("9")]),
+            is_unweighed: true,
         }
     );
     let bare = r#" {"properties" : { } , "event" : ""} "#;

@@ -6,19 +6,34 @@ use idmerge_core::{
 };
 
 pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    match event.name {
+    let reading = match event.name {
         Event::IDENTIFY => identify(rules, event),
         Event::CREATE_ALIAS => create_alias(rules, event),
         Event::MERGE => merge(rules, event),
-        _ => ordinary(rules, event),
+        _ => return ordinary(rules, event),
+    };
+    // AR-4: a marked event makes no claim.
+    match reading {
+        Ok(reading) if event.is_unweighed => Ok(Reading {
+            claim: None,
+            ..reading
+        }),
+        reading => reading,
     }
+}
+
+/// IN-5
+#[inline]
+fn own_distinct_id<'e>(rules: &IdRules, event: &Event<'e>) -> (IdProperty, Value<'e>) {
+    let is_valid = |text: &str| id(rules, IdProperty::DistinctId, Value::Text(text)).is_ok();
+    (IdProperty::DistinctId, event.own_distinct_id(is_valid))
 }
 
 /// O-2: the event is attributed to the first ID that is present. Only that one is read, and the
 /// event never merges.
 fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let first = first_present(&[
-        (IdProperty::DistinctId, event.distinct_id),
+        own_distinct_id(rules, event),
         (IdProperty::UserId, event.user_id),
         (IdProperty::DeviceId, event.device_id),
     ]);
@@ -38,7 +53,7 @@ fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Inval
         rules,
         &[
             (IdProperty::IdentifiedId, event.identified_id),
-            (IdProperty::DistinctId, event.distinct_id),
+            own_distinct_id(rules, event),
         ],
         InvalidEventReason::NoIdentifiedId,
     )?;
@@ -57,7 +72,7 @@ fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, Inval
 fn create_alias<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let distinct_id = required(
         rules,
-        &[(IdProperty::DistinctId, event.distinct_id)],
+        &[own_distinct_id(rules, event)],
         InvalidEventReason::NoDistinctId,
     )?;
     let alias = required(

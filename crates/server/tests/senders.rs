@@ -126,6 +126,19 @@ fn in_8_an_id_with_lost_bytes_is_refused_only_if_it_is_read() {
             r#""$device_id":"d","distinct_id":"@","x":"@""#,
             None,
         ),
+        // IN-5: the ID before identity is read in its place.
+        (
+            Model::Simplified,
+            "A",
+            r#""distinct_id":"U","$distinct_id_before_identity":"@""#,
+            Some("distinct_id"),
+        ),
+        (
+            Model::Simplified,
+            "A",
+            r#""distinct_id":"@","$distinct_id_before_identity":"d","x":"@""#,
+            None,
+        ),
         (
             Model::Simplified,
             "A",

@@ -1,7 +1,7 @@
 //! Rules S-0 to S-4 and S-8: which user an event belongs to, and whether it links. Pure functions.
 
 use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, InvalidEvent, Reading,
+    Claim, DEVICE_PREFIX, DistinctId, Event, IdProperty, IdRules, InvalidEvent, Reading, Value,
 };
 
 pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
@@ -27,19 +27,26 @@ pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>
         // S-1: the event belongs to the user. S-5: it links, unless S-8 excludes its name.
         (Some(user), Some(device)) => Reading {
             distinct_id: Some(DistinctId::plain(user)),
-            claim: (!event.is_identity_event()).then_some(Claim::Link { device, user }),
+            // AR-4: nor does a marked event make a claim.
+            claim: (!event.is_identity_event() && !event.is_unweighed)
+                .then_some(Claim::Link { device, user }),
         },
         // S-1
         (Some(user), None) => attributed(DistinctId::plain(user)),
         // S-2
         (None, Some(device)) => attributed(DistinctId::device(device)),
-        (None, None) => match rules.text(IdProperty::DistinctId, event.distinct_id)? {
+        (None, None) => match rules.text(IdProperty::DistinctId, own_distinct_id(rules, event))? {
             // S-3
             Some(text) => attributed(rules.distinct_id(IdProperty::DistinctId, text)?),
             // S-4
             None => Reading::default(),
         },
     })
+}
+
+/// IN-5
+fn own_distinct_id<'e>(rules: &IdRules, event: &Event<'e>) -> Value<'e> {
+    event.own_distinct_id(|text| rules.distinct_id(IdProperty::DistinctId, text).is_ok())
 }
 
 fn attributed(distinct_id: DistinctId<'_>) -> Reading<'_> {
@@ -51,7 +58,7 @@ fn attributed(distinct_id: DistinctId<'_>) -> Reading<'_> {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Id, Value};
+    use idmerge_core::Id;
 
     use super::*;
 

@@ -67,7 +67,8 @@ impl Resolve for PostHog {
 
 impl IdentityResolver for PostHog {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        let own = (IdProperty::DistinctId, event.distinct_id);
+        let is_valid = |text| self.id_rules.id(IdProperty::DistinctId, text).is_ok();
+        let own = (IdProperty::DistinctId, event.own_distinct_id(is_valid));
         let identified = (IdProperty::IdentifiedId, event.identified_id);
         let sdk_anon = (IdProperty::AnonDistinctId, event.anon_distinct_id);
         let anon = (IdProperty::AnonId, event.anon_id);
@@ -91,6 +92,7 @@ impl IdentityResolver for PostHog {
         let into = into.iter().find_map(id).transpose()?;
         let from = from.iter().find_map(id).transpose()?;
         let claim = into.zip(from).map(|ids| Claim::new(kind, ids.into()));
+        let claim = claim.filter(|_| !event.is_unweighed);
         let distinct_id = into.map(DistinctId::plain);
         Ok(Reading { distinct_id, claim })
     }

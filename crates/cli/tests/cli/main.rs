@@ -36,6 +36,8 @@ mod max_refused;
 mod output;
 mod refused;
 mod resolve;
+#[cfg(feature = "store")]
+mod round_trip;
 mod run;
 mod sdk;
 #[cfg(all(unix, feature = "serve"))]

@@ -79,6 +79,48 @@ fn valid_rest<'e>(
     valid_id(settings, property, rest)
 }
 
+/// IN-5: the value of `distinct_id` that the rules read. An ID before identity that is not valid is
+/// passed over.
+fn read_as_distinct_id<'e, T>(
+    event: &Event<'e>,
+    valid: impl FnOnce(&'e str) -> Result<T, InvalidEvent>,
+) -> Value<'e> {
+    let before = event.distinct_id_before_identity;
+    match text_of(IdProperty::DistinctId, before) {
+        Ok(Some(text)) if valid(text).is_ok() => before,
+        _ => event.distinct_id,
+    }
+}
+
+/// S-3: a distinct_id with the prefix is a device, and any other is a user.
+fn user_or_device<'e>(
+    settings: &EngineSettings,
+    text: &'e str,
+) -> Result<DistinctId<'e>, InvalidEvent> {
+    let property = IdProperty::DistinctId;
+    match text.strip_prefix(PREFIX) {
+        Some(rest) => valid_rest(settings, property, rest).map(DistinctId::device),
+        None => valid_id(settings, property, text).map(DistinctId::plain),
+    }
+}
+
+/// The text that Simplified reads as `distinct_id`.
+fn simplified_distinct_id<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+) -> Result<Option<&'e str>, InvalidEvent> {
+    let value = read_as_distinct_id(event, |text| user_or_device(settings, text));
+    text_of(IdProperty::DistinctId, value)
+}
+
+/// AR-4: an event that is marked as unweighed claims nothing.
+fn unless_unweighed<'e>(event: &Event<'e>, reading: Reading<'e>) -> Reading<'e> {
+    Reading {
+        claim: reading.claim.filter(|_| !event.is_unweighed),
+        ..reading
+    }
+}
+
 /// Simplified: the user or device of the event, and the link that it claims, if any.
 pub(super) fn simplified<'e>(
     settings: &EngineSettings,
@@ -113,11 +155,11 @@ pub(super) fn simplified<'e>(
     // `distinct_id` is read only if both are absent. S-3: with the prefix it is D, otherwise U.
     if u.is_none()
         && d.is_none()
-        && let Some(text) = text_of(IdProperty::DistinctId, event.distinct_id)?
+        && let Some(text) = simplified_distinct_id(settings, event)?
     {
-        match text.strip_prefix(PREFIX) {
-            Some(rest) => d = Some(valid_rest(settings, IdProperty::DistinctId, rest)?),
-            None => u = Some(valid_id(settings, IdProperty::DistinctId, text)?),
+        match user_or_device(settings, text)? {
+            device if device.is_device() => d = Some(device.id()),
+            user => u = Some(user.id()),
         }
     }
 
@@ -138,7 +180,7 @@ pub(super) fn simplified<'e>(
         (Some(user), Some(device)) if !never_links => Some(Claim::Link { device, user }),
         _ => None,
     };
-    Ok(Reading { distinct_id, claim })
+    Ok(unless_unweighed(event, Reading { distinct_id, claim }))
 }
 
 /// O-1 and ID-1 to ID-5: the ID that a text names in Original.
@@ -178,10 +220,16 @@ pub(super) fn original<'e>(
     event: &Event<'e>,
 ) -> Result<Reading<'e>, InvalidEvent> {
     // O-6: an identity event is attributed to the first ID of its claim.
-    let identity_event = |id, claim| Reading {
-        distinct_id: Some(DistinctId::plain(id)),
-        claim: Some(claim),
+    let identity_event = |id, claim| {
+        let reading = Reading {
+            distinct_id: Some(DistinctId::plain(id)),
+            claim: Some(claim),
+        };
+        unless_unweighed(event, reading)
     };
+    let sent = read_as_distinct_id(event, |text| {
+        original_id(settings, IdProperty::DistinctId, text)
+    });
     match event.name {
         // O-3
         IDENTIFY => {
@@ -189,7 +237,7 @@ pub(super) fn original<'e>(
                 settings,
                 &[
                     (IdProperty::IdentifiedId, event.identified_id),
-                    (IdProperty::DistinctId, event.distinct_id),
+                    (IdProperty::DistinctId, sent),
                 ],
             )?;
             let Some(identified) = identified else {
@@ -212,8 +260,7 @@ pub(super) fn original<'e>(
         }
         // O-4
         CREATE_ALIAS => {
-            let distinct_id =
-                first_present(settings, &[(IdProperty::DistinctId, event.distinct_id)])?;
+            let distinct_id = first_present(settings, &[(IdProperty::DistinctId, sent)])?;
             let Some(distinct_id) = distinct_id else {
                 return refused(IdProperty::DistinctId, InvalidEventReason::NoDistinctId);
             };
@@ -253,7 +300,7 @@ pub(super) fn original<'e>(
             let id = first_present(
                 settings,
                 &[
-                    (IdProperty::DistinctId, event.distinct_id),
+                    (IdProperty::DistinctId, sent),
                     (IdProperty::UserId, event.user_id),
                     (IdProperty::DeviceId, event.device_id),
                 ],

@@ -22,6 +22,10 @@ pub(crate) fn with_texts<'e>(
     Event {
         name: event.name,
         distinct_id: change(IdProperty::DistinctId, event.distinct_id),
+        distinct_id_before_identity: change(
+            IdProperty::DistinctId,
+            event.distinct_id_before_identity,
+        ),
         user_id: change(IdProperty::UserId, event.user_id),
         device_id: change(IdProperty::DeviceId, event.device_id),
         identified_id: change(IdProperty::IdentifiedId, event.identified_id),
@@ -34,6 +38,7 @@ pub(crate) fn with_texts<'e>(
             }
             other => other,
         },
+        is_unweighed: event.is_unweighed,
     }
 }
 

@@ -89,9 +89,18 @@ impl<'e> Envelope<'e> {
         self.json(self.details.token)
     }
 
-    /// The property `time`: when the event happened.
+    /// The property `time`: when the event happened. In an event of an export, `$idmerge_time_ms`
+    /// says it to the millisecond (AR-4).
     pub fn time(&self, range: TimeRange) -> Time {
-        Time::read(self.json(self.details.time), range)
+        let [time, exact] = [self.details.time, self.details.time_ms].map(|span| self.json(span));
+        Time::read_exact(time, exact, range)
+    }
+
+    /// Whether the event comes from an export: it has `mp_processing_time_ms`, which a server adds
+    /// (AR-4).
+    pub fn is_exported(&self) -> bool {
+        let processed = self.json(self.details.processed);
+        processed.is_some_and(|json| !json.is_null())
     }
 
     /// The property `$insert_id`, which two copies of an event have in common.
@@ -218,6 +227,10 @@ impl<'t> Values<'t> {
 struct Details {
     token: Span,
     time: Span,
+    /// `$idmerge_time_ms`
+    time_ms: Span,
+    /// `mp_processing_time_ms`
+    processed: Span,
     insert_id: Span,
     ignore: Span,
     /// The `$mp_event_id` of a `$mp_metadata` next to `properties`.
@@ -233,6 +246,8 @@ struct Details {
 enum DetailKey {
     Token,
     Time,
+    TimeMs,
+    Processed,
     InsertId,
     Ignore,
     Metadata,
@@ -244,6 +259,8 @@ impl DetailKey {
         Some(match text {
             b"token" => Self::Token,
             b"time" => Self::Time,
+            b"$idmerge_time_ms" => Self::TimeMs,
+            b"mp_processing_time_ms" => Self::Processed,
             b"$insert_id" => Self::InsertId,
             b"$ignore" => Self::Ignore,
             b"$mp_metadata" => Self::Metadata,
@@ -293,6 +310,8 @@ impl Extra for Details {
             }
             Some(DetailKey::Token) => &mut self.token,
             Some(DetailKey::Time) => &mut self.time,
+            Some(DetailKey::TimeMs) => &mut self.time_ms,
+            Some(DetailKey::Processed) => &mut self.processed,
             Some(DetailKey::InsertId) => &mut self.insert_id,
             Some(DetailKey::Ignore) => &mut self.ignore,
         };

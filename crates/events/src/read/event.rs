@@ -183,6 +183,11 @@ impl<'e> JsonEvent<'e> {
         Event {
             name,
             distinct_id: id(IdProperty::DistinctId),
+            // IN-5
+            distinct_id_before_identity: match self.json(Key::BeforeIdentity) {
+                None => Value::Absent,
+                Some(json) => value(json, escaped),
+            },
             user_id: id(IdProperty::UserId),
             device_id: id(IdProperty::DeviceId),
             identified_id: id(IdProperty::IdentifiedId),
@@ -196,12 +201,19 @@ impl<'e> JsonEvent<'e> {
                     None => DistinctIds::NotTwo(json),
                 },
             },
+            // AR-4
+            is_unweighed: self.json(Key::Unweighed) == Some("true"),
         }
     }
 
     /// The value of an identity property, or `None` if the event does not have it.
     pub fn property(&self, property: IdProperty) -> Option<RawJson<'e>> {
         self.json(Key::Id(property)).map(RawJson::new)
+    }
+
+    /// The value of `$distinct_id_before_identity`, or `None` if the event does not have it.
+    pub fn id_before_identity(&self) -> Option<RawJson<'e>> {
+        self.json(Key::BeforeIdentity).map(RawJson::new)
     }
 
     /// The value that the rules read in one property.
@@ -234,7 +246,9 @@ impl<'e> JsonEvent<'e> {
             .flatten();
         IdProperty::ALL
             .into_iter()
-            .filter_map(|property| self.json(Key::Id(property)))
+            .map(Key::Id)
+            .chain([Key::BeforeIdentity])
+            .filter_map(|key| self.json(key))
             .chain(pair)
             .filter(|json| json.starts_with('"') && json.contains('\\'))
             .map(|json| EscapedId {

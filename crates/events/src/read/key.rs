@@ -17,10 +17,14 @@ pub(crate) enum Key {
     FailureReason,
     /// W-4
     FailureDescription,
+    /// IN-5. It is only removed.
+    PreshuffleDistinctId,
+    /// AR-4. It is only read.
+    Unweighed,
 }
 
 impl Key {
-    pub(crate) const COUNT: usize = IdProperty::ALL.len() + 5;
+    pub(crate) const COUNT: usize = IdProperty::ALL.len() + 7;
 
     pub(crate) const fn text(self) -> &'static str {
         match self {
@@ -30,6 +34,8 @@ impl Key {
             Self::IdentityFailureReason => "$identity_failure_reason",
             Self::FailureReason => "$failure_reason",
             Self::FailureDescription => "$failure_description",
+            Self::PreshuffleDistinctId => "$preshuffle_distinct_id",
+            Self::Unweighed => "$idmerge_unweighed",
         }
     }
 
@@ -43,7 +49,22 @@ impl Key {
             Self::IdentityFailureReason => IDS + 2,
             Self::FailureReason => IDS + 3,
             Self::FailureDescription => IDS + 4,
+            Self::PreshuffleDistinctId => IDS + 5,
+            Self::Unweighed => IDS + 6,
         }
+    }
+
+    /// Whether the property is an answer to an event, which the next answer replaces (IN-5, W-6).
+    pub(crate) const fn is_answer(self) -> bool {
+        matches!(
+            self,
+            Self::BeforeIdentity
+                | Self::IsReshuffled
+                | Self::IdentityFailureReason
+                | Self::FailureReason
+                | Self::FailureDescription
+                | Self::PreshuffleDistinctId
+        )
     }
 
     /// The key with this text. `None` for all other keys of an event.
@@ -63,6 +84,8 @@ impl Key {
             b"$identity_failure_reason" => Self::IdentityFailureReason,
             b"$failure_reason" => Self::FailureReason,
             b"$failure_description" => Self::FailureDescription,
+            b"$preshuffle_distinct_id" => Self::PreshuffleDistinctId,
+            b"$idmerge_unweighed" => Self::Unweighed,
             _ => return None,
         })
     }
@@ -80,6 +103,8 @@ mod tests {
             Key::IdentityFailureReason,
             Key::FailureReason,
             Key::FailureDescription,
+            Key::PreshuffleDistinctId,
+            Key::Unweighed,
         ]);
         let mut counts = [0; Key::COUNT];
         for key in keys {

@@ -97,6 +97,8 @@ pub(crate) struct Properties {
     /// From brace to brace.
     pub(crate) object: Span,
     pub(crate) is_empty: bool,
+    /// Whether one of the keys occurs more than once.
+    pub(crate) has_repeats: bool,
     values: [Span; Key::COUNT],
 }
 
@@ -117,7 +119,9 @@ impl Properties {
             let value = extra.property_value(scanner, key)?;
             if let Some(key) = known {
                 // IN-2: a later one takes the place of an earlier one.
-                self.values[key.index()] = value.span;
+                let span = &mut self.values[key.index()];
+                self.has_repeats |= !span.is_empty();
+                *span = value.span;
             }
             has_more = scanner.has_more_members()?;
         }

@@ -47,6 +47,28 @@ impl Time {
         }
     }
 
+    /// Reads the time of an event from its `time` property, and from the `$idmerge_time_ms` of an
+    /// export, which has the milliseconds that `time` lacks (AR-4). The latter counts if it says the
+    /// same second: whoever changes `time` means that.
+    pub(super) fn read_exact(
+        json: Option<RawJson<'_>>,
+        exact: Option<RawJson<'_>>,
+        range: TimeRange,
+    ) -> Self {
+        let time = Self::read(json, range);
+        let number = |json: Option<RawJson<'_>>| json?.as_str().parse::<i64>().ok();
+        match (number(json), number(exact)) {
+            #[expect(clippy::cast_precision_loss, reason = "a time out of range stays so")]
+            (Some(written), Some(ms))
+                if (written == ms || written == ms.div_euclid(1_000))
+                    && range.contains(ms as f64) =>
+            {
+                Self::Ms(ms)
+            }
+            _ => time,
+        }
+    }
+
     /// Reads the value of a `time` property: a number of seconds or of milliseconds, with or without
     /// a fraction. SDKs send both, and the size of the number says which it is.
     pub(super) fn read(json: Option<RawJson<'_>>, range: TimeRange) -> Self {
@@ -58,6 +80,11 @@ impl Time {
         let Some(Ok(number)) = number else {
             return Self::Invalid;
         };
+        Self::of_number(number, range)
+    }
+
+    /// The time that this number means as the value of a `time` property.
+    pub fn of_number(number: f64, range: TimeRange) -> Self {
         let ms = if number.abs() < MILLISECONDS_FROM {
             number * 1_000.0
         } else {
@@ -120,6 +147,35 @@ mod tests {
         }
         assert_eq!(Time::read(None, TimeRange::Exact), Time::Absent);
         assert_eq!(read("null", TimeRange::Exact), Time::Absent);
+    }
+
+    #[test]
+    fn ar_4_the_milliseconds_of_an_export_count_if_the_second_is_the_same() {
+        let read = |time: &str, exact: &str| {
+            let [time, exact] = [time, exact].map(|json| Some(RawJson::new(json)));
+            Time::read_exact(time, exact, TimeRange::Year9999)
+        };
+        for (time, exact, ms) in [
+            ("1700000000", "1700000000500", 1_700_000_000_500),
+            ("1700000000500", "1700000000500", 1_700_000_000_500),
+            ("-1", "-1", -1),
+            ("-1", "-999", -999),
+            ("5", "5", 5),
+            ("253402300799", "253402300799000", 253_402_300_799_000),
+            // They do not agree.
+            ("1700000001", "1700000000500", 1_700_000_001_000),
+            ("1700003600", "1700000000500", 1_700_003_600_000),
+            // It is not a time.
+            ("1700000000", "\"1700000000500\"", 1_700_000_000_000),
+            ("1700000000", "1700000000500.5", 1_700_000_000_000),
+            ("1700000000", "null", 1_700_000_000_000),
+        ] {
+            assert_eq!(read(time, exact), Time::Ms(ms), "{time}, {exact}");
+        }
+        assert_eq!(read("null", "1700000000500"), Time::Absent);
+        // Out of range, so only `time` counts, which is milliseconds by its size.
+        let beyond = read("253402300800", "253402300800000");
+        assert_eq!(beyond, Time::Ms(253_402_300_800));
     }
 
     #[test]

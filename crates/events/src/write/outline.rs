@@ -64,26 +64,30 @@ pub struct OutlinedEvent<'t> {
 }
 
 /// The properties in which the own distinct_id is looked for, the most frequent one first.
-const OWN_IDS: [IdProperty; 4] = [
-    IdProperty::UserId,
-    IdProperty::DeviceId,
-    IdProperty::DistinctId,
-    IdProperty::IdentifiedId,
+const OWN_IDS: [Key; 5] = [
+    Key::Id(IdProperty::UserId),
+    Key::Id(IdProperty::DeviceId),
+    Key::Id(IdProperty::DistinctId),
+    Key::Id(IdProperty::IdentifiedId),
+    Key::BeforeIdentity,
 ];
 
 impl JsonEvent<'_> {
     /// The outline of the event, whose own distinct_id is `own`.
     ///
     /// `None` if an outline is not enough, so that the event has to be scanned again: if an ID is
-    /// written with escapes, or if `own` is in none of the properties that usually hold it.
+    /// written with escapes, if a property of an earlier answer occurs twice, or if `own` is in none
+    /// of the properties that usually hold it.
     pub fn outline(&self, own: Option<DistinctId<'_>>) -> Option<Outline> {
-        if self.has_escaped_ids() {
+        if self.has_escaped_ids() || self.has_repeated_answers() {
             return None;
         }
         let own = match own {
             None => None,
             Some(own) => Some(OwnId {
-                span: OWN_IDS.iter().find_map(|&id| self.span_of(id, own.id()))?,
+                span: OWN_IDS
+                    .iter()
+                    .find_map(|&key| self.span_of(key, own.id()))?,
                 is_device: own.is_device(),
             }),
         };
@@ -107,8 +111,8 @@ impl JsonEvent<'_> {
 
     /// The position of the text of an ID in the value of this property, with or without the prefix
     /// before it.
-    fn span_of(&self, property: IdProperty, id: Id<'_>) -> Option<Span> {
-        let mut span = self.properties.non_empty_span(Key::Id(property))?;
+    fn span_of(&self, key: Key, id: Id<'_>) -> Option<Span> {
+        let mut span = self.properties.non_empty_span(key)?;
         if self.text.as_bytes()[span.start] == b'"' {
             span.start += 1;
             span.end -= 1;

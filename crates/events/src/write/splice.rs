@@ -2,14 +2,14 @@
 
 use idmerge_core::{IdProperty, Value};
 
-use super::answer::{MAX_NEW_PROPERTIES, NewProperties};
+use super::answer::NewProperties;
+use super::edits::{Edit, push_edited};
 use super::resolved::Resolved;
-use super::value::{NewValue, push_key};
-use crate::json::{Span, text_between_quotes};
+use crate::json::{Span, text_between_quotes, visit_members};
 use crate::read::{JsonEvent, Key};
 
-/// The keys that an answer may set, other than `distinct_id`. Few events have any of them.
-const OTHER_KEYS: [Key; 7] = [
+/// The keys that an answer may set or remove, other than `distinct_id`. Few events have any of them.
+const OTHER_KEYS: [Key; 8] = [
     Key::Id(IdProperty::UserId),
     Key::Id(IdProperty::DeviceId),
     Key::BeforeIdentity,
@@ -17,7 +17,11 @@ const OTHER_KEYS: [Key; 7] = [
     Key::IdentityFailureReason,
     Key::FailureReason,
     Key::FailureDescription,
+    Key::PreshuffleDistinctId,
 ];
+
+/// The most edits of one answer: those of `distinct_id` and of all other keys.
+const MAX_EDITS: usize = 1 + OTHER_KEYS.len();
 
 /// The values of [`OTHER_KEYS`].
 pub(super) type OtherSpans = [Span; OTHER_KEYS.len()];
@@ -36,8 +40,9 @@ pub(super) struct SplicePoints<'p> {
 }
 
 impl JsonEvent<'_> {
-    /// Appends the event to `out` with the answer written onto it (rules W-1 to W-7). Properties
-    /// that already have the right value, and everything else in the event, stay byte for byte.
+    /// Appends the event to `out` with the answer written onto it (rules W-1 to W-7). The properties
+    /// of an earlier answer are not carried on (IN-5). Properties that already have the right value,
+    /// and everything else in the event, stay byte for byte.
     ///
     /// ```
     /// use idmerge_core::{DistinctId, Id, RuleBook};
@@ -54,6 +59,12 @@ impl JsonEvent<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
+        if let Some(text) = self.without_repeated_answers() {
+            // The text has fewer members, and is otherwise the same, so it is an event.
+            if let Ok(event) = JsonEvent::parse_text(&text) {
+                return event.write_resolved(resolved, out);
+            }
+        }
         let others = self.other_spans();
         let points = SplicePoints {
             others: others.as_ref(),
@@ -92,6 +103,46 @@ impl JsonEvent<'_> {
         has_any.then_some(others)
     }
 
+    /// The text without the properties of an answer that another one of the same key follows. `None`
+    /// if there are none. If only the last one were removed, the one before it would count (IN-2).
+    fn without_repeated_answers(&self) -> Option<String> {
+        if !self.has_repeated_answers() {
+            return None;
+        }
+        let Span { start, end } = self.properties.object;
+        let object = &self.text[start..end];
+        let mut edits = Vec::new();
+        visit_members(object, |key, value| {
+            let Some(key) = Key::with_text(key).filter(|key| key.is_answer()) else {
+                return;
+            };
+            let value = value.as_str();
+            let value_start = start + value.as_ptr().addr() - object.as_ptr().addr();
+            let span = Span {
+                start: value_start,
+                end: value_start + value.len(),
+            };
+            if span != self.properties.span(key) {
+                edits.push((span, Edit::Remove));
+            }
+        })?;
+        if edits.is_empty() {
+            return None;
+        }
+        let (text, added) = (self.text.as_bytes(), NewProperties::default());
+        let mut cleaned = Vec::with_capacity(text.len());
+        push_edited(text, &edits, &added, end - 1, false, &mut cleaned);
+        String::from_utf8(cleaned).ok()
+    }
+
+    /// Whether a key occurs twice, and the event has a property of an answer.
+    #[inline]
+    pub(super) fn has_repeated_answers(&self) -> bool {
+        self.properties.has_repeats
+            && (OTHER_KEYS.iter())
+                .any(|key| key.is_answer() && !self.properties.span(*key).is_empty())
+    }
+
     #[inline]
     fn lacks_reserved_ids(&self) -> bool {
         self.id(IdProperty::UserId).is_absent() && self.id(IdProperty::DeviceId).is_absent()
@@ -126,7 +177,7 @@ impl SplicePoints<'_> {
     ) {
         let mut properties = NewProperties::default();
         properties.set_answer(resolved, distinct_id, self.lacks_reserved_ids);
-        if properties.is_empty() {
+        if properties.is_empty() && self.others.is_none() {
             out.extend_from_slice(text.as_bytes());
         } else {
             self.splice(text.as_bytes(), &properties, out);
@@ -134,43 +185,32 @@ impl SplicePoints<'_> {
     }
 
     /// W-6: properties that the event has are replaced in place, and the others are added at the end
-    /// of `properties`.
+    /// of `properties`. IN-5: what is left of an earlier answer is removed.
     fn splice(&self, text: &[u8], properties: &NewProperties<'_>, out: &mut Vec<u8>) {
-        let mut replaced: [(Span, NewValue<'_>); MAX_NEW_PROPERTIES] =
-            [(Span::default(), NewValue::True); MAX_NEW_PROPERTIES];
+        let mut edits = [(Span::default(), Edit::Remove); MAX_EDITS];
         let mut count = 0;
+        let mut edit = |span, edit| {
+            edits[count] = (span, edit);
+            count += 1;
+        };
         let mut added = NewProperties::default();
         for (key, value) in properties.iter() {
             match self.value(*key) {
-                Some(span) => {
-                    replaced[count] = (span, *value);
-                    count += 1;
-                }
+                Some(span) => edit(span, Edit::Replace(*value)),
                 None => added.set(*key, *value),
             }
         }
-        let replaced = &mut replaced[..count];
-        replaced.sort_unstable_by_key(|(span, _)| span.start);
-
-        // The spans of a scanned event are in its text and do not overlap. Those of an outline with
-        // the wrong text may not be, and must not panic.
-        let between = |start, end| text.get(start..end).unwrap_or_default();
-        let mut copied = 0;
-        for (span, value) in replaced {
-            out.extend_from_slice(between(copied, span.start));
-            value.push(out);
-            copied = span.end;
-        }
-        out.extend_from_slice(between(copied, self.closing_brace));
-        let mut needs_comma = !self.is_empty;
-        for (key, value) in added.iter() {
-            if needs_comma {
-                out.push(b',');
+        if self.others.is_some() {
+            for key in OTHER_KEYS.into_iter().filter(|key| key.is_answer()) {
+                if let Some(span) = self.value(key)
+                    && properties.iter().all(|(set, _)| *set != key)
+                {
+                    edit(span, Edit::Remove);
+                }
             }
-            needs_comma = true;
-            push_key(key.text(), out);
-            value.push(out);
         }
-        out.extend_from_slice(between(self.closing_brace, text.len()));
+        let edits = &mut edits[..count];
+        edits.sort_unstable_by_key(|(span, _)| span.start);
+        push_edited(text, edits, &added, self.closing_brace, self.is_empty, out);
     }
 }

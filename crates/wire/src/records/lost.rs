@@ -12,6 +12,8 @@ pub(crate) struct LostText {
     pub(crate) field: String,
     /// The identity properties with such bytes in the value that counts.
     pub(crate) ids: Vec<IdProperty>,
+    /// Whether `$distinct_id_before_identity`, which is read as `distinct_id` (IN-5), has such bytes.
+    before_identity: bool,
     /// Which of the two IDs of `$distinct_ids` have such bytes.
     merged: [bool; 2],
 }
@@ -27,11 +29,15 @@ impl LostText {
                 *is_lost = matches!(values.next_value(), Ok(Some(json)) if has_lost(json));
             }
         }
+        let before_identity = event.id_before_identity().is_some_and(has_lost);
+        let is_lost = |property: &IdProperty| {
+            event.property(*property).is_some_and(has_lost)
+                || (before_identity && *property == IdProperty::DistinctId)
+        };
         Self {
             field: field(event.text(), text),
-            ids: ids
-                .filter(|&property| event.property(property).is_some_and(has_lost))
-                .collect(),
+            ids: ids.filter(is_lost).collect(),
+            before_identity,
             merged,
         }
     }
@@ -42,7 +48,12 @@ impl LostText {
         for &property in &self.ids {
             let json = json_event.property(property).map_or("", RawJson::as_str);
             let value = match property {
-                IdProperty::DistinctId => &mut event.distinct_id,
+                IdProperty::DistinctId => {
+                    if self.before_identity {
+                        event.distinct_id_before_identity = Value::Absent;
+                    }
+                    &mut event.distinct_id
+                }
                 IdProperty::UserId => &mut event.user_id,
                 IdProperty::DeviceId => &mut event.device_id,
                 IdProperty::IdentifiedId => &mut event.identified_id,
