@@ -69,9 +69,9 @@ class Cases:
         self.id = functools.partial("{1}-{0}".format, self._testMethodName)
         self.sdk = mixpanel.Mixpanel(self.project.token, consumer=mixpanel.Consumer(**URLS))
 
-    def assert_cluster(self, *members):
+    def assert_cluster(self, *members, project=None):
         for member in members:
-            identity = self.project.identity(member)
+            identity = (project or self.project).identity(member)
             self.assertEqual(identity["distinct_id"], members[0])
             self.assertEqual(sorted(identity["members"]), sorted(members))
 
@@ -209,8 +209,8 @@ class Cases:
         for pair in pairs:
             self.assert_cluster(*(pair if self.is_original else pair[:1]))
 
-    def utils(self, by_account):
-        project = self.project
+    def utils(self, by_account, project=None):
+        project = project or self.project
         if by_account:
             utils = MixpanelUtils(
                 project.password,
@@ -265,6 +265,56 @@ class Cases:
                         self.assertEqual(owners, {user})
                     times = {event["properties"]["time"] for event in exported}
                     self.assertEqual(times, set(range(then, then + 2500)))
+
+    def exported(self, project):
+        """All events of a project, as mixpanel-utils exports them, and their file."""
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        file = os.path.join(folder.name, "events.json")
+        query = {"from_date": "2000-01-01", "to_date": "2100-01-01"}
+        self.utils(by_account=True, project=project).export_events(file, query, timezone_offset=0)
+        return read(file), file
+
+    def test_utils_copy_a_project(self):
+        # AR-4: an export of a project is an import of another, strict, and twice without doubles.
+        project = Project(f"copied-{self.engine}")
+        sdk = mixpanel.Mixpanel(project.token, consumer=mixpanel.Consumer(**URLS))
+        device, user = str(uuid.uuid4()), self.id("u")
+        old, new, other, stranger = (self.id(name) for name in ["old", "new", "other", "stranger"])
+        anonymous = {"$device_id": device}
+        known = anonymous | {"$user_id": user}
+        sdk.track("$device:" + device, "View", anonymous)
+        sdk.track(user, "$identify", known | {"$anon_distinct_id": "$device:" + device})
+        sdk.track(user, "Log In", known)
+        # O-11, S-8
+        sdk.track("", "$identify", {"$identified_id": other, "$anon_id": device})
+        # Their distinct_id is not the canonical one when they are exported. The aliases form a chain.
+        sdk.track("$device:" + device, "$create_alias", {"alias": old})
+        sdk.track(old, "$create_alias", {"alias": new})
+        # Without a credential it is stored and not weighed.
+        sdk.track("", "$merge", {"$distinct_ids": [user, stranger]})
+        phone = {"token": project.token, "distinct_id": user, "time": time.time()}
+        server_side = {"token": project.token, "distinct_id": new}
+        batch = [
+            {"event": "Tap", "properties": phone, "$mp_metadata": {"$mp_event_id": self.id("tap")}},
+            {"event": "Paid", "properties": server_side},
+        ]
+        body = json.dumps(batch).encode()
+        urllib.request.urlopen(urllib.request.Request(SERVER + "/track", body)).close()
+        events, file = self.exported(project)
+        for engine in ("simplified", "original"):
+            copy = Project(f"copy-of-{self.engine}-{engine}")
+            for _ in range(2):
+                with self.subTest(engine):
+                    self.utils(by_account=False, project=copy).import_events(file, timezone_offset=0)
+                    copied, _file = self.exported(copy)
+                    self.assertEqual(len(copied), len(events))
+                    if engine == "original":
+                        self.assert_cluster(user, device, old, new, project=copy)
+                    else:
+                        self.assert_cluster(user, "$device:" + device, project=copy)
+                    for alone in (other, stranger):
+                        self.assert_cluster(alone, project=copy)
 
     def test_utils_people(self):
         utils = self.utils(by_account=True)

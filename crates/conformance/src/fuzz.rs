@@ -54,8 +54,7 @@ pub fn splice(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn IdentityRe
         Ok(again) => again,
         Err(error) => unreachable!("the written bytes are not an event: {error}"),
     };
-    // Read again, the event belongs to the canonical ID: Original reads `distinct_id`, Simplified
-    // the properties that were there before.
+    // Law 10: read again, the event has the same own ID (IN-5), and so the same answer.
     assert_eq!(
         String::from_utf8_lossy(&written(&again, &*engine, &canonical)),
         String::from_utf8_lossy(&canonical),

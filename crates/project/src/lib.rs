@@ -70,7 +70,7 @@ pub use idmerge_events::MappingFormat;
 pub use idmerge_profiles::ProfileMerge;
 pub use options::Options;
 pub use project::Project;
-pub use read::export::{ExportQuery, ExportedEvent};
+pub use read::export::{ExportQuery, ExportedEvent, WrittenId};
 pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::Identity;
 pub use read::profiles::{ProfilePage, StoredProfile};

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value};
 use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 use idmerge_project::{
@@ -141,6 +141,8 @@ type DedupKey = (String, Option<i64>, Option<String>, &'static str);
 struct Exported {
     number: u64,
     json: String,
+    /// The JSON in an export, which other models read too.
+    export_json: String,
     own: Option<String>,
     canonical: Option<String>,
     time_ms: i64,
@@ -247,25 +249,36 @@ impl EventList {
             let event = JsonEvent::parse_text(&listed.json).unwrap();
             let own = self.engine.read(&event.event()).unwrap().distinct_id;
             let canonical = own.map(|id| self.engine.resolve(id));
-            let mut json = Vec::new();
-            event.write_resolved(
-                &Resolved {
-                    rule_book: self.engine.rule_book(),
-                    own,
-                    canonical,
-                    failure: listed
-                        .failure
-                        .as_ref()
-                        .map(|[reason, description]| Failure {
-                            reason,
-                            description,
-                        }),
-                },
-                &mut json,
-            );
+            let failure = listed.failure.as_ref();
+            let failure = failure.map(|[reason, description]| Failure {
+                reason,
+                description,
+            });
+            let written = |own| {
+                let mut json = Vec::new();
+                let rule_book = self.engine.rule_book();
+                event.write_resolved(
+                    &Resolved {
+                        rule_book,
+                        own,
+                        canonical,
+                        failure,
+                    },
+                    &mut json,
+                );
+                String::from_utf8(json).unwrap()
+            };
+            // AR-4: the `distinct_id` of an identity event that the model ignores, as it was sent.
+            let read = event.event();
+            let sent = match read.distinct_id {
+                Value::Text(text) if read.is_identity_event() => self.engine.read_id(text).ok(),
+                _ => None,
+            };
+            let is_ignored = self.engine.rule_book() == RuleBook::Simplified;
             Exported {
                 number,
-                json: String::from_utf8(json).unwrap(),
+                json: written(own),
+                export_json: written(sent.filter(|_| is_ignored).or(own)),
                 own: own.map(|id| id.to_string()),
                 canonical: canonical.map(|id| id.to_string()),
                 time_ms: listed.time_ms,
@@ -288,7 +301,7 @@ fn assert_reads_as(project: &Project, list: &EventList) {
     assert_eq!(count.unwrap(), exported.len() as u64);
     let wanted: Vec<_> = exported
         .iter()
-        .map(|event| (event.json.clone(), event.time_ms))
+        .map(|event| (event.export_json.clone(), event.time_ms))
         .collect();
     assert_eq!(lines, wanted);
 
@@ -298,6 +311,7 @@ fn assert_reads_as(project: &Project, list: &EventList) {
         until_ms: Some(3),
         names: vec!["A".to_owned(), "$merge".to_owned()],
         limit: Some(3),
+        ..ExportQuery::default()
     };
     let mut some = Vec::new();
     project
@@ -310,7 +324,8 @@ fn assert_reads_as(project: &Project, list: &EventList) {
         let is_named = ["A", "$merge"].iter().any(|name| event.is_named(name));
         (1..3).contains(&event.time_ms) && is_named
     });
-    let wanted: Vec<_> = wanted.take(3).map(|event| event.json.clone()).collect();
+    let wanted = wanted.take(3).map(|event| event.export_json.clone());
+    let wanted: Vec<_> = wanted.collect();
     assert_eq!(some, wanted);
     assert_counts(project, &exported);
 

@@ -171,14 +171,20 @@ fn run_schemathesis(
 }
 
 /// The server's configuration: a project for each suite and engine, with credentials made from its
-/// token, and a project that accepts the IDs that browser SDKs generated before 2025.
+/// token; for each engine a project that is copied, and a project of each engine that it is copied to;
+/// and a project that accepts the IDs that browser SDKs generated before 2025.
 fn configuration() -> String {
     let suites = Suite::value_variants();
     let projects = suites.iter().flat_map(|suite| {
         ENGINES.map(|engine| project(&format!("{}-{engine}", suite.name()), engine, ""))
     });
+    let copies = ENGINES.into_iter().flat_map(|from| {
+        let copy = |engine| project(&format!("copy-of-{from}-{engine}"), engine, "");
+        let copied = project(&format!("copied-{from}"), from, "");
+        ENGINES.map(copy).into_iter().chain([copied])
+    });
     let old = project("sdk-ids-original", "original", "anon_id_format = \"sdk\"\n");
-    projects.chain([old]).collect()
+    projects.chain(copies).chain([old]).collect()
 }
 
 fn project(token: &str, engine: &str, settings: &str) -> String {

@@ -1,6 +1,7 @@
 //! Exports events with their current canonical IDs.
 
-use idmerge_core::{DistinctId, DistinctIdBuf, Resolve, RuleBook};
+use idmerge_core::{DistinctId, DistinctIdBuf, Event, Resolve, RuleBook};
+use idmerge_engines::{Model, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -20,6 +21,18 @@ pub struct ExportQuery {
     pub names: Vec<String>,
     /// The most events.
     pub limit: Option<u64>,
+    /// The ID to write as `distinct_id`.
+    pub written_id: WrittenId,
+}
+
+/// The ID that an export writes as `distinct_id`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum WrittenId {
+    /// The canonical ID of the moment.
+    #[default]
+    Canonical,
+    /// The event's own distinct_id.
+    AsSent,
 }
 
 /// An event with its current canonical ID.
@@ -33,8 +46,12 @@ pub struct ExportedEvent<'e> {
     pub received_ms: i64,
     /// The endpoint that received it.
     pub source: &'e str,
-    /// The event as a JSON object, with the canonical ID written into it (rules W-1 to W-7). It is
-    /// one line, unless it arrived as several.
+    /// Whether a reader of the export must not weigh the claim of the event (AR-4): this project
+    /// has not weighed it, because the event came without a credential.
+    pub is_unweighed: bool,
+    /// The event as a JSON object, with the canonical ID written into it (rules W-1 to W-7). If the
+    /// model ignores the event because it is an identity event, its ID before identity is the
+    /// `distinct_id` that was sent (AR-4). It is one line, unless it arrived as several.
     pub json: &'e [u8],
 }
 
@@ -62,7 +79,7 @@ impl Project {
         query: &ExportQuery,
         visit: &mut dyn FnMut(ExportedEvent<'_>) -> std::io::Result<bool>,
     ) -> Result<u64, ProjectError> {
-        let rule_book = self.inner.settings.rule_book();
+        let writer = ExportWriter::new(&self.inner.settings, query.written_id);
         let limit = query.limit.unwrap_or(u64::MAX);
         let mut count = 0;
         let mut json = Vec::new();
@@ -71,13 +88,14 @@ impl Project {
         }
         self.scan(query, &mut |scanned| {
             json.clear();
-            scanned.write_resolved(rule_book, &mut json);
+            let is_unweighed = writer.write(&scanned, &mut json);
             count += 1;
             let wants_more = visit(ExportedEvent {
                 number: scanned.stored.number,
                 time_ms: scanned.stored.time_ms,
                 received_ms: scanned.stored.received_ms,
                 source: scanned.stored.source,
+                is_unweighed,
                 json: &json,
             });
             Ok(wants_more.map_err(ProjectError::Sink)? && count < limit)
@@ -165,12 +183,23 @@ impl ExportQuery {
 impl ScannedEvent<'_, '_> {
     /// Appends the JSON of the event, with the canonical ID written into it.
     pub(crate) fn write_resolved(&self, rule_book: RuleBook, json: &mut Vec<u8>) {
+        self.write_as(rule_book, self.own, self.canonical, json);
+    }
+
+    /// Appends the JSON of the event, with these IDs written into it.
+    fn write_as(
+        &self,
+        rule_book: RuleBook,
+        own: Option<DistinctId<'_>>,
+        canonical: Option<DistinctId<'_>>,
+        json: &mut Vec<u8>,
+    ) {
         let failure = self.stored.failure;
         self.event.write_resolved(
             &Resolved {
                 rule_book,
-                own: self.own,
-                canonical: self.canonical,
+                own,
+                canonical,
                 failure: failure.as_ref().map(|[reason, description]| Failure {
                     reason,
                     description,
@@ -178,5 +207,60 @@ impl ScannedEvent<'_, '_> {
             },
             json,
         );
+    }
+}
+
+/// The endpoint that takes events without a credential. The claim of a `$merge` from there is not
+/// weighed.
+const OPEN_ENDPOINT: &str = "/track";
+
+/// Writes events so that an import of them gives the same state, in a project of any model (AR-4).
+struct ExportWriter<'p> {
+    settings: &'p Settings,
+    written_id: WrittenId,
+    /// The model that weighs identity events, with the same rules for IDs, if the project's own
+    /// ignores them.
+    weighing: Option<Settings>,
+}
+
+impl<'p> ExportWriter<'p> {
+    fn new(settings: &'p Settings, written_id: WrittenId) -> Self {
+        let weighing = (!settings.has_identity_events())
+            .then(|| Settings::of(Model::Original).with_id_rules(settings.id_rules().clone()));
+        Self {
+            settings,
+            written_id,
+            weighing,
+        }
+    }
+
+    /// Appends the JSON of an event. Returns whether a reader must not weigh its claim.
+    fn write(&self, scanned: &ScannedEvent<'_, '_>, json: &mut Vec<u8>) -> bool {
+        let event = scanned.event.event();
+        let canonical = match self.written_id {
+            WrittenId::Canonical => scanned.canonical,
+            WrittenId::AsSent => scanned.own,
+        };
+        let ignored_by_model = self.weighing.as_ref().filter(|_| event.is_identity_event());
+        // A model that weighs the event reads the `distinct_id` that was sent, and the project's own
+        // model reads other properties: W-2 keeps the one that would be lost.
+        let sent = ignored_by_model.and_then(|_| self.sent_distinct_id(&event));
+        let rule_book = self.settings.rule_book();
+        scanned.write_as(rule_book, sent.or(scanned.own), canonical, json);
+
+        let is_forged = event.name == Event::MERGE && scanned.stored.source == OPEN_ENDPOINT;
+        // The other model would refuse the event as it was sent. In the export it has an ID more.
+        let is_refused = ignored_by_model.is_some_and(|weighing| weighing.read(&event).is_err());
+        event.is_unweighed || is_forged || is_refused
+    }
+
+    /// The ID in `distinct_id` (IN-5), if that is valid.
+    fn sent_distinct_id<'e>(&self, event: &Event<'e>) -> Option<DistinctId<'e>> {
+        let alone = Event {
+            distinct_id: event.distinct_id,
+            distinct_id_before_identity: event.distinct_id_before_identity,
+            ..Event::default()
+        };
+        self.settings.read(&alone).ok()?.distinct_id
     }
 }

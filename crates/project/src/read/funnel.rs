@@ -92,7 +92,7 @@ impl Project {
             from_ms: query.from_ms,
             until_ms: query.until_ms,
             names,
-            limit: None,
+            ..ExportQuery::default()
         };
         let max_events = self.inner.options.max_funnel_events;
         let [mut merged, mut unmerged] = [UserNumbers::default(), UserNumbers::default()];

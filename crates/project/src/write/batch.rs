@@ -17,7 +17,8 @@ pub struct Batch {
     pub records: Vec<(Range<usize>, Record)>,
     /// When the request arrived, in milliseconds since 1970.
     pub received_ms: i64,
-    /// The endpoint that received the request, such as `/track`.
+    /// The endpoint that received the request, such as `/track`. A `$merge` from `/track`, which
+    /// asks for no credential, is exported as unweighed (AR-4).
     pub source: &'static str,
     /// The order in which the events are stored and their claims are weighed.
     pub order: EventOrder,

@@ -195,6 +195,13 @@ impl Preparation<'_> {
         }
         let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
         let is_merge = event.name == Event::MERGE;
+        // AR-4: an unweighed event came from anybody, whoever sends the export of it. It must not
+        // count as the event itself with a credential (AR-2).
+        let sender = if event.is_unweighed {
+            Sender::Anybody
+        } else {
+            sender
+        };
         let fingerprint = insert_id.map(|insert_id| {
             let key = DedupKey {
                 name: event.name,

@@ -4,6 +4,8 @@
 //! replaces what came without, if the two differ. So an index has who sent each event, and another one
 //! has the number of each event that can be replaced.
 
+mod exported;
+
 use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt};
@@ -23,6 +25,7 @@ use crate::error::ProjectError;
 use crate::inner::Inner;
 use crate::write::batch::{RecordAnswer, Sender};
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
+use crate::write::repeated::exported::is_export_of;
 
 /// An event of a batch that is stored.
 pub(crate) struct NewEvent<'b> {
@@ -217,7 +220,8 @@ impl Earlier {
     ) -> Option<Replaced> {
         let [claim, new_claim] = claims;
         let has_same_claim = claim.filter(|_| self.is_weighed) == new_claim;
-        let is_equal = texts[0] == texts[1] && has_same_claim;
+        let [text, new_text] = texts;
+        let is_equal = has_same_claim && (text == new_text || is_export_of(new_text, text));
         (!is_equal).then(|| Replaced {
             number: self.number,
             has_same_claim,

@@ -140,8 +140,10 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
     let limits = &app.bounds.limits;
     let events = message.events(limits)?;
     let settings = &project.settings;
+    // AR-4: an identity event of an export is stored, as one that is tracked, and ignored (S-8).
     let is_identity = |event: &Result<EventRecord<'_>, Fault>| {
-        event.as_ref().is_ok_and(EventRecord::is_identity_event)
+        let event = event.as_ref();
+        event.is_ok_and(|event| event.is_identity_event() && !event.is_exported)
     };
     if !settings.has_identity_events() && events.iter().any(is_identity) {
         return Err(Problem::IdentityEvents);

@@ -5,7 +5,7 @@ use std::io;
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use idmerge_project::{ExportQuery, Project, ProjectError};
+use idmerge_project::{ExportQuery, Project, ProjectError, WrittenId};
 use idmerge_wire::ExportLine;
 use serde::Deserialize;
 use utoipa::IntoParams;
@@ -34,6 +34,8 @@ pub(crate) struct ExportParameters {
     r#where: Option<String>,
     /// Whether `time` is in milliseconds instead of seconds.
     time_in_ms: Option<bool>,
+    /// The ID to write as `distinct_id`: `canonical`, the default, or `as_sent`, the event's own.
+    distinct_id: Option<String>,
 }
 
 impl ExportParameters {
@@ -57,19 +59,30 @@ impl ExportParameters {
                 ApiError::bad_request(format!("event is not a JSON array of strings: {error}"))
             })?,
         };
+        let written_id = match self.distinct_id.as_deref() {
+            None | Some("" | "canonical") => WrittenId::Canonical,
+            Some("as_sent") => WrittenId::AsSent,
+            Some(other) => {
+                return Err(ApiError::bad_request(format!(
+                    "distinct_id is {other:?}; write canonical or as_sent"
+                )));
+            }
+        };
         let (from_ms, until_ms) = days_ms(Some(&self.from_date), Some(&self.to_date))?;
         Ok(ExportQuery {
             from_ms,
             until_ms,
             names,
             limit: self.limit,
+            written_id,
         })
     }
 }
 
 /// Export every event of a range of days
 ///
-/// Each line is an event with its current canonical distinct_id. If the export fails midway, the
+/// Each line is an event with its current canonical distinct_id, in the order of arrival. An import of
+/// all days into another project gives the same clusters, also if it is repeated. If the export fails midway, the
 /// connection is closed before the end of the response.
 #[utoipa::path(
     get,
@@ -115,6 +128,8 @@ fn send_events(
             received_ms: event.received_ms,
             source: event.source,
             is_time_in_ms,
+            number: event.number,
+            is_unweighed: event.is_unweighed,
         };
         line.write(&mut lines.text);
         lines.send(CHUNK_BYTES)?;

@@ -31,6 +31,8 @@ pub struct EventRecord<'t> {
     pub mp_event_id: Option<Cow<'t, str>>,
     /// Whether to drop the event: `$ignore` is set.
     pub is_ignored: bool,
+    /// Whether it comes from an export: it has `mp_processing_time_ms` (AR-4).
+    pub is_exported: bool,
     /// Whether `distinct_id` is present and not `null`. The empty text counts: such an event belongs
     /// to no user.
     has_distinct_id: bool,
@@ -83,6 +85,7 @@ impl<'t> EventRecord<'t> {
             time: envelope.time(TimeRange::Year9999),
             insert_id: envelope.insert_id_text(),
             mp_event_id: envelope.mp_event_id_text(),
+            is_exported: envelope.is_exported(),
             is_ignored: envelope.ignore().is_some_and(|json| !is_off(json)),
             has_distinct_id: id(IdProperty::DistinctId).is_some_and(|json| !json.is_null()),
             has_reserved_id: has_id(IdProperty::UserId) || has_id(IdProperty::DeviceId),
@@ -144,6 +147,9 @@ impl<'t> EventRecord<'t> {
     /// Checks the requirements on an imported event. Identity events only have to be UTF-8 (IN-7): many
     /// clients send them without `time`, `distinct_id` and `$insert_id`.
     ///
+    /// An event from an export was stored by a server, maybe without strict checks, and has properties
+    /// that the export added. So only its `$insert_id` has to be there (AR-4).
+    ///
     /// # Errors
     ///
     /// The first [`Fault`] found.
@@ -165,6 +171,12 @@ impl<'t> EventRecord<'t> {
         }
         if !requirements.is_strict {
             return Ok(());
+        }
+        if self.is_exported {
+            return match &self.insert_id {
+                Some(_) => Ok(()),
+                None => Err(Fault::NoInsertId),
+            };
         }
         if ms < limits.min_time_ms {
             return Err(Fault::TimeTooEarly);

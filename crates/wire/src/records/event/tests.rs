@@ -233,3 +233,33 @@ fn identity_events_are_not_checked() {
         assert_eq!(event.check(&STRICT, &Limits::DOCUMENTED), Ok(()));
     }
 }
+
+#[test]
+fn ar_4_strict_does_not_check_again_what_an_export_has() {
+    let many: String = (0..300)
+        .map(|number| format!(r#","p{number}":1"#))
+        .collect();
+    for properties in [
+        // Before 1971, and far in the future.
+        r#""time":0,"distinct_id":"U","$insert_id":"i""#,
+        r#""time":4102444800,"distinct_id":"U","$insert_id":"i""#,
+        r#""time":1,"distinct_id":"U","$insert_id":"a form of its own!""#,
+        r#""time":1700000000,"distinct_id":"","$insert_id":"i","deep":[[[[1]]]]"#,
+        &format!(r#""time":1700000000,"distinct_id":"U","$insert_id":"i"{many}"#),
+    ] {
+        assert!(fault(properties, &STRICT).is_some(), "{properties}");
+        let exported = format!(r#"{properties},"mp_processing_time_ms":1700000000000"#);
+        assert_eq!(fault(&exported, &STRICT), None, "{properties}");
+        let not_exported = format!(r#"{properties},"mp_processing_time_ms":null"#);
+        assert!(fault(&not_exported, &STRICT).is_some(), "{properties}");
+    }
+    // An export has these.
+    for (properties, wanted) in [
+        (r#""distinct_id":"U","$insert_id":"i""#, Fault::NoTime),
+        (r#""time":1700000000,"$insert_id":"i""#, Fault::NoDistinctId),
+        (r#""time":1700000000,"distinct_id":"U""#, Fault::NoInsertId),
+    ] {
+        let exported = format!(r#"{properties},"mp_processing_time_ms":1"#);
+        assert_eq!(fault(&exported, &STRICT), Some(wanted));
+    }
+}
