@@ -31,4 +31,4 @@ mod server;
 pub use config::{Bounds, Config, ProjectConfig, ServiceAccount};
 pub use error::{ConfigError, ServeError};
 pub use idmerge_project::ProfileMerge;
-pub use server::{Server, run};
+pub use server::{OnHangup, Server, run};

@@ -99,8 +99,19 @@ fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
     socket.listen(BACKLOG)
 }
 
-/// Runs a server until the process gets SIGTERM or SIGINT. `is_ready` is called once, with the
-/// address that the server listens on, before the first request is answered.
+/// Whether a server stops when its terminal closes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum OnHangup {
+    /// SIGHUP stops the server as SIGTERM does.
+    Stop,
+    /// The server leaves SIGHUP as it is. Use this if the process was started to ignore it, as by
+    /// `nohup`.
+    Leave,
+}
+
+/// Runs a server until the process gets SIGTERM or SIGINT, or SIGHUP if that is to stop it.
+/// `is_ready` is called once, with the address that the server listens on, before the first request is
+/// answered.
 ///
 /// # Errors
 ///
@@ -110,7 +121,11 @@ fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
 /// # Panics
 ///
 /// Panics inside of a tokio runtime, because it starts its own.
-pub fn run(config: &Config, is_ready: impl FnOnce(SocketAddr)) -> Result<(), ServeError> {
+pub fn run(
+    config: &Config,
+    on_hangup: OnHangup,
+    is_ready: impl FnOnce(SocketAddr),
+) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
@@ -119,6 +134,16 @@ pub fn run(config: &Config, is_ready: impl FnOnce(SocketAddr)) -> Result<(), Ser
         // Install the handlers before `is_ready`: a signal after it must not kill the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::System)?;
+        let mut hangup = match on_hangup {
+            OnHangup::Stop => Some(signal(SignalKind::hangup()).map_err(ServeError::System)?),
+            OnHangup::Leave => None,
+        };
+        let hung_up = async move {
+            match &mut hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         let server = Server::bind(config).await?;
         is_ready(server.address());
         server
@@ -126,6 +151,7 @@ pub fn run(config: &Config, is_ready: impl FnOnce(SocketAddr)) -> Result<(), Ser
                 tokio::select! {
                     _ = terminate.recv() => {}
                     _ = interrupt.recv() => {}
+                    _ = hung_up => {}
                 }
             })
             .await;

@@ -39,8 +39,8 @@ prints it; pass the same one next time. A configuration file has a [[project]] f
   user = \"warehouse\"
   secret = \"another long secret\"
 
-On SIGTERM or SIGINT the server answers open requests and exits with code 0. No accepted event is \
-lost.")]
+On SIGTERM, SIGINT or SIGHUP the server answers open requests and exits with code 0. No accepted event \
+is lost. Start it with nohup to keep it when its terminal closes.")]
 pub(crate) struct ServeArgs {
     /// The folder for all data; each project has a folder in it
     #[arg(long, value_name = "DIR")]

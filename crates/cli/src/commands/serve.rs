@@ -6,10 +6,11 @@ use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_server::{Bounds, Config, ProjectConfig};
+use idmerge_server::{Bounds, Config, OnHangup, ProjectConfig};
 
 use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::wrong_usage;
+use crate::startup;
 
 /// Serves until a signal stops it.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
@@ -18,7 +19,13 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
         None => config_of_args(args)?,
     };
     start_log(args.log_format);
-    idmerge_server::run(&config, |address| announce(args, &config, address))?;
+    let on_hangup = match startup::is_ignored(libc::SIGHUP) {
+        true => OnHangup::Leave,
+        false => OnHangup::Stop,
+    };
+    idmerge_server::run(&config, on_hangup, |address| {
+        announce(args, &config, address);
+    })?;
     Ok(())
 }
 

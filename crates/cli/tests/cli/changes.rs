@@ -75,12 +75,12 @@ fn another_size_between_the_passes_is_an_error() {
     is_noticed(
         &events,
         |folder| append(folder, &event("late")),
-        &format!("it had {bytes} bytes, and has {now} now"),
+        &format!("its size in bytes was {bytes}, and is {now} now"),
     );
     is_noticed(
         &events,
         |folder| folder.write("in", event("a")),
-        &format!("it had {bytes} bytes, and has {} now", bytes / 2),
+        &format!("its size in bytes was {bytes}, and is {} now", bytes / 2),
     );
 }
 
@@ -147,7 +147,11 @@ fn another_file_between_the_passes_is_an_error() {
 fn compressed_data_that_is_cut_between_the_passes_has_changed_and_is_not_damaged() {
     let events = gzip(event("a").repeat(1_000));
     let half = events[..events.len() / 2].to_vec();
-    let says = format!("it had {} bytes, and has {} now", events.len(), half.len());
+    let says = format!(
+        "its size in bytes was {}, and is {} now",
+        events.len(),
+        half.len()
+    );
     is_noticed(&events, |folder| folder.write("in", &half), &says);
 }
 
@@ -211,7 +215,7 @@ fn a_command_that_reads_once_notices_all_but_growth() {
         let ends = "; copy the file, and run idmerge on the copy";
         let bytes = events.len();
         let shorter = format!(
-            "{starts}it had {bytes} bytes, and has {} now{ends}",
+            "{starts}its size in bytes was {bytes}, and is {} now{ends}",
             bytes / 2
         );
         run(&|folder| folder.write("in", event("a"))).fails_with(&shorter);

@@ -2,13 +2,17 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use crate::run::{Folder, signal, wait};
 
 /// Starts a server and reads the first lines of its output.
 pub(crate) fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
-    let mut command = folder.command(args);
+    started_by(&mut folder.command(args), lines)
+}
+
+/// Starts a server by this command.
+fn started_by(command: &mut Command, lines: usize) -> (Child, Vec<String>) {
     let command = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
@@ -86,6 +90,27 @@ fn accepted_events_are_there_after_a_restart() {
 
     let other = format!("{SERVE} --engine original --token {token} --secret {secret}");
     folder.run(&other).code(1).says("a new token");
+}
+
+#[test]
+fn a_server_stops_when_its_terminal_closes_unless_it_was_started_to_stay() {
+    let folder = Folder::new();
+    let (child, _) = started(&folder, &format!("{SERVE} --engine simplified"), 3);
+    signal("HUP", child.id());
+    wait(child).ok();
+
+    let command = folder.command(&format!("{SERVE} --engine simplified"));
+    let mut nohup = Command::new("nohup");
+    nohup
+        .arg(command.get_program())
+        .args(command.get_args())
+        .current_dir(folder.path(""));
+    let (child, said) = started_by(&mut nohup, 3);
+    signal("HUP", child.id());
+    let alive = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
+    assert!(ask(address(&said), alive).starts_with("HTTP/1.1 200 "));
+    signal("TERM", child.id());
+    wait(child).ok();
 }
 
 #[test]

@@ -123,7 +123,7 @@ impl fmt::Display for InputChanged {
             Change::Replaced => f.write_str("another file has its name now"),
             Change::Removed => f.write_str("the file was removed or renamed"),
             Change::Size { before, now } => {
-                write!(f, "it had {before} bytes, and has {now} now")
+                write!(f, "its size in bytes was {before}, and is {now} now")
             }
             Change::Time => f.write_str("its time of modification is another"),
             Change::Content => f.write_str("its content is not the same"),
@@ -230,7 +230,7 @@ impl<R: Read> Read for Exact<R> {
         let most = most.min(buffer.len());
         let bytes = self.file.read(&mut buffer[..most])?;
         if bytes == 0 && most > 0 {
-            let message = format!("{} bytes are missing at its end", self.missing);
+            let message = format!("its end is missing; missing bytes: {}", self.missing);
             return Err(io::Error::new(io::ErrorKind::UnexpectedEof, message));
         }
         self.missing -= bytes as u64;
@@ -288,7 +288,7 @@ mod tests {
             file.as_file().set_len(600).unwrap();
             let error = text.read_to_end(&mut Vec::new()).unwrap_err();
             let changed = InputChanged::of(&error).unwrap().to_string();
-            let wanted = "it had 1000 bytes, and has 600 now";
+            let wanted = "its size in bytes was 1000, and is 600 now";
             assert!(changed.contains(wanted), "{changed}");
         }
     }
