@@ -8,9 +8,10 @@
 
 use std::path::Path;
 
-use idmerge_engines::{Model, Overrides, Settings};
+use idmerge_core::DistinctId;
+use idmerge_engines::{Engine, Model, Overrides, Settings};
 use idmerge_project::{Batch, Options, Project, Record, RecordAnswer, Sender};
-use idmerge_store::{Cause, Durable};
+use idmerge_store::{Cause, Durable, Retraction, StoreError};
 
 fn settings() -> Settings {
     let overrides = Overrides {
@@ -59,15 +60,31 @@ fn under(id: &str, value: u32) -> Option<(String, String)> {
 }
 
 fn retract(folder: &Path, sequence: u64) {
+    at_rest(folder, |store| {
+        let cause = Cause::default();
+        store.retract(sequence, "ada", "a shared tablet", cause)
+    });
+}
+
+fn detach(folder: &Path, id: &str) {
+    let id = DistinctId::try_from(id).unwrap();
+    at_rest(folder, |store| {
+        store.detach(id, "ada", "a shared tablet", Cause::default())
+    });
+}
+
+/// Changes the store of a project that is closed.
+fn at_rest(
+    folder: &Path,
+    change: impl FnOnce(&mut Durable<Engine>) -> Result<Retraction, StoreError>,
+) {
     let settings = settings();
     let options = idmerge_store::Options {
         settings: settings.to_string(),
         ..idmerge_store::Options::default()
     };
     let mut store = Durable::open(folder, move || settings.engine(), options).unwrap();
-    store
-        .retract(sequence, "ada", "a shared tablet", Cause::default())
-        .unwrap();
+    assert!(change(&mut store).unwrap().is_new);
     store.close().unwrap();
 }
 
@@ -126,4 +143,39 @@ fn clusters_near_the_cap_and_changes_are_those_of_the_revised_log() {
     merge(&project, "A", "D");
     assert_eq!(project.identity("D").unwrap().canonical, "A");
     assert_eq!(project.figures().sequence, 4);
+}
+
+#[test]
+fn lg_1_profiles_fit_the_clusters_that_other_claims_hold_together() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let project = open(folder);
+    set(&project, "A", 1);
+    set(&project, "B", 2);
+    for (first, second) in [("A", "B"), ("B", "C"), ("A", "C")] {
+        merge(&project, first, second);
+    }
+    assert_eq!(profile(&project, "C"), under("A", 1));
+    drop(project);
+
+    // B is the oldest of those that the other two merges join (O-15).
+    retract(folder, 1);
+    let project = open(folder);
+    for id in ["A", "B", "C"] {
+        assert_eq!(project.identity(id).unwrap().canonical, "B");
+        assert_eq!(profile(&project, id), under("B", 2));
+    }
+    drop(project);
+
+    // LG-2: A stays with C.
+    detach(folder, "B");
+    let project = open(folder);
+    assert_eq!(profile(&project, "C"), under("A", 1));
+    assert_eq!(profile(&project, "B"), under("B", 2));
+    assert_eq!(project.profiles(None, 10).unwrap().total, 2);
+    // An event after the withdrawal is new evidence.
+    merge(&project, "A", "B");
+    assert_eq!(profile(&project, "B"), under("A", 1));
+    drop(project);
+    assert_eq!(profile(&open(folder), "B"), under("A", 1));
 }

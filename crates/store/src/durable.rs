@@ -24,6 +24,7 @@ use crate::log::{Log, tail::Tail};
 use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::state::State;
+use crate::state::seen_claims::SeenClaims;
 
 /// An engine that outlives its process. It wraps an engine and is an engine of the same rule book.
 ///
@@ -62,6 +63,7 @@ pub struct Durable<R> {
     pub(crate) database: Arc<Database>,
     options: Options,
     pub(crate) state: State<R>,
+    pub(crate) seen_claims: SeenClaims,
     opened: Opened,
     /// Locked during a commit, which takes `&self` so that other threads can resolve meanwhile.
     pub(crate) tail: Mutex<Tail>,
@@ -116,9 +118,11 @@ impl<R: IdentityResolver> Durable<R> {
             Some(found) => found.admits(&about)?,
             None => about.commit(&database)?,
         }
+        about::upgrade(&database)?;
         let read = database.begin_read()?;
         let log = Log::committed(&read, u64::MAX);
-        let (state, committed, opened) = State::open(Arc::new(fresh), log)?;
+        let mut seen_claims = SeenClaims::new(about.rule_book);
+        let (state, committed, opened) = State::open(Arc::new(fresh), log, Some(&mut seen_claims))?;
         let tail = Mutex::new(Tail::read(&read, committed)?);
         drop(read);
         let database = Arc::new(database);
@@ -127,6 +131,7 @@ impl<R: IdentityResolver> Durable<R> {
             database,
             options,
             state,
+            seen_claims,
             opened,
             tail,
             failed: false,
@@ -150,8 +155,9 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// Applies a claim as [`apply`](IdentityResolver::apply) does, and logs its cause.
     ///
-    /// A claim gets an entry if it changes the state, or if it is rejected or ignored for the first
-    /// time. [`sequence`](Self::sequence) then has the number of the entry.
+    /// A claim gets an entry if it comes for the first time, or for the first time since it was
+    /// withdrawn, and if a repeat may change a state (LG-1). [`sequence`](Self::sequence) then has the
+    /// number of the entry.
     ///
     /// # Errors
     ///
@@ -165,10 +171,7 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let State {
-            overlay,
-            seen_claims,
-        } = &mut self.state;
+        let overlay = &mut self.state.overlay;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
         let outcome = if overlay.whole().is_some() {
             // Borrow again: the borrow checker would extend the first borrow to the end of the function.
@@ -178,9 +181,10 @@ impl<R: IdentityResolver> Durable<R> {
             engine.apply(claim)?
         } else {
             let read = self.database.begin_read().map_err(StoreError::from)?;
-            overlay.apply(claim, seen_claims, Log::with_tail(&read, tail))?
+            overlay.apply(claim, Log::with_tail(&read, tail))?
         };
-        if seen_claims.is_news(claim, outcome) {
+        let next = tail.sequence() + 1;
+        if self.seen_claims.is_news(claim, outcome, next) {
             tail.claim(claim, outcome, cause)
                 .inspect_err(|_| self.failed = true)?;
         }
@@ -219,23 +223,21 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let State {
-            overlay,
-            seen_claims,
-        } = &mut self.state;
-        let Some(engine) = overlay.whole_mut() else {
+        let Some(engine) = self.state.overlay.whole_mut() else {
             for &claim in claims {
                 outcome(self.apply_caused(claim, causes.next().unwrap_or_default())?);
             }
             return Ok(());
         };
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let seen_claims = &mut self.seen_claims;
         let mut answered = claims.iter();
         let mut unlogged = None;
         engine.apply_batch(claims, &mut |answer| {
             if let Some(&claim) = answered.next() {
                 let cause = causes.next().unwrap_or_default();
-                if seen_claims.is_news(claim, answer)
+                let next = tail.sequence() + 1;
+                if seen_claims.is_news(claim, answer, next)
                     && let Err(error) = tail.claim(claim, answer, cause)
                 {
                     unlogged = Some(error);
@@ -347,7 +349,7 @@ impl<R: IdentityResolver> Durable<R> {
         let kept = self.options.snapshots_kept;
         snapshots::write(&write, committed, false, kept, |sink| {
             self.state
-                .write_snapshot(sink, Log::committed(&read, committed))
+                .write_snapshot(sink, Log::committed(&read, committed), &self.seen_claims)
         })?;
         write.commit()?;
         Ok(())

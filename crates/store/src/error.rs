@@ -3,7 +3,7 @@
 use std::io;
 use std::path::PathBuf;
 
-use idmerge_core::{EngineError, RuleBook, SnapshotError};
+use idmerge_core::{DistinctIdBuf, EngineError, RuleBook, SnapshotError};
 use idmerge_disk::RunsError;
 use thiserror::Error;
 
@@ -26,14 +26,15 @@ pub enum StoreError {
         "the last writer of the store did not close it; open the store for writing once, then read it"
     )]
     NotClosed,
-    /// A version with another format made the store. Open the store with that version.
+    /// A later version with another format made the store. Open the store with that version.
     #[error(
-        "the store has format version {found}, and this version of idmerge opens version {supported}"
+        "the store has format version {found}, and this version of idmerge opens versions up to {supported}; \
+         open it with the version that made it"
     )]
     UnsupportedVersion {
         /// The store's format version.
         found: u16,
-        /// The format version that this version opens.
+        /// The newest format version that this version opens.
         supported: u16,
     },
     /// The store was made with an engine of a custom rule book. Open it with that engine.
@@ -123,15 +124,13 @@ pub enum StoreError {
         /// The number of the entry.
         sequence: u64,
     },
-    /// The entry is withdrawn already. To bring it back, withdraw the entry that withdrew it.
+    /// No claim that this store's engine weighs names the ID, so there is nothing to withdraw.
     #[error(
-        "entry {sequence} was already withdrawn by entry {by}; withdraw entry {by} to bring it back"
+        "no claim that the engine of this store weighs names {id}; check the ID, or list the log"
     )]
-    RetractedAlready {
-        /// The number of the entry.
-        sequence: u64,
-        /// The number of the entry that withdrew it.
-        by: u64,
+    NotNamed {
+        /// The ID.
+        id: DistinctIdBuf,
     },
     /// The index of the IDs in the log cannot be read. No data is lost: [`repair`](crate::repair)
     /// rebuilds the index.

@@ -1,8 +1,8 @@
 //! An engine that outlives its process, and the log of its claims.
 //!
 //! [`Durable`] wraps an engine and keeps an append-only log in an embedded database. The log has
-//! every claim that changed anything or was rejected, with the answer of the engine and with what
-//! made the claim ([`Cause`]). The state is a fold over the log, so after a crash the next process
+//! every distinct claim, with the answer of the engine and with what made the claim ([`Cause`]), and
+//! the repeats that may change a state. The state is a fold over the log, so after a crash the next process
 //! has the state of the last commit.
 //!
 //! The rules are those of the engine. The caller provides the clock and the threads. The log keeps the claims
@@ -38,6 +38,7 @@ pub use history::simulate::Difference;
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::About;
+pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::exists;
 pub use maintenance::backup::restore;

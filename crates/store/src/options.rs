@@ -69,6 +69,10 @@ pub struct Opened {
     /// [`commit_adapted`](crate::Durable::commit_adapted): an entry was withdrawn, or a repair lost
     /// entries. What a service derived from an earlier state may then contradict the state.
     pub is_revised: bool,
+    /// Up to this entry the log may lack repeats of claims, because a version of idmerge with format
+    /// version 1 wrote it; 0 if it lacks none. If a claim is withdrawn there, another claim that said
+    /// the same may be missing.
+    pub incomplete_until: u64,
     /// How many entries of the log were applied after the snapshot.
     pub applied: u64,
 }

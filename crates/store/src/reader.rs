@@ -59,7 +59,7 @@ impl<R: IdentityResolver> Reader<R> {
             .ok_or(StoreError::NotAStore)?
             .admits(&about)?;
         let log = Log::committed(&read, u64::MAX);
-        let (state, last, opened) = State::open(Arc::new(fresh), log)?;
+        let (state, last, opened) = State::open(Arc::new(fresh), log, None)?;
         drop(read);
         Ok(Self {
             database,
@@ -87,7 +87,7 @@ impl<R: IdentityResolver> Reader<R> {
     pub fn refresh(&mut self) -> Result<u64, StoreError> {
         let read = self.database.begin_read()?;
         let log = Log::committed(&read, u64::MAX);
-        self.last = self.state.apply_after(log, self.last)?;
+        self.last = self.state.apply_after(log, self.last, None)?;
         Ok(self.last)
     }
 

@@ -3,12 +3,11 @@
 pub(crate) mod overlay;
 pub(crate) mod seen_claims;
 
-use std::collections::HashSet;
-use std::io::{Read, Write};
+use std::collections::BTreeSet;
+use std::io::Write;
 use std::{fmt, io};
 
 use idmerge_core::{DistinctIdBuf, IdentityResolver, Outcome, SnapshotError};
-use redb::ReadTransaction;
 
 use crate::error::StoreError;
 use crate::log::Log;
@@ -18,19 +17,17 @@ use crate::log::index::Index;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
 use crate::state::overlay::{Before, Fresh, Overlay};
-use crate::state::seen_claims::SeenClaims;
+use crate::state::seen_claims::{Head, SeenClaims};
 
-/// The engines, and the claims that need no entry.
+/// The engines with the state.
 pub(crate) struct State<R> {
     pub(crate) overlay: Overlay<R>,
-    pub(crate) seen_claims: SeenClaims,
 }
 
 impl<R: IdentityResolver> State<R> {
     pub(crate) fn new(fresh: Fresh<R>) -> Self {
         Self {
             overlay: Overlay::new(fresh),
-            seen_claims: SeenClaims::default(),
         }
     }
 
@@ -44,10 +41,11 @@ impl<R: IdentityResolver> State<R> {
         // A snapshot between an entry and its retraction has the withdrawn entry in it.
         let is_good = |snapshot: u64| {
             snapshot <= log.until
-                && !(retractions.iter())
-                    .any(|&(sequence, retracted)| retracted <= snapshot && snapshot < sequence)
+                && !(retractions.iter()).any(|(sequence, retracted)| {
+                    snapshot < *sequence && retracted.iter().any(|it| *it <= snapshot)
+                })
         };
-        let from = state.read_latest(log.read, &is_good)?.snapshot;
+        let from = state.read_latest(log, &is_good, None)?.snapshot;
         log.each_entry(from + 1, &mut |entry| {
             let is_left_out = match entry.what {
                 What::Claim { .. } => withdrawn.contains(&entry.sequence),
@@ -64,97 +62,120 @@ impl<R: IdentityResolver> State<R> {
     }
 
     /// The state after the last entry of the log, with the same overlay as the process that wrote the
-    /// log had. After retractions this is quicker than [`fold`](Self::fold).
-    pub(crate) fn open(fresh: Fresh<R>, log: Log<'_>) -> Result<(Self, u64, Opened), StoreError> {
+    /// log had. After retractions this is quicker than [`fold`](Self::fold). A process that adds entries
+    /// passes `seen_claims`, which then has the claims of the log.
+    pub(crate) fn open(
+        fresh: Fresh<R>,
+        log: Log<'_>,
+        mut seen_claims: Option<&mut SeenClaims>,
+    ) -> Result<(Self, u64, Opened), StoreError> {
         let mut state = Self::new(fresh);
-        let mut opened = state.read_latest(log.read, &|snapshot| snapshot <= log.until)?;
-        let at = state.apply_after(log, opened.snapshot)?;
+        let is_good = |snapshot| snapshot <= log.until;
+        let mut opened = state.read_latest(log, &is_good, seen_claims.as_deref_mut())?;
+        let at = state.apply_after(log, opened.snapshot, seen_claims)?;
         opened.applied = at - opened.snapshot;
         opened.is_revised = about::is_revised(log.read)?;
+        opened.incomplete_until = about::incomplete_until(log.read)?;
         Ok((state, at, opened))
     }
 
-    /// Writes a snapshot of the store: the fingerprints of seen claims, and the engine. `log` must be
-    /// the log of this state.
-    pub(crate) fn write_snapshot(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
-        self.in_one_engine(log, |engine, seen_claims| {
-            let fingerprints = seen_claims.sorted();
-            sink.write_all(&(fingerprints.len() as u64).to_le_bytes())?;
-            for fingerprint in fingerprints {
-                sink.write_all(&fingerprint.to_le_bytes())?;
-            }
-            engine.write_snapshot(sink)
-        })
-    }
-
-    /// Writes the snapshot of the engine alone. `log` must be the log of this state.
-    pub(crate) fn write_engine(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
-        self.in_one_engine(log, |engine, _| engine.write_snapshot(sink))
-    }
-
-    /// Passes one engine with the whole state to `write`. If there are parts, it folds the log again,
-    /// because only one engine can be written.
-    fn in_one_engine(
+    /// Writes a snapshot of the store: the claims that have an entry, and the engine. `log` must be the
+    /// log of this state.
+    pub(crate) fn write_snapshot(
         &self,
+        sink: &mut dyn Write,
         log: Log<'_>,
-        write: impl FnOnce(&R, &SeenClaims) -> io::Result<()>,
+        seen_claims: &SeenClaims,
     ) -> io::Result<()> {
+        seen_claims.write(sink)?;
+        self.write_engine(sink, log)
+    }
+
+    /// Writes the snapshot of the engine alone. If there are parts, it folds the log again, because only
+    /// one engine can be written. `log` must be the log of this state.
+    pub(crate) fn write_engine(&self, sink: &mut dyn Write, log: Log<'_>) -> io::Result<()> {
         if let Some(engine) = self.overlay.whole() {
-            return write(engine, &self.seen_claims);
+            return engine.write_snapshot(sink);
         }
         let fresh = self.overlay.fresh.clone();
         let folded = Self::fold(fresh, log).map_err(io::Error::other)?;
-        write(folded.overlay.any(), &folded.seen_claims)
+        folded.overlay.any().write_snapshot(sink)
     }
 
     fn read_snapshot(
         &mut self,
-        read: &ReadTransaction,
+        log: Log<'_>,
         snapshot: Snapshot,
+        seen_claims: Option<&mut SeenClaims>,
     ) -> Result<(), SnapshotError> {
-        let pieces = PieceReader::new(read, snapshot).map_err(io::Error::other)?;
+        let pieces = PieceReader::new(log.read, snapshot).map_err(io::Error::other)?;
         let mut source = io::BufReader::new(pieces);
-        let mut number = [0; 8];
-        source.read_exact(&mut number)?;
-        // The vector grows with the bytes read, so that a wrong number does not take memory.
-        let mut fingerprints = Vec::new();
-        for _ in 0..u64::from_le_bytes(number) {
-            let mut fingerprint = [0; 16];
-            source.read_exact(&mut fingerprint)?;
-            fingerprints.push(u128::from_le_bytes(fingerprint));
+        let head = Head::read(&mut source)?;
+        match (head, seen_claims) {
+            (Head::SeenClaims(_), Some(seen_claims)) => seen_claims.read(&mut source)?,
+            (Head::Version1(_), Some(seen_claims)) => {
+                head.skip(&mut source)?;
+                self.read_claims(log.up_to(snapshot.sequence), seen_claims)
+                    .map_err(io::Error::other)?;
+            }
+            (_, None) => head.skip(&mut source)?,
         }
-        self.overlay.replace(&mut source)?;
-        self.seen_claims.replace(fingerprints);
-        Ok(())
+        self.overlay.replace(&mut source)
+    }
+
+    /// Reads the claims that have an entry from the log, because a snapshot of format version 1 does
+    /// not have them.
+    fn read_claims(&self, log: Log<'_>, seen_claims: &mut SeenClaims) -> Result<(), StoreError> {
+        seen_claims.clear();
+        let mut loaded = Self::new(self.overlay.fresh.clone());
+        log.each_entry(1, &mut |entry| {
+            if entry.what == What::Replaced {
+                loaded.read_base(log, entry.sequence)?;
+            }
+            seen_claims.entry(&entry, log, loaded.overlay.any())?;
+            Ok(true)
+        })
     }
 
     /// Reads the latest snapshot that is not damaged.
     fn read_latest(
         &mut self,
-        read: &ReadTransaction,
+        log: Log<'_>,
         is_good: &dyn Fn(u64) -> bool,
+        mut seen_claims: Option<&mut SeenClaims>,
     ) -> Result<Opened, StoreError> {
         let mut opened = Opened::default();
-        for snapshot in snapshots::all(read)?.into_iter().rev() {
+        for snapshot in snapshots::all(log.read)?.into_iter().rev() {
             if !is_good(snapshot.sequence) {
                 continue;
             }
-            match self.read_snapshot(read, snapshot) {
+            match self.read_snapshot(log, snapshot, seen_claims.as_deref_mut()) {
                 Ok(()) => {
                     opened.snapshot = snapshot.sequence;
-                    break;
+                    return Ok(opened);
                 }
                 Err(error) => opened.damaged.push((snapshot.sequence, error)),
             }
+        }
+        if let Some(seen_claims) = seen_claims {
+            seen_claims.clear();
         }
         Ok(opened)
     }
 
     /// Applies the entries after `after` (0 for all of them), and returns the number of the last one.
-    pub(crate) fn apply_after(&mut self, log: Log<'_>, after: u64) -> Result<u64, StoreError> {
+    pub(crate) fn apply_after(
+        &mut self,
+        log: Log<'_>,
+        after: u64,
+        mut seen_claims: Option<&mut SeenClaims>,
+    ) -> Result<u64, StoreError> {
         let mut at = after;
         log.each_entry(after + 1, &mut |entry| {
             self.apply_entry(log, &entry, true)?;
+            if let Some(seen_claims) = seen_claims.as_deref_mut() {
+                seen_claims.entry(&entry, log, self.overlay.any())?;
+            }
             at = entry.sequence;
             Ok(true)
         })?;
@@ -172,8 +193,7 @@ impl<R: IdentityResolver> State<R> {
         let sequence = entry.sequence;
         match entry.what {
             What::Claim { claim, outcome } => {
-                let before = log.up_to(sequence - 1);
-                let now = self.overlay.apply(claim, &mut self.seen_claims, before)?;
+                let now = self.overlay.apply(claim, log.up_to(sequence - 1))?;
                 if is_answered_as_logged && verdict(now) != verdict(outcome) {
                     return Err(StoreError::Diverged {
                         sequence,
@@ -181,60 +201,69 @@ impl<R: IdentityResolver> State<R> {
                         now: format!("{now:?}"),
                     });
                 }
-                self.seen_claims.is_news(claim, now);
                 Ok(Vec::new())
             }
             What::Replaced => {
-                let mut snapshots = snapshots::all(log.read)?.into_iter();
-                let base = snapshots.find(|snapshot| snapshot.sequence == sequence);
-                let base = base.ok_or(StoreError::DamagedLog {
-                    sequence,
-                    what: "the state that was loaded into the store is missing",
-                })?;
-                self.read_snapshot(log.read, base)
-                    .map_err(|source| StoreError::DamagedBase { sequence, source })?;
+                self.read_base(log, sequence)?;
                 Ok(Vec::new())
             }
-            What::Retracted { retracted, .. } => self.withdraw(retracted, log.up_to(sequence)),
+            What::Retracted { retracted, .. } => {
+                self.withdraw(&retracted.iter().collect(), log.up_to(sequence))
+            }
         }
     }
 
-    /// Folds again the entries that are connected with a withdrawn one. `log` must have the retraction.
+    /// Reads the snapshot that replaced the state at this entry.
+    fn read_base(&mut self, log: Log<'_>, sequence: u64) -> Result<(), StoreError> {
+        let mut snapshots = snapshots::all(log.read)?.into_iter();
+        let base = snapshots.find(|snapshot| snapshot.sequence == sequence);
+        let base = base.ok_or(StoreError::DamagedLog {
+            sequence,
+            what: "the state that was loaded into the store is missing",
+        })?;
+        self.read_snapshot(log, base, None)
+            .map_err(|source| StoreError::DamagedBase { sequence, source })
+    }
+
+    /// Folds again the entries that are connected with withdrawn ones. `log` must have the retraction.
+    /// All entries of one retraction are connected with each other.
     pub(crate) fn withdraw(
         &mut self,
-        retracted: u64,
+        retracted: &BTreeSet<u64>,
         log: Log<'_>,
     ) -> Result<Vec<Before>, StoreError> {
-        let claimed = claim_of(log, retracted)?;
-        let [first, second] = &claimed;
-        let ids = [first.as_id(), second.as_id()];
-        let (_, before) = self.overlay.fold_again(ids, &mut self.seen_claims, log)?;
+        let Some(ids) = claimed_ids(log, retracted)? else {
+            return Ok(Vec::new());
+        };
+        let ids = [ids[0].as_id(), ids[1].as_id()];
+        let (_, before) = self.overlay.fold_again(ids, log)?;
         Ok(before)
     }
 }
 
-/// The IDs of the claim of an entry. For a retraction, those of the entry that it withdraws.
-fn claim_of(log: Log<'_>, sequence: u64) -> Result<[DistinctIdBuf; 2], StoreError> {
-    enum Is {
-        Claim([DistinctIdBuf; 2]),
-        Retraction(u64),
-        Other,
-    }
-    let mut at = sequence;
-    let mut seen = HashSet::new();
-    while seen.insert(at) {
-        let is = log.entry(at, |entry| match entry.what {
-            What::Claim { claim, .. } => Is::Claim(claim.ids().map(DistinctIdBuf::from)),
-            What::Retracted { retracted, .. } => Is::Retraction(retracted),
-            What::Replaced => Is::Other,
+/// The IDs of the claim of one of these entries. For a retraction, those of an entry that it withdraws.
+fn claimed_ids(
+    log: Log<'_>,
+    sequences: &BTreeSet<u64>,
+) -> Result<Option<[DistinctIdBuf; 2]>, StoreError> {
+    let mut at = sequences.first().copied();
+    while let Some(sequence) = at {
+        let mut ids = None;
+        at = log.entry(sequence, |entry| match entry.what {
+            What::Claim { claim, .. } => {
+                ids = Some(claim.ids().map(DistinctIdBuf::from));
+                None
+            }
+            // A retraction withdraws earlier entries, so this ends.
+            What::Retracted { retracted, .. } => Some(retracted.first()),
+            What::Replaced => None,
         })?;
-        match is {
-            Is::Claim(ids) => return Ok(ids),
-            Is::Retraction(retracted) => at = retracted,
-            Is::Other => break,
+        if ids.is_some() {
+            return Ok(ids);
         }
+        at = at.filter(|earlier| (1..sequence).contains(earlier));
     }
-    Err(StoreError::NotRetractable { sequence })
+    Ok(None)
 }
 
 /// The part of an outcome that must never change for a logged claim. The wording of a rejection may.

@@ -12,6 +12,7 @@
 
 mod support;
 
+use idmerge_core::{DistinctId, Id};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Durable, Options, Sharing, StoreError};
@@ -125,7 +126,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
     println!("{crashes} crashes");
 }
 
-/// Applies claims and retractions in turn, the same ones every time. Returns the number of the last
+/// Applies claims, retractions and detachments in turn, the same ones every time. Returns the number of the last
 /// acknowledged entry.
 fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
     let mut acknowledged = 0;
@@ -144,10 +145,19 @@ fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
                     let sequence = 1 + numbers.below(acknowledged);
                     let cause = idmerge_store::Cause::default();
                     match store.retract(sequence, "a test", "a crash", cause) {
-                        Ok(retraction) => acknowledged = retraction.sequence,
-                        Err(
-                            StoreError::RetractedAlready { .. } | StoreError::NotRetractable { .. },
-                        ) => {}
+                        Ok(_) => acknowledged = store.committed(),
+                        Err(StoreError::NotRetractable { .. }) => {}
+                        Err(error) => return Err(error),
+                    }
+                }
+                4 => {
+                    let [user, device] = claim.ids().map(|id| Id::new(id).unwrap());
+                    let ids = [DistinctId::plain(user), DistinctId::device(device)];
+                    let id = ids[numbers.place(2)];
+                    let cause = idmerge_store::Cause::default();
+                    match store.detach(id, "a test", "a crash", cause) {
+                        Ok(_) => acknowledged = store.committed(),
+                        Err(StoreError::NotNamed { .. }) => {}
                         Err(error) => return Err(error),
                     }
                 }

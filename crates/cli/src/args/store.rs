@@ -36,7 +36,7 @@ Example:
     Log(LogArgs),
     /// Explain why two IDs are one person or two, or list one ID's claims
     Explain(ExplainArgs),
-    /// Withdraw an entry, and print each ID whose canonical ID changes
+    /// Withdraw a claim, or all claims that name an ID, and print each ID that changes
     Retract(RetractArgs),
     /// Print each change of a canonical ID after an entry
     Changes(ChangesArgs),
@@ -110,19 +110,27 @@ pub(crate) struct ExplainArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   idmerge store explain people '$device:D1' U1   # shows the entry
   idmerge store retract people 1042 --who ben --why 'a shared tablet'
+  idmerge store retract people --detach '$device:D1' --who ben --why shared
 
-The new state is exact: as if the entry had never been in the log. A claim that was rejected because \
-of it may now be accepted. The retraction is an entry too; to undo it, withdraw that entry.")]
+The new state is exact: as if no event had made the claim until now. Events that said the same in \
+another way still count, and so does an event that makes the claim again later. A claim that was \
+rejected because of the withdrawn one may now be accepted. The retraction is an entry too; to undo it, \
+withdraw that entry. Withdrawing what is withdrawn already changes nothing.")]
+#[command(group = clap::ArgGroup::new("what").required(true).args(["sequence", "detach"]))]
 pub(crate) struct RetractArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
 
-    /// The number of the entry
+    /// The number of the entry: its claim is withdrawn, with all entries of that claim
     #[arg(value_name = "SEQ")]
-    pub(crate) sequence: u64,
+    pub(crate) sequence: Option<u64>,
+
+    /// Withdraw every claim that names this ID, in one entry
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
+    pub(crate) detach: Option<String>,
 
     /// Your name, which is kept in the log
     #[arg(long, value_name = "NAME")]

@@ -49,3 +49,5 @@ mod store;
 mod summary;
 mod unusable;
 mod usage;
+#[cfg(feature = "store")]
+mod withdrawal;

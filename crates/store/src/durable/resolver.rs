@@ -89,7 +89,7 @@ impl<R: IdentityResolver> Durable<R> {
             .map_err(|source| StoreError::DamagedBase { sequence, source })?;
         // The state and the log differ until both are written.
         self.failed = true;
-        self.state.seen_claims.clear();
+        self.seen_claims.start_over(self.state.overlay.any());
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
         tail.replaced(Cause::default());
         let write = self.database.begin_write()?;
@@ -97,7 +97,8 @@ impl<R: IdentityResolver> Durable<R> {
         let read = self.database.begin_read()?;
         let kept = self.options.snapshots_kept;
         snapshots::write(&write, sequence, true, kept, |sink| {
-            self.state.write_snapshot(sink, Log::with_tail(&read, tail))
+            let log = Log::with_tail(&read, tail);
+            self.state.write_snapshot(sink, log, &self.seen_claims)
         })?;
         write.commit()?;
         tail.are_committed();

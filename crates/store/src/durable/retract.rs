@@ -1,14 +1,16 @@
-//! Withdrawing an entry of the log.
+//! Withdrawing claims, and withdrawing a retraction.
 
+use std::collections::{BTreeSet, HashSet};
 use std::sync::PoisonError;
 
-use idmerge_core::{IdentityResolver, Outcome, Resolve};
-use redb::ReadableDatabase;
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Resolve};
+use redb::{ReadTransaction, ReadableDatabase};
 
 use crate::durable::Durable;
 use crate::error::StoreError;
 use crate::history::changes::Change;
 use crate::log::Log;
+use crate::log::entry::sequences::Sequences;
 use crate::log::entry::{Cause, What};
 use crate::log::index::Index;
 use crate::log::snapshots;
@@ -17,8 +19,13 @@ use crate::state::overlay::Before;
 /// The result of a retraction.
 #[derive(Clone, Debug)]
 pub struct Retraction {
-    /// The number of the entry of the retraction. Withdraw that entry to undo the retraction.
+    /// The number of the entry of the retraction. Withdraw that entry to undo the retraction. If
+    /// everything was withdrawn before, it is the number of the last entry that did that.
     pub sequence: u64,
+    /// Whether this call withdrew anything. If not, nothing has changed.
+    pub is_new: bool,
+    /// How many claims this call withdrew; 0 if it withdrew a retraction.
+    pub claims: u64,
     changes: Vec<Change>,
 }
 
@@ -30,17 +37,25 @@ impl Retraction {
     }
 }
 
+/// What a retraction withdraws.
+struct Withdrawn {
+    /// The entries of the claims, or the one of a retraction.
+    entries: BTreeSet<u64>,
+    /// How many claims they make that count now.
+    claims: u64,
+}
+
 impl<R: IdentityResolver> Durable<R> {
-    /// Withdraws an entry: the state becomes exactly that of the log without the entry. A later claim
-    /// that was rejected because of the entry is accepted now, and the reverse. Commits.
+    /// Withdraws the claim of an entry: the state becomes exactly that of the same events without
+    /// those that have made the claim so far (LG-1, LG-2). Other events may have said the same in
+    /// another way; they count. A later claim that was rejected because of this one is accepted now,
+    /// and the reverse. An event that makes the claim after the retraction counts too. Commits.
     ///
-    /// The retraction is an entry too, with a name and a reason. Withdrawing it brings the first entry
-    /// back.
+    /// The retraction is an entry, with a name and a reason. Withdrawing it brings the claim
+    /// back. Withdrawing what is withdrawn already changes nothing; [`Retraction::is_new`] says so.
+    ///
     /// Only the entries that are connected with the claim are folded again; to find them quickly the
     /// [index](Self::index) should be up to date.
-    ///
-    /// A claim that has no entry cannot count afterwards. A claim has no entry if its IDs were one
-    /// user already when it arrived.
     ///
     /// ```
     /// use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, Resolve};
@@ -64,11 +79,10 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::NoSuchEntry`]; [`StoreError::RetractedAlready`];
-    /// [`StoreError::NotRetractable`] if the entry has no claim of the rule book of the store;
-    /// [`StoreError::NotFromClaims`] if a snapshot was loaded into the store; and if the
-    /// disk fails. The state is then as it was. If the disk fails in the middle, the store answers
-    /// [`StoreError::Failed`] from then on and must be opened again.
+    /// [`StoreError::NoSuchEntry`]; [`StoreError::NotRetractable`] if the entry has no claim of the
+    /// rule book of the store; [`StoreError::NotFromClaims`] if a snapshot was loaded into the store;
+    /// and if the disk fails. The state is then as it was. If the disk fails in the middle, the store
+    /// answers [`StoreError::Failed`] from then on and must be opened again.
     pub fn retract(
         &mut self,
         sequence: u64,
@@ -77,49 +91,147 @@ impl<R: IdentityResolver> Durable<R> {
         cause: Cause<'_>,
     ) -> Result<Retraction, StoreError> {
         self.commit()?;
-        self.may_be_retracted(sequence)?;
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        // Until the state follows, it differs from the log.
-        self.failed = true;
-        tail.retracted(sequence, who, why, cause);
-        let read = self.database.begin_read()?;
-        let before = self.state.withdraw(sequence, Log::with_tail(&read, tail))?;
-        drop(read);
-        self.failed = false;
-        let sequence = self.commit()?;
-        let changes = changed(sequence, &before, self);
-        Ok(Retraction { sequence, changes })
-    }
-
-    fn may_be_retracted(&self, sequence: u64) -> Result<(), StoreError> {
         let read = self.database.begin_read()?;
         let log = Log::committed(&read, self.committed());
-        let is_retractable = log.entry(sequence, |entry| match entry.what {
-            What::Claim { outcome, .. } => outcome != Outcome::Ignored,
-            What::Retracted { .. } => true,
-            What::Replaced => false,
-        })?;
-        if !is_retractable {
-            return Err(StoreError::NotRetractable { sequence });
+        let withdrawn = entries_with(log, sequence)?;
+        self.withdraw(&read, withdrawn, None, [who, why], cause)
+    }
+
+    /// Withdraws every claim that names an ID, as [`retract`](Self::retract) withdraws one. One entry
+    /// of the log does it, so a crash keeps all or none, and withdrawing that entry brings all
+    /// back. Claims of the other rule book are not withdrawn. Commits.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::NotNamed`] if no claim names the ID, and those of [`retract`](Self::retract).
+    pub fn detach(
+        &mut self,
+        id: DistinctId<'_>,
+        who: &str,
+        why: &str,
+        cause: Cause<'_>,
+    ) -> Result<Retraction, StoreError> {
+        self.commit()?;
+        let id = self.state.overlay.own(id);
+        let read = self.database.begin_read()?;
+        let log = Log::committed(&read, self.committed());
+        let is_meant = |claim: Claim<'_>| {
+            let ids = claim.ids();
+            ids.iter().any(|named| self.state.overlay.own(*named) == id)
+        };
+        let withdrawn = entries_of(&Index::new(log)?, [id; 2], &is_meant)?;
+        if withdrawn.entries.is_empty() {
+            return Err(StoreError::NotNamed { id: id.to_buf() });
         }
-        if let Some(base) = snapshots::all(&read)?.iter().rfind(|it| it.is_base) {
+        self.withdraw(&read, withdrawn, Some(id), [who, why], cause)
+    }
+
+    fn withdraw(
+        &mut self,
+        read: &ReadTransaction,
+        withdrawn: Withdrawn,
+        detached: Option<DistinctId<'_>>,
+        who_and_why: [&str; 2],
+        cause: Cause<'_>,
+    ) -> Result<Retraction, StoreError> {
+        let Withdrawn { entries, claims } = withdrawn;
+        if let Some(base) = snapshots::all(read)?.iter().rfind(|it| it.is_base) {
             return Err(StoreError::NotFromClaims {
                 sequence: base.sequence,
             });
         }
-        let index = Index::new(log)?;
-        if index.withdrawn()?.contains(&sequence) {
-            let retractions = index.retractions()?;
-            let by = retractions
-                .iter()
-                .rfind(|(_, retracted)| *retracted == sequence);
-            return Err(StoreError::RetractedAlready {
+        let index = Index::new(Log::committed(read, self.committed()))?;
+        if let Some(sequence) = withdrawn_by(&index, &entries)? {
+            return Ok(Retraction {
                 sequence,
-                by: by.map_or(0, |(by, _)| *by),
+                is_new: false,
+                claims: 0,
+                changes: Vec::new(),
             });
         }
-        Ok(())
+        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        // Until the state follows, it differs from the log.
+        self.failed = true;
+        let bytes = Sequences::encode(entries.iter().copied());
+        tail.retracted(Sequences::of(&bytes), detached, who_and_why, cause);
+        let log = Log::with_tail(read, tail);
+        let before = self.state.withdraw(&entries, log)?;
+        self.seen_claims.withdraw_entries(&entries, log)?;
+        self.failed = false;
+        let sequence = self.commit()?;
+        let changes = changed(sequence, &before, self);
+        Ok(Retraction {
+            sequence,
+            is_new: true,
+            claims,
+            changes,
+        })
     }
+}
+
+/// The entries that are withdrawn with this one: all entries of its claim (LG-2).
+fn entries_with(log: Log<'_>, sequence: u64) -> Result<Withdrawn, StoreError> {
+    let mut is_retraction = false;
+    let mut named = None;
+    log.entry(sequence, |entry| match entry.what {
+        What::Claim { claim, outcome } if outcome != Outcome::Ignored => {
+            named = Some((claim.kind(), claim.ids().map(|id| id.to_buf())));
+        }
+        What::Retracted { .. } => is_retraction = true,
+        _ => {}
+    })?;
+    if is_retraction {
+        return Ok(Withdrawn {
+            entries: BTreeSet::from([sequence]),
+            claims: 0,
+        });
+    }
+    let (kind, ids) = named.ok_or(StoreError::NotRetractable { sequence })?;
+    let ids = ids.each_ref().map(|id| id.as_id());
+    let claim = Claim::new(kind, ids.map(|id| id.id()));
+    entries_of(&Index::new(log)?, ids, &|other| other == claim)
+}
+
+/// The entries of some claims that name both IDs.
+fn entries_of(
+    index: &Index<'_>,
+    ids: [DistinctId<'_>; 2],
+    is_meant: &dyn Fn(Claim<'_>) -> bool,
+) -> Result<Withdrawn, StoreError> {
+    let [first, second] = ids.map(|id| index.entries([id.id()].into_iter()));
+    let named: BTreeSet<u64> = first?.intersection(&second?).copied().collect();
+    let withdrawn = index.withdrawn()?;
+    let mut entries = BTreeSet::new();
+    let mut counting = HashSet::new();
+    index.log.each_of(&named, &mut |entry| {
+        // An entry is here too if the hash of one of its IDs is that of another ID.
+        if let What::Claim { claim, .. } = entry.what
+            && is_meant(claim)
+        {
+            entries.insert(entry.sequence);
+            if !withdrawn.contains(&entry.sequence) {
+                counting.insert((claim.kind(), claim.ids().map(|id| id.to_buf())));
+            }
+        }
+        Ok(())
+    })?;
+    Ok(Withdrawn {
+        entries,
+        claims: counting.len() as u64,
+    })
+}
+
+/// The last retraction that withdrew one of these entries, if all of them are withdrawn.
+fn withdrawn_by(index: &Index<'_>, entries: &BTreeSet<u64>) -> Result<Option<u64>, StoreError> {
+    let withdrawn = index.withdrawn()?;
+    if !entries.iter().all(|entry| withdrawn.contains(entry)) {
+        return Ok(None);
+    }
+    let retractions = index.retractions()?;
+    let by = retractions.iter().rfind(|(sequence, retracted)| {
+        !withdrawn.contains(sequence) && retracted.iter().any(|it| entries.contains(it))
+    });
+    Ok(by.map(|(by, _)| *by))
 }
 
 /// The changes of the IDs that have another canonical ID than before.

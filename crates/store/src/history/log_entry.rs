@@ -79,9 +79,15 @@ pub struct LogEntry {
     /// then the answer when the claim came.
     #[serde(skip_serializing_if = "is_false")]
     pub withdrawn: bool,
-    /// In a retraction: the number of the entry that it withdraws.
+    /// In a retraction: the number of the entry that it withdraws; the first one if there are several.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retracted: Option<u64>,
+    /// In a retraction: the numbers of the other entries that it withdraws.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub also_retracted: Vec<u64>,
+    /// In a retraction of every claim that names an ID: the ID.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detached: Option<String>,
     /// In a retraction: who withdrew the entry.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub who: Option<String>,
@@ -173,10 +179,14 @@ impl From<Entry<'_>> for LogEntry {
             What::Replaced => shown.replaced = true,
             What::Retracted {
                 retracted,
+                detached,
                 who,
                 why,
             } => {
-                shown.retracted = Some(retracted);
+                let mut sequences = retracted.iter();
+                shown.retracted = sequences.next();
+                shown.also_retracted = sequences.collect();
+                shown.detached = detached.map(|id| id.to_string());
                 shown.who = owned(Some(who));
                 shown.why = owned(Some(why));
             }

@@ -6,12 +6,21 @@ use idmerge_core::{IdentityResolver, RuleBook};
 use idmerge_disk::STORE_FILE;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, WriteTransaction};
 
+use super::block::Block;
 use super::file::{builder, unpanicked};
-use super::tables::{ABOUT, LOG, PIECES, SNAPSHOTS};
+use super::tables::{self, ABOUT, LOG, PIECES, SNAPSHOTS};
 use crate::error::StoreError;
 use crate::options::Options;
 
-const FORMAT: u16 = 1;
+/// The format version that this version writes.
+const FORMAT: u16 = 2;
+
+/// The oldest format version that this version opens.
+const OLDEST_FORMAT: u16 = 1;
+
+/// The row of a store that format version 1 began: the last entry then, before which repeats of claims
+/// may be missing.
+const INCOMPLETE_UNTIL: &str = "incomplete until";
 
 /// The row of a store whose log was revised: an entry was withdrawn, or a repair lost entries.
 const REVISED: &str = "revised";
@@ -29,20 +38,54 @@ pub struct About {
 
 /// Checks that a database is a store of the format that this version opens.
 pub(crate) fn check(read: &ReadTransaction) -> Result<(), StoreError> {
-    check_format(&read.open_table(ABOUT)?)
+    check_format(&read.open_table(ABOUT)?)?;
+    Ok(())
 }
 
-fn check_format(table: &AboutTable) -> Result<(), StoreError> {
+/// The format version, which is one that this version opens.
+fn check_format(table: &AboutTable) -> Result<u16, StoreError> {
     let format = table.get("format")?.ok_or(StoreError::NotAStore)?;
     let found = <[u8; 2]>::try_from(format.value()).map_err(|_| StoreError::NotAStore)?;
     let found = u16::from_le_bytes(found);
-    if found == FORMAT {
-        return Ok(());
+    if (OLDEST_FORMAT..=FORMAT).contains(&found) {
+        return Ok(found);
     }
     Err(StoreError::UnsupportedVersion {
         found,
         supported: FORMAT,
     })
+}
+
+/// Makes a store of an older format version one of this version. Its rows stay as they are: this
+/// version reads both forms.
+pub(crate) fn upgrade(database: &Database) -> Result<(), StoreError> {
+    let read = database.begin_read()?;
+    if check_format(&read.open_table(ABOUT)?)? == FORMAT {
+        return Ok(());
+    }
+    let last = match tables::last_block(&read)? {
+        Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
+        None => Block::starting_at(1),
+    };
+    let write = database.begin_write()?;
+    {
+        let mut table = write.open_table(ABOUT)?;
+        table.insert("format", &FORMAT.to_le_bytes()[..])?;
+        let last = last.next_sequence() - 1;
+        table.insert(INCOMPLETE_UNTIL, &last.to_le_bytes()[..])?;
+    }
+    Ok(write.commit()?)
+}
+
+/// The last entry before which repeats of claims may be missing; 0 if there is none.
+pub(crate) fn incomplete_until(read: &ReadTransaction) -> Result<u64, StoreError> {
+    let table = read.open_table(ABOUT)?;
+    if check_format(&table)? < FORMAT {
+        return Ok(u64::MAX);
+    }
+    let row = table.get(INCOMPLETE_UNTIL)?;
+    let until = row.and_then(|row| row.value().try_into().ok());
+    Ok(until.map_or(0, u64::from_le_bytes))
 }
 
 /// Copies the metadata of a store into an empty database, and creates the other tables there.

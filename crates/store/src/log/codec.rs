@@ -1,8 +1,9 @@
 //! The bytes of entries, in the form of `docs/store.md`.
 
-use idmerge_core::{Claim, ClaimKind, Id, IdForm, Outcome, Rejection, UuidText};
+use idmerge_core::{Claim, ClaimKind, DistinctId, Id, IdForm, Outcome, Rejection, UuidText};
 use idmerge_disk::varint::{self, VarintError};
 
+use crate::log::entry::sequences::Sequences;
 use crate::log::entry::{Cause, Entry, What};
 
 /// Why bytes are not an entry.
@@ -15,6 +16,9 @@ const KINDS: [ClaimKind; 4] = [
     ClaimKind::Alias,
     ClaimKind::Merge,
 ];
+/// Several entries were withdrawn, or those that name an ID.
+const RETRACTED_MANY: u8 = 13;
+/// One entry was withdrawn.
 const RETRACTED: u8 = 14;
 const REPLACED: u8 = 15;
 
@@ -35,6 +39,11 @@ const HAS_TIME: u8 = 1 << 1;
 const HAS_SOURCE: u8 = 1 << 2;
 /// The source is that of the previous entry.
 const SAME_SOURCE: u8 = 1 << 3;
+
+/// The ID of a detachment: none, an ID with or without the prefix of a device.
+const NO_ID: u64 = 0;
+const PLAIN_ID: u64 = 1;
+const DEVICE: u64 = 2;
 
 const LOWER_CASE_UUID: u64 = 0;
 const UPPER_CASE_UUID: u64 = 1;
@@ -114,9 +123,10 @@ impl Encoder {
             What::Replaced => self.replaced(entry.cause),
             What::Retracted {
                 retracted,
+                detached,
                 who,
                 why,
-            } => self.retracted(retracted, who, why, entry.cause),
+            } => self.retracted(retracted, detached, [who, why], entry.cause),
         }
         Some(())
     }
@@ -126,10 +136,23 @@ impl Encoder {
         self.head(REPLACED, cause);
     }
 
-    /// Writes that an entry is withdrawn.
-    pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
-        self.head(RETRACTED, cause);
-        varint::put(&mut self.bytes, retracted);
+    /// Writes that entries are withdrawn.
+    pub(crate) fn retracted(
+        &mut self,
+        retracted: Sequences<'_>,
+        detached: Option<DistinctId<'_>>,
+        [who, why]: [&str; 2],
+        cause: Cause<'_>,
+    ) {
+        if detached.is_none() && retracted.iter().count() == 1 {
+            self.head(RETRACTED, cause);
+            varint::put(&mut self.bytes, retracted.first());
+        } else {
+            self.head(RETRACTED_MANY, cause);
+            put_detached(&mut self.bytes, detached);
+            varint::put(&mut self.bytes, retracted.bytes.len() as u64);
+            self.bytes.extend(retracted.bytes);
+        }
         varint::put_text(&mut self.bytes, who);
         varint::put_text(&mut self.bytes, why);
     }
@@ -191,6 +214,17 @@ pub(crate) fn put_id(bytes: &mut Vec<u8>, id: Id<'_>) {
     match id.form() {
         IdForm::Uuid(uuid) => put_uuid(bytes, uuid),
         IdForm::Text(text) => put_plain(bytes, text),
+    }
+}
+
+/// Writes the ID of a detachment, if there is one.
+fn put_detached(bytes: &mut Vec<u8>, detached: Option<DistinctId<'_>>) {
+    match detached {
+        None => varint::put(bytes, NO_ID),
+        Some(id) => {
+            varint::put(bytes, if id.is_device() { DEVICE } else { PLAIN_ID });
+            put_id(bytes, id.id());
+        }
     }
 }
 
@@ -285,11 +319,19 @@ impl<'b> Decoder<'b> {
         let (kind, outcome) = (head & KIND_MASK, head >> KIND_BITS);
         match kind {
             REPLACED => Ok(What::Replaced),
-            RETRACTED => Ok(What::Retracted {
-                retracted: self.number()?,
-                who: self.plain_text()?,
-                why: self.plain_text()?,
-            }),
+            RETRACTED | RETRACTED_MANY => {
+                let detached = if kind == RETRACTED {
+                    None
+                } else {
+                    self.detached()?
+                };
+                Ok(What::Retracted {
+                    retracted: self.sequences(kind == RETRACTED)?,
+                    detached,
+                    who: self.plain_text()?,
+                    why: self.plain_text()?,
+                })
+            }
             kind => {
                 let kind = KINDS.get(usize::from(kind));
                 let kind = *kind.ok_or("an entry of an unknown kind")?;
@@ -300,6 +342,30 @@ impl<'b> Decoder<'b> {
                 })
             }
         }
+    }
+
+    fn detached(&mut self) -> Result<Option<DistinctId<'b>>, Wrong> {
+        match self.number()? {
+            NO_ID => Ok(None),
+            PLAIN_ID => Ok(Some(DistinctId::plain(self.id()?))),
+            DEVICE => Ok(Some(DistinctId::device(self.id()?))),
+            _ => Err("a detached ID that is not valid"),
+        }
+    }
+
+    /// Reads the numbers of withdrawn entries: one number, or several after their length.
+    fn sequences(&mut self, is_one: bool) -> Result<Sequences<'b>, Wrong> {
+        let bytes = if is_one {
+            let from = self.rest;
+            self.number()?;
+            &from[..from.len() - self.rest.len()]
+        } else {
+            let length = usize::try_from(self.number()?).map_err(|_| ENDS_EARLY)?;
+            let (bytes, rest) = self.rest.split_at_checked(length).ok_or(ENDS_EARLY)?;
+            self.rest = rest;
+            bytes
+        };
+        Sequences::decode(bytes).ok_or("the numbers of withdrawn entries are not valid")
     }
 
     /// Reads an outcome. The IDs of a rejection are those of the claim, except the holder.

@@ -1,6 +1,10 @@
 //! The entries of the log.
 
-use idmerge_core::{Claim, Outcome};
+pub(crate) mod sequences;
+
+use idmerge_core::{Claim, DistinctId, Outcome};
+
+use self::sequences::Sequences;
 
 /// What made a claim. The caller provides all of it, because the store has no clock; the log keeps
 /// it, and [`History`](crate::History) reports it.
@@ -45,11 +49,14 @@ pub enum What<'a> {
     },
     /// A loaded snapshot replaced the state.
     Replaced,
-    /// An entry was withdrawn: from here on the state is as if that entry had never been in the log.
+    /// Entries were withdrawn: from here on the state is as if they had never been in the log.
     Retracted {
-        /// The number of the withdrawn entry, which is a claim or another retraction.
-        retracted: u64,
-        /// The name of the person who withdrew it.
+        /// The numbers of the withdrawn entries: all entries of a claim until here, those of every
+        /// claim that names an ID, or another retraction.
+        retracted: Sequences<'a>,
+        /// The ID, if every claim that names it was withdrawn.
+        detached: Option<DistinctId<'a>>,
+        /// The name of the person who withdrew them.
         who: &'a str,
         /// The reason.
         why: &'a str,

@@ -45,7 +45,7 @@ fn attempted<'a>(claim: Claim<'a>, outcome: Outcome<'_>) -> impl Iterator<Item =
 
 /// Looks up which entries name an ID, in the index on disk and in the entries after it.
 pub(crate) struct Index<'l> {
-    pub(super) log: Log<'l>,
+    pub(crate) log: Log<'l>,
     runs: OpenRuns,
     indexed: u64,
     after_index: OnceCell<Vec<(u64, u64)>>,
@@ -125,20 +125,20 @@ impl<'l> Index<'l> {
         // A retraction withdraws an earlier entry, so going backwards sees each retraction first.
         for (sequence, retracted) in self.retractions()?.into_iter().rev() {
             if !withdrawn.contains(&sequence) {
-                withdrawn.insert(retracted);
+                withdrawn.extend(retracted);
             }
         }
         Ok(withdrawn)
     }
 
-    /// The retractions: the number of each, and of the entry that it withdraws.
-    pub(crate) fn retractions(&self) -> Result<Vec<(u64, u64)>, StoreError> {
+    /// The retractions: the number of each, and those of the entries that it withdraws.
+    pub(crate) fn retractions(&self) -> Result<Vec<(u64, Vec<u64>)>, StoreError> {
         let mut sequences = BTreeSet::new();
         self.find(&HashSet::from([RETRACTIONS]), &mut sequences)?;
         let mut retractions = Vec::new();
         self.log.each_of(&sequences, &mut |entry| {
             if let What::Retracted { retracted, .. } = entry.what {
-                retractions.push((entry.sequence, retracted));
+                retractions.push((entry.sequence, retracted.iter().collect()));
             }
             Ok(())
         })?;

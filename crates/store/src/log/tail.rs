@@ -1,11 +1,12 @@
 //! The end of the log, where entries are added.
 
-use idmerge_core::{Claim, Outcome};
+use idmerge_core::{Claim, DistinctId, Outcome};
 use redb::{ReadTransaction, WriteTransaction};
 
 use super::about;
 use super::block::Block;
 use super::codec::Decoder;
+use super::entry::sequences::Sequences;
 use super::entry::{Cause, Entry};
 use super::tables;
 use crate::error::StoreError;
@@ -72,8 +73,15 @@ impl Tail {
         self.count_one();
     }
 
-    pub(crate) fn retracted(&mut self, retracted: u64, who: &str, why: &str, cause: Cause<'_>) {
-        self.last.entries.retracted(retracted, who, why, cause);
+    pub(crate) fn retracted(
+        &mut self,
+        retracted: Sequences<'_>,
+        detached: Option<DistinctId<'_>>,
+        who_and_why: [&str; 2],
+        cause: Cause<'_>,
+    ) {
+        let entries = &mut self.last.entries;
+        entries.retracted(retracted, detached, who_and_why, cause);
         self.revises = true;
         self.count_one();
     }

@@ -17,7 +17,6 @@ use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::entry::What;
 use crate::log::index::{Index, fingerprint};
-use crate::state::seen_claims::SeenClaims;
 
 /// Makes an empty engine.
 pub(crate) type Fresh<R> = Arc<dyn Fn() -> R + Send + Sync>;
@@ -81,7 +80,7 @@ impl<R: IdentityResolver> Overlay<R> {
 
     /// The ID as the engine keeps it: in Original the prefix of a device is not part of the ID
     /// (O-1).
-    fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
+    pub(crate) fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
         if self.main.rule_book().has_device_namespace() {
             id
         } else {
@@ -135,21 +134,15 @@ impl<R: IdentityResolver> Overlay<R> {
     pub(crate) fn apply<'a>(
         &'a mut self,
         claim: Claim<'a>,
-        seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<Outcome<'a>, StoreError> {
-        let part = self.part_for(claim, seen_claims, log)?;
+        let part = self.part_for(claim, log)?;
         let part = part.and_then(|part| self.parts.get_mut(&part));
         Ok(part.unwrap_or(&mut self.main).apply(claim)?)
     }
 
     /// The part that must apply a claim. Before, it moves everything that the claim joins into the part.
-    fn part_for(
-        &mut self,
-        claim: Claim<'_>,
-        seen_claims: &mut SeenClaims,
-        log: Log<'_>,
-    ) -> Result<Option<u64>, StoreError> {
+    fn part_for(&mut self, claim: Claim<'_>, log: Log<'_>) -> Result<Option<u64>, StoreError> {
         if self.parts.is_empty() || !self.main.rule_book().weighs(claim.kind()) {
             return Ok(None);
         }
@@ -160,7 +153,7 @@ impl<R: IdentityResolver> Overlay<R> {
             [None, Some(part)] => (part, ids[0]),
             [Some(first), Some(second)] if first == second => return Ok(Some(first)),
             [Some(_), Some(_)] => {
-                let (part, _) = self.fold_again(ids, seen_claims, log)?;
+                let (part, _) = self.fold_again(ids, log)?;
                 return Ok(Some(part));
             }
         };
@@ -169,7 +162,7 @@ impl<R: IdentityResolver> Overlay<R> {
             self.put(self.own(other).to_buf(), part);
             return Ok(Some(part));
         }
-        let (part, _) = self.fold_again(ids, seen_claims, log)?;
+        let (part, _) = self.fold_again(ids, log)?;
         Ok(Some(part))
     }
 
@@ -178,7 +171,6 @@ impl<R: IdentityResolver> Overlay<R> {
     pub(crate) fn fold_again(
         &mut self,
         ids: [DistinctId<'_>; 2],
-        seen_claims: &mut SeenClaims,
         log: Log<'_>,
     ) -> Result<(u64, Vec<Before>), StoreError> {
         let index = Index::new(log)?;
@@ -188,11 +180,7 @@ impl<R: IdentityResolver> Overlay<R> {
         let mut members: HashSet<DistinctIdBuf> = ids.map(|id| self.own(id).to_buf()).into();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what {
-                seen_claims.forget(claim);
-                for id in claim.ids() {
-                    seen_claims.forget_marks(id.id());
-                    members.insert(self.own(id).to_buf());
-                }
+                members.extend(claim.ids().map(|id| self.own(id).to_buf()));
             }
             Ok(())
         })?;
@@ -201,8 +189,7 @@ impl<R: IdentityResolver> Overlay<R> {
             if let What::Claim { claim, .. } = entry.what
                 && !withdrawn.contains(&entry.sequence)
             {
-                let outcome = engine.apply(claim)?;
-                seen_claims.is_news(claim, outcome);
+                engine.apply(claim)?;
             }
             Ok(())
         })?;

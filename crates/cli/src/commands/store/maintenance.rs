@@ -1,42 +1,113 @@
 //! Changes to a store, and its maintenance.
 
+use std::fmt;
 use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use idmerge_store::{Cause, StoreError};
+use idmerge_core::DistinctId;
+use idmerge_store::{Cause, Retraction, StoreError};
 use serde_json::json;
 
+use crate::args::identities::{read_id, say_did_you_mean};
 use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
-use crate::commands::store::open::{must_exist, open_for_reading, open_for_writing};
+use crate::commands::store::open::{must_exist, open_for_reading, open_for_writing, settings_of};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
-use crate::report::say;
+use crate::report::{say, wrong_usage};
 
 pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result<()> {
-    let mut store = open_for_writing(&args.store.folder, None)?;
+    let folder = &args.store.folder;
+    let target = target(args)?;
+    let mut store = open_for_writing(folder, None)?;
     // With the index, the claims that depend on the entry are found without reading the whole log.
     store.index()?;
+    let (who, why) = (&args.who, &args.why);
     let cause = Cause {
         source: Some("idmerge store retract"),
         ..Cause::default()
     };
-    let retraction = store
-        .retract(args.sequence, &args.who, &args.why, cause)
-        .with_context(|| format!("cannot retract entry {}", args.sequence))?;
-    let changes = retraction.changes();
-    for change in changes {
+    let retracted = match target {
+        Target::Entry(sequence) => store.retract(sequence, who, why, cause),
+        Target::Named(id) => store.detach(id, who, why, cause),
+    };
+    let retraction = match (retracted, target) {
+        (Err(error @ StoreError::NotNamed { .. }), Target::Named(id)) => {
+            say_did_you_mean(&settings_of(folder)?, &store, id);
+            return Err(error.into());
+        }
+        (retracted, _) => retracted.with_context(|| format!("cannot retract {target}"))?,
+    };
+    for change in retraction.changes() {
         write_line(change, output)?;
     }
-    let ids = match changes.len() {
+    say_retracted(target, &retraction);
+    if store.opened().incomplete_until > 0 && retraction.claims > 0 {
+        say(format_args!(
+            "an earlier version of idmerge wrote the entries up to {}; there, claims that said the same \
+             in another way may be missing from the log",
+            store.opened().incomplete_until
+        ));
+    }
+    Ok(store.close()?)
+}
+
+/// What a retraction withdraws.
+#[derive(Clone, Copy)]
+enum Target<'a> {
+    Entry(u64),
+    Named(DistinctId<'a>),
+}
+
+/// # Errors
+///
+/// The ID is not one, or there is no store to say which texts are IDs.
+fn target(args: &RetractArgs) -> anyhow::Result<Target<'_>> {
+    match (args.sequence, &args.detach) {
+        (Some(sequence), _) => Ok(Target::Entry(sequence)),
+        (None, Some(id)) => {
+            let settings = settings_of(&args.store.folder)?;
+            Ok(Target::Named(read_id(&settings, id)?))
+        }
+        (None, None) => Err(wrong_usage(format_args!(
+            "the number of an entry or --detach is needed"
+        ))),
+    }
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(sequence) => write!(f, "entry {sequence}"),
+            Self::Named(id) => write!(f, "the claims that name {id}"),
+        }
+    }
+}
+
+fn say_retracted(target: Target<'_>, retraction: &Retraction) {
+    let by = retraction.sequence;
+    let withdrawn = match (target, retraction.claims) {
+        (Target::Entry(sequence), _) => format!("entry {sequence} is"),
+        (Target::Named(id), 1) => format!("1 claim that names {id} is"),
+        (Target::Named(id), claims) => format!("{claims} claims that name {id} are"),
+    };
+    if !retraction.is_new {
+        let withdrawn = match target {
+            Target::Entry(sequence) => format!("entry {sequence} was"),
+            Target::Named(id) => format!("every claim that names {id} was"),
+        };
+        return say(format_args!(
+            "{withdrawn} already withdrawn by entry {by}; nothing has changed. To undo it, withdraw \
+             entry {by}"
+        ));
+    }
+    let ids = match retraction.changes().len() {
         1 => "1 ID has".to_owned(),
         count => format!("{count} IDs have"),
     };
     say(format_args!(
-        "entry {} is withdrawn by entry {}; {ids} another canonical ID now",
-        args.sequence, retraction.sequence
+        "{withdrawn} withdrawn by entry {by}; {ids} another canonical ID now"
     ));
-    Ok(store.close()?)
 }
 
 pub(super) fn backup(args: &BackupArgs, output: &mut Output) -> anyhow::Result<()> {

@@ -50,6 +50,52 @@ fn weighed() -> impl Strategy<Value = (Claim<'static>, Outcome<'static>)> {
     })
 }
 
+/// The numbers 3, and 3, 4, 133.
+const RETRACTED_NUMBERS: [&[u8]; 2] = [&[3], &[3, 1, 0x81, 1]];
+
+/// Any content of an entry.
+fn what() -> impl Strategy<Value = What<'static>> {
+    let detached = (id(), any::<bool>()).prop_map(|(id, is_device)| match is_device {
+        true => DistinctId::device(id),
+        false => DistinctId::plain(id),
+    });
+    let retracted = select(&RETRACTED_NUMBERS);
+    let retracted = (
+        retracted,
+        prop::option::of(detached),
+        select(&TEXTS),
+        select(&TEXTS),
+    );
+    prop_oneof![
+        8 => weighed().prop_map(|(claim, outcome)| What::Claim { claim, outcome }),
+        1 => Just(What::Replaced),
+        2 => retracted.prop_map(|(retracted, detached, who, why)| What::Retracted {
+            retracted: Sequences::decode(retracted).unwrap(),
+            detached,
+            who,
+            why,
+        }),
+    ]
+}
+
+#[test]
+fn the_numbers_of_withdrawn_entries_are_in_order() {
+    let bytes = Sequences::encode([3, 4, 133]);
+    assert_eq!(bytes, [3, 1, 0x81, 1]);
+    let sequences = Sequences::decode(&bytes).unwrap();
+    assert_eq!(sequences.iter().collect::<Vec<_>>(), [3, 4, 133]);
+    assert_eq!(
+        (sequences.first(), format!("{sequences:?}")),
+        (3, "[3, 4, 133]".to_owned())
+    );
+    for wrong in [&[0][..], &[3, 0], &[3, 0x80]] {
+        assert_eq!(Sequences::decode(wrong), None);
+    }
+    let most = Sequences::encode([u64::MAX]);
+    assert!(Sequences::decode(&most).is_some());
+    assert_eq!(Sequences::decode(&[most, vec![1]].concat()), None);
+}
+
 fn cause() -> impl Strategy<Value = Cause<'static>> {
     let text = || prop_oneof![Just(None), Just(Some("")), select(&TEXTS).prop_map(Some)];
     let time_ms = prop_oneof![
@@ -67,27 +113,21 @@ fn cause() -> impl Strategy<Value = Cause<'static>> {
 proptest! {
     #[test]
     fn entries_come_back(
-        entries in prop::collection::vec((prop::option::weighted(0.9, weighed()), cause()), 0..20),
+        entries in prop::collection::vec((what(), cause()), 0..20),
         stop in any::<prop::sample::Index>(),
     ) {
         let mut encoder = Encoder::default();
         let stop = stop.index(entries.len() + 1);
-        for (number, (weighed, cause)) in entries.iter().enumerate() {
+        for (number, (what, cause)) in entries.iter().enumerate() {
             if number == stop {
                 // As when the store is opened again in between.
                 encoder = Encoder::after(&encoder.bytes).unwrap();
             }
-            match weighed {
-                Some((claim, outcome)) => encoder.claim(*claim, *outcome, *cause).unwrap(),
-                None => encoder.replaced(*cause),
-            }
+            let entry = Entry { sequence: 7, what: *what, cause: *cause };
+            encoder.entry(entry).unwrap();
         }
         let mut decoder = Decoder::new(&encoder.bytes, 7);
-        for ((weighed, cause), sequence) in entries.into_iter().zip(7..) {
-            let what = match weighed {
-                Some((claim, outcome)) => What::Claim { claim, outcome },
-                None => What::Replaced,
-            };
+        for ((what, cause), sequence) in entries.into_iter().zip(7..) {
             prop_assert_eq!(decoder.next(), Ok(Some(Entry { sequence, what, cause })));
         }
         prop_assert_eq!(decoder.next(), Ok(None));
