@@ -51,7 +51,7 @@ pub(crate) fn apply_all(
         },
         outlines,
         on_outcome,
-        weighed: HashSet::default(),
+        weighed: Weighed::default(),
     };
     Ok(pass.run(sink, |_| Ok(()), || worker)?.applied)
 }
@@ -60,9 +60,12 @@ struct ApplySink<'f> {
     applied: Applied,
     outlines: Option<&'f mut OutlinesWriter>,
     on_outcome: OnOutcome<'f>,
-    /// The fingerprints of identity events that were weighed: their copies are not (AR-2).
-    weighed: HashSet<u128>,
+    weighed: Weighed,
 }
+
+/// The fingerprints of identity events that were weighed: their copies are not (AR-2).
+#[derive(Default)]
+pub(crate) struct Weighed(HashSet<u128>);
 
 #[derive(Clone, Copy)]
 struct ApplyWorker<'f> {
@@ -89,7 +92,8 @@ impl<'f> Worker for ApplyWorker<'f> {
         let number = ticket.number();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
-            sink.leave_out_copies(&fingerprints, &mut claimants, &mut claims);
+            sink.weighed
+                .leave_out_copies(&fingerprints, &mut claimants, &mut claims);
             sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
@@ -108,11 +112,10 @@ impl<'f> Worker for ApplyWorker<'f> {
     }
 }
 
-impl Sink for ApplySink<'_> {}
-
-impl ApplySink<'_> {
-    /// Leaves out the claims of events that were weighed before.
-    fn leave_out_copies(
+impl Weighed {
+    /// Leaves out the claims of events that were weighed before. `fingerprints` has the numbers of the
+    /// identity events of which there can be copies, and `claimants` those of the events of `claims`.
+    pub(crate) fn leave_out_copies(
         &mut self,
         fingerprints: &[(usize, u128)],
         claimants: &mut Vec<usize>,
@@ -120,7 +123,7 @@ impl ApplySink<'_> {
     ) {
         let copies = fingerprints
             .iter()
-            .filter(|(_, event)| !self.weighed.insert(*event));
+            .filter(|(_, event)| !self.0.insert(*event));
         let copies: HashSet<usize> = copies.map(|(number, _)| *number).collect();
         if copies.is_empty() {
             return;
@@ -133,7 +136,11 @@ impl ApplySink<'_> {
         });
         claimants.retain(|number| !copies.contains(number));
     }
+}
 
+impl Sink for ApplySink<'_> {}
+
+impl ApplySink<'_> {
     fn apply(
         &mut self,
         block: u64,

@@ -11,11 +11,12 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use foldhash::quality::RandomState;
-use idmerge_core::Claim;
+use idmerge_core::{Claim, DistinctId};
 use idmerge_engines::{Model, Settings};
-use idmerge_events::JsonEvent;
+use idmerge_events::{Envelope, JsonEvent};
 
 use crate::args::inspect::{InspectArgs, ReportFormat};
+use crate::commands::apply::Weighed;
 use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
 use crate::commands::inspect::model::{ModelBatch, ModelState};
 use crate::commands::inspect::report::Report;
@@ -26,6 +27,7 @@ use crate::stream::block::Block;
 use crate::stream::events::{self, RefusedLine, first_refused, read_lines};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Reread};
+use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -47,6 +49,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         evidence: Evidence::default(),
         devices: Devices::default(),
         models: models.each_ref().map(ModelState::new),
+        weighed: Default::default(),
     };
     let max_line_bytes = args.input.max_line_bytes;
     let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
@@ -118,6 +121,7 @@ struct InspectSink {
     evidence: Evidence,
     devices: Devices,
     models: [ModelState; 2],
+    weighed: [Weighed; 2],
 }
 
 impl Sink for InspectSink {}
@@ -137,6 +141,9 @@ struct InspectBlock<'b> {
     refused: Vec<RefusedLine<'b>>,
     evidence: Evidence,
     models: [ModelBatch; 2],
+    /// For each model the fingerprints of identity events of which there can be copies (AR-2), and the
+    /// numbers of those events.
+    fingerprints: [Vec<(usize, u128)>; 2],
 }
 
 impl InspectWorker<'_> {
@@ -148,7 +155,8 @@ impl InspectWorker<'_> {
                 None => JsonEvent::parse(line.bytes),
             };
             let event = event.map_err(events::Refusal::Malformed)?;
-            self.add(event, &mut read).map_err(events::Refusal::Invalid)
+            self.add(line, event, &mut read)
+                .map_err(events::Refusal::Invalid)
         });
         read.tally.lines = lines;
         read.tally.first_refused = first_refused(&refused);
@@ -159,13 +167,20 @@ impl InspectWorker<'_> {
     /// Adds an event. It is refused if both models refuse it.
     fn add<'b>(
         &self,
+        line: &Line<'b>,
         event: JsonEvent<'b>,
         read: &mut InspectBlock<'b>,
     ) -> Result<(), idmerge_core::InvalidEvent> {
         let (mut usable, mut has_id, mut refusal) = (false, false, None);
-        for (settings, batch) in self.models.iter().zip(&mut read.models) {
+        let number = read.events.len();
+        let batches = read.models.iter_mut().zip(&mut read.fingerprints);
+        for (settings, (batch, fingerprints)) in self.models.iter().zip(batches) {
             match settings.read(&event.event()) {
                 Ok(reading) => {
+                    if reading.claim.is_some() && settings.has_identity_events() {
+                        let fingerprint = fingerprint(line, reading.distinct_id);
+                        fingerprints.extend(fingerprint.map(|event| (number, event)));
+                    }
                     usable = true;
                     has_id |= reading.distinct_id.is_some();
                     batch.add(reading.distinct_id, self.hasher);
@@ -187,6 +202,17 @@ impl InspectWorker<'_> {
     }
 }
 
+/// The numbers of the events that make claims, and the claims.
+type Claims<'e> = (Vec<usize>, Vec<Claim<'e>>);
+
+/// The fingerprint of an identity event; `None` if there cannot be copies of it. Only identity events
+/// are scanned a second time for it.
+fn fingerprint(line: &Line<'_>, own: Option<DistinctId<'_>>) -> Option<u128> {
+    let envelope = Envelope::parse(line.bytes).ok()?;
+    let event = envelope.repeatable(own, &mut Vec::new())?;
+    Some(event.fingerprint)
+}
+
 impl Worker for InspectWorker<'_> {
     type Kept = ();
     type Sink = InspectSink;
@@ -198,23 +224,27 @@ impl Worker for InspectWorker<'_> {
         ticket: Ticket<'_, OrderedSink<InspectSink>>,
     ) -> anyhow::Result<()> {
         let read = self.read(block);
-        let claims: [Vec<Claim<'_>>; 2] = self.models.each_ref().map(|settings| {
-            let events = read.events.iter();
-            let claims = events.filter_map(|event| settings.read(&event.event()).ok()?.claim);
-            claims.collect()
+        let mut claims: [Claims<'_>; 2] = self.models.each_ref().map(|settings| {
+            let events = read.events.iter().enumerate();
+            events
+                .filter_map(|(number, event)| {
+                    Some((number, settings.read(&event.event()).ok()?.claim?))
+                })
+                .unzip()
         });
         let devices: Vec<_> = claims
             .iter()
-            .flatten()
+            .flat_map(|(_, claims)| claims)
             .filter_map(|claim| Devices::of_claim(claim, self.hasher))
             .collect();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, read.tally)?;
             sink.evidence.add(&read.evidence);
             sink.devices.add(&devices);
-            let batches = read.models.into_iter().zip(&claims);
-            for (model, (batch, claims)) in sink.models.iter_mut().zip(batches) {
-                model.apply(batch, claims)?;
+            for (index, batch) in read.models.into_iter().enumerate() {
+                let (claimants, claims) = &mut claims[index];
+                sink.weighed[index].leave_out_copies(&read.fingerprints[index], claimants, claims);
+                sink.models[index].apply(batch, claims)?;
             }
             sink.refused.add_all(position, read.refused)
         })

@@ -122,7 +122,13 @@ impl Report {
         };
         let users = match fits.users == other.users {
             true => String::new(),
-            false => format!(" ({} instead of {})", human(fits.users), users(other.users)),
+            false => format!(
+                ": {} with --engine {}, and {} with {}",
+                users(fits.users),
+                fits.model,
+                human(other.users),
+                other.model,
+            ),
         };
         format!("{what}{users}")
     }
