@@ -88,6 +88,32 @@ fn ar_3_an_input_that_is_given_twice_counts_once() {
 }
 
 #[test]
+fn ar_3_an_input_without_its_last_line_break_is_the_same_input() {
+    let folder = taken_once();
+    let text = ndjson(&events());
+    let windows = text.replace('\n', "\r\n");
+    for (store, whole) in [("unix", &text), ("windows", &windows)] {
+        folder.write("whole", whole);
+        folder
+            .run(&format!("ingest {store} whole --engine original"))
+            .ok();
+        folder.write("cut", whole.trim_end());
+        folder.write(
+            "longer",
+            [whole, "{\"event\":\"A\",\"properties\":{}}\n"].concat(),
+        );
+        for (input, events) in [("cut", 0), ("whole", 0), ("longer", 1), ("cut", 0)] {
+            folder
+                .run(&format!("ingest {store} {input}"))
+                .code(0)
+                .says("taken before             4")
+                .says(&format!("events                   {events}"));
+        }
+        is_as_once(&folder, store);
+    }
+}
+
+#[test]
 fn ar_3_the_content_counts_and_not_the_name_or_the_compression() {
     let folder = taken_once();
     let text = ndjson(&events());

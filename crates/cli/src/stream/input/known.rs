@@ -76,6 +76,20 @@ impl KnownInputs {
         &self.passed
     }
 
+    /// The known input that has these bytes and the end of a line, which a last line may lack.
+    fn find_ended(&self, hasher: &ContentHasher) -> Option<Known> {
+        [&b"\n"[..], b"\r\n"].into_iter().find_map(|end| {
+            let mut ended = hasher.clone();
+            ended.update(end);
+            let mut known = self.by_head.get(&ended.head())?.iter();
+            let known = known.find(|known| known.content == ended.content())?;
+            Some(Known {
+                content: hasher.content(),
+                ..*known
+            })
+        })
+    }
+
     /// The longest known input that this one begins with. Reads no further than that needs: to the end
     /// of the longest one with the same first bytes.
     ///
@@ -96,8 +110,10 @@ impl KnownInputs {
                 (Some(bytes), None) | (None, Some(bytes)) => bytes,
                 (None, None) => return found,
             };
-            if pass(input, stop, &mut chunk, &mut hasher).is_err() {
-                return found;
+            if let Err(error) = pass(input, stop, &mut chunk, &mut hasher) {
+                let has_ended = error.kind() == io::ErrorKind::UnexpectedEof;
+                let whole = has_ended.then(|| self.find_ended(&hasher)).flatten();
+                return whole.or(found);
             }
             if for_head == Some(stop)
                 && let Some(known) = self.by_head.get(&hasher.head())
@@ -191,6 +207,25 @@ mod tests {
             assert_eq!(find(&inputs, b"").0, None);
         }
         assert_eq!(find(&inputs(&[]), &text).0, None);
+    }
+
+    #[test]
+    fn ar_3_an_input_without_its_last_line_break_is_known() {
+        for length in [
+            1, 2, 5, 63, 64, 1_023, 1_024, 65_534, 65_535, 65_536, 200_000,
+        ] {
+            let text = vec![b'x'; length];
+            for end in ["\n", "\r\n"] {
+                let whole = [&text, end.as_bytes()].concat();
+                let known = inputs(&[&whole]);
+                let mut cut = &text[..];
+                let found = known.find(&mut cut).unwrap();
+                assert_eq!((found.number, found.content), (1, content(&text)));
+                assert_eq!(find(&known, &whole).0, Some(1));
+                assert_eq!(find(&known, &text[1..]).0, None);
+                assert_eq!(find(&known, &[&text[..], b"y"].concat()).0, None);
+            }
+        }
     }
 
     #[test]
