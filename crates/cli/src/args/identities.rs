@@ -27,7 +27,7 @@ pub(crate) struct IdentityArgs {
     #[command(flatten)]
     settings: SettingsArgs,
 
-    /// Use the merges of this store, and ignore the claims in the input
+    /// Use the merges of this store; claims of an input do not count
     #[arg(long, value_name = "DIR", hide = cfg!(not(feature = "store")))]
     #[arg(conflicts_with = "engine", conflicts_with_all = SETTINGS)]
     store: Option<PathBuf>,

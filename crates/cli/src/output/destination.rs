@@ -17,6 +17,7 @@ use crate::stream::input::Input;
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// More output than this is held in a temporary file.
+#[cfg(feature = "store")]
 const HELD_BYTES_IN_MEMORY: usize = 1024 * 1024;
 
 /// The destination of an output.
@@ -181,6 +182,7 @@ impl Output {
 
     /// Holds what is written from now on, until it is [released](Self::release) or the output is
     /// finished. A file needs no holding: it appears only at the end.
+    #[cfg(feature = "store")]
     pub(crate) fn hold(&mut self) {
         if !matches!(self.writer.get_ref().inner(), Target::New { .. }) {
             self.held

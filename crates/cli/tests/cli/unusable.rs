@@ -32,7 +32,11 @@ fn in_6_the_body_of_a_request_says_where_its_records_are() {
             "in the array \"batch\" of an object, and look like Segment JSON",
         ),
         (
-            "{\"error\":\"Unauthorized\"}\n".to_owned(),
+            "{\"request\":\"/api/2.0/export\",\"error\":\"Unauthorized\"}\n".to_owned(),
+            "it is the response to a request that failed, with the error \"Unauthorized\"",
+        ),
+        (
+            "{\"error\":1}\n".to_owned(),
             "line 1: \"event\" must be a string, but is missing",
         ),
     ] {

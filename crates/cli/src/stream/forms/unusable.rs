@@ -2,6 +2,7 @@
 
 use std::fmt::Write;
 
+use idmerge_core::quote;
 use idmerge_events::visit_members;
 
 use super::wrapped::{array_of_records, jq_filter};
@@ -73,6 +74,11 @@ impl UsableEvents {
                 let _infallible = write!(error, ": it looks like {}", from(name));
             } else if let Some(wrapped) = looks_wrapped(&self.head) {
                 let _infallible = write!(error, ": {wrapped}");
+            } else if let Some(failure) = failed_response(&self.head) {
+                let _infallible = write!(
+                    error,
+                    ": it is the response to a request that failed, with the error {failure}"
+                );
             } else {
                 let _infallible = write!(error, "; {first}");
             }
@@ -96,6 +102,15 @@ fn from(name: &str) -> String {
         "{name} JSON, which must be converted first: this version has no `--from {}`",
         name.to_ascii_lowercase()
     )
+}
+
+/// The error in a response, which an export that failed writes in place of events.
+fn failed_response(head: &[u8]) -> Option<String> {
+    let text = text_of(super::after_space(head))?;
+    let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
+    let response = values.next()?.ok()?;
+    let error = response.get("error")?.as_str()?;
+    response.get("event").is_none().then(|| quote(error))
 }
 
 /// What an input looks like whose records are in an array of one object.
