@@ -337,13 +337,14 @@ impl<R: IdentityResolver + 'static, O: IdentityResolver> Test<R, O> {
     /// Runs random cases, more of them if the environment asks for it.
     fn run(&self, said: impl Fn() -> BoxedStrategy<Said>) {
         let wanted = wanted_withdrawals();
-        let mut runner = TestRunner::new(ProptestConfig {
-            cases: 150,
-            failure_persistence: None,
-            max_shrink_iters: 4_000,
-            ..ProptestConfig::default()
-        });
         loop {
+            // A runner counts its cases over all of its runs.
+            let mut runner = TestRunner::new(ProptestConfig {
+                cases: 150,
+                failure_persistence: None,
+                max_shrink_iters: 4_000,
+                ..ProptestConfig::default()
+            });
             let cap = prop_oneof![Just(2), Just(3), Just(4), Just(500)];
             let steps = prop::collection::vec(step(said()), 1..60);
             let result = runner.run(&(cap, steps), |(cap, steps)| self.holds(cap, &steps));
