@@ -81,7 +81,8 @@ pub(crate) struct ExcessFinder {
     depth: usize,
     /// The members of the innermost container so far.
     members: usize,
-    /// The members of the containers around it. There are fewer than `max_depth`.
+    /// The members of the containers around it, and a 0 for the value itself. There are at most
+    /// `max_depth`.
     outer: Vec<usize>,
 }
 
@@ -115,9 +116,7 @@ impl Observer for ExcessFinder {
             self.found = Some(Excess::TooDeep);
             return;
         }
-        if self.depth > 0 {
-            self.outer.push(self.members);
-        }
+        self.outer.push(self.members);
         self.depth += 1;
         self.members = 0;
     }
@@ -146,6 +145,24 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn nesting_remembers_the_outermost_container_of_each_64() {
+        let is_object = |depth: usize| depth.is_multiple_of(64) || depth.is_multiple_of(3);
+        let container = |depth| match is_object(depth) {
+            true => Container::Object,
+            false => Container::Array,
+        };
+        let mut nesting = Nesting::default();
+        for depth in 0..200 {
+            nesting.enter(container(depth));
+        }
+        for depth in (0..200).rev() {
+            assert_eq!(nesting.innermost(), Some(container(depth)), "{depth}");
+            nesting.leave();
+        }
+        assert_eq!(nesting.innermost(), None);
+    }
 
     proptest! {
         #[test]
