@@ -67,7 +67,7 @@ impl Resolve for PostHog {
 
 impl IdentityResolver for PostHog {
     fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        let is_valid = |text| self.id_rules.id(IdProperty::DistinctId, text).is_ok();
+        let is_valid = |text: &str| self.id_rules.id(IdProperty::DistinctId, text).is_ok();
         let own = (IdProperty::DistinctId, event.own_distinct_id(is_valid));
         let identified = (IdProperty::IdentifiedId, event.identified_id);
         let sdk_anon = (IdProperty::AnonDistinctId, event.anon_distinct_id);
