@@ -1,4 +1,4 @@
-//! Reading one event: rules ID-1 to ID-7, S-0 to S-4 and S-8, O-1 to O-6.
+//! Reading one event: rules ID-1 to ID-7, IN-5, AR-4, S-0 to S-4 and S-8, O-1 to O-6.
 
 use idmerge_core::{
     Claim, DistinctId, DistinctIds, Event, Id, IdProperty, InvalidEvent, InvalidEventReason,
@@ -79,45 +79,46 @@ fn valid_rest<'e>(
     valid_id(settings, property, rest)
 }
 
-/// IN-5: the value of `distinct_id` that the rules read. An ID before identity that is not valid is
-/// passed over.
-fn read_as_distinct_id<'e, T>(
+/// IN-5: the value that a rule reads as `distinct_id`. `id_of` reads an ID by the rules of the model.
+fn distinct_id_of<'e, T>(
     event: &Event<'e>,
-    valid: impl FnOnce(&'e str) -> Result<T, InvalidEvent>,
+    id_of: impl Fn(&'e str) -> Result<T, InvalidEvent>,
 ) -> Value<'e> {
     let before = event.distinct_id_before_identity;
     match text_of(IdProperty::DistinctId, before) {
-        Ok(Some(text)) if valid(text).is_ok() => before,
+        // A valid ID is read instead of `distinct_id`, whatever `distinct_id` holds.
+        Ok(Some(text)) if id_of(text).is_ok() => before,
+        // An absent or invalid one is passed over. It refuses nothing.
         _ => event.distinct_id,
     }
 }
 
-/// S-3: a distinct_id with the prefix is a device, and any other is a user.
+/// AR-4: a marked event makes no claim. It keeps its user, and what refuses an event refuses it too.
+fn unless_marked<'e>(event: &Event<'e>, reading: Reading<'e>) -> Reading<'e> {
+    if event.is_unweighed {
+        let distinct_id = reading.distinct_id;
+        return Reading {
+            distinct_id,
+            claim: None,
+        };
+    }
+    reading
+}
+
+/// The ID of an event in Simplified.
+enum UserOrDevice<'e> {
+    User(Id<'e>),
+    Device(Id<'e>),
+}
+
+/// S-3: a `distinct_id` with the prefix is a device ID, any other one is a user ID.
 fn user_or_device<'e>(
     settings: &EngineSettings,
     text: &'e str,
-) -> Result<DistinctId<'e>, InvalidEvent> {
-    let property = IdProperty::DistinctId;
+) -> Result<UserOrDevice<'e>, InvalidEvent> {
     match text.strip_prefix(PREFIX) {
-        Some(rest) => valid_rest(settings, property, rest).map(DistinctId::device),
-        None => valid_id(settings, property, text).map(DistinctId::plain),
-    }
-}
-
-/// The text that Simplified reads as `distinct_id`.
-fn simplified_distinct_id<'e>(
-    settings: &EngineSettings,
-    event: &Event<'e>,
-) -> Result<Option<&'e str>, InvalidEvent> {
-    let value = read_as_distinct_id(event, |text| user_or_device(settings, text));
-    text_of(IdProperty::DistinctId, value)
-}
-
-/// AR-4: an event that is marked as unweighed claims nothing.
-fn unless_unweighed<'e>(event: &Event<'e>, reading: Reading<'e>) -> Reading<'e> {
-    Reading {
-        claim: reading.claim.filter(|_| !event.is_unweighed),
-        ..reading
+        Some(rest) => valid_rest(settings, IdProperty::DistinctId, rest).map(UserOrDevice::Device),
+        None => valid_id(settings, IdProperty::DistinctId, text).map(UserOrDevice::User),
     }
 }
 
@@ -152,14 +153,14 @@ pub(super) fn simplified<'e>(
         d = Some(valid_rest(settings, IdProperty::UserId, rest)?);
     }
 
-    // `distinct_id` is read only if both are absent. S-3: with the prefix it is D, otherwise U.
-    if u.is_none()
-        && d.is_none()
-        && let Some(text) = simplified_distinct_id(settings, event)?
-    {
-        match user_or_device(settings, text)? {
-            device if device.is_device() => d = Some(device.id()),
-            user => u = Some(user.id()),
+    // S-3: `distinct_id` is read only if both are absent.
+    if u.is_none() && d.is_none() {
+        let value = distinct_id_of(event, |text| user_or_device(settings, text));
+        if let Some(text) = text_of(IdProperty::DistinctId, value)? {
+            match user_or_device(settings, text)? {
+                UserOrDevice::User(user) => u = Some(user),
+                UserOrDevice::Device(device) => d = Some(device),
+            }
         }
     }
 
@@ -180,7 +181,7 @@ pub(super) fn simplified<'e>(
         (Some(user), Some(device)) if !never_links => Some(Claim::Link { device, user }),
         _ => None,
     };
-    Ok(unless_unweighed(event, Reading { distinct_id, claim }))
+    Ok(unless_marked(event, Reading { distinct_id, claim }))
 }
 
 /// O-1 and ID-1 to ID-5: the ID that a text names in Original.
@@ -214,101 +215,94 @@ fn first_present<'e>(
     Ok(None)
 }
 
-/// Original: the ID that the event is attributed to, and its claim.
+/// Original: the ID that the event is attributed to, and the claim that it makes, if any.
 pub(super) fn original<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
 ) -> Result<Reading<'e>, InvalidEvent> {
-    // O-6: an identity event is attributed to the first ID of its claim.
-    let identity_event = |id, claim| {
-        let reading = Reading {
-            distinct_id: Some(DistinctId::plain(id)),
-            claim: Some(claim),
-        };
-        unless_unweighed(event, reading)
-    };
-    let sent = read_as_distinct_id(event, |text| {
-        original_id(settings, IdProperty::DistinctId, text)
-    });
-    match event.name {
-        // O-3
-        IDENTIFY => {
-            let identified = first_present(
-                settings,
-                &[
-                    (IdProperty::IdentifiedId, event.identified_id),
-                    (IdProperty::DistinctId, sent),
-                ],
-            )?;
-            let Some(identified) = identified else {
-                return refused(IdProperty::IdentifiedId, InvalidEventReason::NoIdentifiedId);
-            };
-            let anon = first_present(
-                settings,
-                &[
-                    (IdProperty::AnonId, event.anon_id),
-                    (IdProperty::AnonDistinctId, event.anon_distinct_id),
-                ],
-            )?;
-            let Some(anon) = anon else {
-                return refused(IdProperty::AnonId, InvalidEventReason::NoAnonId);
-            };
-            Ok(identity_event(
-                identified,
-                Claim::Identify { identified, anon },
-            ))
-        }
-        // O-4
-        CREATE_ALIAS => {
-            let distinct_id = first_present(settings, &[(IdProperty::DistinctId, sent)])?;
-            let Some(distinct_id) = distinct_id else {
-                return refused(IdProperty::DistinctId, InvalidEventReason::NoDistinctId);
-            };
-            let alias = first_present(settings, &[(IdProperty::Alias, event.alias)])?;
-            let Some(alias) = alias else {
-                return refused(IdProperty::Alias, InvalidEventReason::NoAlias);
-            };
-            Ok(identity_event(
-                distinct_id,
-                Claim::Alias { distinct_id, alias },
-            ))
-        }
-        // O-5
-        MERGE => {
-            let not_two = |json: &str| {
-                let json = json.to_owned();
-                InvalidEvent::new(
-                    IdProperty::DistinctIds,
-                    InvalidEventReason::NotTwoIds { json },
-                )
-            };
-            let values = match event.distinct_ids {
-                DistinctIds::Two(values) => values,
-                DistinctIds::Absent => return Err(not_two("null")),
-                DistinctIds::NotTwo(json) => return Err(not_two(&quote(json))),
-            };
-            let [first, second] = values.map(|value| {
-                first_present(settings, &[(IdProperty::DistinctIds, value)])?
-                    .ok_or_else(|| not_two("an array with null"))
-            });
-            let (first, second) = (first?, second?);
-            Ok(identity_event(first, Claim::Merge { first, second }))
-        }
+    // IN-5, for O-2, O-3 and O-4. O-5 does not read `distinct_id`.
+    let valid = |text| original_id(settings, IdProperty::DistinctId, text);
+    let distinct_id = (IdProperty::DistinctId, distinct_id_of(event, valid));
+
+    let claim = match event.name {
+        IDENTIFY => identify(settings, event, distinct_id)?,
+        CREATE_ALIAS => create_alias(settings, event, distinct_id)?,
+        MERGE => merge(settings, event)?,
         // O-2: any other event is attributed to the first of these that is present, and never
         // merges.
         _ => {
-            let id = first_present(
-                settings,
-                &[
-                    (IdProperty::DistinctId, sent),
-                    (IdProperty::UserId, event.user_id),
-                    (IdProperty::DeviceId, event.device_id),
-                ],
-            )?;
-            Ok(Reading {
+            let user_id = (IdProperty::UserId, event.user_id);
+            let device_id = (IdProperty::DeviceId, event.device_id);
+            let id = first_present(settings, &[distinct_id, user_id, device_id])?;
+            return Ok(Reading {
                 distinct_id: id.map(DistinctId::plain),
                 claim: None,
-            })
+            });
         }
-    }
+    };
+
+    // O-6: an identity event is attributed to the first ID of its claim.
+    let [first, _] = claim.ids();
+    let reading = Reading {
+        distinct_id: Some(first),
+        claim: Some(claim),
+    };
+    Ok(unless_marked(event, reading))
+}
+
+/// O-3: the claim of `$identify`.
+fn identify<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+    distinct_id: (IdProperty, Value<'e>),
+) -> Result<Claim<'e>, InvalidEvent> {
+    let identified_id = (IdProperty::IdentifiedId, event.identified_id);
+    let identified = first_present(settings, &[identified_id, distinct_id])?;
+    let Some(identified) = identified else {
+        return refused(IdProperty::IdentifiedId, InvalidEventReason::NoIdentifiedId);
+    };
+    let anon_id = (IdProperty::AnonId, event.anon_id);
+    let anon_distinct_id = (IdProperty::AnonDistinctId, event.anon_distinct_id);
+    let anon = first_present(settings, &[anon_id, anon_distinct_id])?;
+    let Some(anon) = anon else {
+        return refused(IdProperty::AnonId, InvalidEventReason::NoAnonId);
+    };
+    Ok(Claim::Identify { identified, anon })
+}
+
+/// O-4: the claim of `$create_alias`.
+fn create_alias<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+    distinct_id: (IdProperty, Value<'e>),
+) -> Result<Claim<'e>, InvalidEvent> {
+    let Some(distinct_id) = first_present(settings, &[distinct_id])? else {
+        return refused(IdProperty::DistinctId, InvalidEventReason::NoDistinctId);
+    };
+    let Some(alias) = first_present(settings, &[(IdProperty::Alias, event.alias)])? else {
+        return refused(IdProperty::Alias, InvalidEventReason::NoAlias);
+    };
+    Ok(Claim::Alias { distinct_id, alias })
+}
+
+/// O-5: the claim of `$merge`.
+fn merge<'e>(settings: &EngineSettings, event: &Event<'e>) -> Result<Claim<'e>, InvalidEvent> {
+    let not_two = |json: &str| {
+        let json = json.to_owned();
+        InvalidEvent::new(
+            IdProperty::DistinctIds,
+            InvalidEventReason::NotTwoIds { json },
+        )
+    };
+    let values = match event.distinct_ids {
+        DistinctIds::Two(values) => values,
+        DistinctIds::Absent => return Err(not_two("null")),
+        DistinctIds::NotTwo(json) => return Err(not_two(&quote(json))),
+    };
+    let [first, second] = values.map(|value| {
+        first_present(settings, &[(IdProperty::DistinctIds, value)])?
+            .ok_or_else(|| not_two("an array with null"))
+    });
+    let (first, second) = (first?, second?);
+    Ok(Claim::Merge { first, second })
 }
