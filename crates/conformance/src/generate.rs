@@ -171,6 +171,30 @@ pub(crate) fn event_with_two_ids() -> impl Strategy<Value = Event<'static>> {
     ]
 }
 
+/// The events as an export may have them: with the canonical ID of another run in `distinct_id` and
+/// their own in `$distinct_id_before_identity` (IN-5), or with the mark of an event that was stored
+/// unweighed (AR-4).
+pub(crate) fn exported(
+    events: impl Strategy<Value = Event<'static>>,
+) -> impl Strategy<Value = Event<'static>> {
+    let canonical = prop::option::of(user_or_device());
+    let parts = (events, canonical, prop::bool::weighted(0.2));
+    parts.prop_map(|(event, canonical, is_unweighed)| {
+        let event = Event {
+            is_unweighed,
+            ..event
+        };
+        match canonical {
+            Some(canonical) if !event.distinct_id.is_absent() => Event {
+                distinct_id: canonical.into(),
+                distinct_id_before_identity: event.distinct_id,
+                ..event
+            },
+            _ => event,
+        }
+    })
+}
+
 /// Values of identity properties: IDs, prefixed IDs, and values of every kind that is not an ID.
 const VALUES: [Value<'static>; 24] = [
     Value::Absent,
@@ -203,7 +227,8 @@ const VALUES: [Value<'static>; 24] = [
 pub(crate) fn events() -> impl Strategy<Value = (EngineSettings, Event<'static>)> {
     // The lengths of the IDs above, and one less.
     let max_id_bytes = prop_oneof![Just(255_u16), select(&[0, 1, 2, 3, 4, 5, 6, 35, 36_u16])];
-    (max_id_bytes, event()).prop_map(|(max_id_bytes, event)| {
+    let event = prop_oneof![3 => event(), 1 => exported(event_with_two_ids())];
+    (max_id_bytes, event).prop_map(|(max_id_bytes, event)| {
         let settings = EngineSettings {
             max_id_bytes,
             ..EngineSettings::default()
@@ -275,4 +300,118 @@ pub(crate) fn for_all_times<S: Strategy>(
         TestError::Fail(what, value) => format!("{what}\n{}", show(&value)),
         TestError::Abort(why) => format!("no values to try: {why}"),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::strategy::ValueTree;
+
+    use super::*;
+    use crate::compare::comparable;
+    use crate::oracle::oracle;
+
+    /// An event as an engine with one mistake takes it.
+    type Mistake = fn(Event<'static>) -> Event<'static>;
+
+    const EVENTS: usize = 10_000;
+
+    /// The number of random events that an engine with this mistake reads differently.
+    fn read_differently(rule_book: RuleBook, mistake: Mistake) -> usize {
+        let mut runner = TestRunner::deterministic();
+        let events = events();
+        let differs = (0..EVENTS).filter(|_| {
+            let (settings, event) = events.new_tree(&mut runner).unwrap().current();
+            let oracle = oracle(rule_book, &settings).unwrap();
+            let (right, wrong) = (oracle.read(&event), mistake(event));
+            comparable(right) != comparable(oracle.read(&wrong))
+        });
+        differs.count()
+    }
+
+    /// Reads `$distinct_id_before_identity` never.
+    fn without_before(event: Event<'static>) -> Event<'static> {
+        Event {
+            distinct_id_before_identity: Value::Absent,
+            ..event
+        }
+    }
+
+    /// Reads `$distinct_id_before_identity` whenever it is present, valid or not.
+    fn always_before(event: Event<'static>) -> Event<'static> {
+        if event.distinct_id_before_identity.is_absent() {
+            return event;
+        }
+        Event {
+            distinct_id: event.distinct_id_before_identity,
+            ..without_before(event)
+        }
+    }
+
+    fn without_mark(event: Event<'static>) -> Event<'static> {
+        Event {
+            is_unweighed: false,
+            ..event
+        }
+    }
+
+    /// The mistake in events of this name alone.
+    macro_rules! only {
+        ($name:expr, $mistake:expr) => {
+            |event| {
+                if event.name == $name {
+                    $mistake(event)
+                } else {
+                    event
+                }
+            }
+        };
+    }
+
+    /// A trial reads 5,120 events, so it sees a mistake in 1 event of 200 about 25 times.
+    #[test]
+    fn mistakes_with_events_of_exports_show_in_one_event_of_200() {
+        let (simplified, original) = (RuleBook::Simplified, RuleBook::Original);
+        let mistakes: [(&str, RuleBook, Mistake); 11] = [
+            ("never before", simplified, without_before),
+            ("invalid before", simplified, always_before),
+            ("weighs marked", simplified, without_mark),
+            ("never before", original, only!("A", without_before)),
+            (
+                "never before, $identify",
+                original,
+                only!(Event::IDENTIFY, without_before),
+            ),
+            (
+                "never before, $create_alias",
+                original,
+                only!(Event::CREATE_ALIAS, without_before),
+            ),
+            ("invalid before", original, only!("A", always_before)),
+            (
+                "invalid before, $create_alias",
+                original,
+                only!(Event::CREATE_ALIAS, always_before),
+            ),
+            (
+                "weighs marked $identify",
+                original,
+                only!(Event::IDENTIFY, without_mark),
+            ),
+            (
+                "weighs marked $create_alias",
+                original,
+                only!(Event::CREATE_ALIAS, without_mark),
+            ),
+            (
+                "weighs marked $merge",
+                original,
+                only!(Event::MERGE, without_mark),
+            ),
+        ];
+        for (what, rule_book, mistake) in mistakes {
+            let found = read_differently(rule_book, mistake);
+            println!("{rule_book}, {what}: {found} of {EVENTS} events");
+            assert!(found >= EVENTS / 200, "{rule_book}, {what}: {found}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ mod coverage;
 mod independence;
 mod reading;
 mod replay;
+mod round_trip;
 mod step;
 
 use idmerge_core::RuleBook;
@@ -22,6 +23,7 @@ pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     trials.extend(independence::trials(rule_book));
     trials.extend(batches::trials(rule_book));
     trials.extend(reading::trials(rule_book));
+    trials.extend(round_trip::trials());
     trials.extend(coverage::trials(rule_book));
     trials.sort_by_key(|(name, _)| *name);
     trials

@@ -1,4 +1,4 @@
-//! Events and readings with replaced IDs.
+//! Events with replaced properties, and readings with replaced IDs.
 
 use std::cell::RefCell;
 use std::collections::BTreeMap;
@@ -111,4 +111,40 @@ pub(crate) fn read_unmarked<'e>(
             _ => text.to_owned(),
         }
     })
+}
+
+/// The event without `$distinct_id_before_identity` (IN-5).
+pub(crate) fn without_before<'e>(event: &Event<'e>) -> Event<'e> {
+    Event {
+        distinct_id_before_identity: Value::Absent,
+        ..*event
+    }
+}
+
+/// The event with its `$distinct_id_before_identity`, if it is present, in place of `distinct_id`.
+pub(crate) fn always_before<'e>(event: &Event<'e>) -> Event<'e> {
+    if event.distinct_id_before_identity.is_absent() {
+        return *event;
+    }
+    Event {
+        distinct_id: event.distinct_id_before_identity,
+        ..without_before(event)
+    }
+}
+
+/// The event without `$distinct_id_before_identity`, unless it has no `distinct_id`.
+pub(crate) fn before_if_no_distinct_id<'e>(event: &Event<'e>) -> Event<'e> {
+    if event.distinct_id.is_absent() {
+        *event
+    } else {
+        without_before(event)
+    }
+}
+
+/// The event without `$idmerge_unweighed` (AR-4).
+pub(crate) fn without_mark<'e>(event: &Event<'e>) -> Event<'e> {
+    Event {
+        is_unweighed: false,
+        ..*event
+    }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod batches;
 pub(crate) mod checks;
+pub(crate) mod exports;
 pub(crate) mod limits;
 pub(crate) mod marks;
 pub(crate) mod reading;

@@ -1,6 +1,7 @@
 //! Mistakes in Simplified ID Merge.
 
 pub(crate) mod batches;
+pub(crate) mod exports;
 pub(crate) mod linking;
 pub(crate) mod reading;
 pub(crate) mod showing;

@@ -10,6 +10,7 @@ use idmerge_core::{
 
 use super::PostHog;
 use crate::decoy::{Mistake, id, judge, keep, weigh};
+use crate::events::{without_before, without_mark};
 
 /// The engine without a mistake, which passes every trial.
 #[derive(Default)]
@@ -318,5 +319,29 @@ impl Mistake for FirstReadingDiffers {
             distinct_id: None,
             ..reading
         })
+    }
+}
+
+/// Does not know `$distinct_id_before_identity`, so that an export is read differently (law 10).
+#[derive(Default)]
+pub(crate) struct ReadsOnlyDistinctId;
+
+impl Mistake for ReadsOnlyDistinctId {
+    type Oracle = PostHog;
+
+    fn read<'e>(&self, engine: &PostHog, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        engine.read(&without_before(event))
+    }
+}
+
+/// Weighs a marked event (AR-4).
+#[derive(Default)]
+pub(crate) struct WeighsMarked;
+
+impl Mistake for WeighsMarked {
+    type Oracle = PostHog;
+
+    fn read<'e>(&self, engine: &PostHog, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
+        engine.read(&without_mark(event))
     }
 }

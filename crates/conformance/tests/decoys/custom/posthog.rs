@@ -71,9 +71,10 @@ impl IdentityResolver for PostHog {
             Some(text) => self.id_rules.id(property, text).map(Some),
             None => Ok(None),
         };
-        let own = id(IdProperty::DistinctId, event.distinct_id)?;
+        let is_valid = |text: &str| self.id_rules.id(IdProperty::DistinctId, text).is_ok();
+        let own = id(IdProperty::DistinctId, event.own_distinct_id(is_valid))?;
         let mut claim = None;
-        if event.name == Event::IDENTIFY {
+        if event.name == Event::IDENTIFY && !event.is_unweighed {
             let anon = id(IdProperty::AnonDistinctId, event.anon_distinct_id)?;
             let ids = own.zip(anon);
             claim = ids.map(|(identified, anon)| Claim::Identify { identified, anon });

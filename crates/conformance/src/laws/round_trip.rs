@@ -1,0 +1,111 @@
+//! Law 10: what was resolved can be resolved again.
+
+use idmerge_core::{DistinctIds, Event, IdentityResolver, IdentityResolverExt, Outcome, Value};
+use idmerge_events::{Failure, JsonEvent, Resolved};
+use proptest::prelude::*;
+
+use crate::check::{Check, Differences, Make, snapshot_of};
+use crate::generate::{CLAIMS_MAX, event, event_with_two_ids, exported, for_all, settings};
+
+pub(super) fn trials() -> Vec<Check> {
+    vec![("10-round-trip", Box::new(round_trip))]
+}
+
+/// Law 10: resolving what was resolved gives the same state, and the same bytes.
+fn round_trip(make: &Make) -> Result<(), String> {
+    let events = prop_oneof![1 => event(), 3 => exported(event_with_two_ids())];
+    for_all(
+        &(settings(), prop::collection::vec(events, 0..=CLAIMS_MAX)),
+        |(settings, events)| {
+            let (mut first, mut second) = (make(settings), make(settings));
+            let lines: Vec<_> = events.iter().map(json_of).collect();
+            let once = resolve(&mut *first, &lines)?;
+            let twice = resolve(&mut *second, &once)?;
+            let mut differences = Differences::default();
+            let (want, got) = (snapshot_of(&*first)?, snapshot_of(&*second)?);
+            differences.expect("the state of what was resolved", &want, &got);
+            let of = "how many events are accepted again";
+            differences.expect(of, &once.len(), &twice.len());
+            for (line, again) in once.iter().zip(&twice) {
+                differences.expect("an event that is resolved again", line, again);
+            }
+            differences.into_result()
+        },
+        |(settings, events)| {
+            let lines: Vec<_> = events.iter().map(json_of).collect();
+            format!("with {settings:?} and the events\n{}", lines.join("\n"))
+        },
+    )
+}
+
+/// Gives all events to an engine, and then writes the answers of its last state. A refused event has
+/// no answer.
+fn resolve(engine: &mut dyn IdentityResolver, lines: &[String]) -> Result<Vec<String>, String> {
+    let mut accepted = Vec::new();
+    for line in lines {
+        let event =
+            JsonEvent::parse(line.as_bytes()).map_err(|error| format!("{line}: {error}"))?;
+        let Ok((_, outcome)) = engine.apply_event(&event.event()) else {
+            continue;
+        };
+        let rejection = match outcome {
+            Some(Outcome::Rejected(why)) => Some((why.code().to_owned(), why.to_string())),
+            _ => None,
+        };
+        accepted.push((event, rejection));
+    }
+    let written = accepted.iter().map(|(event, rejection)| {
+        let reading = engine.read(&event.event());
+        let own = reading.map_err(|error| error.to_string())?.distinct_id;
+        let failure = rejection.as_ref();
+        let resolved = Resolved {
+            rule_book: engine.rule_book(),
+            own,
+            canonical: own.map(|id| engine.resolve(id)),
+            failure: failure.map(|(reason, description)| Failure {
+                reason,
+                description,
+            }),
+        };
+        let mut line = Vec::new();
+        event.write_resolved(&resolved, &mut line);
+        String::from_utf8(line).map_err(|error| error.to_string())
+    });
+    written.collect()
+}
+
+/// The event as JSON. No text of a random event needs an escape.
+fn json_of(event: &Event<'_>) -> String {
+    let json = |value| match value {
+        Value::Absent => "null".to_owned(),
+        Value::Text(text) => format!("\"{text}\""),
+        Value::NotAnId(json) => json.to_owned(),
+    };
+    let distinct_ids = match event.distinct_ids {
+        DistinctIds::Absent => "null".to_owned(),
+        DistinctIds::Two([first, second]) => format!("[{},{}]", json(first), json(second)),
+        DistinctIds::NotTwo(json) => json.to_owned(),
+    };
+    let properties = [
+        ("distinct_id", json(event.distinct_id)),
+        (
+            "$distinct_id_before_identity",
+            json(event.distinct_id_before_identity),
+        ),
+        ("$user_id", json(event.user_id)),
+        ("$device_id", json(event.device_id)),
+        ("$identified_id", json(event.identified_id)),
+        ("$anon_id", json(event.anon_id)),
+        ("$anon_distinct_id", json(event.anon_distinct_id)),
+        ("alias", json(event.alias)),
+        ("$distinct_ids", distinct_ids),
+        ("$idmerge_unweighed", event.is_unweighed.to_string()),
+    ];
+    let properties: Vec<_> = properties
+        .iter()
+        .filter(|(_, json)| json != "null" && json != "false")
+        .map(|(key, json)| format!("\"{key}\":{json}"))
+        .collect();
+    let (name, properties) = (event.name, properties.join(","));
+    format!("{{\"event\":\"{name}\",\"properties\":{{{properties}}}}}")
+}
