@@ -276,7 +276,7 @@ class Cases:
         return read(file), file
 
     def test_utils_copy_a_project(self):
-        # AR-4: an export of a project is an import of another, strict, and twice without doubles.
+        # AR-4: an export of a project is an import of another, strict, and twice without duplicates.
         project = Project(f"copied-{self.engine}")
         sdk = mixpanel.Mixpanel(project.token, consumer=mixpanel.Consumer(**URLS))
         device, user = str(uuid.uuid4()), self.id("u")

@@ -40,8 +40,8 @@
 //! - `store` (default): the module [`store`], and the commands `ingest` and `store`.
 //! - `serve` (default, includes `store`): the command `serve`.
 //!
-//! Without default features the command line has `resolve`, `clusters`, `cluster`, `inspect` and
-//! `generate`, and a dependency on this package compiles no database and no server.
+//! Without default features the command line lacks `ingest`, `store` and `serve`, and a dependency on
+//! this package compiles no database and no server.
 
 pub use idmerge_core::*;
 pub use idmerge_engines as engines;

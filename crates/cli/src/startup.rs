@@ -1,4 +1,4 @@
-//! What the process was started with, if the standard library hides it.
+//! The state in which the process was started, as far as the standard library hides it.
 
 #![allow(
     unsafe_code,

@@ -1,6 +1,6 @@
-//! [`Dedup`]: detects events that were taken before.
+//! [`Dedup`]: detects duplicate events (AR-2).
 //!
-//! The index has a 128-bit fingerprint of each event that can be repeated, in sorted runs: one half
+//! The index has a 128-bit fingerprint of each event that can have duplicates, in sorted runs: one half
 //! is the key and the other half the value. Searching all runs for each new event would read a page
 //! per run. So each run has a filter in memory, with the range of times of its events. A new event
 //! is looked up only in filters whose range includes its time, and in the runs only if such a
@@ -70,13 +70,13 @@ fn halves(fingerprint: u128) -> (u64, u64) {
     ((fingerprint >> 64) as u64, fingerprint as u64)
 }
 
-/// The fingerprints of all events that were taken and can be repeated.
+/// The fingerprints of all events that were taken and can have duplicates.
 pub struct Dedup {
     tables: DedupTables,
-    /// Those that are in no run, committed or not.
+    /// The fingerprints that are in no run, committed or not.
     recent: HashSet<u128>,
     recent_times: TimeRange,
-    /// Those that are not committed.
+    /// The fingerprints that are not committed.
     new: Vec<u128>,
     new_times: TimeRange,
     filters: Vec<Filter>,

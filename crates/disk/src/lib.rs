@@ -2,7 +2,8 @@
 //!
 //! This crate has what more than one of them writes: numbers of variable length ([`varint`]), rows
 //! with a checksum ([`row`]), an index that a commit only appends to ([`Runs`]), an index of
-//! events that were taken before ([`Dedup`]), and the name of the file ([`STORE_FILE`]). It is internal to idmerge: any release may change its functions. The
+//! events that detects duplicates ([`Dedup`]), and the name of the file ([`STORE_FILE`]). It is
+//! internal to idmerge: any release may change its functions. The
 //! bytes are part of the format of a store (`docs/store.md`), and change only with its version.
 
 mod dedup;

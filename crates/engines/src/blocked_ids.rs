@@ -122,7 +122,7 @@ impl BlockedIds {
             if text.starts_with(DEVICE_PREFIX) {
                 return Err(BlockedIdsError::Prefixed { file: file(), line });
             }
-            // `\\#` stands for `\#`.
+            // `\\#` means `\#`.
             let is_escaped =
                 text.starts_with('\\') && text.trim_start_matches('\\').starts_with('#');
             ids.push(text[usize::from(is_escaped)..].to_owned());

@@ -40,7 +40,7 @@ pub struct Overrides {
     )]
     pub max_id_bytes: Option<u16>,
 
-    /// Values that are not IDs. A file has them, so whoever reads the file sets this.
+    /// Values that are not IDs. The caller reads them from a file.
     #[cfg_attr(feature = "clap", arg(skip))]
     #[serde(skip)]
     pub blocked_ids: Option<BlockedIds>,

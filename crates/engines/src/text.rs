@@ -24,7 +24,7 @@ pub struct SettingsTextError {
 }
 
 impl SettingsTextError {
-    /// Quotes the text, of which a list of blocked IDs can make megabytes.
+    /// Quotes the beginning of the text, because a list of blocked IDs can take megabytes.
     fn new(text: &str, reason: String) -> Self {
         let text = match text.char_indices().nth(QUOTED_CHARS_MAX) {
             Some((end, _)) => format!("{:?}… ({} bytes)", &text[..end], text.len()),

@@ -2,7 +2,7 @@
 
 use idmerge_core::RuleBook;
 
-/// What a merge does with the profile that does not remain.
+/// How a merge treats the profile that does not remain.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProfileMerge {

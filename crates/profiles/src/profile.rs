@@ -43,7 +43,7 @@ impl Profile {
     }
 
     /// Takes the properties that this profile lacks from another one, which was under `other_id`, as
-    /// far as the limits allow. It remembers from whom they are until an update changes them.
+    /// far as the limits allow. It remembers their source until an update changes them.
     ///
     /// ```
     /// use idmerge_profiles::{Limits, Profile};

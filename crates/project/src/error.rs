@@ -77,7 +77,7 @@ impl From<DedupError> for ProjectError {
         match error {
             DedupError::Runs(error) => error.into(),
             DedupError::Damaged { number } => {
-                Self::damaged(number, "the index of repeated events cannot be read")
+                Self::damaged(number, "the index of duplicate events cannot be read")
             }
         }
     }

@@ -15,7 +15,7 @@ pub struct Options {
     pub max_commit_bytes: usize,
     /// Limits of a profile.
     pub profile_limits: Limits,
-    /// What happens to the profiles of two clusters that merge. If this differs from the last time that
+    /// How a merge combines the profiles of two clusters. If this differs from the last time that
     /// the project was opened, only later merges follow it.
     pub profile_merge: ProfileMerge,
     /// The most events that a funnel may read.
@@ -26,7 +26,7 @@ pub struct Options {
     /// since the last snapshot again.
     pub snapshot_entries: u64,
     /// The index of events is written to disk after this many events; until then it is in memory.
-    /// Values above the default make the search for repeated events slower.
+    /// Values above the default make the search for duplicate events slower.
     pub index_events: u64,
 }
 

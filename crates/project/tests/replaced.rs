@@ -90,7 +90,7 @@ fn ar_2_an_imported_event_takes_the_place_of_a_tracked_one() {
     // The claim of the replaced event stays: anybody could have made it with any other event.
     assert_eq!(project.identity("$device:D1").unwrap().canonical, "U1");
 
-    // What comes later with the same key is a repetition, whatever it says and whoever sent it.
+    // A later event with the same key is a duplicate, whatever its content and its sender.
     let third = purchase("U1", "D3", 7);
     for (json, sender) in [
         (&forged, Sender::Anybody),

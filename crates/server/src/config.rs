@@ -94,7 +94,7 @@ pub struct ProjectConfig {
     /// Whether the token alone may import, as some data platforms do; `true` by default. A token is
     /// not secret, so switch this off if no sender needs it.
     pub token_may_import: bool,
-    /// What happens to the profiles of two users that a claim merges. Unlike the settings, this can
+    /// How a merge combines the profiles of two users. Unlike the settings, this can
     /// change: later merges follow it.
     pub profile_merge: ProfileMerge,
 }

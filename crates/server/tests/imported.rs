@@ -120,7 +120,7 @@ fn ar_2_a_phone_that_sends_again_is_known_by_its_event_id() {
     track(&server, &sent(json!("8d2f")));
     track(&server, &sent(json!("8d30")));
     assert_eq!(exported(&server, "time").len(), 2);
-    // Without an ID an event is never a repetition.
+    // Without an ID an event is never a duplicate.
     for id in [json!(""), Value::Null] {
         let before = exported(&server, "time").len();
         track(&server, &sent(id.clone()));

@@ -1,4 +1,4 @@
-//! Rule AR-4: an export of a project is an import of another, strict, and twice without doubles.
+//! Rule AR-4: an export of a project is an import of another, strict, and twice without duplicates.
 
 #![allow(
     clippy::unwrap_used,

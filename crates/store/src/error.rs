@@ -136,7 +136,7 @@ pub enum StoreError {
     /// rebuilds the index.
     #[error("the index of the store is damaged; repair the store to rebuild the index")]
     DamagedIndex,
-    /// What the store remembers of the inputs and events that it has taken cannot be read.
+    /// The list of the inputs and events that the store has taken cannot be read.
     /// [`repair`](crate::repair) forgets it: inputs are then taken anew.
     #[error(
         "what the store remembers of the inputs that it has taken is damaged; repair the store, which \

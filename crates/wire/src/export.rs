@@ -36,7 +36,7 @@ impl ExportLine<'_> {
     /// Appends the event to `lines` as one line with `event` and `properties`. Other members of the
     /// event are left out.
     ///
-    /// So that an import finds doubles, the line always has an `$insert_id`: that of the event, or the
+    /// So that an import finds duplicates, the line always has an `$insert_id`: that of the event, or the
     /// ID that SDKs of phones send instead, or one made of the number of the event. If `time` does
     /// not say the time to the millisecond, `$idmerge_time_ms` does (AR-4).
     ///

@@ -11,7 +11,7 @@ use idmerge_engines::{BlockedIds, Model, Overrides, Settings, SettingsError};
 
 use crate::report::wrong_usage;
 
-/// The arguments that are not allowed beside another source of settings.
+/// The arguments that conflict with another source of settings.
 pub(crate) const SETTINGS: [&str; 4] = [
     "max_cluster_ids",
     "anon_id_format",
@@ -154,7 +154,7 @@ pub(crate) fn arguments_of(settings: &Settings) -> String {
     for (name, value) in settings_by_name(settings) {
         let value = match value {
             serde_json::Value::String(text) => text,
-            // Whoever gives it again needs the file.
+            // The option takes a file, which the settings do not have.
             serde_json::Value::Array(ids) => format!("<{} IDs>", ids.len()),
             other => other.to_string(),
         };
@@ -163,7 +163,7 @@ pub(crate) fn arguments_of(settings: &Settings) -> String {
     arguments
 }
 
-/// The settings by name, without the rules for IDs that are the default.
+/// The settings by name. Leaves out rules for IDs that are the default.
 #[cfg(feature = "store")]
 pub(crate) fn settings_by_name(settings: &Settings) -> serde_json::Map<String, serde_json::Value> {
     // The text of settings is a JSON object.

@@ -75,8 +75,8 @@ pub(crate) fn read_id<'e>(settings: &Settings, text: &'e str) -> anyhow::Result<
     })
 }
 
-/// Says on stderr that an ID is in no cluster but would be with the prefix `$device:`, or without it.
-/// Returns whether that is so.
+/// Says on stderr if an ID is in no cluster, but would be in one with the prefix `$device:`, or without
+/// it. Returns whether it said so.
 pub(crate) fn say_did_you_mean(
     settings: &Settings,
     state: &dyn Resolve,

@@ -20,8 +20,8 @@ taken before is passed over, also after its claims were withdrawn: an input whos
 under any name and compressed or not; the known beginning of an input that has grown; and an event \
 with the name, time, distinct_id and $insert_id of an earlier one (AR-2, AR-3).
 
-With --strict or --max-refused, the run ends at the line that is one too many. No claim of that line, \
-after it or shortly before it is added; what was committed earlier, in steps of 50,000 claims, stays.")]
+With --strict or --max-refused, the run ends at the refused line that is one too many. Claims that were \
+committed before it, in steps of 50,000, stay; the claims after the last commit are not added.")]
 pub(crate) struct IngestArgs {
     /// The folder of the store; created if it does not exist
     #[arg(value_name = "DIR")]
@@ -36,7 +36,7 @@ pub(crate) struct IngestArgs {
     #[command(flatten)]
     pub(crate) engine: OptionalEngineArgs,
 
-    /// Take inputs and events anew that were taken before
+    /// Also take inputs and events that were taken before
     #[arg(long)]
     pub(crate) again: bool,
 }

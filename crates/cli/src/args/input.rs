@@ -55,8 +55,8 @@ pub(crate) struct OutputArgs {
 /// The argument of every command that ends with a summary.
 #[derive(Clone, Copy, Debug, clap::Args)]
 pub(crate) struct SummaryArgs {
-    /// Print the summary in this form on stderr; json also with --quiet, and then refused lines are
-    /// not shown
+    /// Print the summary in this form on stderr; json is printed with --quiet too, and hides refused
+    /// lines
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = SummaryFormat::Text)]
     summary: SummaryFormat,
 }

@@ -16,7 +16,7 @@ Counts what the events carry, gives them to the engines of both models, and says
 what would be lost under the other. An INPUT that is a folder means the files in it, by name, without \
 hidden files and inner folders. The input is read once.
 
-Exit code: 1 also if no event carries an ID that a model reads.")]
+If no event carries an ID that a model reads, the exit code is 1.")]
 pub(crate) struct InspectArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,

@@ -71,7 +71,7 @@ pub(crate) struct ServeArgs {
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,
 
-    /// What happens to the profiles of two users who turn out to be one [default: vendor]
+    /// How a merge combines the profiles of two users [default: vendor]
     #[arg(long, value_name = "HOW", value_parser = profile_merge_parser())]
     pub(crate) profile_merge: Option<ProfileMerge>,
 
@@ -84,7 +84,9 @@ pub(crate) struct ServeArgs {
 fn profile_merge_parser() -> impl TypedValueParser<Value = ProfileMerge> {
     let values = ProfileMerge::ALL.map(|merge| {
         PossibleValue::new(merge.name()).help(match merge {
-            ProfileMerge::Fill => "The profile that remains takes what it lacks from the other",
+            ProfileMerge::Fill => {
+                "The profile that remains takes the properties that it lacks from the other"
+            }
             _ => "Only one profile remains, unchanged (P-2, P-3)",
         })
     });

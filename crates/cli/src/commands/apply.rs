@@ -63,7 +63,7 @@ struct ApplySink<'f> {
     weighed: Weighed,
 }
 
-/// The fingerprints of identity events that were weighed: their copies are not (AR-2).
+/// The fingerprints of identity events that were weighed. Their duplicates are not weighed (AR-2).
 #[derive(Default)]
 pub(crate) struct Weighed(HashSet<u128>);
 
@@ -93,7 +93,7 @@ impl<'f> Worker for ApplyWorker<'f> {
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             sink.weighed
-                .leave_out_copies(&fingerprints, &mut claimants, &mut claims);
+                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
             sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
@@ -113,28 +113,28 @@ impl<'f> Worker for ApplyWorker<'f> {
 }
 
 impl Weighed {
-    /// Leaves out the claims of events that were weighed before. `fingerprints` has the numbers of the
-    /// identity events of which there can be copies, and `claimants` those of the events of `claims`.
-    pub(crate) fn leave_out_copies(
+    /// Leaves out the claims of duplicates. `fingerprints` has the numbers of the identity events that can
+    /// have duplicates, and `claimants` those of the events of `claims`.
+    pub(crate) fn leave_out_duplicates(
         &mut self,
         fingerprints: &[(usize, u128)],
         claimants: &mut Vec<usize>,
         claims: &mut Vec<Claim<'_>>,
     ) {
-        let copies = fingerprints
+        let duplicates = fingerprints
             .iter()
             .filter(|(_, event)| !self.0.insert(*event));
-        let copies: HashSet<usize> = copies.map(|(number, _)| *number).collect();
-        if copies.is_empty() {
+        let duplicates: HashSet<usize> = duplicates.map(|(number, _)| *number).collect();
+        if duplicates.is_empty() {
             return;
         }
         let mut of_claims = claimants.iter();
         claims.retain(|_| {
             of_claims
                 .next()
-                .is_none_or(|number| !copies.contains(number))
+                .is_none_or(|number| !duplicates.contains(number))
         });
-        claimants.retain(|number| !copies.contains(number));
+        claimants.retain(|number| !duplicates.contains(number));
     }
 }
 

@@ -147,7 +147,7 @@ impl StoreSink<'_> {
         }
     }
 
-    /// Ends the run at the first line that is one too many, since a commit cannot be taken back.
+    /// Ends the run at the first refused line that is one too many, because a commit cannot be undone.
     fn check_refused(&mut self) -> anyhow::Result<()> {
         let excess = self.refused.excess(
             "the rest of the input was not added to the store; what was committed before stays",
@@ -188,7 +188,7 @@ impl<'w> Worker for IngestWorker<'w> {
         let mut logged = read.take_claims(&self.0);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
-            // Before the claims are applied, so that those of this block are not committed.
+            // The check comes before the claims are applied, so that those of this block are not committed.
             sink.refused.add_all(position, refused)?;
             sink.check_refused()?;
             sink.taken.take_new(&mut logged, &sink.store)?;
@@ -229,7 +229,7 @@ struct IngestSummary<'s> {
     /// before (AR-3).
     taken_before: u64,
     events: u64,
-    /// How many of them made no claim, because they were taken before (AR-2).
+    /// How many events made no claim, because they are duplicates (AR-2).
     repeated: u64,
     new_entries: u64,
     outcomes: &'s Outcomes,

@@ -115,7 +115,7 @@ fn with_files_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// What was found so far, in arrival order.
+/// The findings so far, in arrival order.
 struct InspectSink {
     refused: RefusedWriter,
     evidence: Evidence,
@@ -133,7 +133,7 @@ struct InspectWorker<'w> {
     reader: EvidenceReader,
 }
 
-/// What was read from a block.
+/// The events of a block.
 #[derive(Default)]
 struct InspectBlock<'b> {
     tally: Tally,
@@ -141,8 +141,8 @@ struct InspectBlock<'b> {
     refused: Vec<RefusedLine<'b>>,
     evidence: Evidence,
     models: [ModelBatch; 2],
-    /// For each model the fingerprints of identity events of which there can be copies (AR-2), and the
-    /// numbers of those events.
+    /// For each model the numbers and fingerprints of the identity events that can have duplicates
+    /// (AR-2).
     fingerprints: [Vec<(usize, u128)>; 2],
 }
 
@@ -205,8 +205,8 @@ impl InspectWorker<'_> {
 /// The numbers of the events that make claims, and the claims.
 type Claims<'e> = (Vec<usize>, Vec<Claim<'e>>);
 
-/// The fingerprint of an identity event; `None` if there cannot be copies of it. Only identity events
-/// are scanned a second time for it.
+/// The fingerprint of an identity event; `None` if it cannot have duplicates. Only identity events are
+/// scanned a second time for it.
 fn fingerprint(line: &Line<'_>, own: Option<DistinctId<'_>>) -> Option<u128> {
     let envelope = Envelope::parse(line.bytes).ok()?;
     let event = envelope.repeatable(own, &mut Vec::new())?;
@@ -243,7 +243,11 @@ impl Worker for InspectWorker<'_> {
             sink.devices.add(&devices);
             for (index, batch) in read.models.into_iter().enumerate() {
                 let (claimants, claims) = &mut claims[index];
-                sink.weighed[index].leave_out_copies(&read.fingerprints[index], claimants, claims);
+                sink.weighed[index].leave_out_duplicates(
+                    &read.fingerprints[index],
+                    claimants,
+                    claims,
+                );
                 sink.models[index].apply(batch, claims)?;
             }
             sink.refused.add_all(position, read.refused)

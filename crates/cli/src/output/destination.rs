@@ -42,7 +42,7 @@ enum Place {
 pub(crate) struct Output {
     name: String,
     writer: BufWriter<Compressor<Target>>,
-    /// What may not be written yet.
+    /// Output that may not be written yet.
     held: Option<SpooledTempFile>,
 }
 
@@ -180,7 +180,7 @@ impl Output {
         }
     }
 
-    /// Holds what is written from now on, until it is [released](Self::release) or the output is
+    /// Holds the output from now on, until it is [released](Self::release) or the output is
     /// finished. A file needs no holding: it appears only at the end.
     #[cfg(feature = "store")]
     pub(crate) fn hold(&mut self) {
@@ -190,7 +190,7 @@ impl Output {
         }
     }
 
-    /// Writes what was held.
+    /// Writes the held output.
     pub(crate) fn release(&mut self) -> anyhow::Result<()> {
         let Some(mut held) = self.held.take() else {
             return Ok(());

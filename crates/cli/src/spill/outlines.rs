@@ -1,7 +1,7 @@
 //! Outlines of the events of a block, kept from the first pass to the second, which writes events
 //! by them without scanning again.
 //!
-//! Outlines save time, and tell a block that has changed between the passes. If they could not be kept,
+//! Outlines save time, and show if a block has changed between the passes. If they could not be kept,
 //! each block is scanned again.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};

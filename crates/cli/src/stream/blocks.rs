@@ -67,15 +67,15 @@ pub(crate) struct Blocks<'i> {
     track: Track,
 }
 
-/// What of the open input was read before, and what was read of it now.
+/// The parts of the open input that were read before, and in this run.
 #[derive(Debug, Default)]
 struct Track {
     passed: Option<Passed>,
     passed_bytes: u64,
     /// Hashes lines. Records are hashed where they are cut.
     hasher: Option<ContentHasher>,
-    /// The content up to the end of the last whole line or record, and how many lines or records of
-    /// this run that is.
+    /// The content up to the end of the last whole line or record, and how many lines or records this
+    /// run has read.
     content: Option<Content>,
     records: u64,
 }
@@ -183,7 +183,7 @@ impl<'i> Blocks<'i> {
         Ok(true)
     }
 
-    /// Notes what was read of the input up to the end of this block.
+    /// Notes how far the input was read, up to the end of this block.
     fn track(&mut self, block: &mut Block) {
         let Some(known) = &mut self.known else {
             return;
@@ -193,7 +193,7 @@ impl<'i> Blocks<'i> {
             let lines_end = memchr::memrchr(b'\n', block.bytes()).map_or(0, |end| end + 1);
             let (lines, last) = block.bytes().split_at(lines_end);
             hasher.update(lines);
-            // Only the last line of an input has no end. It may still be being written.
+            // Only the last line of an input has no line break. It may still be being written.
             if forms::is_whole_value(last, self.limits.max_line_bytes) {
                 hasher.update(last);
             }

@@ -25,8 +25,7 @@ pub(crate) struct BlockEvents<'b> {
     /// Events with escapes, and their numbers. They are kept because their IDs are not in the block
     /// as they are: the claims borrow from them.
     escaped: Vec<(usize, JsonEvent<'b>)>,
-    /// The fingerprints of identity events of which there can be copies (AR-2), and the numbers of
-    /// those events.
+    /// The numbers and fingerprints of the identity events that can have duplicates (AR-2).
     fingerprints: Vec<(usize, u128)>,
     outlines: Option<OutlineWriter>,
     refused: Vec<RefusedLine<'b>>,
@@ -173,8 +172,8 @@ impl<'b> BlockEvents<'b> {
     }
 
     /// Stores the fingerprint of an identity event. Only these events are scanned for it, a second
-    /// time, because the others are many and need none: in a model without identity events, a claim
-    /// that comes again changes nothing (S-6).
+    /// time, because the others are many and need no fingerprint: in a model without identity events, a
+    /// claim that comes again changes nothing (S-6).
     fn add_fingerprint(&mut self, line: &Line<'b>, reading: &Reading<'_>, settings: &Settings) {
         if reading.claim.is_none() || !settings.has_identity_events() {
             return;

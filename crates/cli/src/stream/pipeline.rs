@@ -191,7 +191,7 @@ impl<T: Sink> OrderedSink<T> {
         if let ReadError::Read(error) = &error
             && let Some(changed) = InputChanged::of(error)
         {
-            // What was read may be a mixture, so it is not kept.
+            // The text may be a mixture of two versions, so it is not kept.
             return changed.clone().into();
         }
         if let Err(error) = self.sink.input_failed() {

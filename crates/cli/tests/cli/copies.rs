@@ -1,6 +1,7 @@
-//! Events that are taken twice: rule AR-2. Every path to a state weighs them once.
+//! Duplicate events: rule AR-2. Every path to a state weighs an event and its duplicates once.
 //!
-//! The truth is an engine that was given the events without the copies, which a few lines here take out.
+//! The tests compare with an engine that gets the events without the duplicates, which a few lines here
+//! take out.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 

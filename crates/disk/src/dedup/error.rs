@@ -4,11 +4,11 @@ use thiserror::Error;
 
 use crate::runs::RunsError;
 
-/// Why the index of repeated events could not be read or written.
+/// The index of duplicate events could not be read or written.
 #[derive(Debug, Error)]
 pub enum DedupError {
-    /// A row is not what was written.
-    #[error("the index of repeated events cannot be read: row {number} is damaged")]
+    /// A row is damaged.
+    #[error("the index of duplicate events cannot be read: row {number} is damaged")]
     Damaged {
         /// The number of the row, which is the number of the last event in it.
         number: u64,

@@ -1,10 +1,10 @@
-//! [`DedupKey`]: what two copies of an event have in common (AR-2).
+//! [`DedupKey`]: the fields that an event and its duplicates have in common (AR-2).
 
 use twox_hash::XxHash3_128;
 
-/// The fields that two events share if they are the same event (AR-2).
+/// The fields in which a duplicate equals an event (AR-2).
 ///
-/// An event without an insert ID has no key, because it is never a repetition.
+/// An event without an insert ID has no key, because it has no duplicates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DedupKey<'e> {
     /// The name of the event.
@@ -13,7 +13,7 @@ pub struct DedupKey<'e> {
     pub time_ms: Option<i64>,
     /// The text of its own distinct_id; `None` if it is unattributed.
     pub distinct_id: Option<&'e str>,
-    /// `$insert_id`, or the mark that SDKs of phones send instead.
+    /// `$insert_id`, or the ID that SDKs of phones send instead.
     pub insert_id: &'e str,
 }
 
@@ -39,7 +39,7 @@ impl DedupKey<'_> {
     }
 }
 
-/// An event of which there can be copies: the fingerprint of its [`DedupKey`], and the time in it.
+/// An event that can have duplicates: the fingerprint of its [`DedupKey`], and the time in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Repeatable {
     /// [`DedupKey::fingerprint`].

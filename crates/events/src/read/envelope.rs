@@ -103,7 +103,7 @@ impl<'e> Envelope<'e> {
         processed.is_some_and(|json| !json.is_null())
     }
 
-    /// The property `$insert_id`, which two copies of an event have in common.
+    /// The property `$insert_id`, in which a duplicate equals the event.
     pub fn insert_id(&self) -> Option<RawJson<'e>> {
         self.json(self.details.insert_id)
     }
@@ -118,20 +118,20 @@ impl<'e> Envelope<'e> {
         }
     }
 
-    /// The text of `$mp_event_id`; `None` if it is missing or empty. An empty one tells nothing apart.
+    /// The text of `$mp_event_id`; `None` if it is missing or empty.
     pub fn mp_event_id_text(&self) -> Option<Cow<'e, str>> {
         let id = self.mp_event_id()?.string_or_number();
         id.filter(|id| !id.is_empty())
     }
 
-    /// The ID by which a copy of the event is detected (AR-2): `$insert_id`, or else the ID that the
-    /// SDKs of phones send instead.
+    /// The ID by which a duplicate of the event is detected (AR-2): `$insert_id`, or else the ID that
+    /// the SDKs of phones send instead.
     pub fn dedup_id(&self) -> Option<Cow<'e, str>> {
         self.insert_id_text().or_else(|| self.mp_event_id_text())
     }
 
-    /// What tells this event from others (AR-2), by its own distinct_id. `None` if it has no ID by which
-    /// a copy of it is detected: it is then never a copy. `scratch` is memory to reuse.
+    /// The fingerprint by which duplicates of this event, with this own distinct_id, are detected (AR-2).
+    /// `None` if it has no ID for that, and so no duplicates. `scratch` is memory to reuse.
     pub fn repeatable(
         &self,
         own: Option<DistinctId<'_>>,

@@ -48,8 +48,8 @@ impl Time {
     }
 
     /// Reads the time of an event from its `time` property, and from the `$idmerge_time_ms` of an
-    /// export, which has the milliseconds that `time` lacks (AR-4). The latter counts if it says the
-    /// same second: whoever changes `time` means that.
+    /// export, which has the milliseconds that `time` lacks (AR-4). The latter counts only if it says
+    /// the same second: otherwise somebody has changed `time` since the export.
     pub(super) fn read_exact(
         json: Option<RawJson<'_>>,
         exact: Option<RawJson<'_>>,

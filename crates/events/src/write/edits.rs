@@ -57,7 +57,7 @@ pub(super) fn push_edited(
     out.extend_from_slice(between(closing_brace.max(copied), text.len()));
 }
 
-/// What to leave out so that a member is removed.
+/// The text to leave out so that a member is removed.
 struct Cut {
     span: Span,
     /// Whether no member is left before it, and none follows.

@@ -1,4 +1,4 @@
-//! [`Fingerprint`]: what an event has in common with its repetitions, and who sent it.
+//! [`Fingerprint`]: the fields in which a duplicate equals an event, and the kind of sender.
 
 use crate::write::batch::Sender;
 
@@ -7,7 +7,7 @@ use crate::write::batch::Sender;
 /// which is the fingerprint of an event from anybody.
 const SENDER_SHIFT: u32 = 60;
 
-/// The fingerprint of an event that can be repeated.
+/// The fingerprint of an event that can have duplicates.
 #[derive(Clone, Copy)]
 pub(crate) struct Fingerprint {
     pub(crate) fields: u128,
@@ -16,7 +16,7 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// From the hash of the fields in which repetitions agree.
+    /// From the hash of the fields in which a duplicate equals the event.
     pub(crate) fn new(fields: u128, sender: Sender, is_merge: bool) -> Self {
         // To send an event other than a `$merge`, the token is enough.
         let sender = match sender {

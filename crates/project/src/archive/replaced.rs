@@ -1,4 +1,4 @@
-//! Which events are replaced by an imported one (AR-2). They stay in their blocks, and no query
+//! The events that an imported one has replaced (AR-2). They stay in their blocks, and no query
 //! shows them.
 //!
 //! ```text

@@ -14,7 +14,7 @@ pub(crate) const BLOCK_HEADS: TableDefinition<'_, u64, (u64, i64, i64)> =
 /// The numbers of the events of each user key, in sorted runs.
 pub(crate) const USER_INDEX: Runs = Runs::new("user_runs", "user_pages");
 
-/// The fingerprints of the stored events that can be repeated.
+/// The fingerprints of the stored events that can have duplicates.
 pub(crate) const SEEN: DedupTables = DedupTables::new(
     Runs::new("seen_runs", "seen_pages"),
     "seen_recent",

@@ -242,14 +242,15 @@ impl<'p> ExportWriter<'p> {
             WrittenId::AsSent => scanned.own,
         };
         let ignored_by_model = self.weighing.as_ref().filter(|_| event.is_identity_event());
-        // A model that weighs the event reads the `distinct_id` that was sent, and the project's own
-        // model reads other properties: W-2 keeps the one that would be lost.
+        // AR-4, the exception to W-2: a model that weighs the event reads the `distinct_id` that was
+        // sent. The export would lose it, because the project's own model reads other properties.
         let sent = ignored_by_model.and_then(|_| self.sent_distinct_id(&event));
         let rule_book = self.settings.rule_book();
         scanned.write_as(rule_book, sent.or(scanned.own), canonical, json);
 
         let is_forged = event.name == Event::MERGE && scanned.stored.source == OPEN_ENDPOINT;
-        // The other model would refuse the event as it was sent. In the export it has an ID more.
+        // The other model would refuse the event as it was sent, but not with the `distinct_id` that
+        // the export adds.
         let is_refused = ignored_by_model.is_some_and(|weighing| weighing.read(&event).is_err());
         event.is_unweighed || is_forged || is_refused
     }

@@ -64,7 +64,7 @@ pub enum Record {
         time_ms: Option<i64>,
         /// Distinguishes the event from others with the same name, time and ID: `$insert_id`.
         insert_id: Option<Box<str>>,
-        /// Who sent it.
+        /// The sender.
         sender: Sender,
         /// What a scan of the JSON found, if the caller has scanned it: the project then does not
         /// scan it again. It must be the scan of this JSON, without white space around it.
@@ -74,7 +74,7 @@ pub enum Record {
     Update,
 }
 
-/// Who sent an event: what is known of that, from the least to the most.
+/// The sender of an event, from the least known to the best known.
 ///
 /// The claim of a `$merge` from [`Anybody`](Self::Anybody) is not applied. If two events are the
 /// same but for their content, that of the sender who is known better counts (AR-2).

@@ -50,7 +50,7 @@ pub(crate) struct PreparedEvent {
 pub(crate) struct EventFacts {
     /// The key of its own distinct_id; `None` if it has no distinct_id.
     pub(crate) user_key: Option<u64>,
-    /// `None` if the event has no `insert_id`: it is then never a repetition.
+    /// `None` if the event has no `insert_id`: it then has no duplicates.
     pub(crate) fingerprint: Option<Fingerprint>,
     claim: Option<PreparedClaim>,
     /// The answer if there is no claim to apply.
@@ -195,8 +195,8 @@ impl Preparation<'_> {
         }
         let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
         let is_merge = event.name == Event::MERGE;
-        // AR-4: an unweighed event came from anybody, whoever sends the export of it. It must not
-        // count as the event itself with a credential (AR-2).
+        // AR-4: an unweighed event came without a credential, so its export also counts as sent by
+        // anybody. It must not count as the event itself with a credential (AR-2).
         let sender = if event.is_unweighed {
             Sender::Anybody
         } else {

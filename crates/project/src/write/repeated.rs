@@ -1,4 +1,4 @@
-//! [`Repeated`]: which events of a batch are new, and which were stored before (AR-2).
+//! [`Repeated`]: finds the events of a batch that are new, and the duplicates (AR-2).
 //!
 //! An event is stored once, and the first one counts, with one exception: what came with a credential
 //! replaces what came without, if the two differ. So an index has who sent each event, and another one
@@ -37,8 +37,8 @@ pub(crate) struct NewEvent<'b> {
 /// An event that is replaced.
 pub(crate) struct Replaced {
     pub(crate) number: u64,
-    /// Whether its claim was weighed and is the claim of the new event too: what is taken twice
-    /// counts once.
+    /// Whether its claim was weighed and the new event makes the same claim, which then counts once
+    /// (AR-2).
     pub(crate) has_same_claim: bool,
     /// Why its claim was rejected: the code and the description.
     pub(crate) failure: Option<[String; 2]>,
@@ -54,7 +54,7 @@ impl NewEvent<'_> {
     }
 }
 
-/// The indexes of the events that can be repeated.
+/// The indexes of the events that can have duplicates.
 pub(crate) struct Repeated {
     dedup: Dedup,
     numbers: Numbers,
@@ -151,7 +151,7 @@ impl Repeated {
             return Ok(Before::Nothing);
         };
         let number = self.numbers.find(fingerprint.fields, stored.numbers()?)?;
-        // A version without the index of numbers has stored it. It stays, as that version meant.
+        // A version without the index of numbers stored it, so it cannot be replaced.
         Ok(number.map_or(Before::Same, |number| {
             Before::Lesser(Earlier {
                 number,

@@ -2,7 +2,7 @@
 //! withdrawn, or a repair lost entries.
 //!
 //! Nothing else that a project keeps depends on earlier canonical IDs: events and their index are
-//! stored under own IDs, repeated events are found by the events themselves, and clusters that are
+//! stored under own IDs, duplicate events are found by the events themselves, and clusters that are
 //! nearly full are counted at every start.
 
 use idmerge_core::{DistinctId, Resolve};

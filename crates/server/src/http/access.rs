@@ -59,7 +59,7 @@ pub(crate) fn authorize(
     }
 }
 
-/// Whether these credentials are known only to those whom the project trusts, as the token is not.
+/// Whether these credentials are secret. The token is not.
 pub(crate) fn is_secret(project: &ProjectConfig, credentials: &Credentials) -> bool {
     // The token never permits reading.
     is_permitted(project, credentials, Permission::Read).into()

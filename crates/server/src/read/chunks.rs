@@ -17,7 +17,7 @@ pub(super) struct Chunks {
 }
 
 impl Chunks {
-    /// The body of a response, and what sends it.
+    /// The body of a response, and its sender.
     pub(super) fn new() -> (Self, Body) {
         let (sender, body) = Channel::new(2);
         let handle = Handle::current();

@@ -82,8 +82,8 @@ impl ExportParameters {
 /// Export every event of a range of days
 ///
 /// Each line is an event with its current canonical distinct_id, in the order of arrival. An import of
-/// all days into another project gives the same clusters, also if it is repeated. If the export fails midway, the
-/// connection is closed before the end of the response.
+/// all days into another project gives the same clusters, also if it is repeated. If the export fails
+/// midway, the connection is closed before the end of the response.
 #[utoipa::path(
     get,
     path = "/api/2.0/export",

@@ -8,7 +8,7 @@ use crate::error::StoreError;
 /// Inputs by their number.
 const INPUTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("taken inputs");
 const RUNS: Runs = Runs::new("taken runs", "taken pages");
-/// The events that were taken and that can be repeated.
+/// The events that were taken and that can have duplicates.
 const EVENTS: DedupTables = DedupTables::new(RUNS, "taken recent", "taken filters");
 /// All tables of this module.
 const NAMES: [&str; 5] = [
@@ -80,7 +80,7 @@ impl TakenInput {
     }
 }
 
-/// What a store has taken from inputs, so that nothing is taken twice.
+/// The inputs and events that a store has taken, so that nothing is taken twice.
 ///
 /// It is written in the same commit as the claims that came of the inputs, with
 /// [`Durable::commit_with`](crate::Durable::commit_with). Backups and repairs copy it. A repair that
@@ -174,7 +174,7 @@ impl Intake {
         !self.unwritten.is_empty() || self.events.unwritten() > 0
     }
 
-    /// Whether so many events are not written that a commit is due.
+    /// Whether a commit is due, because of the number of events that are not written.
     pub fn is_commit_due(&self) -> bool {
         self.events.unwritten() >= COMMIT_EVENTS
     }

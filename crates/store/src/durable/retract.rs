@@ -37,7 +37,7 @@ impl Retraction {
     }
 }
 
-/// What a retraction withdraws.
+/// The target of a retraction.
 struct Withdrawn {
     /// The entries of the claims, or the one of a retraction.
     entries: BTreeSet<u64>,

@@ -1,4 +1,4 @@
-//! Which claims need no entry, because without one every state of the log is the same (LG-1).
+//! Decides which claims need no entry, because every state of the log is the same without it (LG-1).
 
 mod components;
 mod form;
@@ -19,12 +19,9 @@ use crate::log::entry::{Entry, What};
 /// one needs another entry. All of it follows from the log.
 ///
 /// A claim may have no entry if it changes nothing in **any** fold of the log: whichever claims are
-/// withdrawn, now or later. In Simplified only the first occurrence of a claim can change anything: it
-/// links the device, or the device has another user for ever. In Original that holds too, with one
-/// exception. The reasons of a rejection last: IDs that are the same or have the wrong form (O-7,
-/// O-8) stay so, an alias stays used (O-9), and two clusters that are too large together (O-12) can
-/// only grow. But an `$identify` that O-11 rejects is accepted once other claims have joined its IDs,
-/// and then marks its identified ID (O-13). For that,
+/// withdrawn, now or later. A repeat changes nothing, with one exception (`docs/store.md` has the
+/// reasons): an `$identify` that O-11 rejects is accepted once other claims have joined its IDs, and
+/// then marks its identified ID (O-13). For that,
 ///
 /// - another identified ID must be connected with it by attempted claims: the one that O-11 found;
 /// - a claim must have joined its IDs since it last came, which a claim only does the first time.

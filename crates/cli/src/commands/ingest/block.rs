@@ -136,7 +136,7 @@ impl<'b> IngestBlock<'b> {
 pub(super) struct LoggedClaim<'e> {
     /// The number of the event among those of the block that can be used.
     pub(super) number: usize,
-    /// Of a claim by the model of the store: the event, if there can be copies of it (AR-2).
+    /// The event, if it can have duplicates (AR-2) and the claim is by the model of the store.
     pub(super) repeatable: Option<Repeatable>,
     pub(super) claim: Claim<'e>,
     insert_id: Option<Cow<'e, str>>,

@@ -1,4 +1,4 @@
-//! What `ingest` takes, and what was taken before (AR-2, AR-3).
+//! The inputs and events that `ingest` takes, and those that it has taken before (AR-2, AR-3).
 
 use idmerge_engines::Engine;
 use idmerge_store::{Durable, Intake, LazyRuns, StoreError, TakenInput};
@@ -8,7 +8,7 @@ use crate::stream::block::Block;
 use crate::stream::input::content::Content;
 use crate::stream::input::known::{Known, KnownInputs};
 
-/// What a run takes, on top of what was taken before.
+/// The inputs and events that a run takes, in addition to those of earlier runs.
 pub(super) struct Taken {
     intake: Intake,
     /// The number of the first input of the run.
@@ -24,23 +24,23 @@ pub(super) struct Taken {
 #[derive(Default)]
 struct InputTaken {
     index: Option<usize>,
-    /// What of it was taken before.
+    /// The beginning of it that was taken before.
     passed: Option<TakenInput>,
     /// How many events were taken now, and whether one has a distinct_id.
     events: u64,
     is_usable: bool,
 }
 
-/// What was read of an input up to the end of a block.
+/// The part of an input up to the end of a block.
 pub(super) struct BlockTaken {
-    /// How many lines or records of the input that is.
+    /// How many lines or records this part has.
     pub(super) records: u64,
     pub(super) events: u64,
     pub(super) with_id: u64,
 }
 
 impl Taken {
-    /// Reads what the store has taken before. If `is_again`, that is taken anew.
+    /// Reads which inputs and events the store has taken before. If `is_again`, they are taken anew.
     pub(super) fn open(store: &Durable<Engine>, is_again: bool) -> Result<Self, StoreError> {
         let intake = Intake::open(&store.begin_read()?)?;
         let first_number = intake.next_number();
@@ -59,8 +59,8 @@ impl Taken {
         })
     }
 
-    /// The inputs that are not taken another time. Of a run that takes inputs anew and was interrupted,
-    /// those that it has taken.
+    /// The inputs that are not taken again. If an interrupted run with `--again` is continued, these are
+    /// only the inputs that it has taken.
     pub(super) fn known_inputs(&self) -> KnownInputs {
         let inputs = self.intake.inputs().iter();
         let known = inputs.filter(|input| self.again == 0 || input.again == self.again);
@@ -129,7 +129,7 @@ impl Taken {
         if self.again == 0 {
             return Ok(was_taken);
         }
-        // Another fingerprint for what this run takes.
+        // With `--again`, an event counts as taken only if this run has taken it.
         let of_run = fingerprint ^ u128::from(self.again).wrapping_mul(RUN_FACTOR);
         intake.is_repeated(of_run, time_ms, runs)
     }
@@ -193,7 +193,7 @@ impl Taken {
 /// Spreads the number of a run over a fingerprint.
 const RUN_FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// What was taken of an input that is new.
+/// The state of an input of which nothing was taken yet.
 const NOTHING: TakenInput = TakenInput {
     number: 0,
     bytes: 0,

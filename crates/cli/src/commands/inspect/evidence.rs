@@ -12,8 +12,8 @@ use serde::Serialize;
 
 use crate::output::users::NoHasher;
 
-/// How many events carry what. An event is an identity event, or counts under the IDs that it
-/// carries.
+/// The number of events by what they carry. Identity events are counted by name, and all other events
+/// by the IDs that they carry.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub(super) struct Evidence {
     pub(super) device_and_user_id: u64,
@@ -165,7 +165,8 @@ impl EvidenceReader {
     }
 }
 
-/// The user of each device that an event connects with one, as hashes. `None` if there are several.
+/// For each device that an event connects with a user, the user; `None` if there are several users.
+/// All are hashes.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
     users: HashMap<u64, Option<u64>, BuildHasherDefault<NoHasher>>,

@@ -1,4 +1,4 @@
-//! What one model gives over the input.
+//! The figures of one model over the input.
 
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, BuildHasherDefault};

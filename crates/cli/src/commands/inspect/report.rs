@@ -20,7 +20,7 @@ pub(super) struct Report {
     /// The model that fits. `None` if no event carries an ID that a model reads.
     engine: Option<Model>,
     reason: String,
-    /// What would be lost under the other model, in sentences.
+    /// The losses under the other model, in sentences.
     lost: Vec<String>,
 }
 
@@ -55,7 +55,7 @@ impl Report {
         report
     }
 
-    /// Whether there is a model to choose, or nothing to choose it for.
+    /// Whether a model fits, or the input has no events at all.
     pub(super) fn is_answer(&self) -> bool {
         self.engine.is_some() || self.events == 0
     }
@@ -133,7 +133,7 @@ impl Report {
         format!("{what}{users}")
     }
 
-    /// What would be lost under a model.
+    /// The losses under a model.
     fn lost_under(&self, model: &Figures, fits: &Figures) -> Vec<String> {
         let mut lost = Vec::new();
         if model.users > fits.users {

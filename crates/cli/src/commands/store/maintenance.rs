@@ -52,7 +52,7 @@ pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result
     Ok(store.close()?)
 }
 
-/// What a retraction withdraws.
+/// The target of a retraction.
 #[derive(Clone, Copy)]
 enum Target<'a> {
     Entry(u64),
@@ -61,7 +61,7 @@ enum Target<'a> {
 
 /// # Errors
 ///
-/// The ID is not one, or there is no store to say which texts are IDs.
+/// The text is not an ID by the settings of the store, or there is no store.
 fn target(args: &RetractArgs) -> anyhow::Result<Target<'_>> {
     match (args.sequence, &args.detach) {
         (Some(sequence), _) => Ok(Target::Entry(sequence)),

@@ -13,7 +13,7 @@ const MARK_BYTES: u64 = 3;
 #[derive(Debug)]
 pub(super) struct Tracker {
     hasher: ContentHasher,
-    /// What was read and is not hashed.
+    /// Bytes that were read and are not hashed yet.
     unhashed: Vec<u8>,
     /// The plain offset up to which everything is hashed.
     hashed: u64,
@@ -56,7 +56,7 @@ impl Tracker {
         self.record_end = self.passed;
     }
 
-    /// Hashes everything that was passed. There is no content of less from then on.
+    /// Hashes everything that was passed. From then on the content of a shorter beginning is not known.
     pub(super) fn hash_passed(&mut self) {
         self.record_end = self.passed;
         self.hash();

@@ -42,7 +42,7 @@ impl Tally {
 }
 
 impl UsableEvents {
-    /// Starts an input that begins with these bytes. If some of it was read before, that was usable.
+    /// Starts an input that begins with these bytes. A part that was read before was usable.
     pub(crate) fn start(&mut self, head: &[u8], was_read_before: bool) {
         *self = Self {
             head: head.to_vec(),
@@ -113,7 +113,7 @@ fn failed_response(head: &[u8]) -> Option<String> {
     response.get("event").is_none().then(|| quote(error))
 }
 
-/// What an input looks like whose records are in an array of one object.
+/// Describes an input that has its records in an array of one object.
 fn looks_wrapped(head: &[u8]) -> Option<String> {
     let text = text_of(super::after_space(head))?;
     let (key, array) = array_of_records(text)?;

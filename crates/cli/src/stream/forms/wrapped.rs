@@ -17,7 +17,7 @@ pub(super) fn array_of_records(object: &str) -> Option<(String, &str)> {
             found = Some((String::from_utf8_lossy(key).into_owned(), value));
         }
     });
-    // What was read of the input may end within the array.
+    // The bytes that were read may end within the array.
     let found = found.or_else(|| unfinished_array(object.get(end..)?));
     found.filter(|_| !is_event)
 }

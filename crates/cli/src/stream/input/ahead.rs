@@ -5,10 +5,10 @@ use std::io::{self, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
-/// What is read ahead is held in memory up to this size, and in a temporary file if it is more.
+/// Bytes that are read ahead are held in memory up to this size, and beyond it in a temporary file.
 const HELD_BYTES_MAX: usize = 1 << 20;
 
-/// A stream from which some was read ahead.
+/// A stream that was read ahead in part.
 #[derive(Debug)]
 pub(super) struct Ahead {
     stream: File,

@@ -3,7 +3,7 @@
 /// The beginning that an input is looked up by is not longer than this.
 const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
-/// What identifies the beginning of an input: the bytes from its start to the end of a record.
+/// Identifies the beginning of an input: the bytes from its start to the end of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Content {
     pub(crate) bytes: u64,
@@ -16,8 +16,8 @@ pub(crate) struct Content {
 
 /// Hashes the decompressed bytes of an input.
 ///
-/// BLAKE3, because an input that is taken for another one would be left out, and much of what is in an
-/// input comes from strangers.
+/// The hash is BLAKE3, because strangers write much of the content of an input, and an input that had the
+/// hash of another one would be left out.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ContentHasher {
     hasher: blake3::Hasher,

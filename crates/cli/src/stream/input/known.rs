@@ -25,7 +25,7 @@ pub(crate) struct KnownInputs {
     by_head: HashMap<u64, Vec<Known>>,
     /// The number of the first input of this run; the next one has the next number.
     first_number: u64,
-    /// Those that began the inputs of this run.
+    /// The known inputs that inputs of this run begin with.
     passed: Vec<Known>,
 }
 
@@ -70,7 +70,7 @@ impl KnownInputs {
         self.passed.push(known);
     }
 
-    /// The inputs that began inputs of this run.
+    /// The known inputs that inputs of this run begin with.
     #[cfg(feature = "store")]
     pub(crate) fn passed(&self) -> &[Known] {
         &self.passed
@@ -93,7 +93,7 @@ impl KnownInputs {
     /// The longest known input that this one begins with. Reads no further than that needs: to the end
     /// of the longest one with the same first bytes.
     ///
-    /// An error ends the search: whoever reads the input finds it too.
+    /// An error ends the search, because reading the input afterwards gives the same error.
     pub(crate) fn find(&self, input: &mut dyn Read) -> Option<Known> {
         let mut hasher = ContentHasher::default();
         // Those with the same first bytes, the shortest last.

@@ -9,7 +9,7 @@ use std::time::SystemTime;
 
 use twox_hash::XxHash3_64;
 
-/// What tells that a file has changed, without reading it.
+/// Shows that a file has changed, without reading it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
     identity: Identity,

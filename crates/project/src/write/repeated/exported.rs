@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value};
 
-/// Properties that an export sets, or an answer (IN-5). The first four are in the fingerprint, or say
-/// what the own distinct_id in it says.
+/// Properties that an export or an answer sets (IN-5). The first four need no comparison, because their
+/// content is in the fingerprint.
 const SET_BY_EXPORTS: [&str; 15] = [
     "time",
     "$idmerge_time_ms",
@@ -25,7 +25,7 @@ const SET_BY_EXPORTS: [&str; 15] = [
 /// Whether `new` is `stored` as an export writes it, maybe by way of a program that has parsed it and
 /// written it anew. The two have one fingerprint.
 ///
-/// An export that is imported into its own project is then a repetition of what is stored. If each of
+/// An export that is imported into its own project then consists of duplicates. If each of
 /// its events took the place of the stored one, they would move to the end, and the next export would
 /// have another order than that in which the claims were weighed.
 pub(super) fn is_export_of(new: &str, stored: &str) -> bool {

@@ -1,4 +1,4 @@
-//! Which IDs are connected by attempted claims: accepted, rejected and withdrawn ones.
+//! The components that attempted claims connect: accepted, rejected and withdrawn ones.
 
 use std::collections::HashMap;
 
@@ -14,7 +14,7 @@ pub(super) fn key(hash: u64) -> u32 {
     (hash >> 33) as u32
 }
 
-/// The components of the IDs, of which there can be very many: an ID takes 8 bytes.
+/// The components of the IDs. An ID takes 8 bytes, because there can be very many.
 ///
 /// The smallest key represents a component, so that equal components have an equal form on disk.
 #[derive(Debug, Default)]
@@ -25,8 +25,8 @@ pub(super) struct Components {
 }
 
 impl Components {
-    /// Connects two IDs by the entry of this number, which names so many new identified IDs. Returns
-    /// whether the component then has several identified IDs.
+    /// Connects two IDs by the entry of this number, which names `new_identified` new identified IDs.
+    /// Returns whether the component then has several identified IDs.
     pub(super) fn connect(&mut self, keys: [u32; 2], new_identified: u32, sequence: u64) -> bool {
         let [(a, a_identified), (b, b_identified)] = keys.map(|key| self.representative(key));
         let (keep, give) = (a.min(b), a.max(b));

@@ -9,7 +9,7 @@ use super::SeenClaims;
 /// A snapshot of format version 1 begins with a number of fingerprints, which is smaller.
 const MARK: u64 = u64::MAX;
 
-/// What a snapshot has before the state of the engine.
+/// The part of a snapshot before the state of the engine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Head {
     /// The claims that have an entry, in this many bytes.
