@@ -48,7 +48,7 @@ pub enum BlockedIdsError {
     },
     /// A line begins with the prefix of a device, with which no ID would ever equal it.
     #[error(
-        "{file}, line {line}: leave out the prefix $device:, which is no part of the ID (ID-5); \
+        "{file}, line {line}: leave out the prefix $device:, which is not part of the ID (ID-5); \
          the ID without it is blocked with and without the prefix"
     )]
     Prefixed {

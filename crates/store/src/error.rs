@@ -139,7 +139,7 @@ pub enum StoreError {
     /// The list of the inputs and events that the store has taken cannot be read.
     /// [`repair`](crate::repair) forgets it: inputs are then taken anew.
     #[error(
-        "what the store remembers of the inputs that it has taken is damaged; repair the store, which \
+        "the list of the inputs and events that the store has taken is damaged; repair the store, which \
          then takes its inputs anew"
     )]
     DamagedIntake,

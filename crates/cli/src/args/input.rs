@@ -57,13 +57,14 @@ pub(crate) struct OutputArgs {
 pub(crate) struct SummaryArgs {
     /// Print the summary in this form on stderr; json is printed with --quiet too, and hides refused
     /// lines
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = SummaryFormat::Text)]
-    summary: SummaryFormat,
+    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
+    summary: ReportFormat,
 }
 
+/// The format of a summary or of the answer of `inspect`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum SummaryFormat {
-    /// A table to read
+pub(crate) enum ReportFormat {
+    /// Text to read
     Text,
     /// One JSON object
     Json,
@@ -73,9 +74,9 @@ impl SummaryArgs {
     /// The form of the summary; `--quiet` leaves out that of text.
     pub(crate) fn form(self, quiet: bool) -> SummaryForm {
         match self.summary {
-            SummaryFormat::Json => SummaryForm::Json,
-            SummaryFormat::Text if quiet => SummaryForm::None,
-            SummaryFormat::Text => SummaryForm::Text,
+            ReportFormat::Json => SummaryForm::Json,
+            ReportFormat::Text if quiet => SummaryForm::None,
+            ReportFormat::Text => SummaryForm::Text,
         }
     }
 }

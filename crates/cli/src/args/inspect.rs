@@ -1,9 +1,7 @@
 //! The arguments of `inspect`.
 
-use clap::ValueEnum;
-
 use crate::args::engine::SettingsArgs;
-use crate::args::input::InputArgs;
+use crate::args::input::{InputArgs, ReportFormat};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -27,12 +25,4 @@ pub(crate) struct InspectArgs {
     /// The format of the answer
     #[arg(long, value_name = "FORMAT", value_enum, default_value_t = ReportFormat::Text)]
     pub(crate) format: ReportFormat,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum ReportFormat {
-    /// A page to read
-    Text,
-    /// One JSON object
-    Json,
 }

@@ -15,7 +15,8 @@ use idmerge_core::{Claim, DistinctId};
 use idmerge_engines::{Model, Settings};
 use idmerge_events::{Envelope, JsonEvent};
 
-use crate::args::inspect::{InspectArgs, ReportFormat};
+use crate::args::input::ReportFormat;
+use crate::args::inspect::InspectArgs;
 use crate::commands::apply::Weighed;
 use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
 use crate::commands::inspect::model::{ModelBatch, ModelState};

@@ -97,7 +97,7 @@ fn another_time_between_the_passes_is_an_error() {
     is_noticed(
         event("a").repeat(2),
         write,
-        "its time of modification is another",
+        "its modification time has changed",
     );
 }
 
@@ -219,7 +219,7 @@ fn a_command_that_reads_once_notices_all_but_growth() {
             bytes / 2
         );
         run(&|folder| folder.write("in", event("a"))).fails_with(&shorter);
-        let secretly = format!("{starts}its time of modification is another{ends}");
+        let secretly = format!("{starts}its modification time has changed{ends}");
         run(&|folder| {
             folder.write("in", event("b").repeat(2));
             let file = File::options().write(true).open(folder.path("in")).unwrap();

@@ -59,8 +59,8 @@ impl Taken {
         })
     }
 
-    /// The inputs that are not taken again. If an interrupted run with `--again` is continued, these are
-    /// only the inputs that it has taken.
+    /// The inputs that are not taken again. With `--again` these are only the inputs that the same run
+    /// took before it was interrupted.
     pub(super) fn known_inputs(&self) -> KnownInputs {
         let inputs = self.intake.inputs().iter();
         let known = inputs.filter(|input| self.again == 0 || input.again == self.again);

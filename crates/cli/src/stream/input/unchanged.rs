@@ -125,7 +125,7 @@ impl fmt::Display for InputChanged {
             Change::Size { before, now } => {
                 write!(f, "its size in bytes was {before}, and is {now} now")
             }
-            Change::Time => f.write_str("its time of modification is another"),
+            Change::Time => f.write_str("its modification time has changed"),
             Change::Content => f.write_str("its content is not the same"),
         }?;
         f.write_str("; copy the file, and run idmerge on the copy")
