@@ -73,6 +73,30 @@ fn in_6_every_form_gives_the_same_events_through_every_command() {
 }
 
 #[test]
+fn in_4_byte_order_marks_of_any_length_do_not_end_an_input() {
+    let marks = "\u{feff}".repeat(90_000);
+    let row = format!("{}\n{marks}{LOGIN}\n", pretty(VISIT));
+    for text in [format!("[{VISIT},\n{marks}{LOGIN}]"), row] {
+        let folder = Folder::with(&[("in", &text)]);
+        let resolved = folder.run("resolve in -q --strict --engine simplified");
+        assert_eq!(event_names(&resolved.ok()), ["V", "L"]);
+        #[cfg(feature = "store")]
+        {
+            folder.run("ingest st in -q --engine simplified").ok();
+            assert_eq!(folder.run("clusters --store st").ok(), CLUSTER);
+            folder
+                .run("ingest st in")
+                .code(0)
+                .says("taken before             2");
+        }
+        // An error of the input behind them is reported.
+        let compressed = gzip(&text[..text.rfind(LOGIN).unwrap()]);
+        folder.write("cut", &compressed[..compressed.len() - 9]);
+        folder.run("resolve cut -q --engine simplified").code(1);
+    }
+}
+
+#[test]
 fn in_6_only_line_breaks_outside_strings_go() {
     let object = "{\r\n  \"event\" :\t\"a\\n[]{},b\",\n\n  \"properties\": {\"distinct_id\": \"\", \"x\": [1,\r\n 2]}}";
     let line = "{  \"event\" :\t\"a\\n[]{},b\",  \"properties\": {\"distinct_id\": \"\", \"x\": [1, 2]}}\n";

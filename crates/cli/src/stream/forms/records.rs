@@ -325,19 +325,31 @@ impl<'i> Records<'i> {
         self.chunk.drain(..self.at);
         self.at = 0;
         let before = self.chunk.len();
-        self.read_bytes(CHUNK_BYTES)?;
-        // Half a mark cannot be told from other bytes.
-        let mark = BYTE_ORDER_MARK;
-        while self.chunk.ends_with(&mark[..1]) || self.chunk.ends_with(&mark[..2]) {
-            match self.read_bytes(1) {
-                Ok(true) => {}
-                Ok(false) => break,
-                Err(error) => {
-                    self.error = Some(error);
-                    break;
+        // A whole chunk can be marks, of which nothing is left.
+        while self.chunk.len() == before {
+            if !self.read_bytes(CHUNK_BYTES)? {
+                return Ok(false);
+            }
+            // Half a mark cannot be told from other bytes.
+            let mark = BYTE_ORDER_MARK;
+            while self.chunk.ends_with(&mark[..1]) || self.chunk.ends_with(&mark[..2]) {
+                match self.read_bytes(1) {
+                    Ok(true) => {}
+                    Ok(false) => break,
+                    Err(error) => {
+                        self.error = Some(error);
+                        break;
+                    }
                 }
             }
+            self.leave_out_marks(before);
         }
+        self.starts_line = self.chunk.ends_with(b"\n");
+        Ok(true)
+    }
+
+    /// Leaves out the byte order marks at the starts of lines, from this byte of the chunk on.
+    fn leave_out_marks(&mut self, before: usize) {
         let mut end = before;
         while let Some(mark) = memchr::memmem::find(&self.chunk[end..], BYTE_ORDER_MARK) {
             end += mark;
@@ -354,12 +366,6 @@ impl<'i> Records<'i> {
                 end += BYTE_ORDER_MARK.len();
             }
         }
-        if self.chunk.len() > before {
-            self.starts_line = self.chunk.ends_with(b"\n");
-            return Ok(true);
-        }
-        // The whole chunk was marks, or the input has ended.
-        Ok(false)
     }
 
     /// Reads up to this many bytes. `false` at the end.
