@@ -2,6 +2,7 @@
 
 pub(crate) mod changes;
 pub(crate) mod compare;
+mod counting;
 pub(crate) mod digest;
 pub(crate) mod explain;
 pub(crate) mod log_entry;

@@ -214,7 +214,7 @@ impl<R: IdentityResolver> State<R> {
     }
 
     /// Reads the snapshot that replaced the state at this entry.
-    fn read_base(&mut self, log: Log<'_>, sequence: u64) -> Result<(), StoreError> {
+    pub(crate) fn read_base(&mut self, log: Log<'_>, sequence: u64) -> Result<(), StoreError> {
         let mut snapshots = snapshots::all(log.read)?.into_iter();
         let base = snapshots.find(|snapshot| snapshot.sequence == sequence);
         let base = base.ok_or(StoreError::DamagedLog {

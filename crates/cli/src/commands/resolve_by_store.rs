@@ -9,7 +9,6 @@ use std::sync::{Mutex, PoisonError};
 use foldhash::quality::RandomState;
 use idmerge_core::{Claim, DistinctId, Outcome, Rejection, Resolve, RuleBook};
 use idmerge_engines::Settings;
-use idmerge_store::What;
 
 use crate::args::resolve::ResolveArgs;
 use crate::commands::store::open::{OpenStore, open_for_reading};
@@ -75,7 +74,7 @@ pub(crate) fn run(
     })
 }
 
-/// The claims that the store has rejected, by hash, with the code and description of the rejection.
+/// The claims that the store rejects, by hash, with the code and description of the rejection.
 struct RejectedClaims {
     /// The hash has 64 bits and a random key. With a million claims, two have the same hash in fewer
     /// than one run in ten million.
@@ -93,17 +92,14 @@ impl RejectedClaims {
         if store.engine.rule_book() == RuleBook::Simplified {
             return Ok(rejected);
         }
-        store.each_entry(1, &mut |entry| {
-            if let What::Claim { claim, outcome } = entry.what {
-                let hash = rejected.state.hash_one(claim);
-                if let Outcome::Rejected(rejection) = outcome {
-                    let rejection = (rejection.code(), rejection.to_string());
-                    rejected.rejections.insert(hash, rejection);
-                } else {
-                    rejected.rejections.remove(&hash);
-                }
+        store.history.counting_claims(&mut |claim, outcome| {
+            let hash = rejected.state.hash_one(claim);
+            if let Outcome::Rejected(rejection) = outcome {
+                let rejection = (rejection.code(), rejection.to_string());
+                rejected.rejections.insert(hash, rejection);
+            } else {
+                rejected.rejections.remove(&hash);
             }
-            Ok(true)
         })?;
         Ok(rejected)
     }

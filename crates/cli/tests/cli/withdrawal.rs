@@ -140,3 +140,46 @@ fn retract_needs_an_entry_or_an_id() {
     retract(&folder, &["9"]).code(1).says("there is no entry 9");
     retract(&folder, &["--detach", "null"]).code(2).says("ID-4");
 }
+
+fn identify(user: &str, anon: &str) -> Value {
+    json!({"event": "$identify", "properties": {"$identified_id": user, "$anon_id": anon}})
+}
+
+#[test]
+fn lg_1_resolve_by_the_store_gives_the_answers_after_a_withdrawal() {
+    let anon = "a0000000-0000-4000-8000-000000000001";
+    let merge = |ids: [&str; 2]| json!({"event": "$merge", "properties": {"$distinct_ids": ids}});
+    // Without the first event the second is accepted. With at most two IDs in a cluster, the third
+    // is then rejected.
+    let events = [
+        identify("U1", anon),
+        identify("U2", anon),
+        merge(["U2", "B"]),
+    ];
+    let lines: Vec<_> = events.iter().map(|event| format!("{event}\n")).collect();
+    let engine = "--engine original --max-cluster-ids 2";
+    let rejected_in = |resolved: &str| -> Vec<bool> {
+        let lines = resolved.lines();
+        lines.map(|line| line.contains("$failure_reason")).collect()
+    };
+    for withdrawn in 1..=3 {
+        let folder = Folder::new();
+        ingest(&folder, engine, &lines.concat());
+        retract(&folder, &[&withdrawn.to_string()]).code(0);
+        let mut others = lines.clone();
+        others.remove(withdrawn - 1);
+        let others = others.concat();
+        let truth = folder.pipe(others.as_str(), &format!("resolve {engine}"));
+        let truth = truth.code(0).stdout;
+        if withdrawn == 1 {
+            assert_eq!(rejected_in(&truth), [false, true]);
+        }
+        let resolved = folder.pipe(others.as_str(), "resolve --store people");
+        assert_eq!(resolved.code(0).stdout, truth, "without event {withdrawn}");
+        // A claim that was withdrawn was not rejected, and counts again once that is undone.
+        retract(&folder, &["4"]).code(0);
+        let truth = folder.pipe(lines.concat(), &format!("resolve {engine}"));
+        let resolved = folder.pipe(lines.concat(), "resolve --store people");
+        assert_eq!(resolved.code(0).stdout, truth.code(0).stdout);
+    }
+}
