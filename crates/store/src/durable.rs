@@ -171,17 +171,16 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let overlay = &mut self.state.overlay;
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
-        let outcome = if overlay.whole().is_some() {
+        let outcome = if self.state.overlay.whole().is_some() {
             // Borrow again: the borrow checker would extend the first borrow to the end of the function.
-            let Some(engine) = overlay.whole_mut() else {
+            let Some(engine) = self.state.overlay.whole_mut() else {
                 return Err(StoreError::Failed.into());
             };
             engine.apply(claim)?
         } else {
             let read = self.database.begin_read().map_err(StoreError::from)?;
-            overlay.apply(claim, Log::with_tail(&read, tail))?
+            self.state.apply(claim, Log::with_tail(&read, tail))?
         };
         let next = tail.sequence() + 1;
         if self.seen_claims.is_news(claim, outcome, next) {

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::{fmt, io};
 
-use idmerge_core::{DistinctIdBuf, IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{Claim, DistinctIdBuf, IdentityResolver, Outcome, SnapshotError};
 
 use crate::error::StoreError;
 use crate::log::Log;
@@ -61,8 +61,8 @@ impl<R: IdentityResolver> State<R> {
         Ok(state)
     }
 
-    /// The state after the last entry of the log, with the same overlay as the process that wrote the
-    /// log had. After retractions this is quicker than [`fold`](Self::fold). A process that adds entries
+    /// The state after the last entry of the log, in an overlay as the process that wrote the log had it.
+    /// After retractions this is quicker than [`fold`](Self::fold). A process that adds entries
     /// passes `seen_claims`, which then has the claims of the log.
     pub(crate) fn open(
         fresh: Fresh<R>,
@@ -193,7 +193,7 @@ impl<R: IdentityResolver> State<R> {
         let sequence = entry.sequence;
         match entry.what {
             What::Claim { claim, outcome } => {
-                let now = self.overlay.apply(claim, log.up_to(sequence - 1))?;
+                let now = self.apply(claim, log.up_to(sequence - 1))?;
                 if is_answered_as_logged && verdict(now) != verdict(outcome) {
                     return Err(StoreError::Diverged {
                         sequence,
@@ -211,6 +211,19 @@ impl<R: IdentityResolver> State<R> {
                 self.withdraw(&retracted.iter().collect(), log.up_to(sequence))
             }
         }
+    }
+
+    /// Applies a claim as [`Overlay::apply`] does. If folding parts again has taken as much work as
+    /// folding the whole log, it first folds the whole log into one engine, which ends such work.
+    pub(crate) fn apply<'a>(
+        &'a mut self,
+        claim: Claim<'a>,
+        log: Log<'_>,
+    ) -> Result<Outcome<'a>, StoreError> {
+        if self.overlay.refolded() > log.until && self.overlay.must_fold(claim) {
+            *self = Self::fold(self.overlay.fresh.clone(), log)?;
+        }
+        self.overlay.apply(claim, log)
     }
 
     /// Reads the snapshot that replaced the state at this entry.

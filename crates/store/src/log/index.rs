@@ -1,6 +1,6 @@
 //! The index of the log: which entries name an ID.
 
-use std::cell::OnceCell;
+use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashSet};
 
 use idmerge_core::{Claim, Id, Outcome};
@@ -49,6 +49,7 @@ pub(crate) struct Index<'l> {
     runs: OpenRuns,
     indexed: u64,
     after_index: OnceCell<Vec<(u64, u64)>>,
+    scanned: Cell<u64>,
 }
 
 /// Up to this many unindexed entries are cached in memory; more are rescanned on every lookup.
@@ -61,6 +62,7 @@ impl<'l> Index<'l> {
             runs: ENTRIES_BY_ID.open(log.read)?,
             indexed: ENTRIES_BY_ID.until(log.read)?,
             after_index: OnceCell::new(),
+            scanned: Cell::new(0),
         })
     }
 
@@ -77,7 +79,9 @@ impl<'l> Index<'l> {
                 }
             })?;
         }
-        if self.log.until.saturating_sub(self.indexed) > CACHED_MAX {
+        let unindexed = self.log.until.saturating_sub(self.indexed);
+        if unindexed > CACHED_MAX {
+            self.scanned.update(|scanned| scanned + unindexed);
             return self.log.each_entry(self.indexed + 1, &mut |entry| {
                 if self::fingerprints(&entry)
                     .iter()
@@ -106,7 +110,13 @@ impl<'l> Index<'l> {
         }
         let mut pairs = pairs(self.log, self.indexed + 1)?;
         pairs.sort_unstable();
+        self.scanned.update(|scanned| scanned + pairs.len() as u64);
         Ok(self.after_index.get_or_init(|| pairs))
+    }
+
+    /// How many entries lookups have read because they were not indexed, or are retractions.
+    pub(crate) fn scanned(&self) -> u64 {
+        self.scanned.get()
     }
 
     /// The entries that name one of these IDs, in order.
@@ -136,6 +146,8 @@ impl<'l> Index<'l> {
         let mut sequences = BTreeSet::new();
         self.find(&HashSet::from([RETRACTIONS]), &mut sequences)?;
         let mut retractions = Vec::new();
+        self.scanned
+            .update(|scanned| scanned + sequences.len() as u64);
         self.log.each_of(&sequences, &mut |entry| {
             if let What::Retracted { retracted, .. } = entry.what {
                 retractions.push((entry.sequence, retracted.iter().collect()));

@@ -3,8 +3,10 @@
 //!
 //! Engines never undo a merge. When an entry is withdrawn, the claims connected with it (law 9) are
 //! folded again without it into an engine of their own: a part. From then on the part answers for
-//! its IDs and the main engine does not. The next snapshot has the whole state in one engine again.
+//! its IDs and the main engine does not. The next snapshot has the whole state in one engine again, and
+//! so has this process once making parts has taken as much work as folding the log.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::{fmt, io};
@@ -29,6 +31,18 @@ pub(crate) struct Overlay<R> {
     parts: BTreeMap<u64, R>,
     /// The IDs that are in a part and the number of the part, by the fingerprint of the ID.
     part_of: HashMap<u64, Vec<(DistinctIdBuf, u64)>>,
+    /// How many entries were read to make parts.
+    refolded: u64,
+}
+
+/// Which engine must apply a claim.
+enum Place<'a> {
+    Main,
+    Part(u64),
+    /// The part, once it has this ID too, which has no state.
+    PartWith(u64, DistinctId<'a>),
+    /// A new part of everything that is connected with these IDs.
+    NewPart([DistinctId<'a>; 2]),
 }
 
 /// An ID, and its canonical ID before a change.
@@ -41,6 +55,7 @@ impl<R: IdentityResolver> Overlay<R> {
             fresh,
             parts: BTreeMap::new(),
             part_of: HashMap::new(),
+            refolded: 0,
         }
     }
 
@@ -68,6 +83,7 @@ impl<R: IdentityResolver> Overlay<R> {
         self.main.read_snapshot(source)?;
         self.parts.clear();
         self.part_of.clear();
+        self.refolded = 0;
         Ok(())
     }
 
@@ -141,29 +157,47 @@ impl<R: IdentityResolver> Overlay<R> {
         Ok(part.unwrap_or(&mut self.main).apply(claim)?)
     }
 
-    /// The part that must apply a claim. Before, it moves everything that the claim joins into the part.
-    fn part_for(&mut self, claim: Claim<'_>, log: Log<'_>) -> Result<Option<u64>, StoreError> {
+    /// How many entries were read to make parts since the state was in one engine.
+    pub(crate) fn refolded(&self) -> u64 {
+        self.refolded
+    }
+
+    /// Whether a claim can be applied only after entries were folded again.
+    pub(crate) fn must_fold(&self, claim: Claim<'_>) -> bool {
+        matches!(self.place(claim), Place::NewPart(_))
+    }
+
+    fn place<'a>(&self, claim: Claim<'a>) -> Place<'a> {
         if self.parts.is_empty() || !self.main.rule_book().weighs(claim.kind()) {
-            return Ok(None);
+            return Place::Main;
         }
         let ids = claim.ids();
         let (part, other) = match ids.map(|id| self.part(id)) {
-            [None, None] => return Ok(None),
+            [None, None] => return Place::Main,
             [Some(part), None] => (part, ids[1]),
             [None, Some(part)] => (part, ids[0]),
-            [Some(first), Some(second)] if first == second => return Ok(Some(first)),
-            [Some(_), Some(_)] => {
-                let (part, _) = self.fold_again(ids, log)?;
-                return Ok(Some(part));
-            }
+            [Some(first), Some(second)] if first == second => return Place::Part(first),
+            [Some(_), Some(_)] => return Place::NewPart(ids),
         };
         // An ID without a cluster has no state in the main engine that would have to move.
         if self.main.cluster(other).is_none() {
-            self.put(self.own(other).to_buf(), part);
-            return Ok(Some(part));
+            Place::PartWith(part, other)
+        } else {
+            Place::NewPart(ids)
         }
-        let (part, _) = self.fold_again(ids, log)?;
-        Ok(Some(part))
+    }
+
+    /// The part that must apply a claim. Before, it moves everything that the claim joins into the part.
+    fn part_for(&mut self, claim: Claim<'_>, log: Log<'_>) -> Result<Option<u64>, StoreError> {
+        Ok(match self.place(claim) {
+            Place::Main => None,
+            Place::Part(part) => Some(part),
+            Place::PartWith(part, other) => {
+                self.put(self.own(other).to_buf(), part);
+                Some(part)
+            }
+            Place::NewPart(ids) => Some(self.fold_again(ids, log)?.0),
+        })
     }
 
     /// Folds the claims connected with these IDs again, without the withdrawn ones, into a new part.
@@ -184,6 +218,7 @@ impl<R: IdentityResolver> Overlay<R> {
             }
             Ok(())
         })?;
+        self.refolded += index.scanned() + entries.len() as u64;
         let mut engine = (self.fresh)();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what
@@ -207,17 +242,28 @@ impl<R: IdentityResolver> Overlay<R> {
             .iter()
             .filter_map(|(id, _)| self.part(id.as_id()))
             .collect();
-        self.parts.retain(|number, _| !emptied.contains(number));
-        for known in self.part_of.values_mut() {
-            known.retain(|(_, number)| !emptied.contains(number));
+        for number in &emptied {
+            self.parts.remove(number);
         }
-        self.part_of.retain(|_, known| !known.is_empty());
+        for (id, _) in &before {
+            self.take_out(id);
+        }
         let part = self.parts.last_key_value().map_or(0, |(last, _)| last + 1);
         self.parts.insert(part, engine);
         for (id, _) in &before {
             self.put(id.clone(), part);
         }
         Ok((part, before))
+    }
+
+    /// Removes an ID from the part that it is in.
+    fn take_out(&mut self, id: &DistinctIdBuf) {
+        if let Entry::Occupied(mut known) = self.part_of.entry(fingerprint(id.as_id().id())) {
+            known.get_mut().retain(|(other, _)| other != id);
+            if known.get().is_empty() {
+                known.remove();
+            }
+        }
     }
 
     fn put(&mut self, id: DistinctIdBuf, part: u64) {
