@@ -35,6 +35,7 @@ fn input(number: u64, bytes: u64) -> TakenInput {
         records: bytes / 7,
         events: bytes / 9,
         again: number % 2,
+        again_after: number % 2 * 300,
     }
 }
 

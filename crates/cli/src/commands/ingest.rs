@@ -20,6 +20,7 @@ use crate::commands::ingest::taken::{BlockTaken, Taken};
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, row};
+use crate::report::say;
 use crate::stream::block::Block;
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
@@ -45,6 +46,12 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
     let taken = Taken::open(&store, args.again).with_context(|| open_error(&args.folder))?;
+    if taken.continues_again() && form == SummaryForm::Text {
+        say(format_args!(
+            "this continues the --again run that did not finish: what that run has taken is passed over \
+             (AR-3); to take it anew, run the same command again afterwards"
+        ));
+    }
     let mut known = taken.known_inputs();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
@@ -138,6 +145,7 @@ impl StoreSink<'_> {
 
     fn summary(&self, entries_before: u64, known: &KnownInputs) -> IngestSummary<'_> {
         IngestSummary {
+            continues_again: self.taken.continues_again(),
             taken_before: self.taken.events_in(known.passed()),
             events: self.events,
             repeated: self.taken.repeated,
@@ -225,6 +233,8 @@ impl Sink for StoreSink<'_> {
 
 /// The figures of `ingest`.
 struct IngestSummary<'s> {
+    /// Whether the run took the rest of an `--again` run that did not finish.
+    continues_again: bool,
     /// How many events were passed over, because they are the beginning of an input that was taken
     /// before (AR-3).
     taken_before: u64,
@@ -253,6 +263,7 @@ impl fmt::Display for IngestSummary<'_> {
 impl Figures for IngestSummary<'_> {
     fn json(&self) -> Value {
         let mut json = json!({
+            "continues_again": self.continues_again,
             "events_taken_before": self.taken_before,
             "events": self.events,
             "events_repeated": self.repeated,

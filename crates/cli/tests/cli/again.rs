@@ -294,6 +294,34 @@ fn ar_3_a_run_with_again_that_failed_is_continued() {
 }
 
 #[test]
+fn ar_3_a_withdrawn_claim_is_taken_anew_also_after_a_run_with_again_that_failed() {
+    let inputs = [
+        ("events", &*ndjson(&[merge("a", "b")])),
+        ("csv", "a,b\n1,2\n"),
+    ];
+    let folder = Folder::with(&inputs);
+    folder.run("ingest s events --engine original").ok();
+    let fail = || folder.run("ingest s events csv --again").code(1);
+    fail();
+    // Without a withdrawal the run is continued, and says so.
+    folder
+        .run("ingest s events --again")
+        .code(0)
+        .says("idmerge: this continues the --again run that did not finish")
+        .says("events                   0");
+    fail();
+    let json = folder.run("ingest s events --again --summary json");
+    assert!(json.stderr.contains(r#""continues_again":true"#));
+    fail();
+    folder.run("store retract s 1 --who eve --why wrong").ok();
+    let json = folder.run("ingest s events --again --summary json");
+    assert!(json.stderr.contains(r#""continues_again":false"#));
+    assert_eq!(canonical(&folder, "s", "b"), "a");
+    let done = folder.run("ingest s events --again").code(0);
+    assert!(!done.stderr.contains("continues"), "{}", done.stderr);
+}
+
+#[test]
 fn ar_3_an_input_that_cannot_be_read_to_its_end_is_continued_when_it_is_whole() {
     let folder = taken_once();
     let events = events();

@@ -51,6 +51,8 @@ pub struct TakenInput {
     /// If the input is being taken anew on purpose and that is not finished: the number of that run;
     /// otherwise 0.
     pub again: u64,
+    /// The last entry of the log when that run began; 0 if there is no such run.
+    pub again_after: u64,
 }
 
 impl TakenInput {
@@ -58,7 +60,13 @@ impl TakenInput {
         let mut row = row::start();
         row.extend(self.hash);
         row.extend(self.head.to_le_bytes());
-        for number in [self.bytes, self.records, self.events, self.again] {
+        for number in [
+            self.bytes,
+            self.records,
+            self.events,
+            self.again,
+            self.again_after,
+        ] {
             varint::put(&mut row, number);
         }
         row::seal(self.number, row)
@@ -76,6 +84,8 @@ impl TakenInput {
             records: next()?,
             events: next()?,
             again: next()?,
+            // Rows of earlier versions end before it.
+            again_after: next().unwrap_or(0),
         })
     }
 }
@@ -149,6 +159,7 @@ impl Intake {
             if self.inputs[at].again != 0 {
                 self.set_input(TakenInput {
                     again: 0,
+                    again_after: 0,
                     ..self.inputs[at]
                 });
             }

@@ -1,7 +1,7 @@
 //! The inputs and events that `ingest` takes, and those that it has taken before (AR-2, AR-3).
 
 use idmerge_engines::Engine;
-use idmerge_store::{Durable, Intake, LazyRuns, StoreError, TakenInput};
+use idmerge_store::{Durable, Intake, LazyRuns, StoreError, TakenInput, What};
 
 use crate::commands::ingest::block::LoggedClaim;
 use crate::stream::block::Block;
@@ -13,11 +13,21 @@ pub(super) struct Taken {
     intake: Intake,
     /// The number of the first input of the run.
     first_number: u64,
-    /// If inputs and events are taken anew: the number of the run, and 0 otherwise.
-    again: u64,
+    again: Again,
     input: InputTaken,
     /// How many events were not weighed because they were taken before.
     pub(super) repeated: u64,
+}
+
+/// A run that takes inputs and events anew.
+#[derive(Clone, Copy, Default)]
+struct Again {
+    /// The number of the run; 0 if nothing is taken anew.
+    run: u64,
+    /// The last entry of the log when the run began.
+    after: u64,
+    /// Whether it is the rest of a run that did not finish.
+    is_continued: bool,
 }
 
 /// The input that is being read.
@@ -44,11 +54,9 @@ impl Taken {
     pub(super) fn open(store: &Durable<Engine>, is_again: bool) -> Result<Self, StoreError> {
         let intake = Intake::open(&store.begin_read()?)?;
         let first_number = intake.next_number();
-        let unfinished = intake.inputs().iter().map(|input| input.again).max();
-        let again = match unfinished {
-            _ if !is_again => 0,
-            Some(run @ 1..) => run,
-            _ => first_number,
+        let again = match is_again {
+            true => Again::open(&intake, store)?,
+            false => Again::default(),
         };
         Ok(Self {
             intake,
@@ -59,11 +67,16 @@ impl Taken {
         })
     }
 
+    /// Whether the run continues an earlier one that took inputs anew and did not finish.
+    pub(super) fn continues_again(&self) -> bool {
+        self.again.is_continued
+    }
+
     /// The inputs that are not taken again. With `--again` these are only the inputs that the same run
     /// took before it was interrupted.
     pub(super) fn known_inputs(&self) -> KnownInputs {
         let inputs = self.intake.inputs().iter();
-        let known = inputs.filter(|input| self.again == 0 || input.again == self.again);
+        let known = inputs.filter(|input| self.again.run == 0 || input.again == self.again.run);
         let known = known.map(|input| Known {
             number: input.number,
             content: Content {
@@ -126,11 +139,11 @@ impl Taken {
     ) -> Result<bool, StoreError> {
         let intake = &mut self.intake;
         let was_taken = intake.is_repeated(fingerprint, time_ms, runs)?;
-        if self.again == 0 {
+        if self.again.run == 0 {
             return Ok(was_taken);
         }
         // With `--again`, an event counts as taken only if this run has taken it.
-        let of_run = fingerprint ^ u128::from(self.again).wrapping_mul(RUN_FACTOR);
+        let of_run = fingerprint ^ u128::from(self.again.run).wrapping_mul(RUN_FACTOR);
         intake.is_repeated(of_run, time_ms, runs)
     }
 
@@ -161,7 +174,8 @@ impl Taken {
                 head: content.head,
                 records: taken.records,
                 events: before.events + input.events,
-                again: self.again,
+                again: self.again.run,
+                again_after: self.again.after,
             });
         }
     }
@@ -183,10 +197,39 @@ impl Taken {
 
     /// Commits that the run has taken everything.
     pub(super) fn finish(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
-        if self.again != 0 {
+        if self.again.run != 0 {
             self.intake.finish_again();
         }
         self.commit(store)
+    }
+}
+
+impl Again {
+    /// Continues the run that did not finish, if there is one, and no claim was withdrawn since it began:
+    /// a withdrawn claim is to be taken anew.
+    fn open(intake: &Intake, store: &Durable<Engine>) -> Result<Self, StoreError> {
+        let unfinished = intake.inputs().iter().filter(|input| input.again != 0);
+        if let Some(input) = unfinished.max_by_key(|input| input.again) {
+            let mut is_withdrawn = false;
+            store
+                .history()?
+                .entries(input.again_after + 1, &mut |entry| {
+                    is_withdrawn = matches!(entry.what, What::Retracted { .. });
+                    Ok(!is_withdrawn)
+                })?;
+            if !is_withdrawn {
+                return Ok(Self {
+                    run: input.again,
+                    after: input.again_after,
+                    is_continued: true,
+                });
+            }
+        }
+        Ok(Self {
+            run: intake.next_number(),
+            after: store.committed(),
+            is_continued: false,
+        })
     }
 }
 
@@ -202,4 +245,5 @@ const NOTHING: TakenInput = TakenInput {
     records: 0,
     events: 0,
     again: 0,
+    again_after: 0,
 };
