@@ -26,11 +26,13 @@ pub(crate) struct InputArgs {
     #[arg(long, value_name = "FILE")]
     refused: Option<PathBuf>,
 
-    /// If any line is refused, write nothing and exit with code 1
+    /// If any line is refused, write nothing and exit with code 1; `ingest` keeps what it
+    /// committed before
     #[arg(long, conflicts_with = "max_refused")]
     strict: bool,
 
-    /// If more than N lines are refused, write nothing and exit with code 1
+    /// If more than N lines are refused, write nothing and exit with code 1; `ingest` keeps what it
+    /// committed before
     #[arg(long, value_name = "N")]
     max_refused: Option<u64>,
 

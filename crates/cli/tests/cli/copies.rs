@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use idmerge_core::{IdentityResolver, Resolve};
 use idmerge_engines::{Engine, Model, Settings};
 use idmerge_events::JsonEvent;
+use idmerge_store::{Durable, Options};
 use serde_json::{Value, json};
 
 use crate::run::{Done, Folder};
@@ -281,6 +282,44 @@ fn ar_2_resolve_clusters_ingest_and_the_server_agree_on_a_stream_full_of_copies(
             let clusters = folder.run("clusters --store data/shop").ok();
             assert_eq!(clusters_of(&clusters), wanted, "server: {context}");
         }
+    }
+}
+
+#[test]
+fn ar_2_a_store_of_the_other_model_logs_a_duplicate_once_for_simulations() {
+    let original = Settings::of(Model::Original);
+    for seed in [3, 17, 99, 2024] {
+        let stream = stream(Model::Original, seed);
+        let truth = truth(&original, &stream);
+        let folder = Folder::new();
+        for (input, part) in [("one", &stream[..130]), ("two", &stream[130..])] {
+            let lines = part.iter().map(|sent| format!("{}\n", sent.event));
+            folder.write(input, lines.collect::<String>());
+            folder
+                .run(&format!("ingest s {input} -q --engine simplified"))
+                .ok();
+        }
+        let simplified = Settings::of(Model::Simplified);
+        let options = Options {
+            settings: simplified.to_string(),
+            ..Options::default()
+        };
+        let store = Durable::open(folder.path("s"), move || simplified.engine(), options);
+        let store = store.unwrap();
+        let history = store.history().unwrap();
+        let simulated = history.simulate(history.last(), original.engine()).unwrap();
+        let clusters = |engine: &Engine| -> Clusters {
+            let clusters = engine.clusters().map(|cluster| {
+                let members = cluster.members.iter().map(ToString::to_string).collect();
+                (cluster.canonical.to_string(), members)
+            });
+            clusters.collect()
+        };
+        assert_eq!(clusters(&simulated), clusters(&truth), "seed {seed}");
+        drop((history, store));
+        let simulated = line(folder.run("store simulate s --engine original"));
+        let of_files = folder.run("clusters one two --engine original").ok();
+        assert_eq!(simulated["simulated_clusters"], of_files.lines().count());
     }
 }
 

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::mem;
 
-use idmerge_core::{Claim, Event, InvalidEvent, Reading};
+use idmerge_core::{Claim, Event, InvalidEvent};
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, RawJson, Repeatable, TimeRange};
 use idmerge_store::Cause;
@@ -38,23 +38,9 @@ impl IngestReader<'_> {
         read
     }
 
-    /// The event's own distinct_id, its claim by the model of the store, and its claims by the others.
-    /// The model of the store may refuse the event; if another model refuses it, it makes no claim by
-    /// that model.
-    fn read_event<'e>(
-        &self,
-        event: &Event<'e>,
-    ) -> Result<(Reading<'e>, impl Iterator<Item = Claim<'e>>), InvalidEvent> {
-        let own = self.settings.read(event)?;
-        let others = self
-            .others
-            .iter()
-            .filter_map(|other| other.read(event).ok()?.claim);
-        Ok((own, others))
-    }
-
     /// Adds the claims of an event, which has this number in its block. Returns whether the event has a
-    /// distinct_id.
+    /// distinct_id. The model of the store may refuse the event; if another model refuses it, it makes
+    /// no claim by that model.
     fn add_claims<'e>(
         &self,
         number: usize,
@@ -62,14 +48,27 @@ impl IngestReader<'_> {
         envelope: &Envelope<'e>,
         to: &mut Vec<LoggedClaim<'e>>,
     ) -> Result<bool, InvalidEvent> {
-        let (own, others) = self.read_event(event)?;
-        if let Some(claim) = own.claim {
+        let own = self.settings.read(event)?;
+        let has_id = own.distinct_id.is_some();
+        let mut is_first = true;
+        let others = self
+            .others
+            .iter()
+            .filter_map(|other| Some((other.read(event).ok()?, other.has_identity_events())));
+        for (reading, may_repeat) in [(own, true)].into_iter().chain(others) {
+            let Some(claim) = reading.claim else {
+                continue;
+            };
             let mut logged = LoggedClaim::new(number, claim, envelope);
-            logged.repeatable = envelope.repeatable(own.distinct_id, &mut Vec::new());
+            // All claims of an event are left out together. In another model without identity events, a
+            // claim that comes again changes nothing (S-6).
+            if is_first && may_repeat {
+                logged.repeatable = envelope.repeatable(reading.distinct_id, &mut Vec::new());
+            }
             to.push(logged);
+            is_first = false;
         }
-        to.extend(others.map(|claim| LoggedClaim::new(number, claim, envelope)));
-        Ok(own.distinct_id.is_some())
+        Ok(has_id)
     }
 }
 
@@ -136,7 +135,7 @@ impl<'b> IngestBlock<'b> {
 pub(super) struct LoggedClaim<'e> {
     /// The number of the event among those of the block that can be used.
     pub(super) number: usize,
-    /// The event, if it can have duplicates (AR-2) and the claim is by the model of the store.
+    /// Of the first claim of an event: the event, if there can be duplicates of it (AR-2).
     pub(super) repeatable: Option<Repeatable>,
     pub(super) claim: Claim<'e>,
     insert_id: Option<Cow<'e, str>>,
