@@ -99,6 +99,8 @@ pub(crate) struct Properties {
     pub(crate) is_empty: bool,
     /// Whether one of the keys occurs more than once.
     pub(crate) has_repeats: bool,
+    /// Whether one of the keys of an earlier answer occurs.
+    pub(crate) has_answer: bool,
     values: [Span; Key::COUNT],
 }
 
@@ -121,6 +123,7 @@ impl Properties {
                 // IN-2: a later one takes the place of an earlier one.
                 let span = &mut self.values[key.index()];
                 self.has_repeats |= !span.is_empty();
+                self.has_answer |= key.is_answer();
                 *span = value.span;
             }
             has_more = scanner.has_more_members()?;

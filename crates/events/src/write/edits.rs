@@ -19,6 +19,7 @@ pub(super) enum Edit<'a> {
 ///
 /// The spans of a scanned event are in its text and do not overlap. Those of an outline with the
 /// wrong text may not be, and must not panic.
+#[inline]
 pub(super) fn push_edited(
     text: &[u8],
     edits: &[(Span, Edit<'_>)],
@@ -66,6 +67,7 @@ struct Cut {
 
 /// The cut that removes the member with this value: with the comma before it, or, if no member before
 /// it is left, with the comma after it. What is before `copied` is written or cut already.
+#[cold]
 fn cut(text: &[u8], value: Span, copied: usize) -> Cut {
     let is_space = |byte: &u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
     let before = text.get(..key_start(text, value)).unwrap_or_default();

@@ -59,7 +59,9 @@ impl JsonEvent<'_> {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn write_resolved(&self, resolved: &Resolved<'_>, out: &mut Vec<u8>) {
-        if let Some(text) = self.without_repeated_answers() {
+        if self.has_repeated_answers()
+            && let Some(text) = self.without_repeated_answers()
+        {
             // The text has fewer members, and is otherwise the same, so it is an event.
             if let Ok(event) = JsonEvent::parse_text(&text) {
                 return event.write_resolved(resolved, out);
@@ -92,6 +94,9 @@ impl JsonEvent<'_> {
 
     /// The values of the other keys. `None` if the event has none that an answer may set.
     pub(super) fn other_spans(&self) -> Option<OtherSpans> {
+        if !self.properties.has_answer && !self.lacks_reserved_ids() {
+            return None;
+        }
         let mut others = OTHER_KEYS.map(|key| self.properties.span(key));
         if !self.lacks_reserved_ids() {
             // W-5 does not apply, so these two stay.
@@ -105,10 +110,8 @@ impl JsonEvent<'_> {
 
     /// The text without the properties of an answer that another one of the same key follows. `None`
     /// if there are none. If only the last one were removed, the one before it would count (IN-2).
+    #[cold]
     fn without_repeated_answers(&self) -> Option<String> {
-        if !self.has_repeated_answers() {
-            return None;
-        }
         let Span { start, end } = self.properties.object;
         let object = &self.text[start..end];
         let mut edits = Vec::new();
@@ -187,6 +190,20 @@ impl SplicePoints<'_> {
     /// W-6: properties that the event has are replaced in place, and the others are added at the end
     /// of `properties`. IN-5: what is left of an earlier answer is removed.
     fn splice(&self, text: &[u8], properties: &NewProperties<'_>, out: &mut Vec<u8>) {
+        let (end, is_empty) = (self.closing_brace, self.is_empty);
+        if self.others.is_none() {
+            // Most events: an answer can replace nothing but `distinct_id`.
+            let mut replaced = None;
+            let mut added = NewProperties::default();
+            for (key, value) in properties.iter() {
+                if *key == Key::Id(IdProperty::DistinctId) && !self.distinct_id.is_empty() {
+                    replaced = Some((self.distinct_id, Edit::Replace(*value)));
+                } else {
+                    added.set(*key, *value);
+                }
+            }
+            return push_edited(text, replaced.as_slice(), &added, end, is_empty, out);
+        }
         let mut edits = [(Span::default(), Edit::Remove); MAX_EDITS];
         let mut count = 0;
         let mut edit = |span, edit| {
@@ -200,17 +217,15 @@ impl SplicePoints<'_> {
                 None => added.set(*key, *value),
             }
         }
-        if self.others.is_some() {
-            for key in OTHER_KEYS.into_iter().filter(|key| key.is_answer()) {
-                if let Some(span) = self.value(key)
-                    && properties.iter().all(|(set, _)| *set != key)
-                {
-                    edit(span, Edit::Remove);
-                }
+        for key in OTHER_KEYS.into_iter().filter(|key| key.is_answer()) {
+            if let Some(span) = self.value(key)
+                && properties.iter().all(|(set, _)| *set != key)
+            {
+                edit(span, Edit::Remove);
             }
         }
         let edits = &mut edits[..count];
         edits.sort_unstable_by_key(|(span, _)| span.start);
-        push_edited(text, edits, &added, self.closing_brace, self.is_empty, out);
+        push_edited(text, edits, &added, end, is_empty, out);
     }
 }
