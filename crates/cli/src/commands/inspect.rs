@@ -11,9 +11,9 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DistinctId};
+use idmerge_core::Claim;
 use idmerge_engines::{Model, Settings};
-use idmerge_events::{Envelope, JsonEvent};
+use idmerge_events::JsonEvent;
 
 use crate::args::input::ReportFormat;
 use crate::args::inspect::InspectArgs;
@@ -25,7 +25,7 @@ use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, read_lines};
+use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_lines};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Reread};
 use crate::stream::lines::Line;
@@ -178,10 +178,8 @@ impl InspectWorker<'_> {
         for (settings, (batch, fingerprints)) in self.models.iter().zip(batches) {
             match settings.read(&event.event()) {
                 Ok(reading) => {
-                    if reading.claim.is_some() && settings.has_identity_events() {
-                        let fingerprint = fingerprint(line, reading.distinct_id);
-                        fingerprints.extend(fingerprint.map(|event| (number, event)));
-                    }
+                    let fingerprint = identity_fingerprint(line, &reading, settings);
+                    fingerprints.extend(fingerprint.map(|event| (number, event)));
                     usable = true;
                     has_id |= reading.distinct_id.is_some();
                     batch.add(reading.distinct_id, self.hasher);
@@ -205,14 +203,6 @@ impl InspectWorker<'_> {
 
 /// The numbers of the events that make claims, and the claims.
 type Claims<'e> = (Vec<usize>, Vec<Claim<'e>>);
-
-/// The fingerprint of an identity event; `None` if it cannot have duplicates. Only identity events are
-/// scanned a second time for it.
-fn fingerprint(line: &Line<'_>, own: Option<DistinctId<'_>>) -> Option<u128> {
-    let envelope = Envelope::parse(line.bytes).ok()?;
-    let event = envelope.repeatable(own, &mut Vec::new())?;
-    Some(event.fingerprint)
-}
 
 impl Worker for InspectWorker<'_> {
     type Kept = ();

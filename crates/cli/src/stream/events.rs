@@ -89,6 +89,22 @@ pub(crate) fn first_refused(refused: &[RefusedLine<'_>]) -> Option<(u64, String)
     Some((first.line.number, first.error.clone()))
 }
 
+/// The fingerprint of an identity event; `None` if it cannot have duplicates (AR-2). Only these events are
+/// scanned for it, a second time, because the others are many and need no fingerprint: in a model without
+/// identity events, a claim that comes again changes nothing (S-6).
+pub(crate) fn identity_fingerprint(
+    line: &Line<'_>,
+    reading: &Reading<'_>,
+    settings: &Settings,
+) -> Option<u128> {
+    if reading.claim.is_none() || !settings.has_identity_events() {
+        return None;
+    }
+    let envelope = Envelope::parse(line.bytes).ok()?;
+    let event = envelope.repeatable(reading.distinct_id, &mut Vec::new())?;
+    Some(event.fingerprint)
+}
+
 /// Whether an event has escapes, so that its IDs cannot be borrowed from the block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum HasEscapes {
@@ -149,7 +165,9 @@ impl<'b> BlockEvents<'b> {
         if let Some(in_text) = event.event_in_text() {
             let reading = settings.read(&in_text)?;
             self.with_id += u64::from(reading.distinct_id.is_some());
-            self.add_fingerprint(line, &reading, settings);
+            let fingerprint = identity_fingerprint(line, &reading, settings);
+            self.fingerprints
+                .extend(fingerprint.map(|event| (self.count, event)));
             if let Some(claim) = reading.claim {
                 self.claims.push(claim);
                 self.claimants.push(self.count);
@@ -161,7 +179,9 @@ impl<'b> BlockEvents<'b> {
             let event = event.event();
             let reading = settings.read(&event)?;
             self.with_id += u64::from(reading.distinct_id.is_some());
-            self.add_fingerprint(line, &reading, settings);
+            let fingerprint = identity_fingerprint(line, &reading, settings);
+            self.fingerprints
+                .extend(fingerprint.map(|event| (self.count, event)));
             has_escapes = HasEscapes::Yes;
         }
         if let Some(outlines) = &mut self.outlines {
@@ -169,20 +189,6 @@ impl<'b> BlockEvents<'b> {
         }
         self.count += 1;
         Ok(has_escapes)
-    }
-
-    /// Stores the fingerprint of an identity event. Only these events are scanned for it, a second
-    /// time, because the others are many and need no fingerprint: in a model without identity events, a
-    /// claim that comes again changes nothing (S-6).
-    fn add_fingerprint(&mut self, line: &Line<'b>, reading: &Reading<'_>, settings: &Settings) {
-        if reading.claim.is_none() || !settings.has_identity_events() {
-            return;
-        }
-        let envelope = Envelope::parse(line.bytes).ok();
-        let event =
-            envelope.and_then(|envelope| envelope.repeatable(reading.distinct_id, &mut Vec::new()));
-        self.fingerprints
-            .extend(event.map(|event| (self.count, event.fingerprint)));
     }
 
     /// How many lines and events there are. Call it before the refused lines are taken.

@@ -141,9 +141,7 @@ impl JsonEvent<'_> {
     /// Whether a key occurs twice, and the event has a property of an answer.
     #[inline]
     pub(super) fn has_repeated_answers(&self) -> bool {
-        self.properties.has_repeats
-            && (OTHER_KEYS.iter())
-                .any(|key| key.is_answer() && !self.properties.span(*key).is_empty())
+        self.properties.has_repeats && self.properties.has_answer
     }
 
     #[inline]
@@ -190,20 +188,6 @@ impl SplicePoints<'_> {
     /// W-6: properties that the event has are replaced in place, and the others are added at the end
     /// of `properties`. IN-5: what is left of an earlier answer is removed.
     fn splice(&self, text: &[u8], properties: &NewProperties<'_>, out: &mut Vec<u8>) {
-        let (end, is_empty) = (self.closing_brace, self.is_empty);
-        if self.others.is_none() {
-            // Most events: an answer can replace nothing but `distinct_id`.
-            let mut replaced = None;
-            let mut added = NewProperties::default();
-            for (key, value) in properties.iter() {
-                if *key == Key::Id(IdProperty::DistinctId) && !self.distinct_id.is_empty() {
-                    replaced = Some((self.distinct_id, Edit::Replace(*value)));
-                } else {
-                    added.set(*key, *value);
-                }
-            }
-            return push_edited(text, replaced.as_slice(), &added, end, is_empty, out);
-        }
         let mut edits = [(Span::default(), Edit::Remove); MAX_EDITS];
         let mut count = 0;
         let mut edit = |span, edit| {
@@ -217,15 +201,17 @@ impl SplicePoints<'_> {
                 None => added.set(*key, *value),
             }
         }
-        for key in OTHER_KEYS.into_iter().filter(|key| key.is_answer()) {
-            if let Some(span) = self.value(key)
-                && properties.iter().all(|(set, _)| *set != key)
-            {
-                edit(span, Edit::Remove);
+        if self.others.is_some() {
+            for key in OTHER_KEYS.into_iter().filter(|key| key.is_answer()) {
+                if let Some(span) = self.value(key)
+                    && properties.iter().all(|(set, _)| *set != key)
+                {
+                    edit(span, Edit::Remove);
+                }
             }
         }
         let edits = &mut edits[..count];
         edits.sort_unstable_by_key(|(span, _)| span.start);
-        push_edited(text, edits, &added, end, is_empty, out);
+        push_edited(text, edits, &added, self.closing_brace, self.is_empty, out);
     }
 }
