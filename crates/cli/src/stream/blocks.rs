@@ -206,7 +206,7 @@ impl<'i> Blocks<'i> {
         }
     }
 
-    /// Reads records, each of which becomes a line.
+    /// Reads records. Each record becomes a line.
     fn read_records(&mut self, block: &mut Block) -> Next {
         let Some(Source::Records(records)) = &mut self.open else {
             return Next::End;

@@ -33,7 +33,7 @@ pub(super) enum Source<'i> {
     Records(Box<Records<'i>>),
 }
 
-/// Counts the lines of what is passed.
+/// Counts the lines that are passed over.
 struct LineCounter<'i, 'p> {
     input: &'p mut Prefixed<'i>,
     /// How many line breaks there were.

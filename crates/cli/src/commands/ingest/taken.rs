@@ -236,7 +236,7 @@ impl Again {
 /// Spreads the number of a run over a fingerprint.
 const RUN_FACTOR: u128 = 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835;
 
-/// The state of an input of which nothing was taken yet.
+/// The state of a new input: nothing of it was taken yet.
 const NOTHING: TakenInput = TakenInput {
     number: 0,
     bytes: 0,

@@ -39,7 +39,7 @@ pub(in crate::stream) struct Records<'i> {
     /// The error that ended the chunk, reported behind it.
     error: Option<io::Error>,
     ends_early: bool,
-    /// Hashes what is passed, so that the input is known again (AR-3).
+    /// Hashes the bytes that are passed over, so that the input is known again (AR-3).
     tracker: Option<Tracker>,
 }
 
@@ -122,7 +122,7 @@ impl<'i> Records<'i> {
         }
     }
 
-    /// Hashes what is passed from here on.
+    /// Hashes the bytes that are passed over from here on.
     pub(in crate::stream) fn track(&mut self, hasher: ContentHasher) {
         self.tracker = Some(Tracker::new(hasher));
     }
@@ -325,7 +325,7 @@ impl<'i> Records<'i> {
         self.chunk.drain(..self.at);
         self.at = 0;
         let before = self.chunk.len();
-        // A whole chunk can be marks, of which nothing is left.
+        // A whole chunk can be marks, and they are all left out.
         while self.chunk.len() == before {
             if !self.read_bytes(CHUNK_BYTES)? {
                 return Ok(false);
