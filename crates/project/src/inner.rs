@@ -1,30 +1,27 @@
-//! [`Inner`]: the state that all threads of a project share.
+//! [`Inner`]: what all threads of a project share.
 
-use idmerge_engines::{Engine, Settings};
-use idmerge_shared::Shared;
-use idmerge_store::Durable;
+use std::sync::Arc;
+
+use idmerge_engines::Settings;
 use parking_lot::{Mutex, RwLock};
 
-use crate::archive::directory::Directory;
 use crate::error::ProjectError;
 use crate::figures::Figures;
+use crate::open::clock::Clock;
+use crate::open::state::State;
 use crate::options::Options;
 use crate::write::maintenance::Requests;
-use crate::write::near_cap::NearCap;
 use crate::write::queue::Queue;
 
-/// The state that all threads of a project share.
+/// What all threads of a project share.
 pub(crate) struct Inner {
     /// Reading events needs no lock: it depends on the settings alone.
     pub(crate) settings: Settings,
     pub(crate) options: Options,
-    pub(crate) store: Shared<Durable<Engine>>,
-    /// The committed blocks. Look here first and open a database transaction afterwards: then every
-    /// block found here is in the transaction.
-    pub(crate) directory: RwLock<Directory>,
+    pub(crate) clock: Box<dyn Clock>,
+    state: RwLock<Arc<State>>,
     pub(crate) queue: Queue,
     pub(crate) maintenance: Requests,
-    pub(crate) near_cap: NearCap,
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
     /// Why the project cannot write any more.
@@ -32,6 +29,33 @@ pub(crate) struct Inner {
 }
 
 impl Inner {
+    pub(crate) fn new(
+        state: Arc<State>,
+        settings: Settings,
+        options: Options,
+        clock: Box<dyn Clock>,
+    ) -> Self {
+        Self {
+            queue: Queue::new(&options),
+            settings,
+            options,
+            clock,
+            state: RwLock::new(state),
+            maintenance: Requests::default(),
+            counters: Mutex::default(),
+            failure: Mutex::default(),
+        }
+    }
+
+    /// The open store and its indexes. Ask for it again after each wait.
+    #[expect(
+        clippy::unnecessary_wraps,
+        reason = "there is no state while a store is opened again"
+    )]
+    pub(crate) fn state(&self) -> Result<Arc<State>, ProjectError> {
+        Ok(self.state.read().clone())
+    }
+
     /// Fails if the project cannot write any more.
     pub(crate) fn check(&self) -> Result<(), ProjectError> {
         match &*self.failure.lock() {
@@ -46,12 +70,13 @@ impl Inner {
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = self.counters.lock().clone();
         (figures.queue_batches, figures.queue_bytes) = self.queue.size();
-        figures.events_total = {
-            let directory = self.directory.read();
-            directory.last() - directory.replaced
-        };
-        figures.sequence = self.store.read().committed();
-        figures.clusters_near_cap = self.near_cap.clusters();
+        if let Ok(state) = self.state() {
+            let directory = state.directory.read();
+            figures.events_total = directory.last() - directory.replaced;
+            drop(directory);
+            figures.sequence = state.store.read().committed();
+            figures.clusters_near_cap = state.near_cap.clusters();
+        }
         figures.failure = self.failure.lock().clone();
         figures
     }

@@ -56,6 +56,7 @@ mod archive;
 mod error;
 mod figures;
 mod inner;
+mod open;
 mod options;
 mod profiles;
 mod project;

@@ -4,29 +4,21 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 
-use idmerge_engines::{Engine, Settings};
-use idmerge_shared::Shared;
-use idmerge_store::{Durable, Sharing, StoreError};
-use parking_lot::{Mutex, RwLock};
+use idmerge_engines::Settings;
+use idmerge_store::StoreError;
+use parking_lot::Mutex;
 
-use crate::archive::appender::Appender;
-use crate::archive::directory::Directory;
-use crate::archive::index::each_user_key;
-use crate::archive::reader::ArchiveReader;
-use crate::archive::replaced::ReplacedEvents;
-use crate::archive::tables::USER_INDEX;
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
+use crate::open::clock::SystemClock;
+use crate::open::state::WriterState;
+use crate::open::store::{self, OpenStore};
 use crate::options::Options;
 use crate::write::batch::{Answer, Batch};
-use crate::write::maintenance::{self, Requests};
-use crate::write::near_cap::NearCap;
+use crate::write::maintenance::Maintenance;
 use crate::write::prepare::prepare;
-use crate::write::profiles::ProfileChanges;
-use crate::write::queue::{Job, Queue};
-use crate::write::repeated::Repeated;
-use crate::write::revision;
+use crate::write::queue::Job;
 use crate::write::writer::Writer;
 
 /// An open project. Many threads can use it at the same time.
@@ -53,65 +45,24 @@ impl Project {
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        let store = open_store(folder.as_ref(), &settings, options.cache_bytes)?;
-        Self::start(store, settings, options)
+        let open = store::in_folder(folder.as_ref(), &settings, options.cache_bytes);
+        Self::open_with(open, settings, options)
     }
 
-    /// Reads the indexes into memory and starts the threads.
-    fn start(
-        store: Durable<Engine>,
+    /// Opens the project whose store `open` opens, and starts the threads.
+    fn open_with(
+        mut open: OpenStore,
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        revision::adapt(&store, &options)?;
-        let read = store.begin_read()?;
-        let archive = ArchiveReader::new(&read)?;
-        let indexed = USER_INDEX.until(&read)?;
-        let mut directory = Directory::read(&read)?;
-        directory.replaced = ReplacedEvents::open(&read)?.count()?;
-        let mut appender = Appender::open(&directory, &archive, indexed)?;
-        let mut unindexed = Vec::new();
-        each_user_key(
-            &directory,
-            &archive,
-            indexed + 1,
-            &settings,
-            &mut |key, number| {
-                appender.add_unindexed(key, number);
-                unindexed.push((key, number));
-            },
-        )?;
-        directory.add_unindexed(&unindexed);
-        let repeated = Repeated::open(&read)?;
-        let profiles = ProfileChanges::open(&read)?;
-        drop((read, archive));
-
-        let inner = Arc::new(Inner {
-            queue: Queue::new(&options),
-            near_cap: NearCap::new(settings.max_cluster_ids(), &store),
-            settings,
-            options,
-            store: Shared::new(store),
-            directory: RwLock::new(directory),
-            maintenance: Requests::default(),
-            counters: Mutex::default(),
-            failure: Mutex::default(),
-        });
-        let writer = Writer {
-            inner: inner.clone(),
-            appender,
-            repeated,
-            profiles,
-            figures: Figures::default(),
-        };
-        let maintained = inner.clone();
-        let maintain = move || {
-            let Inner { store, options, .. } = &*maintained;
-            maintenance::run(store, options.snapshot_entries, &maintained.maintenance);
-        };
+        let state = WriterState::read(open()?, &settings, &options)?;
+        let clock = Box::new(SystemClock::new());
+        let inner = Arc::new(Inner::new(state.shared.clone(), settings, options, clock));
+        let writer = Writer::new(inner.clone(), state);
+        let maintenance = Maintenance::new(inner.clone());
         let threads = vec![
             spawn("writer", move || writer.run())?,
-            spawn("maintenance", maintain)?,
+            spawn("maintenance", move || maintenance.run())?,
         ];
         Ok(Self {
             inner,
@@ -178,7 +129,7 @@ impl Project {
         self.inner.queue.close();
         self.stop();
         self.inner.check()?;
-        self.inner.store.read().snapshot()?;
+        self.inner.state()?.store.read().snapshot()?;
         Ok(())
     }
 
@@ -228,35 +179,6 @@ impl std::fmt::Debug for Project {
     }
 }
 
-/// Opens the store with the canonical text of the settings, or with the text that an earlier version
-/// wrote for the same settings.
-fn open_store(
-    folder: &Path,
-    settings: &Settings,
-    cache_bytes: usize,
-) -> Result<Durable<Engine>, StoreError> {
-    let open = |text: String| {
-        let settings = settings.clone();
-        let options = idmerge_store::Options {
-            settings: text,
-            sharing: Sharing::Nobody,
-            cache_bytes,
-            ..idmerge_store::Options::default()
-        };
-        Durable::open(folder, move || settings.engine(), options)
-    };
-    match open(settings.to_string()) {
-        // An earlier version may have written the same settings as another text.
-        Err(StoreError::OtherSettings { found, .. })
-            if Settings::of_store(settings.rule_book(), &found)
-                .is_ok_and(|stored| stored == *settings) =>
-        {
-            open(found)
-        }
-        result => result,
-    }
-}
-
 fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProjectError> {
     let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
     Ok(thread.map_err(StoreError::from)?)
@@ -268,8 +190,8 @@ mod tests {
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use idmerge_engines::Model;
-    use idmerge_store::StorageBackend;
     use idmerge_store::backends::InMemoryBackend;
+    use idmerge_store::{Durable, Sharing, StorageBackend};
 
     use super::*;
     use crate::read::export::ExportQuery;
@@ -337,8 +259,16 @@ mod tests {
             sharing: Sharing::Nobody,
             ..idmerge_store::Options::default()
         };
-        let store = Durable::open_backend(disk, move || fresh.engine(), options).unwrap();
-        let project = Project::start(store, settings, Options::default()).unwrap();
+        let mut disk = Some(disk);
+        let open = Box::new(move || {
+            let fresh = fresh.clone();
+            Durable::open_backend(
+                disk.take().unwrap(),
+                move || fresh.engine(),
+                options.clone(),
+            )
+        });
+        let project = Project::open_with(open, settings, Options::default()).unwrap();
         project.submit_and_wait(one("U1")).unwrap();
 
         is_full.store(true, Ordering::SeqCst);

@@ -110,13 +110,15 @@ impl Project {
         query: &ExportQuery,
         visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
     ) -> Result<(), ProjectError> {
-        let last = self.inner.directory.read().last();
-        let archive = ArchiveReader::new(&self.inner.store.read().begin_read()?)?;
+        let state = self.inner.state()?;
+        let last = state.directory.read().last();
+        let archive = ArchiveReader::new(&state.store.read().begin_read()?)?;
+        drop(state);
         let mut next = 1;
         let mut wants_more = true;
         while wants_more
             && next <= last
-            && let Some(head) = { self.inner.directory.read().block_from(next) }
+            && let Some(head) = self.inner.state()?.directory.read().block_from(next)
         {
             next = head.last + 1;
             if !query.may_select_from(&head) {
@@ -149,11 +151,15 @@ impl Project {
         let reading = self.inner.settings.read(&event);
         let own = reading.ok().and_then(|reading| reading.distinct_id);
         // A copy of the canonical ID: claims must not wait for `visit`.
-        let changed = own.and_then(|own| {
-            let store = self.inner.store.read();
-            let canonical = store.resolve(own);
-            (canonical != own).then(|| canonical.to_buf())
-        });
+        let changed = match own {
+            None => None,
+            Some(own) => {
+                let state = self.inner.state()?;
+                let store = state.store.read();
+                let canonical = store.resolve(own);
+                (canonical != own).then(|| canonical.to_buf())
+            }
+        };
         let canonical = changed.as_ref().map(DistinctIdBuf::as_id).or(own);
         visit(ScannedEvent {
             stored,

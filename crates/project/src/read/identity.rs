@@ -32,7 +32,8 @@ impl Project {
     /// [`ProjectError::InvalidId`] if the text is not an ID under the rules of the project.
     pub fn identity(&self, id: &str) -> Result<Identity, ProjectError> {
         let id = self.inner.settings.read_id(id)?;
-        let store = self.inner.store.read();
+        let state = self.inner.state()?;
+        let store = state.store.read();
         let members = match store.cluster(id) {
             Some(cluster) => cluster.members.iter().map(ToString::to_string).collect(),
             None => vec![id.to_string()],
@@ -60,9 +61,10 @@ impl Project {
         format: MappingFormat,
         to: &mut dyn io::Write,
     ) -> Result<(), ProjectError> {
+        let state = self.inner.state()?;
         let write = || {
             let mut rows = MappingWriter::new(format, to)?;
-            let store = self.inner.store.read();
+            let store = state.store.read();
             for cluster in store.clusters() {
                 rows.write_cluster(&cluster)?;
             }
@@ -80,7 +82,8 @@ impl Project {
     /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn explain(&self, id: &str) -> Result<Vec<LogEntry>, ProjectError> {
         let id = self.inner.settings.read_id(id)?;
-        let store = self.inner.store.read();
+        let state = self.inner.state()?;
+        let store = state.store.read();
         Ok(store.history()?.story(&*store, id)?)
     }
 
@@ -93,7 +96,7 @@ impl Project {
     /// [`StoreError::NoSuchEntry`](idmerge_store::StoreError::NoSuchEntry) if the log is shorter, and
     /// any error of the disk.
     pub fn changes(&self, since: u64, limit: usize) -> Result<Vec<Change>, ProjectError> {
-        let history = self.inner.store.read().history()?;
+        let history = self.inner.state()?.store.read().history()?;
         let mut changes: Vec<Change> = Vec::new();
         history.changes_since(since, &mut |change| {
             let is_next = changes

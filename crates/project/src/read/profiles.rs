@@ -37,7 +37,8 @@ impl Project {
     /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn profile(&self, distinct_id: &str) -> Result<Option<StoredProfile>, ProjectError> {
         let id = self.inner.settings.read_id(distinct_id)?;
-        let store = self.inner.store.read();
+        let state = self.inner.state()?;
+        let store = state.store.read();
         let canonical = store.resolve(id).to_string();
         let read = store.begin_read()?;
         drop(store);
@@ -55,7 +56,7 @@ impl Project {
     ///
     /// Any error of the disk.
     pub fn group(&self, key: &str, id: &str) -> Result<Option<String>, ProjectError> {
-        let read = self.inner.store.read().begin_read()?;
+        let read = self.inner.state()?.store.read().begin_read()?;
         let key = ProfileKey::Group(key.to_owned(), id.to_owned());
         committed_json(&read, &key)
     }
@@ -67,7 +68,7 @@ impl Project {
     ///
     /// Any error of the disk.
     pub fn profiles(&self, after: Option<&str>, limit: usize) -> Result<ProfilePage, ProjectError> {
-        let read = self.inner.store.read().begin_read()?;
+        let read = self.inner.state()?.store.read().begin_read()?;
         let table = match read.open_table(PROFILES) {
             Err(TableError::TableDoesNotExist(_)) => return Ok(ProfilePage::default()),
             table => table?,

@@ -12,6 +12,7 @@ use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::BlockHead;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
+use crate::open::state::State;
 use crate::project::Project;
 use crate::read::export::ScannedEvent;
 use crate::user_key::user_key_of;
@@ -85,10 +86,11 @@ impl Project {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Timeline, ProjectError> {
-        let (canonical, user_keys) = self.user_keys(id)?;
-        let (archive, last, numbers) = self.event_numbers(&user_keys)?;
+        let state = self.inner.state()?;
+        let (canonical, user_keys) = self.user_keys(&state, id)?;
+        let (archive, last, numbers) = event_numbers(&state, &user_keys)?;
         let mut page = Page::new(after, limit);
-        for (head, numbers) in self.blocks_of(&numbers) {
+        for (head, numbers) in blocks_of(&state, &numbers) {
             if page.is_past(&head) {
                 break;
             }
@@ -110,7 +112,7 @@ impl Project {
                     number: stored.number,
                 };
                 if page.wants(cursor)
-                    && let Some(event) = self.timeline_event(stored, &canonical)?
+                    && let Some(event) = self.timeline_event(&state, stored, &canonical)?
                 {
                     page.insert(cursor, event);
                 }
@@ -121,9 +123,9 @@ impl Project {
     }
 
     /// The canonical ID of a user, and the index keys of all of the user's IDs.
-    fn user_keys(&self, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
+    fn user_keys(&self, state: &State, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
         let id = self.inner.settings.read_id(id)?;
-        let store = self.inner.store.read();
+        let store = state.store.read();
         let user_keys = match store.cluster(id) {
             Some(cluster) => cluster.members.into_iter().map(user_key_of).collect(),
             None => vec![user_key_of(id)],
@@ -131,55 +133,10 @@ impl Project {
         Ok((store.resolve(id).to_string(), user_keys))
     }
 
-    /// The numbers of the events of some index keys, in order, an archive that has them all, and the
-    /// number of the last event of the project.
-    fn event_numbers(
-        &self,
-        user_keys: &[u64],
-    ) -> Result<(ArchiveReader, u64, Vec<u64>), ProjectError> {
-        let mut numbers = Vec::new();
-        let last;
-        // Read the directory before the archive is opened: then every event found in it is in the
-        // archive.
-        {
-            let directory = self.inner.directory.read();
-            last = directory.last();
-            for key in user_keys {
-                numbers.extend_from_slice(directory.unindexed(*key));
-            }
-        }
-        let archive = ArchiveReader::new(&self.inner.store.read().begin_read()?)?;
-        for key in user_keys {
-            archive.find(*key, &mut numbers)?;
-        }
-        // Later events may be in the archive, and those that they replace would then be shown too.
-        numbers.retain(|number| *number <= last);
-        numbers.sort_unstable();
-        numbers.dedup();
-        Ok((archive, last, numbers))
-    }
-
-    /// The blocks that contain some events, each with its events. Blocks with later events are
-    /// first.
-    fn blocks_of<'n>(&self, mut numbers: &'n [u64]) -> Vec<(BlockHead, &'n [u64])> {
-        let directory = self.inner.directory.read();
-        let mut blocks = Vec::new();
-        while let Some(&first) = numbers.first()
-            && let Some(head) = directory.block_from(first)
-        {
-            let (here, rest) =
-                numbers.split_at(numbers.partition_point(|&number| number <= head.last));
-            blocks.push((head, here));
-            numbers = rest;
-        }
-        drop(directory);
-        blocks.sort_unstable_by_key(|(head, _)| Reverse((head.max_ms, head.first)));
-        blocks
-    }
-
     /// `None` if the event belongs to another user, whose ID has the same hash.
     fn timeline_event(
         &self,
+        state: &State,
         stored: StoredEvent<'_>,
         wanted: &str,
     ) -> Result<Option<TimelineEvent>, ProjectError> {
@@ -189,7 +146,7 @@ impl Project {
         let Some(own) = reading.ok().and_then(|reading| reading.distinct_id) else {
             return Ok(None);
         };
-        let store = self.inner.store.read();
+        let store = state.store.read();
         let canonical = store.resolve(own);
         if canonical != *wanted {
             return Ok(None);
@@ -216,6 +173,51 @@ impl Project {
             json,
         }))
     }
+}
+
+/// The numbers of the events of some index keys, in order, an archive that has them all, and the
+/// number of the last event of the project.
+fn event_numbers(
+    state: &State,
+    user_keys: &[u64],
+) -> Result<(ArchiveReader, u64, Vec<u64>), ProjectError> {
+    let mut numbers = Vec::new();
+    let last;
+    // Read the directory before the archive is opened: then every event found in it is in the
+    // archive.
+    {
+        let directory = state.directory.read();
+        last = directory.last();
+        for key in user_keys {
+            numbers.extend_from_slice(directory.unindexed(*key));
+        }
+    }
+    let archive = ArchiveReader::new(&state.store.read().begin_read()?)?;
+    for key in user_keys {
+        archive.find(*key, &mut numbers)?;
+    }
+    // Later events may be in the archive, and those that they replace would then be shown too.
+    numbers.retain(|number| *number <= last);
+    numbers.sort_unstable();
+    numbers.dedup();
+    Ok((archive, last, numbers))
+}
+
+/// The blocks that contain some events, each with its events. Blocks with later events are
+/// first.
+fn blocks_of<'n>(state: &State, mut numbers: &'n [u64]) -> Vec<(BlockHead, &'n [u64])> {
+    let directory = state.directory.read();
+    let mut blocks = Vec::new();
+    while let Some(&first) = numbers.first()
+        && let Some(head) = directory.block_from(first)
+    {
+        let (here, rest) = numbers.split_at(numbers.partition_point(|&number| number <= head.last));
+        blocks.push((head, here));
+        numbers = rest;
+    }
+    drop(directory);
+    blocks.sort_unstable_by_key(|(head, _)| Reverse((head.max_ms, head.first)));
+    blocks
 }
 
 /// The latest events after a cursor.

@@ -7,6 +7,7 @@ use idmerge_store::{Cause, Durable};
 
 use crate::error::ProjectError;
 use crate::inner::Inner;
+use crate::open::state::State;
 use crate::write::batch::ClaimAnswer;
 use crate::write::near_cap::NearCap;
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
@@ -23,6 +24,7 @@ pub(crate) struct ClaimResult {
 /// The state that is needed to apply the claims of a batch.
 pub(crate) struct Claims<'w> {
     pub(crate) inner: &'w Inner,
+    pub(crate) state: &'w State,
     pub(crate) profiles: &'w mut ProfileChanges,
     pub(crate) read: &'w ReadTransaction,
     pub(crate) batch: &'w PreparedBatch,
@@ -66,7 +68,7 @@ impl Claims<'_> {
                 }
             }
         };
-        self.inner
+        self.state
             .store
             .write(|store| store.apply_batch_caused(&claims, &causes, &mut outcome))?;
         if self.profiles.has_any() {
@@ -106,9 +108,9 @@ impl Claims<'_> {
         claim: Claim<'_>,
         cause: Cause<'_>,
     ) -> Result<ClaimResult, ProjectError> {
-        let near_cap = &self.inner.near_cap;
+        let near_cap = &self.state.near_cap;
         let (result, merge) = self
-            .inner
+            .state
             .store
             .write(|store| apply_and_compare(store, claim, cause, near_cap))?;
         if let Some(merge) = merge {

@@ -1,11 +1,13 @@
 //! Background work that keeps reading and opening fast: merges index runs and makes snapshots.
 
-use idmerge_engines::Engine;
-use idmerge_shared::Shared;
-use idmerge_store::{Durable, StoreError};
+use std::sync::Arc;
+
+use idmerge_store::StoreError;
 use parking_lot::{Condvar, Mutex};
 
 use crate::archive::tables::{NUMBERS, SEEN, USER_INDEX};
+use crate::error::ProjectError;
+use crate::inner::Inner;
 
 /// Requests to the maintenance thread.
 #[derive(Default)]
@@ -48,35 +50,46 @@ impl Requests {
     }
 }
 
-/// The body of the maintenance thread. It makes a snapshot after `snapshot_entries` entries of the
-/// log.
-pub(crate) fn run(store: &Shared<Durable<Engine>>, snapshot_entries: u64, requests: &Requests) {
-    while requests.wait() {
-        // A disk that fails here fails the next commit too, and that error reaches the callers.
-        if maintain(store, snapshot_entries, requests).is_err() {
-            return;
-        }
-    }
+/// The maintenance thread.
+pub(crate) struct Maintenance {
+    inner: Arc<Inner>,
 }
 
-fn maintain(
-    store: &Shared<Durable<Engine>>,
-    snapshot_entries: u64,
-    requests: &Requests,
-) -> Result<(), StoreError> {
-    // Merge without the lock, so that claims do not wait for it.
-    let merger = store.read().merger();
-    for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
-        while !requests.is_stopped() && merger.merge(runs)? {}
+impl Maintenance {
+    pub(crate) fn new(inner: Arc<Inner>) -> Self {
+        Self { inner }
     }
-    store.read().index()?;
-    let store = store.read();
-    if store.since_snapshot()? >= snapshot_entries {
-        match store.snapshot() {
-            // Claims were applied since the last commit. A later round makes the snapshot.
-            Err(StoreError::Uncommitted) => {}
-            result => result?,
+
+    /// The body of the thread.
+    pub(crate) fn run(self) {
+        while self.inner.maintenance.wait() {
+            // A disk that fails here fails the next commit too, and that error reaches the callers.
+            if self.step().is_err() {
+                return;
+            }
         }
     }
-    Ok(())
+
+    /// A round of maintenance. It makes a snapshot after [`Options::snapshot_entries`] entries of the
+    /// log.
+    ///
+    /// [`Options::snapshot_entries`]: crate::Options::snapshot_entries
+    pub(crate) fn step(&self) -> Result<(), ProjectError> {
+        let state = self.inner.state()?;
+        // Merge without the lock, so that claims do not wait for it.
+        let merger = state.store.read().merger();
+        for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
+            while !self.inner.maintenance.is_stopped() && merger.merge(runs)? {}
+        }
+        state.store.read().index()?;
+        let store = state.store.read();
+        if store.since_snapshot()? >= self.inner.options.snapshot_entries {
+            match store.snapshot() {
+                // Claims were applied since the last commit. A later round makes the snapshot.
+                Err(StoreError::Uncommitted) => {}
+                result => result?,
+            }
+        }
+        Ok(())
+    }
 }

@@ -42,6 +42,23 @@ struct Contents {
     is_abandoned: bool,
 }
 
+impl Contents {
+    fn has_ended(&self) -> bool {
+        let is_empty = self.jobs.is_empty() && self.reserved == 0;
+        self.is_abandoned || self.is_closing && is_empty
+    }
+}
+
+/// What the writer takes from the queue.
+pub(crate) enum Taken {
+    /// Batches that share a commit.
+    Jobs(Vec<Job>),
+    /// There is no batch now.
+    Nothing,
+    /// There is no batch and there will be none.
+    Ended,
+}
+
 /// Room in the queue for a batch that is being prepared. Dropping it gives the room back.
 pub(crate) struct Reservation<'q> {
     queue: &'q Queue,
@@ -81,21 +98,15 @@ impl Queue {
         })
     }
 
-    /// Waits for a batch, and takes the batches that share a commit: at least one, and at most
-    /// `max_bytes` if there are several. `None`: the queue is empty and closed.
-    pub(crate) fn take(&self, max_bytes: usize) -> Option<Vec<Job>> {
+    /// Takes the batches that share a commit: at least one, and at most `max_bytes` if there are
+    /// several.
+    pub(crate) fn take(&self, max_bytes: usize) -> Taken {
         let mut contents = self.contents.lock();
-        loop {
-            if contents.is_abandoned {
-                return None;
-            }
-            if !contents.jobs.is_empty() {
-                break;
-            }
-            if contents.is_closing && contents.reserved == 0 {
-                return None;
-            }
-            self.changed.wait(&mut contents);
+        if contents.has_ended() {
+            return Taken::Ended;
+        }
+        if contents.jobs.is_empty() {
+            return Taken::Nothing;
         }
         let mut taken = Vec::new();
         let mut bytes = 0;
@@ -105,7 +116,15 @@ impl Queue {
             bytes += job.batch.bytes;
             taken.extend(contents.jobs.pop_front());
         }
-        Some(taken)
+        Taken::Jobs(taken)
+    }
+
+    /// Waits until there is a batch, or the end.
+    pub(crate) fn wait(&self) {
+        let mut contents = self.contents.lock();
+        while contents.jobs.is_empty() && !contents.has_ended() {
+            self.changed.wait(&mut contents);
+        }
     }
 
     /// Gives back the room of a batch that is answered.

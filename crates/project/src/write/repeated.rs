@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use foldhash::{HashMap, HashMapExt};
 use idmerge_core::Claim;
 use idmerge_disk::{Dedup, LazyRuns, OpenRuns};
+use idmerge_engines::Settings;
 use idmerge_events::JsonEvent;
 use idmerge_store::redb::{ReadTransaction, WriteTransaction};
 
@@ -22,7 +23,7 @@ use crate::archive::reader::ArchiveReader;
 use crate::archive::replaced;
 use crate::archive::tables::{NUMBERS, SEEN};
 use crate::error::ProjectError;
-use crate::inner::Inner;
+use crate::open::state::State;
 use crate::write::batch::{RecordAnswer, Sender};
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::repeated::exported::is_export_of;
@@ -247,7 +248,7 @@ impl Earlier {
         new: &PreparedEvent,
         stored: &mut StoredEvents<'_>,
     ) -> Result<Option<Replaced>, ProjectError> {
-        let settings = &stored.inner.settings;
+        let settings = stored.settings;
         stored.find(self.number, &mut |text, failure| {
             let json_event = JsonEvent::parse_text(text)
                 .map_err(|_| ProjectError::damaged(self.number, NOT_AN_EVENT))?;
@@ -260,7 +261,8 @@ impl Earlier {
 
 /// The events that are stored, committed or not.
 pub(crate) struct StoredEvents<'s> {
-    pub(crate) inner: &'s Inner,
+    pub(crate) settings: &'s Settings,
+    state: &'s State,
     pub(crate) read: &'s ReadTransaction,
     pub(crate) appender: &'s Appender,
     numbers: Option<OpenRuns>,
@@ -285,9 +287,15 @@ struct KeptEvent {
 type UseEvent<'u, T> = dyn FnMut(&str, Option<[&str; 2]>) -> Result<T, ProjectError> + 'u;
 
 impl<'s> StoredEvents<'s> {
-    pub(crate) fn new(inner: &'s Inner, read: &'s ReadTransaction, appender: &'s Appender) -> Self {
+    pub(crate) fn new(
+        settings: &'s Settings,
+        state: &'s State,
+        read: &'s ReadTransaction,
+        appender: &'s Appender,
+    ) -> Self {
         Self {
-            inner,
+            settings,
+            state,
             read,
             appender,
             numbers: None,
@@ -317,7 +325,7 @@ impl<'s> StoredEvents<'s> {
         if is_growing {
             return found.ok_or(missing);
         }
-        let head = self.inner.directory.read().block_from(number);
+        let head = self.state.directory.read().block_from(number);
         let first = head.map_or(number, |head| head.first);
         let index = usize::try_from(number - first).ok();
         let block = self.block(first)?;

@@ -2,68 +2,103 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::time::Instant;
 
 use idmerge_store::redb::ReadTransaction;
 
-use crate::archive::appender::Appender;
 use crate::archive::block::StoredEvent;
 use crate::archive::directory::BlockHead;
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
+use crate::open::state::WriterState;
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
-use crate::write::profiles::ProfileChanges;
-use crate::write::queue::Job;
-use crate::write::repeated::{NewEvent, Repeated, StoredEvents};
+use crate::write::queue::{Job, Taken};
+use crate::write::repeated::{NewEvent, StoredEvents};
 
-/// The state of the writer thread.
+/// The writer thread.
 pub(crate) struct Writer {
-    pub(crate) inner: Arc<Inner>,
-    pub(crate) appender: Appender,
-    pub(crate) repeated: Repeated,
-    pub(crate) profiles: ProfileChanges,
+    inner: Arc<Inner>,
+    state: WriterState,
     /// Counters of what is applied and not committed.
-    pub(crate) figures: Figures,
+    figures: Figures,
+}
+
+/// What the writer did in a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// It answered some batches.
+    Worked,
+    /// There was nothing to do.
+    Idle,
+    /// The project is closed, and every batch is answered.
+    Ended,
 }
 
 impl Writer {
-    /// The body of the writer thread.
+    pub(crate) fn new(inner: Arc<Inner>, state: WriterState) -> Self {
+        Self {
+            inner,
+            state,
+            figures: Figures::default(),
+        }
+    }
+
+    /// The body of the thread.
     pub(crate) fn run(mut self) {
+        loop {
+            match self.step() {
+                Step::Worked => {}
+                Step::Idle => self.inner.queue.wait(),
+                Step::Ended => return,
+            }
+        }
+    }
+
+    /// Writes the batches that share a commit, and answers them. Does not wait for batches.
+    pub(crate) fn step(&mut self) -> Step {
+        match self.inner.queue.take(self.inner.options.max_commit_bytes) {
+            Taken::Jobs(jobs) => {
+                self.write_and_answer(jobs);
+                Step::Worked
+            }
+            Taken::Nothing => Step::Idle,
+            Taken::Ended => Step::Ended,
+        }
+    }
+
+    fn write_and_answer(&mut self, mut jobs: Vec<Job>) {
         let inner = self.inner.clone();
-        while let Some(mut jobs) = inner.queue.take(inner.options.max_commit_bytes) {
-            let written = inner.check().and_then(|()| {
-                catch_unwind(AssertUnwindSafe(|| self.write(&mut jobs)))
-                    .unwrap_or_else(|_| Err(failed("the writer panicked".to_owned())))
-            });
-            if let Err(error) = &written {
-                let reason = with_sources(error);
-                inner.failure.lock().get_or_insert(reason);
-            }
-            for job in jobs {
-                inner.queue.release(job.batch.bytes);
-                let answer = match &written {
-                    Ok(sequence) => Ok(Answer {
-                        records: job.batch.answers,
-                        sequence: *sequence,
-                    }),
-                    // We do not know which batch failed, so all get the same error.
-                    Err(error) => Err(inner
-                        .check()
-                        .err()
-                        .unwrap_or_else(|| failed(error.to_string()))),
-                };
-                (job.callback)(answer);
-            }
+        let written = inner.check().and_then(|()| {
+            catch_unwind(AssertUnwindSafe(|| self.write(&mut jobs)))
+                .unwrap_or_else(|_| Err(failed("the writer panicked".to_owned())))
+        });
+        if let Err(error) = &written {
+            let reason = with_sources(error);
+            inner.failure.lock().get_or_insert(reason);
+        }
+        for job in jobs {
+            inner.queue.release(job.batch.bytes);
+            let answer = match &written {
+                Ok(sequence) => Ok(Answer {
+                    records: job.batch.answers,
+                    sequence: *sequence,
+                }),
+                // We do not know which batch failed, so all get the same error.
+                Err(error) => Err(inner
+                    .check()
+                    .err()
+                    .unwrap_or_else(|| failed(error.to_string()))),
+            };
+            (job.callback)(answer);
         }
     }
 
     /// Applies and commits batches. If this fails, nothing of them is committed. Returns the number
     /// of the last entry of the log.
     fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
-        let read = self.inner.store.read().begin_read()?;
+        let read = self.state.shared.store.read().begin_read()?;
         for job in &mut *jobs {
             self.apply(&mut job.batch, &read)?;
         }
@@ -83,16 +118,25 @@ impl Writer {
         read: &ReadTransaction,
     ) -> Result<(), ProjectError> {
         let mut answers = std::mem::take(&mut batch.answers);
-        let mut stored = StoredEvents::new(&self.inner, read, &self.appender);
-        let new = self.repeated.new_events(batch, &mut answers, &mut stored)?;
+        let mut stored = StoredEvents::new(
+            &self.inner.settings,
+            &self.state.shared,
+            read,
+            &self.state.appender,
+        );
+        let new = self
+            .state
+            .repeated
+            .new_events(batch, &mut answers, &mut stored)?;
         let claims = Claims {
             inner: &self.inner,
-            profiles: &mut self.profiles,
+            state: &self.state.shared,
+            profiles: &mut self.state.profiles,
             read,
             batch,
         };
         let results = claims.apply(&new)?;
-        let first = self.appender.next();
+        let first = self.state.appender.next();
         for (event, result) in new.iter().zip(&results) {
             answers[event.event.index] = RecordAnswer::Stored(result.answer);
             self.append(batch, event, failure(event, result, first, &results))?;
@@ -120,7 +164,7 @@ impl Writer {
             failure,
             text: batch.json(event),
         };
-        self.appender.push(&stored, event.facts.user_key)
+        self.state.appender.push(&stored, event.facts.user_key)
     }
 
     /// Profiles are updated after the claims of the batch.
@@ -133,13 +177,13 @@ impl Writer {
         if batch.updates.is_empty() {
             return Ok(());
         }
-        let store = self.inner.store.read();
+        let store = self.state.shared.store.read();
         let Inner {
             settings, options, ..
         } = &*self.inner;
         let limits = &options.profile_limits;
         for (index, update) in &batch.updates {
-            let profiles = &mut self.profiles;
+            let profiles = &mut self.state.profiles;
             match profiles.update(update, settings, &*store, read, limits)? {
                 Ok(()) => self.figures.updates += 1,
                 Err(error) => answers[*index] = RecordAnswer::Refused(Box::new(error)),
@@ -150,46 +194,55 @@ impl Writer {
 
     fn commit(&mut self) -> Result<u64, ProjectError> {
         let inner = self.inner.clone();
-        let store = inner.store.read();
+        let state = self.state.shared.clone();
+        let store = state.store.read();
         let has_events = self.figures.events > 0;
-        let has_index = has_events || self.repeated.has_changes();
-        if !has_index && !self.profiles.has_changes() {
+        let has_index = has_events || self.state.repeated.has_changes();
+        if !has_index && !self.state.profiles.has_changes() {
             return Ok(store.commit()?);
         }
-        let started = now();
+        let started = inner.clock.now();
         let index_events = inner.options.index_events;
-        let is_index_due =
-            has_index && self.appender.unindexed().max(self.repeated.recent()) >= index_events;
+        let is_index_due = has_index
+            && self
+                .state
+                .appender
+                .unindexed()
+                .max(self.state.repeated.recent())
+                >= index_events;
         let mut heads: Vec<BlockHead> = Vec::new();
         let mut replaced = None;
         let sequence = store.commit_with::<ProjectError>(|write| {
             if has_events {
-                heads = self.appender.write(write)?;
+                heads = self.state.appender.write(write)?;
             }
             if has_index {
-                let last = self.appender.next() - 1;
-                replaced = self.repeated.write(write, last, is_index_due)?;
+                let last = self.state.appender.next() - 1;
+                replaced = self.state.repeated.write(write, last, is_index_due)?;
             }
-            if is_index_due && self.appender.unindexed() > 0 {
-                self.appender.write_run(write)?;
+            if is_index_due && self.state.appender.unindexed() > 0 {
+                self.state.appender.write_run(write)?;
             }
-            if self.profiles.has_changes() {
-                self.profiles.write(write)?;
+            if self.state.profiles.has_changes() {
+                self.state.profiles.write(write)?;
             }
             Ok(())
         })?;
         drop(store);
         if has_index {
-            let mut directory = inner.directory.write();
+            let mut directory = state.directory.write();
             directory.add_blocks(&heads);
             directory.replaced = replaced.unwrap_or(directory.replaced);
             if is_index_due {
                 directory.clear_unindexed();
             } else {
-                directory.add_unindexed(self.appender.new_pairs());
+                directory.add_unindexed(self.state.appender.new_pairs());
             }
         }
-        inner.counters.lock().add_commit(started.elapsed());
+        inner
+            .counters
+            .lock()
+            .add_commit(inner.clock.now() - started);
         if is_index_due {
             inner.maintenance.request();
         }
@@ -249,12 +302,4 @@ fn with_sources(error: &dyn std::error::Error) -> String {
         source = error.source();
     }
     text
-}
-
-#[expect(
-    clippy::disallowed_methods,
-    reason = "the duration of a commit is measured, and no answer depends on it"
-)]
-fn now() -> Instant {
-    Instant::now()
 }
