@@ -1,6 +1,6 @@
 //! [`Inner`]: what all threads of a project share.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
 
 use idmerge_engines::Settings;
 use parking_lot::{Mutex, RwLock};
@@ -10,7 +10,7 @@ use crate::figures::Figures;
 use crate::open::clock::Clock;
 use crate::open::state::State;
 use crate::options::Options;
-use crate::write::maintenance::Requests;
+use crate::workers::Task;
 use crate::write::queue::Queue;
 
 /// What all threads of a project share.
@@ -21,7 +21,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Box<dyn Clock>,
     state: RwLock<Arc<State>>,
     pub(crate) queue: Queue,
-    pub(crate) maintenance: Requests,
+    /// The task that takes batches from the queue.
+    pub(crate) writer: OnceLock<Weak<Task>>,
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
     /// Why the project cannot write any more.
@@ -37,11 +38,11 @@ impl Inner {
     ) -> Self {
         Self {
             queue: Queue::new(&options),
+            writer: OnceLock::new(),
             settings,
             options,
             clock,
             state: RwLock::new(state),
-            maintenance: Requests::default(),
             counters: Mutex::default(),
             failure: Mutex::default(),
         }
@@ -54,6 +55,13 @@ impl Inner {
     )]
     pub(crate) fn state(&self) -> Result<Arc<State>, ProjectError> {
         Ok(self.state.read().clone())
+    }
+
+    /// Gives the writer a turn.
+    pub(crate) fn wake_writer(&self) {
+        if let Some(writer) = self.writer.get().and_then(Weak::upgrade) {
+            writer.wake();
+        }
     }
 
     /// Fails if the project cannot write any more.

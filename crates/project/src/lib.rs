@@ -62,6 +62,7 @@ mod profiles;
 mod project;
 mod read;
 mod user_key;
+mod workers;
 mod write;
 
 pub use error::ProjectError;
@@ -76,6 +77,7 @@ pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::Identity;
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};
+pub use workers::Workers;
 pub use write::batch::{
     Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
 };

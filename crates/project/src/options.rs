@@ -2,6 +2,8 @@
 
 use idmerge_profiles::{Limits, ProfileMerge};
 
+use crate::workers::Workers;
+
 /// Limits of a project: how much may wait, share a commit, and stay in memory. They can differ
 /// each time a project is opened.
 #[derive(Clone, Debug)]
@@ -28,6 +30,8 @@ pub struct Options {
     /// The index of events is written to disk after this many events; until then it is in memory.
     /// Values above the default make the search for duplicate events slower.
     pub index_events: u64,
+    /// The threads that write and maintain the project. `None`: two threads of its own.
+    pub workers: Option<Workers>,
 }
 
 impl Default for Options {
@@ -42,6 +46,7 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             snapshot_entries: 1_000_000,
             index_events: 1 << 17,
+            workers: None,
         }
     }
 }

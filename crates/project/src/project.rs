@@ -2,11 +2,9 @@
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
-use std::thread::{self, JoinHandle};
 
 use idmerge_engines::Settings;
 use idmerge_store::StoreError;
-use parking_lot::Mutex;
 
 use crate::error::ProjectError;
 use crate::figures::Figures;
@@ -15,6 +13,7 @@ use crate::open::clock::SystemClock;
 use crate::open::state::WriterState;
 use crate::open::store::{self, OpenStore};
 use crate::options::Options;
+use crate::workers::{Task, Work, Workers};
 use crate::write::batch::{Answer, Batch};
 use crate::write::maintenance::Maintenance;
 use crate::write::prepare::prepare;
@@ -27,7 +26,10 @@ use crate::write::writer::Writer;
 /// [`ProjectError::Closed`]. [`close`](Self::close) writes them first.
 pub struct Project {
     pub(crate) inner: Arc<Inner>,
-    threads: Mutex<Vec<JoinHandle<()>>>,
+    writer: Arc<Task>,
+    maintenance: Arc<Task>,
+    /// They work as long as the project is open.
+    _workers: Workers,
 }
 
 impl Project {
@@ -49,24 +51,29 @@ impl Project {
         Self::open_with(open, settings, options)
     }
 
-    /// Opens the project whose store `open` opens, and starts the threads.
+    /// Opens the project whose store `open` opens.
     fn open_with(
         mut open: OpenStore,
         settings: Settings,
-        options: Options,
+        mut options: Options,
     ) -> Result<Self, ProjectError> {
+        let workers = match options.workers.take() {
+            Some(workers) => workers,
+            None => Workers::new(1, 1).map_err(StoreError::from)?,
+        };
         let state = WriterState::read(open()?, &settings, &options)?;
         let clock = Box::new(SystemClock::new());
         let inner = Arc::new(Inner::new(state.shared.clone(), settings, options, clock));
-        let writer = Writer::new(inner.clone(), state);
         let maintenance = Maintenance::new(inner.clone());
-        let threads = vec![
-            spawn("writer", move || writer.run())?,
-            spawn("maintenance", move || maintenance.run())?,
-        ];
+        let maintenance = workers.task(Work::Maintain, move || maintenance.turn());
+        let mut writer = Writer::new(inner.clone(), state, maintenance.clone());
+        let writer = workers.task(Work::Write, move || writer.turn());
+        inner.writer.get_or_init(|| Arc::downgrade(&writer));
         Ok(Self {
             inner,
-            threads: Mutex::new(threads),
+            writer,
+            maintenance,
+            _workers: workers,
         })
     }
 
@@ -75,7 +82,7 @@ impl Project {
         &self.inner.settings
     }
 
-    /// Submits a batch. `answer` is called once, on the writer thread, when the batch is durable or
+    /// Submits a batch. `answer` is called once, on a thread that writes, when the batch is durable or
     /// cannot be written. It should be fast, since other batches wait for it.
     ///
     /// The claims of a batch are applied in the order that [`Batch::order`] names. Profile updates
@@ -101,6 +108,7 @@ impl Project {
             batch,
             callback: Box::new(answer),
         });
+        inner.wake_writer();
         Ok(())
     }
 
@@ -154,11 +162,8 @@ impl Project {
     }
 
     fn stop(&self) {
-        self.inner.maintenance.stop();
-        for thread in self.threads.lock().drain(..) {
-            // A panic of the writer was reported to the batches that waited.
-            drop(thread.join());
-        }
+        self.writer.end();
+        self.maintenance.end();
     }
 }
 
@@ -177,11 +182,6 @@ impl std::fmt::Debug for Project {
             .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
     }
-}
-
-fn spawn(name: &str, body: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, ProjectError> {
-    let thread = thread::Builder::new().name(name.to_owned()).spawn(body);
-    Ok(thread.map_err(StoreError::from)?)
 }
 
 #[cfg(test)]

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use idmerge_engines::Settings;
-use idmerge_project::{Answer, Batch, Options, Project, ProjectError};
+use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Workers};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
 
@@ -18,8 +18,9 @@ pub(crate) struct OpenProject {
     pub(crate) folder: PathBuf,
 }
 
-/// Opens every project, each in the folder named by its token.
+/// Opens every project, each in the folder named by its token. All of them share the threads that write.
 pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
+    let workers = Workers::for_cores().map_err(ServeError::System)?;
     let open = |project: &ProjectConfig| {
         let folder = config.data.join(&project.token);
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Open {
@@ -29,6 +30,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
         let options = Options {
             profile_merge: project.profile_merge,
+            workers: Some(workers.clone()),
             ..Options::default()
         };
         let opened = Project::open(&folder, project.settings.clone(), options);

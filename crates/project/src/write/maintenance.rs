@@ -3,54 +3,13 @@
 use std::sync::Arc;
 
 use idmerge_store::StoreError;
-use parking_lot::{Condvar, Mutex};
 
 use crate::archive::tables::{NUMBERS, SEEN, USER_INDEX};
 use crate::error::ProjectError;
 use crate::inner::Inner;
+use crate::workers::Next;
 
-/// Requests to the maintenance thread.
-#[derive(Default)]
-pub(crate) struct Requests {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-#[derive(Default)]
-struct State {
-    is_due: bool,
-    is_stopped: bool,
-}
-
-impl Requests {
-    /// Asks for a round of maintenance.
-    pub(crate) fn request(&self) {
-        self.state.lock().is_due = true;
-        self.changed.notify_one();
-    }
-
-    /// Ends the maintenance thread as soon as possible.
-    pub(crate) fn stop(&self) {
-        self.state.lock().is_stopped = true;
-        self.changed.notify_one();
-    }
-
-    fn is_stopped(&self) -> bool {
-        self.state.lock().is_stopped
-    }
-
-    /// Waits for a request. `false`: the thread must end.
-    fn wait(&self) -> bool {
-        let mut state = self.state.lock();
-        while !state.is_due && !state.is_stopped {
-            self.changed.wait(&mut state);
-        }
-        state.is_due = false;
-        !state.is_stopped
-    }
-}
-
-/// The maintenance thread.
+/// The maintenance of a project.
 pub(crate) struct Maintenance {
     inner: Arc<Inner>,
 }
@@ -60,26 +19,27 @@ impl Maintenance {
         Self { inner }
     }
 
-    /// The body of the thread.
-    pub(crate) fn run(self) {
-        while self.inner.maintenance.wait() {
+    /// A turn of maintenance.
+    pub(crate) fn turn(&self) -> Next {
+        match self.step() {
+            Ok(true) => Next::Again,
             // A disk that fails here fails the next commit too, and that error reaches the callers.
-            if self.step().is_err() {
-                return;
-            }
+            Ok(false) | Err(_) => Next::Wait,
         }
     }
 
-    /// A round of maintenance. It makes a snapshot after [`Options::snapshot_entries`] entries of the
-    /// log.
+    /// One merge of runs, or the rest: the index of entries, and a snapshot after
+    /// [`Options::snapshot_entries`] entries of the log. Returns whether there may be more to do.
     ///
     /// [`Options::snapshot_entries`]: crate::Options::snapshot_entries
-    pub(crate) fn step(&self) -> Result<(), ProjectError> {
+    pub(crate) fn step(&self) -> Result<bool, ProjectError> {
         let state = self.inner.state()?;
         // Merge without the lock, so that claims do not wait for it.
         let merger = state.store.read().merger();
         for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
-            while !self.inner.maintenance.is_stopped() && merger.merge(runs)? {}
+            if merger.merge(runs)? {
+                return Ok(true);
+            }
         }
         state.store.read().index()?;
         let store = state.store.read();
@@ -90,6 +50,6 @@ impl Maintenance {
                 result => result?,
             }
         }
-        Ok(())
+        Ok(false)
     }
 }

@@ -24,7 +24,8 @@ pub(crate) struct Job {
 /// waits.
 pub(crate) struct Queue {
     contents: Mutex<Contents>,
-    changed: Condvar,
+    /// Signalled when a closing queue has no batch any more.
+    emptied: Condvar,
     max_bytes: usize,
     max_batches: usize,
 }
@@ -36,27 +37,7 @@ struct Contents {
     bytes: usize,
     /// Number of these batches.
     batches: usize,
-    /// Reservations without a job yet.
-    reserved: usize,
     is_closing: bool,
-    is_abandoned: bool,
-}
-
-impl Contents {
-    fn has_ended(&self) -> bool {
-        let is_empty = self.jobs.is_empty() && self.reserved == 0;
-        self.is_abandoned || self.is_closing && is_empty
-    }
-}
-
-/// What the writer takes from the queue.
-pub(crate) enum Taken {
-    /// Batches that share a commit.
-    Jobs(Vec<Job>),
-    /// There is no batch now.
-    Nothing,
-    /// There is no batch and there will be none.
-    Ended,
 }
 
 /// Room in the queue for a batch that is being prepared. Dropping it gives the room back.
@@ -70,7 +51,7 @@ impl Queue {
     pub(crate) fn new(options: &Options) -> Self {
         Self {
             contents: Mutex::default(),
-            changed: Condvar::new(),
+            emptied: Condvar::new(),
             max_bytes: options.max_queue_bytes,
             max_batches: options.max_queue_batches,
         }
@@ -90,7 +71,6 @@ impl Queue {
         }
         contents.bytes += bytes;
         contents.batches += 1;
-        contents.reserved += 1;
         Ok(Reservation {
             queue: self,
             bytes,
@@ -98,16 +78,10 @@ impl Queue {
         })
     }
 
-    /// Takes the batches that share a commit: at least one, and at most `max_bytes` if there are
-    /// several.
-    pub(crate) fn take(&self, max_bytes: usize) -> Taken {
+    /// Takes the batches that share a commit: at most `max_bytes` if there are several, and none if
+    /// there is no batch.
+    pub(crate) fn take(&self, max_bytes: usize) -> Vec<Job> {
         let mut contents = self.contents.lock();
-        if contents.has_ended() {
-            return Taken::Ended;
-        }
-        if contents.jobs.is_empty() {
-            return Taken::Nothing;
-        }
         let mut taken = Vec::new();
         let mut bytes = 0;
         while let Some(job) = contents.jobs.front()
@@ -116,15 +90,12 @@ impl Queue {
             bytes += job.batch.bytes;
             taken.extend(contents.jobs.pop_front());
         }
-        Taken::Jobs(taken)
+        taken
     }
 
-    /// Waits until there is a batch, or the end.
-    pub(crate) fn wait(&self) {
-        let mut contents = self.contents.lock();
-        while contents.jobs.is_empty() && !contents.has_ended() {
-            self.changed.wait(&mut contents);
-        }
+    /// Whether a batch waits for the writer.
+    pub(crate) fn has_jobs(&self) -> bool {
+        !self.contents.lock().jobs.is_empty()
     }
 
     /// Gives back the room of a batch that is answered.
@@ -132,20 +103,28 @@ impl Queue {
         let mut contents = self.contents.lock();
         contents.bytes -= bytes;
         contents.batches -= 1;
+        self.emptied(&contents);
     }
 
-    /// Takes no more batches. Those in the queue are still written.
+    fn emptied(&self, contents: &Contents) {
+        if contents.is_closing && contents.batches == 0 {
+            self.emptied.notify_all();
+        }
+    }
+
+    /// Takes no more batches, and waits until those in the queue are written.
     pub(crate) fn close(&self) {
-        self.contents.lock().is_closing = true;
-        self.changed.notify_all();
+        let mut contents = self.contents.lock();
+        contents.is_closing = true;
+        while contents.batches > 0 {
+            self.emptied.wait(&mut contents);
+        }
     }
 
     /// Takes no more batches, and returns those in the queue unwritten.
     pub(crate) fn abandon(&self) -> Vec<Job> {
         let mut contents = self.contents.lock();
         contents.is_closing = true;
-        contents.is_abandoned = true;
-        self.changed.notify_all();
         contents.jobs.drain(..).collect()
     }
 
@@ -161,10 +140,7 @@ impl Reservation<'_> {
     pub(crate) fn fill(mut self, job: Job) {
         self.is_used = true;
         let mut contents = self.queue.contents.lock();
-        contents.reserved -= 1;
         contents.jobs.push_back(job);
-        drop(contents);
-        self.queue.changed.notify_all();
     }
 }
 
@@ -172,11 +148,9 @@ impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.is_used {
             let mut contents = self.queue.contents.lock();
-            contents.reserved -= 1;
             contents.bytes -= self.bytes;
             contents.batches -= 1;
-            drop(contents);
-            self.queue.changed.notify_all();
+            self.queue.emptied(&contents);
         }
     }
 }

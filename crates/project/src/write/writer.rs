@@ -1,4 +1,4 @@
-//! The writer thread: takes batches from the queue, applies and commits them, and answers.
+//! The writer: takes batches from the queue, applies and commits them, and answers.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -11,60 +11,43 @@ use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::open::state::WriterState;
+use crate::workers::{Next, Task};
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
-use crate::write::queue::{Job, Taken};
+use crate::write::queue::Job;
 use crate::write::repeated::{NewEvent, StoredEvents};
 
-/// The writer thread.
+/// The writer of a project.
 pub(crate) struct Writer {
     inner: Arc<Inner>,
     state: WriterState,
+    maintenance: Arc<Task>,
     /// Counters of what is applied and not committed.
     figures: Figures,
 }
 
-/// What the writer did in a step.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
-    /// It answered some batches.
-    Worked,
-    /// There was nothing to do.
-    Idle,
-    /// The project is closed, and every batch is answered.
-    Ended,
-}
-
 impl Writer {
-    pub(crate) fn new(inner: Arc<Inner>, state: WriterState) -> Self {
+    pub(crate) fn new(inner: Arc<Inner>, state: WriterState, maintenance: Arc<Task>) -> Self {
         Self {
             inner,
             state,
+            maintenance,
             figures: Figures::default(),
         }
     }
 
-    /// The body of the thread.
-    pub(crate) fn run(mut self) {
-        loop {
-            match self.step() {
-                Step::Worked => {}
-                Step::Idle => self.inner.queue.wait(),
-                Step::Ended => return,
-            }
+    /// A turn of the writer: writes the batches that share a commit, and answers them. Does not wait
+    /// for batches.
+    pub(crate) fn turn(&mut self) -> Next {
+        let jobs = self.inner.queue.take(self.inner.options.max_commit_bytes);
+        if !jobs.is_empty() {
+            self.write_and_answer(jobs);
         }
-    }
-
-    /// Writes the batches that share a commit, and answers them. Does not wait for batches.
-    pub(crate) fn step(&mut self) -> Step {
-        match self.inner.queue.take(self.inner.options.max_commit_bytes) {
-            Taken::Jobs(jobs) => {
-                self.write_and_answer(jobs);
-                Step::Worked
-            }
-            Taken::Nothing => Step::Idle,
-            Taken::Ended => Step::Ended,
+        if self.inner.queue.has_jobs() {
+            Next::Again
+        } else {
+            Next::Wait
         }
     }
 
@@ -91,7 +74,8 @@ impl Writer {
                     .err()
                     .unwrap_or_else(|| failed(error.to_string()))),
             };
-            (job.callback)(answer);
+            // A panic in one answer must not keep the other batches from theirs.
+            drop(catch_unwind(AssertUnwindSafe(|| (job.callback)(answer))));
         }
     }
 
@@ -244,7 +228,7 @@ impl Writer {
             .lock()
             .add_commit(inner.clock.now() - started);
         if is_index_due {
-            inner.maintenance.request();
+            self.maintenance.wake();
         }
         Ok(sequence)
     }
