@@ -6,10 +6,14 @@
 )]
 
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer};
+use idmerge_project::{
+    Batch, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record, RecordAnswer,
+};
 
 const THREADS: usize = 2;
 const BATCHES: usize = 60;
@@ -107,4 +111,24 @@ fn reading_is_consistent_while_others_write() {
     );
     project.close().unwrap();
     read(&project, &acknowledged);
+}
+
+#[test]
+fn a_batch_does_not_wait_for_the_reader_of_an_export() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::of(Model::Simplified);
+    let project = Project::open(folder.path(), settings, Options::default()).unwrap();
+    project.submit_and_wait(batch(0, 0)).unwrap();
+    let (sender, receiver) = mpsc::channel();
+    let exported = project.export(&ExportQuery::default(), &mut |event| {
+        let sender = sender.clone();
+        let again = move |answer: Result<_, ProjectError>| sender.send(answer).unwrap();
+        let number = usize::try_from(event.number).unwrap();
+        project.submit(batch(1, number), again).unwrap();
+        // Longer than any commit takes.
+        let answer = receiver.recv_timeout(Duration::from_secs(60));
+        assert!(answer.unwrap().is_ok());
+        Ok(true)
+    });
+    assert_eq!(exported.unwrap(), USERS as u64);
 }

@@ -116,9 +116,14 @@ impl Project {
         drop(state);
         let mut next = 1;
         let mut wants_more = true;
+        // A function of its own, so that neither the lock nor the state is held during `visit`: the writer
+        // would wait for the reader of the export.
+        let block_from = |number| -> Result<_, ProjectError> {
+            Ok(self.inner.state()?.directory.read().block_from(number))
+        };
         while wants_more
             && next <= last
-            && let Some(head) = self.inner.state()?.directory.read().block_from(next)
+            && let Some(head) = block_from(next)?
         {
             next = head.last + 1;
             if !query.may_select_from(&head) {
