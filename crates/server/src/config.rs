@@ -94,6 +94,10 @@ pub struct ProjectConfig {
     /// Whether the token alone may import, as some data platforms do; `true` by default. A token is
     /// not secret, so switch this off if no sender needs it.
     pub token_may_import: bool,
+    /// Whether a `$merge` that is imported with the token alone counts, as RudderStack needs for
+    /// Original; `false` by default. Anyone who knows the token can then join any two users, and a
+    /// token is not secret. Otherwise such a `$merge` is stored and makes no claim (AR-4).
+    pub token_may_merge: bool,
     /// How a merge combines the profiles of two users. Unlike the settings, this can
     /// change: later merges follow it.
     pub profile_merge: ProfileMerge,
@@ -147,6 +151,8 @@ struct ProjectTable {
     service_accounts: Vec<ServiceAccount>,
     #[serde(default = "yes")]
     token_may_import: bool,
+    #[serde(default)]
+    token_may_merge: bool,
     max_cluster_ids: Option<u32>,
     anon_id_format: Option<AnonIdFormat>,
     max_id_bytes: Option<u16>,
@@ -194,6 +200,7 @@ impl ProjectTable {
             secret: self.secret,
             service_accounts: self.service_accounts,
             token_may_import: self.token_may_import,
+            token_may_merge: self.token_may_merge,
             profile_merge,
         })
     }
@@ -283,6 +290,7 @@ impl ProjectConfig {
             secret: None,
             service_accounts: Vec::new(),
             token_may_import: true,
+            token_may_merge: false,
             profile_merge: ProfileMerge::default(),
         }
     }

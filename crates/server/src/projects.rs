@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use idmerge_engines::Settings;
 use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Workers};
@@ -16,6 +17,7 @@ pub(crate) struct OpenProject {
     pub(crate) config: ProjectConfig,
     pub(crate) project: Arc<Project>,
     pub(crate) folder: PathBuf,
+    has_warned_of_merge: AtomicBool,
 }
 
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
@@ -56,6 +58,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             config: project.clone(),
             project: Arc::new(opened),
             folder,
+            has_warned_of_merge: AtomicBool::new(false),
         })
     };
     config.projects.iter().map(open).collect()
@@ -65,6 +68,17 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
 pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);
 
 impl OpenProject {
+    /// Warns once that a `$merge` was imported with the token and makes no claim (AR-4).
+    pub(crate) fn warn_of_merge(&self) {
+        if !self.has_warned_of_merge.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                project = self.config.token,
+                "a $merge was imported with the token, so it is stored and merges nothing: import with \
+                 the secret, or set token_may_merge = true for this project"
+            );
+        }
+    }
+
     /// Queues a batch. This does not wait for the disk.
     pub(crate) fn submit(&self, batch: Batch) -> Result<PendingBatch, ProjectError> {
         let (sender, receiver) = oneshot::channel();

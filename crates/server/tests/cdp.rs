@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use support::{Answer, Running, SECRET};
+use support::{Answer, Running, SECRET, project};
 
 const ANONYMOUS: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 const VERBOSE: &str = r#"{"error":null,"status":1}"#;
@@ -70,7 +70,10 @@ fn assert_cluster(server: &Running, members: &[&str]) {
 
 #[test]
 fn rudderstack_for_original() {
-    let server = Running::of(Model::Original);
+    // RudderStack merges with the token.
+    let mut project = project("TOK", Model::Original);
+    project.token_may_merge = true;
+    let server = Running::with(vec![project], |_| {});
     // RS02, RS01: an event before the login, and one after it.
     assert_imports(
         &server,

@@ -145,7 +145,7 @@ fn each_credential_lets_a_merge_be_imported() {
             "&verbose=1",
             VERBOSE,
         ),
-        ("/import", basic("TOK:"), "", "1"),
+        ("/import", basic(&format!("{secret}:")), "&verbose=0", "1"),
         ("/import", format!("Bearer {secret}"), "", "1"),
         (
             "/import",

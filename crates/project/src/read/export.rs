@@ -9,6 +9,7 @@ use crate::archive::directory::BlockHead;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::write::batch::{endpoint_of, weighs_merges};
 
 /// Selects events. The default selects all.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -94,7 +95,7 @@ impl Project {
                 number: scanned.stored.number,
                 time_ms: scanned.stored.time_ms,
                 received_ms: scanned.stored.received_ms,
-                source: scanned.stored.source,
+                source: endpoint_of(scanned.stored.source),
                 is_unweighed,
                 json: &json,
             });
@@ -221,10 +222,6 @@ impl ScannedEvent<'_, '_> {
     }
 }
 
-/// The endpoint that takes events without a credential. The claim of a `$merge` from there is not
-/// weighed.
-const OPEN_ENDPOINT: &str = "/track";
-
 /// Writes events so that an import of them gives the same state, in a project of any model (AR-4).
 struct ExportWriter<'p> {
     settings: &'p Settings,
@@ -259,7 +256,7 @@ impl<'p> ExportWriter<'p> {
         let rule_book = self.settings.rule_book();
         scanned.write_as(rule_book, sent.or(scanned.own), canonical, json);
 
-        let is_forged = event.name == Event::MERGE && scanned.stored.source == OPEN_ENDPOINT;
+        let is_forged = event.name == Event::MERGE && !weighs_merges(scanned.stored.source);
         // The other model would refuse the event as it was sent, but not with the `distinct_id` that
         // the export adds.
         let is_refused = ignored_by_model.is_some_and(|weighing| weighing.read(&event).is_err());

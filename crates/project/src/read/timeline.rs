@@ -16,6 +16,7 @@ use crate::open::state::State;
 use crate::project::Project;
 use crate::read::export::ScannedEvent;
 use crate::user_key::user_key_of;
+use crate::write::batch::endpoint_of;
 
 /// A page of a user's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -167,7 +168,7 @@ impl Project {
             number: stored.number,
             time_ms: stored.time_ms,
             received_ms: stored.received_ms,
-            source: stored.source.to_owned(),
+            source: endpoint_of(stored.source).to_owned(),
             distinct_id: own.to_string(),
             is_reattributed,
             json,

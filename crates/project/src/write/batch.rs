@@ -17,14 +17,19 @@ pub struct Batch {
     pub records: Vec<(Range<usize>, Record)>,
     /// When the request arrived, in milliseconds since 1970.
     pub received_ms: i64,
-    /// The endpoint that received the request, such as `/track`. A `$merge` from `/track`, which
-    /// asks for no credential, is exported as unweighed (AR-4).
+    /// The endpoint that received the request, such as `/track`, or
+    /// [`TOKEN_IMPORT`](Self::TOKEN_IMPORT). A `$merge` from one of these two is exported as
+    /// unweighed (AR-4).
     pub source: &'static str,
     /// The order in which the events are stored and their claims are weighed.
     pub order: EventOrder,
 }
 
 impl Batch {
+    /// The source of a batch that was imported with the token alone, in a project whose token may
+    /// not merge.
+    pub const TOKEN_IMPORT: &'static str = "/import (token)";
+
     /// A batch without records, whose events are taken in the order sent.
     pub fn new(source: &'static str, received_ms: i64) -> Self {
         Self {
@@ -40,6 +45,19 @@ impl Batch {
         self.text.push_str(json);
         self.records.push((start..self.text.len(), record));
     }
+}
+
+/// The endpoint of a [`source`](Batch::source).
+pub(crate) fn endpoint_of(source: &str) -> &str {
+    match source {
+        Batch::TOKEN_IMPORT => "/import",
+        endpoint => endpoint,
+    }
+}
+
+/// Whether the claim of a `$merge` from this source was weighed.
+pub(crate) fn weighs_merges(source: &str) -> bool {
+    !matches!(source, "/track" | Batch::TOKEN_IMPORT)
 }
 
 /// The order in which the events of a batch are stored and their claims are weighed (AR-1).
@@ -83,8 +101,8 @@ pub enum Sender {
     /// Anybody: a request without a credential.
     #[default]
     Anybody,
-    /// Anybody who has the token, in a project that takes it in place of a credential. A `$merge` is
-    /// applied; every other event is as one of [`Anybody`](Self::Anybody).
+    /// Anybody who has the token, in a project whose token may merge. A `$merge` is applied; every
+    /// other event is as one of [`Anybody`](Self::Anybody).
     TokenOnly,
     /// The holder of a credential, such as the secret of the project.
     Credential,

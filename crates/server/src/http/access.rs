@@ -8,7 +8,7 @@ use crate::config::ProjectConfig;
 /// The permission that a request needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Permission {
-    /// Importing events, `$merge` among them.
+    /// Importing events. Whether a `$merge` among them counts also depends on the sender.
     Import,
     /// Reading any data of the project.
     Read,

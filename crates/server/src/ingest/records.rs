@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use idmerge_core::Event;
-use idmerge_project::{Record, Sender};
+use idmerge_project::{Batch, Record, Sender};
 use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
 };
@@ -25,14 +25,23 @@ pub(super) struct AcceptedRecord {
 }
 
 /// The records of a request.
-#[derive(Default)]
 pub(super) struct AcceptedRecords {
+    /// The source of the batches: see [`Batch::source`].
+    pub(super) source: &'static str,
     pub(super) records: Vec<AcceptedRecord>,
     /// The results known already: records that were ignored, and those at fault.
     pub(super) report: Report,
 }
 
 impl AcceptedRecords {
+    fn new(source: &'static str) -> Self {
+        Self {
+            source,
+            records: Vec::new(),
+            report: Report::default(),
+        }
+    }
+
     fn push(&mut self, project_index: usize, index: usize, range: Range<usize>, record: Record) {
         self.records.push(AcceptedRecord {
             project_index,
@@ -75,7 +84,7 @@ pub(super) fn now_ms() -> i64 {
 /// Events without a credential. Each names its project by the token. A `$merge` among them is stored
 /// and makes no claim.
 fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
-    let mut accepted = AcceptedRecords::default();
+    let mut accepted = AcceptedRecords::new(Endpoint::Track.path());
     let events = message.events(&app.bounds.limits)?;
     if events.is_empty() {
         return Err(Problem::NoData);
@@ -121,8 +130,8 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
     Ok(accepted)
 }
 
-/// Events with a credential, or with the token if the project takes that. All belong to one project,
-/// and a `$merge` among them makes a claim.
+/// Events with a credential, or with the token if the project takes that. All belong to one project.
+/// A `$merge` among them makes a claim, except with a token that may not merge (AR-4).
 fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
     let configs = app.configs();
     let project_index = access::authorize(
@@ -132,10 +141,12 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
         Permission::Import,
     )?;
     let project = configs[project_index];
-    let sender = if access::is_secret(project, &message.credentials) {
-        Sender::Credential
+    let (sender, source) = if access::is_secret(project, &message.credentials) {
+        (Sender::Credential, Endpoint::Import.path())
+    } else if project.token_may_merge {
+        (Sender::TokenOnly, Endpoint::Import.path())
     } else {
-        Sender::TokenOnly
+        (Sender::Anybody, Batch::TOKEN_IMPORT)
     };
     let limits = &app.bounds.limits;
     let events = message.events(limits)?;
@@ -153,7 +164,7 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
         waives_distinct_id: settings.has_reserved_ids(),
         now_ms: now_ms(),
     };
-    let mut accepted = AcceptedRecords::default();
+    let mut accepted = AcceptedRecords::new(source);
     accepted.records.reserve_exact(events.len());
     for (index, event) in events.into_iter().enumerate() {
         let mut insert_id = None;
@@ -186,7 +197,7 @@ fn accept_updates(
     endpoint: Endpoint,
     message: &Message<'_>,
 ) -> Result<AcceptedRecords, Problem> {
-    let mut accepted = AcceptedRecords::default();
+    let mut accepted = AcceptedRecords::new(endpoint.path());
     let updates = message.updates(&app.bounds.limits)?;
     if updates.is_empty() {
         return Err(Problem::NoData);

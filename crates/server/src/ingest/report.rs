@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use idmerge_core::InvalidEventReason;
-use idmerge_project::{RecordAnswer, RecordError};
+use idmerge_project::{ClaimAnswer, RecordAnswer, RecordError};
 use idmerge_wire::{Endpoint, FailedRecord, Fault};
 
 use super::response::{IngestError, problem};
@@ -41,18 +41,26 @@ pub(super) async fn when_durable(
     Ok(dialect.report(&report))
 }
 
+/// The result of a `$merge` from a sender that may not merge.
+const UNWEIGHED: &str = "unweighed";
+
 /// Counts the records of a batch by their results. Merges are counted by the project itself.
 fn count_results(app: &App, project_index: usize, endpoint: Endpoint, records: &[RecordAnswer]) {
     let mut counts = BTreeMap::<&'static str, u64>::new();
     for record in records {
         let result = match record {
+            RecordAnswer::Stored(ClaimAnswer::NotAllowed) => UNWEIGHED,
             RecordAnswer::Stored(_) => "stored",
             RecordAnswer::Repeated => "repeated",
             RecordAnswer::Refused(_) => "refused",
         };
         *counts.entry(result).or_default() += 1;
     }
-    let token = Some(&*app.projects[project_index].config.token);
+    let open = &app.projects[project_index];
+    if endpoint == Endpoint::Import && counts.contains_key(UNWEIGHED) {
+        open.warn_of_merge();
+    }
+    let token = Some(&*open.config.token);
     for (result, count) in counts {
         app.metrics.count_records(token, endpoint, result, count);
     }

@@ -48,7 +48,7 @@ pub(super) fn decode_and_submit(
     let error = |problem| IngestError::Problem(dialect.clone(), problem);
     let accepted = records::accept(app, endpoint, &message).map_err(error)?;
     let mut batches = Vec::new();
-    for batch in batch_by_project(accepted.records, message, endpoint) {
+    for batch in batch_by_project(accepted.records, message, endpoint, accepted.source) {
         let pending = app.projects[batch.project_index]
             .submit(batch.batch)
             .map_err(|failed| error(problem(&failed)))?;
@@ -81,6 +81,7 @@ fn batch_by_project(
     records: Vec<AcceptedRecord>,
     message: Message<'_>,
     endpoint: Endpoint,
+    source: &'static str,
 ) -> Vec<ProjectBatch> {
     let has_labels = message.dialect.is_modern();
     let Some(first) = records.first() else {
@@ -100,7 +101,7 @@ fn batch_by_project(
                 project_index,
                 batch: Batch {
                     order: event_order(endpoint),
-                    ..Batch::new(endpoint.path(), now_ms())
+                    ..Batch::new(source, now_ms())
                 },
                 labels: Vec::new(),
             });
