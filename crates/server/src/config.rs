@@ -1,6 +1,5 @@
 //! The configuration of a server: its projects and its limits.
 
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -10,6 +9,10 @@ use idmerge_wire::Limits;
 use serde::Deserialize;
 
 use crate::error::ConfigError;
+
+mod listen;
+
+pub use listen::{Listen, ListenError};
 
 /// The configuration of a server.
 ///
@@ -36,9 +39,9 @@ use crate::error::ConfigError;
 pub struct Config {
     /// The folder of all data. Each project has a folder in it, named by its token.
     pub data: PathBuf,
-    /// The address to listen on. Port 0 lets the system choose; see
-    /// [`Server::address`](crate::Server::address).
-    pub listen: SocketAddr,
+    /// The address to listen on. If it is a host name with several addresses, the server listens on
+    /// all of them. Port 0 lets the system choose; see [`Server::address`](crate::Server::address).
+    pub listen: Listen,
     /// The projects, at least one.
     pub projects: Vec<ProjectConfig>,
     /// Limits on requests, connections and memory.
@@ -128,15 +131,15 @@ impl std::fmt::Debug for ProjectConfig {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default = "local")]
-    listen: SocketAddr,
+    listen: Listen,
     #[serde(default)]
     project: Vec<ProjectTable>,
     connections_max: Option<usize>,
     body_bytes_in_memory_max: Option<usize>,
 }
 
-fn local() -> SocketAddr {
-    Config::LOCAL
+fn local() -> Listen {
+    Listen::LOCAL
 }
 
 /// A `[[project]]` of the file.
@@ -207,10 +210,6 @@ impl ProjectTable {
 }
 
 impl Config {
-    /// The default address to listen on. Only this machine can reach it.
-    pub const LOCAL: SocketAddr =
-        SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 8_080);
-
     /// Parses the text of a configuration file, and checks it. `data` is the folder of all data.
     ///
     /// A relative path in the text, such as that of `blocked_ids`, starts from the current folder;

@@ -1,10 +1,11 @@
 //! Errors of a configuration, and of starting a server.
 
 use std::io;
-use std::net::SocketAddr;
 
 use idmerge_engines::{BlockedIdsError, SettingsError};
 use thiserror::Error;
+
+use crate::config::Listen;
 
 /// An error in a configuration. The message says what to change.
 #[derive(Debug, Error)]
@@ -126,11 +127,14 @@ pub enum ServeError {
     #[error("cannot listen on {listen}; choose another address with --listen")]
     Listen {
         /// The address.
-        listen: SocketAddr,
+        listen: Listen,
         /// The cause.
         #[source]
         source: io::Error,
     },
+    /// The caller could not prepare the data folder: see [`run`](crate::run).
+    #[error(transparent)]
+    Prepare(Box<dyn std::error::Error + Send + Sync>),
     /// The operating system did not start a thread or install a signal handler.
     #[error("the operating system did not start a thread or install a signal handler")]
     System(#[source] io::Error),

@@ -4,4 +4,5 @@ pub(crate) mod access;
 pub(crate) mod api_error;
 pub(crate) mod body;
 pub(crate) mod listen;
+pub(crate) mod listeners;
 pub(crate) mod metrics;

@@ -28,7 +28,7 @@ mod read;
 mod routes;
 mod server;
 
-pub use config::{Bounds, Config, ProjectConfig, ServiceAccount};
+pub use config::{Bounds, Config, Listen, ListenError, ProjectConfig, ServiceAccount};
 pub use error::{ConfigError, ServeError};
 pub use idmerge_project::ProfileMerge;
-pub use server::{OnHangup, Server, run};
+pub use server::{OnHangup, Prepared, Server, run};

@@ -29,7 +29,6 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             token: project.token.clone(),
             source,
         };
-        std::fs::create_dir_all(&folder).map_err(|error| failed(error.into()))?;
         let options = Options {
             profile_merge: project.profile_merge,
             workers: Some(workers.clone()),

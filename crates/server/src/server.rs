@@ -1,29 +1,28 @@
 //! Starts, runs and stops a server.
 
 use std::future::Future;
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::App;
 use crate::config::Config;
 use crate::error::ServeError;
 use crate::http::listen::listen;
+use crate::http::listeners::Listeners;
 use crate::projects;
 use crate::routes::routes;
 
 /// A server that listens. It answers requests once [`run`](Self::run) is called.
 pub struct Server {
-    listener: TcpListener,
-    address: SocketAddr,
+    listeners: Listeners,
     app: Arc<App>,
 }
 
 impl Server {
-    /// Opens every project, creating those that do not exist, and listens.
+    /// Listens, and opens every project, creating those that do not exist. If it cannot listen, it
+    /// creates nothing.
     ///
     /// # Errors
     ///
@@ -35,23 +34,35 @@ impl Server {
     ///
     /// Panics outside of a tokio runtime.
     pub async fn bind(config: &Config) -> Result<Self, ServeError> {
+        Self::bind_and_prepare(config, || Ok(()))
+    }
+
+    /// As [`bind`](Self::bind), with a step between listening and opening the projects.
+    fn bind_and_prepare(
+        config: &Config,
+        prepare: impl FnOnce() -> Prepared,
+    ) -> Result<Self, ServeError> {
         config.check()?;
-        let app = App::new(projects::open(config)?, config.bounds.clone());
-        let failed = |source| ServeError::Listen {
-            listen: config.listen,
+        let listeners = Listeners::bind(&config.listen).map_err(|source| ServeError::Listen {
+            listen: config.listen.clone(),
             source,
-        };
-        let listener = listener(config.listen).map_err(failed)?;
+        })?;
+        prepare().map_err(ServeError::Prepare)?;
+        let app = App::new(projects::open(config)?, config.bounds.clone());
         Ok(Self {
-            address: listener.local_addr().map_err(failed)?,
-            listener,
+            listeners,
             app: Arc::new(app),
         })
     }
 
-    /// The address that the server listens on.
+    /// The address that the server listens on; the first one if its host has several.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.addresses()[0]
+    }
+
+    /// All addresses that the server listens on. They have the same port.
+    pub fn addresses(&self) -> &[SocketAddr] {
+        self.listeners.addresses()
     }
 
     /// Answers requests until `stop` completes. Then it accepts no more connections, answers the
@@ -70,7 +81,7 @@ impl Server {
             tracing::info!("stopping: answering open requests, accepting no new ones");
         };
         let bounds = &self.app.bounds;
-        listen(self.listener, routes(Arc::clone(&self.app)), bounds, stop).await;
+        listen(self.listeners, routes(Arc::clone(&self.app)), bounds, stop).await;
         for open in &self.app.projects {
             if let Err(error) = open.project.close() {
                 let error: &dyn std::error::Error = &error;
@@ -84,21 +95,6 @@ impl Server {
     }
 }
 
-/// How many connections may wait in the queue of the system. When it is full, the system drops the
-/// attempts of clients, which try again a second later.
-const BACKLOG: u32 = 4_096;
-
-fn listener(listen: SocketAddr) -> io::Result<TcpListener> {
-    let socket = match listen {
-        SocketAddr::V4(_) => TcpSocket::new_v4()?,
-        SocketAddr::V6(_) => TcpSocket::new_v6()?,
-    };
-    // Otherwise a restarted server could not bind the address for a minute.
-    socket.set_reuseaddr(true)?;
-    socket.bind(listen)?;
-    socket.listen(BACKLOG)
-}
-
 /// Whether a server stops when its terminal closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnHangup {
@@ -109,13 +105,18 @@ pub enum OnHangup {
     Leave,
 }
 
+/// The result of preparing the data folder.
+pub type Prepared = Result<(), Box<dyn std::error::Error + Send + Sync>>;
+
 /// Runs a server until the process gets SIGTERM or SIGINT, or SIGHUP if that is to stop it.
-/// `is_ready` is called once, with the address that the server listens on, before the first request is
-/// answered.
+///
+/// `prepare` is called once the server listens, before it makes or opens a project: what it makes in the
+/// data folder is not left behind by a server that cannot listen. `is_ready` is called with the address
+/// that the server listens on, before the first request is answered.
 ///
 /// # Errors
 ///
-/// The errors of [`Server::bind`], and [`ServeError::System`] if the system refuses a thread or a
+/// The errors of [`Server::bind`], [`ServeError::Prepare`] if `prepare` fails, and [`ServeError::System`] if the system refuses a thread or a
 /// signal handler.
 ///
 /// # Panics
@@ -124,6 +125,7 @@ pub enum OnHangup {
 pub fn run(
     config: &Config,
     on_hangup: OnHangup,
+    prepare: impl FnOnce() -> Prepared,
     is_ready: impl FnOnce(SocketAddr),
 ) -> Result<(), ServeError> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -144,7 +146,7 @@ pub fn run(
                 None => std::future::pending().await,
             }
         };
-        let server = Server::bind(config).await?;
+        let server = Server::bind_and_prepare(config, prepare)?;
         is_ready(server.address());
         server
             .run(async move {

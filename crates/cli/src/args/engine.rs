@@ -62,6 +62,78 @@ impl SettingsArgs {
     }
 }
 
+#[cfg(feature = "serve")]
+impl SettingsArgs {
+    /// The settings that are given, except the list of blocked IDs.
+    pub(crate) fn overrides(&self) -> &Overrides {
+        &self.overrides
+    }
+
+    /// The value of `--blocked-ids`.
+    pub(crate) fn blocked_ids(&self) -> Option<&str> {
+        self.blocked_ids.as_deref()
+    }
+
+    /// The first argument that says something else than these settings, and the difference.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`settings`](Self::settings).
+    pub(crate) fn contradiction(
+        &self,
+        settings: &Settings,
+    ) -> anyhow::Result<Option<(String, String)>> {
+        for setting in SETTINGS {
+            let difference = settings.difference_from(&self.only(setting).over(settings)?);
+            if !difference.is_empty() {
+                return Ok(Some((option_of(setting), difference)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// These arguments without all others than one.
+    fn only(&self, setting: &str) -> Self {
+        let mut only = self.clone();
+        let Overrides {
+            max_cluster_ids,
+            anon_id_format,
+            max_id_bytes,
+            ..
+        } = &mut only.overrides;
+        max_cluster_ids.take_if(|_| setting != "max_cluster_ids");
+        anon_id_format.take_if(|_| setting != "anon_id_format");
+        max_id_bytes.take_if(|_| setting != "max_id_bytes");
+        only.blocked_ids.take_if(|_| setting != "blocked_ids");
+        only
+    }
+
+    /// The arguments that are given, in place of the same settings among these.
+    fn over(&self, settings: &Settings) -> anyhow::Result<Settings> {
+        let mut all = self.clone();
+        if let Settings::Original(original) = settings {
+            all.overrides
+                .max_cluster_ids
+                .get_or_insert(original.max_cluster_ids);
+            all.overrides
+                .anon_id_format
+                .get_or_insert(original.anon_id_format);
+        }
+        let rules = settings.id_rules();
+        all.overrides
+            .max_id_bytes
+            .get_or_insert(rules.max_id_bytes());
+        let all = all.settings(settings.model())?;
+        Ok(match self.blocked_ids {
+            Some(_) => all,
+            None => {
+                let max_id_bytes = all.id_rules().max_id_bytes();
+                all.with_id_rules(IdRules::new(max_id_bytes, rules.blocked_values()))
+            }
+        })
+    }
+}
+
 /// A required choice of engine.
 #[cfg(feature = "store")]
 #[derive(Clone, Debug, clap::Args)]

@@ -5,13 +5,12 @@
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
 
-use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValue, PossibleValuesParser, TypedValueParser};
 use idmerge_engines::Model;
-use idmerge_server::ProfileMerge;
+use idmerge_server::{Listen, ProfileMerge};
 
 use crate::args::engine::{SETTINGS, SettingsArgs};
 
@@ -19,11 +18,19 @@ use crate::args::engine::{SETTINGS, SettingsArgs};
 #[command(after_help = "\
 Examples:
   idmerge serve --data data --engine simplified
-  idmerge serve --data data --engine original --token shop --secret \"$SECRET\"
+  idmerge serve --data data
+  idmerge serve --data data --engine original --token shop --secret-file shop.secret
   idmerge serve --data data --config projects.toml --listen 0.0.0.0:8080
 
-Without --config there is one project. If you give no --token or --secret, the server generates and \
-prints it; pass the same one next time. A configuration file has a [[project]] for each project:
+Without --config there is one project. The first start writes its token, secret and settings to \
+DATA/idmerge.toml, for its owner alone, and prints what it generated. Later starts read that file, so \
+--data is enough; an argument that contradicts it is an error. To change the secret or add a project, \
+edit the file.
+
+A secret that comes from --secret-file or the variable IDMERGE_SECRET is not written: give it at each \
+start. The list of processes shows --secret to every user of the machine.
+
+A configuration file (DATA/idmerge.toml is one) has a [[project]] for each project:
 
   [[project]]
   token = \"shop\"                 # sent by SDKs with each event; not secret
@@ -34,6 +41,8 @@ prints it; pass the same one next time. A configuration file has a [[project]] f
   max_id_bytes = 255             # longer IDs are refused
   blocked_ids = \"+blocked.txt\"   # as --blocked-ids; path from here
   profile_merge = \"fill\"         # or \"vendor\"; later merges follow it
+  token_may_import = true        # false: the token cannot import
+  token_may_merge = false        # true: a $merge needs no secret; see docs/server.md
 
   [[project.service_account]]
   user = \"warehouse\"
@@ -46,27 +55,31 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
 
-    /// Read the projects from FILE, in TOML
+    /// Read the projects from FILE, in TOML, and not from DATA/idmerge.toml
     #[arg(long, value_name = "FILE")]
-    #[arg(conflicts_with_all = ["engine", "token", "secret", "profile_merge"])]
+    #[arg(conflicts_with_all = ["engine", "token", "secret", "secret_file", "profile_merge"])]
     #[arg(conflicts_with_all = SETTINGS)]
     pub(crate) config: Option<PathBuf>,
 
-    /// The model of ID Merge
-    #[arg(long, value_enum, required_unless_present = "config")]
+    /// The model of ID Merge; needed at the first start
+    #[arg(long, value_enum)]
     pub(crate) engine: Option<Model>,
 
-    /// The address to listen on [default: 127.0.0.1:8080]
-    #[arg(long, value_name = "ADDRESS")]
-    pub(crate) listen: Option<SocketAddr>,
+    /// The host or IP address, and the port, to listen on [default: 127.0.0.1:8080]
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) listen: Option<Listen>,
 
     /// The token that SDKs send with each event [default: generated]
     #[arg(long)]
     pub(crate) token: Option<String>,
 
-    /// The secret for imports and queries [default: generated]
-    #[arg(long)]
+    /// The secret for imports and queries [default: $IDMERGE_SECRET, or generated]
+    #[arg(long, conflicts_with = "secret_file")]
     pub(crate) secret: Option<String>,
+
+    /// Read the secret from FILE; a line break at its end is left out
+    #[arg(long, value_name = "FILE")]
+    pub(crate) secret_file: Option<PathBuf>,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,

@@ -18,6 +18,8 @@ mod changes;
 mod clusters;
 #[cfg(feature = "store")]
 mod copies;
+#[cfg(all(unix, feature = "serve"))]
+mod first_start;
 mod flows;
 mod forms;
 mod generate;

@@ -12,7 +12,7 @@ pub(crate) fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<
 }
 
 /// Starts a server by this command.
-fn started_by(command: &mut Command, lines: usize) -> (Child, Vec<String>) {
+pub(crate) fn started_by(command: &mut Command, lines: usize) -> (Child, Vec<String>) {
     let command = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

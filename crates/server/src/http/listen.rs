@@ -10,10 +10,10 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use crate::config::Bounds;
+use crate::http::listeners::Listeners;
 
 /// The most bytes of the head of a request. SDKs that send by GET have their records in the URL.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
@@ -24,7 +24,7 @@ const OTHER_FILES: u64 = 256;
 /// Serves connections until `stop` completes. Then it waits for the open ones, for at most
 /// `drain_timeout`.
 pub(crate) async fn listen(
-    listener: TcpListener,
+    mut listeners: Listeners,
     routes: Router,
     bounds: &Bounds,
     stop: impl Future<Output = ()>,
@@ -44,7 +44,7 @@ pub(crate) async fn listen(
             // Get a permit before accepting, so that excess connections wait in the queue of the
             // system.
             let permit = Arc::clone(&connections).acquire_owned().await;
-            (permit, listener.accept().await)
+            (permit, listeners.accept().await)
         };
         let (permit, accepted) = tokio::select! {
             biased;
@@ -73,7 +73,7 @@ pub(crate) async fn listen(
             drop(permit);
         });
     }
-    drop(listener);
+    drop(listeners);
     if tokio::time::timeout(bounds.drain_timeout, open.shutdown())
         .await
         .is_err()
