@@ -1,6 +1,6 @@
 //! The open projects of a server.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -23,6 +23,7 @@ pub(crate) struct OpenProject {
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
 pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
     let workers = Workers::for_cores().map_err(ServeError::System)?;
+    warn_of_readers(&config.data);
     let open = |project: &ProjectConfig| {
         let folder = config.data.join(&project.token);
         let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Open {
@@ -62,6 +63,24 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
     };
     config.projects.iter().map(open).collect()
 }
+
+/// Warns if every user of the machine can read a folder. It keeps its mode, since somebody chose it.
+#[cfg(unix)]
+fn warn_of_readers(folder: &Path) {
+    use std::os::unix::fs::PermissionsExt;
+    /// Reading and entering, for others than the owner and the group.
+    const OTHERS: u32 = 0o005;
+    let metadata = std::fs::metadata(folder);
+    if metadata.is_ok_and(|metadata| metadata.permissions().mode() & OTHERS != 0) {
+        tracing::warn!(
+            folder = %folder.display(),
+            "every user of this machine can open the data folder: chmod 700 it"
+        );
+    }
+}
+
+#[cfg(not(unix))]
+fn warn_of_readers(_: &Path) {}
 
 /// A batch in the queue of its project, or in a commit.
 pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);

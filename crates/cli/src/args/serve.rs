@@ -19,7 +19,7 @@ use crate::args::engine::{SETTINGS, SettingsArgs};
 Examples:
   idmerge serve --data data --engine simplified
   idmerge serve --data data
-  idmerge serve --data data --engine original --token shop --secret-file shop.secret
+  idmerge serve --data data --engine original --token shop --secret-file FILE
   idmerge serve --data data --config projects.toml --listen 0.0.0.0:8080
 
 Without --config there is one project. The first start writes its token, secret and settings to \
@@ -42,7 +42,7 @@ A configuration file (DATA/idmerge.toml is one) has a [[project]] for each proje
   blocked_ids = \"+blocked.txt\"   # as --blocked-ids; path from here
   profile_merge = \"fill\"         # or \"vendor\"; later merges follow it
   token_may_import = true        # false: the token cannot import
-  token_may_merge = false        # true: a $merge needs no secret; see docs/server.md
+  token_may_merge = false        # true: a $merge needs no secret
 
   [[project.service_account]]
   user = \"warehouse\"

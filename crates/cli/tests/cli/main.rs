@@ -19,6 +19,8 @@ mod clusters;
 #[cfg(feature = "store")]
 mod copies;
 #[cfg(all(unix, feature = "serve"))]
+mod deploy;
+#[cfg(all(unix, feature = "serve"))]
 mod first_start;
 mod flows;
 mod forms;
@@ -36,6 +38,8 @@ mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
 mod output;
+#[cfg(all(unix, feature = "serve"))]
+mod permissions;
 mod refused;
 mod resolve;
 #[cfg(feature = "store")]
