@@ -101,6 +101,112 @@ fn in_2_of_a_key_that_occurs_twice_the_last_one_counts() {
     assert_eq!(event.insert_id(), None);
 }
 
+/// AR-2: an ID that is missing, `null` or empty is none, and any other value is its text.
+#[test]
+fn ar_2_the_text_of_the_ids_that_duplicates_share() {
+    for (json, wanted) in [
+        (r#""i\u0031""#, Some("i1")),
+        ("7", Some("7")),
+        ("[1]", Some("[1]")),
+        (r#""null""#, Some("null")),
+        ("null", None),
+        (r#""""#, None),
+    ] {
+        let text = format!(r#"{{"event":"A","properties":{{"$insert_id":{json}}}}}"#);
+        let event = parsed(&text);
+        assert_eq!(event.insert_id_text().as_deref(), wanted, "{json}");
+        assert_eq!(event.dedup_id().as_deref(), wanted, "{json}");
+        let phone = format!(
+            r#"{{"event":"A","properties":{{"$insert_id":{json},"$mp_metadata":{{"$mp_event_id":"m"}}}}}}"#
+        );
+        let event = parsed(&phone);
+        assert_eq!(event.dedup_id().as_deref(), wanted.or(Some("m")), "{json}");
+    }
+    for (json, wanted) in [(r#""m""#, Some("m")), ("7", Some("7")), (r#""""#, None)] {
+        let text = format!(
+            r#"{{"event":"A","properties":{{}},"$mp_metadata":{{"$mp_event_id":{json}}}}}"#
+        );
+        let event = parsed(&text);
+        assert_eq!(event.mp_event_id_text().as_deref(), wanted, "{json}");
+        assert_eq!(event.dedup_id().as_deref(), wanted, "{json}");
+    }
+    assert_eq!(parsed(r#"{"event":"A","properties":{}}"#).dedup_id(), None);
+}
+
+/// AR-2: the fingerprint depends on the name, the time, the own distinct_id and the insert ID.
+#[test]
+fn ar_2_events_with_an_insert_id_have_a_fingerprint() {
+    let of = |name: &str, properties: &str, own: &str| {
+        let text = format!(r#"{{"event":"{name}","properties":{{{properties}}}}}"#);
+        let own = idmerge_core::Id::new(own).map(idmerge_core::DistinctId::plain);
+        let repeatable = parsed(&text).repeatable(own.ok(), &mut Vec::new());
+        repeatable.map(|repeatable| (repeatable.fingerprint, repeatable.time_ms))
+    };
+    let first = of("A", r#""time":2,"$insert_id":"i""#, "U").unwrap();
+    assert_eq!(first.1, 2_000);
+    assert_eq!(
+        of("A", r#""x":1,"$insert_id":"i","time":2"#, "U"),
+        Some(first)
+    );
+    for (name, properties, own) in [
+        ("B", r#""time":2,"$insert_id":"i""#, "U"),
+        ("A", r#""time":3,"$insert_id":"i""#, "U"),
+        ("A", r#""time":2,"$insert_id":"j""#, "U"),
+        ("A", r#""time":2,"$insert_id":"i""#, "V"),
+        ("A", r#""$insert_id":"i""#, "U"),
+    ] {
+        let other = of(name, properties, own).unwrap();
+        assert_ne!(other.0, first.0, "{name} {properties} {own}");
+    }
+    assert_eq!(of("A", r#""time":2"#, "U"), None);
+}
+
+/// AR-4: a server adds `mp_processing_time_ms` to what it exports, and `$idmerge_time_ms` where `time`
+/// lacks the milliseconds.
+#[test]
+fn ar_4_what_an_export_adds_is_read() {
+    for (properties, wanted) in [
+        (r#""mp_processing_time_ms":1"#, true),
+        (r#""mp_processing_time_ms":null"#, false),
+        ("", false),
+    ] {
+        let text = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
+        assert_eq!(parsed(&text).is_exported(), wanted, "{text}");
+    }
+    for (properties, wanted) in [
+        (r#""time":1,"$idmerge_time_ms":1500"#, Some(1_500)),
+        // The time was changed since the export.
+        (r#""time":2,"$idmerge_time_ms":1500"#, Some(2_000)),
+        (r#""$idmerge_time_ms":1500"#, None),
+        (r#""time":"never""#, None),
+    ] {
+        let text = format!(r#"{{"event":"A","properties":{{{properties}}}}}"#);
+        let time = parsed(&text).time(TimeRange::Exact);
+        assert_eq!(time.ms(), wanted, "{text}");
+    }
+}
+
+#[test]
+fn in_2_metadata_outside_of_repeated_properties_stays() {
+    let event = parsed(
+        r#"{"$mp_metadata":{"$mp_event_id":"m"},"event":"A","properties":{},"properties":{}}"#,
+    );
+    assert_eq!(event.mp_event_id().map(RawJson::as_str), Some("\"m\""));
+}
+
+#[test]
+fn values_end_where_only_white_space_is_left() {
+    for (text, wanted) in [("", true), (" \r\n\t", true), (" 1", false), ("]", false)] {
+        assert_eq!(Values::in_row(text).is_at_end(), wanted, "{text:?}");
+    }
+    let mut values = Values::in_row("1 2 ");
+    values.next_value().unwrap();
+    assert!(!values.is_at_end());
+    values.next_value().unwrap();
+    assert!(values.is_at_end());
+    assert_eq!(NotJson.to_string(), "the text is not JSON");
+}
+
 #[test]
 fn limits_hold_on_both_sides() {
     let too_deep = Some(Excess::TooDeep);

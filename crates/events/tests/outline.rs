@@ -161,8 +161,45 @@ fn most_events_have_an_outline_of_a_few_bytes() {
         let outline = JsonEvent::parse_text(line).unwrap().outline(own);
         assert!(packed(&outline.unwrap()).len() < 16, "{line}");
     }
-    // An event must be scanned again if an ID has escapes, or if its own ID is in an unusual property.
+    for (line, is_device) in [
+        // Only an ID with escapes matters, and only a repeated property of an answer.
+        (
+            r#"{"event":"A","properties":{"x":"\n","$user_id":"U1"}}"#,
+            false,
+        ),
+        (
+            r#"{"event":"A","properties":{"$user_id":"U1","$is_reshuffled":true}}"#,
+            false,
+        ),
+        (
+            r#"{"event":"A","properties":{"$user_id":"U2","$user_id":"U1"}}"#,
+            false,
+        ),
+        (
+            r#"{"event":"A","properties":{"distinct_id":"$device:U1"}}"#,
+            true,
+        ),
+    ] {
+        let id = Id::new("U1").unwrap();
+        let own = Some(if is_device {
+            DistinctId::device(id)
+        } else {
+            DistinctId::plain(id)
+        });
+        let event = JsonEvent::parse_text(line).unwrap();
+        assert!(event.outline(own).is_some(), "{line}");
+    }
+    // An event must be scanned again if an ID has escapes, if a property of an answer occurs twice, or if
+    // its own ID is in an unusual property.
     for (line, own) in [
+        (
+            r#"{"event":"A","properties":{"$user_id":"U","distinct_id":"\u0055"}}"#,
+            "U",
+        ),
+        (
+            r#"{"event":"A","properties":{"$user_id":"U","$is_reshuffled":true,"$is_reshuffled":true}}"#,
+            "U",
+        ),
         (r#"{"event":"A","properties":{"$user_id":"\u0055"}}"#, "U"),
         (r#"{"event":"A","properties":{"distinct_id":-0}}"#, "0"),
         (
@@ -184,9 +221,26 @@ fn an_outline_fits_one_text() {
     let line = r#"{"event":"A","properties":{"$user_id":"U1"}}"#;
     let own = Id::new("U1").map(DistinctId::plain).ok();
     let outline = JsonEvent::parse_text(line).unwrap().outline(own).unwrap();
-    assert!(outline.clone().of_text(line).is_some());
+    assert_eq!(outline.clone().of_text(line).unwrap().text(), line);
     assert!(outline.clone().of_text(&line[1..]).is_none());
     assert!(outline.clone().of_text(&line.replace('}', "]")).is_none());
     // The own ID would begin in the middle of a character.
     assert!(outline.of_text(&line.replace("\"U1", "\u{fc}1")).is_none());
+}
+
+/// Two bytes hold a length up to 65,535.
+#[test]
+fn the_outline_of_a_long_event_is_packed_too() {
+    for bytes in [65_535, 65_536, 131_075] {
+        let mut line = r#"{"event":"A","properties":{"$user_id":"U1"},"f":""#.to_owned();
+        line.push_str(&"x".repeat(bytes - 2 - line.len()));
+        line.push_str("\"}");
+        assert_eq!(line.len(), bytes);
+        let own = Id::new("U1").map(DistinctId::plain).ok();
+        let outline = JsonEvent::parse_text(&line).unwrap().outline(own).unwrap();
+        let packed = packed(&outline);
+        let unpacked = Outline::unpack(&mut &packed[..]).unwrap();
+        assert_eq!(unpacked.text_bytes(), bytes);
+        assert_eq!(unpacked.of_text(&line).unwrap().own(), own);
+    }
 }

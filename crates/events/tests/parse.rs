@@ -2,8 +2,8 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use idmerge_core::{DistinctIds, Event, Value};
-use idmerge_events::{JsonEvent, MalformedEvent};
+use idmerge_core::{DistinctIds, Event, IdProperty, Value};
+use idmerge_events::{JsonEvent, MalformedEvent, RawJson};
 
 fn parsed(line: &str) -> JsonEvent<'_> {
     JsonEvent::parse(line.as_bytes()).unwrap()
@@ -205,4 +205,35 @@ fn nesting_costs_no_stack() {
     }
     assert!(malformed(nested.as_bytes()).contains("is not a JSON object"));
     assert!(malformed("[".repeat(depth).as_bytes()).starts_with("not JSON"));
+}
+
+/// The properties of an event that is borrowed from its text, and those that are read one by one.
+#[test]
+fn parts_of_an_event_can_be_read_alone() {
+    let text =
+        r#"{"event":"A","properties":{"$user_id":"U1","$distinct_id_before_identity":7,"x":"\n"}}"#;
+    let event = JsonEvent::parse_text(text).unwrap();
+    assert_eq!(event.text(), text);
+    let property = |property| event.property(property).map(RawJson::as_str);
+    assert_eq!(property(IdProperty::UserId), Some("\"U1\""));
+    assert_eq!(property(IdProperty::DeviceId), None);
+    let before = event.id_before_identity().map(RawJson::as_str);
+    assert_eq!(before, Some("7"));
+    assert_eq!(event.event_in_text(), Some(event.event()));
+    assert!(!event.event().user_id.is_absent());
+    for text in [
+        r#"{"event":"\u0041","properties":{"$user_id":"U1"}}"#,
+        r#"{"event":"A","properties":{"$user_id":"U\u0031"}}"#,
+    ] {
+        let event = JsonEvent::parse_text(text).unwrap();
+        assert_eq!(event.event_in_text(), None, "{text}");
+    }
+}
+
+#[test]
+fn in_2_later_properties_take_the_place_of_all_earlier_ones() {
+    let text = r#"{"event":"A","properties":{"$user_id":"U1"},"properties":{"$device_id":"D1"}}"#;
+    let event = JsonEvent::parse_text(text).unwrap();
+    assert_eq!(event.property(IdProperty::UserId), None);
+    assert!(event.property(IdProperty::DeviceId).is_some());
 }

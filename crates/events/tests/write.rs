@@ -187,6 +187,28 @@ fn w_6_everything_else_stays_byte_for_byte() {
     assert_eq!(original(&[escaped]), escaped);
 }
 
+/// The spelling of a `distinct_id` that is right already stays, also that of a device.
+#[test]
+fn w_6_escapes_in_a_distinct_id_stay() {
+    for line in [
+        r#"{"event":"A","properties":{"$device_id":"D1","distinct_id":"$device:D\u0031"}}"#,
+        r#"{"event":"A","properties":{"$user_id":"U1","distinct_id":"\u00551"}}"#,
+    ] {
+        assert_eq!(simplified(&[line]), line);
+    }
+}
+
+/// Of a property of an earlier answer that occurs twice, the last one is replaced in its place (IN-2).
+#[test]
+fn in_5_an_earlier_answer_that_occurs_twice_is_written_once() {
+    let linked = r#"{"event":"A","properties":{"$device_id":"D1","$user_id":"U1"}}"#;
+    let line = r#"{"event":"A","properties":{"$is_reshuffled":1,"$device_id":"D1","$is_reshuffled":2,"x":3}}"#;
+    assert_eq!(
+        simplified(&[linked, line]),
+        r#"{"event":"A","properties":{"$device_id":"D1","$is_reshuffled":true,"x":3,"distinct_id":"U1","$distinct_id_before_identity":"$device:D1"}}"#
+    );
+}
+
 #[test]
 fn w_7_an_event_of_no_user_gets_an_empty_distinct_id() {
     for (event, written) in [

@@ -305,7 +305,6 @@ fn number_bytes(text: &[u8]) -> Option<usize> {
     let mut rest = text.strip_prefix(b"-").unwrap_or(text);
     rest = match rest.first()? {
         b'0' if rest.get(1).is_some_and(u8::is_ascii_digit) => return None,
-        b'0' => &rest[1..],
         _ => after_digits(rest)?,
     };
     if let Some(fraction) = rest.strip_prefix(b".") {

@@ -130,6 +130,16 @@ mod tests {
         }
     }
 
+    #[test]
+    fn no_byte_past_the_end_is_special() {
+        for bytes in [0, 1, 63, 64, 65, 127] {
+            let text = vec![b' '; bytes];
+            for start in (0..bytes).step_by(WINDOW_BYTES) {
+                assert_eq!(special_bits(&text, start), 0, "{bytes} from {start}");
+            }
+        }
+    }
+
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             20 => Just(b'a'),
