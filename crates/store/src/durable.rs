@@ -20,6 +20,7 @@ use crate::log::entry::Cause;
 use crate::log::file::{builder, open_or_make, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
 use crate::log::snapshots;
+use crate::log::tables;
 use crate::log::{Log, tail::Tail};
 use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
@@ -404,7 +405,9 @@ impl<R: IdentityResolver> Durable<R> {
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.state.overlay.fresh.clone();
         let read = self.database.begin_read()?;
-        Ok(History::new(fresh, read, self.committed()))
+        // A commit may have come in between, so ask the transaction and not the tail.
+        let last = tables::last_sequence(&read)?;
+        Ok(History::new(fresh, read, last))
     }
 
     /// Closes the store and reports an error if that fails. Dropping the store closes it too.

@@ -149,6 +149,27 @@ pub enum StoreError {
         /// The file.
         path: PathBuf,
     },
+    /// A store can only be restored into a new or empty folder.
+    #[error(
+        "the folder {} is not empty (it has {name}); name a new folder, or an empty one. The folder of a \
+         server's project is DATA/TOKEN",
+        folder.display()
+    )]
+    NotEmpty {
+        /// The folder.
+        folder: PathBuf,
+        /// The name of something in it.
+        name: String,
+    },
+    /// The backup is damaged, or its end is missing.
+    #[error(
+        "the backup cannot be used ({what}): it was broken off while it was made or downloaded, it was \
+         changed, or it is a copy of a file that was in use; make the backup again, or restore another one"
+    )]
+    BrokenBackup {
+        /// What is wrong.
+        what: String,
+    },
     /// The file has a table that this version cannot copy. To back it up, stop every process that has
     /// the store open and copy the file.
     #[error(
@@ -168,8 +189,13 @@ pub enum StoreError {
     /// The claim is of a kind that the log format does not have.
     #[error("the log format of this version has no such kind of claim")]
     UnknownClaim,
-    /// The database cannot read its file: something else has changed it.
-    #[error("the file of the store is damaged ({what}); repair the store or restore a backup")]
+    /// The database cannot read its file: something else has changed it, or it is a copy that was made
+    /// while the store was in use.
+    #[error(
+        "the file of the store is damaged ({what}); repair the store or restore a backup. If it is a copy of \
+         a store that was in use, such as that of a running server, it has parts of different moments: \
+         make a backup instead"
+    )]
     DamagedFile {
         /// What is wrong.
         what: String,

@@ -41,7 +41,7 @@ pub use log::about::About;
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::exists;
-pub use maintenance::backup::restore;
+pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};
 pub use options::{Opened, Options, Sharing};

@@ -6,7 +6,6 @@ use idmerge_core::{IdentityResolver, RuleBook};
 use idmerge_disk::STORE_FILE;
 use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, WriteTransaction};
 
-use super::block::Block;
 use super::file::{builder, unpanicked};
 use super::tables::{self, ABOUT, LOG, PIECES, SNAPSHOTS};
 use crate::error::StoreError;
@@ -24,6 +23,13 @@ const INCOMPLETE_UNTIL: &str = "incomplete until";
 
 /// The row of a store whose log was revised: an entry was withdrawn, or a repair lost entries.
 const REVISED: &str = "revised";
+
+/// The row of a backup: whether all of it is there.
+const BACKUP: &str = "backup";
+
+/// The values of [`BACKUP`].
+const UNFINISHED: &[u8] = b"unfinished";
+const WHOLE: &[u8] = b"whole";
 
 type AboutTable = ReadOnlyTable<&'static str, &'static [u8]>;
 
@@ -63,15 +69,11 @@ pub(crate) fn upgrade(database: &Database) -> Result<(), StoreError> {
     if check_format(&read.open_table(ABOUT)?)? == FORMAT {
         return Ok(());
     }
-    let last = match tables::last_block(&read)? {
-        Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
-        None => Block::starting_at(1),
-    };
+    let last = tables::last_sequence(&read)?;
     let write = database.begin_write()?;
     {
         let mut table = write.open_table(ABOUT)?;
         table.insert("format", &FORMAT.to_le_bytes()[..])?;
-        let last = last.next_sequence() - 1;
         table.insert(INCOMPLETE_UNTIL, &last.to_le_bytes()[..])?;
     }
     Ok(write.commit()?)
@@ -97,10 +99,46 @@ pub(crate) fn copy(read: &ReadTransaction, copy: &Database) -> Result<(), StoreE
         let mut table = write.open_table(ABOUT)?;
         for row in read.open_table(ABOUT)?.range::<&str>(..)? {
             let (name, value) = row?;
-            table.insert(name.value(), value.value())?;
+            if name.value() != BACKUP {
+                table.insert(name.value(), value.value())?;
+            }
         }
     }
     Ok(write.commit()?)
+}
+
+/// Marks an empty database as a backup without its end. If the end of the file is lost later, the database
+/// may fall back to an earlier commit, which still has this mark.
+pub(crate) fn begin_backup(copy: &Database) -> Result<(), StoreError> {
+    mark_backup(copy, Some(UNFINISHED))
+}
+
+/// Marks a backup as whole.
+pub(crate) fn finish_backup(copy: &Database) -> Result<(), StoreError> {
+    mark_backup(copy, Some(WHOLE))
+}
+
+/// Removes the mark of a backup: the file becomes a store.
+pub(crate) fn forget_backup(store: &Database) -> Result<(), StoreError> {
+    mark_backup(store, None)
+}
+
+fn mark_backup(database: &Database, mark: Option<&[u8]>) -> Result<(), StoreError> {
+    let write = database.begin_write()?;
+    {
+        let mut table = write.open_table(ABOUT)?;
+        match mark {
+            Some(mark) => drop(table.insert(BACKUP, mark)?),
+            None => drop(table.remove(BACKUP)?),
+        }
+    }
+    Ok(write.commit()?)
+}
+
+/// Whether this is a backup without its end. A backup of an earlier version has no mark.
+pub(crate) fn is_unfinished_backup(read: &ReadTransaction) -> Result<bool, StoreError> {
+    let mark = read.open_table(ABOUT)?.get(BACKUP)?;
+    Ok(mark.is_some_and(|mark| mark.value() != WHOLE))
 }
 
 /// Records that the log was revised, so that what a service derived from it may not fit any more.

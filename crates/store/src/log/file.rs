@@ -1,11 +1,13 @@
 //! The one file of a store: making and opening it.
 
+use std::fs::{self, TryLockError};
+use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::{fs, io};
 
 use idmerge_disk::STORE_FILE;
 use redb::Database;
+use redb::backends::FileBackend;
 
 use crate::error::StoreError;
 use crate::options::Options;
@@ -29,22 +31,32 @@ pub(crate) fn open_or_make(
     options: &Options,
     content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<Database, StoreError> {
-    fs::create_dir_all(folder)?;
+    make_folder(folder)?;
     let file = folder.join(STORE_FILE);
+    let open = || unpanicked(|| Ok(builder(options).open(&file)?));
+    if fs::exists(&file)? {
+        return open();
+    }
+    // Held until the store is open, so that nobody takes it from the process that made it.
+    let _lock = FolderLock::take(folder)?;
+    // Another process may have made it before the lock was taken.
     if !fs::exists(&file)? {
         make(folder, options, content)?;
     }
-    unpanicked(|| Ok(builder(options).open(file)?))
+    open()
 }
 
-/// Makes the file under another name and renames it, so that a crash leaves a whole store or none.
+/// Makes the file under another name and renames it, so that a crash leaves a whole store or none. The
+/// folder is locked.
 fn make(
     folder: &Path,
     options: &Options,
     content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
     let unfinished = folder.join(UNFINISHED_FILE);
-    fill(&unfinished, options, content)?;
+    fill(&unfinished, options, content)
+        // Half a store is useless. It may not exist at all, so ignore an error.
+        .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
     fs::rename(&unfinished, folder.join(STORE_FILE))?;
     Ok(sync_names(folder)?)
 }
@@ -58,9 +70,64 @@ pub(crate) fn fill(
     if fs::exists(file)? {
         fs::remove_file(file)?;
     }
-    let database = unpanicked(|| Ok(builder(options).create(file)?))?;
+    let new = new_file(file)?;
+    let database =
+        unpanicked(|| Ok(builder(options).create_with_backend(FileBackend::new(new)?)?))?;
     content(&database)?;
     Ok(database.close()?)
+}
+
+/// Creates a file that only its owner can read: a store has the IDs of people.
+#[allow(
+    clippy::disallowed_types,
+    reason = "the database creates a file that others can read"
+)]
+pub(crate) fn new_file(file: &Path) -> io::Result<fs::File> {
+    let mut options = fs::File::options();
+    options.read(true).write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options.open(file)
+}
+
+/// Creates a folder that only its owner can open, and those that lead to it.
+pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+    let mut builder = fs::DirBuilder::new();
+    builder.recursive(true);
+    #[cfg(unix)]
+    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
+    builder.create(folder)
+}
+
+/// The right to make a store in a folder. The system takes it back from a process that ends.
+///
+/// The lock is on the folder itself: the file of the store does not exist yet, and a lock file would stay
+/// behind.
+#[derive(Debug)]
+#[allow(clippy::disallowed_types, reason = "no other way to lock a folder")]
+pub(crate) struct FolderLock {
+    /// The system keeps the lock as long as this is open.
+    _folder: Option<fs::File>,
+}
+
+impl FolderLock {
+    /// # Errors
+    ///
+    /// [`StoreError::InUse`] if another process makes a store in this folder.
+    #[allow(clippy::disallowed_types, reason = "no other way to lock a folder")]
+    pub(crate) fn take(folder: &Path) -> Result<Self, StoreError> {
+        // Not every system opens folders, and not every file system locks them. Without the lock two
+        // processes that make one store at the same moment disturb each other.
+        let Ok(opened) = fs::File::open(folder) else {
+            return Ok(Self { _folder: None });
+        };
+        match opened.try_lock() {
+            Err(TryLockError::WouldBlock) => Err(StoreError::InUse),
+            Ok(()) | Err(TryLockError::Error(_)) => Ok(Self {
+                _folder: Some(opened),
+            }),
+        }
+    }
 }
 
 /// Turns a panic into [`StoreError::DamagedFile`]: the database panics on some damaged files.

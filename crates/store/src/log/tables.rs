@@ -2,7 +2,7 @@
 
 use redb::{ReadTransaction, ReadableTable, TableDefinition};
 
-use super::block;
+use super::block::{self, Block};
 use super::codec::Wrong;
 use super::entry::Entry;
 use crate::error::StoreError;
@@ -39,6 +39,15 @@ pub(crate) fn last_block(read: &ReadTransaction) -> Result<Option<(u64, Vec<u8>)
     let log = read.open_table(LOG)?;
     let last = log.last()?;
     Ok(last.map(|(first, row)| (first.value(), row.value().to_vec())))
+}
+
+/// The number of the last entry of the log; 0 if there is none.
+pub(crate) fn last_sequence(read: &ReadTransaction) -> Result<u64, StoreError> {
+    let Some((first, row)) = last_block(read)? else {
+        return Ok(0);
+    };
+    let block = Block::read(first, &row).map_err(|wrong| (first, wrong))?;
+    Ok(block.next_sequence() - 1)
 }
 
 /// Calls `visit` with each entry from this number on, until `visit` answers `false`.

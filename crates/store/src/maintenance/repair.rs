@@ -8,7 +8,7 @@ use redb::{ReadTransaction, ReadableDatabase};
 
 use crate::durable::intake;
 use crate::error::StoreError;
-use crate::log::file::{UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
+use crate::log::file::{FolderLock, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
 use crate::log::{about, block, snapshots, tables};
 use crate::maintenance::copy::copy_store;
@@ -75,6 +75,7 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
     let file = folder.join(STORE_FILE);
     let unfinished = folder.join(UNFINISHED_FILE);
     let options = Options::default();
+    let _lock = FolderLock::take(folder)?;
     let repaired = || {
         let database = builder(&options).open(&file)?;
         let read = database.begin_read()?;
