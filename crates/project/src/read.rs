@@ -1,6 +1,7 @@
 //! Answers questions about what is committed. IDs are resolved with the current state of the
 //! engine.
 
+pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod funnel;
 pub(crate) mod identity;

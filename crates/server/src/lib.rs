@@ -27,6 +27,7 @@ mod projects;
 mod read;
 mod routes;
 mod server;
+mod store;
 
 pub use config::{Bounds, Config, Listen, ListenError, ProjectConfig, ServiceAccount};
 pub use error::{ConfigError, ServeError};

@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, ProjectConfig};
 use crate::error::ServeError;
+use crate::store::copy::Backups;
 
 /// An open project and its configuration.
 pub(crate) struct OpenProject {
@@ -18,6 +19,7 @@ pub(crate) struct OpenProject {
     pub(crate) project: Arc<Project>,
     pub(crate) folder: PathBuf,
     has_warned_of_merge: AtomicBool,
+    pub(crate) backups: Backups,
 }
 
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
@@ -57,6 +59,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         Ok(OpenProject {
             config: project.clone(),
             project: Arc::new(opened),
+            backups: Backups::new(folder.clone()),
             folder,
             has_warned_of_merge: AtomicBool::new(false),
         })

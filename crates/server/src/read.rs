@@ -8,5 +8,5 @@ pub(crate) mod identity;
 pub(crate) mod mappings;
 pub(crate) mod openapi;
 pub(crate) mod profiles;
-mod query;
+pub(crate) mod query;
 pub(crate) mod users;

@@ -15,6 +15,7 @@ use crate::app::App;
 use crate::ingest::{self, stubs};
 use crate::page;
 use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
+use crate::store::backup;
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
     let routes = Router::new()
@@ -73,6 +74,7 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/mappings", get(mappings::mappings))
         .route("/v1/users/{id}/events", get(users::events))
         .route("/v1/users/{id}/profile", get(users::profile))
+        .route("/v1/backup", get(backup::backup))
         .route("/v1/funnel", get(funnel::funnel))
         .route("/api/2.0/export", get(export::export))
         .route("/api/query/engage", profiles.clone())

@@ -13,6 +13,7 @@ use crate::http::listen::listen;
 use crate::http::listeners::Listeners;
 use crate::projects;
 use crate::routes::routes;
+use crate::store::socket::BackupSocket;
 
 /// A server that listens. It answers requests once [`run`](Self::run) is called.
 pub struct Server {
@@ -80,8 +81,13 @@ impl Server {
             app.stop();
             tracing::info!("stopping: answering open requests, accepting no new ones");
         };
+        let sockets = app.projects.iter();
+        let sockets: Vec<_> = sockets
+            .filter_map(|open| BackupSocket::open(open.project.clone(), open.backups.clone()))
+            .collect();
         let bounds = &self.app.bounds;
         listen(self.listeners, routes(Arc::clone(&self.app)), bounds, stop).await;
+        drop(sockets);
         for open in &self.app.projects {
             if let Err(error) = open.project.close() {
                 let error: &dyn std::error::Error = &error;

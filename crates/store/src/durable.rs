@@ -405,7 +405,8 @@ impl<R: IdentityResolver> Durable<R> {
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.state.overlay.fresh.clone();
         let read = self.database.begin_read()?;
-        // A commit may have come in between, so ask the transaction and not the tail.
+        // Ask the transaction and not the tail: another thread may commit now, and a backup needs the log
+        // and the tables of a service of the same moment.
         let last = tables::last_sequence(&read)?;
         Ok(History::new(fresh, read, last))
     }

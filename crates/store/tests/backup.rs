@@ -50,7 +50,7 @@ fn backed_up(folder: &Path) -> Vec<u8> {
     for (number, claim) in claims::<Simplified>(7, 2_000, 700).iter().enumerate() {
         store.apply(claim.as_claim()).unwrap();
         if number % 500 == 499 {
-            let text = [number as u8; 3_000];
+            let text = [number.to_le_bytes()[0]; 3_000];
             let write = |write: &redb::WriteTransaction| {
                 let mut table = write.open_table(EVENTS).unwrap();
                 table.insert(number as u64, &text[..]).unwrap();

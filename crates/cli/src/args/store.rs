@@ -234,8 +234,13 @@ pub(crate) struct CompareArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  idmerge store backup people people.backup")]
+Examples:
+  idmerge store backup people people.backup
+  idmerge store backup data/shop shop.backup   # while `idmerge serve --data data` runs
+
+If a server has the store open, the server makes the backup: the command finds it through the socket \
+backup.sock in the folder. From another machine use GET /v1/backup. The backup has the claims, events, \
+profiles and settings of one moment. Only you can read the file.")]
 pub(crate) struct BackupArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,
@@ -247,10 +252,14 @@ pub(crate) struct BackupArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
-  idmerge store restore people.backup restored")]
+Examples:
+  idmerge store restore people.backup restored
+  idmerge store restore shop.backup data/shop   # then start the server
+
+The folder must be new or empty. The whole file is checked first, and a backup that lost its end or was \
+changed is refused.")]
 pub(crate) struct RestoreArgs {
-    /// The file that `idmerge store backup` wrote
+    /// The file that `idmerge store backup` or GET /v1/backup gave
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
 

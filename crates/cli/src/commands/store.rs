@@ -1,5 +1,6 @@
 //! `idmerge store`: asks a store, withdraws entries, and maintains it.
 
+mod backup;
 mod explain;
 mod maintenance;
 pub(super) mod open;
@@ -23,9 +24,9 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
         StoreCommand::AsOf(args) => queries::as_of(args, &mut output)?,
         StoreCommand::Digest(args) => queries::digest(args, &mut output)?,
         StoreCommand::Compare(args) => exit_code = queries::compare(args, &mut output)?,
-        StoreCommand::Backup(args) => maintenance::backup(args, &mut output)?,
+        StoreCommand::Backup(args) => backup::backup(args, &mut output)?,
         StoreCommand::Restore(args) => {
-            maintenance::restore(args)?;
+            backup::restore(args)?;
             queries::info(&args.store.folder, &mut output)?;
         }
         StoreCommand::Repair(args) => maintenance::repair(&args.folder, &mut output)?,

@@ -12,6 +12,8 @@
 
 #[cfg(feature = "store")]
 mod again;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod backup;
 mod blocks;
 #[cfg(unix)]
 mod changes;

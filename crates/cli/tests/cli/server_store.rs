@@ -20,7 +20,7 @@ impl Server {
         Self::start_on(folder, "data", engine)
     }
 
-    fn start_on(folder: &Folder, data: &str, engine: &str) -> Self {
+    pub(crate) fn start_on(folder: &Folder, data: &str, engine: &str) -> Self {
         let args = format!(
             "serve --data {data} --engine {engine} --token shop --secret secret-of-shop \
              --listen 127.0.0.1:0 --log-format off"
@@ -74,6 +74,11 @@ impl Server {
 
     fn profile(&self, id: &str) -> Value {
         self.get(&format!("/v1/users/{id}/profile"))
+    }
+
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
     }
 
     pub(crate) fn stop(self) {
@@ -312,10 +317,9 @@ fn the_store_of_a_running_server_is_in_use() {
 #[test]
 fn the_store_of_a_killed_server_is_recovered() {
     let folder = Folder::new();
-    let mut server = Server::start(&folder, "original");
+    let server = Server::start(&folder, "original");
     server.import(&[merge("user-b", "user-c")]);
-    server.child.kill().unwrap();
-    server.child.wait().unwrap();
+    server.kill();
     assert_eq!(
         line(folder.run(&format!("store info {STORE}")))["entries"],
         1

@@ -6,6 +6,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{export, funnel, identity, mappings, profiles, users};
+use crate::store::backup;
 
 #[derive(OpenApi)]
 #[openapi(
@@ -17,6 +18,7 @@ use super::{export, funnel, identity, mappings, profiles, users};
         identity::identity,
         identity::changes,
         mappings::mappings,
+        backup::backup,
         users::events,
         users::profile,
         funnel::funnel,

@@ -15,6 +15,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use crate::app::App;
 use crate::http::access::{self, Permission};
 use crate::http::api_error::ApiError;
+use crate::store::copy::Backups;
 
 /// The most rows of a page.
 pub(super) const MAX_PAGE_ROWS: usize = 1_000;
@@ -28,6 +29,7 @@ pub(super) fn page_rows(limit: Option<usize>) -> usize {
 pub(crate) struct Reader {
     project: Arc<Project>,
     folder: PathBuf,
+    backups: Backups,
     permit: OwnedSemaphorePermit,
 }
 
@@ -61,6 +63,7 @@ impl FromRequestParts<Arc<App>> for Reader {
         Ok(Self {
             project: Arc::clone(&open.project),
             folder: open.folder.clone(),
+            backups: open.backups.clone(),
             permit: permit.map_err(|_| {
                 let busy = "too many queries are running; try again in a second";
                 ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
@@ -75,8 +78,13 @@ impl Reader {
         &self.folder
     }
 
+    /// What a backup of the project is made of.
+    pub(crate) fn backups(&self) -> &Backups {
+        &self.backups
+    }
+
     /// Runs a query on a thread that may block on the disk.
-    pub(super) async fn run<T: Send + 'static>(
+    pub(crate) async fn run<T: Send + 'static>(
         self,
         query: impl FnOnce(&Project) -> Result<T, ProjectError> + Send + 'static,
     ) -> Result<T, ApiError> {

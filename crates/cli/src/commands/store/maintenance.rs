@@ -1,7 +1,6 @@
 //! Changes to a store, and its maintenance.
 
 use std::fmt;
-use std::fs::File;
 use std::path::Path;
 
 use anyhow::{Context, bail};
@@ -10,8 +9,8 @@ use idmerge_store::{Cause, Retraction, StoreError};
 use serde_json::json;
 
 use crate::args::identities::{read_id, say_did_you_mean};
-use crate::args::store::{BackupArgs, RestoreArgs, RetractArgs};
-use crate::commands::store::open::{must_exist, open_for_reading, open_for_writing, settings_of};
+use crate::args::store::RetractArgs;
+use crate::commands::store::open::{must_exist, open_for_writing, settings_of};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
 use crate::report::{say, wrong_usage};
@@ -108,18 +107,6 @@ fn say_retracted(target: Target<'_>, retraction: &Retraction) {
     say(format_args!(
         "{withdrawn} withdrawn by entry {by}; {ids} another canonical ID now"
     ));
-}
-
-pub(super) fn backup(args: &BackupArgs, output: &mut Output) -> anyhow::Result<()> {
-    let store = open_for_reading(&args.store.folder)?;
-    let entries = store.history.backup(&args.file)?;
-    write_line(&json!({ "entries": entries }), output)
-}
-
-pub(super) fn restore(args: &RestoreArgs) -> anyhow::Result<()> {
-    File::open(&args.file).with_context(|| format!("cannot open {}", args.file.display()))?;
-    idmerge_store::restore(&args.file, &args.store.folder)
-        .with_context(|| format!("cannot restore {}", args.file.display()))
 }
 
 pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {

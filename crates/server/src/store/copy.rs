@@ -1,0 +1,131 @@
+//! A copy of a project in a temporary file.
+
+use std::fs::{self, File};
+use std::io::{self, Seek};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use idmerge_project::{Project, ProjectError};
+use thiserror::Error;
+use tokio::io::AsyncReadExt;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+/// How many bytes are read and sent at once.
+pub(super) const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A copy may fill the disk up to this many bytes: events that arrive meanwhile need room too.
+const ROOM_LEFT_BYTES: u64 = 64 << 20;
+
+/// A copy of a project in a temporary file that has no name, so it takes no room once it is dropped,
+/// also after a crash.
+pub(super) struct Backup {
+    pub(super) file: File,
+    pub(super) bytes: u64,
+    /// The number of the last entry of the log in it.
+    pub(super) entries: u64,
+    /// Held as long as the copy takes room on the disk.
+    pub(super) permit: OwnedSemaphorePermit,
+}
+
+/// Why there is no backup.
+#[derive(Debug, Error)]
+pub(super) enum BackupError {
+    #[error("a backup of this project is being made or read; try again when it has ended")]
+    Busy,
+    #[error(
+        "the disk has no room for a copy of the project: it needs {needed} bytes and {ROOM_LEFT_BYTES} \
+         that stay free, and {free} are free"
+    )]
+    NoRoom { needed: u64, free: u64 },
+    #[error("the temporary file cannot be written: {0}")]
+    File(#[from] io::Error),
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+}
+
+/// What a backup is made of. There is one backup of a project at a time: each takes as much room on the
+/// disk as the project.
+#[derive(Clone)]
+pub(crate) struct Backups {
+    folder: PathBuf,
+    one_at_a_time: Arc<Semaphore>,
+}
+
+impl Backups {
+    /// `folder` is that of the project.
+    pub(crate) fn new(folder: PathBuf) -> Self {
+        Self {
+            folder,
+            one_at_a_time: Arc::new(Semaphore::new(1)),
+        }
+    }
+
+    /// The folder of the project.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// Copies the project of one moment to a temporary file on its disk. Claims are taken meanwhile.
+    pub(super) fn make(&self, project: &Project) -> Result<Backup, BackupError> {
+        let permit = Arc::clone(&self.one_at_a_time).try_acquire_owned();
+        let permit = permit.map_err(|_| BackupError::Busy)?;
+        self.check_room()?;
+        let mut file = tempfile::tempfile_in(&self.folder)?;
+        let entries = project.backup(file.try_clone()?)?;
+        let bytes = file.metadata()?.len();
+        file.rewind()?;
+        Ok(Backup {
+            file,
+            bytes,
+            entries,
+            permit,
+        })
+    }
+
+    /// Fails if a copy could fill the disk, so that events could not be taken any more.
+    fn check_room(&self) -> Result<(), BackupError> {
+        let mut needed = 0;
+        for entry in fs::read_dir(&self.folder)? {
+            needed += entry?.metadata()?.len();
+        }
+        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
+        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        match free < needed.saturating_add(ROOM_LEFT_BYTES) {
+            true => Err(BackupError::NoRoom { needed, free }),
+            false => Ok(()),
+        }
+    }
+}
+
+/// The bytes of a backup.
+pub(super) struct Chunks {
+    file: tokio::fs::File,
+    left: u64,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Chunks {
+    pub(super) fn of(backup: Backup) -> Self {
+        Self {
+            file: tokio::fs::File::from_std(backup.file),
+            left: backup.bytes,
+            _permit: backup.permit,
+        }
+    }
+
+    /// The next bytes; `None` at the end.
+    pub(super) async fn next(&mut self) -> io::Result<Option<Bytes>> {
+        if self.left == 0 {
+            return Ok(None);
+        }
+        let mut chunk = BytesMut::with_capacity(CHUNK_BYTES);
+        match self.file.read_buf(&mut chunk).await? {
+            0 => Err(io::ErrorKind::UnexpectedEof.into()),
+            read => {
+                self.left = self.left.saturating_sub(read as u64);
+                Ok(Some(chunk.freeze()))
+            }
+        }
+    }
+}
