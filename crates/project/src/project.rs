@@ -279,6 +279,7 @@ mod tests {
         is_full.store(false, Ordering::SeqCst);
         let error = project.submit(one("U3"), |_| {}).unwrap_err();
         assert!(matches!(error, ProjectError::Failed { .. }));
+        assert!(matches!(project.check(), Err(ProjectError::Failed { .. })));
         assert!(project.figures().failure.is_some());
         assert!(matches!(project.close(), Err(ProjectError::Failed { .. })));
 

@@ -22,3 +22,16 @@ pub(crate) fn user_key_of(id: DistinctId<'_>) -> u64 {
     push_id(id, &mut text);
     user_key(&text)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The key is in the files of users: it must stay XXH3-64 of the text.
+    #[test]
+    fn the_key_of_an_id_is_the_xxh3_of_its_text() {
+        // The published value for no bytes.
+        assert_eq!(user_key(""), 0x2d06_8005_38d3_94c2);
+        assert_ne!(user_key("U1"), user_key("U2"));
+    }
+}

@@ -341,7 +341,7 @@ impl<R: IdentityResolver> Durable<R> {
         if committed != tail.sequence() {
             return Err(StoreError::Uncommitted);
         }
-        if self.snapshot_sequence()? == committed && committed > 0 || committed == 0 {
+        if self.snapshot_sequence()? == committed {
             return Ok(());
         }
         let read = self.database.begin_read()?;

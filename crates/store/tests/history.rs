@@ -404,6 +404,7 @@ fn the_log_has_claims_of_both_rule_books_and_their_causes() {
     let mut outcomes = Vec::new();
     let each = &mut |outcome: Outcome<'_>| outcomes.push(format!("{outcome:?}"));
     store.apply_batch_caused(&claims, &causes, each).unwrap();
+    assert_eq!(outcomes.len(), claims.len());
     store.commit().unwrap();
     let wanted: Vec<_> = (claims.iter().zip(outcomes).zip(causes))
         .map(|((claim, outcome), cause)| {

@@ -77,12 +77,15 @@ fn ar_2_ar_3_what_was_taken_is_there_after_a_restart_a_backup_and_a_repair_of_an
         intake.set_input(input(1, 10));
         intake.set_input(input(2, 20));
         intake.set_input(input(1, 30));
+        assert!(intake.has_changes());
         assert_eq!(take(&store, &mut intake, 0..1_000), 0);
+        assert!(!intake.is_commit_due());
         commit(&store, &mut intake);
         assert!(!intake.has_changes());
         // More than one run of the index.
-        for start in (1_000..141_000).step_by(35_000) {
-            assert_eq!(take(&store, &mut intake, start..start + 35_000), 0);
+        for start in (1_000..141_000).step_by(70_000) {
+            assert_eq!(take(&store, &mut intake, start..start + 70_000), 0);
+            assert!(intake.has_changes() && intake.is_commit_due());
             commit(&store, &mut intake);
         }
         store.merge_runs(Intake::runs()).unwrap();

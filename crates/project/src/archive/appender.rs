@@ -164,3 +164,153 @@ impl Appender {
         &self.pairs[from..]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use idmerge_engines::{Engine, Model, Settings};
+    use idmerge_store::backends::InMemoryBackend;
+    use idmerge_store::{Durable, Options, Sharing};
+
+    use super::*;
+
+    const KIB: usize = 1 << 10;
+
+    fn store() -> Durable<Engine> {
+        let settings = Settings::of(Model::Simplified);
+        let fresh = move || settings.engine();
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
+        Durable::open_backend(InMemoryBackend::new(), fresh, options).unwrap()
+    }
+
+    fn open(store: &Durable<Engine>) -> (Appender, Directory) {
+        let read = store.begin_read().unwrap();
+        let directory = Directory::read(&read).unwrap();
+        let archive = ArchiveReader::new(&read).unwrap();
+        (Appender::open(&directory, &archive, 0).unwrap(), directory)
+    }
+
+    fn push(appender: &mut Appender, text: &str) {
+        let event = StoredEvent {
+            number: 0,
+            time_ms: 1,
+            received_ms: 1,
+            source: "/track",
+            failure: None,
+            text,
+        };
+        appender.push(&event, Some(7)).unwrap();
+    }
+
+    fn commit(appender: &mut Appender, store: &Durable<Engine>) -> Vec<BlockHead> {
+        let mut heads = Vec::new();
+        store
+            .commit_with(|write| {
+                heads = appender.write(write)?;
+                Ok::<_, ProjectError>(())
+            })
+            .unwrap();
+        heads
+    }
+
+    /// A text of this length in bytes. `bits` per byte are random, so zstd needs about `bits` of 8.
+    fn text(seed: &mut u64, bytes: usize, bits: u32) -> String {
+        let mut letter = || {
+            *seed = seed
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            char::from(b'0' + u8::try_from(*seed >> (64 - bits)).unwrap())
+        };
+        (0..bytes).map(|_| letter()).collect()
+    }
+
+    /// Stores events of 1 KiB. Returns the bytes of the texts and of the row of each full block.
+    fn full_blocks(events: usize, mut next: impl FnMut() -> String) -> Vec<(usize, usize)> {
+        let store = store();
+        let (mut appender, _) = open(&store);
+        for _ in 0..events {
+            push(&mut appender, &next());
+        }
+        let heads = commit(&mut appender, &store);
+        let read = store.begin_read().unwrap();
+        let rows = read.open_table(BLOCKS).unwrap();
+        let size = |head: &BlockHead| {
+            let row = rows.get(head.first).unwrap().unwrap().value().len();
+            let events = usize::try_from(head.last - head.first).unwrap() + 1;
+            (events * KIB, row)
+        };
+        let mut sizes: Vec<_> = heads.iter().map(size).collect();
+        // The last one still grows.
+        sizes.pop();
+        sizes
+    }
+
+    #[test]
+    fn the_size_of_a_block_follows_how_well_events_compress() {
+        let mut seed = 1;
+        // Each byte has 4 random bits.
+        let half = full_blocks(400, || text(&mut seed, KIB, 4));
+        let (first, later) = half.split_first().unwrap();
+        assert!((63 * KIB..=65 * KIB).contains(&first.0), "{first:?}");
+        assert!(later.len() > 5);
+        for (_, row) in later {
+            // A row fits into 16 KiB, and most of it is used.
+            assert!((14 * KIB..16 * KIB).contains(row), "{half:?}");
+        }
+    }
+
+    #[test]
+    fn blocks_are_neither_very_small_nor_very_large() {
+        let same = "a".repeat(KIB);
+        let easy = full_blocks(2000, || same.clone());
+        for (raw, _) in &easy[1..] {
+            assert!((250 * KIB..=260 * KIB).contains(raw), "{easy:?}");
+        }
+        let mut seed = 2;
+        let hard = full_blocks(400, || text(&mut seed, KIB, 6));
+        for (raw, row) in &hard[1..] {
+            assert!(*raw >= 15 * KIB && *row < 16 * KIB, "{hard:?}");
+        }
+    }
+
+    #[test]
+    fn a_project_that_is_opened_often_continues_in_its_last_block() {
+        let store = store();
+        let event = "e".repeat(100);
+        for number in 1..=400 {
+            let (mut appender, _) = open(&store);
+            assert_eq!(appender.next(), number);
+            push(&mut appender, &event);
+            commit(&mut appender, &store);
+        }
+        let (appender, directory) = open(&store);
+        assert_eq!((appender.next(), directory.last()), (401, 400));
+        let first = directory.block_from(1).unwrap();
+        // 16 KiB of events with their heads.
+        assert!((140..=164).contains(&first.last), "{first:?}");
+        let second = directory.block_from(first.last + 1).unwrap();
+        assert!((280..=328).contains(&second.last), "{second:?}");
+        assert_eq!(directory.block_from(400).unwrap().first, second.last + 1);
+    }
+
+    #[test]
+    fn events_are_unindexed_until_a_run_has_them() {
+        let store = store();
+        let (mut appender, _) = open(&store);
+        assert_eq!(appender.unindexed(), 0);
+        for number in 1..=3 {
+            push(&mut appender, "{}");
+            assert_eq!(appender.unindexed(), number);
+        }
+        assert_eq!(appender.new_pairs(), [(7, 1), (7, 2), (7, 3)]);
+        assert_eq!(appender.new_pairs(), []);
+        let run = |write: &WriteTransaction| appender.write_run(write);
+        store.commit_with(run).unwrap();
+        assert_eq!(appender.unindexed(), 0);
+        push(&mut appender, "{}");
+        assert_eq!(appender.unindexed(), 1);
+        assert_eq!(appender.new_pairs(), [(7, 4)]);
+    }
+}

@@ -49,10 +49,11 @@ pub(crate) struct Index<'l> {
     runs: OpenRuns,
     indexed: u64,
     after_index: OnceCell<Vec<(u64, u64)>>,
+    /// Up to this many unindexed entries are cached in memory; more are rescanned on every lookup.
+    cached_max: u64,
     scanned: Cell<u64>,
 }
 
-/// Up to this many unindexed entries are cached in memory; more are rescanned on every lookup.
 const CACHED_MAX: u64 = 1 << 18;
 
 impl<'l> Index<'l> {
@@ -62,6 +63,7 @@ impl<'l> Index<'l> {
             runs: ENTRIES_BY_ID.open(log.read)?,
             indexed: ENTRIES_BY_ID.until(log.read)?,
             after_index: OnceCell::new(),
+            cached_max: CACHED_MAX,
             scanned: Cell::new(0),
         })
     }
@@ -80,7 +82,7 @@ impl<'l> Index<'l> {
             })?;
         }
         let unindexed = self.log.until.saturating_sub(self.indexed);
-        if unindexed > CACHED_MAX {
+        if unindexed > self.cached_max {
             self.scanned.update(|scanned| scanned + unindexed);
             return self.log.each_entry(self.indexed + 1, &mut |entry| {
                 if self::fingerprints(&entry)
@@ -187,4 +189,89 @@ fn pairs(log: Log<'_>, from: u64) -> Result<Vec<(u64, u64)>, StoreError> {
         Ok(true)
     })?;
     Ok(pairs)
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::IdentityResolver;
+    use idmerge_original::Original;
+
+    use super::*;
+    use crate::log::entry::Cause;
+    use crate::{Durable, Options, Sharing};
+
+    fn id(number: usize) -> String {
+        format!("ID {number}")
+    }
+
+    /// A store whose entry `n` merges the IDs `n` and `n + 1`, and whose last entry withdraws the
+    /// third. The first entries are indexed.
+    fn store() -> Durable<Original> {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            unindexed_max: 7,
+            ..Options::default()
+        };
+        let memory = redb::backends::InMemoryBackend::new();
+        let mut store = Durable::open_backend(memory, Original::default, options).unwrap();
+        for number in 1..=19 {
+            let [first, second] = [id(number), id(number + 1)];
+            let [first, second] = [&first, &second].map(|id| Id::new(id).unwrap());
+            store.apply(Claim::Merge { first, second }).unwrap();
+            if number == 10 {
+                store.commit().unwrap();
+                store.index().unwrap();
+            }
+        }
+        store.retract(3, "ada", "a test", Cause::default()).unwrap();
+        store
+    }
+
+    /// By ID the entries that name it, the retractions, and how many entries were scanned for that.
+    type Found = (Vec<BTreeSet<u64>>, Vec<(u64, Vec<u64>)>, u64);
+
+    /// What the index finds in a log of this length.
+    fn found(store: &Durable<Original>, until: u64, cached_max: u64) -> Found {
+        let read = store.begin_read().unwrap();
+        let mut index = Index::new(Log::committed(&read, until)).unwrap();
+        assert_eq!(index.indexed, 7);
+        index.cached_max = cached_max;
+        let entries = (1..=20).map(|number| {
+            let id = id(number);
+            let ids = [Id::new(&id).unwrap()].into_iter();
+            index.entries(ids).unwrap()
+        });
+        let entries = entries.collect();
+        let retractions = index.retractions().unwrap();
+        (entries, retractions, index.scanned())
+    }
+
+    #[test]
+    fn entries_are_found_whether_they_are_indexed_cached_or_scanned() {
+        let store = store();
+        for until in [5_u64, 7, 8, 19, 20] {
+            let wanted: Vec<BTreeSet<u64>> = (1..=20_u64)
+                .map(|number| {
+                    let named = [number - 1, number].into_iter();
+                    named
+                        .filter(|at| (1..=until.min(19)).contains(at))
+                        .collect()
+                })
+                .collect();
+            let withdrawn: Vec<_> = (until == 20).then(|| (20, vec![3])).into_iter().collect();
+            let retractions = withdrawn.len() as u64;
+            // Each merge names two IDs.
+            let unindexed = until.saturating_sub(7);
+            let cached = 2 * unindexed - retractions.min(unindexed);
+            assert_eq!(
+                found(&store, until, unindexed),
+                (wanted.clone(), withdrawn.clone(), cached + retractions),
+                "until {until}"
+            );
+            let scanned = if unindexed > 0 { 21 * unindexed } else { 0 };
+            let (entries, found, scans) = found(&store, until, unindexed.saturating_sub(1));
+            assert_eq!((entries, found), (wanted, withdrawn), "until {until}");
+            assert_eq!(scans, scanned + retractions, "until {until}");
+        }
+    }
 }
