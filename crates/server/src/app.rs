@@ -4,15 +4,14 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use tokio::sync::Semaphore;
-
 use crate::config::{Bounds, ProjectConfig};
 use crate::http::body::BodyMemory;
 use crate::http::metrics::Metrics;
+use crate::http::peers::{Peer, Sightings};
+use crate::http::wrong_secrets::WrongSecrets;
+use crate::ingest::unknown_tokens::UnknownTokens;
+use crate::permits::Permits;
 use crate::projects::OpenProject;
-
-/// The most queries that run at a time. Each one may occupy a blocking thread and the disk.
-const MAX_QUERIES: usize = 32;
 
 /// State that all requests share.
 pub(crate) struct App {
@@ -22,8 +21,12 @@ pub(crate) struct App {
     pub(crate) bounds: Bounds,
     pub(crate) body_memory: BodyMemory,
     pub(crate) metrics: Metrics,
-    /// One permit for each query that may run now.
-    pub(crate) query_permits: Arc<Semaphore>,
+    pub(crate) wrong_secrets: WrongSecrets,
+    pub(crate) unknown_tokens: UnknownTokens,
+    /// Connections that were closed because their address had too many.
+    pub(crate) refused_connections: Sightings,
+    /// The permits of each project, in the order of [`projects`](Self::projects).
+    pub(crate) permits: Vec<Permits>,
     is_stopping: AtomicBool,
 }
 
@@ -34,6 +37,7 @@ impl App {
             bounds.max_body_bytes_in_memory,
             bounds.limits.max_body_bytes,
             bounds.body_timeout,
+            bounds.slow_body_after,
         );
         Self {
             indexes: indexes
@@ -41,7 +45,10 @@ impl App {
                 .collect(),
             metrics: Metrics::new(&projects, body_memory.clone()),
             body_memory,
-            query_permits: Arc::new(Semaphore::new(MAX_QUERIES)),
+            wrong_secrets: WrongSecrets::default(),
+            unknown_tokens: UnknownTokens::default(),
+            refused_connections: Sightings::default(),
+            permits: Permits::of_projects(projects.len(), &bounds),
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,
@@ -59,6 +66,33 @@ impl App {
             .iter()
             .map(|project| &project.config)
             .collect()
+    }
+
+    /// Counts a wrong secret, and waits if its address has sent many. The caller must hold nothing
+    /// scarce meanwhile.
+    pub(crate) async fn on_wrong_secret(&self, peer: Option<Peer>) {
+        self.metrics.count_wrong_secret();
+        self.wrong_secrets.count(peer).await;
+    }
+
+    /// Logs what clients did wrong since the last call, one warning for each kind.
+    pub(crate) fn warn(&self) {
+        self.wrong_secrets.warn();
+        if let Some(counts) = self.refused_connections.take() {
+            tracing::warn!(
+                count = counts.total,
+                "closed connections of addresses that had too many: {counts}"
+            );
+        }
+    }
+
+    /// Logs warnings once in the interval, for ever.
+    pub(crate) async fn warn_regularly(self: Arc<Self>) {
+        let mut interval = tokio::time::interval(self.bounds.warning_interval);
+        loop {
+            interval.tick().await;
+            self.warn();
+        }
     }
 
     /// Makes `/readyz` report that the server is stopping.

@@ -56,6 +56,16 @@ pub struct Bounds {
     /// The most open connections. More wait in the queue of the system until one closes. The limit
     /// of open files can lower this number.
     pub max_connections: usize,
+    /// The most open connections of one address (of IPv6, of one /64 network). One beyond that gets
+    /// status 503 and is closed. By default three quarters of `max_connections`, so that no address can
+    /// keep all others out, and a proxy in front of the server can still use most of them.
+    pub max_connections_per_address: Option<usize>,
+    /// The most queries that run at a time. Each one may occupy a thread and the disk. If there are
+    /// several projects, each may have half of them. A query beyond that gets status 429.
+    pub max_queries: usize,
+    /// The most exports and other long responses at a time. If there are several projects, each may have
+    /// a quarter of them.
+    pub max_streams: usize,
     /// The most bytes that request bodies may occupy in memory together. A request beyond that gets
     /// status 429.
     pub max_body_bytes_in_memory: usize,
@@ -63,8 +73,17 @@ pub struct Bounds {
     pub head_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
-    /// How long a stopping server waits for open requests.
+    /// A body that has not arrived after this time gives way if the memory for bodies is used up: the
+    /// one that occupies the most memory for the longest time gets status 429.
+    pub slow_body_after: Duration,
+    /// How long a client may leave a response unread. If it does not read all that waits for it, or
+    /// 64 KiB, within this time, the connection is closed.
+    pub write_timeout: Duration,
+    /// How long a stopping server waits for open requests. Then it closes their connections.
     pub drain_timeout: Duration,
+    /// How often the log may have a warning about clients that do something wrong, such as sending wrong
+    /// secrets. One warning counts all cases since the last one.
+    pub warning_interval: Duration,
 }
 
 impl Bounds {
@@ -72,10 +91,18 @@ impl Bounds {
     pub const STANDARD: Self = Self {
         limits: Limits::DOCUMENTED,
         max_connections: 16_384,
+        max_connections_per_address: None,
+        max_queries: 32,
+        max_streams: 64,
         max_body_bytes_in_memory: 256 * 1024 * 1024,
         head_timeout: Duration::from_secs(60),
         body_timeout: Duration::from_secs(60),
-        drain_timeout: Duration::from_secs(20),
+        slow_body_after: Duration::from_secs(5),
+        write_timeout: Duration::from_secs(60),
+        // systemd and Docker wait at least ten seconds before they kill a process. The projects are
+        // closed in the rest of that time.
+        drain_timeout: Duration::from_secs(5),
+        warning_interval: Duration::from_secs(60),
     };
 }
 
@@ -135,6 +162,7 @@ struct File {
     #[serde(default)]
     project: Vec<ProjectTable>,
     connections_max: Option<usize>,
+    connections_per_address_max: Option<usize>,
     body_bytes_in_memory_max: Option<usize>,
 }
 
@@ -235,6 +263,9 @@ impl Config {
         let mut bounds = Bounds::STANDARD;
         if let Some(connections_max) = file.connections_max {
             bounds.max_connections = connections_max.max(1);
+        }
+        if let Some(connections_max) = file.connections_per_address_max {
+            bounds.max_connections_per_address = Some(connections_max.max(1));
         }
         if let Some(bytes) = file.body_bytes_in_memory_max {
             bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.max_body_bytes);

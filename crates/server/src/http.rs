@@ -6,3 +6,7 @@ pub(crate) mod body;
 pub(crate) mod listen;
 pub(crate) mod listeners;
 pub(crate) mod metrics;
+pub(crate) mod parameters;
+pub(crate) mod peers;
+pub(crate) mod refusals;
+pub(crate) mod wrong_secrets;

@@ -13,6 +13,7 @@ use idmerge_wire::Endpoint;
 
 use crate::app::App;
 use crate::http::body::ReadBody;
+use crate::http::peers::Peer;
 
 mod records;
 mod report;
@@ -20,6 +21,7 @@ mod request;
 mod response;
 pub(crate) mod stubs;
 mod submit;
+pub(crate) mod unknown_tokens;
 
 use response::IngestError;
 
@@ -45,9 +47,15 @@ pub(crate) async fn groups(State(app): State<Arc<App>>, request: Request) -> Res
 
 async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
     let started = Instant::now();
+    let peer = request.extensions().get::<Peer>().copied();
     let response = match ingest(app, endpoint, request).await {
         Ok(answer) => response::response(answer),
-        Err(error) => error.into_response(),
+        Err(error) => {
+            if matches!(error, IngestError::WrongSecret(..)) {
+                app.on_wrong_secret(peer).await;
+            }
+            error.into_response()
+        }
     };
     app.metrics
         .count_request(endpoint, response.status(), started.elapsed());

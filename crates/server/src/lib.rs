@@ -19,6 +19,7 @@ mod error;
 mod http;
 mod ingest;
 mod page;
+mod permits;
 mod projects;
 #[allow(
     unused_qualifications,

@@ -6,12 +6,13 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
-use axum::middleware::{self, Next};
+use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
+use crate::http::refusals;
 use crate::ingest::{self, stubs};
 use crate::page;
 use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
@@ -28,20 +29,22 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
-        .layer(middleware::from_fn(forbid_sniffing))
+        .method_not_allowed_fallback(refusals::method_not_allowed)
         .with_state(app);
     // A layer of a router runs after it has chosen a route, so the paths are changed by a layer of
     // a router around it.
     Router::new()
         .fallback_service(routes)
         .layer(middleware::map_request(join_slashes))
+        .layer(middleware::from_fn(refusals::check_head))
+        .layer(middleware::map_response(add_headers))
 }
 
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
 /// their responses contains stored data. Nor does the response for a path that does not exist. It has
 /// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
 fn sdk_routes() -> Router<Arc<App>> {
-    let mut routes = Router::new().fallback(not_found);
+    let mut routes = Router::new().fallback(refusals::not_found);
     for slash in ["", "/"] {
         let at = |path: &str| format!("{path}{slash}");
         routes = routes
@@ -54,6 +57,8 @@ fn sdk_routes() -> Router<Arc<App>> {
             .route(&at("/settings"), any(stubs::settings))
             .route(&at("/decide"), any(stubs::decide));
     }
+    // Before the layer, so that it answers the preflight requests of browsers.
+    let routes = routes.method_not_allowed_fallback(refusals::method_not_allowed);
     // Browsers send cookies along, and then accept only the exact origin: `*` would be rejected.
     routes.layer(
         CorsLayer::new()
@@ -101,10 +106,6 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
 }
 
-async fn not_found() -> StatusCode {
-    StatusCode::NOT_FOUND
-}
-
 /// Replaces several slashes in a row by one: SDKs join a configured address that ends with a slash and a
 /// path that begins with one.
 async fn join_slashes(mut request: Request) -> Request {
@@ -136,12 +137,23 @@ async fn metrics(State(app): State<Arc<App>>) -> Response {
     ([(header::CONTENT_TYPE, TYPE)], app.metrics.text()).into_response()
 }
 
-/// Keeps browsers from guessing another content type than the one that the response declares.
-async fn forbid_sniffing(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
+/// Adds the headers that responses of all paths need.
+async fn add_headers(mut response: Response) -> Response {
+    let is_unauthorized = response.status() == StatusCode::UNAUTHORIZED;
+    let headers = response.headers_mut();
+    // Browsers must not guess another content type than the one that the response declares.
     let nosniff = HeaderValue::from_static("nosniff");
-    response
-        .headers_mut()
-        .insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    if is_unauthorized {
+        for challenge in [
+            "Basic realm=\"idmerge\", charset=\"UTF-8\"",
+            "Bearer realm=\"idmerge\"",
+        ] {
+            headers.append(
+                header::WWW_AUTHENTICATE,
+                HeaderValue::from_static(challenge),
+            );
+        }
+    }
     response
 }

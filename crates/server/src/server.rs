@@ -3,8 +3,10 @@
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::JoinSet;
 
 use crate::app::App;
 use crate::config::Config;
@@ -67,8 +69,9 @@ impl Server {
     }
 
     /// Answers requests until `stop` completes. Then it accepts no more connections, answers the
-    /// open requests (for at most [`Bounds::drain_timeout`](crate::Bounds::drain_timeout)), closes
-    /// every project, and returns. Everything that it acknowledged is on disk.
+    /// open requests (for at most [`Bounds::drain_timeout`](crate::Bounds::drain_timeout)), closes the
+    /// connections that are left and every project, and returns. Everything that it acknowledged is on
+    /// disk.
     ///
     /// # Panics
     ///
@@ -85,9 +88,12 @@ impl Server {
         let sockets: Vec<_> = sockets
             .filter_map(|open| BackupSocket::open(open.project.clone(), open.backups.clone()))
             .collect();
-        let bounds = &self.app.bounds;
-        listen(self.listeners, routes(Arc::clone(&self.app)), bounds, stop).await;
-        drop(sockets);
+        let routes = routes(Arc::clone(&self.app));
+        let mut warnings = JoinSet::new();
+        warnings.spawn(Arc::clone(&self.app).warn_regularly());
+        listen(self.listeners, routes, &self.app, stop).await;
+        drop((sockets, warnings));
+        self.app.warn();
         for open in &self.app.projects {
             if let Err(error) = open.project.close() {
                 let error: &dyn std::error::Error = &error;
@@ -100,6 +106,9 @@ impl Server {
         }
     }
 }
+
+/// How long a stopped server waits for queries that nobody waits for.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Whether a server stops when its terminal closes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,7 +147,7 @@ pub fn run(
         .enable_all()
         .build()
         .map_err(ServeError::System)?;
-    runtime.block_on(async {
+    let result = runtime.block_on(async {
         // Install the handlers before `is_ready`: a signal after it must not kill the process.
         let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::System)?;
         let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::System)?;
@@ -164,5 +173,8 @@ pub fn run(
             })
             .await;
         Ok(())
-    })
+    });
+    // A query whose client is gone can still run. It only reads, so nothing waits for it.
+    runtime.shutdown_timeout(QUERY_TIMEOUT);
+    result
 }

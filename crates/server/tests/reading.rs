@@ -98,7 +98,7 @@ fn check_mappings(server: &Running) {
     assert_eq!(csv.body, format!("distinct_id,resolved_distinct_id\n{row}"));
     let wrong = read(server, "/v1/mappings?format=xml");
     assert_eq!(wrong.status, 400);
-    assert!(wrong.body.contains("`ndjson` or `csv`"), "{}", wrong.body);
+    assert!(wrong.body.contains("give ndjson or csv"), "{}", wrong.body);
     assert_eq!(server.get("/v1/mappings", &[]).status, 401);
 }
 

@@ -1,5 +1,7 @@
 //! Exports events with their current canonical IDs.
 
+use std::ops::RangeInclusive;
+
 use idmerge_core::{DistinctId, DistinctIdBuf, Event, Resolve, RuleBook};
 use idmerge_engines::{Model, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
@@ -12,8 +14,11 @@ use crate::project::Project;
 use crate::write::batch::{endpoint_of, weighs_merges};
 
 /// Selects events. The default selects all.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportQuery {
+    /// The numbers of the events. Several exports, each of the numbers that the one before left, give
+    /// together what one gives, except for merges in between.
+    pub numbers: RangeInclusive<u64>,
     /// The earliest time, in milliseconds since 1970.
     pub from_ms: Option<i64>,
     /// Events at this time or later are not selected.
@@ -24,6 +29,19 @@ pub struct ExportQuery {
     pub limit: Option<u64>,
     /// The ID to write as `distinct_id`.
     pub written_id: WrittenId,
+}
+
+impl Default for ExportQuery {
+    fn default() -> Self {
+        Self {
+            numbers: 1..=u64::MAX,
+            from_ms: None,
+            until_ms: None,
+            names: Vec::new(),
+            limit: None,
+            written_id: WrittenId::default(),
+        }
+    }
 }
 
 /// The ID that an export writes as `distinct_id`.
@@ -66,6 +84,15 @@ pub(crate) struct ScannedEvent<'s, 'e> {
 }
 
 impl Project {
+    /// The number of the last event that is stored, or 0. Events are numbered from 1.
+    ///
+    /// # Errors
+    ///
+    /// The project has no state while it is opened again after an error of the disk.
+    pub fn last_event(&self) -> Result<u64, ProjectError> {
+        Ok(self.inner.state()?.directory.read().last())
+    }
+
     /// Calls `visit` with each selected event in the order of arrival, until it returns `false`.
     /// Returns the number of events.
     ///
@@ -112,10 +139,11 @@ impl Project {
         visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
     ) -> Result<(), ProjectError> {
         let state = self.inner.state()?;
-        let last = state.directory.read().last();
+        let (first, last) = (*query.numbers.start(), *query.numbers.end());
+        let last = state.directory.read().last().min(last);
         let archive = ArchiveReader::new(&state.store.read().begin_read()?)?;
         drop(state);
-        let mut next = 1;
+        let mut next = first;
         let mut wants_more = true;
         // A function of its own, so that neither the lock nor the state is held during `visit`: the writer
         // would wait for the reader of the export.
@@ -133,7 +161,7 @@ impl Project {
             archive.shown_block(&head, last)?.each(&mut |stored| {
                 if stored.number > last {
                     wants_more = false;
-                } else if query.selects_time(stored.time_ms) {
+                } else if first <= stored.number && query.selects_time(stored.time_ms) {
                     wants_more = self.scan_event(query, stored, visit)?;
                 }
                 Ok(wants_more)

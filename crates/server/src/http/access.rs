@@ -59,6 +59,14 @@ pub(crate) fn authorize(
     }
 }
 
+/// Whether a problem is that the secret of the request is wrong. A request without a secret has none
+/// that could be wrong.
+pub(crate) fn is_wrong_secret(credentials: &Credentials, problem: &Problem) -> bool {
+    matches!(problem, Problem::Unauthorized(_))
+        && *problem != NO_MEMBER
+        && *credentials != Credentials::None
+}
+
 /// Whether these credentials are secret. The token is not.
 pub(crate) fn is_secret(project: &ProjectConfig, credentials: &Credentials) -> bool {
     // The token never permits reading.

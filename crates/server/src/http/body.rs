@@ -1,14 +1,24 @@
 //! Reads request bodies within limits: on the size of one body, on the time that it may take, and
 //! on the memory of all bodies together.
 
+use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use idmerge_wire::Problem;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use parking_lot::Mutex;
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+
+use crate::http::refusals::{refuse, refuse_and_close};
+
+/// How long a body waits for the memory of a slow one that gives way to it.
+const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// A body in memory.
 pub(crate) struct ReadBody {
@@ -27,6 +37,48 @@ pub(crate) enum BodyError {
     TimedOut,
     /// The client closed the connection.
     Disconnected,
+    /// It breaks the rules of HTTP, such as those of chunks.
+    Broken,
+}
+
+impl IntoResponse for BodyError {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Problem(problem) => {
+                let code = StatusCode::from_u16(problem.status());
+                let code = code.unwrap_or(StatusCode::BAD_REQUEST);
+                let mut response = refuse("", code, &problem.to_string());
+                if problem == Problem::RateLimited {
+                    let seconds = HeaderValue::from_static("2");
+                    response.headers_mut().insert(header::RETRY_AFTER, seconds);
+                }
+                response
+            }
+            Self::TimedOut | Self::Disconnected => {
+                let error = "the body of the request did not arrive in time; send it again";
+                refuse_and_close("", StatusCode::REQUEST_TIMEOUT, error)
+            }
+            Self::Broken => {
+                let error = "the body of the request breaks the rules of HTTP: a chunk is wrong";
+                refuse_and_close("", StatusCode::BAD_REQUEST, error)
+            }
+        }
+    }
+}
+
+/// Whether the bytes of a body are wrong, or else the connection failed.
+fn is_broken(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = cause {
+        if let Some(error) = error.downcast_ref::<io::Error>() {
+            return matches!(
+                error.kind(),
+                io::ErrorKind::InvalidInput | io::ErrorKind::InvalidData
+            );
+        }
+        cause = error.source();
+    }
+    false
 }
 
 /// The memory that all request bodies may occupy together.
@@ -37,17 +89,106 @@ pub(crate) struct BodyMemory {
     max_bytes: usize,
     max_body_bytes: usize,
     timeout: Duration,
+    slow_after: Duration,
+    /// The bodies that are being read.
+    unfinished: Arc<Mutex<BTreeMap<u64, Unfinished>>>,
+}
+
+/// A body that is being read.
+#[derive(Debug)]
+struct Unfinished {
+    since: Instant,
+    bytes: usize,
+    /// Tells the reader of the body to give up.
+    give_up: Arc<Notify>,
+}
+
+/// Takes a body off the list of unfinished ones when it is dropped.
+struct Listed<'m> {
+    memory: &'m BodyMemory,
+    key: u64,
+    give_up: Arc<Notify>,
+}
+
+impl Drop for Listed<'_> {
+    fn drop(&mut self) {
+        self.memory.unfinished.lock().remove(&self.key);
+    }
 }
 
 impl BodyMemory {
-    pub(crate) fn new(max_bytes: usize, max_body_bytes: usize, timeout: Duration) -> Self {
+    pub(crate) fn new(
+        max_bytes: usize,
+        max_body_bytes: usize,
+        timeout: Duration,
+        slow_after: Duration,
+    ) -> Self {
         let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
         Self {
             bytes: Arc::new(Semaphore::new(max_bytes)),
             max_bytes,
             max_body_bytes,
             timeout,
+            slow_after,
+            unfinished: Arc::default(),
         }
+    }
+
+    fn list(&self) -> Listed<'_> {
+        let give_up = Arc::new(Notify::new());
+        let mut unfinished = self.unfinished.lock();
+        let key = unfinished.last_key_value().map_or(0, |(key, _)| key + 1);
+        let body = Unfinished {
+            since: Instant::now(),
+            bytes: 0,
+            give_up: Arc::clone(&give_up),
+        };
+        unfinished.insert(key, body);
+        Listed {
+            memory: self,
+            key,
+            give_up,
+        }
+    }
+
+    /// Takes memory for a chunk of a body. If there is none, the slow body that has occupied the most
+    /// memory for the longest time gives way. Otherwise a few clients that never send the last byte
+    /// could occupy all of the memory.
+    async fn reserve(&self, key: u64, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = u32::try_from(bytes).ok()?;
+        let all = || Arc::clone(&self.bytes);
+        let permit = match all().try_acquire_many_owned(permits) {
+            Ok(permit) => permit,
+            Err(_) if self.evict(key) => {
+                let freed = all().acquire_many_owned(permits);
+                let freed = tokio::time::timeout(EVICTION_TIMEOUT, freed).await;
+                freed.ok()?.ok()?
+            }
+            Err(_) => return None,
+        };
+        if let Some(body) = self.unfinished.lock().get_mut(&key) {
+            body.bytes += bytes;
+        }
+        Some(permit)
+    }
+
+    /// Makes a slow body give way to the body `key`. Returns whether there is one.
+    fn evict(&self, key: u64) -> bool {
+        let mut unfinished = self.unfinished.lock();
+        let now = Instant::now();
+        let slow = unfinished.iter().filter_map(|(&other, body)| {
+            let age = now.duration_since(body.since);
+            let is_slow = other != key && body.bytes > 0 && age >= self.slow_after;
+            is_slow.then_some((body.bytes as u128 * age.as_millis(), other))
+        });
+        let Some((_, slowest)) = slow.max() else {
+            return false;
+        };
+        // Off the list, so that the next one in need chooses another.
+        if let Some(body) = unfinished.remove(&slowest) {
+            body.give_up.notify_one();
+        }
+        true
     }
 
     /// How many bytes bodies occupy now.
@@ -58,9 +199,13 @@ impl BodyMemory {
     /// Reads a body to its end. Memory is reserved as bytes arrive, not by `Content-Length`:
     /// otherwise a client that announces much and sends slowly would keep others out.
     pub(crate) async fn read(&self, body: Body) -> Result<ReadBody, BodyError> {
+        let listed = self.list();
         let read = async {
             let mut body = body;
-            let result = self.read_within_limits(&mut body).await;
+            let result = tokio::select! {
+                result = self.read_within_limits(&mut body, listed.key) => result,
+                () = listed.give_up.notified() => Err(BodyError::Problem(Problem::RateLimited)),
+            };
             if result.is_err() {
                 self.drain(&mut body).await;
             }
@@ -84,15 +229,16 @@ impl BodyMemory {
         }
     }
 
-    async fn read_within_limits(&self, body: &mut Body) -> Result<ReadBody, BodyError> {
+    async fn read_within_limits(&self, body: &mut Body, key: u64) -> Result<ReadBody, BodyError> {
         let mut read = ReadBody {
             bytes: Vec::new(),
             permit: None,
         };
         while let Some(frame) = body.frame().await {
-            let Ok(frame) = frame else {
-                return Err(BodyError::Disconnected);
-            };
+            let frame = frame.map_err(|error| match is_broken(&error) {
+                true => BodyError::Broken,
+                false => BodyError::Disconnected,
+            })?;
             let Ok(chunk) = frame.into_data() else {
                 continue;
             };
@@ -100,9 +246,7 @@ impl BodyMemory {
                 let max_body_bytes = self.max_body_bytes;
                 return Err(BodyError::Problem(Problem::TooLarge { max_body_bytes }));
             }
-            let permit = u32::try_from(chunk.len())
-                .ok()
-                .and_then(|bytes| Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok());
+            let permit = self.reserve(key, chunk.len()).await;
             let Some(permit) = permit else {
                 return Err(BodyError::Problem(Problem::RateLimited));
             };
@@ -124,7 +268,7 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_given_back() {
-        let memory = BodyMemory::new(10, 8, LONG);
+        let memory = BodyMemory::new(10, 8, LONG, LONG);
         let first = memory.read(Body::from("12345678")).await.unwrap();
         assert_eq!(first.bytes, b"12345678");
         let second = memory.read(Body::from("123")).await.err();

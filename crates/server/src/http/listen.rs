@@ -1,19 +1,31 @@
 //! Accepts connections, limits their number and their idle time, and closes them when stopping.
 
 use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use hyper::Request;
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
+use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 
+mod stream;
+
+use self::stream::ClientStream;
+use crate::app::App;
 use crate::config::Bounds;
 use crate::http::listeners::Listeners;
+use crate::http::peers::{ConnectionsByPeer, Peer};
 
 /// The most bytes of the head of a request. SDKs that send by GET have their records in the URL.
 const MAX_HEAD_BYTES: usize = 128 * 1024;
@@ -21,29 +33,34 @@ const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// File descriptors that are kept for other uses than connections: databases, logs, the listener.
 const OTHER_FILES: u64 = 256;
 
+/// The response to a connection beyond the limit of its address. SDKs send again later.
+const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
+    content-type: text/plain; charset=utf-8\r\ncontent-length: 49\r\nconnection: close\r\n\r\n\
+    too many connections are open from this address.\n";
+
 /// Serves connections until `stop` completes. Then it waits for the open ones, for at most
-/// `drain_timeout`.
+/// `drain_timeout`, and closes those that are left.
 pub(crate) async fn listen(
     mut listeners: Listeners,
     routes: Router,
-    bounds: &Bounds,
+    app: &App,
     stop: impl Future<Output = ()>,
 ) {
+    let bounds = &app.bounds;
     let max_connections = connections_within_files(bounds.max_connections);
-    let connections = Arc::new(Semaphore::new(max_connections));
-    let mut http = http1::Builder::new();
-    // This also limits idle time: hyper starts to wait for the next head after each response.
-    http.timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_timeout)
-        .max_buf_size(MAX_HEAD_BYTES);
-    let open = GracefulShutdown::new();
+    let permits = Arc::new(Semaphore::new(max_connections));
+    let max_per_peer = bounds.max_connections_per_address;
+    let by_peer = ConnectionsByPeer::new(max_per_peer.unwrap_or((max_connections * 3).div_ceil(4)));
+    let http = http_of(bounds);
+    let graceful = GracefulShutdown::new();
+    let mut tasks = JoinSet::new();
     let mut stop = pin!(stop);
 
     loop {
         let next = async {
             // Get a permit before accepting, so that excess connections wait in the queue of the
             // system.
-            let permit = Arc::clone(&connections).acquire_owned().await;
+            let permit = Arc::clone(&permits).acquire_owned().await;
             (permit, listeners.accept().await)
         };
         let (permit, accepted) = tokio::select! {
@@ -51,35 +68,78 @@ pub(crate) async fn listen(
             () = &mut stop => break,
             next = next => next,
         };
-        let (stream, from) = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => {
-                // Usually there are too many open files. Wait a little for some to be closed.
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            }
+        // Tasks that have ended take memory until they are joined.
+        while tasks.try_join_next().is_some() {}
+        let Some((stream, peer)) = accept(accepted).await else {
+            continue;
         };
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "cannot set TCP_NODELAY on a connection");
-        }
-        let service = TowerToHyperService::new(routes.clone());
-        let connection = open.watch(http.serve_connection(TokioIo::new(stream), service));
-        tokio::spawn(async move {
+        let Some(counted) = by_peer.open(peer) else {
+            refuse(&stream, peer, app);
+            continue;
+        };
+        let stream = ClientStream::new(stream, bounds.write_timeout);
+        let routes = TowerToHyperService::new(routes.clone());
+        let service = service_fn(move |mut request: Request<Incoming>| {
+            request.extensions_mut().insert(peer);
+            routes.call(request)
+        });
+        let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
+        let open = app.metrics.open_connection();
+        tasks.spawn(async move {
             if let Err(error) = connection.await {
                 // Clients close connections at any time, so this is not a warning.
-                tracing::debug!(%from, %error, "a connection ended early");
+                tracing::debug!(%peer, %error, "a connection ended early");
             }
-            drop(permit);
+            // The permit last: it lets the next connection in, which must find the others given back.
+            drop((counted, open, permit));
         });
     }
     drop(listeners);
-    if tokio::time::timeout(bounds.drain_timeout, open.shutdown())
+    drain(graceful, tasks, bounds.drain_timeout).await;
+}
+
+fn http_of(bounds: &Bounds) -> http1::Builder {
+    let mut http = http1::Builder::new();
+    // This also limits idle time: hyper starts to wait for the next head after each response.
+    http.timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_timeout)
+        .max_buf_size(MAX_HEAD_BYTES);
+    http
+}
+
+/// Waits for the connections to close, and closes those that are left.
+async fn drain(graceful: GracefulShutdown, mut tasks: JoinSet<()>, timeout: Duration) {
+    if tokio::time::timeout(timeout, graceful.shutdown())
         .await
         .is_err()
     {
         tracing::warn!("stopped with requests still open: they took longer than the drain timeout");
     }
+    tasks.shutdown().await;
+}
+
+async fn accept(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, Peer)> {
+    match accepted {
+        Ok((stream, from)) => {
+            if let Err(error) = stream.set_nodelay(true) {
+                tracing::debug!(%error, "cannot set TCP_NODELAY on a connection");
+            }
+            Some((stream, Peer::from(from.ip())))
+        }
+        Err(error) => {
+            // Usually there are too many open files. Wait a little for some to be closed.
+            tracing::warn!(%error, "cannot accept a connection");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            None
+        }
+    }
+}
+
+fn refuse(stream: &TcpStream, peer: Peer, app: &App) {
+    app.metrics.count_refused_connection();
+    app.refused_connections.count(peer);
+    // The buffer of a new connection has room for this.
+    let _is_sent = stream.try_write(TOO_MANY);
 }
 
 /// The number of connections, lowered if the limit of open files does not allow that many.

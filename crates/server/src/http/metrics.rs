@@ -12,6 +12,7 @@ use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncod
 use prometheus_client::metrics::MetricType;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
@@ -24,6 +25,18 @@ pub(crate) struct Metrics {
     requests: Family<RequestLabels, Counter>,
     request_seconds: Histogram,
     records: Family<RecordLabels, Counter>,
+    open_connections: Gauge,
+    refused_connections: Counter,
+    wrong_secrets: Counter,
+}
+
+/// An open connection. The metric counts it until this is dropped.
+pub(crate) struct OpenConnection(Gauge);
+
+impl Drop for OpenConnection {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -62,6 +75,24 @@ impl Metrics {
             "Events and profile updates, by result",
             records.clone(),
         );
+        let open_connections = Gauge::default();
+        registry.register(
+            "open_connections",
+            "Connections that are open now",
+            open_connections.clone(),
+        );
+        let refused_connections = Counter::default();
+        registry.register(
+            "refused_connections",
+            "Connections closed because their address had too many",
+            refused_connections.clone(),
+        );
+        let wrong_secrets = Counter::default();
+        registry.register(
+            "wrong_secrets",
+            "Requests with a secret that no project has",
+            wrong_secrets.clone(),
+        );
         registry.register_collector(Box::new(Bodies(body_memory)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
         registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
@@ -70,7 +101,26 @@ impl Metrics {
             requests,
             request_seconds,
             records,
+            open_connections,
+            refused_connections,
+            wrong_secrets,
         }
+    }
+
+    /// Counts a request with a wrong secret.
+    pub(crate) fn count_wrong_secret(&self) {
+        self.wrong_secrets.inc();
+    }
+
+    /// Counts a connection until the result is dropped.
+    pub(crate) fn open_connection(&self) -> OpenConnection {
+        self.open_connections.inc();
+        OpenConnection(self.open_connections.clone())
+    }
+
+    /// Counts a connection that was closed because its address had too many.
+    pub(crate) fn count_refused_connection(&self) {
+        self.refused_connections.inc();
     }
 
     /// Counts a request to an endpoint that takes records, and the time that it took.

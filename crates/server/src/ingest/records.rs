@@ -112,11 +112,13 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
             }
             // The vendor answers an unknown token with success, and so do we. An event with
             // `$ignore` is dropped because its sender asks for that.
-            Ok((project_index, _)) => {
+            Ok((project_index, event)) => {
                 accepted.report.taken += 1;
                 let result = if project_index.is_some() {
                     "ignored"
                 } else {
+                    app.unknown_tokens
+                        .warn(event.token.as_deref().unwrap_or(""));
                     "unknown_token"
                 };
                 count(app, project_index, Endpoint::Track, result);
@@ -208,8 +210,9 @@ fn accept_updates(
                 let range = message.range(update.text);
                 accepted.push(project_index, index, range, Record::Update);
             }
-            Ok((None, _)) => {
+            Ok((None, update)) => {
                 accepted.report.taken += 1;
+                app.unknown_tokens.warn(&update.token);
                 count(app, None, endpoint, "unknown_token");
             }
             Err(fault) => {

@@ -49,5 +49,6 @@ pub(super) async fn body(
     read.map_err(|error| match error {
         BodyError::Problem(error) => problem(error),
         BodyError::TimedOut | BodyError::Disconnected => IngestError::NoBody,
+        BodyError::Broken => IngestError::BrokenBody,
     })
 }

@@ -6,6 +6,8 @@ use axum::response::{IntoResponse, Response};
 use idmerge_project::ProjectError;
 use idmerge_wire::{Dialect, Problem};
 
+use crate::http::body::BodyError;
+
 /// `Retry-After`, in seconds, when more is sent than can be written.
 const RETRY_AFTER_SECONDS: &str = "2";
 
@@ -13,8 +15,12 @@ const RETRY_AFTER_SECONDS: &str = "2";
 pub(super) enum IngestError {
     /// A problem, reported in the dialect of the client.
     Problem(Dialect, Problem),
+    /// A secret that no project has, and the problem to report.
+    WrongSecret(Dialect, Problem),
     /// The body timed out, or the client closed the connection.
     NoBody,
+    /// The body breaks the rules of HTTP, such as those of chunks.
+    BrokenBody,
 }
 
 /// The HTTP response for an answer in the client's dialect.
@@ -46,11 +52,11 @@ pub(super) fn problem(error: &ProjectError) -> Problem {
 impl IntoResponse for IngestError {
     fn into_response(self) -> Response {
         let (dialect, problem) = match self {
-            Self::Problem(dialect, problem) => (dialect, problem),
-            Self::NoBody => {
-                let close = [(header::CONNECTION, "close")];
-                return (StatusCode::REQUEST_TIMEOUT, close).into_response();
+            Self::Problem(dialect, problem) | Self::WrongSecret(dialect, problem) => {
+                (dialect, problem)
             }
+            Self::NoBody => return BodyError::TimedOut.into_response(),
+            Self::BrokenBody => return BodyError::Broken.into_response(),
         };
         let mut response = response(dialect.refuse(&problem));
         if matches!(problem, Problem::RateLimited | Problem::Unavailable) {

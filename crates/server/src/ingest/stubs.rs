@@ -6,7 +6,6 @@ use std::sync::Arc;
 use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use serde_json::json;
 
@@ -17,7 +16,7 @@ use crate::app::App;
 pub(crate) async fn record(State(app): State<Arc<App>>, body: Body) -> Response {
     match app.body_memory.read(body).await {
         Ok(_) => Json(json!({"code": 200, "status": "OK"})).into_response(),
-        Err(_) => StatusCode::PAYLOAD_TOO_LARGE.into_response(),
+        Err(error) => error.into_response(),
     }
 }
 

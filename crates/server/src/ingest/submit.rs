@@ -8,6 +8,7 @@ use idmerge_wire::{Dialect, Endpoint, Head, Message, Report};
 use super::records::{self, AcceptedRecord, now_ms};
 use super::response::{IngestError, problem};
 use crate::app::App;
+use crate::http::access;
 use crate::projects::PendingBatch;
 
 /// A request with batches that wait to be written.
@@ -46,7 +47,13 @@ pub(super) fn decode_and_submit(
     let dialect = message.dialect.clone();
     let is_strict = message.is_strict;
     let error = |problem| IngestError::Problem(dialect.clone(), problem);
-    let accepted = records::accept(app, endpoint, &message).map_err(error)?;
+    let accepted =
+        records::accept(app, endpoint, &message).map_err(
+            |problem| match access::is_wrong_secret(&message.credentials, &problem) {
+                true => IngestError::WrongSecret(dialect.clone(), problem),
+                false => error(problem),
+            },
+        )?;
     let mut batches = Vec::new();
     for batch in batch_by_project(accepted.records, message, endpoint, accepted.source) {
         let pending = app.projects[batch.project_index]

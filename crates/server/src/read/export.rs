@@ -1,7 +1,5 @@
 //! The raw export: every event of a range of days, one JSON object per line.
 
-use std::io;
-
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -10,10 +8,11 @@ use idmerge_wire::ExportLine;
 use serde::Deserialize;
 use utoipa::IntoParams;
 
-use super::chunks::{CHUNK_BYTES, Chunks};
+use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::dates::days_ms;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
+use crate::http::parameters::strings;
 
 /// The highest `limit`.
 const MAX_LIMIT: u64 = 100_000;
@@ -53,18 +52,13 @@ impl ExportParameters {
                 "limit is at most {MAX_LIMIT}; export fewer days, or leave limit out"
             )));
         }
-        let names: Vec<String> = match self.event.as_deref() {
-            None | Some("") => Vec::new(),
-            Some(names) => serde_json::from_str(names).map_err(|error| {
-                ApiError::bad_request(format!("event is not a JSON array of strings: {error}"))
-            })?,
-        };
+        let names = strings("event", self.event.as_deref())?.unwrap_or_default();
         let written_id = match self.distinct_id.as_deref() {
             None | Some("" | "canonical") => WrittenId::Canonical,
             Some("as_sent") => WrittenId::AsSent,
             Some(other) => {
                 return Err(ApiError::bad_request(format!(
-                    "distinct_id is {other:?}; write canonical or as_sent"
+                    "distinct_id is {other:?}; give canonical or as_sent"
                 )));
             }
         };
@@ -75,6 +69,7 @@ impl ExportParameters {
             names,
             limit: self.limit,
             written_id,
+            ..ExportQuery::default()
         })
     }
 }
@@ -92,7 +87,7 @@ impl ExportParameters {
         (status = 200, description = "One JSON object with `event` and `properties` per line", content_type = "text/plain", body = String),
         (status = 400, description = "A parameter is missing, wrong or not supported", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
-        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn export(
@@ -101,64 +96,68 @@ pub(crate) async fn export(
 ) -> Result<Response, ApiError> {
     let is_time_in_ms = parameters.time_in_ms == Some(true);
     let query = parameters.query()?;
-    let (chunks, body) = Chunks::new();
-    let lines = Lines {
-        chunks,
+    let events = Events {
+        query,
+        is_time_in_ms,
         text: String::new(),
     };
-    tokio::spawn(async move {
-        let export = reader.run(move |project| send_events(project, &query, is_time_in_ms, lines));
-        // `run` logs errors. The status has been sent, so the response cannot report an error.
-        drop(export.await);
-    });
+    let body = stream(reader, events)?;
     let plain = HeaderValue::from_static("text/plain; charset=utf-8");
     Ok(([(header::CONTENT_TYPE, plain)], body).into_response())
 }
 
-fn send_events(
-    project: &Project,
-    query: &ExportQuery,
+/// The events that are left to export.
+struct Events {
+    query: ExportQuery,
     is_time_in_ms: bool,
-    mut lines: Lines,
-) -> Result<(), ProjectError> {
-    let sent = project.export(query, &mut |event| {
-        let line = ExportLine {
-            json: str::from_utf8(event.json).unwrap_or(""),
-            time_ms: event.time_ms,
-            received_ms: event.received_ms,
-            source: event.source,
-            is_time_in_ms,
-            number: event.number,
-            is_unweighed: event.is_unweighed,
-        };
-        line.write(&mut lines.text);
-        lines.send(CHUNK_BYTES)?;
-        Ok(true)
-    });
-    match sent.and_then(|_| lines.send(1).map_err(ProjectError::Sink)) {
-        // The client has closed the connection.
-        Err(ProjectError::Sink(_)) => Ok(()),
-        Err(error) => {
-            lines.chunks.abort("the export failed");
-            Err(error)
-        }
-        Ok(()) => Ok(()),
-    }
-}
-
-/// Lines to send.
-struct Lines {
-    chunks: Chunks,
+    /// Lines to send.
     text: String,
 }
 
-impl Lines {
+impl Events {
     /// Sends the lines, if they have at least this many bytes.
-    fn send(&mut self, min_bytes: usize) -> io::Result<()> {
-        if self.text.len() < min_bytes {
-            return Ok(());
+    fn flush(text: &mut String, min_bytes: usize, chunks: &mut Chunks) -> Sent {
+        if text.len() < min_bytes {
+            return Sent::All;
         }
-        self.chunks
-            .send(Bytes::from(std::mem::take(&mut self.text)))
+        chunks.send(Bytes::from(std::mem::take(text)))
+    }
+}
+
+impl Source for Events {
+    fn send(&mut self, project: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
+        let mut next = *self.query.numbers.start();
+        let last = (*self.query.numbers.end()).min(project.last_event()?);
+        let mut sent = Sent::All;
+        let text = &mut self.text;
+        let query = ExportQuery {
+            numbers: next..=last,
+            ..self.query.clone()
+        };
+        let count = project.export(&query, &mut |event| {
+            let line = ExportLine {
+                json: str::from_utf8(event.json).unwrap_or(""),
+                time_ms: event.time_ms,
+                received_ms: event.received_ms,
+                source: event.source,
+                is_time_in_ms: self.is_time_in_ms,
+                number: event.number,
+                is_unweighed: event.is_unweighed,
+            };
+            line.write(text);
+            next = event.number + 1;
+            sent = Self::flush(text, CHUNK_BYTES, chunks);
+            Ok(sent == Sent::All)
+        })?;
+        // The next run goes on with the events that were there at the start.
+        self.query.numbers = next..=last;
+        if let Some(limit) = &mut self.query.limit {
+            *limit -= count;
+        }
+        if sent == Sent::All {
+            self.query.numbers = last + 1..=last;
+            sent = Self::flush(text, 1, chunks);
+        }
+        Ok(sent)
     }
 }

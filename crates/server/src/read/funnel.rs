@@ -8,6 +8,7 @@ use utoipa::{IntoParams, ToSchema};
 use super::dates::days_ms;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
+use crate::http::parameters::strings;
 
 /// The most steps of a funnel.
 const MAX_STEPS: usize = 100;
@@ -69,14 +70,11 @@ pub(crate) async fn funnel(
     reader: Reader,
     Parameters(parameters): Parameters<FunnelParameters>,
 ) -> Result<Json<FunnelResponse>, ApiError> {
-    let steps: Vec<String> = serde_json::from_str(&parameters.steps).map_err(|error| {
-        ApiError::bad_request(format!(
-            "steps is not a JSON array of strings, such as [\"View\"]: {error}"
-        ))
-    })?;
+    let steps = strings("steps", Some(&parameters.steps))?.unwrap_or_default();
     if !(1..=MAX_STEPS).contains(&steps.len()) {
         return Err(ApiError::bad_request(format!(
-            "steps must have 1 to {MAX_STEPS} event names"
+            "steps has {} event names; give 1 to {MAX_STEPS}, as a JSON array of strings",
+            steps.len()
         )));
     }
     let (from_ms, until_ms) = days_ms(

@@ -4,15 +4,14 @@ use std::fs::File;
 use std::io::{self, BufWriter, Read, Seek};
 use std::path::Path;
 
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use idmerge_project::{MappingFormat, Project, ProjectError};
 use serde::Deserialize;
-use tokio::sync::oneshot;
 use utoipa::{IntoParams, ToSchema};
 
-use super::chunks::{CHUNK_BYTES, Chunks};
+use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 
@@ -67,7 +66,7 @@ impl From<Format> for MappingFormat {
         )),
         (status = 400, description = "`format` is neither `ndjson` nor `csv`", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
-        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn mappings(
@@ -75,30 +74,12 @@ pub(crate) async fn mappings(
     Parameters(parameters): Parameters<MappingsParameters>,
 ) -> Result<Response, ApiError> {
     let format = parameters.format.unwrap_or_default();
-    let (chunks, body) = Chunks::new();
-    let (copied, is_copied) = oneshot::channel();
     let folder = reader.folder().to_owned();
-    let query = reader.run(move |project| {
-        let copy = copy(project, format.into(), &folder)?;
-        // The client may be gone by now; then sending fails too.
-        let _is_received = copied.send(());
-        send(copy, chunks)
-    });
-    let query = tokio::spawn(query);
-    if is_copied.await.is_ok() {
-        let content_type = (header::CONTENT_TYPE, format.content_type());
-        return Ok(([content_type], body).into_response());
-    }
-    match query.await {
-        Ok(Err(error)) => Err(error),
-        Ok(Ok(())) | Err(_) => {
-            let code = StatusCode::INTERNAL_SERVER_ERROR;
-            Err(ApiError::new(
-                code,
-                "the query failed; the server's log has the reason",
-            ))
-        }
-    }
+    let copy = move |project: &Project| copy(project, format.into(), &folder);
+    let copy = Copy(reader.run(copy).await?);
+    let body = stream(reader, copy)?;
+    let content_type = (header::CONTENT_TYPE, format.content_type());
+    Ok(([content_type], body).into_response())
 }
 
 /// Copies all mappings to a temporary file on the disk of the project, which nobody else sees. Claims
@@ -113,24 +94,21 @@ fn copy(project: &Project, format: MappingFormat, folder: &Path) -> Result<File,
         .map_err(ProjectError::Sink)
 }
 
-fn send(mut copy: File, mut chunks: Chunks) -> Result<(), ProjectError> {
-    loop {
-        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-        match copy
-            .by_ref()
-            .take(CHUNK_BYTES as u64)
-            .read_to_end(&mut chunk)
-        {
-            Ok(0) => return Ok(()),
-            Ok(_) => {}
-            Err(error) => {
-                chunks.abort("the mappings cannot be read");
-                return Err(ProjectError::Sink(error));
+/// A copy of all mappings, read up to its position.
+struct Copy(File);
+
+impl Source for Copy {
+    fn send(&mut self, _: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
+        loop {
+            let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+            let mut part = (&mut self.0).take(CHUNK_BYTES as u64);
+            part.read_to_end(&mut chunk).map_err(ProjectError::Sink)?;
+            if chunk.is_empty() {
+                return Ok(Sent::All);
             }
-        }
-        if chunks.send(Bytes::from(chunk)).is_err() {
-            // The client has closed the connection.
-            return Ok(());
+            if chunks.send(Bytes::from(chunk)) == Sent::Part {
+                return Ok(Sent::Part);
+            }
         }
     }
 }

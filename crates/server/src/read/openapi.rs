@@ -1,7 +1,10 @@
 //! Describes the queries in the `OpenAPI` format. The description is generated from the code.
 
-use axum::Json;
+use std::sync::LazyLock;
+
+use axum::http::header;
 use axum::response::IntoResponse;
+use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
@@ -45,5 +48,11 @@ impl Modify for Credentials {
 }
 
 pub(crate) async fn describe() -> impl IntoResponse {
-    Json(Description::openapi())
+    // Anybody may ask for it, so it is made once.
+    static JSON: LazyLock<Bytes> = LazyLock::new(|| {
+        let json = Description::openapi().to_json();
+        // It has no maps but those with strings as keys, so this cannot fail.
+        json.unwrap_or_default().into()
+    });
+    ([(header::CONTENT_TYPE, "application/json")], JSON.clone())
 }

@@ -1,16 +1,22 @@
 //! Profiles, in the format of the vendor's query API.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::Form;
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
 use idmerge_project::{Project, ProjectError, StoredProfile};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use utoipa::{IntoParams, ToSchema};
 
 use super::query::{MAX_PAGE_ROWS, Parameters, Reader};
+use crate::app::App;
 use crate::http::api_error::ApiError;
+use crate::http::parameters::{self, strings};
 
 /// The most IDs of a query.
 const MAX_IDS: usize = 2_000;
@@ -95,11 +101,29 @@ pub(crate) async fn by_query(
     ),
 )]
 pub(crate) async fn by_form(
+    State(app): State<Arc<App>>,
     reader: Reader,
-    form: Result<Form<ProfilesParameters>, axum::extract::rejection::FormRejection>,
-) -> Result<Json<ProfilesResponse>, ApiError> {
-    let Form(parameters) = form.map_err(|error| ApiError::bad_request(error.body_text()))?;
-    profiles(reader, parameters).await
+    headers: HeaderMap,
+    body: Body,
+) -> Result<Response, ApiError> {
+    const FORM: &str = "application/x-www-form-urlencoded";
+    let content_type = headers.get(header::CONTENT_TYPE);
+    let content_type = content_type.and_then(|value| value.to_str().ok());
+    if !content_type.is_some_and(|value| value.trim_start().starts_with(FORM)) {
+        return Err(ApiError::bad_request(format!(
+            "the body must be a form, with Content-Type {FORM}; or send a GET with the parameters in the URL"
+        )));
+    }
+    let body = match app.body_memory.read(body).await {
+        Ok(body) => body,
+        Err(error) => return Ok(error.into_response()),
+    };
+    let text = str::from_utf8(&body.bytes)
+        .map_err(|_| ApiError::bad_request("the form is not UTF-8; percent-encode its values"))?;
+    let parameters = parameters::read(text)?;
+    profiles(reader, parameters)
+        .await
+        .map(IntoResponse::into_response)
 }
 
 async fn profiles(
@@ -150,16 +174,6 @@ async fn profiles(
         total,
         results: results.collect(),
     }))
-}
-
-fn strings(name: &str, json: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
-    let Some(json) = json.filter(|json| !json.is_empty()) else {
-        return Ok(None);
-    };
-    let strings = serde_json::from_str(json);
-    strings.map(Some).map_err(|error| {
-        ApiError::bad_request(format!("{name} is not a JSON array of strings: {error}"))
-    })
 }
 
 type Found = Result<(u64, Vec<StoredProfile>), ProjectError>;

@@ -3,18 +3,20 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path as PathSegments, Query};
+use axum::extract::{FromRequestParts, Path as PathSegments};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use idmerge_project::{Project, ProjectError};
-use idmerge_wire::{Credentials, Problem};
+use idmerge_wire::Credentials;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::http::access::{self, Permission};
 use crate::http::api_error::ApiError;
+use crate::http::parameters;
+use crate::http::peers::Peer;
+use crate::permits::{Permit, Permits};
 use crate::store::copy::Backups;
 
 /// The most rows of a page.
@@ -25,12 +27,12 @@ pub(super) fn page_rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(100).clamp(1, MAX_PAGE_ROWS)
 }
 
-/// A project that the request may read, with the permit to run one query.
+/// A project that the request may read.
 pub(crate) struct Reader {
     project: Arc<Project>,
     folder: PathBuf,
     backups: Backups,
-    permit: OwnedSemaphorePermit,
+    permits: Permits,
 }
 
 /// Names the project when a service account belongs to several.
@@ -43,31 +45,33 @@ impl FromRequestParts<Arc<App>> for Reader {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
-        let unauthorized =
-            |problem: Problem| ApiError::new(StatusCode::UNAUTHORIZED, problem.to_string());
         let credentials = match parts.headers.get(header::AUTHORIZATION) {
             Some(value) => Credentials::read(value.to_str().unwrap_or("")),
             None => Credentials::None,
         };
-        let parameter = Query::<ProjectParameter>::try_from_uri(&parts.uri).ok();
-        let project_id = parameter.and_then(|parameter| parameter.0.project_id);
-        let project_index = access::authorize(
+        let ProjectParameter { project_id } = parameters::read(parts.uri.query().unwrap_or(""))?;
+        let authorized = access::authorize(
             &app.configs(),
             &credentials,
             project_id.as_deref(),
             Permission::Read,
-        )
-        .map_err(unauthorized)?;
-        let permit = Arc::clone(&app.query_permits).try_acquire_owned();
+        );
+        let project_index = match authorized {
+            Ok(project_index) => project_index,
+            Err(problem) => {
+                if access::is_wrong_secret(&credentials, &problem) {
+                    let peer = parts.extensions.get::<Peer>().copied();
+                    app.on_wrong_secret(peer).await;
+                }
+                return Err(ApiError::new(StatusCode::UNAUTHORIZED, problem.to_string()));
+            }
+        };
         let open = &app.projects[project_index];
         Ok(Self {
             project: Arc::clone(&open.project),
             folder: open.folder.clone(),
             backups: open.backups.clone(),
-            permit: permit.map_err(|_| {
-                let busy = "too many queries are running; try again in a second";
-                ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
-            })?,
+            permits: app.permits[project_index].clone(),
         })
     }
 }
@@ -83,14 +87,46 @@ impl Reader {
         &self.backups
     }
 
-    /// Runs a query on a thread that may block on the disk.
+    /// The permit to run a query now.
+    pub(super) fn try_query(&self) -> Result<Permit, ApiError> {
+        self.permits.try_query().ok_or_else(|| {
+            let busy = "too many queries are running; try again in a second";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
+        })
+    }
+
+    /// The permit to send a long response now.
+    pub(super) fn try_stream(&self) -> Result<Permit, ApiError> {
+        self.permits.try_stream().ok_or_else(|| {
+            let busy = "too many exports are open; read them to their end, and try again";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
+        })
+    }
+
+    /// The permit to go on with a query, as soon as there is one.
+    pub(super) async fn query_permit(&self) -> Option<Permit> {
+        self.permits.query().await
+    }
+
+    /// Runs a query on a thread that may block on the disk. The permit is taken here, not when the
+    /// request arrives: a client that sends a body slowly must not hold it.
     pub(crate) async fn run<T: Send + 'static>(
-        self,
+        &self,
         query: impl FnOnce(&Project) -> Result<T, ProjectError> + Send + 'static,
     ) -> Result<T, ApiError> {
+        self.run_with(self.try_query()?, query).await
+    }
+
+    /// As [`run`](Self::run), with a permit.
+    pub(super) async fn run_with<T: Send + 'static>(
+        &self,
+        permit: Permit,
+        query: impl FnOnce(&Project) -> Result<T, ProjectError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let project = Arc::clone(&self.project);
         let run = move || {
-            let result = query(&self.project);
-            drop(self.permit);
+            let result = query(&project);
+            drop(permit);
             result
         };
         match tokio::task::spawn_blocking(run).await {
@@ -107,24 +143,14 @@ impl Reader {
     }
 }
 
-/// The parameters of a query. An invalid one gives an [`ApiError`] instead of axum's plain text.
+/// The parameters of a query. An invalid one gives an [`ApiError`] that names it.
 pub(crate) struct Parameters<T>(pub(crate) T);
 
 impl<T: DeserializeOwned> FromRequestParts<Arc<App>> for Parameters<T> {
     type Rejection = ApiError;
 
     async fn from_request_parts(parts: &mut Parts, _: &Arc<App>) -> Result<Self, ApiError> {
-        match Query::<T>::try_from_uri(&parts.uri) {
-            Ok(Query(parameters)) => Ok(Self(parameters)),
-            Err(error) => {
-                let text = error.body_text();
-                let reason = text.strip_prefix("Failed to deserialize query string: ");
-                let reason = reason.unwrap_or(&text);
-                Err(ApiError::bad_request(format!(
-                    "a parameter of the query is wrong: {reason}"
-                )))
-            }
-        }
+        parameters::read(parts.uri.query().unwrap_or("")).map(Self)
     }
 }
 
@@ -137,10 +163,9 @@ impl FromRequestParts<Arc<App>> for IdInPath {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, ApiError> {
         match PathSegments::from_request_parts(parts, app).await {
             Ok(PathSegments(id)) => Ok(Self(id)),
-            Err(error) => Err(ApiError::bad_request(format!(
-                "the ID in the path is wrong: {}",
-                error.body_text()
-            ))),
+            Err(_) => Err(ApiError::bad_request(
+                "the ID in the path is not UTF-8; percent-encode the UTF-8 bytes of the ID",
+            )),
         }
     }
 }

@@ -1,0 +1,105 @@
+//! How many queries may run at a time, and how many long responses may be open.
+
+use std::sync::Arc;
+
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
+use crate::config::Bounds;
+
+/// The limits of one project. It may use a half of all queries and a quarter of all streams, so
+/// that it leaves some to the others.
+#[derive(Clone)]
+pub(crate) struct Permits {
+    queries: Shares,
+    streams: Shares,
+}
+
+/// A limit on all projects together, and one on a single project.
+#[derive(Clone)]
+struct Shares {
+    all: Arc<Semaphore>,
+    own: Arc<Semaphore>,
+}
+
+/// The right to run a query or to send a stream, until it is dropped.
+pub(crate) struct Permit {
+    _own: OwnedSemaphorePermit,
+    _all: OwnedSemaphorePermit,
+}
+
+impl Permits {
+    /// The permits of each project of a server. A single project gets all.
+    pub(crate) fn of_projects(projects: usize, bounds: &Bounds) -> Vec<Self> {
+        let (max_queries, max_streams) = (bounds.max_queries.max(1), bounds.max_streams.max(1));
+        let queries = Arc::new(Semaphore::new(max_queries));
+        let streams = Arc::new(Semaphore::new(max_streams));
+        let share = |max: usize, part: usize| {
+            Semaphore::new(if projects > 1 {
+                max.div_ceil(part)
+            } else {
+                max
+            })
+        };
+        let shares = |all: &Arc<Semaphore>, own: Semaphore| Shares {
+            all: Arc::clone(all),
+            own: Arc::new(own),
+        };
+        let permits = |_| Self {
+            queries: shares(&queries, share(max_queries, 2)),
+            streams: shares(&streams, share(max_streams, 4)),
+        };
+        (0..projects).map(permits).collect()
+    }
+
+    /// The permit to run a query, if one is free.
+    pub(crate) fn try_query(&self) -> Option<Permit> {
+        self.queries.try_acquire()
+    }
+
+    /// The permit to go on with a query, as soon as one is free.
+    pub(crate) async fn query(&self) -> Option<Permit> {
+        // The semaphores are never closed.
+        let own = Arc::clone(&self.queries.own).acquire_owned().await.ok()?;
+        let all = Arc::clone(&self.queries.all).acquire_owned().await.ok()?;
+        Some(Permit {
+            _own: own,
+            _all: all,
+        })
+    }
+
+    /// The permit to send a stream, if one is free.
+    pub(crate) fn try_stream(&self) -> Option<Permit> {
+        self.streams.try_acquire()
+    }
+}
+
+impl Shares {
+    fn try_acquire(&self) -> Option<Permit> {
+        Some(Permit {
+            _own: Arc::clone(&self.own).try_acquire_owned().ok()?,
+            _all: Arc::clone(&self.all).try_acquire_owned().ok()?,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_project_leaves_permits_to_the_others() {
+        let permits = Permits::of_projects(3, &Bounds::STANDARD);
+        let first: Vec<_> = std::iter::from_fn(|| permits[0].try_query()).collect();
+        assert_eq!(first.len(), 16);
+        let second: Vec<_> = std::iter::from_fn(|| permits[1].try_query()).collect();
+        assert_eq!(second.len(), 16);
+        assert!(permits[2].try_query().is_none());
+        drop(first);
+        assert!(permits[2].try_query().is_some());
+        let streams: Vec<_> = std::iter::from_fn(|| permits[0].try_stream()).collect();
+        assert_eq!(streams.len(), 16);
+        let single = Permits::of_projects(1, &Bounds::STANDARD);
+        let all: Vec<_> = std::iter::from_fn(|| single[0].try_query()).collect();
+        assert_eq!(all.len(), 32);
+    }
+}
