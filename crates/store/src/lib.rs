@@ -40,7 +40,7 @@ pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::About;
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
-pub use log::file::exists;
+pub use log::file::{exists, make_folder};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};

@@ -3,7 +3,8 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
-use std::process::Child;
+use std::process::{Child, Stdio};
+use std::thread;
 
 use crate::run::{Done, Folder, run, signal, wait};
 use crate::serve::{SERVE, address, ask, started, started_by};
@@ -247,6 +248,50 @@ fn a_host_name_and_the_bound_port_are_announced() {
     );
     assert!(ask(address, &question).contains(r#""event":"Test""#));
     stop(child);
+}
+
+#[test]
+fn one_of_two_first_starts_wins_and_the_other_says_so() {
+    let folder = Folder::new();
+    let start = || {
+        let mut command = folder.command(&format!("{SERVE} --engine simplified"));
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command.spawn().unwrap()
+    };
+    for _ in 0..8 {
+        let children: Vec<Child> = (0..3).map(|_| start()).collect();
+        let ids: Vec<u32> = children.iter().map(Child::id).collect();
+        // All but the winner end by themselves.
+        let ends = children
+            .into_iter()
+            .map(|child| thread::spawn(move || wait(child)));
+        let ends: Vec<_> = ends.collect();
+        while ends.iter().filter(|end| end.is_finished()).count() < 2 {
+            thread::yield_now();
+        }
+        for (id, end) in ids.iter().zip(&ends) {
+            if !end.is_finished() {
+                signal("TERM", *id);
+            }
+        }
+        let ends: Vec<Done> = ends.into_iter().map(|end| end.join().unwrap()).collect();
+        let (won, lost): (Vec<_>, Vec<_>) = ends.iter().partition(|done| done.code == Some(0));
+        assert_eq!(won.len(), 1);
+        for done in lost {
+            let says = ["another start of the server has just written", "in use"];
+            assert!(
+                says.iter().any(|says| done.stderr.contains(says)),
+                "{}",
+                done.stderr
+            );
+        }
+        // The project of the winner, and no other.
+        assert_eq!(fs::read_dir(folder.path("data")).unwrap().count(), 2);
+        fs::remove_dir_all(folder.path("data")).unwrap();
+    }
 }
 
 #[test]

@@ -90,8 +90,12 @@ pub(crate) fn new_file(file: &Path) -> io::Result<fs::File> {
     options.open(file)
 }
 
-/// Creates a folder that only its owner can open, and those that lead to it.
-pub(crate) fn make_folder(folder: &Path) -> io::Result<()> {
+/// Creates a folder that only its owner can open, and those that lead to it. Leaves one that exists as it is.
+///
+/// # Errors
+///
+/// If the disk fails, or there is a file of that name.
+pub fn make_folder(folder: &Path) -> io::Result<()> {
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]

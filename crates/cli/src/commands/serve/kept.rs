@@ -1,6 +1,6 @@
 //! `idmerge.toml` in the data folder: the first start writes it, and later starts read it.
 
-use std::io::{self, ErrorKind, Write};
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::{fs, path};
 
@@ -130,7 +130,7 @@ impl Kept {
     fn write(&self, text: &str) -> anyhow::Result<()> {
         let data = &self.config.data;
         let failed = || format!("cannot write {}", self.path.display());
-        make_folder(data).with_context(failed)?;
+        idmerge_store::make_folder(data).with_context(failed)?;
         let named = tempfile::Builder::new()
             .prefix(".idmerge-")
             .tempfile_in(data);
@@ -146,15 +146,6 @@ impl Kept {
             Err(error) => Err(error.error).with_context(failed),
         }
     }
-}
-
-/// Makes a folder that only its owner can open, and those that lead to it.
-fn make_folder(folder: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    std::os::unix::fs::DirBuilderExt::mode(&mut builder, 0o700);
-    builder.create(folder)
 }
 
 /// Without a token the server would make a new project beside those that are there.
