@@ -226,6 +226,11 @@ impl Resolve for Original {
         self.find(id).map(|found| self.partition.cluster(found))
     }
 
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        let ids = |found| self.partition.cluster_ids(found) as usize;
+        self.find(id).map_or(0, ids)
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new(self.partition.clusters())
     }

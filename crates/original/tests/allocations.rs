@@ -52,6 +52,7 @@ fn reading_resolving_and_claims_that_change_nothing_do_not_allocate() {
         for id in [anon, user, alias, other] {
             black_box(engine.resolve(DistinctId::plain(id)));
             black_box(engine.resolve(DistinctId::device(id)));
+            black_box(engine.cluster_len(DistinctId::plain(id)));
         }
     });
     assert_eq!(resolved, 0);

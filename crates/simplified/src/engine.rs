@@ -55,6 +55,15 @@ impl Simplified {
     pub fn settings(&self) -> &Settings {
         &self.settings
     }
+
+    /// The number of the user in the cluster of this ID.
+    fn user_of(&self, id: DistinctId<'_>) -> Option<u32> {
+        if id.is_device() {
+            self.links.device_user(id.id())
+        } else {
+            self.links.user(id.id())
+        }
+    }
 }
 
 impl fmt::Debug for Simplified {
@@ -95,12 +104,13 @@ impl Resolve for Simplified {
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        let user = if id.is_device() {
-            self.links.device_user(id.id())
-        } else {
-            self.links.user(id.id())
-        };
-        user.map(|user| self.links.cluster(user))
+        self.user_of(id).map(|user| self.links.cluster(user))
+    }
+
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        // The user, and its devices.
+        let members = |user| 1 + self.links.devices_of(user).count();
+        self.user_of(id).map_or(0, members)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

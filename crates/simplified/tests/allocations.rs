@@ -39,6 +39,7 @@ fn reading_resolving_and_claims_that_change_nothing_do_not_allocate() {
         for id in [device, id("U1"), id("unknown")] {
             black_box(engine.resolve(DistinctId::device(id)));
             black_box(engine.resolve(DistinctId::plain(id)));
+            black_box(engine.cluster_len(DistinctId::plain(id)));
         }
     });
     assert_eq!(resolved, 0);

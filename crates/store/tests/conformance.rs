@@ -224,6 +224,10 @@ impl<R: IdentityResolver + 'static> Resolve for Reopened<R> {
         self.store().cluster(id)
     }
 
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        self.store().cluster_len(id)
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.store().clusters()
     }

@@ -134,7 +134,11 @@ pub(crate) fn state_is_consistent(engine: &dyn IdentityResolver, differences: &m
         let canonical = engine.resolve(id);
         let of = format!("what the canonical ID of {id} resolves to");
         differences.expect(&of, &canonical, &engine.resolve(canonical));
-        if let Some(cluster) = engine.cluster(id) {
+        let cluster = engine.cluster(id);
+        let members = cluster.as_ref().map_or(0, |cluster| cluster.members.len());
+        let of = format!("the number of members of the cluster of {id}");
+        differences.expect(&of, &members, &engine.cluster_len(id));
+        if let Some(cluster) = cluster {
             let of = format!("the canonical ID of the cluster of {id}");
             differences.expect(&of, &canonical, &cluster.canonical);
             let of = format!("the canonical ID of {id} is a member of its cluster");

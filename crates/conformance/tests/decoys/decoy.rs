@@ -70,6 +70,11 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         Some(self.shown(keep_cluster(&cluster)))
     }
 
+    fn cluster_len(&self, oracle: &Self::Oracle, id: DistinctId<'_>) -> usize {
+        let cluster = self.cluster(oracle, id);
+        cluster.map_or(0, |cluster| cluster.members.len())
+    }
+
     fn clusters(&self, oracle: &Self::Oracle) -> Vec<Cluster<'static>> {
         let clusters = oracle.clusters();
         clusters
@@ -138,6 +143,10 @@ impl<M: Mistake> Resolve for Decoy<M> {
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
         self.mistake.cluster(&self.oracle, id)
+    }
+
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        self.mistake.cluster_len(&self.oracle, id)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

@@ -92,6 +92,12 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// The cluster of an ID, or `None` if the ID is in no cluster.
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>>;
 
+    /// The number of members of the [cluster](Self::cluster) of an ID, or 0 if the ID is in no cluster.
+    /// An engine that limits the members of a cluster knows this number without listing them.
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        self.cluster(id).map_or(0, |cluster| cluster.members.len())
+    }
+
     /// All clusters, each with at least two IDs. Simplified: in the order in which the users got
     /// their first device. Original: by oldest member. A custom model chooses its own order, which a
     /// snapshot must keep.
@@ -132,7 +138,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch` and `attribution`, which have defaults. The trait is object safe:
+/// `apply_batch`, `resolve_batch`, `cluster_len` and `attribution`, which have defaults. The trait is
+/// object safe:
 ///
 /// ```
 /// fn takes_any_engine(_: &mut dyn idmerge_core::IdentityResolver) {}
@@ -294,6 +301,9 @@ macro_rules! forward_resolve {
             }
             fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
                 (**self).cluster(id)
+            }
+            fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+                (**self).cluster_len(id)
             }
             fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
                 (**self).clusters()

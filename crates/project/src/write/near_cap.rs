@@ -45,9 +45,7 @@ impl NearCap {
         let Some(max_ids) = self.max_ids else {
             return;
         };
-        let ids = engine
-            .cluster(id)
-            .map_or(1, |cluster| cluster.members.len());
+        let ids = engine.cluster_len(id);
         let mut canonical_ids = self.canonical_ids.lock();
         for id in before {
             canonical_ids.remove(id);

@@ -43,6 +43,10 @@ impl<R: IdentityResolver> Resolve for Durable<R> {
         self.state.overlay.cluster(id)
     }
 
+    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        self.state.overlay.cluster_len(id)
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
     }

@@ -132,6 +132,10 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster(id)
     }
 
+    pub(crate) fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        self.of(id).cluster_len(id)
+    }
+
     /// All clusters. Those of parts come last.
     pub(crate) fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         if self.parts.is_empty() {
@@ -180,7 +184,7 @@ impl<R: IdentityResolver> Overlay<R> {
             [Some(_), Some(_)] => return Place::NewPart(ids),
         };
         // An ID without a cluster has no state in the main engine that would have to move.
-        if self.main.cluster(other).is_none() {
+        if self.main.cluster_len(other) == 0 {
             Place::PartWith(part, other)
         } else {
             Place::NewPart(ids)

@@ -183,3 +183,27 @@ impl Mistake for FoldsCase {
         Some(keep_cluster(&cluster))
     }
 }
+
+/// Counts an ID that is in no cluster as a cluster of one.
+#[derive(Default)]
+pub(crate) struct CountsStrangers;
+
+impl Mistake for CountsStrangers {
+    type Oracle = OriginalOracle;
+
+    fn cluster_len(&self, oracle: &OriginalOracle, id: DistinctId<'_>) -> usize {
+        oracle.cluster_len(id).max(1)
+    }
+}
+
+/// Counts the members of a cluster without the canonical one.
+#[derive(Default)]
+pub(crate) struct CountsOthers;
+
+impl Mistake for CountsOthers {
+    type Oracle = OriginalOracle;
+
+    fn cluster_len(&self, oracle: &OriginalOracle, id: DistinctId<'_>) -> usize {
+        oracle.cluster_len(id).saturating_sub(1)
+    }
+}
