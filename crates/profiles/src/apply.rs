@@ -1,208 +1,306 @@
 //! Carries out the eight operations.
-
-use std::collections::HashSet;
+//!
+//! Each takes time for its own size, and for the properties that it names when they are changed for the
+//! first time: many updates of one profile are as cheap as one long update.
 
 use idmerge_core::quote;
-use serde_json::map::Entry;
 use serde_json::{Map, Number, Value};
 
+use crate::list::List;
+use crate::properties::{Properties, Stored};
+use crate::undo::Undo;
 use crate::update::Operation;
 use crate::{Limits, Profile, Update, UpdateError};
 
 impl Update {
-    /// Carries out the update on a profile. `None` is a profile that does not exist, both as the
-    /// argument and as the result.
+    /// Carries out the update on a profile. `None` is a profile that does not exist. Returns whether
+    /// the profile may have changed.
     ///
     /// `$remove`, `$unset` and `$delete` do not create a profile; the other operations do.
     ///
     /// # Errors
     ///
     /// [`UpdateError`] if an operation cannot change a value of the profile, or the profile would
-    /// exceed a limit. Then keep the old profile: an update is carried out as a whole or not at all.
+    /// exceed a limit. Then the profile is as before: an update is carried out as a whole or not at
+    /// all.
     pub fn apply(
         &self,
-        profile: Option<Profile>,
+        profile: &mut Option<Profile>,
         limits: &Limits,
-    ) -> Result<Option<Profile>, UpdateError> {
-        let mut changed = profile;
-        for operation in &self.operations {
-            changed = apply_one(operation, changed, limits)?;
+    ) -> Result<bool, UpdateError> {
+        let existed = profile.is_some();
+        let deletes = self.operations.contains(&Operation::Delete);
+        if !existed && !self.operations.iter().any(Operation::creates) {
+            return Ok(false);
         }
-        let Some(profile) = &changed else {
-            return Ok(None);
+        let mut change = Change {
+            profile: profile.get_or_insert_default(),
+            limits,
+            undo: Undo::default(),
         };
-        if profile.len() > limits.max_properties {
-            return Err(UpdateError::Properties {
-                properties: profile.len(),
-                max_properties: limits.max_properties,
-            });
+        match change.all(&self.operations) {
+            Err(error) => {
+                change.undo.carry_out(change.profile);
+                if !existed {
+                    *profile = None;
+                }
+                Err(error)
+            }
+            Ok(()) if deletes => {
+                *profile = None;
+                Ok(existed)
+            }
+            Ok(()) => Ok(!existed || !change.undo.is_empty()),
         }
-        let bytes = profile.to_json().len();
-        if bytes > limits.max_profile_bytes {
-            return Err(UpdateError::Profile {
-                bytes,
-                max_bytes: limits.max_profile_bytes,
-            });
-        }
-        Ok(changed)
     }
 }
 
-fn apply_one(
-    operation: &Operation,
-    profile: Option<Profile>,
-    limits: &Limits,
-) -> Result<Option<Profile>, UpdateError> {
-    let (values, change): (_, Change) = match operation {
-        Operation::Set(values) => (values, set),
-        Operation::SetOnce(values) => (values, set_once),
-        Operation::Add(values) => (values, add),
-        Operation::Append(values) => (values, append),
-        Operation::Union(values) => (values, union),
-        Operation::Remove(values) => {
-            let Some(mut profile) = profile else {
-                return Ok(None);
-            };
-            change_all(&mut profile, values, limits, remove)?;
-            return Ok(Some(profile));
-        }
-        Operation::Unset(names) => {
-            let Some(mut profile) = profile else {
-                return Ok(None);
-            };
-            for name in names {
-                profile.properties.remove(name);
-                profile.sources.remove(name);
-            }
-            return Ok(Some(profile));
-        }
-        Operation::Delete => return Ok(None),
-    };
-    let mut profile = profile.unwrap_or_default();
-    change_all(&mut profile, values, limits, change)?;
-    Ok(Some(profile))
+/// An update that is being carried out.
+struct Change<'p> {
+    profile: &'p mut Profile,
+    limits: &'p Limits,
+    undo: Undo,
 }
 
 /// Changes one property. The value is the argument of the operation for this property.
-type Change = fn(Entry<'_>, Value) -> Result<(), WrongValue>;
+type ChangeOne<'p> = fn(&mut Change<'p>, &str, Value) -> Result<(), UpdateError>;
 
-/// The operation cannot change the property, whose value must be something else.
-struct WrongValue {
-    operation: &'static str,
-    wanted: &'static str,
-}
+impl<'p> Change<'p> {
+    fn all(&mut self, operations: &[Operation]) -> Result<(), UpdateError> {
+        for operation in operations {
+            let (values, change): (_, ChangeOne<'p>) = match operation {
+                Operation::Set(values) => (values, Self::set),
+                Operation::SetOnce(values) => (values, Self::set_once),
+                Operation::Add(values) => (values, Self::add),
+                Operation::Append(values) => (values, Self::append),
+                Operation::Union(values) => (values, Self::union),
+                Operation::Remove(values) => (values, Self::remove),
+                Operation::Unset(names) => {
+                    names.iter().for_each(|name| self.unset(name));
+                    continue;
+                }
+                // The limits do not matter to a profile that is deleted.
+                Operation::Delete => return Ok(()),
+            };
+            self.each(values, change)?;
+        }
+        self.check_profile()
+    }
 
-fn change_all(
-    profile: &mut Profile,
-    values: &Map<String, Value>,
-    limits: &Limits,
-    change: Change,
-) -> Result<(), UpdateError> {
-    for (name, value) in values {
-        let mut value = value.clone();
-        cut_strings(&mut value, limits.max_string_bytes);
-        let taken = match profile.sources.contains_key(name) {
-            true => profile.properties.get(name).cloned(),
-            false => None,
+    fn each(
+        &mut self,
+        values: &Map<String, Value>,
+        change: ChangeOne<'p>,
+    ) -> Result<(), UpdateError> {
+        for (name, value) in values {
+            let mut value = value.clone();
+            cut_strings(&mut value, self.limits.max_string_bytes);
+            change(self, name, value)?;
+        }
+        Ok(())
+    }
+
+    fn set(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        let json = value.to_string();
+        self.check_depth(name, depth(&value))?;
+        if value.is_array() || value.is_object() {
+            self.check_bytes(name, json.len())?;
+        }
+        self.put(name, json);
+        Ok(())
+    }
+
+    fn set_once(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        match self.properties().get(name) {
+            Some(_) => Ok(()),
+            None => self.set(name, value),
+        }
+    }
+
+    /// A property that does not exist counts as 0.
+    fn add(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        let current = match self.properties().get(name) {
+            None => Some(Number::from(0)),
+            Some(Stored::Text(text)) => number(text),
+            Some(Stored::List(_)) => None,
         };
-        let entry = profile.properties.entry(name.as_str());
-        change(entry, value).map_err(|wrong| UpdateError::WrongValue {
-            operation: wrong.operation,
-            property: quote(name),
-            wanted: wrong.wanted,
-        })?;
-        if taken.is_some() && taken.as_ref() != profile.properties.get(name) {
-            profile.sources.remove(name);
+        let sum = match (current, &value) {
+            (Some(current), Value::Number(by)) => sum(&current, by),
+            _ => None,
+        };
+        let wanted = "a number, and the sum finite";
+        let sum = sum.ok_or_else(|| wrong_value("$add", name, wanted))?;
+        self.put(name, sum.to_string());
+        Ok(())
+    }
+
+    /// A property that is not a list becomes a list of its value and the new one, as at the vendor.
+    fn append(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        let json = value.to_string();
+        self.check_depth(name, depth(&value) + 1)?;
+        let push = |list: &mut List| list.push(&json);
+        if self.profile.properties.change_list(name, push).is_some() {
+            self.undo.pushed(name, 1);
+            self.changed(name);
+            return self.check_list(name);
         }
-        if let Some(value) = profile.properties.get(name) {
-            check(name, value, limits)?;
+        // The current value becomes the first of the list.
+        let depth = self.profile.properties.depth(name);
+        self.check_depth(name, depth + 1)?;
+        let first = self.properties().get(name).map(Stored::json);
+        let first_bytes = first.as_ref().map_or(0, |first| first.len() + 1);
+        self.check_bytes(name, first_bytes + json.len() + 2)?;
+        let list = match first {
+            Some(first) => format!("[{first},{json}]"),
+            None => format!("[{json}]"),
+        };
+        self.put(name, list);
+        Ok(())
+    }
+
+    fn union(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        let added = match value {
+            Value::Array(added) => added,
+            value => vec![value],
+        };
+        if self.properties().get(name).is_none() {
+            self.put(name, "[]".to_owned());
+        }
+        self.check_depth(name, 1)?;
+        let push_all = |list: &mut List| {
+            let new = |value: &Value| list.push_new(&value.to_string());
+            added.iter().map(new).filter(|is_new| *is_new).count()
+        };
+        let pushed = self.profile.properties.change_list(name, push_all);
+        let pushed = pushed.ok_or_else(|| wrong_value("$union", name, "a list"))?;
+        if pushed > 0 {
+            self.undo.pushed(name, pushed);
+            self.changed(name);
+        }
+        self.check_list(name)
+    }
+
+    /// Does nothing if the property is not a list or does not contain the value.
+    fn remove(&mut self, name: &str, value: Value) -> Result<(), UpdateError> {
+        let json = value.to_string();
+        let removed = self
+            .profile
+            .properties
+            .change_list(name, |list| list.remove(&json));
+        if let Some(removed) = removed
+            && !removed.is_empty()
+        {
+            self.undo.removed(name, removed);
+            self.changed(name);
+        }
+        Ok(())
+    }
+
+    fn unset(&mut self, name: &str) {
+        if let Some(before) = self.profile.properties.remove(name) {
+            self.undo.property(name, Some(before));
+            self.changed(name);
         }
     }
-    Ok(())
-}
 
-fn set(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    match entry {
-        Entry::Occupied(mut entry) => {
-            entry.insert(value);
+    fn put(&mut self, name: &str, json: String) {
+        let before = self.properties().get(name);
+        let is_taken = self.profile.sources.contains_key(name);
+        if is_taken && !before.is_some_and(|before| before.equals(&json)) {
+            self.changed(name);
         }
-        Entry::Vacant(entry) => {
-            entry.insert(value);
+        let value = Stored::Text(json.into());
+        let before = self.profile.properties.insert(name.to_owned(), value);
+        self.undo.property(name, before);
+    }
+
+    /// A property that was changed is the user's own.
+    fn changed(&mut self, name: &str) {
+        if let Some(source) = self.profile.sources.remove(name) {
+            self.undo.source(name, source);
         }
     }
-    Ok(())
+
+    fn properties(&self) -> &Properties {
+        &self.profile.properties
+    }
+
+    fn check_depth(&self, name: &str, depth: usize) -> Result<(), UpdateError> {
+        let max_depth = self.limits.max_depth;
+        if depth > max_depth {
+            let property = quote(name);
+            return Err(UpdateError::Depth {
+                property,
+                max_depth,
+            });
+        }
+        Ok(())
+    }
+
+    /// Checks the length of a list or an object.
+    fn check_bytes(&self, name: &str, bytes: usize) -> Result<(), UpdateError> {
+        let max_bytes = self.limits.max_container_bytes;
+        if bytes > max_bytes {
+            let property = quote(name);
+            return Err(UpdateError::Container {
+                property,
+                bytes,
+                max_bytes,
+            });
+        }
+        Ok(())
+    }
+
+    fn check_list(&self, name: &str) -> Result<(), UpdateError> {
+        let bytes = self.properties().get(name).map_or(0, Stored::json_bytes);
+        self.check_bytes(name, bytes)
+    }
+
+    fn check_profile(&self) -> Result<(), UpdateError> {
+        let Limits {
+            max_properties,
+            max_profile_bytes,
+            ..
+        } = *self.limits;
+        let properties = self.properties().len();
+        if properties > max_properties {
+            return Err(UpdateError::Properties {
+                properties,
+                max_properties,
+            });
+        }
+        let bytes = self.properties().json_bytes();
+        if bytes > max_profile_bytes {
+            return Err(UpdateError::Profile {
+                bytes,
+                max_bytes: max_profile_bytes,
+            });
+        }
+        Ok(())
+    }
 }
 
-fn set_once(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    entry.or_insert(value);
-    Ok(())
+fn wrong_value(operation: &'static str, name: &str, wanted: &'static str) -> UpdateError {
+    UpdateError::WrongValue {
+        operation,
+        property: quote(name),
+        wanted,
+    }
 }
 
-/// A property that does not exist counts as 0.
-fn add(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    let current = entry.or_insert_with(|| 0.into());
-    let sum = match (&*current, &value) {
-        (Value::Number(a), Value::Number(b)) => sum(a, b),
-        _ => None,
-    };
-    *current = sum.ok_or(WrongValue {
-        operation: "$add",
-        wanted: "a number, and the sum finite",
-    })?;
-    Ok(())
+/// The number with this JSON text; `None` if it is another value.
+fn number(json: &str) -> Option<Number> {
+    serde_json::from_str(json).ok()
 }
 
 /// The sum of two integers is an integer if it fits. `None` if the sum is not finite.
-fn sum(a: &Number, b: &Number) -> Option<Value> {
+fn sum(a: &Number, b: &Number) -> Option<Number> {
     if let (Some(a), Some(b)) = (a.as_i64(), b.as_i64())
         && let Some(sum) = a.checked_add(b)
     {
         return Some(sum.into());
     }
-    Number::from_f64(a.as_f64()? + b.as_f64()?).map(Value::Number)
-}
-
-/// A property that is not a list becomes a list of its value and the new one, as at the vendor.
-fn append(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    match entry.or_insert_with(|| Value::Array(Vec::new())) {
-        Value::Array(values) => values.push(value),
-        other => {
-            let first = other.take();
-            *other = Value::Array(vec![first, value]);
-        }
-    }
-    Ok(())
-}
-
-fn union(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    let Value::Array(values) = entry.or_insert_with(|| Value::Array(Vec::new())) else {
-        return Err(WrongValue {
-            operation: "$union",
-            wanted: "a list",
-        });
-    };
-    let added = match value {
-        Value::Array(added) => added,
-        value => vec![value],
-    };
-    // Compare the JSON texts in a set: comparing with each value of a long list takes quadratic time.
-    let mut known: HashSet<String> = values.iter().map(Value::to_string).collect();
-    values.extend(
-        added
-            .into_iter()
-            .filter(|value| known.insert(value.to_string())),
-    );
-    Ok(())
-}
-
-/// Does nothing if the property is not a list or does not contain the value.
-fn remove(entry: Entry<'_>, value: Value) -> Result<(), WrongValue> {
-    if let Entry::Occupied(mut entry) = entry
-        && let Value::Array(values) = entry.get_mut()
-    {
-        values.retain(|other| *other != value);
-    }
-    Ok(())
+    Number::from_f64(a.as_f64()? + b.as_f64()?)
 }
 
 /// Cuts strings at a character boundary, also inside lists and objects.
@@ -221,27 +319,6 @@ fn cut_strings(value: &mut Value, max_bytes: usize) {
         }
         _ => {}
     }
-}
-
-fn check(name: &str, value: &Value, limits: &Limits) -> Result<(), UpdateError> {
-    if !value.is_array() && !value.is_object() {
-        return Ok(());
-    }
-    if depth(value) > limits.max_depth {
-        return Err(UpdateError::Depth {
-            property: quote(name),
-            max_depth: limits.max_depth,
-        });
-    }
-    let bytes = value.to_string().len();
-    if bytes > limits.max_container_bytes {
-        return Err(UpdateError::Container {
-            property: quote(name),
-            bytes,
-            max_bytes: limits.max_container_bytes,
-        });
-    }
-    Ok(())
 }
 
 /// The levels of lists and objects. The parser allows 128, so the recursion has enough stack.

@@ -13,8 +13,9 @@
 //!     r#"{"$token":"T","$distinct_id":"U1","$set":{"plan":"free"},"$add":{"logins":1}}"#,
 //!     &limits,
 //! )?;
-//! let profile = update.apply(Some(Profile::default()), &limits)?.unwrap();
-//! assert_eq!(profile.to_json(), r#"{"plan":"free","logins":1}"#);
+//! let mut profile = Some(Profile::default());
+//! update.apply(&mut profile, &limits)?;
+//! assert_eq!(profile.unwrap().to_json(), r#"{"plan":"free","logins":1}"#);
 //! # Ok::<(), idmerge_profiles::UpdateError>(())
 //! ```
 //!
@@ -24,8 +25,11 @@
 mod apply;
 mod error;
 mod limits;
+mod list;
 mod merge;
 mod profile;
+mod properties;
+mod undo;
 mod update;
 
 pub use error::UpdateError;

@@ -2,14 +2,15 @@
 
 use std::collections::BTreeMap;
 
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::Limits;
+use crate::properties::{Properties, Stored, name_bytes};
 
 /// The profile of a user or a group: properties with JSON values.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Profile {
-    pub(crate) properties: Map<String, Value>,
+    pub(crate) properties: Properties,
     /// For each property that [`fill`](Profile::fill) took from another profile: the ID of that
     /// profile.
     pub(crate) sources: BTreeMap<String, String>,
@@ -19,9 +20,8 @@ impl Profile {
     /// Reads a profile that [`to_json`](Self::to_json) has written. `None` if the text is not a JSON
     /// object.
     pub fn from_json(json: &str) -> Option<Self> {
-        let properties = serde_json::from_str(json).ok()?;
         Some(Self {
-            properties,
+            properties: Properties::read(json)?,
             sources: BTreeMap::new(),
         })
     }
@@ -58,22 +58,19 @@ impl Profile {
     /// assert_eq!(ben.to_json(), r#"{"plan":"free"}"#);
     /// ```
     pub fn fill(&mut self, other: &Self, other_id: &str, limits: &Limits) {
-        let mut bytes = self.to_json().len();
-        for (name, value) in &other.properties {
-            if self.properties.contains_key(name) {
+        for (name, value) in other.properties.iter() {
+            if self.properties.get(name).is_some() {
                 continue;
             }
             // With a colon and a comma.
-            let name_bytes = serde_json::to_string(name).map_or(usize::MAX, |name| name.len());
-            bytes = bytes
-                .saturating_add(name_bytes)
-                .saturating_add(value.to_string().len() + 2);
+            let bytes = self.json_bytes() + name_bytes(name) + value.json_bytes() + 2;
             if self.len() >= limits.max_properties || bytes > limits.max_profile_bytes {
                 return;
             }
             let source = other.sources.get(name).map_or(other_id, String::as_str);
-            self.sources.insert(name.clone(), source.to_owned());
-            self.properties.insert(name.clone(), value.clone());
+            self.sources.insert(name.to_owned(), source.to_owned());
+            let value = Stored::Text(value.json().into());
+            self.properties.insert(name.to_owned(), value);
         }
     }
 
@@ -85,7 +82,7 @@ impl Profile {
         self.sources.retain(|name, source| {
             let stays = is_of_user(source);
             if !stays {
-                properties.shift_remove(name);
+                properties.remove(name);
             }
             stays
         });
@@ -94,20 +91,24 @@ impl Profile {
 
     /// The properties as a JSON object.
     pub fn to_json(&self) -> String {
-        // This cannot fail: the keys are strings, and the output is in memory.
-        serde_json::to_string(&self.properties).unwrap_or_default()
+        self.properties.to_json()
+    }
+
+    /// The length of [`to_json`](Self::to_json). It is known without writing the properties.
+    pub fn json_bytes(&self) -> usize {
+        self.properties.json_bytes()
     }
 
     /// The value of a property.
-    pub fn property(&self, name: &str) -> Option<&Value> {
-        self.properties.get(name)
+    pub fn property(&self, name: &str) -> Option<Value> {
+        self.properties.get(name).map(value_of)
     }
 
     /// All properties with their names.
-    pub fn properties(&self) -> impl Iterator<Item = (&str, &Value)> {
+    pub fn properties(&self) -> impl Iterator<Item = (&str, Value)> {
         self.properties
             .iter()
-            .map(|(name, value)| (name.as_str(), value))
+            .map(|(name, value)| (name, value_of(value)))
     }
 
     /// The number of properties.
@@ -117,8 +118,13 @@ impl Profile {
 
     /// Whether the profile has no properties. Such a profile still exists.
     pub fn is_empty(&self) -> bool {
-        self.properties.is_empty()
+        self.len() == 0
     }
+}
+
+fn value_of(stored: &Stored) -> Value {
+    // This cannot fail: the text is JSON.
+    serde_json::from_str(&stored.json()).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -157,10 +163,9 @@ mod tests {
     fn a_property_that_was_changed_is_the_users_own() {
         let update = |json: &str, profile: Profile| {
             let update = crate::Update::parse(json, &Limits::DOCUMENTED).unwrap();
-            update
-                .apply(Some(profile), &Limits::DOCUMENTED)
-                .unwrap()
-                .unwrap()
+            let mut profile = Some(profile);
+            update.apply(&mut profile, &Limits::DOCUMENTED).unwrap();
+            profile.unwrap()
         };
         let mut user = Profile::default();
         let other = profile(r#"{"a":1,"b":1,"c":1,"d":1}"#);

@@ -37,6 +37,13 @@ pub(crate) enum Operation {
     Delete,
 }
 
+impl Operation {
+    /// Whether it creates a profile that does not exist.
+    pub(crate) fn creates(&self) -> bool {
+        !matches!(self, Self::Remove(_) | Self::Unset(_) | Self::Delete)
+    }
+}
+
 /// An update of one profile: operations that are carried out together.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {

@@ -12,6 +12,20 @@ pub enum ProjectError {
     /// The queue is full and the batch was not taken. Submit it again in a moment.
     #[error("the queue of the project is full; try again in a moment")]
     Full,
+    /// The updates of the batch change profiles that are too large, and the batch was not taken. Submit it
+    /// again in a moment, or in parts.
+    #[error(
+        "the updates change {bytes} bytes of profiles, and {waiting_bytes} wait already; at most \
+         {max_bytes} may wait; send them again later, or fewer at once"
+    )]
+    TooMuchWork {
+        /// The bytes of the profiles that the updates change.
+        bytes: usize,
+        /// The bytes of the profiles that the updates of earlier batches change.
+        waiting_bytes: usize,
+        /// The most bytes that may wait.
+        max_bytes: usize,
+    },
     /// The project is closing and takes no more batches.
     #[error("the project is closed")]
     Closed,

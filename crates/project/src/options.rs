@@ -15,6 +15,12 @@ pub struct Options {
     pub max_queue_batches: usize,
     /// The most bytes of text that share a commit. A batch that is larger is committed alone.
     pub max_commit_bytes: usize,
+    /// The most bytes of profiles that the updates of a commit read. A profile that is larger is read
+    /// alone. The other updates wait for a later commit, so that nobody else waits for them.
+    pub max_commit_profile_bytes: usize,
+    /// The most bytes of profiles that the updates of all waiting batches may have to read. A batch that
+    /// would exceed this is not taken.
+    pub max_waiting_profile_bytes: usize,
     /// Limits of a profile.
     pub profile_limits: Limits,
     /// How a merge combines the profiles of two clusters. If this differs from the last time that
@@ -40,6 +46,8 @@ impl Default for Options {
             max_queue_bytes: 64 << 20,
             max_queue_batches: 10_000,
             max_commit_bytes: 8 << 20,
+            max_commit_profile_bytes: 4 << 20,
+            max_waiting_profile_bytes: 128 << 20,
             profile_limits: Limits::DOCUMENTED,
             profile_merge: ProfileMerge::Vendor,
             max_funnel_events: 20_000_000,

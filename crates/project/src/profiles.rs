@@ -1,23 +1,35 @@
-//! The tables of profiles.
+//! The tables of profiles, and how to read them.
 
 use idmerge_profiles::Profile;
-use idmerge_store::redb::{ReadTransaction, TableDefinition, TableError, TableHandle};
+use idmerge_store::redb::{
+    ReadOnlyTable, ReadTransaction, TableDefinition, TableError, TableHandle,
+};
 
 use crate::error::ProjectError;
 
-type JsonById = TableDefinition<'static, &'static str, &'static str>;
+pub(crate) type RowById = TableDefinition<'static, &'static str, &'static str>;
 
 /// The visible profiles of users, by canonical distinct_id.
-pub(crate) const PROFILES: JsonById = TableDefinition::new("profiles");
+///
+/// A row of this and the next two tables is the JSON of the profile, or the [number](TextNumber) of a
+/// long one.
+pub(crate) const PROFILES: RowById = TableDefinition::new("profiles");
 /// Profiles of users under IDs that are not canonical, such as those that a merge has hidden.
-pub(crate) const HIDDEN: JsonById = TableDefinition::new("profiles_hidden");
+pub(crate) const HIDDEN: RowById = TableDefinition::new("profiles_hidden");
 /// Profiles of groups, by `$group_key` and `$group_id`.
 pub(crate) const GROUPS: TableDefinition<'_, (&str, &str), &str> = TableDefinition::new("groups");
+
+/// The JSON of long profiles, by number. Each has one row in one of the tables above. So a merge that
+/// moves a long profile need not copy it, and its length is known without reading it.
+pub(crate) const TEXTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("profile_texts");
 
 /// The properties that a profile took from others, with the IDs of those, by the name of the profile's
 /// table and its key.
 pub(crate) const SOURCES: TableDefinition<'_, (&str, &str), &str> =
     TableDefinition::new("profile_sources");
+
+/// A profile with at least this many bytes is in [`TEXTS`].
+pub(crate) const LONG_BYTES: usize = 16 << 10;
 
 /// The table and the key of a profile.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -38,23 +50,85 @@ impl ProfileKey {
     }
 }
 
-/// The committed profile.
-pub(crate) fn committed(
+/// A profile as it is stored.
+#[derive(Debug)]
+pub(crate) struct ProfileRow {
+    /// The JSON, or the number of a long one.
+    pub(crate) text: String,
+    /// The row in [`SOURCES`], if there is one.
+    pub(crate) sources: Option<String>,
+}
+
+/// The number of a long profile in [`TEXTS`], and its length. Written as `@NUMBER:BYTES`, which no JSON
+/// begins with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct TextNumber {
+    pub(crate) number: u64,
+    pub(crate) bytes: usize,
+}
+
+impl TextNumber {
+    /// `None` if the row is the JSON itself.
+    pub(crate) fn read(row: &str) -> Option<Self> {
+        let (number, bytes) = row.strip_prefix('@')?.split_once(':')?;
+        Some(Self {
+            number: number.parse().ok()?,
+            bytes: bytes.parse().ok()?,
+        })
+    }
+
+    pub(crate) fn row(self) -> String {
+        format!("@{}:{}", self.number, self.bytes)
+    }
+}
+
+/// The committed texts of long profiles.
+pub(crate) struct Texts(Option<ReadOnlyTable<u64, &'static [u8]>>);
+
+impl Texts {
+    pub(crate) fn open(read: &ReadTransaction) -> Result<Self, ProjectError> {
+        Ok(Self(match read.open_table(TEXTS) {
+            Err(TableError::TableDoesNotExist(_)) => None,
+            table => Some(table?),
+        }))
+    }
+
+    /// The JSON of the profile with this row. `None` if its text is missing: a repair can lose it.
+    pub(crate) fn json(&self, row: &str) -> Result<Option<String>, ProjectError> {
+        let Some(long) = TextNumber::read(row) else {
+            return Ok(Some(row.to_owned()));
+        };
+        let text = match &self.0 {
+            Some(texts) => texts.get(long.number)?,
+            None => None,
+        };
+        Ok(text.and_then(|text| String::from_utf8(text.value().to_vec()).ok()))
+    }
+}
+
+/// The committed row of a profile.
+pub(crate) fn committed_row(
     read: &ReadTransaction,
     key: &ProfileKey,
-) -> Result<Option<Profile>, ProjectError> {
-    let json = committed_json(read, key)?;
-    let Some(profile) = json.and_then(|json| Profile::from_json(&json)) else {
+) -> Result<Option<ProfileRow>, ProjectError> {
+    let Some(text) = with_row(read, key, str::to_owned)? else {
         return Ok(None);
     };
     let sources = match (key.in_sources(), read.open_table(SOURCES)) {
         (None, _) | (_, Err(TableError::TableDoesNotExist(_))) => None,
         (Some(key), table) => table?.get(key)?.map(|json| json.value().to_owned()),
     };
-    Ok(Some(match sources {
-        Some(sources) => profile.with_sources(&sources),
-        None => profile,
-    }))
+    Ok(Some(ProfileRow { text, sources }))
+}
+
+/// The length of the JSON of a committed profile, without reading it.
+pub(crate) fn committed_bytes(
+    read: &ReadTransaction,
+    key: &ProfileKey,
+) -> Result<Option<usize>, ProjectError> {
+    with_row(read, key, |row| {
+        TextNumber::read(row).map_or(row.len(), |long| long.bytes)
+    })
 }
 
 /// The committed profile, as JSON.
@@ -62,26 +136,41 @@ pub(crate) fn committed_json(
     read: &ReadTransaction,
     key: &ProfileKey,
 ) -> Result<Option<String>, ProjectError> {
-    match key {
-        ProfileKey::Canonical(id) => json_by_id(read, PROFILES, id),
-        ProfileKey::Hidden(id) => json_by_id(read, HIDDEN, id),
-        ProfileKey::Group(key, id) => match read.open_table(GROUPS) {
-            Err(TableError::TableDoesNotExist(_)) => Ok(None),
-            table => {
-                let found = table?.get((&**key, &**id))?;
-                Ok(found.map(|json| json.value().to_owned()))
-            }
-        },
+    match committed_row(read, key)? {
+        Some(row) => Texts::open(read)?.json(&row.text),
+        None => Ok(None),
     }
 }
 
-fn json_by_id(
+/// The profile with this JSON, and this row of [`SOURCES`]. `None` if the text is not JSON.
+pub(crate) fn profile_of(json: &str, sources: Option<&str>) -> Option<Profile> {
+    let profile = Profile::from_json(json)?;
+    Some(match sources {
+        Some(sources) => profile.with_sources(sources),
+        None => profile,
+    })
+}
+
+fn with_row<T>(
     read: &ReadTransaction,
-    table: JsonById,
-    id: &str,
-) -> Result<Option<String>, ProjectError> {
+    key: &ProfileKey,
+    use_row: impl FnOnce(&str) -> T,
+) -> Result<Option<T>, ProjectError> {
+    let (table, id) = match key {
+        ProfileKey::Canonical(id) => (PROFILES, id),
+        ProfileKey::Hidden(id) => (HIDDEN, id),
+        ProfileKey::Group(key, id) => {
+            return Ok(match read.open_table(GROUPS) {
+                Err(TableError::TableDoesNotExist(_)) => None,
+                table => {
+                    let row = table?.get((&**key, &**id))?;
+                    row.map(|row| use_row(row.value()))
+                }
+            });
+        }
+    };
     match read.open_table(table) {
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        table => Ok(table?.get(id)?.map(|json| json.value().to_owned())),
+        table => Ok(table?.get(&**id)?.map(|row| use_row(row.value()))),
     }
 }

@@ -107,6 +107,7 @@ impl Project {
         reservation.fill(Job {
             batch,
             callback: Box::new(answer),
+            refused: None,
         });
         inner.wake_writer();
         Ok(())
@@ -169,10 +170,15 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        for job in self.inner.queue.abandon() {
-            (job.callback)(Err(ProjectError::Closed));
-        }
+        let abandon = || {
+            for job in self.inner.queue.abandon() {
+                (job.callback)(Err(ProjectError::Closed));
+            }
+        };
+        abandon();
         self.stop();
+        // The last turn of the writer can have put unfinished batches back.
+        abandon();
     }
 }
 

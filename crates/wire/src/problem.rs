@@ -47,6 +47,15 @@ pub enum Problem {
     /// retry.
     #[error("Project exceeded rate limits. Please retry the request with exponential backoff.")]
     RateLimited,
+    /// The records of the request ask for more work than the server can do now. The client should retry,
+    /// perhaps with fewer records.
+    #[error(
+        "Project exceeded rate limits: {reason}. Please retry the request with exponential backoff."
+    )]
+    TooMuchWork {
+        /// Which work, and how much there may be.
+        reason: String,
+    },
     /// The server cannot write now. The client should retry.
     #[error("the service is unavailable; please retry the request with exponential backoff")]
     Unavailable,
@@ -63,7 +72,7 @@ impl Problem {
         match self {
             Self::TooLarge { .. } => 413,
             Self::Unauthorized(_) => 401,
-            Self::RateLimited => 429,
+            Self::RateLimited | Self::TooMuchWork { .. } => 429,
             Self::Unavailable => 503,
             _ => 400,
         }

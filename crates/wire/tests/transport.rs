@@ -368,6 +368,18 @@ fn problems_have_the_vendors_messages() {
         text(&Dialect::Plain, &Problem::RateLimited),
         format!(r#"429 {{"error":"{rate}","status":0}}"#)
     );
+    let work = Problem::TooMuchWork {
+        reason: "too many profiles".to_owned(),
+    };
+    let rate = "Project exceeded rate limits: too many profiles. Please retry the request with exponential backoff.";
+    assert_eq!(
+        text(&Dialect::Modern, &work),
+        format!(r#"429 {{"code":429,"error":"{rate}","status":"Too Many Requests"}}"#)
+    );
+    assert_eq!(
+        text(&Dialect::Plain, &work),
+        format!(r#"429 {{"error":"{rate}","status":0}}"#)
+    );
     let identity =
         "identity events are not allowed when project is using simplified identity management";
     assert_eq!(

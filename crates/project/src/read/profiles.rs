@@ -6,7 +6,7 @@ use idmerge_core::Resolve;
 use idmerge_store::redb::{ReadableTableMetadata, TableError};
 
 use crate::error::ProjectError;
-use crate::profiles::{PROFILES, ProfileKey, committed_json};
+use crate::profiles::{PROFILES, ProfileKey, Texts, committed_json};
 use crate::project::Project;
 
 /// A profile of a user.
@@ -77,16 +77,20 @@ impl Project {
             total: table.len()?,
             ..ProfilePage::default()
         };
+        let texts = Texts::open(&read)?;
         let from = after.map_or(Unbounded, Excluded);
         for row in table.range::<&str>((from, Unbounded))? {
             if page.profiles.len() == limit {
                 page.next = page.profiles.last().map(|last| last.distinct_id.clone());
                 break;
             }
-            let (id, json) = row?;
+            let (id, row) = row?;
+            let Some(json) = texts.json(row.value())? else {
+                continue;
+            };
             page.profiles.push(StoredProfile {
                 distinct_id: id.value().to_owned(),
-                json: json.value().to_owned(),
+                json,
             });
         }
         Ok(page)

@@ -24,8 +24,11 @@ pub(crate) struct PreparedBatch {
     pub(crate) bytes: usize,
     /// The valid events, in the order of [`Batch::order`].
     pub(crate) events: Vec<PreparedEvent>,
-    /// The valid profile updates with the index of their record, in the order of the batch.
+    /// The valid profile updates with the index of their record, in the order of the batch. Those that
+    /// are carried out are removed.
     pub(crate) updates: Vec<(usize, Update)>,
+    /// The bytes of the profiles that the updates change, once they are known.
+    pub(crate) profile_bytes: Option<usize>,
     /// The answers to all records. Those to invalid records are final.
     pub(crate) answers: Vec<RecordAnswer>,
     /// The IDs of all claims, joined.
@@ -81,6 +84,7 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
             source,
             events: Vec::with_capacity(records.len()),
             updates: Vec::new(),
+            profile_bytes: None,
             answers: vec![RecordAnswer::Stored(ClaimAnswer::None); records.len()],
             claim_ids: String::new(),
             text: String::new(),

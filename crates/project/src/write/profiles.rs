@@ -1,6 +1,9 @@
 //! [`ProfileChanges`]: profiles that are changed and not committed.
 
-use foldhash::{HashMap, HashMapExt};
+pub(crate) mod tables;
+pub(crate) mod turn;
+
+use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
 use idmerge_core::{Resolve, RuleBook};
 use idmerge_engines::Settings;
 use idmerge_profiles::{Fate, Limits, Profile, ProfileMerge, Side, Target, Update, after_merge};
@@ -8,14 +11,32 @@ use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError, Wr
 
 use crate::error::ProjectError;
 use crate::options::Options;
-use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, SOURCES, committed};
+use crate::profiles::{PROFILES, ProfileKey, Texts, committed_bytes, committed_row, profile_of};
 use crate::write::batch::RecordError;
+use crate::write::profiles::tables::{ProfileTables, Written};
 
 /// Profiles that are changed and not committed. `None` is a deleted profile.
 pub(crate) struct ProfileChanges {
-    changed: HashMap<ProfileKey, Option<Profile>>,
+    changed: HashMap<ProfileKey, Option<Written>>,
     /// Whether the project has any user profile. If not, merges have no profiles to move.
     has_any: bool,
+}
+
+/// The updates of a batch by profile.
+#[derive(Default)]
+pub(crate) struct Plan {
+    pub(crate) profiles: Vec<ProfileUpdates>,
+    /// The places of the updates for which there is no room, in order.
+    pub(crate) left: Vec<usize>,
+    /// The updates of invalid IDs, by the index of the record.
+    pub(crate) refused: Vec<(usize, RecordError)>,
+}
+
+/// The updates of a batch that change one profile.
+pub(crate) struct ProfileUpdates {
+    key: ProfileKey,
+    /// Their places in the list of updates, in order.
+    updates: Vec<usize>,
 }
 
 /// A claim that merged two clusters, or changed the canonical ID of one.
@@ -48,41 +69,137 @@ impl ProfileChanges {
         !self.changed.is_empty()
     }
 
-    fn profile(
-        &self,
-        key: &ProfileKey,
-        read: &ReadTransaction,
-    ) -> Result<Option<Profile>, ProjectError> {
-        if let Some(profile) = self.changed.get(key) {
-            return Ok(profile.clone());
-        }
-        committed(read, key)
+    fn has_profile(&self, key: &ProfileKey, read: &ReadTransaction) -> Result<bool, ProjectError> {
+        Ok(match self.changed.get(key) {
+            Some(profile) => profile.is_some(),
+            None => committed_bytes(read, key)?.is_some(),
+        })
     }
 
-    /// P-1: carries an update out on the profile of the current canonical ID.
-    ///
-    /// The inner result is an error if the update is invalid; the outer one if the disk fails.
-    pub(crate) fn update(
+    /// Takes a profile, to put it at its new place. It is then deleted at the old one.
+    fn take(
         &mut self,
-        update: &Update,
+        key: ProfileKey,
+        read: &ReadTransaction,
+    ) -> Result<Option<Written>, ProjectError> {
+        let profile = match self.changed.remove(&key) {
+            Some(profile) => profile,
+            None => committed_row(read, &key)?.map(Written::Row),
+        };
+        self.changed.insert(key, None);
+        Ok(profile)
+    }
+
+    /// The bytes of the stored profiles that updates change.
+    pub(crate) fn weigh(
+        &self,
+        updates: &[(usize, Update)],
         settings: &Settings,
         engine: &impl Resolve,
         read: &ReadTransaction,
-        limits: &Limits,
-    ) -> Result<Result<(), RecordError>, ProjectError> {
-        let key = match target_key(update.target(), settings, engine) {
-            Ok(key) => key,
-            Err(error) => return Ok(Err(error)),
-        };
-        let before = self.profile(&key, read)?;
-        match update.apply(before, limits) {
-            Ok(after) => {
-                self.has_any |= matches!(key, ProfileKey::Canonical(_));
-                self.changed.insert(key, after);
-                Ok(Ok(()))
+    ) -> Result<usize, ProjectError> {
+        let mut bytes = 0;
+        let mut keys = HashSet::new();
+        for (_, update) in updates {
+            if let Ok(key) = target_key(update.target(), settings, engine)
+                && !keys.contains(&key)
+            {
+                bytes += self.unread_bytes(&key, read)?;
+                keys.insert(key);
             }
-            Err(error) => Ok(Err(error.into())),
         }
+        Ok(bytes)
+    }
+
+    /// The bytes of a profile, if it must be read to be changed.
+    fn unread_bytes(
+        &self,
+        key: &ProfileKey,
+        read: &ReadTransaction,
+    ) -> Result<usize, ProjectError> {
+        Ok(match self.changed.contains_key(key) {
+            true => 0,
+            false => committed_bytes(read, key)?.unwrap_or(0),
+        })
+    }
+
+    /// Finds the profiles that updates change: P-1, those of the current canonical IDs. It asks
+    /// `has_room` with the bytes of each profile that must be read, and leaves out those that have none,
+    /// with all later ones.
+    ///
+    /// An update of an invalid ID is an error.
+    pub(crate) fn plan(
+        &self,
+        updates: &[(usize, Update)],
+        settings: &Settings,
+        engine: &impl Resolve,
+        read: &ReadTransaction,
+        has_room: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<Plan, ProjectError> {
+        let mut plan = Plan::default();
+        let mut places: HashMap<ProfileKey, usize> = HashMap::new();
+        let mut is_full = false;
+        for (at, (index, update)) in updates.iter().enumerate() {
+            let key = match target_key(update.target(), settings, engine) {
+                Ok(key) => key,
+                Err(error) => {
+                    plan.refused.push((*index, error));
+                    continue;
+                }
+            };
+            if let Some(&place) = places.get(&key) {
+                plan.profiles[place].updates.push(at);
+                continue;
+            }
+            is_full = is_full || !has_room(self.unread_bytes(&key, read)?);
+            if is_full {
+                plan.left.push(at);
+                continue;
+            }
+            places.insert(key.clone(), plan.profiles.len());
+            plan.profiles.push(ProfileUpdates {
+                key,
+                updates: vec![at],
+            });
+        }
+        Ok(plan)
+    }
+
+    /// Carries out the updates of one profile. Calls `answer` with the result of each, and its index in
+    /// `updates`.
+    pub(crate) fn update(
+        &mut self,
+        planned: ProfileUpdates,
+        updates: &[(usize, Update)],
+        limits: &Limits,
+        read: &ReadTransaction,
+        answer: &mut dyn FnMut(usize, Result<(), RecordError>),
+    ) -> Result<(), ProjectError> {
+        let ProfileUpdates {
+            key,
+            updates: places,
+        } = planned;
+        let earlier = self.changed.remove(&key);
+        let mut has_changed = earlier.is_some();
+        let stored = match earlier {
+            Some(changed) => changed,
+            None => committed_row(read, &key)?.map(Written::Row),
+        };
+        let mut profile = match stored {
+            Some(stored) => open(stored, read)?,
+            None => None,
+        };
+        for at in places {
+            let (index, update) = &updates[at];
+            let result = update.apply(&mut profile, limits);
+            has_changed |= result.as_ref().is_ok_and(|has_changed| *has_changed);
+            answer(*index, result.map(drop).map_err(RecordError::from));
+        }
+        if has_changed {
+            self.has_any |= matches!(key, ProfileKey::Canonical(_));
+            self.changed.insert(key, profile.map(Written::Profile));
+        }
+        Ok(())
     }
 
     /// P-2 and P-3: moves, hides or deletes the profiles of the two sides of a merge.
@@ -104,9 +221,9 @@ impl ProfileChanges {
         // One cluster has changed its canonical ID: it has one profile, on the first side.
         let is_one_cluster = before[0] == before[1];
         let canonical = |id: &str| ProfileKey::Canonical(id.to_owned());
-        let mut profiles = [self.profile(&canonical(&before[0]), read)?, None];
+        let mut has_profile = [self.has_profile(&canonical(&before[0]), read)?, false];
         if !is_one_cluster {
-            profiles[1] = self.profile(&canonical(&before[1]), read)?;
+            has_profile[1] = self.has_profile(&canonical(&before[1]), read)?;
         }
         let sides = [0, 1].map(|side| {
             let is_canonical = before[side] == *after;
@@ -115,32 +232,27 @@ impl ProfileChanges {
             Side {
                 is_canonical,
                 has_canonical: has_canonical || is_one_cluster && side == 0,
-                has_profile: profiles[side].is_some(),
+                has_profile: has_profile[side],
             }
         });
         let is_fill = options.profile_merge == ProfileMerge::Fill;
         if is_fill && let Some(other) = sides.iter().position(|side| !side.has_canonical) {
-            self.fill(merge, profiles, other, &options.profile_limits);
-            return Ok(());
+            return self.fill(merge, other, &options.profile_limits, read);
         }
         let fates = after_merge(rule_book, sides);
-        for ((id, profile), fate) in before.iter().zip(profiles).zip(fates) {
-            if let Some(profile) = profile {
-                match fate {
-                    Fate::Moves => self.changed.insert(canonical(after), Some(profile)),
-                    Fate::Hidden => {
-                        let hidden = ProfileKey::Hidden(id.clone());
-                        self.changed.insert(hidden, Some(profile))
-                    }
-                    Fate::Stays | Fate::Gone => None,
+        let mut moved = Vec::new();
+        for ((id, side), fate) in before.iter().zip(sides).zip(fates) {
+            if side.has_profile && fate != Fate::Stays {
+                let key = match fate {
+                    Fate::Hidden => Some(ProfileKey::Hidden(id.clone())),
+                    Fate::Moves => Some(canonical(after)),
+                    Fate::Gone | Fate::Stays => None,
                 };
+                let profile = self.take(canonical(id), read)?;
+                moved.extend(key.map(|key| (key, profile)));
             }
         }
-        for (id, fate) in before.iter().zip(fates) {
-            if fate != Fate::Stays {
-                self.changed.insert(canonical(id), None);
-            }
-        }
+        self.changed.extend(moved);
         Ok(())
     }
 
@@ -149,56 +261,54 @@ impl ProfileChanges {
     fn fill(
         &mut self,
         merge: &Merge,
-        mut profiles: [Option<Profile>; 2],
         other: usize,
         limits: &Limits,
-    ) {
+        read: &ReadTransaction,
+    ) -> Result<(), ProjectError> {
         let canonical = |id: &str| ProfileKey::Canonical(id.to_owned());
         let (remains_id, other_id) = (&merge.before[1 - other], &merge.before[other]);
-        let remains = profiles[1 - other].take();
-        let after = match profiles[other].take() {
-            None => remains,
-            Some(other) => {
-                let mut filled = remains.unwrap_or_default();
-                filled.fill(&other, other_id, limits);
-                self.changed
-                    .insert(ProfileKey::Hidden(other_id.clone()), Some(other));
-                self.changed.insert(canonical(other_id), None);
-                Some(filled)
-            }
-        };
-        if let Some(after) = after {
-            self.changed.insert(canonical(remains_id), None);
-            self.changed.insert(canonical(&merge.after), Some(after));
+        let has_other = self.has_profile(&canonical(other_id), read)?;
+        if !has_other && remains_id == &merge.after {
+            return Ok(());
         }
+        let mut after = self.take(canonical(remains_id), read)?;
+        if let Some(other) = self.take(canonical(other_id), read)?
+            && let Some(other) = open(other, read)?
+        {
+            let remains = match after {
+                Some(remains) => open(remains, read)?,
+                None => None,
+            };
+            let mut filled = remains.unwrap_or_default();
+            filled.fill(&other, other_id, limits);
+            after = Some(Written::Profile(filled));
+            let hidden = ProfileKey::Hidden(other_id.clone());
+            self.changed.insert(hidden, Some(Written::Profile(other)));
+        }
+        if after.is_some() {
+            self.changed.insert(canonical(&merge.after), after);
+        }
+        Ok(())
     }
 
     /// Writes the changes to the database.
     pub(crate) fn write(&mut self, write: &WriteTransaction) -> Result<(), ProjectError> {
-        use ProfileKey::{Canonical, Group, Hidden};
-
-        let mut profiles = write.open_table(PROFILES)?;
-        let mut hidden = write.open_table(HIDDEN)?;
-        let mut groups = write.open_table(GROUPS)?;
-        let mut sources = write.open_table(SOURCES)?;
+        let mut tables = ProfileTables::open(write)?;
         for (key, profile) in self.changed.drain() {
-            if let Some(key) = key.in_sources() {
-                match profile.as_ref().and_then(Profile::sources_json) {
-                    Some(json) => drop(sources.insert(key, &*json)?),
-                    None => drop(sources.remove(key)?),
-                }
-            }
-            let json = profile.map(|profile| profile.to_json());
-            match (key, json) {
-                (Canonical(id), Some(json)) => drop(profiles.insert(&*id, &*json)?),
-                (Canonical(id), None) => drop(profiles.remove(&*id)?),
-                (Hidden(id), Some(json)) => drop(hidden.insert(&*id, &*json)?),
-                (Hidden(id), None) => drop(hidden.remove(&*id)?),
-                (Group(key, id), Some(json)) => drop(groups.insert((&*key, &*id), &*json)?),
-                (Group(key, id), None) => drop(groups.remove((&*key, &*id))?),
-            }
+            tables.put(&key, profile)?;
         }
-        Ok(())
+        tables.finish()
+    }
+}
+
+/// The profile that is stored so. `None` if the stored text is not a profile.
+fn open(stored: Written, read: &ReadTransaction) -> Result<Option<Profile>, ProjectError> {
+    match stored {
+        Written::Profile(profile) => Ok(Some(profile)),
+        Written::Row(row) => {
+            let json = Texts::open(read)?.json(&row.text)?;
+            Ok(json.and_then(|json| profile_of(&json, row.sources.as_deref())))
+        }
     }
 }
 

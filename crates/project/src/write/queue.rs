@@ -16,6 +16,8 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Answer, ProjectError>) + Send>;
 pub(crate) struct Job {
     pub(crate) batch: PreparedBatch,
     pub(crate) callback: Callback,
+    /// Why the batch is not taken, if the writer finds out.
+    pub(crate) refused: Option<ProjectError>,
 }
 
 /// Batches that wait for the writer, in the order in which they are written.
@@ -33,6 +35,8 @@ pub(crate) struct Queue {
 #[derive(Default)]
 struct Contents {
     jobs: VecDeque<Job>,
+    /// Batches that were taken, and whose updates are not all carried out.
+    unfinished: VecDeque<Job>,
     /// Bytes of all batches that are reserved and not answered.
     bytes: usize,
     /// Number of these batches.
@@ -79,13 +83,13 @@ impl Queue {
     }
 
     /// Takes the batches that share a commit: at most `max_bytes` if there are several, and none if
-    /// there is no batch.
+    /// there is no batch. All that are [unfinished](Self::put_back) come first.
     pub(crate) fn take(&self, max_bytes: usize) -> Vec<Job> {
         let mut contents = self.contents.lock();
-        let mut taken = Vec::new();
+        let mut taken: Vec<Job> = contents.unfinished.drain(..).collect();
         let mut bytes = 0;
         while let Some(job) = contents.jobs.front()
-            && (taken.is_empty() || bytes + job.batch.bytes <= max_bytes)
+            && (bytes == 0 || bytes + job.batch.bytes <= max_bytes)
         {
             bytes += job.batch.bytes;
             taken.extend(contents.jobs.pop_front());
@@ -95,7 +99,13 @@ impl Queue {
 
     /// Whether a batch waits for the writer.
     pub(crate) fn has_jobs(&self) -> bool {
-        !self.contents.lock().jobs.is_empty()
+        let contents = self.contents.lock();
+        !contents.jobs.is_empty() || !contents.unfinished.is_empty()
+    }
+
+    /// Puts batches back, in this order, whose updates are not all carried out.
+    pub(crate) fn put_back(&self, jobs: Vec<Job>) {
+        self.contents.lock().unfinished.extend(jobs);
     }
 
     /// Gives back the room of a batch that is answered.
@@ -125,7 +135,10 @@ impl Queue {
     pub(crate) fn abandon(&self) -> Vec<Job> {
         let mut contents = self.contents.lock();
         contents.is_closing = true;
-        contents.jobs.drain(..).collect()
+        let Contents {
+            jobs, unfinished, ..
+        } = &mut *contents;
+        jobs.drain(..).chain(unfinished.drain(..)).collect()
     }
 
     /// The number of batches that are not answered, and their bytes.

@@ -7,13 +7,14 @@
 
 use idmerge_core::{DistinctId, Resolve};
 use idmerge_engines::Engine;
-use idmerge_profiles::{Profile, ProfileMerge};
+use idmerge_profiles::ProfileMerge;
 use idmerge_store::Durable;
-use idmerge_store::redb::{ReadableTable, Table, TableHandle, WriteTransaction};
+use idmerge_store::redb::{ReadableTable, TableHandle, WriteTransaction};
 
 use crate::error::ProjectError;
 use crate::options::Options;
-use crate::profiles::{HIDDEN, PROFILES, ProfileKey, SOURCES};
+use crate::profiles::{PROFILES, ProfileKey};
+use crate::write::profiles::tables::{ProfileTables, Written};
 
 /// Makes the profiles fit the clusters again, if the log was revised. No profile is deleted, except one
 /// that had only properties of other users.
@@ -24,22 +25,12 @@ pub(crate) fn adapt(store: &Durable<Engine>, options: &Options) -> Result<(), Pr
     Ok(())
 }
 
-type ById<'t> = Table<'t, &'static str, &'static str>;
-
 /// The tables of users' profiles.
-struct Profiles<'t> {
-    shown: ById<'t>,
-    hidden: ById<'t>,
-    sources: Table<'t, (&'static str, &'static str), &'static str>,
-}
+struct Profiles<'t>(ProfileTables<'t>);
 
 impl<'t> Profiles<'t> {
     fn open(write: &'t WriteTransaction) -> Result<Self, ProjectError> {
-        Ok(Self {
-            shown: write.open_table(PROFILES)?,
-            hidden: write.open_table(HIDDEN)?,
-            sources: write.open_table(SOURCES)?,
-        })
+        ProfileTables::open(write).map(Self)
     }
 
     fn adapt(mut self, engine: &impl Resolve, options: &Options) -> Result<(), ProjectError> {
@@ -47,9 +38,9 @@ impl<'t> Profiles<'t> {
 
         // An ID that is canonical again shows its own profile, which a merge had hidden.
         let mut shown = Vec::new();
-        for row in self.hidden.range::<&str>(..)? {
+        for row in self.0.hidden.range::<&str>(..)? {
             let id = row?.0.value().to_owned();
-            if canonical(engine, &id) == id && self.shown.get(&*id)?.is_none() {
+            if canonical(engine, &id) == id && self.0.shown.get(&*id)?.is_none() {
                 shown.push(id);
             }
         }
@@ -60,7 +51,7 @@ impl<'t> Profiles<'t> {
 
         // A visible profile belongs under a canonical ID.
         let mut misplaced = Vec::new();
-        for row in self.shown.range::<&str>(..)? {
+        for row in self.0.shown.range::<&str>(..)? {
             let id = row?.0.value().to_owned();
             let canonical = canonical(engine, &id);
             if canonical != id {
@@ -70,25 +61,25 @@ impl<'t> Profiles<'t> {
         for (id, canonical) in misplaced {
             let from = ProfileKey::Canonical(id.clone());
             let user = ProfileKey::Canonical(canonical);
-            if let Some(mut profile) = self.get(&user)? {
+            if let Some(mut profile) = self.0.profile(&user)? {
                 if options.profile_merge == ProfileMerge::Fill
-                    && let Some(other) = self.get(&from)?
+                    && let Some(other) = self.0.profile(&from)?
                 {
                     profile.fill(&other, &id, &options.profile_limits);
-                    self.put(&user, Some(&profile))?;
+                    self.0.put(&user, Some(Written::Profile(profile)))?;
                 }
                 self.rename(&from, &ProfileKey::Hidden(id))?;
             } else {
                 self.rename(&from, &user)?;
             }
         }
-        Ok(())
+        self.0.finish()
     }
 
     /// Takes properties away from the profiles that had taken them from what is another user now.
     fn return_properties(&mut self, engine: &impl Resolve) -> Result<(), ProjectError> {
         let mut keys = Vec::new();
-        for row in self.sources.range::<(&str, &str)>(..)? {
+        for row in self.0.sources.range::<(&str, &str)>(..)? {
             let (key, _) = row?;
             let (table, id) = key.value();
             let id = id.to_owned();
@@ -98,57 +89,24 @@ impl<'t> Profiles<'t> {
             });
         }
         for key in keys {
-            let (Some((_, id)), Some(mut profile)) = (key.in_sources(), self.get(&key)?) else {
+            let (Some((_, id)), Some(mut profile)) = (key.in_sources(), self.0.profile(&key)?)
+            else {
                 continue;
             };
             let user = canonical(engine, id);
             if profile.return_properties(|source| canonical(engine, source) == user) {
                 let is_left = !profile.is_empty();
-                self.put(&key, is_left.then_some(&profile))?;
+                let left = is_left.then_some(Written::Profile(profile));
+                self.0.put(&key, left)?;
             }
         }
         Ok(())
     }
 
     fn rename(&mut self, from: &ProfileKey, to: &ProfileKey) -> Result<(), ProjectError> {
-        let profile = self.get(from)?;
-        self.put(from, None)?;
-        self.put(to, profile.as_ref())
-    }
-
-    fn get(&self, key: &ProfileKey) -> Result<Option<Profile>, ProjectError> {
-        let json = match key {
-            ProfileKey::Canonical(id) => self.shown.get(&**id)?,
-            ProfileKey::Hidden(id) => self.hidden.get(&**id)?,
-            ProfileKey::Group(..) => None,
-        };
-        let profile = json.and_then(|json| Profile::from_json(json.value()));
-        let (Some(profile), Some(key)) = (profile, key.in_sources()) else {
-            return Ok(None);
-        };
-        Ok(Some(match self.sources.get(key)? {
-            Some(sources) => profile.with_sources(sources.value()),
-            None => profile,
-        }))
-    }
-
-    fn put(&mut self, key: &ProfileKey, profile: Option<&Profile>) -> Result<(), ProjectError> {
-        let table = match key {
-            ProfileKey::Hidden(_) => &mut self.hidden,
-            _ => &mut self.shown,
-        };
-        let Some((name, id)) = key.in_sources() else {
-            return Ok(());
-        };
-        match profile.map(Profile::to_json) {
-            Some(json) => drop(table.insert(id, &*json)?),
-            None => drop(table.remove(id)?),
-        }
-        match profile.and_then(Profile::sources_json) {
-            Some(json) => drop(self.sources.insert((name, id), &*json)?),
-            None => drop(self.sources.remove((name, id))?),
-        }
-        Ok(())
+        let row = self.0.row(from)?;
+        self.0.put(from, None)?;
+        self.0.put(to, row.map(Written::Row))
     }
 }
 

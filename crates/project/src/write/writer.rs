@@ -15,6 +15,7 @@ use crate::workers::{Next, Task};
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
+use crate::write::profiles::turn::Turn;
 use crate::write::queue::Job;
 use crate::write::repeated::{NewEvent, StoredEvents};
 
@@ -61,13 +62,21 @@ impl Writer {
             let reason = with_sources(error);
             inner.failure.lock().get_or_insert(reason);
         }
+        let mut unfinished = Vec::new();
         for job in jobs {
+            if written.is_ok() && !job.batch.updates.is_empty() {
+                unfinished.push(job);
+                continue;
+            }
             inner.queue.release(job.batch.bytes);
             let answer = match &written {
-                Ok(sequence) => Ok(Answer {
-                    records: job.batch.answers,
-                    sequence: *sequence,
-                }),
+                Ok(sequence) => match job.refused {
+                    Some(error) => Err(error),
+                    None => Ok(Answer {
+                        records: job.batch.answers,
+                        sequence: *sequence,
+                    }),
+                },
                 // We do not know which batch failed, so all get the same error.
                 Err(error) => Err(inner
                     .check()
@@ -77,30 +86,71 @@ impl Writer {
             // A panic in one answer must not keep the other batches from theirs.
             drop(catch_unwind(AssertUnwindSafe(|| (job.callback)(answer))));
         }
+        inner.queue.put_back(unfinished);
     }
 
     /// Applies and commits batches. If this fails, nothing of them is committed. Returns the number
     /// of the last entry of the log.
     fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
         let read = self.state.shared.store.read().begin_read()?;
+        let mut turn = Turn::new(&self.inner.options, jobs);
         for job in &mut *jobs {
-            self.apply(&mut job.batch, &read)?;
+            match self.begin(&mut job.batch, &read, &mut turn) {
+                Err(error @ ProjectError::TooMuchWork { .. }) => {
+                    job.batch.updates.clear();
+                    job.refused = Some(error);
+                }
+                begun => begun?,
+            }
+        }
+        for job in &mut *jobs {
+            if !turn.is_small(job.batch.profile_bytes) {
+                self.apply_updates(&mut job.batch, &read, &mut turn)?;
+            }
         }
         drop(read);
         let sequence = self.commit()?;
         let mut figures = std::mem::take(&mut self.figures);
-        for answer in jobs.iter().flat_map(|job| &job.batch.answers) {
+        let is_answered = |job: &&Job| job.batch.updates.is_empty() && job.refused.is_none();
+        let answered = jobs.iter().filter(is_answered);
+        for answer in answered.flat_map(|job| &job.batch.answers) {
             count(answer, &mut figures);
         }
         self.inner.counters.lock().add(figures);
         Ok(sequence)
     }
 
-    fn apply(
+    /// Applies the events of a batch, and its updates if they read few bytes of profiles.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::TooMuchWork`] is about this batch alone, of which nothing is applied.
+    fn begin(
+        &mut self,
+        batch: &mut PreparedBatch,
+        read: &ReadTransaction,
+        turn: &mut Turn,
+    ) -> Result<(), ProjectError> {
+        if batch.profile_bytes.is_none() {
+            let bytes = self.weigh_updates(batch, read)?;
+            turn.admit(bytes)?;
+            batch.profile_bytes = Some(bytes);
+            self.apply_events(batch, read)?;
+        }
+        if turn.is_small(batch.profile_bytes) {
+            self.apply_updates(batch, read, turn)?;
+        }
+        Ok(())
+    }
+
+    fn apply_events(
         &mut self,
         batch: &mut PreparedBatch,
         read: &ReadTransaction,
     ) -> Result<(), ProjectError> {
+        if batch.events.is_empty() {
+            return Ok(());
+        }
         let mut answers = std::mem::take(&mut batch.answers);
         let mut stored = StoredEvents::new(
             &self.inner.settings,
@@ -126,7 +176,6 @@ impl Writer {
             self.append(batch, event, failure(event, result, first, &results))?;
         }
         self.figures.events += new.len() as u64;
-        self.apply_updates(batch, &mut answers, read)?;
         batch.answers = answers;
         Ok(())
     }
@@ -151,28 +200,64 @@ impl Writer {
         self.state.appender.push(&stored, event.facts.user_key)
     }
 
-    /// Profiles are updated after the claims of the batch.
-    fn apply_updates(
-        &mut self,
+    /// The bytes of the stored profiles that the updates of a batch change.
+    fn weigh_updates(
+        &self,
         batch: &PreparedBatch,
-        answers: &mut [RecordAnswer],
         read: &ReadTransaction,
-    ) -> Result<(), ProjectError> {
+    ) -> Result<usize, ProjectError> {
         if batch.updates.is_empty() {
-            return Ok(());
+            return Ok(0);
         }
         let store = self.state.shared.store.read();
+        let profiles = &self.state.profiles;
+        profiles.weigh(&batch.updates, &self.inner.settings, &*store, read)
+    }
+
+    /// Carries out the updates for which the turn has room, and removes them from the batch.
+    fn apply_updates(
+        &mut self,
+        batch: &mut PreparedBatch,
+        read: &ReadTransaction,
+        turn: &mut Turn,
+    ) -> Result<(), ProjectError> {
+        if batch.updates.is_empty() || !turn.has_room(batch.profile_bytes) {
+            return Ok(());
+        }
         let Inner {
             settings, options, ..
         } = &*self.inner;
-        let limits = &options.profile_limits;
-        for (index, update) in &batch.updates {
-            let profiles = &mut self.state.profiles;
-            match profiles.update(update, settings, &*store, read, limits)? {
-                Ok(()) => self.figures.updates += 1,
-                Err(error) => answers[*index] = RecordAnswer::Refused(Box::new(error)),
-            }
+        let mut bytes_read = 0;
+        let mut has_room = |bytes| {
+            let has_room = turn.take(batch.profile_bytes, bytes);
+            bytes_read += if has_room { bytes } else { 0 };
+            has_room
+        };
+        let store = self.state.shared.store.read();
+        let profiles = &mut self.state.profiles;
+        let plan = profiles.plan(&batch.updates, settings, &*store, read, &mut has_room)?;
+        drop(store);
+        let answers = &mut batch.answers;
+        for (index, error) in plan.refused {
+            answers[index] = RecordAnswer::Refused(Box::new(error));
         }
+        let figures = &mut self.figures;
+        let mut answer = |index: usize, result| match result {
+            Ok(()) => figures.updates += 1,
+            Err(error) => answers[index] = RecordAnswer::Refused(Box::new(error)),
+        };
+        for planned in plan.profiles {
+            let limits = &options.profile_limits;
+            profiles.update(planned, &batch.updates, limits, read, &mut answer)?;
+        }
+        let mut places = 0..;
+        batch.updates.retain(|_| {
+            places
+                .next()
+                .is_some_and(|at| plan.left.binary_search(&at).is_ok())
+        });
+        let left_bytes = |bytes: usize| bytes.saturating_sub(bytes_read);
+        batch.profile_bytes = batch.profile_bytes.map(left_bytes);
         Ok(())
     }
 

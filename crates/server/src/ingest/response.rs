@@ -39,6 +39,9 @@ pub(super) fn response(answer: idmerge_wire::Response) -> Response {
 pub(super) fn problem(error: &ProjectError) -> Problem {
     match error {
         ProjectError::Full => Problem::RateLimited,
+        ProjectError::TooMuchWork { .. } => Problem::TooMuchWork {
+            reason: error.to_string(),
+        },
         error => {
             tracing::error!(
                 error = error as &dyn std::error::Error,
@@ -59,7 +62,7 @@ impl IntoResponse for IngestError {
             Self::BrokenBody => return BodyError::Broken.into_response(),
         };
         let mut response = response(dialect.refuse(&problem));
-        if matches!(problem, Problem::RateLimited | Problem::Unavailable) {
+        if matches!(problem.status(), 429 | 503) {
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
