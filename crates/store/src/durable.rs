@@ -6,6 +6,7 @@ pub(crate) mod retract;
 
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use idmerge_core::{Claim, EngineError, IdentityResolver, Outcome};
@@ -68,6 +69,8 @@ pub struct Durable<R> {
     opened: Opened,
     /// Locked during a commit, which takes `&self` so that other threads can resolve meanwhile.
     pub(crate) tail: Mutex<Tail>,
+    /// The number of the last committed entry, to read while a commit has locked the tail.
+    pub(crate) committed: AtomicU64,
     /// Whether the state and the log may differ after an error.
     pub(crate) failed: bool,
     merger: Merger,
@@ -135,6 +138,7 @@ impl<R: IdentityResolver> Durable<R> {
             seen_claims,
             opened,
             tail,
+            committed: AtomicU64::new(committed),
             failed: false,
         })
     }
@@ -149,9 +153,9 @@ impl<R: IdentityResolver> Durable<R> {
         lock(&self.tail).sequence()
     }
 
-    /// The number of the last committed entry; 0 if there is none.
+    /// The number of the last committed entry; 0 if there is none. It does not wait for a commit.
     pub fn committed(&self) -> u64 {
-        lock(&self.tail).committed()
+        self.committed.load(Ordering::Acquire)
     }
 
     /// Applies a claim as [`apply`](IdentityResolver::apply) does, and logs its cause.
@@ -294,6 +298,7 @@ impl<R: IdentityResolver> Durable<R> {
         also(&write)?;
         write.commit().map_err(StoreError::from)?;
         tail.are_committed();
+        self.committed.store(tail.committed(), Ordering::Release);
         Ok(tail.committed())
     }
 

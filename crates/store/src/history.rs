@@ -6,6 +6,7 @@ mod counting;
 pub(crate) mod digest;
 pub(crate) mod explain;
 pub(crate) mod log_entry;
+mod sections;
 pub(crate) mod simulate;
 
 use idmerge_core::IdentityResolver;

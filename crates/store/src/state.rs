@@ -7,11 +7,12 @@ use std::collections::BTreeSet;
 use std::io::Write;
 use std::{fmt, io};
 
-use idmerge_core::{Claim, DistinctIdBuf, IdentityResolver, Outcome, SnapshotError};
+use idmerge_core::{Claim, DistinctIdBuf, Id, IdentityResolver, Outcome, SnapshotError};
 
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::about;
+use crate::log::component::Connection;
 use crate::log::entry::{Entry, What};
 use crate::log::index::Index;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
@@ -59,6 +60,35 @@ impl<R: IdentityResolver> State<R> {
             Ok(true)
         })?;
         Ok(state)
+    }
+
+    /// The part of the state after the last entry of the log that is about the users of some IDs.
+    /// Everything connected with them is in it if something was withdrawn, or if all attempted claims
+    /// are asked for.
+    pub(crate) fn part<'i>(
+        fresh: Fresh<R>,
+        index: &Index<'_>,
+        ids: impl Iterator<Item = Id<'i>>,
+        connection: Connection,
+    ) -> Result<Self, StoreError> {
+        let withdrawn = index.withdrawn()?;
+        let connection = match index.retractions()?.is_empty() {
+            true => connection,
+            false => Connection::Attempted,
+        };
+        let entries = index.component(ids, connection)?;
+        let mut engine = fresh();
+        index.log.each_of(&entries, &mut |entry| {
+            if let What::Claim { claim, .. } = entry.what
+                && !withdrawn.contains(&entry.sequence)
+            {
+                engine.apply(claim)?;
+            }
+            Ok(())
+        })?;
+        Ok(Self {
+            overlay: Overlay::with(fresh, engine),
+        })
     }
 
     /// The state after the last entry of the log, in an overlay as the process that wrote the log had it.
@@ -255,7 +285,7 @@ impl<R: IdentityResolver> State<R> {
 }
 
 /// The IDs of the claim of one of these entries. For a retraction, those of an entry that it withdraws.
-fn claimed_ids(
+pub(crate) fn claimed_ids(
     log: Log<'_>,
     sequences: &BTreeSet<u64>,
 ) -> Result<Option<[DistinctIdBuf; 2]>, StoreError> {

@@ -5,76 +5,26 @@
 
 mod support;
 
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use idmerge_core::{
-    Claim, ClaimKind, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Resolve, RuleBook, SnapshotError,
-};
+use idmerge_core::{Claim, ClaimKind, Id, IdentityResolver, Resolve};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Digest, Durable, Options};
 
+use support::counted::Counted;
 use support::disk::Disk;
 
 /// How many pairs of IDs there are, and how many claims join one of them with what was set apart.
 const JOINS: u64 = 300;
-
-/// An engine that counts the claims that it and its siblings were given.
-#[derive(Debug)]
-struct Counted<R> {
-    engine: R,
-    applied: Arc<AtomicU64>,
-}
-
-impl<R: Resolve> Resolve for Counted<R> {
-    fn rule_book(&self) -> RuleBook {
-        self.engine.rule_book()
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.engine.resolve(id)
-    }
-
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.engine.cluster(id)
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.engine.clusters()
-    }
-}
-
-impl<R: IdentityResolver> IdentityResolver for Counted<R> {
-    fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-        self.engine.read(event)
-    }
-
-    fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        self.applied.fetch_add(1, Ordering::Relaxed);
-        self.engine.apply(claim)
-    }
-
-    fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        self.engine.write_snapshot(sink)
-    }
-
-    fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
-        self.engine.read_snapshot(source)
-    }
-}
 
 fn open<R: IdentityResolver + Default + 'static>(
     disk: &Disk,
     applied: &Arc<AtomicU64>,
 ) -> Durable<Counted<R>> {
     let applied = applied.clone();
-    let fresh = move || Counted {
-        engine: R::default(),
-        applied: applied.clone(),
-    };
+    let fresh = move || Counted::new(R::default(), &applied);
     Durable::open_backend(disk.clone(), fresh, Options::default()).unwrap()
 }
 

@@ -106,6 +106,7 @@ impl<R: IdentityResolver> Durable<R> {
         })?;
         write.commit()?;
         tail.are_committed();
+        *self.committed.get_mut() = sequence;
         self.failed = false;
         Ok(())
     }

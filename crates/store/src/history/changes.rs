@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::error::StoreError;
 use crate::history::History;
+use crate::history::sections::Section;
 use crate::log::entry::{Cause, Entry, What};
 use crate::state::State;
 use crate::state::overlay::{Before, Overlay, members};
@@ -67,7 +68,11 @@ impl<R: IdentityResolver> History<R> {
     /// Calls `visit` with every change after an entry, in order, until `visit` answers `false`.
     ///
     /// To continue later, keep the sequence of the last change and pass it here. One entry can make
-    /// many changes, so keep a sequence only after all of its changes were handled.
+    /// many changes, so keep a sequence only after all of its changes were handled. If `visit` never
+    /// answered `false`, there are no more changes up to [`last`](Self::last), so keep that instead.
+    ///
+    /// The work is in proportion to the entries after `sequence` and to the clusters that they change,
+    /// not to the log before it.
     ///
     /// # Errors
     ///
@@ -78,63 +83,115 @@ impl<R: IdentityResolver> History<R> {
         visit: &mut dyn FnMut(Change) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         self.has(sequence)?;
+        let rule_book = (self.fresh)().rule_book();
+        let mut at = sequence;
+        let mut work = 0;
+        // From the first entry on, nothing has to be folded before the changes begin.
+        while work < at {
+            let section = Section::after(self.log(), at, rule_book)?;
+            let Some(until) = section.until else {
+                return Ok(());
+            };
+            if section.replaces {
+                break;
+            }
+            if !self.section_changes(&section, at, &mut work, visit)? {
+                return Ok(());
+            }
+            at = until;
+        }
+        self.changes_by_folding(at, visit)
+    }
+
+    /// Calls `visit` with the changes after an entry, in order, by folding the whole log up to there.
+    /// That is quicker than sections if most of the log follows.
+    fn changes_by_folding(
+        &self,
+        sequence: u64,
+        visit: &mut dyn FnMut(Change) -> Result<bool, StoreError>,
+    ) -> Result<(), StoreError> {
+        if sequence == self.last() {
+            return Ok(());
+        }
         let mut state = State::fold(self.fresh.clone(), self.log().up_to(sequence))?;
         self.entries(sequence + 1, &mut |entry| {
             let mut before = affected(&state.overlay, &entry);
             before.extend(state.apply_entry(self.log(), &entry, true)?);
-            let mut report = |id: DistinctId<'_>, from: DistinctId<'_>| {
-                let to = state.overlay.resolve(id);
-                if to == from {
-                    return Ok(true);
-                }
-                visit(Change::new(entry.sequence, [id, from, to], entry.cause))
-            };
-            for (id, from) in &before {
-                if !report(id.as_id(), from.as_id())? {
-                    return Ok(false);
-                }
+            if !report(&state.overlay, &entry, &before, visit)? {
+                return Ok(false);
             }
             if entry.what == What::Replaced {
                 // IDs that only the new state has were their own canonical IDs before.
                 let known: HashSet<_> = before.iter().map(|(id, _)| id.as_id()).collect();
-                for id in state.overlay.clusters().flat_map(|cluster| cluster.members) {
-                    if !known.contains(&id) && !report(id, id)? {
-                        return Ok(false);
-                    }
-                }
+                let members = state.overlay.clusters().flat_map(|it| it.members);
+                let new: Vec<Before> = members
+                    .filter(|id| !known.contains(id))
+                    .map(|id| (id.to_buf(), id.to_buf()))
+                    .collect();
+                return report(&state.overlay, &entry, &new, visit);
             }
             Ok(true)
         })
     }
 }
 
+/// Calls `visit` with the changes of an entry, whose state is `after`. `before` has the IDs that it may
+/// have changed.
+pub(super) fn report(
+    after: &Overlay<impl IdentityResolver>,
+    entry: &Entry<'_>,
+    before: &[Before],
+    visit: &mut dyn FnMut(Change) -> Result<bool, StoreError>,
+) -> Result<bool, StoreError> {
+    for (id, from) in before {
+        let (id, from) = (id.as_id(), from.as_id());
+        let to = after.resolve(id);
+        if to != from && !visit(Change::new(entry.sequence, [id, from, to], entry.cause))? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
+}
+
 /// The IDs whose canonical ID an entry may change, with their canonical IDs before the entry.
 fn affected(engine: &Overlay<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<Before> {
-    let pair = |id: DistinctId<'_>, canonical: DistinctId<'_>| (id.to_buf(), canonical.to_buf());
-    let (claim, outcome) = match entry.what {
-        What::Claim { claim, outcome } => (claim, outcome),
+    match entry.what {
+        What::Claim { claim, outcome } if may_change(outcome) => {
+            let [first, second] = claim.ids();
+            let mut ids = before(engine, first);
+            // In a link the second ID is the user: it is canonical before and after. Leave its cluster
+            // out, because a user may have many devices.
+            if claim.kind() != ClaimKind::Link && engine.resolve(first) != engine.resolve(second) {
+                ids.extend(before(engine, second));
+            }
+            ids
+        }
         What::Replaced => {
+            let pair =
+                |id: DistinctId<'_>, canonical: DistinctId<'_>| (id.to_buf(), canonical.to_buf());
             let all = engine.clusters().flat_map(|cluster| {
                 let canonical = cluster.canonical;
                 let members = cluster.members.into_iter();
                 members.map(move |id| pair(id, canonical))
             });
-            return all.collect();
+            all.collect()
         }
         // Folding again shows which IDs a retraction affects.
-        What::Retracted { .. } => return Vec::new(),
-    };
-    if !matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged) {
-        return Vec::new();
+        What::Claim { .. } | What::Retracted { .. } => Vec::new(),
     }
-    let [first, second] = claim.ids();
-    let mut ids = members(engine.cluster(first), first);
-    // In a link the second ID is the user: it is canonical before and after. Leave its cluster out,
-    // because a user may have many devices.
-    if claim.kind() != ClaimKind::Link && engine.resolve(first) != engine.resolve(second) {
-        ids.extend(members(engine.cluster(second), second));
-    }
-    ids.into_iter()
-        .map(|id| pair(id, engine.resolve(id)))
+}
+
+/// The members of the cluster of an ID, with their canonical ID.
+pub(super) fn before(engine: &Overlay<impl IdentityResolver>, id: DistinctId<'_>) -> Vec<Before> {
+    let canonical = engine.resolve(id);
+    members(engine.cluster(id), id)
+        .into_iter()
+        .map(|id| (id.to_buf(), canonical.to_buf()))
         .collect()
+}
+
+/// Whether a claim with this outcome may have changed a canonical ID. An *already merged* `$identify`
+/// can, because it marks its identified ID (O-13).
+pub(super) fn may_change(outcome: Outcome<'_>) -> bool {
+    matches!(outcome, Outcome::Merged | Outcome::AlreadyMerged)
 }

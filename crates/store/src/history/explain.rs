@@ -7,6 +7,7 @@ use idmerge_core::{DistinctId, DistinctIdBuf, IdentityResolver, Resolve, RuleBoo
 use crate::error::StoreError;
 use crate::history::History;
 use crate::history::log_entry::LogEntry;
+use crate::log::component::Connection;
 use crate::log::entry::What;
 use crate::log::index::Index;
 use crate::state::overlay::members;
@@ -145,7 +146,8 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
         let rule_book = engine.rule_book();
         let mut applied_again = BTreeMap::new();
         if !index.retractions()?.is_empty() {
-            let component = index.component(ids.iter().map(DistinctId::id))?;
+            let component =
+                index.component(ids.iter().map(DistinctId::id), Connection::Attempted)?;
             history.log().each_of(&component, &mut |entry| {
                 if let What::Claim { claim, .. } = entry.what
                     && !withdrawn.contains(&entry.sequence)

@@ -116,7 +116,14 @@ impl<'l> Index<'l> {
         Ok(self.after_index.get_or_init(|| pairs))
     }
 
-    /// How many entries lookups have read because they were not indexed, or are retractions.
+    /// Counts entries that a search has read.
+    pub(super) fn count_read(&self, entries: &BTreeSet<u64>) {
+        self.scanned
+            .update(|scanned| scanned + entries.len() as u64);
+    }
+
+    /// How many entries were read: because they were not indexed, because they are retractions, or to
+    /// find a component.
     pub(crate) fn scanned(&self) -> u64 {
         self.scanned.get()
     }

@@ -17,6 +17,7 @@ use idmerge_core::{
 
 use crate::error::StoreError;
 use crate::log::Log;
+use crate::log::component::Connection;
 use crate::log::entry::What;
 use crate::log::index::{Index, fingerprint};
 
@@ -50,8 +51,14 @@ pub(crate) type Before = (DistinctIdBuf, DistinctIdBuf);
 
 impl<R: IdentityResolver> Overlay<R> {
     pub(crate) fn new(fresh: Fresh<R>) -> Self {
+        let main = fresh();
+        Self::with(fresh, main)
+    }
+
+    /// The state of an engine.
+    pub(crate) fn with(fresh: Fresh<R>, main: R) -> Self {
         Self {
-            main: fresh(),
+            main,
             fresh,
             parts: BTreeMap::new(),
             part_of: HashMap::new(),
@@ -213,7 +220,7 @@ impl<R: IdentityResolver> Overlay<R> {
     ) -> Result<(u64, Vec<Before>), StoreError> {
         let index = Index::new(log)?;
         let withdrawn = index.withdrawn()?;
-        let entries = index.component(ids.iter().map(DistinctId::id))?;
+        let entries = index.component(ids.iter().map(DistinctId::id), Connection::Attempted)?;
 
         let mut members: HashSet<DistinctIdBuf> = ids.map(|id| self.own(id).to_buf()).into();
         log.each_of(&entries, &mut |entry| {
@@ -222,7 +229,7 @@ impl<R: IdentityResolver> Overlay<R> {
             }
             Ok(())
         })?;
-        self.refolded += index.scanned() + entries.len() as u64;
+        self.refolded += index.scanned();
         let mut engine = (self.fresh)();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test target uses a part of it")]
 
+pub(crate) mod counted;
 pub(crate) mod disk;
 pub(crate) mod workload;
 
