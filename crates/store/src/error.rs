@@ -277,3 +277,27 @@ fn shortened(text: &str) -> String {
         None => format!("{text:?}"),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_that_fails_while_an_index_is_read_does_not_damage_the_index() {
+        let error = RunsError::Database(Box::new(redb::Error::PreviousIo));
+        assert!(matches!(StoreError::from(error), StoreError::Failed));
+        assert!(matches!(
+            StoreError::from(RunsError::Damaged),
+            StoreError::DamagedIndex
+        ));
+    }
+
+    #[test]
+    fn a_file_that_ends_too_early_is_damaged() {
+        let error = |kind: io::ErrorKind| StoreError::from(redb::Error::Io(kind.into()));
+        let short = error(io::ErrorKind::UnexpectedEof);
+        assert!(matches!(short, StoreError::DamagedFile { .. }), "{short}");
+        let full = error(io::ErrorKind::StorageFull);
+        assert!(matches!(full, StoreError::Io(_)), "{full}");
+    }
+}

@@ -8,7 +8,9 @@ mod support;
 use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Resolve, Value};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
-use idmerge_store::{Cause, Digest, Durable, Options, Reader, exists, first_difference};
+use idmerge_store::{
+    Cause, Digest, Durable, Entry, LogEntry, Options, Reader, What, exists, first_difference,
+};
 
 use support::disk::Disk;
 use support::workload::{OwnedClaim, claims};
@@ -182,6 +184,9 @@ fn the_first_difference_of_two_logs_is_found() {
         assert_eq!(first_difference(&first, &second).unwrap(), wanted);
         assert_eq!(first_difference(&second, &first).unwrap(), wanted);
     }
+    let [first, second] = [None, Some("web")].map(|source| store_of(&[], source));
+    let [first, second] = [&first, &second].map(|store| store.history().unwrap());
+    assert_eq!(first_difference(&first, &second).unwrap(), None);
 }
 
 /// The claims that count, with the answers that they have now.
@@ -235,4 +240,75 @@ fn a_commit_or_a_snapshot_of_nothing_new_does_not_write() {
     store.apply(link("D2", "U1")).unwrap();
     store.commit().unwrap();
     assert_eq!(store.since_snapshot().unwrap(), 1);
+}
+
+#[test]
+fn closing_reports_a_disk_that_fails() {
+    let fill = |disk: &Disk| {
+        let mut store =
+            Durable::open_backend(disk.clone(), Simplified::empty, Options::default()).unwrap();
+        store.apply(link("D1", "U1")).unwrap();
+        store.commit().unwrap();
+        store
+    };
+    let disk = Disk::default();
+    let store = fill(&disk);
+    let before = disk.syncs();
+    store.close().unwrap();
+    assert!(disk.syncs() > before);
+    let dying = fill(&Disk::that_dies_at(before));
+    assert!(dying.close().is_err());
+}
+
+#[test]
+fn lg_2_what_is_withdrawn_again_names_the_retraction_that_withdrew_it() {
+    let mut store = new_store::<Simplified>();
+    store.apply(link("D1", "U1")).unwrap();
+    store.apply(link("D2", "U2")).unwrap();
+    let mut retract = |sequence: u64| {
+        let retraction = store.retract(sequence, "ada", "a test", Cause::default());
+        let retraction = retraction.unwrap();
+        (retraction.sequence, retraction.is_new)
+    };
+    assert_eq!(retract(1), (3, true));
+    assert_eq!(retract(2), (4, true));
+    assert_eq!(retract(1), (3, false));
+    assert_eq!(retract(2), (4, false));
+    // Withdraw a retraction and then the claim again.
+    assert_eq!(retract(3), (5, true));
+    assert_eq!(retract(1), (6, true));
+    assert_eq!(retract(1), (6, false));
+}
+
+#[test]
+fn a_simulation_leaves_out_what_is_withdrawn_and_what_is_not_accepted() {
+    let mut store = new_store::<Simplified>();
+    for claim in [link("D1", "U1"), link("D2", "U2"), link("D3", "U3")] {
+        store.apply(claim).unwrap();
+    }
+    store.retract(1, "ada", "a test", Cause::default()).unwrap();
+    let refused = link("D2", "U2");
+    let history = store.history().unwrap();
+    let simulate = |sequence: u64| {
+        let accepts = |claim: Claim<'_>| claim != refused;
+        let engine = Simplified::empty();
+        let engine = history.simulate_accepted(sequence, engine, accepts);
+        let engine = engine.unwrap();
+        ["D1", "D2", "D3"].map(|text| engine.resolve(DistinctId::device(id(text))).to_string())
+    };
+    assert_eq!(simulate(3), ["U1", "$device:D2", "U3"]);
+    assert_eq!(simulate(4), ["$device:D1", "$device:D2", "U3"]);
+}
+
+#[test]
+fn an_entry_shows_the_answer_of_a_claim_that_joined_nothing_new() {
+    let entry = Entry {
+        sequence: 1,
+        what: What::Claim {
+            claim: merge("A", "B"),
+            outcome: Outcome::AlreadyMerged,
+        },
+        cause: Cause::default(),
+    };
+    assert_eq!(LogEntry::from(entry).answer, Some("already merged"));
 }

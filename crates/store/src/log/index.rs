@@ -225,7 +225,7 @@ mod tests {
             let [first, second] = [id(number), id(number + 1)];
             let [first, second] = [&first, &second].map(|id| Id::new(id).unwrap());
             store.apply(Claim::Merge { first, second }).unwrap();
-            if number == 10 {
+            if number == 7 {
                 store.commit().unwrap();
                 store.index().unwrap();
             }

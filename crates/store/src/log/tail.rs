@@ -136,3 +136,58 @@ impl Tail {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::Id;
+    use idmerge_simplified::Simplified;
+
+    use super::*;
+    use crate::log::Log;
+    use crate::{Durable, Options, Sharing};
+
+    fn add(tail: &mut Tail, count: usize) {
+        for _ in 0..count {
+            let [device, user] = ["D1", "U1"].map(|text| Id::new(text).unwrap());
+            let claim = Claim::Link { device, user };
+            let added = tail.claim(claim, Outcome::Merged, Cause::default());
+            added.unwrap();
+        }
+    }
+
+    #[test]
+    fn each_entry_is_visited_once_whether_it_is_committed_or_not() {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
+        let memory = redb::backends::InMemoryBackend::new();
+        let store = Durable::open_backend(memory, Simplified::default, options).unwrap();
+        let mut tail = Tail::read(&store.begin_read().unwrap(), 0).unwrap();
+        add(&mut tail, 3);
+        store.commit_with(|write| tail.write(write)).unwrap();
+        tail.are_committed();
+        add(&mut tail, 2);
+        let read = store.begin_read().unwrap();
+        let log = Log::with_tail(&read, &tail);
+        for (from, until, wanted) in [
+            (1, 9, &[1, 2, 3, 4, 5][..]),
+            (3, 9, &[3, 4, 5]),
+            (4, 9, &[4, 5]),
+            (5, 9, &[5]),
+            (6, 9, &[]),
+            // The visit ends after this entry.
+            (1, 2, &[1, 2]),
+            (1, 3, &[1, 2, 3]),
+            (1, 4, &[1, 2, 3, 4]),
+        ] {
+            let mut seen = Vec::new();
+            let each = &mut |entry: Entry<'_>| {
+                seen.push(entry.sequence);
+                Ok(entry.sequence < until)
+            };
+            log.each_entry(from, each).unwrap();
+            assert_eq!(seen, wanted, "from {from} until {until}");
+        }
+    }
+}
