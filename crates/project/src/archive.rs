@@ -17,4 +17,5 @@ pub(crate) mod index;
 pub(crate) mod numbers;
 pub(crate) mod reader;
 pub(crate) mod replaced;
+pub(crate) mod room;
 pub(crate) mod tables;

@@ -30,8 +30,12 @@ pub enum ProjectError {
     #[error("the project is closed")]
     Closed,
     /// A commit failed, and with it every batch that waited for it. Batches acknowledged before are
-    /// safe. Free or repair the disk, and open the project again.
-    #[error("the project can no longer write: {reason}; fix the cause and open it again")]
+    /// safe. The project opens its store again by itself once the cause is gone. Send the batch again
+    /// in a few seconds: the project knows whether it has it.
+    #[error(
+        "the project cannot write: {reason}; it tries again by itself, so send the request again in a few \
+         seconds"
+    )]
     Failed {
         /// The error of the disk or the store.
         reason: String,
@@ -71,6 +75,20 @@ pub enum ProjectError {
 impl ProjectError {
     pub(crate) const fn damaged(first: u64, what: &'static str) -> Self {
         Self::Damaged { first, what }
+    }
+
+    /// The reason of a failure with this error: the error and its sources.
+    pub(crate) fn reason(&self) -> String {
+        if let Self::Failed { reason } = self {
+            return reason.clone();
+        }
+        let mut text = self.to_string();
+        let mut source = std::error::Error::source(self);
+        while let Some(error) = source {
+            text += &format!(": {error}");
+            source = error.source();
+        }
+        text
     }
 }
 

@@ -40,7 +40,9 @@ pub struct Figures {
     pub sequence: u64,
     /// Clusters with at least 90 percent of the IDs that a cluster may have.
     pub clusters_near_cap: usize,
-    /// Why the project cannot write any more; `None` if it can.
+    /// How often the project could write again after a failure.
+    pub recoveries: u64,
+    /// Why the project cannot write; `None` if it can.
     pub failure: Option<String>,
 }
 

@@ -1,5 +1,6 @@
 //! [`Inner`]: what all threads of a project share.
 
+use std::ptr;
 use std::sync::{Arc, OnceLock, Weak};
 
 use idmerge_engines::Settings;
@@ -8,6 +9,7 @@ use parking_lot::{Mutex, RwLock};
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::open::clock::Clock;
+use crate::open::health::{Failure, Health};
 use crate::open::state::State;
 use crate::options::Options;
 use crate::workers::Task;
@@ -19,14 +21,14 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) options: Options,
     pub(crate) clock: Box<dyn Clock>,
-    state: RwLock<Arc<State>>,
+    /// `None` from a failure until the store is open again.
+    state: RwLock<Option<Arc<State>>>,
     pub(crate) queue: Queue,
     /// The task that takes batches from the queue.
     pub(crate) writer: OnceLock<Weak<Task>>,
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
-    /// Why the project cannot write any more.
-    pub(crate) failure: Mutex<Option<String>>,
+    pub(crate) failure: Failure,
 }
 
 impl Inner {
@@ -42,19 +44,20 @@ impl Inner {
             settings,
             options,
             clock,
-            state: RwLock::new(state),
+            state: RwLock::new(Some(state)),
             counters: Mutex::default(),
-            failure: Mutex::default(),
+            failure: Failure::default(),
         }
     }
 
-    /// The open store and its indexes. Ask for it again after each wait.
-    #[expect(
-        clippy::unnecessary_wraps,
-        reason = "there is no state while a store is opened again"
-    )]
+    /// The open store and its indexes.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Failed`] from a failure until the store is open again.
     pub(crate) fn state(&self) -> Result<Arc<State>, ProjectError> {
-        Ok(self.state.read().clone())
+        let state = self.state.read().clone();
+        state.ok_or_else(|| self.check().err().unwrap_or_else(reopened))
     }
 
     /// Gives the writer a turn.
@@ -64,17 +67,58 @@ impl Inner {
         }
     }
 
-    /// Fails if the project cannot write any more.
-    pub(crate) fn check(&self) -> Result<(), ProjectError> {
-        match &*self.failure.lock() {
-            None => Ok(()),
-            Some(reason) => Err(ProjectError::Failed {
-                reason: reason.clone(),
-            }),
+    /// The state if it is still the same. A query that waits for its client between two uses must not
+    /// hold the state meanwhile: the file could not be closed and opened again.
+    pub(crate) fn same_state(&self, earlier: &Weak<State>) -> Result<Arc<State>, ProjectError> {
+        let state = self.state()?;
+        match ptr::eq(Arc::as_ptr(&state), earlier.as_ptr()) {
+            true => Ok(state),
+            false => Err(reopened()),
         }
     }
 
-    /// The counters, with the gauges read now.
+    /// Lets queries use a state, although batches may not be written yet.
+    pub(crate) fn publish(&self, state: &Arc<State>) {
+        *self.state.write() = Some(state.clone());
+    }
+
+    /// Notes that a state has failed: what is in memory may differ from what is on the disk, so nothing
+    /// shows it any more.
+    pub(crate) fn fail(&self, state: &Arc<State>, reason: String) {
+        {
+            let mut current = self.state.write();
+            if !(current.as_ref()).is_some_and(|current| Arc::ptr_eq(current, state)) {
+                return;
+            }
+            self.failure.set(&reason);
+            *current = None;
+        }
+        self.wake_writer();
+        self.failure.report(Health::Failed { reason });
+    }
+
+    /// Notes why the project still cannot write.
+    pub(crate) fn still_fails(&self, reason: String) {
+        self.failure.set(&reason);
+        self.failure.report(Health::Failed { reason });
+    }
+
+    /// Notes that the project can write again.
+    pub(crate) fn recovered(&self) {
+        self.counters.lock().recoveries += 1;
+        self.failure.clear();
+        self.failure.report(Health::Recovered);
+    }
+
+    /// Fails if the project cannot write.
+    pub(crate) fn check(&self) -> Result<(), ProjectError> {
+        match self.failure.reason() {
+            None => Ok(()),
+            Some(reason) => Err(ProjectError::Failed { reason }),
+        }
+    }
+
+    /// The counters, with the gauges read now. While there is no state, those of the last call.
     pub(crate) fn figures(&self) -> Figures {
         let mut figures = self.counters.lock().clone();
         (figures.queue_batches, figures.queue_bytes) = self.queue.size();
@@ -84,8 +128,18 @@ impl Inner {
             drop(directory);
             figures.sequence = state.store.read().committed();
             figures.clusters_near_cap = state.near_cap.clusters();
+            let mut last = self.counters.lock();
+            last.events_total = figures.events_total;
+            last.sequence = figures.sequence;
+            last.clusters_near_cap = figures.clusters_near_cap;
         }
-        figures.failure = self.failure.lock().clone();
+        figures.failure = self.failure.reason();
         figures
+    }
+}
+
+fn reopened() -> ProjectError {
+    ProjectError::Failed {
+        reason: "its store was opened again after an error".to_owned(),
     }
 }

@@ -70,6 +70,7 @@ pub use figures::{Figures, LATENCY_BOUNDS_MS};
 /// The formats of [`Project::write_mappings`].
 pub use idmerge_events::MappingFormat;
 pub use idmerge_profiles::ProfileMerge;
+pub use open::health::Health;
 pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent, WrittenId};

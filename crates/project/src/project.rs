@@ -4,14 +4,15 @@ use std::path::Path;
 use std::sync::{Arc, mpsc};
 
 use idmerge_engines::Settings;
-use idmerge_store::StoreError;
+use idmerge_store::{LastSync, StoreError};
 
 use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
-use crate::open::clock::SystemClock;
+use crate::open::clock::{Clock, SystemClock};
+use crate::open::health::Health;
 use crate::open::state::WriterState;
-use crate::open::store::{self, OpenStore};
+use crate::open::store::{InFolder, OpenStore};
 use crate::options::Options;
 use crate::workers::{Task, Work, Workers};
 use crate::write::batch::{Answer, Batch};
@@ -47,26 +48,40 @@ impl Project {
         settings: Settings,
         options: Options,
     ) -> Result<Self, ProjectError> {
-        let open = store::in_folder(folder.as_ref(), &settings, options.cache_bytes);
-        Self::open_with(open, settings, options)
+        let open = InFolder {
+            folder: folder.as_ref().to_owned(),
+            settings: settings.clone(),
+            cache_bytes: options.cache_bytes,
+            last_sync: LastSync::default(),
+        };
+        Self::open_with(Box::new(open), settings, options)
     }
 
     /// Opens the project whose store `open` opens.
     fn open_with(
-        mut open: OpenStore,
+        open: Box<dyn OpenStore>,
+        settings: Settings,
+        options: Options,
+    ) -> Result<Self, ProjectError> {
+        let clock = Box::new(SystemClock::new());
+        Self::open_at(open, settings, options, clock)
+    }
+
+    pub(crate) fn open_at(
+        mut open: Box<dyn OpenStore>,
         settings: Settings,
         mut options: Options,
+        clock: Box<dyn Clock>,
     ) -> Result<Self, ProjectError> {
         let workers = match options.workers.take() {
             Some(workers) => workers,
             None => Workers::new(1, 1).map_err(StoreError::from)?,
         };
-        let state = WriterState::read(open()?, &settings, &options)?;
-        let clock = Box::new(SystemClock::new());
+        let state = WriterState::read(open.open()?, &settings, &options)?;
         let inner = Arc::new(Inner::new(state.shared.clone(), settings, options, clock));
         let maintenance = Maintenance::new(inner.clone());
         let maintenance = workers.task(Work::Maintain, move || maintenance.turn());
-        let mut writer = Writer::new(inner.clone(), state, maintenance.clone());
+        let mut writer = Writer::new(inner.clone(), state, open, maintenance.clone());
         let writer = workers.task(Work::Write, move || writer.turn());
         inner.writer.get_or_init(|| Arc::downgrade(&writer));
         Ok(Self {
@@ -132,7 +147,7 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Failed`] if a batch could not be written, and any error of the disk while
+    /// [`ProjectError::Failed`] if the project cannot write, and any error of the disk while
     /// the final snapshot is made. That snapshot makes the next opening fast.
     pub fn close(&self) -> Result<(), ProjectError> {
         self.inner.queue.close();
@@ -142,13 +157,20 @@ impl Project {
         Ok(())
     }
 
-    /// Whether the project can still write.
+    /// Whether the project can write.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Failed`] if a commit failed: the project takes no more batches.
+    /// [`ProjectError::Failed`] from a failed commit until the project has recovered by itself, which
+    /// is after a commit that succeeded. Meanwhile it takes no batches.
     pub fn check(&self) -> Result<(), ProjectError> {
         self.inner.check()
+    }
+
+    /// Calls `watch` whenever the project fails and when it has recovered, in place of an earlier
+    /// `watch`. It is called on a thread of the project and should be fast.
+    pub fn watch(&self, watch: impl Fn(&Health) + Send + Sync + 'static) {
+        self.inner.failure.watch(Box::new(watch));
     }
 
     /// Counts an event that its sender's request made invalid, so that it never came to a batch: under
@@ -187,115 +209,5 @@ impl std::fmt::Debug for Project {
         f.debug_struct("Project")
             .field("settings", &self.inner.settings)
             .finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io;
-    use std::sync::atomic::{AtomicBool, Ordering};
-
-    use idmerge_engines::Model;
-    use idmerge_store::backends::InMemoryBackend;
-    use idmerge_store::{Durable, Sharing, StorageBackend};
-
-    use super::*;
-    use crate::read::export::ExportQuery;
-    use crate::write::batch::Record;
-
-    /// A disk that is full while `is_full` is set.
-    #[derive(Debug)]
-    struct Disk {
-        memory: InMemoryBackend,
-        is_full: Arc<AtomicBool>,
-    }
-
-    impl Disk {
-        fn check(&self) -> io::Result<()> {
-            if self.is_full.load(Ordering::SeqCst) {
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            Ok(())
-        }
-    }
-
-    impl StorageBackend for Disk {
-        fn len(&self) -> io::Result<u64> {
-            self.memory.len()
-        }
-
-        fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-            self.memory.read(offset, out)
-        }
-
-        fn set_len(&self, len: u64) -> io::Result<()> {
-            self.check()?;
-            self.memory.set_len(len)
-        }
-
-        fn sync_data(&self) -> io::Result<()> {
-            self.check()?;
-            self.memory.sync_data()
-        }
-
-        fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-            self.check()?;
-            self.memory.write(offset, data)
-        }
-    }
-
-    fn one(id: &str) -> Batch {
-        let mut batch = Batch::new("/track", 1);
-        let json =
-            format!(r#"{{"event":"A","properties":{{"$user_id":"{id}","$device_id":"{id}"}}}}"#);
-        batch.push(&json, Record::event(Some(1), Some("I")));
-        batch
-    }
-
-    #[test]
-    fn a_full_disk_fails_the_project_and_loses_nothing_acknowledged() {
-        let is_full = Arc::new(AtomicBool::new(false));
-        let disk = Disk {
-            memory: InMemoryBackend::new(),
-            is_full: is_full.clone(),
-        };
-        let settings = Settings::of(Model::Simplified);
-        let fresh = settings.clone();
-        let options = idmerge_store::Options {
-            sharing: Sharing::Nobody,
-            ..idmerge_store::Options::default()
-        };
-        let mut disk = Some(disk);
-        let open = Box::new(move || {
-            let fresh = fresh.clone();
-            Durable::open_backend(
-                disk.take().unwrap(),
-                move || fresh.engine(),
-                options.clone(),
-            )
-        });
-        let project = Project::open_with(open, settings, Options::default()).unwrap();
-        project.submit_and_wait(one("U1")).unwrap();
-
-        is_full.store(true, Ordering::SeqCst);
-        let error = project.submit_and_wait(one("U2")).unwrap_err();
-        assert!(matches!(error, ProjectError::Failed { .. }), "{error}");
-        assert!(error.to_string().contains("open it again"), "{error}");
-        // From then on every batch fails at once, even if there is room again.
-        is_full.store(false, Ordering::SeqCst);
-        let error = project.submit(one("U3"), |_| {}).unwrap_err();
-        assert!(matches!(error, ProjectError::Failed { .. }));
-        assert!(matches!(project.check(), Err(ProjectError::Failed { .. })));
-        assert!(project.figures().failure.is_some());
-        assert!(matches!(project.close(), Err(ProjectError::Failed { .. })));
-
-        let mut kept = 0;
-        project
-            .export(&ExportQuery::default(), &mut |event| {
-                kept += u32::from(event.json.windows(2).any(|part| part == b"U1"));
-                Ok(true)
-            })
-            .unwrap();
-        assert_eq!(kept, 1);
     }
 }

@@ -135,6 +135,18 @@ pub enum ServeError {
     /// The caller could not prepare the data folder: see [`run`](crate::run).
     #[error(transparent)]
     Prepare(Box<dyn std::error::Error + Send + Sync>),
+    /// The server has stopped while a project could not write. What was acknowledged is on the disk; the
+    /// other batches were refused.
+    #[error(
+        "project {token:?} could not write when the server stopped; every acknowledged event is stored"
+    )]
+    Close {
+        /// The token of the first such project.
+        token: String,
+        /// The cause.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
     /// The operating system did not start a thread or install a signal handler.
     #[error("the operating system did not start a thread or install a signal handler")]
     System(#[source] io::Error),

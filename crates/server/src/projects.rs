@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use idmerge_engines::Settings;
-use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Workers};
+use idmerge_project::{Answer, Batch, Health, Options, Project, ProjectError, Workers};
 use idmerge_store::StoreError;
 use tokio::sync::oneshot;
 
@@ -56,6 +56,8 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             },
             error => failed(error.into()),
         })?;
+        let token = project.token.clone();
+        opened.watch(move |health| log(&token, health));
         Ok(OpenProject {
             config: project.clone(),
             project: Arc::new(opened),
@@ -84,6 +86,24 @@ fn warn_of_readers(folder: &Path) {
 
 #[cfg(not(unix))]
 fn warn_of_readers(_: &Path) {}
+
+/// Logs that a project fails or has recovered: once, however many requests are refused meanwhile.
+fn log(project: &str, health: &Health) {
+    match health {
+        Health::Failed { reason } => tracing::error!(
+            project,
+            reason,
+            "the project cannot write; it refuses batches and tries again by itself"
+        ),
+        Health::Recovered => tracing::info!(project, "the project can write again"),
+        Health::MaintenanceFailed { reason } => tracing::error!(
+            project,
+            reason,
+            "background work failed; nothing is lost, and a later round tries again"
+        ),
+        _ => {}
+    }
+}
 
 /// A batch in the queue of its project, or in a commit.
 pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);

@@ -92,17 +92,21 @@ async fn healthy() -> &'static str {
 }
 
 async fn ready(State(app): State<Arc<App>>) -> Response {
-    let unavailable = |reason| (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
+    let unavailable = |reason: String| (StatusCode::SERVICE_UNAVAILABLE, reason).into_response();
     if app.is_stopping() {
-        unavailable("stopping\n")
-    } else if app
-        .projects
-        .iter()
-        .any(|open| open.project.check().is_err())
-    {
-        unavailable("a project cannot write\n")
+        unavailable("stopping\n".to_owned())
     } else {
-        "ready\n".into_response()
+        let failed = app
+            .projects
+            .iter()
+            .filter(|open| open.project.check().is_err());
+        let failed: String = failed
+            .map(|open| format!("project {} cannot write\n", open.config.token))
+            .collect();
+        match failed.is_empty() {
+            true => "ready\n".into_response(),
+            false => unavailable(failed),
+        }
     }
 }
 

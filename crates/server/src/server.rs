@@ -73,11 +73,15 @@ impl Server {
     /// connections that are left and every project, and returns. Everything that it acknowledged is on
     /// disk.
     ///
+    /// # Errors
+    ///
+    /// [`ServeError::Close`] if a project cannot write, or its file cannot be closed.
+    ///
     /// # Panics
     ///
     /// A request with a long body panics on a runtime with a single thread: it is decoded in
     /// [`tokio::task::block_in_place`].
-    pub async fn run(self, stop: impl Future<Output = ()>) {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let app = Arc::clone(&self.app);
         let stop = async {
             stop.await;
@@ -94,16 +98,22 @@ impl Server {
         listen(self.listeners, routes, &self.app, stop).await;
         drop((sockets, warnings));
         self.app.warn();
+        let mut closed = Ok(());
         for open in &self.app.projects {
-            if let Err(error) = open.project.close() {
-                let error: &dyn std::error::Error = &error;
+            if let Err(source) = open.project.close() {
+                let error: &dyn std::error::Error = &source;
                 tracing::error!(
                     project = open.config.token,
                     error,
                     "a project could not be closed"
                 );
+                closed = closed.and(Err(ServeError::Close {
+                    token: open.config.token.clone(),
+                    source: source.into(),
+                }));
             }
         }
+        closed
     }
 }
 
@@ -131,8 +141,8 @@ pub type Prepared = Result<(), Box<dyn std::error::Error + Send + Sync>>;
 ///
 /// # Errors
 ///
-/// The errors of [`Server::bind`], [`ServeError::Prepare`] if `prepare` fails, and [`ServeError::System`] if the system refuses a thread or a
-/// signal handler.
+/// The errors of [`Server::bind`] and [`Server::run`], [`ServeError::Prepare`] if `prepare` fails, and
+/// [`ServeError::System`] if the system refuses a thread or a signal handler.
 ///
 /// # Panics
 ///
@@ -171,8 +181,7 @@ pub fn run(
                     _ = hung_up => {}
                 }
             })
-            .await;
-        Ok(())
+            .await
     });
     // A query whose client is gone can still run. It only reads, so nothing waits for it.
     runtime.shutdown_timeout(QUERY_TIMEOUT);

@@ -108,6 +108,7 @@ impl<R: IdentityResolver> Durable<R> {
         fresh: impl Fn() -> R + Send + Sync + 'static,
         options: Options,
     ) -> Result<Self, StoreError> {
+        let backend = options.last_sync.of(backend);
         let database = unpanicked(|| Ok(builder(&options).create_with_backend(backend)?))?;
         unpanicked(|| Self::over(database, fresh, options))
     }
@@ -300,6 +301,12 @@ impl<R: IdentityResolver> Durable<R> {
         tail.are_committed();
         self.committed.store(tail.committed(), Ordering::Release);
         Ok(tail.committed())
+    }
+
+    /// How many commits of this process are known to be on the disk. A commit that fails although this
+    /// number has grown is there: what failed came after it. Open the store again in any case.
+    pub fn synced_commits(&self) -> u64 {
+        self.options.last_sync.commits()
     }
 
     /// Commits as [`commit_with`](Self::commit_with) does, and records that the service has adapted

@@ -219,7 +219,7 @@ impl From<redb::Error> for StoreError {
             redb::Error::RepairAborted => Self::NotClosed,
             redb::Error::TableDoesNotExist(_) => Self::NotAStore,
             redb::Error::Corrupted(what) => Self::DamagedFile { what },
-            redb::Error::PreviousIo => Self::Failed,
+            redb::Error::PreviousIo | redb::Error::DatabaseClosed => Self::Failed,
             redb::Error::Io(error) if error.kind() == io::ErrorKind::InvalidData => Self::NotAStore,
             redb::Error::Io(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 Self::DamagedFile {

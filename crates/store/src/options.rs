@@ -2,6 +2,8 @@
 
 use idmerge_core::SnapshotError;
 
+use crate::log::file::last_sync::LastSync;
+
 /// How a store is opened. The defaults suit a service that is the only writer of its store.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -22,6 +24,9 @@ pub struct Options {
     pub unindexed_max: u64,
     /// How many bytes of the file the database may keep in memory.
     pub cache_bytes: usize,
+    /// For a process that opens a store again after an error: give a clone of the same value each time.
+    /// A commit that failed is then not there, although the system may show what it wrote.
+    pub last_sync: LastSync,
 }
 
 impl Default for Options {
@@ -33,6 +38,7 @@ impl Default for Options {
             verify: false,
             unindexed_max: 1 << 14,
             cache_bytes: 64 << 20,
+            last_sync: LastSync::default(),
         }
     }
 }

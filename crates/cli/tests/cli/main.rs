@@ -26,6 +26,8 @@ mod deploy;
 mod first_start;
 mod flows;
 mod forms;
+#[cfg(all(unix, feature = "serve"))]
+mod full_disk;
 mod generate;
 mod hostile;
 mod id_rules;

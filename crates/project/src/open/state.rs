@@ -14,11 +14,11 @@ use crate::archive::reader::ArchiveReader;
 use crate::archive::replaced::ReplacedEvents;
 use crate::archive::tables::USER_INDEX;
 use crate::error::ProjectError;
+use crate::open::revision;
 use crate::options::Options;
 use crate::write::near_cap::NearCap;
 use crate::write::profiles::ProfileChanges;
 use crate::write::repeated::Repeated;
-use crate::write::revision;
 
 /// An open store, and the indexes that are kept in memory. All threads share it.
 ///

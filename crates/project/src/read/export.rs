@@ -1,6 +1,7 @@
 //! Exports events with their current canonical IDs.
 
 use std::ops::RangeInclusive;
+use std::sync::{Arc, Weak};
 
 use idmerge_core::{DistinctId, DistinctIdBuf, Event, Resolve, RuleBook};
 use idmerge_engines::{Model, Settings};
@@ -10,6 +11,7 @@ use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::BlockHead;
 use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
+use crate::open::state::State;
 use crate::project::Project;
 use crate::write::batch::{endpoint_of, weighs_merges};
 
@@ -139,6 +141,7 @@ impl Project {
         visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
     ) -> Result<(), ProjectError> {
         let state = self.inner.state()?;
+        let earlier = Arc::downgrade(&state);
         let (first, last) = (*query.numbers.start(), *query.numbers.end());
         let last = state.directory.read().last().min(last);
         let archive = ArchiveReader::new(&state.store.read().begin_read()?)?;
@@ -148,7 +151,9 @@ impl Project {
         // A function of its own, so that neither the lock nor the state is held during `visit`: the writer
         // would wait for the reader of the export.
         let block_from = |number| -> Result<_, ProjectError> {
-            Ok(self.inner.state()?.directory.read().block_from(number))
+            let state = self.inner.same_state(&earlier)?;
+            let head = state.directory.read().block_from(number);
+            Ok(head)
         };
         while wants_more
             && next <= last
@@ -162,7 +167,7 @@ impl Project {
                 if stored.number > last {
                     wants_more = false;
                 } else if first <= stored.number && query.selects_time(stored.time_ms) {
-                    wants_more = self.scan_event(query, stored, visit)?;
+                    wants_more = self.scan_event(query, &earlier, stored, visit)?;
                 }
                 Ok(wants_more)
             })?;
@@ -173,6 +178,7 @@ impl Project {
     fn scan_event(
         &self,
         query: &ExportQuery,
+        state: &Weak<State>,
         stored: StoredEvent<'_>,
         visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
     ) -> Result<bool, ProjectError> {
@@ -188,7 +194,7 @@ impl Project {
         let changed = match own {
             None => None,
             Some(own) => {
-                let state = self.inner.state()?;
+                let state = self.inner.same_state(state)?;
                 let store = state.store.read();
                 let canonical = store.resolve(own);
                 (canonical != own).then(|| canonical.to_buf())

@@ -1,374 +1,176 @@
-//! The writer: takes batches from the queue, applies and commits them, and answers.
+//! [`Writer`]: takes batches from the queue, has them committed, and answers. After a failure it opens
+//! the store again.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use idmerge_store::redb::ReadTransaction;
+use idmerge_store::StoreError;
 
-use crate::archive::block::StoredEvent;
-use crate::archive::directory::BlockHead;
 use crate::error::ProjectError;
-use crate::figures::Figures;
 use crate::inner::Inner;
+use crate::open::recovery::Recovery;
 use crate::open::state::WriterState;
+use crate::open::store::OpenStore;
 use crate::workers::{Next, Task};
-use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer, RecordError};
-use crate::write::claims::{ClaimResult, Claims};
-use crate::write::prepare::PreparedBatch;
-use crate::write::profiles::turn::Turn;
+use crate::write::batch::Answer;
+use crate::write::commit::Committer;
 use crate::write::queue::Job;
-use crate::write::repeated::{NewEvent, StoredEvents};
 
 /// The writer of a project.
 pub(crate) struct Writer {
     inner: Arc<Inner>,
-    state: WriterState,
+    /// `None` from a failure until the store is open again.
+    committer: Option<Committer>,
     maintenance: Arc<Task>,
-    /// Counters of what is applied and not committed.
-    figures: Figures,
+    recovery: Recovery,
 }
 
 impl Writer {
-    pub(crate) fn new(inner: Arc<Inner>, state: WriterState, maintenance: Arc<Task>) -> Self {
+    pub(crate) fn new(
+        inner: Arc<Inner>,
+        state: WriterState,
+        open: Box<dyn OpenStore>,
+        maintenance: Arc<Task>,
+    ) -> Self {
         Self {
+            committer: Some(Committer::new(inner.clone(), state, maintenance.clone())),
             inner,
-            state,
             maintenance,
-            figures: Figures::default(),
+            recovery: Recovery::new(open),
         }
     }
 
-    /// A turn of the writer: writes the batches that share a commit, and answers them. Does not wait
-    /// for batches.
+    /// A turn of the writer: writes the batches that share a commit and answers them, or tries to
+    /// recover from a failure. Does not wait for batches.
     pub(crate) fn turn(&mut self) -> Next {
+        if self.inner.check().is_err() {
+            return self.turn_failed();
+        }
         let jobs = self.inner.queue.take(self.inner.options.max_commit_bytes);
         if !jobs.is_empty() {
             self.write_and_answer(jobs);
         }
-        if self.inner.queue.has_jobs() {
+        if self.inner.queue.has_jobs() || self.inner.check().is_err() {
             Next::Again
         } else {
             Next::Wait
         }
     }
 
-    fn write_and_answer(&mut self, mut jobs: Vec<Job>) {
-        let inner = self.inner.clone();
-        let written = inner.check().and_then(|()| {
-            catch_unwind(AssertUnwindSafe(|| self.write(&mut jobs)))
-                .unwrap_or_else(|_| Err(failed("the writer panicked".to_owned())))
-        });
-        if let Err(error) = &written {
-            let reason = with_sources(error);
-            inner.failure.lock().get_or_insert(reason);
+    fn turn_failed(&mut self) -> Next {
+        if self.inner.state().is_err() && self.committer.is_some() {
+            // The maintenance found the failure.
+            self.recovery.failed(self.inner.clock.now(), 0);
+            self.committer = None;
         }
+        self.answer(self.inner.queue.take(usize::MAX), None);
+        match self.recovery.wait(self.inner.clock.now()) {
+            Some(time) => Next::After(time),
+            None => {
+                self.recover();
+                Next::Again
+            }
+        }
+    }
+
+    fn write_and_answer(&mut self, mut jobs: Vec<Job>) {
+        let Some(committer) = &mut self.committer else {
+            return self.answer(jobs, None);
+        };
+        let synced = committer.synced();
+        let written = unpanicked(|| committer.write(&mut jobs));
+        let sequence = match &written {
+            Ok(sequence) => Some(*sequence),
+            // Something after the commit failed, such as making the file shorter.
+            Err(_) if committer.synced() > synced => Some(committer.count_synced(&jobs)),
+            Err(_) => None,
+        };
+        if let Err(error) = &written {
+            let bytes = jobs.iter().map(|job| job.batch.bytes).sum();
+            self.recovery.failed(self.inner.clock.now(), bytes);
+            if let Some(committer) = self.committer.take() {
+                self.inner.fail(committer.state(), error.reason());
+            }
+        }
+        self.answer(jobs, sequence);
+    }
+
+    /// Opens the store again, unless it is open, and shows that it can be written.
+    fn recover(&mut self) {
+        let recovered = unpanicked(|| self.reopen_and_probe());
+        self.recovery
+            .attempted(self.inner.clock.now(), recovered.is_ok());
+        match recovered {
+            Ok(()) => self.inner.recovered(),
+            // The reason is still that of the failure.
+            Err(ProjectError::Store(StoreError::InUse)) if self.recovery.may_be_closing() => {}
+            Err(error) => self.inner.still_fails(error.reason()),
+        }
+    }
+
+    fn reopen_and_probe(&mut self) -> Result<(), ProjectError> {
+        if self.committer.is_none() {
+            let Inner {
+                settings, options, ..
+            } = &*self.inner;
+            let state = WriterState::read(self.recovery.open()?, settings, options)?;
+            let committer = Committer::new(self.inner.clone(), state, self.maintenance.clone());
+            // What is committed can be read, even if the disk is still full.
+            self.inner.publish(committer.state());
+            self.committer = Some(committer);
+        }
+        let bytes = self.recovery.check_room()?;
+        // A commit that fails makes the database unusable, and so does a panic.
+        let Some(committer) = self.committer.take() else {
+            return Ok(());
+        };
+        let probed = unpanicked(|| committer.probe(bytes));
+        match &probed {
+            Ok(()) => self.committer = Some(committer),
+            Err(error) => self.inner.fail(committer.state(), error.reason()),
+        }
+        probed
+    }
+
+    /// Answers batches: with this number of the last entry of the log if they are written.
+    fn answer(&self, jobs: Vec<Job>, sequence: Option<u64>) {
+        let failure = self.inner.check().err();
         let mut unfinished = Vec::new();
         for job in jobs {
-            if written.is_ok() && !job.batch.updates.is_empty() {
+            if sequence.is_some() && !job.batch.updates.is_empty() {
                 unfinished.push(job);
                 continue;
             }
-            inner.queue.release(job.batch.bytes);
-            let answer = match &written {
-                Ok(sequence) => match job.refused {
-                    Some(error) => Err(error),
-                    None => Ok(Answer {
-                        records: job.batch.answers,
-                        sequence: *sequence,
-                    }),
-                },
-                // We do not know which batch failed, so all get the same error.
-                Err(error) => Err(inner
-                    .check()
-                    .err()
-                    .unwrap_or_else(|| failed(error.to_string()))),
+            self.inner.queue.release(job.batch.bytes);
+            let answer = match (sequence, job.refused) {
+                (Some(_), Some(error)) => Err(error),
+                (Some(sequence), None) => Ok(Answer {
+                    records: job.batch.answers,
+                    sequence,
+                }),
+                // It is not known which batch failed, so all get the same error.
+                (None, _) => Err(refusal(failure.as_ref())),
             };
             // A panic in one answer must not keep the other batches from theirs.
             drop(catch_unwind(AssertUnwindSafe(|| (job.callback)(answer))));
         }
-        inner.queue.put_back(unfinished);
-    }
-
-    /// Applies and commits batches. If this fails, nothing of them is committed. Returns the number
-    /// of the last entry of the log.
-    fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
-        let read = self.state.shared.store.read().begin_read()?;
-        let mut turn = Turn::new(&self.inner.options, jobs);
-        for job in &mut *jobs {
-            match self.begin(&mut job.batch, &read, &mut turn) {
-                Err(error @ ProjectError::TooMuchWork { .. }) => {
-                    job.batch.updates.clear();
-                    job.refused = Some(error);
-                }
-                begun => begun?,
-            }
-        }
-        for job in &mut *jobs {
-            if !turn.is_small(job.batch.profile_bytes) {
-                self.apply_updates(&mut job.batch, &read, &mut turn)?;
-            }
-        }
-        drop(read);
-        let sequence = self.commit()?;
-        let mut figures = std::mem::take(&mut self.figures);
-        let is_answered = |job: &&Job| job.batch.updates.is_empty() && job.refused.is_none();
-        let answered = jobs.iter().filter(is_answered);
-        for answer in answered.flat_map(|job| &job.batch.answers) {
-            count(answer, &mut figures);
-        }
-        self.inner.counters.lock().add(figures);
-        Ok(sequence)
-    }
-
-    /// Applies the events of a batch, and its updates if they read few bytes of profiles.
-    ///
-    /// # Errors
-    ///
-    /// [`ProjectError::TooMuchWork`] is about this batch alone, of which nothing is applied.
-    fn begin(
-        &mut self,
-        batch: &mut PreparedBatch,
-        read: &ReadTransaction,
-        turn: &mut Turn,
-    ) -> Result<(), ProjectError> {
-        if batch.profile_bytes.is_none() {
-            let bytes = self.weigh_updates(batch, read)?;
-            turn.admit(bytes)?;
-            batch.profile_bytes = Some(bytes);
-            self.apply_events(batch, read)?;
-        }
-        if turn.is_small(batch.profile_bytes) {
-            self.apply_updates(batch, read, turn)?;
-        }
-        Ok(())
-    }
-
-    fn apply_events(
-        &mut self,
-        batch: &mut PreparedBatch,
-        read: &ReadTransaction,
-    ) -> Result<(), ProjectError> {
-        if batch.events.is_empty() {
-            return Ok(());
-        }
-        let mut answers = std::mem::take(&mut batch.answers);
-        let mut stored = StoredEvents::new(
-            &self.inner.settings,
-            &self.state.shared,
-            read,
-            &self.state.appender,
-        );
-        let new = self
-            .state
-            .repeated
-            .new_events(batch, &mut answers, &mut stored)?;
-        let claims = Claims {
-            inner: &self.inner,
-            state: &self.state.shared,
-            profiles: &mut self.state.profiles,
-            read,
-            batch,
-        };
-        let results = claims.apply(&new)?;
-        let first = self.state.appender.next();
-        for (event, result) in new.iter().zip(&results) {
-            answers[event.event.index] = RecordAnswer::Stored(result.answer);
-            self.append(batch, event, failure(event, result, first, &results))?;
-        }
-        self.figures.events += new.len() as u64;
-        batch.answers = answers;
-        Ok(())
-    }
-
-    fn append(
-        &mut self,
-        batch: &PreparedBatch,
-        new: &NewEvent<'_>,
-        failure: Option<[&str; 2]>,
-    ) -> Result<(), ProjectError> {
-        let event = new.event;
-        self.figures.replaced += u64::from(new.replaced.is_some());
-        let stored = StoredEvent {
-            // The appender numbers events.
-            number: 0,
-            time_ms: event.time_ms,
-            received_ms: batch.received_ms,
-            source: batch.source,
-            failure,
-            text: batch.json(event),
-        };
-        self.state.appender.push(&stored, event.facts.user_key)
-    }
-
-    /// The bytes of the stored profiles that the updates of a batch change.
-    fn weigh_updates(
-        &self,
-        batch: &PreparedBatch,
-        read: &ReadTransaction,
-    ) -> Result<usize, ProjectError> {
-        if batch.updates.is_empty() {
-            return Ok(0);
-        }
-        let store = self.state.shared.store.read();
-        let profiles = &self.state.profiles;
-        profiles.weigh(&batch.updates, &self.inner.settings, &*store, read)
-    }
-
-    /// Carries out the updates for which the turn has room, and removes them from the batch.
-    fn apply_updates(
-        &mut self,
-        batch: &mut PreparedBatch,
-        read: &ReadTransaction,
-        turn: &mut Turn,
-    ) -> Result<(), ProjectError> {
-        if batch.updates.is_empty() || !turn.has_room(batch.profile_bytes) {
-            return Ok(());
-        }
-        let Inner {
-            settings, options, ..
-        } = &*self.inner;
-        let mut bytes_read = 0;
-        let mut has_room = |bytes| {
-            let has_room = turn.take(batch.profile_bytes, bytes);
-            bytes_read += if has_room { bytes } else { 0 };
-            has_room
-        };
-        let store = self.state.shared.store.read();
-        let profiles = &mut self.state.profiles;
-        let plan = profiles.plan(&batch.updates, settings, &*store, read, &mut has_room)?;
-        drop(store);
-        let answers = &mut batch.answers;
-        for (index, error) in plan.refused {
-            answers[index] = RecordAnswer::Refused(Box::new(error));
-        }
-        let figures = &mut self.figures;
-        let mut answer = |index: usize, result| match result {
-            Ok(()) => figures.updates += 1,
-            Err(error) => answers[index] = RecordAnswer::Refused(Box::new(error)),
-        };
-        for planned in plan.profiles {
-            let limits = &options.profile_limits;
-            profiles.update(planned, &batch.updates, limits, read, &mut answer)?;
-        }
-        let mut places = 0..;
-        batch.updates.retain(|_| {
-            places
-                .next()
-                .is_some_and(|at| plan.left.binary_search(&at).is_ok())
-        });
-        let left_bytes = |bytes: usize| bytes.saturating_sub(bytes_read);
-        batch.profile_bytes = batch.profile_bytes.map(left_bytes);
-        Ok(())
-    }
-
-    fn commit(&mut self) -> Result<u64, ProjectError> {
-        let inner = self.inner.clone();
-        let state = self.state.shared.clone();
-        let store = state.store.read();
-        let has_events = self.figures.events > 0;
-        let has_index = has_events || self.state.repeated.has_changes();
-        if !has_index && !self.state.profiles.has_changes() {
-            return Ok(store.commit()?);
-        }
-        let started = inner.clock.now();
-        let index_events = inner.options.index_events;
-        let is_index_due = has_index
-            && self
-                .state
-                .appender
-                .unindexed()
-                .max(self.state.repeated.recent())
-                >= index_events;
-        let mut heads: Vec<BlockHead> = Vec::new();
-        let mut replaced = None;
-        let sequence = store.commit_with::<ProjectError>(|write| {
-            if has_events {
-                heads = self.state.appender.write(write)?;
-            }
-            if has_index {
-                let last = self.state.appender.next() - 1;
-                replaced = self.state.repeated.write(write, last, is_index_due)?;
-            }
-            if is_index_due && self.state.appender.unindexed() > 0 {
-                self.state.appender.write_run(write)?;
-            }
-            if self.state.profiles.has_changes() {
-                self.state.profiles.write(write)?;
-            }
-            Ok(())
-        })?;
-        drop(store);
-        if has_index {
-            let mut directory = state.directory.write();
-            directory.add_blocks(&heads);
-            directory.replaced = replaced.unwrap_or(directory.replaced);
-            if is_index_due {
-                directory.clear_unindexed();
-            } else {
-                directory.add_unindexed(self.state.appender.new_pairs());
-            }
-        }
-        inner
-            .counters
-            .lock()
-            .add_commit(inner.clock.now() - started);
-        if is_index_due {
-            self.maintenance.wake();
-        }
-        Ok(sequence)
+        self.inner.queue.put_back(unfinished);
     }
 }
 
-/// Why the claim of an event was rejected: the code and the description. If the claim was weighed for
-/// the event that this one replaces, the answer is that of then. `first` is the number of the first
-/// event of the batch.
-fn failure<'r>(
-    new: &'r NewEvent<'_>,
-    result: &'r ClaimResult,
-    first: u64,
-    results: &'r [ClaimResult],
-) -> Option<[&'r str; 2]> {
-    let of = |result: &'r ClaimResult| {
-        let (code, description) = result.rejection.as_ref()?;
-        Some([*code, description.as_str()])
+fn refusal(failure: Option<&ProjectError>) -> ProjectError {
+    let reason = match failure {
+        Some(ProjectError::Failed { reason }) => reason.clone(),
+        _ => "a commit failed".to_owned(),
     };
-    let Some(replaced) = new.replaced.as_ref().filter(|it| it.has_same_claim) else {
-        return of(result);
-    };
-    match replaced.number.checked_sub(first) {
-        Some(index) => of(results.get(usize::try_from(index).ok()?)?),
-        None => Some(replaced.failure.as_ref()?.each_ref().map(String::as_str)),
-    }
-}
-
-fn count(answer: &RecordAnswer, figures: &mut Figures) {
-    match answer {
-        RecordAnswer::Stored(ClaimAnswer::Merged) => figures.merges += 1,
-        RecordAnswer::Stored(ClaimAnswer::Rejected(code)) => {
-            *figures.rejected.entry(code).or_default() += 1;
-        }
-        RecordAnswer::Stored(_) => {}
-        RecordAnswer::Repeated => figures.repeated += 1,
-        RecordAnswer::Refused(error) => {
-            let rule = match &**error {
-                RecordError::Update(_) => "update",
-                error => error.rule(),
-            };
-            figures.add_refused(rule);
-        }
-    }
-}
-
-fn failed(reason: String) -> ProjectError {
     ProjectError::Failed { reason }
 }
 
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
+/// Turns a panic into an error.
+fn unpanicked<T>(work: impl FnOnce() -> Result<T, ProjectError>) -> Result<T, ProjectError> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(ProjectError::Failed {
+            reason: "the writer panicked".to_owned(),
+        })
+    })
 }

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use idmerge_project::ProjectError;
+use idmerge_store::StoreError;
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -40,6 +41,10 @@ impl From<ProjectError> for ApiError {
             ProjectError::InvalidId(_)
             | ProjectError::InvalidCursor { .. }
             | ProjectError::TooManyEvents { .. } => StatusCode::BAD_REQUEST,
+            // The failure itself is logged, once.
+            ProjectError::Failed { .. } | ProjectError::Store(StoreError::Failed) => {
+                StatusCode::SERVICE_UNAVAILABLE
+            }
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if code == StatusCode::INTERNAL_SERVER_ERROR {
@@ -52,7 +57,10 @@ impl From<ProjectError> for ApiError {
 impl IntoResponse for ApiError {
     fn into_response(self) -> Response {
         let mut response = (self.code, Json(&self)).into_response();
-        if self.code == StatusCode::TOO_MANY_REQUESTS {
+        if matches!(
+            self.code,
+            StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE
+        ) {
             let seconds = HeaderValue::from_static("1");
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

@@ -184,7 +184,7 @@ impl Debug for Projects {
 /// A figure of a project: its name, its help text, and how to get it.
 type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
-const COUNTERS: [Figure; 5] = [
+const COUNTERS: [Figure; 6] = [
     ("events", "Events stored since the start", |f| f.events),
     (
         "events_replaced",
@@ -202,6 +202,11 @@ const COUNTERS: [Figure; 5] = [
         |f| f.merges,
     ),
     ("commits", "Commits since the start", |f| f.commits),
+    (
+        "recoveries",
+        "How often the project could write again after a failure, since the start",
+        |f| f.recoveries,
+    ),
 ];
 
 const GAUGES: [Figure; 6] = [
@@ -222,11 +227,9 @@ const GAUGES: [Figure; 6] = [
         "Clusters with at least 90 % of the IDs that a cluster may have",
         |f| f.clusters_near_cap as u64,
     ),
-    (
-        "failed",
-        "1 if the project cannot write any more, else 0",
-        |f| u64::from(f.failure.is_some()),
-    ),
+    ("failed", "1 if the project cannot write, else 0", |f| {
+        u64::from(f.failure.is_some())
+    }),
 ];
 
 impl Collector for Projects {

@@ -42,6 +42,8 @@ pub(super) fn problem(error: &ProjectError) -> Problem {
         ProjectError::TooMuchWork { .. } => Problem::TooMuchWork {
             reason: error.to_string(),
         },
+        // The failure itself is logged, once.
+        ProjectError::Failed { .. } | ProjectError::Closed => Problem::Unavailable,
         error => {
             tracing::error!(
                 error = error as &dyn std::error::Error,

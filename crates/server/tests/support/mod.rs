@@ -93,7 +93,8 @@ impl Running {
                 let stopped = async {
                     let _result = stopped.await;
                 };
-                server.run(stopped).await;
+                // A test that fails a project asks what the server says about it.
+                let _closed = server.run(stopped).await;
             });
         });
         Self {

@@ -1,7 +1,9 @@
 //! The one file of a store: making and opening it.
 
+pub(crate) mod last_sync;
+
 use std::fs::{self, TryLockError};
-use std::io;
+use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
@@ -33,7 +35,7 @@ pub(crate) fn open_or_make(
 ) -> Result<Database, StoreError> {
     make_folder(folder)?;
     let file = folder.join(STORE_FILE);
-    let open = || unpanicked(|| Ok(builder(options).open(&file)?));
+    let open = || unpanicked(|| open_file(&file, options));
     if fs::exists(&file)? {
         return open();
     }
@@ -44,6 +46,16 @@ pub(crate) fn open_or_make(
         make(folder, options, content)?;
     }
     open()
+}
+
+#[allow(clippy::disallowed_types, reason = "the store is in files")]
+fn open_file(file: &Path, options: &Options) -> Result<Database, StoreError> {
+    let file = fs::File::options().read(true).write(true).open(file)?;
+    if file.metadata()?.len() == 0 {
+        return Err(StoreError::NotAStore);
+    }
+    let backend = options.last_sync.of(FileBackend::new(file)?);
+    Ok(builder(options).create_with_backend(backend)?)
 }
 
 /// Makes the file under another name and renames it, so that a crash leaves a whole store or none. The
@@ -153,6 +165,40 @@ pub(crate) fn builder(options: &Options) -> redb::Builder {
         .set_cache_size(options.cache_bytes)
         .set_check_integrity_on_open(options.verify);
     builder
+}
+
+/// The name of the file that [`check_room`] writes.
+const ROOM_FILE: &str = "store.room";
+
+/// Fails if a disk has no room for this many bytes in a folder, by writing them to a file that is
+/// removed.
+///
+/// # Errors
+///
+/// If the disk is full or fails.
+pub fn check_room(folder: impl AsRef<Path>, bytes: usize) -> Result<(), StoreError> {
+    let file = folder.as_ref().join(ROOM_FILE);
+    let written = write_and_sync(&file, bytes);
+    match fs::remove_file(&file) {
+        // It could not be made.
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        removed => removed?,
+    }
+    Ok(written?)
+}
+
+#[allow(clippy::disallowed_types, reason = "the store is in files")]
+fn write_and_sync(file: &Path, bytes: usize) -> io::Result<()> {
+    let mut file = fs::File::create(file)?;
+    // Not zeros: a file system may leave those out.
+    let part = [0xff; 1 << 16];
+    let mut rest = bytes;
+    while rest > 0 {
+        let length = rest.min(part.len());
+        file.write_all(&part[..length])?;
+        rest -= length;
+    }
+    file.sync_data()
 }
 
 /// Syncs a folder: a new file survives a crash only if its name does.

@@ -1,0 +1,328 @@
+//! A project whose disk fails recovers by itself, shows nothing that is not committed, and neither loses
+//! nor doubles a batch.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use idmerge_engines::{Model, Settings};
+use idmerge_store::{Durable, LastSync, Sharing};
+use parking_lot::Mutex;
+use proptest::prelude::*;
+
+use crate::error::ProjectError;
+use crate::open::clock::Clock;
+use crate::open::disk::{Disk, Fault};
+use crate::open::health::Health;
+use crate::open::store::OpenStore;
+use crate::options::Options;
+use crate::project::Project;
+use crate::read::export::ExportQuery;
+use crate::workers::{Work, Workers};
+use crate::write::batch::{Answer, Batch, Record};
+
+/// A clock that stands still until a test moves it.
+#[derive(Clone, Default)]
+struct TestClock(Arc<Mutex<Duration>>);
+
+impl Clock for TestClock {
+    fn now(&self) -> Duration {
+        *self.0.lock()
+    }
+}
+
+type Answers = Arc<Mutex<Vec<Result<Answer, ProjectError>>>>;
+
+/// A project without threads of its own on a disk that can fail.
+struct Tested {
+    project: Project,
+    workers: Workers,
+    clock: TestClock,
+    disk: Disk,
+    reports: Arc<Mutex<Vec<Health>>>,
+}
+
+impl Tested {
+    fn open(model: Model, disk: &Disk) -> Self {
+        let settings = Settings::of(model);
+        let open = on(disk, &settings);
+        Self::open_with(open, settings, disk)
+    }
+
+    fn open_with(open: Box<dyn OpenStore>, settings: Settings, disk: &Disk) -> Self {
+        let clock = TestClock::default();
+        let workers = Workers::new(0, 0).unwrap();
+        let options = Options {
+            workers: Some(workers.clone()),
+            ..Options::default()
+        };
+        let project = Project::open_at(open, settings, options, Box::new(clock.clone())).unwrap();
+        let reports: Arc<Mutex<Vec<Health>>> = Arc::default();
+        let kept = reports.clone();
+        project.watch(move |health| kept.lock().push(health.clone()));
+        Self {
+            project,
+            workers,
+            clock,
+            disk: disk.clone(),
+            reports,
+        }
+    }
+
+    fn submit(&self, batch: Batch, answers: &Answers) {
+        let answers = answers.clone();
+        let kept = answers.clone();
+        let taken = self
+            .project
+            .submit(batch, move |answer| answers.lock().push(answer));
+        if let Err(error) = taken {
+            kept.lock().push(Err(error));
+        }
+    }
+
+    /// Submits a batch and runs the writer until the batch is answered.
+    fn write(&mut self, batch: Batch) -> Result<Answer, ProjectError> {
+        let answers = Answers::default();
+        self.submit(batch, &answers);
+        while answers.lock().is_empty() {
+            self.workers.turn(Work::Write);
+        }
+        let answer = answers.lock().pop();
+        answer.unwrap()
+    }
+
+    /// Runs the writer for this long. Returns the time at which the project could write.
+    fn run_for(&mut self, time: Duration) -> Option<Duration> {
+        let end = self.clock.now() + time;
+        while self.workers.turn(Work::Write) {
+            if self.project.check().is_err() {
+                if self.clock.now() >= end {
+                    return None;
+                }
+                *self.clock.0.lock() += Duration::from_millis(50);
+            }
+        }
+        Some(self.clock.now())
+    }
+
+    /// The events, with the canonical IDs, and the profile of `U`.
+    fn shown(&self) -> (Vec<String>, Option<String>, u64) {
+        let mut events = Vec::new();
+        let mut push = |event: crate::read::export::ExportedEvent<'_>| {
+            events.push(String::from_utf8(event.json.to_vec()).unwrap());
+            Ok(true)
+        };
+        self.project
+            .export(&ExportQuery::default(), &mut push)
+            .unwrap();
+        let profile = self.project.profile("U").unwrap().map(|found| found.json);
+        let sequence = self.project.changes(0, usize::MAX).unwrap();
+        (
+            events,
+            profile,
+            sequence.last().map_or(0, |change| change.sequence),
+        )
+    }
+}
+
+/// Opens the store on the disk as it is now.
+fn on(disk: &Disk, settings: &Settings) -> Box<dyn OpenStore> {
+    let (disk, settings) = (disk.clone(), settings.clone());
+    let last_sync = LastSync::default();
+    Box::new(move || {
+        let options = idmerge_store::Options {
+            sharing: Sharing::Nobody,
+            last_sync: last_sync.clone(),
+            ..idmerge_store::Options::default()
+        };
+        let settings = settings.clone();
+        Durable::open_backend(disk.clone(), move || settings.engine(), options)
+    })
+}
+
+const FAULTS: [Fault; 4] = [
+    Fault::Full,
+    Fault::Short,
+    Fault::OnceStored,
+    Fault::OnceLost,
+];
+const MODELS: [Model; 2] = [Model::Simplified, Model::Original];
+
+/// Joins a device with the user `U`, and adds to the user's profile. The event has no `insert_id`, so that
+/// a batch that is written twice is seen twice.
+fn batch(number: u64) -> Batch {
+    let mut batch = Batch::new("/import", 1);
+    let device = format!("0191d7a5-7a56-4f19-9b1e-{number:012x}");
+    let json = format!(
+        r#"{{"event":"$identify","properties":{{"$user_id":"U","$device_id":"{device}","$identified_id":"U","$anon_id":"{device}","distinct_id":"U"}}}}"#
+    );
+    batch.push(&json, Record::event(Some(1), None));
+    batch.push(r#"{"$distinct_id":"U","$add":{"n":1}}"#, Record::Update);
+    batch
+}
+
+fn devices(batches: u64) -> Vec<String> {
+    (0..batches)
+        .map(|number| format!("0191d7a5-7a56-4f19-9b1e-{number:012x}"))
+        .collect()
+}
+
+/// What a project shows that wrote these batches on a good disk.
+fn expected(
+    model: Model,
+    batches: impl IntoIterator<Item = u64>,
+) -> (Vec<String>, Option<String>, u64) {
+    let mut good = Tested::open(model, &Disk::default());
+    for number in batches {
+        good.write(batch(number)).unwrap();
+    }
+    good.shown()
+}
+
+#[test]
+fn a_full_disk_shows_only_what_is_committed_and_there_is_room_again() {
+    for (model, fault) in MODELS
+        .into_iter()
+        .flat_map(|model| [(model, Fault::Full), (model, Fault::Short)])
+    {
+        let mut tested = Tested::open(model, &Disk::default());
+        tested.write(batch(0)).unwrap();
+        let waiting = Answers::default();
+        tested.disk.break_after(0, fault);
+        tested.submit(batch(1), &waiting);
+        tested.submit(batch(2), &waiting);
+        assert_eq!(tested.run_for(Duration::from_secs(3_600)), None);
+        for answer in &*waiting.lock() {
+            let error = answer.as_ref().unwrap_err();
+            assert!(matches!(error, ProjectError::Failed { .. }), "{error}");
+        }
+        assert_eq!(waiting.lock().len(), 2);
+        let error = tested.project.submit(batch(3), |_| {}).unwrap_err();
+        assert!(
+            error.to_string().contains("send the request again"),
+            "{error}"
+        );
+        assert!(tested.project.check().is_err());
+        assert!(tested.project.figures().failure.is_some());
+        assert!(tested.reports.lock().len() <= 2, "{:?}", tested.reports);
+
+        tested.disk.mend();
+        let before = tested.clock.now();
+        let after = tested.run_for(Duration::from_secs(10)).unwrap();
+        assert!(after - before <= Duration::from_secs(5));
+        tested.project.check().unwrap();
+        assert_eq!(tested.reports.lock().last(), Some(&Health::Recovered));
+        assert_eq!(tested.project.figures().recoveries, 1);
+        assert_eq!(tested.shown(), expected(model, [0]), "{model:?} {fault:?}");
+        let device = devices(2).pop().unwrap();
+        assert_eq!(tested.project.identity(&device).unwrap().members.len(), 1);
+        for number in [1, 2, 3] {
+            tested.write(batch(number)).unwrap();
+        }
+        assert_eq!(tested.shown(), expected(model, 0..4));
+    }
+}
+
+#[test]
+fn what_is_committed_can_be_read_while_there_is_no_room() {
+    /// A disk whose file can be read and changed, with no room for more.
+    struct NoRoom(Box<dyn OpenStore>, Arc<Mutex<bool>>);
+    impl OpenStore for NoRoom {
+        fn open(&mut self) -> Result<Durable<idmerge_engines::Engine>, idmerge_store::StoreError> {
+            self.0.open()
+        }
+        fn check_room(&mut self, _: usize) -> Result<(), idmerge_store::StoreError> {
+            if *self.1.lock() {
+                return Err(std::io::Error::from(std::io::ErrorKind::StorageFull).into());
+            }
+            Ok(())
+        }
+    }
+    for model in MODELS {
+        let (disk, settings) = (Disk::default(), Settings::of(model));
+        let is_full = Arc::new(Mutex::new(true));
+        let open = NoRoom(on(&disk, &settings), is_full.clone());
+        let mut tested = Tested::open_with(Box::new(open), settings, &disk);
+        tested.write(batch(0)).unwrap();
+        disk.break_after(0, Fault::OnceLost);
+        tested.write(batch(1)).unwrap_err();
+        assert_eq!(tested.run_for(Duration::from_secs(60)), None);
+        tested.project.check().unwrap_err();
+        assert_eq!(tested.shown(), expected(model, [0]));
+        *is_full.lock() = false;
+        tested.run_for(Duration::from_secs(5)).unwrap();
+        tested.write(batch(1)).unwrap();
+        assert_eq!(tested.shown(), expected(model, [0, 1]));
+    }
+}
+
+#[test]
+fn a_project_that_fails_again_at_once_is_not_opened_again_and_again() {
+    let mut tested = Tested::open(Model::Simplified, &Disk::default());
+    let start = tested.clock.now();
+    for number in 0..20 {
+        tested.disk.break_after(0, Fault::OnceLost);
+        drop(tested.write(batch(number)));
+        tested.run_for(Duration::from_secs(10)).unwrap();
+    }
+    assert!(tested.clock.now() - start >= Duration::from_secs(50));
+}
+
+#[test]
+fn any_operation_of_a_commit_after_a_recovery_can_fail() {
+    for model in MODELS {
+        let wanted = expected(model, 0..3);
+        for fault in FAULTS {
+            for operations in 0..24 {
+                let mut tested = Tested::open(model, &Disk::default());
+                for (number, operations) in [(0, 0), (1, operations), (2, operations)] {
+                    tested.disk.break_after(operations, fault);
+                    while tested.write(batch(number)).is_err() {
+                        tested.disk.mend();
+                        tested.run_for(Duration::from_secs(10)).unwrap();
+                    }
+                    tested.disk.mend();
+                    // The failure may come after the commit.
+                    tested.run_for(Duration::from_secs(10)).unwrap();
+                }
+                assert_eq!(tested.shown(), wanted, "{model:?} {fault:?} {operations}");
+                let after = Tested::open(model, &tested.disk.crash());
+                assert_eq!(after.shown(), wanted, "{model:?} {fault:?} {operations}");
+            }
+        }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    /// Senders send again what was not acknowledged, as SDKs do.
+    #[test]
+    fn every_batch_is_there_once_whatever_fails(
+        is_original in any::<bool>(),
+        faults in prop::collection::vec((0u64..40, 0usize..4), 1..5),
+        crashes in any::<bool>(),
+    ) {
+        let model = MODELS[usize::from(is_original)];
+        let mut tested = Tested::open(model, &Disk::default());
+        let mut number = 0;
+        for (operations, fault) in faults {
+            let fault = FAULTS[fault];
+            tested.disk.break_after(operations, fault);
+            let mut tries = 0;
+            while tested.write(batch(number)).is_err() {
+                tested.disk.mend();
+                tested.run_for(Duration::from_secs(10)).unwrap();
+                tries += 1;
+                prop_assert!(tries < 10);
+            }
+            tested.disk.mend();
+            tested.run_for(Duration::from_secs(10)).unwrap();
+            number += 1;
+        }
+        prop_assert_eq!(tested.shown(), expected(model, 0..number));
+        if crashes {
+            let after = Tested::open(model, &tested.disk.crash());
+            prop_assert_eq!(after.shown(), expected(model, 0..number));
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! A sync fails once, and the store is opened again in the same process.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+mod support;
+
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use idmerge_core::{Claim, Id, IdentityResolver as _};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::{Durable, LastSync, Options, Sharing, StorageBackend};
+
+use support::Engine;
+use support::disk::Disk;
+
+/// A disk whose next sync can be told to fail. As on Linux, what it was to write is seen by whoever reads.
+#[derive(Clone, Debug, Default)]
+struct Failing {
+    disk: Disk,
+    fails: Arc<AtomicBool>,
+}
+
+impl StorageBackend for Failing {
+    fn len(&self) -> io::Result<u64> {
+        self.disk.len()
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        self.disk.read(offset, out)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.set_len(len)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        if self.fails.swap(false, Ordering::SeqCst) {
+            return Err(io::Error::other("the disk failed"));
+        }
+        self.disk.sync_data()
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.disk.write(offset, data)
+    }
+}
+
+fn open<E: Engine>(disk: impl StorageBackend, last_sync: &LastSync) -> Durable<E> {
+    let options = Options {
+        sharing: Sharing::Nobody,
+        last_sync: last_sync.clone(),
+        ..Options::default()
+    };
+    Durable::open_backend(disk, E::empty, options).unwrap()
+}
+
+/// Applies two claims. Each engine weighs one of them and logs both.
+fn apply<E: Engine>(store: &mut Durable<E>, number: u32) {
+    let texts = [format!("D{number}"), format!("U{number}")];
+    let [device, user] = texts.each_ref().map(|text| Id::new(text).unwrap());
+    store.apply(Claim::Link { device, user }).unwrap();
+    let (first, second) = (device, user);
+    store.apply(Claim::Merge { first, second }).unwrap();
+}
+
+/// A store with two committed entries, and two more whose sync failed.
+fn after_a_failed_sync<E: Engine>() -> (Failing, LastSync) {
+    let (disk, last_sync) = (Failing::default(), LastSync::default());
+    let mut store = open::<E>(disk.clone(), &last_sync);
+    apply(&mut store, 1);
+    assert_eq!(store.commit().unwrap(), 2);
+    apply(&mut store, 2);
+    disk.fails.store(true, Ordering::SeqCst);
+    store.commit().unwrap_err();
+    (disk, last_sync)
+}
+
+fn a_commit_whose_sync_failed_is_not_there<E: Engine>() {
+    // Another process believes what it reads, as after a crash.
+    let (disk, last_sync) = after_a_failed_sync::<E>();
+    let other = open::<E>(disk.clone(), &LastSync::default());
+    assert_eq!(other.committed(), 4);
+    other.close().unwrap();
+    // What another process has committed meanwhile stays.
+    assert_eq!(open::<E>(disk, &last_sync).committed(), 4);
+
+    let (disk, last_sync) = after_a_failed_sync::<E>();
+    let mut store = open::<E>(disk.clone(), &last_sync);
+    assert_eq!(store.committed(), 2);
+    apply(&mut store, 3);
+    apply(&mut store, 4);
+    assert_eq!(store.commit().unwrap(), 6);
+    let after = disk.disk.after_reboot(|_| 0);
+    assert_eq!(open::<E>(after, &LastSync::default()).committed(), 6);
+}
+
+#[test]
+fn a_commit_whose_sync_failed_is_not_there_in_simplified() {
+    a_commit_whose_sync_failed_is_not_there::<Simplified>();
+}
+
+#[test]
+fn a_commit_whose_sync_failed_is_not_there_in_original() {
+    a_commit_whose_sync_failed_is_not_there::<Original>();
+}
