@@ -319,6 +319,15 @@ mod tests {
         Ok(all)
     }
 
+    #[test]
+    fn a_block_that_claims_to_be_too_long_is_not_decompressed() {
+        let mut row = row::start();
+        row.extend(u32::MAX.to_le_bytes());
+        row.extend(zstd::bulk::compress(&[0; 8], 1).unwrap());
+        let error = read(7, &row::seal(7, row)).unwrap_err();
+        assert!(error.to_string().contains("too long"), "{error}");
+    }
+
     proptest! {
         #[test]
         fn a_written_block_is_read_back(

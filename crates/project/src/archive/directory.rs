@@ -94,3 +94,45 @@ impl Directory {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use idmerge_store::redb::{Database, ReadableDatabase, backends::InMemoryBackend};
+
+    use super::*;
+
+    /// Reads a directory of blocks with these first and last events.
+    fn read(blocks: &[(u64, u64)]) -> Result<Directory, ProjectError> {
+        let mut builder = Database::builder();
+        builder.set_concurrency_mode(idmerge_store::Sharing::Nobody.into());
+        let database = builder.create_with_backend(InMemoryBackend::new()).unwrap();
+        let write = database.begin_write().unwrap();
+        {
+            let mut heads = write.open_table(BLOCK_HEADS).unwrap();
+            for (first, last) in blocks {
+                heads.insert(first, (*last, 0, 0)).unwrap();
+            }
+        }
+        write.commit().unwrap();
+        Directory::read(&database.begin_read().unwrap())
+    }
+
+    #[test]
+    fn a_missing_block_is_damage() {
+        let directory = read(&[(1, 3), (4, 4), (5, 9)]).unwrap();
+        assert_eq!(directory.last(), 9);
+        for (number, first) in [(1, 1), (3, 1), (4, 4), (5, 5), (9, 5)] {
+            assert_eq!(directory.block_from(number).unwrap().first, first);
+        }
+        assert_eq!(directory.block_from(10), None);
+        for blocks in [
+            &[(2, 3)][..],
+            &[(1, 3), (5, 9)],
+            &[(1, 3), (4, 3)],
+            &[(1, 0)],
+        ] {
+            let error = read(blocks).unwrap_err();
+            assert!(error.to_string().contains("a block is missing"), "{error}");
+        }
+    }
+}
