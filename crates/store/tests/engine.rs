@@ -9,7 +9,8 @@ use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Reso
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{
-    Cause, Digest, Durable, Entry, LogEntry, Options, Reader, What, exists, first_difference,
+    Cause, Difference, Digest, Durable, Entry, LogEntry, Options, Reader, What, exists,
+    first_difference,
 };
 
 use support::disk::Disk;
@@ -311,4 +312,34 @@ fn an_entry_shows_the_answer_of_a_claim_that_joined_nothing_new() {
         cause: Cause::default(),
     };
     assert_eq!(LogEntry::from(entry).answer, Some("already merged"));
+}
+
+#[test]
+fn a_difference_counts_the_users_that_only_one_engine_has() {
+    let of = |links: &[(&str, &str)]| {
+        let mut engine = Simplified::empty();
+        for (device, user) in links {
+            engine.apply(link(device, user)).unwrap();
+        }
+        engine
+    };
+    let joined = of(&[("D1", "U1"), ("D2", "U1"), ("D3", "U2")]);
+    let split = of(&[("D1", "U1"), ("D3", "U2"), ("D4", "U4")]);
+    let fewer = of(&[("D1", "U1")]);
+    assert!(Difference::between(&joined, &joined, 9).is_none());
+    let difference = Difference::between(&joined, &split, 9);
+    assert!(!difference.is_none());
+    // D2 belongs to U1, and the user U4 has a device.
+    assert_eq!((difference.split, difference.joined), (1, 1));
+    assert_eq!(difference.split_examples, ["U1"]);
+    assert_eq!(difference.joined_examples, ["U4"]);
+    assert_eq!((difference.clusters, difference.other_clusters), (2, 3));
+    // The other engine does not know D2 and D3.
+    let difference = Difference::between(&joined, &fewer, 1);
+    assert_eq!((difference.split, difference.joined), (2, 0));
+    assert!(!difference.is_none());
+    assert_eq!(difference.split_examples.len(), 1);
+    let difference = Difference::between(&fewer, &joined, 1);
+    assert_eq!((difference.split, difference.joined), (0, 2));
+    assert!(!difference.is_none());
 }
