@@ -52,6 +52,9 @@
 //! more. If a request has another mark that identifies a resend, such as
 //! `$mp_metadata.$mp_event_id` of mobile SDKs, the caller passes that mark as the `insert_id`.
 
+#[cfg(test)]
+extern crate self as idmerge_project;
+
 mod archive;
 mod error;
 mod figures;
@@ -61,6 +64,8 @@ mod options;
 mod profiles;
 mod project;
 mod read;
+#[cfg(test)]
+mod simulation;
 mod user_key;
 mod workers;
 mod write;

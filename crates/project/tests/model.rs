@@ -6,16 +6,19 @@
     reason = "helpers of tests; the lint sees only test functions"
 )]
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+#[path = "support/event_list.rs"]
+mod event_list;
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value};
-use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
-use idmerge_events::{Failure, JsonEvent, Resolved};
+use std::collections::{BTreeMap, BTreeSet};
+
+use idmerge_core::{IdentityResolverExt, Resolve};
+use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_project::{
-    Batch, ClaimAnswer, EventOrder, ExportQuery, FunnelQuery, Options, Project, Record,
-    RecordAnswer, Sender,
+    Batch, EventOrder, ExportQuery, FunnelQuery, Options, Project, Record, Sender,
 };
 use proptest::prelude::*;
+
+use event_list::{EventList, Exported, Sent};
 
 #[derive(Clone, Debug)]
 enum Step {
@@ -23,24 +26,6 @@ enum Step {
     Close,
     /// Without closing, as in a crash.
     Drop,
-}
-
-#[derive(Clone, Debug)]
-struct Sent {
-    json: String,
-    /// Makes the event longer, in units of 700 bytes, so that blocks fill up.
-    pad: usize,
-    time_ms: Option<i64>,
-    insert_id: Option<&'static str>,
-    sender: Sender,
-}
-
-impl Sent {
-    fn json(&self) -> String {
-        let pad = format!("\"properties\":{{\"pad\":{:?}", "x".repeat(self.pad * 700));
-        let comma = if self.json.contains("{}") { "" } else { "," };
-        self.json.replacen("\"properties\":{", &(pad + comma), 1)
-    }
 }
 
 const IDS: [&str; 7] = [
@@ -58,7 +43,7 @@ fn any_sent() -> impl Strategy<Value = Sent> {
     let name = prop::sample::select(&["A", "B", "$identify", "$create_alias", "$merge"][..]);
     let ids = [id(), id(), id()];
     let time_ms = prop::option::weighted(0.9, 0..4_i64);
-    let insert_id = prop::option::of(prop::sample::select(&["I", "J"][..]));
+    let insert_id = prop::option::of(prop::sample::select(&["I", "J"][..]).prop_map(String::from));
     let sender = prop::sample::select(
         &[
             Sender::Anybody,
@@ -114,7 +99,7 @@ fn any_repeated() -> impl Strategy<Value = Sent> {
         let json = format!(
             r#"{{"event":"{name}","properties":{{"$user_id":"{user}","$device_id":"{id}","distinct_id":"{user}","$anon_distinct_id":"{id}","$distinct_ids":["U2","{id}"]}}}}"#
         );
-        Sent { json, pad, time_ms, insert_id: Some("I"), sender }
+        Sent { json, pad, time_ms, insert_id: Some("I".to_owned()), sender }
     })
 }
 
@@ -124,168 +109,6 @@ fn any_step(sent: impl Strategy<Value = Sent>) -> impl Strategy<Value = Step> {
         1 => Just(Step::Close),
         1 => Just(Step::Drop),
     ]
-}
-
-struct ListedEvent {
-    json: String,
-    time_ms: i64,
-    failure: Option<[String; 2]>,
-    /// The claim that was weighed.
-    claim: Option<String>,
-    is_replaced: bool,
-}
-
-/// Name, time, own ID and `insert_id`.
-type DedupKey = (String, Option<i64>, Option<String>, &'static str);
-
-struct Exported {
-    number: u64,
-    json: String,
-    /// The JSON in an export, which other models read too.
-    export_json: String,
-    own: Option<String>,
-    canonical: Option<String>,
-    time_ms: i64,
-}
-
-impl Exported {
-    fn is_named(&self, name: &str) -> bool {
-        self.json.contains(&format!("\"event\":\"{name}\""))
-    }
-}
-
-/// What the project must read as: an engine and a list of events.
-struct EventList {
-    engine: Engine,
-    events: Vec<ListedEvent>,
-    /// The index of the event that counts, and the best known of its senders.
-    stored: HashMap<DedupKey, (usize, Sender)>,
-}
-
-impl EventList {
-    fn submit(&mut self, sent: &[Sent], received_ms: i64, order: EventOrder) -> Vec<RecordAnswer> {
-        let mut answers = vec![RecordAnswer::Repeated; sent.len()];
-        let mut positions: Vec<usize> = (0..sent.len()).collect();
-        if order == EventOrder::ByTime {
-            positions.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
-        }
-        for at in positions {
-            answers[at] = self.apply(&sent[at], received_ms);
-        }
-        answers
-    }
-
-    fn apply(&mut self, sent: &Sent, received_ms: i64) -> RecordAnswer {
-        let json = sent.json();
-        let event = JsonEvent::parse_text(&json).unwrap();
-        let event = event.event();
-        let reading = match self.engine.read(&event) {
-            Ok(reading) => reading,
-            Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
-        };
-        let is_merge = event.name == "$merge";
-        let is_forbidden = is_merge && sent.sender == Sender::Anybody;
-        let weighed = reading.claim.filter(|_| !is_forbidden);
-        let weighed = weighed.map(|claim| format!("{claim:?}"));
-        // Only for a `$merge` is the token alone more than nothing.
-        let sender = match sent.sender {
-            Sender::TokenOnly if !is_merge => Sender::Anybody,
-            sender => sender,
-        };
-        let mut before = None;
-        if let Some(insert_id) = sent.insert_id {
-            let own = reading.distinct_id.map(|id| id.to_string());
-            let name = event.name.to_owned();
-            let next = (self.events.len(), sender);
-            let stored = self.stored.entry((name, sent.time_ms, own, insert_id));
-            let known = stored.or_insert(next);
-            if *known != next {
-                if sender <= known.1 {
-                    return RecordAnswer::Repeated;
-                }
-                known.1 = sender;
-                let earlier = &mut self.events[known.0];
-                if earlier.json == json && earlier.claim == weighed {
-                    return RecordAnswer::Repeated;
-                }
-                earlier.is_replaced = true;
-                before = Some((earlier.claim.clone(), earlier.failure.clone()));
-                known.0 = next.0;
-            }
-        }
-        let mut failure = None;
-        let answer = match reading.claim {
-            None => ClaimAnswer::None,
-            Some(_) if is_forbidden => ClaimAnswer::NotAllowed,
-            Some(_) if before.as_ref().is_some_and(|(claim, _)| *claim == weighed) => {
-                failure = before.and_then(|(_, failure)| failure);
-                ClaimAnswer::None
-            }
-            Some(claim) => match self.engine.apply(claim).unwrap() {
-                Outcome::Merged => ClaimAnswer::Merged,
-                Outcome::AlreadyMerged => ClaimAnswer::AlreadyMerged,
-                Outcome::Rejected(rejection) => {
-                    failure = Some([rejection.code().to_owned(), rejection.to_string()]);
-                    ClaimAnswer::Rejected(rejection.code())
-                }
-                _ => ClaimAnswer::None,
-            },
-        };
-        self.events.push(ListedEvent {
-            json: json.clone(),
-            time_ms: sent.time_ms.unwrap_or(received_ms),
-            failure,
-            claim: weighed,
-            is_replaced: false,
-        });
-        RecordAnswer::Stored(answer)
-    }
-
-    /// The export of all events that are not replaced.
-    fn exported(&self) -> Vec<Exported> {
-        let shown = self.events.iter().zip(1..);
-        let shown = shown.filter(|(listed, _)| !listed.is_replaced);
-        let exported = shown.map(|(listed, number)| {
-            let event = JsonEvent::parse_text(&listed.json).unwrap();
-            let own = self.engine.read(&event.event()).unwrap().distinct_id;
-            let canonical = own.map(|id| self.engine.resolve(id));
-            let failure = listed.failure.as_ref();
-            let failure = failure.map(|[reason, description]| Failure {
-                reason,
-                description,
-            });
-            let written = |own| {
-                let mut json = Vec::new();
-                let rule_book = self.engine.rule_book();
-                event.write_resolved(
-                    &Resolved {
-                        rule_book,
-                        own,
-                        canonical,
-                        failure,
-                    },
-                    &mut json,
-                );
-                String::from_utf8(json).unwrap()
-            };
-            // AR-4: the `distinct_id` of an identity event that the model ignores, as it was sent.
-            let read = event.event();
-            let sent = match read.distinct_id {
-                Value::Text(text) if read.is_identity_event() => self.engine.read_id(text).ok(),
-                _ => None,
-            };
-            let is_ignored = self.engine.rule_book() == RuleBook::Simplified;
-            Exported {
-                number,
-                json: written(own),
-                export_json: written(sent.filter(|_| is_ignored).or(own)),
-                own: own.map(|id| id.to_string()),
-                canonical: canonical.map(|id| id.to_string()),
-                time_ms: listed.time_ms,
-            }
-        });
-        exported.collect()
-    }
 }
 
 fn assert_reads_as(project: &Project, list: &EventList) {
@@ -394,11 +217,7 @@ fn play(model: Model, steps: &[Step]) {
         overrides.anon_id_format = Some(AnonIdFormat::UuidV4);
     }
     let settings = Settings::new(model, &overrides).unwrap();
-    let mut list = EventList {
-        engine: settings.engine(),
-        events: Vec::new(),
-        stored: HashMap::new(),
-    };
+    let mut list = EventList::new(settings.clone());
     let options = Options {
         index_events: 10,
         snapshot_entries: 5,
@@ -420,7 +239,7 @@ fn play(model: Model, steps: &[Step]) {
                 for sent in sent {
                     let record = Record::Event {
                         time_ms: sent.time_ms,
-                        insert_id: sent.insert_id.map(Box::from),
+                        insert_id: sent.insert_id.as_deref().map(Box::from),
                         sender: sent.sender,
                         layout: None,
                     };

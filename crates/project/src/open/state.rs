@@ -16,6 +16,8 @@ use crate::archive::tables::USER_INDEX;
 use crate::error::ProjectError;
 use crate::open::revision;
 use crate::options::Options;
+#[cfg(test)]
+use crate::simulation::hooks::{Mistake, makes};
 use crate::write::near_cap::NearCap;
 use crate::write::profiles::ProfileChanges;
 use crate::write::repeated::Repeated;
@@ -65,6 +67,10 @@ impl WriterState {
                 unindexed.push((key, number));
             },
         )?;
+        #[cfg(test)]
+        if makes(Mistake::ForgetsIndex) {
+            unindexed.clear();
+        }
         directory.add_unindexed(&unindexed);
         let repeated = Repeated::open(&read)?;
         let profiles = ProfileChanges::open(&read)?;

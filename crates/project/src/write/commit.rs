@@ -11,6 +11,8 @@ use crate::error::ProjectError;
 use crate::figures::Figures;
 use crate::inner::Inner;
 use crate::open::state::{State, WriterState};
+#[cfg(test)]
+use crate::simulation::hooks::{Mistake, makes};
 use crate::workers::Task;
 use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::claims::{ClaimResult, Claims};
@@ -262,6 +264,10 @@ impl Committer {
             if has_events {
                 heads = self.state.appender.write(write)?;
             }
+            #[cfg(test)]
+            if makes(Mistake::ShowsEarly) {
+                state.directory.write().add_blocks(&heads);
+            }
             if has_index {
                 let last = self.state.appender.next() - 1;
                 replaced = self.state.repeated.write(write, last, is_index_due)?;
@@ -273,17 +279,16 @@ impl Committer {
                 self.state.profiles.write(write)?;
             }
             Ok(())
-        })?;
+        });
+        #[cfg(test)]
+        let sequence = sequence.or_else(|error| match makes(Mistake::AnswersWithoutCommit) {
+            true => Ok(store.committed()),
+            false => Err(error),
+        });
+        let sequence = sequence?;
         drop(store);
         if has_index {
-            let mut directory = state.directory.write();
-            directory.add_blocks(&heads);
-            directory.replaced = replaced.unwrap_or(directory.replaced);
-            if is_index_due {
-                directory.clear_unindexed();
-            } else {
-                directory.add_unindexed(self.state.appender.new_pairs());
-            }
+            self.show(&state, &heads, replaced, is_index_due);
         }
         inner
             .counters
@@ -293,6 +298,29 @@ impl Committer {
             self.maintenance.wake();
         }
         Ok(sequence)
+    }
+
+    /// Lets readers see the events of a commit.
+    fn show(
+        &mut self,
+        state: &State,
+        heads: &[BlockHead],
+        replaced: Option<u64>,
+        is_indexed: bool,
+    ) {
+        #[cfg(test)]
+        let heads = match makes(Mistake::ShowsLate) {
+            true => &[],
+            false => heads,
+        };
+        let mut directory = state.directory.write();
+        directory.add_blocks(heads);
+        directory.replaced = replaced.unwrap_or(directory.replaced);
+        if is_indexed {
+            directory.clear_unindexed();
+        } else {
+            directory.add_unindexed(self.state.appender.new_pairs());
+        }
     }
 }
 

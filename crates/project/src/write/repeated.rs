@@ -11,6 +11,8 @@ use std::collections::BTreeMap;
 use foldhash::{HashMap, HashMapExt};
 use idmerge_core::Claim;
 use idmerge_disk::{Dedup, LazyRuns, OpenRuns};
+#[cfg(test)]
+use idmerge_disk::{DedupTables, Runs};
 use idmerge_engines::Settings;
 use idmerge_events::JsonEvent;
 use idmerge_store::redb::{ReadTransaction, WriteTransaction};
@@ -24,9 +26,19 @@ use crate::archive::replaced;
 use crate::archive::tables::{NUMBERS, SEEN};
 use crate::error::ProjectError;
 use crate::open::state::State;
+#[cfg(test)]
+use crate::simulation::hooks::{Mistake, makes};
 use crate::write::batch::{RecordAnswer, Sender};
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::repeated::exported::is_export_of;
+
+/// For a mistake that the simulator must find.
+#[cfg(test)]
+const OTHER_SEEN: DedupTables = DedupTables::new(
+    Runs::new("other_runs", "other_pages"),
+    "other_recent",
+    "other_filters",
+);
 
 /// An event of a batch that is stored.
 pub(crate) struct NewEvent<'b> {
@@ -66,8 +78,20 @@ pub(crate) struct Repeated {
 
 impl Repeated {
     pub(crate) fn open(read: &ReadTransaction) -> Result<Self, ProjectError> {
+        #[cfg(test)]
+        let seen = if makes(Mistake::ForgetsDuplicates) {
+            // Of two indexes, the one that does not have the latest events.
+            match Dedup::open(SEEN, read)?.last() > Dedup::open(OTHER_SEEN, read)?.last() {
+                true => OTHER_SEEN,
+                false => SEEN,
+            }
+        } else {
+            SEEN
+        };
+        #[cfg(not(test))]
+        let seen = SEEN;
         Ok(Self {
-            dedup: Dedup::open(SEEN, read)?,
+            dedup: Dedup::open(seen, read)?,
             numbers: Numbers::open(read)?,
             replaced: BTreeMap::new(),
         })

@@ -1,0 +1,217 @@
+//! [`EventList`]: what a project must read as, in memory.
+
+#![allow(dead_code, reason = "each test target uses a part of it")]
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use std::collections::HashMap;
+
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value};
+use idmerge_engines::{Engine, Settings};
+use idmerge_events::{Failure, JsonEvent, Resolved};
+use idmerge_project::{ClaimAnswer, EventOrder, RecordAnswer, Sender};
+
+#[derive(Clone, Debug)]
+pub(crate) struct Sent {
+    pub(crate) json: String,
+    /// Makes the event longer, in units of 700 bytes, so that blocks fill up.
+    pub(crate) pad: usize,
+    pub(crate) time_ms: Option<i64>,
+    pub(crate) insert_id: Option<String>,
+    pub(crate) sender: Sender,
+}
+
+impl Sent {
+    pub(crate) fn json(&self) -> String {
+        let pad = format!("\"properties\":{{\"pad\":{:?}", "x".repeat(self.pad * 700));
+        let comma = if self.json.contains("{}") { "" } else { "," };
+        self.json.replacen("\"properties\":{", &(pad + comma), 1)
+    }
+}
+
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct ListedEvent {
+    pub(crate) json: String,
+    pub(crate) time_ms: i64,
+    pub(crate) failure: Option<[String; 2]>,
+    /// The claim that was weighed.
+    pub(crate) claim: Option<String>,
+    /// Whether the engine has taken the claim for this event, and it was not withdrawn since.
+    pub(crate) counts: bool,
+    pub(crate) is_replaced: bool,
+}
+
+/// Name, time, own ID and `insert_id`.
+pub(crate) type DedupKey = (String, Option<i64>, Option<String>, String);
+
+pub(crate) struct Exported {
+    pub(crate) number: u64,
+    pub(crate) json: String,
+    /// The JSON in an export, which other models read too.
+    pub(crate) export_json: String,
+    pub(crate) own: Option<String>,
+    pub(crate) canonical: Option<String>,
+    pub(crate) time_ms: i64,
+}
+
+impl Exported {
+    pub(crate) fn is_named(&self, name: &str) -> bool {
+        self.json.contains(&format!("\"event\":\"{name}\""))
+    }
+}
+
+/// What the project must read as: an engine and a list of events.
+pub(crate) struct EventList {
+    pub(crate) settings: Settings,
+    pub(crate) engine: Engine,
+    pub(crate) events: Vec<ListedEvent>,
+    /// The index of the event that counts, and the best known of its senders.
+    pub(crate) stored: HashMap<DedupKey, (usize, Sender)>,
+}
+
+impl EventList {
+    pub(crate) fn new(settings: Settings) -> Self {
+        Self {
+            engine: settings.engine(),
+            settings,
+            events: Vec::new(),
+            stored: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn submit(
+        &mut self,
+        sent: &[Sent],
+        received_ms: i64,
+        order: EventOrder,
+    ) -> Vec<RecordAnswer> {
+        let mut answers = vec![RecordAnswer::Repeated; sent.len()];
+        let mut positions: Vec<usize> = (0..sent.len()).collect();
+        if order == EventOrder::ByTime {
+            positions.sort_by_key(|&at| sent[at].time_ms.unwrap_or(received_ms));
+        }
+        for at in positions {
+            answers[at] = self.apply(&sent[at], received_ms);
+        }
+        answers
+    }
+
+    pub(crate) fn apply(&mut self, sent: &Sent, received_ms: i64) -> RecordAnswer {
+        let json = sent.json();
+        let event = JsonEvent::parse_text(&json).unwrap();
+        let event = event.event();
+        let reading = match self.engine.read(&event) {
+            Ok(reading) => reading,
+            Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
+        };
+        let is_merge = event.name == "$merge";
+        let is_forbidden = is_merge && sent.sender == Sender::Anybody;
+        let weighed = reading.claim.filter(|_| !is_forbidden);
+        let weighed = weighed.map(|claim| format!("{claim:?}"));
+        // Only for a `$merge` is the token alone more than nothing.
+        let sender = match sent.sender {
+            Sender::TokenOnly if !is_merge => Sender::Anybody,
+            sender => sender,
+        };
+        let mut before = None;
+        if let Some(insert_id) = sent.insert_id.clone() {
+            let own = reading.distinct_id.map(|id| id.to_string());
+            let name = event.name.to_owned();
+            let next = (self.events.len(), sender);
+            let stored = self.stored.entry((name, sent.time_ms, own, insert_id));
+            let known = stored.or_insert(next);
+            if *known != next {
+                if sender <= known.1 {
+                    return RecordAnswer::Repeated;
+                }
+                known.1 = sender;
+                let earlier = &mut self.events[known.0];
+                if earlier.json == json && earlier.claim == weighed {
+                    return RecordAnswer::Repeated;
+                }
+                earlier.is_replaced = true;
+                before = Some((earlier.claim.clone(), earlier.failure.clone()));
+                known.0 = next.0;
+            }
+        }
+        let mut failure = None;
+        let mut counts = false;
+        let answer = match reading.claim {
+            None => ClaimAnswer::None,
+            Some(_) if is_forbidden => ClaimAnswer::NotAllowed,
+            Some(_) if before.as_ref().is_some_and(|(claim, _)| *claim == weighed) => {
+                failure = before.and_then(|(_, failure)| failure);
+                ClaimAnswer::None
+            }
+            Some(claim) => {
+                counts = true;
+                match self.engine.apply(claim).unwrap() {
+                    Outcome::Merged => ClaimAnswer::Merged,
+                    Outcome::AlreadyMerged => ClaimAnswer::AlreadyMerged,
+                    Outcome::Rejected(rejection) => {
+                        failure = Some([rejection.code().to_owned(), rejection.to_string()]);
+                        ClaimAnswer::Rejected(rejection.code())
+                    }
+                    _ => ClaimAnswer::None,
+                }
+            }
+        };
+        self.events.push(ListedEvent {
+            json: json.clone(),
+            time_ms: sent.time_ms.unwrap_or(received_ms),
+            failure,
+            claim: weighed,
+            counts,
+            is_replaced: false,
+        });
+        RecordAnswer::Stored(answer)
+    }
+
+    /// The export of all events that are not replaced.
+    pub(crate) fn exported(&self) -> Vec<Exported> {
+        let shown = self.events.iter().zip(1..);
+        let shown = shown.filter(|(listed, _)| !listed.is_replaced);
+        let exported = shown.map(|(listed, number)| {
+            let event = JsonEvent::parse_text(&listed.json).unwrap();
+            let own = self.engine.read(&event.event()).unwrap().distinct_id;
+            let canonical = own.map(|id| self.engine.resolve(id));
+            let failure = listed.failure.as_ref();
+            let failure = failure.map(|[reason, description]| Failure {
+                reason,
+                description,
+            });
+            let written = |own| {
+                let mut json = Vec::new();
+                let rule_book = self.engine.rule_book();
+                event.write_resolved(
+                    &Resolved {
+                        rule_book,
+                        own,
+                        canonical,
+                        failure,
+                    },
+                    &mut json,
+                );
+                String::from_utf8(json).unwrap()
+            };
+            // AR-4: the `distinct_id` of an identity event that the model ignores, as it was sent.
+            let read = event.event();
+            let sent = match read.distinct_id {
+                Value::Text(text) if read.is_identity_event() => self.engine.read_id(text).ok(),
+                _ => None,
+            };
+            let is_ignored = self.engine.rule_book() == RuleBook::Simplified;
+            Exported {
+                number,
+                json: written(own),
+                export_json: written(sent.filter(|_| is_ignored).or(own)),
+                own: own.map(|id| id.to_string()),
+                canonical: canonical.map(|id| id.to_string()),
+                time_ms: listed.time_ms,
+            }
+        });
+        exported.collect()
+    }
+}
