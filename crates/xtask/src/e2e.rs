@@ -5,7 +5,6 @@
 //! a free port of this machine. All output goes to `target/e2e`.
 
 mod machine;
-mod serving;
 
 use std::path::Path;
 use std::{env, fs};
@@ -14,9 +13,9 @@ use anyhow::{Context, bail};
 use clap::ValueEnum;
 use xshell::{Shell, cmd};
 
+use crate::serving::Serving;
 use crate::shell_at;
 use machine::{Machine, SCRIPTS};
-use serving::Serving;
 
 /// If this variable is set, a suite is skipped when the machine lacks what the suite needs.
 pub const MAY_SKIP: &str = "IDMERGE_E2E_MAY_SKIP";
@@ -79,7 +78,7 @@ pub fn e2e(root: &Path, suite: Option<Suite>) -> anyhow::Result<()> {
         return Ok(());
     }
     cmd!(sh, "cargo build -p idmerge").run()?;
-    let serving = Serving::start(&sh, root, &folder, &configuration())?;
+    let serving = Serving::start(&sh, root, "debug", &folder, &configuration())?;
     for suite in ready {
         run_suite(&folder, &machine, &serving, suite)?;
     }

@@ -1,7 +1,7 @@
 //! Development tasks as cargo commands, and checks of the repository's structure as tests.
 //!
 //! `cargo xtask --help` lists the commands. Each is a short list of programs to start, in
-//! [`tasks`], [`fuzz`], [`mod@bench`] and [`mod@e2e`]. A command prints the programs it starts and
+//! [`tasks`], [`fuzz`], [`mod@bench`], [`mod@e2e`] and [`mod@soak`]. A command prints the programs it starts and
 //! stops at the first failure. The checks in [`tidy`] cover what the compiler does not, such as
 //! which crate may depend on which; `tests/tidy.rs` runs them on this repository.
 //!
@@ -26,6 +26,8 @@ pub mod e2e;
 mod files;
 pub mod fuzz;
 mod packages;
+mod serving;
+pub mod soak;
 pub mod tasks;
 pub mod tidy;
 

@@ -13,7 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 use idmerge_xtask::bench::{self, Options, Part};
 use idmerge_xtask::e2e::{self, Suite};
-use idmerge_xtask::{fuzz, tasks};
+use idmerge_xtask::{fuzz, soak, tasks};
 
 /// Development tasks. Each prints the programs it starts, and stops at the first failure.
 #[derive(Debug, Parser)]
@@ -57,6 +57,12 @@ enum Command {
         /// Run only this suite
         suite: Option<Suite>,
     },
+    /// Send a server good, broken and hostile traffic; check its memory and that no event is lost or doubled
+    Soak {
+        /// Minutes of traffic
+        #[arg(long, default_value_t = 30, value_parser = clap::value_parser!(u32).range(1..))]
+        minutes: u32,
+    },
 }
 
 const BENCH_EXAMPLES: &str = "\
@@ -87,6 +93,7 @@ fn main() -> anyhow::Result<()> {
             bench::bench(root, part, &options)
         }
         Command::E2e { suite } => e2e::e2e(root, suite),
+        Command::Soak { minutes } => soak::soak(root, minutes),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Runs the server while the scripts run.
+//! Runs the server while clients use it.
 
 use std::fs;
 use std::io::{self, Read, Write};
@@ -16,16 +16,18 @@ use crate::packages::metadata;
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A running server. Dropping it kills the server.
-pub(super) struct Serving {
+pub(crate) struct Serving {
     child: Child,
     address: SocketAddr,
 }
 
 impl Serving {
-    /// Starts a server with an empty data folder and these projects, and waits until it is ready.
-    pub(super) fn start(
+    /// Starts the server that was built with a profile, `debug` or `release`, with an empty data folder
+    /// and these projects. Waits until it is ready.
+    pub(crate) fn start(
         sh: &Shell,
         root: &Path,
+        profile: &str,
         folder: &Path,
         projects: &str,
     ) -> anyhow::Result<Self> {
@@ -41,7 +43,7 @@ impl Serving {
             .with_context(|| format!("cannot write {}", config.display()))?;
 
         let target = metadata(&root.join("Cargo.toml"))?.target_directory;
-        let program = target.join("debug/idmerge");
+        let program = target.join(profile).join("idmerge");
         let serve = cmd!(sh, "{program} serve --data {data} --config {config}");
         eprintln!("$ {serve}");
         let child = Command::from(serve).spawn()?;
@@ -50,8 +52,17 @@ impl Serving {
         Ok(serving)
     }
 
-    pub(super) fn url(&self) -> String {
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// The number of the server's process.
+    pub(crate) fn process(&self) -> u32 {
+        self.child.id()
     }
 
     fn wait_until_ready(&mut self) -> anyhow::Result<()> {
@@ -69,7 +80,7 @@ impl Serving {
     }
 
     /// Stops the server with the signal that service managers send.
-    pub(super) fn stop(mut self, sh: &Shell) -> anyhow::Result<()> {
+    pub(crate) fn stop(mut self, sh: &Shell) -> anyhow::Result<()> {
         let process = self.child.id().to_string();
         cmd!(sh, "kill -TERM {process}").run()?;
         let end = Instant::now() + TIMEOUT;
