@@ -29,7 +29,7 @@ impl Settings {
         state: &dyn Resolve,
         id: DistinctId<'e>,
     ) -> Option<DistinctId<'e>> {
-        let is_in_cluster = |id: DistinctId<'_>| state.cluster(id).is_some();
+        let is_in_cluster = |id: DistinctId<'_>| state.members_after(id, None, 1).is_some();
         let other = match (self, id.is_device()) {
             (Self::Original(_), _) => return None,
             (Self::Simplified(_), false) => DistinctId::device(id.id()),

@@ -231,6 +231,21 @@ impl Resolve for Original {
         self.find(id).map_or(0, ids)
     }
 
+    fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        let id = self.find(id)?;
+        let after = match after.map(|after| self.find(after)) {
+            None => None,
+            Some(Some(after)) if after.owner == id.owner => Some(after),
+            Some(_) => return Some(Vec::new()),
+        };
+        Some(self.partition.members_after(id, after, limit))
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new(self.partition.clusters())
     }

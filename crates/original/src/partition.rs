@@ -1,6 +1,8 @@
 //! The state: a partition of IDs into clusters, and the marks of each ID. It knows which IDs are in
 //! one cluster and which one is canonical. The guardrails are in `engine.rs`.
 
+use std::collections::BinaryHeap;
+
 use idmerge_core::{Cluster, DistinctId, Id};
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe, Rows};
 
@@ -165,6 +167,31 @@ impl Partition {
             canonical: distinct_id(self.canonical(id)),
             members: members.into_iter().map(distinct_id).collect(),
         }
+    }
+
+    /// O-17, in part: at most `limit` members of the cluster of this ID, those after a member or the
+    /// oldest ones. It looks at every member, and remembers only these.
+    pub(crate) fn members_after(
+        &self,
+        id: Found,
+        after: Option<Found>,
+        limit: usize,
+    ) -> Vec<DistinctId<'_>> {
+        let mut oldest = BinaryHeap::new();
+        let ring = self.ring(id.number);
+        for number in ring.filter(|number| after.is_none_or(|after| after.number < *number)) {
+            if oldest.len() < limit {
+                oldest.push(number);
+            } else if let Some(mut youngest) = oldest.peek_mut()
+                && number < *youngest
+            {
+                *youngest = number;
+            }
+        }
+        let members = oldest.into_sorted_vec().into_iter();
+        members
+            .map(|number| DistinctId::plain(self.ids.id(number)))
+            .collect()
     }
 
     /// All clusters by oldest member.

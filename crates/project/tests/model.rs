@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use idmerge_core::{IdentityResolverExt, Resolve};
 use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_project::{
-    Batch, EventOrder, ExportQuery, FunnelQuery, Options, Project, Record, Sender,
+    Batch, EventOrder, ExportQuery, FunnelQuery, MembersQuery, Options, Project, Record, Sender,
 };
 use proptest::prelude::*;
 
@@ -330,7 +330,11 @@ fn applying_all_changes_gives_the_current_state() {
     }
     assert!(project.changes(4, 1).is_err());
 
-    let explained = project.explain("U4").unwrap();
+    let query = MembersQuery {
+        with_claims: true,
+        ..MembersQuery::default()
+    };
+    let explained = project.identity_page("U4", &query).unwrap().claims;
     let ids: Vec<_> = explained
         .iter()
         .map(|entry| (entry.sequence, entry.answer))

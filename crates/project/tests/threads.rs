@@ -12,7 +12,8 @@ use std::time::Duration;
 
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Batch, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record, RecordAnswer,
+    Batch, ExportQuery, FunnelQuery, MembersQuery, Options, Project, ProjectError, Record,
+    RecordAnswer,
 };
 
 const THREADS: usize = 2;
@@ -59,7 +60,11 @@ fn read(project: &Project, acknowledged: &AtomicUsize) {
     }
     let identity = project.identity("U1").unwrap();
     assert!(identity.members.len() >= at_least);
-    assert!(project.explain("U1").unwrap().len() >= at_least);
+    let query = MembersQuery {
+        with_claims: true,
+        ..MembersQuery::default()
+    };
+    assert!(project.identity_page("U1", &query).unwrap().claims.len() >= at_least);
     assert!(project.profiles(None, 100).unwrap().total <= USERS as u64);
     assert!(project.figures().failure.is_none());
 }

@@ -131,8 +131,9 @@ async function showPerson() {
   const id = at("id").value;
   at("person").hidden = true;
   const path = inPath(id);
-  const identity = await ask(`/v1/ids/${path}`, [["explain", "true"]]);
-  const [profile, feed] = await Promise.all([
+  const identity = await ask(`/v1/ids/${path}`);
+  const [story, profile, feed] = await Promise.all([
+    ask(`/v1/ids/${path}`, [["explain", "true"]]),
     // A user without a profile is not an error.
     ask(`/v1/users/${path}/profile`).catch((error) => {
       if (error.status === 404) return null;
@@ -140,8 +141,8 @@ async function showPerson() {
     }),
     ask(`/v1/users/${path}/events`, [["limit", PAGE_EVENTS]]),
   ]);
-  showCluster(identity);
-  showClaims(identity.explanation);
+  showCluster(identity, story.explanation);
+  showClaims(story);
   showProfile(profile);
   showTimeline(path, feed);
   at("person").hidden = false;
@@ -149,14 +150,16 @@ async function showPerson() {
   document.title = `${shortened(id)} · idmerge`;
 }
 
-function showCluster({ distinct_id: canonical, asked, members, did_you_mean: meant, explanation }) {
+function showCluster({ distinct_id: canonical, asked, members, next, did_you_mean: meant }, explanation) {
   const words = at("cluster-words");
   if (meant) {
     words.replaceChildren(idText(canonical), " is in no cluster, but ", idText(meant), " is.");
   } else if (members.length < 2) {
     words.replaceChildren(idText(canonical), " is in no cluster. No claim connects it with another ID.");
   } else {
-    words.replaceChildren(`${members.length} IDs are one user. Events count under `, idText(canonical), ".");
+    const many = next ? `More than ${members.length}` : members.length;
+    words.replaceChildren(`${many} IDs are one user. Events count under `, idText(canonical), ".");
+    if (next) words.append(` The first ${members.length} are shown.`);
   }
   const joins = explanation.filter((entry) => entry.answer === "merged" && !entry.withdrawn);
   at("drawing").replaceChildren(drawing(canonical, members, joins, asked));
@@ -311,12 +314,12 @@ const ANSWERS = {
 
 const isRejected = (entry) => entry.answer.startsWith("err");
 
-function showClaims(entries) {
+function showClaims({ explanation: entries, next }) {
   const rejected = entries.filter(isRejected).length;
   at("claims-words").textContent =
     entries.length === 0
       ? "No claim names any of these IDs."
-      : `In arrival order${rejected ? `; ${rejected} rejected` : ""}.`;
+      : `In arrival order${rejected ? `; ${rejected} rejected` : ""}.${next ? " There are more." : ""}`;
   at("claims").replaceChildren(...entries.map(claimItem));
 }
 

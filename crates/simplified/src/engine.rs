@@ -113,6 +113,16 @@ impl Resolve for Simplified {
         self.user_of(id).map_or(0, members)
     }
 
+    fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        let user = self.user_of(id)?;
+        Some(self.links.members_after(user, after, limit))
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new((0..self.links.users.len()).map(|user| self.links.cluster(user)))
     }
@@ -283,6 +293,24 @@ mod tests {
         let expected = ["U2", "$device:D9", "$device:D1", "$device:D7"];
         assert_eq!(members(&engine, "$device:D1").unwrap(), expected);
         assert_eq!(members(&engine, "U2").unwrap(), expected);
+        let id = engine.read_id("U2").unwrap();
+        let devices = engine.members_after(id, engine.read_id("$device:D9").ok(), 9);
+        let devices = devices.unwrap();
+        assert_eq!(
+            devices
+                .iter()
+                .map(DistinctId::to_string)
+                .collect::<Vec<_>>(),
+            expected[2..]
+        );
+        for no_member in ["$device:D5", "$device:D7", "$device:D2", "U1"] {
+            let after = engine.read_id(no_member).ok();
+            assert_eq!(
+                engine.members_after(id, after, 9),
+                Some(Vec::new()),
+                "{no_member}"
+            );
+        }
         for unlinked in ["$device:D2", "D9", "$device:U2"] {
             assert_eq!(members(&engine, unlinked), None);
         }

@@ -139,6 +139,33 @@ impl Links {
         .map(|device| self.devices.id(device))
     }
 
+    /// S-10, in part: at most `limit` members after a member, or the first ones.
+    pub(crate) fn members_after(
+        &self,
+        user: u32,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Vec<DistinctId<'_>> {
+        let canonical = DistinctId::plain(self.users.id(user));
+        let last = self.users.row(user).last_device;
+        let (first, device) = match after {
+            None => (Some(canonical), last),
+            Some(after) if after == canonical => (None, last),
+            Some(after) if !after.is_device() => return Vec::new(),
+            Some(after) => match self.devices.find(&self.devices.probe(after.id())) {
+                Some(found) if found.owner == user && found.number != last => (None, found.number),
+                _ => return Vec::new(),
+            },
+        };
+        // The device after the last one is the first one.
+        let next = self.devices.row(device).next_device;
+        let devices = std::iter::successors(Some(next), |&device| {
+            (device != last).then(|| self.devices.row(device).next_device)
+        });
+        let devices = devices.map(|device| DistinctId::device(self.devices.id(device)));
+        first.into_iter().chain(devices).take(limit).collect()
+    }
+
     /// S-10: the user, then its devices.
     pub(crate) fn cluster(&self, user: u32) -> Cluster<'_> {
         let canonical = DistinctId::plain(self.users.id(user));

@@ -8,6 +8,7 @@ pub(crate) mod explain;
 pub(crate) mod log_entry;
 mod sections;
 pub(crate) mod simulate;
+pub(crate) mod story;
 
 use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;

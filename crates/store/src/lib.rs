@@ -35,6 +35,7 @@ pub use history::digest::Digest;
 pub use history::explain::Explanation;
 pub use history::log_entry::LogEntry;
 pub use history::simulate::Difference;
+pub use history::story::StoryPart;
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::About;

@@ -147,6 +147,15 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
         self.state.overlay.cluster_len(id)
     }
 
+    fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        self.state.overlay.members_after(id, after, limit)
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
     }

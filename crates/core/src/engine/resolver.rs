@@ -98,6 +98,37 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.cluster(id).map_or(0, |cluster| cluster.members.len())
     }
 
+    /// Some members of the cluster of an ID, in the order of [`Cluster::members`]: at most `limit` of
+    /// those after the member `after`, or the first ones. `None` if the ID is in no cluster. Nothing
+    /// follows an ID that is no member.
+    ///
+    /// An engine can give a few members of a large cluster faster than all of them.
+    ///
+    /// ```
+    /// # fn example(engine: &dyn idmerge_core::Resolve, id: idmerge_core::DistinctId<'_>) {
+    /// let first = engine.members_after(id, None, 2).unwrap_or_default();
+    /// let next = engine.members_after(id, first.last().copied(), 2);
+    /// # }
+    /// ```
+    fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        let mut members = self.cluster(id)?.members;
+        let from = match after {
+            None => 0,
+            Some(after) => {
+                let place = members.iter().position(|member| *member == after);
+                place.map_or(members.len(), |place| place + 1)
+            }
+        };
+        members.drain(..from);
+        members.truncate(limit);
+        Some(members)
+    }
+
     /// All clusters, each with at least two IDs. Simplified: in the order in which the users got
     /// their first device. Original: by oldest member. A custom model chooses its own order, which a
     /// snapshot must keep.
@@ -138,8 +169,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch`, `cluster_len` and `attribution`, which have defaults. The trait is
-/// object safe:
+/// `apply_batch`, `resolve_batch`, `cluster_len`, `members_after` and `attribution`, which have defaults.
+/// The trait is object safe:
 ///
 /// ```
 /// fn takes_any_engine(_: &mut dyn idmerge_core::IdentityResolver) {}
@@ -304,6 +335,14 @@ macro_rules! forward_resolve {
             }
             fn cluster_len(&self, id: DistinctId<'_>) -> usize {
                 (**self).cluster_len(id)
+            }
+            fn members_after<'a>(
+                &'a self,
+                id: DistinctId<'a>,
+                after: Option<DistinctId<'_>>,
+                limit: usize,
+            ) -> Option<Vec<DistinctId<'a>>> {
+                (**self).members_after(id, after, limit)
             }
             fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
                 (**self).clusters()

@@ -1,7 +1,7 @@
 //! The user of an ID, and the feed of changes.
 
 use axum::Json;
-use idmerge_project::Identity;
+use idmerge_project::{Identity, MemberCursor, MembersQuery};
 use idmerge_store::{Change, LogEntry};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -15,36 +15,45 @@ use crate::http::api_error::ApiError;
 pub(crate) struct IdentityParameters {
     /// Whether to return the claims that formed the cluster, and those that were rejected.
     explain: Option<bool>,
+    /// `next` of the previous page. The first page by default.
+    after: Option<String>,
+    /// How many IDs of the user, from 1 to 1,000. 100 by default.
+    limit: Option<usize>,
 }
 
-/// The user of an ID, as known now.
+/// The user of an ID, as known now, with a page of the IDs of the user.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct IdentityResponse {
     /// The canonical ID of the user. Events of the user count under it.
     distinct_id: String,
     /// The ID of the query, in its normalized form.
     asked: String,
-    /// All IDs of the user, the canonical one included.
+    /// IDs of the user. Each one is on one page, the canonical ID too.
     members: Vec<String>,
+    /// The value of `after` for the next page. `null` on the last page.
+    next: Option<String>,
     /// If the ID is in no cluster: the ID that differs from it only by the prefix `$device:`, and is in
     /// one.
     #[serde(skip_serializing_if = "Option::is_none")]
     did_you_mean: Option<String>,
-    /// The claims that name one of these IDs, in arrival order. Only with `explain=true`.
+    /// The claims that name one of these IDs, in arrival order. A claim that names two IDs of the user is
+    /// on one page. Only with `explain=true`.
     #[serde(skip_serializing_if = "Option::is_none")]
     explanation: Option<Vec<LogEntry>>,
 }
 
 /// Find the user of an ID
 ///
-/// An ID that occurs in no claim is a user of its own.
+/// An ID that occurs in no claim is a user of its own. The IDs of a user come in pages. With
+/// `explain=true` a page has at most 2,000 claims. If an ID has more, the next page continues with its
+/// claims, and does not list the ID again.
 #[utoipa::path(
     get,
     path = "/v1/ids/{id}",
     params(("id" = String, Path, description = "Any ID, percent-encoded (a slash as %2F)"), IdentityParameters),
     responses(
         (status = 200, body = IdentityResponse),
-        (status = 400, description = "`id` is not an ID", body = ApiError),
+        (status = 400, description = "`id` is not an ID, or `after` is not a cursor of its user", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
@@ -55,25 +64,33 @@ pub(crate) async fn identity(
     Parameters(parameters): Parameters<IdentityParameters>,
 ) -> Result<Json<IdentityResponse>, ApiError> {
     let is_explained = parameters.explain == Some(true);
-    let (identity, explanation) = reader
+    let limit = page_rows(parameters.limit);
+    let identity = reader
         .run(move |project| {
-            let identity = project.identity(&id)?;
-            let explanation = is_explained.then(|| project.explain(&id)).transpose()?;
-            Ok((identity, explanation))
+            let after = parameters.after.as_deref().map(str::parse::<MemberCursor>);
+            let query = MembersQuery {
+                after: after.transpose()?,
+                limit,
+                with_claims: is_explained,
+            };
+            project.identity_page(&id, &query)
         })
         .await?;
     let Identity {
         distinct_id,
         canonical,
         members,
+        claims,
+        next,
         did_you_mean,
     } = identity;
     Ok(Json(IdentityResponse {
         distinct_id: canonical,
         asked: distinct_id,
         members,
+        next: next.map(|cursor| cursor.to_string()),
         did_you_mean,
-        explanation,
+        explanation: is_explained.then_some(claims),
     }))
 }
 
@@ -93,7 +110,7 @@ pub(crate) struct ChangesParameters {
 pub(crate) struct ChangesResponse {
     /// The changes, in order.
     changes: Vec<Change>,
-    /// The value of `since` for the next request.
+    /// The value of `since` for the next request. If there are no more changes, it is the end of the log.
     next: u64,
 }
 
@@ -117,20 +134,19 @@ pub(crate) async fn changes(
 ) -> Result<Json<ChangesResponse>, ApiError> {
     let since = parameters.since.unwrap_or(0);
     let limit = page_rows(parameters.limit);
-    let (changes, last) = reader
+    let found = reader
         .run(move |project| {
-            let last = project.figures().sequence;
+            let last = project.sequence()?;
             if since > last {
-                return Ok((None, last));
+                return Ok(Err(last));
             }
-            Ok((Some(project.changes(since, limit)?), last))
+            Ok(Ok(project.changes_page(since, limit)?))
         })
         .await?;
-    let Some(changes) = changes else {
-        let error =
-            format!("since is beyond the end of the log, which is {last}; use next of a response");
-        return Err(ApiError::bad_request(error));
-    };
-    let next = changes.last().map_or(since, |change| change.sequence);
+    let (changes, next) = found.map_err(|last| {
+        ApiError::bad_request(format!(
+            "since is beyond the end of the log, which is {last}; use next of a response"
+        ))
+    })?;
     Ok(Json(ChangesResponse { changes, next }))
 }

@@ -79,28 +79,6 @@ impl<R: IdentityResolver> History<R> {
         chain.reverse();
         Ok(Explanation::Joined(chain))
     }
-
-    /// The claims that name a member of the cluster of an ID, in arrival order, with the answers that
-    /// count now. `engine` must have the state of this history.
-    ///
-    /// # Errors
-    ///
-    /// If the log cannot be read.
-    pub fn story(
-        &self,
-        engine: &dyn Resolve,
-        id: DistinctId<'_>,
-    ) -> Result<Vec<LogEntry>, StoreError> {
-        let id = own(engine, id);
-        let members = members(engine.cluster(id), id);
-        let answers = Answers::new(self, [id, id])?;
-        let story = answers.naming(members.iter().copied())?.into_iter();
-        let named = |ids: &[DistinctIdBuf; 2]| ids.iter().any(|id| members.contains(&id.as_id()));
-        Ok(story
-            .filter(|(_, ids)| named(ids))
-            .map(|(entry, _)| entry)
-            .collect())
-    }
 }
 
 /// The claims between two users that were rejected.
@@ -196,7 +174,7 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
 }
 
 /// The ID as its cluster lists it: in Original the mark of a device is not part of the ID (O-1).
-fn own<'a>(engine: &dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
+pub(super) fn own<'a>(engine: &dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
     if engine.rule_book().has_device_namespace() {
         id
     } else {

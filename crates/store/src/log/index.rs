@@ -1,5 +1,6 @@
 //! The index of the log: which entries name an ID.
 
+use std::borrow::Cow;
 use std::cell::{Cell, OnceCell};
 use std::collections::{BTreeSet, HashSet};
 
@@ -81,28 +82,61 @@ impl<'l> Index<'l> {
                 }
             })?;
         }
-        let unindexed = self.log.until.saturating_sub(self.indexed);
-        if unindexed > self.cached_max {
-            self.scanned.update(|scanned| scanned + unindexed);
-            return self.log.each_entry(self.indexed + 1, &mut |entry| {
-                if self::fingerprints(&entry)
-                    .iter()
-                    .any(|it| fingerprints.contains(it))
-                {
-                    found.insert(entry.sequence);
-                }
-                Ok(true)
-            });
-        }
-        let after = self.after_index()?;
+        let unindexed = self.unindexed(fingerprints)?;
         for &fingerprint in fingerprints {
-            let from = after.partition_point(|pair| pair.0 < fingerprint);
-            let of_fingerprint = after[from..]
-                .iter()
-                .take_while(|pair| pair.0 == fingerprint);
-            found.extend(of_fingerprint.map(|pair| pair.1));
+            found.extend(unindexed_entries(&unindexed, fingerprint));
         }
         Ok(())
+    }
+
+    /// For each of these keys the first entries after an entry, at most `limit` of them, in order.
+    /// Returns nothing for the keys after the one whose entries filled the limit.
+    pub(crate) fn first_entries(
+        &self,
+        keys: &[(u64, u64)],
+        limit: usize,
+    ) -> Result<Vec<BTreeSet<u64>>, StoreError> {
+        let unindexed = self.unindexed(&keys.iter().map(|(key, _)| *key).collect())?;
+        let mut all = Vec::new();
+        let mut room = limit;
+        for &(key, after) in keys {
+            if room == 0 {
+                break;
+            }
+            // The first ones: the greatest goes if a smaller one comes.
+            let mut first = BTreeSet::new();
+            let mut add = |entry| {
+                if entry > after && entry <= self.log.until {
+                    first.insert(entry);
+                }
+                if first.len() > room {
+                    first.pop_last();
+                }
+            };
+            self.runs.find(key, &mut add)?;
+            unindexed_entries(&unindexed, key).for_each(add);
+            room -= first.len();
+            all.push(first);
+        }
+        Ok(all)
+    }
+
+    /// The pairs of the unindexed entries, sorted. If there are many, only those with these keys.
+    fn unindexed(&self, fingerprints: &HashSet<u64>) -> Result<Cow<'_, [(u64, u64)]>, StoreError> {
+        let unindexed = self.log.until.saturating_sub(self.indexed);
+        if unindexed <= self.cached_max {
+            return Ok(self.after_index()?.into());
+        }
+        self.scanned.update(|scanned| scanned + unindexed);
+        let mut pairs = Vec::new();
+        self.log.each_entry(self.indexed + 1, &mut |entry| {
+            let named = self::fingerprints(&entry).into_iter();
+            let named = named.filter(|it| fingerprints.contains(it));
+            pairs.extend(named.map(|it| (it, entry.sequence)));
+            Ok(true)
+        })?;
+        pairs.sort_unstable();
+        Ok(pairs.into())
     }
 
     /// The pairs of the unindexed entries, sorted.
@@ -165,6 +199,15 @@ impl<'l> Index<'l> {
         })?;
         Ok(retractions)
     }
+}
+
+/// The entries of a key among sorted pairs.
+fn unindexed_entries(pairs: &[(u64, u64)], fingerprint: u64) -> impl Iterator<Item = u64> {
+    let from = pairs.partition_point(|pair| pair.0 < fingerprint);
+    let of_key = pairs[from..].iter();
+    of_key
+        .take_while(move |pair| pair.0 == fingerprint)
+        .map(|pair| pair.1)
 }
 
 /// Indexes committed entries, `at_a_time` entries in one commit. Fewer than that stay unindexed.

@@ -143,6 +143,15 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster_len(id)
     }
 
+    pub(crate) fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        self.of(id).members_after(id, after, limit)
+    }
+
     /// All clusters. Those of parts come last.
     pub(crate) fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         if self.parts.is_empty() {
