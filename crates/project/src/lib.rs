@@ -64,6 +64,7 @@ mod options;
 mod profiles;
 mod project;
 mod read;
+mod retraction;
 #[cfg(test)]
 mod simulation;
 mod user_key;
@@ -87,3 +88,4 @@ pub use workers::Workers;
 pub use write::batch::{
     Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
 };
+pub use write::withdrawal::RetractionTarget;

@@ -2,6 +2,7 @@
 //! ([`prepare`]), and is applied and committed ([`commit`]) by the single writer thread ([`writer`]).
 
 pub(crate) mod batch;
+pub(crate) mod carry_out;
 pub(crate) mod claims;
 pub(crate) mod commit;
 pub(crate) mod maintenance;
@@ -10,4 +11,5 @@ pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod queue;
 pub(crate) mod repeated;
+pub(crate) mod withdrawal;
 pub(crate) mod writer;

@@ -16,7 +16,7 @@ use crate::http::refusals;
 use crate::ingest::{self, stubs};
 use crate::page;
 use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
-use crate::store::backup;
+use crate::store::{backup, questions, retract};
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
     let routes = Router::new()
@@ -80,6 +80,10 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/users/{id}/events", get(users::events))
         .route("/v1/users/{id}/profile", get(users::profile))
         .route("/v1/backup", get(backup::backup))
+        .route("/v1/digest", get(questions::digest))
+        .route("/v1/log", get(questions::log))
+        .route("/v1/retract", post(retract::retract))
+        .route("/v1/simulate", get(questions::simulate))
         .route("/v1/funnel", get(funnel::funnel))
         .route("/api/2.0/export", get(export::export))
         .route("/api/query/engage", profiles.clone())

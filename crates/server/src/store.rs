@@ -3,4 +3,6 @@
 
 pub(crate) mod backup;
 pub(crate) mod copy;
+pub(crate) mod questions;
+pub(crate) mod retract;
 pub(crate) mod socket;

@@ -124,6 +124,17 @@ pub enum StoreError {
         /// The number of the entry.
         sequence: u64,
     },
+    /// More entries are connected with the claims than the caller lets fold again.
+    #[error(
+        "{connected} entries of the log are connected with this, which is more than {max}; folding them \
+         again would hold up events. Stop the server and use `idmerge store retract`"
+    )]
+    TooManyConnected {
+        /// How many entries are connected.
+        connected: u64,
+        /// The most that may be.
+        max: u64,
+    },
     /// No claim that this store's engine weighs names the ID, so there is nothing to withdraw.
     #[error(
         "no claim that the engine of this store weighs names {id}; check the ID, or list the log"

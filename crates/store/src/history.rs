@@ -6,6 +6,7 @@ mod counting;
 pub(crate) mod digest;
 pub(crate) mod explain;
 pub(crate) mod log_entry;
+pub(crate) mod preview;
 mod sections;
 pub(crate) mod simulate;
 pub(crate) mod story;

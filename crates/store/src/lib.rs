@@ -26,7 +26,7 @@ mod state;
 
 pub use durable::Durable;
 pub use durable::intake::{Intake, TakenInput};
-pub use durable::retract::Retraction;
+pub use durable::retract::{Retraction, Target};
 pub use error::StoreError;
 pub use history::History;
 pub use history::changes::Change;

@@ -25,6 +25,12 @@ pub(crate) fn adapt(store: &Durable<Engine>, options: &Options) -> Result<(), Pr
     Ok(())
 }
 
+/// Makes the profiles fit the clusters again, after a retraction while the project is open.
+pub(crate) fn adapt_now(store: &Durable<Engine>, options: &Options) -> Result<(), ProjectError> {
+    store.commit_adapted(|write| Profiles::open(write)?.adapt(store, options))?;
+    Ok(())
+}
+
 /// The tables of users' profiles.
 struct Profiles<'t>(ProfileTables<'t>);
 

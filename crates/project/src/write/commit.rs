@@ -15,6 +15,7 @@ use crate::open::state::{State, WriterState};
 use crate::simulation::hooks::{Mistake, makes};
 use crate::workers::Task;
 use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
+use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
 use crate::write::profiles::turn::Turn;
@@ -55,6 +56,14 @@ impl Committer {
     /// Applies and commits batches. If this fails, nothing of them is committed. Returns the number
     /// of the last entry of the log.
     pub(crate) fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
+        if let [job] = &*jobs
+            && let Some(withdrawal) = &job.batch.withdrawal
+        {
+            let Inner {
+                settings, options, ..
+            } = &*self.inner;
+            return carry_out(withdrawal, &self.state.shared, settings, options);
+        }
         let read = self.state.shared.store.read().begin_read()?;
         let mut turn = Turn::new(&self.inner.options, jobs);
         for job in &mut *jobs {

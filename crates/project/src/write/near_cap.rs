@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use idmerge_core::{DistinctId, Resolve};
+use idmerge_store::Change;
 use parking_lot::Mutex;
 
 /// A cluster at this percentage of its limit counts as nearly full.
@@ -52,6 +53,28 @@ impl NearCap {
         }
         if is_near(ids, max_ids) {
             canonical_ids.insert(after.to_owned());
+        }
+    }
+
+    /// Takes note of a retraction, which changed the canonical IDs of these IDs.
+    pub(crate) fn revised(&self, engine: &impl Resolve, changes: &[Change]) {
+        let Some(max_ids) = self.max_ids else {
+            return;
+        };
+        let users: HashSet<_> = changes
+            .iter()
+            .flat_map(|change| [change.from.as_id(), change.to.as_id()])
+            .collect();
+        let mut canonical_ids = self.canonical_ids.lock();
+        for user in users {
+            let ids = engine
+                .cluster(user)
+                .map_or(1, |cluster| cluster.members.len());
+            let is_canonical = engine.resolve(user) == user;
+            match is_canonical && is_near(ids, max_ids) {
+                true => drop(canonical_ids.insert(user.to_string())),
+                false => drop(canonical_ids.remove(&user.to_string())),
+            }
         }
     }
 

@@ -2,6 +2,7 @@
 //! done here, so that the writer thread has less to do.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
@@ -14,6 +15,7 @@ use crate::user_key::{push_id, user_key};
 use crate::write::batch::{
     Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
 };
+use crate::write::withdrawal::Withdrawal;
 
 /// A batch that is ready for the writer.
 pub(crate) struct PreparedBatch {
@@ -33,6 +35,8 @@ pub(crate) struct PreparedBatch {
     pub(crate) answers: Vec<RecordAnswer>,
     /// The IDs of all claims, joined.
     claim_ids: String,
+    /// A retraction, which has no records and is carried out alone.
+    pub(crate) withdrawal: Option<Arc<Withdrawal>>,
 }
 
 /// A valid event of a batch.
@@ -87,6 +91,7 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
             profile_bytes: None,
             answers: vec![RecordAnswer::Stored(ClaimAnswer::None); records.len()],
             claim_ids: String::new(),
+            withdrawal: None,
             text: String::new(),
         },
         own_id: String::new(),
@@ -108,6 +113,22 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
 }
 
 impl PreparedBatch {
+    /// A retraction, in the place of a batch.
+    pub(crate) fn of_withdrawal(withdrawal: Arc<Withdrawal>) -> Self {
+        Self {
+            text: String::new(),
+            received_ms: 0,
+            source: "",
+            bytes: withdrawal.bytes(),
+            events: Vec::new(),
+            updates: Vec::new(),
+            profile_bytes: None,
+            answers: Vec::new(),
+            claim_ids: String::new(),
+            withdrawal: Some(withdrawal),
+        }
+    }
+
     /// The claim of an event, if it makes one.
     pub(crate) fn claim(&self, event: &PreparedEvent) -> Option<Claim<'_>> {
         let PreparedClaim { kind, ids } = event.facts.claim.as_ref()?;

@@ -20,6 +20,13 @@ pub(crate) struct Job {
     pub(crate) refused: Option<ProjectError>,
 }
 
+impl Job {
+    /// Whether it shares its commit with no other: a retraction commits by itself.
+    fn is_alone(&self) -> bool {
+        self.batch.withdrawal.is_some()
+    }
+}
+
 /// Batches that wait for the writer, in the order in which they are written.
 ///
 /// A batch counts against the limits from its reservation until it is answered, not only while it
@@ -90,6 +97,7 @@ impl Queue {
         let mut bytes = 0;
         while let Some(job) = contents.jobs.front()
             && (bytes == 0 || bytes + job.batch.bytes <= max_bytes)
+            && (taken.is_empty() || !taken.iter().chain([job]).any(Job::is_alone))
         {
             bytes += job.batch.bytes;
             taken.extend(contents.jobs.pop_front());

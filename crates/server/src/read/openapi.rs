@@ -9,7 +9,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{export, funnel, identity, mappings, profiles, users};
-use crate::store::backup;
+use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -22,6 +22,10 @@ use crate::store::backup;
         identity::changes,
         mappings::mappings,
         backup::backup,
+        questions::digest,
+        questions::log,
+        questions::simulate,
+        retract::retract,
         users::events,
         users::profile,
         funnel::funnel,

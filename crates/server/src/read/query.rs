@@ -23,7 +23,7 @@ use crate::store::copy::Backups;
 pub(super) const MAX_PAGE_ROWS: usize = 1_000;
 
 /// How many rows a page has for this `limit`.
-pub(super) fn page_rows(limit: Option<usize>) -> usize {
+pub(crate) fn page_rows(limit: Option<usize>) -> usize {
     limit.unwrap_or(100).clamp(1, MAX_PAGE_ROWS)
 }
 

@@ -89,6 +89,8 @@ impl Backups {
         for entry in fs::read_dir(&self.folder)? {
             needed += entry?.metadata()?.len();
         }
+        // The pages of a copy are less full than those of a file that has grown slowly.
+        needed += needed / 2;
         let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
         let free = disk.f_bavail.saturating_mul(disk.f_frsize);
         match free < needed.saturating_add(ROOM_LEFT_BYTES) {

@@ -1,10 +1,12 @@
 //! Withdrawing claims, and withdrawing a retraction.
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt;
 use std::sync::PoisonError;
 
-use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Resolve};
-use redb::{ReadTransaction, ReadableDatabase};
+use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Resolve, RuleBook};
+use redb::ReadableDatabase;
+use serde::Serialize;
 
 use crate::durable::Durable;
 use crate::error::StoreError;
@@ -16,17 +18,18 @@ use crate::log::index::Index;
 use crate::log::snapshots;
 use crate::state::overlay::Before;
 
-/// The result of a retraction.
-#[derive(Clone, Debug)]
+/// The result of a retraction, or of a [preview](crate::History::preview) of one.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct Retraction {
     /// The number of the entry of the retraction. Withdraw that entry to undo the retraction. If
     /// everything was withdrawn before, it is the number of the last entry that did that.
     pub sequence: u64,
-    /// Whether this call withdrew anything. If not, nothing has changed.
+    /// Whether this withdrew anything. If not, nothing has changed.
     pub is_new: bool,
-    /// How many claims this call withdrew; 0 if it withdrew a retraction.
+    /// How many claims this withdrew; 0 if it withdrew a retraction.
     pub claims: u64,
-    changes: Vec<Change>,
+    pub(crate) changes: Vec<Change>,
 }
 
 impl Retraction {
@@ -35,14 +38,80 @@ impl Retraction {
     pub fn changes(&self) -> &[Change] {
         &self.changes
     }
+
+    /// The result for what is withdrawn already, if all of it is.
+    pub(crate) fn already(
+        index: &Index<'_>,
+        entries: &BTreeSet<u64>,
+    ) -> Result<Option<Self>, StoreError> {
+        Ok(withdrawn_by(index, entries)?.map(|sequence| Self {
+            sequence,
+            is_new: false,
+            claims: 0,
+            changes: Vec::new(),
+        }))
+    }
 }
 
-/// The target of a retraction.
-struct Withdrawn {
+/// What a retraction withdraws.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Target<'a> {
+    /// The claim of the entry with this number, or the retraction that the entry is.
+    Entry(u64),
+    /// Every claim that names this ID.
+    Named(DistinctId<'a>),
+}
+
+impl fmt::Display for Target<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Entry(sequence) => write!(f, "entry {sequence}"),
+            Self::Named(id) => write!(f, "the claims that name {id}"),
+        }
+    }
+}
+
+/// The entries of a target.
+pub(crate) struct Withdrawn {
     /// The entries of the claims, or the one of a retraction.
-    entries: BTreeSet<u64>,
+    pub(crate) entries: BTreeSet<u64>,
     /// How many claims they make that count now.
-    claims: u64,
+    pub(crate) claims: u64,
+}
+
+impl Withdrawn {
+    /// # Errors
+    ///
+    /// Those of [`Durable::retract`] and [`Durable::detach`] that the target is to blame for.
+    pub(crate) fn of(
+        target: Target<'_>,
+        log: Log<'_>,
+        rule_book: RuleBook,
+    ) -> Result<Self, StoreError> {
+        let withdrawn = match target {
+            Target::Entry(sequence) => entries_with(log, sequence)?,
+            Target::Named(id) => {
+                let id = own(id, rule_book);
+                let is_meant = |claim: Claim<'_>| {
+                    let ids = claim.ids();
+                    ids.iter().any(|named| own(*named, rule_book) == id)
+                };
+                entries_of(&Index::new(log)?, [id; 2], &is_meant)?
+            }
+        };
+        if withdrawn.entries.is_empty()
+            && let Target::Named(id) = target
+        {
+            let id = own(id, rule_book).to_buf();
+            return Err(StoreError::NotNamed { id });
+        }
+        if let Some(base) = snapshots::all(log.read)?.iter().rfind(|it| it.is_base) {
+            return Err(StoreError::NotFromClaims {
+                sequence: base.sequence,
+            });
+        }
+        Ok(withdrawn)
+    }
 }
 
 impl<R: IdentityResolver> Durable<R> {
@@ -90,11 +159,7 @@ impl<R: IdentityResolver> Durable<R> {
         why: &str,
         cause: Cause<'_>,
     ) -> Result<Retraction, StoreError> {
-        self.commit()?;
-        let read = self.database.begin_read()?;
-        let log = Log::committed(&read, self.committed());
-        let withdrawn = entries_with(log, sequence)?;
-        self.withdraw(&read, withdrawn, None, [who, why], cause)
+        self.withdraw(Target::Entry(sequence), who, why, cause)
     }
 
     /// Withdraws every claim that names an ID, as [`retract`](Self::retract) withdraws one. One entry
@@ -111,50 +176,39 @@ impl<R: IdentityResolver> Durable<R> {
         why: &str,
         cause: Cause<'_>,
     ) -> Result<Retraction, StoreError> {
-        self.commit()?;
-        let id = self.state.overlay.own(id);
-        let read = self.database.begin_read()?;
-        let log = Log::committed(&read, self.committed());
-        let is_meant = |claim: Claim<'_>| {
-            let ids = claim.ids();
-            ids.iter().any(|named| self.state.overlay.own(*named) == id)
-        };
-        let withdrawn = entries_of(&Index::new(log)?, [id; 2], &is_meant)?;
-        if withdrawn.entries.is_empty() {
-            return Err(StoreError::NotNamed { id: id.to_buf() });
-        }
-        self.withdraw(&read, withdrawn, Some(id), [who, why], cause)
+        self.withdraw(Target::Named(id), who, why, cause)
     }
 
-    fn withdraw(
+    /// As [`retract`](Self::retract) or [`detach`](Self::detach), for either target.
+    ///
+    /// # Errors
+    ///
+    /// Those of the two.
+    pub fn withdraw(
         &mut self,
-        read: &ReadTransaction,
-        withdrawn: Withdrawn,
-        detached: Option<DistinctId<'_>>,
-        who_and_why: [&str; 2],
+        target: Target<'_>,
+        who: &str,
+        why: &str,
         cause: Cause<'_>,
     ) -> Result<Retraction, StoreError> {
-        let Withdrawn { entries, claims } = withdrawn;
-        if let Some(base) = snapshots::all(read)?.iter().rfind(|it| it.is_base) {
-            return Err(StoreError::NotFromClaims {
-                sequence: base.sequence,
-            });
+        self.commit()?;
+        let read = self.database.begin_read()?;
+        let log = Log::committed(&read, self.committed());
+        let rule_book = self.state.overlay.any().rule_book();
+        let Withdrawn { entries, claims } = Withdrawn::of(target, log, rule_book)?;
+        if let Some(already) = Retraction::already(&Index::new(log)?, &entries)? {
+            return Ok(already);
         }
-        let index = Index::new(Log::committed(read, self.committed()))?;
-        if let Some(sequence) = withdrawn_by(&index, &entries)? {
-            return Ok(Retraction {
-                sequence,
-                is_new: false,
-                claims: 0,
-                changes: Vec::new(),
-            });
-        }
+        let detached = match target {
+            Target::Entry(_) => None,
+            Target::Named(id) => Some(own(id, rule_book)),
+        };
         let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
         // Until the state follows, it differs from the log.
         self.failed = true;
         let bytes = Sequences::encode(entries.iter().copied());
-        tail.retracted(Sequences::of(&bytes), detached, who_and_why, cause);
-        let log = Log::with_tail(read, tail);
+        tail.retracted(Sequences::of(&bytes), detached, [who, why], cause);
+        let log = Log::with_tail(&read, tail);
         let before = self.state.withdraw(&entries, log)?;
         self.seen_claims.withdraw_entries(&entries, log)?;
         self.failed = false;
@@ -166,6 +220,14 @@ impl<R: IdentityResolver> Durable<R> {
             claims,
             changes,
         })
+    }
+}
+
+/// The ID as an engine keeps it.
+pub(crate) fn own(id: DistinctId<'_>, rule_book: RuleBook) -> DistinctId<'_> {
+    match rule_book.has_device_namespace() {
+        true => id,
+        false => DistinctId::plain(id.id()),
     }
 }
 

@@ -174,14 +174,18 @@ impl<'l> Index<'l> {
 
     /// The entries that do not count: they were withdrawn, and the retraction was not.
     pub(crate) fn withdrawn(&self) -> Result<HashSet<u64>, StoreError> {
-        let mut withdrawn = HashSet::new();
-        // A retraction withdraws an earlier entry, so going backwards sees each retraction first.
-        for (sequence, retracted) in self.retractions()?.into_iter().rev() {
-            if !withdrawn.contains(&sequence) {
-                withdrawn.extend(retracted);
-            }
-        }
-        Ok(withdrawn)
+        Ok(withdrawn_by(self.retractions()?))
+    }
+
+    /// The entries that would not count after one more retraction.
+    pub(crate) fn withdrawn_with(
+        &self,
+        sequence: u64,
+        retracted: &BTreeSet<u64>,
+    ) -> Result<HashSet<u64>, StoreError> {
+        let mut retractions = self.retractions()?;
+        retractions.push((sequence, retracted.iter().copied().collect()));
+        Ok(withdrawn_by(retractions))
     }
 
     /// The retractions: the number of each, and those of the entries that it withdraws.
@@ -208,6 +212,17 @@ fn unindexed_entries(pairs: &[(u64, u64)], fingerprint: u64) -> impl Iterator<It
     of_key
         .take_while(move |pair| pair.0 == fingerprint)
         .map(|pair| pair.1)
+}
+
+fn withdrawn_by(retractions: Vec<(u64, Vec<u64>)>) -> HashSet<u64> {
+    let mut withdrawn = HashSet::new();
+    // A retraction withdraws an earlier entry, so going backwards sees each retraction first.
+    for (sequence, retracted) in retractions.into_iter().rev() {
+        if !withdrawn.contains(&sequence) {
+            withdrawn.extend(retracted);
+        }
+    }
+    withdrawn
 }
 
 /// Indexes committed entries, `at_a_time` entries in one commit. Fewer than that stay unindexed.

@@ -1,11 +1,9 @@
 //! Changes to a store, and its maintenance.
 
-use std::fmt;
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use idmerge_core::DistinctId;
-use idmerge_store::{Cause, Retraction, StoreError};
+use idmerge_store::{Cause, Retraction, StoreError, Target};
 use serde_json::json;
 
 use crate::args::identities::{read_id, say_did_you_mean};
@@ -26,10 +24,7 @@ pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result
         source: Some("idmerge store retract"),
         ..Cause::default()
     };
-    let retracted = match target {
-        Target::Entry(sequence) => store.retract(sequence, who, why, cause),
-        Target::Named(id) => store.detach(id, who, why, cause),
-    };
+    let retracted = store.withdraw(target, who, why, cause);
     let retraction = match (retracted, target) {
         (Err(error @ StoreError::NotNamed { .. }), Target::Named(id)) => {
             say_did_you_mean(&settings_of(folder)?, &store, id);
@@ -51,13 +46,6 @@ pub(super) fn retract(args: &RetractArgs, output: &mut Output) -> anyhow::Result
     Ok(store.close()?)
 }
 
-/// The target of a retraction.
-#[derive(Clone, Copy)]
-enum Target<'a> {
-    Entry(u64),
-    Named(DistinctId<'a>),
-}
-
 /// # Errors
 ///
 /// The text is not an ID by the settings of the store, or there is no store.
@@ -71,15 +59,6 @@ fn target(args: &RetractArgs) -> anyhow::Result<Target<'_>> {
         (None, None) => Err(wrong_usage(format_args!(
             "the number of an entry or --detach is needed"
         ))),
-    }
-}
-
-impl fmt::Display for Target<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Entry(sequence) => write!(f, "entry {sequence}"),
-            Self::Named(id) => write!(f, "the claims that name {id}"),
-        }
     }
 }
 

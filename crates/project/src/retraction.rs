@@ -1,0 +1,85 @@
+//! Withdrawing claims while the project is open.
+
+use std::sync::Arc;
+
+use idmerge_engines::Engine;
+use idmerge_store::{History, Retraction};
+use parking_lot::Mutex;
+
+use crate::error::ProjectError;
+use crate::project::Project;
+use crate::write::prepare::PreparedBatch;
+use crate::write::queue::Job;
+use crate::write::withdrawal::{RetractionTarget, Withdrawal};
+
+/// The most entries that a retraction folds again. Batches wait meanwhile.
+const CONNECTED_MAX: u64 = 20_000;
+
+impl Project {
+    /// The committed log of claims at this moment, for questions that hold nothing up.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the disk.
+    pub fn history(&self) -> Result<History<Engine>, ProjectError> {
+        Ok(self.inner.state()?.store.read().history()?)
+    }
+
+    /// What [`retract`](Self::retract) would answer, without changing anything. It holds up no batch.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`retract`](Self::retract).
+    pub fn preview_retraction(
+        &self,
+        target: &RetractionTarget,
+    ) -> Result<Retraction, ProjectError> {
+        let target = target.read(&self.inner.settings)?;
+        Ok(self.history()?.preview(target, CONNECTED_MAX)?)
+    }
+
+    /// Withdraws claims, as [`idmerge_store::Durable::withdraw`] does, and moves the profiles of the users that change.
+    /// It waits in the queue like a batch, and is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::InvalidId`]; the errors of [`idmerge_store::Durable::withdraw`] that the target is to blame for, and
+    /// [`idmerge_store::StoreError::TooManyConnected`]: nothing has changed then. And those of
+    /// [`submit`](Self::submit).
+    pub fn retract(
+        &self,
+        target: RetractionTarget,
+        who: &str,
+        why: &str,
+    ) -> Result<Retraction, ProjectError> {
+        // This also refuses what would take long, before anything waits for it.
+        let preview = self.preview_retraction(&target)?;
+        if !preview.is_new {
+            return Ok(preview);
+        }
+        let withdrawal = Arc::new(Withdrawal {
+            target,
+            who: who.to_owned(),
+            why: why.to_owned(),
+            result: Mutex::default(),
+        });
+        let batch = PreparedBatch::of_withdrawal(withdrawal.clone());
+        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
+        self.inner.check()?;
+        let reservation = self.inner.queue.reserve(batch.bytes)?;
+        reservation.fill(Job {
+            batch,
+            refused: None,
+            // This cannot fail: the receiver lives until it has received.
+            callback: Box::new(move |answer| drop(sender.send(answer))),
+        });
+        self.inner.wake_writer();
+        receiver.recv().unwrap_or(Err(ProjectError::Closed))?;
+        let result = withdrawal.result.lock().take();
+        // Only a commit that failed and is on the disk all the same gives none.
+        let failed = || ProjectError::Failed {
+            reason: "the retraction may be durable; the log says whether it is".to_owned(),
+        };
+        Ok(result.ok_or_else(failed)??)
+    }
+}
