@@ -43,6 +43,7 @@ mod difference;
 mod model;
 mod overrides;
 mod settings;
+mod shown;
 mod spelling;
 mod text;
 

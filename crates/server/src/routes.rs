@@ -81,6 +81,7 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/users/{id}/profile", get(users::profile))
         .route("/v1/backup", get(backup::backup))
         .route("/v1/digest", get(questions::digest))
+        .route("/v1/info", get(questions::info))
         .route("/v1/log", get(questions::log))
         .route("/v1/retract", post(retract::retract))
         .route("/v1/simulate", get(questions::simulate))

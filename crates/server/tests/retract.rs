@@ -281,7 +281,12 @@ fn a_wrong_retraction_is_refused_and_changes_nothing() {
         let answer = server.send("POST", "/v1/retract", headers, body.as_bytes());
         assert_eq!(answer.status, 401, "{answer:?}");
     }
-    for path in ["/v1/log", "/v1/digest", "/v1/simulate?engine=original"] {
+    for path in [
+        "/v1/info",
+        "/v1/log",
+        "/v1/digest",
+        "/v1/simulate?engine=original",
+    ] {
         assert_eq!(server.get(path, &[]).status, 401, "{path}");
     }
     assert_eq!(answers(&server), before);
@@ -328,6 +333,8 @@ fn lg_3_the_log_the_digest_and_a_simulation_are_those_of_the_store_at_rest() {
         (&json!(2), &json!(0))
     );
     assert_eq!(other["split_examples"].as_array().unwrap().len(), 2);
+    assert_eq!(other["simulated"], "--engine simplified");
+    assert_eq!(same["store"], same["simulated"]);
     for path in [
         "/v1/simulate",
         "/v1/simulate?engine=other",

@@ -219,68 +219,6 @@ pub(crate) fn how_to_choose() -> impl Iterator<Item = String> {
     models.chain([inspect.to_owned()])
 }
 
-/// The arguments that choose these settings.
-#[cfg(feature = "store")]
-pub(crate) fn arguments_of(settings: &Settings) -> String {
-    let mut arguments = format!("--engine {}", settings.model());
-    for (name, value) in settings_by_name(settings) {
-        let value = match value {
-            serde_json::Value::String(text) => text,
-            // The option takes a file, which the settings do not have.
-            serde_json::Value::Array(ids) => format!("<{} IDs>", ids.len()),
-            other => other.to_string(),
-        };
-        arguments += &format!(" {} {value}", option_of(&name));
-    }
-    arguments
-}
-
-/// The settings by name. Leaves out rules for IDs that are the default.
-#[cfg(feature = "store")]
-pub(crate) fn settings_by_name(settings: &Settings) -> serde_json::Map<String, serde_json::Value> {
-    // The text of settings is a JSON object.
-    let all: serde_json::Map<_, _> =
-        serde_json::from_str(&settings.to_string()).unwrap_or_default();
-    let (rules, default) = (settings.id_rules(), IdRules::default());
-    let has_other_list = !rules.blocked_values().eq(default.blocked_values());
-    let name_of = |name: String| match &*name {
-        "engine" => None,
-        "max_id_bytes" => (rules.max_id_bytes() != default.max_id_bytes()).then_some(name),
-        "blocked_values" => has_other_list.then(|| "blocked_ids".to_owned()),
-        _ => Some(name),
-    };
-    let named = |(name, value)| Some((name_of(name)?, value));
-    all.into_iter().filter_map(named).collect()
-}
-
 fn option_of(setting: &str) -> String {
     format!("--{}", setting.replace('_', "-"))
-}
-
-#[cfg(all(test, feature = "store"))]
-mod tests {
-    use idmerge_engines::AnonIdFormat;
-
-    use super::*;
-
-    #[test]
-    fn arguments_are_shown_as_they_are_typed() {
-        let simplified = Settings::of(Model::Simplified);
-        assert_eq!(arguments_of(&simplified), "--engine simplified");
-        let overrides = Overrides {
-            max_cluster_ids: Some(7),
-            anon_id_format: Some(AnonIdFormat::Sdk),
-            ..Overrides::default()
-        };
-        let original = Settings::new(Model::Original, &overrides).unwrap();
-        assert_eq!(
-            arguments_of(&original),
-            "--engine original --max-cluster-ids 7 --anon-id-format sdk"
-        );
-        let id_rules = simplified.with_id_rules(IdRules::new(9, ["a", "b"]));
-        assert_eq!(
-            arguments_of(&id_rules),
-            "--engine simplified --max-id-bytes 9 --blocked-ids <2 IDs>"
-        );
-    }
 }

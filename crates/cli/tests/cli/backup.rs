@@ -75,6 +75,46 @@ fn lg_3_a_store_is_backed_up_while_a_server_has_it_open() {
 }
 
 #[test]
+fn lg_3_info_and_a_simulation_while_serving_are_those_of_the_commands() {
+    for engine in ["original", "simplified"] {
+        let folder = Folder::new();
+        let server = Server::start(&folder, engine);
+        for pair in [
+            ["user-1", "user-2"],
+            ["user-2", "user-3"],
+            ["user-4", "user-5"],
+        ] {
+            let event = match engine {
+                "original" => merge(pair[0], pair[1]),
+                _ => {
+                    let mut log_in = page_view(pair[1], 0);
+                    log_in["properties"]["$device_id"] = pair[0].into();
+                    log_in["properties"]["$user_id"] = pair[1].into();
+                    json!([log_in]).to_string()
+                }
+            };
+            server.request("POST /import?strict=0", &event);
+        }
+        let asked = [
+            "/v1/info",
+            "/v1/simulate?engine=simplified&examples=9",
+            "/v1/simulate?engine=original&max_cluster_ids=2",
+        ]
+        .map(|path| server.request(&format!("GET {path}"), ""));
+        server.stop();
+        let commands = [
+            format!("store info {STORE}"),
+            format!("store simulate {STORE} --engine simplified --examples 9"),
+            format!("store simulate {STORE} --engine original --max-cluster-ids 2"),
+        ];
+        for (asked, command) in asked.iter().zip(commands) {
+            let asked: Value = serde_json::from_str(asked).unwrap();
+            assert_eq!(asked, line(folder.run(&command)), "{command}");
+        }
+    }
+}
+
+#[test]
 fn a_backup_replaces_no_file() {
     let folder = Folder::with(&[("saved", "something else")]);
     let server = serving(&folder);
@@ -113,6 +153,97 @@ fn a_store_in_use_by_a_process_that_gives_no_backup_says_what_to_do() {
     let done = folder.run(&format!("store backup {STORE} saved"));
     done.code(1).says("/v1/backup -o FILE");
     assert!(!folder.path("saved").exists());
+    server.stop();
+}
+
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_too_long_for_a_socket_says_what_to_do() {
+    let folder = Folder::new();
+    let data = "d".repeat(120);
+    let server = Server::start_on(&folder, &data, "original");
+    server.request("POST /import?strict=0", &merge("user-1", "user-2"));
+    assert!(!folder.path(&format!("{data}/shop/backup.sock")).exists());
+    let done = folder.run(&format!("store backup {data}/shop saved"));
+    done.code(1)
+        .says("curl -f -u SECRET: http://HOST:8080/v1/backup -o FILE");
+    assert_eq!(folder.names(), [&*data]);
+    server.stop();
+    let saved = line(folder.run(&format!("store backup {data}/shop saved")));
+    assert_eq!(saved["entries"], 1);
+}
+
+/// Digits that hardly compress.
+#[cfg(unix)]
+fn padding(seed: u64) -> String {
+    let mut state = seed;
+    let mut next = || {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1);
+        state ^ (state >> 29)
+    };
+    (0..200).map(|_| format!("{:016x}", next())).collect()
+}
+
+#[cfg(unix)]
+#[test]
+fn a_kill_during_a_backup_leaves_nothing_that_is_taken_for_one() {
+    use std::io::{BufRead, BufReader, Read, Write};
+    use std::os::unix::net::{UnixListener, UnixStream};
+
+    let folder = Folder::new();
+    let server = serving(&folder);
+    // More than a socket holds.
+    let events: Vec<_> = (0..1_000)
+        .map(|number| {
+            let mut event = page_view("user-9", 1_000 + number);
+            event["properties"]["padding"] = padding(number as u64).into();
+            event
+        })
+        .collect();
+    server.request("POST /import?strict=1", &json!(events).to_string());
+    let before = answers(&server);
+
+    // The server is killed.
+    let socket = folder.path("data/shop/backup.sock");
+    let mut stream = BufReader::new(UnixStream::connect(&socket).unwrap());
+    let mut head = String::new();
+    stream.read_line(&mut head).unwrap();
+    let mut part = vec![0; 256 << 10];
+    stream.read_exact(&mut part).unwrap();
+    server.kill();
+    stream.read_to_end(&mut part).unwrap();
+    let whole: Value = serde_json::from_str(&head).unwrap();
+    assert!((part.len() as u64) < whole["bytes"].as_u64().unwrap());
+    folder.write("part", &part);
+    let done = folder.run("store restore part new");
+    done.code(1).says("make the backup again");
+    assert_eq!(folder.names(), ["data", "part"]);
+    let files = folder.path(STORE).read_dir().unwrap();
+    assert_eq!(files.count(), 2, "the store and the socket");
+    let server = Server::start(&folder, "original");
+    assert_eq!(answers(&server), before);
+
+    // The command is killed.
+    fs::remove_file(&socket).unwrap();
+    let listener = UnixListener::bind(&socket).unwrap();
+    let mut command = folder.command(&format!("store backup {STORE} saved"));
+    let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+    let (mut stream, _) = listener.accept().unwrap();
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&part).unwrap();
+    // All of this is only taken by a command that writes its file.
+    stream.write_all(&vec![0; 2 << 20]).unwrap();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let names = folder.names();
+    let [left, "data", "part"] = &*names.iter().map(|it| &**it).collect::<Vec<_>>() else {
+        panic!("{names:?}");
+    };
+    assert!(left.starts_with(".idmerge-"), "{left}");
+    let done = folder.run(&format!("store restore {left} new"));
+    done.code(1).says("make the backup again");
     server.stop();
 }
 

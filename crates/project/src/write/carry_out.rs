@@ -44,7 +44,7 @@ pub(crate) fn carry_out(
     // It is durable, also if the profiles cannot be moved.
     *withdrawal.result.lock() = Some(Ok(retraction.clone()));
     if retraction.is_new {
-        revision::adapt_now(&store, options)?;
+        revision::adapt_changed(&store, retraction.changes(), options)?;
         state.near_cap.revised(&*store, retraction.changes());
     }
     Ok(committed)

@@ -67,9 +67,7 @@ impl NearCap {
             .collect();
         let mut canonical_ids = self.canonical_ids.lock();
         for user in users {
-            let ids = engine
-                .cluster(user)
-                .map_or(1, |cluster| cluster.members.len());
+            let ids = engine.cluster_len(user);
             let is_canonical = engine.resolve(user) == user;
             match is_canonical && is_near(ids, max_ids) {
                 true => drop(canonical_ids.insert(user.to_string())),

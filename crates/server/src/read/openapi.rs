@@ -23,6 +23,7 @@ use crate::store::{backup, questions, retract};
         mappings::mappings,
         backup::backup,
         questions::digest,
+        questions::info,
         questions::log,
         questions::simulate,
         retract::retract,

@@ -1,5 +1,5 @@
-//! Questions about the log of claims of a project that is served: `idmerge store log`, `digest` and
-//! `simulate`.
+//! Questions about the log of claims of a project that is served: `idmerge store info`, `log`, `digest`
+//! and `simulate`.
 
 #![allow(
     unused_qualifications,
@@ -8,6 +8,7 @@
 
 use axum::Json;
 use axum::http::StatusCode;
+use idmerge_core::Resolve;
 use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 use idmerge_project::{Project, ProjectError};
 use idmerge_store::{Difference, History, LogEntry};
@@ -27,6 +28,56 @@ const EXAMPLES_MAX: usize = 100;
 /// A question that folds the log takes memory in proportion to it, so there is one at a time in a
 /// process.
 static FOLDING: Semaphore = Semaphore::const_new(1);
+
+/// A project in figures.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct InfoResponse {
+    /// `original` or `simplified`.
+    engine: &'static str,
+    /// The number of the last entry of the log.
+    entries: u64,
+    /// How many users have several IDs.
+    clusters: u64,
+    /// How many IDs they have together.
+    members: u64,
+    /// How many IDs the largest of them has.
+    largest_cluster: usize,
+    /// The settings of the engine; rules for IDs only if they are not the default.
+    #[serde(flatten)]
+    settings: serde_json::Map<String, serde_json::Value>,
+}
+
+/// Get the size of a project, and its settings
+#[utoipa::path(
+    get,
+    path = "/v1/info",
+    responses(
+        (status = 200, body = InfoResponse),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 422, description = "The log has more entries than are folded for a question", body = ApiError),
+        (status = 429, description = "Another question folds the log; try again after Retry-After", body = ApiError),
+    ),
+)]
+pub(crate) async fn info(reader: Reader) -> Result<Json<InfoResponse>, ApiError> {
+    let question = |project: &Project, history: &History<Engine>, as_of| {
+        let engine = history.as_of(as_of)?;
+        let (mut clusters, mut members, mut largest_cluster) = (0, 0, 0);
+        for cluster in engine.clusters() {
+            clusters += 1;
+            members += cluster.members.len() as u64;
+            largest_cluster = largest_cluster.max(cluster.members.len());
+        }
+        Ok(InfoResponse {
+            engine: engine.rule_book().name(),
+            entries: as_of,
+            clusters,
+            members,
+            largest_cluster,
+            settings: project.settings().by_name(),
+        })
+    };
+    fold(reader, None, question).await.map(Json)
+}
 
 /// The entries to return.
 #[derive(Deserialize, IntoParams)]
@@ -111,7 +162,7 @@ pub(crate) async fn digest(
     reader: Reader,
     Parameters(parameters): Parameters<DigestParameters>,
 ) -> Result<Json<DigestResponse>, ApiError> {
-    let question = move |history: &History<Engine>, as_of| {
+    let question = move |_: &Project, history: &History<Engine>, as_of| {
         Ok(DigestResponse {
             as_of,
             digest: history.digest(as_of)?.to_string(),
@@ -145,6 +196,10 @@ pub(crate) struct SimulateParameters {
 pub(crate) struct SimulateResponse {
     /// The number of the last entry in the states.
     as_of: u64,
+    /// The settings of the project, as arguments of `idmerge`.
+    store: String,
+    /// The settings of the other engine.
+    simulated: String,
     /// How many clusters the project has.
     clusters: u64,
     /// How many clusters the other engine has.
@@ -185,13 +240,15 @@ pub(crate) async fn simulate(
     let settings = Settings::new(parameters.engine, &overrides)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let examples = parameters.examples.unwrap_or(5).min(EXAMPLES_MAX);
-    let question = move |history: &History<Engine>, as_of| {
+    let question = move |project: &Project, history: &History<Engine>, as_of| {
         let now = history.as_of(as_of)?;
         let other =
             history.simulate_accepted(as_of, settings.engine(), |claim| settings.accepts(claim))?;
         let difference = Difference::between(&now, &other, examples);
         Ok(SimulateResponse {
             as_of,
+            store: project.settings().arguments(),
+            simulated: settings.arguments(),
             clusters: difference.clusters,
             simulated_clusters: difference.other_clusters,
             split: difference.split,
@@ -207,7 +264,7 @@ pub(crate) async fn simulate(
 async fn fold<T: Send + 'static>(
     reader: Reader,
     as_of: Option<u64>,
-    question: impl FnOnce(&History<Engine>, u64) -> Result<T, ProjectError> + Send + 'static,
+    question: impl FnOnce(&Project, &History<Engine>, u64) -> Result<T, ProjectError> + Send + 'static,
 ) -> Result<T, ApiError> {
     let permit = FOLDING.try_acquire().map_err(|_| {
         let busy = "another question folds the log; try again when it is answered";
@@ -224,7 +281,7 @@ async fn fold<T: Send + 'static>(
 fn ask<T>(
     project: &Project,
     as_of: Option<u64>,
-    question: impl FnOnce(&History<Engine>, u64) -> Result<T, ProjectError>,
+    question: impl FnOnce(&Project, &History<Engine>, u64) -> Result<T, ProjectError>,
 ) -> Result<T, ApiError> {
     let history = project.history()?;
     let last = history.last();
@@ -243,5 +300,5 @@ fn ask<T>(
             ),
         ));
     }
-    Ok(question(&history, as_of)?)
+    Ok(question(project, &history, as_of)?)
 }

@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use idmerge_engines::{Engine, Settings};
 use idmerge_store::{About, Durable, Entry, History, Options, Reader, StoreError};
 
-use crate::args::engine::{arguments_of, how_to_choose};
+use crate::args::engine::how_to_choose;
 use crate::report::wrong_usage;
 
 /// A store that is open for reading.
@@ -65,7 +65,7 @@ pub(crate) fn open_for_writing(
             "the store {} was created with {}, which cannot change ({}); leave out --engine and its \
              settings, or ingest the events into a new store",
             folder.display(),
-            arguments_of(&settings),
+            settings.arguments(),
             settings.difference_from(wanted),
         );
     }

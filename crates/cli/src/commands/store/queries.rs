@@ -8,7 +8,6 @@ use idmerge_core::Resolve;
 use idmerge_store::{Difference, LogEntry, first_difference};
 use serde_json::json;
 
-use crate::args::engine::{arguments_of, settings_by_name};
 use crate::args::identities::{read_id, say_did_you_mean};
 use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs, SimulateArgs};
 use crate::commands::store::open::{OpenStore, open_for_reading};
@@ -31,7 +30,7 @@ pub(super) fn info(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
         "largest_cluster": largest,
     });
     if let Some(info) = info.as_object_mut() {
-        info.extend(settings_by_name(&store.settings));
+        info.extend(store.settings.by_name());
     }
     write_line(&info, output)
 }
@@ -86,8 +85,8 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
     let difference = Difference::between(now, &other, args.examples);
     let line = json!({
         "as_of": sequence,
-        "store": arguments_of(&store.settings),
-        "simulated": arguments_of(&settings),
+        "store": store.settings.arguments(),
+        "simulated": settings.arguments(),
         "clusters": difference.clusters,
         "simulated_clusters": difference.other_clusters,
         "split": difference.split,

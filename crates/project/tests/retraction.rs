@@ -1,0 +1,146 @@
+//! A retraction while the project is open moves the profiles as one at rest does, after which all profiles
+//! are looked through.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    reason = "a test fails by panicking"
+)]
+
+use std::path::Path;
+
+use idmerge_engines::{Model, Overrides, Settings};
+use idmerge_project::{Batch, Options, ProfileMerge, Project, Record, RetractionTarget, Sender};
+use idmerge_store::{Cause, Durable};
+use proptest::prelude::*;
+
+const IDS: [&str; 6] = ["A", "B", "C", "D", "E", "F"];
+
+fn settings() -> Settings {
+    let overrides = Overrides {
+        max_cluster_ids: Some(4),
+        ..Overrides::default()
+    };
+    Settings::new(Model::Original, &overrides).unwrap()
+}
+
+fn open(folder: &Path, profile_merge: ProfileMerge) -> Project {
+    let options = Options {
+        profile_merge,
+        ..Options::default()
+    };
+    Project::open(folder, settings(), options).unwrap()
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Merge(usize, usize),
+    Set(usize, usize, u8),
+    /// Withdraws one of the entries so far.
+    Retract(prop::sample::Index),
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let id = || 0..IDS.len();
+    let step = prop_oneof![
+        3 => (id(), id()).prop_map(|(first, second)| Step::Merge(first, second)),
+        3 => (id(), 0..3_usize, any::<u8>()).prop_map(|(id, name, to)| Step::Set(id, name, to)),
+        2 => any::<prop::sample::Index>().prop_map(Step::Retract),
+    ];
+    prop::collection::vec(step, 1..24)
+}
+
+fn send(project: &Project, json: &str, record: Record) {
+    let mut batch = Batch::new("/import", 7);
+    batch.push(json, record);
+    project.submit_and_wait(batch).unwrap();
+}
+
+fn carry_out(project: &Project, step: &Step) {
+    match step {
+        Step::Merge(first, second) => {
+            let record = Record::Event {
+                time_ms: Some(1),
+                insert_id: None,
+                sender: Sender::Credential,
+                layout: None,
+            };
+            let ids = [IDS[*first], IDS[*second]];
+            let json = format!(
+                r#"{{"event":"$merge","properties":{{"$distinct_ids":["{}","{}"]}}}}"#,
+                ids[0], ids[1]
+            );
+            send(project, &json, record);
+        }
+        Step::Set(id, name, to) => {
+            let json = format!(
+                r#"{{"$distinct_id":"{}","$set":{{"p{name}":{to}}}}}"#,
+                IDS[*id]
+            );
+            send(project, &json, Record::Update);
+        }
+        Step::Retract(_) => panic!("the caller retracts"),
+    }
+}
+
+/// Retracts an entry of a project that is closed.
+fn retract_at_rest(folder: &Path, sequence: u64) {
+    let settings = settings();
+    let options = idmerge_store::Options {
+        settings: settings.to_string(),
+        ..idmerge_store::Options::default()
+    };
+    let mut store = Durable::open(folder, move || settings.engine(), options).unwrap();
+    let cause = Cause::default();
+    store.retract(sequence, "ada", "a tablet", cause).unwrap();
+    store.close().unwrap();
+}
+
+/// The profile of each ID, how many there are, and how many clusters are nearly full.
+fn answers(project: &Project) -> (Vec<Option<(String, String)>>, u64, usize) {
+    let of = |id: &&str| {
+        let profile = project.profile(id).unwrap()?;
+        Some((profile.distinct_id, profile.json))
+    };
+    let total = project.profiles(None, 10).unwrap().total;
+    (
+        IDS.iter().map(of).collect(),
+        total,
+        project.figures().clusters_near_cap,
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
+
+    #[test]
+    fn lg_1_p_3_a_live_retraction_moves_the_profiles_that_one_at_rest_moves(
+        steps in steps(),
+        fill in any::<bool>(),
+    ) {
+        let profile_merge = if fill { ProfileMerge::Fill } else { ProfileMerge::default() };
+        let [live_folder, rest_folder] = [(), ()].map(|()| tempfile::tempdir().unwrap());
+        let live = open(live_folder.path(), profile_merge);
+        let mut rest = open(rest_folder.path(), profile_merge);
+        for step in &steps {
+            let Step::Retract(index) = step else {
+                carry_out(&live, step);
+                carry_out(&rest, step);
+                continue;
+            };
+            let last = live.history().unwrap().last();
+            if last == 0 {
+                continue;
+            }
+            let sequence = 1 + index.index(usize::try_from(last).unwrap()) as u64;
+            live.retract(RetractionTarget::Entry(sequence), "ada", "a tablet").unwrap();
+            drop(rest);
+            retract_at_rest(rest_folder.path(), sequence);
+            rest = open(rest_folder.path(), profile_merge);
+            prop_assert_eq!(answers(&live), answers(&rest), "after entry {} is withdrawn", sequence);
+        }
+        drop(live);
+        let live = open(live_folder.path(), profile_merge);
+        prop_assert_eq!(answers(&live), answers(&rest), "opened again");
+    }
+}
