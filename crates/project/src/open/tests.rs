@@ -18,7 +18,8 @@ use crate::options::Options;
 use crate::project::Project;
 use crate::read::export::ExportQuery;
 use crate::workers::{Work, Workers};
-use crate::write::batch::{Answer, Batch, Record};
+use crate::write::batch::{Answer, Batch, Record, Sender};
+use crate::write::withdrawal::RetractionTarget;
 
 /// A clock that stands still until a test moves it.
 #[derive(Clone, Default)]
@@ -290,6 +291,87 @@ fn any_operation_of_a_commit_after_a_recovery_can_fail() {
             }
         }
     }
+}
+
+impl Tested {
+    /// Retracts the entry 1 while the writer runs, which also recovers from failures.
+    fn retract(&mut self) -> Result<idmerge_store::Retraction, ProjectError> {
+        let (project, workers, clock) = (&self.project, &mut self.workers, &self.clock);
+        std::thread::scope(|scope| {
+            let target = RetractionTarget::Entry(1);
+            let retracting = scope.spawn(|| project.retract(target, "ada", "a tablet"));
+            while !retracting.is_finished() {
+                workers.turn(Work::Write);
+                if project.check().is_err() {
+                    *clock.0.lock() += Duration::from_millis(50);
+                }
+            }
+            retracting.join().unwrap()
+        })
+    }
+
+    /// Whether the claim of entry 1 is withdrawn, and the profile of `B`.
+    fn withdrawn(&self) -> (bool, Option<(String, String)>) {
+        let last = self.project.history().unwrap().last();
+        let profile = self.project.profile("B").unwrap();
+        let profile = profile.map(|found| (found.distinct_id, found.json));
+        (last > 1, profile)
+    }
+}
+
+#[test]
+fn lg_2_a_retraction_on_a_disk_that_fails_is_there_or_not_and_the_profiles_fit() {
+    let event = r#"{"event":"$merge","properties":{"$distinct_ids":["A","B"],"distinct_id":"A"}}"#;
+    let under = |id: &str, n: u8| Some((id.to_owned(), format!(r#"{{"n":{n}}}"#)));
+    let (mut refused, mut answered) = (0, 0);
+    for fault in FAULTS {
+        for operations in 0..30 {
+            let mut tested = Tested::open(Model::Original, &Disk::default());
+            for update in [
+                r#"{"$distinct_id":"A","$set":{"n":1}}"#,
+                r#"{"$distinct_id":"B","$set":{"n":2}}"#,
+            ] {
+                let mut batch = Batch::new("/engage", 1);
+                batch.push(update, Record::Update);
+                tested.write(batch).unwrap();
+            }
+            let mut batch = Batch::new("/import", 1);
+            let merge = Record::Event {
+                time_ms: Some(1),
+                insert_id: None,
+                sender: Sender::Credential,
+                layout: None,
+            };
+            batch.push(event, merge);
+            tested.write(batch).unwrap();
+            assert_eq!(tested.withdrawn(), (false, under("A", 1)));
+
+            tested.disk.break_after(operations, fault);
+            let result = tested.retract();
+            tested.disk.mend();
+            tested.run_for(Duration::from_secs(10)).unwrap();
+            let hint = format!("{fault:?} {operations} {result:?}");
+            let (is_withdrawn, profile) = tested.withdrawn();
+            match result {
+                Ok(_) => {
+                    answered += 1;
+                    assert!(is_withdrawn, "{hint}");
+                }
+                Err(_) => refused += 1,
+            }
+            let fitting = match is_withdrawn {
+                true => under("B", 2),
+                false => under("A", 1),
+            };
+            assert_eq!(profile, fitting, "{hint}");
+            let after = Tested::open(Model::Original, &tested.disk.crash());
+            assert_eq!(after.withdrawn(), (is_withdrawn, fitting), "{hint}");
+            // It can be asked for again, whatever the answer was.
+            assert_eq!(tested.retract().unwrap().sequence, 2, "{hint}");
+            assert_eq!(tested.withdrawn(), (true, under("B", 2)), "{hint}");
+        }
+    }
+    assert!(refused > 0 && answered > 0, "{refused} {answered}");
 }
 
 proptest! {
