@@ -1,0 +1,183 @@
+//! The pages of a timeline, and the events that an export selects, are those of a sorted list.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+use idmerge_engines::{Model, Settings};
+use idmerge_project::{Batch, ExportQuery, Options, Project, Record};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, TestRunner};
+
+/// An event of one of the users, with its time and the length of its text, so that blocks fill up.
+#[derive(Clone, Debug)]
+struct Sent {
+    user: &'static str,
+    name: &'static str,
+    time_ms: i64,
+    bytes: usize,
+}
+
+/// Events of few times with many ties, which arrive in any order.
+fn any_sent(times: std::ops::Range<i64>) -> impl Strategy<Value = Sent> {
+    let user = prop::sample::select(&["U1", "U1", "U1", "U2"][..]);
+    let name = prop::sample::select(&["A", "B"][..]);
+    (user, name, times, 0..6_000_usize).prop_map(|(user, name, time_ms, bytes)| Sent {
+        user,
+        name,
+        time_ms,
+        bytes,
+    })
+}
+
+/// Submits the events in batches, with times that rise from batch to batch by `drift_ms`, and returns
+/// them as they must be stored. The numbers are the positions, from 1.
+fn submit(project: &Project, sent: &[Sent], drift_ms: i64) -> Vec<Sent> {
+    let mut stored = Vec::new();
+    for (group, at) in sent.chunks(7).zip(0..) {
+        let mut batch = Batch::new("/import", 7);
+        for sent in group {
+            let Sent { user, name, .. } = sent;
+            let time_ms = sent.time_ms + at * drift_ms;
+            let text = noise(sent.bytes, stored.len() as u64);
+            let json = format!(
+                r#"{{"event":"{name}","properties":{{"$user_id":"{user}","text":"{text}"}}}}"#
+            );
+            batch.push(&json, Record::event(Some(time_ms), None));
+            stored.push(Sent {
+                time_ms,
+                ..sent.clone()
+            });
+        }
+        project.submit_and_wait(batch).unwrap();
+    }
+    stored
+}
+
+/// Text that does not compress well.
+fn noise(bytes: usize, seed: u64) -> String {
+    let mut state = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1;
+    let mut next = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        char::from(b'a' + u8::try_from(state >> 32 & 15).unwrap())
+    };
+    (0..bytes).map(|_| next()).collect()
+}
+
+fn open(folder: &std::path::Path) -> Project {
+    let options = Options {
+        index_events: 40,
+        ..Options::default()
+    };
+    Project::open(folder, Settings::of(Model::Simplified), options).unwrap()
+}
+
+/// All pages of a user, as times and numbers.
+fn pages(project: &Project, user: &str, limit: usize) -> Vec<(i64, u64)> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = project.user_events(user, after, limit).unwrap();
+        assert!(page.events.len() <= limit);
+        assert!(page.next.is_none() || !page.events.is_empty());
+        found.extend(
+            page.events
+                .iter()
+                .map(|event| (event.time_ms, event.number)),
+        );
+        let Some(next) = page.next else { return found };
+        after = Some(next.to_string().parse().unwrap());
+    }
+}
+
+fn check_pages(sent: &[Sent], drift_ms: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let stored = submit(&project, sent, drift_ms);
+    for user in ["U1", "U2"] {
+        let of_user = stored.iter().zip(1..).filter(|(sent, _)| sent.user == user);
+        let mut wanted: Vec<(i64, u64)> = of_user.map(|(sent, n)| (sent.time_ms, n)).collect();
+        wanted.sort_unstable();
+        wanted.reverse();
+        for limit in [
+            1,
+            2,
+            3,
+            10,
+            wanted.len().max(2) - 1,
+            wanted.len().max(1),
+            1_000,
+        ] {
+            assert_eq!(
+                pages(&project, user, limit),
+                wanted,
+                "{user}, {limit} a page"
+            );
+        }
+        // The whole on one page, and nothing behind it.
+        let whole = project
+            .user_events(user, None, wanted.len().max(1))
+            .unwrap();
+        assert_eq!(whole.next, None);
+    }
+}
+
+fn check_exports(sent: &[Sent], drift_ms: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let stored = submit(&project, sent, drift_ms);
+    let times = stored.iter().map(|sent| sent.time_ms);
+    let (min, max) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
+    let middle = i64::midpoint(min, max);
+    let bounds = [min - 1, min, min + 1, middle, max, max + 1].map(Some);
+    let bounds = || bounds.into_iter().chain([None]);
+    let ranges = bounds().flat_map(|from| bounds().map(move |until| (from, until)));
+    for ((from_ms, until_ms), names) in
+        ranges.zip([&[][..], &["A"], &["C", "B"]].into_iter().cycle())
+    {
+        let query = ExportQuery {
+            from_ms,
+            until_ms,
+            names: names.iter().map(ToString::to_string).collect(),
+            ..ExportQuery::default()
+        };
+        let mut found = Vec::new();
+        let count = project.export(&query, &mut |event| {
+            found.push(event.number);
+            Ok(true)
+        });
+        assert_eq!(count.unwrap(), found.len() as u64);
+        let wanted = stored.iter().zip(1..).filter(|(sent, _)| {
+            from_ms.is_none_or(|from| sent.time_ms >= from)
+                && until_ms.is_none_or(|until| sent.time_ms < until)
+                && (names.is_empty() || names.contains(&sent.name))
+        });
+        let wanted: Vec<u64> = wanted.map(|(_, number)| number).collect();
+        assert_eq!(found, wanted, "{from_ms:?} to {until_ms:?}, {names:?}");
+    }
+}
+
+fn check(cases: u32, times: std::ops::Range<i64>, check: fn(&[Sent], i64)) {
+    let mut runner = TestRunner::new(Config::with_cases(cases));
+    let sent = prop::collection::vec(any_sent(times), 1..150);
+    // Events of a block are of about the same time, as usual; or of any; or the latest come first.
+    let drift_ms = prop::sample::select(&[3, 0, -3][..]);
+    runner
+        .run(&(sent, drift_ms), |(sent, drift_ms)| {
+            check(&sent, drift_ms);
+            Ok(())
+        })
+        .unwrap();
+}
+
+#[test]
+fn the_pages_of_a_user_are_a_sorted_list_in_parts() {
+    check(12, 0..5, check_pages);
+}
+
+#[test]
+fn an_export_selects_times_and_names() {
+    check(8, 0..5, check_exports);
+}
