@@ -178,12 +178,14 @@ fn a_loaded_state_that_is_damaged_ends_the_prefix_before_it() {
     let mut store = Durable::open(folder.path(), Simplified::empty, options()).unwrap();
     store.apply(link("D1", "U1")).unwrap();
     store.read_snapshot(&mut &*snapshot_of(&elsewhere)).unwrap();
-    store.apply(link("D2", "U1")).unwrap();
+    for later in ["D2", "D3", "D4"] {
+        store.apply(link(later, "U1")).unwrap();
+    }
     store.commit().unwrap();
     store.close().unwrap();
     damage(folder.path(), device.as_bytes());
     let repaired = repair(folder.path()).unwrap();
-    assert_eq!((repaired.kept, repaired.readable_after), (1, 1));
+    assert_eq!((repaired.kept, repaired.readable_after), (1, 3));
     assert_eq!(repaired.damage.unwrap().0, 2);
     let store = Durable::open(folder.path(), Simplified::empty, options()).unwrap();
     assert_eq!(store.committed(), 1);

@@ -51,3 +51,75 @@ fn copy_log(read: &ReadTransaction, copy: &Database, until: u64) -> Result<(), S
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use idmerge_core::{Claim, Id, Outcome};
+    use redb::{ReadableDatabase, ReadableTableMetadata, backends::InMemoryBackend};
+
+    use super::*;
+    use crate::log::block::Block;
+    use crate::log::entry::Cause;
+    use crate::log::file::builder;
+    use crate::options::{Options, Sharing};
+
+    fn database() -> Database {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
+        let backend = InMemoryBackend::new();
+        builder(&options).create_with_backend(backend).unwrap()
+    }
+
+    /// A block of two entries.
+    fn row(first: u64) -> Vec<u8> {
+        let mut block = Block::starting_at(first);
+        let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());
+        for _ in 0..2 {
+            let claim = Claim::Merge { first, second };
+            let cause = Cause::default();
+            let entry = block.entries.claim(claim, Outcome::Merged, cause);
+            entry.unwrap();
+            block.count_one();
+        }
+        block.row()
+    }
+
+    /// The numbers of the first entry of each block, and of the last entry.
+    fn copied(from: &Database, until: u64) -> (Vec<u64>, u64) {
+        let copy = database();
+        copy_log(&from.begin_read().unwrap(), &copy, until).unwrap();
+        let log = copy.begin_read().unwrap().open_table(LOG).unwrap();
+        let rows = log.range(0..).unwrap();
+        let (mut firsts, mut next) = (Vec::new(), 1);
+        for row in rows {
+            let (first, row) = row.unwrap();
+            let after = block::each_entry(first.value(), row.value(), &mut |_| Ok(true));
+            firsts.push(first.value());
+            next = after.unwrap().unwrap();
+        }
+        assert_eq!(log.len().unwrap(), firsts.len() as u64);
+        (firsts, next - 1)
+    }
+
+    #[test]
+    fn a_log_of_more_than_one_commit_is_copied_up_to_an_entry() {
+        let from = database();
+        let blocks = 2 * ROWS_PER_COMMIT as u64 + 500;
+        let firsts: Vec<u64> = (0..blocks).map(|block| 2 * block + 1).collect();
+        let write = from.begin_write().unwrap();
+        {
+            let mut log = write.open_table(LOG).unwrap();
+            for &first in &firsts {
+                log.insert(first, &*row(first)).unwrap();
+            }
+        }
+        write.commit().unwrap();
+        for until in [0, 1, 2, 1_999, 2_000, 2_001, 4_000, 4_001, 2 * blocks] {
+            let wanted = firsts.iter().copied().filter(|&first| first <= until);
+            let wanted = (wanted.collect(), until);
+            assert_eq!(copied(&from, until), wanted, "up to {until}");
+        }
+    }
+}

@@ -158,14 +158,15 @@ fn inspect_log(read: &ReadTransaction, repair: &mut Repair) -> Result<(), StoreE
         let damage = match read {
             Ok(_) if first == repair.kept + 1 || repair.damage.is_some() => None,
             Ok(_) => Some("the entries before it are missing".to_owned()),
-            Err(error) => Some(error.to_string()),
+            Err(ref error) => Some(error.to_string()),
         };
-        match damage {
-            Some(damage) => {
-                repair.damage.get_or_insert((repair.kept + 1, damage));
-            }
-            None if repair.damage.is_none() => repair.kept += entries,
-            None => repair.readable_after += entries,
+        if let Some(damage) = damage {
+            repair.damage.get_or_insert((repair.kept + 1, damage));
+        }
+        if repair.damage.is_none() {
+            repair.kept += entries;
+        } else if read.is_ok() {
+            repair.readable_after += entries;
         }
     }
 }

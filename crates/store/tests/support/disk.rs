@@ -41,6 +41,8 @@ struct Contents {
     is_dead: bool,
     /// Whether syncs do nothing but report success.
     lies: bool,
+    /// A read of these bytes fails.
+    unreadable: Option<&'static [u8]>,
 }
 
 /// A file in memory, shared by its clones.
@@ -106,6 +108,11 @@ impl Disk {
         Self::with_bytes(bytes)
     }
 
+    /// From now on, the disk cannot read the places that have these bytes.
+    pub(crate) fn cannot_read(&self, bytes: &'static [u8]) {
+        self.contents().unreadable = Some(bytes);
+    }
+
     fn contents(&self) -> MutexGuard<'_, Contents> {
         self.0.lock().unwrap()
     }
@@ -133,7 +140,13 @@ impl StorageBackend for Disk {
         let contents = self.alive()?;
         let at = place(offset);
         let bytes = contents.bytes.get(at..at + out.len());
-        out.copy_from_slice(bytes.ok_or(io::ErrorKind::UnexpectedEof)?);
+        let bytes = bytes.ok_or(io::ErrorKind::UnexpectedEof)?;
+        if let Some(unreadable) = contents.unreadable
+            && bytes.windows(unreadable.len()).any(|it| it == unreadable)
+        {
+            return Err(io::Error::other("the disk cannot read this"));
+        }
+        out.copy_from_slice(bytes);
         Ok(())
     }
 
