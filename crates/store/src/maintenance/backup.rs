@@ -152,9 +152,11 @@ pub fn restore(from: impl AsRef<Path>, folder: impl AsRef<Path>) -> Result<(), S
     let (from, folder) = (from.as_ref(), folder.as_ref());
     let was_there = fs::exists(folder)?;
     make_folder(folder)?;
-    let restored = FolderLock::take(folder).and_then(|_lock| restore_alone(from, folder));
+    // Others that are refused the lock must not remove the folder: it can be empty still.
+    let _lock = FolderLock::take(folder)?;
+    let restored = restore_alone(from, folder);
     if restored.is_err() && !was_there {
-        // Another process may use the folder by now; then it is not empty and stays.
+        // Another process may have made a store in it; then it is not empty and stays.
         drop(fs::remove_dir(folder));
     }
     restored
