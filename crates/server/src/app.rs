@@ -89,6 +89,8 @@ impl App {
     /// Logs warnings once in the interval, for ever.
     pub(crate) async fn warn_regularly(self: Arc<Self>) {
         let mut interval = tokio::time::interval(self.bounds.warning_interval);
+        // The first tick is at once, and would forget what was counted until then.
+        interval.tick().await;
         loop {
             interval.tick().await;
             self.warn();

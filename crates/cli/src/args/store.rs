@@ -236,7 +236,7 @@ pub(crate) struct CompareArgs {
 #[command(after_help = "\
 Examples:
   idmerge store backup people people.backup
-  idmerge store backup data/shop shop.backup   # while `idmerge serve --data data` runs
+  idmerge store backup data/shop shop.backup   # also while it is served
 
 If a server has the store open, the server makes the backup: the command finds it through the socket \
 backup.sock in the folder. From another machine use GET /v1/backup. The backup has the claims, events, \
