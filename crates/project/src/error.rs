@@ -55,6 +55,9 @@ pub enum ProjectError {
         /// The most events a funnel may read.
         max_events: usize,
     },
+    /// Queries that run now read too many large events. Try again later.
+    #[error("too many large events are being read; try again later")]
+    Busy,
     /// Stored events cannot be read: the file was changed by another program, or the disk is
     /// faulty. Restore a backup.
     #[error("stored events are damaged from event {first} on: {what}; restore a backup")]

@@ -59,6 +59,7 @@ mod archive;
 mod error;
 mod figures;
 mod inner;
+mod large;
 mod open;
 mod options;
 mod profiles;

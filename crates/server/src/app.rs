@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::config::{Bounds, ProjectConfig};
+use crate::http::answer_memory::AnswerMemory;
 use crate::http::body::BodyMemory;
 use crate::http::metrics::Metrics;
 use crate::http::peers::{Peer, Sightings};
@@ -12,6 +13,7 @@ use crate::http::wrong_secrets::WrongSecrets;
 use crate::ingest::unknown_tokens::UnknownTokens;
 use crate::permits::Permits;
 use crate::projects::OpenProject;
+use crate::read::profiles::sessions::ProfileSessions;
 
 /// State that all requests share.
 pub(crate) struct App {
@@ -27,6 +29,8 @@ pub(crate) struct App {
     pub(crate) refused_connections: Sightings,
     /// The permits of each project, in the order of [`projects`](Self::projects).
     pub(crate) permits: Vec<Permits>,
+    pub(crate) answer_memory: AnswerMemory,
+    pub(crate) profile_sessions: Arc<ProfileSessions>,
     is_stopping: AtomicBool,
 }
 
@@ -49,6 +53,8 @@ impl App {
             unknown_tokens: UnknownTokens::default(),
             refused_connections: Sightings::default(),
             permits: Permits::of_projects(projects.len(), &bounds),
+            answer_memory: AnswerMemory::default(),
+            profile_sessions: Arc::default(),
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,

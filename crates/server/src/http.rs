@@ -1,6 +1,7 @@
 //! HTTP below the endpoints: connections, bodies, access control, errors and metrics.
 
 pub(crate) mod access;
+pub(crate) mod answer_memory;
 pub(crate) mod api_error;
 pub(crate) mod body;
 pub(crate) mod listen;

@@ -148,3 +148,105 @@ fn the_feed_ends_at_the_end_of_the_log() {
     let end = read(&server, "/v1/changes?since=251");
     assert_eq!(end, json!({"changes": [], "next": 251}));
 }
+
+/// An event of a user with so many bytes of text.
+fn event(number: usize, bytes: usize) -> Value {
+    json!({"event": "A", "properties": {"time": 1_700_000_000 + number, "distinct_id": "U1",
+        "$insert_id": format!("i{number}"), "text": "x".repeat(bytes)}})
+}
+
+#[test]
+fn a_page_of_events_ends_when_it_has_enough_bytes() {
+    let server = Running::of(Model::Simplified);
+    // Large events among many small ones. An event has at most 1 MiB.
+    let bytes = |number: usize| match number {
+        5 => 1_000_000,
+        10..18 => 600 << 10,
+        _ => 100,
+    };
+    let events: Vec<_> = (0..40).map(|number| event(number, bytes(number))).collect();
+    for events in events.chunks(10) {
+        import(&server, events);
+    }
+    let pages = pages(&server, "/v1/users/U1/events?limit=1000");
+    let mut times = Vec::new();
+    for page in &pages {
+        let events = page["events"].as_array().unwrap();
+        let size = events
+            .iter()
+            .map(|event| event.to_string().len())
+            .sum::<usize>();
+        assert!(
+            size < (2 << 20) + 50_000 || events.len() == 1,
+            "{}",
+            events.len()
+        );
+        assert!(!events.is_empty());
+        times.extend(
+            events
+                .iter()
+                .map(|event| event["time_ms"].as_u64().unwrap()),
+        );
+    }
+    let wanted: Vec<_> = (0..40)
+        .rev()
+        .map(|number| (1_700_000_000 + number) * 1_000)
+        .collect();
+    assert_eq!(times, wanted);
+    assert!((3..9).contains(&pages.len()), "{}", pages.len());
+}
+
+fn update_profiles(server: &Running, updates: &[Value]) {
+    for updates in updates.chunks(1_000) {
+        let body = serde_json::to_string(updates).unwrap();
+        assert_eq!(server.post("/engage", JSON, &body).body, "1");
+    }
+}
+
+#[test]
+fn pages_of_profiles_can_be_read_in_any_order() {
+    let server = Running::of(Model::Original);
+    let profile =
+        |id: String| json!({"$token": "TOK", "$distinct_id": id, "$set": {"a": 1, "b": 2}});
+    let profiles: Vec<_> = (0..3_500)
+        .map(|number| profile(format!("user {number:04}")))
+        .collect();
+    update_profiles(&server, &profiles);
+    let page = |number: usize, session: &str| {
+        let path = format!("/api/query/engage?page={number}&session_id={session}");
+        let page = read(&server, &path);
+        assert_eq!(
+            (&page["page"], &page["page_size"]),
+            (&json!(number), &json!(1_000))
+        );
+        let results = page["results"].as_array().unwrap().iter();
+        let ids = results.map(|profile| profile["$distinct_id"].as_str().unwrap().to_owned());
+        (page["total"].as_u64().unwrap(), ids.collect::<Vec<_>>())
+    };
+    let first = read(&server, "/api/query/engage");
+    assert_eq!(
+        (&first["total"], &first["status"]),
+        (&json!(3_500), &json!("ok"))
+    );
+    let session = first["session_id"].as_str().unwrap();
+    // Profiles that come meanwhile move no page.
+    update_profiles(&server, &[profile("user 0000 and more".to_owned())]);
+    let mut found = Vec::new();
+    for number in [3, 1, 2, 0, 3] {
+        let (total, ids) = page(number, session);
+        assert_eq!(total, 3_501);
+        found.push((number, ids));
+    }
+    assert_eq!(page(4, session).1, [""; 0]);
+    assert_eq!(page(999_999, session).1, [""; 0]);
+    assert_eq!(found[0], found[4]);
+    found.truncate(4);
+    found.sort_unstable();
+    let ids: BTreeSet<_> = found.iter().flat_map(|(_, ids)| ids).collect();
+    assert_eq!(ids.len(), 3_501);
+    assert_eq!(found.iter().map(|(_, ids)| ids.len()).sum::<usize>(), 3_501);
+    // A session that is not known gets the pages of now.
+    assert_eq!(page(1, "unknown").1[0], "user 0999");
+    let some = read(&server, "/api/query/engage?output_properties=%5B%22b%22%5D");
+    assert_eq!(some["results"][0]["$properties"], json!({"b": 2}));
+}

@@ -173,7 +173,8 @@ fn check_export(server: &Running) {
 
 fn check_profiles(server: &Running) {
     let all = read(server, "/api/query/engage").json();
-    assert_eq!(read(server, "/api/2.0/engage").json(), all);
+    let same = read(server, "/api/2.0/engage").json();
+    assert_eq!(same["results"], all["results"]);
     assert_eq!(
         read(server, "/api/query/engage?page=4294967296").status,
         400

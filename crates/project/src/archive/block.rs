@@ -161,6 +161,13 @@ pub(crate) struct EventBlock {
 }
 
 impl EventBlock {
+    /// How many bytes the block of a row has without compression, as the row says.
+    pub(crate) fn raw_bytes(row: &[u8]) -> usize {
+        let length = row.get(CHECKSUM_BYTES..FRAME_START);
+        let length = length.and_then(|bytes| bytes.try_into().ok());
+        length.map_or(0, |bytes| u32::from_le_bytes(bytes) as usize)
+    }
+
     pub(crate) fn read(first: u64, row: &[u8]) -> Result<Self, ProjectError> {
         let damaged = |what| ProjectError::damaged(first, what);
         let rest =

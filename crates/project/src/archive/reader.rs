@@ -1,13 +1,14 @@
 //! [`ArchiveReader`]: reads committed events.
 
 use idmerge_disk::OpenRuns;
-use idmerge_store::redb::{ReadOnlyTable, ReadTransaction, TableError};
+use idmerge_store::redb::{AccessGuard, ReadOnlyTable, ReadTransaction, TableError};
 
 use crate::archive::block::EventBlock;
 use crate::archive::directory::BlockHead;
 use crate::archive::replaced::{ReplacedEvents, ShownBlock};
 use crate::archive::tables::{BLOCKS, USER_INDEX};
 use crate::error::ProjectError;
+use crate::large::LargeShare;
 
 /// The events of one database transaction.
 pub(crate) struct ArchiveReader {
@@ -29,26 +30,33 @@ impl ArchiveReader {
         })
     }
 
-    /// A block as of the event `last`: without the events that were replaced until then.
+    /// A block as of the event `last`: without the events that were replaced until then. If it is large,
+    /// this waits until other queries have dropped theirs.
     pub(crate) fn shown_block(
         &self,
         head: &BlockHead,
         last: u64,
     ) -> Result<ShownBlock, ProjectError> {
+        let row = self.row(head.first)?;
+        let large = LargeShare::of(EventBlock::raw_bytes(row.value()))?;
         Ok(ShownBlock {
-            block: self.block(head.first)?,
+            block: EventBlock::read(head.first, row.value())?,
             replaced: self.replaced.of_block(head, last)?,
+            _large: large,
         })
     }
 
     /// The block that starts with this event, with the replaced events.
     pub(crate) fn block(&self, first: u64) -> Result<EventBlock, ProjectError> {
+        EventBlock::read(first, self.row(first)?.value())
+    }
+
+    fn row(&self, first: u64) -> Result<AccessGuard<'static, &'static [u8]>, ProjectError> {
         let row = match &self.blocks {
             Some(blocks) => blocks.get(first)?,
             None => None,
         };
-        let row = row.ok_or(ProjectError::damaged(first, "a block is missing"))?;
-        EventBlock::read(first, row.value())
+        row.ok_or(ProjectError::damaged(first, "a block is missing"))
     }
 
     /// Adds the numbers of the events of a user key that are in a run.

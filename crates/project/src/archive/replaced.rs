@@ -22,6 +22,7 @@ use crate::archive::block::{EventBlock, Visit};
 use crate::archive::directory::BlockHead;
 use crate::archive::tables::REPLACED;
 use crate::error::ProjectError;
+use crate::large::LargeShare;
 
 /// How many successive events share a row.
 const ROW_EVENTS: u64 = 1 << 10;
@@ -73,6 +74,7 @@ pub(crate) struct ShownBlock {
     pub(crate) block: EventBlock,
     /// The numbers of the replaced events, in order.
     pub(crate) replaced: Vec<u64>,
+    pub(super) _large: Option<LargeShare>,
 }
 
 impl ShownBlock {

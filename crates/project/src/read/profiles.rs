@@ -1,12 +1,14 @@
 //! Reads profiles.
 
+use std::io;
 use std::ops::Bound::{Excluded, Unbounded};
 
 use idmerge_core::Resolve;
-use idmerge_store::redb::{ReadableTableMetadata, TableError};
+use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError};
 
 use crate::error::ProjectError;
-use crate::profiles::{PROFILES, ProfileKey, Texts, committed_json};
+use crate::large::LargeShare;
+use crate::profiles::{PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json};
 use crate::project::Project;
 
 /// A profile of a user.
@@ -36,18 +38,42 @@ impl Project {
     ///
     /// [`ProjectError::InvalidId`], and any error of the disk.
     pub fn profile(&self, distinct_id: &str) -> Result<Option<StoredProfile>, ProjectError> {
-        let id = self.inner.settings.read_id(distinct_id)?;
-        let state = self.inner.state()?;
-        let store = state.store.read();
-        let canonical = store.resolve(id).to_string();
-        let read = store.begin_read()?;
-        drop(store);
+        let (read, canonical) = self.canonical(distinct_id)?;
         let key = ProfileKey::Canonical(canonical.clone());
         let json = committed_json(&read, &key)?;
         Ok(json.map(|json| StoredProfile {
             distinct_id: canonical,
             json,
         }))
+    }
+
+    /// Calls `visit` with the canonical ID and the JSON of the [profile](Self::profile) of a user, if it has
+    /// one. If the profile is large, this waits until few others are read.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::InvalidId`], [`ProjectError::Busy`], and any error of the disk.
+    pub fn visit_profile(
+        &self,
+        distinct_id: &str,
+        visit: &mut dyn FnMut(&str, &str),
+    ) -> Result<(), ProjectError> {
+        let (read, canonical) = self.canonical(distinct_id)?;
+        let key = ProfileKey::Canonical(canonical.clone());
+        let _large = LargeShare::of(committed_bytes(&read, &key)?.unwrap_or(0))?;
+        if let Some(json) = committed_json(&read, &key)? {
+            visit(&canonical, &json);
+        }
+        Ok(())
+    }
+
+    /// The canonical ID of an ID, and what is committed.
+    fn canonical(&self, distinct_id: &str) -> Result<(ReadTransaction, String), ProjectError> {
+        let id = self.inner.settings.read_id(distinct_id)?;
+        let state = self.inner.state()?;
+        let store = state.store.read();
+        let canonical = store.resolve(id).to_string();
+        Ok((store.begin_read()?, canonical))
     }
 
     /// The profile of a group as a JSON object, by its `$group_key` and `$group_id`.
@@ -61,38 +87,99 @@ impl Project {
         committed_json(&read, &key)
     }
 
-    /// A page of all profiles that are not hidden: at most `limit`, starting after an ID. Pass the
-    /// [`next`](ProfilePage::next) of a page to get the page after it.
+    /// The number of profiles that are not hidden.
     ///
     /// # Errors
     ///
     /// Any error of the disk.
-    pub fn profiles(&self, after: Option<&str>, limit: usize) -> Result<ProfilePage, ProjectError> {
+    pub fn count_profiles(&self) -> Result<u64, ProjectError> {
+        let read = self.inner.state()?.store.read().begin_read()?;
+        match read.open_table(PROFILES) {
+            Err(TableError::TableDoesNotExist(_)) => Ok(0),
+            table => Ok(table?.len()?),
+        }
+    }
+
+    /// The ID of the profile that is `count` profiles after an ID, in the order of the IDs; `None` if there
+    /// are fewer. No profile is read for it.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the disk.
+    pub fn profile_after(
+        &self,
+        after: Option<&str>,
+        count: usize,
+    ) -> Result<Option<String>, ProjectError> {
         let read = self.inner.state()?.store.read().begin_read()?;
         let table = match read.open_table(PROFILES) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(ProfilePage::default()),
+            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
             table => table?,
         };
-        let mut page = ProfilePage {
-            total: table.len()?,
-            ..ProfilePage::default()
+        let from = after.map_or(Unbounded, Excluded);
+        let mut rows = table.range::<&str>((from, Unbounded))?;
+        match rows.nth(count.saturating_sub(1)) {
+            Some(row) => Ok(Some(row?.0.value().to_owned())),
+            None => Ok(None),
+        }
+    }
+
+    /// Calls `visit` with the canonical ID and the JSON of each profile that is not hidden, in the order of
+    /// the IDs and starting after an ID, until it returns `false`. One profile is in memory at a time, and a
+    /// large one waits until few others are read.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Sink`] if `visit` fails, [`ProjectError::Busy`], and any error of the disk.
+    pub fn each_profile(
+        &self,
+        after: Option<&str>,
+        visit: &mut dyn FnMut(&str, &str) -> io::Result<bool>,
+    ) -> Result<(), ProjectError> {
+        let read = self.inner.state()?.store.read().begin_read()?;
+        let table = match read.open_table(PROFILES) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            table => table?,
         };
         let texts = Texts::open(&read)?;
         let from = after.map_or(Unbounded, Excluded);
         for row in table.range::<&str>((from, Unbounded))? {
-            if page.profiles.len() == limit {
-                page.next = page.profiles.last().map(|last| last.distinct_id.clone());
-                break;
-            }
             let (id, row) = row?;
-            let Some(json) = texts.json(row.value())? else {
+            let row = row.value();
+            let _large =
+                LargeShare::of(TextNumber::read(row).map_or(row.len(), |long| long.bytes))?;
+            let Some(json) = texts.json(row)? else {
                 continue;
             };
-            page.profiles.push(StoredProfile {
-                distinct_id: id.value().to_owned(),
-                json,
-            });
+            if !visit(id.value(), &json).map_err(ProjectError::Sink)? {
+                break;
+            }
         }
+        Ok(())
+    }
+
+    /// A page of all profiles that are not hidden: at most `limit`, starting after an ID. Pass the
+    /// [`next`](ProfilePage::next) of a page to get the page after it. The whole page is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`each_profile`](Self::each_profile).
+    pub fn profiles(&self, after: Option<&str>, limit: usize) -> Result<ProfilePage, ProjectError> {
+        let mut page = ProfilePage {
+            total: self.count_profiles()?,
+            ..ProfilePage::default()
+        };
+        self.each_profile(after, &mut |id, json| {
+            if page.profiles.len() == limit {
+                page.next = page.profiles.last().map(|last| last.distinct_id.clone());
+                return Ok(false);
+            }
+            page.profiles.push(StoredProfile {
+                distinct_id: id.to_owned(),
+                json: json.to_owned(),
+            });
+            Ok(true)
+        })?;
         Ok(page)
     }
 }

@@ -18,6 +18,9 @@ use crate::read::export::ScannedEvent;
 use crate::user_key::user_key_of;
 use crate::write::batch::endpoint_of;
 
+/// A page has no more events once its events have this many bytes of JSON.
+const MAX_PAGE_BYTES: usize = 2 << 20;
+
 /// A page of a user's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Timeline {
@@ -76,7 +79,7 @@ impl FromStr for Cursor {
 
 impl Project {
     /// The events of the user with this ID, under all of the user's IDs: at most `limit`, the
-    /// latest first, starting after a cursor.
+    /// latest first, starting after a cursor. A page has at most 2 MiB of events, but at least one event.
     ///
     /// # Errors
     ///
@@ -225,8 +228,11 @@ fn blocks_of<'n>(state: &State, mut numbers: &'n [u64]) -> Vec<(BlockHead, &'n [
 struct Page {
     after: Option<Cursor>,
     limit: usize,
-    /// Up to one event more than the limit, which shows that there is another page.
     latest: BTreeMap<Cursor, TimelineEvent>,
+    /// The bytes of those events.
+    bytes: usize,
+    /// The latest event that has no room on the page. Those before it have none either.
+    beyond: Option<Cursor>,
 }
 
 impl Page {
@@ -235,23 +241,15 @@ impl Page {
             after,
             limit,
             latest: BTreeMap::new(),
+            bytes: 0,
+            beyond: None,
         }
-    }
-
-    fn oldest(&self) -> Option<Cursor> {
-        self.latest.first_key_value().map(|(cursor, _)| *cursor)
-    }
-
-    fn is_full(&self) -> bool {
-        self.latest.len() > self.limit
     }
 
     /// Whether this block, and so every block after it, is older than the whole page.
     fn is_past(&self, head: &BlockHead) -> bool {
-        self.is_full()
-            && self
-                .oldest()
-                .is_some_and(|oldest| head.max_ms < oldest.time_ms)
+        self.beyond
+            .is_some_and(|beyond| head.max_ms < beyond.time_ms)
     }
 
     /// Whether all events of a block belong to earlier pages.
@@ -261,24 +259,28 @@ impl Page {
 
     fn wants(&self, cursor: Cursor) -> bool {
         self.after.is_none_or(|after| cursor < after)
-            && (!self.is_full() || self.oldest().is_none_or(|oldest| cursor > oldest))
+            && self.beyond.is_none_or(|beyond| cursor > beyond)
     }
 
     fn insert(&mut self, cursor: Cursor, event: TimelineEvent) {
+        self.bytes += event.json.len();
         self.latest.insert(cursor, event);
-        if self.latest.len() > self.limit + 1 {
-            self.latest.pop_first();
+        while self.latest.len() > self.limit
+            || (self.bytes > MAX_PAGE_BYTES && self.latest.len() > 1)
+        {
+            let Some((cursor, event)) = self.latest.pop_first() else {
+                return;
+            };
+            self.bytes -= event.json.len();
+            self.beyond = self.beyond.max(Some(cursor));
         }
     }
 
     fn finish(self) -> Timeline {
-        let has_more = self.is_full();
-        let mut events: Vec<_> = self.latest.into_iter().rev().collect();
-        events.truncate(self.limit);
-        let last = events.last().map(|(cursor, _)| *cursor);
+        let last = self.latest.first_key_value().map(|(cursor, _)| *cursor);
         Timeline {
-            next: last.filter(|_| has_more),
-            events: events.into_iter().map(|(_, event)| event).collect(),
+            next: last.filter(|_| self.beyond.is_some()),
+            events: self.latest.into_values().rev().collect(),
         }
     }
 }

@@ -45,6 +45,7 @@ impl From<ProjectError> for ApiError {
             ProjectError::Failed { .. } | ProjectError::Store(StoreError::Failed) => {
                 StatusCode::SERVICE_UNAVAILABLE
             }
+            ProjectError::Busy => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if code == StatusCode::INTERNAL_SERVER_ERROR {

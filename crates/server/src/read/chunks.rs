@@ -1,8 +1,10 @@
 //! Long responses, sent in chunks. They are made by a thread that may block, and that leaves off while
-//! the client does not read: a client that reads slowly or not at all holds no thread, no permit and no
-//! transaction of the database.
+//! the client does not read: a client that reads slowly or not at all holds no thread, no permit, no
+//! transaction of the database and little memory.
 
-use std::io;
+use std::fs::File;
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -45,17 +47,25 @@ pub(super) enum Sent {
 pub(super) struct Chunks {
     sender: Option<Sender<Bytes, io::Error>>,
     handle: Handle,
-    /// The bytes that the client had no room for.
-    waiting: Bytes,
+    folder: PathBuf,
+    waiting: Waiting,
+}
+
+/// The bytes that the client had no room for.
+enum Waiting {
+    Memory(Bytes),
+    /// More than a chunk: such as a line of a megabyte, or a profile of four.
+    Disk(File),
 }
 
 impl Chunks {
-    fn new() -> (Self, Body) {
+    fn new(folder: PathBuf) -> (Self, Body) {
         let (sender, body) = Channel::new(MAX_CHUNKS);
         let chunks = Self {
             sender: Some(sender),
             handle: Handle::current(),
-            waiting: Bytes::new(),
+            folder,
+            waiting: Waiting::Memory(Bytes::new()),
         };
         (chunks, Body::new(body))
     }
@@ -77,7 +87,7 @@ impl Chunks {
                     return Sent::Part;
                 }
                 Err(_) => {
-                    self.waiting = bytes;
+                    self.keep(bytes);
                     return Sent::Part;
                 }
             }
@@ -85,37 +95,94 @@ impl Chunks {
         Sent::All
     }
 
+    /// Keeps bytes until the client has room for them, in a file if they are many.
+    fn keep(&mut self, bytes: Bytes) {
+        if bytes.len() <= CHUNK_BYTES {
+            self.waiting = Waiting::Memory(bytes);
+            return;
+        }
+        match file_of(&bytes, &self.folder) {
+            Ok(file) => self.waiting = Waiting::Disk(file),
+            Err(error) => {
+                tracing::error!(%error, "a response for a slow client cannot be kept on the disk");
+                self.abort();
+            }
+        }
+    }
+
     /// Waits until the client has room for the bytes that wait. Returns whether it is still there.
     async fn wait(&mut self) -> bool {
-        let Some(sender) = &mut self.sender else {
-            return false;
-        };
-        while !self.waiting.is_empty() {
-            let chunk = first_chunk(&self.waiting);
-            self.waiting.advance(chunk.len());
+        loop {
+            let waiting = std::mem::replace(&mut self.waiting, Waiting::Memory(Bytes::new()));
+            let (chunk, rest) = match waiting {
+                Waiting::Memory(bytes) => (bytes, None),
+                Waiting::Disk(file) => match next_chunk(file).await {
+                    Ok((chunk, file)) => (chunk, Some(file)),
+                    Err(error) => {
+                        tracing::error!(%error, "a response for a slow client cannot be read");
+                        return false;
+                    }
+                },
+            };
+            let Some(sender) = &mut self.sender else {
+                return false;
+            };
+            if chunk.is_empty() {
+                return true;
+            }
             if sender.send_data(chunk).await.is_err() {
                 return false;
             }
+            if let Some(file) = rest {
+                self.waiting = Waiting::Disk(file);
+            }
         }
-        true
     }
 
     /// Ends the response.
     fn finish(mut self) {
         drop(self.sender.take());
     }
+
+    fn abort(&mut self) {
+        if let Some(sender) = self.sender.take() {
+            sender.abort(io::Error::other("the response failed midway"));
+        }
+    }
 }
 
-/// The first bytes. They are not copied: a line of a megabyte is in memory once.
+/// The first bytes. They are copied if there are more: a chunk that waits for the client must not keep a
+/// line of a megabyte in memory.
 fn first_chunk(bytes: &Bytes) -> Bytes {
-    bytes.slice(..bytes.len().min(CHUNK_BYTES))
+    match bytes.len() <= CHUNK_BYTES {
+        true => bytes.clone(),
+        false => Bytes::copy_from_slice(&bytes[..CHUNK_BYTES]),
+    }
+}
+
+/// A temporary file with these bytes, which nobody else sees.
+fn file_of(bytes: &[u8], folder: &Path) -> io::Result<File> {
+    let mut file = tempfile::tempfile_in(folder)?;
+    file.write_all(bytes)?;
+    file.rewind()?;
+    Ok(file)
+}
+
+/// The next bytes of a file; none at its end.
+async fn next_chunk(mut file: File) -> io::Result<(Bytes, File)> {
+    let read = move || {
+        let mut chunk = Vec::with_capacity(CHUNK_BYTES);
+        let mut part = (&mut file).take(CHUNK_BYTES as u64);
+        part.read_to_end(&mut chunk)?;
+        Ok((Bytes::from(chunk), file))
+    };
+    let read = tokio::task::spawn_blocking(read).await;
+    read.map_err(io::Error::other)?
 }
 
 impl Drop for Chunks {
     fn drop(&mut self) {
-        if let Some(sender) = self.sender.take() {
-            sender.abort(io::Error::other("the response failed midway"));
-        }
+        self.abort();
     }
 }
 
@@ -123,7 +190,7 @@ impl Drop for Chunks {
 pub(super) fn stream(reader: Reader, mut source: impl Source) -> Result<Body, ApiError> {
     let mut query = reader.try_query()?;
     let stream = reader.try_stream()?;
-    let (mut chunks, body) = Chunks::new();
+    let (mut chunks, body) = Chunks::new(reader.folder().to_owned());
     tokio::spawn(async move {
         let _stream = stream;
         loop {

@@ -1,19 +1,23 @@
 //! Profiles, in the format of the vendor's query API.
 
-use std::collections::BTreeSet;
+pub(crate) mod sessions;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use axum::Json;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
-use idmerge_project::{Project, ProjectError, StoredProfile};
-use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
+use bytes::Bytes;
+use idmerge_project::{Project, ProjectError};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
-use super::query::{MAX_PAGE_ROWS, Parameters, Reader};
+use self::sessions::{PAGE_PROFILES, PagePlace, Session};
+use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
+use super::query::{Parameters, Reader};
 use crate::app::App;
 use crate::http::api_error::ApiError;
 use crate::http::parameters::{self, strings};
@@ -38,7 +42,7 @@ pub(crate) struct ProfilesParameters {
     #[param(maximum = 1_000_000)]
     #[schema(maximum = 1_000_000)]
     page: Option<u32>,
-    /// `session_id` of the first page.
+    /// `session_id` of the first page. With it the pages do not move if profiles are added meanwhile.
     session_id: Option<String>,
     /// Not supported.
     r#where: Option<String>,
@@ -47,26 +51,34 @@ pub(crate) struct ProfilesParameters {
 }
 
 /// A page of profiles.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(
+    dead_code,
+    reason = "it describes a response that is written piece by piece"
+)]
 pub(crate) struct ProfilesResponse {
     page: u32,
     page_size: usize,
     session_id: String,
     status: &'static str,
-    total: u64,
     results: Vec<ListedProfile>,
+    /// The number of profiles on all pages.
+    total: u64,
 }
 
 /// One profile.
-#[derive(Serialize, ToSchema)]
+#[derive(ToSchema)]
+#[allow(
+    dead_code,
+    reason = "it describes a response that is written piece by piece"
+)]
 pub(crate) struct ListedProfile {
     /// The canonical ID of the user.
-    #[serde(rename = "$distinct_id")]
+    #[schema(rename = "$distinct_id")]
     distinct_id: String,
     /// The properties of the profile.
-    #[serde(rename = "$properties")]
-    #[schema(value_type = Object)]
-    properties: Map<String, Value>,
+    #[schema(rename = "$properties", value_type = Object)]
+    properties: String,
 }
 
 /// List profiles
@@ -78,13 +90,13 @@ pub(crate) struct ListedProfile {
         (status = 200, body = ProfilesResponse),
         (status = 400, description = "A parameter is wrong or not supported", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
-        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn by_query(
     reader: Reader,
     Parameters(parameters): Parameters<ProfilesParameters>,
-) -> Result<Json<ProfilesResponse>, ApiError> {
+) -> Result<Response, ApiError> {
     profiles(reader, parameters).await
 }
 
@@ -97,7 +109,7 @@ pub(crate) async fn by_query(
         (status = 200, body = ProfilesResponse),
         (status = 400, description = "A parameter is wrong or not supported", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
-        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn by_form(
@@ -121,15 +133,10 @@ pub(crate) async fn by_form(
     let text = str::from_utf8(&body.bytes)
         .map_err(|_| ApiError::bad_request("the form is not UTF-8; percent-encode its values"))?;
     let parameters = parameters::read(text)?;
-    profiles(reader, parameters)
-        .await
-        .map(IntoResponse::into_response)
+    profiles(reader, parameters).await
 }
 
-async fn profiles(
-    reader: Reader,
-    parameters: ProfilesParameters,
-) -> Result<Json<ProfilesResponse>, ApiError> {
+async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Response, ApiError> {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
     if is_set(&parameters.r#where) || is_set(&parameters.filter_by_cohort) {
         let error = "where and filter_by_cohort are not supported; get all profiles and filter them yourself";
@@ -149,57 +156,183 @@ async fn profiles(
     if page > MAX_PAGE {
         return Err(ApiError::bad_request(format!("page is at most {MAX_PAGE}")));
     }
-    let (total, found) = reader
-        .run(move |project| match ids {
-            Some(ids) => by_ids(project, &ids),
-            None => by_page(project, page),
-        })
-        .await?;
-    let results = found.into_iter().map(|profile| {
-        let mut properties: Map<_, _> = serde_json::from_str(&profile.json).unwrap_or_default();
-        if let Some(wanted) = &wanted {
-            properties.retain(|name, _| wanted.contains(name));
+    let session = reader.profile_session(parameters.session_id.as_deref());
+    let id = session.id.clone();
+    let left = match ids {
+        Some(ids) => Left::Ids(ids.into_iter()),
+        None => {
+            let find = move |project: &Project| {
+                let place = session.place(project, page as usize)?;
+                Ok(place.map_or(Left::Nothing, |place| Left::Page(session, place)))
+            };
+            reader.run(find).await?
         }
-        ListedProfile {
-            distinct_id: profile.distinct_id,
-            properties,
-        }
-    });
-    Ok(Json(ProfilesResponse {
-        page,
-        page_size: MAX_PAGE_ROWS,
-        // A page is found by its number, so a session has no state.
-        session_id: parameters.session_id.unwrap_or_else(|| "0".to_owned()),
-        status: "ok",
-        total,
-        results: results.collect(),
-    }))
+    };
+    let is_page = !matches!(left, Left::Ids(_));
+    let results = Results::new(page, &id, is_page, left, wanted);
+    let body = stream(reader, results)?;
+    let json = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, json)], body).into_response())
 }
 
-type Found = Result<(u64, Vec<StoredProfile>), ProjectError>;
+/// The response, made with one profile in memory at a time.
+struct Results {
+    page: usize,
+    /// Whether this is a page of all profiles, and not the profiles of some IDs.
+    is_page: bool,
+    left: Left,
+    /// The properties to write; all if `None`.
+    wanted: Option<Vec<String>>,
+    /// The profiles that were written for some IDs.
+    seen: BTreeSet<String>,
+    count: u64,
+    /// What is to be sent.
+    text: Vec<u8>,
+    is_complete: bool,
+}
 
-/// The profile of each user that has one of the IDs. A user with several of them occurs once.
-fn by_ids(project: &Project, ids: &[String]) -> Found {
-    let mut seen = BTreeSet::new();
-    let mut found = Vec::new();
-    for id in ids {
-        match project.profile(id) {
-            Ok(Some(profile)) if seen.insert(profile.distinct_id.clone()) => found.push(profile),
-            // A text that is not an ID has no profile.
-            Ok(_) | Err(ProjectError::InvalidId(_)) => {}
-            Err(error) => return Err(error),
+/// What is left to write.
+enum Left {
+    Ids(std::vec::IntoIter<String>),
+    Page(Session, PagePlace),
+    Nothing,
+}
+
+impl Results {
+    fn new(
+        page: u32,
+        session_id: &str,
+        is_page: bool,
+        left: Left,
+        wanted: Option<Vec<String>>,
+    ) -> Self {
+        let session_id = serde_json::to_string(session_id).unwrap_or_default();
+        let head = format!(
+            r#"{{"page":{page},"page_size":{PAGE_PROFILES},"session_id":{session_id},"status":"ok","results":["#
+        );
+        Self {
+            page: page as usize,
+            is_page,
+            left,
+            wanted,
+            seen: BTreeSet::new(),
+            count: 0,
+            text: head.into_bytes(),
+            is_complete: false,
         }
     }
-    Ok((found.len() as u64, found))
-}
 
-fn by_page(project: &Project, page: u32) -> Found {
-    let mut found = project.profiles(None, MAX_PAGE_ROWS)?;
-    for _ in 0..page {
-        let Some(next) = found.next.take() else {
-            return Ok((found.total, Vec::new()));
+    /// Sends what was written, if it has at least this many bytes.
+    fn flush(&mut self, min_bytes: usize, chunks: &mut Chunks) -> Sent {
+        if self.text.len() < min_bytes {
+            return Sent::All;
+        }
+        chunks.send(Bytes::from(std::mem::take(&mut self.text)))
+    }
+
+    /// The profile of each user that has one of the IDs. A user with several of them occurs once.
+    fn by_ids(
+        &mut self,
+        mut ids: std::vec::IntoIter<String>,
+        project: &Project,
+        chunks: &mut Chunks,
+    ) -> Result<Sent, ProjectError> {
+        let mut sent = Sent::All;
+        while sent == Sent::All
+            && let Some(id) = ids.next()
+        {
+            let found = project.visit_profile(&id, &mut |distinct_id, json| {
+                if self.seen.insert(distinct_id.to_owned()) {
+                    self.write(distinct_id, json);
+                    sent = self.flush(CHUNK_BYTES, chunks);
+                }
+            });
+            match found {
+                // A text that is not an ID has no profile.
+                Ok(()) | Err(ProjectError::InvalidId(_)) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        self.left = Left::Ids(ids);
+        Ok(sent)
+    }
+
+    fn by_page(
+        &mut self,
+        session: Session,
+        mut place: PagePlace,
+        project: &Project,
+        chunks: &mut Chunks,
+    ) -> Result<Sent, ProjectError> {
+        let mut sent = Sent::All;
+        let mut last = None;
+        project.each_profile(place.after.take().as_deref(), &mut |id, json| {
+            if place.until.as_deref().is_some_and(|until| id > until) {
+                return Ok(false);
+            }
+            self.write(id, json);
+            last = Some(id.to_owned());
+            sent = self.flush(CHUNK_BYTES, chunks);
+            let is_full = place.until.is_none() && self.count == PAGE_PROFILES as u64;
+            Ok(sent == Sent::All && !is_full)
+        })?;
+        if place.until.is_none()
+            && self.count == PAGE_PROFILES as u64
+            && let Some(last) = &last
+        {
+            session.sent(self.page, last.clone());
+            place.until = Some(last.clone());
+        }
+        place.after = last;
+        self.left = match sent {
+            Sent::All => Left::Nothing,
+            Sent::Part => Left::Page(session, place),
         };
-        found = project.profiles(Some(&next), MAX_PAGE_ROWS)?;
+        Ok(sent)
     }
-    Ok((found.total, found.profiles))
+
+    fn write(&mut self, distinct_id: &str, json: &str) {
+        if self.count > 0 {
+            self.text.push(b',');
+        }
+        self.count += 1;
+        // Writing to memory does not fail.
+        self.text.extend_from_slice(br#"{"$distinct_id":"#);
+        let _written = serde_json::to_writer(&mut self.text, distinct_id);
+        self.text.extend_from_slice(br#","$properties":"#);
+        match &self.wanted {
+            None => self.text.extend_from_slice(json.as_bytes()),
+            Some(wanted) => {
+                let mut some: BTreeMap<String, &RawValue> =
+                    serde_json::from_str(json).unwrap_or_default();
+                some.retain(|name, _| wanted.contains(name));
+                let _written = serde_json::to_writer(&mut self.text, &some);
+            }
+        }
+        self.text.push(b'}');
+    }
+}
+
+impl Source for Results {
+    fn send(&mut self, project: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
+        if self.is_complete {
+            return Ok(Sent::All);
+        }
+        let sent = match std::mem::replace(&mut self.left, Left::Nothing) {
+            Left::Ids(ids) => self.by_ids(ids, project, chunks)?,
+            Left::Page(session, place) => self.by_page(session, place, project, chunks)?,
+            Left::Nothing => Sent::All,
+        };
+        if sent == Sent::Part {
+            return Ok(sent);
+        }
+        let total = match self.is_page {
+            true => project.count_profiles()?,
+            false => self.count,
+        };
+        let end = format!(r#"],"total":{total}}}"#);
+        self.text.extend_from_slice(end.as_bytes());
+        self.is_complete = true;
+        Ok(self.flush(1, chunks))
+    }
 }

@@ -13,10 +13,12 @@ use serde::de::DeserializeOwned;
 
 use crate::app::App;
 use crate::http::access::{self, Permission};
+use crate::http::answer_memory::AnswerMemory;
 use crate::http::api_error::ApiError;
 use crate::http::parameters;
 use crate::http::peers::Peer;
 use crate::permits::{Permit, Permits};
+use crate::read::profiles::sessions::{ProfileSessions, Session};
 use crate::store::copy::Backups;
 
 /// The most rows of a page.
@@ -33,6 +35,8 @@ pub(crate) struct Reader {
     folder: PathBuf,
     backups: Backups,
     permits: Permits,
+    answer_memory: AnswerMemory,
+    profile_sessions: Arc<ProfileSessions>,
 }
 
 /// Names the project when a service account belongs to several.
@@ -72,6 +76,8 @@ impl FromRequestParts<Arc<App>> for Reader {
             folder: open.folder.clone(),
             backups: open.backups.clone(),
             permits: app.permits[project_index].clone(),
+            answer_memory: app.answer_memory.clone(),
+            profile_sessions: Arc::clone(&app.profile_sessions),
         })
     }
 }
@@ -85,6 +91,16 @@ impl Reader {
     /// What a backup of the project is made of.
     pub(crate) fn backups(&self) -> &Backups {
         &self.backups
+    }
+
+    /// The memory of answers that are made as a whole.
+    pub(super) fn answer_memory(&self) -> &AnswerMemory {
+        &self.answer_memory
+    }
+
+    /// The pages of profiles that are known in a session of the project.
+    pub(super) fn profile_session(&self, session_id: Option<&str>) -> Session {
+        self.profile_sessions.session(&self.folder, session_id)
     }
 
     /// The permit to run a query now.

@@ -1,13 +1,17 @@
 //! The events and the profile of a user.
 
-use axum::Json;
-use axum::http::StatusCode;
-use idmerge_project::{Cursor, Timeline};
+use axum::body::Body;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use bytes::Bytes;
+use idmerge_project::{Cursor, Project, ProjectError, Timeline};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::query::{IdInPath, Parameters, Reader, page_rows};
+use crate::http::answer_memory::AnswerShare;
 use crate::http::api_error::ApiError;
 
 /// The page of events to return.
@@ -72,6 +76,13 @@ fn events_response(
     })
 }
 
+/// The memory of a page of events: of the page, which has at most 2 MiB, of its JSON, and of an event that is
+/// read.
+const PAGE_BYTES: usize = 8 << 20;
+
+/// The memory of a profile and its copies.
+const PROFILE_BYTES: usize = 12 << 20;
+
 /// Only valid JSON is stored, so anything else means that the database was damaged.
 fn damaged(error: serde_json::Error) -> ApiError {
     tracing::error!(%error, "a stored event or profile is not JSON");
@@ -81,7 +92,8 @@ fn damaged(error: serde_json::Error) -> ApiError {
 
 /// List the events of a user, newest first
 ///
-/// Includes the events that were recorded under any ID of the user.
+/// Includes the events that were recorded under any ID of the user. A page has at most 2 MiB of events,
+/// so it can have fewer than `limit`; it has at least one.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/events",
@@ -97,22 +109,58 @@ pub(crate) async fn events(
     reader: Reader,
     IdInPath(id): IdInPath,
     Parameters(parameters): Parameters<EventsParameters>,
-) -> Result<Json<EventsResponse>, ApiError> {
+) -> Result<Response, ApiError> {
     let limit = page_rows(parameters.limit);
+    let share = reader.answer_memory().reserve(PAGE_BYTES).await?;
     let (timeline, did_you_mean) = reader
         .run(move |project| {
             let after = parameters.after.as_deref().map(str::parse::<Cursor>);
             let timeline = project.user_events(&id, after.transpose()?, limit)?;
             let did_you_mean = match timeline.events.is_empty() {
-                true => project.identity(&id)?.did_you_mean,
+                true => project.did_you_mean(&id)?,
                 false => None,
             };
             Ok((timeline, did_you_mean))
         })
         .await?;
-    events_response(timeline, did_you_mean)
-        .map(Json)
-        .map_err(damaged)
+    let response = events_response(timeline, did_you_mean).map_err(damaged)?;
+    respond(reader, share, response)
+}
+
+/// The response as JSON. A long one is sent as a stream, since there are not many of those at a time.
+fn respond(
+    reader: Reader,
+    share: AnswerShare,
+    response: impl Serialize,
+) -> Result<Response, ApiError> {
+    let json = serde_json::to_vec(&response).map_err(damaged)?;
+    drop(response);
+    let body = if json.len() <= CHUNK_BYTES {
+        Body::from(json)
+    } else {
+        let prepared = Prepared {
+            json: json.into(),
+            share: Some(share),
+        };
+        stream(reader, prepared)?
+    };
+    let content_type = HeaderValue::from_static("application/json");
+    Ok(([(header::CONTENT_TYPE, content_type)], body).into_response())
+}
+
+/// A response that is in memory until its first bytes are sent. What the client has no room for then waits
+/// on the disk.
+struct Prepared {
+    json: Bytes,
+    share: Option<AnswerShare>,
+}
+
+impl Source for Prepared {
+    fn send(&mut self, _: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
+        let sent = chunks.send(std::mem::take(&mut self.json));
+        self.share = None;
+        Ok(sent)
+    }
 }
 
 /// The profile of a user.
@@ -138,14 +186,12 @@ pub(crate) struct ProfileResponse {
         (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
-pub(crate) async fn profile(
-    reader: Reader,
-    IdInPath(id): IdInPath,
-) -> Result<Json<ProfileResponse>, ApiError> {
+pub(crate) async fn profile(reader: Reader, IdInPath(id): IdInPath) -> Result<Response, ApiError> {
+    let share = reader.answer_memory().reserve(PROFILE_BYTES).await?;
     let found = reader
         .run(move |project| match project.profile(&id)? {
             Some(profile) => Ok(Ok(profile)),
-            None => Ok(Err(project.identity(&id)?.did_you_mean)),
+            None => Ok(Err(project.did_you_mean(&id)?)),
         })
         .await?;
     let profile = found.map_err(|did_you_mean| {
@@ -153,8 +199,9 @@ pub(crate) async fn profile(
         let error = format!("the user has no profile{}", hint.unwrap_or_default());
         ApiError::new(StatusCode::NOT_FOUND, error)
     })?;
-    Ok(Json(ProfileResponse {
+    let response = ProfileResponse {
         distinct_id: profile.distinct_id,
         properties: RawValue::from_string(profile.json).map_err(damaged)?,
-    }))
+    };
+    respond(reader, share, response)
 }
