@@ -134,3 +134,18 @@ pub trait DatabaseError {}
 impl DatabaseError for redb::TableError {}
 impl DatabaseError for redb::StorageError {}
 impl DatabaseError for redb::TransactionError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_reason_of_a_failure_names_the_errors_behind_it() {
+        let sink = ProjectError::Sink(std::io::Error::other("no room"));
+        assert_eq!(sink.reason(), "the output cannot be written: no room");
+        // The reason of a project that failed is kept as it is.
+        let reason = sink.reason();
+        let failed = ProjectError::Failed { reason };
+        assert_eq!(failed.reason(), sink.reason());
+    }
+}

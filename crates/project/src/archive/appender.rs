@@ -313,4 +313,51 @@ mod tests {
         assert_eq!(appender.unindexed(), 1);
         assert_eq!(appender.new_pairs(), [(7, 4)]);
     }
+
+    /// The numbers of the events of the block of an event, if the appender has it.
+    fn block_of(appender: &Appender, number: u64) -> Option<Vec<u64>> {
+        let mut numbers = Vec::new();
+        let has_block = appender.each_of_block(number, &mut |event| {
+            numbers.push(event.number);
+            Ok(true)
+        });
+        has_block.unwrap().then_some(numbers)
+    }
+
+    #[test]
+    fn the_appender_has_the_blocks_that_are_not_committed_and_the_one_that_grows() {
+        let store = store();
+        let (mut appender, _) = open(&store);
+        let mut seed = 3;
+        let mut fill = |appender: &mut Appender| {
+            for _ in 0..100 {
+                push(appender, &text(&mut seed, 2 * KIB, 6));
+            }
+        };
+        fill(&mut appender);
+        let committed = commit(&mut appender, &store);
+        let grows = committed.last().unwrap().first;
+        fill(&mut appender);
+        for number in 1..=200 {
+            let block = block_of(&appender, number);
+            assert_eq!(block.is_some(), number >= grows, "{number}");
+            if let Some(block) = block {
+                assert!(block.contains(&number), "{number}: {block:?}");
+            }
+        }
+        // Each block is given as it is stored.
+        let heads = commit(&mut appender, &store);
+        assert!(committed.len() > 2 && heads.len() > 3);
+        let (mut again, _) = open(&self::store());
+        let mut seed = 3;
+        for _ in 0..200 {
+            push(&mut again, &text(&mut seed, 2 * KIB, 6));
+        }
+        for head in &heads {
+            let block: Vec<u64> = (head.first..=head.last).collect();
+            for number in [head.first, head.last] {
+                assert_eq!(block_of(&again, number).as_ref(), Some(&block));
+            }
+        }
+    }
 }

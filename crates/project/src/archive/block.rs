@@ -335,6 +335,17 @@ mod tests {
         assert!(error.to_string().contains("too long"), "{error}");
     }
 
+    #[test]
+    fn a_block_of_the_greatest_length_is_read() {
+        for (bytes, is_read) in [(MAX_RAW_BYTES, true), (MAX_RAW_BYTES + 1, false)] {
+            let mut row = row::start();
+            row.extend(length(bytes).to_le_bytes());
+            row.extend(zstd::bulk::compress(&vec![0; bytes], 1).unwrap());
+            let block = EventBlock::read(7, &row::seal(7, row));
+            assert_eq!(block.is_ok(), is_read, "{bytes}");
+        }
+    }
+
     proptest! {
         #[test]
         fn a_written_block_is_read_back(

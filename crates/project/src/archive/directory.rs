@@ -135,4 +135,15 @@ mod tests {
             assert!(error.to_string().contains("a block is missing"), "{error}");
         }
     }
+
+    #[test]
+    fn events_that_are_in_a_run_are_forgotten() {
+        let mut directory = read(&[(1, 3)]).unwrap();
+        directory.add_unindexed(&[(7, 1), (8, 2), (7, 3)]);
+        assert_eq!(directory.unindexed(7), [1, 3]);
+        directory.clear_unindexed();
+        for user_key in [7, 8] {
+            assert!(directory.unindexed(user_key).is_empty());
+        }
+    }
 }

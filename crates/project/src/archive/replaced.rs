@@ -156,3 +156,57 @@ fn seal(key: u64, numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
 
 const WHAT_IS_DAMAGED: &str = "the list of replaced events cannot be read";
 const DAMAGED: ProjectError = ProjectError::damaged(1, WHAT_IS_DAMAGED);
+
+#[cfg(test)]
+mod tests {
+    use idmerge_store::redb::{Database, ReadableDatabase, backends::InMemoryBackend};
+
+    use super::*;
+
+    #[test]
+    fn the_replaced_events_of_each_block_are_those_that_were_written() {
+        let mut builder = Database::builder();
+        builder.set_concurrency_mode(idmerge_store::Sharing::Nobody.into());
+        let database = builder.create_with_backend(InMemoryBackend::new()).unwrap();
+        // Numbers around the first and the last of each row, and others, in several commits.
+        let ends = (1..6).flat_map(|row| row * ROW_EVENTS - 3..row * ROW_EVENTS + 3);
+        let numbers: Vec<u64> = ends.chain((1..5 * ROW_EVENTS).step_by(997)).collect();
+        let mut all = BTreeMap::new();
+        for commit in 0..3 {
+            let numbers = numbers.iter().copied().skip(commit).step_by(3);
+            let new: BTreeMap<u64, u64> = numbers.map(|it| (it, it + 1 + it % 900)).collect();
+            let new = new
+                .into_iter()
+                .filter(|(number, _)| !all.contains_key(number));
+            let new: BTreeMap<u64, u64> = new.collect();
+            let transaction = database.begin_write().unwrap();
+            all.extend(&new);
+            assert_eq!(write(&transaction, &new).unwrap(), all.len() as u64);
+            transaction.commit().unwrap();
+
+            let replaced = ReplacedEvents::open(&database.begin_read().unwrap()).unwrap();
+            assert_eq!(replaced.count().unwrap(), all.len() as u64);
+            let row_ends = (0..6).flat_map(|row| [row * ROW_EVENTS, row * ROW_EVENTS + 1]);
+            for first in row_ends.chain(numbers_of(&all)) {
+                for events in [1, 2, 700, ROW_EVENTS, 2 * ROW_EVENTS] {
+                    let last = first + events - 1;
+                    for until in [last, last + 450, u64::MAX] {
+                        let wanted = all.range(first..=last).filter(|(_, by)| **by <= until);
+                        let wanted: Vec<u64> = wanted.map(|(number, _)| *number).collect();
+                        let head = BlockHead {
+                            first,
+                            last,
+                            min_ms: 0,
+                            max_ms: 0,
+                        };
+                        assert_eq!(replaced.of_block(&head, until).unwrap(), wanted, "{head:?}");
+                    }
+                }
+            }
+        }
+    }
+
+    fn numbers_of(all: &BTreeMap<u64, u64>) -> impl Iterator<Item = u64> {
+        all.keys().copied().step_by(7)
+    }
+}
