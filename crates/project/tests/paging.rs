@@ -1,4 +1,4 @@
-//! The pages of a timeline, and the events that an export selects, are those of a sorted list.
+//! The pages of a timeline, and the events that an export or a funnel selects, are those of a sorted list.
 
 #![allow(
     clippy::unwrap_used,
@@ -6,7 +6,7 @@
 )]
 
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, ExportQuery, Options, Project, Record};
+use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record, Sender};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -180,4 +180,108 @@ fn the_pages_of_a_user_are_a_sorted_list_in_parts() {
 #[test]
 fn an_export_selects_times_and_names() {
     check(8, 0..5, check_exports);
+}
+
+#[test]
+fn ar_4_an_export_marks_what_a_reader_must_not_weigh() {
+    let merge = r#"{"event":"$merge","properties":{"$distinct_ids":["A","B"]}}"#;
+    let event = r#"{"event":"A","properties":{"$user_id":"A"}}"#;
+    let marked = r#"{"event":"A","properties":{"$user_id":"A","$idmerge_unweighed":true}}"#;
+    let cases = [
+        (merge, "/track", true),
+        (merge, Batch::TOKEN_IMPORT, true),
+        (merge, "/import", false),
+        (event, "/track", false),
+        (event, "/import", false),
+        (marked, "/import", true),
+    ];
+    for model in [Model::Simplified, Model::Original] {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::of(model);
+        let project = Project::open(folder.path(), settings, Options::default()).unwrap();
+        for (json, source, _) in cases {
+            let mut batch = Batch::new(source, 7);
+            let sender = match source {
+                "/import" => Sender::Credential,
+                _ => Sender::Anybody,
+            };
+            batch.push(
+                json,
+                Record::Event {
+                    time_ms: Some(1),
+                    insert_id: None,
+                    sender,
+                    layout: None,
+                },
+            );
+            project.submit_and_wait(batch).unwrap();
+        }
+        let mut marks = Vec::new();
+        project
+            .export(&ExportQuery::default(), &mut |event| {
+                marks.push(event.is_unweighed);
+                Ok(true)
+            })
+            .unwrap();
+        assert_eq!(
+            marks,
+            cases.map(|(_, _, is_unweighed)| is_unweighed),
+            "{model:?}"
+        );
+    }
+}
+
+#[test]
+fn a_funnel_counts_the_events_of_its_times() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let sent = [("U1", 1), ("U2", 2), ("U3", 3), ("U1", 4)].map(|(user, time_ms)| Sent {
+        user,
+        name: "A",
+        time_ms,
+        bytes: 1,
+    });
+    submit(&project, &sent, 0);
+    for (from_ms, until_ms, users) in [
+        (None, None, 3),
+        (None, Some(3), 2),
+        (None, Some(2), 1),
+        (Some(2), None, 3),
+        (Some(3), None, 2),
+        (Some(2), Some(4), 2),
+        (Some(3), Some(3), 0),
+    ] {
+        let query = FunnelQuery {
+            steps: vec!["A".to_owned()],
+            from_ms,
+            until_ms,
+            ..FunnelQuery::default()
+        };
+        let step = project.funnel(&query).unwrap().steps.remove(0);
+        assert_eq!(step.users, users, "{from_ms:?} to {until_ms:?}");
+    }
+}
+
+#[test]
+fn a_timeline_says_which_events_were_sent_with_another_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let mut batch = Batch::new("/import", 7);
+    for (json, time_ms) in [
+        (r#"{"event":"A","properties":{"$device_id":"D"}}"#, 1),
+        (
+            r#"{"event":"A","properties":{"$device_id":"D","$user_id":"U1"}}"#,
+            2,
+        ),
+        (r#"{"event":"A","properties":{"$user_id":"U1"}}"#, 3),
+    ] {
+        batch.push(json, Record::event(Some(time_ms), None));
+    }
+    project.submit_and_wait(batch).unwrap();
+    let events = project.user_events("U1", None, 9).unwrap().events;
+    let events = events
+        .iter()
+        .map(|event| (&*event.distinct_id, event.is_reattributed));
+    let events: Vec<_> = events.collect();
+    assert_eq!(events, [("U1", false), ("U1", false), ("$device:D", true)]);
 }
