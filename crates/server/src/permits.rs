@@ -6,12 +6,16 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::config::Bounds;
 
+/// The most copies of the mappings of a project at a time. Each takes room on the disk.
+const MAX_COPIES: usize = 2;
+
 /// The limits of one project. It may use a half of all queries and a quarter of all streams, so
 /// that it leaves some to the others.
 #[derive(Clone)]
 pub(crate) struct Permits {
     queries: Shares,
     streams: Shares,
+    copies: Arc<Semaphore>,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -47,6 +51,7 @@ impl Permits {
         let permits = |_| Self {
             queries: shares(&queries, share(max_queries, 2)),
             streams: shares(&streams, share(max_streams, 4)),
+            copies: Arc::new(Semaphore::new(MAX_COPIES)),
         };
         (0..projects).map(permits).collect()
     }
@@ -70,6 +75,11 @@ impl Permits {
     /// The permit to send a stream, if one is free.
     pub(crate) fn try_stream(&self) -> Option<Permit> {
         self.streams.try_acquire()
+    }
+
+    /// The permit to have a copy on the disk, if one is free.
+    pub(crate) fn try_copy(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.copies).try_acquire_owned().ok()
     }
 }
 

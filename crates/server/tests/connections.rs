@@ -23,7 +23,6 @@ use tokio::net::TcpSocket;
 
 const EXPORT: &str = "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01";
 
-/// The mappings are copied before they are sent, so that even 50 responses take little work.
 const MAPPINGS: &str = "/v1/mappings";
 
 const EVENTS: usize = 100;
@@ -114,9 +113,9 @@ fn fifty_connections_that_never_read_keep_nobody_out_and_are_closed() {
         bounds.write_timeout = Duration::from_secs(1);
     });
     fill(&server, "A");
-    let held: Vec<_> = (0..50).map(|_| ask(&server, MAPPINGS, "A")).collect();
+    let held: Vec<_> = (0..50).map(|_| ask(&server, EXPORT, "A")).collect();
     for token in ["B", "A"] {
-        // A may be busy for the moment that it copies its mappings.
+        // A may be busy for the moment that it reads events.
         wait_until("a query beside unread responses", || {
             status(&server, "/v1/ids/u1", token) == 200
         });
@@ -220,13 +219,13 @@ fn a_project_has_a_limit_of_unread_responses() {
     let mut refused = None;
     while refused.is_none() {
         assert!(held.len() < 20, "responses without a limit");
-        let mut stream = ask(&server, MAPPINGS, "A");
+        let mut stream = ask(&server, EXPORT, "A");
         let mut head = [0; 12];
         stream.read_exact(&mut head).unwrap();
         match &head {
             b"HTTP/1.1 200" => held.push(stream),
             b"HTTP/1.1 429" if held.len() >= 4 => refused = Some(stream),
-            // The copies of A are limited too, and are made in a moment.
+            // The queries of A are limited too, and end in a moment.
             b"HTTP/1.1 429" => {}
             _ => panic!("{}", String::from_utf8_lossy(&head)),
         }
@@ -244,7 +243,7 @@ fn a_server_stops_with_connections_that_are_stuck() {
         bounds.drain_timeout = Duration::from_millis(500);
     });
     fill(&server, "A");
-    let mut held: Vec<_> = (0..50).map(|_| ask(&server, MAPPINGS, "A")).collect();
+    let mut held: Vec<_> = (0..50).map(|_| ask(&server, EXPORT, "A")).collect();
     for part in [
         "POST /track HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n[",
         "POST /api/query/engage HTTP/1.1\r\nhost: x\r\ncontent-length: 100\r\n\r\n",

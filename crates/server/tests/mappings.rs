@@ -56,14 +56,19 @@ fn rows() -> impl Iterator<Item = String> {
     })
 }
 
-/// Asks for the mappings, and reads the head of the response alone.
-fn ask(server: &Running) -> BufReader<TcpStream> {
+/// Asks for the mappings.
+fn request(server: &Running) -> TcpStream {
     let mut stream = TcpStream::connect(server.address).unwrap();
     let head = format!(
         "GET /v1/mappings HTTP/1.0\r\nhost: x\r\nauthorization: Bearer {SECRET} of TOK\r\n\r\n"
     );
     stream.write_all(head.as_bytes()).unwrap();
-    let mut stream = BufReader::with_capacity(16, stream);
+    stream
+}
+
+/// Asks for the mappings, and reads the head of the response alone.
+fn ask(server: &Running) -> BufReader<TcpStream> {
+    let mut stream = BufReader::with_capacity(16, request(server));
     let mut line = String::new();
     while line != "\r\n" {
         line.clear();
@@ -101,4 +106,25 @@ fn a_client_that_does_not_read_holds_nothing_up_and_gets_the_rows_of_one_moment(
     let folder = server.folder.as_ref().unwrap().path().join("TOK");
     let names = std::fs::read_dir(folder).unwrap();
     assert!(names.count() <= 2);
+}
+
+#[test]
+fn a_project_has_two_copies_of_its_mappings_at_a_time() {
+    let server = filled();
+    let held = [ask(&server), ask(&server)];
+    for _ in 0..5 {
+        let mut answer = String::new();
+        request(&server).read_to_string(&mut answer).unwrap();
+        assert!(answer.contains(" 429 "), "{answer:.100}");
+        assert!(answer.contains("\r\nretry-after: 1\r\n"), "{answer:.300}");
+    }
+    // The first one is read to its end, and so makes room for another.
+    let [first, _second] = held;
+    assert_eq!(first.lines().count(), USERS);
+    let is_served = (0..1_000).any(|_| {
+        let mut status = [0; 12];
+        request(&server).read_exact(&mut status).unwrap();
+        status.ends_with(b"200")
+    });
+    assert!(is_served);
 }

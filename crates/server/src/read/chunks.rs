@@ -15,6 +15,7 @@ use tokio::runtime::Handle;
 
 use super::query::Reader;
 use crate::http::api_error::ApiError;
+use crate::permits::Permit;
 
 /// How many bytes are sent at once.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
@@ -187,13 +188,35 @@ impl Drop for Chunks {
 }
 
 /// The body of a response that a source makes, run by run.
-pub(super) fn stream(reader: Reader, mut source: impl Source) -> Result<Body, ApiError> {
-    let mut query = reader.try_query()?;
+pub(super) fn stream(reader: Reader, source: impl Source) -> Result<Body, ApiError> {
+    let query = reader.try_query()?;
     let stream = reader.try_stream()?;
+    Ok(send(reader, Some(query), stream, source))
+}
+
+/// As [`stream`], with the permit to send. It waits for the permit to begin: what was done for the source
+/// must not be in vain.
+pub(super) fn stream_with(reader: Reader, stream: Permit, source: impl Source) -> Body {
+    send(reader, None, stream, source)
+}
+
+fn send(
+    reader: Reader,
+    mut first_query: Option<Permit>,
+    stream: Permit,
+    mut source: impl Source,
+) -> Body {
     let (mut chunks, body) = Chunks::new(reader.folder().to_owned());
     tokio::spawn(async move {
         let _stream = stream;
         loop {
+            let query = match first_query.take() {
+                Some(query) => Some(query),
+                None => reader.query_permit().await,
+            };
+            let Some(query) = query else {
+                return;
+            };
             let run = move |project: &Project| {
                 let sent = source.send(project, &mut chunks)?;
                 Ok((source, chunks, sent))
@@ -208,11 +231,8 @@ pub(super) fn stream(reader: Reader, mut source: impl Source) -> Result<Body, Ap
             if !sender.wait().await {
                 return;
             }
-            let Some(next) = reader.query_permit().await else {
-                return;
-            };
-            (source, chunks, query) = (left, sender, next);
+            (source, chunks) = (left, sender);
         }
     });
-    Ok(body)
+    body
 }

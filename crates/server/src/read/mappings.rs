@@ -1,19 +1,21 @@
 //! All mappings: which canonical ID each other ID resolves to.
 
 use std::fs::File;
-use std::io::{self, BufWriter, Read, Seek};
+use std::io::{self, BufWriter, Read};
 use std::path::Path;
 
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use idmerge_project::{MappingFormat, Project, ProjectError};
 use serde::Deserialize;
+use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
 
-use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
+use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream_with};
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
+use crate::store::copy::CopyFile;
 
 /// How to return the mappings.
 #[derive(Deserialize, IntoParams)]
@@ -66,7 +68,8 @@ impl From<Format> for MappingFormat {
         )),
         (status = 400, description = "`format` is neither `ndjson` nor `csv`", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
-        (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Too many queries are running, or too many exports or two downloads of the mappings are open; try again after Retry-After", body = ApiError),
+        (status = 507, description = "The disk has no room for a copy of the mappings", body = ApiError),
     ),
 )]
 pub(crate) async fn mappings(
@@ -75,33 +78,57 @@ pub(crate) async fn mappings(
 ) -> Result<Response, ApiError> {
     let format = parameters.format.unwrap_or_default();
     let folder = reader.folder().to_owned();
-    let copy = move |project: &Project| copy(project, format.into(), &folder);
-    let copy = Copy(reader.run(copy).await?);
-    let body = stream(reader, copy)?;
+    // Both permits come first: a request that is refused must not write a copy.
+    let stream = reader.try_stream()?;
+    let permit = reader.try_copy()?;
+    let copy = move |project: &Project| {
+        // The copy owns its permit, also when the client is gone before it is made.
+        Ok(match copy(project, format.into(), &folder) {
+            Ok(file) => Ok(Copy {
+                file,
+                _permit: permit,
+            }),
+            Err(ProjectError::Sink(error)) if error.kind() == io::ErrorKind::StorageFull => {
+                Err(no_room(&error))
+            }
+            Err(error) => Err(error.into()),
+        })
+    };
+    let copy = reader.run(copy).await??;
+    let body = stream_with(reader, stream, copy);
     let content_type = (header::CONTENT_TYPE, format.content_type());
     Ok(([content_type], body).into_response())
+}
+
+fn no_room(error: &io::Error) -> ApiError {
+    tracing::error!(%error, "the mappings cannot be copied");
+    ApiError::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
 }
 
 /// Copies all mappings to a temporary file on the disk of the project, which nobody else sees. Claims
 /// wait for the copy, but not for the client, and the copy takes no memory.
 fn copy(project: &Project, format: MappingFormat, folder: &Path) -> Result<File, ProjectError> {
-    let file = tempfile::tempfile_in(folder).map_err(ProjectError::Sink)?;
+    let file = CopyFile::new(folder).map_err(ProjectError::Sink)?;
     let mut to = BufWriter::with_capacity(CHUNK_BYTES, file);
     project.write_mappings(format, &mut to)?;
-    let rewound = to.into_inner().map_err(io::IntoInnerError::into_error);
-    rewound
-        .and_then(|mut file| file.rewind().map(|()| file))
+    let written = to.into_inner().map_err(io::IntoInnerError::into_error);
+    written
+        .and_then(CopyFile::into_read)
         .map_err(ProjectError::Sink)
 }
 
 /// A copy of all mappings, read up to its position.
-struct Copy(File);
+struct Copy {
+    file: File,
+    /// Held as long as the copy takes room on the disk.
+    _permit: OwnedSemaphorePermit,
+}
 
 impl Source for Copy {
     fn send(&mut self, _: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
         loop {
             let mut chunk = Vec::with_capacity(CHUNK_BYTES);
-            let mut part = (&mut self.0).take(CHUNK_BYTES as u64);
+            let mut part = (&mut self.file).take(CHUNK_BYTES as u64);
             part.read_to_end(&mut chunk).map_err(ProjectError::Sink)?;
             if chunk.is_empty() {
                 return Ok(Sent::All);

@@ -10,6 +10,7 @@ use idmerge_project::{Project, ProjectError};
 use idmerge_wire::Credentials;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
+use tokio::sync::OwnedSemaphorePermit;
 
 use crate::app::App;
 use crate::http::access::{self, Permission};
@@ -115,6 +116,15 @@ impl Reader {
     pub(super) fn try_stream(&self) -> Result<Permit, ApiError> {
         self.permits.try_stream().ok_or_else(|| {
             let busy = "too many exports are open; read them to their end, and try again";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
+        })
+    }
+
+    /// The permit to have a copy on the disk now.
+    pub(super) fn try_copy(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.permits.try_copy().ok_or_else(|| {
+            let busy =
+                "two downloads of the mappings are open; read them to their end, and try again";
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
         })
     }

@@ -1,7 +1,7 @@
 //! A copy of a project in a temporary file.
 
 use std::fs::{self, File};
-use std::io::{self, Seek};
+use std::io::{self, Seek, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -91,12 +91,62 @@ impl Backups {
         }
         // The pages of a copy are less full than those of a file that has grown slowly.
         needed += needed / 2;
-        let disk = rustix::fs::statvfs(&self.folder).map_err(io::Error::from)?;
-        let free = disk.f_bavail.saturating_mul(disk.f_frsize);
+        let free = free_bytes(&self.folder)?;
         match free < needed.saturating_add(ROOM_LEFT_BYTES) {
             true => Err(BackupError::NoRoom { needed, free }),
             false => Ok(()),
         }
+    }
+}
+
+/// How many bytes are free on the disk of a folder.
+fn free_bytes(folder: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(folder)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+/// A temporary file without a name, for a copy of an unknown length. A write fails if the copy could fill
+/// the disk, with [`io::ErrorKind::StorageFull`].
+pub(crate) struct CopyFile<'f> {
+    folder: &'f Path,
+    file: File,
+    room_left_bytes: u64,
+}
+
+impl<'f> CopyFile<'f> {
+    /// An empty file on the disk of this folder.
+    pub(crate) fn new(folder: &'f Path) -> io::Result<Self> {
+        Ok(Self {
+            folder,
+            file: tempfile::tempfile_in(folder)?,
+            room_left_bytes: ROOM_LEFT_BYTES,
+        })
+    }
+
+    /// The file, to be read from its start.
+    pub(crate) fn into_read(mut self) -> io::Result<File> {
+        self.file.rewind()?;
+        Ok(self.file)
+    }
+}
+
+impl Write for CopyFile<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let free = free_bytes(self.folder)?;
+        if free < self.room_left_bytes.saturating_add(bytes.len() as u64) {
+            return Err(io::Error::new(
+                io::ErrorKind::StorageFull,
+                format!(
+                    "the disk has no room for a copy: {} bytes must stay free, and {free} are free",
+                    self.room_left_bytes
+                ),
+            ));
+        }
+        self.file.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.file.flush()
     }
 }
 
@@ -129,5 +179,27 @@ impl Chunks {
                 Ok(Some(chunk.freeze()))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_copy_leaves_room_on_the_disk() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut copy = CopyFile::new(folder.path()).unwrap();
+        copy.room_left_bytes = 0;
+        copy.write_all(b"row").unwrap();
+        copy.room_left_bytes = u64::MAX;
+        let error = copy.write_all(b"row").unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+        let mut text = String::new();
+        let mut file = copy.into_read().unwrap();
+        file.read_to_string(&mut text).unwrap();
+        assert_eq!(text, "row");
     }
 }
