@@ -90,7 +90,10 @@ impl Server {
         };
         let sockets = app.projects.iter();
         let sockets: Vec<_> = sockets
-            .filter_map(|open| BackupSocket::open(open.project.clone(), open.backups.clone()))
+            .filter_map(|open| {
+                let (project, backups) = (open.project.clone(), open.backups.clone());
+                BackupSocket::open(project, backups, self.app.bounds.write_timeout)
+            })
             .collect();
         let routes = routes(Arc::clone(&self.app));
         let mut warnings = JoinSet::new();

@@ -13,7 +13,9 @@ mod support;
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 use idmerge_engines::Model;
 use serde_json::{Value, json};
@@ -49,7 +51,10 @@ fn log_in(device: &str, user: &str) -> Value {
 
 /// A server with this many events of a device and a user of its own each, and a profile.
 fn filled(model: Model, events: usize) -> Running {
-    let server = Running::of(model);
+    fill(Running::of(model), events)
+}
+
+fn fill(server: Running, events: usize) -> Running {
     let events: Vec<_> = (0..events)
         .map(|n| log_in(&format!("d{n}"), &format!("u{n}")))
         .collect();
@@ -220,4 +225,32 @@ fn a_backup_needs_a_secret() {
     }
     let described = server.get("/openapi.json", &[]).json();
     assert!(described["paths"][PATH]["get"].is_object());
+}
+
+#[test]
+fn a_client_of_the_socket_that_does_not_read_holds_the_backup_for_a_while_only() {
+    let server = Running::with(vec![project("TOK", Model::Simplified)], |bounds| {
+        bounds.write_timeout = Duration::from_millis(500);
+    });
+    let server = fill(server, 3_000);
+    let socket = folder(&server)
+        .join("TOK")
+        .join(idmerge_store::BACKUP_SOCKET);
+    let mut slow = BufReader::with_capacity(16, UnixStream::connect(socket).unwrap());
+    let mut head = String::new();
+    slow.read_line(&mut head).unwrap();
+    let head: Value = serde_json::from_str(&head).unwrap();
+    let started = Instant::now();
+    loop {
+        let answer = server.get(PATH, &[("authorization", &secret())]);
+        if answer.status == 200 {
+            break;
+        }
+        assert_eq!(answer.status, 429, "{answer:?}");
+        assert!(started.elapsed() < Duration::from_secs(30));
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let mut part = Vec::new();
+    slow.read_to_end(&mut part).unwrap();
+    assert!((part.len() as u64) < head["bytes"].as_u64().unwrap());
 }

@@ -9,6 +9,7 @@ use std::io;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use idmerge_project::Project;
 use idmerge_store::BACKUP_SOCKET;
@@ -26,13 +27,18 @@ pub(crate) struct BackupSocket {
 
 impl BackupSocket {
     /// Listens in the folder of a project, which no other server has open. A socket that a crash left is
-    /// replaced. The server also works without it, so an error is only logged.
-    pub(crate) fn open(project: Arc<Project>, backups: Backups) -> Option<Self> {
+    /// replaced. The server also works without it, so an error is only logged. A client that does not read
+    /// a chunk within `write_timeout` gets no more.
+    pub(crate) fn open(
+        project: Arc<Project>,
+        backups: Backups,
+        write_timeout: Duration,
+    ) -> Option<Self> {
         let path = backups.folder().join(BACKUP_SOCKET);
         match listen(&path) {
             Ok(listener) => Some(Self {
                 path,
-                task: tokio::spawn(serve(listener, project, backups)),
+                task: tokio::spawn(serve(listener, project, backups, write_timeout)),
             }),
             Err(error) => {
                 tracing::warn!(
@@ -64,23 +70,33 @@ fn listen(path: &Path) -> io::Result<UnixListener> {
     Ok(listener)
 }
 
-async fn serve(listener: UnixListener, project: Arc<Project>, backups: Backups) {
+async fn serve(
+    listener: UnixListener,
+    project: Arc<Project>,
+    backups: Backups,
+    write_timeout: Duration,
+) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
                 let (project, backups) = (Arc::clone(&project), backups.clone());
                 tokio::spawn(async move {
                     // The client may be gone; it sees a broken backup by its length.
-                    drop(answer(stream, project, backups).await);
+                    drop(answer(stream, project, backups, write_timeout).await);
                 });
             }
             // Too many open files: some are closed soon.
-            Err(_) => tokio::time::sleep(std::time::Duration::from_millis(100)).await,
+            Err(_) => tokio::time::sleep(Duration::from_millis(100)).await,
         }
     }
 }
 
-async fn answer(mut stream: UnixStream, project: Arc<Project>, backups: Backups) -> io::Result<()> {
+async fn answer(
+    mut stream: UnixStream,
+    project: Arc<Project>,
+    backups: Backups,
+    write_timeout: Duration,
+) -> io::Result<()> {
     let made = tokio::task::spawn_blocking(move || backups.make(&project)).await?;
     let (line, chunks) = match made {
         Ok(backup) => (
@@ -94,7 +110,8 @@ async fn answer(mut stream: UnixStream, project: Arc<Project>, backups: Backups)
         return Ok(());
     };
     while let Some(chunk) = chunks.next().await? {
-        stream.write_all(&chunk).await?;
+        // A client that does not read would keep others from a backup, and the copy on the disk.
+        tokio::time::timeout(write_timeout, stream.write_all(&chunk)).await??;
     }
     stream.shutdown().await
 }
