@@ -69,12 +69,16 @@ pub struct Bounds {
     /// The most bytes that request bodies may occupy in memory together. A request beyond that gets
     /// status 429.
     pub max_body_bytes_in_memory: usize,
+    /// The most bytes that heads of more than 8 KiB may occupy in memory together. A head beyond that
+    /// closes its connection, or that of a slow one.
+    pub max_head_bytes_in_memory: usize,
     /// How long the head of a request may take, and how long a connection may be idle before it.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
     pub body_timeout: Duration,
     /// A body that has not arrived after this time gives way if the memory for bodies is used up: the
-    /// one that occupies the most memory for the longest time gets status 429.
+    /// one that occupies the most memory for the longest time gets status 429. So does a request with a
+    /// large head, if the memory for heads is used up: its connection is closed.
     pub slow_body_after: Duration,
     /// How long a client may leave a response unread. If it does not read all that waits for it, or
     /// 64 KiB, within this time, the connection is closed.
@@ -95,6 +99,7 @@ impl Bounds {
         max_queries: 32,
         max_streams: 64,
         max_body_bytes_in_memory: 256 * 1024 * 1024,
+        max_head_bytes_in_memory: 64 * 1024 * 1024,
         head_timeout: Duration::from_secs(60),
         body_timeout: Duration::from_secs(60),
         slow_body_after: Duration::from_secs(5),

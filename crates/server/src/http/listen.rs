@@ -1,5 +1,6 @@
 //! Accepts connections, limits their number and their idle time, and closes them when stopping.
 
+use std::convert::Infallible;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
@@ -8,6 +9,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::{HeaderValue, header};
+use axum::response::Response;
 use hyper::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -19,8 +22,10 @@ use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
+mod heads;
 mod stream;
 
+use self::heads::{HeadMemory, Heads};
 use self::stream::ClientStream;
 use crate::app::App;
 use crate::config::Bounds;
@@ -51,6 +56,7 @@ pub(crate) async fn listen(
     let permits = Arc::new(Semaphore::new(max_connections));
     let max_per_peer = bounds.max_connections_per_address;
     let by_peer = ConnectionsByPeer::new(max_per_peer.unwrap_or((max_connections * 3).div_ceil(4)));
+    let head_memory = HeadMemory::new(bounds.max_head_bytes_in_memory, bounds.slow_body_after);
     let http = http_of(bounds);
     let graceful = GracefulShutdown::new();
     let mut tasks = JoinSet::new();
@@ -77,25 +83,49 @@ pub(crate) async fn listen(
             refuse(&stream, peer, app);
             continue;
         };
-        let stream = ClientStream::new(stream, bounds.write_timeout);
+        let heads = head_memory.connection();
+        let stream = ClientStream::new(stream, bounds.write_timeout, Arc::clone(&heads));
         let routes = TowerToHyperService::new(routes.clone());
+        let of_service = Arc::clone(&heads);
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
-            routes.call(request)
+            of_service.begin_request();
+            end_request(Arc::clone(&of_service), routes.call(request))
         });
         let connection = graceful.watch(http.serve_connection(TokioIo::new(stream), service));
         let open = app.metrics.open_connection();
         tasks.spawn(async move {
-            if let Err(error) = connection.await {
-                // Clients close connections at any time, so this is not a warning.
-                tracing::debug!(%peer, %error, "a connection ended early");
-            }
+            serve(connection, &heads, peer).await;
             // The permit last: it lets the next connection in, which must find the others given back.
             drop((counted, open, permit));
         });
     }
     drop(listeners);
     drain(graceful, tasks, bounds.drain_timeout).await;
+}
+
+/// Serves a connection until it ends, or until it must make room for others.
+async fn serve(connection: impl Future<Output = hyper::Result<()>>, heads: &Heads, peer: Peer) {
+    tokio::select! {
+        ended = connection => if let Err(error) = ended {
+            // Clients close connections at any time, so this is not a warning.
+            tracing::debug!(%peer, %error, "a connection ended early");
+        },
+        () = heads.gives_up() => tracing::debug!(%peer, "a large head gave way to others"),
+    }
+}
+
+/// Waits for the response. After a large head the connection is closed, so that its memory is free.
+async fn end_request(
+    heads: Arc<Heads>,
+    response: impl Future<Output = Result<Response, Infallible>>,
+) -> Result<Response, Infallible> {
+    let mut response = response.await?;
+    if heads.end_request() {
+        let close = HeaderValue::from_static("close");
+        response.headers_mut().insert(header::CONNECTION, close);
+    }
+    Ok(response)
 }
 
 fn http_of(bounds: &Bounds) -> http1::Builder {

@@ -1,25 +1,31 @@
-//! The stream of a connection. It fails if the client does not read what the server sends.
+//! The stream of a connection. It fails if the client does not read what the server sends, or if there is
+//! no memory for the head that it sends.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::Sleep;
+
+use super::heads::Heads;
 
 /// A client that does not read as much as this within the write timeout has stalled, unless less is
 /// left to read. Without a least rate, a client that reads one byte a minute could hold its
 /// connection for ever.
 const LEAST_BYTES: usize = 64 * 1024;
 
-/// A TCP stream with a deadline for writing. When the deadline passes, the connection is reset, so
+/// A TCP stream with a deadline for writing and a limit on heads. When the deadline passes, the connection is reset, so
 /// that the system does not keep the unread bytes either.
 pub(crate) struct ClientStream {
     stream: TcpStream,
     timeout: Duration,
+    /// Counts what is read.
+    heads: Arc<Heads>,
     /// Set while the server has bytes that the client does not take.
     blocked: Option<Blocked>,
 }
@@ -31,10 +37,11 @@ struct Blocked {
 }
 
 impl ClientStream {
-    pub(crate) fn new(stream: TcpStream, timeout: Duration) -> Self {
+    pub(crate) fn new(stream: TcpStream, timeout: Duration, heads: Arc<Heads>) -> Self {
         Self {
             stream,
             timeout,
+            heads,
             blocked: None,
         }
     }
@@ -80,7 +87,18 @@ impl AsyncRead for ClientStream {
         context: &mut Context<'_>,
         to: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, to)
+        let Self { stream, heads, .. } = &mut *self;
+        let before = to.filled().len();
+        let mut part = stream.take(heads.max_read_bytes() as u64);
+        ready!(Pin::new(&mut part).poll_read(context, to))?;
+        if !heads.read(to.filled().len() - before) {
+            self.stream.set_zero_linger()?;
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::OutOfMemory,
+                "there is no memory for the head of the request",
+            )));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
