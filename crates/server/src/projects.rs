@@ -37,6 +37,13 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             workers: Some(workers.clone()),
             ..Options::default()
         };
+        if has_lost_its_store(&folder) {
+            tracing::warn!(
+                folder = %folder.display(),
+                "the folder of a project has no store.redb, so the project starts empty: restore a backup \
+                 if it is not new"
+            );
+        }
         let opened = Project::open(&folder, project.settings.clone(), options);
         let opened = opened.map_err(|error| match error {
             ProjectError::Store(StoreError::OtherSettings { ref found, .. }) => {
@@ -67,6 +74,12 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })
     };
     config.projects.iter().map(open).collect()
+}
+
+/// Whether a project has a folder and no data. The server makes both at once, so the data was lost, or a
+/// restore has failed.
+fn has_lost_its_store(folder: &Path) -> bool {
+    folder.is_dir() && idmerge_store::exists(folder).is_ok_and(|exists| !exists)
 }
 
 /// Warns if every user of the machine can read a folder. It keeps its mode, since somebody chose it.
@@ -135,5 +148,24 @@ impl PendingBatch {
     /// Waits until the batch is durable, and returns the result of each record.
     pub(crate) async fn answer(self) -> Result<Answer, ProjectError> {
         self.0.await.unwrap_or(Err(ProjectError::Closed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use idmerge_engines::Model;
+
+    use super::*;
+
+    #[test]
+    fn a_folder_without_its_store_is_not_new() {
+        let data = tempfile::tempdir().unwrap();
+        let folder = data.path().join("TOK");
+        assert!(!has_lost_its_store(&folder));
+        let project = Project::open(&folder, Settings::of(Model::Simplified), Options::default());
+        project.unwrap().close().unwrap();
+        assert!(!has_lost_its_store(&folder));
+        std::fs::remove_file(folder.join("store.redb")).unwrap();
+        assert!(has_lost_its_store(&folder));
     }
 }
