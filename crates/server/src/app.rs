@@ -10,6 +10,7 @@ use crate::http::body::BodyMemory;
 use crate::http::metrics::Metrics;
 use crate::http::peers::{Peer, Sightings};
 use crate::http::wrong_secrets::WrongSecrets;
+use crate::ingest::decoding::Decoding;
 use crate::ingest::unknown_tokens::UnknownTokens;
 use crate::permits::Permits;
 use crate::projects::OpenProject;
@@ -22,6 +23,7 @@ pub(crate) struct App {
     indexes: HashMap<String, usize>,
     pub(crate) bounds: Bounds,
     pub(crate) body_memory: BodyMemory,
+    pub(crate) decoding: Decoding,
     pub(crate) metrics: Metrics,
     pub(crate) wrong_secrets: WrongSecrets,
     pub(crate) unknown_tokens: UnknownTokens,
@@ -49,6 +51,7 @@ impl App {
                 .collect(),
             metrics: Metrics::new(&projects, body_memory.clone()),
             body_memory,
+            decoding: Decoding::new(&bounds),
             wrong_secrets: WrongSecrets::default(),
             unknown_tokens: UnknownTokens::default(),
             refused_connections: Sightings::default(),

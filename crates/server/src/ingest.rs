@@ -9,12 +9,13 @@ use std::time::Instant;
 
 use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
-use idmerge_wire::Endpoint;
+use idmerge_wire::{Endpoint, Problem};
 
 use crate::app::App;
 use crate::http::body::ReadBody;
 use crate::http::peers::Peer;
 
+pub(crate) mod decoding;
 mod records;
 mod report;
 mod request;
@@ -23,11 +24,8 @@ pub(crate) mod stubs;
 mod submit;
 pub(crate) mod unknown_tokens;
 
+use decoding::Cost;
 use response::IngestError;
-
-/// Bodies at least this long are decoded in `block_in_place`, so that other requests on the worker
-/// are not held up.
-const LONG_BODY_BYTES: usize = 64 * 1024;
 
 pub(crate) async fn track(State(app): State<Arc<App>>, request: Request) -> Response {
     handle(&app, Endpoint::Track, request).await
@@ -75,12 +73,21 @@ async fn ingest(
         bytes,
         permit: _permit,
     } = body;
-    let is_long = bytes.len() >= LONG_BODY_BYTES;
+    let busy = || IngestError::Problem(head.dialect(), Problem::RateLimited);
+    let cost = Cost::of(&bytes);
     let decode_and_submit = || submit::decode_and_submit(app, endpoint, &head, bytes);
-    let submission = if is_long {
-        tokio::task::block_in_place(decode_and_submit)?
-    } else {
-        decode_and_submit()?
+    let (submission, _text_permit) = match cost {
+        Cost::Short { added_bytes } => {
+            let permit = app.body_memory.try_reserve(added_bytes).ok_or_else(busy)?;
+            (decode_and_submit()?, Some(permit))
+        }
+        Cost::Long { is_compressed } => {
+            let turn = app.decoding.turn(is_compressed).await.ok_or_else(busy)?;
+            // Off the workers, so that other requests are not held up. The turns bound the threads.
+            let submission = tokio::task::block_in_place(decode_and_submit)?;
+            let permit = turn.keep(submission.text_bytes);
+            (submission, permit)
+        }
     };
     report::when_durable(app, endpoint, submission).await
 }

@@ -12,7 +12,7 @@ use crate::problem::Problem;
 use crate::response::Dialect;
 
 pub(crate) mod credentials;
-mod inflate;
+pub(crate) mod inflate;
 mod pairs;
 mod parameters;
 pub(crate) mod utf8;

@@ -6,7 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -172,6 +172,12 @@ impl BodyMemory {
         Some(permit)
     }
 
+    /// Takes memory for what a body becomes when it is decoded, if it is free.
+    pub(crate) fn try_reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let bytes = u32::try_from(bytes).ok()?;
+        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
+    }
+
     /// Makes a slow body give way to the body `key`. Returns whether there is one.
     fn evict(&self, key: u64) -> bool {
         let mut unfinished = self.unfinished.lock();
@@ -234,6 +240,11 @@ impl BodyMemory {
             bytes: Vec::new(),
             permit: None,
         };
+        let announced_bytes = body.size_hint().upper();
+        let announced_bytes = announced_bytes.and_then(|bytes| usize::try_from(bytes).ok());
+        let max_bytes = self
+            .max_body_bytes
+            .min(announced_bytes.unwrap_or(usize::MAX));
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match is_broken(&error) {
                 true => BodyError::Broken,
@@ -254,10 +265,21 @@ impl BodyMemory {
                 Some(all) => all.merge(permit),
                 none => *none = Some(permit),
             }
-            read.bytes.extend_from_slice(&chunk);
+            append(&mut read.bytes, &chunk, max_bytes);
         }
         Ok(read)
     }
+}
+
+/// Appends a chunk to a body that will have at most `max_bytes`. `Vec` would double its memory, which the
+/// permits are not for: this adds at most a quarter, and nothing beyond the end of the body.
+fn append(body: &mut Vec<u8>, chunk: &[u8], max_bytes: usize) {
+    let bytes = body.len() + chunk.len();
+    if bytes > body.capacity() {
+        let capacity = (bytes + bytes / 4).min(max_bytes).max(bytes);
+        body.reserve_exact(capacity - body.len());
+    }
+    body.extend_from_slice(chunk);
 }
 
 #[cfg(test)]
@@ -265,6 +287,17 @@ mod tests {
     use super::*;
 
     const LONG: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn a_body_takes_little_more_memory_than_its_bytes() {
+        let mut body = Vec::new();
+        for _ in 0..1_000 {
+            append(&mut body, &[1; 1_000], 999_000);
+            assert!(body.capacity() <= body.len() + body.len() / 4);
+            assert!(body.capacity() <= body.len().max(999_000));
+        }
+        assert_eq!(body, [1; 1_000_000]);
+    }
 
     #[tokio::test]
     async fn memory_is_given_back() {

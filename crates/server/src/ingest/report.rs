@@ -20,6 +20,7 @@ pub(super) async fn when_durable(
         dialect,
         batches,
         mut report,
+        text_bytes: _,
     } = submission;
     for batch in batches {
         let answer = batch.pending.answer().await;

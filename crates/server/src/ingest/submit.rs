@@ -17,6 +17,8 @@ pub(super) struct Submission {
     pub(super) batches: Vec<SubmittedBatch>,
     /// The results known already: records that were ignored, and those at fault.
     pub(super) report: Report,
+    /// The bytes of the decoded text, which the batches have until they are durable.
+    pub(super) text_bytes: usize,
 }
 
 /// The batch of one project, which waits to be written.
@@ -55,7 +57,9 @@ pub(super) fn decode_and_submit(
             },
         )?;
     let mut batches = Vec::new();
+    let mut text_bytes = 0;
     for batch in batch_by_project(accepted.records, message, endpoint, accepted.source) {
+        text_bytes += batch.batch.text.len();
         let pending = app.projects[batch.project_index]
             .submit(batch.batch)
             .map_err(|failed| error(problem(&failed)))?;
@@ -72,6 +76,7 @@ pub(super) fn decode_and_submit(
             ..accepted.report
         },
         dialect,
+        text_bytes,
     })
 }
 

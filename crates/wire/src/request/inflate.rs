@@ -1,7 +1,7 @@
 //! Decompresses bodies.
 
 use std::borrow::Cow;
-use std::io::Read;
+use std::io::{self, Read};
 
 use flate2::read::MultiGzDecoder;
 
@@ -9,6 +9,9 @@ use crate::problem::Problem;
 
 /// The first bytes of gzip. Neither JSON nor a form starts with them.
 const MAGIC: [u8; 2] = [0x1f, 0x8b];
+
+/// How many bytes are decompressed at a time.
+const PIECE_BYTES: usize = 16 * 1024;
 
 /// The body, decompressed. The first bytes decide, not the header: some proxies decompress and leave
 /// the header, and some SDKs compress and forget it. Stops at the limit, so a decompression bomb
@@ -22,7 +25,7 @@ pub(crate) fn inflated<'b>(
     if body.len() > max_body_bytes {
         return Err(too_large);
     }
-    if !body.starts_with(&MAGIC) {
+    if !is_compressed(&body) {
         let encoding = encoding.unwrap_or("").trim();
         let is_known = ["", "identity", "gzip", "x-gzip"]
             .iter()
@@ -36,18 +39,64 @@ pub(crate) fn inflated<'b>(
         };
     }
     let mut inflated = Vec::new();
-    // One byte more than allowed, to tell a body at the limit from one above it.
-    let limit = u64::try_from(max_body_bytes)
-        .unwrap_or(u64::MAX)
-        .saturating_add(1);
-    MultiGzDecoder::new(&*body)
-        .take(limit)
-        .read_to_end(&mut inflated)
-        .map_err(|_| Problem::NotGzip)?;
-    if inflated.len() > max_body_bytes {
+    let mut is_too_large = false;
+    inflate(&body, |piece| {
+        is_too_large = piece.len() > max_body_bytes - inflated.len();
+        if is_too_large {
+            return false;
+        }
+        let bytes = inflated.len() + piece.len();
+        if bytes > inflated.capacity() {
+            // Doubled, but not beyond the limit.
+            let capacity = bytes.max((2 * inflated.capacity()).min(max_body_bytes));
+            inflated.reserve_exact(capacity - inflated.len());
+        }
+        inflated.extend_from_slice(piece);
+        true
+    })
+    .map_err(|_| Problem::NotGzip)?;
+    if is_too_large {
         return Err(too_large);
     }
+    inflated.shrink_to_fit();
     Ok(Cow::Owned(inflated))
+}
+
+/// Whether a body is compressed, whatever its header says.
+pub fn is_compressed(body: &[u8]) -> bool {
+    body.starts_with(&MAGIC)
+}
+
+/// How many bytes a body has when it is decompressed, if it has at most `max_bytes` both before and
+/// after. `None` if it has more, or cannot be decompressed. Nothing is kept in memory.
+pub fn decompressed_bytes(body: &[u8], max_bytes: usize) -> Option<usize> {
+    if body.len() > max_bytes {
+        return None;
+    }
+    if !is_compressed(body) {
+        return Some(body.len());
+    }
+    let mut bytes = 0;
+    let all = inflate(body, |piece| {
+        bytes += piece.len();
+        bytes <= max_bytes
+    });
+    (all.is_ok() && bytes <= max_bytes).then_some(bytes)
+}
+
+/// Gives the decompressed bytes of a body to `take`, piece by piece, until it returns false.
+fn inflate(body: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+    let mut decoder = MultiGzDecoder::new(body);
+    let mut piece = [0; PIECE_BYTES];
+    loop {
+        match decoder.read(&mut piece) {
+            Ok(0) => return Ok(()),
+            Ok(bytes) if !take(&piece[..bytes]) => return Ok(()),
+            Ok(_) => {}
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
 }
 
 #[cfg(test)]
@@ -96,6 +145,29 @@ mod tests {
         assert!(inflated(&full, Some("gzip"), max_body_bytes).is_ok());
         assert!(inflated(&[b' '; 11], None, 10).is_err());
         assert!(inflated(&[b' '; 10], None, 10).is_ok());
+    }
+
+    #[test]
+    fn a_decompressed_body_takes_no_more_memory_than_the_limit() {
+        let max_body_bytes = 1_000_000;
+        let full = gzip(&vec![b' '; max_body_bytes]);
+        let inflated = inflated(&full, None, max_body_bytes).unwrap().into_owned();
+        assert_eq!(inflated.len(), max_body_bytes);
+        assert!(inflated.capacity() <= max_body_bytes);
+    }
+
+    #[test]
+    fn the_decompressed_bytes_of_a_body_are_counted_up_to_a_limit() {
+        let text = [b' '; 100];
+        for (body, bytes) in [
+            (text.to_vec(), 100),
+            (gzip(&text), 100),
+            ([gzip(&text), gzip(&text)].concat(), 200),
+        ] {
+            assert_eq!(decompressed_bytes(&body, bytes), Some(bytes));
+            assert_eq!(decompressed_bytes(&body, bytes - 1), None);
+        }
+        assert_eq!(decompressed_bytes(&gzip(&text)[..20], 1_000), None);
     }
 
     #[test]
