@@ -4,7 +4,7 @@
 //! first time: many updates of one profile are as cheap as one long update.
 
 use idmerge_core::quote;
-use serde_json::{Map, Number, Value};
+use serde_json::{Number, Value};
 
 use crate::list::List;
 use crate::properties::{Properties, Stored};
@@ -89,7 +89,7 @@ impl<'p> Change<'p> {
 
     fn each(
         &mut self,
-        values: &Map<String, Value>,
+        values: &[(String, Value)],
         change: ChangeOne<'p>,
     ) -> Result<(), UpdateError> {
         for (name, value) in values {

@@ -1,7 +1,10 @@
 //! [`Update`]: one record of `/engage` or `/groups`.
 
+mod size;
+
 use serde_json::{Map, Value};
 
+use crate::update::size::Size;
 use crate::{Limits, UpdateError};
 
 /// The profile that an update changes.
@@ -24,16 +27,19 @@ pub enum Target {
     },
 }
 
+/// The names and values of an operation, in order. Unlike a [`Map`] they take no memory for an index.
+type Members = Box<[(String, Value)]>;
+
 /// An operation with its argument.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Operation {
-    Set(Map<String, Value>),
-    SetOnce(Map<String, Value>),
-    Add(Map<String, Value>),
-    Append(Map<String, Value>),
-    Union(Map<String, Value>),
-    Remove(Map<String, Value>),
-    Unset(Vec<String>),
+    Set(Members),
+    SetOnce(Members),
+    Add(Members),
+    Append(Members),
+    Union(Members),
+    Remove(Members),
+    Unset(Box<[String]>),
     Delete,
 }
 
@@ -49,6 +55,7 @@ impl Operation {
 pub struct Update {
     target: Target,
     pub(crate) operations: Vec<Operation>,
+    size: Size,
 }
 
 impl Update {
@@ -71,7 +78,7 @@ impl Update {
         };
         let target = target(&record)?;
         let mut operations = Vec::new();
-        type Make = fn(Map<String, Value>) -> Operation;
+        type Make = fn(Members) -> Operation;
         let of_objects: [(&'static str, Make); 6] = [
             ("$set", Operation::Set),
             ("$set_once", Operation::SetOnce),
@@ -86,7 +93,10 @@ impl Update {
                 Some(Value::Object(values)) => {
                     check_names(values.keys(), limits)?;
                     check_values(operation, &values)?;
-                    operations.push(make(values));
+                    // `collect` would allocate twice.
+                    let mut members = Vec::with_capacity(values.len());
+                    members.extend(values);
+                    operations.push(make(members.into_boxed_slice()));
                 }
                 Some(_) => {
                     let wanted = "an object";
@@ -104,12 +114,27 @@ impl Update {
         if operations.is_empty() {
             return Err(UpdateError::NoOperation);
         }
-        Ok(Self { target, operations })
+        Ok(Self {
+            size: Size::of(&target, &operations),
+            target,
+            operations,
+        })
     }
 
     /// The profile that it changes.
     pub fn target(&self) -> &Target {
         &self.target
+    }
+
+    /// How many properties, names and values its operations have, also inside lists and objects. The
+    /// time to carry it out grows with them.
+    pub fn members(&self) -> usize {
+        self.size.members
+    }
+
+    /// About how many bytes it takes in memory. It does not take more.
+    pub fn memory_bytes(&self) -> usize {
+        self.size.bytes
     }
 }
 
@@ -195,7 +220,7 @@ fn is_scalar(value: &Value) -> bool {
 }
 
 /// The argument of `$unset`: a list of names, or one name.
-fn names(value: Value) -> Result<Vec<String>, UpdateError> {
+fn names(value: Value) -> Result<Box<[String]>, UpdateError> {
     let wrong = UpdateError::WrongType {
         operation: "$unset",
         wanted: "a list of names",

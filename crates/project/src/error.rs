@@ -26,6 +26,15 @@ pub enum ProjectError {
         /// The most bytes that may wait.
         max_bytes: usize,
     },
+    /// The updates of the batch take too much memory, and the batch was not taken. Submit it in parts.
+    #[error(
+        "the names and values of the updates take more than {max_bytes} bytes of memory; send fewer updates \
+         at once"
+    )]
+    TooManyUpdates {
+        /// The most bytes that they may take.
+        max_bytes: usize,
+    },
     /// The project is closing and takes no more batches.
     #[error("the project is closed")]
     Closed,

@@ -8,9 +8,12 @@ use crate::workers::Workers;
 /// each time a project is opened.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The most bytes of text in the queue. A batch that is larger is still taken if the queue is
-    /// empty.
+    /// The most bytes of memory that the batches in the queue take: their text, and their parsed profile
+    /// updates. A batch that is larger is still taken if the queue is empty.
     pub max_queue_bytes: usize,
+    /// The most bytes of memory that the parsed profile updates of a batch take. A batch with more is not
+    /// taken.
+    pub max_update_bytes: usize,
     /// The most batches in the queue.
     pub max_queue_batches: usize,
     /// The most bytes of text that share a commit. A batch that is larger is committed alone.
@@ -18,6 +21,9 @@ pub struct Options {
     /// The most bytes of profiles that the updates of a commit read. A profile that is larger is read
     /// alone. The other updates wait for a later commit, so that nobody else waits for them.
     pub max_commit_profile_bytes: usize,
+    /// The most members of profile updates ([`Update::members`](idmerge_profiles::Update::members)) in a
+    /// commit. An update with more is carried out alone. The others wait in the same way.
+    pub max_commit_members: usize,
     /// The most bytes of profiles that the updates of all waiting batches may have to read. A batch that
     /// would exceed this is not taken.
     pub max_waiting_profile_bytes: usize,
@@ -44,9 +50,11 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             max_queue_bytes: 64 << 20,
+            max_update_bytes: 32 << 20,
             max_queue_batches: 10_000,
             max_commit_bytes: 8 << 20,
             max_commit_profile_bytes: 4 << 20,
+            max_commit_members: 1 << 15,
             max_waiting_profile_bytes: 128 << 20,
             profile_limits: Limits::DOCUMENTED,
             profile_merge: ProfileMerge::Vendor,

@@ -108,8 +108,9 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Full`], [`ProjectError::Closed`] and [`ProjectError::Failed`]: the batch was
-    /// not taken, and `answer` is not called. The last two can also be the answer later.
+    /// [`ProjectError::Full`], [`ProjectError::TooManyUpdates`], [`ProjectError::Closed`] and
+    /// [`ProjectError::Failed`]: the batch was not taken, and `answer` is not called. The last two can also
+    /// be the answer later.
     pub fn submit(
         &self,
         batch: Batch,
@@ -117,8 +118,9 @@ impl Project {
     ) -> Result<(), ProjectError> {
         let inner = &self.inner;
         inner.check()?;
-        let reservation = inner.queue.reserve(batch.text.len())?;
-        let batch = prepare(batch, &inner.settings, &inner.options.profile_limits);
+        let mut reservation = inner.queue.reserve(batch.text.len())?;
+        let mut reserve = |bytes| reservation.grow(bytes);
+        let batch = prepare(batch, &inner.settings, &inner.options, &mut reserve)?;
         reservation.fill(Job {
             batch,
             callback: Box::new(answer),

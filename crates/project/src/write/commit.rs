@@ -18,7 +18,7 @@ use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
-use crate::write::profiles::turn::Turn;
+use crate::write::profiles::turn::{Load, Turn};
 use crate::write::queue::Job;
 use crate::write::repeated::{NewEvent, StoredEvents};
 
@@ -76,7 +76,7 @@ impl Committer {
             }
         }
         for job in &mut *jobs {
-            if !turn.is_small(job.batch.profile_bytes) {
+            if !turn.is_small(Load::of(&job.batch)) {
                 self.apply_updates(&mut job.batch, &read, &mut turn)?;
             }
         }
@@ -108,7 +108,7 @@ impl Committer {
         self.state.shared.store.read().sequence()
     }
 
-    /// Applies the events of a batch, and its updates if they read few bytes of profiles.
+    /// Applies the events of a batch, and its updates if they ask for little.
     ///
     /// # Errors
     ///
@@ -125,7 +125,7 @@ impl Committer {
             batch.profile_bytes = Some(bytes);
             self.apply_events(batch, read)?;
         }
-        if turn.is_small(batch.profile_bytes) {
+        if turn.is_small(Load::of(batch)) {
             self.apply_updates(batch, read, turn)?;
         }
         Ok(())
@@ -209,21 +209,16 @@ impl Committer {
         read: &ReadTransaction,
         turn: &mut Turn,
     ) -> Result<(), ProjectError> {
-        if batch.updates.is_empty() || !turn.has_room(batch.profile_bytes) {
+        let mut room = turn.room(Load::of(batch));
+        if batch.updates.is_empty() || !room.has_any() {
             return Ok(());
         }
         let Inner {
             settings, options, ..
         } = &*self.inner;
-        let mut bytes_read = 0;
-        let mut has_room = |bytes| {
-            let has_room = turn.take(batch.profile_bytes, bytes);
-            bytes_read += if has_room { bytes } else { 0 };
-            has_room
-        };
         let store = self.state.shared.store.read();
         let profiles = &mut self.state.profiles;
-        let plan = profiles.plan(&batch.updates, settings, &*store, read, &mut has_room)?;
+        let plan = profiles.plan(&batch.updates, settings, &*store, read, &mut room)?;
         drop(store);
         let answers = &mut batch.answers;
         for (index, error) in plan.refused {
@@ -239,12 +234,14 @@ impl Committer {
             profiles.update(planned, &batch.updates, limits, read, &mut answer)?;
         }
         let mut places = 0..;
-        batch.updates.retain(|_| {
-            places
-                .next()
-                .is_some_and(|at| plan.left.binary_search(&at).is_ok())
+        let members = &mut batch.members;
+        batch.updates.retain(|(_, update)| {
+            let at = places.next();
+            let is_left = at.is_some_and(|at| plan.left.binary_search(&at).is_ok());
+            *members -= if is_left { 0 } else { update.members() };
+            is_left
         });
-        let left_bytes = |bytes: usize| bytes.saturating_sub(bytes_read);
+        let left_bytes = |bytes: usize| bytes.saturating_sub(plan.done_bytes);
         batch.profile_bytes = batch.profile_bytes.map(left_bytes);
         Ok(())
     }

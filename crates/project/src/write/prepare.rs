@@ -11,6 +11,8 @@ use idmerge_profiles::{Limits, Update};
 
 use crate::archive::block::MAX_EVENT_BYTES;
 use crate::archive::fingerprint::Fingerprint;
+use crate::error::ProjectError;
+use crate::options::Options;
 use crate::user_key::{push_id, user_key};
 use crate::write::batch::{
     Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
@@ -22,8 +24,10 @@ pub(crate) struct PreparedBatch {
     pub(crate) text: String,
     pub(crate) received_ms: i64,
     pub(crate) source: &'static str,
-    /// The room that the batch takes in the queue.
+    /// The bytes of its text.
     pub(crate) bytes: usize,
+    /// The room that the batch takes in the queue: its text and its updates.
+    pub(crate) queue_bytes: usize,
     /// The valid events, in the order of [`Batch::order`].
     pub(crate) events: Vec<PreparedEvent>,
     /// The valid profile updates with the index of their record, in the order of the batch. Those that
@@ -31,6 +35,8 @@ pub(crate) struct PreparedBatch {
     pub(crate) updates: Vec<(usize, Update)>,
     /// The bytes of the profiles that the updates change, once they are known.
     pub(crate) profile_bytes: Option<usize>,
+    /// The members of the updates.
+    pub(crate) members: usize,
     /// The answers to all records. Those to invalid records are final.
     pub(crate) answers: Vec<RecordAnswer>,
     /// The IDs of all claims, joined.
@@ -70,8 +76,17 @@ struct PreparedClaim {
     ids: [Range<usize>; 2],
 }
 
-/// Prepares a batch.
-pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> PreparedBatch {
+/// Prepares a batch. Its updates take more memory than their text: it calls `reserve` with these bytes.
+///
+/// # Errors
+///
+/// [`ProjectError::Full`] and [`ProjectError::TooManyUpdates`] if there is no room for the updates.
+pub(crate) fn prepare(
+    batch: Batch,
+    settings: &Settings,
+    options: &Options,
+    reserve: &mut dyn FnMut(usize) -> Result<(), ProjectError>,
+) -> Result<PreparedBatch, ProjectError> {
     let Batch {
         text,
         records,
@@ -81,14 +96,16 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
     } = batch;
     let mut preparation = Preparation {
         settings,
-        limits,
+        limits: &options.profile_limits,
         prepared: PreparedBatch {
             bytes: text.len(),
+            queue_bytes: text.len(),
             received_ms,
             source,
             events: Vec::with_capacity(records.len()),
             updates: Vec::new(),
             profile_bytes: None,
+            members: 0,
             answers: vec![RecordAnswer::Stored(ClaimAnswer::None); records.len()],
             claim_ids: String::new(),
             withdrawal: None,
@@ -98,8 +115,15 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
         scratch: Vec::new(),
     };
     for (index, (range, record)) in records.into_iter().enumerate() {
-        if let Err(error) = preparation.record(&text, index, range, record) {
-            preparation.prepared.answers[index] = RecordAnswer::Refused(Box::new(error));
+        match preparation.record(&text, index, range, record) {
+            Ok(0) => {}
+            Ok(bytes) => {
+                preparation.prepared.count(bytes, options)?;
+                reserve(bytes)?;
+            }
+            Err(error) => {
+                preparation.prepared.answers[index] = RecordAnswer::Refused(Box::new(error));
+            }
         }
     }
     let mut prepared = preparation.prepared;
@@ -109,7 +133,7 @@ pub(crate) fn prepare(batch: Batch, settings: &Settings, limits: &Limits) -> Pre
         EventOrder::ByTime => prepared.events.sort_by_key(|event| event.time_ms),
     }
     prepared.text = text;
-    prepared
+    Ok(prepared)
 }
 
 impl PreparedBatch {
@@ -120,13 +144,25 @@ impl PreparedBatch {
             received_ms: 0,
             source: "",
             bytes: withdrawal.bytes(),
+            queue_bytes: withdrawal.bytes(),
             events: Vec::new(),
             updates: Vec::new(),
             profile_bytes: None,
+            members: 0,
             answers: Vec::new(),
             claim_ids: String::new(),
             withdrawal: Some(withdrawal),
         }
+    }
+
+    /// Takes note of the memory of an update.
+    fn count(&mut self, bytes: usize, options: &Options) -> Result<(), ProjectError> {
+        self.queue_bytes += bytes;
+        let max_bytes = options.max_update_bytes;
+        if self.queue_bytes - self.bytes > max_bytes {
+            return Err(ProjectError::TooManyUpdates { max_bytes });
+        }
+        Ok(())
     }
 
     /// The claim of an event, if it makes one.
@@ -170,20 +206,24 @@ struct Preparation<'b> {
 }
 
 impl Preparation<'_> {
+    /// Returns the bytes that the record takes in memory, besides its text, if it is an update.
     fn record(
         &mut self,
         text: &str,
         index: usize,
         range: Range<usize>,
         record: Record,
-    ) -> Result<(), RecordError> {
+    ) -> Result<usize, RecordError> {
         let json = text.get(range.clone()).ok_or_else(|| {
             RecordError::malformed("the range of the record is not in the text", "IN-1")
         })?;
         match record {
             Record::Update => {
                 let update = Update::parse(json, self.limits)?;
+                let bytes = update.memory_bytes();
+                self.prepared.members += update.members();
                 self.prepared.updates.push((index, update));
+                Ok(bytes)
             }
             Record::Event {
                 time_ms,
@@ -201,9 +241,9 @@ impl Preparation<'_> {
                     insert_id,
                     facts,
                 });
+                Ok(0)
             }
         }
-        Ok(())
     }
 
     fn facts(

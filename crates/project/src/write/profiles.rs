@@ -14,6 +14,7 @@ use crate::options::Options;
 use crate::profiles::{PROFILES, ProfileKey, Texts, committed_bytes, committed_row, profile_of};
 use crate::write::batch::RecordError;
 use crate::write::profiles::tables::{ProfileTables, Written};
+use crate::write::profiles::turn::Room;
 
 /// Profiles that are changed and not committed. `None` is a deleted profile.
 pub(crate) struct ProfileChanges {
@@ -28,6 +29,8 @@ pub(crate) struct Plan {
     pub(crate) profiles: Vec<ProfileUpdates>,
     /// The places of the updates for which there is no room, in order.
     pub(crate) left: Vec<usize>,
+    /// The bytes of the stored profiles that have no update left.
+    pub(crate) done_bytes: usize,
     /// The updates of invalid IDs, by the index of the record.
     pub(crate) refused: Vec<(usize, RecordError)>,
 }
@@ -123,9 +126,9 @@ impl ProfileChanges {
         })
     }
 
-    /// Finds the profiles that updates change: P-1, those of the current canonical IDs. It asks
-    /// `has_room` with the bytes of each profile that must be read, and leaves out those that have none,
-    /// with all later ones.
+    /// Finds the profiles that updates change: P-1, those of the current canonical IDs. It leaves out the
+    /// profiles that have no room to be read, with all later ones, and everything from the first update on
+    /// that has no room to be carried out.
     ///
     /// An update of an invalid ID is an error.
     pub(crate) fn plan(
@@ -134,11 +137,13 @@ impl ProfileChanges {
         settings: &Settings,
         engine: &impl Resolve,
         read: &ReadTransaction,
-        has_room: &mut dyn FnMut(usize) -> bool,
+        room: &mut Room<'_>,
     ) -> Result<Plan, ProjectError> {
         let mut plan = Plan::default();
-        let mut places: HashMap<ProfileKey, usize> = HashMap::new();
+        // The place of each profile, and the bytes to be read for it.
+        let mut places: HashMap<ProfileKey, (usize, usize)> = HashMap::new();
         let mut is_full = false;
+        let mut is_over = false;
         for (at, (index, update)) in updates.iter().enumerate() {
             let key = match target_key(update.target(), settings, engine) {
                 Ok(key) => key,
@@ -147,20 +152,28 @@ impl ProfileChanges {
                     continue;
                 }
             };
-            if let Some(&place) = places.get(&key) {
-                plan.profiles[place].updates.push(at);
-                continue;
+            let planned = places.get_mut(&key);
+            let mut bytes = 0;
+            if planned.is_none() && !is_full && !is_over {
+                bytes = self.unread_bytes(&key, read)?;
+                is_full = !room.take_profile(bytes);
             }
-            is_full = is_full || !has_room(self.unread_bytes(&key, read)?);
-            if is_full {
+            let has_profile = planned.is_some() || !is_full;
+            is_over = is_over || has_profile && !room.take_update(update.members());
+            if is_over || !has_profile {
+                // A profile that has an update left is read again.
+                plan.done_bytes -= planned.map_or(0, |(_, bytes)| std::mem::take(bytes));
                 plan.left.push(at);
-                continue;
+            } else if let Some((place, _)) = planned {
+                plan.profiles[*place].updates.push(at);
+            } else {
+                plan.done_bytes += bytes;
+                places.insert(key.clone(), (plan.profiles.len(), bytes));
+                plan.profiles.push(ProfileUpdates {
+                    key,
+                    updates: vec![at],
+                });
             }
-            places.insert(key.clone(), plan.profiles.len());
-            plan.profiles.push(ProfileUpdates {
-                key,
-                updates: vec![at],
-            });
         }
         Ok(plan)
     }

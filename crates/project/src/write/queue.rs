@@ -9,6 +9,11 @@ use crate::options::Options;
 use crate::write::batch::Answer;
 use crate::write::prepare::PreparedBatch;
 
+/// A batch is small if it takes at most one such part of the queue.
+const SMALL_PART: usize = 64;
+/// The part of the queue that is kept for small batches.
+const KEPT_PART: usize = 4;
+
 /// Called once with the answer to a batch.
 pub(crate) type Callback = Box<dyn FnOnce(Result<Answer, ProjectError>) + Send>;
 
@@ -68,7 +73,7 @@ impl Queue {
         }
     }
 
-    /// Reserves room for a batch, so that no batch is prepared and then turned away.
+    /// Reserves room for the text of a batch, before it is prepared.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, ProjectError> {
         let mut contents = self.contents.lock();
         if contents.is_closing {
@@ -157,6 +162,22 @@ impl Queue {
 }
 
 impl Reservation<'_> {
+    /// Reserves more room, as for updates that were parsed. A large batch leaves some room to the small
+    /// ones, so that a few large ones do not keep everybody else out.
+    pub(crate) fn grow(&mut self, bytes: usize) -> Result<(), ProjectError> {
+        let max_bytes = self.queue.max_bytes;
+        let is_small = self.bytes.saturating_add(bytes) <= max_bytes / SMALL_PART;
+        let for_others = if is_small { 0 } else { max_bytes / KEPT_PART };
+        let mut contents = self.queue.contents.lock();
+        let is_alone = contents.batches == 1;
+        if !is_alone && contents.bytes.saturating_add(bytes) > max_bytes - for_others {
+            return Err(ProjectError::Full);
+        }
+        contents.bytes += bytes;
+        self.bytes += bytes;
+        Ok(())
+    }
+
     /// Puts the batch into the queue.
     pub(crate) fn fill(mut self, job: Job) {
         self.is_used = true;

@@ -141,7 +141,7 @@ impl Writer {
                 unfinished.push(job);
                 continue;
             }
-            self.inner.queue.release(job.batch.bytes);
+            self.inner.queue.release(job.batch.queue_bytes);
             let answer = match (sequence, job.refused) {
                 (Some(_), Some(error)) => Err(error),
                 (Some(sequence), None) => Ok(Answer {

@@ -219,9 +219,11 @@ const GAUGES: [Figure; 6] = [
         "Batches that wait in the queue or are being written",
         |f| f.queue_batches as u64,
     ),
-    ("queued_bytes", "Bytes of text of these batches", |f| {
-        f.queue_bytes as u64
-    }),
+    (
+        "queued_bytes",
+        "Bytes of memory that these batches take",
+        |f| f.queue_bytes as u64,
+    ),
     (
         "clusters_near_cap",
         "Clusters with at least 90 % of the IDs that a cluster may have",
