@@ -16,6 +16,7 @@ pub(crate) struct Permits {
     queries: Shares,
     streams: Shares,
     copies: Arc<Semaphore>,
+    folding: Arc<Semaphore>,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -35,6 +36,9 @@ impl Permits {
     /// The permits of each project of a server. A single project gets all.
     pub(crate) fn of_projects(projects: usize, bounds: &Bounds) -> Vec<Self> {
         let (max_queries, max_streams) = (bounds.max_queries.max(1), bounds.max_streams.max(1));
+        // A question that folds the log takes memory in proportion to it, so a server answers one at a
+        // time.
+        let folding = Arc::new(Semaphore::new(1));
         let queries = Arc::new(Semaphore::new(max_queries));
         let streams = Arc::new(Semaphore::new(max_streams));
         let share = |max: usize, part: usize| {
@@ -52,6 +56,7 @@ impl Permits {
             queries: shares(&queries, share(max_queries, 2)),
             streams: shares(&streams, share(max_streams, 4)),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
+            folding: Arc::clone(&folding),
         };
         (0..projects).map(permits).collect()
     }
@@ -80,6 +85,11 @@ impl Permits {
     /// The permit to have a copy on the disk, if one is free.
     pub(crate) fn try_copy(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.copies).try_acquire_owned().ok()
+    }
+
+    /// The permit to fold the log for a question, if it is free.
+    pub(crate) fn try_fold(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.folding).try_acquire_owned().ok()
     }
 }
 

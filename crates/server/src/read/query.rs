@@ -120,6 +120,14 @@ impl Reader {
         })
     }
 
+    /// The permit to fold the log for a question now.
+    pub(crate) fn try_fold(&self) -> Result<OwnedSemaphorePermit, ApiError> {
+        self.permits.try_fold().ok_or_else(|| {
+            let busy = "another question folds the log; try again when it is answered";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
+        })
+    }
+
     /// The permit to have a copy on the disk now.
     pub(super) fn try_copy(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.permits.try_copy().ok_or_else(|| {

@@ -13,7 +13,6 @@ use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 use idmerge_project::{Project, ProjectError};
 use idmerge_store::{Difference, History, LogEntry};
 use serde::{Deserialize, Serialize};
-use tokio::sync::Semaphore;
 use utoipa::{IntoParams, ToSchema};
 
 use crate::http::api_error::ApiError;
@@ -24,10 +23,6 @@ const FOLDED_ENTRIES_MAX: u64 = 1_000_000;
 
 /// The most examples of each kind of difference.
 const EXAMPLES_MAX: usize = 100;
-
-/// A question that folds the log takes memory in proportion to it, so there is one at a time in a
-/// process.
-static FOLDING: Semaphore = Semaphore::const_new(1);
 
 /// A project in figures.
 #[derive(Serialize, ToSchema)]
@@ -266,10 +261,7 @@ async fn fold<T: Send + 'static>(
     as_of: Option<u64>,
     question: impl FnOnce(&Project, &History<Engine>, u64) -> Result<T, ProjectError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let permit = FOLDING.try_acquire().map_err(|_| {
-        let busy = "another question folds the log; try again when it is answered";
-        ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
-    })?;
+    let permit = reader.try_fold()?;
     let answered = reader.run(move |project| {
         // Held by the thread: the client may go away before the end.
         let _permit = permit;
