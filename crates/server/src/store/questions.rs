@@ -100,6 +100,7 @@ pub(crate) struct LogResponse {
     params(LogParameters),
     responses(
         (status = 200, body = LogResponse),
+        (status = 400, description = "`from` is beyond the end of the log", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
@@ -111,14 +112,21 @@ pub(crate) async fn log(
     let from = parameters.from.unwrap_or(1).max(1);
     let limit = page_rows(parameters.limit);
     let read = reader.run(move |project| {
+        let history = project.history()?;
+        let end = history.last() + 1;
+        if from > end {
+            return Ok(Err(ApiError::bad_request(format!(
+                "from is beyond the end of the log; the next entry is {end}"
+            ))));
+        }
         let mut entries: Vec<LogEntry> = Vec::new();
-        project.history()?.entries(from, &mut |entry| {
+        history.entries(from, &mut |entry| {
             entries.push(entry.into());
             Ok(entries.len() < limit)
         })?;
-        Ok(entries)
+        Ok(Ok(entries))
     });
-    let entries = read.await?;
+    let entries = read.await??;
     let next = entries.last().map_or(from, |entry| entry.sequence + 1);
     Ok(Json(LogResponse { entries, next }))
 }
