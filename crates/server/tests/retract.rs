@@ -321,7 +321,15 @@ fn lg_3_the_log_the_digest_and_a_simulation_are_those_of_the_store_at_rest() {
         (&page["entries"], &page["next"]),
         (&json!(entries[1..3]), &json!(4))
     );
-    assert_eq!(get(&server, "/v1/log?from=9")["entries"], json!([]));
+    let end = entries.len() + 1;
+    let at_end = get(&server, &format!("/v1/log?from={end}"));
+    assert_eq!(
+        (&at_end["entries"], &at_end["next"]),
+        (&json!([]), &json!(end))
+    );
+    let beyond = format!("/v1/log?from={}", end + 1);
+    let beyond = server.get(&beyond, &[("authorization", &secret())]);
+    assert_eq!(beyond.status, 400, "{beyond:?}");
     assert_eq!(get(&server, "/v1/digest")["digest"], digests[1]);
     assert_eq!(get(&server, "/v1/digest?as_of=1")["digest"], digests[0]);
     let same = get(&server, "/v1/simulate?engine=original");
