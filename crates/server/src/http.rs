@@ -3,6 +3,7 @@
 pub(crate) mod access;
 pub(crate) mod answer_memory;
 pub(crate) mod api_error;
+mod arriving;
 pub(crate) mod body;
 pub(crate) mod listen;
 pub(crate) mod listeners;

@@ -1,10 +1,9 @@
 //! Reads request bodies within limits: on the size of one body, on the time that it may take, and
 //! on the memory of all bodies together.
 
-use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
 use axum::http::{HeaderValue, StatusCode, header};
@@ -15,6 +14,7 @@ use idmerge_wire::Problem;
 use parking_lot::Mutex;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
+use crate::http::arriving::Arriving;
 use crate::http::refusals::{refuse, refuse_and_close};
 
 /// How long a body waits for the memory of a slow one that gives way to it.
@@ -91,16 +91,7 @@ pub(crate) struct BodyMemory {
     timeout: Duration,
     slow_after: Duration,
     /// The bodies that are being read.
-    unfinished: Arc<Mutex<BTreeMap<u64, Unfinished>>>,
-}
-
-/// A body that is being read.
-#[derive(Debug)]
-struct Unfinished {
-    since: Instant,
-    bytes: usize,
-    /// Tells the reader of the body to give up.
-    give_up: Arc<Notify>,
+    unfinished: Arc<Mutex<Arriving>>,
 }
 
 /// Takes a body off the list of unfinished ones when it is dropped.
@@ -112,7 +103,7 @@ struct Listed<'m> {
 
 impl Drop for Listed<'_> {
     fn drop(&mut self) {
-        self.memory.unfinished.lock().remove(&self.key);
+        self.memory.unfinished.lock().remove(self.key);
     }
 }
 
@@ -136,14 +127,7 @@ impl BodyMemory {
 
     fn list(&self) -> Listed<'_> {
         let give_up = Arc::new(Notify::new());
-        let mut unfinished = self.unfinished.lock();
-        let key = unfinished.last_key_value().map_or(0, |(key, _)| key + 1);
-        let body = Unfinished {
-            since: Instant::now(),
-            bytes: 0,
-            give_up: Arc::clone(&give_up),
-        };
-        unfinished.insert(key, body);
+        let key = self.unfinished.lock().add(Arc::clone(&give_up));
         Listed {
             memory: self,
             key,
@@ -159,16 +143,15 @@ impl BodyMemory {
         let all = || Arc::clone(&self.bytes);
         let permit = match all().try_acquire_many_owned(permits) {
             Ok(permit) => permit,
-            Err(_) if self.evict(key) => {
+            Err(_) if self.evict(key).is_some() => {
                 let freed = all().acquire_many_owned(permits);
                 let freed = tokio::time::timeout(EVICTION_TIMEOUT, freed).await;
                 freed.ok()?.ok()?
             }
             Err(_) => return None,
         };
-        if let Some(body) = self.unfinished.lock().get_mut(&key) {
-            body.bytes += bytes;
-        }
+        // One that has given way meanwhile ends soon.
+        let _is_listed = self.unfinished.lock().grow(key, bytes);
         Some(permit)
     }
 
@@ -178,23 +161,8 @@ impl BodyMemory {
         Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
     }
 
-    /// Makes a slow body give way to the body `key`. Returns whether there is one.
-    fn evict(&self, key: u64) -> bool {
-        let mut unfinished = self.unfinished.lock();
-        let now = Instant::now();
-        let slow = unfinished.iter().filter_map(|(&other, body)| {
-            let age = now.duration_since(body.since);
-            let is_slow = other != key && body.bytes > 0 && age >= self.slow_after;
-            is_slow.then_some((body.bytes as u128 * age.as_millis(), other))
-        });
-        let Some((_, slowest)) = slow.max() else {
-            return false;
-        };
-        // Off the list, so that the next one in need chooses another.
-        if let Some(body) = unfinished.remove(&slowest) {
-            body.give_up.notify_one();
-        }
-        true
+    fn evict(&self, key: u64) -> Option<usize> {
+        self.unfinished.lock().evict(key, self.slow_after)
     }
 
     /// How many bytes bodies occupy now.

@@ -3,12 +3,13 @@
 //! hyper keeps the buffer of a head as long as its connection is open. So a large head counts until its
 //! connection is closed, which is after its response.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
+
+use crate::http::arriving::Arriving;
 
 /// A head up to this size does not count: the server has memory for one of each connection.
 const FREE_BYTES: usize = 8 * 1024;
@@ -28,16 +29,7 @@ pub(super) struct HeadMemory {
 struct LargeHeads {
     /// The bytes of all of them.
     bytes: usize,
-    next_key: u64,
-    by_key: BTreeMap<u64, LargeHead>,
-}
-
-#[derive(Debug)]
-struct LargeHead {
-    since: Instant,
-    bytes: usize,
-    /// Tells the connection to close.
-    give_up: Arc<Notify>,
+    arriving: Arriving,
 }
 
 impl HeadMemory {
@@ -56,32 +48,6 @@ impl HeadMemory {
             give_up: Arc::default(),
             state: Mutex::default(),
         })
-    }
-}
-
-impl LargeHeads {
-    /// Makes a slow head give way to the head `key`: the one that has occupied the most memory for the
-    /// longest time. Returns whether there is one.
-    fn evict(&mut self, key: u64, slow_after: Duration) -> bool {
-        let now = Instant::now();
-        let slow = self.by_key.iter().filter_map(|(&other, head)| {
-            let age = now.duration_since(head.since);
-            let is_slow = other != key && age >= slow_after;
-            is_slow.then_some((head.bytes as u128 * age.as_micros(), head.bytes, other))
-        });
-        let Some((.., slowest)) = slow.max() else {
-            return false;
-        };
-        if let Some(head) = self.remove(slowest) {
-            head.give_up.notify_one();
-        }
-        true
-    }
-
-    fn remove(&mut self, key: u64) -> Option<LargeHead> {
-        let head = self.by_key.remove(&key)?;
-        self.bytes -= head.bytes;
-        Some(head)
     }
 }
 
@@ -120,28 +86,21 @@ impl Heads {
         let (key, added) = match state.key {
             Some(key) => (key, bytes),
             None => {
-                let key = large.next_key;
-                large.next_key += 1;
-                let head = LargeHead {
-                    since: Instant::now(),
-                    bytes: 0,
-                    give_up: Arc::clone(&self.give_up),
-                };
-                large.by_key.insert(key, head);
+                let key = large.arriving.add(Arc::clone(&self.give_up));
                 state.key = Some(key);
                 (key, state.bytes)
             }
         };
         while large.bytes.saturating_add(added) > self.memory.max_bytes {
-            if !large.evict(key, self.memory.slow_after) {
+            let Some(freed) = large.arriving.evict(key, self.memory.slow_after) else {
                 return false;
-            }
+            };
+            large.bytes -= freed;
         }
-        // If it is no longer there, it has given way itself.
-        let Some(head) = large.by_key.get_mut(&key) else {
+        // It may have given way itself.
+        if !large.arriving.grow(key, added) {
             return false;
-        };
-        head.bytes += added;
+        }
         large.bytes += added;
         true
     }
@@ -178,7 +137,8 @@ impl Heads {
 impl Drop for Heads {
     fn drop(&mut self) {
         if let Some(key) = self.state.get_mut().key {
-            self.memory.large.lock().remove(key);
+            let mut large = self.memory.large.lock();
+            large.bytes -= large.arriving.remove(key).unwrap_or(0);
         }
     }
 }

@@ -19,8 +19,8 @@ use super::heads::Heads;
 /// connection for ever.
 const LEAST_BYTES: usize = 64 * 1024;
 
-/// A TCP stream with a deadline for writing and a limit on heads. When the deadline passes, the connection is reset, so
-/// that the system does not keep the unread bytes either.
+/// A TCP stream with a deadline for writing and a limit on heads. When the deadline passes, the connection
+/// is reset, so that the system does not keep the unread bytes either.
 pub(crate) struct ClientStream {
     stream: TcpStream,
     timeout: Duration,
