@@ -14,7 +14,6 @@ use crate::ingest::decoding::Decoding;
 use crate::ingest::unknown_tokens::UnknownTokens;
 use crate::permits::Permits;
 use crate::projects::OpenProject;
-use crate::read::profiles::sessions::ProfileSessions;
 
 /// State that all requests share.
 pub(crate) struct App {
@@ -32,7 +31,6 @@ pub(crate) struct App {
     /// The permits of each project, in the order of [`projects`](Self::projects).
     pub(crate) permits: Vec<Permits>,
     pub(crate) answer_memory: AnswerMemory,
-    pub(crate) profile_sessions: Arc<ProfileSessions>,
     is_stopping: AtomicBool,
 }
 
@@ -57,7 +55,6 @@ impl App {
             refused_connections: Sightings::default(),
             permits: Permits::of_projects(projects.len(), &bounds),
             answer_memory: AnswerMemory::default(),
-            profile_sessions: Arc::default(),
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,

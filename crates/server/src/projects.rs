@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, ProjectConfig};
 use crate::error::ServeError;
+use crate::read::profiles::sessions::ProfileSessions;
 use crate::store::copy::Backups;
 
 /// An open project and its configuration.
@@ -20,6 +21,7 @@ pub(crate) struct OpenProject {
     pub(crate) folder: PathBuf,
     has_warned_of_merge: AtomicBool,
     pub(crate) backups: Backups,
+    pub(crate) profile_sessions: Arc<ProfileSessions>,
 }
 
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
@@ -69,6 +71,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             config: project.clone(),
             project: Arc::new(opened),
             backups: Backups::new(folder.clone()),
+            profile_sessions: Arc::default(),
             folder,
             has_warned_of_merge: AtomicBool::new(false),
         })

@@ -48,7 +48,6 @@ pub(super) async fn body(
     let read = app.body_memory.read(body).await;
     read.map_err(|error| match error {
         BodyError::Problem(error) => problem(error),
-        BodyError::TimedOut | BodyError::Disconnected => IngestError::NoBody,
-        BodyError::Broken => IngestError::BrokenBody,
+        error => IngestError::Body(error),
     })
 }

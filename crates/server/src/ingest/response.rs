@@ -17,10 +17,8 @@ pub(super) enum IngestError {
     Problem(Dialect, Problem),
     /// A secret that no project has, and the problem to report.
     WrongSecret(Dialect, Problem),
-    /// The body timed out, or the client closed the connection.
-    NoBody,
-    /// The body breaks the rules of HTTP, such as those of chunks.
-    BrokenBody,
+    /// The body did not arrive, or breaks the rules of HTTP.
+    Body(BodyError),
 }
 
 /// The HTTP response for an answer in the client's dialect.
@@ -62,8 +60,7 @@ impl IntoResponse for IngestError {
             Self::Problem(dialect, problem) | Self::WrongSecret(dialect, problem) => {
                 (dialect, problem)
             }
-            Self::NoBody => return BodyError::TimedOut.into_response(),
-            Self::BrokenBody => return BodyError::Broken.into_response(),
+            Self::Body(error) => return error.into_response(),
         };
         let mut response = response(dialect.refuse(&problem));
         if matches!(problem.status(), 429 | 503) {

@@ -18,12 +18,14 @@ pub(crate) struct UnknownTokens(Mutex<BTreeSet<Box<str>>>);
 impl UnknownTokens {
     /// Logs a token, unless it was logged before.
     pub(crate) fn warn(&self, token: &str) {
-        let token: String = token.chars().take(MAX_CHARS).collect();
+        let end = token.char_indices().nth(MAX_CHARS);
+        let token = end.map_or(token, |(end, _)| &token[..end]);
         let logged = {
             let mut tokens = self.0.lock();
-            if tokens.len() >= MAX_TOKENS || !tokens.insert(token.as_str().into()) {
+            if tokens.len() >= MAX_TOKENS || tokens.contains(token) {
                 return;
             }
+            tokens.insert(token.into());
             tokens.len()
         };
         // The debug format escapes everything that could forge a line of the log.

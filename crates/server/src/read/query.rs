@@ -78,7 +78,7 @@ impl FromRequestParts<Arc<App>> for Reader {
             backups: open.backups.clone(),
             permits: app.permits[project_index].clone(),
             answer_memory: app.answer_memory.clone(),
-            profile_sessions: Arc::clone(&app.profile_sessions),
+            profile_sessions: Arc::clone(&open.profile_sessions),
         })
     }
 }
@@ -101,7 +101,7 @@ impl Reader {
 
     /// The pages of profiles that are known in a session of the project.
     pub(super) fn profile_session(&self, session_id: Option<&str>) -> Session {
-        self.profile_sessions.session(&self.folder, session_id)
+        self.profile_sessions.session(session_id)
     }
 
     /// The permit to run a query now.

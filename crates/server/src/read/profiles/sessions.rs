@@ -5,7 +5,6 @@
 //! pages do not move, also if profiles are added meanwhile.
 
 use std::collections::VecDeque;
-use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use idmerge_project::{Project, ProjectError};
@@ -20,13 +19,13 @@ const MAX_SESSIONS: usize = 64;
 /// The most bytes of an ID that a client gives a session.
 const MAX_ID_BYTES: usize = 64;
 
-/// The sessions of all projects, the one used last at the end.
+/// The sessions of a project, the one used last at the end.
 #[derive(Default)]
 pub(crate) struct ProfileSessions(Mutex<Sessions>);
 
 #[derive(Default)]
 struct Sessions {
-    known: VecDeque<(PathBuf, Session)>,
+    known: VecDeque<Session>,
     started: u64,
 }
 
@@ -40,7 +39,7 @@ pub(crate) struct Session {
 
 impl ProfileSessions {
     /// The session with this ID, or a new one.
-    pub(crate) fn session(&self, project: &Path, id: Option<&str>) -> Session {
+    pub(crate) fn session(&self, id: Option<&str>) -> Session {
         let mut sessions = self.0.lock();
         let id = match id {
             Some(id) => id[..id.floor_char_boundary(MAX_ID_BYTES)].to_owned(),
@@ -49,17 +48,16 @@ impl ProfileSessions {
                 sessions.started.to_string()
             }
         };
-        let is_it = |(folder, session): &(PathBuf, Session)| folder == project && session.id == id;
-        let place = sessions.known.iter().position(is_it);
+        let place = sessions.known.iter().position(|session| session.id == id);
         let known = place.and_then(|place| sessions.known.remove(place));
-        let (folder, session) = known.unwrap_or_else(|| {
-            let starts = Arc::default();
-            (project.to_owned(), Session { id, starts })
+        let session = known.unwrap_or_else(|| Session {
+            id,
+            starts: Arc::default(),
         });
         if sessions.known.len() == MAX_SESSIONS {
             sessions.known.pop_front();
         }
-        sessions.known.push_back((folder, session.clone()));
+        sessions.known.push_back(session.clone());
         session
     }
 }
