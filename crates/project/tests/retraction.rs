@@ -144,3 +144,30 @@ proptest! {
         prop_assert_eq!(answers(&live), answers(&rest), "opened again");
     }
 }
+
+/// A profile that a retraction shows again is the only one of the project. Later merges move it.
+#[test]
+fn p_2_a_profile_that_a_live_retraction_shows_again_is_moved_by_the_next_merge() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path(), ProfileMerge::default());
+    carry_out(&project, &Step::Set(0, 0, 1));
+    carry_out(&project, &Step::Set(1, 0, 2));
+    carry_out(&project, &Step::Merge(0, 1));
+    send(
+        &project,
+        r#"{"$distinct_id":"A","$delete":""}"#,
+        Record::Update,
+    );
+    assert_eq!(answers(&project).1, 0);
+    project.close().unwrap();
+    drop(project);
+
+    let project = open(folder.path(), ProfileMerge::default());
+    project
+        .retract(RetractionTarget::Entry(1), "ada", "a tablet")
+        .unwrap();
+    assert_eq!(project.profile("B").unwrap().unwrap().json, r#"{"p0":2}"#);
+    carry_out(&project, &Step::Merge(2, 1));
+    let moved = project.profile("C").unwrap().unwrap();
+    assert_eq!((&*moved.distinct_id, &*moved.json), ("C", r#"{"p0":2}"#));
+}

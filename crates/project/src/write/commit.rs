@@ -18,6 +18,7 @@ use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::prepare::PreparedBatch;
+use crate::write::profiles::ProfileChanges;
 use crate::write::profiles::turn::{Load, Turn};
 use crate::write::queue::Job;
 use crate::write::repeated::{NewEvent, StoredEvents};
@@ -62,7 +63,11 @@ impl Committer {
             let Inner {
                 settings, options, ..
             } = &*self.inner;
-            return carry_out(withdrawal, &self.state.shared, settings, options);
+            let committed = carry_out(withdrawal, &self.state.shared, settings, options)?;
+            // A profile that was hidden may be shown again, and it may be the only one.
+            let read = self.state.shared.store.read().begin_read()?;
+            self.state.profiles = ProfileChanges::open(&read)?;
+            return Ok(committed);
         }
         let read = self.state.shared.store.read().begin_read()?;
         let mut turn = Turn::new(&self.inner.options, jobs);

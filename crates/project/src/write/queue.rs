@@ -102,7 +102,9 @@ impl Queue {
         let mut bytes = 0;
         while let Some(job) = contents.jobs.front()
             && (bytes == 0 || bytes + job.batch.bytes <= max_bytes)
-            && (taken.is_empty() || !taken.iter().chain([job]).any(Job::is_alone))
+            && taken
+                .first()
+                .is_none_or(|first| !first.is_alone() && !job.is_alone())
         {
             bytes += job.batch.bytes;
             taken.extend(contents.jobs.pop_front());
