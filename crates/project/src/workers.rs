@@ -127,7 +127,6 @@ pub(crate) enum Next {
     /// It has more to do.
     Again,
     /// As `Wait`, but not longer than this.
-    #[cfg_attr(not(test), allow(dead_code, reason = "for tasks that try again"))]
     After(Duration),
 }
 

@@ -1,10 +1,9 @@
 //! A simulated disk: what a process sees, what a power failure leaves, and every fault of a disk.
 
 use std::io;
-use std::ops::Bound;
 use std::sync::Arc;
 
-use idmerge_store::{BackendError, StorageBackend};
+use idmerge_store::StorageBackend;
 use parking_lot::{Mutex, MutexGuard};
 
 use super::hooks::during_sync;
@@ -370,31 +369,5 @@ impl StorageBackend for Disk {
         let change = Change::Write(place(offset), data.to_vec());
         contents.since.push(change);
         Ok(())
-    }
-
-    // One process at a time has the file open, so every lock is free.
-
-    fn try_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
-        Ok(true)
-    }
-
-    fn try_lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
-        Ok(true)
-    }
-
-    fn lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn lock_shared_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn unlock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<(), BackendError> {
-        Ok(())
-    }
-
-    fn query_lock_range(&self, _: Bound<u64>, _: Bound<u64>) -> Result<bool, BackendError> {
-        Ok(false)
     }
 }
