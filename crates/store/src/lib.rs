@@ -42,7 +42,7 @@ pub use log::about::About;
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::last_sync::LastSync;
-pub use log::file::{check_room, exists, make_folder};
+pub use log::file::{check_room, exists, make_folder, sync_names};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, repair};

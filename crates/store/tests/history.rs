@@ -330,6 +330,25 @@ fn ids_joined_by_a_loaded_state_are_explained_as_such() {
         })
         .unwrap();
     assert_eq!(changes, ["B B A"]);
+
+    // What comes later joins IDs of the loaded state, from any position of the feed.
+    for pair in [["X", "Y"], ["B", "C"]] {
+        let [first, second] = pair.map(id);
+        store.apply(Claim::Merge { first, second }).unwrap();
+    }
+    store.commit().unwrap();
+    let history = store.history().unwrap();
+    for since in [1, 2] {
+        let mut changes = Vec::new();
+        history
+            .changes_since(since, &mut |change| {
+                changes.push(format!("{} {} {}", change.id, change.from, change.to));
+                Ok(true)
+            })
+            .unwrap();
+        let wanted = ["Y Y X", "C C A"];
+        assert_eq!(changes, wanted[usize::try_from(since).unwrap() - 1..]);
+    }
 }
 
 #[test]

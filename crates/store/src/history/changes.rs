@@ -9,6 +9,7 @@ use crate::error::StoreError;
 use crate::history::History;
 use crate::history::sections::Section;
 use crate::log::entry::{Cause, Entry, What};
+use crate::log::snapshots;
 use crate::state::State;
 use crate::state::overlay::{Before, Overlay, members};
 
@@ -83,6 +84,10 @@ impl<R: IdentityResolver> History<R> {
         visit: &mut dyn FnMut(Change) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         self.has(sequence)?;
+        // A section folds claims, and a state that was loaded has none.
+        if snapshots::all(self.log().read)?.iter().any(|it| it.is_base) {
+            return self.changes_by_folding(sequence, visit);
+        }
         let rule_book = (self.fresh)().rule_book();
         let mut at = sequence;
         let mut work = 0;
@@ -92,9 +97,6 @@ impl<R: IdentityResolver> History<R> {
             let Some(until) = section.until else {
                 return Ok(());
             };
-            if section.replaces {
-                break;
-            }
             if !self.section_changes(&section, at, &mut work, visit)? {
                 return Ok(());
             }

@@ -18,13 +18,14 @@ use crate::state::{State, claimed_ids};
 /// The most claims of a section whose users are folded.
 const SECTION_CLAIMS: usize = 256;
 
+/// The most entries of a section, so that a caller who wants few changes waits for few entries.
+const SECTION_ENTRIES: u64 = 4_096;
+
 /// Successive entries whose changes are found together: some claims, or one entry of another kind.
 #[derive(Default)]
 pub(super) struct Section {
     /// The number of its last entry; `None` if the log has no more entries.
     pub(super) until: Option<u64>,
-    /// Whether it is an entry that replaced the whole state.
-    pub(super) replaces: bool,
     /// The IDs whose users must be known before the section.
     ids: Vec<DistinctIdBuf>,
     /// The claims connected with the IDs that must be known too.
@@ -44,14 +45,16 @@ impl Section {
                     }
                 }
                 _ if section.until.is_some() => return Ok(false),
-                What::Replaced => section.replaces = true,
+                // The caller has folded the log if the state was ever replaced.
+                What::Replaced => return Ok(false),
                 What::Retracted { retracted: all, .. } => {
                     retracted = Some(all.iter().collect());
                 }
             }
             section.until = Some(entry.sequence);
-            let is_alone = section.replaces || retracted.is_some();
-            Ok(!is_alone && section.ids.len() < 2 * SECTION_CLAIMS)
+            let has_room =
+                section.ids.len() < 2 * SECTION_CLAIMS && entry.sequence - at < SECTION_ENTRIES;
+            Ok(retracted.is_none() && has_room)
         })?;
         if let Some(retracted) = retracted {
             // A retraction folds all attempted claims again.

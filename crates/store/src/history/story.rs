@@ -48,15 +48,8 @@ impl<R: IdentityResolver> History<R> {
             .into_iter()
             .map(DistinctIdBuf::from)
             .collect();
-        let (mut rest, mut after) = (&members[..], 0);
-        let mut story = Vec::new();
-        while !rest.is_empty() {
-            let part = self.story_part(rest, after, &is_of_user)?;
-            story.extend(part.claims);
-            (rest, after) = (&rest[part.complete..], part.read_until);
-        }
-        story.sort_unstable_by_key(|claim| claim.sequence);
-        Ok(story)
+        let part = self.part_of_story(&members, 0, &is_of_user, usize::MAX)?;
+        Ok(part.claims)
     }
 
     /// A part of the story of a user: claims that name one of these members of its cluster. A claim
@@ -75,14 +68,25 @@ impl<R: IdentityResolver> History<R> {
         after: u64,
         is_of_user: &dyn Fn(DistinctId<'_>) -> bool,
     ) -> Result<StoryPart, StoreError> {
+        self.part_of_story(members, after, is_of_user, PART_ENTRIES)
+    }
+
+    /// A part for which at most `entries_max` entries are read.
+    fn part_of_story(
+        &self,
+        members: &[DistinctIdBuf],
+        after: u64,
+        is_of_user: &dyn Fn(DistinctId<'_>) -> bool,
+        entries_max: usize,
+    ) -> Result<StoryPart, StoreError> {
         let mut keys = Vec::new();
         for member in members {
             let after = if keys.is_empty() { after } else { 0 };
             keys.push((fingerprint(member.as_id().id()), after));
         }
         let index = Index::new(self.log())?;
-        let read = index.first_entries(&keys, PART_ENTRIES)?;
-        let is_full = read.iter().map(BTreeSet::len).sum::<usize>() == PART_ENTRIES;
+        let read = index.first_entries(&keys, entries_max)?;
+        let is_full = read.iter().map(BTreeSet::len).sum::<usize>() == entries_max;
         let mut part = StoryPart {
             complete: members.len(),
             ..StoryPart::default()
@@ -96,9 +100,9 @@ impl<R: IdentityResolver> History<R> {
                 .copied()
                 .unwrap_or(after);
         }
-        let mut read_for: HashMap<DistinctId<'_>, BTreeSet<u64>> =
+        let read_for: HashMap<DistinctId<'_>, BTreeSet<u64>> =
             members.iter().map(DistinctIdBuf::as_id).zip(read).collect();
-        let claims = self.told(&index, &mut read_for, is_of_user)?;
+        let claims = self.told(&index, &read_for, is_of_user)?;
         part.claims = claims.into_values().collect();
         Ok(part)
     }
@@ -107,7 +111,7 @@ impl<R: IdentityResolver> History<R> {
     fn told(
         &self,
         index: &Index<'_>,
-        read_for: &mut HashMap<DistinctId<'_>, BTreeSet<u64>>,
+        read_for: &HashMap<DistinctId<'_>, BTreeSet<u64>>,
         is_of_user: &dyn Fn(DistinctId<'_>) -> bool,
     ) -> Result<BTreeMap<u64, LogEntry>, StoreError> {
         let mut engine = (self.fresh)();

@@ -167,8 +167,8 @@ pub(crate) fn builder(options: &Options) -> redb::Builder {
     builder
 }
 
-/// The name of the file that [`check_room`] writes.
-const ROOM_FILE: &str = "store.room";
+/// The name of the file that [`check_room`] writes. A restore takes it for a file of a store, and goes on.
+const ROOM_FILE: &str = "store.redb.room";
 
 /// Fails if a disk has no room for this many bytes in a folder, by writing them to a file that is
 /// removed.
@@ -202,14 +202,18 @@ fn write_and_sync(file: &Path, bytes: usize) -> io::Result<()> {
 }
 
 /// Syncs a folder: a new file survives a crash only if its name does.
+///
+/// # Errors
+///
+/// If the folder cannot be opened or the disk fails.
 #[cfg(unix)]
 #[allow(clippy::disallowed_types, reason = "no other way to sync a folder")]
-pub(crate) fn sync_names(folder: &Path) -> io::Result<()> {
+pub fn sync_names(folder: &Path) -> io::Result<()> {
     fs::File::open(folder)?.sync_all()
 }
 
 /// Folders cannot be opened on this system, and it keeps names safe by itself.
 #[cfg(not(unix))]
-pub(crate) fn sync_names(_: &Path) -> io::Result<()> {
+pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
 }
