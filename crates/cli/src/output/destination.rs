@@ -149,7 +149,8 @@ fn new_file(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
-fn folder_of(path: &Path) -> &Path {
+/// The folder that a file is in, or would be in.
+pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
         Some(folder) if folder != Path::new("") => folder,
         _ => Path::new("."),

@@ -5,13 +5,13 @@ use std::io::{self, BufRead, BufReader, Read};
 use std::path::Path;
 
 use anyhow::{Context, bail};
-use idmerge_store::StoreError;
+use idmerge_store::{StoreError, sync_names};
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::args::store::{BackupArgs, RestoreArgs};
 use crate::commands::store::open::open_for_reading;
-use crate::output::destination::Output;
+use crate::output::destination::{Output, folder_of};
 use crate::output::interrupt::UnfinishedFile;
 use crate::output::json::write_line;
 
@@ -47,10 +47,7 @@ fn is_in_use(error: &anyhow::Error) -> bool {
 
 /// Writes a file that appears whole or not at all, and that replaces nothing. Only its owner can read it.
 fn write_new<T>(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<T>) -> anyhow::Result<T> {
-    let folder = match path.parent() {
-        Some(folder) if folder != Path::new("") => folder,
-        _ => Path::new("."),
-    };
+    let folder = folder_of(path);
     let create = || {
         let mut builder = tempfile::Builder::new();
         builder.prefix(".idmerge-").tempfile_in(folder)
@@ -61,7 +58,10 @@ fn write_new<T>(path: &Path, write: impl FnOnce(&File) -> anyhow::Result<T>) -> 
     // After a crash the name must not belong to a file that is not there.
     file.as_file().sync_all().with_context(cannot)?;
     match unfinished.finish(|| file.persist_noclobber(path)) {
-        Ok(_file) => Ok(written),
+        Ok(_file) => {
+            sync_names(folder).with_context(cannot)?;
+            Ok(written)
+        }
         Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => {
             let path = path.to_owned();
             Err(StoreError::Exists { path }.into())
