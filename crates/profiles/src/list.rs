@@ -10,8 +10,8 @@ use serde_json::value::RawValue;
 
 /// The JSON values of a list.
 ///
-/// A long list would make each `$union` and `$remove` slow if they compared each value. So the values
-/// are found by their hash once an operation has asked for one, and what is removed is only marked.
+/// `$union` and `$remove` would be slow on a long list if they compared each value. So the first of them
+/// makes an index of the values by their hash. A removed value is marked, and its text stays.
 #[derive(Clone, Debug)]
 pub(crate) struct List {
     /// The texts of all values one after the other. It only grows at the end.

@@ -7,8 +7,8 @@ use idmerge_server::{Config, Listen};
 
 use super::kept::Kept;
 
-/// Prints the addresses, and for a server without `--config` its token, its secret if nobody knows it
-/// yet, and how to send a first event.
+/// Prints the addresses, and for a server without `--config` its token, a secret that was generated at
+/// this start, and how to send a first event.
 pub(super) fn announce(config: &Config, kept: Option<&Kept>, address: SocketAddr) {
     let port = address.port();
     let mut lines = format!(

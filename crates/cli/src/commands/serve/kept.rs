@@ -24,7 +24,7 @@ pub(super) struct Kept {
     pub(super) path: PathBuf,
     /// The text to write, at the first start.
     new_text: Option<String>,
-    /// The secret was generated, so nobody knows it yet.
+    /// The secret was generated at this start.
     pub(super) has_new_secret: bool,
 }
 
