@@ -469,7 +469,7 @@ mod linux {
 
     use super::*;
 
-    const LITTLE_MEMORY: &str = "ulimit -v 70000 || exit 9";
+    const LITTLE_MEMORY: &str = "ulimit -d 40000 || exit 9";
 
     #[test]
     fn in_6_memory_does_not_grow_with_an_array() {

@@ -215,8 +215,9 @@ mod linux {
 
     use super::*;
 
-    /// Shell code that limits the address space to 50 MB, less than any of these inputs.
-    const LITTLE_MEMORY: &str = "ulimit -v 50000 || exit 9";
+    /// Shell code that limits the memory for data to 30 MB, less than any of these inputs. The code of the
+    /// program, which is longer with debug information, does not count.
+    const LITTLE_MEMORY: &str = "ulimit -d 30000 || exit 9";
 
     #[test]
     fn in_3_a_line_of_1_gib_is_refused() {

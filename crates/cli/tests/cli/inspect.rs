@@ -401,7 +401,7 @@ fn memory_does_not_grow_with_the_input() {
     let link = json!({"$device_id": "D1", "$user_id": "U1", "a": "x".repeat(1_000)});
     let lines = zstd(line("A", link).repeat(1_000));
     folder.write("in", lines.repeat(100));
-    let done = folder.shell("ulimit -v 70000 || exit 9; idmerge inspect in -q --format json");
+    let done = folder.shell("ulimit -d 40000 || exit 9; idmerge inspect in -q --format json");
     let report: Value = serde_json::from_str(&done.ok()).unwrap();
     assert_eq!(report["models"]["simplified"]["joined_events"], 0);
     assert_eq!(report["evidence"]["device_and_user_id"], 100_000);
