@@ -20,6 +20,7 @@ use crate::store::socket::BackupSocket;
 /// A server that listens. It answers requests once [`run`](Self::run) is called.
 pub struct Server {
     listeners: Listeners,
+    backup_sockets: Vec<BackupSocket>,
     app: Arc<App>,
 }
 
@@ -52,8 +53,15 @@ impl Server {
         })?;
         prepare().map_err(ServeError::Prepare)?;
         let app = App::new(projects::open(config)?, config.bounds.clone());
+        // Once the caller knows that the server listens, a backup must not find the socket of a server
+        // that was killed.
+        let backup_sockets = app.projects.iter().filter_map(|open| {
+            let (project, backups) = (open.project.clone(), open.backups.clone());
+            BackupSocket::open(project, backups, app.bounds.write_timeout)
+        });
         Ok(Self {
             listeners,
+            backup_sockets: backup_sockets.collect(),
             app: Arc::new(app),
         })
     }
@@ -88,18 +96,11 @@ impl Server {
             app.stop();
             tracing::info!("stopping: answering open requests, accepting no new ones");
         };
-        let sockets = app.projects.iter();
-        let sockets: Vec<_> = sockets
-            .filter_map(|open| {
-                let (project, backups) = (open.project.clone(), open.backups.clone());
-                BackupSocket::open(project, backups, self.app.bounds.write_timeout)
-            })
-            .collect();
         let routes = routes(Arc::clone(&self.app));
         let mut warnings = JoinSet::new();
         warnings.spawn(Arc::clone(&self.app).warn_regularly());
         listen(self.listeners, routes, &self.app, stop).await;
-        drop((sockets, warnings));
+        drop((self.backup_sockets, warnings));
         self.app.warn();
         let mut closed = Ok(());
         for open in &self.app.projects {
