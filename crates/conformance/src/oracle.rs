@@ -1,13 +1,16 @@
 //! The oracle: the whole rule book a second time, by brute force.
 //!
-//! [`SimplifiedOracle`] and [`OriginalOracle`] are engines, but do not use them as such. The suite
-//! compares real engines with them. They are written to be obviously right, share nothing with the
-//! real engines but the types of `idmerge-core`, and cite the rule at every step.
+//! [`SimplifiedOracle`], [`OriginalOracle`] and [`LegacyOracle`] are engines, but do not use them as
+//! such. The suite compares real engines with them. They are written to be obviously right, share
+//! nothing with the real engines but the types of `idmerge-core`, and cite the rule at every step.
 //!
 //! The state of an oracle is a log: the accepted claims, in order. Every answer is computed from the
 //! whole log, so nothing can be out of date. Resolving therefore takes time in proportion to the
 //! log, and allocates: this is the one promise of the contract of
 //! [`IdentityResolver`] that an oracle does not keep.
+//!
+//! Legacy attributes an event once, when it arrives. [`LegacyOracle::arrive`] takes events instead of
+//! claims, and gives each its answer for ever.
 //!
 //! An oracle does not use [`IdRules`](idmerge_core::IdRules): the rules about which values are IDs
 //! need a second implementation too.
@@ -17,6 +20,7 @@
 mod format;
 #[cfg(test)]
 mod laws;
+mod legacy;
 mod original;
 mod reading;
 mod simplified;
@@ -26,6 +30,7 @@ use idmerge_core::{IdentityResolver, RuleBook};
 
 use crate::settings::EngineSettings;
 
+pub use legacy::{Arrival, LegacyOracle};
 pub use original::OriginalOracle;
 pub use simplified::SimplifiedOracle;
 

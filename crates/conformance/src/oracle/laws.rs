@@ -4,7 +4,7 @@
 
 use idmerge_core::{Claim, Cluster, DistinctId, Id, IdentityResolver, Outcome};
 
-use super::{OriginalOracle, SimplifiedOracle};
+use super::{LegacyOracle, OriginalOracle, SimplifiedOracle};
 use crate::settings::{AnonIdFormat, EngineSettings};
 
 fn snapshot_of(engine: &impl IdentityResolver) -> Vec<u8> {
@@ -162,4 +162,36 @@ fn laws_1_to_7_hold_on_every_short_original_stream() {
     // Law 5: no cluster exceeds the limit; and none has one member.
     let bounded = |cluster: &Cluster<'_>| assert!((2..=3).contains(&cluster.members.len()));
     every_stream(&empty, &empty, &claims, &ids, bounded, 3);
+}
+
+#[test]
+fn laws_1_to_4_and_7_hold_on_every_short_legacy_stream() {
+    let texts = ["a", "b", "c", "d"];
+    let mut claims = Vec::new();
+    let mut ids = Vec::new();
+    for a in texts {
+        ids.extend([DistinctId::plain(id(a)), DistinctId::device(id(a))]);
+        for b in texts {
+            let (a, b) = (id(a), id(b));
+            claims.push(Claim::Alias {
+                distinct_id: a,
+                alias: b,
+            });
+        }
+    }
+    // One of each kind that Legacy ignores, whatever its IDs (L-11).
+    let (a, b) = (id("a"), id("b"));
+    claims.push(Claim::Link { device: a, user: b });
+    claims.push(Claim::Identify {
+        identified: a,
+        anon: b,
+    });
+    claims.push(Claim::Merge {
+        first: a,
+        second: b,
+    });
+    let empty = LegacyOracle::default();
+    // L-10: no limit but the number of IDs; and no cluster has one member.
+    let has_an_alias = |cluster: &Cluster<'_>| assert!((2..=4).contains(&cluster.members.len()));
+    every_stream(&empty, &empty, &claims, &ids, has_an_alias, 4);
 }

@@ -1,4 +1,5 @@
-//! Reading one event: rules ID-1 to ID-7, IN-5, AR-4, S-0 to S-4 and S-8, O-1 to O-6.
+//! Reading one event: rules ID-1 to ID-7, IN-5, AR-4, S-0 to S-4 and S-8, O-1 to O-6,
+//! L-1, L-2, L-4 and L-11.
 
 use idmerge_core::{
     Claim, DistinctId, DistinctIds, Event, Id, IdProperty, InvalidEvent, InvalidEventReason,
@@ -228,17 +229,7 @@ pub(super) fn original<'e>(
         IDENTIFY => identify(settings, event, distinct_id)?,
         CREATE_ALIAS => create_alias(settings, event, distinct_id)?,
         MERGE => merge(settings, event)?,
-        // O-2: any other event is attributed to the first of these that is present, and never
-        // merges.
-        _ => {
-            let user_id = (IdProperty::UserId, event.user_id);
-            let device_id = (IdProperty::DeviceId, event.device_id);
-            let id = first_present(settings, &[distinct_id, user_id, device_id])?;
-            return Ok(Reading {
-                distinct_id: id.map(DistinctId::plain),
-                claim: None,
-            });
-        }
+        _ => return ordinary(settings, event, distinct_id),
     };
 
     // O-6: an identity event is attributed to the first ID of its claim.
@@ -250,17 +241,71 @@ pub(super) fn original<'e>(
     Ok(unless_marked(event, reading))
 }
 
+/// Legacy: the ID that the event is attributed to, and the claim that it makes, if any.
+pub(super) fn legacy<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+) -> Result<Reading<'e>, InvalidEvent> {
+    // L-1: ID-1 to ID-7, and the prefix is removed as in O-1. IN-5, for L-2, L-4 and L-11.
+    let valid = |text| original_id(settings, IdProperty::DistinctId, text);
+    let distinct_id = (IdProperty::DistinctId, distinct_id_of(event, valid));
+
+    let (own, claim) = match event.name {
+        // L-11: the identified ID is read as in O-3, the anonymous one is not read.
+        IDENTIFY => (identified(settings, event, distinct_id)?, None),
+        // L-4: it is attributed to X.
+        CREATE_ALIAS => {
+            let claim = create_alias(settings, event, distinct_id)?;
+            let [x, _] = claim.ids();
+            (x.id(), Some(claim))
+        }
+        // L-11: `$distinct_ids` is read as in O-5. It is attributed to the first.
+        MERGE => {
+            let [first, _] = merge(settings, event)?.ids();
+            (first.id(), None)
+        }
+        // L-2
+        _ => return ordinary(settings, event, distinct_id),
+    };
+    let distinct_id = Some(DistinctId::plain(own));
+    Ok(unless_marked(event, Reading { distinct_id, claim }))
+}
+
+/// O-2: any other event is attributed to the first of these that is present, and never merges.
+fn ordinary<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+    distinct_id: (IdProperty, Value<'e>),
+) -> Result<Reading<'e>, InvalidEvent> {
+    let user_id = (IdProperty::UserId, event.user_id);
+    let device_id = (IdProperty::DeviceId, event.device_id);
+    let id = first_present(settings, &[distinct_id, user_id, device_id])?;
+    Ok(Reading {
+        distinct_id: id.map(DistinctId::plain),
+        claim: None,
+    })
+}
+
+/// O-3: the identified ID of `$identify`.
+fn identified<'e>(
+    settings: &EngineSettings,
+    event: &Event<'e>,
+    distinct_id: (IdProperty, Value<'e>),
+) -> Result<Id<'e>, InvalidEvent> {
+    let identified_id = (IdProperty::IdentifiedId, event.identified_id);
+    match first_present(settings, &[identified_id, distinct_id])? {
+        Some(identified) => Ok(identified),
+        None => refused(IdProperty::IdentifiedId, InvalidEventReason::NoIdentifiedId),
+    }
+}
+
 /// O-3: the claim of `$identify`.
 fn identify<'e>(
     settings: &EngineSettings,
     event: &Event<'e>,
     distinct_id: (IdProperty, Value<'e>),
 ) -> Result<Claim<'e>, InvalidEvent> {
-    let identified_id = (IdProperty::IdentifiedId, event.identified_id);
-    let identified = first_present(settings, &[identified_id, distinct_id])?;
-    let Some(identified) = identified else {
-        return refused(IdProperty::IdentifiedId, InvalidEventReason::NoIdentifiedId);
-    };
+    let identified = identified(settings, event, distinct_id)?;
     let anon_id = (IdProperty::AnonId, event.anon_id);
     let anon_distinct_id = (IdProperty::AnonDistinctId, event.anon_distinct_id);
     let anon = first_present(settings, &[anon_id, anon_distinct_id])?;

@@ -15,6 +15,11 @@ fn o(event: Event<'_>) -> String {
     shown(original(&settings(), &event))
 }
 
+/// The reading of an event in Legacy, in the same form.
+fn l(event: Event<'_>) -> String {
+    shown(legacy(&settings(), &event))
+}
+
 fn shown(read: Result<Reading<'_>, InvalidEvent>) -> String {
     let reading = match read {
         Ok(reading) => reading,
@@ -85,5 +90,6 @@ fn user_id(value: Value<'_>) -> Event<'_> {
 }
 
 mod ids;
+mod legacy;
 mod original;
 mod simplified;
