@@ -4,9 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use axum::extract::FromRef;
+
 use crate::config::{Bounds, ProjectConfig};
 use crate::http::answer_memory::AnswerMemory;
-use crate::http::body::BodyMemory;
+use crate::http::body::Bodies;
 use crate::http::metrics::Metrics;
 use crate::http::peers::{Peer, Sightings};
 use crate::http::wrong_secrets::WrongSecrets;
@@ -21,7 +23,7 @@ pub(crate) struct App {
     /// Maps tokens to indexes in `projects`.
     indexes: HashMap<String, usize>,
     pub(crate) bounds: Bounds,
-    pub(crate) body_memory: BodyMemory,
+    pub(crate) bodies: Bodies,
     pub(crate) decoding: Decoding,
     pub(crate) metrics: Metrics,
     pub(crate) wrong_secrets: WrongSecrets,
@@ -34,21 +36,23 @@ pub(crate) struct App {
     is_stopping: AtomicBool,
 }
 
+/// For the handlers that take a whole body.
+impl FromRef<Arc<App>> for Bodies {
+    fn from_ref(app: &Arc<App>) -> Self {
+        app.bodies.clone()
+    }
+}
+
 impl App {
     pub(crate) fn new(projects: Vec<OpenProject>, bounds: Bounds) -> Self {
         let indexes = projects.iter().enumerate();
-        let body_memory = BodyMemory::new(
-            bounds.max_body_bytes_in_memory,
-            bounds.limits.max_body_bytes,
-            bounds.body_timeout,
-            bounds.slow_body_after,
-        );
+        let bodies = Bodies::new(&bounds);
         Self {
             indexes: indexes
                 .map(|(index, project)| (project.config.token.clone(), index))
                 .collect(),
-            metrics: Metrics::new(&projects, body_memory.clone()),
-            body_memory,
+            metrics: Metrics::new(&projects, bodies.clone()),
+            bodies,
             decoding: Decoding::new(&bounds),
             wrong_secrets: WrongSecrets::default(),
             unknown_tokens: UnknownTokens::default(),

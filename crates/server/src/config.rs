@@ -66,8 +66,8 @@ pub struct Bounds {
     /// The most exports and other long responses at a time. If there are several projects, each may have
     /// a quarter of them.
     pub max_streams: usize,
-    /// The most bytes that request bodies may occupy in memory together. A request beyond that gets
-    /// status 429.
+    /// The most bytes that request bodies may occupy in memory together. An eighth of it is for bodies of
+    /// at most 64 KiB. A request beyond that gets status 429, unless others give way.
     pub max_body_bytes_in_memory: usize,
     /// The most bytes that heads of more than 8 KiB may occupy in memory together. A head beyond that
     /// closes its connection, or that of a slow one.
@@ -77,8 +77,9 @@ pub struct Bounds {
     /// How long the body of a request may take.
     pub body_timeout: Duration,
     /// A body that has not arrived after this time gives way if the memory for bodies is used up: the
-    /// one that occupies the most memory for the longest time gets status 429. So does a request with a
-    /// large head, if the memory for heads is used up: its connection is closed.
+    /// one that occupies the most memory for the longest time gets status 429. One of which fewer than
+    /// 64 KiB arrived in the last second gives way before. So does a request with a large head after this
+    /// time, if the memory for heads is used up: its connection is closed.
     pub slow_body_after: Duration,
     /// How long a client may leave a response unread. If it does not read all that waits for it, or
     /// 64 KiB, within this time, the connection is closed.

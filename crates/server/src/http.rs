@@ -3,7 +3,6 @@
 pub(crate) mod access;
 pub(crate) mod answer_memory;
 pub(crate) mod api_error;
-mod arriving;
 pub(crate) mod body;
 pub(crate) mod listen;
 pub(crate) mod listeners;
@@ -11,4 +10,5 @@ pub(crate) mod metrics;
 pub(crate) mod parameters;
 pub(crate) mod peers;
 pub(crate) mod refusals;
+mod shares;
 pub(crate) mod wrong_secrets;

@@ -12,7 +12,7 @@ use axum::response::{IntoResponse, Response};
 use idmerge_wire::{Endpoint, Problem};
 
 use crate::app::App;
-use crate::http::body::ReadBody;
+use crate::http::body::{BodyShare, ReadBody};
 use crate::http::peers::Peer;
 
 pub(crate) mod decoding;
@@ -24,7 +24,7 @@ pub(crate) mod stubs;
 mod submit;
 pub(crate) mod unknown_tokens;
 
-use decoding::Cost;
+use decoding::{Cost, Turn};
 use response::IngestError;
 
 pub(crate) async fn track(State(app): State<Arc<App>>, request: Request) -> Response {
@@ -67,27 +67,49 @@ async fn ingest(
 ) -> Result<idmerge_wire::Response, IngestError> {
     let (parts, body) = request.into_parts();
     let head = request::head(endpoint, &parts);
-    let body = request::body(app, &head, &parts.headers, body).await?;
-    // The permit is held until the response: the batches have the text of the body until then.
-    let ReadBody {
-        bytes,
-        permit: _permit,
-    } = body;
+    // The share is kept until the response: the batches have the text of the body until then.
+    let ReadBody { bytes, share } = request::body(app, &head, &parts, body).await?;
     let busy = || IngestError::Problem(head.dialect(), Problem::RateLimited);
-    let cost = Cost::of(&bytes);
-    let decode_and_submit = || submit::decode_and_submit(app, endpoint, &head, bytes);
-    let (submission, _text_permit) = match cost {
-        Cost::Short { added_bytes } => {
-            let permit = app.body_memory.try_reserve(added_bytes).ok_or_else(busy)?;
-            (decode_and_submit()?, Some(permit))
+    let limits = &app.bounds.limits;
+    let submit = |message| submit::submit(app, endpoint, &head, message);
+    let sent_bytes = bytes.len();
+    let (submission, _text_permit) = match Cost::of(bytes) {
+        Cost::Short(body) => {
+            let added_bytes = body.bytes.len().saturating_sub(sent_bytes);
+            if !share.take(added_bytes) {
+                return Err(busy());
+            }
+            let message = match body.is_decompressed {
+                true => head.decode_decompressed(body.bytes, limits),
+                false => head.decode(body.bytes, limits),
+            };
+            (submit(message)?, None)
         }
-        Cost::Long { is_compressed } => {
-            let turn = app.decoding.turn(is_compressed).await.ok_or_else(busy)?;
+        Cost::Long {
+            body,
+            is_compressed,
+        } => {
+            let turn = turn(app, &share, is_compressed).await.ok_or_else(busy)?;
             // Off the workers, so that other requests are not held up. The turns bound the threads.
+            let decode_and_submit = || submit(head.decode(body, limits));
             let submission = tokio::task::block_in_place(decode_and_submit)?;
             let permit = turn.keep(submission.text_bytes);
             (submission, permit)
         }
     };
     report::when_durable(app, endpoint, submission).await
+}
+
+/// Waits until a long body may be decoded. `None` if that takes too long, or if the body must make room
+/// for others.
+async fn turn<'a>(app: &'a App, share: &BodyShare, is_compressed: bool) -> Option<Turn<'a>> {
+    // The memory that is kept for small bodies is not for a few bytes with a long text.
+    if !share.make_large() || !share.wait() {
+        return None;
+    }
+    let turn = tokio::select! {
+        turn = app.decoding.turn(is_compressed) => turn?,
+        () = share.gives_way() => return None,
+    };
+    share.process().then_some(turn)
 }

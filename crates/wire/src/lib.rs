@@ -50,6 +50,6 @@ pub use records::event::{EventRecord, Requirements};
 pub use records::fault::Fault;
 pub use records::update::UpdateRecord;
 pub use request::credentials::Credentials;
-pub use request::inflate::{decompressed_bytes, is_compressed};
+pub use request::inflate::{decompressed_within, is_compressed};
 pub use request::{Head, RequestParts};
 pub use response::{Dialect, FailedRecord, Report, Response};

@@ -98,7 +98,35 @@ impl Head {
         limits: &Limits,
     ) -> Result<Message<'b>, Problem> {
         let encoding = self.content_encoding.as_deref();
-        let body = inflated(body.into(), encoding, limits.max_body_bytes)?;
+        self.decode_text(
+            inflated(body.into(), encoding, limits.max_body_bytes)?,
+            limits,
+        )
+    }
+
+    /// As [`decode`](Self::decode), for a body that the caller has
+    /// [decompressed](crate::decompressed_within).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`decode`](Self::decode).
+    pub fn decode_decompressed(
+        &self,
+        body: Vec<u8>,
+        limits: &Limits,
+    ) -> Result<Message<'static>, Problem> {
+        let max_body_bytes = limits.max_body_bytes;
+        match body.len() > max_body_bytes {
+            true => Err(Problem::TooLarge { max_body_bytes }),
+            false => self.decode_text(body.into(), limits),
+        }
+    }
+
+    fn decode_text<'b>(
+        &self,
+        body: Cow<'b, [u8]>,
+        limits: &Limits,
+    ) -> Result<Message<'b>, Problem> {
         let mut parameters = self.parameters.clone();
         let max_body_bytes = limits.max_body_bytes;
         let is_json = matches!(first_byte(&body), Some(b'{' | b'['));

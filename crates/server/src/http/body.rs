@@ -2,30 +2,31 @@
 //! on the memory of all bodies together.
 
 use std::io;
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::{Body, HttpBody};
+use axum::extract::{FromRef, FromRequest, Request};
 use axum::http::{HeaderValue, StatusCode, header};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use idmerge_wire::Problem;
-use parking_lot::Mutex;
-use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-use crate::http::arriving::Arriving;
+mod memory;
+
+use self::memory::BodyMemory;
+pub(crate) use self::memory::{BodyShare, SMALL_BODY_BYTES};
+use crate::config::Bounds;
+use crate::http::peers::Peer;
 use crate::http::refusals::{refuse, refuse_and_close};
 
-/// How long a body waits for the memory of a slow one that gives way to it.
-const EVICTION_TIMEOUT: Duration = Duration::from_secs(1);
+/// There is no memory for the body now.
+const NO_MEMORY: BodyError = BodyError::Problem(Problem::RateLimited);
 
 /// A body in memory.
 pub(crate) struct ReadBody {
     pub(crate) bytes: Vec<u8>,
-    /// The share of the memory for bodies that this one occupies, until it is dropped. An empty
-    /// body has none.
-    pub(crate) permit: Option<OwnedSemaphorePermit>,
+    pub(crate) share: BodyShare,
 }
 
 /// Why a body was not read.
@@ -41,13 +42,29 @@ pub(crate) enum BodyError {
     Broken,
 }
 
-impl IntoResponse for BodyError {
-    fn into_response(self) -> Response {
+/// An error has the shape that clients of the path know.
+impl<S: Sync> FromRequest<S> for ReadBody
+where
+    Bodies: FromRef<S>,
+{
+    type Rejection = Response;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let peer = parts.extensions.get::<Peer>().copied();
+        let read = Bodies::from_ref(state).read(body, peer).await;
+        read.map_err(|error| error.response(parts.uri.path()))
+    }
+}
+
+impl BodyError {
+    /// The response, in the shape that clients of this path know.
+    pub(crate) fn response(self, path: &str) -> Response {
         match self {
             Self::Problem(problem) => {
                 let code = StatusCode::from_u16(problem.status());
                 let code = code.unwrap_or(StatusCode::BAD_REQUEST);
-                let mut response = refuse("", code, &problem.to_string());
+                let mut response = refuse(path, code, &problem.to_string());
                 if problem == Problem::RateLimited {
                     let seconds = HeaderValue::from_static("2");
                     response.headers_mut().insert(header::RETRY_AFTER, seconds);
@@ -56,11 +73,11 @@ impl IntoResponse for BodyError {
             }
             Self::TimedOut | Self::Disconnected => {
                 let error = "the body of the request did not arrive in time; send it again";
-                refuse_and_close("", StatusCode::REQUEST_TIMEOUT, error)
+                refuse_and_close(path, StatusCode::REQUEST_TIMEOUT, error)
             }
             Self::Broken => {
                 let error = "the body of the request breaks the rules of HTTP: a chunk is wrong";
-                refuse_and_close("", StatusCode::BAD_REQUEST, error)
+                refuse_and_close(path, StatusCode::BAD_REQUEST, error)
             }
         }
     }
@@ -81,105 +98,34 @@ fn is_broken(error: &axum::Error) -> bool {
     false
 }
 
-/// The memory that all request bodies may occupy together.
+/// Reads request bodies. They share one memory.
 #[derive(Clone, Debug)]
-pub(crate) struct BodyMemory {
-    /// One permit for each byte that is free.
-    bytes: Arc<Semaphore>,
-    max_bytes: usize,
+pub(crate) struct Bodies {
+    memory: BodyMemory,
     max_body_bytes: usize,
     timeout: Duration,
-    slow_after: Duration,
-    /// The bodies that are being read.
-    unfinished: Arc<Mutex<Arriving>>,
 }
 
-/// Takes a body off the list of unfinished ones when it is dropped.
-struct Listed<'m> {
-    memory: &'m BodyMemory,
-    key: u64,
-    give_up: Arc<Notify>,
-}
-
-impl Drop for Listed<'_> {
-    fn drop(&mut self) {
-        self.memory.unfinished.lock().remove(self.key);
-    }
-}
-
-impl BodyMemory {
-    pub(crate) fn new(
-        max_bytes: usize,
-        max_body_bytes: usize,
-        timeout: Duration,
-        slow_after: Duration,
-    ) -> Self {
-        let max_bytes = max_bytes.min(Semaphore::MAX_PERMITS);
+impl Bodies {
+    pub(crate) fn new(bounds: &Bounds) -> Self {
         Self {
-            bytes: Arc::new(Semaphore::new(max_bytes)),
-            max_bytes,
-            max_body_bytes,
-            timeout,
-            slow_after,
-            unfinished: Arc::default(),
+            memory: BodyMemory::new(bounds),
+            max_body_bytes: bounds.limits.max_body_bytes,
+            timeout: bounds.body_timeout,
         }
-    }
-
-    fn list(&self) -> Listed<'_> {
-        let give_up = Arc::new(Notify::new());
-        let key = self.unfinished.lock().add(Arc::clone(&give_up));
-        Listed {
-            memory: self,
-            key,
-            give_up,
-        }
-    }
-
-    /// Takes memory for a chunk of a body. If there is none, the slow body that has occupied the most
-    /// memory for the longest time gives way. Otherwise a few clients that never send the last byte
-    /// could occupy all of the memory.
-    async fn reserve(&self, key: u64, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = u32::try_from(bytes).ok()?;
-        let all = || Arc::clone(&self.bytes);
-        let permit = match all().try_acquire_many_owned(permits) {
-            Ok(permit) => permit,
-            Err(_) if self.evict(key).is_some() => {
-                let freed = all().acquire_many_owned(permits);
-                let freed = tokio::time::timeout(EVICTION_TIMEOUT, freed).await;
-                freed.ok()?.ok()?
-            }
-            Err(_) => return None,
-        };
-        // One that has given way meanwhile ends soon.
-        let _is_listed = self.unfinished.lock().grow(key, bytes);
-        Some(permit)
-    }
-
-    /// Takes memory for what a body becomes when it is decoded, if it is free.
-    pub(crate) fn try_reserve(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let bytes = u32::try_from(bytes).ok()?;
-        Arc::clone(&self.bytes).try_acquire_many_owned(bytes).ok()
-    }
-
-    fn evict(&self, key: u64) -> Option<usize> {
-        self.unfinished.lock().evict(key, self.slow_after)
     }
 
     /// How many bytes bodies occupy now.
     pub(crate) fn bytes_used(&self) -> usize {
-        self.max_bytes - self.bytes.available_permits()
+        self.memory.bytes_used()
     }
 
-    /// Reads a body to its end. Memory is reserved as bytes arrive, not by `Content-Length`:
-    /// otherwise a client that announces much and sends slowly would keep others out.
-    pub(crate) async fn read(&self, body: Body) -> Result<ReadBody, BodyError> {
-        let listed = self.list();
+    /// Reads the body of a request from `peer` to its end. Memory is reserved as bytes arrive, not by
+    /// `Content-Length`: otherwise a client that announces much and sends slowly would keep others out.
+    pub(crate) async fn read(&self, body: Body, peer: Option<Peer>) -> Result<ReadBody, BodyError> {
         let read = async {
             let mut body = body;
-            let result = tokio::select! {
-                result = self.read_within_limits(&mut body, listed.key) => result,
-                () = listed.give_up.notified() => Err(BodyError::Problem(Problem::RateLimited)),
-            };
+            let result = self.read_or_give_way(&mut body, peer).await;
             if result.is_err() {
                 self.drain(&mut body).await;
             }
@@ -188,6 +134,22 @@ impl BodyMemory {
         tokio::time::timeout(self.timeout, read)
             .await
             .unwrap_or(Err(BodyError::TimedOut))
+    }
+
+    async fn read_or_give_way(
+        &self,
+        body: &mut Body,
+        peer: Option<Peer>,
+    ) -> Result<ReadBody, BodyError> {
+        let share = self.memory.share(peer);
+        let bytes = tokio::select! {
+            bytes = self.read_within_limits(body, &share) => bytes?,
+            () = share.gives_way() => return Err(NO_MEMORY),
+        };
+        match share.process() {
+            true => Ok(ReadBody { bytes, share }),
+            false => Err(NO_MEMORY),
+        }
     }
 
     /// Reads the rest of a body and drops it. A client answered in mid-upload rarely sees the
@@ -203,16 +165,20 @@ impl BodyMemory {
         }
     }
 
-    async fn read_within_limits(&self, body: &mut Body, key: u64) -> Result<ReadBody, BodyError> {
-        let mut read = ReadBody {
-            bytes: Vec::new(),
-            permit: None,
-        };
+    async fn read_within_limits(
+        &self,
+        body: &mut Body,
+        share: &BodyShare,
+    ) -> Result<Vec<u8>, BodyError> {
+        let mut bytes = Vec::new();
         let announced_bytes = body.size_hint().upper();
         let announced_bytes = announced_bytes.and_then(|bytes| usize::try_from(bytes).ok());
         let max_bytes = self
             .max_body_bytes
             .min(announced_bytes.unwrap_or(usize::MAX));
+        if announced_bytes.is_some_and(|bytes| bytes > SMALL_BODY_BYTES) && !share.make_large() {
+            return Err(NO_MEMORY);
+        }
         while let Some(frame) = body.frame().await {
             let frame = frame.map_err(|error| match is_broken(&error) {
                 true => BodyError::Broken,
@@ -221,21 +187,16 @@ impl BodyMemory {
             let Ok(chunk) = frame.into_data() else {
                 continue;
             };
-            if read.bytes.len() + chunk.len() > self.max_body_bytes {
+            if bytes.len() + chunk.len() > self.max_body_bytes {
                 let max_body_bytes = self.max_body_bytes;
                 return Err(BodyError::Problem(Problem::TooLarge { max_body_bytes }));
             }
-            let permit = self.reserve(key, chunk.len()).await;
-            let Some(permit) = permit else {
-                return Err(BodyError::Problem(Problem::RateLimited));
-            };
-            match &mut read.permit {
-                Some(all) => all.merge(permit),
-                none => *none = Some(permit),
+            if !share.take(chunk.len()) {
+                return Err(NO_MEMORY);
             }
-            append(&mut read.bytes, &chunk, max_bytes);
+            append(&mut bytes, &chunk, max_bytes);
         }
-        Ok(read)
+        Ok(bytes)
     }
 }
 
@@ -254,8 +215,6 @@ fn append(body: &mut Vec<u8>, chunk: &[u8], max_bytes: usize) {
 mod tests {
     use super::*;
 
-    const LONG: Duration = Duration::from_secs(60);
-
     #[test]
     fn a_body_takes_little_more_memory_than_its_bytes() {
         let mut body = Vec::new();
@@ -269,17 +228,22 @@ mod tests {
 
     #[tokio::test]
     async fn memory_is_given_back() {
-        let memory = BodyMemory::new(10, 8, LONG, LONG);
-        let first = memory.read(Body::from("12345678")).await.unwrap();
+        let mut bounds = Bounds {
+            max_body_bytes_in_memory: 10,
+            ..Bounds::STANDARD
+        };
+        bounds.limits.max_body_bytes = 8;
+        let bodies = Bodies::new(&bounds);
+        let first = bodies.read(Body::from("12345678"), None).await.unwrap();
         assert_eq!(first.bytes, b"12345678");
-        let second = memory.read(Body::from("123")).await.err();
-        assert_eq!(second, Some(BodyError::Problem(Problem::RateLimited)));
-        assert_eq!(memory.bytes_used(), 8);
+        let second = bodies.read(Body::from("123"), None).await.err();
+        assert_eq!(second, Some(NO_MEMORY));
+        assert_eq!(bodies.bytes_used(), 8);
         drop(first);
-        assert!(memory.read(Body::from("123")).await.is_ok());
-        let third = memory.read(Body::from("123456789")).await.err();
+        assert!(bodies.read(Body::from("123"), None).await.is_ok());
+        let third = bodies.read(Body::from("123456789"), None).await.err();
         let too_large = Problem::TooLarge { max_body_bytes: 8 };
         assert_eq!(third, Some(BodyError::Problem(too_large)));
-        assert_eq!(memory.bytes_used(), 0);
+        assert_eq!(bodies.bytes_used(), 0);
     }
 }

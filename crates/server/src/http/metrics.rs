@@ -16,7 +16,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::{Histogram, exponential_buckets};
 use prometheus_client::registry::{Registry, Unit};
 
-use crate::http::body::BodyMemory;
+use crate::http::body::Bodies;
 use crate::projects::OpenProject;
 
 /// The metrics that the server counts, and the registry of all metrics.
@@ -53,7 +53,7 @@ struct RecordLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(projects: &[OpenProject], body_memory: BodyMemory) -> Self {
+    pub(crate) fn new(projects: &[OpenProject], bodies: Bodies) -> Self {
         let requests = Family::default();
         // Buckets from 0.2 ms to 13 s.
         let request_seconds = Histogram::new(exponential_buckets(0.000_2, 2.0, 17));
@@ -93,7 +93,7 @@ impl Metrics {
             "Requests with a secret that no project has",
             wrong_secrets.clone(),
         );
-        registry.register_collector(Box::new(Bodies(body_memory)));
+        registry.register_collector(Box::new(BodyMemory(bodies)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
         registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
         Self {
@@ -160,9 +160,9 @@ impl Metrics {
 
 /// Reports the memory that request bodies occupy.
 #[derive(Debug)]
-struct Bodies(BodyMemory);
+struct BodyMemory(Bodies);
 
-impl Collector for Bodies {
+impl Collector for BodyMemory {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Memory of request bodies that are being read or processed";
         let bytes = Some(&Unit::Bytes);

@@ -5,14 +5,11 @@ use std::sync::Arc;
 use std::thread::available_parallelism;
 use std::time::Duration;
 
-use idmerge_wire::{decompressed_bytes, is_compressed};
+use idmerge_wire::{decompressed_within, is_compressed};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, SemaphorePermit};
 
 use crate::config::Bounds;
-
-/// A body with at most this many bytes, also when it is decompressed, is decoded at once. A longer one
-/// waits for its turn.
-const SHORT_BODY_BYTES: usize = 64 * 1024;
+use crate::http::body::SMALL_BODY_BYTES;
 
 /// How long a body waits for its turn. It occupies memory meanwhile.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,24 +32,42 @@ pub(crate) struct Decoding {
 
 /// What it takes to decode a body.
 pub(super) enum Cost {
-    /// It is decoded at once, and decompressing it adds this many bytes.
-    Short {
-        added_bytes: usize,
-    },
-    Long {
-        is_compressed: bool,
-    },
+    /// It is decoded at once.
+    Short(ShortBody),
+    /// It has more bytes, as sent or decompressed, and waits for its turn.
+    Long { body: Vec<u8>, is_compressed: bool },
+}
+
+/// A body that is small, also when it is decompressed.
+pub(super) struct ShortBody {
+    pub(super) bytes: Vec<u8>,
+    pub(super) is_decompressed: bool,
 }
 
 impl Cost {
     /// Decompresses the beginning of a body to find out: a few bytes can be a long text.
-    pub(super) fn of(body: &[u8]) -> Self {
-        match decompressed_bytes(body, SHORT_BODY_BYTES) {
-            Some(bytes) => Self::Short {
-                added_bytes: bytes.saturating_sub(body.len()),
-            },
+    pub(super) fn of(body: Vec<u8>) -> Self {
+        let short = |bytes, is_decompressed| {
+            Self::Short(ShortBody {
+                bytes,
+                is_decompressed,
+            })
+        };
+        if body.len() > SMALL_BODY_BYTES {
+            let is_compressed = is_compressed(&body);
+            return Self::Long {
+                body,
+                is_compressed,
+            };
+        }
+        if !is_compressed(&body) {
+            return short(body, false);
+        }
+        match decompressed_within(&body, SMALL_BODY_BYTES) {
+            Some(text) => short(text, true),
             None => Self::Long {
-                is_compressed: is_compressed(body),
+                body,
+                is_compressed: true,
             },
         }
     }
@@ -131,15 +146,15 @@ mod tests {
     fn a_few_bytes_that_decompress_to_many_are_a_long_body() {
         let bomb = gzip(&vec![b' '; 1 << 20]);
         assert!(bomb.len() < 16 << 10);
-        let long = |body: &[u8]| match Cost::of(body) {
-            Cost::Long { is_compressed } => Some(is_compressed),
-            Cost::Short { .. } => None,
+        let long = |body: &[u8]| match Cost::of(body.to_vec()) {
+            Cost::Long { is_compressed, .. } => Some(is_compressed),
+            Cost::Short(_) => None,
         };
         assert_eq!(long(&bomb), Some(true));
-        assert_eq!(long(&gzip(&vec![b' '; SHORT_BODY_BYTES + 1])), Some(true));
-        assert_eq!(long(&vec![b' '; SHORT_BODY_BYTES + 1]), Some(false));
-        assert_eq!(long(&gzip(&vec![b' '; SHORT_BODY_BYTES])), None);
-        assert_eq!(long(&vec![b' '; SHORT_BODY_BYTES]), None);
+        assert_eq!(long(&gzip(&vec![b' '; SMALL_BODY_BYTES + 1])), Some(true));
+        assert_eq!(long(&vec![b' '; SMALL_BODY_BYTES + 1]), Some(false));
+        assert_eq!(long(&gzip(&vec![b' '; SMALL_BODY_BYTES])), None);
+        assert_eq!(long(&vec![b' '; SMALL_BODY_BYTES]), None);
     }
 
     #[tokio::test]

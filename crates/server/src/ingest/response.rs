@@ -60,7 +60,7 @@ impl IntoResponse for IngestError {
             Self::Problem(dialect, problem) | Self::WrongSecret(dialect, problem) => {
                 (dialect, problem)
             }
-            Self::Body(error) => return error.into_response(),
+            Self::Body(error) => return error.response(""),
         };
         let mut response = response(dialect.refuse(&problem));
         if matches!(problem.status(), 429 | 503) {

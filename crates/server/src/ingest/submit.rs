@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use idmerge_project::{Batch, EventOrder, Record};
-use idmerge_wire::{Dialect, Endpoint, Head, Message, Report};
+use idmerge_wire::{Dialect, Endpoint, Head, Message, Problem, Report};
 
 use super::records::{self, AcceptedRecord, now_ms};
 use super::response::{IngestError, problem};
@@ -36,16 +36,14 @@ pub(super) struct RecordLabel {
     pub(super) insert_id: Option<String>,
 }
 
-/// Decodes a body, checks its records, and queues them at their projects.
-pub(super) fn decode_and_submit(
+/// Checks the records of a decoded body, and queues them at their projects.
+pub(super) fn submit(
     app: &App,
     endpoint: Endpoint,
     head: &Head,
-    body: Vec<u8>,
+    message: Result<Message<'_>, Problem>,
 ) -> Result<Submission, IngestError> {
-    let message = head
-        .decode(body, &app.bounds.limits)
-        .map_err(|problem| IngestError::Problem(head.dialect(), problem))?;
+    let message = message.map_err(|problem| IngestError::Problem(head.dialect(), problem))?;
     let dialect = message.dialect.clone();
     let is_strict = message.is_strict;
     let error = |problem| IngestError::Problem(dialect.clone(), problem);

@@ -3,10 +3,7 @@
 pub(crate) mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::Arc;
 
-use axum::body::Body;
-use axum::extract::State;
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
@@ -18,8 +15,8 @@ use utoipa::{IntoParams, ToSchema};
 use self::sessions::{PAGE_PROFILES, PagePlace, Session};
 use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::query::{Parameters, Reader};
-use crate::app::App;
 use crate::http::api_error::ApiError;
+use crate::http::body::ReadBody;
 use crate::http::parameters::{self, strings};
 
 /// The most IDs of a query.
@@ -113,10 +110,9 @@ pub(crate) async fn by_query(
     ),
 )]
 pub(crate) async fn by_form(
-    State(app): State<Arc<App>>,
     reader: Reader,
     headers: HeaderMap,
-    body: Body,
+    body: ReadBody,
 ) -> Result<Response, ApiError> {
     const FORM: &str = "application/x-www-form-urlencoded";
     let content_type = headers.get(header::CONTENT_TYPE);
@@ -126,10 +122,6 @@ pub(crate) async fn by_form(
             "the body must be a form, with Content-Type {FORM}; or send a GET with the parameters in the URL"
         )));
     }
-    let body = match app.body_memory.read(body).await {
-        Ok(body) => body,
-        Err(error) => return Ok(error.into_response()),
-    };
     let text = str::from_utf8(&body.bytes)
         .map_err(|_| ApiError::bad_request("the form is not UTF-8; percent-encode its values"))?;
     let parameters = parameters::read(text)?;

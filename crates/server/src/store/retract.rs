@@ -1,7 +1,6 @@
 //! Withdrawing claims of a project that is served.
 
 use axum::Json;
-use axum::body::Bytes;
 use axum::http::{HeaderMap, StatusCode, header};
 use idmerge_project::{Project, ProjectError, RetractionTarget};
 use idmerge_store::{Retraction, StoreError};
@@ -9,6 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::http::api_error::ApiError;
+use crate::http::body::ReadBody;
 use crate::read::query::Reader;
 
 /// The most bytes of a name or a reason: the log keeps them for ever.
@@ -90,9 +90,9 @@ impl RetractRequest {
 pub(crate) async fn retract(
     reader: Reader,
     headers: HeaderMap,
-    body: Bytes,
+    body: ReadBody,
 ) -> Result<Json<Retraction>, ApiError> {
-    let (request, target) = RetractRequest::read(&headers, &body)?;
+    let (request, target) = RetractRequest::read(&headers, &body.bytes)?;
     let retracted = reader.run(move |project| Ok(carry_out(project, &request, target)));
     Ok(Json(retracted.await??))
 }

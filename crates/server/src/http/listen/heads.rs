@@ -4,12 +4,12 @@
 //! connection is closed, which is after its response.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use tokio::sync::Notify;
 
-use crate::http::arriving::Arriving;
+use crate::http::shares::{Limits, Shares};
 
 /// A head up to this size does not count: the server has memory for one of each connection.
 const FREE_BYTES: usize = 8 * 1024;
@@ -20,24 +20,21 @@ const MAX_READ_BYTES: usize = 16 * 1024;
 /// The memory that large heads may occupy together.
 #[derive(Debug)]
 pub(super) struct HeadMemory {
-    max_bytes: usize,
-    slow_after: Duration,
-    large: Mutex<LargeHeads>,
-}
-
-#[derive(Debug, Default)]
-struct LargeHeads {
-    /// The bytes of all of them.
-    bytes: usize,
-    arriving: Arriving,
+    large: Mutex<Shares>,
 }
 
 impl HeadMemory {
     pub(super) fn new(max_bytes: usize, slow_after: Duration) -> Arc<Self> {
-        Arc::new(Self {
+        let large = Shares::new(Limits {
             max_bytes,
+            max_large_bytes: max_bytes,
+            small_bytes: 0,
             slow_after,
-            large: Mutex::default(),
+            stalled_after: slow_after,
+            spare_bytes: 0,
+        });
+        Arc::new(Self {
+            large: Mutex::new(large),
         })
     }
 
@@ -82,27 +79,16 @@ impl Heads {
             return true;
         }
         let mut large = self.memory.large.lock();
-        let large = &mut *large;
+        let now = Instant::now();
         let (key, added) = match state.key {
             Some(key) => (key, bytes),
             None => {
-                let key = large.arriving.add(Arc::clone(&self.give_up));
+                let key = large.add(None, Arc::clone(&self.give_up), now);
                 state.key = Some(key);
                 (key, state.bytes)
             }
         };
-        while large.bytes.saturating_add(added) > self.memory.max_bytes {
-            let Some(freed) = large.arriving.evict(key, self.memory.slow_after) else {
-                return false;
-            };
-            large.bytes -= freed;
-        }
-        // It may have given way itself.
-        if !large.arriving.grow(key, added) {
-            return false;
-        }
-        large.bytes += added;
-        true
+        large.take(key, added, now)
     }
 
     /// A head is complete: its request begins.
@@ -137,8 +123,7 @@ impl Heads {
 impl Drop for Heads {
     fn drop(&mut self) {
         if let Some(key) = self.state.get_mut().key {
-            let mut large = self.memory.large.lock();
-            large.bytes -= large.arriving.remove(key).unwrap_or(0);
+            self.memory.large.lock().remove(key);
         }
     }
 }
@@ -152,7 +137,7 @@ mod tests {
     #[test]
     fn memory_of_large_heads_is_given_back_with_the_connection() {
         let memory = HeadMemory::new(100 * KIB, Duration::from_secs(60));
-        let used = || memory.large.lock().bytes;
+        let used = || memory.large.lock().bytes_used();
         let small = memory.connection();
         assert!(small.read(8 * KIB));
         let first = memory.connection();
@@ -185,7 +170,7 @@ mod tests {
         assert!(large.read(80 * KIB));
         assert!(small.read(10 * KIB));
         assert!(new.read(60 * KIB));
-        assert_eq!(memory.large.lock().bytes, 70 * KIB);
+        assert_eq!(memory.large.lock().bytes_used(), 70 * KIB);
         assert!(!large.read(1));
         assert!(small.read(1));
     }

@@ -1,0 +1,204 @@
+//! Clients that fill the memory of request bodies. Others, whose requests are small, are answered meanwhile.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and these tests need raw sockets and threads"
+)]
+
+mod support;
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use idmerge_engines::Model;
+use idmerge_server::Bounds;
+use support::{Running, SECRET, project};
+
+const JSON: &str = "application/json";
+const EVENT: &str = r#"{"event":"A","properties":{"token":"TOK","distinct_id":"U"}}"#;
+const MIB: usize = 1 << 20;
+/// A body with more bytes is large.
+const SMALL_BYTES: usize = 64 << 10;
+
+fn server(change: impl FnOnce(&mut Bounds)) -> Running {
+    Running::with(vec![project("TOK", Model::Original)], change)
+}
+
+fn bytes_used(server: &Running) -> usize {
+    let metrics = server.get("/metrics", &[]).body;
+    let mut lines = metrics.lines();
+    let bytes = lines.find_map(|line| line.strip_prefix("idmerge_bodies_in_memory_bytes "));
+    bytes.unwrap().parse().unwrap()
+}
+
+#[track_caller]
+fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_true() {
+        assert!(started.elapsed() < Duration::from_secs(60), "{what}");
+        thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// A text with white space behind it.
+fn padded(text: &str, bytes: usize) -> String {
+    text.to_owned() + &" ".repeat(bytes - text.len())
+}
+
+/// Begins a request, and sends all of its body but the last byte.
+fn send_without_end(server: &Running, path: &str, bytes: usize) -> TcpStream {
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = format!("POST {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {bytes}\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&vec![b' '; bytes - 1]).unwrap();
+    stream
+}
+
+/// Fills the memory of bodies but for a few bytes, with bodies that never end.
+fn fill(server: &Running) -> Vec<TcpStream> {
+    let mut held = Vec::new();
+    for (count, bytes) in [(7, MIB), (16, SMALL_BYTES)] {
+        held.extend((0..count).map(|_| send_without_end(server, "/track", bytes)));
+    }
+    wait_until("the memory is full", || {
+        bytes_used(server) == 8 * MIB - held.len()
+    });
+    held
+}
+
+/// There is memory for 8 MiB of bodies, and none is slow because of its age.
+fn with_8_mib(bounds: &mut Bounds) {
+    bounds.limits.max_body_bytes = MIB;
+    bounds.max_body_bytes_in_memory = 8 * MIB;
+    bounds.slow_body_after = Duration::from_secs(3_600);
+    bounds.body_timeout = Duration::from_secs(3_600);
+}
+
+#[test]
+fn small_requests_are_taken_while_bodies_that_never_end_fill_the_memory() {
+    let server = server(with_8_mib);
+    let held = fill(&server);
+    for _ in 0..50 {
+        assert_eq!(server.post("/track", JSON, EVENT).body, "1");
+        // One that has 64 KiB is small too.
+        let full = padded(EVENT, SMALL_BYTES);
+        assert_eq!(server.post("/track", JSON, &full).body, "1");
+    }
+    drop(held);
+    wait_until("the memory is given back", || bytes_used(&server) == 0);
+}
+
+#[test]
+fn bodies_that_have_stopped_to_arrive_give_way_to_large_ones() {
+    let server = server(with_8_mib);
+    let held = fill(&server);
+    let large = padded(EVENT, MIB);
+    wait_until("a large body is taken", || {
+        server.post("/track", JSON, &large).body == "1"
+    });
+    drop(held);
+    wait_until("the memory is given back", || bytes_used(&server) == 0);
+}
+
+/// Text that does not compress well, and then white space: a few bytes that decompress to `bytes`.
+fn bomb(noise_bytes: usize, bytes: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let noise: String = (0..noise_bytes)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'a' + u8::try_from(state >> 60).unwrap())
+        })
+        .collect();
+    let text = format!(
+        r#"[{{"event":"A","properties":{{"token":"TOK","distinct_id":"U","n":"{noise}"}}}}"#
+    );
+    let text = padded(&text, bytes - 1) + "]";
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// Sends a complete body from many connections, and then small requests until all of those are answered.
+fn check_small_beside(count: usize, body: &[u8]) {
+    let server = server(|bounds| {
+        bounds.limits.max_body_bytes = 4 * MIB;
+        bounds.max_body_bytes_in_memory = 8 * MIB;
+    });
+    // All of them together are more than there is memory for.
+    assert!(count * body.len() > 9 * MIB, "{}", body.len());
+    let head = format!(
+        "POST /track HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n",
+        body.len()
+    );
+    let request = [head.as_bytes(), body].concat();
+    let mut streams: Vec<_> = (0..count)
+        .map(|_| {
+            let mut stream = TcpStream::connect(server.address).unwrap();
+            stream.write_all(&request).unwrap();
+            stream
+        })
+        .collect();
+    let answers = thread::spawn(move || {
+        let answers = streams.iter_mut().map(|stream| {
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            answer
+        });
+        answers.collect::<Vec<_>>()
+    });
+    let full = padded(EVENT, SMALL_BYTES);
+    let mut rounds = 0;
+    while !answers.is_finished() {
+        assert_eq!(server.post("/track", JSON, &full).body, "1", "{rounds}");
+        rounds += 1;
+    }
+    assert!(rounds > 0);
+    for answer in answers.join().unwrap() {
+        let status = answer.get(..12);
+        assert!(
+            matches!(status, Some("HTTP/1.1 200" | "HTTP/1.1 429")),
+            "{answer}"
+        );
+    }
+    assert_eq!(bytes_used(&server), 0);
+}
+
+#[test]
+fn small_requests_are_taken_while_compressed_bodies_wait_to_be_decoded() {
+    let large = bomb(400_000, 4 * MIB);
+    assert!(large.len() > SMALL_BYTES);
+    check_small_beside(60, &large);
+}
+
+#[test]
+fn small_requests_are_taken_while_small_bodies_with_a_long_text_wait_to_be_decoded() {
+    let small = bomb(90_000, 4 * MIB);
+    assert!(small.len() < SMALL_BYTES);
+    check_small_beside(240, &small);
+}
+
+#[test]
+fn the_body_of_a_retraction_counts_and_has_a_time_limit() {
+    let server = server(|bounds| bounds.body_timeout = Duration::from_secs(2));
+    let mut stream = TcpStream::connect(server.address).unwrap();
+    let head = format!(
+        "POST /v1/retract HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {SECRET} of TOK\r\n\
+         content-type: application/json\r\ncontent-length: 100000\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(&[b' '; 99_999]).unwrap();
+    wait_until("the body is counted", || bytes_used(&server) == 99_999);
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    assert!(answer.starts_with("HTTP/1.1 408 "), "{answer}");
+    assert_eq!(bytes_used(&server), 0);
+}
