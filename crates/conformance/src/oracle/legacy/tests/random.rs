@@ -142,6 +142,25 @@ fn the_same_clusters(oracle: &LegacyOracle, lines: &[(String, String)]) -> Resul
     }
 }
 
+/// LG-1: the log needs only the first entry of each claim, whatever its outcome. Any set of
+/// withdrawn claims leaves a stream, and on every stream a claim that was made before changes nothing.
+#[test]
+fn lg_1_a_repeat_of_an_alias_changes_nothing() {
+    for_all_streams(|stream| {
+        let mut oracle = LegacyOracle::default();
+        let mut made = BTreeSet::new();
+        for text in stream {
+            let before = snapshot_of(&oracle);
+            outcome(&mut oracle, text);
+            if !made.insert(text) && snapshot_of(&oracle) != before {
+                return Err(format!("{text} changes the state the second time"));
+            }
+        }
+        Ok(())
+    })
+    .unwrap();
+}
+
 /// L-3: the answer is the root just before the claim of the event, which is also the root just
 /// after it. Later events do not count.
 #[test]
