@@ -1,6 +1,8 @@
 //! [`Inner`]: what all threads of a project share.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 
 use idmerge_engines::Settings;
@@ -13,7 +15,7 @@ use crate::open::health::{Failure, Health};
 use crate::open::state::State;
 use crate::options::Options;
 use crate::workers::Task;
-use crate::write::queue::Queue;
+use crate::write::queue::{Job, Queue};
 
 /// What all threads of a project share.
 pub(crate) struct Inner {
@@ -29,6 +31,8 @@ pub(crate) struct Inner {
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
     pub(crate) failure: Failure,
+    /// Whether the project is closing, so that no background work is worth its time.
+    pub(crate) is_closing: AtomicBool,
 }
 
 impl Inner {
@@ -47,6 +51,7 @@ impl Inner {
             state: RwLock::new(Some(state)),
             counters: Mutex::default(),
             failure: Failure::default(),
+            is_closing: AtomicBool::new(false),
         }
     }
 
@@ -64,6 +69,16 @@ impl Inner {
     pub(crate) fn wake_writer(&self) {
         if let Some(writer) = self.writer.get().and_then(Weak::upgrade) {
             writer.wake();
+        }
+    }
+
+    /// Answers batches that are not written, because the project is closing.
+    pub(crate) fn refuse(&self, jobs: Vec<Job>) {
+        for job in jobs {
+            self.queue.release(job.batch.queue_bytes);
+            let refuse = || (job.callback)(Err(ProjectError::Closed));
+            // A panic in one answer must not keep the other batches from theirs.
+            drop(catch_unwind(AssertUnwindSafe(refuse)));
         }
     }
 

@@ -1,6 +1,7 @@
 //! [`Project`]: opening, submitting and closing.
 
 use std::path::Path;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, mpsc};
 
 use idmerge_engines::Settings;
@@ -152,11 +153,34 @@ impl Project {
     /// [`ProjectError::Failed`] if the project cannot write, and any error of the disk while
     /// the final snapshot is made. That snapshot makes the next opening fast.
     pub fn close(&self) -> Result<(), ProjectError> {
+        self.close_while(&|| true)
+    }
+
+    /// As [`close`](Self::close), but leaves the final snapshot off once `may_go_on` returns `false`. To
+    /// close soon, first [refuse](Self::refuse_waiting) the batches in the queue.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`close`](Self::close).
+    pub fn close_while(&self, may_go_on: &dyn Fn() -> bool) -> Result<(), ProjectError> {
         self.inner.queue.close();
         self.stop();
         self.inner.check()?;
-        self.inner.state()?.store.read().snapshot()?;
+        self.inner.state()?.store.read().snapshot_while(may_go_on)?;
         Ok(())
+    }
+
+    /// Takes no more batches, and answers those in the queue that are not begun with
+    /// [`ProjectError::Closed`]. A batch is begun once a commit has its events or a part of its updates; the
+    /// rest of it is written. Does not wait.
+    pub fn refuse_waiting(&self) {
+        self.inner.refuse(self.inner.queue.refuse());
+    }
+
+    /// As [`refuse_waiting`](Self::refuse_waiting), also for batches that are begun and whose updates are not
+    /// all carried out. Only the commit that runs now is finished.
+    pub fn abandon_waiting(&self) {
+        self.inner.refuse(self.inner.queue.abandon());
     }
 
     /// Whether the project can write.
@@ -187,6 +211,7 @@ impl Project {
     }
 
     fn stop(&self) {
+        self.inner.is_closing.store(true, Ordering::Relaxed);
         self.writer.end();
         self.maintenance.end();
     }
@@ -194,15 +219,8 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        let abandon = || {
-            for job in self.inner.queue.abandon() {
-                (job.callback)(Err(ProjectError::Closed));
-            }
-        };
-        abandon();
+        self.abandon_waiting();
         self.stop();
-        // The last turn of the writer can have put unfinished batches back.
-        abandon();
     }
 }
 

@@ -86,6 +86,9 @@ pub struct Bounds {
     pub write_timeout: Duration,
     /// How long a stopping server waits for open requests. Then it closes their connections.
     pub drain_timeout: Duration,
+    /// How long [`run`](crate::run) takes to stop after a signal, at most. It then returns even if a commit
+    /// or a query still runs. Everything that was acknowledged is on the disk.
+    pub stop_timeout: Duration,
     /// How often the log may have a warning about clients that do something wrong, such as sending wrong
     /// secrets. One warning counts all cases since the last one.
     pub warning_interval: Duration,
@@ -105,9 +108,10 @@ impl Bounds {
         body_timeout: Duration::from_secs(60),
         slow_body_after: Duration::from_secs(5),
         write_timeout: Duration::from_secs(60),
-        // systemd and Docker wait at least ten seconds before they kill a process. The projects are
-        // closed in the rest of that time.
+        // The projects are closed in the rest of the time to stop.
         drain_timeout: Duration::from_secs(5),
+        // systemd and Docker wait at least ten seconds before they kill a process.
+        stop_timeout: Duration::from_secs(9),
         warning_interval: Duration::from_secs(60),
     };
 }

@@ -89,7 +89,11 @@ async fn ingest(
             body,
             is_compressed,
         } => {
-            let turn = turn(app, &share, is_compressed).await.ok_or_else(busy)?;
+            let turn = turn(app, &share, is_compressed).await;
+            let turn = turn.ok_or_else(|| match app.decoding.is_closed() {
+                true => IngestError::Problem(head.dialect(), Problem::Unavailable),
+                false => busy(),
+            })?;
             // Off the workers, so that other requests are not held up. The turns bound the threads.
             let decode_and_submit = || submit(head.decode(body, limits));
             let submission = tokio::task::block_in_place(decode_and_submit)?;

@@ -1,11 +1,12 @@
 //! Starts, runs and stops a server.
 
 use std::future::Future;
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
 use crate::app::App;
@@ -16,6 +17,12 @@ use crate::http::listeners::Listeners;
 use crate::projects;
 use crate::routes::routes;
 use crate::store::socket::BackupSocket;
+
+mod closing;
+mod signals;
+
+use closing::Plan;
+use signals::SignalThread;
 
 /// A server that listens. It answers requests once [`run`](Self::run) is called.
 pub struct Server {
@@ -38,11 +45,11 @@ impl Server {
     ///
     /// Panics outside of a tokio runtime.
     pub async fn bind(config: &Config) -> Result<Self, ServeError> {
-        Self::bind_and_prepare(config, || Ok(()))
+        Self::bind_and_prepare(config, || Ok(())).await
     }
 
     /// As [`bind`](Self::bind), with a step between listening and opening the projects.
-    fn bind_and_prepare(
+    async fn bind_and_prepare(
         config: &Config,
         prepare: impl FnOnce() -> Prepared,
     ) -> Result<Self, ServeError> {
@@ -52,7 +59,12 @@ impl Server {
             source,
         })?;
         prepare().map_err(ServeError::Prepare)?;
-        let app = App::new(projects::open(config)?, config.bounds.clone());
+        let config = config.clone();
+        let bounds = config.bounds.clone();
+        // A signal must not wait for it.
+        let opened = tokio::task::spawn_blocking(move || projects::open(&config)).await;
+        let opened = opened.map_err(|error| ServeError::System(io::Error::other(error)))?;
+        let app = App::new(opened?, bounds);
         // Once the caller knows that the server listens, a backup must not find the socket of a server
         // that was killed.
         let backup_sockets = app.projects.iter().filter_map(|open| {
@@ -78,8 +90,8 @@ impl Server {
 
     /// Answers requests until `stop` completes. Then it accepts no more connections, answers the
     /// open requests (for at most [`Bounds::drain_timeout`](crate::Bounds::drain_timeout)), closes the
-    /// connections that are left and every project, and returns. Everything that it acknowledged is on
-    /// disk.
+    /// connections that are left and every project, and returns. Requests that wait for a commit are refused
+    /// with status 503 after two fifths of that time. Everything that it acknowledged is on disk.
     ///
     /// # Errors
     ///
@@ -91,33 +103,34 @@ impl Server {
     /// [`tokio::task::block_in_place`].
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), ServeError> {
         let app = Arc::clone(&self.app);
+        let bounds = &app.bounds;
+        let plan = Plan::new(bounds.drain_timeout, bounds.stop_timeout);
+        let stopping = Notify::new();
         let stop = async {
             stop.await;
             app.stop();
             tracing::info!("stopping: answering open requests, accepting no new ones");
+            stopping.notify_one();
+        };
+        let refuse = async {
+            stopping.notified().await;
+            plan.carry_out(&app).await;
+            std::future::pending::<()>().await;
         };
         let routes = routes(Arc::clone(&self.app));
         let mut warnings = JoinSet::new();
         warnings.spawn(Arc::clone(&self.app).warn_regularly());
-        listen(self.listeners, routes, &self.app, stop).await;
-        drop((self.backup_sockets, warnings));
-        self.app.warn();
-        let mut closed = Ok(());
-        for open in &self.app.projects {
-            if let Err(source) = open.project.close() {
-                let error: &dyn std::error::Error = &source;
-                tracing::error!(
-                    project = open.config.token,
-                    error,
-                    "a project could not be closed"
-                );
-                closed = closed.and(Err(ServeError::Close {
-                    token: open.config.token.clone(),
-                    source: source.into(),
-                }));
-            }
+        tokio::select! {
+            () = listen(self.listeners, routes, &self.app, stop) => {}
+            () = refuse => {}
         }
-        closed
+        drop((self.backup_sockets, warnings));
+        app.warn();
+        let ends_snapshots = Instant::now() + plan.snapshot_time();
+        let closing = Arc::clone(&app);
+        let close = move || closing::close(&closing, &|| Instant::now() < ends_snapshots);
+        let closed = tokio::task::spawn_blocking(close).await;
+        closed.unwrap_or_else(|error| Err(ServeError::System(io::Error::other(error))))
     }
 }
 
@@ -163,29 +176,31 @@ pub fn run(
         .map_err(ServeError::System)?;
     let result = runtime.block_on(async {
         // Install the handlers before `is_ready`: a signal after it must not kill the process.
-        let mut terminate = signal(SignalKind::terminate()).map_err(ServeError::System)?;
-        let mut interrupt = signal(SignalKind::interrupt()).map_err(ServeError::System)?;
-        let mut hangup = match on_hangup {
-            OnHangup::Stop => Some(signal(SignalKind::hangup()).map_err(ServeError::System)?),
-            OnHangup::Leave => None,
+        let stop_timeout = config.bounds.stop_timeout;
+        let signals = SignalThread::start(on_hangup, stop_timeout.saturating_sub(QUERY_TIMEOUT));
+        let (_signals, signalled) = signals.map_err(ServeError::System)?;
+        let serve = async {
+            let server = Server::bind_and_prepare(config, prepare).await?;
+            is_ready(server.address());
+            let stop = async {
+                // An error means that the thread has ended, which it does after this.
+                drop(signalled.stop.await);
+            };
+            server.run(stop).await
         };
-        let hung_up = async move {
-            match &mut hangup {
-                Some(hangup) => hangup.recv().await,
-                None => std::future::pending().await,
+        let mut serve = Box::pin(serve);
+        tokio::select! {
+            result = &mut serve => result,
+            Ok(()) = signalled.late => {
+                tracing::warn!(
+                    "stopped before everything was closed, because of the time that it took; every \
+                     acknowledged event is on the disk, and the next start takes longer"
+                );
+                // Dropping it would wait for what is late. The process ends soon.
+                std::mem::forget(serve);
+                Ok(())
             }
-        };
-        let server = Server::bind_and_prepare(config, prepare)?;
-        is_ready(server.address());
-        server
-            .run(async move {
-                tokio::select! {
-                    _ = terminate.recv() => {}
-                    _ = interrupt.recv() => {}
-                    _ = hung_up => {}
-                }
-            })
-            .await
+        }
     });
     // A query whose client is gone can still run. It only reads, so nothing waits for it.
     runtime.shutdown_timeout(QUERY_TIMEOUT);

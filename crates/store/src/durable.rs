@@ -345,6 +345,16 @@ impl<R: IdentityResolver> Durable<R> {
     /// [`StoreError::Uncommitted`] if some claims are not committed, and if the disk fails. The store
     /// is then as it was.
     pub fn snapshot(&self) -> Result<(), StoreError> {
+        self.snapshot_while(&|| true).map(drop)
+    }
+
+    /// As [`snapshot`](Self::snapshot), but writes none if `may_go_on` returns `false` meanwhile. It is called
+    /// for every 512 KiB. Returns whether there is a snapshot of the committed entries.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`snapshot`](Self::snapshot).
+    pub fn snapshot_while(&self, may_go_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         if self.failed {
             return Err(StoreError::Failed);
         }
@@ -354,17 +364,21 @@ impl<R: IdentityResolver> Durable<R> {
             return Err(StoreError::Uncommitted);
         }
         if self.snapshot_sequence()? == committed {
-            return Ok(());
+            return Ok(true);
         }
         let read = self.database.begin_read()?;
         let write = self.database.begin_write()?;
         let kept = self.options.snapshots_kept;
-        snapshots::write(&write, committed, false, kept, |sink| {
+        let written = snapshots::write(&write, committed, false, kept, may_go_on, |sink| {
             self.state
                 .write_snapshot(sink, Log::committed(&read, committed), &self.seen_claims)
-        })?;
+        });
+        if !may_go_on() {
+            return Ok(false);
+        }
+        written?;
         write.commit()?;
-        Ok(())
+        Ok(true)
     }
 
     /// How many committed entries are not in the latest snapshot.

@@ -55,6 +55,7 @@ mod serve;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod server_store;
 #[cfg(feature = "store")]
+mod stopping;
 mod store;
 mod summary;
 mod unusable;

@@ -57,7 +57,8 @@ impl Committer {
     /// Applies and commits batches. If this fails, nothing of them is committed. Returns the number
     /// of the last entry of the log.
     pub(crate) fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
-        if let [job] = &*jobs
+        if let [job] = &mut *jobs
+            && self.may_write(job)
             && let Some(withdrawal) = &job.batch.withdrawal
         {
             let Inner {
@@ -72,6 +73,9 @@ impl Committer {
         let read = self.state.shared.store.read().begin_read()?;
         let mut turn = Turn::new(&self.inner.options, jobs);
         for job in &mut *jobs {
+            if !self.may_write(job) {
+                continue;
+            }
             match self.begin(&mut job.batch, &read, &mut turn) {
                 Err(error @ ProjectError::TooMuchWork { .. }) => {
                     job.batch.updates.clear();
@@ -81,7 +85,7 @@ impl Committer {
             }
         }
         for job in &mut *jobs {
-            if !turn.is_small(Load::of(&job.batch)) {
+            if !turn.is_small(Load::of(&job.batch)) && self.may_write(job) {
                 self.apply_updates(&mut job.batch, &read, &mut turn)?;
             }
         }
@@ -89,6 +93,17 @@ impl Committer {
         let sequence = self.commit()?;
         self.count(jobs);
         Ok(sequence)
+    }
+
+    /// Whether a batch may be written as far as a commit has room. A project that is closing finishes soon.
+    fn may_write(&self, job: &mut Job) -> bool {
+        let queue = &self.inner.queue;
+        let is_begun = job.batch.profile_bytes.is_some();
+        if !is_begun && job.refused.is_none() && !queue.may_begin() {
+            job.batch.updates.clear();
+            job.refused = Some(ProjectError::Closed);
+        }
+        job.refused.is_none() && queue.may_go_on()
     }
 
     fn count(&mut self, jobs: &[Job]) {

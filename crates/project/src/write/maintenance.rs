@@ -2,6 +2,7 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use idmerge_store::StoreError;
 
@@ -61,6 +62,9 @@ impl Maintenance {
         // Merge without the lock, so that claims do not wait for it.
         let merger = state.store.read().merger();
         for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
+            if self.is_closing() {
+                return Ok(false);
+            }
             if merger.merge(runs)? {
                 return Ok(true);
             }
@@ -68,12 +72,16 @@ impl Maintenance {
         state.store.read().index()?;
         let store = state.store.read();
         if store.since_snapshot()? >= self.inner.options.snapshot_entries {
-            match store.snapshot() {
+            match store.snapshot_while(&|| !self.is_closing()) {
                 // Claims were applied since the last commit. A later round makes the snapshot.
                 Err(StoreError::Uncommitted) => {}
-                result => result?,
+                result => drop(result?),
             }
         }
         Ok(false)
+    }
+
+    fn is_closing(&self) -> bool {
+        self.inner.is_closing.load(Ordering::Relaxed)
     }
 }

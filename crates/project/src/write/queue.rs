@@ -54,6 +54,10 @@ struct Contents {
     /// Number of these batches.
     batches: usize,
     is_closing: bool,
+    /// Whether no batch may be begun any more, although it was taken.
+    is_refusing: bool,
+    /// Whether batches that are begun are given up as well.
+    is_abandoned: bool,
 }
 
 /// Room in the queue for a batch that is being prepared. Dropping it gives the room back.
@@ -118,9 +122,25 @@ impl Queue {
         !contents.jobs.is_empty() || !contents.unfinished.is_empty()
     }
 
-    /// Puts batches back, in this order, whose updates are not all carried out.
-    pub(crate) fn put_back(&self, jobs: Vec<Job>) {
-        self.contents.lock().unfinished.extend(jobs);
+    /// Puts batches back, in this order, whose updates are not all carried out. Returns them if the queue
+    /// is abandoned.
+    pub(crate) fn put_back(&self, jobs: Vec<Job>) -> Vec<Job> {
+        let mut contents = self.contents.lock();
+        if contents.is_abandoned {
+            return jobs;
+        }
+        contents.unfinished.extend(jobs);
+        Vec::new()
+    }
+
+    /// Whether a batch may still be begun.
+    pub(crate) fn may_begin(&self) -> bool {
+        !self.contents.lock().is_refusing
+    }
+
+    /// Whether the updates of batches that were taken may still be carried out.
+    pub(crate) fn may_go_on(&self) -> bool {
+        !self.contents.lock().is_abandoned
     }
 
     /// Gives back the room of a batch that is answered.
@@ -146,10 +166,21 @@ impl Queue {
         }
     }
 
-    /// Takes no more batches, and returns those in the queue unwritten.
+    /// Takes no more batches, and returns those in the queue that are not begun.
+    pub(crate) fn refuse(&self) -> Vec<Job> {
+        let mut contents = self.contents.lock();
+        contents.is_closing = true;
+        contents.is_refusing = true;
+        contents.jobs.drain(..).collect()
+    }
+
+    /// Takes no more batches, and returns those in the queue, also if their updates are carried out in
+    /// part.
     pub(crate) fn abandon(&self) -> Vec<Job> {
         let mut contents = self.contents.lock();
         contents.is_closing = true;
+        contents.is_refusing = true;
+        contents.is_abandoned = true;
         let Contents {
             jobs, unfinished, ..
         } = &mut *contents;

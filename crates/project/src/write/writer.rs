@@ -154,7 +154,7 @@ impl Writer {
             // A panic in one answer must not keep the other batches from theirs.
             drop(catch_unwind(AssertUnwindSafe(|| (job.callback)(answer))));
         }
-        self.inner.queue.put_back(unfinished);
+        self.inner.refuse(self.inner.queue.put_back(unfinished));
     }
 }
 

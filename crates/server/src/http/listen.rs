@@ -38,6 +38,9 @@ const MAX_HEAD_BYTES: usize = 128 * 1024;
 /// File descriptors that are kept for other uses than connections: databases, logs, the listener.
 const OTHER_FILES: u64 = 256;
 
+/// How long a stopping server waits for the tasks of connections that it closes.
+const ABORT_TIMEOUT: Duration = Duration::from_millis(500);
+
 /// The response to a connection beyond the limit of its address. SDKs send again later.
 const TOO_MANY: &[u8] = b"HTTP/1.1 503 Service Unavailable\r\nretry-after: 5\r\n\
     content-type: text/plain; charset=utf-8\r\ncontent-length: 49\r\nconnection: close\r\n\r\n\
@@ -145,7 +148,10 @@ async fn drain(graceful: GracefulShutdown, mut tasks: JoinSet<()>, timeout: Dura
     {
         tracing::warn!("stopped with requests still open: they took longer than the drain timeout");
     }
-    tasks.shutdown().await;
+    // A task that is decoding a body ends after that. Nothing waits for it.
+    tasks.abort_all();
+    let ended = async { while tasks.join_next().await.is_some() {} };
+    let _is_ended = tokio::time::timeout(ABORT_TIMEOUT, ended).await;
 }
 
 async fn accept(accepted: io::Result<(TcpStream, SocketAddr)>) -> Option<(TcpStream, Peer)> {

@@ -102,7 +102,18 @@ impl Decoding {
         }
     }
 
-    /// Waits until a long body may be decoded. `None` if that takes too long.
+    /// Lets no long body be decoded any more.
+    pub(crate) fn close(&self) {
+        self.turns.close();
+        self.text.close();
+    }
+
+    /// Whether the server is stopping.
+    pub(super) fn is_closed(&self) -> bool {
+        self.turns.is_closed()
+    }
+
+    /// Waits until a long body may be decoded. `None` if that takes too long, or if the server is stopping.
     pub(super) async fn turn(&self, is_compressed: bool) -> Option<Turn<'_>> {
         let turn = async {
             // The turn comes first. Those that have memory and no turn wait only for the disk.

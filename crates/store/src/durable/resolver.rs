@@ -109,7 +109,7 @@ impl<R: IdentityResolver> Durable<R> {
         tail.write(&write)?;
         let read = self.database.begin_read()?;
         let kept = self.options.snapshots_kept;
-        snapshots::write(&write, sequence, true, kept, |sink| {
+        snapshots::write(&write, sequence, true, kept, &|| true, |sink| {
             let log = Log::with_tail(&read, tail);
             self.state.write_snapshot(sink, log, &self.seen_claims)
         })?;

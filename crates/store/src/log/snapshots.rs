@@ -44,12 +44,14 @@ fn all_snapshots(
     Ok(snapshots)
 }
 
-/// Writes a snapshot with the bytes that `fill` writes, and removes all but the last `kept`.
+/// Writes a snapshot with the bytes that `fill` writes, and removes all but the last `kept`. Fails once
+/// `may_go_on` returns `false`.
 pub(crate) fn write(
     write: &WriteTransaction,
     sequence: u64,
     is_base: bool,
     kept: usize,
+    may_go_on: &dyn Fn() -> bool,
     fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> Result<(), StoreError> {
     let mut pieces = write.open_table(PIECES)?;
@@ -58,6 +60,7 @@ pub(crate) fn write(
         sequence,
         written: 0,
         row: row::start(),
+        may_go_on,
     };
     fill(&mut writer)?;
     let written = writer.finish()?;
@@ -95,7 +98,7 @@ pub(crate) fn copy(
     let Snapshot {
         sequence, is_base, ..
     } = snapshot;
-    self::write(&write, sequence, is_base, usize::MAX, |sink| {
+    self::write(&write, sequence, is_base, usize::MAX, &|| true, |sink| {
         io::copy(&mut pieces, sink).map(drop)
     })?;
     Ok(write.commit()?)
@@ -108,10 +111,14 @@ struct PieceWriter<'p, 't> {
     written: u32,
     /// The next piece, with room for its checksum.
     row: Vec<u8>,
+    may_go_on: &'p dyn Fn() -> bool,
 }
 
 impl PieceWriter<'_, '_> {
     fn put(&mut self) -> io::Result<()> {
+        if !(self.may_go_on)() {
+            return Err(io::Error::other("the snapshot is left off"));
+        }
         let key = (self.sequence, self.written);
         let row = row::seal(
             row::place_of(key),
