@@ -31,8 +31,15 @@ fn one_by_one(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     // claims of the batch.
     let lengths = prop::collection::vec(prop_oneof![0..4_usize, 0..=CLAIMS_MAX], 0..30);
     let ids = prop::collection::vec(any::<Index>(), 0..IDS_MAX);
+    let new_ids_every = prop_oneof![Just(CLAIMS_MAX), 1..10_usize];
+    let claims = (claims(rule_book, make, CLAIMS_MAX), new_ids_every);
+    let claims = claims.prop_map(|((settings, claims), every)| {
+        let claims = claims.iter().enumerate();
+        let claims = claims.map(|(number, claim)| with_ids_of(claim, number / every));
+        (settings, claims.collect::<Vec<_>>())
+    });
     for_all(
-        &(claims(rule_book, make, CLAIMS_MAX), lengths, ids),
+        &(claims, lengths, ids),
         |((settings, claims), lengths, ids)| {
             batches_are_one_by_one(make, settings, &batches(claims, lengths), ids)
         },
@@ -43,6 +50,17 @@ fn one_by_one(rule_book: RuleBook, make: &Make) -> Result<(), String> {
             format!("in batches of {lengths:?}, resolving {ids:?}, {vector}")
         },
     )
+}
+
+/// The claim with the IDs of this group. With the same few IDs to the end, every device soon has a
+/// user, and no claim late in a long batch changes anything.
+fn with_ids_of(claim: &OwnedClaim, group: usize) -> OwnedClaim {
+    claim.map_ids(|id| match id.get(..32) {
+        _ if group == 0 => id.to_owned(),
+        // A UUID remains one, because Original looks at the form.
+        Some(beginning) if id.len() == 36 => format!("{beginning}{group:04x}"),
+        _ => format!("{id}-{group}"),
+    })
 }
 
 /// Splits the claims into batches of these lengths, and one batch with the rest.

@@ -25,6 +25,17 @@ impl OwnedClaim {
         [a, b]
     }
 
+    /// The same claim with other IDs.
+    pub(crate) fn map_ids(&self, other: impl Fn(&str) -> String) -> Self {
+        let [a, b] = self.ids().map(other);
+        match self {
+            Self::Link(..) => Self::Link(a, b),
+            Self::Identify(..) => Self::Identify(a, b),
+            Self::Alias(..) => Self::Alias(a, b),
+            Self::Merge(..) => Self::Merge(a, b),
+        }
+    }
+
     /// The claim, borrowed.
     ///
     /// # Panics
