@@ -20,6 +20,8 @@ use kept::Kept;
 
 /// Serves until a signal stops it.
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
+    #[cfg(all(target_os = "linux", target_env = "gnu"))]
+    startup::give_memory_back();
     let (config, kept) = match &args.config {
         Some(path) => (config_of_file(args, path)?, None),
         None => {

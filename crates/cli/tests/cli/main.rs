@@ -37,6 +37,8 @@ mod inspect;
 mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
+#[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]
+mod large_answers;
 mod manual;
 mod mappings;
 #[cfg(feature = "store")]
