@@ -118,7 +118,7 @@ fn many_changes_of_one_small_profile_take_several_commits_and_others_go_first() 
         .iter()
         .map(|(number, at, _)| (*number, *at))
         .collect();
-    assert_eq!(order, [(1, 1), (2, 1), (4, 1), (0, 4), (3, 5)]);
+    assert_eq!(order, [(1, 1), (2, 1), (4, 1), (0, 5), (3, 6)]);
     for (number, _, answer) in &answers {
         let answer = answer.as_ref().unwrap();
         assert!(

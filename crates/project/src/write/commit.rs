@@ -30,6 +30,8 @@ pub(crate) struct Committer {
     maintenance: Arc<Task>,
     /// Counters of what is applied and not committed.
     figures: Figures,
+    /// Whether the last commit left the batches that ask for much to this one.
+    has_put_off: bool,
 }
 
 impl Committer {
@@ -39,6 +41,7 @@ impl Committer {
             state,
             maintenance,
             figures: Figures::default(),
+            has_put_off: false,
         }
     }
 
@@ -84,8 +87,10 @@ impl Committer {
                 begun => begun?,
             }
         }
+        self.put_off(jobs, &turn);
         for job in &mut *jobs {
-            if !turn.is_small(Load::of(&job.batch)) && self.may_write(job) {
+            let is_large = !turn.is_small(Load::of(&job.batch));
+            if is_large && !self.has_put_off && self.may_write(job) {
                 self.apply_updates(&mut job.batch, &read, &mut turn)?;
             }
         }
@@ -93,6 +98,14 @@ impl Committer {
         let sequence = self.commit()?;
         self.count(jobs);
         Ok(sequence)
+    }
+
+    /// Decides whether the batches that ask for much wait for the next commit, because others wait for this
+    /// one. They do so once at most.
+    fn put_off(&mut self, jobs: &[Job], turn: &Turn) {
+        let is_small = |job: &Job| turn.is_small(Load::of(&job.batch));
+        let has_both = jobs.iter().any(is_small) && !jobs.iter().all(is_small);
+        self.has_put_off = has_both && !self.has_put_off;
     }
 
     /// Whether a batch may be written as far as a commit has room. A project that is closing finishes soon.
