@@ -95,7 +95,7 @@ impl Input {
 fn input(rule_book: RuleBook) -> BoxedStrategy<Input> {
     let claim = claim(rule_book).prop_map(Input::Claim);
     match rule_book {
-        RuleBook::Simplified | RuleBook::Original => claim.boxed(),
+        RuleBook::Simplified | RuleBook::Original | RuleBook::Legacy => claim.boxed(),
         _ => prop_oneof![
             1 => claim,
             4 => event_with_two_ids().prop_map(|event| Input::Event(Box::new(event))),
@@ -117,16 +117,17 @@ fn user_or_device() -> impl Strategy<Value = &'static str> {
 }
 
 fn claim(rule_book: RuleBook) -> impl Strategy<Value = OwnedClaim> {
-    let (link, others) = match rule_book {
-        RuleBook::Simplified => (40, 1),
-        RuleBook::Original => (1, 10),
-        _ => (20, 10),
+    let (link, alias, others) = match rule_book {
+        RuleBook::Simplified => (40, 1, 1),
+        RuleBook::Original => (1, 10, 10),
+        RuleBook::Legacy => (1, 40, 1),
+        _ => (20, 10, 10),
     };
     let any = user_or_device;
     prop_oneof![
         link => (device(), user()).prop_map(|(d, u)| OwnedClaim::Link(d.into(), u.into())),
         2 * others => (any(), device()).prop_map(|(i, a)| OwnedClaim::Identify(i.into(), a.into())),
-        others => (any(), any()).prop_map(|(d, a)| OwnedClaim::Alias(d.into(), a.into())),
+        alias => (any(), any()).prop_map(|(d, a)| OwnedClaim::Alias(d.into(), a.into())),
         others => (any(), any()).prop_map(|(a, b)| OwnedClaim::Merge(a.into(), b.into())),
     ]
 }

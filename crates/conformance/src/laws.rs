@@ -13,9 +13,10 @@ use idmerge_core::RuleBook;
 
 use crate::check::Check;
 
-pub(crate) use step::state_is_consistent;
+pub(crate) use step::{laws_hold_after, state_is_consistent};
 
-/// The laws that engines of this rule book keep, by number.
+/// The laws that engines of this rule book keep, by number. A model that attributes events at their
+/// arrival is not retroactive: it is exempt from law 8, and law 10 looks at what is written then.
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     let mut trials = step::trials(rule_book);
     trials.extend(replay::trials(rule_book));

@@ -25,7 +25,7 @@
 //! The closure returns a new engine with the given [settings](EngineSettings). `cargo test` then runs
 //! each vector and each law as a test of its own; `cargo test --test conformance law::3` runs one.
 //! The trials depend on the [rule book](idmerge_core::RuleBook) that the engine returns: Simplified,
-//! Original, or [`Custom`](idmerge_core::RuleBook::Custom) for a model of your own. [`guide`] is a
+//! Original, Legacy, or [`Custom`](idmerge_core::RuleBook::Custom) for a model of your own. [`guide`] is a
 //! complete engine for a model of its own, with its vectors. The suite names no engine.
 //!
 //! # What is checked
@@ -42,19 +42,23 @@
 //! | `law::6-one-user-per-device` | a device keeps its first user | no: a rule of Simplified |
 //! | `law::7-rejected-leaves-no-trace` | a claim that is rejected or ignored does not change the snapshot | yes |
 //! | `law::7-damaged-snapshot-leaves-no-trace` | a damaged snapshot is an error and changes nothing | yes |
-//! | `law::8-agreement` | both models find the same users on clean streams | no: about these two models |
+//! | `law::8-agreement` | Simplified and Original find the same users on clean streams | no: about these two models |
 //! | `law::9-independence` | IDs that no claim connects do not affect each other | yes |
 //! | `law::10-round-trip` | events that were resolved give the same state, and the same bytes, when they are resolved again | yes |
 //! | `law::batch-is-one-by-one` | `apply_batch` and `resolve_batch` answer as `apply` and `resolve` do | yes |
 //! | `law::marked-event-makes-no-claim` | an event with `$idmerge_unweighed` makes no claim and keeps its user | yes |
 //! | `law::outcome-says-what-happened` | after `Merged` and `AlreadyMerged` the IDs are one user; before `Merged` they were not | yes |
 //! | `law::reading-is-pure` | `read` depends on no state and changes none | yes |
+//! | `exhaustive::laws-on-every-short-sequence-of-claims` | laws 1 to 4 and 7, on every short sequence of claims | no: for Legacy |
 //! | `oracle::…`, `exhaustive::…` | every answer equals that of a [second implementation](oracle) of the rules, on random claims and on every short sequence of claims | no: there is no oracle of your model |
 //!
 //! Trials that are left out for a custom model are listed as ignored tests, each with the reason, and
 //! by [`Suite::left_out`].
 //!
-//! Laws run on random claims and are checked after each claim. The claims of a custom model are those
+//! Laws run on random claims and are checked after each claim. A model that attributes events at their
+//! arrival ([`Attribution::AtArrival`](idmerge_core::Attribution::AtArrival)), as Legacy does, is not
+//! retroactive: vectors and law 10 then expect what is written when an event arrives.
+//! The claims of a custom model are those
 //! that your engine reads from random events: `$identify` as browsers and servers send it,
 //! `$create_alias`, `$merge`, and events that carry a user and a device. `PROPTEST_CASES=10000` tries
 //! harder. A failing case is printed in the syntax of vectors.

@@ -42,6 +42,7 @@ pub(crate) fn oracle(
     match rule_book {
         RuleBook::Simplified => Some(Box::new(SimplifiedOracle::new(settings.clone()))),
         RuleBook::Original => Some(Box::new(OriginalOracle::new(settings.clone()))),
+        RuleBook::Legacy => Some(Box::new(LegacyOracle::new(settings.clone()))),
         _ => None,
     }
 }

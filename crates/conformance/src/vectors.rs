@@ -46,8 +46,8 @@ pub struct Case {
     pub name: String,
     /// Why the rules give this answer, in a sentence.
     pub why: String,
-    /// The name of the rule book that gives the answer: `simplified`, `original`, or that of a
-    /// custom one.
+    /// The name of the rule book that gives the answer: `simplified`, `original`, `legacy`, or that of
+    /// a custom one.
     pub rule_book: String,
     /// The rules that apply. A vector of a built-in rule book must cite at least one rule, here or
     /// under `just_not`.
@@ -98,7 +98,8 @@ pub struct Step {
     /// Words that the description of a rejection contains.
     #[serde(default)]
     pub says: Vec<String>,
-    /// The event as it is written after all steps (rules W-1 to W-7).
+    /// The event as it is written after all steps (rules W-1 to W-7). If the model attributes events
+    /// at their arrival: as it is written then (rule L-3).
     pub written: Option<String>,
 }
 
@@ -273,6 +274,7 @@ const FILES: &[(&str, &str)] = &[
         "original-state.toml",
         include_str!("../vectors/original-state.toml"),
     ),
+    ("legacy.toml", include_str!("../vectors/legacy.toml")),
     ("events.toml", include_str!("../vectors/events.toml")),
     ("sdk.toml", include_str!("../vectors/sdk.toml")),
     ("flows.toml", include_str!("../vectors/flows.toml")),

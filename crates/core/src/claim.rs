@@ -6,7 +6,7 @@ use crate::{DistinctId, Id, IdProperty, InvalidEvent, InvalidEventReason};
 
 /// A statement of an event that two IDs belong together. Most events make no claim.
 ///
-/// Each kind belongs to one built-in rule book; an engine of the other rule book answers
+/// Each kind belongs to some of the built-in rule books; an engine of another rule book answers
 /// [`Outcome::Ignored`](crate::Outcome::Ignored). A custom model uses the kinds that it needs, and
 /// which ID is merged into which is a rule of that model. End a `match` with an arm that answers
 /// `Ignored`: later versions may add kinds.
@@ -38,7 +38,7 @@ pub enum Claim<'e> {
         /// The ID that the user had while anonymous.
         anon: Id<'e>,
     },
-    /// This alias is another ID of this user: `$create_alias` (Original, rule O-4).
+    /// This alias is another ID of this user: `$create_alias` (Original, rule O-4; Legacy, rule L-4).
     Alias {
         /// The ID that the user has already.
         distinct_id: Id<'e>,
@@ -153,7 +153,7 @@ impl fmt::Display for ClaimKind {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 pub struct Reading<'e> {
-    /// The event's own distinct_id (rules S-1 to S-3; O-2 and O-6). `None`: the event is
+    /// The event's own distinct_id (rules S-1 to S-3; O-2 and O-6; L-2, L-4 and L-11). `None`: the event is
     /// accepted, but is attributed to no user (rule S-4).
     pub distinct_id: Option<DistinctId<'e>>,
     /// The claim of the event, if it makes one.

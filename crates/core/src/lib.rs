@@ -23,8 +23,8 @@
 //!
 //! # Where to go next
 //!
-//! `idmerge-simplified` and `idmerge-original` are the engines, `idmerge-engines` chooses one of
-//! them at run time, and `idmerge-events` reads JSON.
+//! `idmerge-simplified`, `idmerge-original` and `idmerge-legacy` are the engines, `idmerge-engines`
+//! chooses one of them at run time, and `idmerge-events` reads JSON.
 //!
 //! # Features
 //!
@@ -38,6 +38,7 @@ mod engine;
 mod event;
 mod id;
 mod invalid_event;
+pub mod one_namespace;
 mod outcome;
 pub mod rules;
 #[cfg(feature = "serde")]

@@ -23,7 +23,7 @@ pub enum Outcome<'a> {
 /// Why a guardrail turned a well-formed claim down. It is an outcome, not an error: the event is
 /// kept, and the reason is written onto it.
 ///
-/// The variants are those of the two built-in models. A custom model uses the one that fits best.
+/// The variants are those of the built-in models. A custom model uses the one that fits best.
 ///
 /// [`code`](Rejection::code) is the vendor's `$failure_reason`; the `Display` text is the
 /// `$failure_description`.
@@ -42,7 +42,7 @@ pub enum Outcome<'a> {
 #[cfg_attr(feature = "serde", derive(serde::Serialize))]
 #[non_exhaustive]
 pub enum Rejection<'a> {
-    /// The claim names one ID twice (rule O-7).
+    /// The claim names one ID twice (rules O-7, L-5).
     SameIds {
         /// That ID.
         id: Id<'a>,
@@ -59,7 +59,7 @@ pub enum Rejection<'a> {
         /// The user that it belongs to: the oldest identified ID of its cluster, or its user ID.
         holder: Id<'a>,
     },
-    /// The alias was used before as an alias of another user (rule O-9).
+    /// The alias was used before as an alias of another user (rules O-9, L-6).
     AliasAlreadyExists {
         /// The alias.
         alias: Id<'a>,
@@ -74,10 +74,12 @@ pub enum Rejection<'a> {
 }
 
 impl Rejection<'_> {
-    /// The number of the rule in `docs/rules.md` that turned the claim down. A custom rule book
+    /// The number of the rule in `docs/rules.md` that turned the claim down. Another rule book
     /// that rejects for the same reason gets the number of the Original rule.
     pub const fn rule(&self, rule_book: RuleBook) -> &'static str {
         match (self, rule_book) {
+            (Self::SameIds { .. }, RuleBook::Legacy) => "L-5",
+            (Self::AliasAlreadyExists { .. }, RuleBook::Legacy) => "L-6",
             (Self::AnonDistinctIdAssignedAlready { .. }, RuleBook::Simplified) => "S-7",
             (Self::AnonDistinctIdAssignedAlready { .. }, _) => "O-11",
             (Self::SameIds { .. }, _) => "O-7",
@@ -172,23 +174,23 @@ mod tests {
     #[test]
     fn a_rejection_names_its_rule() {
         let id = Id::new("A").unwrap();
-        let both = |rejection: Rejection<'_>| RuleBook::BUILT_IN.map(|book| rejection.rule(book));
+        let all = |rejection: Rejection<'_>| RuleBook::BUILT_IN.map(|book| rejection.rule(book));
         let assigned = Rejection::AnonDistinctIdAssignedAlready {
             anon: id,
             holder: id,
         };
-        assert_eq!(both(assigned), ["S-7", "O-11"]);
-        assert_eq!(both(Rejection::SameIds { id }), ["O-7"; 2]);
+        assert_eq!(all(assigned), ["S-7", "O-11", "O-11"]);
+        assert_eq!(all(Rejection::SameIds { id }), ["O-7", "O-7", "L-5"]);
         let form = Rejection::AnonDistinctIdNonGuidForm { anon: id };
-        assert_eq!(both(form), ["O-8"; 2]);
+        assert_eq!(all(form), ["O-8"; 3]);
         assert_eq!(
-            both(Rejection::AliasAlreadyExists { alias: id }),
-            ["O-9"; 2]
+            all(Rejection::AliasAlreadyExists { alias: id }),
+            ["O-9", "O-9", "L-6"]
         );
         let many = Rejection::ManyIds {
             cluster_ids: 501,
             max_cluster_ids: 500,
         };
-        assert_eq!(both(many), ["O-12"; 2]);
+        assert_eq!(all(many), ["O-12"; 3]);
     }
 }

@@ -12,6 +12,9 @@ use serde::Deserialize;
 const FILE: &str = include_str!("../divergences.toml");
 const RULES: &str = include_str!("../../../docs/rules.md");
 
+/// The rule books that the file compares.
+const BOTH: [RuleBook; 2] = [RuleBook::Simplified, RuleBook::Original];
+
 /// The default limit of the rule book.
 const LIMIT: u32 = 500;
 
@@ -242,14 +245,14 @@ impl Divergence {
     /// differ in exactly the listed aspects.
     fn complaints(&self) -> Vec<String> {
         let mut complaints = self.unexplained();
-        let expected = RuleBook::BUILT_IN.map(|rule_book| self.expected(rule_book));
+        let expected = BOTH.map(|rule_book| self.expected(rule_book));
         let [Ok(simplified), Ok(original)] = expected else {
             complaints.extend(expected.into_iter().filter_map(Result::err));
             return complaints;
         };
         let expected = [simplified, original];
         let found = engines(LIMIT).map(|mut engine| self.played(&mut *engine));
-        for ((rule_book, expected), found) in RuleBook::BUILT_IN.iter().zip(&expected).zip(&found) {
+        for ((rule_book, expected), found) in BOTH.iter().zip(&expected).zip(&found) {
             complaints.extend(differences(*rule_book, expected, found));
         }
         for (of, said) in [("the file", &expected), ("the engines", &found)] {
@@ -273,7 +276,7 @@ impl Divergence {
         if !self.name.chars().all(is_name) || self.name.is_empty() || self.why.is_empty() {
             complaints.push("it needs a name of lower-case words, and `why`".to_owned());
         }
-        for (rule_book, series) in RuleBook::BUILT_IN.into_iter().zip(["S-", "O-"]) {
+        for (rule_book, series) in BOTH.into_iter().zip(["S-", "O-"]) {
             let rules = self.rules.of(rule_book);
             if rules.is_empty() {
                 complaints.push(format!("{rule_book}: list its rules in `rules`"));

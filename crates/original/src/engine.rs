@@ -309,7 +309,7 @@ impl IdentityResolver for Original {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_state::IdTable;
+    use idmerge_state::Partition;
 
     use super::*;
 
@@ -320,7 +320,7 @@ mod tests {
             second: Id::new(b).unwrap(),
         };
         let mut engine = Original::default();
-        engine.partition.ids = IdTable::with_max_ids(3);
+        engine.partition.ids = Partition::with_max_ids(3);
         engine.apply(merge("a", "b")).unwrap();
         let error = engine.apply(merge("c", "d")).unwrap_err();
         assert!(matches!(error, EngineError::Full { ids: 2 }));

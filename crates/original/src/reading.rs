@@ -1,9 +1,7 @@
 //! Rules O-1 to O-6: which user an event belongs to, and what it claims. Pure functions.
 
-use idmerge_core::{
-    Claim, DEVICE_PREFIX, DistinctId, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent,
-    InvalidEventReason, Reading, Value, quote,
-};
+use idmerge_core::one_namespace::{alias_ids, anon_id, identified_id, merge_ids, own_id};
+use idmerge_core::{Claim, DistinctId, Event, Id, IdRules, InvalidEvent, Reading};
 
 pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
     let reading = match event.name {
@@ -22,80 +20,30 @@ pub(crate) fn read<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>
     }
 }
 
-/// IN-5
-#[inline]
-fn own_distinct_id<'e>(rules: &IdRules, event: &Event<'e>) -> (IdProperty, Value<'e>) {
-    let is_valid = |text: &str| id(rules, IdProperty::DistinctId, Value::Text(text)).is_ok();
-    (IdProperty::DistinctId, event.own_distinct_id(is_valid))
-}
-
-/// O-2: the event is attributed to the first ID that is present. Only that one is read, and the
-/// event never merges.
+/// O-2: an ordinary event never merges.
 fn ordinary<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    let first = first_present(&[
-        own_distinct_id(rules, event),
-        (IdProperty::UserId, event.user_id),
-        (IdProperty::DeviceId, event.device_id),
-    ]);
-    let distinct_id = match first {
-        Some((property, value)) => id(rules, property, value)?.map(DistinctId::plain),
-        None => None,
-    };
     Ok(Reading {
-        distinct_id,
+        distinct_id: own_id(rules, event)?.map(DistinctId::plain),
         claim: None,
     })
 }
 
 /// O-3
 fn identify<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    let identified = required(
-        rules,
-        &[
-            (IdProperty::IdentifiedId, event.identified_id),
-            own_distinct_id(rules, event),
-        ],
-        InvalidEventReason::NoIdentifiedId,
-    )?;
-    let anon = required(
-        rules,
-        &[
-            (IdProperty::AnonId, event.anon_id),
-            (IdProperty::AnonDistinctId, event.anon_distinct_id),
-        ],
-        InvalidEventReason::NoAnonId,
-    )?;
+    let identified = identified_id(rules, event)?;
+    let anon = anon_id(rules, event)?;
     Ok(claiming(identified, Claim::Identify { identified, anon }))
 }
 
 /// O-4
 fn create_alias<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    let distinct_id = required(
-        rules,
-        &[own_distinct_id(rules, event)],
-        InvalidEventReason::NoDistinctId,
-    )?;
-    let alias = required(
-        rules,
-        &[(IdProperty::Alias, event.alias)],
-        InvalidEventReason::NoAlias,
-    )?;
+    let [distinct_id, alias] = alias_ids(rules, event)?;
     Ok(claiming(distinct_id, Claim::Alias { distinct_id, alias }))
 }
 
 /// O-5
 fn merge<'e>(rules: &IdRules, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-    const PROPERTY: IdProperty = IdProperty::DistinctIds;
-    let refused = |json| InvalidEvent::new(PROPERTY, InvalidEventReason::NotTwoIds { json });
-    let [first, second] = match event.distinct_ids {
-        DistinctIds::Two(values) => values,
-        DistinctIds::Absent => return Err(refused(quote("null"))),
-        DistinctIds::NotTwo(json) => return Err(refused(quote(json))),
-    };
-    let id_of = |value| {
-        id(rules, PROPERTY, value)?.ok_or_else(|| refused("an array with an absent ID".to_owned()))
-    };
-    let (first, second) = (id_of(first)?, id_of(second)?);
+    let [first, second] = merge_ids(rules, event)?;
     Ok(claiming(first, Claim::Merge { first, second }))
 }
 
@@ -107,47 +55,10 @@ fn claiming<'e>(distinct_id: Id<'e>, claim: Claim<'e>) -> Reading<'e> {
     }
 }
 
-/// The ID in the first property that is present. If none is, the error names the first property.
-fn required<'e>(
-    rules: &IdRules,
-    properties: &[(IdProperty, Value<'e>)],
-    missing: InvalidEventReason,
-) -> Result<Id<'e>, InvalidEvent> {
-    let (property, value) = first_present(properties).unwrap_or(properties[0]);
-    id(rules, property, value)?.ok_or_else(|| InvalidEvent::new(property, missing))
-}
-
-fn first_present<'e>(properties: &[(IdProperty, Value<'e>)]) -> Option<(IdProperty, Value<'e>)> {
-    properties
-        .iter()
-        .find(|(_, value)| !value.is_absent())
-        .copied()
-}
-
-/// O-1: the ID without the prefix of a device. A second prefix is an error: the next reader of the
-/// ID would remove it, and get another ID.
-fn id<'e>(
-    rules: &IdRules,
-    property: IdProperty,
-    value: Value<'e>,
-) -> Result<Option<Id<'e>>, InvalidEvent> {
-    let Some(text) = rules.text(property, value)? else {
-        return Ok(None);
-    };
-    let rest = text.strip_prefix(DEVICE_PREFIX).unwrap_or_default();
-    if rest.starts_with(DEVICE_PREFIX) {
-        let value = quote(text);
-        return Err(InvalidEvent::new(
-            property,
-            InvalidEventReason::DoublePrefix { value },
-        ));
-    }
-    let distinct_id = rules.distinct_id(property, text)?;
-    Ok(Some(distinct_id.id()))
-}
-
 #[cfg(test)]
 mod tests {
+    use idmerge_core::{DistinctIds, IdProperty, Value};
+
     use super::*;
 
     fn reading<'e>(event: &Event<'e>) -> Reading<'e> {

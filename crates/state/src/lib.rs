@@ -1,7 +1,7 @@
-//! The state of an engine: a table of interned IDs, and the snapshot format.
+//! The state of an engine: a table of interned IDs, clusters of them, and the snapshot format.
 //!
 //! An engine gives each ID that it sees a number ([`IdTable`]) and stores everything else as rows
-//! of numbers. [`SnapshotWriter`] and [`SnapshotReader`] turn such a state into bytes and back.
+//! of numbers. A [`Partition`] is such a table whose IDs are in clusters. [`SnapshotWriter`] and [`SnapshotReader`] turn such a state into bytes and back.
 //! This crate knows no rule: each engine decides what it stores.
 //!
 //! Resolving and merging are in the engines, files are in `idmerge-store`. For an example of use,
@@ -12,11 +12,13 @@ mod id_table;
 mod index;
 mod key;
 mod memory;
+mod partition;
 mod rows;
 mod snapshot;
 mod texts;
 
 pub use id_table::{BATCH_IDS, IdTable, Probe};
 pub use index::Found;
+pub use partition::Partition;
 pub use rows::Rows;
 pub use snapshot::{SnapshotReader, SnapshotWriter};

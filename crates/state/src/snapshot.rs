@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! "IDMERGE"  7 bytes
-//! rule book  1 byte: 'S', 'O', or 'C' for a custom one
+//! rule book  1 byte: 'S', 'O', 'L', or 'C' for a custom one
 //! version    2 bytes, little endian: the version of the payload, chosen by the engine
 //! name       only of a custom rule book: length (1 byte), then that many bytes of UTF-8
 //! blocks     each: length (4 bytes, little endian, 1 to 65,536), then that many bytes of payload;

@@ -10,6 +10,7 @@ const LIBRARIES: &[&str] = &[
     "state",
     "simplified",
     "original",
+    "legacy",
     "conformance",
     "engines",
     "events",
@@ -25,7 +26,12 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("state", &["core"], &[]),
     ("simplified", &["core", "state"], &["conformance"]),
     ("original", &["core", "state"], &["conformance"]),
-    ("engines", &["core", "original", "simplified"], &[]),
+    ("legacy", &["core", "state"], &["conformance"]),
+    (
+        "engines",
+        &["core", "legacy", "original", "simplified"],
+        &[],
+    ),
     ("conformance", &["core", "events"], &["state"]),
     ("events", &["core"], &["simplified", "original"]),
     (

@@ -11,7 +11,7 @@ use crate::generate::{CLAIMS_MAX, event_with_two_ids, for_all, settings};
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
     match rule_book {
         // The oracle covers the built-in rule books.
-        RuleBook::Simplified | RuleBook::Original => Vec::new(),
+        RuleBook::Simplified | RuleBook::Original | RuleBook::Legacy => Vec::new(),
         _ => vec![("0-an-event-merges", Box::new(an_event_merges))],
     }
 }

@@ -1,6 +1,8 @@
 //! Law 10: what was resolved can be resolved again.
 
-use idmerge_core::{DistinctIds, Event, IdentityResolver, IdentityResolverExt, Outcome, Value};
+use idmerge_core::{
+    Attribution, DistinctIds, Event, IdentityResolver, IdentityResolverExt, Outcome, Value,
+};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 use proptest::prelude::*;
 
@@ -38,9 +40,10 @@ fn round_trip(make: &Make) -> Result<(), String> {
     )
 }
 
-/// Gives all events to an engine, and then writes the answers of its last state. A refused event has
-/// no answer.
+/// Gives all events to an engine, and writes the answers: those of its last state, or, if the model
+/// attributes events at their arrival, those of then. A refused event has no answer.
 fn resolve(engine: &mut dyn IdentityResolver, lines: &[String]) -> Result<Vec<String>, String> {
+    let at_arrival = engine.attribution() == Attribution::AtArrival;
     let mut accepted = Vec::new();
     for line in lines {
         let event =
@@ -52,26 +55,42 @@ fn resolve(engine: &mut dyn IdentityResolver, lines: &[String]) -> Result<Vec<St
             Some(Outcome::Rejected(why)) => Some((why.code().to_owned(), why.to_string())),
             _ => None,
         };
-        accepted.push((event, rejection));
-    }
-    let written = accepted.iter().map(|(event, rejection)| {
-        let reading = engine.read(&event.event());
-        let own = reading.map_err(|error| error.to_string())?.distinct_id;
-        let failure = rejection.as_ref();
-        let resolved = Resolved {
-            rule_book: engine.rule_book(),
-            own,
-            canonical: own.map(|id| engine.resolve(id)),
-            failure: failure.map(|(reason, description)| Failure {
-                reason,
-                description,
-            }),
+        let written = match at_arrival {
+            true => Some(write(engine, &event, rejection.as_ref())?),
+            false => None,
         };
-        let mut line = Vec::new();
-        event.write_resolved(&resolved, &mut line);
-        String::from_utf8(line).map_err(|error| error.to_string())
-    });
+        accepted.push((event, rejection, written));
+    }
+    let written = accepted
+        .into_iter()
+        .map(|(event, rejection, written)| match written {
+            Some(line) => Ok(line),
+            None => write(engine, &event, rejection.as_ref()),
+        });
     written.collect()
+}
+
+/// The answer of the engine's state to an event. The reason of a rejection is given as its code and
+/// its description.
+fn write(
+    engine: &dyn IdentityResolver,
+    event: &JsonEvent<'_>,
+    rejection: Option<&(String, String)>,
+) -> Result<String, String> {
+    let reading = engine.read(&event.event());
+    let own = reading.map_err(|error| error.to_string())?.distinct_id;
+    let resolved = Resolved {
+        rule_book: engine.rule_book(),
+        own,
+        canonical: own.map(|id| engine.resolve(id)),
+        failure: rejection.map(|(reason, description)| Failure {
+            reason,
+            description,
+        }),
+    };
+    let mut line = Vec::new();
+    event.write_resolved(&resolved, &mut line);
+    String::from_utf8(line).map_err(|error| error.to_string())
 }
 
 /// The event as JSON. No text of a random event needs an escape.

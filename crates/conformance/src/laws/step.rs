@@ -12,21 +12,23 @@ use crate::vectors::{OwnedClaim, show};
 /// A law over the state before and after one claim.
 type StepLaw = fn(&Step<'_>, &mut Differences);
 
+/// The laws of every model.
+const COMMON: &[(&str, StepLaw)] = &[
+    ("2-idempotence", idempotence),
+    ("3-monotone", monotone),
+    ("4-canonical-is-a-member", canonical_is_a_member),
+    ("7-rejected-leaves-no-trace", rejected_leaves_no_trace),
+    ("outcome-says-what-happened", outcome_says_what_happened),
+];
+
 pub(super) fn trials(rule_book: RuleBook) -> Vec<Check> {
-    let common: &[(&'static str, StepLaw)] = &[
-        ("2-idempotence", idempotence),
-        ("3-monotone", monotone),
-        ("4-canonical-is-a-member", canonical_is_a_member),
-        ("7-rejected-leaves-no-trace", rejected_leaves_no_trace),
-        ("outcome-says-what-happened", outcome_says_what_happened),
-    ];
     let own: &[(&'static str, StepLaw)] = match rule_book {
         RuleBook::Simplified => &[("6-one-user-per-device", one_user_per_device)],
         RuleBook::Original => &[("5-bounded", bounded)],
         _ => &[],
     };
     let mut trials: Vec<Check> = Vec::new();
-    for &(name, law) in common.iter().chain(own) {
+    for &(name, law) in COMMON.iter().chain(own) {
         trials.push((
             name,
             Box::new(move |make| after_every_claim(rule_book, make, law)),
@@ -88,6 +90,52 @@ fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(
         },
         |(settings, claims)| show::as_vector(rule_book, settings, claims),
     )
+}
+
+/// Applies claims and then one more, checks the laws of every model over that one, and law 1, and
+/// returns the state after it.
+pub(crate) fn laws_hold_after(
+    make: &Make,
+    settings: &EngineSettings,
+    earlier: &[OwnedClaim],
+    claim: &OwnedClaim,
+) -> Result<Vec<u8>, String> {
+    let [mut before, mut after, mut repeated] = [make(settings), make(settings), make(settings)];
+    for earlier in earlier {
+        for engine in [&mut before, &mut after, &mut repeated] {
+            apply(&mut **engine, earlier)?;
+        }
+    }
+    apply(&mut *repeated, claim)?;
+    let applied = apply(&mut *after, claim)?;
+    // Law 1: after a snapshot, the claim gives the same state.
+    let mut restored = make(settings);
+    restored
+        .read_snapshot(&mut &*snapshot_of(&*before)?)
+        .map_err(|error| error.to_string())?;
+    apply(&mut *restored, claim)?;
+    let state = snapshot_of(&*after)?;
+    let mut differences = Differences::default();
+    differences.expect(
+        "from a snapshot, the state",
+        &state,
+        &snapshot_of(&*restored)?,
+    );
+    let applied_again = apply(&mut *repeated, claim)?;
+    let step = Step {
+        settings,
+        claim,
+        applied,
+        before: &*before,
+        after: &*after,
+        repeated: &*repeated,
+        applied_again,
+    };
+    for (_, law) in COMMON {
+        law(&step, &mut differences);
+    }
+    differences.into_result()?;
+    Ok(state)
 }
 
 /// Law 2: a claim that is applied twice in a row changes nothing the second time, and is rejected the
@@ -216,7 +264,7 @@ fn outcome_says_what_happened(step: &Step<'_>, differences: &mut Differences) {
     let [first, second] = claim.ids();
     // A custom model may store the device of a link with the prefix or without.
     let plain = match step.after.rule_book() {
-        RuleBook::Simplified | RuleBook::Original => first,
+        RuleBook::Simplified | RuleBook::Original | RuleBook::Legacy => first,
         _ => DistinctId::plain(first.id()),
     };
     if plain == second {

@@ -13,9 +13,6 @@ use crate::settings::EngineSettings;
 #[cfg(test)]
 mod tests;
 
-/// The name under which the oracle joins the suite.
-const RULE_BOOK: RuleBook = RuleBook::Custom("legacy");
-
 /// L-8: from here on, the alias stands for the other ID.
 #[derive(Clone, Debug)]
 struct Alias {
@@ -195,7 +192,7 @@ fn lines(log: &[Alias]) -> Vec<String> {
 
 impl Resolve for LegacyOracle {
     fn rule_book(&self) -> RuleBook {
-        RULE_BOOK
+        RuleBook::Legacy
     }
 
     fn attribution(&self) -> Attribution {

@@ -1,6 +1,6 @@
 //! Plays a vector to an engine and reports the differences.
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_core::{Attribution, IdentityResolver, IdentityResolverExt, Outcome};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use super::{Case, OwnedClaim, Step, outcome_text};
@@ -16,12 +16,18 @@ struct Played<'c> {
 
 /// Plays a case to an engine with the settings of the case and no state.
 pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(), String> {
+    let at_arrival = engine.attribution() == Attribution::AtArrival;
     let mut differences = Differences::default();
+    // Events that are written after all steps.
     let mut played = Vec::new();
     for (number, step) in case.steps.iter().enumerate() {
         match (&step.event, &step.claim) {
             (Some(json), _) => {
-                played.extend(play_event(number, step, json, engine, &mut differences));
+                let event = play_event(number, step, json, engine, &mut differences);
+                match event {
+                    Some(event) if at_arrival => written(&event, engine, &mut differences),
+                    event => played.extend(event),
+                }
             }
             (None, Some(claim)) => play_claim(number, step, claim, engine, &mut differences),
             (None, None) => {}

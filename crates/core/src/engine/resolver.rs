@@ -16,7 +16,7 @@ use crate::{
 pub struct Cluster<'a> {
     /// The member that the user's events are counted under.
     pub canonical: DistinctId<'a>,
-    /// All members, the canonical one included, in the order of rule S-10 or O-17. A custom model
+    /// All members, the canonical one included, in the order of rule S-10, O-17 or L-12. A custom model
     /// chooses its own order, which a snapshot must keep.
     pub members: Vec<DistinctId<'a>>,
 }
@@ -59,7 +59,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// The rule book of the state.
     fn rule_book(&self) -> RuleBook;
 
-    /// Whether a merge also moves past events. Both models of ID Merge do, so that is the default.
+    /// Whether a merge also moves past events. In the models of ID Merge it does, so that is the
+    /// default; in Legacy it does not (rule L-3).
     fn attribution(&self) -> Attribution {
         Attribution::Retroactive
     }
@@ -130,8 +131,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     }
 
     /// All clusters, each with at least two IDs. Simplified: in the order in which the users got
-    /// their first device. Original: by oldest member. A custom model chooses its own order, which a
-    /// snapshot must keep.
+    /// their first device. Original: by oldest member. Legacy: by oldest alias. A custom model
+    /// chooses its own order, which a snapshot must keep.
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
 }
 

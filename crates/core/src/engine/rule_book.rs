@@ -9,7 +9,7 @@ use crate::ClaimKind;
 
 /// The model of ID Merge that an engine implements.
 ///
-/// The two built-in rule books are those of `docs/rules.md`. A model that this workspace does not
+/// The built-in rule books are those of `docs/rules.md`. A model that this workspace does not
 /// know names itself with [`Custom`](Self::Custom); the conformance suite then holds its engine to
 /// the laws that every model keeps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -19,41 +19,45 @@ pub enum RuleBook {
     Simplified,
     /// Original ID Merge: rules O-1 to O-18.
     Original,
+    /// The rules before ID Merge, with aliases alone: rules L-1 to L-13.
+    Legacy,
     /// Another model, by its name: lower case, without spaces, and not the name of a built-in one.
     Custom(&'static str),
 }
 
 impl RuleBook {
     /// The rule books of `docs/rules.md`.
-    pub const BUILT_IN: [Self; 2] = [Self::Simplified, Self::Original];
+    pub const BUILT_IN: [Self; 3] = [Self::Simplified, Self::Original, Self::Legacy];
 
     /// The name in lower case.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Simplified => "simplified",
             Self::Original => "original",
+            Self::Legacy => "legacy",
             Self::Custom(name) => name,
         }
     }
 
     /// Whether an engine of this rule book weighs claims of this kind. It answers all others with
-    /// [`Outcome::Ignored`](crate::Outcome::Ignored) (rule S-8, and section 4 of the rules).
+    /// [`Outcome::Ignored`](crate::Outcome::Ignored) (rules S-8 and L-11, and section 4 of the rules).
     ///
     /// A custom rule book may weigh any kind of claim, so the answer for it is always `true`.
     pub const fn weighs(self, kind: ClaimKind) -> bool {
         match self {
             Self::Simplified => matches!(kind, ClaimKind::Link),
             Self::Original => !matches!(kind, ClaimKind::Link),
+            Self::Legacy => matches!(kind, ClaimKind::Alias),
             Self::Custom(_) => true,
         }
     }
 
-    /// Whether `$device:X` and `X` are two different IDs. In Original ID Merge they are one ID
-    /// (rule O-1); in Simplified ID Merge a device and a user are two (rule S-9). For a custom rule
+    /// Whether `$device:X` and `X` are two different IDs. In Original ID Merge and in Legacy they are
+    /// one ID (rules O-1 and L-1); in Simplified ID Merge a device and a user are two (rule S-9). For a custom rule
     /// book the answer is `true`: callers then keep the two apart, and a model without devices gives
     /// plain IDs alone, read with [`IdRules::id`](crate::IdRules::id).
     pub const fn has_device_namespace(self) -> bool {
-        !matches!(self, Self::Original)
+        !matches!(self, Self::Original | Self::Legacy)
     }
 }
 
@@ -65,7 +69,7 @@ impl fmt::Display for RuleBook {
 
 /// The name of a rule book that is not built in.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{name:?} is not a built-in rule book; choose simplified or original")]
+#[error("{name:?} is not a built-in rule book; choose simplified, original or legacy")]
 pub struct UnknownRuleBook {
     name: String,
 }
@@ -98,11 +102,11 @@ impl FromStr for RuleBook {
 #[cfg_attr(feature = "serde", serde(rename_all = "snake_case"))]
 pub enum Attribution {
     /// Events keep their own distinct_id and are resolved when they are read, so a merge also
-    /// moves the events that came before it. Both models of ID Merge work this way.
+    /// moves the events that came before it. Simplified and Original ID Merge work this way.
     #[default]
     Retroactive,
     /// An event is attributed once, when it arrives: resolve its distinct_id before the next claim
-    /// is applied and store the answer. Later claims do not move it.
+    /// is applied and store the answer. Later claims do not move it. Legacy works this way (rule L-3).
     AtArrival,
 }
 
@@ -113,7 +117,7 @@ mod tests {
     #[test]
     fn a_rule_book_is_shown_by_its_name() {
         let shown = RuleBook::BUILT_IN.map(|rule_book| format!("{rule_book:>11}"));
-        assert_eq!(shown, [" simplified", "   original"]);
+        assert_eq!(shown, [" simplified", "   original", "     legacy"]);
         assert_eq!(RuleBook::Custom("posthog").to_string(), "posthog");
     }
 
@@ -125,24 +129,26 @@ mod tests {
         let error = "posthog".parse::<RuleBook>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            r#""posthog" is not a built-in rule book; choose simplified or original"#
+            r#""posthog" is not a built-in rule book; choose simplified, original or legacy"#
         );
     }
 
     #[test]
-    fn s_8_each_claim_belongs_to_one_built_in_rule_book() {
+    fn s_8_a_link_belongs_to_simplified_alone_and_l_11_legacy_weighs_aliases_alone() {
         for kind in ClaimKind::ALL {
             assert_ne!(
                 RuleBook::Simplified.weighs(kind),
                 RuleBook::Original.weighs(kind),
             );
+            assert_eq!(RuleBook::Legacy.weighs(kind), kind == ClaimKind::Alias);
             assert!(RuleBook::Custom("posthog").weighs(kind));
         }
     }
 
     #[test]
-    fn o_1_original_has_one_namespace() {
+    fn o_1_original_has_one_namespace_and_l_1_so_has_legacy() {
         assert!(RuleBook::Simplified.has_device_namespace());
         assert!(!RuleBook::Original.has_device_namespace());
+        assert!(!RuleBook::Legacy.has_device_namespace());
     }
 }

@@ -4,7 +4,7 @@ use crate::invalid_event::{InvalidEventReason, quote};
 use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
 
 /// Which texts a project accepts as IDs: the length limit of rule ID-2 and the blocked values of
-/// rule ID-4. Both engines read every ID through these rules.
+/// rule ID-4. All engines read every ID through these rules.
 ///
 /// ```
 /// use idmerge_core::{IdProperty, IdRules};

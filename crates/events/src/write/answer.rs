@@ -69,7 +69,10 @@ impl<'a> NewProperties<'a> {
             && resolved.own != resolved.canonical
         {
             self.set(Key::BeforeIdentity, NewValue::DistinctId(id));
-            self.set(Key::IsReshuffled, NewValue::True);
+            // In Legacy no event was moved.
+            if resolved.rule_book != RuleBook::Legacy {
+                self.set(Key::IsReshuffled, NewValue::True);
+            }
         }
     }
 

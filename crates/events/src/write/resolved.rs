@@ -11,7 +11,8 @@ pub struct Resolved<'a> {
     pub rule_book: RuleBook,
     /// The event's own distinct_id. `None` if the event belongs to no user.
     pub own: Option<DistinctId<'a>>,
-    /// The canonical distinct_id of `own`, now.
+    /// The canonical distinct_id of `own`: now, or, if the model attributes events at their arrival, as
+    /// it was then (rule L-3).
     pub canonical: Option<DistinctId<'a>>,
     /// Why the event's claim was rejected, if it was.
     pub failure: Option<Failure<'a>>,

@@ -17,6 +17,7 @@ pub(super) const fn rule_book_byte(rule_book: RuleBook) -> u8 {
     match rule_book {
         RuleBook::Simplified => b'S',
         RuleBook::Original => b'O',
+        RuleBook::Legacy => b'L',
         _ => CUSTOM,
     }
 }

@@ -75,7 +75,7 @@ fn wrong_bytes_give_an_error_and_leave_the_state() {
     ];
     for lines in facts {
         let lines: Vec<String> = lines.into_iter().map(String::from).collect();
-        let bytes = snapshot::bytes_of(RULE_BOOK, &lines);
+        let bytes = snapshot::bytes_of(RuleBook::Legacy, &lines);
         let error = oracle.read_snapshot(&mut &*bytes).unwrap_err();
         let is_damaged = matches!(error, SnapshotError::Damaged { .. });
         assert!(is_damaged, "{lines:?}: {error}");

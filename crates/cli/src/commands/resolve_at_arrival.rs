@@ -1,0 +1,159 @@
+//! `idmerge resolve` in a model that attributes events at their arrival: one pass, which writes as it
+//! goes. Nothing that comes later changes what was written (L-3).
+
+use std::io::{self, Write};
+
+use idmerge_core::{Claim, Outcome};
+use idmerge_engines::{Engine, Settings};
+
+use crate::args::resolve::ResolveArgs;
+use crate::commands::apply::Weighed;
+use crate::commands::one_pass::Written;
+use crate::output::destination::Output;
+use crate::output::refused::RefusedWriter;
+use crate::output::resolved::{EventWriter, Rejected};
+use crate::output::summary::{Outcomes, Summary};
+use crate::output::users::{UserBatch, UserCount};
+use crate::spill::outlines::BlockText;
+use crate::stream::block::Block;
+use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::input::{self, Input, Reread};
+use crate::stream::ordered::Ticket;
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
+use crate::stream::progress::Progress;
+
+pub(crate) fn run(
+    args: &ResolveArgs,
+    settings: &Settings,
+    mut inputs: Vec<Input>,
+    refused: RefusedWriter,
+    output: Output,
+) -> anyhow::Result<Summary> {
+    let input_args = &args.identity.input;
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
+    progress.stage("writing");
+    // A bar would appear between the events.
+    if output.is_terminal() {
+        progress.finish();
+    }
+    let is_all_or_nothing = input_args.max_refused().lines().is_some();
+    let users = UserCount::default();
+    let sink = Arrivals {
+        written: Written::new(output, refused, is_all_or_nothing),
+        engine: settings.engine(),
+        weighed: Weighed::default(),
+        batch: users.batch(),
+        users,
+        lines: Vec::new(),
+    };
+    let worker = ArrivalWorker {
+        max_line_bytes: input_args.max_line_bytes,
+        settings,
+    };
+    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress);
+    let arrivals = pass.run(sink, |_| Ok(()), || worker)?;
+    progress.finish();
+    arrivals.written.finish(arrivals.users)
+}
+
+/// What the events of the next block depend on, and what was written.
+struct Arrivals {
+    written: Written,
+    engine: Engine,
+    weighed: Weighed,
+    users: UserCount,
+    batch: UserBatch,
+    /// The output for the last block.
+    lines: Vec<u8>,
+}
+
+impl Sink for Arrivals {}
+
+#[derive(Clone, Copy)]
+struct ArrivalWorker<'w> {
+    max_line_bytes: u64,
+    settings: &'w Settings,
+}
+
+impl Worker for ArrivalWorker<'_> {
+    type Kept = ();
+    type Sink = Arrivals;
+
+    fn block(
+        &mut self,
+        block: &Block,
+        (): (),
+        ticket: Ticket<'_, OrderedSink<Arrivals>>,
+    ) -> anyhow::Result<()> {
+        let mut events =
+            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
+        let (tally, refused) = (events.tally(), events.take_refused());
+        let with_id = tally.with_id;
+        let outlines = events.take_outlines().unwrap_or_default();
+        let fingerprints = events.take_fingerprints();
+        let (mut claimants, mut claims) = events.take_claims(self.settings);
+        let text = BlockText::new(block.bytes());
+        let writer = EventWriter::new(self.settings, &outlines, text);
+        in_turn(ticket, |ordered| {
+            let (arrivals, position) = ordered.for_block(block, tally)?;
+            arrivals
+                .weighed
+                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
+            arrivals.write(&writer, &claimants, &claims)?;
+            arrivals.written.refused.add_all(position, refused)?;
+            arrivals.written.write(&arrivals.lines, block, with_id)
+        })
+    }
+
+    fn unread_line(
+        sink: &mut Arrivals,
+        refusal: Refusal<'_>,
+        copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
+    ) -> anyhow::Result<()> {
+        sink.written.refused.add_unread(&refusal, copy)
+    }
+}
+
+impl Arrivals {
+    /// Writes the events of a block, and applies each claim when its event comes. `claimants` has the
+    /// numbers of the events that make the claims.
+    fn write(
+        &mut self,
+        events: &EventWriter<'_, '_>,
+        claimants: &[usize],
+        claims: &[Claim<'_>],
+    ) -> anyhow::Result<()> {
+        let mut claims = claimants.iter().zip(claims).peekable();
+        self.lines.clear();
+        for (number, event) in events.events().enumerate() {
+            // An event's own claim does not change its root (L-4), so its answer may be applied first.
+            let rejection = match claims.next_if(|(claimant, _)| **claimant == number) {
+                Some((_, claim)) => apply(&mut self.engine, *claim, &mut self.written.outcomes)?,
+                None => None,
+            };
+            let (own, canonical) =
+                events.write(&event, &self.engine, rejection.as_ref(), &mut self.lines);
+            self.batch.add(own, canonical);
+            self.written.events += 1;
+        }
+        self.users.add(&mut self.batch);
+        Ok(())
+    }
+}
+
+/// Applies a claim, and returns why it was rejected, if it was.
+fn apply(
+    engine: &mut Engine,
+    claim: Claim<'_>,
+    outcomes: &mut Outcomes,
+) -> anyhow::Result<Option<Rejected>> {
+    let outcome = engine.apply(claim)?;
+    outcomes.count(&outcome);
+    Ok(match outcome {
+        Outcome::Rejected(rejection) => Some(Rejected {
+            code: rejection.code(),
+            description: rejection.to_string(),
+        }),
+        _ => None,
+    })
+}

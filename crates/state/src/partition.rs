@@ -1,0 +1,356 @@
+//! A partition of interned IDs into clusters.
+
+use std::collections::BinaryHeap;
+
+use idmerge_core::Id;
+
+use crate::id_table::{BATCH_IDS, IdTable, Probe};
+use crate::index::Found;
+use crate::rows::Rows;
+
+/// IDs in clusters, each with one canonical ID that the engine chooses. IDs are numbered in the order
+/// in which they enter, and are never removed.
+///
+/// The owner of an ID is the label of its cluster. Resolving goes from the hash bucket of the ID to
+/// the label, and from there to the canonical ID: no path is followed, so nothing is compressed. When
+/// two clusters merge, the IDs of the smaller one get the label of the larger one. The members of a
+/// cluster form a ring, and two rings are joined by exchanging two links.
+///
+/// `D` is what the engine stores of each ID.
+///
+/// ```
+/// use idmerge_core::Id;
+/// use idmerge_state::Partition;
+///
+/// let id = |text| Id::new(text).unwrap();
+/// let mut ids = Partition::<()>::default();
+/// let a = ids.enter(&ids.probe(id("a")), None, ());
+/// let b = ids.enter(&ids.probe(id("b")), Some(a), ());
+/// let c = ids.enter(&ids.probe(id("c")), None, ());
+/// assert_eq!(ids.canonical(b), a.number);
+/// let label = ids.join(a, c, c.number);
+/// assert_eq!(ids.found(b.number).owner, label);
+/// assert_eq!(ids.canonical(ids.found(b.number)), c.number);
+/// ```
+// Invariants: each ID is in one cluster; the IDs with one label are one ring; `clusters` has the size
+// and the canonical ID of each ring.
+#[derive(Debug)]
+pub struct Partition<D> {
+    ids: IdTable<IdRow<D>>,
+    clusters: Rows<ClusterRow>,
+    /// Labels that are free again, because their clusters were merged into others.
+    free_labels: Vec<u32>,
+}
+
+#[derive(Debug)]
+struct IdRow<D> {
+    /// The next ID in the ring of the cluster.
+    next: u32,
+    data: D,
+}
+
+#[derive(Debug)]
+struct ClusterRow {
+    ids: u32,
+    canonical: u32,
+}
+
+impl<D> Partition<D> {
+    /// An empty partition that can hold this many IDs. Allocates nothing.
+    pub fn with_max_ids(max_ids: u32) -> Self {
+        Self {
+            ids: IdTable::with_max_ids(max_ids),
+            clusters: Rows::new(),
+            free_labels: Vec::new(),
+        }
+    }
+
+    /// The number of IDs. All their numbers are below it.
+    pub fn len(&self) -> u32 {
+        self.ids.len()
+    }
+
+    /// Whether there are no IDs.
+    pub fn is_empty(&self) -> bool {
+        self.ids.is_empty()
+    }
+
+    /// The number of IDs that can still enter.
+    pub fn room(&self) -> u32 {
+        self.ids.room()
+    }
+
+    /// Hashes and packs an ID for a lookup.
+    #[inline]
+    pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
+        self.ids.probe(id)
+    }
+
+    /// The number of an ID and the label of its cluster, or `None` if it has not entered.
+    #[inline]
+    pub fn find(&self, probe: &Probe<'_>) -> Option<Found> {
+        self.ids.find(probe)
+    }
+
+    /// Looks up many IDs at once, and prefetches their clusters. See [`IdTable::find_all`].
+    #[inline]
+    pub fn find_all<'p>(
+        &self,
+        ids: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        self.ids
+            .find_all(ids, |label| self.clusters.prefetch(label))
+    }
+
+    /// The ID with this number, and the label of its cluster.
+    ///
+    /// # Panics
+    ///
+    /// If no ID has this number; so do all methods that take a number.
+    pub fn found(&self, number: u32) -> Found {
+        self.ids.found(number)
+    }
+
+    /// The ID with this number.
+    #[inline]
+    pub fn id(&self, number: u32) -> Id<'_> {
+        self.ids.id(number)
+    }
+
+    /// Starts loading an ID that will be needed soon. A number without an ID is ignored.
+    #[inline]
+    pub fn prefetch(&self, number: u32) {
+        self.ids.prefetch(number);
+    }
+
+    /// What the engine stores of the ID with this number.
+    #[inline]
+    pub fn data(&self, number: u32) -> &D {
+        &self.ids.row(number).data
+    }
+
+    /// What the engine stores of the ID with this number, to change it.
+    #[inline]
+    pub fn data_mut(&mut self, number: u32) -> &mut D {
+        &mut self.ids.row_mut(number).data
+    }
+
+    /// Adds an ID, to the cluster of another ID or as the canonical ID of a cluster of its own.
+    pub fn enter(&mut self, id: &Probe<'_>, other: Option<Found>, data: D) -> Found {
+        let number = self.ids.len();
+        let (label, next) = match other {
+            Some(other) => {
+                self.clusters.at_mut(other.owner).ids += 1;
+                let next = &mut self.ids.row_mut(other.number).next;
+                (other.owner, std::mem::replace(next, number))
+            }
+            None => (self.new_label(number), number),
+        };
+        self.ids.insert(id, label, IdRow { next, data });
+        Found {
+            number,
+            owner: label,
+        }
+    }
+
+    /// Makes a cluster of one ID and returns its label.
+    fn new_label(&mut self, number: u32) -> u32 {
+        let row = ClusterRow {
+            ids: 1,
+            canonical: number,
+        };
+        match self.free_labels.pop() {
+            Some(label) => {
+                *self.clusters.at_mut(label) = row;
+                label
+            }
+            None => {
+                self.clusters.push(row);
+                // There are never more labels than IDs.
+                self.clusters.len() - 1
+            }
+        }
+    }
+
+    /// Merges the clusters of two IDs, which must be two clusters, and gives the merged one this
+    /// canonical ID. Returns its label.
+    pub fn join(&mut self, a: Found, b: Found, canonical: u32) -> u32 {
+        debug_assert_ne!(a.owner, b.owner);
+        // The smaller cluster gets the label of the larger one.
+        let (keep, give) = if self.cluster_ids(a) < self.cluster_ids(b) {
+            (b, a)
+        } else {
+            (a, b)
+        };
+        let mut number = give.number;
+        loop {
+            self.ids.set_owner(number, keep.owner);
+            number = self.ids.row(number).next;
+            if number == give.number {
+                break;
+            }
+        }
+        // Exchanging one link of each ring makes one ring of the two.
+        let next = self.ids.row(keep.number).next;
+        let before = std::mem::replace(&mut self.ids.row_mut(give.number).next, next);
+        self.ids.row_mut(keep.number).next = before;
+
+        let given_ids = self.clusters.at(give.owner).ids;
+        let cluster = self.clusters.at_mut(keep.owner);
+        cluster.ids += given_ids;
+        cluster.canonical = canonical;
+        self.free_labels.push(give.owner);
+        keep.owner
+    }
+
+    /// The number of IDs in the cluster of this ID.
+    pub fn cluster_ids(&self, id: Found) -> u32 {
+        self.clusters.at(id.owner).ids
+    }
+
+    /// The number of the canonical ID of the cluster of this ID.
+    #[inline]
+    pub fn canonical(&self, id: Found) -> u32 {
+        self.clusters.at(id.owner).canonical
+    }
+
+    /// Makes a member of a cluster its canonical ID.
+    pub fn set_canonical(&mut self, id: Found) {
+        self.clusters.at_mut(id.owner).canonical = id.number;
+    }
+
+    /// The numbers of the IDs in the cluster of this ID, starting with this one.
+    pub fn ring(&self, number: u32) -> impl Iterator<Item = u32> {
+        std::iter::successors(Some(number), move |&id| {
+            Some(self.ids.row(id).next).filter(|&next| next != number)
+        })
+    }
+
+    /// The members of a cluster of which `place` has the least values, at most `limit` of them, in this
+    /// order. Members without a place are left out. It looks at every member, and remembers only
+    /// these.
+    pub fn first_members(
+        &self,
+        id: Found,
+        limit: usize,
+        place: impl Fn(u32) -> Option<u32>,
+    ) -> Vec<u32> {
+        let mut first = BinaryHeap::new();
+        for number in self.ring(id.number) {
+            let Some(place) = place(number) else {
+                continue;
+            };
+            let member = (place, number);
+            if first.len() < limit {
+                first.push(member);
+            } else if let Some(mut last) = first.peek_mut()
+                && member < *last
+            {
+                *last = member;
+            }
+        }
+        let members = first.into_sorted_vec();
+        members.into_iter().map(|(_, number)| number).collect()
+    }
+
+    /// One ID of each cluster: the first of `numbers` that is in it. The order is that of `numbers`.
+    pub fn first_of_clusters(
+        &self,
+        numbers: impl Iterator<Item = u32>,
+    ) -> impl Iterator<Item = Found> {
+        let mut seen = vec![false; self.ids.len() as usize];
+        numbers.filter_map(move |first| {
+            if seen[first as usize] {
+                return None;
+            }
+            for member in self.ring(first) {
+                seen[member as usize] = true;
+            }
+            Some(self.found(first))
+        })
+    }
+}
+
+/// An empty partition. Allocates nothing.
+impl<D> Default for Partition<D> {
+    fn default() -> Self {
+        Self::with_max_ids(IdTable::<D>::MAX_IDS)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// `a` and `b` are in one cluster, `c` and `d` in another; `e` is alone.
+    fn partition() -> (Partition<char>, [Found; 5]) {
+        let mut ids = Partition::default();
+        let mut enter = |text, other| {
+            let probe = ids.probe(Id::new(text).unwrap());
+            ids.enter(&probe, other, text.chars().next().unwrap())
+        };
+        let (a, c) = (enter("a", None), enter("c", None));
+        let found = [
+            a,
+            enter("b", Some(a)),
+            c,
+            enter("d", Some(c)),
+            enter("e", None),
+        ];
+        (ids, found)
+    }
+
+    fn texts(ids: &Partition<char>, numbers: impl IntoIterator<Item = u32>) -> String {
+        let texts = numbers.into_iter().map(|number| *ids.data(number));
+        texts.collect()
+    }
+
+    #[test]
+    fn a_cluster_has_the_canonical_id_that_it_is_given() {
+        let (mut ids, [a, b, _, d, e]) = partition();
+        assert_eq!(ids.canonical(b), a.number);
+        ids.set_canonical(b);
+        assert_eq!(ids.canonical(a), b.number);
+        let owner = ids.join(a, d, d.number);
+        assert_eq!((ids.cluster_ids(ids.found(b.number)), owner), (4, a.owner));
+        assert_eq!(ids.canonical(ids.found(b.number)), d.number);
+        assert_eq!(ids.canonical(e), e.number);
+    }
+
+    #[test]
+    fn the_smaller_cluster_gets_the_label_and_a_free_label_is_used_again() {
+        let (mut ids, [a, _, _, _, e]) = partition();
+        assert_eq!(ids.join(e, a, e.number), a.owner);
+        let f = ids.enter(&ids.probe(Id::new("f").unwrap()), None, 'f');
+        assert_eq!(f.owner, e.owner);
+        assert_eq!((ids.cluster_ids(f), ids.canonical(f)), (1, f.number));
+    }
+
+    #[test]
+    fn members_are_given_in_the_order_of_their_places() {
+        let (mut ids, [a, _, c, ..]) = partition();
+        let cluster = Found {
+            owner: ids.join(a, c, 0),
+            ..a
+        };
+        let backwards = |number| Some(9 - number);
+        let all = ids.first_members(cluster, usize::MAX, backwards);
+        assert_eq!(texts(&ids, all), "dbca");
+        assert_eq!(texts(&ids, ids.first_members(cluster, 2, backwards)), "db");
+        assert_eq!(texts(&ids, ids.first_members(cluster, 0, backwards)), "");
+        let odd = |number| (number % 2 == 1).then_some(number);
+        assert_eq!(texts(&ids, ids.first_members(cluster, 9, odd)), "cd");
+    }
+
+    #[test]
+    fn each_cluster_is_given_once_in_the_order_that_is_asked_for() {
+        let (ids, _) = partition();
+        let first = |numbers: &[u32]| {
+            let first = ids.first_of_clusters(numbers.iter().copied());
+            texts(&ids, first.map(|found| found.number))
+        };
+        // By number: a, c, b, d, e.
+        assert_eq!(first(&[0, 1, 2, 3, 4]), "ace");
+        assert_eq!(first(&[4, 3, 2]), "edb");
+    }
+}
