@@ -9,6 +9,7 @@ pub(crate) mod identities;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod inspect;
+pub(crate) mod migrate;
 pub(crate) mod resolve;
 #[cfg(feature = "serve")]
 pub(crate) mod serve;
@@ -22,6 +23,7 @@ use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
 use crate::args::inspect::InspectArgs;
+use crate::args::migrate::MigrateArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs, ResolveArgs};
 #[cfg(feature = "serve")]
 use crate::args::serve::ServeArgs;
@@ -69,6 +71,8 @@ pub(crate) enum Command {
     Mappings(MappingsArgs),
     /// Say which model fits events, and what would be lost under the other
     Inspect(InspectArgs),
+    /// Move a project to another model: write links, events and every case to decide
+    Migrate(MigrateArgs),
     /// Generate test events for which the right answer is known
     Generate(GenerateArgs),
     /// Add the identity claims of events to a store on disk

@@ -8,6 +8,7 @@ pub(crate) mod help;
 mod ingest;
 mod inspect;
 mod manual;
+mod migrate;
 mod resolve;
 #[cfg(feature = "store")]
 mod resolve_by_store;
@@ -39,6 +40,7 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Cluster(args) => clusters::run_one(args)?,
         Command::Mappings(args) => clusters::run_mappings(args)?,
         Command::Inspect(args) => return inspect::run(args),
+        Command::Migrate(args) => return migrate::run(args),
         Command::Generate(args) => generate::run(args)?,
         #[cfg(feature = "store")]
         Command::Ingest(args) => ingest::run(args)?,

@@ -11,6 +11,7 @@
 
 mod args;
 mod commands;
+mod environment;
 mod output;
 mod report;
 mod spill;

@@ -46,7 +46,7 @@ pub use idmerge_events::Time;
 pub use limits::Limits;
 pub use message::Message;
 pub use problem::Problem;
-pub use records::event::{EventRecord, Requirements};
+pub use records::event::{EventRecord, Requirements, check_insert_id};
 pub use records::fault::Fault;
 pub use records::update::UpdateRecord;
 pub use request::credentials::Credentials;

@@ -56,6 +56,11 @@ const MAY_NAME: &[MayName<'_>] = &[
         &["core", "engines", "project", "store", "wire"],
         &["events"],
     ),
+    (
+        "migrate",
+        &["core", "engines", "events", "state", "wire"],
+        &["conformance"],
+    ),
     // Compares the two engines, so it belongs to neither.
     (
         "differential",
@@ -77,6 +82,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "simplified",
             "original",
             "events",
+            "migrate",
             "server",
             "store",
             "workloads",
@@ -94,6 +100,9 @@ const MAY_NAME: &[MayName<'_>] = &[
 
 /// The packages that are not published.
 const INTERNAL: &[&str] = &["benches", "differential", "fuzz", "xtask"];
+
+/// Why no vector shows a rule of migrations.
+const MIGRATION: &str = "a vector is for one engine; crates/migrate/tests/migration";
 
 /// Rules that no vector can show: (rule, why).
 const NO_VECTORS: &[(&str, &str)] = &[
@@ -121,6 +130,29 @@ const NO_VECTORS: &[(&str, &str)] = &[
         "AR-3",
         "a vector is an event, not a file; crates/cli/tests/cli/again.rs",
     ),
+    ("M-1", MIGRATION),
+    ("M-2", MIGRATION),
+    ("M-3", MIGRATION),
+    ("M-4", MIGRATION),
+    ("M-5", MIGRATION),
+    ("M-6", MIGRATION),
+    ("M-7", MIGRATION),
+    ("M-8", MIGRATION),
+    ("M-9", MIGRATION),
+    ("M-10", MIGRATION),
+    ("M-11", MIGRATION),
+    ("M-12", MIGRATION),
+    ("M-13", MIGRATION),
+    ("M-14", MIGRATION),
+    ("M-15", MIGRATION),
+    ("M-16", MIGRATION),
+    ("M-17", MIGRATION),
+    ("M-18", MIGRATION),
+    ("M-19", MIGRATION),
+    ("M-20", MIGRATION),
+    ("M-21", MIGRATION),
+    ("M-22", MIGRATION),
+    ("M-23", MIGRATION),
 ];
 
 /// A longer file of a `src` folder has more than one subject.

@@ -43,6 +43,7 @@ mod manual;
 mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
+mod migrate;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;

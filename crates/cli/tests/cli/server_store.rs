@@ -32,6 +32,10 @@ impl Server {
         }
     }
 
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
     pub(crate) fn request(&self, head: &str, body: &str) -> String {
         let length = body.len();
         let answer = ask(

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 
 use idmerge_core::{Event, IdProperty, IdRules, InvalidEvent};
 use idmerge_events::{
-    Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time, TimeRange,
+    Envelope, EventLayout, Excess, JsonEvent, MalformedEvent, RawJson, Time, TimeRange, Values,
 };
 
 use crate::limits::Limits;
@@ -104,6 +104,30 @@ impl<'t> EventRecord<'t> {
         })
     }
 
+    /// Reads the event that a text holds, as `/import` reads a record of a request.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] if the text is not an event, or is too long.
+    pub fn of_text(text: &'t str, limits: &Limits) -> Result<Self, Fault> {
+        if text.len() > limits.max_record_bytes {
+            return Err(Fault::TooLarge {
+                max_record_bytes: limits.max_record_bytes,
+            });
+        }
+        let whole = DecodedText::of_text(text);
+        let mut values = Values::in_row(text);
+        match values.next_envelope(limits.of_containers()) {
+            Ok(Some((_, envelope))) => Self::new(envelope, &whole, limits),
+            _ => Err(Fault::NotAnObject),
+        }
+    }
+
+    /// The part of the event that the rules of ID Merge read.
+    pub fn json_event(&self) -> &JsonEvent<'t> {
+        &self.event
+    }
+
     /// The positions that the scan found, so that the project that stores the event need not scan it
     /// again.
     pub fn into_layout(self) -> EventLayout {
@@ -195,7 +219,12 @@ impl<'t> EventRecord<'t> {
     }
 }
 
-fn check_insert_id(insert_id: &str, max_insert_id_bytes: usize) -> Result<(), Fault> {
+/// Checks the form of an `$insert_id`.
+///
+/// # Errors
+///
+/// [`Fault`] if it is too long, has a character that is not allowed, or is a placeholder.
+pub fn check_insert_id(insert_id: &str, max_insert_id_bytes: usize) -> Result<(), Fault> {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
     if !insert_id.bytes().all(is_allowed) {
         return Err(Fault::InsertIdForm);

@@ -45,6 +45,14 @@ impl<'b> DecodedText<'b> {
         }
     }
 
+    /// A text of which nothing was lost.
+    pub(crate) fn of_text(text: &'b str) -> Self {
+        Self {
+            text: Cow::Borrowed(text),
+            lost: BitSet::default(),
+        }
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.text
     }

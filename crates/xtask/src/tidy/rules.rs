@@ -10,7 +10,7 @@ const RULE_BOOK: &str = "docs/rules.md";
 const VECTORS: &str = "crates/conformance/vectors/";
 
 /// The prefixes of the rules that need a test.
-const SERIES: [&str; 7] = ["ID", "S", "O", "L", "IN", "AR", "W"];
+const SERIES: [&str; 8] = ["ID", "S", "O", "L", "IN", "AR", "W", "M"];
 
 /// Finds rules of `docs/rules.md` that no test cites.
 ///

@@ -1,6 +1,5 @@
 //! The secret that the arguments or the environment give.
 
-use std::env;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,6 +7,7 @@ use std::path::Path;
 use anyhow::{Context, bail};
 
 use crate::args::serve::ServeArgs;
+use crate::environment;
 use crate::report::say;
 
 /// The variable of the environment that can have the secret.
@@ -31,25 +31,12 @@ pub(super) fn given(args: &ServeArgs) -> anyhow::Result<Option<GivenSecret>> {
     let (text, from) = match (&args.secret, &args.secret_file) {
         (Some(secret), _) => (secret.clone(), ARGUMENT),
         (None, Some(path)) => (of_file(path)?, "--secret-file"),
-        (None, None) => match of_environment()? {
+        (None, None) => match environment::text(VARIABLE)? {
             Some(secret) => (secret, VARIABLE),
             None => return Ok(None),
         },
     };
     Ok(Some(GivenSecret { text, from }))
-}
-
-fn of_environment() -> anyhow::Result<Option<String>> {
-    let Some(secret) = env::var_os(VARIABLE) else {
-        return Ok(None);
-    };
-    let Ok(secret) = secret.into_string() else {
-        bail!("the secret in {VARIABLE} is not UTF-8");
-    };
-    if secret.is_empty() {
-        bail!("{VARIABLE} is set, but empty; put the secret in it, or unset it");
-    }
-    Ok(Some(secret))
 }
 
 /// The text of a file, without the line break at its end.

@@ -1,0 +1,139 @@
+//! `idmerge migrate`: moves a project to another model.
+
+mod finishing;
+mod folder;
+mod passes;
+mod side_files;
+mod upload;
+
+use std::process::ExitCode;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use idmerge_migrate::{Gathering, People, Report, Tally};
+
+use crate::args::migrate::MigrateArgs;
+use crate::commands::migrate::finishing::{Finished, Outputs};
+use crate::commands::migrate::folder::Folder;
+use crate::commands::migrate::passes::{Gathered, Starts};
+use crate::commands::migrate::upload::Upload;
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::output::summary::{self, Figures, SummaryForm, row};
+use crate::stream::input::{self, Input, Reread};
+use crate::stream::pipeline::Pass;
+use crate::stream::progress::Progress;
+
+/// The exit code if there are conflicts and `--fail-on-conflict` is given.
+const CONFLICTS: u8 = 3;
+
+pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
+    let now_ms = now_ms();
+    let mut options = args.options(now_ms)?;
+    let upload = Upload::of(args)?;
+    let folder = Folder::open(args, &mut options)?;
+    let mut inputs = input::find_all(&args.input.paths)?;
+    let names: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
+    let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
+    let progress = Progress::of_bytes(bytes, args.input.quiet);
+
+    progress.stage("reading");
+    let mut names = names;
+    let gathered = gather(
+        args,
+        &folder,
+        Gathering::new(options),
+        &mut inputs,
+        &progress,
+    )?;
+    let Gathered {
+        mut gathering,
+        starts,
+    } = gathered;
+    let events_read = gathering.events();
+    side_files::add_all(args, &folder, &mut gathering, &mut names)?;
+    input::check_unchanged(&mut inputs)?;
+    let mut people = gathering.elect()?;
+    people.set_now_ms(folder.now_ms(events_read, now_ms));
+
+    progress.stage("writing");
+    let mut outputs = Outputs::create(args, &folder)?;
+    let mut tally = write_events(args, &people, starts, &mut inputs, &progress, &mut outputs)?;
+    progress.finish();
+    people.take_carried(&tally);
+    let Finished {
+        report,
+        event_files,
+    } = outputs.finish(args, &folder, &mut people, &mut tally, &names, events_read)?;
+    let form = match args.input.quiet {
+        true => SummaryForm::None,
+        false => SummaryForm::Text,
+    };
+    if let Some(upload) = upload {
+        let progress = Progress::of_bytes(None, args.input.quiet);
+        upload.send(&folder, &event_files, &progress)?;
+        progress.finish();
+    }
+    summary::print(&MigrateSummary(&report), form);
+    Ok(match args.fail_on_conflict && report.conflicts() > 0 {
+        true => ExitCode::from(CONFLICTS),
+        false => ExitCode::SUCCESS,
+    })
+}
+
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    let ms = since.map(|since| since.as_millis()).unwrap_or_default();
+    i64::try_from(ms).unwrap_or(i64::MAX)
+}
+
+/// The first pass: what all lines say.
+fn gather(
+    args: &MigrateArgs,
+    folder: &Folder,
+    gathering: Gathering,
+    inputs: &mut [Input],
+    progress: &Progress,
+) -> anyhow::Result<Gathered> {
+    for name in folder.files_to_write(args) {
+        name.must_keep(inputs, "--output")?;
+    }
+    let mut refused = RefusedWriter::new(None, args.input.max_refused())?;
+    refused.silence();
+    let pass = Pass::new(inputs, args.input.limits(), Reread::Yes, progress);
+    let (gathered, refused) = passes::gather(pass, gathering, refused)?;
+    refused.excess(NOTHING_WRITTEN)?;
+    Ok(gathered)
+}
+
+/// The second pass: the events, as the target gets them.
+fn write_events(
+    args: &MigrateArgs,
+    people: &People,
+    starts: Starts,
+    inputs: &mut [Input],
+    progress: &Progress,
+    outputs: &mut Outputs,
+) -> anyhow::Result<Tally> {
+    let pass = Pass::new(inputs, args.input.limits(), Reread::No, progress);
+    passes::write(pass, people, starts, outputs)
+}
+
+struct MigrateSummary<'r>(&'r Report);
+
+impl Figures for MigrateSummary<'_> {
+    fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self.0).unwrap_or_default()
+    }
+}
+
+impl std::fmt::Display for MigrateSummary<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let report = self.0;
+        let [before, after] = report.users();
+        row(f, "events", report.events_written(), "")?;
+        row(f, "refused", report.events_refused(), "")?;
+        row(f, "users before", before, "")?;
+        row(f, "users after", after, "")?;
+        row(f, "links", report.links(), "")?;
+        row(f, "conflicts", report.conflicts(), "")
+    }
+}

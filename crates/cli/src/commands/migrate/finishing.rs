@@ -1,0 +1,301 @@
+//! What a migration writes, and the last steps: links, profiles, the check, cases and the report.
+
+use std::collections::BTreeMap;
+use std::io;
+
+use anyhow::{Context, bail};
+use idmerge_migrate::{Checker, Counted, People, Place, ProfileLine, Report, Tally, link_time_ms};
+use serde::Serialize;
+
+use crate::args::migrate::MigrateArgs;
+use crate::commands::migrate::folder::{
+    CONFLICTS, EVENTS, Folder, IMPORT, LINKS, MAPPING, MIGRATION, Migration, PROFILES, REFUSED,
+    REPORT,
+};
+use crate::commands::migrate::side_files;
+use crate::output::destination::Output;
+use crate::output::refused::RefusedWriter;
+use crate::report::say;
+
+/// The result of a migration.
+pub(super) struct Finished {
+    pub(super) report: Report,
+    /// The names of the files of events, in order.
+    pub(super) event_files: Vec<String>,
+}
+
+/// The files that are written, or nothing in a dry run.
+pub(super) struct Outputs {
+    events: Option<EventFiles>,
+    pub(super) refused: RefusedWriter,
+}
+
+/// The events, in one file or in files of some lines each.
+struct EventFiles {
+    folder: std::path::PathBuf,
+    split: Option<u64>,
+    names: Vec<String>,
+    files: Vec<Output>,
+    /// How many lines the last file has.
+    lines: u64,
+}
+
+impl EventFiles {
+    fn create(folder: &Folder, split: Option<u64>) -> anyhow::Result<Self> {
+        let mut files = Self {
+            folder: folder.path().to_owned(),
+            split,
+            names: Vec::new(),
+            files: Vec::new(),
+            lines: 0,
+        };
+        files.next()?;
+        Ok(files)
+    }
+
+    fn next(&mut self) -> anyhow::Result<()> {
+        let name = match self.split {
+            None => EVENTS.to_owned(),
+            Some(_) => format!("events-{:05}.ndjson", self.names.len() + 1),
+        };
+        let path = self.folder.join(&name);
+        let destination = crate::output::destination::Destination::of(Some(&path))?;
+        self.files.push(Output::create(destination)?);
+        self.names.push(name);
+        self.lines = 0;
+        Ok(())
+    }
+
+    fn write(&mut self, lines: &[u8]) -> anyhow::Result<()> {
+        let Some(split) = self.split else {
+            return self.last()?.write(lines);
+        };
+        for line in lines.split_inclusive(|&byte| byte == b'\n') {
+            if self.lines == split {
+                self.next()?;
+            }
+            self.last()?.write(line)?;
+            self.lines += 1;
+        }
+        Ok(())
+    }
+
+    fn last(&mut self) -> anyhow::Result<&mut Output> {
+        self.files.last_mut().context("there is no file of events")
+    }
+}
+
+impl Outputs {
+    pub(super) fn create(args: &MigrateArgs, folder: &Folder) -> anyhow::Result<Self> {
+        let (events, refused) = match args.dry_run {
+            true => (None, None),
+            false => (
+                Some(EventFiles::create(folder, args.split)?),
+                Some(folder.file(REFUSED)?),
+            ),
+        };
+        let mut refused = RefusedWriter::new(refused, args.input.max_refused())?;
+        refused.silence();
+        Ok(Self { events, refused })
+    }
+
+    pub(super) fn write_events(&mut self, lines: &[u8]) -> anyhow::Result<()> {
+        match &mut self.events {
+            Some(events) => events.write(lines),
+            None => Ok(()),
+        }
+    }
+
+    /// Writes all other files, and lets all appear once the check has passed.
+    pub(super) fn finish(
+        self,
+        args: &MigrateArgs,
+        folder: &Folder,
+        people: &mut People,
+        tally: &mut Tally,
+        names: &[String],
+        events_read: u64,
+    ) -> anyhow::Result<Finished> {
+        self.refused.excess("nothing was written")?;
+        let options = people.options();
+        let link_time = options.link_time_ms;
+        let link_time = link_time.unwrap_or_else(|| link_time_ms(tally.earliest_ms()));
+        let migration = Migration::new(args.source_name(), options, link_time, events_read);
+        let mut others = Others::new(folder, args.dry_run);
+        let (links, checker) = write_links(&mut others, folder, people, link_time)?;
+        let engine = checker.finish(people, tally)?;
+        let mut names = names.to_vec();
+        let profiles = write_profiles(&mut others, args, people, &mut names)?;
+        others.with(MAPPING, |out| people.write_mapping(&engine, out))?;
+        drop(engine);
+        let conflicts = write_conflicts(&mut others, people, &names)?;
+        let counted = Counted {
+            events_read,
+            links,
+            profiles,
+            conflicts,
+        };
+        let report = Report::new(people, tally, counted).context("cannot read a temporary file")?;
+        others.json(MIGRATION, &migration)?;
+        if let Some(events) = &self.events {
+            let text = people.instructions(&events.names, args.profiles.is_some());
+            others.with(IMPORT, |out| out.write_all(text.as_bytes()))?;
+        }
+        let mut report_file = Output::create(folder.file(REPORT)?)?;
+        write_json(&mut report_file, &report)?;
+        check_association(args, &report, report_file)?;
+        let event_files = self.appear(folder, others)?;
+        Ok(Finished {
+            report,
+            event_files,
+        })
+    }
+
+    /// Lets the files appear, the events before the rest.
+    fn appear(mut self, folder: &Folder, others: Others<'_>) -> anyhow::Result<Vec<String>> {
+        let mut names = Vec::new();
+        if let Some(events) = self.events {
+            for file in events.files {
+                file.finish()?;
+            }
+            folder.remove_events_except(&events.names)?;
+            self.refused.finish()?;
+            names = events.names;
+        }
+        others.files.into_iter().try_for_each(Output::finish)?;
+        Ok(names)
+    }
+}
+
+/// Lets the report appear, which says why if the rate is too low.
+fn check_association(args: &MigrateArgs, report: &Report, file: Output) -> anyhow::Result<()> {
+    file.finish()?;
+    let rate = report.association_rate();
+    match args.min_association {
+        Some(min) if rate < min => bail!(
+            "{rate} of the events with an ID belong to a user, which is less than --min-association \
+             {min}, so only report.json was written"
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// The files other than the events. In a dry run what is written to them is lost.
+struct Others<'f> {
+    folder: &'f Folder,
+    is_dry: bool,
+    files: Vec<Output>,
+}
+
+impl<'f> Others<'f> {
+    fn new(folder: &'f Folder, is_dry: bool) -> Self {
+        Self {
+            folder,
+            is_dry,
+            files: Vec::new(),
+        }
+    }
+
+    fn with<T>(
+        &mut self,
+        name: &str,
+        write: impl FnOnce(&mut dyn io::Write) -> io::Result<T>,
+    ) -> anyhow::Result<T> {
+        if self.is_dry {
+            return Ok(write(&mut io::sink())?);
+        }
+        let mut file = Output::create(self.folder.file(name)?)?;
+        let written = file.write_with(write)?;
+        self.files.push(file);
+        Ok(written)
+    }
+
+    fn json(&mut self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
+        self.with(name, |out| {
+            serde_json::to_writer_pretty(&mut *out, value)?;
+            out.write_all(b"\n")
+        })
+    }
+}
+
+fn write_json(file: &mut Output, value: &impl Serialize) -> anyhow::Result<()> {
+    file.write_with(|out| {
+        serde_json::to_writer_pretty(&mut *out, value)?;
+        out.write_all(b"\n")
+    })
+}
+
+/// Writes the links: those of the earlier migration first, as they were.
+fn write_links(
+    others: &mut Others<'_>,
+    folder: &Folder,
+    people: &People,
+    link_time: i64,
+) -> anyhow::Result<(u64, Checker)> {
+    let mut checker = people.checker();
+    let mut wrong = None;
+    let mut count = 0;
+    others.with(LINKS, |out| {
+        let mut take = |lines: &[u8]| {
+            let text = str::from_utf8(lines).unwrap_or_default();
+            for line in text.lines() {
+                count += 1;
+                if let Err(error) = checker.add_link(line) {
+                    wrong.get_or_insert(error);
+                }
+            }
+            out.write_all(lines)
+        };
+        let earlier = folder.for_each_earlier_link(|line| Ok(take(line)?));
+        earlier.map_err(io::Error::other)?;
+        people.write_links(link_time, take)
+    })?;
+    match wrong {
+        Some(wrong) => Err(wrong.into()),
+        None => Ok((count, checker)),
+    }
+}
+
+fn write_profiles(
+    others: &mut Others<'_>,
+    args: &MigrateArgs,
+    people: &mut People,
+    names: &mut Vec<String>,
+) -> anyhow::Result<u64> {
+    let (mut profiles, mut refused) = (0, 0);
+    others.with(PROFILES, |out| {
+        let Some(path) = &args.profiles else {
+            return Ok(());
+        };
+        let file = side_files::add_name(names, path).map_err(io::Error::other)?;
+        let mut text = Vec::new();
+        let visited = side_files::for_each_profile(path, |line, number| {
+            let place = Place { file, line: number };
+            text.clear();
+            match people.write_profile(line, place, &mut text)? {
+                ProfileLine::Written => profiles += 1,
+                ProfileLine::Conflict => {}
+                ProfileLine::Refused => refused += 1,
+            }
+            Ok(out.write_all(&text)?)
+        });
+        visited.map_err(io::Error::other)
+    })?;
+    if refused > 0 {
+        say(format_args!(
+            "{refused} lines of --profiles are not profiles, or their $distinct_id is no valid ID: they \
+             were left out (M-16)"
+        ));
+    }
+    Ok(profiles)
+}
+
+fn write_conflicts(
+    others: &mut Others<'_>,
+    people: &mut People,
+    names: &[String],
+) -> anyhow::Result<BTreeMap<&'static str, u64>> {
+    others.with(CONFLICTS, |out| {
+        people.write_conflicts(names, |line| out.write_all(line))
+    })
+}

@@ -1,0 +1,7 @@
+//! Who is who: the IDs of the source, the claims about them, and the one user of each person.
+
+pub(crate) mod earlier;
+pub(crate) mod electing;
+pub(crate) mod evidence;
+pub(crate) mod gathering;
+pub(crate) mod ids;

@@ -1,0 +1,327 @@
+//! Rules M-3 and M-13 to M-15: writes one event for the target.
+
+use std::borrow::Cow;
+
+use idmerge_core::{Claim, DistinctId, Event, IdProperty, Value};
+use idmerge_engines::Model;
+use idmerge_events::{Envelope, RawJson, TimeRange, visit_members};
+use idmerge_wire::{EventRecord, Limits, Requirements, check_insert_id};
+
+use crate::people::electing::People;
+use crate::people::ids::Number;
+use crate::reading::{EXPORT_ONLY, Facts, bare};
+use crate::writing::deciding::{Decision, Numbers, Role, decide, expected};
+use crate::writing::json::{push_device, push_id, push_key, push_member};
+
+/// Properties that are written anew, or that name the old project.
+const OWN: [&[u8]; 7] = [
+    b"distinct_id",
+    b"$user_id",
+    b"$device_id",
+    b"$insert_id",
+    b"$user_id_before_migration",
+    b"$device_id_before_migration",
+    b"token",
+];
+
+/// What became of a line.
+#[derive(Debug)]
+pub enum WrittenLine {
+    /// It was appended to the output.
+    Written(Written),
+    /// It is an identity event: what it says is in the links (M-13).
+    IdentityEvent,
+    /// The source does not accept it, or the strict mode of the target would not (M-15).
+    Refused {
+        /// The rule.
+        rule: &'static str,
+        /// The message, which is the vendor's if that is known.
+        message: String,
+    },
+}
+
+/// The figures of an event that was written.
+#[derive(Debug)]
+pub struct Written {
+    /// The name of the event.
+    pub name: String,
+    /// The number of the user in the source, and of the person in the target.
+    pub(crate) before: Option<Number>,
+    pub(crate) after: Option<Number>,
+    /// The link that the target reads in the event: the device and the user.
+    pub(crate) link: Option<[Number; 2]>,
+    pub(crate) is_contradicted: bool,
+    pub(crate) is_user: bool,
+    pub(crate) time_ms: i64,
+    /// The target reads something else than what was meant: a mistake of this program (M-20).
+    pub(crate) mistake: Option<String>,
+}
+
+/// Writes events. It changes nothing, so each thread can have one.
+#[derive(Clone, Debug)]
+pub struct EventWriter<'p> {
+    people: &'p People,
+    limits: Limits,
+}
+
+impl People {
+    /// A writer of events.
+    pub fn event_writer(&self) -> EventWriter<'_> {
+        EventWriter {
+            people: self,
+            limits: Limits::DOCUMENTED,
+        }
+    }
+}
+
+impl EventWriter<'_> {
+    /// Appends the event as a line to `out`, as the target gets it.
+    pub fn write(&self, envelope: &Envelope<'_>, out: &mut Vec<u8>) -> WrittenLine {
+        let event = envelope.json_event().event();
+        let facts = match Facts::read(&self.people.options.source, &event) {
+            Ok(facts) => facts,
+            Err(error) => {
+                let (rule, message) = (error.rule(), error.to_string());
+                return WrittenLine::Refused { rule, message };
+            }
+        };
+        if facts.is_identity_event {
+            return WrittenLine::IdentityEvent;
+        }
+        let ids = &self.people.ids;
+        let numbers = Numbers::of(ids, &facts);
+        let decision = decide(ids, numbers);
+        let start = out.len();
+        self.push(envelope, &event, &facts, decision, out);
+        let line = str::from_utf8(&out[start..]).unwrap_or_default();
+        let checked = self.check(line, decision.role, facts.own.and(numbers.own));
+        match checked {
+            Ok((time_ms, link, mistake)) => {
+                out.push(b'\n');
+                let after = match self.target() {
+                    Model::Original => numbers.own,
+                    _ => expected(ids, decision.role),
+                };
+                WrittenLine::Written(Written {
+                    name: envelope.name().to_owned(),
+                    before: facts.own.map(|own| self.before(own, numbers.own)),
+                    after,
+                    link,
+                    is_contradicted: decision.is_contradicted,
+                    is_user: after.is_some_and(|number| match self.target() {
+                        Model::Original => ids.cluster_users(number) > 0,
+                        _ => ids.is_user(number),
+                    }),
+                    time_ms,
+                    mistake,
+                })
+            }
+            Err((rule, message)) => {
+                out.truncate(start);
+                WrittenLine::Refused { rule, message }
+            }
+        }
+    }
+
+    fn target(&self) -> Model {
+        self.people.options.target.model()
+    }
+
+    /// The number of the canonical ID that an ID has in the source.
+    fn before(&self, own: idmerge_core::Id<'_>, number: Option<Number>) -> Number {
+        let canonical = self.people.source.resolve(DistinctId::plain(own));
+        let canonical = self.people.ids.number(canonical.id());
+        canonical.or(number).unwrap_or_default()
+    }
+
+    fn push(
+        &self,
+        envelope: &Envelope<'_>,
+        event: &Event<'_>,
+        facts: &Facts<'_>,
+        decision: Decision,
+        out: &mut Vec<u8>,
+    ) {
+        let (mut name, mut properties, mut others) = ("\"\"", "{}", Vec::new());
+        // An event was read from this text, so it is an object.
+        let _is_object = visit_members(envelope.text(), |key, value| match key {
+            b"event" => name = value.as_str(),
+            b"properties" => properties = value.as_str(),
+            key => others.push((String::from_utf8_lossy(key).into_owned(), value)),
+        });
+        out.extend_from_slice(b"{\"event\":");
+        out.extend_from_slice(name.as_bytes());
+        out.extend_from_slice(b",\"properties\":{");
+        let _is_object = visit_members(properties, |key, value| {
+            if !EXPORT_ONLY.contains(&key)
+                && !OWN.contains(&key)
+                && let Ok(key) = str::from_utf8(key)
+            {
+                push_key(key, out);
+                push_raw(value, out);
+            }
+        });
+        match self.target() {
+            Model::Original => self.push_own(facts, envelope, out),
+            _ => self.push_role(decision, envelope, event, out),
+        }
+        self.push_insert_id(envelope, facts, out);
+        out.push(b'}');
+        for (key, value) in others {
+            push_key(&key, out);
+            push_raw(value, out);
+        }
+        out.push(b'}');
+    }
+
+    /// M-23: in Original an event keeps its own distinct_id.
+    fn push_own(&self, facts: &Facts<'_>, envelope: &Envelope<'_>, out: &mut Vec<u8>) {
+        for property in [IdProperty::UserId, IdProperty::DeviceId] {
+            if let Some(value) = envelope.json_event().property(property) {
+                push_key(property.key(), out);
+                push_raw(value, out);
+            }
+        }
+        match facts.own {
+            Some(own) => push_id("distinct_id", own, out),
+            None => push_member("distinct_id", "", out),
+        }
+    }
+
+    /// M-13: the IDs, and those that stood there and are not written.
+    fn push_role(
+        &self,
+        decision: Decision,
+        envelope: &Envelope<'_>,
+        event: &Event<'_>,
+        out: &mut Vec<u8>,
+    ) {
+        let ids = &self.people.ids;
+        let (user, device) = match decision.role {
+            Role::User(user) => (Some(user), None),
+            Role::Device(device) => (None, Some(device)),
+            Role::Both { user, device } => (Some(user), Some(device)),
+            Role::Nobody => (None, None),
+        };
+        let [user, device] = [user, device].map(|number| number.map(|number| ids.id(number)));
+        if let Some(user) = user {
+            push_id("$user_id", user, out);
+        }
+        if let Some(device) = device {
+            push_id("$device_id", device, out);
+        }
+        match (user, device) {
+            (Some(user), _) => push_id("distinct_id", user, out),
+            (None, Some(device)) => push_device("distinct_id", device, out),
+            (None, None) => push_member("distinct_id", "", out),
+        }
+        if let Some(rewritten) = decision.rewritten {
+            push_id("$user_id_before_migration", ids.id(rewritten), out);
+        }
+        let is_written = |value: Value<'_>| match value {
+            Value::Text(text) => {
+                let rewritten = decision.rewritten.map(|number| ids.id(number));
+                [user, device, rewritten]
+                    .into_iter()
+                    .flatten()
+                    .any(|id| id == *bare(text))
+            }
+            _ => false,
+        };
+        for (property, value) in [
+            (IdProperty::UserId, event.user_id),
+            (IdProperty::DeviceId, event.device_id),
+        ] {
+            if !value.is_absent()
+                && !is_written(value)
+                && let Some(json) = envelope.json_event().property(property)
+            {
+                push_key(&format!("{property}_before_migration"), out);
+                push_raw(json, out);
+            }
+        }
+    }
+
+    /// M-14
+    fn push_insert_id(&self, envelope: &Envelope<'_>, facts: &Facts<'_>, out: &mut Vec<u8>) {
+        let old = envelope.insert_id_text();
+        let is_valid = |text: &str| check_insert_id(text, self.limits.max_insert_id_bytes).is_ok();
+        if let Some(old) = old.as_deref().filter(|old| is_valid(old)) {
+            return push_member("$insert_id", old, out);
+        }
+        let old = old.or_else(|| envelope.mp_event_id_text());
+        let old = old.unwrap_or(Cow::Borrowed(envelope.text()));
+        let time_ms = envelope.time(TimeRange::Year9999).ms();
+        let own = facts.own.map(|own| own.text().into_owned());
+        let mut hash = blake3::Hasher::new();
+        for part in [
+            envelope.name(),
+            &time_ms.map(|ms| ms.to_string()).unwrap_or_default(),
+            &own.unwrap_or_default(),
+            &old,
+        ] {
+            hash.update(part.as_bytes());
+            hash.update(&[0]);
+        }
+        push_member("$insert_id", &hash.finalize().to_hex()[..32], out);
+    }
+
+    /// M-15: what strict mode and the rules of the target say of the line. Also compares what the target
+    /// reads with what was meant (M-20).
+    #[expect(clippy::type_complexity, reason = "what the target reads in a line")]
+    fn check(
+        &self,
+        line: &str,
+        role: Role,
+        own: Option<Number>,
+    ) -> Result<(i64, Option<[Number; 2]>, Option<String>), (&'static str, String)> {
+        let options = &self.people.options;
+        let fault = |fault: idmerge_wire::Fault| ("M-15", fault.to_string());
+        let record = EventRecord::of_text(line, &self.limits).map_err(fault)?;
+        let requirements = Requirements {
+            is_strict: true,
+            waives_distinct_id: self.target() == Model::Simplified,
+            now_ms: options.now_ms,
+        };
+        record.check(&requirements, &self.limits).map_err(fault)?;
+        let event = record.json_event().event();
+        let invalid = |error: idmerge_core::InvalidEvent| (error.rule(), error.to_string());
+        let reading = options.target.read(&event).map_err(invalid)?;
+        let ids = &self.people.ids;
+        let number = |id: DistinctId<'_>| ids.number(id.id()).map(|it| (it, id.is_device()));
+        let meant = match (self.target(), role) {
+            (Model::Original, _) => own.map(|own| (own, false)),
+            (_, Role::User(user) | Role::Both { user, .. }) => Some((user, false)),
+            (_, Role::Device(device)) => Some((device, true)),
+            (_, Role::Nobody) => None,
+        };
+        let read = reading.distinct_id.map(number);
+        let link = match reading.claim {
+            Some(Claim::Link { device, user }) => ids
+                .number(device)
+                .zip(ids.number(user))
+                .map(<[Number; 2]>::from),
+            _ => None,
+        };
+        let is_right_link = match link {
+            Some([device, user]) => ids.person(device) == user,
+            None => reading.claim.is_none(),
+        };
+        let is_right = read == meant.map(Some) && is_right_link;
+        let mistake = (!is_right)
+            .then(|| format!("the target reads the distinct_id {:?}", reading.distinct_id));
+        Ok((record.time.ms().unwrap_or_default(), link, mistake))
+    }
+}
+
+fn push_raw(json: RawJson<'_>, out: &mut Vec<u8>) {
+    // Line breaks in JSON are between tokens.
+    let bytes = json.as_str().bytes();
+    out.extend(bytes.map(|byte| {
+        if matches!(byte, b'\n' | b'\r') {
+            b' '
+        } else {
+            byte
+        }
+    }));
+}
