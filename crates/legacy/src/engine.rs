@@ -141,6 +141,10 @@ impl Resolve for Legacy {
         Some(self.aliases.cluster(found))
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.aliases.ids.len() as usize
+    }
+
     fn cluster_len(&self, id: DistinctId<'_>) -> usize {
         let ids = |found| self.aliases.ids.cluster_ids(found) as usize;
         self.aliases.find(id.id()).map_or(0, ids)

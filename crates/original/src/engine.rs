@@ -231,6 +231,10 @@ impl Resolve for Original {
         self.find(id).map_or(0, ids)
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.partition.ids.len() as usize
+    }
+
     fn members_after<'a>(
         &'a self,
         id: DistinctId<'a>,

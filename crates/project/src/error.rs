@@ -35,6 +35,18 @@ pub enum ProjectError {
         /// The most bytes that they may take.
         max_bytes: usize,
     },
+    /// A claim of the batch would add an ID to the project, which has as many as it may have. The batch was
+    /// not taken. Raise [`Options::max_ids`](crate::Options::max_ids).
+    #[error(
+        "the project has {ids} IDs, and the setting max_ids allows {max_ids}, so it takes no events that \
+         connect new IDs; its operator can raise max_ids"
+    )]
+    TooManyIds {
+        /// The IDs in clusters.
+        ids: usize,
+        /// The most IDs that they may have.
+        max_ids: usize,
+    },
     /// The project is closing and takes no more batches.
     #[error("the project is closed")]
     Closed,

@@ -38,6 +38,10 @@ pub struct Figures {
     pub events_total: u64,
     /// The number of the last entry in the log of claims.
     pub sequence: u64,
+    /// The IDs in clusters, to which the memory of the project is in proportion.
+    pub ids: usize,
+    /// The most IDs that the clusters may have: [`Options::max_ids`](crate::Options::max_ids).
+    pub max_ids: usize,
     /// Clusters with at least 90 percent of the IDs that a cluster may have.
     pub clusters_near_cap: usize,
     /// How often the project could write again after a failure.

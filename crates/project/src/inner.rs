@@ -5,6 +5,7 @@ use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
 
+use idmerge_core::Resolve;
 use idmerge_engines::Settings;
 use parking_lot::{Mutex, RwLock};
 
@@ -143,11 +144,14 @@ impl Inner {
             drop(directory);
             figures.sequence = state.store.read().committed();
             figures.clusters_near_cap = state.near_cap.clusters();
+            figures.ids = state.store.read().clustered_ids();
             let mut last = self.counters.lock();
             last.events_total = figures.events_total;
             last.sequence = figures.sequence;
             last.clusters_near_cap = figures.clusters_near_cap;
+            last.ids = figures.ids;
         }
+        figures.max_ids = self.options.max_ids;
         figures.failure = self.failure.reason();
         figures
     }

@@ -27,6 +27,9 @@ pub struct Options {
     /// The most bytes of profiles that the updates of all waiting batches may have to read. A batch that
     /// would exceed this is not taken.
     pub max_waiting_profile_bytes: usize,
+    /// The most IDs that the clusters of the project have. A batch with a claim that would add more is not
+    /// taken.
+    pub max_ids: usize,
     /// Limits of a profile.
     pub profile_limits: Limits,
     /// How a merge combines the profiles of two clusters. If this differs from the last time that
@@ -56,6 +59,7 @@ impl Default for Options {
             max_commit_profile_bytes: 4 << 20,
             max_commit_members: 1 << 15,
             max_waiting_profile_bytes: 128 << 20,
+            max_ids: 50_000_000,
             profile_limits: Limits::DOCUMENTED,
             profile_merge: ProfileMerge::Vendor,
             max_funnel_events: 20_000_000,

@@ -7,6 +7,7 @@ pub(crate) mod claims;
 pub(crate) mod commit;
 pub(crate) mod maintenance;
 pub(crate) mod near_cap;
+pub(crate) mod new_ids;
 pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod queue;

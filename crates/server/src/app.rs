@@ -88,6 +88,9 @@ impl App {
     /// Logs what clients did wrong since the last call, one warning for each kind.
     pub(crate) fn warn(&self) {
         self.wrong_secrets.warn();
+        for open in &self.projects {
+            open.warn_of_ids();
+        }
         if let Some(counts) = self.refused_connections.take() {
             tracing::warn!(
                 count = counts.total,

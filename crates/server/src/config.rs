@@ -138,10 +138,16 @@ pub struct ProjectConfig {
     /// Original; `false` by default. Anyone who knows the token can then join any two users, and a
     /// token is not secret. Otherwise such a `$merge` is stored and makes no claim (AR-4).
     pub token_may_merge: bool,
+    /// The most IDs that the users of the project have together, since they take memory; 50 million by
+    /// default. A request whose events would connect more gets status 429.
+    pub max_ids: usize,
     /// How a merge combines the profiles of two users. Unlike the settings, this can
     /// change: later merges follow it.
     pub profile_merge: ProfileMerge,
 }
+
+/// The most IDs of a project by default.
+const MAX_IDS: usize = 50_000_000;
 
 /// A user name and a secret that may import and read, sent by Basic authentication.
 #[derive(Clone, Deserialize)]
@@ -194,6 +200,7 @@ struct ProjectTable {
     token_may_import: bool,
     #[serde(default)]
     token_may_merge: bool,
+    max_ids: Option<usize>,
     max_cluster_ids: Option<u32>,
     anon_id_format: Option<AnonIdFormat>,
     max_id_bytes: Option<u16>,
@@ -242,6 +249,7 @@ impl ProjectTable {
             service_accounts: self.service_accounts,
             token_may_import: self.token_may_import,
             token_may_merge: self.token_may_merge,
+            max_ids: self.max_ids.unwrap_or(MAX_IDS),
             profile_merge,
         })
     }
@@ -331,6 +339,7 @@ impl ProjectConfig {
             service_accounts: Vec::new(),
             token_may_import: true,
             token_may_merge: false,
+            max_ids: MAX_IDS,
             profile_merge: ProfileMerge::default(),
         }
     }

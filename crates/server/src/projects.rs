@@ -20,6 +20,7 @@ pub(crate) struct OpenProject {
     pub(crate) project: Arc<Project>,
     pub(crate) folder: PathBuf,
     has_warned_of_merge: AtomicBool,
+    has_warned_of_ids: AtomicBool,
     pub(crate) backups: Backups,
     pub(crate) profile_sessions: Arc<ProfileSessions>,
 }
@@ -36,6 +37,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         };
         let options = Options {
             profile_merge: project.profile_merge,
+            max_ids: project.max_ids,
             workers: Some(workers.clone()),
             ..Options::default()
         };
@@ -74,6 +76,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             profile_sessions: Arc::default(),
             folder,
             has_warned_of_merge: AtomicBool::new(false),
+            has_warned_of_ids: AtomicBool::new(false),
         })
     };
     config.projects.iter().map(open).collect()
@@ -132,6 +135,22 @@ impl OpenProject {
                 project = self.config.token,
                 "a $merge was imported with the token, so it is stored and merges nothing: import with \
                  the secret, or set token_may_merge = true for this project"
+            );
+        }
+    }
+
+    /// Warns once if the project has at least 80 % of the IDs that it may have.
+    pub(crate) fn warn_of_ids(&self) {
+        let figures = self.project.figures();
+        let (ids, max_ids) = (figures.ids, figures.max_ids);
+        let is_near = ids / 4 >= max_ids / 5;
+        if is_near && !self.has_warned_of_ids.swap(true, Ordering::Relaxed) {
+            tracing::warn!(
+                project = self.config.token,
+                ids,
+                max_ids,
+                "the project has at least 80 % of the IDs that max_ids allows; beyond it events that connect \
+                 new IDs get status 429: raise max_ids, if there is memory, or find out who sends them"
             );
         }
     }

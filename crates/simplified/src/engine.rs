@@ -113,6 +113,10 @@ impl Resolve for Simplified {
         self.user_of(id).map_or(0, members)
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.links.devices.len() as usize + self.links.users.len() as usize
+    }
+
     fn members_after<'a>(
         &'a self,
         id: DistinctId<'a>,

@@ -147,6 +147,10 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
         self.state.overlay.cluster_len(id)
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.state.overlay.clustered_ids()
+    }
+
     fn members_after<'a>(
         &'a self,
         id: DistinctId<'a>,

@@ -99,6 +99,12 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.cluster(id).map_or(0, |cluster| cluster.members.len())
     }
 
+    /// How many IDs are in clusters. An engine knows this number without listing them. It is what the memory
+    /// of a state is in proportion to.
+    fn clustered_ids(&self) -> usize {
+        self.clusters().map(|cluster| cluster.members.len()).sum()
+    }
+
     /// Some members of the cluster of an ID, in the order of [`Cluster::members`]: at most `limit` of
     /// those after the member `after`, or the first ones. `None` if the ID is in no cluster. Nothing
     /// follows an ID that is no member.
@@ -336,6 +342,9 @@ macro_rules! forward_resolve {
             }
             fn cluster_len(&self, id: DistinctId<'_>) -> usize {
                 (**self).cluster_len(id)
+            }
+            fn clustered_ids(&self) -> usize {
+                (**self).clustered_ids()
             }
             fn members_after<'a>(
                 &'a self,

@@ -17,6 +17,7 @@ use crate::workers::Task;
 use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
+use crate::write::new_ids::check_ids;
 use crate::write::prepare::PreparedBatch;
 use crate::write::profiles::ProfileChanges;
 use crate::write::profiles::turn::{Load, Turn};
@@ -80,7 +81,9 @@ impl Committer {
                 continue;
             }
             match self.begin(&mut job.batch, &read, &mut turn) {
-                Err(error @ ProjectError::TooMuchWork { .. }) => {
+                Err(
+                    error @ (ProjectError::TooMuchWork { .. } | ProjectError::TooManyIds { .. }),
+                ) => {
                     job.batch.updates.clear();
                     job.refused = Some(error);
                 }
@@ -145,7 +148,8 @@ impl Committer {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::TooMuchWork`] is about this batch alone, of which nothing is applied.
+    /// [`ProjectError::TooMuchWork`] and [`ProjectError::TooManyIds`] are about this batch alone, of which
+    /// nothing is applied.
     fn begin(
         &mut self,
         batch: &mut PreparedBatch,
@@ -154,6 +158,7 @@ impl Committer {
     ) -> Result<(), ProjectError> {
         if batch.profile_bytes.is_none() {
             let bytes = self.weigh_updates(batch, read)?;
+            check_ids(batch, &*self.state.shared.store.read(), &self.inner.options)?;
             turn.admit(bytes)?;
             batch.profile_bytes = Some(bytes);
             self.apply_events(batch, read)?;

@@ -209,7 +209,7 @@ const COUNTERS: [Figure; 6] = [
     ),
 ];
 
-const GAUGES: [Figure; 6] = [
+const GAUGES: [Figure; 8] = [
     ("events_kept", "Events stored in total", |f| f.events_total),
     ("claims_logged", "Entries in the log of claims", |f| {
         f.sequence
@@ -224,6 +224,12 @@ const GAUGES: [Figure; 6] = [
         "Bytes of memory that these batches take",
         |f| f.queue_bytes as u64,
     ),
+    ("ids", "IDs in clusters, which take memory", |f| {
+        f.ids as u64
+    }),
+    ("ids_max", "The setting max_ids of the project", |f| {
+        f.max_ids as u64
+    }),
     (
         "clusters_near_cap",
         "Clusters with at least 90 % of the IDs that a cluster may have",

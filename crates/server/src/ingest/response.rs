@@ -37,11 +37,11 @@ pub(super) fn response(answer: idmerge_wire::Response) -> Response {
 pub(super) fn problem(error: &ProjectError) -> Problem {
     match error {
         ProjectError::Full => Problem::RateLimited,
-        ProjectError::TooMuchWork { .. } | ProjectError::TooManyUpdates { .. } => {
-            Problem::TooMuchWork {
-                reason: error.to_string(),
-            }
-        }
+        ProjectError::TooMuchWork { .. }
+        | ProjectError::TooManyUpdates { .. }
+        | ProjectError::TooManyIds { .. } => Problem::TooMuchWork {
+            reason: error.to_string(),
+        },
         // The failure itself is logged, once.
         ProjectError::Failed { .. } | ProjectError::Closed => Problem::Unavailable,
         error => {

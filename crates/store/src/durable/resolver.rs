@@ -47,6 +47,10 @@ impl<R: IdentityResolver> Resolve for Durable<R> {
         self.state.overlay.cluster_len(id)
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.state.overlay.clustered_ids()
+    }
+
     fn members_after<'a>(
         &'a self,
         id: DistinctId<'a>,

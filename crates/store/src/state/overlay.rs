@@ -143,6 +143,12 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster_len(id)
     }
 
+    /// The IDs in clusters. An ID that is in a part is counted in the main engine too.
+    pub(crate) fn clustered_ids(&self) -> usize {
+        let of_parts: usize = self.parts.values().map(R::clustered_ids).sum();
+        self.main.clustered_ids() + of_parts
+    }
+
     pub(crate) fn members_after<'a>(
         &'a self,
         id: DistinctId<'a>,
