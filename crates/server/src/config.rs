@@ -89,6 +89,8 @@ pub struct Bounds {
     /// How long [`run`](crate::run) takes to stop after a signal, at most. It then returns even if a commit
     /// or a query still runs. Everything that was acknowledged is on the disk.
     pub stop_timeout: Duration,
+    /// How old the answer of `/metrics` may be. Everybody may ask for it, so it is not made for each request.
+    pub metrics_age: Duration,
     /// How often the log may have a warning about clients that do something wrong, such as sending wrong
     /// secrets. One warning counts all cases since the last one.
     pub warning_interval: Duration,
@@ -112,6 +114,7 @@ impl Bounds {
         drain_timeout: Duration::from_secs(5),
         // systemd and Docker wait at least ten seconds before they kill a process.
         stop_timeout: Duration::from_secs(9),
+        metrics_age: Duration::from_secs(1),
         warning_interval: Duration::from_secs(60),
     };
 }

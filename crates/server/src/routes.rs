@@ -143,7 +143,11 @@ async fn join_slashes(mut request: Request) -> Request {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     const TYPE: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    ([(header::CONTENT_TYPE, TYPE)], app.metrics.text()).into_response()
+    (
+        [(header::CONTENT_TYPE, TYPE)],
+        app.metrics.text(app.bounds.metrics_age),
+    )
+        .into_response()
 }
 
 /// Adds the headers that responses of all paths need.

@@ -2,11 +2,13 @@
 
 use std::fmt::{Debug, Error};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use axum::http::StatusCode;
+use bytes::Bytes;
 use idmerge_project::{Figures, LATENCY_BOUNDS_MS, Project};
 use idmerge_wire::Endpoint;
+use parking_lot::Mutex;
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, MetricEncoder, NoLabelSet};
 use prometheus_client::metrics::MetricType;
@@ -28,6 +30,26 @@ pub(crate) struct Metrics {
     open_connections: Gauge,
     refused_connections: Counter,
     wrong_secrets: Counter,
+    text: RecentText,
+}
+
+/// A text that is made again when it is too old, by one of those who ask for it.
+#[derive(Default)]
+struct RecentText(Mutex<Option<(Instant, Bytes)>>);
+
+impl RecentText {
+    fn get(&self, now: Instant, max_age: Duration, make: impl FnOnce() -> Bytes) -> Bytes {
+        // The others wait for it.
+        let mut recent = self.0.lock();
+        if let Some((made, text)) = &*recent
+            && now.saturating_duration_since(*made) < max_age
+        {
+            return text.clone();
+        }
+        let text = make();
+        *recent = Some((now, text.clone()));
+        text
+    }
 }
 
 /// An open connection. The metric counts it until this is dropped.
@@ -104,6 +126,7 @@ impl Metrics {
             open_connections,
             refused_connections,
             wrong_secrets,
+            text: RecentText::default(),
         }
     }
 
@@ -149,12 +172,15 @@ impl Metrics {
         self.records.get_or_create(&labels).inc_by(count);
     }
 
-    /// All metrics, as the text that Prometheus scrapes.
-    pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _result = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+    /// All metrics, as the text that Prometheus scrapes. It is made again once it is
+    /// older than `max_age`: everybody may ask for it, and making it takes milliseconds.
+    pub(crate) fn text(&self, max_age: Duration) -> Bytes {
+        self.text.get(Instant::now(), max_age, || {
+            let mut text = String::new();
+            // Writing to a string cannot fail.
+            let _result = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+            text.into()
+        })
     }
 }
 
@@ -300,4 +326,38 @@ fn labelled<'m, const LABELS: usize>(
     labels: &'m [(&'static str, &str); LABELS],
 ) -> Result<MetricEncoder<'m>, Error> {
     metric.encode_family(labels)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_text_is_made_once_a_second_however_many_ask() {
+        let recent = RecentText::default();
+        let start = Instant::now();
+        let made = Mutex::new(0);
+        let ask = |ms| {
+            let now = start + Duration::from_millis(ms);
+            recent.get(now, Duration::from_secs(1), || {
+                let mut made = made.lock();
+                *made += 1;
+                Bytes::from(made.to_string())
+            })
+        };
+        assert_eq!(ask(0), "1");
+        std::thread::scope(|threads| {
+            for _ in 0..8 {
+                threads.spawn(|| {
+                    for ms in 0..1_000 {
+                        assert_eq!(ask(ms), "1");
+                    }
+                });
+            }
+        });
+        assert_eq!(ask(2_000), "2");
+        assert_eq!(ask(2_999), "2");
+        assert_eq!(ask(3_000), "3");
+        assert_eq!(*made.lock(), 3);
+    }
 }

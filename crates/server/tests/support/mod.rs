@@ -70,6 +70,7 @@ impl Running {
     ) -> Self {
         let mut bounds = Bounds {
             drain_timeout: Duration::from_secs(2),
+            metrics_age: Duration::ZERO,
             ..Bounds::STANDARD
         };
         change(&mut bounds);
