@@ -76,6 +76,9 @@ pub enum ProjectError {
         /// The most events a funnel may read.
         max_events: usize,
     },
+    /// The caller does not want the answer any more.
+    #[error("the query was cancelled")]
+    Cancelled,
     /// Queries that run now read too many large events. Try again later.
     #[error("too many large events are being read; try again later")]
     Busy,

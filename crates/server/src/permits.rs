@@ -14,6 +14,8 @@ const MAX_COPIES: usize = 2;
 #[derive(Clone)]
 pub(crate) struct Permits {
     queries: Shares,
+    /// Queries that make a part of a stream. They leave half of the queries to the others.
+    runs: Shares,
     streams: Shares,
     copies: Arc<Semaphore>,
     folding: Arc<Semaphore>,
@@ -24,6 +26,23 @@ pub(crate) struct Permits {
 struct Shares {
     all: Arc<Semaphore>,
     own: Arc<Semaphore>,
+}
+
+/// The right to make a part of a stream, until it is dropped.
+pub(crate) struct Run {
+    _query: Permit,
+    /// The first part needs none.
+    _run: Option<Permit>,
+}
+
+impl Run {
+    /// The first part of a stream is made with the permit of a query.
+    pub(crate) fn first(query: Permit) -> Self {
+        Self {
+            _query: query,
+            _run: None,
+        }
+    }
 }
 
 /// The right to run a query or to send a stream, until it is dropped.
@@ -40,6 +59,7 @@ impl Permits {
         // time.
         let folding = Arc::new(Semaphore::new(1));
         let queries = Arc::new(Semaphore::new(max_queries));
+        let runs = Arc::new(Semaphore::new(half(max_queries)));
         let streams = Arc::new(Semaphore::new(max_streams));
         let share = |max: usize, part: usize| {
             Semaphore::new(if projects > 1 {
@@ -54,6 +74,14 @@ impl Permits {
         };
         let permits = |_| Self {
             queries: shares(&queries, share(max_queries, 2)),
+            runs: shares(
+                &runs,
+                Semaphore::new(half(if projects > 1 {
+                    half(max_queries)
+                } else {
+                    max_queries
+                })),
+            ),
             streams: shares(&streams, share(max_streams, 4)),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
             folding: Arc::clone(&folding),
@@ -66,14 +94,14 @@ impl Permits {
         self.queries.try_acquire()
     }
 
-    /// The permit to go on with a query, as soon as one is free.
-    pub(crate) async fn query(&self) -> Option<Permit> {
-        // The semaphores are never closed.
-        let own = Arc::clone(&self.queries.own).acquire_owned().await.ok()?;
-        let all = Arc::clone(&self.queries.all).acquire_owned().await.ok()?;
-        Some(Permit {
-            _own: own,
-            _all: all,
+    /// The permit to make the next part of a stream, as soon as one is free. Streams take turns: the first
+    /// that waits is the first to go on.
+    pub(crate) async fn run(&self) -> Option<Run> {
+        let run = self.runs.acquire().await?;
+        let query = self.queries.acquire().await?;
+        Some(Run {
+            _query: query,
+            _run: Some(run),
         })
     }
 
@@ -93,7 +121,21 @@ impl Permits {
     }
 }
 
+fn half(max: usize) -> usize {
+    max.div_ceil(2)
+}
+
 impl Shares {
+    async fn acquire(&self) -> Option<Permit> {
+        // The semaphores are never closed.
+        let own = Arc::clone(&self.own).acquire_owned().await.ok()?;
+        let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
+        Some(Permit {
+            _own: own,
+            _all: all,
+        })
+    }
+
     fn try_acquire(&self) -> Option<Permit> {
         Some(Permit {
             _own: Arc::clone(&self.own).try_acquire_owned().ok()?,
@@ -104,7 +146,29 @@ impl Shares {
 
 #[cfg(test)]
 mod tests {
+    use std::pin::pin;
+    use std::task::{Context, Waker};
+
     use super::*;
+
+    #[tokio::test]
+    async fn streams_leave_half_of_the_queries_of_their_project_to_others() {
+        for (projects, runs_max) in [(1, 16), (2, 8)] {
+            let permits = Permits::of_projects(projects, &Bounds::STANDARD);
+            let mut runs = Vec::new();
+            for _ in 0..runs_max {
+                runs.push(permits[0].run().await.unwrap());
+            }
+            let mut context = Context::from_waker(Waker::noop());
+            let mut next = pin!(permits[0].run());
+            assert!(next.as_mut().poll(&mut context).is_pending());
+            let queries: Vec<_> = std::iter::from_fn(|| permits[0].try_query()).collect();
+            assert_eq!(queries.len(), runs_max);
+            // The one that waits goes on as soon as another one ends its turn.
+            runs.pop();
+            assert!(next.as_mut().poll(&mut context).is_ready());
+        }
+    }
 
     #[test]
     fn a_project_leaves_permits_to_the_others() {

@@ -116,7 +116,7 @@ impl Project {
         if limit == 0 {
             return Ok(0);
         }
-        self.scan(query, &mut |scanned| {
+        self.scan(query, &|| true, &mut |scanned| {
             json.clear();
             let is_unweighed = writer.write(&scanned, &mut json);
             count += 1;
@@ -134,10 +134,11 @@ impl Project {
     }
 
     /// Calls `visit` with each committed event that the query selects, until it returns `false`.
-    /// Ignores the limit of the query. Claims wait at most while one ID is resolved.
+    /// Fails once `may_go_on` returns `false`. Ignores the limit of the query. Claims wait at most while one ID is resolved.
     pub(crate) fn scan(
         &self,
         query: &ExportQuery,
+        may_go_on: &dyn Fn() -> bool,
         visit: &mut dyn FnMut(ScannedEvent<'_, '_>) -> Result<bool, ProjectError>,
     ) -> Result<(), ProjectError> {
         let state = self.inner.state()?;
@@ -159,6 +160,9 @@ impl Project {
             && next <= last
             && let Some(head) = block_from(next)?
         {
+            if !may_go_on() {
+                return Err(ProjectError::Cancelled);
+            }
             next = head.last + 1;
             if !query.may_select_from(&head) {
                 continue;

@@ -57,6 +57,20 @@ impl Project {
     ///
     /// [`ProjectError::TooManyEvents`], and any error of the disk.
     pub fn funnel(&self, query: &FunnelQuery) -> Result<Funnel, ProjectError> {
+        self.funnel_while(query, &|| true)
+    }
+
+    /// As [`funnel`](Self::funnel), until `may_go_on` returns `false`. It is called for each block of events
+    /// that is read.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`] if it returned `false`, and those of [`funnel`](Self::funnel).
+    pub fn funnel_while(
+        &self,
+        query: &FunnelQuery,
+        may_go_on: &dyn Fn() -> bool,
+    ) -> Result<Funnel, ProjectError> {
         let mut names = query.steps.clone();
         names.sort_unstable();
         names.dedup();
@@ -69,7 +83,7 @@ impl Project {
             return Ok(Funnel::default());
         }
         let [merged, unmerged] = self
-            .user_steps(query, names)?
+            .user_steps(query, names, may_go_on)?
             .map(|taken| users_per_step(taken, &steps, query.window_ms));
         let steps = query.steps.iter().zip(merged.into_iter().zip(unmerged));
         let steps = steps.map(|(name, (users, users_without_merge))| StepCount {
@@ -87,6 +101,7 @@ impl Project {
         &self,
         query: &FunnelQuery,
         names: Vec<String>,
+        may_go_on: &dyn Fn() -> bool,
     ) -> Result<[Vec<UserStep>; 2], ProjectError> {
         let scanned = ExportQuery {
             from_ms: query.from_ms,
@@ -97,7 +112,7 @@ impl Project {
         let max_events = self.inner.options.max_funnel_events;
         let [mut merged, mut unmerged] = [UserNumbers::default(), UserNumbers::default()];
         let mut steps = [Vec::new(), Vec::new()];
-        self.scan(&scanned, &mut |event| {
+        self.scan(&scanned, may_go_on, &mut |event| {
             let (Some(own), Some(canonical)) = (event.own, event.canonical) else {
                 return Ok(true);
             };

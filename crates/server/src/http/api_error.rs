@@ -42,9 +42,10 @@ impl From<ProjectError> for ApiError {
             | ProjectError::InvalidCursor { .. }
             | ProjectError::TooManyEvents { .. } => StatusCode::BAD_REQUEST,
             // The failure itself is logged, once.
-            ProjectError::Failed { .. } | ProjectError::Store(StoreError::Failed) => {
-                StatusCode::SERVICE_UNAVAILABLE
-            }
+            ProjectError::Failed { .. }
+            | ProjectError::Closed
+            | ProjectError::Cancelled
+            | ProjectError::Store(StoreError::Failed) => StatusCode::SERVICE_UNAVAILABLE,
             ProjectError::Busy => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };

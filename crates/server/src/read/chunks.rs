@@ -5,17 +5,21 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
 
-use axum::body::Body;
+use axum::body::{Body, HttpBody};
 use bytes::{Buf, Bytes};
 use http_body_util::channel::{Channel, Sender};
+use hyper::body::Frame;
 use idmerge_project::{Project, ProjectError};
 use tokio::runtime::Handle;
 
+use super::gone::{Client, Gone};
 use super::query::Reader;
 use crate::http::api_error::ApiError;
-use crate::permits::Permit;
+use crate::permits::{Permit, Run};
 
 /// How many bytes are sent at once.
 pub(super) const CHUNK_BYTES: usize = 64 * 1024;
@@ -25,6 +29,27 @@ const MAX_CHUNKS: usize = 2;
 
 /// How long the thread waits for the client. Clients that read fast are served without a break.
 const PATIENCE: Duration = Duration::from_millis(20);
+
+/// How long a run takes before other streams go on.
+const TURN: Duration = Duration::from_millis(100);
+
+/// A body whose end is noticed also while nothing is sent.
+struct Watched {
+    body: Channel<Bytes, io::Error>,
+    _client: Client,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = io::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<io::Result<Frame<Bytes>>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+}
 
 /// A long response, which is made in several runs.
 pub(super) trait Source: Send + 'static {
@@ -50,6 +75,9 @@ pub(super) struct Chunks {
     handle: Handle,
     folder: PathBuf,
     waiting: Waiting,
+    /// When the run lets other streams go on.
+    turn_ends: Instant,
+    gone: Gone,
 }
 
 /// The bytes that the client had no room for.
@@ -67,12 +95,18 @@ impl Chunks {
             handle: Handle::current(),
             folder,
             waiting: Waiting::Memory(Bytes::new()),
+            turn_ends: Instant::now(),
+            gone: Gone::default(),
+        };
+        let body = Watched {
+            body,
+            _client: chunks.gone.client(),
         };
         (chunks, Body::new(body))
     }
 
-    /// Sends bytes, the rest of them later if the client has no room for them. Then it returns
-    /// [`Sent::Part`], and no more may be sent now.
+    /// Sends bytes, the rest of them later if the client has no room for them. Then, and when other streams
+    /// are to go on, it returns [`Sent::Part`], and no more may be sent now.
     pub(super) fn send(&mut self, mut bytes: Bytes) -> Sent {
         let Some(sender) = &mut self.sender else {
             return Sent::Part;
@@ -93,7 +127,15 @@ impl Chunks {
                 }
             }
         }
-        Sent::All
+        match self.is_over() {
+            true => Sent::Part,
+            false => Sent::All,
+        }
+    }
+
+    /// Whether the run is to end: for other streams, or because the client is gone.
+    pub(super) fn is_over(&self) -> bool {
+        self.gone.is_set() || Instant::now() >= self.turn_ends
     }
 
     /// Keeps bytes until the client has room for them, in a file if they are many.
@@ -129,7 +171,7 @@ impl Chunks {
                 return false;
             };
             if chunk.is_empty() {
-                return true;
+                return !self.gone.is_set();
             }
             if sender.send_data(chunk).await.is_err() {
                 return false;
@@ -191,7 +233,7 @@ impl Drop for Chunks {
 pub(super) fn stream(reader: Reader, source: impl Source) -> Result<Body, ApiError> {
     let query = reader.try_query()?;
     let stream = reader.try_stream()?;
-    Ok(send(reader, Some(query), stream, source))
+    Ok(send(reader, Some(Run::first(query)), stream, source))
 }
 
 /// As [`stream`], with the permit to send. It waits for the permit to begin: what was done for the source
@@ -202,7 +244,7 @@ pub(super) fn stream_with(reader: Reader, stream: Permit, source: impl Source) -
 
 fn send(
     reader: Reader,
-    mut first_query: Option<Permit>,
+    mut first_query: Option<Run>,
     stream: Permit,
     mut source: impl Source,
 ) -> Body {
@@ -212,12 +254,13 @@ fn send(
         loop {
             let query = match first_query.take() {
                 Some(query) => Some(query),
-                None => reader.query_permit().await,
+                None => reader.run_permit().await,
             };
             let Some(query) = query else {
                 return;
             };
             let run = move |project: &Project| {
+                chunks.turn_ends = Instant::now() + TURN;
                 let sent = source.send(project, &mut chunks)?;
                 Ok((source, chunks, sent))
             };

@@ -14,6 +14,9 @@ use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 use crate::http::parameters::strings;
 
+/// The most events that a run reads. It takes a tenth of a second or so.
+const RUN_EVENTS: u64 = 1 << 16;
+
 /// The highest `limit`.
 const MAX_LIMIT: u64 = 100_000;
 
@@ -130,8 +133,10 @@ impl Source for Events {
         let last = (*self.query.numbers.end()).min(project.last_event()?);
         let mut sent = Sent::All;
         let text = &mut self.text;
+        // A run ends also if it finds nothing to send.
+        let until = last.min(next.saturating_add(RUN_EVENTS - 1));
         let query = ExportQuery {
-            numbers: next..=last,
+            numbers: next..=until,
             ..self.query.clone()
         };
         let count = project.export(&query, &mut |event| {
@@ -153,6 +158,10 @@ impl Source for Events {
         self.query.numbers = next..=last;
         if let Some(limit) = &mut self.query.limit {
             *limit -= count;
+        }
+        if sent == Sent::All && until < last && self.query.limit != Some(0) {
+            self.query.numbers = until + 1..=last;
+            return Ok(Sent::Part);
         }
         if sent == Sent::All {
             self.query.numbers = last + 1..=last;

@@ -87,7 +87,9 @@ pub(crate) async fn funnel(
         from_ms,
         until_ms,
     };
-    let funnel = reader.run(move |project| project.funnel(&query)).await?;
+    let funnel = reader
+        .run_while(move |project, may_go_on| project.funnel_while(&query, may_go_on))
+        .await?;
     let first = funnel.steps.first();
     let of_first = |users: u64, first: Option<u64>| match first {
         Some(first) if first > 0 => users as f64 / first as f64,

@@ -18,7 +18,8 @@ use crate::http::answer_memory::AnswerMemory;
 use crate::http::api_error::ApiError;
 use crate::http::parameters;
 use crate::http::peers::Peer;
-use crate::permits::{Permit, Permits};
+use crate::permits::{Permit, Permits, Run};
+use crate::read::gone::Gone;
 use crate::read::profiles::sessions::{ProfileSessions, Session};
 use crate::store::copy::Backups;
 
@@ -137,9 +138,9 @@ impl Reader {
         })
     }
 
-    /// The permit to go on with a query, as soon as there is one.
-    pub(super) async fn query_permit(&self) -> Option<Permit> {
-        self.permits.query().await
+    /// The permit to make the next part of a stream, as soon as there is one.
+    pub(super) async fn run_permit(&self) -> Option<Run> {
+        self.permits.run().await
     }
 
     /// Runs a query on a thread that may block on the disk. The permit is taken here, not when the
@@ -151,10 +152,22 @@ impl Reader {
         self.run_with(self.try_query()?, query).await
     }
 
-    /// As [`run`](Self::run), with a permit.
+    /// As [`run`](Self::run). The query gets a function that says whether its client is still there.
+    pub(super) async fn run_while<T: Send + 'static>(
+        &self,
+        query: impl FnOnce(&Project, &dyn Fn() -> bool) -> Result<T, ProjectError> + Send + 'static,
+    ) -> Result<T, ApiError> {
+        let gone = Gone::default();
+        // This future is dropped when the connection is closed.
+        let _client = gone.client();
+        self.run(move |project| query(project, &|| !gone.is_set()))
+            .await
+    }
+
+    /// As [`run`](Self::run), with a permit, which is dropped at the end of the query.
     pub(super) async fn run_with<T: Send + 'static>(
         &self,
-        permit: Permit,
+        permit: impl Send + 'static,
         query: impl FnOnce(&Project) -> Result<T, ProjectError> + Send + 'static,
     ) -> Result<T, ApiError> {
         let project = Arc::clone(&self.project);
