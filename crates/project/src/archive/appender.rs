@@ -79,7 +79,7 @@ impl Appender {
         user_key: Option<u64>,
     ) -> Result<(), ProjectError> {
         let number = self.tail.next();
-        self.tail.push(&StoredEvent { number, ..*event });
+        self.tail.push(event);
         self.pairs.extend(user_key.map(|key| (key, number)));
         if self.tail.raw_bytes() >= self.raw_bytes {
             let next = BlockBuilder::starting_at(self.tail.next());
