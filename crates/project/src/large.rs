@@ -106,13 +106,23 @@ mod tests {
     fn large_ones_wait_for_each_other_and_small_ones_do_not() {
         let large = 9 << 20;
         let first = LargeShare::of(large).unwrap();
-        assert!(first.is_some());
+        assert_eq!(LARGE.shares.lock().used_bytes, 27 << 20);
         assert!(LargeShare::of(LARGE_BYTES).unwrap().is_none());
+        // One that fits beside the first one does not wait.
+        drop(LargeShare::of(300 << 10).unwrap());
         std::thread::scope(|threads| {
             let waiting: Vec<_> = (0..3)
                 .map(|_| threads.spawn(|| LargeShare::of(large).map(drop)))
                 .collect();
-            assert!(LARGE.shares.lock().used_bytes <= MAX_BYTES);
+            while LARGE.shares.lock().waiting.len() < waiting.len() {
+                assert!(
+                    !waiting
+                        .iter()
+                        .any(std::thread::ScopedJoinHandle::is_finished)
+                );
+                std::thread::yield_now();
+            }
+            assert_eq!(LARGE.shares.lock().used_bytes, 27 << 20);
             drop(first);
             for waiting in waiting {
                 waiting.join().unwrap().unwrap();

@@ -430,4 +430,59 @@ mod tests {
         task.wake();
         assert_eq!(receiver.iter().take(3).collect::<Vec<_>>(), [1, 2, 3]);
     }
+
+    #[test]
+    fn a_task_is_not_woken_before_its_time() {
+        let workers = Workers::new(1, 0).unwrap();
+        let (sender, receiver) = mpsc::channel();
+        let turns = Arc::new(AtomicUsize::new(0));
+        let counted = turns.clone();
+        let late = workers.task(Work::Write, move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Next::After(Duration::from_secs(3_600))
+        });
+        let other = workers.task(Work::Write, move || {
+            sender.send(()).unwrap();
+            Next::Wait
+        });
+        late.wake();
+        for _ in 0..100 {
+            other.wake();
+            receiver.recv().unwrap();
+        }
+        assert_eq!(turns.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn the_end_of_a_task_waits_for_its_turn() {
+        let workers = Workers::new(1, 0).unwrap();
+        let (started, is_started) = mpsc::channel();
+        let (go, goes) = mpsc::channel();
+        let task = workers.task(Work::Write, move || {
+            started.send(()).unwrap();
+            goes.recv().unwrap();
+            Next::Wait
+        });
+        task.wake();
+        is_started.recv().unwrap();
+        thread::scope(|scope| {
+            let ending = scope.spawn(|| task.end());
+            for _ in 0..1_000 {
+                assert!(!ending.is_finished());
+                thread::yield_now();
+            }
+            go.send(()).unwrap();
+        });
+    }
+
+    #[test]
+    fn the_threads_are_in_proportion_to_the_cores() {
+        let cores = thread::available_parallelism().unwrap().get();
+        let threads = 2 * cores + cores.div_ceil(2);
+        let workers = Workers::for_cores().unwrap();
+        assert_eq!(
+            format!("{workers:?}"),
+            format!("Workers {{ threads: {threads}, .. }}")
+        );
+    }
 }

@@ -179,3 +179,28 @@ fn lg_1_profiles_fit_the_clusters_that_other_claims_hold_together() {
     drop(project);
     assert_eq!(profile(&open(folder), "B"), under("A", 1));
 }
+
+#[test]
+fn p_3_a_deleted_profile_does_not_uncover_the_one_that_a_merge_has_hidden() {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    set(&project, "a", 1);
+    set(&project, "b", 2);
+    merge(&project, "a", "b");
+    merge(&project, "c", "d");
+    assert_eq!(profile(&project, "b"), under("a", 1));
+    submit(
+        &project,
+        r#"{"$distinct_id":"b","$delete":""}"#,
+        Record::Update,
+    );
+    assert_eq!(profile(&project, "b"), None);
+    drop(project);
+    // Another claim is withdrawn, so the next opening looks at all profiles.
+    retract(folder.path(), 2);
+
+    let project = open(folder.path());
+    assert_eq!(profile(&project, "a"), None);
+    assert_eq!(profile(&project, "b"), None);
+    assert_eq!(project.count_profiles().unwrap(), 0);
+}

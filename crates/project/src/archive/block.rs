@@ -316,6 +316,19 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_row_says_how_many_bytes_its_block_has() {
+        let mut builder = BlockBuilder::starting_at(1);
+        let text = "x".repeat(300_000);
+        let event = (1, 2, "/a".to_owned(), None, text);
+        for number in 1..4 {
+            builder.push(&stored(number, &event));
+        }
+        let row = builder.row(&mut zstd::bulk::Compressor::default()).unwrap();
+        assert_eq!(EventBlock::raw_bytes(&row), builder.raw_bytes());
+        assert!(builder.raw_bytes() > 900_000 && row.len() < 9_000);
+    }
+
     fn read(first: u64, row: &[u8]) -> Result<Vec<String>, ProjectError> {
         let block = EventBlock::read(first, row)?;
         let mut all = Vec::new();

@@ -82,3 +82,52 @@ impl Recovery {
         Ok(self.room_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    fn recovery() -> Recovery {
+        Recovery::new(Box::new(|| Err(StoreError::InUse)))
+    }
+
+    #[test]
+    fn the_delays_double_until_the_project_is_stable() {
+        let mut recovery = recovery();
+        let mut now = 100 * SECOND;
+        recovery.failed(now, 0);
+        // The first attempt is due at once.
+        assert_eq!(recovery.wait(now), None);
+        for delay_ms in [100, 200, 400, 800, 1_600, 3_200, 5_000, 5_000] {
+            assert!(recovery.may_be_closing());
+            recovery.attempted(now, false);
+            let delay = Duration::from_millis(delay_ms);
+            assert_eq!(recovery.wait(now), Some(delay));
+            assert_eq!(recovery.wait(now + delay), None);
+            now += delay;
+        }
+        // The earlier store was to be closed by now.
+        assert!(!recovery.may_be_closing());
+        recovery.attempted(now, true);
+
+        // Another failure soon after is the same one, and one after a minute is a new one.
+        recovery.failed(now + 59 * SECOND, 0);
+        assert!(!recovery.may_be_closing());
+        assert_eq!(recovery.wait(now), Some(5 * SECOND));
+        recovery.failed(now + 60 * SECOND, 0);
+        assert!(recovery.may_be_closing());
+        assert_eq!(recovery.wait(now + 60 * SECOND), None);
+    }
+
+    #[test]
+    fn there_must_be_room_for_twice_the_bytes_that_failed() {
+        let mut recovery = recovery();
+        assert_eq!(recovery.check_room().unwrap(), 1 << 20);
+        for (failed, wanted) in [(0, 1), (3, 6), (8, 16), (9, 16)] {
+            recovery.failed(Duration::ZERO, failed << 20);
+            assert_eq!(recovery.check_room().unwrap(), wanted << 20);
+        }
+    }
+}

@@ -374,6 +374,87 @@ fn lg_2_a_retraction_on_a_disk_that_fails_is_there_or_not_and_the_profiles_fit()
     assert!(refused > 0 && answered > 0, "{refused} {answered}");
 }
 
+#[test]
+fn a_new_reason_why_the_project_cannot_write_is_reported() {
+    let (disk, settings) = (Disk::default(), Settings::of(Model::Simplified));
+    let mut opened = on(&disk, &settings);
+    let mut attempts = 0;
+    let open = move || {
+        attempts += 1;
+        match attempts {
+            2 => Err(std::io::Error::other("the disk is gone").into()),
+            _ => opened.open(),
+        }
+    };
+    let mut tested = Tested::open_with(Box::new(open), settings, &disk);
+    disk.break_after(0, Fault::OnceLost);
+    tested.write(batch(0)).unwrap_err();
+    tested.run_for(Duration::from_secs(10)).unwrap();
+    let reports = tested.reports.lock();
+    let [
+        Health::Failed { reason: first },
+        Health::Failed { reason: second },
+        Health::Recovered,
+    ] = &**reports
+    else {
+        panic!("{reports:?}");
+    };
+    assert!(first.contains("the disk failed"), "{first}");
+    assert!(second.contains("the disk is gone"), "{second}");
+}
+
+#[test]
+fn a_commit_takes_the_time_between_its_start_and_its_end() {
+    let mut tested = Tested::open(Model::Simplified, &Disk::default());
+    tested.write(batch(0)).unwrap();
+    *tested.clock.0.lock() += Duration::from_secs(3_600);
+    tested.write(batch(1)).unwrap();
+    // The clock of this test does not move during a commit.
+    let figures = tested.project.figures();
+    assert_eq!((figures.commits, figures.commit_time), (2, Duration::ZERO));
+}
+
+#[test]
+fn a_retraction_and_batches_that_wait_with_it_are_all_carried_out() {
+    let tested = Tested::open(Model::Original, &Disk::default());
+    let answers = Answers::default();
+    tested.submit(batch(0), &answers);
+    while tested.workers.turn(Work::Write) {}
+    std::thread::scope(|scope| {
+        tested.submit(batch(1), &answers);
+        let target = RetractionTarget::Entry(1);
+        let retracting = scope.spawn(|| tested.project.retract(target, "ada", "a tablet"));
+        while tested.project.figures().queue_batches < 2 && !retracting.is_finished() {
+            std::thread::yield_now();
+        }
+        tested.submit(batch(2), &answers);
+        while tested.workers.turn(Work::Write) {}
+        assert!(retracting.join().unwrap().unwrap().is_new);
+    });
+    assert!(answers.lock().iter().all(Result::is_ok));
+    assert_eq!(answers.lock().len(), 3);
+    // As if the first batch had never come: its device is in no cluster.
+    for (device, joined) in devices(3).iter().zip([false, true, true]) {
+        let user = tested.project.identity(device).unwrap().canonical;
+        assert_eq!(user == "U", joined, "{device}");
+    }
+    assert_eq!(tested.project.identity("U").unwrap().members.len(), 3);
+}
+
+#[test]
+fn batches_that_wait_when_a_project_is_dropped_are_answered() {
+    let tested = Tested::open(Model::Simplified, &Disk::default());
+    let answers = Answers::default();
+    tested.submit(batch(0), &answers);
+    tested.submit(batch(1), &answers);
+    drop(tested);
+    let answers = answers.lock();
+    assert_eq!(answers.len(), 2);
+    for answer in &*answers {
+        assert!(matches!(answer, Err(ProjectError::Closed)), "{answer:?}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 

@@ -229,3 +229,55 @@ impl Drop for Reservation<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn queue() -> Queue {
+        Queue::new(&Options {
+            max_queue_bytes: 6_400,
+            ..Options::default()
+        })
+    }
+
+    #[test]
+    fn a_large_batch_leaves_a_quarter_to_the_small_ones() {
+        let queue = queue();
+        let _first = queue.reserve(1).unwrap();
+        let mut large = queue.reserve(1).unwrap();
+        // 6,400 / 4 bytes are left to others.
+        assert!(large.grow(4_799).is_err());
+        large.grow(4_798).unwrap();
+        assert_eq!(queue.size(), (2, 4_800));
+        assert!(large.grow(1).is_err());
+
+        // A batch of a 64th part is small, with its text.
+        let mut small = queue.reserve(1).unwrap();
+        assert!(small.grow(100).is_err());
+        small.grow(99).unwrap();
+        assert_eq!(queue.size(), (3, 4_900));
+        drop((large, small));
+        assert_eq!(queue.size(), (1, 1));
+    }
+
+    #[test]
+    fn small_batches_fill_the_queue_and_one_batch_has_all_of_it() {
+        let queue = queue();
+        let mut alone = queue.reserve(1).unwrap();
+        alone.grow(10_000).unwrap();
+        assert!(matches!(queue.reserve(1), Err(ProjectError::Full)));
+        drop(alone);
+        let small: Vec<_> = (0..64)
+            .map(|_| {
+                let mut small = queue.reserve(1).unwrap();
+                small.grow(99).unwrap();
+                small
+            })
+            .collect();
+        assert_eq!(queue.size(), (64, 6_400));
+        assert!(matches!(queue.reserve(1), Err(ProjectError::Full)));
+        drop(small);
+        assert_eq!(queue.size(), (0, 0));
+    }
+}
