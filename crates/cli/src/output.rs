@@ -1,5 +1,6 @@
 //! Everything that the program writes: files, resolved events, refused lines, JSON lines and the summary.
 
+mod adapted;
 mod compress;
 pub(crate) mod destination;
 pub(crate) mod interrupt;

@@ -1,9 +1,9 @@
 //! From input files to events: bytes are decompressed, cut into blocks of whole lines, and worked
 //! on in parallel; results are put together in arrival order.
 
+pub(crate) mod adapt;
 pub(crate) mod block;
 pub(crate) mod blocks;
-mod decompress;
 pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod input;

@@ -52,6 +52,6 @@ mod read;
 mod write;
 
 pub use error::MalformedEvent;
-pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members};
+pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members, visit_pairs};
 pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Repeatable, Time, TimeRange};
 pub use write::{Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved};

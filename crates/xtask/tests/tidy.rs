@@ -34,6 +34,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     ("conformance", &["core", "events"], &["state"]),
     ("events", &["core"], &["simplified", "original"]),
+    ("adapters", &["core", "events"], &["simplified", "original"]),
     (
         "store",
         &["core", "disk"],
@@ -77,6 +78,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "cli",
         &[
+            "adapters",
             "core",
             "engines",
             "simplified",
@@ -93,7 +95,14 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("benches", LIBRARIES, &[]),
     (
         "fuzz",
-        &["core", "state", "conformance", "differential", "wire"],
+        &[
+            "adapters",
+            "core",
+            "state",
+            "conformance",
+            "differential",
+            "wire",
+        ],
         &[],
     ),
 ];
@@ -103,6 +112,10 @@ const INTERNAL: &[&str] = &["benches", "differential", "fuzz", "xtask"];
 
 /// Why no vector shows a rule of migrations.
 const MIGRATION: &str = "a vector is for one engine; crates/migrate/tests/migration";
+
+/// Why no vector shows a rule of adapters.
+const ADAPTERS: &str =
+    "a vector is an event, not a record of another product; crates/adapters/tests";
 
 /// Rules that no vector can show: (rule, why).
 const NO_VECTORS: &[(&str, &str)] = &[
@@ -153,6 +166,14 @@ const NO_VECTORS: &[(&str, &str)] = &[
     ("M-21", MIGRATION),
     ("M-22", MIGRATION),
     ("M-23", MIGRATION),
+    ("A-1", ADAPTERS),
+    ("A-2", ADAPTERS),
+    ("A-3", ADAPTERS),
+    ("A-4", ADAPTERS),
+    ("A-5", ADAPTERS),
+    ("A-6", ADAPTERS),
+    ("A-7", ADAPTERS),
+    ("A-8", ADAPTERS),
 ];
 
 /// A longer file of a `src` folder has more than one subject.

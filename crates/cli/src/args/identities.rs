@@ -12,6 +12,7 @@ use idmerge_engines::{Model, Settings};
 
 use crate::args::engine::{SETTINGS, SettingsArgs};
 use crate::args::input::InputArgs;
+use crate::args::input::adapt::AdaptArgs;
 use crate::report::{say, wrong_usage};
 
 /// An input, and the source of identities: `--engine` or `--store`.
@@ -19,6 +20,9 @@ use crate::report::{say, wrong_usage};
 pub(crate) struct IdentityArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) adapt: AdaptArgs,
 
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "store")]

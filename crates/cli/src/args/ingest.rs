@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use crate::args::engine::OptionalEngineArgs;
+use crate::args::input::adapt::AdaptArgs;
 use crate::args::input::{InputArgs, SummaryArgs};
 
 #[derive(Debug, clap::Args)]
@@ -11,6 +12,7 @@ Examples:
   idmerge ingest people events.ndjson --engine simplified
   idmerge ingest shop events.ndjson --engine original --blocked-ids +testers.txt
   zcat day-*.gz | idmerge ingest people
+  idmerge ingest people calls/*.gz --from segment
   idmerge resolve today.ndjson --store people > resolved.ndjson
 
 A store keeps the engine and the settings that it was created with; others are an error.
@@ -29,6 +31,9 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) input: InputArgs,
+
+    #[command(flatten)]
+    pub(crate) adapt: AdaptArgs,
 
     #[command(flatten)]
     pub(crate) summary: SummaryArgs,

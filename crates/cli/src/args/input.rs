@@ -1,5 +1,7 @@
 //! The arguments of every command that reads events.
 
+pub(crate) mod adapt;
+
 use std::path::PathBuf;
 
 use clap::ValueEnum;
@@ -8,7 +10,7 @@ use crate::output::destination::Destination;
 use crate::output::refused::{MaxRefused, RefusedWriter};
 use crate::output::summary::SummaryForm;
 use crate::report::wrong_usage;
-use crate::stream::blocks::Limits;
+use crate::stream::block::Limits;
 use crate::stream::input::Input;
 
 #[derive(Debug, clap::Args)]

@@ -6,10 +6,14 @@
 )]
 
 use clap::ValueEnum;
+use idmerge_adapters::Target;
+use idmerge_engines::Settings;
 use idmerge_events::MappingFormat;
 
 use crate::args::identities::IdentityArgs;
 use crate::args::input::{OutputArgs, SummaryArgs};
+use crate::output::summary::SummaryForm;
+use crate::stream::adapt::Adapting;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -19,6 +23,7 @@ Examples:
   idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
   idmerge resolve events.ndjson --engine simplified --blocked-ids +testers.txt
   idmerge resolve today.ndjson --store people > resolved.ndjson
+  idmerge resolve calls/*.gz --from segment --engine simplified > out.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
@@ -38,13 +43,28 @@ pub(crate) struct ResolveArgs {
     pub(crate) summary: SummaryArgs,
 }
 
+impl ResolveArgs {
+    /// How the records of another product become events, for these settings.
+    ///
+    /// # Errors
+    ///
+    /// The arguments do not fit together.
+    pub(crate) fn adapting(&self, settings: &Settings) -> anyhow::Result<Option<Adapting>> {
+        let target = Target::of(settings.model().rule_book());
+        let is_quiet = self.identity.input.quiet;
+        let is_silent = self.summary.form(is_quiet) != SummaryForm::Text;
+        self.identity.adapt.adapting(target, settings, is_silent)
+    }
+}
+
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   idmerge clusters events.ndjson --engine simplified
   {\"canonical\":\"U1\",\"members\":[\"U1\",\"$device:D1\",\"$device:D2\"]}
 
-  idmerge clusters events.ndjson --engine original -o people.ndjson.zst")]
+  idmerge clusters events.ndjson --engine original -o people.ndjson.zst
+  idmerge clusters calls/*.gz --from segment --engine original")]
 pub(crate) struct ClustersArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -61,6 +81,7 @@ Examples:
   $device:D1,U1
 
   idmerge mappings --store people -o mappings.ndjson.zst
+  idmerge mappings calls/*.gz --from segment --engine simplified
 
 There is a row for each ID of a cluster that is not its canonical ID: any other ID is its own canonical \
 ID. A join with events gives each event the canonical distinct_id of its person; docs/mappings.md shows \
@@ -100,6 +121,7 @@ Examples:
   idmerge cluster U1 events.ndjson --engine simplified
   idmerge cluster '$device:D1' events.ndjson --engine simplified
   idmerge cluster U1 --store people
+  idmerge cluster U1 calls/*.gz --from segment --engine simplified
 
 An ID that is in no cluster is its own canonical ID, and has no members.")]
 pub(crate) struct ClusterArgs {

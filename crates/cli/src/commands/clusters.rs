@@ -1,10 +1,12 @@
 //! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
+use idmerge_adapters::Target;
 use idmerge_core::{Cluster, Resolve};
 use idmerge_engines::Settings;
 use idmerge_events::MappingWriter;
 
 use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mean};
+use crate::args::input::adapt::AdaptArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
 use crate::commands::apply::apply_all;
 #[cfg(feature = "store")]
@@ -114,9 +116,14 @@ fn engine(
     };
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
+    let target = Target::of(settings.model().rule_book());
+    let adapting = args.adapt.adapting(target, settings, args.input.quiet)?;
+    let adapting = adapting.as_ref();
+    let pass =
+        Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let mut applied = apply_all(pass, settings, refused, None, &mut |_, _, _| Ok(()))?;
     progress.finish();
+    AdaptArgs::say(adapting, args.input.quiet);
     applied.refused.finish()?;
     applied.refused.excess(NOTHING_WRITTEN)?;
     Ok(applied.engine)

@@ -9,6 +9,7 @@ use std::mem;
 use std::path::Path;
 
 use anyhow::Context;
+use idmerge_adapters::Target;
 use idmerge_core::Claim;
 use idmerge_engines::{Engine, Model, Settings};
 use idmerge_store::{Cause, Durable};
@@ -19,8 +20,9 @@ use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::refused::RefusedWriter;
-use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, row};
+use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, add_adapted, row};
 use crate::report::say;
+use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
@@ -56,12 +58,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let max_line_bytes = args.input.max_line_bytes;
-    let others = Model::ALL
-        .into_iter()
-        .filter(|model| *model != settings.model());
-    // With the same rules for IDs.
-    let of_other = |model| Settings::of(model).with_id_rules(settings.id_rules().clone());
-    let others: Vec<_> = others.map(of_other).collect();
+    let others = of_other_models(&settings);
     let worker = || {
         IngestWorker(IngestReader {
             max_line_bytes,
@@ -78,15 +75,36 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         events: 0,
         outcomes: Outcomes::default(),
     };
-    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
+    let target = Target::of(settings.model().rule_book());
+    let adapting = args
+        .adapt
+        .adapting(target, &settings, form != SummaryForm::Text)?;
+    let adapting = adapting.as_ref();
+    let pass =
+        Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let pass = pass.passing(&mut known);
     let mut sink = pass.run(sink, |_| Ok(()), worker)?;
     sink.finish_inputs()?;
     progress.stage("indexing");
     sink.snapshot_if_old()?;
     progress.finish();
-    summary::print(&sink.summary(entries_before, &known), form);
+    let adapted = adapting.and_then(Adapting::report);
+    summary::print(
+        &sink.summary(entries_before, &known, adapted.as_ref()),
+        form,
+    );
+    adapted.iter().for_each(|adapted| adapted.warn(form));
     sink.close()
+}
+
+/// The settings of the other models, with the same rules for IDs.
+fn of_other_models(settings: &Settings) -> Vec<Settings> {
+    let others = Model::ALL
+        .into_iter()
+        .filter(|model| *model != settings.model());
+    others
+        .map(|model| Settings::of(model).with_id_rules(settings.id_rules().clone()))
+        .collect()
 }
 
 /// The store that claims go to, and counts of what it answered.
@@ -143,8 +161,14 @@ impl StoreSink<'_> {
         Ok(())
     }
 
-    fn summary(&self, entries_before: u64, known: &KnownInputs) -> IngestSummary<'_> {
+    fn summary<'s>(
+        &'s self,
+        entries_before: u64,
+        known: &KnownInputs,
+        adapted: Option<&'s AdaptReport>,
+    ) -> IngestSummary<'s> {
         IngestSummary {
+            adapted,
             continues_again: self.taken.continues_again(),
             taken_before: self.taken.events_in(known.passed()),
             events: self.events,
@@ -206,7 +230,7 @@ impl<'w> Worker for IngestWorker<'w> {
             sink.events += events;
             sink.apply(&claims, &causes)?;
             let taken = BlockTaken {
-                records: position.records_before() + lines,
+                records: position.records_before() + block.records(lines),
                 events,
                 with_id,
             };
@@ -233,6 +257,8 @@ impl Sink for StoreSink<'_> {
 
 /// The figures of `ingest`.
 struct IngestSummary<'s> {
+    /// If another product wrote the records.
+    adapted: Option<&'s AdaptReport>,
     /// Whether the run took the rest of an `--again` run that did not finish.
     continues_again: bool,
     /// How many events were passed over, because they are the beginning of an input that was taken
@@ -248,6 +274,9 @@ struct IngestSummary<'s> {
 
 impl fmt::Display for IngestSummary<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(adapted) = self.adapted {
+            write!(f, "{adapted}")?;
+        }
         if self.taken_before > 0 {
             row(f, "taken before", self.taken_before, " events")?;
         }
@@ -271,6 +300,7 @@ impl Figures for IngestSummary<'_> {
         });
         self.outcomes.add_to(&mut json);
         self.refused.add_to(&mut json);
+        add_adapted(self.adapted, &mut json);
         json
     }
 }

@@ -11,11 +11,13 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use foldhash::quality::RandomState;
+use idmerge_adapters::Target;
 use idmerge_core::Claim;
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
 
 use crate::args::input::ReportFormat;
+use crate::args::input::adapt::AdaptArgs;
 use crate::args::inspect::InspectArgs;
 use crate::commands::apply::Weighed;
 use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
@@ -53,7 +55,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         weighed: Default::default(),
     };
     let max_line_bytes = args.input.max_line_bytes;
-    let pass = Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress);
+    let adapting = args
+        .adapt
+        .adapting(Target::Both, &models[0], args.input.quiet)?;
+    let adapting = adapting.as_ref();
+    let pass =
+        Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let mut sink = pass.run(
         sink,
         |_| Ok(()),
@@ -65,6 +72,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         },
     )?;
     progress.finish();
+    AdaptArgs::say(adapting, args.input.quiet);
     let mut evidence = sink.evidence;
     evidence.count_devices(&sink.devices);
     let refused = sink.refused.count();

@@ -21,6 +21,7 @@ use crate::output::users::UserCount;
 use crate::report::left_out;
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
+use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
@@ -53,6 +54,10 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
     summary::print(&summary, form);
+    summary
+        .adapted
+        .iter()
+        .for_each(|adapted| adapted.warn(form));
     Ok(())
 }
 
@@ -69,9 +74,11 @@ fn resolve_by_engine(
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, input_args.quiet);
     let limits = input_args.limits();
+    let adapting = args.adapting(settings)?;
+    let adapting = adapting.as_ref();
 
     progress.stage("reading");
-    let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress);
+    let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);
     let mut first = first_pass(pass, settings, refused)?;
     // Before anything is written.
     input::check_unchanged(&mut inputs)?;
@@ -85,7 +92,7 @@ fn resolve_by_engine(
     if output.is_terminal() {
         progress.finish();
     }
-    let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
+    let pass = Pass::new(&mut inputs, limits, Reread::No, &progress).adapting(adapting);
     let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
     written.output.finish()?;
     progress.finish();
@@ -94,6 +101,7 @@ fn resolve_by_engine(
         users,
         outcomes: first.outcomes,
         refused,
+        adapted: adapting.and_then(Adapting::report),
     })
 }
 

@@ -50,7 +50,9 @@ pub(crate) fn run(
         max_line_bytes: input_args.max_line_bytes,
         settings,
     };
-    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress);
+    let adapting = args.adapting(settings)?;
+    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress)
+        .adapting(adapting.as_ref());
     let arrivals = pass.run(sink, |_| Ok(()), || worker)?;
     progress.finish();
     arrivals.written.finish(arrivals.users)

@@ -18,6 +18,7 @@ use crate::output::resolved::BlockWriter;
 use crate::output::summary::{Outcomes, Refused, Summary};
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
+use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::input::{self, Input, Reread};
@@ -43,7 +44,10 @@ pub(crate) fn run(
     }
     let users = Mutex::new(UserCount::default());
     let max_line_bytes = input_args.max_line_bytes;
-    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress);
+    let adapting = args.adapting(&store.settings)?;
+    let adapting = adapting.as_ref();
+    let pass =
+        Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress).adapting(adapting);
     let mut written = pass.run(
         Written {
             output,
@@ -71,6 +75,7 @@ pub(crate) fn run(
         users: users.into_inner().unwrap_or_else(PoisonError::into_inner),
         outcomes: written.outcomes,
         refused,
+        adapted: adapting.and_then(Adapting::report),
     })
 }
 

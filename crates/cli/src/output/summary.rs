@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 
 use crate::output::refused::RefusedWriter;
 use crate::output::users::UserCount;
+use crate::stream::adapt::AdaptReport;
 
 /// The figures of a command: as text, and as JSON.
 pub(crate) trait Figures: fmt::Display {
@@ -43,6 +44,8 @@ pub(crate) struct Summary {
     pub(crate) users: UserCount,
     pub(crate) outcomes: Outcomes,
     pub(crate) refused: Refused,
+    /// If another product wrote the records.
+    pub(crate) adapted: Option<AdaptReport>,
 }
 
 /// How many lines were refused, and the first of them.
@@ -110,6 +113,13 @@ impl fmt::Display for Outcomes {
     }
 }
 
+/// Adds what became of the records of another product.
+pub(crate) fn add_adapted(adapted: Option<&AdaptReport>, json: &mut Value) {
+    if let Some(adapted) = adapted {
+        json["from"] = adapted.json();
+    }
+}
+
 /// A row of the summary.
 pub(crate) fn row(f: &mut fmt::Formatter<'_>, name: &str, count: u64, more: &str) -> fmt::Result {
     writeln!(f, "{name:12}{:>14}{more}", HumanCount(count).to_string())
@@ -126,12 +136,16 @@ impl Figures for Summary {
         });
         self.outcomes.add_to(&mut json);
         self.refused.add_to(&mut json);
+        add_adapted(self.adapted.as_ref(), &mut json);
         json
     }
 }
 
 impl fmt::Display for Summary {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(adapted) = &self.adapted {
+            write!(f, "{adapted}")?;
+        }
         row(f, "events", self.events, "")?;
         let users = &self.users;
         if users.events_without_id() > 0 {

@@ -2,9 +2,12 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::sync::Arc;
 
 use twox_hash::XxHash3_64;
 
+use crate::stream::adapt::block::AdaptedBlock;
+use crate::stream::adapt::table::Table;
 use crate::stream::input::content::Content;
 
 /// The size of a block, unless it is one longer line or the end of an input.
@@ -32,6 +35,19 @@ pub(crate) struct Block {
     /// Of an input that is not made of lines (IN-6): the line of the input on which each record of
     /// the block begins. In the block each record is a line.
     pub(crate) record_lines: Option<Vec<u64>>,
+    /// Of records that another product wrote: what they became. The bytes are then their events.
+    pub(crate) adapted: Option<AdaptedBlock>,
+    /// If the input is a table.
+    pub(crate) table: Option<Arc<Table>>,
+}
+
+/// The limits of a reader of input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    /// A longer line is refused (IN-3).
+    pub(crate) max_line_bytes: u64,
+    /// Whether an export that was terminated early is read as if it were complete (IN-6).
+    pub(crate) allow_incomplete: bool,
 }
 
 /// The beginning of an input that was passed over.
@@ -61,6 +77,25 @@ impl Block {
         }
     }
 
+    /// How many lines or records of the input this is, if the block has this many lines.
+    pub(crate) fn records(&self, lines: u64) -> u64 {
+        self.adapted
+            .as_ref()
+            .map_or(lines, |adapted| adapted.records)
+    }
+
+    /// Puts the events of the records in place of the records.
+    pub(super) fn replace(&mut self, events: Vec<u8>, adapted: AdaptedBlock) {
+        self.filled = events.len();
+        self.buffer = events;
+        self.adapted = Some(adapted);
+    }
+
+    /// The bytes, to blank out parts of them.
+    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
+        &mut self.buffer[..self.filled]
+    }
+
     /// A block with these bytes.
     #[cfg(test)]
     pub(crate) fn of(bytes: &[u8]) -> Self {
@@ -76,6 +111,8 @@ impl Block {
         self.passed = None;
         self.content = None;
         self.record_lines = None;
+        self.adapted = None;
+        self.table = None;
         self.buffer.truncate(BLOCK_BYTES);
         self.buffer.shrink_to(BLOCK_BYTES);
     }

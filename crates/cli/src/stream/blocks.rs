@@ -1,12 +1,14 @@
 //! Cuts inputs into blocks of whole lines, the unit of work of a thread.
 
 use std::io::{self, Write};
+use std::sync::Arc;
 use std::{mem, slice};
 
 use anyhow::Context;
 
-use crate::stream::block::{BLOCK_BYTES, Block, Passed};
-use crate::stream::forms::{self, Cut, Source, TERMINATED_EARLY};
+use crate::stream::adapt::table::{Table, Tables};
+use crate::stream::block::{BLOCK_BYTES, Block, Limits, Passed};
+use crate::stream::forms::{self, Cut, Source, terminated_early};
 use crate::stream::input::content::{Content, ContentHasher};
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{Input, Reread};
@@ -37,15 +39,6 @@ pub(crate) enum ReadError {
     TerminatedEarly,
 }
 
-/// The limits of a reader of input.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
-    /// A longer line is refused (IN-3).
-    pub(crate) max_line_bytes: u64,
-    /// Whether an export that was terminated early is read as if it were complete (IN-6).
-    pub(crate) allow_incomplete: bool,
-}
-
 /// Reads inputs one after another.
 pub(crate) struct Blocks<'i> {
     inputs: slice::IterMut<'i, Input>,
@@ -65,6 +58,8 @@ pub(crate) struct Blocks<'i> {
     /// If inputs that were read before are passed over (AR-3).
     known: Option<&'i mut KnownInputs>,
     track: Track,
+    tables: Option<Tables>,
+    table: Option<Arc<Table>>,
 }
 
 /// The parts of the open input that were read before, and in this run.
@@ -113,7 +108,14 @@ impl<'i> Blocks<'i> {
             broken: None,
             known,
             track: Track::default(),
+            tables: None,
+            table: None,
         }
+    }
+
+    /// Reads tables row by row.
+    pub(crate) fn with_tables(self, tables: Option<Tables>) -> Self {
+        Self { tables, ..self }
     }
 
     /// Reads the next block. The same input always gives the same blocks, however its bytes arrive.
@@ -137,6 +139,7 @@ impl<'i> Blocks<'i> {
                 self.track(block);
             }
             if block.filled > 0 || next == Next::BrokenRest {
+                block.table.clone_from(&self.table);
                 if block.starts_input {
                     block.head = mem::take(&mut self.head);
                 }
@@ -177,6 +180,10 @@ impl<'i> Blocks<'i> {
                 Source::Records(records) => records.track(hasher),
             }
         }
+        self.table = self
+            .tables
+            .and_then(|tables| tables.table(&head))
+            .map(Arc::new);
         (self.open, self.head) = (Some(source), head);
         self.opened += 1;
         self.starts_input = true;
@@ -252,9 +259,12 @@ impl<'i> Blocks<'i> {
                     true
                 }
             };
-            let new = &block.bytes()[without_end..];
-            if let Some(end) = memchr::memrchr(b'\n', new) {
-                let mut end = without_end + end + 1;
+            let end_of_lines = match &self.table {
+                Some(table) => table.end_of_rows(block.bytes()),
+                None => memchr::memrchr(b'\n', &block.bytes()[without_end..])
+                    .map(|end| without_end + end + 1),
+            };
+            if let Some(mut end) = end_of_lines {
                 // The line may turn out to be the last one.
                 if let Some(start @ 1..) = terminated_early(&block.bytes()[..end]) {
                     end = start;
@@ -338,12 +348,6 @@ impl<'i> Blocks<'i> {
             }
         }
     }
-}
-
-/// Where the last line starts, if it is the one that ends an incomplete export.
-fn terminated_early(lines: &[u8]) -> Option<usize> {
-    let before = lines.trim_ascii_end().strip_suffix(TERMINATED_EARLY)?;
-    (before.is_empty() || before.ends_with(b"\n")).then_some(before.len())
 }
 
 #[cfg(test)]

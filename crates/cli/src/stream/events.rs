@@ -7,6 +7,7 @@ use idmerge_engines::Settings;
 use idmerge_events::{Envelope, JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
+use crate::stream::adapt::block::AdaptedBlock;
 use crate::stream::block::Block;
 use crate::stream::forms::unusable::Tally;
 use crate::stream::lines::{Line, Lines, too_long};
@@ -64,7 +65,9 @@ pub(crate) fn read_lines<'b>(
     max_line_bytes: u64,
     mut read: impl FnMut(&Line<'b>, Option<&'b str>) -> Result<(), Refusal>,
 ) -> (u64, Vec<RefusedLine<'b>>) {
-    let mut refused = Vec::new();
+    let mut refused: Vec<RefusedLine<'b>> =
+        block.adapted.iter().flat_map(refused_records).collect();
+    let has_refused_records = !refused.is_empty();
     let mut refuse = |line, rule, error| refused.push(RefusedLine { line, rule, error });
     let text = str::from_utf8(block.bytes()).ok();
     let mut lines = Lines::new(block.bytes(), max_line_bytes);
@@ -80,7 +83,25 @@ pub(crate) fn read_lines<'b>(
             Err(Refusal::Invalid(error)) => refuse(line, error.rule(), error.to_string()),
         }
     }
-    (lines.count, refused)
+    let count = lines.count;
+    if has_refused_records {
+        refused.sort_by_key(|refused| refused.line.number);
+    }
+    (count, refused)
+}
+
+/// The records that could not be turned into events, each at its blank line.
+fn refused_records(adapted: &AdaptedBlock) -> impl Iterator<Item = RefusedLine<'_>> {
+    adapted.refused.iter().map(|refused| RefusedLine {
+        line: Line {
+            number: refused.line,
+            start: 0,
+            bytes: &refused.record,
+            is_too_long: false,
+        },
+        rule: refused.refusal.rule(),
+        error: refused.refusal.to_string(),
+    })
 }
 
 /// The first refused line, for a [`Tally`].

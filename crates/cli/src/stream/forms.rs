@@ -19,6 +19,12 @@ use crate::stream::input::known::{Known, pass};
 /// The last line of an export that the vendor could not complete.
 pub(super) const TERMINATED_EARLY: &[u8] = b"export terminated early";
 
+/// Where the last line starts, if it is the one that ends an incomplete export.
+pub(super) fn terminated_early(lines: &[u8]) -> Option<usize> {
+    let before = lines.trim_ascii_end().strip_suffix(TERMINATED_EARLY)?;
+    (before.is_empty() || before.ends_with(b"\n")).then_some(before.len())
+}
+
 /// How much of an input is read before its form is settled, unless its first value is longer.
 const HEAD_BYTES: usize = 64 * 1024;
 

@@ -2,6 +2,7 @@
 
 mod ahead;
 pub(crate) mod content;
+mod decompress;
 pub(crate) mod known;
 mod unchanged;
 
@@ -13,8 +14,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 
 use crate::report::wrong_usage;
-use crate::stream::decompress::decompressed;
 use crate::stream::input::ahead::Ahead;
+use crate::stream::input::decompress::decompressed;
 use crate::stream::input::known::{Known, KnownInputs};
 pub(crate) use crate::stream::input::unchanged::InputChanged;
 use crate::stream::input::unchanged::{Change, Exact, Reading, Stamp, Unchanged};

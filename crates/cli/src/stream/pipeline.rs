@@ -9,8 +9,9 @@ use std::num::NonZero;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use crate::stream::block::{Block, Unit};
-use crate::stream::blocks::{Blocks, Limits, Next, ReadError};
+use crate::stream::adapt::{Adapting, Stage};
+use crate::stream::block::{Block, Limits, Unit};
+use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{Input, InputChanged, Reread};
@@ -31,6 +32,7 @@ pub(crate) struct Pass<'p> {
     reread: Reread,
     progress: &'p Progress,
     known: Option<&'p mut KnownInputs>,
+    adapting: Option<&'p Adapting>,
 }
 
 /// What a command does with each block. Each thread has a worker of its own.
@@ -82,6 +84,7 @@ pub(crate) struct OrderedSink<T> {
     lines: u64,
     unit: Unit,
     usable: UsableEvents,
+    is_adapting: bool,
 }
 
 /// Where a block begins.
@@ -91,6 +94,8 @@ pub(crate) struct BlockPosition<'p> {
     /// How many lines of the file come before the block.
     lines_before: u64,
     record_lines: Option<&'p [u64]>,
+    /// Of a block of adapted records: the number of the record of each line.
+    numbers: Option<&'p [u64]>,
 }
 
 /// Where a line is.
@@ -113,6 +118,11 @@ impl<'p> BlockPosition<'p> {
 
     /// Where the line with this number is; the first line of the block has number 1.
     pub(crate) fn line(&self, number: u64) -> LinePosition<'p> {
+        let at = |number: u64| usize::try_from(number - 1).unwrap_or(usize::MAX);
+        let number = match self.numbers {
+            Some(numbers) => numbers.get(at(number)).copied().unwrap_or(number),
+            None => number,
+        };
         let count = self.lines_before + number;
         let Some(record_lines) = self.record_lines else {
             return LinePosition {
@@ -121,10 +131,9 @@ impl<'p> BlockPosition<'p> {
                 record: None,
             };
         };
-        let at = usize::try_from(number - 1).unwrap_or(usize::MAX);
         LinePosition {
             file: self.file,
-            line: record_lines.get(at).copied().unwrap_or_default(),
+            line: record_lines.get(at(number)).copied().unwrap_or_default(),
             record: Some(count),
         }
     }
@@ -154,15 +163,18 @@ impl<T: Sink> OrderedSink<T> {
             self.end_input()?;
             self.input = block.input;
             self.lines = block.passed.map_or(0, |passed| passed.records);
-            self.usable.start(&block.head, block.passed.is_some());
+            let was_read_before = block.passed.is_some();
+            self.usable
+                .start(&block.head, was_read_before, self.is_adapting);
         }
         self.unit = block.unit();
         let position = BlockPosition {
             file: &self.input_names[self.input],
             lines_before: self.lines,
             record_lines: block.record_lines.as_deref(),
+            numbers: block.adapted.as_ref().map(|adapted| &*adapted.numbers),
         };
-        self.lines += tally.lines;
+        self.lines += block.records(tally.lines);
         self.usable.add(tally, &position);
         Ok((&mut self.sink, position))
     }
@@ -233,7 +245,13 @@ impl<'p> Pass<'p> {
             reread,
             progress,
             known: None,
+            adapting: None,
         }
+    }
+
+    /// Turns the records of another product into events, and leaves out duplicates.
+    pub(crate) fn adapting(self, adapting: Option<&'p Adapting>) -> Self {
+        Self { adapting, ..self }
     }
 
     /// Passes over the beginnings of inputs that were read before (AR-3), and tracks how far each input
@@ -266,15 +284,21 @@ impl<'p> Pass<'p> {
             lines: 0,
             unit: Unit::Line,
             usable: UsableEvents::default(),
+            is_adapting: self.adapting.is_some_and(Adapting::is_of_another_product),
         });
+        let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
         let limits = self.limits;
-        let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known);
+        let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known)
+            .with_tables(self.adapting.and_then(Adapting::tables));
         let reader = Mutex::new(Reader {
             blocks,
             read_kept,
             count: 0,
         });
-        on_all_threads(|| work(&reader, &ordered, new_worker(), limits))?;
+        on_all_threads(|| work(&reader, &ordered, stage.as_ref(), new_worker(), limits))?;
+        if let Some(stage) = stage {
+            stage.finish();
+        }
         let mut ordered = ordered.into_inner();
         ordered.end_input()?;
         Ok(ordered.sink)
@@ -310,6 +334,7 @@ fn on_all_threads(work: impl Fn() -> anyhow::Result<()> + Sync) -> anyhow::Resul
 fn work<W: Worker>(
     reader: &Mutex<Reader<'_, impl FnMut(u64) -> anyhow::Result<W::Kept>>>,
     ordered: &Ordered<OrderedSink<W::Sink>>,
+    stage: Option<&Stage<'_>>,
     mut worker: W,
     limits: Limits,
 ) -> anyhow::Result<()> {
@@ -326,15 +351,27 @@ fn work<W: Worker>(
         let number = reading.count;
         reading.count += 1;
         let ticket = ordered.ticket(number);
+        let at_stage = stage.map(|stage| stage.ticket(number));
+        if let Some(stage) = stage
+            && let Err(error) = stage.settle(&block)
+        {
+            return in_turn(ticket, |_| Err(error));
+        }
         if let Ok(Next::Lines) = next {
             match (reading.read_kept)(number) {
                 Ok(kept) => {
                     drop(reading);
+                    if let (Some(stage), Some(at_stage)) = (stage, at_stage) {
+                        stage.adapt(&mut block, limits.max_line_bytes, at_stage)?;
+                    }
                     worker.block(&block, kept, ticket)?;
                 }
                 Err(error) => return in_turn(ticket, |_| Err(error)),
             }
         } else {
+            if let Some(at_stage) = at_stage {
+                drop(at_stage.wait());
+            }
             // Keep the lock: nothing can be read before the line has been copied, and nothing should
             // be read after an error.
             in_turn(ticket, |ordered| match next {

@@ -10,6 +10,7 @@
     reason = "a test fails by panicking, and these run the program on files"
 )]
 
+mod adapt;
 #[cfg(feature = "store")]
 mod again;
 #[cfg(all(unix, feature = "serve", feature = "store"))]

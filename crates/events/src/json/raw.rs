@@ -94,6 +94,34 @@ pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>
     scanner.is_at_end().then_some(())
 }
 
+/// Visits the members of an object as [`visit_members`] does, but with each key as it is written: a JSON
+/// string, which can be written into another object unchanged.
+///
+/// Returns `None` if the text is not a JSON object; members up to the error are then visited.
+///
+/// ```
+/// let mut keys = Vec::new();
+/// idmerge_events::visit_pairs(r#"{"a":1,"\u0062":2}"#, |key, _| keys.push(key.as_str()));
+/// assert_eq!(keys, [r#""a""#, r#""\u0062""#]);
+/// ```
+pub fn visit_pairs<'t>(
+    text: &'t str,
+    mut visit: impl FnMut(RawJson<'t>, RawJson<'t>),
+) -> Option<()> {
+    let mut scanner = Scanner::new(text);
+    let mut has_more = scanner.has_members()?;
+    while has_more {
+        let key = scanner.key()?;
+        let value = scanner.value()?;
+        visit(
+            RawJson(scanner.text(key.span)),
+            RawJson(scanner.text(value.span)),
+        );
+        has_more = scanner.has_more_members()?;
+    }
+    scanner.is_at_end().then_some(())
+}
+
 /// What is between the quotation marks of a string, or `None` if the value is something else.
 #[inline]
 pub(crate) fn text_between_quotes(json: &str) -> Option<&str> {

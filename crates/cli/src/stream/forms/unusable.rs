@@ -28,6 +28,8 @@ pub(crate) struct UsableEvents {
     events: u64,
     with_id: u64,
     first_error: Option<String>,
+    /// Whether its records were turned into events before.
+    is_adapted: bool,
 }
 
 impl Tally {
@@ -43,10 +45,11 @@ impl Tally {
 
 impl UsableEvents {
     /// Starts an input that begins with these bytes. A part that was read before was usable.
-    pub(crate) fn start(&mut self, head: &[u8], was_read_before: bool) {
+    pub(crate) fn start(&mut self, head: &[u8], was_read_before: bool, is_adapted: bool) {
         *self = Self {
             head: head.to_vec(),
             with_id: was_read_before.into(),
+            is_adapted,
             ..Self::default()
         };
     }
@@ -64,7 +67,7 @@ impl UsableEvents {
         if self.with_id > 0 {
             return None;
         }
-        let sender = Sender::of(&self.head);
+        let sender = (!self.is_adapted).then(|| Sender::of(&self.head)).flatten();
         if self.events == 0 {
             let first = self.first_error.as_ref()?;
             let mut error = "none of its events can be used (IN-6)".to_owned();
@@ -99,7 +102,7 @@ impl UsableEvents {
 /// The advice for JSON of another sender.
 fn from(name: &str) -> String {
     format!(
-        "{name} JSON, which must be converted first: this version has no `--from {}`",
+        "{name} JSON: read it with `--from {}`",
         name.to_ascii_lowercase()
     )
 }
@@ -227,7 +230,9 @@ fn looks_like(head: &[u8]) -> Option<&'static str> {
     if text.starts_with(b"{") && ends_with_cr {
         return Some("JSON whose lines end with CR alone: make it LF, as with `tr '\\r' '\\n'`");
     }
-    is_csv(text).then_some("CSV, which idmerge cannot read: convert it to NDJSON")
+    is_csv(text).then_some(
+        "CSV: name its columns, as in `--from csv --map user=email,device=cookie,event=event`",
+    )
 }
 
 /// Whether the first two lines have the same separator.

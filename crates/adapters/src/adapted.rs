@@ -1,0 +1,166 @@
+//! [`Adapted`]: what became of some records.
+
+use std::mem;
+
+use crate::counts::Counts;
+use crate::refusal::Refusal;
+
+/// What became of some records: a text with a line for each event, in order.
+///
+/// A record that is refused has a blank line, so that the lines are in the order of the records.
+#[derive(Clone, Debug, Default)]
+pub struct Adapted {
+    pub(crate) text: Vec<u8>,
+    lines: Vec<Line>,
+    pub(crate) profiles: Vec<u8>,
+    pub(crate) groups: Vec<u8>,
+    pub(crate) counts: Counts,
+    pub(crate) scratch: Vec<u8>,
+    record: u64,
+    receipts: Receipts,
+}
+
+/// A line of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    /// The number that the caller gave the record.
+    pub record: u64,
+    /// Where the line ends in the text, with its line feed.
+    pub end: usize,
+    /// What the line is.
+    pub kind: LineKind,
+}
+
+/// What a line is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum LineKind {
+    /// An event, with the fingerprint by which its duplicates are found (AR-2). An event without an
+    /// `$insert_id` has none.
+    Event(Option<u128>),
+    /// The blank line of a record, or of a part of one, that cannot be used.
+    Refused(Refusal),
+}
+
+/// When some records were received, in their order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Receipts {
+    /// The time of the first record that has one, and the time of the last one.
+    pub first_and_last_ms: Option<(i64, i64)>,
+    /// How many records have a time of receipt.
+    pub count: u64,
+    /// How many of them were received before the one in front of them.
+    pub backwards: u64,
+}
+
+impl Receipts {
+    /// Adds records that follow.
+    pub fn add(&mut self, next: Self) {
+        let Some((next_first, next_last)) = next.first_and_last_ms else {
+            return;
+        };
+        let first = match self.first_and_last_ms {
+            Some((first, last)) => {
+                self.backwards += u64::from(next_first < last);
+                first
+            }
+            None => next_first,
+        };
+        self.first_and_last_ms = Some((first, next_last));
+        self.count += next.count;
+        self.backwards += next.backwards;
+    }
+}
+
+impl Adapted {
+    /// Forgets everything, and keeps the memory.
+    pub fn clear(&mut self) {
+        for bytes in [&mut self.text, &mut self.profiles, &mut self.groups] {
+            bytes.clear();
+        }
+        self.lines.clear();
+        self.counts = Counts::default();
+        self.receipts = Receipts::default();
+    }
+
+    /// The text: a line for each event, and a blank line for each refusal.
+    pub fn text(&self) -> &[u8] {
+        &self.text
+    }
+
+    /// Takes the text. `buffer` is memory to use for the next one.
+    pub fn take_text(&mut self, buffer: Vec<u8>) -> Vec<u8> {
+        mem::replace(&mut self.text, buffer)
+    }
+
+    /// The lines of the text.
+    pub fn lines(&self) -> &[Line] {
+        &self.lines
+    }
+
+    /// Takes the lines of the text.
+    pub fn take_lines(&mut self) -> Vec<Line> {
+        mem::take(&mut self.lines)
+    }
+
+    /// Updates of user profiles, one a line, in the form of `/engage`. There are some only if the
+    /// options ask for them.
+    pub fn profiles(&self) -> &[u8] {
+        &self.profiles
+    }
+
+    /// Updates of group profiles, one a line, in the form of `/groups`.
+    pub fn groups(&self) -> &[u8] {
+        &self.groups
+    }
+
+    /// What was done with the records besides their events.
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// When the records were received.
+    pub fn receipts(&self) -> Receipts {
+        self.receipts
+    }
+
+    /// Refuses the record with this number.
+    pub fn refuse(&mut self, number: u64, refusal: Refusal) {
+        self.start_record(number);
+        self.refuse_part(refusal);
+    }
+
+    pub(crate) fn start_record(&mut self, number: u64) {
+        self.record = number;
+        self.counts.records += 1;
+    }
+
+    pub(crate) fn received(&mut self, ms: Option<i64>) {
+        if let Some(ms) = ms {
+            self.receipts.add(Receipts {
+                first_and_last_ms: Some((ms, ms)),
+                count: 1,
+                backwards: 0,
+            });
+        }
+    }
+
+    pub(crate) fn refuse_part(&mut self, refusal: Refusal) {
+        self.end_line(LineKind::Refused(refusal));
+    }
+
+    pub(crate) fn end_line(&mut self, kind: LineKind) {
+        self.text.push(b'\n');
+        self.lines.push(Line {
+            record: self.record,
+            end: self.text.len(),
+            kind,
+        });
+    }
+
+    /// Takes back the lines since there were this many.
+    pub(crate) fn roll_back(&mut self, lines: usize) {
+        self.lines.truncate(lines);
+        let end = self.lines.last().map_or(0, |line| line.end);
+        self.text.truncate(end);
+    }
+}

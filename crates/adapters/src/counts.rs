@@ -1,0 +1,42 @@
+//! [`Counts`]: what was done with the records besides their events.
+
+use std::collections::BTreeMap;
+
+/// How many records were passed over, and how many IDs were left out.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// How many records there were; a batch counts as one.
+    pub records: u64,
+    /// How many records had a user ID that is a blocked value.
+    pub blocked_user_ids: u64,
+    /// How many records had a device ID that is a blocked value.
+    pub blocked_device_ids: u64,
+    /// How many records give no event, by their kind.
+    pub passed_over: BTreeMap<&'static str, u64>,
+    /// What somebody should look at, by its kind.
+    pub notices: BTreeMap<&'static str, u64>,
+}
+
+impl Counts {
+    /// Adds the counts of other records.
+    pub fn add(&mut self, other: &Self) {
+        self.records += other.records;
+        self.blocked_user_ids += other.blocked_user_ids;
+        self.blocked_device_ids += other.blocked_device_ids;
+        for (kind, count) in &other.passed_over {
+            *self.passed_over.entry(kind).or_default() += count;
+        }
+        for (kind, count) in &other.notices {
+            *self.notices.entry(kind).or_default() += count;
+        }
+    }
+
+    pub(crate) fn notice(&mut self, kind: &'static str) {
+        *self.notices.entry(kind).or_default() += 1;
+    }
+
+    pub(crate) fn pass_over(&mut self, kind: &'static str) {
+        *self.passed_over.entry(kind).or_default() += 1;
+    }
+}

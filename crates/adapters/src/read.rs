@@ -1,0 +1,6 @@
+//! Reads the fields of a record.
+
+pub(crate) mod fields;
+pub(crate) mod ids;
+pub(crate) mod time;
+pub(crate) mod value;

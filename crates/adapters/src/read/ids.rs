@@ -1,0 +1,68 @@
+//! The IDs of a record (ID-2 to ID-5, A-3).
+
+use std::borrow::Cow;
+
+use idmerge_core::{DEVICE_PREFIX, IdProperty, IdRules, InvalidEventReason, Value as IdValue};
+
+use crate::counts::Counts;
+use crate::read::value::Value;
+use crate::refusal::Refusal;
+
+/// The ID of a user or of a device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Side {
+    User,
+    Device,
+}
+
+/// The text of the ID in a field. A blocked value (ID-4) is counted, and is then no ID.
+///
+/// # Errors
+///
+/// The value is neither absent nor an ID.
+pub(crate) fn read_id<'r>(
+    rules: &IdRules,
+    side: Side,
+    field: &str,
+    value: Value<'r>,
+    counts: &mut Counts,
+) -> Result<Option<Cow<'r, str>>, Refusal> {
+    if value.is_absent() {
+        return Ok(None);
+    }
+    let property = match side {
+        Side::User => IdProperty::UserId,
+        Side::Device => IdProperty::DeviceId,
+    };
+    let Some(text) = id_text(value) else {
+        let refused = rules.text(property, IdValue::NotAnId(value.as_str()));
+        return match refused {
+            Err(error) => Err(Refusal::invalid_id(field, &error)),
+            Ok(_) => Ok(None),
+        };
+    };
+    let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(&text);
+    match rules.id(property, id) {
+        Ok(_) => Ok(Some(text)),
+        Err(error) if matches!(error.reason(), InvalidEventReason::Blocked { .. }) => {
+            match side {
+                Side::User => counts.blocked_user_ids += 1,
+                Side::Device => counts.blocked_device_ids += 1,
+            }
+            Ok(None)
+        }
+        Err(error) => Err(Refusal::invalid_id(field, &error)),
+    }
+}
+
+/// The text of a string, or of an integer that fits i64 or u64 (ID-3).
+fn id_text(value: Value<'_>) -> Option<Cow<'_, str>> {
+    match value {
+        Value::Json(json) if !json.as_str().starts_with('"') => {
+            let text = json.as_str();
+            let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
+            is_integer.then(|| Cow::Borrowed(if text == "-0" { "0" } else { text }))
+        }
+        value => value.text(),
+    }
+}

@@ -1,0 +1,93 @@
+//! [`Refusal`]: why a record cannot be turned into events.
+
+use std::fmt;
+
+use idmerge_core::{InvalidEvent, quote};
+use idmerge_events::NotJson;
+
+use crate::read::value::Value;
+
+/// Why a record cannot be turned into events. The text names the property and the rule, and says what
+/// to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    rule: &'static str,
+    text: String,
+}
+
+impl Refusal {
+    /// A record that this rule refuses, with an error that names the rule.
+    pub fn with_text(rule: &'static str, text: String) -> Self {
+        Self { rule, text }
+    }
+
+    pub(crate) fn new(rule: &'static str, text: impl fmt::Display) -> Self {
+        Self {
+            rule,
+            text: format!("{text} ({rule})"),
+        }
+    }
+
+    /// The value of a field cannot be used as an ID.
+    pub(crate) fn invalid_id(field: &str, error: &InvalidEvent) -> Self {
+        Self::new(error.rule(), format_args!("\"{field}\" {}", error.reason()))
+    }
+
+    /// A field that a record of this kind needs is missing.
+    pub(crate) fn missing(field: &str, why: &str) -> Self {
+        Self::new("A-2", format_args!("\"{field}\" is missing: {why}"))
+    }
+
+    pub(crate) fn not_a_time(field: &str, value: Value<'_>) -> Self {
+        Self::new(
+            "A-2",
+            format_args!(
+                "\"{field}\" is {}, which is not a time; correct it, or leave it out",
+                quote(value.as_str())
+            ),
+        )
+    }
+
+    pub(crate) fn not_an_object(text: &str) -> Self {
+        Self::new(
+            "IN-1",
+            format_args!("{} is not a JSON object, so it is no record", quote(text)),
+        )
+    }
+
+    /// The text is not a JSON object.
+    pub(crate) fn not_a_record(text: &str) -> Self {
+        match text.trim_ascii_start().starts_with('{') {
+            true => Self::not_json(text),
+            false => Self::not_an_object(text),
+        }
+    }
+
+    fn not_json(text: &str) -> Self {
+        let error = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Err(error) => error.to_string(),
+            Ok(_) => NotJson.to_string(),
+        };
+        let error = error.replace(" at line 1 column ", " at column ");
+        Self::new("IN-1", format_args!("not JSON: {error}"))
+    }
+
+    /// The same, of a record within a batch.
+    pub(crate) fn within(mut self, place: impl fmt::Display) -> Self {
+        self.text.insert_str(0, &format!("{place}: "));
+        self
+    }
+
+    /// The number of the rule that refuses the record.
+    pub fn rule(&self) -> &'static str {
+        self.rule
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl std::error::Error for Refusal {}

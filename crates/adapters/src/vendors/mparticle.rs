@@ -1,0 +1,270 @@
+//! Batches of mParticle: those of its outputs, and those that were sent to it.
+
+use std::borrow::Cow;
+
+use crate::adapted::Adapted;
+use crate::format::Format;
+use crate::options::Options;
+use crate::read::fields::{Fields, Member, members};
+use crate::read::ids::{Side, read_id};
+use crate::read::time::first_time;
+use crate::read::value::Value;
+use crate::refusal::Refusal;
+use crate::write::draft::insert_id_of;
+use crate::write::event::{Carried, Parts};
+use crate::write::message;
+
+const NAMES: [&str; 8] = [
+    "events",
+    "user_identities",
+    "mpid",
+    "mp_deviceid",
+    "device_info",
+    "batch_id",
+    "user_attributes",
+    "deleted_user_attributes",
+];
+
+const DATA: [&str; 11] = [
+    "timestamp_unixtime_ms",
+    "event_id",
+    "source_message_id",
+    "event_name",
+    "custom_attributes",
+    "screen_name",
+    "new",
+    "old",
+    "profile_event_type",
+    "previous_mpid",
+    "current_mpid",
+];
+
+/// What the events of a batch have in common: a batch is one person.
+struct Batch<'b> {
+    options: &'b Options,
+    user: Option<Cow<'b, str>>,
+    device: Option<Cow<'b, str>>,
+    id: Option<Cow<'b, str>>,
+    mpid: Value<'b>,
+    rest: Vec<Member<'b>>,
+}
+
+pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let [events, identities, mpid, device, device_info, id, ..] = values;
+    let Some(mut events) = events.elements() else {
+        let why = "a batch has its events in an array";
+        return Err(Refusal::missing("events", why));
+    };
+    let kind = &*options.user_identity;
+    let user = match kind {
+        "mpid" => mpid,
+        kind => identity_of(identities, kind),
+    };
+    let mut read = |side, name, value| read_id(&options.ids, side, name, value, &mut to.counts);
+    let user = read(Side::User, kind, user)?;
+    let mut device = read(Side::Device, "mp_deviceid", device)?;
+    if device.is_none() {
+        let [android, ios] = Fields::of_value(device_info, &["android_uuid", "ios_idfv"]).values;
+        let android = read(Side::Device, "android_uuid", android)?;
+        let vendor = match android {
+            Some(id) => Some(id),
+            None => read(Side::Device, "ios_idfv", ios)?,
+        };
+        // The systems disagree about the case.
+        device = vendor.map(|id| Cow::Owned(id.to_ascii_lowercase()));
+    }
+    let is_small = |(_, value): &Member<'_>| !value.as_str().starts_with(['{', '[']);
+    let batch = Batch {
+        options,
+        user,
+        device,
+        id: id.text(),
+        mpid,
+        rest: rest.into_iter().filter(is_small).collect(),
+    };
+    let mut index = 0_u64;
+    while let Ok(Some(event)) = events.next_value() {
+        let lines = to.lines().len();
+        if let Err(refusal) = batch.event(Value::Json(event), index, to) {
+            to.roll_back(lines);
+            to.refuse_part(refusal.within(format_args!("\"events\"[{index}]")));
+        }
+        index += 1;
+    }
+    Ok(())
+}
+
+/// The identity of a type: a member of an object, or an element of a list.
+fn identity_of<'r>(identities: Value<'r>, kind: &str) -> Value<'r> {
+    let Some(mut elements) = identities.elements() else {
+        let all = members(identities);
+        let found = all
+            .iter()
+            .find(|(name, _)| name.string().as_deref() == Some(kind));
+        return found.map_or(Value::Missing, |(_, value)| *value);
+    };
+    while let Ok(Some(element)) = elements.next_value() {
+        let (this, identity) = identity(Value::Json(element));
+        if this.as_deref() == Some(kind) {
+            return identity;
+        }
+    }
+    Value::Missing
+}
+
+/// The type and the text of an identity.
+fn identity(value: Value<'_>) -> (Option<Cow<'_, str>>, Value<'_>) {
+    let [kind, identity] = Fields::of_value(value, &["identity_type", "identity"]).values;
+    (kind.text(), identity)
+}
+
+impl Batch<'_> {
+    fn event(&self, event: Value<'_>, index: u64, to: &mut Adapted) -> Result<(), Refusal> {
+        let [kind, data] = Fields::of_value(event, &["event_type", "data"]).values;
+        let Some(kind) = kind.text() else {
+            return Err(Refusal::missing("event_type", "it says what the event is"));
+        };
+        let Fields { values, rest } = Fields::of_value(data, &DATA);
+        let [time, event_id, source_id, _, attributes, screen, ..] = values;
+        let place = || {
+            Some(Cow::Owned(insert_id_of(&format!(
+                "{}\n{index}",
+                self.id.as_deref()?
+            ))))
+        };
+        let parts = Parts {
+            format: Format::MParticle,
+            user: self.user.clone(),
+            device: self.device.clone(),
+            distinct_id: None,
+            time_ms: first_time(&[("timestamp_unixtime_ms", time)])?,
+            message_id: event_id.or(source_id).text().or_else(place),
+        };
+        let attributes = members(attributes);
+        let rest: Vec<_> = rest.into_iter().chain(self.rest.iter().copied()).collect();
+        let mut named = vec![("mpid", self.mpid), ("screen_name", screen)];
+        named.retain(|(_, value)| *value != Value::Missing);
+        let carried = Carried {
+            named: &named,
+            rest: &rest,
+            properties: &attributes,
+        };
+        self.write(&kind, data, parts, carried, to)
+    }
+
+    /// Writes what an event of this kind becomes.
+    fn write(
+        &self,
+        kind: &str,
+        data: Value<'_>,
+        parts: Parts<'_>,
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) -> Result<(), Refusal> {
+        let [
+            _,
+            _,
+            _,
+            name,
+            _,
+            _,
+            new,
+            old,
+            profile,
+            previous_mpid,
+            current_mpid,
+        ] = Fields::of_value(data, &DATA).values;
+        match kind {
+            "custom_event" => {
+                let why = "a custom event needs a name";
+                let name = name
+                    .text()
+                    .ok_or_else(|| Refusal::missing("event_name", why))?;
+                parts.event(&name, carried, to);
+            }
+            "screen_view" => parts.event("Screen", carried, to),
+            "user_identity_change" => self.identity_change(parts, (new, old), carried, to)?,
+            "user_attribute_change" => self.attribute_change(data, to),
+            "profile" => {
+                if previous_mpid.text() != current_mpid.text() && !previous_mpid.is_absent() {
+                    to.counts.notice("changes of mpid");
+                }
+                let profile = profile.text();
+                let name = match profile.as_deref() {
+                    None | Some("login") => "Login",
+                    Some("logout") => "Logout",
+                    Some("signup") => "Signup",
+                    Some(other) => other,
+                };
+                parts.event(name, carried, to);
+            }
+            kind => parts.event(kind, carried, to),
+        }
+        Ok(())
+    }
+
+    /// The person got another user ID, or the first one.
+    fn identity_change(
+        &self,
+        mut parts: Parts<'_>,
+        (new, old): (Value<'_>, Value<'_>),
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) -> Result<(), Refusal> {
+        let target = self.options.target;
+        let kind = Some(&*self.options.user_identity);
+        let ((new_kind, new), (old_kind, old)) = (identity(new), identity(old));
+        if new_kind.as_deref() != kind {
+            parts.event("Identity Change", carried, to);
+            return Ok(());
+        }
+        let mut read = |name, value| {
+            let read = read_id(&self.options.ids, Side::User, name, value, &mut to.counts)?;
+            Ok::<_, Refusal>(read.map(Cow::into_owned))
+        };
+        let user = read("new", new)?;
+        let old = match old_kind.as_deref() == kind {
+            true => read("old", old)?,
+            false => None,
+        };
+        let old = old.filter(|old| user.as_ref().is_some_and(|user| user != old));
+        if old.is_some() {
+            to.counts.notice("changes of the user ID");
+        }
+        let device = parts.device.as_deref().map(str::to_owned);
+        parts.user = user.clone().map(Cow::Owned);
+        let claim = match (&old, &user, &device) {
+            (Some(old), Some(user), _) => {
+                Some(("$create_alias", [("distinct_id", old), ("alias", user)]))
+            }
+            (None, Some(user), Some(device)) => Some((
+                "$identify",
+                [("$identified_id", user), ("$anon_id", device)],
+            )),
+            _ => None,
+        };
+        if target.has_links() || claim.is_none() {
+            parts.event("Identity Change", carried, to);
+        }
+        if let Some((name, ids)) = claim
+            && target.has_identity_events()
+        {
+            let ids = ids.map(|(key, id)| (key, &**id));
+            parts.write(name, &ids, Some(ids[0].1), carried, to);
+        }
+        Ok(())
+    }
+
+    /// A property of the user's profile.
+    fn attribute_change(&self, data: Value<'_>, to: &mut Adapted) {
+        to.counts.pass_over("user_attribute_change");
+        let names = ["user_attribute_name", "new"];
+        let [name, new] = Fields::of_value(data, &names).values;
+        if let (Some(user), Some(name)) = (&self.user, name.text())
+            && self.options.with_profiles
+        {
+            message::set_one(user, &name, new, to);
+        }
+    }
+}

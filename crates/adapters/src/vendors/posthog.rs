@@ -1,0 +1,174 @@
+//! Events of PostHog's batch export.
+
+use std::borrow::Cow;
+
+use idmerge_core::UuidText;
+
+use crate::adapted::Adapted;
+use crate::format::Format;
+use crate::options::Options;
+use crate::read::fields::{Fields, ObjectText};
+use crate::read::ids::{Side, read_id};
+use crate::read::time::{first_time, time_ms};
+use crate::read::value::Value;
+use crate::refusal::Refusal;
+use crate::write::event::{Carried, Parts};
+
+const NAMES: [&str; 7] = [
+    "event",
+    "timestamp",
+    "created_at",
+    "uuid",
+    "distinct_id",
+    "person_id",
+    "properties",
+];
+
+const PROPERTIES: [&str; 4] = ["$device_id", "$is_identified", "$anon_distinct_id", "alias"];
+
+pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let [name, time, created, uuid, own, person, properties] = values;
+    to.received(time_ms(created));
+    let properties = ObjectText::of(properties);
+    let Fields {
+        values: [device, is_identified, anon, alias],
+        rest: properties,
+    } = Fields::of_value(properties.as_value(), &PROPERTIES);
+    let name = name
+        .text()
+        .ok_or_else(|| Refusal::missing("event", "it is the name of the event"))?;
+    let mut id = |side, field, value| read_id(&options.ids, side, field, value, &mut to.counts);
+    let own = id(Side::User, "distinct_id", own)?;
+    let device = id(Side::Device, "$device_id", device)?;
+    let anon = id(Side::Device, "$anon_distinct_id", anon)?;
+    let other = id(Side::User, "alias", alias)?;
+    let mut event = PosthogEvent {
+        options,
+        parts: Parts {
+            format: Format::PostHog,
+            user: None,
+            device: None,
+            distinct_id: None,
+            time_ms: first_time(&[("timestamp", time)])?,
+            message_id: uuid.text(),
+        },
+        carried: Carried {
+            named: &[("source_person", person), ("created_at", created)],
+            rest: &rest,
+            properties: &properties,
+        },
+    };
+    match &*name {
+        "$identify" => event.identify(own, anon, to),
+        "$create_alias" => event.alias("$create_alias", own, other, to)?,
+        "$merge_dangerously" => event.alias("$merge", own, other, to)?,
+        "$groupidentify" | "$set" => to.counts.pass_over(match &*name {
+            "$set" => "$set",
+            _ => "$groupidentify",
+        }),
+        name => event.ordinary(name, own, device, is_true(is_identified), to),
+    }
+    Ok(())
+}
+
+struct PosthogEvent<'e> {
+    options: &'e Options,
+    parts: Parts<'e>,
+    carried: Carried<'e, 'e>,
+}
+
+impl<'e> PosthogEvent<'e> {
+    fn ordinary(
+        &mut self,
+        name: &str,
+        own: Option<Cow<'e, str>>,
+        device: Option<Cow<'e, str>>,
+        is_identified: bool,
+        to: &mut Adapted,
+    ) {
+        if is_identified {
+            self.parts.user = own;
+        } else {
+            self.parts.distinct_id = own;
+        }
+        self.parts.device = device;
+        self.parts.event(name, self.carried, to);
+    }
+
+    fn identify(
+        &mut self,
+        user: Option<Cow<'e, str>>,
+        anon: Option<Cow<'e, str>>,
+        to: &mut Adapted,
+    ) {
+        let target = self.options.target;
+        (self.parts.user, self.parts.device) = (user, anon);
+        let both = self.parts.user.clone().zip(self.parts.device.clone());
+        if target.has_links() || both.is_none() {
+            self.parts.event("Identify", self.carried, to);
+        }
+        if let Some((user, anon)) = both
+            && target.has_identity_events()
+        {
+            let ids = [("$identified_id", &*user), ("$anon_id", &*anon)];
+            self.parts
+                .write("$identify", &ids, Some(&user), self.carried, to);
+        }
+    }
+
+    /// Two IDs that are one person: by `$create_alias`, or by `$merge`.
+    fn alias(
+        &mut self,
+        name: &str,
+        own: Option<Cow<'e, str>>,
+        other: Option<Cow<'e, str>>,
+        to: &mut Adapted,
+    ) -> Result<(), Refusal> {
+        let why = "the event says that two IDs are one person";
+        let own = own.ok_or_else(|| Refusal::missing("distinct_id", why))?;
+        let other = other.ok_or_else(|| Refusal::missing("alias", why))?;
+        let target = self.options.target;
+        if target.has_links() {
+            let is_merge = name == "$merge";
+            let (device, user) = match () {
+                () if is_uuid(&other) => (other.clone(), own.clone()),
+                () if is_merge && is_uuid(&own) => (own.clone(), other.clone()),
+                () if target.has_identity_events() => return self.claim(name, &own, &other, to),
+                () => {
+                    return Err(Refusal::new(
+                        "S-9",
+                        "\"alias\" and \"distinct_id\" are both user IDs, and two users cannot be one in \
+                         Simplified; decide which of them the person is, and send that one from now on",
+                    ));
+                }
+            };
+            (self.parts.user, self.parts.device) = (Some(user), Some(device));
+            let name = if is_merge { "Merge" } else { "Alias" };
+            self.parts.event(name, self.carried, to);
+        }
+        match target.has_identity_events() {
+            true => self.claim(name, &own, &other, to),
+            false => Ok(()),
+        }
+    }
+
+    fn claim(&self, name: &str, own: &str, other: &str, to: &mut Adapted) -> Result<(), Refusal> {
+        if name == "$merge" {
+            self.parts.merge([own, other], self.carried, to);
+        } else {
+            let ids = [("distinct_id", own), ("alias", other)];
+            self.parts.write(name, &ids, Some(own), self.carried, to);
+        }
+        Ok(())
+    }
+}
+
+fn is_uuid(id: &str) -> bool {
+    UuidText::new(id).is_some()
+}
+
+/// Whether it is `true`, or text that says so.
+fn is_true(value: Value<'_>) -> bool {
+    matches!(value.as_str(), "true" | "\"true\"")
+}

@@ -1,0 +1,125 @@
+//! Enriched events of Snowplow.
+
+pub(crate) mod atomic_columns;
+
+use std::borrow::Cow;
+
+use idmerge_core::IdProperty;
+
+use crate::adapted::Adapted;
+use crate::format::Format;
+use crate::options::{Options, SnowplowDevice};
+use crate::read::fields::{Fields, Member, ObjectText};
+use crate::read::time::{first_time, time_ms};
+use crate::read::value::Value;
+use crate::refusal::Refusal;
+use crate::write::event::{Carried, Parts, ids};
+
+const NAMES: [&str; 8] = [
+    "domain_userid",
+    "network_userid",
+    "user_id",
+    "event_name",
+    "event",
+    "derived_tstamp",
+    "collector_tstamp",
+    "event_id",
+];
+
+/// The entity of mobile trackers that has the ID of the device.
+const CLIENT_SESSION: &str = "com.snowplowanalytics.snowplow/client_session/";
+
+/// The column that a loader makes of that entity begins with this.
+const CLIENT_SESSION_COLUMN: &str = "\"contexts_com_snowplowanalytics_snowplow_client_session";
+
+pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let [
+        domain,
+        network,
+        user,
+        name,
+        kind,
+        derived,
+        collector,
+        event_id,
+    ] = values;
+    to.received(time_ms(collector));
+    let name = name
+        .or(kind)
+        .text()
+        .ok_or_else(|| Refusal::missing("event_name", "it is the name of the event"))?;
+    let (device_name, device) = match options.snowplow_device {
+        SnowplowDevice::Domain => ("domain_userid", domain),
+        SnowplowDevice::Network => ("network_userid", network),
+    };
+    let (user, mut device) = ids(options, ("user_id", user), (device_name, device), to)?;
+    if device.is_none() && options.snowplow_device == SnowplowDevice::Domain {
+        device = client_session_user(&rest)
+            .filter(|id| options.ids.id(IdProperty::DeviceId, id).is_ok());
+    }
+    let parts = Parts {
+        format: Format::Snowplow,
+        user,
+        device,
+        distinct_id: None,
+        time_ms: first_time(&[("derived_tstamp", derived), ("collector_tstamp", collector)])?,
+        message_id: event_id.text(),
+    };
+    let mut named = vec![("collector_tstamp", collector), ("event_type", kind)];
+    named.push(match options.snowplow_device {
+        SnowplowDevice::Domain => ("network_userid", network),
+        SnowplowDevice::Network => ("domain_userid", domain),
+    });
+    named.retain(|(_, value)| !value.is_absent());
+    let rest: Vec<_> = rest
+        .into_iter()
+        .filter(|(_, value)| !value.is_absent())
+        .collect();
+    parts.event(
+        &name,
+        Carried {
+            named: &named,
+            rest: &rest,
+            properties: &[],
+        },
+        to,
+    );
+    Ok(())
+}
+
+/// The `userId` of the entity `client_session`.
+fn client_session_user<'r>(rest: &[Member<'r>]) -> Option<Cow<'r, str>> {
+    for (name, value) in rest {
+        if name.as_str().starts_with(CLIENT_SESSION_COLUMN) {
+            let text = ObjectText::of(*value);
+            let first = text
+                .as_value()
+                .elements()
+                .and_then(|mut all| all.next_value().ok()?);
+            let entity = first.map_or(text.as_value(), Value::Json);
+            return user_of(entity);
+        }
+        if name.as_str() == "\"contexts\"" {
+            let text = ObjectText::of(*value);
+            let [data] = Fields::of_value(text.as_value(), &["data"]).values;
+            let mut entities = data.elements()?;
+            while let Ok(Some(entity)) = entities.next_value() {
+                let entity = Value::Json(entity);
+                let [schema, data] = Fields::of_value(entity, &["schema", "data"]).values;
+                if schema
+                    .text()
+                    .is_some_and(|schema| schema.contains(CLIENT_SESSION))
+                {
+                    return user_of(data);
+                }
+            }
+        }
+    }
+    None
+}
+
+fn user_of<'r>(entity: Value<'_>) -> Option<Cow<'r, str>> {
+    let [id, other] = Fields::of_value(entity, &["userId", "user_id"]).values;
+    Some(Cow::Owned(id.or(other).text()?.into_owned()))
+}

@@ -1,0 +1,130 @@
+//! Writes the events of products that are no CDPs of calls.
+
+use std::borrow::Cow;
+
+use crate::adapted::Adapted;
+use crate::format::Format;
+use crate::options::Options;
+use crate::read::fields::Member;
+use crate::read::ids::{Side, read_id};
+use crate::read::value::Value;
+use crate::refusal::Refusal;
+use crate::write::draft::{Draft, Head, has};
+use crate::write::object::write_texts;
+
+/// The parts of an event, before it is known which model it is for.
+pub(crate) struct Parts<'p> {
+    pub(crate) format: Format,
+    pub(crate) user: Option<Cow<'p, str>>,
+    pub(crate) device: Option<Cow<'p, str>>,
+    /// The ID of an event that has neither of the two.
+    pub(crate) distinct_id: Option<Cow<'p, str>>,
+    pub(crate) time_ms: Option<i64>,
+    pub(crate) message_id: Option<Cow<'p, str>>,
+}
+
+/// What an event carries. A property goes before a field of the record with the same name.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Carried<'c, 'r> {
+    /// Fields of the record, under names that this crate chooses.
+    pub(crate) named: &'c [(&'static str, Value<'r>)],
+    /// Other fields of the record.
+    pub(crate) rest: &'c [Member<'r>],
+    pub(crate) properties: &'c [Member<'r>],
+}
+
+/// The text of an ID, if there is one.
+type OptionalId<'r> = Option<Cow<'r, str>>;
+
+/// The IDs of a record: of the user and of the device.
+///
+/// # Errors
+///
+/// A value is neither absent nor an ID.
+pub(crate) fn ids<'r>(
+    options: &Options,
+    user: (&str, Value<'r>),
+    device: (&str, Value<'r>),
+    to: &mut Adapted,
+) -> Result<(OptionalId<'r>, OptionalId<'r>), Refusal> {
+    let mut read = |side, (name, value)| read_id(&options.ids, side, name, value, &mut to.counts);
+    Ok((read(Side::User, user)?, read(Side::Device, device)?))
+}
+
+impl Parts<'_> {
+    /// Writes an event with the IDs that there are.
+    pub(crate) fn event(&self, name: &str, carried: Carried<'_, '_>, to: &mut Adapted) {
+        let own_id = self.user.as_deref().or(self.device.as_deref());
+        let ids: Vec<_> = [
+            self.device.as_deref().map(|id| ("$device_id", id)),
+            self.user.as_deref().map(|id| ("$user_id", id)),
+            match own_id {
+                None => self.distinct_id.as_deref().map(|id| ("distinct_id", id)),
+                Some(_) => None,
+            },
+        ]
+        .into_iter()
+        .flatten()
+        .collect();
+        let own = own_id.or(self.distinct_id.as_deref());
+        self.write(name, &ids, own, carried, to);
+    }
+
+    /// Writes a `$merge` of two IDs.
+    pub(crate) fn merge(&self, ids: [&str; 2], carried: Carried<'_, '_>, to: &mut Adapted) {
+        let mut pair = Vec::new();
+        write_texts(&ids, &mut pair);
+        let pair = String::from_utf8(pair).unwrap_or_default();
+        self.write_all(
+            "$merge",
+            &[],
+            Some(("$distinct_ids", &pair)),
+            Some(ids[0]),
+            carried,
+            to,
+        );
+    }
+
+    /// Writes an event with these IDs.
+    pub(crate) fn write(
+        &self,
+        name: &str,
+        ids: &[(&str, &str)],
+        own: Option<&str>,
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) {
+        self.write_all(name, ids, None, own, carried, to);
+    }
+
+    fn write_all(
+        &self,
+        name: &str,
+        ids: &[(&str, &str)],
+        json: Option<(&str, &str)>,
+        own: Option<&str>,
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) {
+        let head = Head {
+            name,
+            ids,
+            own,
+            time_ms: self.time_ms,
+            message_id: self.message_id.as_deref(),
+            source: self.format.name(),
+        };
+        let mut draft = Draft::start(to, &head);
+        if let Some((key, json)) = json {
+            draft.json(key, json);
+        }
+        for (name, value) in carried.named {
+            if !has(carried.properties, &format!("\"{name}\"")) {
+                draft.value(name, *value);
+            }
+        }
+        draft.carry_unless_in(carried.rest, carried.properties);
+        draft.carry("", carried.properties);
+        draft.end();
+    }
+}

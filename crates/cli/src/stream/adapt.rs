@@ -1,0 +1,375 @@
+//! Turns the records of other products into events, and leaves out duplicates, before anything else
+//! reads a block.
+
+pub(crate) mod block;
+mod report;
+mod seen;
+pub(crate) mod table;
+
+use std::ops::Range;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use anyhow::bail;
+use idmerge_adapters::{
+    Adapted, Adapter, Detected, Format, LineKind, Options, Receipts, Refusal, detect,
+};
+use idmerge_engines::Settings;
+use idmerge_events::{Envelope, MalformedEvent, Values};
+
+use crate::report::say;
+use crate::stream::adapt::block::{AdaptedBlock, RefusedRecord};
+pub(crate) use crate::stream::adapt::report::AdaptReport;
+use crate::stream::adapt::seen::Seen;
+use crate::stream::adapt::table::{Table, Tables};
+use crate::stream::block::{Block, Unit};
+use crate::stream::lines::{self, Lines, too_long};
+use crate::stream::ordered::{Ordered, Ticket};
+use crate::stream::progress::Progress;
+
+/// How many records the choice of a format looks at (A-8).
+const RECORDS_LOOKED_AT: usize = 100;
+
+/// Who wrote the records of the input.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Origin {
+    /// To be found out (A-8).
+    Auto,
+    /// The SDKs of Mixpanel: the records are events.
+    Mixpanel,
+    Product(Format),
+}
+
+/// How the records of the input become events. Both passes of a command use the same one.
+pub(crate) struct Adapting {
+    origin: Origin,
+    options: Options,
+    settings: Settings,
+    /// Whether duplicates are left out (A-7). By default those of other products are.
+    dedup: Option<bool>,
+    is_silent: bool,
+    /// Once it is known who wrote the records: the adapter, if they are no events.
+    settled: OnceLock<Option<Adapter>>,
+    report: Mutex<Option<AdaptReport>>,
+}
+
+impl Adapting {
+    /// # Errors
+    ///
+    /// The options do not fit the product.
+    pub(crate) fn new(
+        origin: Origin,
+        options: Options,
+        settings: &Settings,
+        dedup: Option<bool>,
+        is_silent: bool,
+    ) -> anyhow::Result<Self> {
+        let adapting = Self {
+            origin,
+            options,
+            settings: settings.clone(),
+            dedup,
+            is_silent,
+            settled: OnceLock::new(),
+            report: Mutex::new(None),
+        };
+        match origin {
+            Origin::Auto => {}
+            Origin::Mixpanel => adapting.settle(None),
+            Origin::Product(format) => adapting.settle(Some(adapting.adapter(format)?)),
+        }
+        Ok(adapting)
+    }
+
+    fn adapter(&self, format: Format) -> anyhow::Result<Adapter> {
+        Ok(Adapter::new(format, self.options.clone())?)
+    }
+
+    fn settle(&self, adapter: Option<Adapter>) {
+        self.settled.get_or_init(|| adapter);
+    }
+
+    /// Whether the records may be those of another product.
+    pub(crate) fn is_of_another_product(&self) -> bool {
+        self.origin != Origin::Mixpanel
+    }
+
+    /// How tables are read. `None` if the records are events, which are no tables.
+    pub(crate) fn tables(&self) -> Option<Tables> {
+        self.is_of_another_product().then_some(Tables {
+            keep_case: self.origin == Origin::Product(Format::Csv),
+        })
+    }
+
+    /// What the first pass has found.
+    pub(crate) fn report(&self) -> Option<AdaptReport> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<AdaptReport>> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// For one pass over the input.
+    pub(crate) fn stage<'s>(&'s self, progress: &'s Progress) -> Stage<'s> {
+        Stage {
+            adapting: self,
+            progress,
+            ordered: Ordered::new(InOrder::default()),
+        }
+    }
+}
+
+/// One pass over the input.
+pub(crate) struct Stage<'s> {
+    adapting: &'s Adapting,
+    progress: &'s Progress,
+    ordered: Ordered<InOrder>,
+}
+
+/// What depends on the order of the records.
+#[derive(Default)]
+pub(crate) struct InOrder {
+    seen: Seen,
+    receipts: Receipts,
+    counts: idmerge_adapters::Counts,
+    duplicates: u64,
+}
+
+impl Stage<'_> {
+    /// The ticket of the block with this number.
+    pub(crate) fn ticket(&self, number: u64) -> Ticket<'_, InOrder> {
+        self.ordered.ticket(number)
+    }
+
+    /// Finds out who wrote the records, if that is not known and this is the first block.
+    ///
+    /// # Errors
+    ///
+    /// Several formats fit.
+    pub(crate) fn settle(&self, block: &Block) -> anyhow::Result<()> {
+        let adapting = self.adapting;
+        if adapting.settled.get().is_some() || block.head.is_empty() {
+            return Ok(());
+        }
+        let records = match &block.table {
+            Some(table) => vec![table.columns()],
+            None => first_records(&block.head),
+        };
+        let format = match detect(records.iter().map(String::as_str)) {
+            Detected::Mixpanel => None,
+            Detected::Format(format) => Some(format),
+            Detected::Several(formats) => {
+                let names: Vec<_> = formats.iter().map(|format| format.name()).collect();
+                let names = names.join(" and ");
+                bail!(
+                    "the first records look like {names}, so --from auto cannot choose (A-8): name one of \
+                     them, as in `--from {}`, or read their files in two runs",
+                    formats[0]
+                );
+            }
+        };
+        let adapter = format.map(|format| adapting.adapter(format)).transpose()?;
+        adapting.settle(adapter);
+        if !adapting.is_silent {
+            let name = format.map_or("mixpanel", Format::name);
+            self.progress.suspended(|| {
+                say(format_args!(
+                    "--from auto: the records are read as {name} (A-8)"
+                ));
+            });
+        }
+        Ok(())
+    }
+
+    /// Turns the records of a block into events, and then waits for the block's turn to leave out
+    /// duplicates.
+    pub(crate) fn adapt(
+        &self,
+        block: &mut Block,
+        max_line_bytes: u64,
+        ticket: Ticket<'_, InOrder>,
+    ) -> anyhow::Result<()> {
+        let adapter = self.adapting.settled.get().and_then(Option::as_ref);
+        let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
+        let mut adapted = Adapted::default();
+        let lines = match adapter {
+            Some(adapter) => adapt_block(adapter, block, max_line_bytes, &mut adapted),
+            None if leaves_out => fingerprinted(block, max_line_bytes, &self.adapting.settings),
+            None => Vec::new(),
+        };
+        let Some(mut turn) = ticket.wait() else {
+            return Ok(());
+        };
+        turn.receipts.add(adapted.receipts());
+        turn.counts.add(adapted.counts());
+        if leaves_out {
+            for Line { bytes, fingerprint } in lines {
+                if !turn.seen.insert(fingerprint)? {
+                    turn.duplicates += 1;
+                    // A blank line is passed over.
+                    block.bytes_mut()[bytes].fill(b' ');
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps what the pass has found. Only the first one counts: the second one finds the same.
+    pub(crate) fn finish(self) {
+        let in_order = self.ordered.into_inner();
+        let Some(Some(adapter)) = self.adapting.settled.get() else {
+            return;
+        };
+        self.adapting.lock().get_or_insert(AdaptReport {
+            format: adapter.format(),
+            counts: in_order.counts,
+            duplicates: in_order.duplicates,
+            receipts: in_order.receipts,
+        });
+    }
+}
+
+/// Puts the events of a block in place of its records, and returns the lines.
+fn adapt_block(
+    adapter: &Adapter,
+    block: &mut Block,
+    max_line_bytes: u64,
+    adapted: &mut Adapted,
+) -> Vec<Line> {
+    let mut refused = Vec::new();
+    let mut take = |number: u64, record: &[u8], text: Result<&str, Refusal>| {
+        let before = adapted.lines().len();
+        match text {
+            Ok(text) => adapter.adapt(number, text, adapted),
+            Err(refusal) => adapted.refuse(number, refusal),
+        }
+        for (index, line) in adapted.lines().iter().enumerate().skip(before) {
+            if let LineKind::Refused(refusal) = &line.kind {
+                refused.push(RefusedRecord {
+                    line: index as u64 + 1,
+                    record: record.to_vec(),
+                    refusal: refusal.clone(),
+                });
+            }
+        }
+    };
+    let records = match block.table.clone() {
+        Some(table) => take_rows(&table, block, max_line_bytes, &mut take),
+        None => take_lines(block, max_line_bytes, &mut take),
+    };
+    let lines = adapted.take_lines();
+    let events = adapted.take_text(Vec::new());
+    let numbers = lines.iter().map(|line| line.record).collect();
+    let adapted = AdaptedBlock {
+        records,
+        numbers,
+        refused,
+    };
+    block.replace(events, adapted);
+    let starts = [0].into_iter().chain(lines.iter().map(|line| line.end));
+    let of_event = |(line, start): (&idmerge_adapters::Line, usize)| match line.kind {
+        LineKind::Event(Some(fingerprint)) => Some(Line {
+            bytes: start..line.end - 1,
+            fingerprint,
+        }),
+        _ => None,
+    };
+    lines.iter().zip(starts).filter_map(of_event).collect()
+}
+
+/// Takes the number, the bytes and the text of a record.
+type Take<'t> = &'t mut dyn FnMut(u64, &[u8], Result<&str, Refusal>);
+
+/// Takes each line as a record. Returns how many lines there are.
+fn take_lines(block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
+    let unit = block.unit();
+    let mut lines = Lines::new(block.bytes(), max_line_bytes);
+    let text = str::from_utf8(block.bytes()).ok();
+    for line in &mut lines {
+        let text = match text {
+            _ if line.is_too_long => {
+                let error = too_long(unit, max_line_bytes);
+                Err(Refusal::with_text("IN-3", error))
+            }
+            Some(text) => Ok(&text[line.start..][..line.bytes.len()]),
+            None => str::from_utf8(line.bytes).map_err(|error| {
+                let error = MalformedEvent::NotUtf8 {
+                    valid_bytes: error.valid_up_to(),
+                };
+                Refusal::with_text(error.rule(), error.to_string())
+            }),
+        };
+        take(line.number, line.bytes, text);
+    }
+    lines.count
+}
+
+/// Takes each row of a table as a record. Returns how many lines there are.
+fn take_rows(table: &Table, block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
+    let text = block.bytes();
+    let is_first = block.starts_input && block.passed.is_none();
+    table.visit_rows(text, is_first, |row| {
+        let bytes = &text[row.bytes];
+        let json = match row.json {
+            _ if bytes.trim_ascii_end().len() as u64 > max_line_bytes => Err(Refusal::with_text(
+                "IN-3",
+                too_long(Unit::Line, max_line_bytes),
+            )),
+            json => json,
+        };
+        take(row.line, bytes.trim_ascii_end(), json);
+    });
+    let breaks = memchr::memchr_iter(b'\n', text).count() as u64;
+    breaks + u64::from(!text.ends_with(b"\n"))
+}
+
+/// A line with an event that can have duplicates.
+struct Line {
+    /// Without the line feed.
+    bytes: Range<usize>,
+    fingerprint: u128,
+}
+
+/// The lines of a block of events that can have duplicates.
+fn fingerprinted(block: &Block, max_line_bytes: u64, settings: &Settings) -> Vec<Line> {
+    let mut scratch = Vec::new();
+    let of_line = |line: lines::Line<'_>| {
+        let envelope = Envelope::parse(line.bytes)
+            .ok()
+            .filter(|_| !line.is_too_long)?;
+        let own = settings
+            .read(&envelope.json_event().event())
+            .ok()?
+            .distinct_id;
+        let repeatable = envelope.repeatable(own, &mut scratch)?;
+        Some(Line {
+            bytes: line.start..line.start + line.bytes.len(),
+            fingerprint: repeatable.fingerprint,
+        })
+    };
+    Lines::new(block.bytes(), max_line_bytes)
+        .filter_map(of_line)
+        .collect()
+}
+
+/// The first records of an input, of which this is the beginning.
+fn first_records(head: &[u8]) -> Vec<String> {
+    let text = match str::from_utf8(head) {
+        Ok(text) => text,
+        Err(error) => str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
+    };
+    let start = text.find(['{', '[']).unwrap_or(text.len());
+    let text = &text[start..];
+    let mut values = match text.starts_with('[') {
+        true => Values::of_array(text),
+        false => Some(Values::in_row(text)),
+    };
+    let mut records = Vec::new();
+    while records.len() < RECORDS_LOOKED_AT
+        && let Some(values) = &mut values
+        && let Ok(Some(value)) = values.next_value()
+    {
+        records.push(value.as_str().to_owned());
+    }
+    records
+}
