@@ -63,10 +63,45 @@ fn text_ms(text: &str) -> Option<i64> {
         return None;
     }
     let (civil, offset_s) = without_zone(text)?;
-    let time: DateTime = civil.parse().ok()?;
+    let time = usual_form(civil).or_else(|| civil.parse().ok())?;
     let ms = Offset::UTC.to_timestamp(time).ok()?.as_millisecond();
     let ms = ms - offset_s * 1_000;
     (ms.abs() <= TIME_MS_MAX).then_some(ms)
+}
+
+/// Reads the form that nearly all senders write, `2024-05-01T12:30:00.250`, in a fraction of the time.
+fn usual_form(civil: &str) -> Option<DateTime> {
+    let text = civil.as_bytes();
+    let number = |part: &[u8]| {
+        let is_digits = part.iter().all(u8::is_ascii_digit);
+        let digits = part.iter().map(|byte| i32::from(byte - b'0'));
+        is_digits.then(|| digits.fold(0, |number, digit| number * 10 + digit))
+    };
+    let (time, fraction) = text.split_at_checked(19)?;
+    let separators = [time[4], time[7], time[10], time[13], time[16]];
+    if !matches!(separators, [b'-', b'-', b'T' | b' ', b':', b':']) {
+        return None;
+    }
+    let nanosecond = match fraction {
+        [] => 0,
+        [b'.', digits @ ..] if (1..=9).contains(&digits.len()) => {
+            let missing = 9 - u32::try_from(digits.len()).ok()?;
+            number(digits)? * 10_i32.pow(missing)
+        }
+        _ => return None,
+    };
+    let two = |at: usize| i8::try_from(number(&time[at..at + 2])?).ok();
+    let year = i16::try_from(number(&time[..4])?).ok()?;
+    DateTime::new(
+        year,
+        two(5)?,
+        two(8)?,
+        two(11)?,
+        two(14)?,
+        two(17)?,
+        nanosecond,
+    )
+    .ok()
 }
 
 /// The text without its zone, and the offset of the zone in seconds.
@@ -95,7 +130,20 @@ fn without_zone(text: &str) -> Option<(&str, i64)> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn a_2_the_usual_form_is_read_as_jiff_reads_it(
+            text in r"[0-2][0-9]{3}-[01][0-9]-[0-3][0-9][T ][0-2][0-9]:[0-6][0-9]:[0-6][0-9](\.[0-9]{0,11})?",
+        ) {
+            if let Some(time) = usual_form(&text) {
+                prop_assert_eq!(text.parse::<DateTime>().ok(), Some(time));
+            }
+        }
+    }
 
     #[test]
     fn a_2_times_are_read_as_the_senders_write_them() {

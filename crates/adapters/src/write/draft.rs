@@ -107,6 +107,14 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Whether one of these has this name, which needs no escapes.
+pub(crate) fn has_plain(members: &[Member<'_>], name: &str) -> bool {
+    members.iter().any(|(other, _)| {
+        let other = other.as_str();
+        other.len() == name.len() + 2 && &other[1..=name.len()] == name
+    })
+}
+
 /// Whether one of these has this name, which is JSON.
 pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
     members.iter().any(|(other, _)| other.as_str() == name)

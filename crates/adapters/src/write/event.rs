@@ -9,7 +9,7 @@ use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::write::draft::{Draft, Head, has};
+use crate::write::draft::{Draft, Head, has_plain};
 use crate::write::object::write_texts;
 
 /// The parts of an event, before it is known which model it is for.
@@ -119,7 +119,7 @@ impl Parts<'_> {
             draft.json(key, json);
         }
         for (name, value) in carried.named {
-            if !has(carried.properties, &format!("\"{name}\"")) {
+            if !has_plain(carried.properties, name) {
                 draft.value(name, *value);
             }
         }

@@ -5,30 +5,28 @@ use idmerge_events::RawJson;
 use crate::read::fields::Member;
 use crate::read::value::Value;
 
-/// The keys that a carried property must not have: the rules read them.
-const RESERVED: &[&str] = &[
-    "$device_id",
-    "$user_id",
-    "distinct_id",
-    "time",
-    "$insert_id",
-    "$source",
-    "$anon_id",
-    "$identified_id",
-    "alias",
-    "$distinct_ids",
-    "$anon_distinct_id",
-    // These are read too: IN-5, AR-2 and AR-4.
-    "$distinct_id_before_identity",
-    "$idmerge_unweighed",
-    "$idmerge_time_ms",
-    "$mp_metadata",
-    "mp_processing_time_ms",
-];
-
-/// Whether the rules read a property with this key.
+/// Whether the rules read a property with this key, so that no carried property may have it.
 fn is_reserved(key: &str) -> bool {
-    RESERVED.contains(&key)
+    matches!(
+        key,
+        "$device_id"
+            | "$user_id"
+            | "distinct_id"
+            | "time"
+            | "$insert_id"
+            | "$source"
+            | "$anon_id"
+            | "$identified_id"
+            | "alias"
+            | "$distinct_ids"
+            | "$anon_distinct_id"
+            // These are read too: IN-5, AR-2 and AR-4.
+            | "$distinct_id_before_identity"
+            | "$idmerge_unweighed"
+            | "$idmerge_time_ms"
+            | "$mp_metadata"
+            | "mp_processing_time_ms"
+    )
 }
 
 /// Writes members into an object that is open.
