@@ -17,7 +17,7 @@ use regex::Regex;
 
 use crate::args::engine::SettingsArgs;
 use crate::args::input::InputArgs;
-use crate::args::migrate::choices::{Conflict, Rules, Source, Target};
+use crate::args::migrate::choices::{Conflict, Rules, Source, Target, sources};
 use crate::report::wrong_usage;
 
 #[derive(Debug, clap::Args)]
@@ -25,6 +25,7 @@ use crate::report::wrong_usage;
 Examples:
   idmerge migrate export.ndjson.gz --from original --to simplified -o new
   idmerge migrate day-*.gz --from original --to simplified -o new --dry-run
+  idmerge migrate segment-logs/*.gz --from segment --to simplified -o new
   idmerge migrate export.ndjson --from original --to simplified -o new \\
       --mapping mappings.csv --profiles profiles.ndjson --user-id '^[0-9]+$'
 
@@ -41,8 +42,8 @@ pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// The model that the events come from
-    #[arg(long, value_name = "SOURCE", value_enum)]
+    /// The model that the events come from, or the product whose raw records they are
+    #[arg(long, value_name = "SOURCE", value_parser = sources())]
     pub(crate) from: Source,
 
     /// The model of the new project

@@ -11,6 +11,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use idmerge_migrate::{Gathering, People, Report, Tally};
 
+use crate::args::input::adapt::AdaptArgs;
 use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::finishing::{Finished, Outputs};
 use crate::commands::migrate::folder::Folder;
@@ -18,6 +19,7 @@ use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::upload::Upload;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
+use crate::stream::adapt::Adapting;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
@@ -30,24 +32,22 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let mut options = args.options(now_ms)?;
     let upload = Upload::of(args)?;
     let folder = Folder::open(args, &mut options)?;
+    let adapting = args.from.adapting(&options.source, args.input.quiet)?;
     let mut inputs = input::find_all(&args.input.paths)?;
-    let names: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
+    let mut names: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, args.input.quiet);
 
     progress.stage("reading");
-    let mut names = names;
-    let gathered = gather(
+    let passes = Passes {
         args,
-        &folder,
-        Gathering::new(options),
-        &mut inputs,
-        &progress,
-    )?;
+        progress: &progress,
+        adapting: adapting.as_ref(),
+    };
     let Gathered {
         mut gathering,
         starts,
-    } = gathered;
+    } = passes.gather(&folder, Gathering::new(options), &mut inputs)?;
     let events_read = gathering.events();
     side_files::add_all(args, &folder, &mut gathering, &mut names)?;
     input::check_unchanged(&mut inputs)?;
@@ -56,8 +56,9 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
 
     progress.stage("writing");
     let mut outputs = Outputs::create(args, &folder)?;
-    let mut tally = write_events(args, &people, starts, &mut inputs, &progress, &mut outputs)?;
+    let mut tally = passes.write_events(&people, starts, &mut inputs, &mut outputs)?;
     progress.finish();
+    AdaptArgs::say(adapting.as_ref(), args.input.quiet);
     people.take_carried(&tally);
     let Finished {
         report,
@@ -85,36 +86,48 @@ fn now_ms() -> i64 {
     i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
-/// The first pass: what all lines say.
-fn gather(
-    args: &MigrateArgs,
-    folder: &Folder,
-    gathering: Gathering,
-    inputs: &mut [Input],
-    progress: &Progress,
-) -> anyhow::Result<Gathered> {
-    for name in folder.files_to_write(args) {
-        name.must_keep(inputs, "--output")?;
-    }
-    let mut refused = RefusedWriter::new(None, args.input.max_refused())?;
-    refused.silence();
-    let pass = Pass::new(inputs, args.input.limits(), Reread::Yes, progress);
-    let (gathered, refused) = passes::gather(pass, gathering, refused)?;
-    refused.excess(NOTHING_WRITTEN)?;
-    Ok(gathered)
+/// What both passes over the input share.
+struct Passes<'p> {
+    args: &'p MigrateArgs,
+    progress: &'p Progress,
+    /// How records of a product become events. Nothing else knows of them.
+    adapting: Option<&'p Adapting>,
 }
 
-/// The second pass: the events, as the target gets them.
-fn write_events(
-    args: &MigrateArgs,
-    people: &People,
-    starts: Starts,
-    inputs: &mut [Input],
-    progress: &Progress,
-    outputs: &mut Outputs,
-) -> anyhow::Result<Tally> {
-    let pass = Pass::new(inputs, args.input.limits(), Reread::No, progress);
-    passes::write(pass, people, starts, outputs)
+impl Passes<'_> {
+    fn pass<'i>(&'i self, inputs: &'i mut [Input], reread: Reread) -> Pass<'i> {
+        let limits = self.args.input.limits();
+        Pass::new(inputs, limits, reread, self.progress).adapting(self.adapting)
+    }
+
+    /// The first pass: what all lines say.
+    fn gather(
+        &self,
+        folder: &Folder,
+        gathering: Gathering,
+        inputs: &mut [Input],
+    ) -> anyhow::Result<Gathered> {
+        for name in folder.files_to_write(self.args) {
+            name.must_keep(inputs, "--output")?;
+        }
+        let mut refused = RefusedWriter::new(None, self.args.input.max_refused())?;
+        refused.silence();
+        let pass = self.pass(inputs, Reread::Yes);
+        let (gathered, refused) = passes::gather(pass, gathering, refused)?;
+        refused.excess(NOTHING_WRITTEN)?;
+        Ok(gathered)
+    }
+
+    /// The second pass: the events, as the target gets them.
+    fn write_events(
+        &self,
+        people: &People,
+        starts: Starts,
+        inputs: &mut [Input],
+        outputs: &mut Outputs,
+    ) -> anyhow::Result<Tally> {
+        passes::write(self.pass(inputs, Reread::No), people, starts, outputs)
+    }
 }
 
 struct MigrateSummary<'r>(&'r Report);

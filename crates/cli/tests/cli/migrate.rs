@@ -283,6 +283,51 @@ fn m_21_to_server_sends_links_events_and_profiles() {
 }
 
 #[test]
+fn m_13_raw_records_of_segment() {
+    let device = "00000001-0000-4000-8000-000000000000";
+    let call = |kind: &str, more: Value| {
+        let mut call = json!({"type": kind, "timestamp": "2023-11-14T22:13:20.000Z", "messageId": format!("m-{more}")});
+        call["messageId"] = json!(format!("m{}", more.to_string().len()));
+        for (key, value) in more.as_object().unwrap() {
+            call[key] = value.clone();
+        }
+        format!("{call}\n")
+    };
+    let calls = [
+        call(
+            "track",
+            json!({"event": "View", "anonymousId": device, "userId": null}),
+        ),
+        call(
+            "identify",
+            json!({"anonymousId": device, "userId": "ada", "traits": {}}),
+        ),
+        call("track", json!({"event": "Buy", "userId": "ada"})),
+        // Two users cannot be one in Simplified.
+        call("alias", json!({"userId": "eve", "previousId": "ada"})),
+    ];
+    let folder = Folder::with(&[("in", &calls.concat())]);
+    folder
+        .run("migrate in --from segment --to simplified -o new")
+        .ok();
+    let rows = format!("distinct_id,resolved_distinct_id\n$device:{device},ada\n");
+    assert_eq!(folder.read("new/mapping.csv"), rows);
+    let events = values(&folder.read("new/events.ndjson"));
+    let names: Vec<_> = events
+        .iter()
+        .map(|event| event["event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names, ["View", "Buy"]);
+    assert_eq!(
+        events[0]["properties"]["distinct_id"],
+        format!("$device:{device}")
+    );
+    let cases = values(&folder.read("new/conflicts.ndjson"));
+    assert_eq!((cases.len(), &cases[0]["kind"]), (1, &json!("two_users")));
+    assert_eq!(cases[0]["ids"], json!([device, "ada", "eve"]));
+}
+
+#[test]
 fn m_18_exit_codes() {
     let folder = Folder::with(&[
         ("in", &odd_export()),

@@ -1,28 +1,73 @@
 //! The values of the options of `migrate`.
 
 use clap::ValueEnum;
-use idmerge_engines::Model;
+use clap::builder::{PossibleValuesParser, TypedValueParser};
+use idmerge_adapters::{Format, Options};
+use idmerge_engines::{Model, Settings};
 use idmerge_migrate::{OnConflict, SourceRules};
 
-/// The model, or the tool, that the events come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+use crate::stream::adapt::{Adapting, Origin};
+
+/// The model, or the product, that the events come from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Source {
-    /// A project with Original ID Merge
+    /// A project with Original ID Merge.
     Original,
+    /// The raw records of a product, read as events of Original.
+    Product(Format),
+}
+
+/// A table of one's own says nothing about claims, and its columns would have to be named.
+fn products() -> impl Iterator<Item = Format> {
+    let formats = Format::ALL.iter().copied();
+    formats.filter(|format| *format != Format::Csv)
+}
+
+/// Parses the value of `--from`.
+pub(crate) fn sources() -> impl TypedValueParser<Value = Source> {
+    let names = ["original"].into_iter();
+    let names = names.chain(products().map(Format::name));
+    PossibleValuesParser::new(names).map(|name| {
+        match products().find(|format| format.name() == name) {
+            Some(format) => Source::Product(format),
+            None => Source::Original,
+        }
+    })
 }
 
 impl Source {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Original => "original",
+            Self::Product(format) => format.name(),
         }
     }
 
-    /// The model whose rules say who is who in the source.
+    /// The model whose rules say who is who in the source. The calls that products have for it are the
+    /// claims of Original.
     pub(crate) fn model(self) -> Model {
         match self {
-            Self::Original => Model::Original,
+            Self::Original | Self::Product(_) => Model::Original,
         }
+    }
+
+    /// How the records of the source become events. `None` if they are events.
+    ///
+    /// # Errors
+    ///
+    /// The records of the product cannot be read.
+    pub(crate) fn adapting(
+        self,
+        settings: &Settings,
+        is_silent: bool,
+    ) -> anyhow::Result<Option<Adapting>> {
+        let Self::Product(format) = self else {
+            return Ok(None);
+        };
+        let mut options = Options::new(idmerge_adapters::Target::Original);
+        options.ids = settings.id_rules().clone();
+        let origin = Origin::Product(format);
+        Adapting::new(origin, options, settings, None, is_silent).map(Some)
     }
 }
 
