@@ -2,9 +2,10 @@
 #![no_main]
 
 use idmerge_conformance::fuzz;
-use idmerge_differential::{original, simplified};
+use idmerge_differential::{legacy, original, simplified};
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     fuzz::splice(bytes, simplified);
     fuzz::splice(bytes, original);
+    fuzz::splice(bytes, legacy);
 });

@@ -9,7 +9,9 @@ mod ingest;
 mod inspect;
 mod manual;
 mod migrate;
+mod one_pass;
 mod resolve;
+mod resolve_at_arrival;
 #[cfg(feature = "store")]
 mod resolve_by_store;
 #[cfg(feature = "serve")]

@@ -1,4 +1,4 @@
-//! Both engines, with the settings that the suite asks for.
+//! The engines, with the settings that the suite asks for.
 
 use idmerge_conformance::{AnonIdFormat as SuiteFormat, EngineSettings};
 use idmerge_engines::{AnonIdFormat, Engine, Model, Settings};
@@ -24,7 +24,14 @@ pub fn original(settings: &EngineSettings) -> Engine {
     Settings::from(original).engine()
 }
 
-/// Both engines with no state: Simplified, then Original with this limit on clusters. All other
+/// The engine of Legacy with these settings and no state.
+pub fn legacy(settings: &EngineSettings) -> Engine {
+    Settings::of(Model::Legacy)
+        .with_id_rules(settings.id_rules())
+        .engine()
+}
+
+/// Both engines of ID Merge with no state: Simplified, then Original with this limit on clusters. All other
 /// settings have their defaults.
 pub fn engines(max_cluster_ids: u32) -> [Engine; 2] {
     let settings = EngineSettings {

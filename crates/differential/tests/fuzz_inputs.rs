@@ -10,26 +10,30 @@ use std::fs;
 use std::path::Path;
 
 use idmerge_conformance::{EngineSettings, fuzz};
-use idmerge_differential::{original, seeds, simplified};
+use idmerge_differential::{legacy, original, seeds, simplified};
 
-/// The body of a fuzz target, for both engines.
+/// The body of a fuzz target, for each engine.
 fn run(target: &str, bytes: &[u8]) {
     match target {
         "event" => {
             fuzz::event(bytes, simplified);
             fuzz::event(bytes, original);
+            fuzz::event(bytes, legacy);
         }
         "splice" => {
             fuzz::splice(bytes, simplified);
             fuzz::splice(bytes, original);
+            fuzz::splice(bytes, legacy);
         }
         "claims" => {
             fuzz::claims(bytes, simplified);
             fuzz::claims(bytes, original);
+            fuzz::claims(bytes, legacy);
         }
         "snapshot" => {
             fuzz::snapshot(bytes, simplified);
             fuzz::snapshot(bytes, original);
+            fuzz::snapshot(bytes, legacy);
         }
         other => unreachable!("there is no fuzz target {other}"),
     }

@@ -30,8 +30,8 @@
 //! # }
 //! ```
 //!
-//! Not here: engines. If you know the model when you compile, depend on `idmerge-simplified` or
-//! `idmerge-original` alone. A model of your own implements
+//! Not here: engines. If you know the model when you compile, depend on `idmerge-simplified`,
+//! `idmerge-original` or `idmerge-legacy` alone. A model of your own implements
 //! [`IdentityResolver`](idmerge_core::IdentityResolver) and is not chosen through this crate.
 //!
 //! # Features

@@ -21,17 +21,20 @@ pub enum Model {
     Simplified,
     /// $identify, $create_alias and $merge join IDs
     Original,
+    /// $create_alias joins IDs, for the events that come later: projects without ID Merge
+    Legacy,
 }
 
 impl Model {
     /// Every built-in model.
-    pub const ALL: [Self; 2] = [Self::Simplified, Self::Original];
+    pub const ALL: [Self; 3] = [Self::Simplified, Self::Original, Self::Legacy];
 
     /// The rules of the model.
     pub const fn rule_book(self) -> RuleBook {
         match self {
             Self::Simplified => RuleBook::Simplified,
             Self::Original => RuleBook::Original,
+            Self::Legacy => RuleBook::Legacy,
         }
     }
 
@@ -54,6 +57,7 @@ impl FromStr for Model {
         let rule_book: RuleBook = name.parse()?;
         Ok(match rule_book {
             RuleBook::Simplified => Self::Simplified,
+            RuleBook::Legacy => Self::Legacy,
             _ => Self::Original,
         })
     }

@@ -95,7 +95,7 @@ impl Overrides {
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[non_exhaustive]
 pub enum SettingsError {
-    /// The model does not have this setting. Leave it out, or choose the other model.
+    /// The model does not have this setting. Leave it out, or choose another model.
     #[error("{setting} is a setting of engine original; leave it out with engine {model}")]
     NotOfModel {
         /// The name of the setting, as a configuration file spells it.

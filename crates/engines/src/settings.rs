@@ -4,6 +4,7 @@ use idmerge_core::{
     Attribution, Claim, DistinctId, Event, IdBuffer, IdProperty, IdRules, IdentityResolver,
     InvalidEvent, Reading, RuleBook,
 };
+use idmerge_legacy::Legacy;
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 
@@ -22,6 +23,8 @@ pub enum Settings {
     Simplified(idmerge_simplified::Settings),
     /// Original ID Merge.
     Original(idmerge_original::Settings),
+    /// The rules before ID Merge.
+    Legacy(idmerge_legacy::Settings),
 }
 
 impl Settings {
@@ -49,6 +52,7 @@ impl Settings {
         match model {
             Model::Simplified => Self::Simplified(idmerge_simplified::Settings::default()),
             Model::Original => Self::Original(idmerge_original::Settings::default()),
+            Model::Legacy => Self::Legacy(idmerge_legacy::Settings::default()),
         }
     }
 
@@ -58,6 +62,7 @@ impl Settings {
         *match &mut self {
             Self::Simplified(settings) => &mut settings.id_rules,
             Self::Original(settings) => &mut settings.id_rules,
+            Self::Legacy(settings) => &mut settings.id_rules,
         } = rules;
         self
     }
@@ -67,6 +72,7 @@ impl Settings {
         match self {
             Self::Simplified(_) => Model::Simplified,
             Self::Original(_) => Model::Original,
+            Self::Legacy(_) => Model::Legacy,
         }
     }
 
@@ -79,7 +85,20 @@ impl Settings {
     pub fn attribution(&self) -> Attribution {
         match self {
             Self::Simplified(_) | Self::Original(_) => Attribution::Retroactive,
+            Self::Legacy(_) => Attribution::AtArrival,
         }
+    }
+
+    /// What a comparison with the users of other settings cannot show, if it has claims and no events: one
+    /// of the two models attributes events at their arrival, so that their users are not those of the
+    /// clusters.
+    pub fn simulation_note(&self, other: &Self) -> Option<&'static str> {
+        let is_at_arrival = |settings: &Self| settings.attribution() == Attribution::AtArrival;
+        (is_at_arrival(self) || is_at_arrival(other)).then_some(
+            "these are the differences of the clusters alone: legacy attributes each event at its \
+             arrival (L-3), so which events change their user can only be said with the events, which a \
+             log does not have; give them to `idmerge resolve` with each --engine",
+        )
     }
 
     /// The rules for valid IDs (rules ID-2 and ID-4).
@@ -87,22 +106,24 @@ impl Settings {
         match self {
             Self::Simplified(settings) => &settings.id_rules,
             Self::Original(settings) => &settings.id_rules,
+            Self::Legacy(settings) => &settings.id_rules,
         }
     }
 
     /// The most IDs that a cluster may have, or `None` if the model has no limit.
     pub fn max_cluster_ids(&self) -> Option<u32> {
         match self {
-            Self::Simplified(_) => None,
+            Self::Simplified(_) | Self::Legacy(_) => None,
             Self::Original(settings) => Some(settings.max_cluster_ids),
         }
     }
 
-    /// Whether `$identify`, `$create_alias` and `$merge` have a meaning of their own.
+    /// Whether identity events have a meaning of their own: `$identify`, `$create_alias` and `$merge` in
+    /// Original; `$create_alias` in Legacy, where the other two name a user (rule L-11).
     pub fn has_identity_events(&self) -> bool {
         match self {
             Self::Simplified(_) => false,
-            Self::Original(_) => true,
+            Self::Original(_) | Self::Legacy(_) => true,
         }
     }
 
@@ -111,7 +132,7 @@ impl Settings {
     pub fn has_reserved_ids(&self) -> bool {
         match self {
             Self::Simplified(_) => true,
-            Self::Original(_) => false,
+            Self::Original(_) | Self::Legacy(_) => false,
         }
     }
 
@@ -125,6 +146,7 @@ impl Settings {
         match self {
             Self::Simplified(settings) => settings.read(event),
             Self::Original(settings) => settings.read(event),
+            Self::Legacy(settings) => settings.read(event),
         }
     }
 
@@ -154,6 +176,7 @@ impl Settings {
         match self {
             Self::Simplified(settings) => Box::new(Simplified::new(settings.clone())),
             Self::Original(settings) => Box::new(Original::new(settings.clone())),
+            Self::Legacy(settings) => Box::new(Legacy::new(settings.clone())),
         }
     }
 }
@@ -167,6 +190,12 @@ impl From<idmerge_simplified::Settings> for Settings {
 impl From<idmerge_original::Settings> for Settings {
     fn from(settings: idmerge_original::Settings) -> Self {
         Self::Original(settings)
+    }
+}
+
+impl From<idmerge_legacy::Settings> for Settings {
+    fn from(settings: idmerge_legacy::Settings) -> Self {
+        Self::Legacy(settings)
     }
 }
 

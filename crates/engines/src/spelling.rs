@@ -6,7 +6,8 @@ use crate::Settings;
 
 impl Settings {
     /// The ID that was probably meant, if an ID is in no cluster: the device of the same text is, or
-    /// the user ID of the same text. In Original both are one ID (O-1), so there it is `None`.
+    /// the user ID of the same text. In Original and Legacy both are one ID (O-1, L-1), so there it
+    /// is `None`.
     ///
     /// ```
     /// use idmerge_core::{Event, IdentityResolverExt};
@@ -31,7 +32,7 @@ impl Settings {
     ) -> Option<DistinctId<'e>> {
         let is_in_cluster = |id: DistinctId<'_>| state.members_after(id, None, 1).is_some();
         let other = match (self, id.is_device()) {
-            (Self::Original(_), _) => return None,
+            (Self::Original(_) | Self::Legacy(_), _) => return None,
             (Self::Simplified(_), false) => DistinctId::device(id.id()),
             (Self::Simplified(_), true) => DistinctId::plain(id.id()),
         };

@@ -53,7 +53,7 @@ impl From<&Settings> for Text {
     fn from(settings: &Settings) -> Self {
         let rules = settings.id_rules();
         let (max_cluster_ids, anon_id_format) = match settings {
-            Settings::Simplified(_) => (None, None),
+            Settings::Simplified(_) | Settings::Legacy(_) => (None, None),
             Settings::Original(of) => (Some(of.max_cluster_ids), Some(of.anon_id_format)),
         };
         Self {
@@ -84,8 +84,9 @@ impl TryFrom<Text> for Settings {
                 }
                 .into())
             }
-            (Model::Simplified, ..) => {
-                Err("simplified has no cluster limit and no ID format".into())
+            (Model::Legacy, None, None) => Ok(idmerge_legacy::Settings { id_rules }.into()),
+            (model @ (Model::Simplified | Model::Legacy), ..) => {
+                Err(format!("{model} has no cluster limit and no ID format"))
             }
             (Model::Original, ..) => Err("max_cluster_ids or anon_id_format is missing".into()),
         }

@@ -21,6 +21,7 @@ Examples:
   idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
   idmerge resolve mon.gz tue.gz --engine original --refused refused.ndjson
   idmerge resolve - --engine original --max-cluster-ids 1000 < events.ndjson
+  idmerge resolve - --engine legacy < events.ndjson
   idmerge resolve events.ndjson --engine simplified --blocked-ids +testers.txt
   idmerge resolve today.ndjson --store people > resolved.ndjson
   idmerge resolve calls/*.gz --from segment --engine simplified > out.ndjson
@@ -28,6 +29,10 @@ Examples:
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
 meanwhile is an error: to resolve a file that is being written, copy it first.
+
+With --engine legacy no merge is retroactive: each event gets what its ID stands for when it comes. The \
+input is read once, and lines are written while it is read. With --store, such a model answers with what \
+IDs stand for now, and the summary says so.
 
 With --store the merges are known before the input is read, so it is read once, and lines go to stdout \
 while it is read. If reading then fails, stdout has a part of the output; with -o, --strict or \

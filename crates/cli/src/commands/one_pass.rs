@@ -59,6 +59,7 @@ impl Written {
             users,
             outcomes: self.outcomes,
             refused,
+            adapted: None,
             is_of_now: false,
         })
     }

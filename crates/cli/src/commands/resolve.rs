@@ -4,12 +4,13 @@ use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
-use idmerge_core::{Outcome, Resolve};
+use idmerge_core::{Attribution, Outcome, Resolve};
 use idmerge_engines::{Engine, Settings};
 
 use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, apply_all};
+use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
 use crate::output::destination::Output;
@@ -43,9 +44,14 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     }
     let output = Output::create(output)?;
     let summary = match args.identity.identities()? {
-        Identities::OfInput(settings) => {
-            resolve_by_engine(args, &settings, inputs, refused, output)?
-        }
+        Identities::OfInput(settings) => match settings.attribution() {
+            Attribution::Retroactive => {
+                resolve_by_engine(args, &settings, inputs, refused, output)?
+            }
+            Attribution::AtArrival => {
+                resolve_at_arrival::run(args, &settings, inputs, refused, output)?
+            }
+        },
         #[cfg(feature = "store")]
         Identities::OfStore(folder) => {
             resolve_by_store::run(args, folder, inputs, refused, output)?
@@ -102,6 +108,7 @@ fn resolve_by_engine(
         outcomes: first.outcomes,
         refused,
         adapted: adapting.and_then(Adapting::report),
+        is_of_now: false,
     })
 }
 

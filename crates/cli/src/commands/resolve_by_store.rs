@@ -7,15 +7,16 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DistinctId, Outcome, Rejection, Resolve, RuleBook};
+use idmerge_core::{Attribution, Claim, DistinctId, Outcome, Rejection, Resolve, RuleBook};
 use idmerge_engines::Settings;
 
 use crate::args::resolve::ResolveArgs;
+use crate::commands::one_pass::Written;
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
-use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::output::refused::RefusedWriter;
 use crate::output::resolved::BlockWriter;
-use crate::output::summary::{Outcomes, Refused, Summary};
+use crate::output::summary::Summary;
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
 use crate::stream::adapt::Adapting;
@@ -23,7 +24,7 @@ use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
+use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Worker, in_turn};
 use crate::stream::progress::Progress;
 
 pub(crate) fn run(
@@ -48,14 +49,9 @@ pub(crate) fn run(
     let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress).adapting(adapting);
-    let mut written = pass.run(
-        Written {
-            output,
-            refused,
-            is_all_or_nothing: input_args.max_refused().lines().is_some(),
-            events: 0,
-            outcomes: Outcomes::default(),
-        },
+    let is_all_or_nothing = input_args.max_refused().lines().is_some();
+    let written = pass.run(
+        Written::new(output, refused, is_all_or_nothing),
         |_| Ok(()),
         || StoreWorker {
             max_line_bytes,
@@ -66,16 +62,11 @@ pub(crate) fn run(
         },
     )?;
     progress.finish();
-    let refused = Refused::of(&written.refused);
-    written.refused.finish()?;
-    written.refused.excess(NOTHING_WRITTEN)?;
-    written.output.finish()?;
+    let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Summary {
-        events: written.events,
-        users: users.into_inner().unwrap_or_else(PoisonError::into_inner),
-        outcomes: written.outcomes,
-        refused,
         adapted: adapting.and_then(Adapting::report),
+        is_of_now: store.settings.attribution() == Attribution::AtArrival,
+        ..written.finish(users)?
     })
 }
 
@@ -121,31 +112,6 @@ impl RejectedClaims {
             return (!is_free).then(|| (rejection.code(), rejection.to_string()));
         }
         self.rejections.get(&self.state.hash_one(claim)).cloned()
-    }
-}
-
-/// Counts of the output so far.
-struct Written {
-    output: Output,
-    refused: RefusedWriter,
-    is_all_or_nothing: bool,
-    events: u64,
-    outcomes: Outcomes,
-}
-
-impl Sink for Written {}
-
-impl Written {
-    /// Writes the lines of a block. Those of an input are held until one of its events has an ID, because
-    /// an input without such an event may turn out to be unusable (IN-6).
-    fn write(&mut self, lines: &[u8], block: &Block, with_id: u64) -> anyhow::Result<()> {
-        if block.starts_input {
-            self.output.hold();
-        }
-        if with_id > 0 && !self.is_all_or_nothing {
-            self.output.release()?;
-        }
-        self.output.write(lines)
     }
 }
 

@@ -183,7 +183,6 @@ impl Output {
 
     /// Holds the output from now on, until it is [released](Self::release) or the output is
     /// finished. A file needs no holding: it appears only at the end.
-    #[cfg(feature = "store")]
     pub(crate) fn hold(&mut self) {
         if !matches!(self.writer.get_ref().inner(), Target::New { .. }) {
             self.held

@@ -94,6 +94,68 @@ impl<'w> BlockWriter<'w> {
     }
 }
 
+/// Writes the usable events of a block one by one, for a model in which each depends on the claims before
+/// it.
+pub(crate) struct EventWriter<'w, 'b> {
+    settings: &'w Settings,
+    outlines: &'w BlockOutlines,
+    text: BlockText<'b>,
+    parsed: Vec<JsonEvent<'b>>,
+}
+
+/// Why the claim of an event was rejected.
+pub(crate) struct Rejected {
+    pub(crate) code: &'static str,
+    pub(crate) description: String,
+}
+
+impl<'w, 'b> EventWriter<'w, 'b> {
+    pub(crate) fn new(
+        settings: &'w Settings,
+        outlines: &'w BlockOutlines,
+        text: BlockText<'b>,
+    ) -> Self {
+        Self {
+            settings,
+            outlines,
+            text,
+            parsed: outlines.parse_rest(text),
+        }
+    }
+
+    /// The usable events, in order.
+    pub(crate) fn events(&self) -> impl Iterator<Item = Event<'_, 'b>> {
+        Events {
+            kept: self.outlines.events(self.text),
+            parsed: self.parsed.iter(),
+        }
+    }
+
+    /// Writes an event and a line break, and returns its own and its canonical distinct_id, now.
+    pub(crate) fn write<'a>(
+        &self,
+        event: &Event<'a, 'b>,
+        engine: &'a dyn Resolve,
+        rejection: Option<&Rejected>,
+        out: &mut Vec<u8>,
+    ) -> (Option<DistinctId<'a>>, Option<DistinctId<'a>>) {
+        let own = event.own(self.settings);
+        let canonical = own.map(|id| engine.resolve(id));
+        let resolved = Resolved {
+            rule_book: self.settings.rule_book(),
+            own,
+            canonical,
+            failure: rejection.map(|rejection| Failure {
+                reason: rejection.code,
+                description: &rejection.description,
+            }),
+        };
+        event.write_resolved(&resolved, out);
+        out.push(b'\n');
+        (own, canonical)
+    }
+}
+
 /// The usable events of a block.
 struct Events<'e, 'b, K> {
     kept: K,
@@ -101,7 +163,8 @@ struct Events<'e, 'b, K> {
     parsed: slice::Iter<'e, JsonEvent<'b>>,
 }
 
-enum Event<'e, 'b> {
+/// A usable event of a block.
+pub(crate) enum Event<'e, 'b> {
     Outlined(OutlinedEvent<'b>),
     Parsed(&'e JsonEvent<'b>),
 }

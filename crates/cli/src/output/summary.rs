@@ -46,6 +46,8 @@ pub(crate) struct Summary {
     pub(crate) refused: Refused,
     /// If another product wrote the records.
     pub(crate) adapted: Option<AdaptReport>,
+    /// The model attributes events at their arrival, and these were resolved by the IDs as they are now.
+    pub(crate) is_of_now: bool,
 }
 
 /// How many lines were refused, and the first of them.
@@ -137,6 +139,9 @@ impl Figures for Summary {
         self.outcomes.add_to(&mut json);
         self.refused.add_to(&mut json);
         add_adapted(self.adapted.as_ref(), &mut json);
+        if self.is_of_now {
+            json["resolved_as_of"] = "now".into();
+        }
         json
     }
 }
@@ -154,6 +159,14 @@ impl fmt::Display for Summary {
         row(f, "users before", users.before(), "")?;
         row(f, "users after", users.after(), "")?;
         write!(f, "{}", self.outcomes)?;
-        write!(f, "{}", self.refused)
+        write!(f, "{}", self.refused)?;
+        if self.is_of_now {
+            writeln!(f, "{OF_NOW}")?;
+        }
+        Ok(())
     }
 }
+
+/// Why the output may differ from what the events were given when they arrived.
+const OF_NOW: &str = "\
+note: the store has no events, so each one got what its ID stands for now, not at its arrival (L-3)";

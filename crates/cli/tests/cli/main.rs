@@ -40,6 +40,7 @@ mod interrupt;
 mod killed;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]
 mod large_answers;
+mod legacy;
 mod manual;
 mod mappings;
 #[cfg(feature = "store")]

@@ -22,7 +22,7 @@ fn wrong_usage_is_reported_with_exit_code_2() {
     );
     wrong(
         "resolve in --engine both",
-        "[possible values: simplified, original]",
+        "[possible values: simplified, original, legacy]",
     );
     wrong(
         "resolve in --engine simplified --frob",

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::mem;
 
 use idmerge_core::{Claim, Event, InvalidEvent};
-use idmerge_engines::Settings;
+use idmerge_engines::{Model, Settings};
 use idmerge_events::{Envelope, RawJson, Repeatable, TimeRange};
 use idmerge_store::Cause;
 
@@ -59,6 +59,11 @@ impl IngestReader<'_> {
             let Some(claim) = reading.claim else {
                 continue;
             };
+            // Original and Legacy read the same claim from `$create_alias`.
+            let is_made = |made: &LoggedClaim<'_>| made.number == number && made.claim == claim;
+            if to.iter().rev().take(Model::ALL.len()).any(is_made) {
+                continue;
+            }
             let mut logged = LoggedClaim::new(number, claim, envelope);
             // All claims of an event are left out together. In another model without identity events, a
             // claim that comes again changes nothing (S-6).
@@ -165,7 +170,6 @@ impl<'e> LoggedClaim<'e> {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_engines::Model;
     use idmerge_events::probe;
 
     use super::*;

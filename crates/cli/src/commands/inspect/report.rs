@@ -305,7 +305,8 @@ impl Report {
     }
 
     fn write_lost(&self, f: &mut fmt::Formatter<'_>, fits: Model) -> fmt::Result {
-        let others = Model::ALL.into_iter().filter(|model| *model != fits);
+        let compared = [Model::Simplified, Model::Original];
+        let others = compared.into_iter().filter(|model| *model != fits);
         for other in others {
             if self.lost.is_empty() {
                 writeln!(f, "Under {other} nothing would be lost.")?;

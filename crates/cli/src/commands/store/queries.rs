@@ -83,7 +83,7 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
         }
     };
     let difference = Difference::between(now, &other, args.examples);
-    let line = json!({
+    let mut line = json!({
         "as_of": sequence,
         "store": store.settings.arguments(),
         "simulated": settings.arguments(),
@@ -94,6 +94,9 @@ pub(super) fn simulate(args: &SimulateArgs, output: &mut Output) -> anyhow::Resu
         "split_examples": difference.split_examples,
         "joined_examples": difference.joined_examples,
     });
+    if let Some(note) = settings.simulation_note(&store.settings) {
+        line["note"] = note.into();
+    }
     write_line(&line, output)
 }
 
