@@ -63,6 +63,7 @@ pub enum Fate {
 /// - Original (P-3): of two profiles, that of the new canonical ID stays and the other is hidden. A
 ///   single profile moves to the new canonical ID. If the new canonical ID was not canonical before,
 ///   the profile of its cluster counts as its own *(decided here)*.
+/// - Legacy (LP-2): the profile of an alias is hidden, also if the other ID has none.
 /// - Custom rule books: as Original.
 ///
 /// ```
@@ -73,6 +74,7 @@ pub enum Fate {
 /// let visitor = Side { is_canonical: false, has_canonical: false, has_profile: true };
 /// assert_eq!(after_merge(RuleBook::Original, [user, visitor])[1], Fate::Moves);
 /// assert_eq!(after_merge(RuleBook::Simplified, [user, visitor])[1], Fate::Gone);
+/// assert_eq!(after_merge(RuleBook::Legacy, [user, visitor])[1], Fate::Hidden);
 /// ```
 pub fn after_merge(rule_book: RuleBook, sides: [Side; 2]) -> [Fate; 2] {
     let [first, second] = sides;
@@ -82,6 +84,7 @@ pub fn after_merge(rule_book: RuleBook, sides: [Side; 2]) -> [Fate; 2] {
         }
         match rule_book {
             RuleBook::Simplified => Fate::Gone,
+            RuleBook::Legacy => Fate::Hidden,
             _ if side.has_canonical || !other.has_profile => Fate::Moves,
             _ => Fate::Hidden,
         }

@@ -140,6 +140,14 @@ const NO_VECTORS: &[(&str, &str)] = &[
         "a vector has no repetitions; crates/project/tests/replaced.rs",
     ),
     (
+        "LP-1",
+        "a vector has no profiles; crates/project/tests/legacy.rs",
+    ),
+    (
+        "LP-2",
+        "a vector has no profiles; crates/project/tests/legacy.rs",
+    ),
+    (
         "AR-3",
         "a vector is an event, not a file; crates/cli/tests/cli/again.rs",
     ),

@@ -199,6 +199,7 @@ mod tests {
             received_ms: 1,
             source: "/track",
             failure: None,
+            attributed: None,
             text,
         };
         appender.push(&event, Some(7)).unwrap();

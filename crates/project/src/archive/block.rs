@@ -8,11 +8,15 @@
 //!         length of the text; time and arrival time, as differences to the event before
 //!         optional: source, if it differs from the event before
 //!         optional: code and description of a rejection
+//!         optional: the distinct_id that the event was attributed to at its arrival
 //! number  7 bits per byte, the lowest first; differences in zigzag encoding
 //! ```
 
 use idmerge_disk::row::{self, CHECKSUM_BYTES};
 use idmerge_disk::varint::{self, VarintError};
+
+use idmerge_core::{Attribution, DistinctId, Id};
+use idmerge_engines::Settings;
 
 use crate::archive::directory::BlockHead;
 use crate::error::ProjectError;
@@ -28,6 +32,7 @@ const FRAME_START: usize = CHECKSUM_BYTES + LENGTH_BYTES;
 
 const HAS_FAILURE: u8 = 1;
 const HAS_SOURCE: u8 = 2;
+const HAS_ATTRIBUTED: u8 = 4;
 
 /// What is wrong with a stored event that cannot be parsed.
 pub(crate) const NOT_AN_EVENT: &str = "the text is not an event";
@@ -42,8 +47,27 @@ pub(crate) struct StoredEvent<'b> {
     pub(crate) source: &'b str,
     /// Why its claim was rejected: the code and the description.
     pub(crate) failure: Option<[&'b str; 2]>,
+    /// In a model that attributes events at their arrival: the ID that the event was attributed to, if
+    /// that is another than its own distinct_id (L-3).
+    pub(crate) attributed: Option<&'b str>,
     /// The JSON text, unchanged.
     pub(crate) text: &'b str,
+}
+
+impl<'b> StoredEvent<'b> {
+    /// What a model that attributes events at their arrival has given to an event with this own ID;
+    /// `None` in other models, in which the answer is that of now.
+    pub(crate) fn at_arrival(
+        &self,
+        settings: &Settings,
+        own: DistinctId<'b>,
+    ) -> Option<DistinctId<'b>> {
+        if settings.attribution() == Attribution::Retroactive {
+            return None;
+        }
+        let attributed = self.attributed.and_then(|text| Id::new(text).ok());
+        Some(attributed.map_or(own, DistinctId::plain))
+    }
 }
 
 /// A block that is being filled.
@@ -78,6 +102,11 @@ impl BlockBuilder {
             0
         };
         has |= if is_new_source { HAS_SOURCE } else { 0 };
+        has |= if event.attributed.is_some() {
+            HAS_ATTRIBUTED
+        } else {
+            0
+        };
         self.heads.push(has);
         varint::put(&mut self.heads, event.text.len() as u64);
         for (now, before) in [
@@ -90,7 +119,8 @@ impl BlockBuilder {
             varint::put_text(&mut self.heads, event.source);
             event.source.clone_into(&mut self.last_source);
         }
-        for text in event.failure.into_iter().flatten() {
+        let failure = event.failure.into_iter().flatten();
+        for text in failure.chain(event.attributed) {
             varint::put_text(&mut self.heads, text);
         }
         self.texts.extend_from_slice(event.text.as_bytes());
@@ -251,6 +281,11 @@ impl<'c> Contents<'c> {
             } else {
                 None
             };
+            let attributed = if has & HAS_ATTRIBUTED != 0 {
+                Some(varint::take_text(&mut heads)?)
+            } else {
+                None
+            };
             let (text, rest) = texts.split_at_checked(bytes).ok_or(Missing)?;
             texts = rest;
             let event = StoredEvent {
@@ -259,6 +294,7 @@ impl<'c> Contents<'c> {
                 received_ms,
                 source,
                 failure,
+                attributed,
                 text,
             };
             *next += 1;
@@ -294,16 +330,31 @@ mod tests {
 
     use super::*;
 
-    type Owned = (i64, i64, String, Option<[String; 2]>, String);
+    type Owned = (
+        i64,
+        i64,
+        String,
+        Option<[String; 2]>,
+        Option<String>,
+        String,
+    );
 
     fn any_event() -> impl Strategy<Value = Owned> {
         let time = prop_oneof![any::<i64>(), 1_700_000_000_000..1_700_000_010_000_i64];
         let failure = prop::option::of(["[a-z]{0,4}", "\\PC{0,9}"]);
-        (time, any::<i64>(), "/[a-c]", failure, "\\PC{0,40}")
+        let attributed = prop::option::of("\\PC{1,9}");
+        (
+            time,
+            any::<i64>(),
+            "/[a-c]",
+            failure,
+            attributed,
+            "\\PC{0,40}",
+        )
     }
 
     fn stored(number: u64, event: &Owned) -> StoredEvent<'_> {
-        let (time_ms, received_ms, source, failure, text) = event;
+        let (time_ms, received_ms, source, failure, attributed, text) = event;
         StoredEvent {
             number,
             time_ms: *time_ms,
@@ -312,6 +363,7 @@ mod tests {
             failure: failure
                 .as_ref()
                 .map(|pair| pair.each_ref().map(String::as_str)),
+            attributed: attributed.as_deref(),
             text,
         }
     }

@@ -28,9 +28,9 @@ pub(crate) fn each_user_key(
             let event = JsonEvent::parse_text(stored.text)
                 .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
             let reading = settings.read(&event.event());
-            if let Some(id) = reading.ok().and_then(|reading| reading.distinct_id) {
+            if let Some(own) = reading.ok().and_then(|reading| reading.distinct_id) {
                 text.clear();
-                push_id(id, &mut text);
+                push_id(stored.at_arrival(settings, own).unwrap_or(own), &mut text);
                 visit(user_key(&text), stored.number);
             }
             Ok(true)

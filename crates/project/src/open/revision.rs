@@ -1,13 +1,13 @@
 //! Adapts the profiles to a log of claims that was revised: an entry was withdrawn, or a repair lost
 //! entries.
 //!
-//! Nothing else that a project keeps depends on earlier canonical IDs: events and their index are
-//! stored under own IDs, duplicate events are found by the events themselves, and clusters that are
+//! Nothing else that a project keeps depends on earlier canonical IDs, except what Legacy has attributed
+//! for ever (L-3): events and their index are stored under own IDs, duplicate events are found by the events themselves, and clusters that are
 //! nearly full are counted at every start.
 
 use std::collections::BTreeSet;
 
-use idmerge_core::{DistinctId, Resolve};
+use idmerge_core::{Attribution, DistinctId, Resolve};
 use idmerge_engines::Engine;
 use idmerge_profiles::ProfileMerge;
 use idmerge_store::redb::{ReadableTable, TableHandle, WriteTransaction};
@@ -90,6 +90,11 @@ impl<'t> Profiles<'t> {
         for id in misplaced {
             let user = ProfileKey::Canonical(canonical(engine, &id));
             let from = ProfileKey::Canonical(id.clone());
+            // LP-2
+            if engine.attribution() == Attribution::AtArrival {
+                self.rename(&from, &ProfileKey::Hidden(id))?;
+                continue;
+            }
             if let Some(mut profile) = self.tables.profile(&user)? {
                 if options.profile_merge == ProfileMerge::Fill
                     && let Some(other) = self.tables.profile(&from)?

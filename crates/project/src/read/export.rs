@@ -49,7 +49,7 @@ impl Default for ExportQuery {
 /// The ID that an export writes as `distinct_id`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WrittenId {
-    /// The canonical ID of the moment.
+    /// The canonical ID of the moment; in Legacy, that of the arrival of the event (L-3).
     #[default]
     Canonical,
     /// The event's own distinct_id.
@@ -197,12 +197,16 @@ impl Project {
         // A copy of the canonical ID: claims must not wait for `visit`.
         let changed = match own {
             None => None,
-            Some(own) => {
-                let state = self.inner.same_state(state)?;
-                let store = state.store.read();
-                let canonical = store.resolve(own);
-                (canonical != own).then(|| canonical.to_buf())
-            }
+            Some(own) => match stored.at_arrival(&self.inner.settings, own) {
+                // L-3: it stays what it was.
+                Some(attributed) => (attributed != own).then(|| attributed.to_buf()),
+                None => {
+                    let state = self.inner.same_state(state)?;
+                    let store = state.store.read();
+                    let canonical = store.resolve(own);
+                    (canonical != own).then(|| canonical.to_buf())
+                }
+            },
         };
         let canonical = changed.as_ref().map(DistinctIdBuf::as_id).or(own);
         visit(ScannedEvent {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use idmerge_core::{Resolve, quote};
+use idmerge_core::{Attribution, Resolve, quote};
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -78,7 +78,8 @@ impl FromStr for Cursor {
 }
 
 impl Project {
-    /// The events of the user with this ID, under all of the user's IDs: at most `limit`, the
+    /// The events of the user with this ID, under all of the user's IDs (in Legacy: those that were
+    /// attributed, when they arrived, to what the ID stands for now): at most `limit`, the
     /// latest first, starting after a cursor. A page has at most 2 MiB of events, but at least one event.
     ///
     /// # Errors
@@ -131,6 +132,10 @@ impl Project {
         let id = self.inner.settings.read_id(id)?;
         let store = state.store.read();
         let user_keys = match store.cluster(id) {
+            // Events are stored under their roots (L-3).
+            _ if store.attribution() == Attribution::AtArrival => {
+                vec![user_key_of(store.resolve(id))]
+            }
             Some(cluster) => cluster.members.into_iter().map(user_key_of).collect(),
             None => vec![user_key_of(id)],
         };
@@ -151,7 +156,8 @@ impl Project {
             return Ok(None);
         };
         let store = state.store.read();
-        let canonical = store.resolve(own);
+        let at_arrival = stored.at_arrival(&self.inner.settings, own);
+        let canonical = at_arrival.unwrap_or_else(|| store.resolve(own));
         if canonical != *wanted {
             return Ok(None);
         }

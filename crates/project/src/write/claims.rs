@@ -1,6 +1,6 @@
 //! Applies the claims of a batch to the engine, and moves the profiles of merged clusters.
 
-use idmerge_core::{Claim, EngineError, Outcome, Resolve, RuleBook};
+use idmerge_core::{Claim, DistinctId, EngineError, Id, Outcome, Resolve, RuleBook};
 use idmerge_engines::Engine;
 use idmerge_store::redb::ReadTransaction;
 use idmerge_store::{Cause, Durable};
@@ -19,6 +19,9 @@ pub(crate) struct ClaimResult {
     pub(crate) answer: ClaimAnswer,
     /// The code and the description of a rejection.
     pub(crate) rejection: Option<(&'static str, String)>,
+    /// In a model that attributes events at their arrival: the ID that the event is attributed to, if that
+    /// is another than its own.
+    pub(crate) attributed: Option<String>,
 }
 
 /// The state that is needed to apply the claims of a batch.
@@ -87,8 +90,8 @@ impl Claims<'_> {
         Ok(results)
     }
 
-    /// Original: applies each claim alone, since profiles need the canonical IDs before it. Claims
-    /// are rare under these rules.
+    /// Original and Legacy: applies each claim alone, since profiles need the canonical IDs before it, and
+    /// in Legacy the events after it depend on it. Claims are rare under these rules.
     fn apply_one_by_one(
         mut self,
         events: &[NewEvent<'_>],
@@ -96,11 +99,27 @@ impl Claims<'_> {
         let batch = self.batch;
         events
             .iter()
-            .map(|new| match new.claim(batch) {
-                None => Ok(ClaimResult::without_claim(new.event)),
-                Some(claim) => self.apply_one(claim, cause(batch, new.event)),
+            .map(|new| {
+                let result = match new.claim(batch) {
+                    None => ClaimResult::without_claim(new.event),
+                    Some(claim) => self.apply_one(claim, cause(batch, new.event))?,
+                };
+                let attributed = self.attributed(new.event);
+                Ok(ClaimResult {
+                    attributed,
+                    ..result
+                })
             })
             .collect()
+    }
+
+    /// L-3: the root of the event's own ID, if it is another one. The claim of the event itself does not
+    /// change it (L-4).
+    fn attributed(&self, event: &PreparedEvent) -> Option<String> {
+        let own = DistinctId::plain(Id::new(event.facts.own_id.as_deref()?).ok()?);
+        let store = self.state.store.read();
+        let root = store.resolve(own);
+        (root != own).then(|| root.to_string())
     }
 
     fn apply_one(
@@ -115,8 +134,8 @@ impl Claims<'_> {
             .write(|store| apply_and_compare(store, claim, cause, near_cap))?;
         if let Some(merge) = merge {
             let options = &self.inner.options;
-            self.profiles
-                .merge(RuleBook::Original, &merge, options, self.read)?;
+            let rule_book = self.inner.settings.rule_book();
+            self.profiles.merge(rule_book, &merge, options, self.read)?;
         }
         Ok(result)
     }
@@ -163,13 +182,18 @@ impl ClaimResult {
             }
             _ => (ClaimAnswer::None, None),
         };
-        Self { answer, rejection }
+        Self {
+            answer,
+            rejection,
+            attributed: None,
+        }
     }
 
     fn without_claim(event: &PreparedEvent) -> Self {
         Self {
             answer: event.facts.unclaimed,
             rejection: None,
+            attributed: None,
         }
     }
 }

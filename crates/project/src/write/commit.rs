@@ -13,6 +13,7 @@ use crate::inner::Inner;
 use crate::open::state::{State, WriterState};
 #[cfg(test)]
 use crate::simulation::hooks::{Mistake, makes};
+use crate::user_key::user_key;
 use crate::workers::Task;
 use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
 use crate::write::carry_out::carry_out;
@@ -199,7 +200,8 @@ impl Committer {
         let first = self.state.appender.next();
         for (event, result) in new.iter().zip(&results) {
             answers[event.event.index] = RecordAnswer::Stored(result.answer);
-            self.append(batch, event, failure(event, result, first, &results))?;
+            let failure = failure(event, result, first, &results);
+            self.append(batch, event, failure, result.attributed.as_deref())?;
         }
         self.figures.events += new.len() as u64;
         batch.answers = answers;
@@ -211,6 +213,7 @@ impl Committer {
         batch: &PreparedBatch,
         new: &NewEvent<'_>,
         failure: Option<[&str; 2]>,
+        attributed: Option<&str>,
     ) -> Result<(), ProjectError> {
         let event = new.event;
         self.figures.replaced += u64::from(new.replaced.is_some());
@@ -221,9 +224,11 @@ impl Committer {
             received_ms: batch.received_ms,
             source: batch.source,
             failure,
+            attributed,
             text: batch.json(event),
         };
-        self.state.appender.push(&stored, event.facts.user_key)
+        let key = attributed.map(user_key).or(event.facts.user_key);
+        self.state.appender.push(&stored, key)
     }
 
     /// The bytes of the stored profiles that the updates of a batch change.

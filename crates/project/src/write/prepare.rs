@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use idmerge_core::{Claim, ClaimKind, Event, Id, IdBuffer};
+use idmerge_core::{Attribution, Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
 use idmerge_events::{DedupKey, EventLayout, JsonEvent};
 use idmerge_profiles::{Limits, Update};
@@ -63,6 +63,8 @@ pub(crate) struct PreparedEvent {
 pub(crate) struct EventFacts {
     /// The key of its own distinct_id; `None` if it has no distinct_id.
     pub(crate) user_key: Option<u64>,
+    /// Its own distinct_id, if the model attributes events at their arrival.
+    pub(crate) own_id: Option<Box<str>>,
     /// `None` if the event has no `insert_id`: it then has no duplicates.
     pub(crate) fingerprint: Option<Fingerprint>,
     claim: Option<PreparedClaim>,
@@ -277,6 +279,7 @@ impl Preparation<'_> {
             Fingerprint::new(key.fingerprint(&mut self.scratch), sender, is_merge)
         });
         let user_key = own_id.map(user_key);
+        let is_at_arrival = self.settings.attribution() == Attribution::AtArrival;
         let (claim, unclaimed) = match reading.claim {
             Some(_) if is_merge && sender == Sender::Anybody => (None, ClaimAnswer::NotAllowed),
             Some(claim) => (Some(self.prepared.keep(claim)), ClaimAnswer::None),
@@ -284,6 +287,7 @@ impl Preparation<'_> {
         };
         Ok(EventFacts {
             user_key,
+            own_id: own_id.filter(|_| is_at_arrival).map(Box::from),
             fingerprint,
             claim,
             unclaimed,

@@ -215,7 +215,7 @@ impl ProfileChanges {
         Ok(())
     }
 
-    /// P-2 and P-3: moves, hides or deletes the profiles of the two sides of a merge.
+    /// P-2, P-3 and LP-2: moves, hides or deletes the profiles of the two sides of a merge.
     pub(crate) fn merge(
         &mut self,
         rule_book: RuleBook,
@@ -248,7 +248,8 @@ impl ProfileChanges {
                 has_profile: has_profile[side],
             }
         });
-        let is_fill = options.profile_merge == ProfileMerge::Fill;
+        // LP-2: the profile of an alias stays what it was.
+        let is_fill = options.profile_merge == ProfileMerge::Fill && rule_book != RuleBook::Legacy;
         if is_fill && let Some(other) = sides.iter().position(|side| !side.has_canonical) {
             return self.fill(merge, other, &options.profile_limits, read);
         }

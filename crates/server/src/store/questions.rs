@@ -27,7 +27,7 @@ const EXAMPLES_MAX: usize = 100;
 /// A project in figures.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct InfoResponse {
-    /// `original` or `simplified`.
+    /// `original`, `simplified` or `legacy`.
     engine: &'static str,
     /// The number of the last entry of the log.
     entries: u64,
@@ -215,6 +215,9 @@ pub(crate) struct SimulateResponse {
     split_examples: Vec<String>,
     /// Canonical IDs of some clusters counted in `joined`.
     joined_examples: Vec<String>,
+    /// What the figures do not show, if one of the two models is Legacy.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    note: Option<&'static str>,
 }
 
 /// Compare with the users that another engine or setting would give
@@ -258,6 +261,7 @@ pub(crate) async fn simulate(
             joined: difference.joined,
             split_examples: difference.split_examples,
             joined_examples: difference.joined_examples,
+            note: settings.simulation_note(project.settings()),
         })
     };
     fold(reader, parameters.as_of, question).await.map(Json)

@@ -10,7 +10,7 @@ const RULE_BOOK: &str = "docs/rules.md";
 const VECTORS: &str = "crates/conformance/vectors/";
 
 /// The prefixes of the rules that need a test.
-const SERIES: [&str; 8] = ["ID", "S", "O", "L", "IN", "AR", "W", "M"];
+const SERIES: [&str; 9] = ["ID", "S", "O", "L", "LP", "IN", "AR", "W", "M"];
 
 /// Finds rules of `docs/rules.md` that no test cites.
 ///
