@@ -7,7 +7,8 @@
 
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Batch, ExportQuery, FunnelQuery, Options, Project, Record, RetractionTarget, WrittenId,
+    Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer, RetractionTarget,
+    WrittenId,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -38,14 +39,14 @@ fn track(project: &Project, events: &[String]) {
         batch.push(event, Record::event(Some(time), None));
     }
     let answer = project.submit_and_wait(batch).unwrap();
-    assert!(answer.records.iter().all(|record| record.is_stored()));
+    assert!(answer.records.iter().all(RecordAnswer::is_stored));
 }
 
 fn update(project: &Project, update: Value) {
     let mut batch = Batch::new("/engage", 1);
     batch.push(&update.to_string(), Record::Update);
     let answer = project.submit_and_wait(batch).unwrap();
-    assert!(answer.records.iter().all(|record| record.is_stored()));
+    assert!(answer.records.iter().all(RecordAnswer::is_stored));
 }
 
 /// The name of each event, the ID that the export writes, and the event's own if that differs.

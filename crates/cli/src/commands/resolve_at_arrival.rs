@@ -15,6 +15,7 @@ use crate::output::resolved::{EventWriter, Rejected};
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::{UserBatch, UserCount};
 use crate::spill::outlines::BlockText;
+use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::input::{self, Input, Reread};
@@ -55,7 +56,10 @@ pub(crate) fn run(
         .adapting(adapting.as_ref());
     let arrivals = pass.run(sink, |_| Ok(()), || worker)?;
     progress.finish();
-    arrivals.written.finish(arrivals.users)
+    Ok(Summary {
+        adapted: adapting.as_ref().and_then(Adapting::report),
+        ..arrivals.written.finish(arrivals.users)?
+    })
 }
 
 /// What the events of the next block depend on, and what was written.

@@ -372,7 +372,7 @@ mod tests {
     fn a_row_says_how_many_bytes_its_block_has() {
         let mut builder = BlockBuilder::starting_at(1);
         let text = "x".repeat(300_000);
-        let event = (1, 2, "/a".to_owned(), None, text);
+        let event = (1, 2, "/a".to_owned(), None, None, text);
         for number in 1..4 {
             builder.push(&stored(number, &event));
         }
