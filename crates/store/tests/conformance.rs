@@ -228,6 +228,10 @@ impl<R: IdentityResolver + 'static> Resolve for Reopened<R> {
         self.store().cluster_len(id)
     }
 
+    fn clustered_ids(&self) -> usize {
+        self.store().clustered_ids()
+    }
+
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.store().clusters()
     }

@@ -181,6 +181,7 @@ fn is_same(store: &dyn Resolve, truth: &dyn Resolve) -> TestCaseResult {
         engine.clusters().map(|cluster| answer(&cluster)).collect()
     };
     prop_assert_eq!(clusters(store), clusters(truth));
+    prop_assert_eq!(store.clustered_ids(), truth.clustered_ids());
     Ok(())
 }
 

@@ -201,6 +201,9 @@ pub(crate) fn state_is_consistent(engine: &dyn IdentityResolver, differences: &m
             differences.expect(&of, &id.id(), &canonical.id());
         }
     }
+    let ids: usize = clusters.iter().map(|cluster| cluster.members.len()).sum();
+    let of = "the number of IDs in all clusters";
+    differences.expect(of, &ids, &engine.clustered_ids());
     let mut members = BTreeSet::new();
     for cluster in &clusters {
         for member in &cluster.members {

@@ -75,6 +75,11 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         cluster.map_or(0, |cluster| cluster.members.len())
     }
 
+    fn clustered_ids(&self, oracle: &Self::Oracle) -> usize {
+        let clusters = self.clusters(oracle);
+        clusters.iter().map(|cluster| cluster.members.len()).sum()
+    }
+
     fn clusters(&self, oracle: &Self::Oracle) -> Vec<Cluster<'static>> {
         let clusters = oracle.clusters();
         clusters
@@ -147,6 +152,10 @@ impl<M: Mistake> Resolve for Decoy<M> {
 
     fn cluster_len(&self, id: DistinctId<'_>) -> usize {
         self.mistake.cluster_len(&self.oracle, id)
+    }
+
+    fn clustered_ids(&self) -> usize {
+        self.mistake.clustered_ids(&self.oracle)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

@@ -99,8 +99,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.cluster(id).map_or(0, |cluster| cluster.members.len())
     }
 
-    /// How many IDs are in clusters. An engine knows this number without listing them. It is what the memory
-    /// of a state is in proportion to.
+    /// How many members all [clusters](Self::clusters) have together. The memory of a state is in proportion
+    /// to it. An engine knows this number without listing them.
     fn clustered_ids(&self) -> usize {
         self.clusters().map(|cluster| cluster.members.len()).sum()
     }
@@ -176,7 +176,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch`, `cluster_len`, `members_after` and `attribution`, which have defaults.
+/// `apply_batch`, `resolve_batch`, `cluster_len`, `clustered_ids`, `members_after` and `attribution`, which have
+/// defaults.
 /// The trait is object safe:
 ///
 /// ```

@@ -32,6 +32,9 @@ pub(crate) struct Overlay<R> {
     parts: BTreeMap<u64, R>,
     /// The IDs that are in a part and the number of the part, by the fingerprint of the ID.
     part_of: HashMap<u64, Vec<(DistinctIdBuf, u64)>>,
+    /// How many of the IDs that are in a part have a cluster in the main engine, which does not count any more.
+    /// The main engine takes no claims of these IDs, so the number changes only with `part_of`.
+    obsolete_ids: usize,
     /// How many entries were read to make parts.
     refolded: u64,
 }
@@ -62,6 +65,7 @@ impl<R: IdentityResolver> Overlay<R> {
             fresh,
             parts: BTreeMap::new(),
             part_of: HashMap::new(),
+            obsolete_ids: 0,
             refolded: 0,
         }
     }
@@ -90,6 +94,7 @@ impl<R: IdentityResolver> Overlay<R> {
         self.main.read_snapshot(source)?;
         self.parts.clear();
         self.part_of.clear();
+        self.obsolete_ids = 0;
         self.refolded = 0;
         Ok(())
     }
@@ -143,10 +148,10 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster_len(id)
     }
 
-    /// The IDs in clusters. An ID that is in a part is counted in the main engine too.
+    /// How many IDs are in clusters.
     pub(crate) fn clustered_ids(&self) -> usize {
         let of_parts: usize = self.parts.values().map(R::clustered_ids).sum();
-        self.main.clustered_ids() + of_parts
+        self.main.clustered_ids() + of_parts - self.obsolete_ids
     }
 
     pub(crate) fn members_after<'a>(
@@ -285,14 +290,22 @@ impl<R: IdentityResolver> Overlay<R> {
     /// Removes an ID from the part that it is in.
     fn take_out(&mut self, id: &DistinctIdBuf) {
         if let Entry::Occupied(mut known) = self.part_of.entry(fingerprint(id.as_id().id())) {
+            let known_ids = known.get().len();
             known.get_mut().retain(|(other, _)| other != id);
+            if known.get().len() < known_ids && self.main.cluster_len(id.as_id()) > 0 {
+                self.obsolete_ids -= 1;
+            }
             if known.get().is_empty() {
                 known.remove();
             }
         }
     }
 
+    /// Puts an ID that is in no part into one.
     fn put(&mut self, id: DistinctIdBuf, part: u64) {
+        if self.main.cluster_len(id.as_id()) > 0 {
+            self.obsolete_ids += 1;
+        }
         let known = self
             .part_of
             .entry(fingerprint(id.as_id().id()))

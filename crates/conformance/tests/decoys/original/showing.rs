@@ -207,3 +207,15 @@ impl Mistake for CountsOthers {
         oracle.cluster_len(id).saturating_sub(1)
     }
 }
+
+/// Counts clusters, not the IDs in them.
+#[derive(Default)]
+pub(crate) struct CountsClusters;
+
+impl Mistake for CountsClusters {
+    type Oracle = OriginalOracle;
+
+    fn clustered_ids(&self, oracle: &OriginalOracle) -> usize {
+        oracle.clusters().count()
+    }
+}
