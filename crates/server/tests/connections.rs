@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use idmerge_engines::{Model, Overrides, Settings};
 use idmerge_server::{Bounds, ProjectConfig};
-use support::{Running, SECRET, project};
+use support::{PATIENCE, Running, SECRET, project};
 use tokio::net::TcpSocket;
 
 const EXPORT: &str = "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01";
@@ -35,7 +35,7 @@ const ID_BYTES: usize = 30_000;
 fn wait_until(what: &str, mut is_reached: impl FnMut() -> bool) {
     let started = Instant::now();
     while !is_reached() {
-        assert!(started.elapsed() < Duration::from_secs(30), "never: {what}");
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -255,7 +255,7 @@ fn a_server_stops_with_connections_that_are_stuck() {
     }
     let started = Instant::now();
     server.stop();
-    assert!(started.elapsed() < Duration::from_secs(10));
+    assert!(started.elapsed() < PATIENCE);
     // With the time to close the projects, this is within the ten seconds that systemd and Docker give.
     assert!(Bounds::STANDARD.drain_timeout <= Duration::from_secs(5));
     assert!(TcpStream::connect(server.address).is_err());

@@ -12,20 +12,21 @@
 
 mod support;
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Instant;
 
 use idmerge_engines::Model;
 use rlimit::Resource;
 use serde_json::json;
-use support::{Answer, Running, SECRET, project};
-use tokio::signal::unix::{SignalKind, signal};
+use support::{Answer, PATIENCE, Running, SECRET, project};
 
 /// SIGXFSZ, which kills a process that writes above the limit, unless it is handled.
-const FILE_TOO_LARGE: SignalKind = SignalKind::from_raw(25);
+const FILE_TOO_LARGE: i32 = 25;
 
 /// Waits until the server says this about its readiness.
 fn wait_until_ready_says(server: &Running, wanted: &str) {
-    let late = Instant::now() + Duration::from_secs(60);
+    let late = Instant::now() + PATIENCE;
     loop {
         let body = server.get("/readyz", &[]).body;
         if body == wanted {
@@ -38,11 +39,8 @@ fn wait_until_ready_says(server: &Running, wanted: &str) {
 
 #[test]
 fn a_server_is_not_ready_while_a_project_cannot_write_and_recovers_by_itself() {
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    let _handled = runtime.block_on(async { signal(FILE_TOO_LARGE).unwrap() });
+    let is_handled = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(FILE_TOO_LARGE, is_handled).unwrap();
     let projects = ["ONE", "TWO"].map(|token| project(token, Model::Simplified));
     let server = Running::with(projects.into(), |_| {});
     assert_eq!(server.get("/readyz", &[]).body, "ready\n");

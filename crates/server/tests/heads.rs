@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 
 use idmerge_engines::Model;
 use idmerge_server::Bounds;
-use support::{Running, project};
+use support::{PATIENCE, Running, project};
 
 fn server(change: impl FnOnce(&mut Bounds)) -> Running {
     Running::with(vec![project("TOK", Model::Simplified)], change)
@@ -53,7 +53,7 @@ fn close_all_but(max_open: usize, streams: &mut Vec<TcpStream>) {
     let started = Instant::now();
     while streams.len() > max_open {
         let open = streams.len();
-        assert!(started.elapsed() < Duration::from_secs(30), "{open} open");
+        assert!(started.elapsed() < PATIENCE, "{open} open");
         std::thread::sleep(Duration::from_millis(10));
         streams.retain(is_open);
     }

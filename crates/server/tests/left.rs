@@ -12,13 +12,10 @@ mod support;
 
 use std::io::Write;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use idmerge_engines::Model;
-use support::{Running, SECRET, project};
-
-/// Half a minute is more than an export of this size takes.
-const PATIENCE: Duration = Duration::from_secs(30);
+use support::{PATIENCE, Running, SECRET, project};
 
 #[test]
 fn others_are_answered_when_the_clients_of_all_permits_have_left() {

@@ -26,7 +26,7 @@ fn started(folder: &Folder, way: &[&str], args: &str, temporary_files: usize) ->
             .write_all(event("half").repeat(10_000).as_bytes())
             .unwrap();
     }
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     while temporary(folder) < temporary_files {
         assert!(Instant::now() < deadline, "{:?}", folder.names());
         thread::sleep(Duration::from_millis(5));
@@ -88,7 +88,7 @@ fn an_interrupt_while_writing_leaves_no_file() {
         .spawn()
         .unwrap();
     // Wait until some output is on disk.
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_secs(120);
     let written = || {
         let sizes = folder.names().into_iter().map(|name| {
             let metadata = folder.path(&name).metadata();

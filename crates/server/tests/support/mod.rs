@@ -16,6 +16,10 @@ use ureq::{Agent, Body};
 
 pub(crate) const SECRET: &str = "a long secret";
 
+/// How long a test waits for what a right server does in a second at most. It is so much longer because the
+/// machine may be busy.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
     pub(crate) address: SocketAddr,
@@ -103,7 +107,7 @@ impl Running {
             folder: Some(folder),
             agent: Agent::config_builder()
                 .http_status_as_error(false)
-                .timeout_global(Some(Duration::from_secs(30)))
+                .timeout_global(Some(PATIENCE))
                 .build()
                 .into(),
             stop: Some(stop),
