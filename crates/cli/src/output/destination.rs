@@ -17,7 +17,6 @@ use crate::stream::input::Input;
 const BUFFER_BYTES: usize = 128 * 1024;
 
 /// More output than this is held in a temporary file.
-#[cfg(feature = "store")]
 const HELD_BYTES_IN_MEMORY: usize = 1024 * 1024;
 
 /// The destination of an output.
