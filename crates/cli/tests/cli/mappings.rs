@@ -42,6 +42,11 @@ fn hard_events() -> String {
         let properties = serde_json::json!({"$distinct_ids": [id, format!("{number}{id}")]});
         events += &serde_json::json!({"event": "$merge", "properties": properties}).to_string();
         events.push('\n');
+        let properties =
+            serde_json::json!({"distinct_id": id, "alias": format!("{id} too {number}")});
+        events +=
+            &serde_json::json!({"event": "$create_alias", "properties": properties}).to_string();
+        events.push('\n');
     }
     events
 }
