@@ -2,7 +2,10 @@
 
 use std::mem;
 
+use idmerge_events::Values;
+
 use crate::counts::Counts;
+use crate::read::value::Value;
 use crate::refusal::Refusal;
 
 /// What became of some records: a text with a line for each event, in order.
@@ -144,8 +147,38 @@ impl Adapted {
         }
     }
 
-    pub(crate) fn refuse_part(&mut self, refusal: Refusal) {
+    fn refuse_part(&mut self, refusal: Refusal) {
         self.end_line(LineKind::Refused(refusal));
+    }
+
+    /// Lets `adapt` write lines. If it refuses, they are taken back, and the refusal has a line in their
+    /// place.
+    pub(crate) fn attempt(&mut self, adapt: impl FnOnce(&mut Self) -> Result<(), Refusal>) {
+        let lines = self.lines.len();
+        if let Err(refusal) = adapt(self) {
+            self.lines.truncate(lines);
+            let end = self.lines.last().map_or(0, |line| line.end);
+            self.text.truncate(end);
+            self.refuse_part(refusal);
+        }
+    }
+
+    /// Attempts each element of the list in this field, with its number. The refusal of one names its place,
+    /// and leaves the others as they are.
+    pub(crate) fn attempt_each<'r>(
+        &mut self,
+        field: &str,
+        mut elements: Values<'r>,
+        mut adapt: impl FnMut(&mut Self, Value<'r>, u64) -> Result<(), Refusal>,
+    ) {
+        let mut index = 0;
+        while let Ok(Some(element)) = elements.next_value() {
+            self.attempt(|to| {
+                adapt(to, Value::Json(element), index)
+                    .map_err(|refusal| refusal.within(format_args!("\"{field}\"[{index}]")))
+            });
+            index += 1;
+        }
     }
 
     pub(crate) fn end_line(&mut self, kind: LineKind) {
@@ -155,12 +188,5 @@ impl Adapted {
             end: self.text.len(),
             kind,
         });
-    }
-
-    /// Takes back the lines since there were this many.
-    pub(crate) fn roll_back(&mut self, lines: usize) {
-        self.lines.truncate(lines);
-        let end = self.lines.last().map_or(0, |line| line.end);
-        self.text.truncate(end);
     }
 }

@@ -59,23 +59,15 @@ impl Adapter {
     /// cannot be used, and the other parts are used.
     pub fn adapt(&self, number: u64, record: &str, to: &mut Adapted) {
         to.start_record(number);
-        let lines = to.lines().len();
         let options = &self.options;
-        let adapted = match self.format {
-            Format::Segment | Format::RudderStack => {
-                calls::adapt(self.format, options, record, to);
-                Ok(())
-            }
+        to.attempt(|to| match self.format {
+            Format::Segment | Format::RudderStack => calls::adapt(self.format, options, record, to),
             Format::MParticle => mparticle::adapt(options, record, to),
             Format::Amplitude => amplitude::adapt(options, record, to),
             Format::PostHog => posthog::adapt(options, record, to),
             Format::Ga4 => ga4::adapt(options, record, to),
             Format::Snowplow => snowplow::adapt(options, record, to),
             Format::Csv => columns::adapt(options, record, to),
-        };
-        if let Err(refusal) = adapted {
-            to.roll_back(lines);
-            to.refuse_part(refusal);
-        }
+        });
     }
 }

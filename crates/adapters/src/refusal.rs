@@ -48,6 +48,17 @@ impl Refusal {
         )
     }
 
+    /// Two users are one person, which Simplified cannot say.
+    pub(crate) fn two_users(what: &str) -> Self {
+        Self::new(
+            "S-9",
+            format_args!(
+                "{what}, and two users cannot be one in Simplified; decide which of them the person is, and \
+                 send that one from now on"
+            ),
+        )
+    }
+
     pub(crate) fn not_an_object(text: &str) -> Self {
         Self::new(
             "IN-1",

@@ -53,6 +53,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         &event,
         Carried {
             named: &[],
+            traits: &[],
             rest: &carried,
             properties: &[],
         },

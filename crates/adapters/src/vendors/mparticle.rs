@@ -52,7 +52,7 @@ struct Batch<'b> {
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
     let [events, identities, mpid, device, device_info, id, ..] = values;
-    let Some(mut events) = events.elements() else {
+    let Some(events) = events.elements() else {
         let why = "a batch has its events in an array";
         return Err(Refusal::missing("events", why));
     };
@@ -83,15 +83,9 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         mpid,
         rest: rest.into_iter().filter(is_small).collect(),
     };
-    let mut index = 0_u64;
-    while let Ok(Some(event)) = events.next_value() {
-        let lines = to.lines().len();
-        if let Err(refusal) = batch.event(Value::Json(event), index, to) {
-            to.roll_back(lines);
-            to.refuse_part(refusal.within(format_args!("\"events\"[{index}]")));
-        }
-        index += 1;
-    }
+    to.attempt_each("events", events, |to, event, index| {
+        batch.event(event, index, to)
+    });
     Ok(())
 }
 
@@ -143,38 +137,30 @@ impl Batch<'_> {
         };
         let attributes = members(attributes);
         let rest: Vec<_> = rest.into_iter().chain(self.rest.iter().copied()).collect();
-        let mut named = vec![("mpid", self.mpid), ("screen_name", screen)];
-        named.retain(|(_, value)| *value != Value::Missing);
         let carried = Carried {
-            named: &named,
+            named: &[("mpid", self.mpid), ("screen_name", screen)],
+            traits: &[],
             rest: &rest,
             properties: &attributes,
         };
-        self.write(&kind, data, parts, carried, to)
+        if kind == "user_attribute_change" {
+            self.attribute_change(data, to);
+            return Ok(());
+        }
+        self.write(&kind, &values, parts, carried, to)
     }
 
-    /// Writes what an event of this kind becomes.
+    /// Writes what an event of this kind becomes. `values` are those of [`DATA`].
     fn write(
         &self,
         kind: &str,
-        data: Value<'_>,
+        values: &[Value<'_>; DATA.len()],
         parts: Parts<'_>,
         carried: Carried<'_, '_>,
         to: &mut Adapted,
     ) -> Result<(), Refusal> {
-        let [
-            _,
-            _,
-            _,
-            name,
-            _,
-            _,
-            new,
-            old,
-            profile,
-            previous_mpid,
-            current_mpid,
-        ] = Fields::of_value(data, &DATA).values;
+        let [.., new, old, profile, previous_mpid, current_mpid] = *values;
+        let [_, _, _, name, ..] = *values;
         match kind {
             "custom_event" => {
                 let why = "a custom event needs a name";
@@ -185,7 +171,6 @@ impl Batch<'_> {
             }
             "screen_view" => parts.event("Screen", carried, to),
             "user_identity_change" => self.identity_change(parts, (new, old), carried, to)?,
-            "user_attribute_change" => self.attribute_change(data, to),
             "profile" => {
                 if previous_mpid.text() != current_mpid.text() && !previous_mpid.is_absent() {
                     to.counts.notice("changes of mpid");
@@ -223,35 +208,22 @@ impl Batch<'_> {
             let read = read_id(&self.options.ids, Side::User, name, value, &mut to.counts)?;
             Ok::<_, Refusal>(read.map(Cow::into_owned))
         };
-        let user = read("new", new)?;
+        parts.user = read("new", new)?.map(Cow::Owned);
         let old = match old_kind.as_deref() == kind {
             true => read("old", old)?,
             false => None,
         };
-        let old = old.filter(|old| user.as_ref().is_some_and(|user| user != old));
-        if old.is_some() {
-            to.counts.notice("changes of the user ID");
-        }
-        let device = parts.device.as_deref().map(str::to_owned);
-        parts.user = user.clone().map(Cow::Owned);
-        let claim = match (&old, &user, &device) {
-            (Some(old), Some(user), _) => {
-                Some(("$create_alias", [("distinct_id", old), ("alias", user)]))
+        match (old, &parts.user) {
+            (Some(old), Some(user)) if old != **user => {
+                to.counts.notice("changes of the user ID");
+                if target.has_links() {
+                    parts.event("Identity Change", carried, to);
+                }
+                if target.has_identity_events() {
+                    parts.create_alias(&old, user, carried, to);
+                }
             }
-            (None, Some(user), Some(device)) => Some((
-                "$identify",
-                [("$identified_id", user), ("$anon_id", device)],
-            )),
-            _ => None,
-        };
-        if target.has_links() || claim.is_none() {
-            parts.event("Identity Change", carried, to);
-        }
-        if let Some((name, ids)) = claim
-            && target.has_identity_events()
-        {
-            let ids = ids.map(|(key, id)| (key, &**id));
-            parts.write(name, &ids, Some(ids[0].1), carried, to);
+            _ => parts.identify(target, "Identity Change", carried, to),
         }
         Ok(())
     }

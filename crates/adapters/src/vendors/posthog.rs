@@ -55,6 +55,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         },
         carried: Carried {
             named: &[("source_person", person), ("created_at", created)],
+            traits: &[],
             rest: &rest,
             properties: &properties,
         },
@@ -102,19 +103,9 @@ impl<'e> PosthogEvent<'e> {
         anon: Option<Cow<'e, str>>,
         to: &mut Adapted,
     ) {
-        let target = self.options.target;
         (self.parts.user, self.parts.device) = (user, anon);
-        let both = self.parts.user.clone().zip(self.parts.device.clone());
-        if target.has_links() || both.is_none() {
-            self.parts.event("Identify", self.carried, to);
-        }
-        if let Some((user, anon)) = both
-            && target.has_identity_events()
-        {
-            let ids = [("$identified_id", &*user), ("$anon_id", &*anon)];
-            self.parts
-                .write("$identify", &ids, Some(&user), self.carried, to);
-        }
+        self.parts
+            .identify(self.options.target, "Identify", self.carried, to);
     }
 
     /// Two IDs that are one person: by `$create_alias`, or by `$merge`.
@@ -134,33 +125,30 @@ impl<'e> PosthogEvent<'e> {
             let (device, user) = match () {
                 () if is_uuid(&other) => (other.clone(), own.clone()),
                 () if is_merge && is_uuid(&own) => (own.clone(), other.clone()),
-                () if target.has_identity_events() => return self.claim(name, &own, &other, to),
+                () if target.has_identity_events() => {
+                    self.claim(name, &own, &other, to);
+                    return Ok(());
+                }
                 () => {
-                    return Err(Refusal::new(
-                        "S-9",
-                        "\"alias\" and \"distinct_id\" are both user IDs, and two users cannot be one in \
-                         Simplified; decide which of them the person is, and send that one from now on",
-                    ));
+                    let what = "\"alias\" and \"distinct_id\" are both user IDs";
+                    return Err(Refusal::two_users(what));
                 }
             };
             (self.parts.user, self.parts.device) = (Some(user), Some(device));
             let name = if is_merge { "Merge" } else { "Alias" };
             self.parts.event(name, self.carried, to);
         }
-        match target.has_identity_events() {
-            true => self.claim(name, &own, &other, to),
-            false => Ok(()),
-        }
-    }
-
-    fn claim(&self, name: &str, own: &str, other: &str, to: &mut Adapted) -> Result<(), Refusal> {
-        if name == "$merge" {
-            self.parts.merge([own, other], self.carried, to);
-        } else {
-            let ids = [("distinct_id", own), ("alias", other)];
-            self.parts.write(name, &ids, Some(own), self.carried, to);
+        if target.has_identity_events() {
+            self.claim(name, &own, &other, to);
         }
         Ok(())
+    }
+
+    fn claim(&self, name: &str, own: &str, other: &str, to: &mut Adapted) {
+        match name {
+            "$merge" => self.parts.merge([own, other], self.carried, to),
+            _ => self.parts.create_alias(own, other, self.carried, to),
+        }
     }
 }
 

@@ -66,12 +66,16 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         time_ms: first_time(&[("derived_tstamp", derived), ("collector_tstamp", collector)])?,
         message_id: event_id.text(),
     };
-    let mut named = vec![("collector_tstamp", collector), ("event_type", kind)];
-    named.push(match options.snowplow_device {
+    let other_device = match options.snowplow_device {
         SnowplowDevice::Domain => ("network_userid", network),
         SnowplowDevice::Network => ("domain_userid", domain),
-    });
-    named.retain(|(_, value)| !value.is_absent());
+    };
+    let named = [
+        ("collector_tstamp", collector),
+        ("event_type", kind),
+        other_device,
+    ];
+    let named = named.map(|(name, value)| (name, value.or(Value::Missing)));
     let rest: Vec<_> = rest
         .into_iter()
         .filter(|(_, value)| !value.is_absent())
@@ -80,6 +84,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         &name,
         Carried {
             named: &named,
+            traits: &[],
             rest: &rest,
             properties: &[],
         },

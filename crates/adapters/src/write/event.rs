@@ -1,10 +1,10 @@
-//! Writes the events of products that are no CDPs of calls.
+//! Writes events that say what a record says.
 
 use std::borrow::Cow;
 
 use crate::adapted::Adapted;
 use crate::format::Format;
-use crate::options::Options;
+use crate::options::{Options, Target};
 use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
 use crate::read::value::Value;
@@ -28,6 +28,8 @@ pub(crate) struct Parts<'p> {
 pub(crate) struct Carried<'c, 'r> {
     /// Fields of the record, under names that this crate chooses.
     pub(crate) named: &'c [(&'static str, Value<'r>)],
+    /// Traits of the user, each as `traits_<name>`.
+    pub(crate) traits: &'c [Member<'r>],
     /// Other fields of the record.
     pub(crate) rest: &'c [Member<'r>],
     pub(crate) properties: &'c [Member<'r>],
@@ -68,6 +70,39 @@ impl Parts<'_> {
         .collect();
         let own = own_id.or(self.distinct_id.as_deref());
         self.write(name, &ids, own, carried, to);
+    }
+
+    /// Writes that the device belongs to the user: in an ordinary event for a model that links by both IDs,
+    /// and as `$identify` for one that needs identity events. Without one of the two there is only the event.
+    pub(crate) fn identify(
+        &self,
+        target: Target,
+        name: &str,
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) {
+        let both = self.user.as_deref().zip(self.device.as_deref());
+        if target.has_links() || both.is_none() {
+            self.event(name, carried, to);
+        }
+        if let Some((user, device)) = both
+            && target.has_identity_events()
+        {
+            let ids = [("$identified_id", user), ("$anon_id", device)];
+            self.write("$identify", &ids, Some(user), carried, to);
+        }
+    }
+
+    /// Writes a `$create_alias`.
+    pub(crate) fn create_alias(
+        &self,
+        distinct_id: &str,
+        alias: &str,
+        carried: Carried<'_, '_>,
+        to: &mut Adapted,
+    ) {
+        let ids = [("distinct_id", distinct_id), ("alias", alias)];
+        self.write("$create_alias", &ids, Some(distinct_id), carried, to);
     }
 
     /// Writes a `$merge` of two IDs.
@@ -123,6 +158,7 @@ impl Parts<'_> {
                 draft.value(name, *value);
             }
         }
+        draft.carry("traits_", carried.traits);
         draft.carry_unless_in(carried.rest, carried.properties);
         draft.carry("", carried.properties);
         draft.end();
