@@ -6,7 +6,7 @@ use twox_hash::XxHash3_128;
 use crate::adapted::{Adapted, LineKind};
 use crate::read::fields::Member;
 use crate::read::value::Value;
-use crate::write::object::{Members, write_text};
+use crate::write::object::{Members, start_event};
 
 /// The longest `$insert_id` that the vendor takes, in bytes.
 const INSERT_ID_BYTES_MAX: usize = 36;
@@ -34,11 +34,7 @@ pub(crate) struct Draft<'a> {
 impl<'a> Draft<'a> {
     /// Writes the head of an event.
     pub(crate) fn start(adapted: &'a mut Adapted, head: &Head<'_>) -> Self {
-        let out = &mut adapted.text;
-        out.extend_from_slice(b"{\"event\":");
-        write_text(head.name, out);
-        out.extend_from_slice(b",\"properties\":{");
-        let mut members = Members::new(out);
+        let mut members = start_event(head.name, &mut adapted.text);
         members.text("$source", head.source);
         for (key, id) in head.ids {
             members.text(key, id);

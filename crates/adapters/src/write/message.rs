@@ -1,8 +1,9 @@
-//! Writes updates of profiles, and identity events as connectors send them.
+//! Writes updates of profiles, and events as connectors send them.
 
 use crate::adapted::{Adapted, LineKind};
+use crate::options::Options;
 use crate::read::value::Value;
-use crate::write::object::{Members, write_text};
+use crate::write::object::{Members, start_event};
 
 /// An update that sets properties of a user's profile.
 pub(crate) fn set(user: &str, properties: Value<'_>, to: &mut Adapted) {
@@ -27,22 +28,29 @@ pub(crate) fn message(to: &mut Vec<u8>, write: impl FnOnce(&mut Members<'_>)) {
     to.extend_from_slice(b"}\n");
 }
 
+/// The token of the project, if it is known.
+pub(crate) fn token(key: &str, options: &Options, to: &mut Members<'_>) {
+    if let Some(token) = &options.token {
+        to.text(key, token);
+    }
+}
+
+/// An event as a connector sends it. It has no fingerprint, since A-7 does not apply.
+pub(crate) fn event(name: &str, to: &mut Adapted, write: impl FnOnce(&mut Members<'_>)) {
+    write(&mut start_event(name, &mut to.text));
+    to.text.extend_from_slice(b"}}");
+    to.end_line(LineKind::Event(None));
+}
+
 /// An identity event as a connector sends it: without a time and an `$insert_id`, and with the token last.
 pub(crate) fn identity_event(
     name: &str,
-    token: Option<&str>,
+    options: &Options,
     to: &mut Adapted,
     write: impl FnOnce(&mut Members<'_>),
 ) {
-    let out = &mut to.text;
-    out.extend_from_slice(b"{\"event\":");
-    write_text(name, out);
-    out.extend_from_slice(b",\"properties\":{");
-    let mut members = Members::new(out);
-    write(&mut members);
-    if let Some(token) = token {
-        members.text("token", token);
-    }
-    out.extend_from_slice(b"}}");
-    to.end_line(LineKind::Event(None));
+    event(name, to, |members| {
+        write(members);
+        token("token", options, members);
+    });
 }

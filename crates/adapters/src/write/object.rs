@@ -29,6 +29,14 @@ fn is_reserved(key: &str) -> bool {
     )
 }
 
+/// Writes the head of an event. Its properties follow, and then two closing braces.
+pub(crate) fn start_event<'o>(name: &str, out: &'o mut Vec<u8>) -> Members<'o> {
+    out.extend_from_slice(b"{\"event\":");
+    write_text(name, out);
+    out.extend_from_slice(b",\"properties\":{");
+    Members::new(out)
+}
+
 /// Writes members into an object that is open.
 #[derive(Debug)]
 pub(crate) struct Members<'o> {

@@ -62,10 +62,16 @@ impl<'r> Call<'r> {
             group,
             message_id,
             timestamp,
-            ..,
+            original_timestamp,
+            sent_at,
+            received_at,
+            name,
+            category,
+            properties,
+            traits,
+            context,
+            batch,
         ] = values;
-        let [.., name, category, properties, traits, context, batch] = values;
-        let [original_timestamp, sent_at, received_at] = [values[8], values[9], values[10]];
         Some(Self {
             kind,
             event,

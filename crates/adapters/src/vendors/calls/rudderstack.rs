@@ -1,6 +1,6 @@
 //! What RudderStack's destination for Mixpanel sends for a call.
 
-use crate::adapted::{Adapted, LineKind};
+use crate::adapted::Adapted;
 use crate::options::{Options, Target};
 use crate::read::fields::{Fields, Member, members};
 use crate::read::value::Value;
@@ -8,8 +8,8 @@ use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
 use crate::vendors::calls::traits;
 use crate::write::draft::has;
-use crate::write::message::{identity_event, message};
-use crate::write::object::{Members, write_text};
+use crate::write::message::{self, identity_event, message, token};
+use crate::write::object::Members;
 
 /// How many characters of a message ID the `$insert_id` of a `track` call has.
 const INSERT_ID_CHARS: usize = 36;
@@ -30,20 +30,15 @@ pub(crate) fn mixpanel(
     to: &mut Adapted,
 ) -> Result<(), Refusal> {
     match Kind::of(call)? {
-        Kind::Track => {
-            let name = call.event_name()?;
-            event(&name, Kind::Track, options, call, to)
-        }
-        Kind::Page => event("Loaded a Page", Kind::Page, options, call, to),
-        Kind::Screen => event("Loaded a Screen", Kind::Screen, options, call, to),
-        Kind::Identify => identify(options, call, to),
-        Kind::Alias => alias(options, call, to),
-        Kind::Group => group(options, call, to),
-        Kind::Other(kind) => {
-            to.counts.pass_over(kind);
-            Ok(())
-        }
+        Kind::Track => event(&call.event_name()?, Kind::Track, options, call, to)?,
+        Kind::Page => event("Loaded a Page", Kind::Page, options, call, to)?,
+        Kind::Screen => event("Loaded a Screen", Kind::Screen, options, call, to)?,
+        Kind::Identify => identify(options, call, to)?,
+        Kind::Alias => alias(options, call, to)?,
+        Kind::Group => group(options, call, to)?,
+        Kind::Other(kind) => to.counts.pass_over(kind),
     }
+    Ok(())
 }
 
 fn is_simplified(options: &Options) -> bool {
@@ -62,12 +57,6 @@ fn own_id(options: &Options, call: &Call<'_>) -> String {
     }
 }
 
-fn token(options: &Options, key: &str, object: &mut Members<'_>) {
-    if let Some(token) = &options.token {
-        object.text(key, token);
-    }
-}
-
 fn event(
     name: &str,
     kind: Kind,
@@ -78,43 +67,35 @@ fn event(
     let time_ms = call.time_ms()?;
     let [super_traits] = Fields::of_value(call.context, &["traits"]).values;
     let (properties, super_traits) = (members(call.properties), members(super_traits));
-    let out = &mut to.text;
-    out.extend_from_slice(b"{\"event\":");
-    write_text(name, out);
-    out.extend_from_slice(b",\"properties\":{");
-    let mut object = Members::new(out);
-    carry(kind, call, &properties, &super_traits, &mut object);
-    if let Some(user) = call.user.text() {
-        object.text("$user_id", &user);
-    }
-    if let Some(id) = call.message_id.text() {
-        let chars = id.chars().count();
-        let cut: String = id
-            .chars()
-            .skip(chars.saturating_sub(INSERT_ID_CHARS))
-            .collect();
-        object.text("$insert_id", if kind == Kind::Track { &cut } else { &id });
-    }
-    token(options, "token", &mut object);
-    let own = own_id(options, call);
-    object.text("distinct_id", &own);
-    if let Some(ms) = time_ms {
-        object.number("time", ms);
-    }
-    if is_simplified(options)
-        && let Some(device) = call.device.text()
-    {
-        object.text("$device_id", &device);
-    }
-    if kind != Kind::Track {
-        for (key, value) in [("name", call.name), ("category", call.category)] {
-            if !value.is_absent() {
-                object.value(key, value);
+    message::event(name, to, |object| {
+        carry(kind, call, &properties, &super_traits, object);
+        if let Some(user) = call.user.text() {
+            object.text("$user_id", &user);
+        }
+        if let Some(id) = call.message_id.text() {
+            let chars = match kind {
+                Kind::Track => id.chars().count().saturating_sub(INSERT_ID_CHARS),
+                _ => 0,
+            };
+            let last: String = id.chars().skip(chars).collect();
+            object.text("$insert_id", &last);
+        }
+        token("token", options, object);
+        object.text("distinct_id", &own_id(options, call));
+        if let Some(ms) = time_ms {
+            object.number("time", ms);
+        }
+        if is_simplified(options)
+            && let Some(device) = call.device.text()
+        {
+            object.text("$device_id", &device);
+        }
+        if kind != Kind::Track {
+            for (key, value) in [("name", call.name), ("category", call.category)] {
+                object.value(key, value.or(Value::Missing));
             }
         }
-    }
-    out.extend_from_slice(b"}}");
-    to.end_line(LineKind::Event(None));
+    });
     Ok(())
 }
 
@@ -155,7 +136,7 @@ fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), 
         let properties = members(call.traits.or(super_traits));
         message(&mut to.profiles, |object| {
             object.object("$set", |set| traits::renamed(&properties, set));
-            token(options, "$token", object);
+            token("$token", options, object);
             object.text("$distinct_id", &own_id(options, call));
             object.value("$ip", ip);
             if let Some(ms) = time_ms {
@@ -165,7 +146,7 @@ fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), 
     }
     match (call.user.text(), call.device.text()) {
         (Some(user), Some(device)) if !is_simplified(options) => {
-            identity_event("$merge", options.token.as_deref(), to, |object| {
+            identity_event("$merge", options, to, |object| {
                 object.texts("$distinct_ids", &[&user, &device]);
             });
         }
@@ -191,7 +172,7 @@ fn alias(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
             "\"userId\" is missing or the same as \"previousId\", and RudderStack sends no such alias",
         ));
     };
-    identity_event("$create_alias", options.token.as_deref(), to, |object| {
+    identity_event("$create_alias", options, to, |object| {
         object.text("distinct_id", &previous);
         object.text("alias", &user);
     });
@@ -223,7 +204,7 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
             continue;
         }
         message(&mut to.profiles, |object| {
-            token(options, "$token", object);
+            token("$token", options, object);
             object.text("$distinct_id", &own_id(options, call));
             object.object("$set", |set| match value.elements() {
                 Some(_) => set.value(key, value),
@@ -233,7 +214,7 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
         });
         let mut each = |id: Value<'_>| {
             message(&mut to.groups, |object| {
-                token(options, "$token", object);
+                token("$token", options, object);
                 object.text("$group_key", key);
                 object.value("$group_id", id);
                 object.value("$set", call.traits);

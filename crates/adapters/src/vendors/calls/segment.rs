@@ -1,15 +1,17 @@
 //! What Segment's destination "Mixpanel (Actions)" sends for a call.
 
-use crate::adapted::{Adapted, LineKind};
+use std::borrow::Cow;
+
+use crate::adapted::Adapted;
 use crate::options::Options;
 use crate::read::fields::{Fields, members};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
 use crate::vendors::calls::traits;
-use crate::write::draft::has;
-use crate::write::message::message;
-use crate::write::object::{Members, write_text};
+use crate::write::draft::has_plain;
+use crate::write::message::{self, identity_event, message, token};
+use crate::write::object::Members;
 
 /// The keys that a property of the caller does not override.
 const OWN_KEYS: [&str; 7] = [
@@ -28,28 +30,17 @@ pub(crate) fn mixpanel(
     to: &mut Adapted,
 ) -> Result<(), Refusal> {
     match Kind::of(call)? {
-        Kind::Track => {
-            let name = call.event_name()?;
-            track(&name, call, to)
-        }
+        Kind::Track => track(&call.event_name()?, call, to)?,
         Kind::Page | Kind::Screen => {
             let name = call.name.text().unwrap_or_default();
-            track(&format!("Viewed {name}"), call, to)
+            track(&format!("Viewed {name}"), call, to)?;
         }
-        Kind::Identify => {
-            identify(options, call, to);
-            Ok(())
-        }
-        Kind::Alias => alias(options, call, to),
-        Kind::Group => {
-            group(options, call, to);
-            Ok(())
-        }
-        Kind::Other(kind) => {
-            to.counts.pass_over(kind);
-            Ok(())
-        }
+        Kind::Identify => identify(options, call, to),
+        Kind::Alias => alias(options, call, to)?,
+        Kind::Group => group(options, call, to),
+        Kind::Other(kind) => to.counts.pass_over(kind),
     }
+    Ok(())
 }
 
 /// Whether a field is there and not `null`; unlike elsewhere, an empty text counts.
@@ -60,9 +51,13 @@ fn exists(value: Value<'_>) -> bool {
     }
 }
 
-fn first(one: Value<'_>, other: Value<'_>) -> Option<String> {
-    let id = [one, other].into_iter().find(|value| exists(*value))?;
-    Some(id.text().unwrap_or_default().into_owned())
+/// The text of the user ID, or else of the device ID.
+fn own_id<'r>(call: &Call<'r>) -> Cow<'r, str> {
+    let id = match exists(call.user) {
+        true => call.user,
+        false => call.device,
+    };
+    id.text().unwrap_or_default()
 }
 
 fn id(members: &mut Members<'_>, key: &str, value: Value<'_>) {
@@ -76,47 +71,33 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
     let [ip, library] = Fields::of_value(call.context, &["ip", "library"]).values;
     let [library] = Fields::of_value(library, &["name"]).values;
     let properties = members(call.properties);
-    let out = &mut to.text;
-    out.extend_from_slice(b"{\"event\":");
-    write_text(name, out);
-    out.extend_from_slice(b",\"properties\":{");
-    let mut object = Members::new(out);
-    if let Some(ms) = time_ms {
-        object.number("time", ms);
-    }
-    object.value("ip", ip);
-    let own = first(call.user, call.device).unwrap_or_default();
-    object.text("id", &own);
-    id(&mut object, "$anon_id", call.device);
-    object.text("distinct_id", &own);
-    for (key, value) in [("$device_id", call.device), ("$identified_id", call.user)] {
-        if !has(&properties, &format!("\"{key}\"")) {
-            id(&mut object, key, value);
+    message::event(name, to, |object| {
+        if let Some(ms) = time_ms {
+            object.number("time", ms);
         }
-    }
-    object.value("$insert_id", call.message_id);
-    id(&mut object, "$user_id", call.user);
-    object.text("$source", "segment");
-    if let Some(library) = library.text() {
-        object.text("mp_lib", &format!("Segment Actions: {library}"));
-    }
-    for (name, value) in properties {
-        if !OWN_KEYS.contains(&name.as_str()) {
-            object.verbatim((name, value));
+        object.value("ip", ip);
+        let own = own_id(call);
+        object.text("id", &own);
+        id(object, "$anon_id", call.device);
+        object.text("distinct_id", &own);
+        for (key, value) in [("$device_id", call.device), ("$identified_id", call.user)] {
+            if !has_plain(&properties, key) {
+                id(object, key, value);
+            }
         }
-    }
-    out.extend_from_slice(b"}}");
-    to.end_line(LineKind::Event(None));
+        object.value("$insert_id", call.message_id);
+        id(object, "$user_id", call.user);
+        object.text("$source", "segment");
+        if let Some(library) = library.text() {
+            object.text("mp_lib", &format!("Segment Actions: {library}"));
+        }
+        for (name, value) in properties {
+            if !OWN_KEYS.contains(&name.as_str()) {
+                object.verbatim((name, value));
+            }
+        }
+    });
     Ok(())
-}
-
-fn identity_event(
-    name: &str,
-    options: &Options,
-    to: &mut Adapted,
-    write: impl FnOnce(&mut Members<'_>),
-) {
-    crate::write::message::identity_event(name, options.token.as_deref(), to, write);
 }
 
 fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) {
@@ -136,15 +117,10 @@ fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) {
     }
     let [ip] = Fields::of_value(call.context, &["ip"]).values;
     message(&mut to.profiles, |object| {
-        if let Some(token) = &options.token {
-            object.text("$token", token);
-        }
-        let own = first(call.user, call.device).unwrap_or_default();
-        object.text("$distinct_id", &own);
+        token("$token", options, object);
+        object.text("$distinct_id", &own_id(call));
         object.value("$ip", ip);
-        object.object("$set", |set| {
-            traits::renamed(&properties, set);
-        });
+        object.object("$set", |set| traits::renamed(&properties, set));
     });
 }
 
@@ -155,8 +131,7 @@ fn alias(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
     }
     identity_event("$create_alias", options, to, |object| {
         id(object, "distinct_id", call.previous);
-        let alias = first(call.user, call.device).unwrap_or_default();
-        object.text("alias", &alias);
+        object.text("alias", &own_id(call));
     });
     Ok(())
 }
@@ -167,9 +142,7 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) {
         return;
     }
     message(&mut to.groups, |object| {
-        if let Some(token) = &options.token {
-            object.text("$token", token);
-        }
+        token("$token", options, object);
         object.text("$group_key", "$group_id");
         id(object, "$group_id", call.group);
         object.value("$set", call.traits);
