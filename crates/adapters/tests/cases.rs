@@ -36,7 +36,8 @@ impl Case {
         let format = Format::ALL.iter().find(|format| format.name() == name);
         let mut options = Options::new(target);
         options.with_profiles = true;
-        options.group_keys = vec!["company".to_owned()];
+        let group_key = self.0["group_key"].as_str().unwrap_or("company");
+        options.group_keys = vec![group_key.to_owned()];
         options.table = self.0["table"].as_str().map(str::to_owned);
         if let Some(kind) = self.0["user_identity"].as_str() {
             options.user_identity = kind.to_owned();

@@ -80,6 +80,13 @@ impl<'r> ObjectText<'r> {
     }
 }
 
+/// The value of the member with this name. Of several the last one counts (IN-2).
+pub(crate) fn find<'r>(members: &[Member<'r>], name: &str) -> Value<'r> {
+    let mut members = members.iter().rev();
+    let found = members.find(|(other, _)| other.string().as_deref() == Some(name));
+    found.map_or(Value::Missing, |(_, value)| *value)
+}
+
 /// All members of the object that a field has.
 pub(crate) fn members(value: Value<'_>) -> Vec<Member<'_>> {
     Fields::of_value(value, &[]).rest

@@ -64,9 +64,9 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("server_received_time", received),
                 ("server_upload_time", uploaded),
             ],
-            traits: &[],
             rest: &rest,
             properties: &members(properties.as_value()),
+            ..Carried::default()
         },
         to,
     );

@@ -7,7 +7,7 @@ use idmerge_events::RawJson;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
-use crate::read::fields::{Fields, Member};
+use crate::read::fields::{Fields, Member, find};
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -16,33 +16,22 @@ use crate::write::event::{Carried, Parts, ids};
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { rest, .. } = Fields::of_record(text, &[])?;
     let map = &options.columns;
-    let value = |column: &Option<String>| match column {
-        Some(column) => find(&rest, column),
-        None => Value::Missing,
-    };
-    let name = |column: &Option<String>| column.clone().unwrap_or_default();
-    to.received(time_ms(value(&map.receipt)));
+    let named = |column| named(&rest, column);
+    to.received(time_ms(named(&map.receipt).1));
     let event = match &map.event {
-        EventName::Always(name) => name.clone(),
+        EventName::Always(name) => Cow::Borrowed(&**name),
         EventName::Column(column) => find(&rest, column)
             .text()
-            .map(Cow::into_owned)
             .ok_or_else(|| Refusal::missing(column, "it has the name of the event, by --map"))?,
     };
-    let (user_name, device_name) = (name(&map.user), name(&map.device));
-    let (user, device) = ids(
-        options,
-        (&user_name, value(&map.user)),
-        (&device_name, value(&map.device)),
-        to,
-    )?;
+    let (user, device) = ids(options, named(&map.user), named(&map.device), to)?;
     let parts = Parts {
         format: Format::Csv,
         user,
         device,
         distinct_id: None,
-        time_ms: first_time(&[(&name(&map.time), value(&map.time))])?,
-        message_id: value(&map.id).text(),
+        time_ms: first_time(&[named(&map.time)])?,
+        message_id: named(&map.id).1.text(),
     };
     let carried: Vec<_> = rest
         .iter()
@@ -52,20 +41,20 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     parts.event(
         &event,
         Carried {
-            named: &[],
-            traits: &[],
             rest: &carried,
-            properties: &[],
+            ..Carried::default()
         },
         to,
     );
     Ok(())
 }
 
-fn find<'r>(members: &[Member<'r>], column: &str) -> Value<'r> {
-    let mut members = members.iter().rev();
-    let found = members.find(|(name, _)| name.string().as_deref() == Some(column));
-    found.map_or(Value::Missing, |(_, value)| *value)
+/// The name and the value of a column, if it is given.
+fn named<'c, 'r>(row: &[Member<'r>], column: &'c Option<String>) -> (&'c str, Value<'r>) {
+    match column {
+        Some(column) => (column, find(row, column)),
+        None => ("", Value::Missing),
+    }
 }
 
 /// Whether the column has become something else. The time of receipt is carried as well.

@@ -49,9 +49,9 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("event_bundle_sequence_id", bundle),
                 ("batch_event_index", index),
             ],
-            traits: &[],
             rest: &rest,
             properties: &parameters(params.as_value()),
+            ..Carried::default()
         },
         to,
     );

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, members};
+use crate::read::fields::{Fields, Member, find, members};
 use crate::read::ids::{Side, read_id};
 use crate::read::time::first_time;
 use crate::read::value::Value;
@@ -92,11 +92,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
 /// The identity of a type: a member of an object, or an element of a list.
 fn identity_of<'r>(identities: Value<'r>, kind: &str) -> Value<'r> {
     let Some(mut elements) = identities.elements() else {
-        let all = members(identities);
-        let found = all
-            .iter()
-            .find(|(name, _)| name.string().as_deref() == Some(kind));
-        return found.map_or(Value::Missing, |(_, value)| *value);
+        return find(&members(identities), kind);
     };
     while let Ok(Some(element)) = elements.next_value() {
         let (this, identity) = identity(Value::Json(element));
@@ -139,9 +135,9 @@ impl Batch<'_> {
         let rest: Vec<_> = rest.into_iter().chain(self.rest.iter().copied()).collect();
         let carried = Carried {
             named: &[("mpid", self.mpid), ("screen_name", screen)],
-            traits: &[],
             rest: &rest,
             properties: &attributes,
+            ..Carried::default()
         };
         if kind == "user_attribute_change" {
             self.attribute_change(data, to);

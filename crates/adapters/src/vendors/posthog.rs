@@ -55,9 +55,9 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         },
         carried: Carried {
             named: &[("source_person", person), ("created_at", created)],
-            traits: &[],
             rest: &rest,
             properties: &properties,
+            ..Carried::default()
         },
     };
     match &*name {

@@ -84,9 +84,8 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         &name,
         Carried {
             named: &named,
-            traits: &[],
             rest: &rest,
-            properties: &[],
+            ..Carried::default()
         },
         to,
     );

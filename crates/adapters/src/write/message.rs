@@ -17,7 +17,11 @@ pub(crate) fn set(user: &str, properties: Value<'_>, to: &mut Adapted) {
 pub(crate) fn set_one(user: &str, name: &str, value: Value<'_>, to: &mut Adapted) {
     message(&mut to.profiles, |members| {
         members.text("$distinct_id", user);
-        members.object("$set", |set| set.any(name, value));
+        members.object("$set", |set| {
+            if value != Value::Missing {
+                set.any(name, value.as_str());
+            }
+        });
     });
 }
 

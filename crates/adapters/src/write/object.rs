@@ -67,11 +67,15 @@ impl<'o> Members<'o> {
         self.end_key();
     }
 
-    fn start_key(&mut self, prefix: &str, key: &str) {
+    fn start_member(&mut self) {
         if !self.is_first {
             self.out.push(b',');
         }
         self.is_first = false;
+    }
+
+    fn start_key(&mut self, prefix: &str, key: &str) {
+        self.start_member();
         self.out.push(b'"');
         self.out.extend_from_slice(prefix.as_bytes());
         self.out.extend_from_slice(key.as_bytes());
@@ -111,12 +115,12 @@ impl<'o> Members<'o> {
         write_value(value, self.out);
     }
 
-    /// A value under any key.
-    pub(crate) fn any(&mut self, key: &str, value: Value<'_>) {
-        let mut name = Vec::new();
-        write_text(key, &mut name);
-        let name = String::from_utf8(name).unwrap_or_default();
-        self.value(name.trim_matches('"'), value);
+    /// JSON that is written already, under any key.
+    pub(crate) fn any(&mut self, key: &str, json: &str) {
+        self.start_member();
+        write_text(key, self.out);
+        self.out.push(b':');
+        self.out.extend_from_slice(json.as_bytes());
     }
 
     pub(crate) fn texts(&mut self, key: &str, texts: &[&str]) {

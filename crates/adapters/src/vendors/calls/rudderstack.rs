@@ -2,7 +2,7 @@
 
 use crate::adapted::Adapted;
 use crate::options::{Options, Target};
-use crate::read::fields::{Fields, Member, members};
+use crate::read::fields::{Fields, Member, find, members};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
@@ -193,12 +193,9 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
     let traits = members(call.traits);
     let [ip] = Fields::of_value(call.context, &["ip"]).values;
     for key in &options.group_keys {
-        let of_trait = traits
-            .iter()
-            .find(|(name, _)| name.string().as_deref() == Some(key));
         let value = match &**key {
             "groupId" => call.group,
-            _ => of_trait.map_or(Value::Missing, |(_, value)| *value),
+            key => find(&traits, key),
         };
         if value.is_absent() {
             continue;
@@ -207,8 +204,8 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
             token("$token", options, object);
             object.text("$distinct_id", &own_id(options, call));
             object.object("$set", |set| match value.elements() {
-                Some(_) => set.value(key, value),
-                None => set.json(key, &format!("[{}]", value.as_str())),
+                Some(_) => set.any(key, value.as_str()),
+                None => set.any(key, &format!("[{}]", value.as_str())),
             });
             object.value("$ip", ip);
         });
