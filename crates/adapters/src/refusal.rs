@@ -3,7 +3,7 @@
 use std::fmt;
 
 use idmerge_core::{InvalidEvent, quote};
-use idmerge_events::NotJson;
+use idmerge_events::{MalformedEvent, NotJson};
 
 use crate::read::value::Value;
 
@@ -75,12 +75,10 @@ impl Refusal {
     }
 
     fn not_json(text: &str) -> Self {
-        let error = match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-            Err(error) => error.to_string(),
-            Ok(_) => NotJson.to_string(),
-        };
-        let error = error.replace(" at line 1 column ", " at column ");
-        Self::new("IN-1", format_args!("not JSON: {error}"))
+        match serde_json::from_str::<serde::de::IgnoredAny>(text) {
+            Err(error) => MalformedEvent::NotJson(error).into(),
+            Ok(_) => Self::new("IN-1", format_args!("not JSON: {NotJson}")),
+        }
     }
 
     /// The same, of a record within a batch.
@@ -92,6 +90,12 @@ impl Refusal {
     /// The number of the rule that refuses the record.
     pub fn rule(&self) -> &'static str {
         self.rule
+    }
+}
+
+impl From<MalformedEvent> for Refusal {
+    fn from(error: MalformedEvent) -> Self {
+        Self::with_text(error.rule(), error.to_string())
     }
 }
 

@@ -54,4 +54,6 @@ mod write;
 pub use error::MalformedEvent;
 pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members, visit_pairs};
 pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Repeatable, Time, TimeRange};
-pub use write::{Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved};
+pub use write::{
+    Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved, write_json_string,
+};

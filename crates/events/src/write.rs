@@ -11,3 +11,4 @@ mod value;
 pub use mapping::{MappingFormat, MappingWriter};
 pub use outline::{Outline, OutlinedEvent};
 pub use resolved::{Failure, Resolved};
+pub use value::write_json_string;

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use idmerge_core::{DEVICE_PREFIX, IdProperty, IdRules, InvalidEventReason, Value as IdValue};
+use idmerge_core::{DEVICE_PREFIX, IdProperty, IdRules, InvalidEvent, InvalidEventReason, quote};
 
 use crate::counts::Counts;
 use crate::read::value::Value;
@@ -34,12 +34,10 @@ pub(crate) fn read_id<'r>(
         Side::User => IdProperty::UserId,
         Side::Device => IdProperty::DeviceId,
     };
-    let Some(text) = id_text(value) else {
-        let refused = rules.text(property, IdValue::NotAnId(value.as_str()));
-        return match refused {
-            Err(error) => Err(Refusal::invalid_id(field, &error)),
-            Ok(_) => Ok(None),
-        };
+    let Some(text) = value.id_text() else {
+        let json = quote(value.as_str());
+        let error = InvalidEvent::new(property, InvalidEventReason::NotAnId { json });
+        return Err(Refusal::invalid_id(field, &error));
     };
     let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(&text);
     match rules.id(property, id) {
@@ -52,17 +50,5 @@ pub(crate) fn read_id<'r>(
             Ok(None)
         }
         Err(error) => Err(Refusal::invalid_id(field, &error)),
-    }
-}
-
-/// The text of a string, or of an integer that fits i64 or u64 (ID-3).
-fn id_text(value: Value<'_>) -> Option<Cow<'_, str>> {
-    match value {
-        Value::Json(json) if !json.as_str().starts_with('"') => {
-            let text = json.as_str();
-            let is_integer = text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok();
-            is_integer.then(|| Cow::Borrowed(if text == "-0" { "0" } else { text }))
-        }
-        value => value.text(),
     }
 }

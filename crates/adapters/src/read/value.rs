@@ -35,6 +35,14 @@ impl<'r> Value<'r> {
         }
     }
 
+    /// The text of a string, or of an integer that can be an ID (ID-3).
+    pub(crate) fn id_text(self) -> Option<Cow<'r, str>> {
+        match self {
+            Self::Missing => None,
+            Self::Json(json) => json.string().or_else(|| json.integer().map(Cow::Borrowed)),
+        }
+    }
+
     /// The JSON; `null` if the field is missing.
     pub(crate) fn as_str(self) -> &'r str {
         match self {

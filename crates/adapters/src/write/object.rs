@@ -1,6 +1,6 @@
 //! Writes the members of a JSON object.
 
-use idmerge_events::RawJson;
+use idmerge_events::{RawJson, write_json_string};
 
 use crate::read::fields::Member;
 use crate::read::value::Value;
@@ -32,7 +32,7 @@ fn is_reserved(key: &str) -> bool {
 /// Writes the head of an event. Its properties follow, and then two closing braces.
 pub(crate) fn start_event<'o>(name: &str, out: &'o mut Vec<u8>) -> Members<'o> {
     out.extend_from_slice(b"{\"event\":");
-    write_text(name, out);
+    write_json_string(name, out);
     out.extend_from_slice(b",\"properties\":{");
     Members::new(out)
 }
@@ -87,7 +87,7 @@ impl<'o> Members<'o> {
 
     pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        write_text(text, self.out);
+        write_json_string(text, self.out);
     }
 
     pub(crate) fn number(&mut self, key: &str, number: i64) {
@@ -118,7 +118,7 @@ impl<'o> Members<'o> {
     /// JSON that is written already, under any key.
     pub(crate) fn any(&mut self, key: &str, json: &str) {
         self.start_member();
-        write_text(key, self.out);
+        write_json_string(key, self.out);
         self.out.push(b':');
         self.out.extend_from_slice(json.as_bytes());
     }
@@ -173,19 +173,7 @@ pub(crate) fn write_texts(texts: &[&str], out: &mut Vec<u8>) {
         if index > 0 {
             out.push(b',');
         }
-        write_text(text, out);
+        write_json_string(text, out);
     }
     out.push(b']');
-}
-
-/// Writes a JSON string.
-pub(crate) fn write_text(text: &str, out: &mut Vec<u8>) {
-    let is_plain = |byte: u8| byte >= 0x20 && byte != b'"' && byte != b'\\';
-    if text.bytes().all(is_plain) {
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
-    } else if let Ok(json) = serde_json::to_string(text) {
-        out.extend_from_slice(json.as_bytes());
-    }
 }

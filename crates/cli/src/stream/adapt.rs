@@ -293,10 +293,8 @@ fn take_lines(block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
             }
             Some(text) => Ok(&text[line.start..][..line.bytes.len()]),
             None => str::from_utf8(line.bytes).map_err(|error| {
-                let error = MalformedEvent::NotUtf8 {
-                    valid_bytes: error.valid_up_to(),
-                };
-                Refusal::with_text(error.rule(), error.to_string())
+                let valid_bytes = error.valid_up_to();
+                MalformedEvent::NotUtf8 { valid_bytes }.into()
             }),
         };
         take(line.number, line.bytes, text);

@@ -54,6 +54,15 @@ impl<'t> RawJson<'t> {
         self.is_number().then_some(Cow::Borrowed(self.0))
     }
 
+    /// The decimal text of an integer that fits i64 or u64, the only numbers that are IDs (ID-3).
+    pub fn integer(self) -> Option<&'t str> {
+        match self.0 {
+            "-0" => Some("0"),
+            // The text of a JSON integer is its decimal text; a float has a point or an exponent.
+            text => (text.parse::<i64>().is_ok() || text.parse::<u64>().is_ok()).then_some(text),
+        }
+    }
+
     pub(crate) fn is_number(self) -> bool {
         self.0
             .starts_with(|first: char| first == '-' || first.is_ascii_digit())
@@ -176,6 +185,23 @@ mod tests {
             let json = RawJson::new(json);
             assert_eq!(json.string().as_deref(), string, "{json:?}");
             assert_eq!(json.string_or_number().as_deref(), string_or_number);
+        }
+    }
+
+    #[test]
+    fn id_3_an_integer_of_64_bits_has_its_decimal_text() {
+        for (json, integer) in [
+            ("0", Some("0")),
+            ("-0", Some("0")),
+            ("-9223372036854775808", Some("-9223372036854775808")),
+            ("18446744073709551615", Some("18446744073709551615")),
+            ("18446744073709551616", None),
+            ("1.0", None),
+            ("1e3", None),
+            ("\"1\"", None),
+            ("null", None),
+        ] {
+            assert_eq!(RawJson::new(json).integer(), integer, "{json}");
         }
     }
 

@@ -292,13 +292,11 @@ fn value<'s>(json: &'s str, escaped: &'s [EscapedId]) -> Value<'s> {
 
 /// ID-3 for a value that is not a string.
 fn number_or_not(json: &str) -> Value<'_> {
-    match json {
-        "null" => Value::Absent,
-        "-0" => Value::Text("0"),
-        // The text of a JSON integer is its decimal text; a float has a point or an exponent.
-        _ if json.parse::<i64>().is_ok() || json.parse::<u64>().is_ok() => Value::Text(json),
-        _ => Value::NotAnId(json),
+    if json == "null" {
+        return Value::Absent;
     }
+    let integer = RawJson::new(json).integer();
+    integer.map_or(Value::NotAnId(json), Value::Text)
 }
 
 /// The two values of an array that has exactly two.

@@ -24,8 +24,8 @@ impl NewValue<'_> {
                 let prefix = if id.is_device() { DEVICE_PREFIX } else { "" };
                 push_string(&[prefix, id.id().text_in(&mut IdBuffer::new())], out);
             }
-            Self::Text(text) => push_string(&[text], out),
-            Self::Display(value) => push_string(&[&value.to_string()], out),
+            Self::Text(text) => write_json_string(text, out),
+            Self::Display(value) => write_json_string(&value.to_string(), out),
             Self::True => out.extend_from_slice(b"true"),
         }
     }
@@ -35,6 +35,11 @@ impl NewValue<'_> {
 pub(super) fn push_key(key: &str, out: &mut Vec<u8>) {
     push_quoted(&[key], out);
     out.push(b':');
+}
+
+/// Writes a text as a JSON string.
+pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
+    push_string(&[text], out);
 }
 
 /// Writes these parts as one JSON string.
