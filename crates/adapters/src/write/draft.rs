@@ -1,5 +1,6 @@
 //! [`Draft`]: an event that is being written.
 
+use idmerge_core::IdRules;
 use idmerge_events::DedupKey;
 use twox_hash::XxHash3_128;
 
@@ -119,7 +120,10 @@ pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
 /// Whether the vendor takes this `$insert_id`.
 fn is_insert_id(text: &str) -> bool {
     let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
-    (1..=INSERT_ID_BYTES_MAX).contains(&text.len()) && text.bytes().all(is_allowed)
+    let is_blocked = |blocked: &&str| text.eq_ignore_ascii_case(blocked);
+    (1..=INSERT_ID_BYTES_MAX).contains(&text.len())
+        && text.bytes().all(is_allowed)
+        && !IdRules::DEFAULT_BLOCKED_VALUES.iter().any(is_blocked)
 }
 
 /// 32 hexadecimal digits: the XXH3 hash of a text, 128 bits of it.
