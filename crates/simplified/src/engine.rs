@@ -113,6 +113,11 @@ impl Resolve for Simplified {
         self.user_of(id).map_or(0, members)
     }
 
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        // A user can have any number of devices, so they are not counted.
+        self.user_of(id).is_some()
+    }
+
     fn clustered_ids(&self) -> usize {
         self.links.devices.len() as usize + self.links.users.len() as usize
     }

@@ -147,6 +147,10 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
         self.state.overlay.cluster_len(id)
     }
 
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.state.overlay.is_clustered(id)
+    }
+
     fn clustered_ids(&self) -> usize {
         self.state.overlay.clustered_ids()
     }

@@ -228,6 +228,10 @@ impl<R: IdentityResolver + 'static> Resolve for Reopened<R> {
         self.store().cluster_len(id)
     }
 
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.store().is_clustered(id)
+    }
+
     fn clustered_ids(&self) -> usize {
         self.store().clustered_ids()
     }

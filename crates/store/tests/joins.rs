@@ -92,3 +92,33 @@ fn lg_1_claims_that_join_a_part_take_work_in_proportion_in_simplified() {
 fn lg_1_claims_that_join_a_part_take_work_in_proportion_in_original() {
     joins_take_a_constant_number_of_folds::<Original>(ClaimKind::Merge);
 }
+
+/// A user can have any number of devices. A withdrawal asks about each of them, so it must not list all of
+/// them each time.
+#[test]
+fn lg_1_a_withdrawal_does_not_list_a_user_again_for_each_of_its_devices() {
+    const DEVICES: u64 = 1_000;
+    let listed = Arc::new(AtomicU64::new(0));
+    let counted = listed.clone();
+    let fresh = move || {
+        let applied = Arc::default();
+        Counted::new(Simplified::default(), &applied).counting_members(&counted)
+    };
+    let mut store = Durable::open_backend(Disk::default(), fresh, Options::default()).unwrap();
+    for number in 0..DEVICES {
+        let ids = [format!("D{number}"), "U".to_owned()];
+        store.apply(claim(ClaimKind::Link, &ids)).unwrap();
+    }
+    for entry in 1..4 {
+        store
+            .retract(entry, "ada", "a test", Cause::default())
+            .unwrap();
+        // A device that the main engine does not know joins the part.
+        let ids = [format!("E{entry}"), "U".to_owned()];
+        store.apply(claim(ClaimKind::Link, &ids)).unwrap();
+    }
+    let listed = listed.load(Ordering::Relaxed);
+    assert!(listed <= 10 * DEVICES, "{listed} members");
+    let ids = usize::try_from(DEVICES).unwrap() + 1;
+    assert_eq!(store.clustered_ids(), ids);
+}

@@ -186,6 +186,8 @@ pub(crate) fn state_is_consistent(engine: &dyn IdentityResolver, differences: &m
         let members = cluster.as_ref().map_or(0, |cluster| cluster.members.len());
         let of = format!("the number of members of the cluster of {id}");
         differences.expect(&of, &members, &engine.cluster_len(id));
+        let of = format!("whether {id} is in a cluster");
+        differences.expect(&of, &(members > 0), &engine.is_clustered(id));
         if let Some(cluster) = cluster {
             let of = format!("the canonical ID of the cluster of {id}");
             differences.expect(&of, &canonical, &cluster.canonical);

@@ -75,6 +75,10 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
         cluster.map_or(0, |cluster| cluster.members.len())
     }
 
+    fn is_clustered(&self, oracle: &Self::Oracle, id: DistinctId<'_>) -> bool {
+        self.cluster_len(oracle, id) > 0
+    }
+
     fn clustered_ids(&self, oracle: &Self::Oracle) -> usize {
         let clusters = self.clusters(oracle);
         clusters.iter().map(|cluster| cluster.members.len()).sum()
@@ -152,6 +156,10 @@ impl<M: Mistake> Resolve for Decoy<M> {
 
     fn cluster_len(&self, id: DistinctId<'_>) -> usize {
         self.mistake.cluster_len(&self.oracle, id)
+    }
+
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.mistake.is_clustered(&self.oracle, id)
     }
 
     fn clustered_ids(&self) -> usize {

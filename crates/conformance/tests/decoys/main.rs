@@ -135,6 +135,7 @@ decoys! {
     original_canonical_is_oldest: original::showing::CanonicalIsOldest => [CLAIMS];
     original_clusters_by_text: original::showing::ClustersByText => [CLAIMS];
     original_counts_clusters: original::showing::CountsClusters => [LAW_4];
+    original_knows_everybody: original::showing::KnowsEverybody => [LAW_4];
     original_counts_others: original::showing::CountsOthers => [LAW_4];
     original_counts_strangers: original::showing::CountsStrangers => [LAW_4];
     original_folds_case: original::showing::FoldsCase => [CLAIMS, LAW_9];

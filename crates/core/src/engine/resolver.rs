@@ -99,6 +99,11 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.cluster(id).map_or(0, |cluster| cluster.members.len())
     }
 
+    /// Whether an ID is in a cluster. An engine knows this without counting the members.
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.cluster_len(id) > 0
+    }
+
     /// How many members all [clusters](Self::clusters) have together. The memory of a state is in proportion
     /// to it. An engine knows this number without listing them.
     fn clustered_ids(&self) -> usize {
@@ -176,8 +181,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch`, `cluster_len`, `clustered_ids`, `members_after` and `attribution`, which have
-/// defaults.
+/// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `clustered_ids`, `members_after` and
+/// `attribution`, which have defaults.
 /// The trait is object safe:
 ///
 /// ```
@@ -343,6 +348,9 @@ macro_rules! forward_resolve {
             }
             fn cluster_len(&self, id: DistinctId<'_>) -> usize {
                 (**self).cluster_len(id)
+            }
+            fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+                (**self).is_clustered(id)
             }
             fn clustered_ids(&self) -> usize {
                 (**self).clustered_ids()

@@ -148,6 +148,10 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).cluster_len(id)
     }
 
+    pub(crate) fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.of(id).is_clustered(id)
+    }
+
     /// How many IDs are in clusters.
     pub(crate) fn clustered_ids(&self) -> usize {
         let of_parts: usize = self.parts.values().map(R::clustered_ids).sum();
@@ -211,10 +215,10 @@ impl<R: IdentityResolver> Overlay<R> {
             [Some(_), Some(_)] => return Place::NewPart(ids),
         };
         // An ID without a cluster has no state in the main engine that would have to move.
-        if self.main.cluster_len(other) == 0 {
-            Place::PartWith(part, other)
-        } else {
+        if self.main.is_clustered(other) {
             Place::NewPart(ids)
+        } else {
+            Place::PartWith(part, other)
         }
     }
 
@@ -292,7 +296,7 @@ impl<R: IdentityResolver> Overlay<R> {
         if let Entry::Occupied(mut known) = self.part_of.entry(fingerprint(id.as_id().id())) {
             let known_ids = known.get().len();
             known.get_mut().retain(|(other, _)| other != id);
-            if known.get().len() < known_ids && self.main.cluster_len(id.as_id()) > 0 {
+            if known.get().len() < known_ids && self.main.is_clustered(id.as_id()) {
                 self.obsolete_ids -= 1;
             }
             if known.get().is_empty() {
@@ -303,7 +307,7 @@ impl<R: IdentityResolver> Overlay<R> {
 
     /// Puts an ID that is in no part into one.
     fn put(&mut self, id: DistinctIdBuf, part: u64) {
-        if self.main.cluster_len(id.as_id()) > 0 {
+        if self.main.is_clustered(id.as_id()) {
             self.obsolete_ids += 1;
         }
         let known = self

@@ -9,18 +9,29 @@ use idmerge_core::{
     Reading, Resolve, RuleBook, SnapshotError,
 };
 
-/// An engine that counts the claims that it and its siblings were given.
+/// An engine that counts the claims that it and its siblings were given, and the members that they listed.
 #[derive(Debug)]
 pub(crate) struct Counted<R> {
     engine: R,
     applied: Arc<AtomicU64>,
+    listed: Arc<AtomicU64>,
 }
 
 impl<R> Counted<R> {
     /// `applied` counts for this engine and its siblings.
     pub(crate) fn new(engine: R, applied: &Arc<AtomicU64>) -> Self {
-        let applied = applied.clone();
-        Self { engine, applied }
+        Self {
+            engine,
+            applied: applied.clone(),
+            listed: Arc::default(),
+        }
+    }
+
+    /// `listed` counts the members for this engine and its siblings.
+    #[allow(dead_code, reason = "each test target uses a part of it")]
+    pub(crate) fn counting_members(self, listed: &Arc<AtomicU64>) -> Self {
+        let listed = listed.clone();
+        Self { listed, ..self }
     }
 }
 
@@ -34,7 +45,14 @@ impl<R: Resolve> Resolve for Counted<R> {
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.engine.cluster(id)
+        let cluster = self.engine.cluster(id);
+        let members = cluster.as_ref().map_or(0, |cluster| cluster.members.len());
+        self.listed.fetch_add(members as u64, Ordering::Relaxed);
+        cluster
+    }
+
+    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
+        self.engine.is_clustered(id)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {

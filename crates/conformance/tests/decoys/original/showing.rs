@@ -219,3 +219,15 @@ impl Mistake for CountsClusters {
         oracle.clusters().count()
     }
 }
+
+/// Takes every ID for one that is in a cluster.
+#[derive(Default)]
+pub(crate) struct KnowsEverybody;
+
+impl Mistake for KnowsEverybody {
+    type Oracle = OriginalOracle;
+
+    fn is_clustered(&self, _: &OriginalOracle, _: DistinctId<'_>) -> bool {
+        true
+    }
+}
