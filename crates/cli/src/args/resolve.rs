@@ -6,7 +6,6 @@
 )]
 
 use clap::ValueEnum;
-use idmerge_adapters::Target;
 use idmerge_engines::Settings;
 use idmerge_events::MappingFormat;
 
@@ -55,10 +54,9 @@ impl ResolveArgs {
     ///
     /// The arguments do not fit together.
     pub(crate) fn adapting(&self, settings: &Settings) -> anyhow::Result<Option<Adapting>> {
-        let target = Target::of(settings.model().rule_book());
         let is_quiet = self.identity.input.quiet;
         let is_silent = self.summary.form(is_quiet) != SummaryForm::Text;
-        self.identity.adapt.adapting(target, settings, is_silent)
+        self.identity.adapt.adapting(settings, is_silent)
     }
 }
 

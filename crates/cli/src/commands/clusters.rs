@@ -1,6 +1,5 @@
 //! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
-use idmerge_adapters::Target;
 use idmerge_core::{Cluster, Resolve};
 use idmerge_engines::Settings;
 use idmerge_events::MappingWriter;
@@ -116,8 +115,7 @@ fn engine(
     };
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let target = Target::of(settings.model().rule_book());
-    let adapting = args.adapt.adapting(target, settings, args.input.quiet)?;
+    let adapting = args.adapt.adapting(settings, args.input.quiet)?;
     let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);

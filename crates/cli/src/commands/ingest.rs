@@ -9,7 +9,6 @@ use std::mem;
 use std::path::Path;
 
 use anyhow::Context;
-use idmerge_adapters::Target;
 use idmerge_core::Claim;
 use idmerge_engines::{Engine, Model, Settings};
 use idmerge_store::{Cause, Durable};
@@ -75,10 +74,8 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         events: 0,
         outcomes: Outcomes::default(),
     };
-    let target = Target::of(settings.model().rule_book());
-    let adapting = args
-        .adapt
-        .adapting(target, &settings, form != SummaryForm::Text)?;
+    let is_silent = form != SummaryForm::Text;
+    let adapting = args.adapt.adapting(&settings, is_silent)?;
     let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
@@ -93,7 +90,9 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         &sink.summary(entries_before, &known, adapted.as_ref()),
         form,
     );
-    adapted.iter().for_each(|adapted| adapted.warn(form));
+    if let Some(adapted) = &adapted {
+        adapted.warn(form);
+    }
     sink.close()
 }
 

@@ -57,7 +57,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let max_line_bytes = args.input.max_line_bytes;
     let adapting = args
         .adapt
-        .adapting(Target::Both, &models[0], args.input.quiet)?;
+        .adapting_for(Target::Both, &models[0], args.input.quiet)?;
     let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);

@@ -60,10 +60,9 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
     summary::print(&summary, form);
-    summary
-        .adapted
-        .iter()
-        .for_each(|adapted| adapted.warn(form));
+    if let Some(adapted) = &summary.adapted {
+        adapted.warn(form);
+    }
     Ok(())
 }
 

@@ -22,6 +22,7 @@ pub(crate) use crate::stream::adapt::report::AdaptReport;
 use crate::stream::adapt::seen::Seen;
 use crate::stream::adapt::table::{Table, Tables};
 use crate::stream::block::{Block, Unit};
+use crate::stream::forms::text::valid_text;
 use crate::stream::lines::{self, Lines, too_long};
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
@@ -53,16 +54,19 @@ pub(crate) struct Adapting {
 }
 
 impl Adapting {
+    /// Which texts are IDs is known from the settings of the engine.
+    ///
     /// # Errors
     ///
     /// The options do not fit the product.
     pub(crate) fn new(
         origin: Origin,
-        options: Options,
+        mut options: Options,
         settings: &Settings,
         dedup: Option<bool>,
         is_silent: bool,
     ) -> anyhow::Result<Self> {
+        options.ids = settings.id_rules().clone();
         let adapting = Self {
             origin,
             options,
@@ -253,8 +257,8 @@ fn adapt_block(
             }
         }
     };
-    let records = match block.table.clone() {
-        Some(table) => take_rows(&table, block, max_line_bytes, &mut take),
+    let records = match &block.table {
+        Some(table) => take_rows(table, block, max_line_bytes, &mut take),
         None => take_lines(block, max_line_bytes, &mut take),
     };
     let lines = adapted.take_lines();
@@ -350,12 +354,9 @@ fn fingerprinted(block: &Block, max_line_bytes: u64, settings: &Settings) -> Vec
         .collect()
 }
 
-/// The first records of an input, of which this is the beginning.
+/// The first records of an input that begins like this.
 fn first_records(head: &[u8]) -> Vec<String> {
-    let text = match str::from_utf8(head) {
-        Ok(text) => text,
-        Err(error) => str::from_utf8(&head[..error.valid_up_to()]).unwrap_or_default(),
-    };
+    let text = valid_text(head);
     let start = text.find(['{', '[']).unwrap_or(text.len());
     let text = &text[start..];
     let mut values = match text.starts_with('[') {

@@ -4,6 +4,7 @@
 
 mod records;
 mod scanner;
+pub(crate) mod text;
 mod tracker;
 pub(crate) mod unusable;
 mod wrapped;
@@ -13,6 +14,7 @@ use std::io::{self, Read};
 pub(super) use records::{Cut, Records};
 use scanner::{Scanned, ValueScanner};
 
+use crate::stream::forms::text::BYTE_ORDER_MARK;
 use crate::stream::input::content::ContentHasher;
 use crate::stream::input::known::{Known, pass};
 
@@ -30,8 +32,6 @@ const HEAD_BYTES: usize = 64 * 1024;
 
 /// White space before the first value that is longer is taken for lines.
 const SPACE_BYTES_MAX: usize = HEAD_BYTES;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An input whose form is settled.
 pub(super) enum Source<'i> {

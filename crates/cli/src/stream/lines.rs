@@ -1,8 +1,7 @@
 //! The lines of a block, by rules IN-3 and IN-4.
 
 use crate::stream::block::Unit;
-
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::stream::forms::text::BYTE_ORDER_MARK;
 
 /// The lines of a block that are not blank.
 #[derive(Debug)]

@@ -92,12 +92,26 @@ fn origins() -> impl TypedValueParser<Value = Origin> {
 }
 
 impl AdaptArgs {
-    /// How records become events for this target. `None` if they are events, and nothing is left out.
+    /// How records become events for the model of these settings. `None` if they are events, and nothing is
+    /// left out.
     ///
     /// # Errors
     ///
     /// The arguments do not fit together.
     pub(crate) fn adapting(
+        &self,
+        settings: &Settings,
+        is_silent: bool,
+    ) -> anyhow::Result<Option<Adapting>> {
+        self.adapting_for(Target::of(settings.rule_book()), settings, is_silent)
+    }
+
+    /// The same, for this target.
+    ///
+    /// # Errors
+    ///
+    /// The arguments do not fit together.
+    pub(crate) fn adapting_for(
         &self,
         target: Target,
         settings: &Settings,
@@ -115,7 +129,6 @@ impl AdaptArgs {
         if origin == Origin::Mixpanel && dedup != Some(true) {
             return Ok(None);
         }
-        options.ids = settings.id_rules().clone();
         options.output = match self.form {
             As::Direct => Output::Direct,
             As::Mixpanel => Output::Mixpanel,

@@ -64,8 +64,7 @@ impl Source {
         let Self::Product(format) = self else {
             return Ok(None);
         };
-        let mut options = Options::new(idmerge_adapters::Target::Original);
-        options.ids = settings.id_rules().clone();
+        let options = Options::new(idmerge_adapters::Target::Original);
         let origin = Origin::Product(format);
         Adapting::new(origin, options, settings, None, is_silent).map(Some)
     }

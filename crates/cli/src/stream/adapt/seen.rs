@@ -9,10 +9,10 @@ use foldhash::HashSet;
 
 use crate::stream::adapt::seen::run::Run;
 
-/// So many fingerprints are held in memory before they are written to a temporary file.
+/// How many fingerprints are held in memory before they are written to a temporary file.
 const RECENT_MAX: usize = 1 << 20;
 
-/// So many files of about one size are merged into one.
+/// How many files of about one size are merged into one.
 const RUNS_OF_A_SIZE_MAX: usize = 8;
 
 /// The fingerprints of the events so far. Most are in sorted temporary files, each with a filter of

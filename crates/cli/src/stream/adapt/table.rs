@@ -4,8 +4,9 @@ use std::ops::Range;
 
 use csv::{ByteRecord, ReaderBuilder};
 use idmerge_adapters::{ATOMIC_COLUMNS, Refusal};
+use idmerge_events::write_json_string;
 
-const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+use crate::stream::forms::text::BYTE_ORDER_MARK;
 
 /// How the tables among the inputs are read.
 #[derive(Clone, Copy, Debug)]
@@ -169,8 +170,7 @@ impl Table {
             }
             object.extend_from_slice(name.as_bytes());
             object.push(b':');
-            // Writing to memory does not fail.
-            let _written = serde_json::to_writer(&mut *object, cell);
+            write_json_string(cell, object);
         }
         object.push(b'}');
         Ok(str::from_utf8(object).unwrap_or_default())

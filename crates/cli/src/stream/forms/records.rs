@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 use std::mem;
 
 use super::scanner::{Scanned, ValueScanner};
+use super::text::BYTE_ORDER_MARK;
 use super::tracker::Tracker;
-use super::{BYTE_ORDER_MARK, Form, Prefixed, TERMINATED_EARLY};
+use super::{Form, Prefixed, TERMINATED_EARLY};
 use crate::stream::block::{BLOCK_BYTES, Block};
 use crate::stream::input::content::{Content, ContentHasher};
 

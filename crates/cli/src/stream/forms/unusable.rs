@@ -2,9 +2,11 @@
 
 use std::fmt::Write;
 
+use idmerge_adapters::Format;
 use idmerge_core::quote;
 use idmerge_events::visit_members;
 
+use super::text::valid_text;
 use super::wrapped::{array_of_records, jq_filter};
 use crate::stream::pipeline::BlockPosition;
 
@@ -73,8 +75,8 @@ impl UsableEvents {
             let mut error = "none of its events can be used (IN-6)".to_owned();
             if let Some(name) = looks_like(&self.head) {
                 let _infallible = write!(error, ": it looks like {name}");
-            } else if let Some(name) = sender.and_then(|sender| sender.name) {
-                let _infallible = write!(error, ": it looks like {}", from(name));
+            } else if let Some(format) = sender.and_then(|sender| sender.format) {
+                let _infallible = write!(error, ": it looks like {}", from(format));
             } else if let Some(wrapped) = looks_wrapped(&self.head) {
                 let _infallible = write!(error, ": {wrapped}");
             } else if let Some(failure) = failed_response(&self.head) {
@@ -92,24 +94,22 @@ impl UsableEvents {
             "no event of it has an ID where idmerge reads it, but \"{}\" is at the top of a record (IN-6)",
             sender.key
         );
-        if let Some(name) = sender.name {
-            let _infallible = write!(error, ": it looks like {}", from(name));
+        if let Some(format) = sender.format {
+            let _infallible = write!(error, ": it looks like {}", from(format));
         }
         Some(error)
     }
 }
 
 /// The advice for JSON of another sender.
-fn from(name: &str) -> String {
-    format!(
-        "{name} JSON: read it with `--from {}`",
-        name.to_ascii_lowercase()
-    )
+fn from(format: Format) -> String {
+    let product = format.product();
+    format!("{product} JSON: read it with `--from {format}`")
 }
 
 /// The error in a response, which an export that failed writes in place of events.
 fn failed_response(head: &[u8]) -> Option<String> {
-    let text = text_of(super::after_space(head))?;
+    let text = valid_text(super::after_space(head));
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
     let response = values.next()?.ok()?;
     let error = response.get("error")?.as_str()?;
@@ -118,25 +118,17 @@ fn failed_response(head: &[u8]) -> Option<String> {
 
 /// Describes an input that has its records in an array of one object.
 fn looks_wrapped(head: &[u8]) -> Option<String> {
-    let text = text_of(super::after_space(head))?;
+    let text = valid_text(super::after_space(head));
     let (key, array) = array_of_records(text)?;
     let wrapped = format!("its records are in the array \"{key}\" of an object");
-    let sender = Sender::of(array.as_bytes()).and_then(|sender| sender.name);
+    let sender = Sender::of(array.as_bytes()).and_then(|sender| sender.format);
     Some(match sender {
-        Some(name) => format!("{wrapped}, and look like {}", from(name)),
+        Some(format) => format!("{wrapped}, and look like {}", from(format)),
         None => format!(
             "{wrapped}: take them out, as with `jq -c '{}'`",
             jq_filter(&key)
         ),
     })
-}
-
-/// The bytes up to the first that is not UTF-8. The last character may be cut off.
-fn text_of(head: &[u8]) -> Option<&str> {
-    match str::from_utf8(head) {
-        Ok(text) => Some(text),
-        Err(error) => str::from_utf8(&head[..error.valid_up_to()]).ok(),
-    }
 }
 
 /// Names by first bytes.
@@ -251,19 +243,19 @@ fn is_csv(text: &[u8]) -> bool {
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Sender {
     key: String,
-    name: Option<&'static str>,
+    format: Option<Format>,
 }
 
-/// Keys at the top of a record that hold an ID. Those with a name are of one sender.
-const ID_KEYS: &[(&str, Option<&str>)] = &[
-    ("amplitude_id", Some("Amplitude")),
-    ("event_type", Some("Amplitude")),
-    ("messageId", Some("Segment")),
-    ("anonymousId", Some("Segment")),
-    ("userId", Some("Segment")),
-    ("user_pseudo_id", Some("GA4")),
-    ("domain_userid", Some("Snowplow")),
-    ("mpid", Some("mParticle")),
+/// Keys at the top of a record that hold an ID. Those with a format are of one sender.
+const ID_KEYS: &[(&str, Option<Format>)] = &[
+    ("amplitude_id", Some(Format::Amplitude)),
+    ("event_type", Some(Format::Amplitude)),
+    ("messageId", Some(Format::Segment)),
+    ("anonymousId", Some(Format::Segment)),
+    ("userId", Some(Format::Segment)),
+    ("user_pseudo_id", Some(Format::Ga4)),
+    ("domain_userid", Some(Format::Snowplow)),
+    ("mpid", Some(Format::MParticle)),
     ("anonymous_id", None),
     ("distinct_id", None),
     ("distinctId", None),
@@ -280,7 +272,7 @@ const ID_KEYS: &[(&str, Option<&str>)] = &[
 impl Sender {
     /// By the first records. The one that was cut off is read as far as it goes.
     fn of(head: &[u8]) -> Option<Self> {
-        let text = text_of(head)?;
+        let text = valid_text(head);
         let mut keys = Vec::new();
         let first = text.find('{').map(|start| &text[start..]);
         let others = text.lines().skip(1).filter(|line| line.starts_with('{'));
@@ -288,7 +280,7 @@ impl Sender {
             visit_members(record, |key, _| keys.push(key.to_vec()));
         }
         let is_there = |key: &str| keys.iter().any(|there| there == key.as_bytes());
-        let (key, name) = ID_KEYS.iter().find(|(key, _)| is_there(key))?;
+        let (key, format) = ID_KEYS.iter().find(|(key, _)| is_there(key))?;
         // That key alone is no ID.
         let key = match *key {
             "event_type" | "messageId" => {
@@ -299,7 +291,7 @@ impl Sender {
         };
         Some(Self {
             key: key.to_owned(),
-            name: *name,
+            format: *format,
         })
     }
 }
