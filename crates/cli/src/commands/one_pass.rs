@@ -1,11 +1,43 @@
 //! The output of a `resolve` that reads its input once, and writes as it goes.
 
+use idmerge_engines::Settings;
+
+use crate::args::resolve::ResolveArgs;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{Outcomes, Refused, Summary};
 use crate::output::users::UserCount;
+use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
-use crate::stream::pipeline::Sink;
+use crate::stream::input::{self, Input, Reread};
+use crate::stream::pipeline::{Pass, Sink, Worker};
+use crate::stream::progress::Progress;
+
+/// Reads the inputs once, and writes what `new_worker` makes of them. Returns the sink, which `new_sink` makes
+/// of the output, and what became of the records of another product.
+pub(crate) fn run<W: Worker<Kept = ()>>(
+    args: &ResolveArgs,
+    settings: &Settings,
+    mut inputs: Vec<Input>,
+    written: Written,
+    new_sink: impl FnOnce(Written) -> W::Sink,
+    new_worker: impl Fn() -> W + Sync,
+) -> anyhow::Result<(W::Sink, Option<AdaptReport>)> {
+    let input_args = &args.identity.input;
+    let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
+    progress.stage("writing");
+    // A bar would appear between the events.
+    if written.output.is_terminal() {
+        progress.finish();
+    }
+    let adapting = args.adapting(settings)?;
+    let adapting = adapting.as_ref();
+    let pass =
+        Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress).adapting(adapting);
+    let sink = pass.run(new_sink(written), |_| Ok(()), new_worker)?;
+    progress.finish();
+    Ok((sink, adapting.and_then(Adapting::report)))
+}
 
 /// Counts of the output so far.
 pub(crate) struct Written {
@@ -19,13 +51,13 @@ pub(crate) struct Written {
 impl Sink for Written {}
 
 impl Written {
-    /// Nothing is written yet. If the output is all or nothing, it is held until everything has been
-    /// read.
-    pub(crate) fn new(output: Output, refused: RefusedWriter, is_all_or_nothing: bool) -> Self {
+    /// Nothing is written yet. If a number of refused lines is an error, the output is held until everything
+    /// has been read.
+    pub(crate) fn new(args: &ResolveArgs, output: Output, refused: RefusedWriter) -> Self {
         Self {
             output,
             refused,
-            is_all_or_nothing,
+            is_all_or_nothing: args.identity.input.max_refused().lines().is_some(),
             events: 0,
             outcomes: Outcomes::default(),
         }

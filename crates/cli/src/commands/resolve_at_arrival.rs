@@ -3,44 +3,34 @@
 
 use std::io::{self, Write};
 
-use idmerge_core::{Claim, Outcome};
+use idmerge_core::{Claim, Outcome, Resolve};
 use idmerge_engines::{Engine, Settings};
 
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::Weighed;
-use crate::commands::one_pass::Written;
+use crate::commands::one_pass::{self, Written};
 use crate::output::destination::Output;
 use crate::output::refused::RefusedWriter;
 use crate::output::resolved::{EventWriter, Rejected};
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::{UserBatch, UserCount};
 use crate::spill::outlines::BlockText;
-use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
-use crate::stream::input::{self, Input, Reread};
+use crate::stream::input::Input;
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
-use crate::stream::progress::Progress;
+use crate::stream::pipeline::{OrderedSink, Refusal, Sink, Worker, in_turn};
 
 pub(crate) fn run(
     args: &ResolveArgs,
     settings: &Settings,
-    mut inputs: Vec<Input>,
+    inputs: Vec<Input>,
     refused: RefusedWriter,
     output: Output,
 ) -> anyhow::Result<Summary> {
-    let input_args = &args.identity.input;
-    let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
-    progress.stage("writing");
-    // A bar would appear between the events.
-    if output.is_terminal() {
-        progress.finish();
-    }
-    let is_all_or_nothing = input_args.max_refused().lines().is_some();
     let users = UserCount::default();
-    let sink = Arrivals {
-        written: Written::new(output, refused, is_all_or_nothing),
+    let sink = |written| Arrivals {
+        written,
         engine: settings.engine(),
         weighed: Weighed::default(),
         batch: users.batch(),
@@ -48,16 +38,13 @@ pub(crate) fn run(
         lines: Vec::new(),
     };
     let worker = ArrivalWorker {
-        max_line_bytes: input_args.max_line_bytes,
+        max_line_bytes: args.identity.input.max_line_bytes,
         settings,
     };
-    let adapting = args.adapting(settings)?;
-    let pass = Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress)
-        .adapting(adapting.as_ref());
-    let arrivals = pass.run(sink, |_| Ok(()), || worker)?;
-    progress.finish();
+    let written = Written::new(args, output, refused);
+    let (arrivals, adapted) = one_pass::run(args, settings, inputs, written, sink, || worker)?;
     Ok(Summary {
-        adapted: adapting.as_ref().and_then(Adapting::report),
+        adapted,
         ..arrivals.written.finish(arrivals.users)?
     })
 }
@@ -137,8 +124,10 @@ impl Arrivals {
                 Some((_, claim)) => apply(&mut self.engine, *claim, &mut self.written.outcomes)?,
                 None => None,
             };
-            let (own, canonical) =
-                events.write(&event, &self.engine, rejection.as_ref(), &mut self.lines);
+            let own = events.own(&event);
+            let canonical = own.map(|id| self.engine.resolve(id));
+            let failure = rejection.as_ref().map(Rejected::failure);
+            events.write(&event, own, canonical, failure, &mut self.lines);
             self.batch.add(own, canonical);
             self.written.events += 1;
         }
@@ -156,10 +145,7 @@ fn apply(
     let outcome = engine.apply(claim)?;
     outcomes.count(&outcome);
     Ok(match outcome {
-        Outcome::Rejected(rejection) => Some(Rejected {
-            code: rejection.code(),
-            description: rejection.to_string(),
-        }),
+        Outcome::Rejected(rejection) => Some(Rejected::by(&rejection)),
         _ => None,
     })
 }

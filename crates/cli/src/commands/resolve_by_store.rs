@@ -11,71 +11,54 @@ use idmerge_core::{Attribution, Claim, DistinctId, Outcome, Rejection, Resolve, 
 use idmerge_engines::Settings;
 
 use crate::args::resolve::ResolveArgs;
-use crate::commands::one_pass::Written;
+use crate::commands::one_pass::{self, Written};
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::refused::RefusedWriter;
-use crate::output::resolved::BlockWriter;
+use crate::output::resolved::{BlockWriter, Rejected};
 use crate::output::summary::Summary;
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
-use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
-use crate::stream::input::{self, Input, Reread};
+use crate::stream::input::Input;
 use crate::stream::ordered::Ticket;
-use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Worker, in_turn};
-use crate::stream::progress::Progress;
+use crate::stream::pipeline::{OrderedSink, Refusal, Worker, in_turn};
 
 pub(crate) fn run(
     args: &ResolveArgs,
     folder: &Path,
-    mut inputs: Vec<Input>,
+    inputs: Vec<Input>,
     refused: RefusedWriter,
     output: Output,
 ) -> anyhow::Result<Summary> {
     let store = open_for_reading(folder)?;
     let rejected = RejectedClaims::of_store(&store)?;
-    let input_args = &args.identity.input;
-    let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
-    progress.stage("writing");
-    // A bar would appear between the events.
-    if output.is_terminal() {
-        progress.finish();
-    }
     let users = Mutex::new(UserCount::default());
-    let max_line_bytes = input_args.max_line_bytes;
-    let adapting = args.adapting(&store.settings)?;
-    let adapting = adapting.as_ref();
-    let pass =
-        Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress).adapting(adapting);
-    let is_all_or_nothing = input_args.max_refused().lines().is_some();
-    let written = pass.run(
-        Written::new(output, refused, is_all_or_nothing),
-        |_| Ok(()),
-        || StoreWorker {
-            max_line_bytes,
-            settings: &store.settings,
-            engine: &store.engine,
-            rejected: &rejected,
-            writer: BlockWriter::new(&store.settings, &store.engine, &users),
-        },
-    )?;
-    progress.finish();
+    let worker = || StoreWorker {
+        max_line_bytes: args.identity.input.max_line_bytes,
+        settings: &store.settings,
+        engine: &store.engine,
+        rejected: &rejected,
+        writer: BlockWriter::new(&store.settings, &store.engine, &users),
+    };
+    let written = Written::new(args, output, refused);
+    let sink = |written| written;
+    let (written, adapted) = one_pass::run(args, &store.settings, inputs, written, sink, worker)?;
     let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Summary {
-        adapted: adapting.and_then(Adapting::report),
+        adapted,
         is_of_now: store.settings.attribution() == Attribution::AtArrival,
         ..written.finish(users)?
     })
 }
 
-/// The claims that the store rejects, by hash, with the code and description of the rejection.
+/// The claims that the store rejects, by hash.
 struct RejectedClaims {
     /// The hash has 64 bits and a random key. With a million claims, two have the same hash in fewer
     /// than one run in ten million.
     state: RandomState,
-    rejections: HashMap<u64, (&'static str, String)>,
+    rejections: HashMap<u64, Rejected>,
 }
 
 impl RejectedClaims {
@@ -91,8 +74,7 @@ impl RejectedClaims {
         store.history.counting_claims(&mut |claim, outcome| {
             let hash = rejected.state.hash_one(claim);
             if let Outcome::Rejected(rejection) = outcome {
-                let rejection = (rejection.code(), rejection.to_string());
-                rejected.rejections.insert(hash, rejection);
+                rejected.rejections.insert(hash, Rejected::by(&rejection));
             } else {
                 rejected.rejections.remove(&hash);
             }
@@ -101,7 +83,7 @@ impl RejectedClaims {
     }
 
     /// Why the store rejects a claim, if it does.
-    fn get(&self, engine: &dyn Resolve, claim: Claim<'_>) -> Option<(&'static str, String)> {
+    fn get(&self, engine: &dyn Resolve, claim: Claim<'_>) -> Option<Rejected> {
         if let Claim::Link { device, user } = claim {
             let holder = engine.resolve(DistinctId::device(device));
             let is_free = holder.is_device() || holder == DistinctId::plain(user);
@@ -109,7 +91,7 @@ impl RejectedClaims {
                 anon: device,
                 holder: holder.id(),
             };
-            return (!is_free).then(|| (rejection.code(), rejection.to_string()));
+            return (!is_free).then(|| Rejected::by(&rejection));
         }
         self.rejections.get(&self.state.hash_one(claim)).cloned()
     }
@@ -144,19 +126,17 @@ impl Worker for StoreWorker<'_> {
             .zip(&claims)
             .filter_map(|(&event, &claim)| Some((event, self.rejected.get(self.engine, claim)?)))
             .collect();
-        let rejections = rejected
-            .iter()
-            .map(|(event, (code, description))| StoredRejection {
-                event: *event,
-                code,
-                description,
-            });
+        let rejections = rejected.iter().map(|(event, rejected)| StoredRejection {
+            event: *event,
+            code: rejected.code,
+            description: &rejected.description,
+        });
         let count = self.writer.write(block, &outlines, rejections);
         in_turn(ticket, |ordered| {
             let (written, position) = ordered.for_block(block, tally)?;
             written.events += count;
-            for (_, (code, _)) in &rejected {
-                written.outcomes.count_rejection(code);
+            for (_, rejected) in &rejected {
+                written.outcomes.count_rejection(rejected.code);
             }
             written.refused.add_all(position, refused)?;
             written.write(self.writer.lines(), block, with_id)

@@ -3,7 +3,7 @@
 use std::slice;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use idmerge_core::{DistinctId, Resolve};
+use idmerge_core::{DistinctId, Rejection, Resolve};
 use idmerge_engines::Settings;
 use idmerge_events::{Failure, JsonEvent, OutlinedEvent, Resolved};
 
@@ -52,50 +52,37 @@ impl<'w> BlockWriter<'w> {
         outlines: &BlockOutlines,
         rejections: impl Iterator<Item = StoredRejection<'r>>,
     ) -> u64 {
-        let text = BlockText::new(block.bytes());
-        let parsed = outlines.parse_rest(text);
-        let events = || Events {
-            kept: outlines.events(text),
-            parsed: parsed.iter(),
-        };
+        let events = EventWriter::new(self.settings, outlines, BlockText::new(block.bytes()));
         let capacity = block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES;
         let (mut own, mut canonical) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
-        for event in events() {
-            let id = event.own(self.settings);
+        for event in events.events() {
+            let id = events.own(&event);
             own.push(id);
             canonical.extend(id);
         }
         self.engine.resolve_batch(&mut canonical);
 
         let mut users = lock(self.users).batch();
-        let rule_book = self.settings.rule_book();
         let mut canonical = canonical.into_iter();
         let mut rejections = rejections.peekable();
         self.lines.clear();
         let count = own.len() as u64;
-        for (number, (event, own)) in events().zip(own).enumerate() {
+        for (number, (event, own)) in events.events().zip(own).enumerate() {
             let canonical = own.and_then(|_| canonical.next());
             users.add(own, canonical);
             let rejection = rejections.next_if(|rejection| rejection.event == number);
-            let resolved = Resolved {
-                rule_book,
-                own,
-                canonical,
-                failure: rejection.as_ref().map(|rejection| Failure {
-                    reason: rejection.code,
-                    description: &rejection.description,
-                }),
-            };
-            event.write_resolved(&resolved, &mut self.lines);
-            self.lines.push(b'\n');
+            let failure = rejection.as_ref().map(|rejection| Failure {
+                reason: rejection.code,
+                description: &rejection.description,
+            });
+            events.write(&event, own, canonical, failure, &mut self.lines);
         }
         lock(self.users).add(&mut users);
         count
     }
 }
 
-/// Writes the usable events of a block one by one, for a model in which each depends on the claims before
-/// it.
+/// Writes the usable events of a block one by one.
 pub(crate) struct EventWriter<'w, 'b> {
     settings: &'w Settings,
     outlines: &'w BlockOutlines,
@@ -104,9 +91,26 @@ pub(crate) struct EventWriter<'w, 'b> {
 }
 
 /// Why the claim of an event was rejected.
+#[derive(Clone)]
 pub(crate) struct Rejected {
     pub(crate) code: &'static str,
     pub(crate) description: String,
+}
+
+impl Rejected {
+    pub(crate) fn by(rejection: &Rejection<'_>) -> Self {
+        Self {
+            code: rejection.code(),
+            description: rejection.to_string(),
+        }
+    }
+
+    pub(crate) fn failure(&self) -> Failure<'_> {
+        Failure {
+            reason: self.code,
+            description: &self.description,
+        }
+    }
 }
 
 impl<'w, 'b> EventWriter<'w, 'b> {
@@ -131,28 +135,29 @@ impl<'w, 'b> EventWriter<'w, 'b> {
         }
     }
 
-    /// Writes an event and a line break, and returns its own and its canonical distinct_id, now.
-    pub(crate) fn write<'a>(
+    /// The distinct_id of an event, as it was sent.
+    #[inline]
+    pub(crate) fn own<'e>(&self, event: &Event<'e, 'b>) -> Option<DistinctId<'e>> {
+        event.own(self.settings)
+    }
+
+    /// Writes an event and a line break.
+    pub(crate) fn write(
         &self,
-        event: &Event<'a, 'b>,
-        engine: &'a dyn Resolve,
-        rejection: Option<&Rejected>,
+        event: &Event<'_, 'b>,
+        own: Option<DistinctId<'_>>,
+        canonical: Option<DistinctId<'_>>,
+        failure: Option<Failure<'_>>,
         out: &mut Vec<u8>,
-    ) -> (Option<DistinctId<'a>>, Option<DistinctId<'a>>) {
-        let own = event.own(self.settings);
-        let canonical = own.map(|id| engine.resolve(id));
+    ) {
         let resolved = Resolved {
             rule_book: self.settings.rule_book(),
             own,
             canonical,
-            failure: rejection.map(|rejection| Failure {
-                reason: rejection.code,
-                description: &rejection.description,
-            }),
+            failure,
         };
         event.write_resolved(&resolved, out);
         out.push(b'\n');
-        (own, canonical)
     }
 }
 
