@@ -143,8 +143,7 @@ impl OpenProject {
     pub(crate) fn warn_of_ids(&self) {
         let figures = self.project.figures();
         let (ids, max_ids) = (figures.ids, figures.max_ids);
-        let is_near = ids / 4 >= max_ids / 5;
-        if is_near && !self.has_warned_of_ids.swap(true, Ordering::Relaxed) {
+        if is_near(ids, max_ids) && !self.has_warned_of_ids.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 project = self.config.token,
                 ids,
@@ -173,11 +172,25 @@ impl PendingBatch {
     }
 }
 
+/// Whether a project has at least 80 % of the IDs that it may have.
+fn is_near(ids: usize, max_ids: usize) -> bool {
+    ids >= max_ids - max_ids / 5
+}
+
 #[cfg(test)]
 mod tests {
     use idmerge_engines::Model;
 
     use super::*;
+
+    #[test]
+    fn a_warning_of_ids_comes_at_80_percent() {
+        for (max_ids, first) in [(4, 4), (9, 8), (10, 8), (11, 9), (50_000_000, 40_000_000)] {
+            assert!(is_near(first, max_ids), "{max_ids}");
+            assert!(!is_near(first - 1, max_ids), "{max_ids}");
+        }
+        assert!(!is_near(usize::MAX / 2, usize::MAX));
+    }
 
     #[test]
     fn a_folder_without_its_store_is_not_new() {
