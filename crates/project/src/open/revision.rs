@@ -1,9 +1,10 @@
 //! Adapts the profiles to a log of claims that was revised: an entry was withdrawn, or a repair lost
 //! entries.
 //!
-//! Nothing else that a project keeps depends on earlier canonical IDs, except what Legacy has attributed
-//! for ever (L-3): events and their index are stored under own IDs, duplicate events are found by the events themselves, and clusters that are
-//! nearly full are counted at every start.
+//! Nothing else that a project keeps depends on earlier canonical IDs: events and their index are stored
+//! under own IDs, duplicate events are found by the events themselves, and clusters that are nearly full are
+//! counted at every start. In Legacy, events and their index also have the ID of their arrival, which stays
+//! what it was (L-3).
 
 use std::collections::BTreeSet;
 

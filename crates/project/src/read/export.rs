@@ -134,7 +134,8 @@ impl Project {
     }
 
     /// Calls `visit` with each committed event that the query selects, until it returns `false`.
-    /// Fails once `may_go_on` returns `false`. Ignores the limit of the query. Claims wait at most while one ID is resolved.
+    /// Fails once `may_go_on` returns `false`. Ignores the limit of the query. Claims wait at most while
+    /// one ID is resolved.
     pub(crate) fn scan(
         &self,
         query: &ExportQuery,

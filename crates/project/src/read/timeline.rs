@@ -131,15 +131,16 @@ impl Project {
     fn user_keys(&self, state: &State, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
         let id = self.inner.settings.read_id(id)?;
         let store = state.store.read();
-        let user_keys = match store.cluster(id) {
+        let canonical = store.resolve(id);
+        let ids = match store.attribution() {
             // Events are stored under their roots (L-3).
-            _ if store.attribution() == Attribution::AtArrival => {
-                vec![user_key_of(store.resolve(id))]
-            }
-            Some(cluster) => cluster.members.into_iter().map(user_key_of).collect(),
-            None => vec![user_key_of(id)],
+            Attribution::AtArrival => vec![canonical],
+            Attribution::Retroactive => store
+                .cluster(id)
+                .map_or_else(|| vec![id], |cluster| cluster.members),
         };
-        Ok((store.resolve(id).to_string(), user_keys))
+        let user_keys = ids.into_iter().map(user_key_of).collect();
+        Ok((canonical.to_string(), user_keys))
     }
 
     /// `None` if the event belongs to another user, whose ID has the same hash.
