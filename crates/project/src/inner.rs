@@ -1,6 +1,5 @@
 //! [`Inner`]: what all threads of a project share.
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
@@ -16,7 +15,7 @@ use crate::open::health::{Failure, Health};
 use crate::open::state::State;
 use crate::options::Options;
 use crate::workers::Task;
-use crate::write::queue::{Job, Queue};
+use crate::write::queue::Queue;
 
 /// What all threads of a project share.
 pub(crate) struct Inner {
@@ -70,16 +69,6 @@ impl Inner {
     pub(crate) fn wake_writer(&self) {
         if let Some(writer) = self.writer.get().and_then(Weak::upgrade) {
             writer.wake();
-        }
-    }
-
-    /// Answers batches that are not written, because the project is closing.
-    pub(crate) fn refuse(&self, jobs: Vec<Job>) {
-        for job in jobs {
-            self.queue.release(job.batch.queue_bytes);
-            let refuse = || (job.callback)(Err(ProjectError::Closed));
-            // A panic in one answer must not keep the other batches from theirs.
-            drop(catch_unwind(AssertUnwindSafe(refuse)));
         }
     }
 

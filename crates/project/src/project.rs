@@ -174,13 +174,13 @@ impl Project {
     /// [`ProjectError::Closed`]. A batch is begun once a commit has its events or a part of its updates; the
     /// rest of it is written. Does not wait.
     pub fn refuse_waiting(&self) {
-        self.inner.refuse(self.inner.queue.refuse());
+        self.inner.queue.refuse();
     }
 
     /// As [`refuse_waiting`](Self::refuse_waiting), also for batches that are begun and whose updates are not
     /// all carried out. Only the commit that runs now is finished.
     pub fn abandon_waiting(&self) {
-        self.inner.refuse(self.inner.queue.abandon());
+        self.inner.queue.abandon();
     }
 
     /// Whether the project can write.

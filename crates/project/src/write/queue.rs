@@ -1,6 +1,7 @@
 //! [`Queue`]: the bounded queue of batches that wait for the writer.
 
 use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use parking_lot::{Condvar, Mutex};
 
@@ -53,11 +54,26 @@ struct Contents {
     bytes: usize,
     /// Number of these batches.
     batches: usize,
-    is_closing: bool,
-    /// Whether no batch may be begun any more, although it was taken.
-    is_refusing: bool,
-    /// Whether batches that are begun are given up as well.
-    is_abandoned: bool,
+    stage: Stage,
+}
+
+/// How far a queue is closed. Each stage includes those before it.
+#[derive(Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Stage {
+    #[default]
+    Open,
+    /// No more batches are taken.
+    Closing,
+    /// No batch may be begun any more, although it was taken.
+    Refusing,
+    /// Batches that are begun are given up as well.
+    Abandoned,
+}
+
+impl Contents {
+    fn close_to(&mut self, stage: Stage) {
+        self.stage = self.stage.max(stage);
+    }
 }
 
 /// Room in the queue for a batch that is being prepared. Dropping it gives the room back.
@@ -80,7 +96,7 @@ impl Queue {
     /// Reserves room for the text of a batch, before it is prepared.
     pub(crate) fn reserve(&self, bytes: usize) -> Result<Reservation<'_>, ProjectError> {
         let mut contents = self.contents.lock();
-        if contents.is_closing {
+        if contents.stage >= Stage::Closing {
             return Err(ProjectError::Closed);
         }
         let is_empty = contents.batches == 0;
@@ -122,37 +138,54 @@ impl Queue {
         !contents.jobs.is_empty() || !contents.unfinished.is_empty()
     }
 
-    /// Puts batches back, in this order, whose updates are not all carried out. Returns them if the queue
+    /// Puts batches back, in this order, whose updates are not all carried out. Refuses them if the queue
     /// is abandoned.
-    pub(crate) fn put_back(&self, jobs: Vec<Job>) -> Vec<Job> {
-        let mut contents = self.contents.lock();
-        if contents.is_abandoned {
-            return jobs;
+    pub(crate) fn put_back(&self, jobs: Vec<Job>) {
+        {
+            let mut contents = self.contents.lock();
+            if contents.stage < Stage::Abandoned {
+                contents.unfinished.extend(jobs);
+                return;
+            }
         }
-        contents.unfinished.extend(jobs);
-        Vec::new()
+        self.answer_closed(jobs);
     }
 
     /// Whether a batch may still be begun.
     pub(crate) fn may_begin(&self) -> bool {
-        !self.contents.lock().is_refusing
+        self.contents.lock().stage < Stage::Refusing
     }
 
     /// Whether the updates of batches that were taken may still be carried out.
     pub(crate) fn may_go_on(&self) -> bool {
-        !self.contents.lock().is_abandoned
+        self.contents.lock().stage < Stage::Abandoned
     }
 
-    /// Gives back the room of a batch that is answered.
-    pub(crate) fn release(&self, bytes: usize) {
+    /// Gives back the room of a batch that the writer has taken, and answers it.
+    pub(crate) fn answer(
+        &self,
+        bytes: usize,
+        callback: Callback,
+        answer: Result<Answer, ProjectError>,
+    ) {
+        self.release(bytes);
+        // A panic in one answer must not keep the other batches from theirs.
+        drop(catch_unwind(AssertUnwindSafe(|| callback(answer))));
+    }
+
+    /// Answers batches that are not written, because the queue is closed.
+    fn answer_closed(&self, jobs: Vec<Job>) {
+        for job in jobs {
+            let closed = Err(ProjectError::Closed);
+            self.answer(job.batch.queue_bytes, job.callback, closed);
+        }
+    }
+
+    fn release(&self, bytes: usize) {
         let mut contents = self.contents.lock();
         contents.bytes -= bytes;
         contents.batches -= 1;
-        self.emptied(&contents);
-    }
-
-    fn emptied(&self, contents: &Contents) {
-        if contents.is_closing && contents.batches == 0 {
+        if contents.stage >= Stage::Closing && contents.batches == 0 {
             self.emptied.notify_all();
         }
     }
@@ -160,31 +193,34 @@ impl Queue {
     /// Takes no more batches, and waits until those in the queue are written.
     pub(crate) fn close(&self) {
         let mut contents = self.contents.lock();
-        contents.is_closing = true;
+        contents.close_to(Stage::Closing);
         while contents.batches > 0 {
             self.emptied.wait(&mut contents);
         }
     }
 
-    /// Takes no more batches, and returns those in the queue that are not begun.
-    pub(crate) fn refuse(&self) -> Vec<Job> {
-        let mut contents = self.contents.lock();
-        contents.is_closing = true;
-        contents.is_refusing = true;
-        contents.jobs.drain(..).collect()
+    /// Takes no more batches, and refuses those in the queue that are not begun.
+    pub(crate) fn refuse(&self) {
+        let jobs = {
+            let mut contents = self.contents.lock();
+            contents.close_to(Stage::Refusing);
+            contents.jobs.drain(..).collect()
+        };
+        self.answer_closed(jobs);
     }
 
-    /// Takes no more batches, and returns those in the queue, also if their updates are carried out in
+    /// Takes no more batches, and refuses those in the queue, also if their updates are carried out in
     /// part.
-    pub(crate) fn abandon(&self) -> Vec<Job> {
-        let mut contents = self.contents.lock();
-        contents.is_closing = true;
-        contents.is_refusing = true;
-        contents.is_abandoned = true;
-        let Contents {
-            jobs, unfinished, ..
-        } = &mut *contents;
-        jobs.drain(..).chain(unfinished.drain(..)).collect()
+    pub(crate) fn abandon(&self) {
+        let jobs = {
+            let mut contents = self.contents.lock();
+            contents.close_to(Stage::Abandoned);
+            let Contents {
+                jobs, unfinished, ..
+            } = &mut *contents;
+            jobs.drain(..).chain(unfinished.drain(..)).collect()
+        };
+        self.answer_closed(jobs);
     }
 
     /// The number of batches that are not answered, and their bytes.
@@ -222,10 +258,7 @@ impl Reservation<'_> {
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
         if !self.is_used {
-            let mut contents = self.queue.contents.lock();
-            contents.bytes -= self.bytes;
-            contents.batches -= 1;
-            self.queue.emptied(&contents);
+            self.queue.release(self.bytes);
         }
     }
 }

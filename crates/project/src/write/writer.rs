@@ -141,7 +141,7 @@ impl Writer {
                 unfinished.push(job);
                 continue;
             }
-            self.inner.queue.release(job.batch.queue_bytes);
+            let bytes = job.batch.queue_bytes;
             let answer = match (sequence, job.refused) {
                 (Some(_), Some(error)) => Err(error),
                 (Some(sequence), None) => Ok(Answer {
@@ -151,10 +151,9 @@ impl Writer {
                 // It is not known which batch failed, so all get the same error.
                 (None, _) => Err(refusal(failure.as_ref())),
             };
-            // A panic in one answer must not keep the other batches from theirs.
-            drop(catch_unwind(AssertUnwindSafe(|| (job.callback)(answer))));
+            self.inner.queue.answer(bytes, job.callback, answer);
         }
-        self.inner.refuse(self.inner.queue.put_back(unfinished));
+        self.inner.queue.put_back(unfinished);
     }
 }
 
