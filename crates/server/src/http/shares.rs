@@ -116,24 +116,15 @@ impl Shares {
     /// Takes memory for more bytes of one. If there is none, others give way. Returns whether it has the
     /// memory: there may be none for it, and it may have given way itself.
     pub(crate) fn take(&mut self, key: u64, bytes: usize, now: Instant) -> bool {
-        let is_large = match self.by_key.get(&key) {
-            Some(share) => share.is_large || share.bytes + bytes > self.limits.small_bytes,
-            None => return false,
-        };
-        let has_room = self.make_room(key, bytes, is_large, now);
-        if has_room {
-            self.grow(key, bytes, is_large, now);
-        }
-        has_room
+        let small_bytes = self.limits.small_bytes;
+        let is_large = |share: &Share| share.is_large || share.bytes + bytes > small_bytes;
+        let is_large = self.by_key.get(&key).is_some_and(is_large);
+        self.occupy(key, bytes, is_large, now)
     }
 
     /// Counts one as large, as [`take`](Self::take) does.
     pub(crate) fn make_large(&mut self, key: u64, now: Instant) -> bool {
-        let has_room = self.make_room(key, 0, true, now);
-        if has_room {
-            self.grow(key, 0, true, now);
-        }
-        has_room
+        self.occupy(key, 0, true, now)
     }
 
     /// Says what one is used for from now on. Returns whether it is still there: it may have given way.
@@ -147,53 +138,57 @@ impl Shares {
         Some(self.take_off(key)?.bytes)
     }
 
-    fn grow(&mut self, key: u64, bytes: usize, is_large: bool, now: Instant) {
-        let Some(share) = self.by_key.get_mut(&key) else {
-            return;
+    fn occupy(&mut self, key: u64, bytes: usize, is_large: bool, now: Instant) -> bool {
+        let Some(share) = self.by_key.get(&key) else {
+            return false;
         };
-        if share.is_large {
-            self.used.large_bytes += bytes;
-        } else if is_large {
-            self.used.large_bytes += share.bytes + bytes;
+        let added = Room {
+            bytes,
+            large_bytes: match (is_large, share.is_large) {
+                (false, _) => 0,
+                (true, false) => share.bytes + bytes,
+                (true, true) => bytes,
+            },
+        };
+        if !self.make_room(key, added, is_large, now) {
+            return false;
         }
+        let Some(share) = self.by_key.get_mut(&key) else {
+            return false;
+        };
         share.is_large |= is_large;
         share.bytes += bytes;
         share.kept_up.1 += bytes;
         if share.kept_up.1 >= LEAST_BYTES {
             share.kept_up = (now, 0);
         }
-        self.used.bytes += bytes;
+        self.used.bytes += added.bytes;
+        self.used.large_bytes += added.large_bytes;
         if let Some(peer) = share.peer {
             *self.by_peer.entry(peer).or_default() += bytes;
         }
+        true
     }
 
-    /// Makes others give way if there is not enough memory. Nobody does if that would not be enough.
-    fn make_room(&mut self, key: u64, bytes: usize, is_large: bool, now: Instant) -> bool {
-        let Some(share) = self.by_key.get(&key) else {
-            return false;
-        };
-        let large_bytes = match (is_large, share.is_large) {
-            (false, _) => 0,
-            (true, false) => share.bytes + bytes,
-            (true, true) => bytes,
-        };
+    /// Makes others give way if there is not enough memory. None does if that would not be enough.
+    fn make_room(&mut self, key: u64, added: Room, is_large: bool, now: Instant) -> bool {
         let over = |used: usize, added: usize, max: usize| {
             let bytes = used.saturating_add(added).saturating_sub(max);
             if added == 0 { 0 } else { bytes }
         };
+        let limits = &self.limits;
         let missing = Room {
-            bytes: over(self.used.bytes, bytes, self.limits.max_bytes),
+            bytes: over(self.used.bytes, added.bytes, limits.max_bytes),
             large_bytes: over(
                 self.used.large_bytes,
-                large_bytes,
-                self.limits.max_large_bytes,
+                added.large_bytes,
+                limits.max_large_bytes,
             ),
         };
         if Room::default().covers(missing) {
             return true;
         }
-        let (mut ranked, free) = self.that_give_way(key, share.peer, is_large, now);
+        let (mut ranked, free) = self.that_give_way(key, is_large, now);
         if !free.covers(missing) {
             return false;
         }
@@ -215,13 +210,8 @@ impl Shares {
     }
 
     /// Those that give way to one, and the memory of all of them.
-    fn that_give_way(
-        &self,
-        to: u64,
-        peer: Option<Peer>,
-        is_large: bool,
-        now: Instant,
-    ) -> (Vec<(Rank, u64)>, Room) {
+    fn that_give_way(&self, to: u64, is_large: bool, now: Instant) -> (Vec<(Rank, u64)>, Room) {
+        let peer = self.by_key.get(&to).and_then(|share| share.peer);
         let is_greedy = |other: Option<Peer>| {
             let bytes = other.and_then(|other| self.by_peer.get(&other));
             other != peer && bytes.is_some_and(|&bytes| bytes > self.limits.max_bytes / 2)
