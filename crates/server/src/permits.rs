@@ -59,7 +59,8 @@ impl Permits {
         // time.
         let folding = Arc::new(Semaphore::new(1));
         let queries = Arc::new(Semaphore::new(max_queries));
-        let runs = Arc::new(Semaphore::new(half(max_queries)));
+        let max_runs = max_queries.div_ceil(2);
+        let runs = Arc::new(Semaphore::new(max_runs));
         let streams = Arc::new(Semaphore::new(max_streams));
         let share = |max: usize, part: usize| {
             Semaphore::new(if projects > 1 {
@@ -74,14 +75,7 @@ impl Permits {
         };
         let permits = |_| Self {
             queries: shares(&queries, share(max_queries, 2)),
-            runs: shares(
-                &runs,
-                Semaphore::new(half(if projects > 1 {
-                    half(max_queries)
-                } else {
-                    max_queries
-                })),
-            ),
+            runs: shares(&runs, share(max_runs, 2)),
             streams: shares(&streams, share(max_streams, 4)),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
             folding: Arc::clone(&folding),
@@ -119,10 +113,6 @@ impl Permits {
     pub(crate) fn try_fold(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.folding).try_acquire_owned().ok()
     }
-}
-
-fn half(max: usize) -> usize {
-    max.div_ceil(2)
 }
 
 impl Shares {
