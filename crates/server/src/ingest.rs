@@ -74,14 +74,17 @@ async fn ingest(
     let submit = |message| submit::submit(app, endpoint, &head, message);
     let sent_bytes = bytes.len();
     let (submission, _text_permit) = match Cost::of(bytes) {
-        Cost::Short(body) => {
-            let added_bytes = body.bytes.len().saturating_sub(sent_bytes);
+        Cost::Short {
+            body,
+            is_decompressed,
+        } => {
+            let added_bytes = body.len().saturating_sub(sent_bytes);
             if !share.take(added_bytes) {
                 return Err(busy());
             }
-            let message = match body.is_decompressed {
-                true => head.decode_decompressed(body.bytes, limits),
-                false => head.decode(body.bytes, limits),
+            let message = match is_decompressed {
+                true => head.decode_decompressed(body, limits),
+                false => head.decode(body, limits),
             };
             (submit(message)?, None)
         }

@@ -32,42 +32,39 @@ pub(crate) struct Decoding {
 
 /// What it takes to decode a body.
 pub(super) enum Cost {
-    /// It is decoded at once.
-    Short(ShortBody),
+    /// It is small, also when it is decompressed. It is decoded at once.
+    Short {
+        body: Vec<u8>,
+        is_decompressed: bool,
+    },
     /// It has more bytes, as sent or decompressed, and waits for its turn.
     Long { body: Vec<u8>, is_compressed: bool },
-}
-
-/// A body that is small, also when it is decompressed.
-pub(super) struct ShortBody {
-    pub(super) bytes: Vec<u8>,
-    pub(super) is_decompressed: bool,
 }
 
 impl Cost {
     /// Decompresses the beginning of a body to find out: a few bytes can be a long text.
     pub(super) fn of(body: Vec<u8>) -> Self {
-        let short = |bytes, is_decompressed| {
-            Self::Short(ShortBody {
-                bytes,
-                is_decompressed,
-            })
-        };
+        let is_compressed = is_compressed(&body);
         if body.len() > SMALL_BODY_BYTES {
-            let is_compressed = is_compressed(&body);
             return Self::Long {
                 body,
                 is_compressed,
             };
         }
-        if !is_compressed(&body) {
-            return short(body, false);
+        if !is_compressed {
+            return Self::Short {
+                body,
+                is_decompressed: false,
+            };
         }
         match decompressed_within(&body, SMALL_BODY_BYTES) {
-            Some(text) => short(text, true),
+            Some(text) => Self::Short {
+                body: text,
+                is_decompressed: true,
+            },
             None => Self::Long {
                 body,
-                is_compressed: true,
+                is_compressed,
             },
         }
     }
@@ -159,7 +156,7 @@ mod tests {
         assert!(bomb.len() < 16 << 10);
         let long = |body: &[u8]| match Cost::of(body.to_vec()) {
             Cost::Long { is_compressed, .. } => Some(is_compressed),
-            Cost::Short(_) => None,
+            Cost::Short { .. } => None,
         };
         assert_eq!(long(&bomb), Some(true));
         assert_eq!(long(&gzip(&vec![b' '; SMALL_BODY_BYTES + 1])), Some(true));
