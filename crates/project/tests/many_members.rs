@@ -7,26 +7,20 @@
     reason = "a test fails by panicking"
 )]
 
-use std::collections::HashMap;
-use std::sync::mpsc;
+#[path = "support/batches.rs"]
+mod batches;
 
+use std::collections::HashMap;
+use std::sync::{Arc, mpsc};
+
+use batches::{Answered, event, together, updates};
 use idmerge_engines::{Model, Settings};
 use idmerge_profiles::{Limits, Profile, Update};
-use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Record, RecordAnswer};
+use idmerge_project::{Batch, Options, Project, ProjectError, Record, RecordAnswer};
 use proptest::prelude::*;
 
-type Answered = Result<Answer, ProjectError>;
-
-fn open(folder: &tempfile::TempDir, options: Options) -> Project {
-    Project::open(folder.path(), Settings::of(Model::Original), options).unwrap()
-}
-
-fn updates<'u>(updates: impl IntoIterator<Item = &'u String>) -> Batch {
-    let mut batch = Batch::new("/engage", 1);
-    for update in updates {
-        batch.push(update, Record::Update);
-    }
-    batch
+fn open(folder: &tempfile::TempDir, options: Options) -> Arc<Project> {
+    Arc::new(Project::open(folder.path(), Settings::of(Model::Original), options).unwrap())
 }
 
 /// Sets some properties, and removes as many others.
@@ -40,13 +34,6 @@ fn churn(id: &str, names: usize, value: usize) -> String {
     format!(r#"{{"$distinct_id":"{id}","$unset":[{unset}],"$set":{{{set}}}}}"#)
 }
 
-fn event() -> Batch {
-    let mut batch = Batch::new("/track", 1);
-    let json = r#"{"event":"A","properties":{"distinct_id":"V"}}"#;
-    batch.push(json, Record::event(Some(1), None));
-    batch
-}
-
 /// Keeps the writer busy until the sender is dropped.
 fn block_writer(project: &Project) -> mpsc::Sender<()> {
     let (unblock, blocked) = mpsc::channel::<()>();
@@ -58,40 +45,6 @@ fn block_writer(project: &Project) -> mpsc::Sender<()> {
     project.submit(Batch::new("/track", 1), block).unwrap();
     has_started.recv().unwrap();
     unblock
-}
-
-/// Submits batches so that the writer takes them together. Returns their answers in the order in which
-/// they came, each with the number of its batch and the number of commits until then.
-fn together(project: &Project, batches: Vec<Batch>) -> Vec<(usize, u64, Answered)> {
-    let (sender, answers) = mpsc::channel();
-    std::thread::scope(|scope| {
-        let (with_commits, received) = mpsc::channel();
-        let unblock = block_writer(project);
-        let before = project.figures().commits;
-        for (number, batch) in batches.into_iter().enumerate() {
-            let (sender, with_commits) = (sender.clone(), with_commits.clone());
-            // The writer waits until the commits are counted.
-            let answered = move |answer: Answered| {
-                let (counted, has_counted) = mpsc::channel::<()>();
-                sender.send((number, answer)).unwrap();
-                with_commits.send(counted).unwrap();
-                let _counted = has_counted.recv();
-            };
-            project.submit(batch, answered).unwrap();
-        }
-        drop((sender, with_commits));
-        let count = move || {
-            let counts = received.iter().map(|_| project.figures().commits - before);
-            counts.collect::<Vec<_>>()
-        };
-        let counts = scope.spawn(count);
-        drop(unblock);
-        let counts = counts.join().unwrap();
-        let answers = answers.iter().zip(counts);
-        answers
-            .map(|((number, answer), commits)| (number, commits, answer))
-            .collect()
-    })
 }
 
 #[test]
@@ -108,7 +61,7 @@ fn many_changes_of_one_small_profile_take_several_commits_and_others_go_first() 
     let too_large_for_a_turn = churn("X", 700, 1);
     let batches = vec![
         updates(&many),
-        event(),
+        event(0),
         updates([&small]),
         updates([&too_large_for_a_turn]),
         updates([&small]),
@@ -159,7 +112,7 @@ fn the_queue_counts_the_memory_of_parsed_updates() {
     let error = submit(one("W")).unwrap_err();
     assert!(matches!(error, ProjectError::Full), "{error}");
     assert_eq!(project.figures().queue_bytes, 2 * bytes);
-    submit(event()).unwrap();
+    submit(event(0)).unwrap();
     let small = r#"{"$distinct_id":"W","$add":{"n":1}}"#.to_owned();
     submit(updates([&small])).unwrap();
     drop(unblock);
@@ -181,7 +134,7 @@ fn updates_that_take_too_much_memory_are_refused_as_a_whole() {
         ..Options::default()
     };
     let project = open(&folder, options);
-    let mut batch = event();
+    let mut batch = event(0);
     for _ in 0..4 {
         batch.push(&json, Record::Update);
     }

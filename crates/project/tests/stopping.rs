@@ -6,12 +6,14 @@
     reason = "a test fails by panicking"
 )]
 
+#[path = "support/batches.rs"]
+mod batches;
+
 use std::sync::{Arc, mpsc};
 
+use batches::{Answered, event};
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Answer, Batch, Options, Project, ProjectError, Record};
-
-type Answered = Result<Answer, ProjectError>;
+use idmerge_project::{Batch, Options, Project, ProjectError, Record};
 
 /// The least bytes of a profile that has a text of its own, and more.
 const PROFILE_BYTES: usize = 20_000;
@@ -24,13 +26,6 @@ fn open(folder: &std::path::Path) -> Arc<Project> {
         ..Options::default()
     };
     Arc::new(Project::open(folder, Settings::of(Model::Original), options).unwrap())
-}
-
-fn event(id: usize) -> Batch {
-    let mut batch = Batch::new("/track", 1);
-    let json = format!(r#"{{"event":"A","properties":{{"distinct_id":"V{id}"}}}}"#);
-    batch.push(&json, Record::event(Some(1), None));
-    batch
 }
 
 fn updates(count: usize, operation: &str) -> Batch {

@@ -7,12 +7,16 @@
     reason = "a test fails by panicking"
 )]
 
-use std::path::Path;
-use std::sync::{Arc, Mutex, mpsc};
+#[path = "support/batches.rs"]
+mod batches;
 
+use std::path::Path;
+use std::sync::{Arc, mpsc};
+
+use batches::{Answered, event, together, updates};
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Answer, Batch, ClaimAnswer, Options, Project, ProjectError, Record, RecordAnswer, Sender,
+    Batch, ClaimAnswer, Options, Project, ProjectError, Record, RecordAnswer, Sender,
 };
 
 const PROFILE_BYTES: usize = 40_000;
@@ -29,14 +33,6 @@ fn open(folder: &Path) -> Arc<Project> {
 
 fn update(id: usize, operation: &str) -> String {
     format!(r#"{{"$distinct_id":"U{id}",{operation}}}"#)
-}
-
-fn updates<'u>(updates: impl IntoIterator<Item = &'u String>) -> Batch {
-    let mut batch = Batch::new("/engage", 1);
-    for update in updates {
-        batch.push(update, Record::Update);
-    }
-    batch
 }
 
 /// Creates the profiles of the users `U0` to `U(count - 1)`.
@@ -57,48 +53,6 @@ fn number(project: &Project, id: usize) -> u64 {
     let json = project.profile(&format!("U{id}")).unwrap().unwrap().json;
     let (_, number) = json.split_once("\"n\":").unwrap();
     number.trim_end_matches('}').parse().unwrap()
-}
-
-/// Submits batches while the writer waits, so that it takes them together. Returns their answers in the
-/// order in which they came, each with the number of its batch, and how many commits there were.
-fn together(project: &Arc<Project>, batches: Vec<Batch>) -> Vec<(usize, u64, Answered)> {
-    let (sender, receiver) = mpsc::channel();
-    let count = batches.len();
-    let submitter = Mutex::new(Some(batches));
-    let shared = project.clone();
-    // The writer calls this between two commits.
-    let submit_all = move |_: Answered| {
-        for (number, batch) in submitter
-            .lock()
-            .unwrap()
-            .take()
-            .unwrap()
-            .into_iter()
-            .enumerate()
-        {
-            let (sender, project) = (sender.clone(), shared.clone());
-            let answered = move |answer: Answered| {
-                let commits = project.figures().commits;
-                sender.send((number, commits, answer)).unwrap();
-            };
-            shared.submit(batch, answered).unwrap();
-        }
-    };
-    let commits = project.figures().commits;
-    project.submit(Batch::new("/track", 1), submit_all).unwrap();
-    let answers = (0..count).map(|_| receiver.recv().unwrap());
-    answers
-        .map(|(number, at, answer)| (number, at - commits, answer))
-        .collect()
-}
-
-type Answered = Result<Answer, ProjectError>;
-
-fn event(id: usize) -> Batch {
-    let mut batch = Batch::new("/track", 1);
-    let json = format!(r#"{{"event":"A","properties":{{"distinct_id":"V{id}"}}}}"#);
-    batch.push(&json, Record::event(Some(1), None));
-    batch
 }
 
 #[test]
