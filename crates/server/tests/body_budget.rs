@@ -14,13 +14,11 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
 use idmerge_server::Bounds;
-use support::{PATIENCE, Running, SECRET, project};
+use support::{Running, SECRET, bomb, padded, project, wait_until};
 
 const JSON: &str = "application/json";
 const EVENT: &str = r#"{"event":"A","properties":{"token":"TOK","distinct_id":"U"}}"#;
@@ -33,24 +31,7 @@ fn server(change: impl FnOnce(&mut Bounds)) -> Running {
 }
 
 fn bytes_used(server: &Running) -> usize {
-    let metrics = server.get("/metrics", &[]).body;
-    let mut lines = metrics.lines();
-    let bytes = lines.find_map(|line| line.strip_prefix("idmerge_bodies_in_memory_bytes "));
-    bytes.unwrap().parse().unwrap()
-}
-
-#[track_caller]
-fn wait_until(what: &str, mut is_true: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_true() {
-        assert!(started.elapsed() < PATIENCE, "{what}");
-        thread::sleep(Duration::from_millis(5));
-    }
-}
-
-/// A text with white space behind it.
-fn padded(text: &str, bytes: usize) -> String {
-    text.to_owned() + &" ".repeat(bytes - text.len())
+    server.metric("idmerge_bodies_in_memory_bytes")
 }
 
 /// Begins a request, and sends all of its body but the last byte.
@@ -106,26 +87,6 @@ fn bodies_that_have_stopped_to_arrive_give_way_to_large_ones() {
     });
     drop(held);
     wait_until("the memory is given back", || bytes_used(&server) == 0);
-}
-
-/// Text that does not compress well, and then white space: a few bytes that decompress to `bytes`.
-fn bomb(noise_bytes: usize, bytes: usize) -> Vec<u8> {
-    let mut state = 1_u64;
-    let noise: String = (0..noise_bytes)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            char::from(b'a' + u8::try_from(state >> 60).unwrap())
-        })
-        .collect();
-    let text = format!(
-        r#"[{{"event":"A","properties":{{"token":"TOK","distinct_id":"U","n":"{noise}"}}}}"#
-    );
-    let text = padded(&text, bytes - 1) + "]";
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Sends a request on a connection of its own, and returns the whole response.

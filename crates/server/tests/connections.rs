@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 
 use idmerge_engines::{Model, Overrides, Settings};
 use idmerge_server::{Bounds, ProjectConfig};
-use support::{PATIENCE, Running, SECRET, project};
+use support::{PATIENCE, Running, SECRET, project, wait_until};
 use tokio::net::TcpSocket;
 
 const EXPORT: &str = "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01";
@@ -29,26 +29,6 @@ const EVENTS: usize = 100;
 
 /// The bytes of each ID. All mappings together do not fit the buffers of the system.
 const ID_BYTES: usize = 30_000;
-
-/// Waits for a condition that a right server reaches soon.
-#[track_caller]
-fn wait_until(what: &str, mut is_reached: impl FnMut() -> bool) {
-    let started = Instant::now();
-    while !is_reached() {
-        assert!(started.elapsed() < PATIENCE, "never: {what}");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-}
-
-/// The value of a metric without labels.
-fn metric(server: &Running, name: &str) -> u64 {
-    let text = server.get("/metrics", &[]).body;
-    let line = text.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap_or_else(|| panic!("no {name}: {text}"))
-        .trim()
-        .parse()
-        .unwrap()
-}
 
 fn long_ids(token: &str) -> ProjectConfig {
     let overrides = Overrides {
@@ -123,7 +103,7 @@ fn fifty_connections_that_never_read_keep_nobody_out_and_are_closed() {
     assert_eq!(status(&server, "/healthz", "B"), 200);
     // The connection of this test's own client stays.
     wait_until("unread responses are closed", || {
-        metric(&server, "idmerge_open_connections") <= 1
+        server.metric("idmerge_open_connections") <= 1
     });
     for stream in held {
         let (bytes, is_complete) = read_rest(stream);
@@ -148,7 +128,7 @@ fn one_byte_at_a_time_is_no_progress() {
         }
     });
     wait_until("the client that reads single bytes is cut", || {
-        metric(&server, "idmerge_open_connections") <= 1
+        server.metric("idmerge_open_connections") <= 1
     });
     stop.store(true, Ordering::Relaxed);
     drip.join().unwrap();
@@ -301,7 +281,7 @@ fn one_address_leaves_connections_to_the_others() {
         .unwrap();
     assert_eq!(refused.split("\r\n\r\n").nth(1).unwrap().len(), length);
     assert_eq!(status(&server, "/healthz", "A"), 200);
-    assert_eq!(metric(&server, "idmerge_refused_connections_total"), 6);
+    assert_eq!(server.metric("idmerge_refused_connections_total"), 6);
     drop(greedy);
     wait_until("the connections of the address are free again", || {
         let mut stream = connect_from("127.0.0.9", server.address);
@@ -324,7 +304,7 @@ fn bodies_that_never_end_give_way_if_the_memory_is_used_up() {
     large.write_all(head.as_bytes()).unwrap();
     large.write_all(&vec![b' '; 9_999_999]).unwrap();
     wait_until("the body is in memory", || {
-        metric(&server, "idmerge_bodies_in_memory_bytes") == 9_999_999
+        server.metric("idmerge_bodies_in_memory_bytes") == 9_999_999
     });
     // Another client is served, and the slow one is told to send again.
     let body = " ".repeat(1_000_000);

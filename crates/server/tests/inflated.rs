@@ -14,14 +14,11 @@
 mod support;
 
 use std::fs;
-use std::io::Write as _;
 use std::sync::Barrier;
 use std::thread;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
-use support::{Running, project};
+use support::{Running, bomb, gzip, project};
 
 const CLIENTS: usize = 32;
 const MAX_BODY_BYTES: usize = 2 << 20;
@@ -29,32 +26,9 @@ const MAX_BODY_BYTES: usize = 2 << 20;
 /// 64 MiB.
 const MAX_BYTES: usize = 40 << 20;
 
-fn gzip(text: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text).unwrap();
-    encoder.finish().unwrap()
-}
-
-/// An event and as much white space as a body may have. The event has text that is not compressible, so that
-/// the body as sent has more than 64 KiB.
-fn bomb() -> Vec<u8> {
-    let mut state = 1_u64;
-    let noise: String = (0..100_000)
-        .map(|_| {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
-            char::from(b'0' + u8::try_from(state >> 58).unwrap() % 43)
-        })
-        .collect();
-    let noise = noise.replace(['"', '\\'], "x");
-    let event = format!(
-        r#"[{{"event":"A","properties":{{"token":"TOK","distinct_id":"U","text":"{noise}"}}}}"#
-    );
-    let mut text = event.into_bytes();
-    text.resize(MAX_BODY_BYTES - 1, b' ');
-    text.push(b']');
-    let body = gzip(&text);
+/// An event and as much white space as a body may have. The body as sent has more than 64 KiB.
+fn large_bomb() -> Vec<u8> {
+    let body = bomb(140_000, MAX_BODY_BYTES);
     assert!(
         (64 << 10..128 << 10).contains(&body.len()),
         "{}",
@@ -68,12 +42,6 @@ fn status(name: &str) -> usize {
     let status = fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(name)).unwrap();
     line.split_whitespace().nth(1).unwrap().parse().unwrap()
-}
-
-fn metric(server: &Running, name: &str) -> usize {
-    let metrics = server.get("/metrics", &[]).body;
-    let line = metrics.lines().find_map(|line| line.strip_prefix(name));
-    line.unwrap().trim().parse().unwrap()
 }
 
 /// Sends a body from many clients at once, and calls `meanwhile` until all of them have an answer: the body
@@ -124,11 +92,11 @@ fn check_threads_and_memory() {
         bounds.max_body_bytes_in_memory = 8 * MAX_BODY_BYTES;
     });
     let cores = thread::available_parallelism().map_or(1, usize::from);
-    let (threads, kib) = needed(&server, &bomb());
+    let (threads, kib) = needed(&server, &large_bomb());
     // The clients are threads of this process, too.
     assert!(threads <= CLIENTS + cores + 8, "{threads} threads");
     assert!(kib << 10 <= MAX_BYTES, "{kib} KiB");
-    assert_eq!(metric(&server, "idmerge_bodies_in_memory_bytes "), 0);
+    assert_eq!(server.metric("idmerge_bodies_in_memory_bytes"), 0);
 }
 
 fn check_that_refused_text_gives_its_memory_back() {
@@ -143,7 +111,7 @@ fn check_that_refused_text_gives_its_memory_back() {
     damaged.truncate(damaged.len() - 1);
     let bodies = [
         (gzip(&not_json), 400),
-        (gzip(&[b' '; MAX_BODY_BYTES + 1]), 413),
+        (gzip(vec![b' '; MAX_BODY_BYTES + 1]), 413),
         (damaged, 400),
     ];
     for _ in 0..4 {
@@ -152,8 +120,8 @@ fn check_that_refused_text_gives_its_memory_back() {
             assert_eq!(answer.status, *status, "{answer:?}");
         }
     }
-    assert_eq!(metric(&server, "idmerge_bodies_in_memory_bytes "), 0);
-    let answer = server.send("POST", "/track", &[], &bomb());
+    assert_eq!(server.metric("idmerge_bodies_in_memory_bytes"), 0);
+    let answer = server.send("POST", "/track", &[], &large_bomb());
     assert_eq!(answer.body, "1");
 }
 

@@ -12,14 +12,12 @@
 mod support;
 
 use std::alloc::System;
-use std::io::{Read as _, Write as _};
+use std::io::Read as _;
 
 use cap::Cap;
-use flate2::Compression;
 use flate2::read::MultiGzDecoder;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
-use support::Running;
+use support::{Running, gzip};
 
 #[global_allocator]
 static ALLOCATOR: Cap<System> = Cap::new(System, usize::MAX);
@@ -38,9 +36,7 @@ fn allocated(mut act: impl FnMut()) -> usize {
 #[test]
 fn a_short_compressed_body_is_decompressed_once() {
     let event = r#"[{"event":"A","properties":{"token":"TOK","distinct_id":"U"}}]"#;
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(event.as_bytes()).unwrap();
-    let compressed = encoder.finish().unwrap();
+    let compressed = gzip(event);
 
     let by_itself = allocated(|| {
         let mut text = Vec::new();

@@ -11,15 +11,11 @@
 
 mod support;
 
-use std::io::Write as _;
-
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
 use idmerge_events::probe::{self, Scanned};
-use support::{Answer, Running, SECRET, project};
+use support::{Answer, Running, SECRET, gzip, project};
 
 /// Events with names that are unique in the test, so that none is a duplicate.
 fn events(token: &str, of: &str) -> Vec<String> {
@@ -48,12 +44,6 @@ fn events(token: &str, of: &str) -> Vec<String> {
             r#""$identified_id":"U3","$anon_id":"00000000-0000-4000-8000-000000000000""#,
         ),
     ]
-}
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
 }
 
 /// Sends events, and asserts that each is accepted and scanned once.
@@ -118,7 +108,7 @@ fn an_event_is_scanned_once_on_its_way_into_a_project() {
     assert_scanned_once(&array, || import("application/json", "", body.as_bytes()));
 
     let lines = events("ONE", "import-lines");
-    let body = gzip(&lines.join("\r\n"));
+    let body = gzip(lines.join("\r\n"));
     assert_scanned_once(&lines, || import("application/x-ndjson", "gzip", &body));
 
     // More than one block of the archive.

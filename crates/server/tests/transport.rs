@@ -9,24 +9,14 @@
 
 mod support;
 
-use std::io::Write;
-
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::json;
-use support::{Answer, Running, SECRET, project};
+use support::{Answer, Running, SECRET, gzip, project};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
 const VERBOSE: &str = r#"{"error":null,"status":1}"#;
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
-}
 
 fn escaped(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()

@@ -10,26 +10,17 @@
 mod support;
 
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use idmerge_engines::Model;
-use support::{Running, SECRET};
+use support::{Running, SECRET, gzip};
 
 const JSON: &str = "application/json";
 
 /// So long may a client wait at most, in a build without optimisation on a busy machine. It waited for
 /// minutes when each update took work for the whole profile.
 const PATIENCE: Duration = Duration::from_secs(25);
-
-fn gzip(text: &str) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
-    encoder.write_all(text.as_bytes()).unwrap();
-    encoder.finish().unwrap()
-}
 
 fn engage(server: &Running, updates: &str) -> (u16, String) {
     let headers = [("content-type", JSON), ("content-encoding", "gzip")];

@@ -2,11 +2,14 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use idmerge_engines::{Model, Settings};
 use idmerge_server::{Bounds, Config, ProjectConfig, Server, ServiceAccount};
 use tempfile::TempDir;
@@ -19,6 +22,45 @@ pub(crate) const SECRET: &str = "a long secret";
 /// How long a test waits for what a right server does in a second at most. It is so much longer because the
 /// machine may be busy.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
+
+/// Waits for a condition that a right server reaches soon.
+#[track_caller]
+pub(crate) fn wait_until(what: &str, mut is_reached: impl FnMut() -> bool) {
+    let started = Instant::now();
+    while !is_reached() {
+        assert!(started.elapsed() < PATIENCE, "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(text.as_ref()).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An event with text that does not compress well, and then white space: a few bytes that decompress to
+/// `bytes`. The text takes about half of `noise_bytes`.
+pub(crate) fn bomb(noise_bytes: usize, bytes: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let noise: String = (0..noise_bytes)
+        .map(|_| {
+            state = state
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            char::from(b'a' + u8::try_from(state >> 60).unwrap())
+        })
+        .collect();
+    let text = format!(
+        r#"[{{"event":"A","properties":{{"token":"TOK","distinct_id":"U","n":"{noise}"}}}}"#
+    );
+    gzip(padded(&text, bytes - 1) + "]")
+}
+
+/// A text with white space behind it.
+pub(crate) fn padded(text: &str, bytes: usize) -> String {
+    text.to_owned() + &" ".repeat(bytes - text.len())
+}
 
 /// A server that runs until it is dropped.
 pub(crate) struct Running {
@@ -164,6 +206,15 @@ impl Running {
             &[("content-type", content_type)],
             body.as_bytes(),
         )
+    }
+
+    /// The value of a metric, by its name and its labels.
+    pub(crate) fn metric(&self, name: &str) -> usize {
+        let text = self.get("/metrics", &[]).body;
+        let value = |line: &str| line.strip_prefix(name)?.strip_prefix(' ')?.parse().ok();
+        text.lines()
+            .find_map(value)
+            .unwrap_or_else(|| panic!("no {name}: {text}"))
     }
 
     /// The canonical ID and the members of the cluster of an ID, in the project with this token.
