@@ -115,7 +115,7 @@ impl Metrics {
             "Requests with a secret that no project has",
             wrong_secrets.clone(),
         );
-        registry.register_collector(Box::new(BodyMemory(bodies)));
+        registry.register_collector(Box::new(BodiesInMemory(bodies)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
         registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
         Self {
@@ -186,9 +186,9 @@ impl Metrics {
 
 /// Reports the memory that request bodies occupy.
 #[derive(Debug)]
-struct BodyMemory(Bodies);
+struct BodiesInMemory(Bodies);
 
-impl Collector for BodyMemory {
+impl Collector for BodiesInMemory {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> Result<(), Error> {
         let help = "Memory of request bodies that are being read or processed";
         let bytes = Some(&Unit::Bytes);
