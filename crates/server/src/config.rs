@@ -77,9 +77,9 @@ pub struct Bounds {
     /// How long the body of a request may take.
     pub body_timeout: Duration,
     /// A body that has not arrived after this time gives way if the memory for bodies is used up: the
-    /// one that occupies the most memory for the longest time gets status 429. One of which fewer than
-    /// 64 KiB arrived in the last second gives way before. So does a request with a large head after this
-    /// time, if the memory for heads is used up: its connection is closed.
+    /// one that occupies the most memory for the longest time gets status 429. A body that has grown by less
+    /// than 64 KiB in the last second gives way whatever its age. If the memory for heads is used up, a request
+    /// with a large head gives way after this time: its connection is closed.
     pub slow_body_after: Duration,
     /// How long a client may leave a response unread. If it does not read all that waits for it, or
     /// 64 KiB, within this time, the connection is closed.

@@ -149,8 +149,8 @@ impl Committer {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::TooMuchWork`] and [`ProjectError::TooManyIds`] are about this batch alone, of which
-    /// nothing is applied.
+    /// [`ProjectError::TooMuchWork`] and [`ProjectError::TooManyIds`] are about this batch alone. No part of
+    /// it is applied then.
     fn begin(
         &mut self,
         batch: &mut PreparedBatch,

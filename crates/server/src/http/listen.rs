@@ -148,7 +148,7 @@ async fn drain(graceful: GracefulShutdown, mut tasks: JoinSet<()>, timeout: Dura
     {
         tracing::warn!("stopped with requests still open: they took longer than the drain timeout");
     }
-    // A task that is decoding a body ends after that. Nothing waits for it.
+    // A task that decodes a body ends after that, perhaps later than this function returns.
     tasks.abort_all();
     let ended = async { while tasks.join_next().await.is_some() {} };
     let _is_ended = tokio::time::timeout(ABORT_TIMEOUT, ended).await;

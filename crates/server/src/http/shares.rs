@@ -22,7 +22,7 @@ pub(crate) struct Limits {
     pub(crate) small_bytes: usize,
     /// One that has arrived for this long is slow.
     pub(crate) slow_after: Duration,
-    /// One of which fewer than 64 KiB arrived in this time is slow.
+    /// One that has grown by less than 64 KiB in this time is slow.
     pub(crate) stalled_after: Duration,
     /// If any give way, they free at least this many bytes, so that they are not searched for each request.
     pub(crate) spare_bytes: usize,
@@ -347,11 +347,11 @@ mod tests {
         let new = add(&mut shares, 1, 200, later).unwrap();
         let left = [first, second, third, new].map(|key| is_there(&shares, key));
         assert_eq!(left, [true, true, false, true]);
-        // One that gave way notices it, and takes off nobody else.
+        // One that gave way notices it, and removes no other.
         assert!(!shares.take(third, 1, later));
         assert!(!shares.set_use(third, Use::Waiting));
         assert_eq!(shares.remove(third), None);
-        // Nobody gives way in vain: the new one is not slow.
+        // If all that could give way are not enough, none does.
         assert_eq!(add(&mut shares, 1, 601, later), None);
         assert_eq!(shares.bytes_used(), 700);
     }
@@ -388,7 +388,7 @@ mod tests {
         assert!(shares.set_use(busy, Use::Processed));
         let other = add(&mut shares, 2, 350, now).unwrap();
         assert_eq!(add(&mut shares, 1, 150, now), None);
-        // Nobody has more than half.
+        // No address has more than half.
         assert_eq!(add(&mut shares, 3, 150, now), None);
         let small = add(&mut shares, 1, 60, now).unwrap();
         assert!(add(&mut shares, 3, 150, now).is_some());

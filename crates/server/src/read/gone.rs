@@ -1,4 +1,4 @@
-//! Tells a query that nobody waits for its answer any more.
+//! Tells a query that its client has closed the connection.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -20,7 +20,7 @@ pub(super) struct SignalThread {
     thread: Option<JoinHandle<()>>,
 }
 
-/// Nothing is sent.
+/// What the channel carries: no value, because only its end counts.
 #[derive(PartialEq)]
 enum Never {}
 
@@ -49,7 +49,7 @@ impl SignalThread {
             if signals.forever().next().is_none() {
                 return;
             }
-            // Nobody receives these if the server has ended by itself.
+            // If the server has ended by itself, the receivers are gone.
             let _is_received = send_stop.send(());
             if has_ended.recv_timeout(stop_timeout) == Err(RecvTimeoutError::Timeout) {
                 let _is_received = send_late.send(());

@@ -2,7 +2,7 @@
 //!
 //! A few bytes can ask for changes of any number of large profiles, and for any number of changes of a
 //! small one. So a commit reads a bounded number of bytes of profiles and carries out a bounded number of
-//! changes, and a batch that asks for little goes first: nobody waits for the work of others.
+//! changes, and a batch that asks for little goes first: small batches do not wait for large ones.
 
 use crate::error::ProjectError;
 use crate::options::Options;

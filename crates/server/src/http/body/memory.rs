@@ -19,7 +19,7 @@ const KEPT_PART: usize = 8;
 /// If bodies give way, they free at least this part of the memory.
 const SPARE_PART: usize = 64;
 
-/// A body of which fewer than 64 KiB arrived in this time gives way if the memory is used up.
+/// A body that has grown by less than 64 KiB in this time gives way if the memory is used up.
 const STALLED_AFTER: Duration = Duration::from_secs(1);
 
 /// The memory that all request bodies may occupy together.
