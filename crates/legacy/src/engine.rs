@@ -6,7 +6,7 @@ use idmerge_core::{
     Attribution, Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver,
     InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
-use idmerge_state::{BATCH_IDS, Found, Probe};
+use idmerge_state::{Found, Pairs, Probe};
 
 use crate::aliases::Aliases;
 use crate::{reading, snapshot};
@@ -77,14 +77,11 @@ impl Legacy {
         if found[1].is_some_and(|alias| self.aliases.is_alias(alias)) {
             return Ok(Outcome::Rejected(Rejection::AliasAlreadyExists { alias }));
         }
-        let new_ids = found.iter().filter(|id| id.is_none()).count();
-        if (self.aliases.ids.room() as usize) < new_ids {
-            let ids = u64::from(self.aliases.ids.len());
-            return Err(EngineError::Full { ids });
-        }
+        self.aliases.ids.check_room(found)?;
         // L-8
-        let distinct_id = found[0].unwrap_or_else(|| self.aliases.enter(&probes[0], None));
-        let alias = found[1].unwrap_or_else(|| self.aliases.enter(&probes[1], Some(distinct_id)));
+        let ids = &mut self.aliases.ids;
+        let distinct_id = found[0].unwrap_or_else(|| ids.enter(&probes[0], None));
+        let alias = found[1].unwrap_or_else(|| ids.enter(&probes[1], Some(distinct_id)));
         self.aliases.make(alias, distinct_id);
         Ok(Outcome::Merged)
     }
@@ -118,27 +115,15 @@ impl Resolve for Legacy {
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         // L-12: the prefix of a device does not count (L-1). An ID in no cluster stands for itself.
-        DistinctId::plain(self.aliases.root(id.id()))
+        self.aliases.ids.resolve(id)
     }
 
     fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        let table = &self.aliases.ids;
-        for ids in ids.chunks_mut(BATCH_IDS) {
-            let (_, found) = table.find_all(ids.iter().map(|id| Some(id.id())));
-            let roots = found.map(|found| found.map(|id| table.canonical(id)));
-            for &root in roots.iter().flatten() {
-                table.prefetch(root);
-            }
-            for (id, root) in ids.iter_mut().zip(roots) {
-                let root = root.map(|number| table.id(number));
-                *id = DistinctId::plain(root.unwrap_or(id.id()));
-            }
-        }
+        self.aliases.ids.resolve_batch(ids);
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        let found = self.aliases.find(id.id())?;
-        Some(self.aliases.cluster(found))
+        self.aliases.ids.cluster(id, self.aliases.places())
     }
 
     fn clustered_ids(&self) -> usize {
@@ -146,8 +131,7 @@ impl Resolve for Legacy {
     }
 
     fn cluster_len(&self, id: DistinctId<'_>) -> usize {
-        let ids = |found| self.aliases.ids.cluster_ids(found) as usize;
-        self.aliases.find(id.id()).map_or(0, ids)
+        self.aliases.ids.cluster_len(id)
     }
 
     fn members_after<'a>(
@@ -156,17 +140,14 @@ impl Resolve for Legacy {
         after: Option<DistinctId<'_>>,
         limit: usize,
     ) -> Option<Vec<DistinctId<'a>>> {
-        let id = self.aliases.find(id.id())?;
-        let after = match after.map(|after| self.aliases.find(after.id())) {
-            None => None,
-            Some(Some(after)) if after.owner == id.owner => Some(after),
-            Some(_) => return Some(Vec::new()),
-        };
-        Some(self.aliases.members_after(id, after, limit))
+        let places = self.aliases.places();
+        self.aliases.ids.members_after(id, after, limit, places)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(self.aliases.clusters())
+        // L-12: by oldest alias.
+        let oldest = self.aliases.made().map(|made| made.alias);
+        Box::new(self.aliases.ids.clusters(oldest, self.aliases.places()))
     }
 }
 
@@ -189,28 +170,15 @@ impl IdentityResolver for Legacy {
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
     ) -> Result<(), EngineError> {
-        for claims in claims.chunks(BATCH_IDS / 2) {
-            let ids = claims.iter().flat_map(|&claim| match named(claim) {
-                Some(named) => named.map(Some),
-                None => [None; 2],
-            });
-            let (probes, found) = self.aliases.ids.find_all(ids);
-            let (probes, found) = (probes.as_chunks::<2>().0, found.as_chunks::<2>().0);
-            let mut has_merged = false;
-            for ((&claim, probes), found) in claims.iter().zip(probes).zip(found) {
+        for claims in claims.chunks(Pairs::MAX) {
+            let mut pairs = Pairs::find(&self.aliases.ids, claims.iter().copied().map(named));
+            for (number, &claim) in claims.iter().enumerate() {
                 let Some(named) = named(claim) else {
                     outcome(Outcome::Ignored);
                     continue;
                 };
-                // An earlier claim of this batch may have entered the ID or merged its cluster.
-                let found = if has_merged {
-                    probes.map(|probe| self.aliases.ids.find(&probe))
-                } else {
-                    *found
-                };
-                let answer = self.weigh(named, probes, found)?;
-                has_merged |= answer == Outcome::Merged;
-                outcome(answer);
+                let (probes, found) = pairs.now(number, &self.aliases.ids);
+                outcome(self.weigh(named, probes, found)?);
             }
         }
         Ok(())

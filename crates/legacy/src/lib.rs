@@ -35,8 +35,8 @@
 //!
 //! # How the state is stored
 //!
-//! The engine interns IDs in one table of clusters (`idmerge_state::Partition`), of which the root
-//! (the ID that stands for itself) is the canonical ID. So a chain of aliases takes no longer to
+//! The engine interns IDs in one table of clusters (`idmerge_state::Partition`). The canonical ID of a
+//! cluster is its root, the ID that stands for itself. So a chain of aliases takes no longer to
 //! resolve than one alias. When an ID becomes an alias, its cluster merges into that of the other ID.
 //! Beside the table is the list of aliases in the order in which they were made, with the ID that
 //! each was made for.

@@ -64,7 +64,7 @@ fn read_id(
             if aliases.ids.find(&id).is_some() {
                 return Err(damaged("an ID occurs twice"));
             }
-            Ok((aliases.enter(&id, other), true))
+            Ok((aliases.ids.enter(&id, other), true))
         }
         _ => Err(damaged("an ID has no number that it can have")),
     }

@@ -7,9 +7,9 @@ use idmerge_core::{
     Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
-use idmerge_state::{BATCH_IDS, Found, Probe};
+use idmerge_state::{Found, Pairs, Probe};
 
-use crate::partition::Partition;
+use crate::partition::{Partition, by_age};
 use crate::{AnonIdFormat, reading, snapshot};
 
 /// The settings of Original ID Merge. The defaults are those of the rules.
@@ -76,12 +76,6 @@ impl Original {
         &self.settings
     }
 
-    /// The entry of an ID, without the prefix of a device (O-1).
-    #[inline]
-    fn find(&self, id: DistinctId<'_>) -> Option<Found> {
-        self.partition.ids.find(&self.partition.ids.probe(id.id()))
-    }
-
     /// Rules O-7 to O-15: weighs a claim that names these IDs. `found` has the entries of the IDs
     /// that are in a cluster.
     fn weigh<'a>(
@@ -123,14 +117,15 @@ impl Original {
         // O-11: if a cluster has an identified ID, its canonical ID is one (O-15).
         if let Claim::Identify { anon, .. } = claim
             && let Some(found) = found[1]
-            && let holder = partition.canonical(found)
+            && let holder = partition.ids.canonical(found)
             && partition.marks(holder).identified
         {
             let holder = self.partition.ids.id(holder);
             return rejected(Rejection::AnonDistinctIdAssignedAlready { anon, holder });
         }
         // O-12, O-18: a cluster may have exactly as many IDs as the limit.
-        let ids_of = |id: Option<Found>| id.map_or(1, |id| u64::from(partition.cluster_ids(id)));
+        let ids_of =
+            |id: Option<Found>| id.map_or(1, |id| u64::from(partition.ids.cluster_ids(id)));
         let cluster_ids = ids_of(found[0]) + ids_of(found[1]);
         let max_cluster_ids = u64::from(self.settings.max_cluster_ids);
         if cluster_ids > max_cluster_ids {
@@ -139,11 +134,7 @@ impl Original {
                 max_cluster_ids,
             });
         }
-        let new_ids = found.iter().filter(|id| id.is_none()).count();
-        if (partition.ids.room() as usize) < new_ids {
-            let ids = u64::from(partition.ids.len());
-            return Err(EngineError::Full { ids });
-        }
+        partition.ids.check_room(found)?;
 
         // O-14: new IDs enter in the order in which the claim names them.
         let partition = &mut self.partition;
@@ -153,8 +144,9 @@ impl Original {
                 [Found { owner, ..a }, Found { owner, ..b }]
             }
             [first, second] => {
-                let first = first.unwrap_or_else(|| partition.enter(&probes[0], second));
-                let second = second.unwrap_or_else(|| partition.enter(&probes[1], Some(first)));
+                let ids = &mut partition.ids;
+                let first = first.unwrap_or_else(|| ids.enter(&probes[0], second));
+                let second = second.unwrap_or_else(|| ids.enter(&probes[1], Some(first)));
                 [first, second]
             }
         };
@@ -200,35 +192,19 @@ impl Resolve for Original {
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
         // O-16: the prefix of a device does not count (O-1). An ID in no cluster resolves to
         // itself.
-        let canonical = self.find(id).map(|found| {
-            let canonical = self.partition.canonical(found);
-            self.partition.ids.id(canonical)
-        });
-        DistinctId::plain(canonical.unwrap_or(id.id()))
+        self.partition.ids.resolve(id)
     }
 
     fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        let partition = &self.partition;
-        for ids in ids.chunks_mut(BATCH_IDS) {
-            let (_, found) = partition.find_all(ids.iter().map(|id| Some(id.id())));
-            let canonical = found.map(|found| found.map(|id| partition.canonical(id)));
-            for &canonical in canonical.iter().flatten() {
-                partition.ids.prefetch(canonical);
-            }
-            for (id, canonical) in ids.iter_mut().zip(canonical) {
-                let canonical = canonical.map(|number| partition.ids.id(number));
-                *id = DistinctId::plain(canonical.unwrap_or(id.id()));
-            }
-        }
+        self.partition.ids.resolve_batch(ids);
     }
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.find(id).map(|found| self.partition.cluster(found))
+        self.partition.ids.cluster(id, by_age)
     }
 
     fn cluster_len(&self, id: DistinctId<'_>) -> usize {
-        let ids = |found| self.partition.cluster_ids(found) as usize;
-        self.find(id).map_or(0, ids)
+        self.partition.ids.cluster_len(id)
     }
 
     fn clustered_ids(&self) -> usize {
@@ -241,17 +217,12 @@ impl Resolve for Original {
         after: Option<DistinctId<'_>>,
         limit: usize,
     ) -> Option<Vec<DistinctId<'a>>> {
-        let id = self.find(id)?;
-        let after = match after.map(|after| self.find(after)) {
-            None => None,
-            Some(Some(after)) if after.owner == id.owner => Some(after),
-            Some(_) => return Some(Vec::new()),
-        };
-        Some(self.partition.members_after(id, after, limit))
+        self.partition.ids.members_after(id, after, limit, by_age)
     }
 
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        Box::new(self.partition.clusters())
+        let ids = &self.partition.ids;
+        Box::new(ids.clusters(0..ids.len(), by_age))
     }
 }
 
@@ -275,26 +246,14 @@ impl IdentityResolver for Original {
         claims: &[Claim<'_>],
         outcome: &mut dyn FnMut(Outcome<'_>),
     ) -> Result<(), EngineError> {
-        for claims in claims.chunks(BATCH_IDS / 2) {
-            let ids = claims.iter().flat_map(|&claim| match named(claim) {
-                Some(named) => named.map(Some),
-                None => [None; 2],
-            });
-            let (probes, found) = self.partition.find_all(ids);
-            let (probes, found) = (probes.as_chunks::<2>().0, found.as_chunks::<2>().0);
-            let mut has_joined = false;
-            for ((&claim, probes), found) in claims.iter().zip(probes).zip(found) {
+        for claims in claims.chunks(Pairs::MAX) {
+            let mut pairs = Pairs::find(&self.partition.ids, claims.iter().copied().map(named));
+            for (number, &claim) in claims.iter().enumerate() {
                 let Some(named) = named(claim) else {
                     outcome(Outcome::Ignored);
                     continue;
                 };
-                // An earlier claim of this batch may have entered the ID or merged its cluster.
-                let now = |at: usize| match found[at] {
-                    Some(before) if !has_joined => Some(before),
-                    _ => self.partition.ids.find(&probes[at]),
-                };
-                let found = [now(0), now(1)];
-                has_joined |= matches!(found, [Some(a), Some(b)] if a.owner != b.owner);
+                let (probes, found) = pairs.now(number, &self.partition.ids);
                 outcome(self.weigh(claim, named, probes, found)?);
             }
         }

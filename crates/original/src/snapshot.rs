@@ -31,7 +31,7 @@ pub(crate) fn write(partition: &Partition, sink: &mut dyn io::Write) -> io::Resu
     let mut clusters = 0;
     for id in 0..ids {
         if numbers[id as usize] == NOT_NUMBERED {
-            for member in partition.ring(id) {
+            for member in partition.ids.ring(id) {
                 numbers[member as usize] = clusters;
             }
             clusters += 1;
@@ -59,7 +59,7 @@ pub(crate) fn read(
         if partition.ids.room() == 0 || partition.ids.find(&id).is_some() {
             return Err(damaged("an ID occurs twice, or there are too many"));
         }
-        let mut id = partition.enter(&id, None);
+        let mut id = partition.ids.enter(&id, None);
         let cluster = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
         match oldest.get(cluster) {
             Some(&member) => id.owner = partition.join(member, id),
@@ -78,7 +78,7 @@ pub(crate) fn read(
         }
     }
     for id in oldest {
-        let cluster_ids = partition.cluster_ids(id);
+        let cluster_ids = partition.ids.cluster_ids(id);
         if cluster_ids == 1 {
             return Err(damaged("a cluster has only one ID"));
         }

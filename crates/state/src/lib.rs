@@ -1,11 +1,12 @@
 //! The state of an engine: a table of interned IDs, clusters of them, and the snapshot format.
 //!
 //! An engine gives each ID that it sees a number ([`IdTable`]) and stores everything else as rows
-//! of numbers. A [`Partition`] is such a table whose IDs are in clusters. [`SnapshotWriter`] and [`SnapshotReader`] turn such a state into bytes and back.
-//! This crate knows no rule: each engine decides what it stores.
+//! of numbers. A [`Partition`] is such a table whose IDs are in clusters. [`SnapshotWriter`] and
+//! [`SnapshotReader`] turn such a state into bytes and back. This crate knows no rule: each engine
+//! decides what it stores, which claims merge clusters, and which ID of a cluster is canonical.
 //!
-//! Resolving and merging are in the engines, files are in `idmerge-store`. For an example of use,
-//! read `idmerge-simplified`.
+//! Files are in `idmerge-store`. For examples of use, read `idmerge-simplified` for a table, and
+//! `idmerge-legacy` for a partition.
 
 mod hash;
 mod id_table;
@@ -19,6 +20,6 @@ mod texts;
 
 pub use id_table::{BATCH_IDS, IdTable, Probe};
 pub use index::Found;
-pub use partition::Partition;
+pub use partition::{Pairs, Partition};
 pub use rows::Rows;
 pub use snapshot::{SnapshotReader, SnapshotWriter};

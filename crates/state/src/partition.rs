@@ -2,11 +2,15 @@
 
 use std::collections::BinaryHeap;
 
-use idmerge_core::Id;
+use idmerge_core::{Cluster, DistinctId, EngineError, Id};
 
 use crate::id_table::{BATCH_IDS, IdTable, Probe};
 use crate::index::Found;
 use crate::rows::Rows;
+
+mod pairs;
+
+pub use pairs::Pairs;
 
 /// IDs in clusters, each with one canonical ID that the engine chooses. IDs are numbered in the order
 /// in which they enter, and are never removed.
@@ -16,7 +20,10 @@ use crate::rows::Rows;
 /// two clusters merge, the IDs of the smaller one get the label of the larger one. The members of a
 /// cluster form a ring, and two rings are joined by exchanging two links.
 ///
-/// `D` is what the engine stores of each ID.
+/// `D` is what the engine stores of each ID. An ID enters with the default.
+///
+/// Methods with the name of a method of [`Resolve`](idmerge_core::Resolve) answer as that one does, for
+/// a model with one namespace: the prefix of a device does not count.
 ///
 /// ```
 /// use idmerge_core::Id;
@@ -24,9 +31,9 @@ use crate::rows::Rows;
 ///
 /// let id = |text| Id::new(text).unwrap();
 /// let mut ids = Partition::<()>::default();
-/// let a = ids.enter(&ids.probe(id("a")), None, ());
-/// let b = ids.enter(&ids.probe(id("b")), Some(a), ());
-/// let c = ids.enter(&ids.probe(id("c")), None, ());
+/// let a = ids.enter(&ids.probe(id("a")), None);
+/// let b = ids.enter(&ids.probe(id("b")), Some(a));
+/// let c = ids.enter(&ids.probe(id("c")), None);
 /// assert_eq!(ids.canonical(b), a.number);
 /// let label = ids.join(a, c, c.number);
 /// assert_eq!(ids.found(b.number).owner, label);
@@ -80,6 +87,20 @@ impl<D> Partition<D> {
         self.ids.room()
     }
 
+    /// Checks that those of two IDs that are not found can enter.
+    ///
+    /// # Errors
+    ///
+    /// [`EngineError::Full`] if they cannot.
+    pub fn check_room(&self, found: [Option<Found>; 2]) -> Result<(), EngineError> {
+        let new_ids = found.iter().filter(|id| id.is_none()).count();
+        if (self.room() as usize) < new_ids {
+            let ids = u64::from(self.len());
+            return Err(EngineError::Full { ids });
+        }
+        Ok(())
+    }
+
     /// Hashes and packs an ID for a lookup.
     #[inline]
     pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
@@ -117,12 +138,6 @@ impl<D> Partition<D> {
         self.ids.id(number)
     }
 
-    /// Starts loading an ID that will be needed soon. A number without an ID is ignored.
-    #[inline]
-    pub fn prefetch(&self, number: u32) {
-        self.ids.prefetch(number);
-    }
-
     /// What the engine stores of the ID with this number.
     #[inline]
     pub fn data(&self, number: u32) -> &D {
@@ -136,7 +151,10 @@ impl<D> Partition<D> {
     }
 
     /// Adds an ID, to the cluster of another ID or as the canonical ID of a cluster of its own.
-    pub fn enter(&mut self, id: &Probe<'_>, other: Option<Found>, data: D) -> Found {
+    pub fn enter(&mut self, id: &Probe<'_>, other: Option<Found>) -> Found
+    where
+        D: Default,
+    {
         let number = self.ids.len();
         let (label, next) = match other {
             Some(other) => {
@@ -146,6 +164,7 @@ impl<D> Partition<D> {
             }
             None => (self.new_label(number), number),
         };
+        let data = D::default();
         self.ids.insert(id, label, IdRow { next, data });
         Found {
             number,
@@ -226,10 +245,92 @@ impl<D> Partition<D> {
         })
     }
 
-    /// The members of a cluster of which `place` has the least values, at most `limit` of them, in this
-    /// order. Members without a place are left out. It looks at every member, and remembers only
-    /// these.
-    pub fn first_members(
+    /// The entry of an ID, without the prefix of a device.
+    #[inline]
+    fn entry(&self, id: DistinctId<'_>) -> Option<Found> {
+        self.find(&self.probe(id.id()))
+    }
+
+    /// The canonical ID of the cluster of an ID, or the ID itself if it is in none.
+    #[inline]
+    pub fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
+        let canonical = self.entry(id).map(|found| self.id(self.canonical(found)));
+        DistinctId::plain(canonical.unwrap_or(id.id()))
+    }
+
+    /// Replaces each ID by what it resolves to.
+    pub fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
+        for ids in ids.chunks_mut(BATCH_IDS) {
+            let (_, found) = self.find_all(ids.iter().map(|id| Some(id.id())));
+            let canonical = found.map(|found| found.map(|id| self.canonical(id)));
+            for &canonical in canonical.iter().flatten() {
+                self.ids.prefetch(canonical);
+            }
+            for (id, canonical) in ids.iter_mut().zip(canonical) {
+                let canonical = canonical.map(|number| self.id(number));
+                *id = DistinctId::plain(canonical.unwrap_or(id.id()));
+            }
+        }
+    }
+
+    /// The number of IDs in the cluster of an ID, or 0 if it is in none.
+    pub fn cluster_len(&self, id: DistinctId<'_>) -> usize {
+        let ids = |found| self.cluster_ids(found) as usize;
+        self.entry(id).map_or(0, ids)
+    }
+
+    /// The cluster of an ID. Its members are in the order of their places; two IDs of a cluster have
+    /// different places.
+    pub fn cluster(&self, id: DistinctId<'_>, place: impl Fn(u32) -> u32) -> Option<Cluster<'_>> {
+        let found = self.entry(id)?;
+        Some(self.cluster_of(found, place))
+    }
+
+    fn cluster_of(&self, id: Found, place: impl Fn(u32) -> u32) -> Cluster<'_> {
+        let mut members: Vec<u32> = self.ring(id.number).collect();
+        members.sort_unstable_by_key(|&number| place(number));
+        let distinct_id = |number| DistinctId::plain(self.id(number));
+        Cluster {
+            canonical: distinct_id(self.canonical(id)),
+            members: members.into_iter().map(distinct_id).collect(),
+        }
+    }
+
+    /// All clusters, each once. The order is that in which `numbers` has their first IDs; the members
+    /// are in the order of their places.
+    pub fn clusters(
+        &self,
+        numbers: impl Iterator<Item = u32>,
+        place: impl Fn(u32) -> u32,
+    ) -> impl Iterator<Item = Cluster<'_>> {
+        let first = self.first_of_clusters(numbers);
+        first.map(move |first| self.cluster_of(first, &place))
+    }
+
+    /// Some members of the cluster of an ID in the order of their places: at most `limit` of those after
+    /// the member `after`, or the first ones.
+    pub fn members_after<'a>(
+        &'a self,
+        id: DistinctId<'_>,
+        after: Option<DistinctId<'_>>,
+        limit: usize,
+        place: impl Fn(u32) -> u32,
+    ) -> Option<Vec<DistinctId<'a>>> {
+        let id = self.entry(id)?;
+        let after = match after.map(|after| self.entry(after)) {
+            None => None,
+            Some(Some(after)) if after.owner == id.owner => Some(place(after.number)),
+            Some(_) => return Some(Vec::new()),
+        };
+        let is_after = |place: &u32| after.is_none_or(|after| after < *place);
+        let members = self.first_members(id, limit, |id| Some(place(id)).filter(is_after));
+        let distinct_id = |number| DistinctId::plain(self.id(number));
+        Some(members.into_iter().map(distinct_id).collect())
+    }
+
+    /// The first members of a cluster in the order of their places, at most `limit` of them. Members
+    /// without a place are left out. It looks at every member, and remembers only these.
+    fn first_members(
         &self,
         id: Found,
         limit: usize,
@@ -254,10 +355,7 @@ impl<D> Partition<D> {
     }
 
     /// One ID of each cluster: the first of `numbers` that is in it. The order is that of `numbers`.
-    pub fn first_of_clusters(
-        &self,
-        numbers: impl Iterator<Item = u32>,
-    ) -> impl Iterator<Item = Found> {
+    fn first_of_clusters(&self, numbers: impl Iterator<Item = u32>) -> impl Iterator<Item = Found> {
         let mut seen = vec![false; self.ids.len() as usize];
         numbers.filter_map(move |first| {
             if seen[first as usize] {
@@ -287,7 +385,9 @@ mod tests {
         let mut ids = Partition::default();
         let mut enter = |text, other| {
             let probe = ids.probe(Id::new(text).unwrap());
-            ids.enter(&probe, other, text.chars().next().unwrap())
+            let found = ids.enter(&probe, other);
+            *ids.data_mut(found.number) = text.chars().next().unwrap();
+            found
         };
         let (a, c) = (enter("a", None), enter("c", None));
         let found = [
@@ -321,7 +421,7 @@ mod tests {
     fn the_smaller_cluster_gets_the_label_and_a_free_label_is_used_again() {
         let (mut ids, [a, _, _, _, e]) = partition();
         assert_eq!(ids.join(e, a, e.number), a.owner);
-        let f = ids.enter(&ids.probe(Id::new("f").unwrap()), None, 'f');
+        let f = ids.enter(&ids.probe(Id::new("f").unwrap()), None);
         assert_eq!(f.owner, e.owner);
         assert_eq!((ids.cluster_ids(f), ids.canonical(f)), (1, f.number));
     }
