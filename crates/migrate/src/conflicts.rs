@@ -95,13 +95,13 @@ impl People {
             let mut found: HashMap<Case, Found> =
                 some.iter().map(|&case| (case, Found::default())).collect();
             self.for_each_evidence(|people, evidence| {
-                let cases = people.cases_of(evidence).into_iter();
-                let cases = cases.chain([Self::case_of_other_side(evidence)]);
+                let cases = people.cases_of(&evidence).into_iter();
+                let cases = cases.chain([Self::case_of_other_side(&evidence)]);
                 for case in cases.flatten() {
                     if let Some(found) = found.get_mut(&case) {
                         let ids = [evidence.first, evidence.second];
                         let names_users = ids.iter().all(|&id| people.ids.is_user(id));
-                        found.add(evidence, names_users);
+                        found.add(&evidence, names_users);
                     }
                 }
             })?;
@@ -115,27 +115,16 @@ impl People {
         Ok(counts)
     }
 
-    fn for_each_evidence(&mut self, mut visit: impl FnMut(&Self, &Evidence)) -> io::Result<()> {
-        let mut log = std::mem::take(&mut self.log);
-        let result = log.for_each(|evidence| {
-            visit(self, &evidence);
-            Ok(())
-        });
-        self.log = log;
-        result
-    }
-
     /// All cases, those with the most events first.
     fn cases(&mut self) -> io::Result<Vec<Case>> {
         let mut cases: HashSet<Case> = HashSet::default();
         for number in 0..self.ids.len() {
-            let first = self.ids.cluster(number).map(|cluster| cluster.first);
-            if first == Some(number) {
+            if self.ids.is_first(number) {
                 cases.extend(self.case_of_cluster(number));
             }
         }
         self.for_each_evidence(|people, evidence| {
-            cases.extend(people.cases_of(evidence).into_iter().flatten());
+            cases.extend(people.cases_of(&evidence).into_iter().flatten());
         })?;
         let mut cases: Vec<_> = cases
             .into_iter()

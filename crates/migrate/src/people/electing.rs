@@ -22,8 +22,6 @@ pub struct People {
     pub(crate) doubles: Bits,
     /// The engine of the source, after all claims: the state before the migration.
     pub(crate) source: idmerge_engines::Engine,
-    /// The rank of the evidence by which a device of a conflict got its user.
-    ranks: Vec<u8>,
 }
 
 /// The number of the input in the place of evidence that is the output of an earlier migration.
@@ -48,7 +46,6 @@ impl Gathering {
             counts: self.counts,
             doubles,
             source: self.engine,
-            ranks: Vec::new(),
         };
         people.join_lines_with_both()?;
         people.elect_users();
@@ -61,20 +58,20 @@ impl Gathering {
 }
 
 impl People {
-    /// Reads the evidence, with the IDs and without the log.
-    fn with_log(&mut self, mut visit: impl FnMut(&mut Self, Evidence)) -> io::Result<()> {
+    /// Visits the evidence, in the order of the lines. The log is empty meanwhile.
+    pub(crate) fn for_each_evidence(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, Evidence),
+    ) -> io::Result<()> {
         let mut log = std::mem::take(&mut self.log);
-        let result = log.for_each(|evidence| {
-            visit(self, evidence);
-            Ok(())
-        });
+        let result = log.for_each(|evidence| visit(self, evidence));
         self.log = log;
         result
     }
 
     /// M-6, rank 0: a line with both IDs joins them if the device's cluster has no user.
     fn join_lines_with_both(&mut self) -> io::Result<()> {
-        self.with_log(|people, evidence| {
+        self.for_each_evidence(|people, evidence| {
             let (user, device) = (evidence.first, evidence.second);
             let ids = &mut people.ids;
             if evidence.kind == Kind::Both
@@ -106,24 +103,20 @@ impl People {
         if on_conflict == OnConflict::Report {
             return Ok(());
         }
-        self.ranks = vec![NO_RANK; self.ids.len() as usize];
-        self.with_log(|people, evidence| {
+        // The rank of the evidence by which each device got its user.
+        let mut ranks = vec![NO_RANK; self.ids.len() as usize];
+        self.for_each_evidence(|people, evidence| {
             let Some(rank) = evidence.kind.rank() else {
                 return;
             };
             let (first, second) = (evidence.first, evidence.second);
             for (device, user) in [(first, second), (second, first)] {
-                people.consider(device, user, rank);
+                people.consider(device, user, rank, &mut ranks[device as usize]);
             }
         })?;
-        self.ranks = Vec::new();
         if on_conflict.elects_one() {
             for number in 0..self.ids.len() {
-                let is_first = self
-                    .ids
-                    .cluster(number)
-                    .is_some_and(|it| it.first == number);
-                if is_first && self.ids.is_conflict(number) {
+                if self.ids.is_first(number) && self.ids.is_conflict(number) {
                     self.give_rest_to_one(number);
                 }
             }
@@ -133,7 +126,8 @@ impl People {
 
     /// M-9 `direct`: the user with the evidence of the lowest rank gets the device. Of equal evidence the
     /// earlier one counts; rows of a mapping have no order, so the bytes of the user decide.
-    fn consider(&mut self, device: Number, user: Number, rank: u8) {
+    /// `best` is the rank of the evidence so far.
+    fn consider(&mut self, device: Number, user: Number, rank: u8, best: &mut u8) {
         let ids = &mut self.ids;
         if ids.is_user(device)
             || !ids.is_user(user)
@@ -142,7 +136,6 @@ impl People {
         {
             return;
         }
-        let best = &mut self.ranks[device as usize];
         let holder = ids.row(device).person;
         let is_tie = rank == *best && Kind::Mapping.rank() == Some(rank);
         let is_better = rank < *best || is_tie && ids.id(user).text() < ids.id(holder).text();
@@ -191,7 +184,7 @@ impl People {
 
     /// M-13, row 5: a device beside an anonymous ID of a person is that person's too, if it has no user.
     fn link_devices_beside(&mut self) -> io::Result<()> {
-        self.with_log(|people, evidence| {
+        self.for_each_evidence(|people, evidence| {
             let (own, device) = (evidence.first, evidence.second);
             let ids = &mut people.ids;
             if evidence.kind != Kind::Beside || ids.is_user(own) || ids.is_user(device) {
@@ -233,7 +226,7 @@ impl People {
 
     /// The evidence of each link (M-12).
     fn note_evidence(&mut self) -> io::Result<()> {
-        self.with_log(|people, evidence| {
+        self.for_each_evidence(|people, evidence| {
             let mark = match evidence.kind.rank() {
                 Some(0) => Mark::Direct,
                 Some(1) => Mark::Claimed,

@@ -53,15 +53,13 @@ pub struct Gathering {
     scratch: Vec<u8>,
 }
 
-/// How many lines and claims there were.
+/// How many claims there were.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Counts {
-    pub(crate) identity_events: u64,
     pub(crate) accepted_claims: u64,
     pub(crate) rejected_claims: u64,
     /// Rejected by the source, and taken all the same (M-5).
     pub(crate) claims_beyond_limits: u64,
-    pub(crate) doubles: u64,
 }
 
 /// What became of a claim.
@@ -145,9 +143,6 @@ impl Gathering {
         };
         self.note_ids(&facts, own, line)?;
         let is_double = self.is_double(envelope, &facts, own, number)?;
-        if facts.is_identity_event {
-            self.counts.identity_events += 1;
-        }
         match facts.claim {
             Some(claim) if !is_double => self.weigh(claim, line),
             _ => Ok(()),
@@ -360,7 +355,7 @@ impl Gathering {
     /// among the events of their IDs.
     pub(crate) fn take_doubles(&mut self) -> io::Result<Bits> {
         let mut doubles = Bits::default();
-        let (ids, counts) = (&mut self.ids, &mut self.counts);
+        let ids = &mut self.ids;
         let repeatable = std::mem::take(&mut self.repeatable);
         repeatable.for_each_sorted(|records| {
             for equal in records.chunk_by(|a, b| a[..16] == b[..16]) {
@@ -368,7 +363,6 @@ impl Gathering {
                     let mut number = [0; 8];
                     number.copy_from_slice(&record[16..24]);
                     doubles.set(u64::from_be_bytes(number));
-                    counts.doubles += 1;
                     let mut own = [0; 4];
                     own.copy_from_slice(&record[24..]);
                     let own = u32::from_be_bytes(own);

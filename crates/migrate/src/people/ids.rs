@@ -182,6 +182,12 @@ impl Ids {
         self.cluster_users(number) > 1
     }
 
+    /// Whether an ID is the first member of a cluster. A loop over clusters visits these.
+    pub(crate) fn is_first(&self, number: Number) -> bool {
+        self.cluster(number)
+            .is_some_and(|cluster| cluster.first == number)
+    }
+
     pub(crate) fn same_cluster(&self, a: Number, b: Number) -> bool {
         a == b || self.label(a) != NONE && self.label(a) == self.label(b)
     }

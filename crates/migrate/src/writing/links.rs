@@ -85,10 +85,7 @@ impl People {
     /// written when its first member comes.
     fn push_cluster_links(&self, first: Number, time_ms: i64, line: &mut Vec<u8>) {
         let ids = &self.ids;
-        if ids
-            .cluster(first)
-            .is_none_or(|cluster| cluster.first != first)
-        {
+        if !ids.is_first(first) {
             return;
         }
         let head = self.head(first);
