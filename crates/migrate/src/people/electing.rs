@@ -4,6 +4,7 @@
 use std::cmp::Reverse;
 use std::io;
 
+use idmerge_core::DistinctId;
 use idmerge_engines::Model;
 
 use crate::options::{OnConflict, Options, Place};
@@ -20,8 +21,8 @@ pub struct People {
     pub(crate) counts: Counts,
     /// The numbers of duplicate events (M-2).
     pub(crate) doubles: Bits,
-    /// The engine of the source, after all claims: the state before the migration.
-    pub(crate) source: idmerge_engines::Engine,
+    /// The canonical ID that the source gives each ID after all claims: the state before the migration.
+    pub(crate) canonicals: Vec<Number>,
 }
 
 /// The number of the input in the place of evidence that is the output of an earlier migration.
@@ -39,13 +40,14 @@ impl Gathering {
     pub fn elect(mut self) -> io::Result<People> {
         let doubles = self.take_doubles()?;
         self.find_users();
+        let canonicals = self.canonicals();
         let mut people = People {
             options: self.options,
             ids: self.ids,
             log: self.log,
             counts: self.counts,
             doubles,
-            source: self.engine,
+            canonicals,
         };
         people.join_lines_with_both()?;
         people.elect_users();
@@ -55,9 +57,25 @@ impl Gathering {
         people.note_evidence()?;
         Ok(people)
     }
+
+    /// The canonical ID of each ID in the source. Nothing else is asked of its engine, which takes far more
+    /// memory.
+    fn canonicals(&self) -> Vec<Number> {
+        let canonical = |number| {
+            let own = DistinctId::plain(self.ids.id(number));
+            let canonical = self.engine.resolve(own).id();
+            self.ids.number(canonical).unwrap_or(number)
+        };
+        (0..self.ids.len()).map(canonical).collect()
+    }
 }
 
 impl People {
+    /// The canonical ID of an ID in the source.
+    pub(crate) fn canonical(&self, number: Number) -> Number {
+        self.canonicals[number as usize]
+    }
+
     /// Visits the evidence, in the order of the lines. The log is empty meanwhile.
     pub(crate) fn for_each_evidence(
         &mut self,

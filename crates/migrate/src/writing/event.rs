@@ -94,7 +94,7 @@ impl EventWriter<'_> {
         let start = out.len();
         self.push(envelope, &event, &facts, decision, out);
         let line = str::from_utf8(&out[start..]).unwrap_or_default();
-        let checked = self.check(line, decision.role, facts.own.and(numbers.own));
+        let checked = self.check(line, decision.role, numbers.own);
         match checked {
             Ok((time_ms, link, mistake)) => {
                 out.push(b'\n');
@@ -104,7 +104,7 @@ impl EventWriter<'_> {
                 };
                 WrittenLine::Written(Written {
                     name: envelope.name().to_owned(),
-                    before: facts.own.map(|own| self.before(own, numbers.own)),
+                    before: numbers.own.map(|own| self.people.canonical(own)),
                     after,
                     link,
                     is_contradicted: decision.is_contradicted,
@@ -125,13 +125,6 @@ impl EventWriter<'_> {
 
     fn target(&self) -> Model {
         self.people.options.target.model()
-    }
-
-    /// The number of the canonical ID that an ID has in the source.
-    fn before(&self, own: idmerge_core::Id<'_>, number: Option<Number>) -> Number {
-        let canonical = self.people.source.resolve(DistinctId::plain(own));
-        let canonical = self.people.ids.number(canonical.id());
-        canonical.or(number).unwrap_or_default()
     }
 
     fn push(

@@ -118,8 +118,7 @@ impl People {
     /// there, or else its first user, or else its first member.
     pub(crate) fn head(&self, member: Number) -> Number {
         let ids = &self.ids;
-        let canonical = self.source.resolve(DistinctId::plain(ids.id(member)));
-        let canonical = ids.number(canonical.id()).unwrap_or(member);
+        let canonical = self.canonical(member);
         let Some(cluster) = ids.cluster(member) else {
             return member;
         };
