@@ -35,14 +35,17 @@
 //!     1_700_003_600_000,
 //! ));
 //! for (line, text) in (1..).zip(lines) {
-//!     gathering.add(&Envelope::parse_text(text)?, Place { file: 0, line })?;
+//!     let envelope = Envelope::parse_text(text)?;
+//!     let event = gathering.options().read(&envelope)?;
+//!     gathering.add(&event, Place { file: 0, line })?;
 //! }
 //! let mut people = gathering.elect()?;
 //!
 //! let (mut events, mut tally) = (Vec::new(), Tally::default());
 //! for text in lines {
-//!     let written = people.event_writer().write(&Envelope::parse_text(text)?, &mut events);
-//!     if let WrittenLine::Written(event) = written {
+//!     let envelope = Envelope::parse_text(text)?;
+//!     let event = people.options().read(&envelope)?;
+//!     if let WrittenLine::Written(event) = people.event_writer().write(&event, &mut events) {
 //!         tally.add(&event)?;
 //!     }
 //! }
@@ -73,6 +76,7 @@ pub use options::{OnConflict, Options, Place, SourceRules, UserRules};
 pub use people::electing::People;
 pub use people::gathering::{GatherError, Gathering};
 pub use people::ids::TooManyIds;
+pub use reading::SourceEvent;
 pub use report::{Counted, Report};
 pub use tally::Tally;
 pub use writing::event::{EventWriter, Written, WrittenLine};

@@ -6,7 +6,7 @@ use idmerge_engines::Settings;
 use idmerge_events::Envelope;
 use regex::Regex;
 
-use crate::reading::Facts;
+use crate::reading::SourceEvent;
 
 /// Everything that changes the answer of a migration, besides the input.
 #[derive(Clone, Debug)]
@@ -48,14 +48,13 @@ impl Options {
         }
     }
 
-    /// Reads an event by the rules of the source, and says whether it is attributed to an ID.
+    /// Reads an event by the rules of the source.
     ///
     /// # Errors
     ///
     /// The source refuses the event.
-    pub fn read(&self, envelope: &Envelope<'_>) -> Result<bool, InvalidEvent> {
-        let event = envelope.json_event().event();
-        Ok(Facts::read(&self.source, &event)?.own.is_some())
+    pub fn read<'e>(&self, envelope: &'e Envelope<'e>) -> Result<SourceEvent<'e>, InvalidEvent> {
+        SourceEvent::read(&self.source, envelope)
     }
 
     /// The name of the events that link, by default.

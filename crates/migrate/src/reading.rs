@@ -6,6 +6,7 @@ use idmerge_core::{
     Claim, DEVICE_PREFIX, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent, Value,
 };
 use idmerge_engines::Settings;
+use idmerge_events::Envelope;
 
 /// Properties that an export adds, and that an import must not have (M-3).
 pub(crate) const EXPORT_ONLY: [&[u8]; 11] = [
@@ -21,6 +22,28 @@ pub(crate) const EXPORT_ONLY: [&[u8]; 11] = [
     b"$failure_description",
     b"$identity_failure_reason",
 ];
+
+/// An event that the source accepts, read by its rules.
+#[derive(Debug)]
+pub struct SourceEvent<'e> {
+    pub(crate) envelope: &'e Envelope<'e>,
+    pub(crate) facts: Facts<'e>,
+}
+
+impl<'e> SourceEvent<'e> {
+    pub(crate) fn read(
+        source: &Settings,
+        envelope: &'e Envelope<'e>,
+    ) -> Result<Self, InvalidEvent> {
+        let facts = Facts::read(source, &envelope.json_event().event())?;
+        Ok(Self { envelope, facts })
+    }
+
+    /// Whether the source attributes the event to an ID.
+    pub fn has_id(&self) -> bool {
+        self.facts.own.is_some()
+    }
+}
 
 /// The IDs of a line. None of them begins with `$device:`.
 #[derive(Clone, Copy, Debug)]
@@ -46,7 +69,7 @@ impl<'e> Facts<'e> {
     /// # Errors
     ///
     /// The source refuses the event.
-    pub(crate) fn read(source: &Settings, event: &Event<'e>) -> Result<Self, InvalidEvent> {
+    fn read(source: &Settings, event: &Event<'e>) -> Result<Self, InvalidEvent> {
         let event = with_one_prefix(event);
         let rules = source.id_rules();
         let reading = source.read(&event)?;
@@ -98,11 +121,15 @@ fn one_prefix(value: Value<'_>) -> Value<'_> {
 
 /// The ID in a property, without prefixes; `None` if it is not valid (ID-2 to ID-4).
 fn valid<'e>(rules: &IdRules, value: Value<'e>) -> Option<Id<'e>> {
-    let text = match value {
-        Value::Text(text) => bare(text),
-        _ => return None,
-    };
-    rules.id(IdProperty::DistinctId, text).ok()
+    match value {
+        Value::Text(text) => bare_id(rules, text).ok(),
+        _ => None,
+    }
+}
+
+/// The ID that a text names, without prefixes.
+pub(crate) fn bare_id<'e>(rules: &IdRules, text: &'e str) -> Result<Id<'e>, InvalidEvent> {
+    rules.id(IdProperty::DistinctId, bare(text))
 }
 
 /// A text without any leading `$device:`.

@@ -19,7 +19,7 @@ impl Gathering {
         let Ok(event) = JsonEvent::parse(line) else {
             return Ok(());
         };
-        let target = self.options.target.clone();
+        let target = &self.options.target;
         let Ok(reading) = target.read(&event.event()) else {
             return Ok(());
         };

@@ -4,9 +4,7 @@
 use std::io;
 
 use foldhash::HashSet;
-use idmerge_core::{
-    Claim, EngineError, Id, IdProperty, IdentityResolver, InvalidEvent, Outcome, Rejection,
-};
+use idmerge_core::{Claim, EngineError, Id, IdentityResolver, InvalidEvent, Outcome, Rejection};
 use idmerge_engines::{AnonIdFormat, Engine};
 use idmerge_events::Envelope;
 
@@ -15,12 +13,12 @@ use crate::options::{Options, Place, SourceRules};
 use crate::people::evidence::{EvidenceLog, Kind};
 use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
 use crate::reading::profile::Profile;
-use crate::reading::{Facts, bare};
+use crate::reading::{Facts, SourceEvent, bare_id};
 
 /// A line that could not be taken.
 #[derive(Debug, thiserror::Error)]
 pub enum GatherError {
-    /// The source refuses the event; go on with the next line.
+    /// An ID is not valid; go on with the next one.
     #[error(transparent)]
     Invalid(#[from] InvalidEvent),
     /// There are too many IDs; stop.
@@ -30,7 +28,7 @@ pub enum GatherError {
     #[error(transparent)]
     Engine(#[from] EngineError),
     /// A temporary file cannot be written; stop.
-    #[error("cannot write a temporary file: {0}")]
+    #[error("cannot write a temporary file")]
     TemporaryFile(#[from] io::Error),
 }
 
@@ -120,14 +118,13 @@ impl Gathering {
         &self.options
     }
 
-    /// Takes the next line.
+    /// Takes the next event.
     ///
     /// # Errors
     ///
-    /// [`GatherError::Invalid`] if the source refuses the event. After any other error, stop.
-    pub fn add(&mut self, envelope: &Envelope<'_>, place: Place) -> Result<(), GatherError> {
-        let event = envelope.json_event().event();
-        let facts = Facts::read(&self.options.source, &event)?;
+    /// After an error, stop.
+    pub fn add(&mut self, event: &SourceEvent<'_>, place: Place) -> Result<(), GatherError> {
+        let SourceEvent { envelope, facts } = event;
         let number = self.events;
         self.events += 1;
         let own = facts.own.map(|id| self.ids.enter(id)).transpose()?;
@@ -141,8 +138,8 @@ impl Gathering {
             event: envelope.name(),
             insert_id: insert_id.as_deref().unwrap_or_default(),
         };
-        self.note_ids(&facts, own, line)?;
-        let is_double = self.is_double(envelope, &facts, own, number)?;
+        self.note_ids(facts, own, line)?;
+        let is_double = self.is_double(envelope, facts, own, number)?;
         match facts.claim {
             Some(claim) if !is_double => self.weigh(claim, line),
             _ => Ok(()),
@@ -273,10 +270,8 @@ impl Gathering {
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add).
+    /// [`GatherError::Invalid`] if one of them is not valid. After any other error, stop.
     pub fn add_mapping(&mut self, id: &str, head: &str, place: Place) -> Result<(), GatherError> {
-        let rules = self.options.source.id_rules().clone();
-        let read = |text| rules.id(IdProperty::DistinctId, bare(text));
         let line = Named {
             place,
             event: "",
@@ -284,7 +279,7 @@ impl Gathering {
         };
         let mut numbers = [NONE; 2];
         for (number, text) in numbers.iter_mut().zip([id, head]) {
-            let id = read(text)?;
+            let id = bare_id(self.options.source.id_rules(), text)?;
             *number = match text.starts_with(idmerge_core::DEVICE_PREFIX) {
                 true => self.mark(id, Mark::Device, line)?,
                 false => self.ids.enter(id)?,
@@ -298,14 +293,10 @@ impl Gathering {
     ///
     /// # Errors
     ///
-    /// As [`add`](Self::add).
+    /// There are too many IDs.
     pub fn add_profile(&mut self, line: &str) -> Result<(), GatherError> {
         if let Some(profile) = Profile::read(line)
-            && let Ok(id) = self
-                .options
-                .source
-                .id_rules()
-                .id(IdProperty::DistinctId, bare(&profile.distinct_id))
+            && let Ok(id) = bare_id(self.options.source.id_rules(), &profile.distinct_id)
         {
             let number = self.ids.enter(id)?;
             self.ids.mark(number, Mark::HasProfile);

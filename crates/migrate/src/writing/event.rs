@@ -2,14 +2,14 @@
 
 use std::borrow::Cow;
 
-use idmerge_core::{Claim, DistinctId, Event, IdProperty, Value};
+use idmerge_core::{Claim, DistinctId, IdProperty, Value};
 use idmerge_engines::Model;
 use idmerge_events::{Envelope, RawJson, TimeRange, visit_members};
 use idmerge_wire::{EventRecord, Limits, Requirements, check_insert_id};
 
 use crate::people::electing::People;
 use crate::people::ids::Number;
-use crate::reading::{EXPORT_ONLY, Facts, bare};
+use crate::reading::{EXPORT_ONLY, Facts, SourceEvent, bare};
 use crate::writing::deciding::{Decision, Numbers, Role, decide, expected};
 use crate::writing::json::{push_device, push_id, push_key, push_member};
 
@@ -31,7 +31,7 @@ pub enum WrittenLine {
     Written(Written),
     /// It is an identity event: what it says is in the links (M-13).
     IdentityEvent,
-    /// The source does not accept it, or the strict mode of the target would not (M-15).
+    /// The strict mode of the target would not accept it (M-15).
     Refused {
         /// The rule.
         rule: &'static str,
@@ -76,23 +76,16 @@ impl People {
 
 impl EventWriter<'_> {
     /// Appends the event as a line to `out`, as the target gets it.
-    pub fn write(&self, envelope: &Envelope<'_>, out: &mut Vec<u8>) -> WrittenLine {
-        let event = envelope.json_event().event();
-        let facts = match Facts::read(&self.people.options.source, &event) {
-            Ok(facts) => facts,
-            Err(error) => {
-                let (rule, message) = (error.rule(), error.to_string());
-                return WrittenLine::Refused { rule, message };
-            }
-        };
+    pub fn write(&self, event: &SourceEvent<'_>, out: &mut Vec<u8>) -> WrittenLine {
+        let SourceEvent { envelope, facts } = event;
         if facts.is_identity_event {
             return WrittenLine::IdentityEvent;
         }
         let ids = &self.people.ids;
-        let numbers = Numbers::of(ids, &facts);
+        let numbers = Numbers::of(ids, facts);
         let decision = decide(ids, numbers);
         let start = out.len();
-        self.push(envelope, &event, &facts, decision, out);
+        self.push(event, decision, out);
         let line = str::from_utf8(&out[start..]).unwrap_or_default();
         let checked = self.check(line, decision.role, numbers.own);
         match checked {
@@ -127,14 +120,8 @@ impl EventWriter<'_> {
         self.people.options.target.model()
     }
 
-    fn push(
-        &self,
-        envelope: &Envelope<'_>,
-        event: &Event<'_>,
-        facts: &Facts<'_>,
-        decision: Decision,
-        out: &mut Vec<u8>,
-    ) {
+    fn push(&self, event: &SourceEvent<'_>, decision: Decision, out: &mut Vec<u8>) {
+        let SourceEvent { envelope, facts } = event;
         let (mut name, mut properties, mut others) = ("\"\"", "{}", Vec::new());
         // An event was read from this text, so it is an object.
         let _is_object = visit_members(envelope.text(), |key, value| match key {
@@ -156,7 +143,7 @@ impl EventWriter<'_> {
         });
         match self.target() {
             Model::Original => self.push_own(facts, envelope, out),
-            _ => self.push_role(decision, envelope, event, out),
+            _ => self.push_role(decision, envelope, out),
         }
         self.push_insert_id(envelope, facts, out);
         out.push(b'}');
@@ -182,13 +169,7 @@ impl EventWriter<'_> {
     }
 
     /// M-13: the IDs, and those that stood there and are not written.
-    fn push_role(
-        &self,
-        decision: Decision,
-        envelope: &Envelope<'_>,
-        event: &Event<'_>,
-        out: &mut Vec<u8>,
-    ) {
+    fn push_role(&self, decision: Decision, envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         let ids = &self.people.ids;
         let (user, device) = match decision.role {
             Role::User(user) => (Some(user), None),
@@ -221,6 +202,7 @@ impl EventWriter<'_> {
             }
             _ => false,
         };
+        let event = envelope.json_event().event();
         for (property, value) in [
             (IdProperty::UserId, event.user_id),
             (IdProperty::DeviceId, event.device_id),
@@ -237,13 +219,13 @@ impl EventWriter<'_> {
 
     /// M-14
     fn push_insert_id(&self, envelope: &Envelope<'_>, facts: &Facts<'_>, out: &mut Vec<u8>) {
-        let old = envelope.insert_id_text();
         let is_valid = |text: &str| check_insert_id(text, self.limits.max_insert_id_bytes).is_ok();
-        if let Some(old) = old.as_deref().filter(|old| is_valid(old)) {
-            return push_member("$insert_id", old, out);
+        if let Some(old) = envelope.insert_id_text().filter(|old| is_valid(old)) {
+            return push_member("$insert_id", &old, out);
         }
-        let old = old.or_else(|| envelope.mp_event_id_text());
-        let old = old.unwrap_or(Cow::Borrowed(envelope.text()));
+        let old = envelope
+            .dedup_id()
+            .unwrap_or(Cow::Borrowed(envelope.text()));
         let time_ms = envelope.time(TimeRange::Year9999).ms();
         let own = facts.own.map(|own| own.text().into_owned());
         let mut hash = blake3::Hasher::new();

@@ -2,14 +2,13 @@
 
 use std::io;
 
-use idmerge_core::IdProperty;
 use idmerge_engines::Model;
 
 use crate::options::Place;
 use crate::people::electing::People;
 use crate::people::evidence::Kind;
 use crate::people::ids::Mark;
-use crate::reading::bare;
+use crate::reading::bare_id;
 use crate::reading::profile::Profile;
 use crate::writing::json::{push_device, push_id, push_key};
 
@@ -40,8 +39,7 @@ impl People {
         let Some(profile) = Profile::read(line) else {
             return Ok(ProfileLine::Refused);
         };
-        let rules = self.options.source.id_rules();
-        let id = rules.id(IdProperty::DistinctId, bare(&profile.distinct_id));
+        let id = bare_id(self.options.source.id_rules(), &profile.distinct_id);
         let Some(number) = id.ok().and_then(|id| self.ids.number(id)) else {
             return Ok(ProfileLine::Refused);
         };

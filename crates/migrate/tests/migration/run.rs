@@ -52,8 +52,11 @@ pub(crate) fn migrate_with(
     let mut taken = Vec::new();
     for (line, text) in (1..).zip(lines) {
         let envelope = Envelope::parse_text(text.as_ref()).unwrap();
-        match gathering.add(&envelope, Place { file: 0, line }) {
-            Ok(()) => taken.push((line, text.as_ref())),
+        match gathering.options().read(&envelope) {
+            Ok(event) => {
+                gathering.add(&event, Place { file: 0, line }).unwrap();
+                taken.push((line, text.as_ref()));
+            }
             Err(error) => migrated.refused.push((line, error.to_string())),
         }
     }
@@ -84,7 +87,8 @@ pub(crate) fn migrate_with(
         }
         let mut out = Vec::new();
         let envelope = Envelope::parse_text(text).unwrap();
-        match people.event_writer().write(&envelope, &mut out) {
+        let event = people.options().read(&envelope).unwrap();
+        match people.event_writer().write(&event, &mut out) {
             WrittenLine::Written(written) => {
                 tally.add(&written).unwrap();
                 migrated.events.extend(lines_of(out));

@@ -2,12 +2,12 @@
 
 use std::io::{self, Write};
 use std::marker::PhantomData;
+use std::mem;
 
 use anyhow::Context;
-use idmerge_core::InvalidEvent;
 use idmerge_events::Envelope;
 use idmerge_migrate::{
-    EventWriter, GatherError, Gathering, Options, People, Place, Tally, Written, WrittenLine,
+    EventWriter, Gathering, Options, People, Place, SourceEvent, Tally, Written, WrittenLine,
 };
 
 use crate::commands::migrate::finishing::Outputs;
@@ -28,35 +28,64 @@ pub(super) struct Gathered {
 /// For each block, how many events that the source accepts come before it.
 pub(super) struct Starts(Vec<u64>);
 
+/// The lines of a block that are events by their form.
+struct Parsed<'b> {
+    envelopes: Vec<(Line<'b>, Envelope<'b>)>,
+    refused: Vec<RefusedLine<'b>>,
+    /// How many lines there are.
+    lines: u64,
+}
+
 /// The events of a block that the source accepts, and the lines that are refused.
-struct BlockLines<'b> {
-    events: Vec<(Line<'b>, Envelope<'b>)>,
+struct SourceEvents<'b, 'e> {
+    events: Vec<(Line<'b>, SourceEvent<'e>)>,
     refused: Vec<RefusedLine<'b>>,
     tally: LineTally,
 }
 
-impl<'b> BlockLines<'b> {
-    fn read(block: &'b Block, max_line_bytes: u64, options: &Options) -> Self {
-        let (mut events, mut with_id) = (Vec::new(), 0);
+impl<'b> Parsed<'b> {
+    fn new(block: &'b Block, max_line_bytes: u64) -> Self {
+        let mut envelopes = Vec::new();
         let (lines, refused) = read_lines(block, max_line_bytes, |line, text| {
             let envelope = match text {
                 Some(text) => Envelope::parse_text(text),
                 None => Envelope::parse(line.bytes),
             };
-            let envelope = envelope.map_err(events::Refusal::Malformed)?;
-            let has_id = options.read(&envelope);
-            with_id +=
-                u64::from(has_id.map_err(|error: InvalidEvent| events::Refusal::Invalid(error))?);
-            events.push((*line, envelope));
+            envelopes.push((*line, envelope.map_err(events::Refusal::Malformed)?));
             Ok(())
         });
-        let tally = LineTally {
+        Self {
+            envelopes,
+            refused,
             lines,
+        }
+    }
+
+    fn read<'e>(&'e mut self, options: &Options) -> SourceEvents<'b, 'e> {
+        let mut events = Vec::with_capacity(self.envelopes.len());
+        let mut refused = mem::take(&mut self.refused);
+        let mut with_id = 0;
+        for (line, envelope) in &self.envelopes {
+            match options.read(envelope) {
+                Ok(event) => {
+                    with_id += u64::from(event.has_id());
+                    events.push((*line, event));
+                }
+                Err(error) => refused.push(RefusedLine {
+                    line: *line,
+                    rule: error.rule(),
+                    error: error.to_string(),
+                }),
+            }
+        }
+        refused.sort_by_key(|refused| refused.line.number);
+        let tally = LineTally {
+            lines: self.lines,
             events: events.len() as u64,
             with_id,
             first_refused: first_refused(&refused),
         };
-        Self {
+        SourceEvents {
             events,
             refused,
             tally,
@@ -109,25 +138,19 @@ impl Worker for GatherWorker<'_> {
         (): (),
         ticket: Ticket<'_, OrderedSink<GatherSink>>,
     ) -> anyhow::Result<()> {
-        let lines = BlockLines::read(block, self.max_line_bytes, self.options);
+        let mut parsed = Parsed::new(block, self.max_line_bytes);
+        let read = parsed.read(self.options);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
-            let (sink, position) = ordered.for_block(block, lines.tally)?;
+            let (sink, position) = ordered.for_block(block, read.tally)?;
             let Gathered { gathering, starts } = &mut sink.gathered;
             starts.set(number, gathering.events());
             let file = u32::try_from(block.input).context("there are too many inputs")?;
-            for (line, envelope) in &lines.events {
+            for (line, event) in &read.events {
                 let line = position.line(line.number).line;
-                let place = Place { file, line };
-                match gathering.add(envelope, place) {
-                    Ok(()) => {}
-                    Err(GatherError::TemporaryFile(error)) => {
-                        return Err(error).context("cannot write a temporary file");
-                    }
-                    Err(error) => return Err(error.into()),
-                }
+                gathering.add(event, Place { file, line })?;
             }
-            sink.refused.add_all(position, lines.refused)
+            sink.refused.add_all(position, read.refused)
         })
     }
 
@@ -204,20 +227,20 @@ struct WrittenBlock<'b> {
 
 impl WriteWorker<'_, '_> {
     /// Writes the events of a block. `start` is the number of the first.
-    fn write<'b>(&self, lines: BlockLines<'b>, start: u64) -> WrittenBlock<'b> {
+    fn write<'b>(&self, read: SourceEvents<'b, '_>, start: u64) -> WrittenBlock<'b> {
         let mut block = WrittenBlock {
             lines: Vec::new(),
-            written: Vec::with_capacity(lines.events.len()),
-            refused: lines.refused,
+            written: Vec::with_capacity(read.events.len()),
+            refused: read.refused,
             doubles: 0,
             identity_events: 0,
         };
-        for (number, (line, envelope)) in (start..).zip(&lines.events) {
+        for (number, (line, event)) in (start..).zip(&read.events) {
             if self.people.is_double(number) {
                 block.doubles += 1;
                 continue;
             }
-            match self.writer.write(envelope, &mut block.lines) {
+            match self.writer.write(event, &mut block.lines) {
                 WrittenLine::Written(written) => block.written.push(written),
                 WrittenLine::IdentityEvent => block.identity_events += 1,
                 WrittenLine::Refused { rule, message } => block.refused.push(RefusedLine {
@@ -242,9 +265,10 @@ impl<'o> Worker for WriteWorker<'_, 'o> {
         start: u64,
         ticket: Ticket<'_, OrderedSink<WriteSink<'o>>>,
     ) -> anyhow::Result<()> {
-        let mut lines = BlockLines::read(block, self.max_line_bytes, self.people.options());
-        let tally = std::mem::take(&mut lines.tally);
-        let written = self.write(lines, start);
+        let mut parsed = Parsed::new(block, self.max_line_bytes);
+        let mut read = parsed.read(self.people.options());
+        let tally = mem::take(&mut read.tally);
+        let written = self.write(read, start);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             sink.tally.doubles += written.doubles;
