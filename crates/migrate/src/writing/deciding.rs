@@ -12,8 +12,8 @@ pub(crate) enum Role {
     Device(Number),
     /// Both: the event links them in Simplified.
     Both { user: Number, device: Number },
-    /// None: the event belongs to nobody.
-    Nobody,
+    /// No ID at all.
+    NoId,
 }
 
 /// The answer for one event.
@@ -22,7 +22,7 @@ pub(crate) struct Decision {
     pub(crate) role: Role,
     /// Whether its device belongs to another user than its `$user_id`.
     pub(crate) is_contradicted: bool,
-    /// The user in whose place the elected one is written (M-11).
+    /// The user of the event, if the elected user is written instead (M-11).
     pub(crate) rewritten: Option<Number>,
 }
 
@@ -48,7 +48,7 @@ impl Numbers {
 /// The first row of M-13 that fits.
 pub(crate) fn decide(ids: &Ids, numbers: Numbers) -> Decision {
     let Numbers { own, user, device } = numbers;
-    // The own distinct_id decides alone if it is somebody else's than the `$user_id`.
+    // If the own distinct_id belongs to another person than the `$user_id`, it decides alone.
     let agrees = |user: Number| {
         own.is_none_or(|own| own == user || Some(own) == device || ids.same_cluster(own, user))
     };
@@ -64,25 +64,27 @@ pub(crate) fn decide(ids: &Ids, numbers: Numbers) -> Decision {
         (None, _, Some(own)) if ids.is_user(own) => (Role::User(own), false),
         (None, _, Some(own)) => (Role::Device(own), false),
         (None, Some(device), None) => (Role::Device(device), false),
-        (None, None, None) => (Role::Nobody, false),
+        (None, None, None) => (Role::NoId, false),
     };
     // M-11
-    let (role, user) = match role {
-        Role::User(user) => (Role::User(ids.person(user)), Some(user)),
-        Role::Both { user, device } => {
-            let person = ids.person(user);
-            let role = Role::Both {
-                user: person,
-                device,
-            };
-            (role, Some(user))
-        }
-        other => (other, None),
+    let mut rewritten = None;
+    let mut elected = |user| {
+        let person = ids.person(user);
+        rewritten = (person != user).then_some(user);
+        person
+    };
+    let role = match role {
+        Role::User(user) => Role::User(elected(user)),
+        Role::Both { user, device } => Role::Both {
+            user: elected(user),
+            device,
+        },
+        Role::Device(_) | Role::NoId => role,
     };
     Decision {
         role,
         is_contradicted,
-        rewritten: user.filter(|&user| ids.person(user) != user),
+        rewritten,
     }
 }
 
@@ -96,11 +98,11 @@ fn is_elsewhere(ids: &Ids, device: Number, user: Number) -> bool {
     }
 }
 
-/// Who gets an event with these IDs, by the election alone.
+/// The person that an event with these IDs belongs to, by the election alone.
 pub(crate) fn expected(ids: &Ids, role: Role) -> Option<Number> {
     match role {
         Role::User(user) | Role::Both { user, .. } => Some(user),
         Role::Device(device) => Some(ids.person(device)),
-        Role::Nobody => None,
+        Role::NoId => None,
     }
 }

@@ -2,16 +2,16 @@
 
 use std::borrow::Cow;
 
-use idmerge_core::{Claim, DistinctId, IdProperty, Value};
+use idmerge_core::{Claim, DistinctId, IdProperty, InvalidEvent, Value};
 use idmerge_engines::Model;
-use idmerge_events::{Envelope, RawJson, TimeRange, visit_members};
-use idmerge_wire::{EventRecord, Limits, Requirements, check_insert_id};
+use idmerge_events::{Envelope, TimeRange, visit_members};
+use idmerge_wire::{EventRecord, Fault, Limits, Requirements, check_insert_id};
 
 use crate::people::electing::People;
 use crate::people::ids::Number;
 use crate::reading::{EXPORT_ONLY, Facts, SourceEvent, bare};
 use crate::writing::deciding::{Decision, Numbers, Role, decide, expected};
-use crate::writing::json::{push_device, push_id, push_key, push_member};
+use crate::writing::json::{push_device, push_id, push_key, push_member, push_raw};
 
 /// Properties that are written anew, or that name the old project.
 const OWN: [&[u8]; 7] = [
@@ -64,6 +64,37 @@ pub struct EventWriter<'p> {
     limits: Limits,
 }
 
+/// What the target reads in a line that it accepts.
+struct Checked {
+    time_ms: i64,
+    link: Option<[Number; 2]>,
+    mistake: Option<String>,
+}
+
+/// Why the target refuses a line.
+struct Refusal {
+    rule: &'static str,
+    message: String,
+}
+
+impl From<Fault> for Refusal {
+    fn from(fault: Fault) -> Self {
+        Self {
+            rule: "M-15",
+            message: fault.to_string(),
+        }
+    }
+}
+
+impl From<InvalidEvent> for Refusal {
+    fn from(error: InvalidEvent) -> Self {
+        Self {
+            rule: error.rule(),
+            message: error.to_string(),
+        }
+    }
+}
+
 impl People {
     /// A writer of events.
     pub fn event_writer(&self) -> EventWriter<'_> {
@@ -87,9 +118,8 @@ impl EventWriter<'_> {
         let start = out.len();
         self.push(event, decision, out);
         let line = str::from_utf8(&out[start..]).unwrap_or_default();
-        let checked = self.check(line, decision.role, numbers.own);
-        match checked {
-            Ok((time_ms, link, mistake)) => {
+        match self.check(line, decision.role, numbers.own) {
+            Ok(checked) => {
                 out.push(b'\n');
                 let after = match self.target() {
                     Model::Original => numbers.own,
@@ -99,17 +129,17 @@ impl EventWriter<'_> {
                     name: envelope.name().to_owned(),
                     before: numbers.own.map(|own| self.people.canonical(own)),
                     after,
-                    link,
+                    link: checked.link,
                     is_contradicted: decision.is_contradicted,
                     is_user: after.is_some_and(|number| match self.target() {
                         Model::Original => ids.cluster_users(number) > 0,
                         _ => ids.is_user(number),
                     }),
-                    time_ms,
-                    mistake,
+                    time_ms: checked.time_ms,
+                    mistake: checked.mistake,
                 })
             }
-            Err((rule, message)) => {
+            Err(Refusal { rule, message }) => {
                 out.truncate(start);
                 WrittenLine::Refused { rule, message }
             }
@@ -168,14 +198,14 @@ impl EventWriter<'_> {
         }
     }
 
-    /// M-13: the IDs, and those that stood there and are not written.
+    /// M-13: the IDs, and the original ones that are not among them.
     fn push_role(&self, decision: Decision, envelope: &Envelope<'_>, out: &mut Vec<u8>) {
         let ids = &self.people.ids;
         let (user, device) = match decision.role {
             Role::User(user) => (Some(user), None),
             Role::Device(device) => (None, Some(device)),
             Role::Both { user, device } => (Some(user), Some(device)),
-            Role::Nobody => (None, None),
+            Role::NoId => (None, None),
         };
         let [user, device] = [user, device].map(|number| number.map(|number| ids.id(number)));
         if let Some(user) = user {
@@ -241,34 +271,26 @@ impl EventWriter<'_> {
         push_member("$insert_id", &hash.finalize().to_hex()[..32], out);
     }
 
-    /// M-15: what strict mode and the rules of the target say of the line. Also compares what the target
-    /// reads with what was meant (M-20).
-    #[expect(clippy::type_complexity, reason = "what the target reads in a line")]
-    fn check(
-        &self,
-        line: &str,
-        role: Role,
-        own: Option<Number>,
-    ) -> Result<(i64, Option<[Number; 2]>, Option<String>), (&'static str, String)> {
+    /// M-15: reads the line as the target will, in its strict mode, and compares what it reads with what
+    /// was meant (M-20).
+    fn check(&self, line: &str, role: Role, own: Option<Number>) -> Result<Checked, Refusal> {
         let options = &self.people.options;
-        let fault = |fault: idmerge_wire::Fault| ("M-15", fault.to_string());
-        let record = EventRecord::of_text(line, &self.limits).map_err(fault)?;
+        let record = EventRecord::of_text(line, &self.limits)?;
         let requirements = Requirements {
             is_strict: true,
             waives_distinct_id: self.target() == Model::Simplified,
             now_ms: options.now_ms,
         };
-        record.check(&requirements, &self.limits).map_err(fault)?;
+        record.check(&requirements, &self.limits)?;
         let event = record.json_event().event();
-        let invalid = |error: idmerge_core::InvalidEvent| (error.rule(), error.to_string());
-        let reading = options.target.read(&event).map_err(invalid)?;
+        let reading = options.target.read(&event)?;
         let ids = &self.people.ids;
         let number = |id: DistinctId<'_>| ids.number(id.id()).map(|it| (it, id.is_device()));
         let meant = match (self.target(), role) {
             (Model::Original, _) => own.map(|own| (own, false)),
             (_, Role::User(user) | Role::Both { user, .. }) => Some((user, false)),
             (_, Role::Device(device)) => Some((device, true)),
-            (_, Role::Nobody) => None,
+            (_, Role::NoId) => None,
         };
         let read = reading.distinct_id.map(number);
         let link = match reading.claim {
@@ -285,18 +307,10 @@ impl EventWriter<'_> {
         let is_right = read == meant.map(Some) && is_right_link;
         let mistake = (!is_right)
             .then(|| format!("the target reads the distinct_id {:?}", reading.distinct_id));
-        Ok((record.time.ms().unwrap_or_default(), link, mistake))
+        Ok(Checked {
+            time_ms: record.time.ms().unwrap_or_default(),
+            link,
+            mistake,
+        })
     }
-}
-
-fn push_raw(json: RawJson<'_>, out: &mut Vec<u8>) {
-    // Line breaks in JSON are between tokens.
-    let bytes = json.as_str().bytes();
-    out.extend(bytes.map(|byte| {
-        if matches!(byte, b'\n' | b'\r') {
-            b' '
-        } else {
-            byte
-        }
-    }));
 }

@@ -1,6 +1,7 @@
 //! Writes the members of JSON objects.
 
 use idmerge_core::{DEVICE_PREFIX, Id, IdBuffer};
+use idmerge_events::RawJson;
 
 /// Appends a string with its quotation marks.
 pub(crate) fn push_text(text: &str, out: &mut Vec<u8>) {
@@ -33,4 +34,16 @@ pub(crate) fn push_device(key: &str, id: Id<'_>, out: &mut Vec<u8>) {
     push_key(key, out);
     let text = id.text();
     push_text(&format!("{DEVICE_PREFIX}{text}"), out);
+}
+
+/// Appends a value as it was written, on one line.
+pub(crate) fn push_raw(json: RawJson<'_>, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.extend_from_slice(json.as_str().as_bytes());
+    for byte in &mut out[start..] {
+        // Line breaks in JSON are between tokens.
+        if matches!(byte, b'\n' | b'\r') {
+            *byte = b' ';
+        }
+    }
 }
