@@ -8,7 +8,7 @@ use tempfile::SpooledTempFile;
 const BUCKETS: usize = 256;
 const BUFFER_BYTES: usize = 8 * 1024;
 
-/// Records of `N` bytes. The first ones should be of a hash.
+/// Records of `N` bytes. The first byte should be of a hash, so that the files are about equally long.
 #[derive(Debug)]
 pub(crate) struct Buckets<const N: usize> {
     files: Vec<Option<BufWriter<SpooledTempFile>>>,

@@ -57,7 +57,7 @@ struct Found {
 
 impl Found {
     fn add(&mut self, evidence: &Evidence, names_users: bool) {
-        // A line can be both sides of a case.
+        // A line can be evidence for one case in two ways.
         if self.evidence.last() == Some(evidence) {
             return;
         }
@@ -134,8 +134,8 @@ impl People {
         Ok(cases.into_iter().map(|(_, case)| case).collect())
     }
 
-    /// The case of a cluster, if it has no user or more than one. In Original neither is a case, and the
-    /// limit of the target is (M-23).
+    /// The case of a cluster that has no user, or more than one. To Original, the only case of a cluster is
+    /// that it exceeds the limit of the target (M-23).
     fn case_of_cluster(&self, member: Number) -> Option<Case> {
         let cluster = self.ids.cluster(member)?;
         let kind = match (self.options.target.model(), cluster.users) {
@@ -196,7 +196,8 @@ impl People {
         }
     }
 
-    /// The case of which a line can be the other side: it gave the device or the alias to its holder.
+    /// The case of a later line that names the device or the alias of this line again, for another ID. This
+    /// line gave it to the ID that has it, so it is evidence too.
     fn case_of_other_side(evidence: &Evidence) -> Option<Case> {
         let kind = match evidence.kind {
             Kind::Both | Kind::Identify => CaseKind::Contradicted,

@@ -17,8 +17,8 @@ impl People {
             "# How to import this folder\n\n\
              The files are for a project with the model *{to} ID Merge*. Send them in this order, and wait \
              for each step to end with 200 for all of its requests before the next one begins:\n\n\
-             1. `links.ndjson`: a device stays with the first user that an event names beside it, so the \
-             links must arrive before the events.\n\
+             1. `links.ndjson`. The first event that has both a device and a user links them for ever, so \
+             the links must arrive before the events.\n\
              2. {}\n",
             event_files
                 .iter()

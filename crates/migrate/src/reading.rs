@@ -55,7 +55,7 @@ pub(crate) struct Facts<'e> {
     pub(crate) user: Option<Id<'e>>,
     /// `$device_id`, if it is a valid ID.
     pub(crate) device: Option<Id<'e>>,
-    /// The IDs that stand where devices stand, or follow `$device:` (M-7 d).
+    /// The IDs in properties for devices, and those after `$device:` (M-7 d).
     pub(crate) devices: [Option<Id<'e>>; 10],
     pub(crate) is_identity_event: bool,
 }

@@ -13,7 +13,7 @@ use crate::writing::event::Written;
 /// More names of events than this are counted as one.
 const NAMES_MAX: usize = 65_536;
 
-/// The name of the events with other names than the first 65,536.
+/// The name under which all names after the first 65,536 are counted.
 const OTHER_NAMES: &str = "(other names)";
 
 /// The figures of all events so far.

@@ -92,12 +92,12 @@ impl CaseKind {
                  right ID in a mapping file (--mapping)."
             }
             Self::Loop => {
-                "The line names one ID twice, so the other ID is lost: exports can replace it. A mapping \
-                 file (--mapping) that has both IDs settles it."
+                "The line names one ID twice. An export can replace the other ID by it. A mapping file \
+                 (--mapping) that has both IDs settles it."
             }
             Self::Changed => {
-                "Nothing in the target: it keeps the first link and the first role of an ID. To change it, \
-                 migrate into a new project, with an empty folder."
+                "The target keeps the first link and the first role of an ID. To change them, migrate into \
+                 a new project, with an empty folder."
             }
         }
     }

@@ -1,5 +1,5 @@
-//! Rules M-6 and M-8 to M-11: joins the devices that lines name beside users, and gives each cluster one
-//! user.
+//! Rules M-6 and M-8 to M-11: joins the devices and users that lines name together, and gives each cluster
+//! one user.
 
 use std::cmp::Reverse;
 use std::io;
@@ -12,7 +12,7 @@ use crate::people::evidence::{Evidence, EvidenceLog, Kind};
 use crate::people::gathering::{Bits, Counts, Gathering};
 use crate::people::ids::{Ids, Mark, NONE, Number};
 
-/// Who each ID belongs to. Nothing changes it any more, so threads can share it.
+/// The person that each ID belongs to. Threads that write events share it.
 #[derive(Debug)]
 pub struct People {
     pub(crate) options: Options,
@@ -25,7 +25,7 @@ pub struct People {
     pub(crate) canonicals: Vec<Number>,
 }
 
-/// The number of the input in the place of evidence that is the output of an earlier migration.
+/// The `file` of the place of evidence that is in the output of an earlier migration.
 pub(crate) const EARLIER: u32 = u32::MAX;
 
 /// The rank of a device that no evidence gave to a user.
@@ -188,7 +188,7 @@ impl People {
         let age = |number: Number| (ids.row(number).age, number);
         match self.options.on_conflict {
             OnConflict::Oldest => users.min_by_key(|&number| age(number)),
-            // A user without an age is not the youngest: no claim names him.
+            // A user whom no claim names has no age, and is not the youngest.
             OnConflict::Latest => users.max_by_key(|&number| {
                 let age = age(number);
                 (age.0 != NONE, age)
@@ -200,7 +200,8 @@ impl People {
         }
     }
 
-    /// M-13, row 5: a device beside an anonymous ID of a person is that person's too, if it has no user.
+    /// M-13, row 5: a device that a line names together with an anonymous ID gets the user of that ID, if it
+    /// has none.
     fn link_devices_beside(&mut self) -> io::Result<()> {
         self.for_each_evidence(|people, evidence| {
             let (own, device) = (evidence.first, evidence.second);

@@ -1,4 +1,4 @@
-//! What the lines say about pairs of IDs, kept in a file: there can be as much as lines, and it is
+//! What the lines say about pairs of IDs. It is kept in a file, because each line can add to it, and it is
 //! read again only to settle conflicts and to name evidence.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, Write};

@@ -289,7 +289,8 @@ impl Gathering {
         self.note(Kind::Mapping, numbers, line)
     }
 
-    /// Takes a line of the profiles, before they are written: who has a profile of his own (M-16).
+    /// Takes a line of the profiles, to know which IDs have a profile of their own (M-16). Call it for all
+    /// lines before any profile is written.
     ///
     /// # Errors
     ///

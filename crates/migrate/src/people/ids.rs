@@ -50,13 +50,14 @@ pub(crate) struct Row {
     next: Number,
     /// How many events are attributed to it.
     pub(crate) events: u32,
-    /// When it entered the clusters (O-14); `NONE` if no claim did it.
+    /// Its place in the order in which claims first named IDs (O-14); `NONE` if no claim named it.
     pub(crate) age: u32,
     /// The user that it belongs to; `NONE` if it has none. For a user: the one that gets its events
     /// (M-11).
     pub(crate) person: Number,
-    /// The first user that a line names beside it. After the lines are read: the user of an earlier
-    /// migration.
+    /// While lines are read: the user on the first line that has this device and a user. Most lines repeat
+    /// the pair, and are not noted again. Afterwards, if it has [`Mark::LinkedEarlier`]: the user to whom an
+    /// earlier migration linked it.
     pub(crate) first_user: Number,
     marks: u16,
 }
@@ -69,7 +70,7 @@ pub(crate) struct ClusterRow {
     pub(crate) users: u32,
     /// One of the users.
     pub(crate) user: Number,
-    /// The member with the smallest number, which stands for the cluster in files.
+    /// The member with the smallest number. The cluster is visited, and named in cases, by it.
     pub(crate) first: Number,
 }
 

@@ -81,8 +81,8 @@ impl People {
         hash.finalize().to_hex()[..32].to_owned()
     }
 
-    /// M-23: one claim for each member but the head, which the oldest member stands for. A cluster is
-    /// written when its first member comes.
+    /// M-23: one claim for each member other than the head. The claims of a cluster are written when its
+    /// first member comes.
     fn push_cluster_links(&self, first: Number, time_ms: i64, line: &mut Vec<u8>) {
         let ids = &self.ids;
         if !ids.is_first(first) {

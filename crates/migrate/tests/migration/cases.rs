@@ -123,7 +123,7 @@ fn m_7_who_is_a_user() {
         written(&[view("18f0a-0b1c-1d2e-1fa400-18f0b")], none()),
         None
     );
-    // d: it stands where devices stand.
+    // d: it is sent as a device.
     let device = (
         "View",
         json!({"distinct_id": "session", "$device_id": "session"}),

@@ -45,7 +45,7 @@ impl<'b> DecodedText<'b> {
         }
     }
 
-    /// A text of which nothing was lost.
+    /// A text that was UTF-8, so nothing in it was replaced.
     pub(crate) fn of_text(text: &'b str) -> Self {
         Self {
             text: Cow::Borrowed(text),
