@@ -55,15 +55,15 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     people.set_now_ms(folder.now_ms(events_read, now_ms));
 
     progress.stage("writing");
-    let mut outputs = Outputs::create(args, &folder)?;
-    let mut tally = passes.write_events(&people, starts, &mut inputs, &mut outputs)?;
+    let outputs = Outputs::create(args, &folder)?;
+    let (mut tally, outputs) = passes.write_events(&people, starts, &mut inputs, outputs)?;
     progress.finish();
     AdaptArgs::say(adapting.as_ref(), args.input.quiet);
     people.take_carried(&tally);
     let Finished {
         report,
         event_files,
-    } = outputs.finish(args, &folder, &mut people, &mut tally, &names, events_read)?;
+    } = outputs.finish(args, &folder, &mut people, &mut tally, names, events_read)?;
     let form = match args.input.quiet {
         true => SummaryForm::None,
         false => SummaryForm::Text,
@@ -90,7 +90,7 @@ fn now_ms() -> i64 {
 struct Passes<'p> {
     args: &'p MigrateArgs,
     progress: &'p Progress,
-    /// How records of a product become events. Nothing else knows of them.
+    /// How records of a product become events.
     adapting: Option<&'p Adapting>,
 }
 
@@ -124,8 +124,8 @@ impl Passes<'_> {
         people: &People,
         starts: Starts,
         inputs: &mut [Input],
-        outputs: &mut Outputs,
-    ) -> anyhow::Result<Tally> {
+        outputs: Outputs,
+    ) -> anyhow::Result<(Tally, Outputs)> {
         passes::write(self.pass(inputs, Reread::No), people, starts, outputs)
     }
 }

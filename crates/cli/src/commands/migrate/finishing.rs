@@ -14,7 +14,7 @@ use crate::commands::migrate::folder::{
 };
 use crate::commands::migrate::side_files;
 use crate::output::destination::Output;
-use crate::output::refused::RefusedWriter;
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::report::say;
 
 /// The result of a migration.
@@ -113,10 +113,10 @@ impl Outputs {
         folder: &Folder,
         people: &mut People,
         tally: &mut Tally,
-        names: &[String],
+        mut names: Vec<String>,
         events_read: u64,
     ) -> anyhow::Result<Finished> {
-        self.refused.excess("nothing was written")?;
+        self.refused.excess(NOTHING_WRITTEN)?;
         let options = people.options();
         let link_time = options.link_time_ms;
         let link_time = link_time.unwrap_or_else(|| link_time_ms(tally.earliest_ms()));
@@ -124,7 +124,6 @@ impl Outputs {
         let mut others = Others::new(folder, args.dry_run);
         let (links, checker) = write_links(&mut others, folder, people, link_time)?;
         let engine = checker.finish(people, tally)?;
-        let mut names = names.to_vec();
         let profiles = write_profiles(&mut others, args, people, &mut names)?;
         others.with(MAPPING, |out| people.write_mapping(&engine, out))?;
         drop(engine);
@@ -136,13 +135,13 @@ impl Outputs {
             conflicts,
         };
         let report = Report::new(people, tally, counted).context("cannot read a temporary file")?;
-        others.json(MIGRATION, &migration)?;
+        others.with(MIGRATION, |out| write_json(&migration, out))?;
         if let Some(events) = &self.events {
             let text = people.instructions(&events.names, args.profiles.is_some());
             others.with(IMPORT, |out| out.write_all(text.as_bytes()))?;
         }
         let mut report_file = Output::create(folder.file(REPORT)?)?;
-        write_json(&mut report_file, &report)?;
+        report_file.write_with(|out| write_json(&report, out))?;
         check_association(args, &report, report_file)?;
         let event_files = self.appear(folder, others)?;
         Ok(Finished {
@@ -167,7 +166,7 @@ impl Outputs {
     }
 }
 
-/// Lets the report appear, which says why if the rate is too low.
+/// Lets the report appear, also if the rate is too low: the report says why.
 fn check_association(args: &MigrateArgs, report: &Report, file: Output) -> anyhow::Result<()> {
     file.finish()?;
     let rate = report.association_rate();
@@ -180,7 +179,7 @@ fn check_association(args: &MigrateArgs, report: &Report, file: Output) -> anyho
     }
 }
 
-/// The files other than the events. In a dry run what is written to them is lost.
+/// The files other than the events. A dry run discards what is written to them.
 struct Others<'f> {
     folder: &'f Folder,
     is_dry: bool,
@@ -209,20 +208,11 @@ impl<'f> Others<'f> {
         self.files.push(file);
         Ok(written)
     }
-
-    fn json(&mut self, name: &str, value: &impl Serialize) -> anyhow::Result<()> {
-        self.with(name, |out| {
-            serde_json::to_writer_pretty(&mut *out, value)?;
-            out.write_all(b"\n")
-        })
-    }
 }
 
-fn write_json(file: &mut Output, value: &impl Serialize) -> anyhow::Result<()> {
-    file.write_with(|out| {
-        serde_json::to_writer_pretty(&mut *out, value)?;
-        out.write_all(b"\n")
-    })
+fn write_json(value: &impl Serialize, out: &mut dyn io::Write) -> io::Result<()> {
+    serde_json::to_writer_pretty(&mut *out, value)?;
+    out.write_all(b"\n")
 }
 
 /// Writes the links: those of the earlier migration first, as they were.

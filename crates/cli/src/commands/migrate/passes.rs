@@ -1,7 +1,6 @@
 //! The two passes over the input: the first gathers what the lines say, the second writes the events.
 
 use std::io::{self, Write};
-use std::marker::PhantomData;
 use std::mem;
 
 use anyhow::Context;
@@ -184,8 +183,8 @@ pub(super) fn write(
     pass: Pass<'_>,
     people: &People,
     starts: Starts,
-    outputs: &mut Outputs,
-) -> anyhow::Result<Tally> {
+    outputs: Outputs,
+) -> anyhow::Result<(Tally, Outputs)> {
     let max_line_bytes = pass.limits.max_line_bytes;
     let sink = WriteSink {
         tally: Tally::default(),
@@ -195,25 +194,22 @@ pub(super) fn write(
         max_line_bytes,
         people,
         writer: people.event_writer(),
-        outputs: PhantomData,
     };
     let sink = pass.run(sink, |block| Ok(starts.of(block)), worker)?;
-    Ok(sink.tally)
+    Ok((sink.tally, sink.outputs))
 }
 
-struct WriteSink<'o> {
+struct WriteSink {
     tally: Tally,
-    outputs: &'o mut Outputs,
+    outputs: Outputs,
 }
 
-impl Sink for WriteSink<'_> {}
+impl Sink for WriteSink {}
 
-struct WriteWorker<'p, 'o> {
+struct WriteWorker<'p> {
     max_line_bytes: u64,
     people: &'p People,
     writer: EventWriter<'p>,
-    /// The outputs that its sink has.
-    outputs: PhantomData<&'o Outputs>,
 }
 
 /// What a block gives.
@@ -225,7 +221,7 @@ struct WrittenBlock<'b> {
     identity_events: u64,
 }
 
-impl WriteWorker<'_, '_> {
+impl WriteWorker<'_> {
     /// Writes the events of a block. `start` is the number of the first.
     fn write<'b>(&self, read: SourceEvents<'b, '_>, start: u64) -> WrittenBlock<'b> {
         let mut block = WrittenBlock {
@@ -255,15 +251,15 @@ impl WriteWorker<'_, '_> {
     }
 }
 
-impl<'o> Worker for WriteWorker<'_, 'o> {
+impl Worker for WriteWorker<'_> {
     type Kept = u64;
-    type Sink = WriteSink<'o>;
+    type Sink = WriteSink;
 
     fn block(
         &mut self,
         block: &Block,
         start: u64,
-        ticket: Ticket<'_, OrderedSink<WriteSink<'o>>>,
+        ticket: Ticket<'_, OrderedSink<WriteSink>>,
     ) -> anyhow::Result<()> {
         let mut parsed = Parsed::new(block, self.max_line_bytes);
         let mut read = parsed.read(self.people.options());
@@ -285,7 +281,7 @@ impl<'o> Worker for WriteWorker<'_, 'o> {
     }
 
     fn unread_line(
-        sink: &mut WriteSink<'o>,
+        sink: &mut WriteSink,
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
