@@ -2,6 +2,7 @@
 
 mod finishing;
 mod folder;
+mod lines;
 mod passes;
 mod side_files;
 mod upload;

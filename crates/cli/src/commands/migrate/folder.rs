@@ -1,7 +1,7 @@
 //! The folder of a migration, and what an earlier one left in it (M-22).
 
 use std::fs;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -9,6 +9,7 @@ use idmerge_migrate::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::args::migrate::MigrateArgs;
+use crate::commands::migrate::lines::for_each_line;
 use crate::output::destination::Destination;
 use crate::report::wrong_usage;
 
@@ -32,7 +33,7 @@ pub(super) struct Folder {
     path: PathBuf,
     /// What the earlier migration in it was, if there is one.
     pub(super) earlier: Option<Migration>,
-    /// The files of events of the earlier migration, in order.
+    /// The files of events of the earlier migration, in order. Without one there are none.
     earlier_events: Vec<String>,
 }
 
@@ -210,10 +211,7 @@ impl Folder {
         &self,
         mut visit: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        if self.earlier.is_none() {
-            return Ok(());
-        }
-        self.for_each_line(LINKS, &mut visit)?;
+        self.for_each_earlier_link(&mut visit)?;
         for name in &self.earlier_events {
             self.for_each_line(name, &mut visit)?;
         }
@@ -237,23 +235,12 @@ impl Folder {
         visit: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let path = self.path.join(name);
-        let shown = path.display();
         let file = fs::File::open(&path).with_context(|| {
             format!(
-                "cannot read {shown} of the earlier migration: choose another folder (--output)"
+                "cannot read {} of the earlier migration: choose another folder (--output)",
+                path.display()
             )
         })?;
-        let mut reader = BufReader::new(file);
-        let mut line = Vec::new();
-        loop {
-            line.clear();
-            let bytes = reader
-                .read_until(b'\n', &mut line)
-                .with_context(|| format!("cannot read {shown}"))?;
-            if bytes == 0 {
-                return Ok(());
-            }
-            visit(&line)?;
-        }
+        for_each_line(&path, &mut BufReader::new(file), |line, _| visit(line))
     }
 }

@@ -9,6 +9,7 @@ use idmerge_migrate::{GatherError, Gathering, Place};
 
 use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::folder::Folder;
+use crate::commands::migrate::lines::for_each_text_line;
 use crate::stream::input::{self, Reread};
 use crate::stream::progress::Progress;
 
@@ -46,30 +47,6 @@ fn with_text<T>(
     let progress = Progress::of_bytes(None, true);
     let text = input.read(Reread::No, &progress)?;
     read(&mut BufReader::new(text))
-}
-
-fn for_each_text_line(
-    path: &Path,
-    reader: &mut dyn BufRead,
-    mut visit: impl FnMut(&str, u64) -> anyhow::Result<()>,
-) -> anyhow::Result<()> {
-    let mut line = Vec::new();
-    for number in 1_u64.. {
-        line.clear();
-        let bytes = reader
-            .read_until(b'\n', &mut line)
-            .with_context(|| format!("cannot read {}", path.display()))?;
-        if bytes == 0 {
-            break;
-        }
-        let text = str::from_utf8(&line)
-            .with_context(|| format!("{}, line {number}: not UTF-8", path.display()))?;
-        let text = text.trim_start_matches('\u{feff}').trim();
-        if !text.is_empty() {
-            visit(text, number)?;
-        }
-    }
-    Ok(())
 }
 
 /// Visits the lines of the file of profiles, with their numbers.
