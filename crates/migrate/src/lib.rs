@@ -14,8 +14,8 @@
 //! 5. [`People::write_conflicts`], [`Report`] and [`People::instructions`] say what there is to decide
 //!    and to do (M-18, M-19, M-21).
 //!
-//! [`Gathering::add_earlier`] takes what an earlier migration wrote, so that more days can follow
-//! (M-22).
+//! [`Gathering::add_earlier_link`] and [`Gathering::add_earlier_event`] take what an earlier migration
+//! wrote, so that more days can follow (M-22).
 //!
 //! The caller reads and writes the files. The memory is in proportion to the IDs, not to the events:
 //! evidence and fingerprints of events are in temporary files.

@@ -41,6 +41,8 @@ pub(crate) enum Mark {
     Changed = 1 << 12,
     /// An earlier migration to Original wrote it as the head of a cluster.
     HeadEarlier = 1 << 13,
+    /// The links of an earlier migration have a line that links it. They stay.
+    HasLink = 1 << 14,
 }
 
 /// What is stored about an ID.

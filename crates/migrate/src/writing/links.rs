@@ -23,8 +23,8 @@ pub fn link_time_ms(earliest_ms: Option<i64>) -> i64 {
 }
 
 impl People {
-    /// Writes the lines that link, one for each device of a user that no event carries. Devices that an
-    /// earlier migration linked are left out: their lines are there already.
+    /// Writes the lines that link, one for each device of a user that no event carries. Devices that the
+    /// links of an earlier migration have are left out: those lines stay.
     ///
     /// # Errors
     ///
@@ -51,7 +51,7 @@ impl People {
     fn push_link(&self, device: Number, time_ms: i64, line: &mut Vec<u8>) {
         let ids = &self.ids;
         let user = ids.row(device).person;
-        let is_linked = ids.has(device, Mark::Carried) || ids.has(device, Mark::LinkedEarlier);
+        let is_linked = ids.has(device, Mark::Carried) || ids.has(device, Mark::HasLink);
         if user == NONE || ids.is_user(device) || is_linked {
             return;
         }
@@ -92,7 +92,7 @@ impl People {
         let mut members: Vec<Number> = ids.ring(first).filter(|&it| it != head).collect();
         members.sort_unstable();
         for member in members {
-            if ids.has(member, Mark::LinkedEarlier) {
+            if ids.has(member, Mark::HasLink) {
                 continue;
             }
             let id = ids.id(member);

@@ -97,3 +97,17 @@ fn m_22_a_device_keeps_its_first_user() {
             .contains(r#""$device_id":"d2d2d2d2"#)
     );
 }
+
+#[test]
+fn m_12_a_device_whose_event_is_gone_gets_a_link() {
+    let both = r#""distinct_id":"ada","$user_id":"ada","$device_id":"D1""#;
+    let first = migrate(options(), &[line(1, "Buy", both)]);
+    assert_eq!(first.links, [""; 0]);
+    // The first day is missing, so no event that is written links the device.
+    let second = again(&first, &[line(2, "View", r#""distinct_id":"D1""#)]);
+    assert_eq!(second.links.len(), 1);
+    let pair = format!(r#""$device_id":"{D1}","$user_id":"ada""#);
+    assert!(second.links[0].contains(&pair), "{}", second.links[0]);
+    let rows = format!("distinct_id,resolved_distinct_id\n$device:{D1},ada\n");
+    assert_eq!(second.mapping, rows);
+}

@@ -71,11 +71,11 @@ pub(crate) fn migrate_with(
     }
     let earlier = beside.earlier;
     let earlier_links = earlier.map_or(&[][..], |earlier| &earlier.links);
-    for line in earlier_links
-        .iter()
-        .chain(earlier.map_or(&[][..], |earlier| &earlier.events))
-    {
-        gathering.add_earlier(line.as_bytes()).unwrap();
+    for line in earlier_links {
+        gathering.add_earlier_link(line.as_bytes()).unwrap();
+    }
+    for line in earlier.map_or(&[][..], |earlier| &earlier.events) {
+        gathering.add_earlier_event(line.as_bytes()).unwrap();
     }
     let mut people = gathering.elect().unwrap();
 

@@ -206,12 +206,11 @@ impl Folder {
         Ok(())
     }
 
-    /// Visits the lines that an earlier migration wrote: links first, then events.
-    pub(super) fn for_each_earlier_line(
+    /// Visits the lines of the earlier events.
+    pub(super) fn for_each_earlier_event(
         &self,
         mut visit: impl FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
-        self.for_each_earlier_link(&mut visit)?;
         for name in &self.earlier_events {
             self.for_each_line(name, &mut visit)?;
         }

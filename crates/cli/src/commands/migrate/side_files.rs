@@ -27,7 +27,8 @@ pub(super) fn add_all(
     if let Some(path) = &args.profiles {
         for_each_profile(path, |line, _| Ok(gathering.add_profile(line)?))?;
     }
-    folder.for_each_earlier_line(|line| Ok(gathering.add_earlier(line)?))
+    folder.for_each_earlier_link(|line| Ok(gathering.add_earlier_link(line)?))?;
+    folder.for_each_earlier_event(|line| Ok(gathering.add_earlier_event(line)?))
 }
 
 /// Adds the name of a file, and returns its number.
