@@ -10,6 +10,7 @@ mod upload;
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use anyhow::Context;
 use idmerge_migrate::{Gathering, People, Report, Tally};
 
 use crate::args::input::adapt::AdaptArgs;
@@ -17,6 +18,7 @@ use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::finishing::{Finished, Outputs};
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
+use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
@@ -35,7 +37,8 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let folder = Folder::open(args, &mut options)?;
     let adapting = args.from.adapting(&options.source, args.input.quiet)?;
     let mut inputs = input::find_all(&args.input.paths)?;
-    let mut names: Vec<String> = inputs.iter().map(|input| input.name.clone()).collect();
+    let mut side_files = SideFiles::find(args, &inputs)?;
+    check_kept(&folder, &inputs, &side_files)?;
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, args.input.quiet);
 
@@ -48,11 +51,11 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let Gathered {
         mut gathering,
         starts,
-    } = passes.gather(&folder, Gathering::new(options), &mut inputs)?;
+    } = passes.gather(Gathering::new(options), &mut inputs)?;
     let events_read = gathering.events();
-    side_files::add_all(args, &folder, &mut gathering, &mut names)?;
+    side_files.add_all(&folder, &mut gathering)?;
     input::check_unchanged(&mut inputs)?;
-    let mut people = gathering.elect()?;
+    let mut people = gathering.elect().context("cannot use a temporary file")?;
     people.set_now_ms(folder.now_ms(events_read, now_ms));
 
     progress.stage("writing");
@@ -64,21 +67,36 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let Finished {
         report,
         event_files,
-    } = outputs.finish(args, &folder, &mut people, &mut tally, names, events_read)?;
-    let form = match args.input.quiet {
-        true => SummaryForm::None,
-        false => SummaryForm::Text,
-    };
+    } = outputs.finish(
+        args,
+        &folder,
+        &mut people,
+        &mut tally,
+        side_files,
+        events_read,
+    )?;
     if let Some(upload) = upload {
         let progress = Progress::of_bytes(None, args.input.quiet);
         upload.send(&folder, &event_files, &progress)?;
         progress.finish();
     }
-    summary::print(&MigrateSummary(&report), form);
+    if !args.input.quiet {
+        summary::print(&MigrateSummary(&report), SummaryForm::Text);
+    }
     Ok(match args.fail_on_conflict && report.conflicts() > 0 {
         true => ExitCode::from(CONFLICTS),
         false => ExitCode::SUCCESS,
     })
+}
+
+/// Checks that the migration replaces no file that it reads.
+fn check_kept(folder: &Folder, inputs: &[Input], side_files: &SideFiles) -> anyhow::Result<()> {
+    for destination in folder.files_to_write() {
+        let destination = destination?;
+        destination.must_keep(inputs, "--output")?;
+        side_files.must_be_kept_by(&destination)?;
+    }
+    Ok(())
 }
 
 fn now_ms() -> i64 {
@@ -102,15 +120,7 @@ impl Passes<'_> {
     }
 
     /// The first pass: what all lines say.
-    fn gather(
-        &self,
-        folder: &Folder,
-        gathering: Gathering,
-        inputs: &mut [Input],
-    ) -> anyhow::Result<Gathered> {
-        for name in folder.files_to_write(self.args) {
-            name.must_keep(inputs, "--output")?;
-        }
+    fn gather(&self, gathering: Gathering, inputs: &mut [Input]) -> anyhow::Result<Gathered> {
         let mut refused = RefusedWriter::new(None, self.args.input.max_refused())?;
         refused.silence();
         let pass = self.pass(inputs, Reread::Yes);

@@ -206,6 +206,33 @@ fn m_22_a_folder_keeps_its_options_and_takes_no_other_files() {
     assert_eq!(folder.read("full/notes.txt"), "mine");
 }
 
+#[test]
+fn m_22_a_file_that_is_read_is_not_replaced() {
+    let folder = Folder::with(&[("in", &odd_export())]);
+    folder.run(&format!("{MIGRATE} --split 5")).ok();
+    folder.write(
+        "new/profiles.ndjson",
+        r#"{"$distinct_id":"u1","$properties":{"plan":"free"}}"#,
+    );
+    let events = "migrate new/events-00001.ndjson --from original --to simplified -o new";
+    for (command, file) in [
+        (events, "new/events-00001.ndjson"),
+        (
+            &format!("{MIGRATE} --profiles new/profiles.ndjson"),
+            "new/profiles.ndjson",
+        ),
+        (
+            &format!("{MIGRATE} --mapping new/mapping.csv"),
+            "new/mapping.csv",
+        ),
+    ] {
+        let before = folder.read(file);
+        let done = folder.run(command);
+        assert_eq!(fs::read_to_string(folder.path(file)).ok(), Some(before));
+        done.code(2).says(file).says("which it would replace");
+    }
+}
+
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 #[test]
 fn m_21_a_server_takes_links_and_events_strictly() {
@@ -431,6 +458,11 @@ fn m_6_a_mapping_file_and_profiles() {
             "{profiles}"
         );
     }
+    // A pipe can be read only once.
+    let from_pipe = "migrate in --from original --to simplified -o p --profiles -";
+    folder.pipe(&*profile, from_pipe).ok();
+    let profiles = folder.read("p/profiles.ndjson");
+    assert!(profiles.contains("\"plan\":\"free\""), "{profiles}");
     folder.write("bad", "a,b\n1,2\n");
     folder
         .run("migrate in --from original --to simplified -o c --mapping bad")

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 
 use anyhow::{Context, bail};
-use idmerge_migrate::{Checker, Counted, People, Place, ProfileLine, Report, Tally, link_time_ms};
+use idmerge_migrate::{Checker, Counted, People, ProfileLine, Report, Tally, link_time_ms};
 use serde::Serialize;
 
 use crate::args::migrate::MigrateArgs;
@@ -12,7 +12,7 @@ use crate::commands::migrate::folder::{
     CONFLICTS, EVENTS, Folder, IMPORT, LINKS, MAPPING, MIGRATION, Migration, PROFILES, REFUSED,
     REPORT,
 };
-use crate::commands::migrate::side_files;
+use crate::commands::migrate::side_files::SideFiles;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::report::say;
@@ -113,7 +113,7 @@ impl Outputs {
         folder: &Folder,
         people: &mut People,
         tally: &mut Tally,
-        mut names: Vec<String>,
+        mut side_files: SideFiles,
         events_read: u64,
     ) -> anyhow::Result<Finished> {
         self.refused.excess(NOTHING_WRITTEN)?;
@@ -124,10 +124,10 @@ impl Outputs {
         let mut others = Others::new(folder, args.dry_run);
         let (links, checker) = write_links(&mut others, folder, people, link_time)?;
         let engine = checker.finish(people, tally)?;
-        let profiles = write_profiles(&mut others, args, people, &mut names)?;
+        let profiles = write_profiles(&mut others, people, &mut side_files)?;
         others.with(MAPPING, |out| people.write_mapping(&engine, out))?;
         drop(engine);
-        let conflicts = write_conflicts(&mut others, people, &names)?;
+        let conflicts = write_conflicts(&mut others, people, side_files.names())?;
         let counted = Counted {
             events_read,
             links,
@@ -248,19 +248,13 @@ fn write_links(
 
 fn write_profiles(
     others: &mut Others<'_>,
-    args: &MigrateArgs,
     people: &mut People,
-    names: &mut Vec<String>,
+    side_files: &mut SideFiles,
 ) -> anyhow::Result<u64> {
     let (mut profiles, mut refused) = (0, 0);
     others.with(PROFILES, |out| {
-        let Some(path) = &args.profiles else {
-            return Ok(());
-        };
-        let file = side_files::add_name(names, path).map_err(io::Error::other)?;
         let mut text = Vec::new();
-        let visited = side_files::for_each_profile(path, |line, number| {
-            let place = Place { file, line: number };
+        let visited = side_files.for_each_profile(|line, place| {
             text.clear();
             match people.write_profile(line, place, &mut text)? {
                 ProfileLine::Written => profiles += 1,

@@ -187,10 +187,11 @@ impl Folder {
         Destination::of(Some(&self.path.join(name)))
     }
 
-    /// Where files may appear, other than split events.
-    pub(super) fn files_to_write(&self, _: &MigrateArgs) -> Vec<Destination> {
-        let names = FILES.iter().chain([&EVENTS]);
-        names.filter_map(|name| self.file(name).ok()).collect()
+    /// The files that a migration may replace or remove.
+    pub(super) fn files_to_write(&self) -> impl Iterator<Item = anyhow::Result<Destination>> {
+        let events = self.earlier_events.iter().map(String::as_str);
+        let names = FILES.into_iter().chain([EVENTS]).chain(events);
+        names.map(|name| self.file(name))
     }
 
     /// The files of events of the earlier migration that this one does not replace.
@@ -234,12 +235,12 @@ impl Folder {
         visit: &mut dyn FnMut(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let path = self.path.join(name);
+        let shown = path.display().to_string();
         let file = fs::File::open(&path).with_context(|| {
             format!(
-                "cannot read {} of the earlier migration: choose another folder (--output)",
-                path.display()
+                "cannot read {shown} of the earlier migration: choose another folder (--output)"
             )
         })?;
-        for_each_line(&path, &mut BufReader::new(file), |line, _| visit(line))
+        for_each_line(&shown, &mut BufReader::new(file), |line, _| visit(line))
     }
 }

@@ -1,7 +1,8 @@
 //! Files beside the events: mappings, profiles, and the output of an earlier migration.
 
 use std::io::{self, BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
+use std::slice;
 
 use anyhow::{Context, anyhow, bail};
 use idmerge_events::visit_members;
@@ -10,58 +11,113 @@ use idmerge_migrate::{GatherError, Gathering, Place};
 use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::lines::for_each_text_line;
-use crate::stream::input::{self, Reread};
+use crate::output::destination::Destination;
+use crate::stream::input::{self, Input, Reread};
 use crate::stream::progress::Progress;
 
-/// Gives all of them to the first stage. Their names are added to `names`.
-pub(super) fn add_all(
-    args: &MigrateArgs,
-    folder: &Folder,
-    gathering: &mut Gathering,
-    names: &mut Vec<String>,
-) -> anyhow::Result<()> {
-    if let Some(path) = &args.mapping {
-        let file = add_name(names, path)?;
-        add_mapping(path, file, gathering)?;
+/// The files of `--mapping` and `--profiles`.
+pub(super) struct SideFiles {
+    mapping: Option<Input>,
+    profiles: Option<Input>,
+    /// The names of the inputs, and of those of these files that were read: evidence has their numbers.
+    names: Vec<String>,
+}
+
+impl SideFiles {
+    /// Finds them before anything is read.
+    pub(super) fn find(args: &MigrateArgs, inputs: &[Input]) -> anyhow::Result<Self> {
+        let find = |path: &Option<PathBuf>| match path {
+            Some(path) => Ok(input::find_all(slice::from_ref(path))?.pop()),
+            None => anyhow::Ok(None),
+        };
+        Ok(Self {
+            mapping: find(&args.mapping)?,
+            profiles: find(&args.profiles)?,
+            names: inputs.iter().map(|input| input.name.clone()).collect(),
+        })
     }
-    if let Some(path) = &args.profiles {
-        for_each_profile(path, |line, _| Ok(gathering.add_profile(line)?))?;
+
+    /// The names of all files that evidence can be in.
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
     }
-    folder.for_each_earlier_link(|line| Ok(gathering.add_earlier_link(line)?))?;
-    folder.for_each_earlier_event(|line| Ok(gathering.add_earlier_event(line)?))
+
+    /// # Errors
+    ///
+    /// Writing to the destination would replace one of them.
+    pub(super) fn must_be_kept_by(&self, destination: &Destination) -> anyhow::Result<()> {
+        let files = [&self.mapping, &self.profiles];
+        files
+            .iter()
+            .try_for_each(|file| destination.must_keep(file.as_slice(), "--output"))
+    }
+
+    /// Gives them, and the output of an earlier migration, to the first stage.
+    pub(super) fn add_all(
+        &mut self,
+        folder: &Folder,
+        gathering: &mut Gathering,
+    ) -> anyhow::Result<()> {
+        if let Some(mapping) = &mut self.mapping {
+            let file = add_name(&mut self.names, mapping)?;
+            add_mapping(mapping, file, gathering)?;
+        }
+        if let Some(profiles) = &mut self.profiles {
+            for_each_profile(profiles, Reread::Yes, |line, _| {
+                Ok(gathering.add_profile(line)?)
+            })?;
+        }
+        folder.for_each_earlier_link(|line| Ok(gathering.add_earlier_link(line)?))?;
+        folder.for_each_earlier_event(|line| Ok(gathering.add_earlier_event(line)?))
+    }
+
+    /// Visits the lines of the profiles again, with their places.
+    pub(super) fn for_each_profile(
+        &mut self,
+        mut visit: impl FnMut(&str, Place) -> anyhow::Result<()>,
+    ) -> anyhow::Result<()> {
+        let Some(profiles) = &mut self.profiles else {
+            return Ok(());
+        };
+        let file = add_name(&mut self.names, profiles)?;
+        for_each_profile(profiles, Reread::No, |text, line| {
+            visit(text, Place { file, line })
+        })
+    }
 }
 
 /// Adds the name of a file, and returns its number.
-pub(super) fn add_name(names: &mut Vec<String>, path: &Path) -> anyhow::Result<u32> {
+fn add_name(names: &mut Vec<String>, file: &Input) -> anyhow::Result<u32> {
     let number = u32::try_from(names.len()).context("there are too many inputs")?;
-    names.push(path.display().to_string());
+    names.push(file.name.clone());
     Ok(number)
 }
 
-/// Opens a file, decompressed.
-fn with_text<T>(
-    path: &Path,
-    read: impl FnOnce(&mut dyn BufRead) -> anyhow::Result<T>,
-) -> anyhow::Result<T> {
-    let mut inputs = input::find_all(&[PathBuf::from(path)])?;
-    let input = inputs.first_mut().context("there is no file")?;
-    let progress = Progress::of_bytes(None, true);
-    let text = input.read(Reread::No, &progress)?;
-    read(&mut BufReader::new(text))
-}
-
-/// Visits the lines of the file of profiles, with their numbers.
-pub(super) fn for_each_profile(
-    path: &Path,
+fn for_each_profile(
+    file: &mut Input,
+    reread: Reread,
     visit: impl FnMut(&str, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    with_text(path, |reader| for_each_text_line(path, reader, visit))
+    with_text(file, reread, |name, reader| {
+        for_each_text_line(name, reader, visit)
+    })
+}
+
+/// Reads a file, decompressed.
+fn with_text<T>(
+    file: &mut Input,
+    reread: Reread,
+    read: impl FnOnce(&str, &mut dyn BufRead) -> anyhow::Result<T>,
+) -> anyhow::Result<T> {
+    let name = file.name.clone();
+    let progress = Progress::of_bytes(None, true);
+    let text = file.read(reread, &progress)?;
+    read(&name, &mut BufReader::new(text))
 }
 
 /// M-6, rank 2. The file is CSV with a header, or NDJSON.
-fn add_mapping(path: &Path, file: u32, gathering: &mut Gathering) -> anyhow::Result<()> {
-    let shown = path.display();
-    with_text(path, |reader| {
+fn add_mapping(mapping: &mut Input, file: u32, gathering: &mut Gathering) -> anyhow::Result<()> {
+    with_text(mapping, Reread::No, |shown, reader| {
         let head = reader
             .fill_buf()
             .with_context(|| format!("cannot read {shown}"))?;
@@ -80,7 +136,7 @@ fn add_mapping(path: &Path, file: u32, gathering: &mut Gathering) -> anyhow::Res
             })
         };
         match is_json {
-            true => for_each_text_line(path, reader, |text, line| {
+            true => for_each_text_line(shown, reader, |text, line| {
                 let (id, head) = mapping_of(text).with_context(|| {
                     format!(
                         "{shown}, line {line}: not an object with the texts distinct_id and \
@@ -89,7 +145,7 @@ fn add_mapping(path: &Path, file: u32, gathering: &mut Gathering) -> anyhow::Res
                 })?;
                 add(&id, &head, line)
             }),
-            false => add_csv(path, reader, &mut add),
+            false => add_csv(shown, reader, &mut add),
         }
     })
 }
@@ -105,11 +161,10 @@ fn mapping_of(text: &str) -> Option<(String, String)> {
 }
 
 fn add_csv(
-    path: &Path,
+    shown: &str,
     reader: &mut dyn BufRead,
     add: &mut dyn FnMut(&str, &str, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
-    let shown = path.display();
     let mut rows = csv::Reader::from_reader(without_mark(reader)?);
     let header = rows
         .headers()
