@@ -30,7 +30,6 @@ impl Settings {
         state: &dyn Resolve,
         id: DistinctId<'e>,
     ) -> Option<DistinctId<'e>> {
-        let is_in_cluster = |id: DistinctId<'_>| state.members_after(id, None, 1).is_some();
         let other = match (self, id.is_device()) {
             (Self::Original(_) | Self::Legacy(_), _) => return None,
             (Self::Simplified(_), false) => DistinctId::device(id.id()),
@@ -38,6 +37,6 @@ impl Settings {
         };
         // A user ID does not begin with the prefix (S-0).
         let can_be = other.is_device() || !other.text().starts_with(DEVICE_PREFIX);
-        (can_be && !is_in_cluster(id) && is_in_cluster(other)).then_some(other)
+        (can_be && !state.is_clustered(id) && state.is_clustered(other)).then_some(other)
     }
 }

@@ -72,7 +72,7 @@ fn apart(
 /// as a device too.
 fn user<'a>(engine: &'a dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
     let user = engine.resolve(id);
-    if user != id || id.is_device() || engine.cluster(id).is_some() {
+    if user != id || id.is_device() || engine.is_clustered(id) {
         return user;
     }
     let device = DistinctId::device(id.id());
