@@ -5,7 +5,7 @@ use std::fs;
 use clap::ValueEnum;
 use clap::builder::StyledStr;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-#[cfg(feature = "store")]
+#[cfg(feature = "serve")]
 use idmerge_core::IdRules;
 use idmerge_engines::{BlockedIds, Model, Overrides, Settings, SettingsError};
 

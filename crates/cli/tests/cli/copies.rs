@@ -204,6 +204,7 @@ fn truth(settings: &Settings, stream: &[Sent]) -> Engine {
 
 type Clusters = BTreeMap<String, BTreeSet<String>>;
 
+#[cfg(all(unix, feature = "serve"))]
 fn clusters_of(lines: &str) -> Clusters {
     let cluster = |line: &str| {
         let line: Value = serde_json::from_str(line).unwrap();

@@ -1,6 +1,6 @@
 //! `--blocked-ids` and `--max-id-bytes` (rules ID-2 and ID-4) on every command.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::run::{Folder, event_names};
 
@@ -181,7 +181,7 @@ mod store {
         assert_eq!(info.get("blocked_ids"), None);
         assert_eq!(info.get("max_id_bytes"), None);
         let info = line(&folder, "store info b");
-        assert_eq!(info["blocked_ids"], json!(["#1", "test"]));
+        assert_eq!(info["blocked_ids"], serde_json::json!(["#1", "test"]));
         assert_eq!(info["max_id_bytes"], 9);
         let done = folder.run("store compare a b").code(1);
         let compared: Value = serde_json::from_str(&done.stdout).unwrap();

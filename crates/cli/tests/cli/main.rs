@@ -59,8 +59,9 @@ mod sdk;
 mod serve;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod server_store;
-#[cfg(feature = "store")]
+#[cfg(all(unix, feature = "serve"))]
 mod stopping;
+#[cfg(feature = "store")]
 mod store;
 mod summary;
 mod unusable;

@@ -30,7 +30,7 @@ pub(crate) struct KnownInputs {
 }
 
 impl KnownInputs {
-    #[cfg(feature = "store")]
+    #[cfg(any(feature = "store", test))]
     pub(crate) fn new(known: impl IntoIterator<Item = Known>, first_number: u64) -> Self {
         let mut inputs = Self {
             first_number,
