@@ -14,7 +14,7 @@ pub struct Adapter {
     options: Options,
 }
 
-/// Nobody outside the product knows what its connector sends.
+/// It is not known what the connector of the product sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NoConnector {
     /// The product.

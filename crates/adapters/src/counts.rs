@@ -14,7 +14,7 @@ pub struct Counts {
     pub blocked_device_ids: u64,
     /// How many records give no event, by their kind.
     pub passed_over: BTreeMap<&'static str, u64>,
-    /// What somebody should look at, by its kind.
+    /// How many things there are to look at, by their kind.
     pub notices: BTreeMap<&'static str, u64>,
 }
 

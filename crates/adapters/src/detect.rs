@@ -11,7 +11,7 @@ pub enum Detected {
     Format(Format),
     /// The records are Mixpanel's events, or no format fits.
     Mixpanel,
-    /// Several formats fit, so somebody must choose.
+    /// Several formats fit: name one of them.
     Several(Vec<Format>),
 }
 

@@ -155,7 +155,7 @@ impl Target {
         self != Self::Original
     }
 
-    /// Whether a model reads them that needs identity events.
+    /// Whether a model that needs identity events reads the events.
     pub(crate) fn has_identity_events(self) -> bool {
         self != Self::Simplified
     }

@@ -31,8 +31,8 @@ impl AdaptReport {
             && let Some(field) = self.format.receipt_field()
         {
             say(format_args!(
-                "warning: {} of {} records have an earlier {field} than the record before them, and who a \
-                 person is can depend on the order: sort them by {field} first (A-6)",
+                "warning: {} of {} records have an earlier {field} than the record before them, and their \
+                 order can decide which IDs are joined: sort them by {field} first (A-6)",
                 self.receipts.backwards, self.receipts.count
             ));
         }
