@@ -20,6 +20,7 @@ use crate::write::batch::{
 use crate::write::withdrawal::Withdrawal;
 
 /// A batch that is ready for the writer.
+#[derive(Default)]
 pub(crate) struct PreparedBatch {
     pub(crate) text: String,
     pub(crate) received_ms: i64,
@@ -105,13 +106,8 @@ pub(crate) fn prepare(
             received_ms,
             source,
             events: Vec::with_capacity(records.len()),
-            updates: Vec::new(),
-            profile_bytes: None,
-            members: 0,
             answers: vec![RecordAnswer::Stored(ClaimAnswer::None); records.len()],
-            claim_ids: String::new(),
-            withdrawal: None,
-            text: String::new(),
+            ..PreparedBatch::default()
         },
         own_id: String::new(),
         scratch: Vec::new(),
@@ -142,18 +138,10 @@ impl PreparedBatch {
     /// A retraction, in the place of a batch.
     pub(crate) fn of_withdrawal(withdrawal: Arc<Withdrawal>) -> Self {
         Self {
-            text: String::new(),
-            received_ms: 0,
-            source: "",
             bytes: withdrawal.bytes(),
             queue_bytes: withdrawal.bytes(),
-            events: Vec::new(),
-            updates: Vec::new(),
-            profile_bytes: None,
-            members: 0,
-            answers: Vec::new(),
-            claim_ids: String::new(),
             withdrawal: Some(withdrawal),
+            ..Self::default()
         }
     }
 
