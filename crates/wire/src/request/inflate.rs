@@ -38,28 +38,11 @@ pub(crate) fn inflated<'b>(
             })
         };
     }
-    let mut inflated = Vec::new();
-    let mut is_too_large = false;
-    inflate(&body, |piece| {
-        is_too_large = piece.len() > max_body_bytes - inflated.len();
-        if is_too_large {
-            return false;
-        }
-        let bytes = inflated.len() + piece.len();
-        if bytes > inflated.capacity() {
-            // Doubled, but not beyond the limit.
-            let capacity = bytes.max((2 * inflated.capacity()).min(max_body_bytes));
-            inflated.reserve_exact(capacity - inflated.len());
-        }
-        inflated.extend_from_slice(piece);
-        true
-    })
-    .map_err(|_| Problem::NotGzip)?;
-    if is_too_large {
-        return Err(too_large);
+    match decompressed(&body, max_body_bytes) {
+        Ok(Some(text)) => Ok(Cow::Owned(text)),
+        Ok(None) => Err(too_large),
+        Err(_) => Err(Problem::NotGzip),
     }
-    inflated.shrink_to_fit();
-    Ok(Cow::Owned(inflated))
 }
 
 /// Whether a body is compressed, whatever its header says.
@@ -72,27 +55,35 @@ pub fn is_compressed(body: &[u8]) -> bool {
 ///
 /// [`Head::decode_decompressed`](crate::Head::decode_decompressed) decodes the result.
 pub fn decompressed_within(body: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
-    let mut text = Vec::new();
-    let all = inflate(body, |piece| {
-        text.extend_from_slice(piece);
-        text.len() <= max_bytes
-    });
-    (all.is_ok() && text.len() <= max_bytes).then_some(text)
+    decompressed(body, max_bytes).ok().flatten()
 }
 
-/// Gives the decompressed bytes of a body to `take`, piece by piece, until it returns false.
-fn inflate(body: &[u8], mut take: impl FnMut(&[u8]) -> bool) -> io::Result<()> {
+/// A compressed body, decompressed; `None` if it has more bytes than allowed. It takes no more memory than
+/// the limit.
+fn decompressed(body: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     let mut decoder = MultiGzDecoder::new(body);
     let mut piece = [0; PIECE_BYTES];
+    let mut text: Vec<u8> = Vec::new();
     loop {
-        match decoder.read(&mut piece) {
-            Ok(0) => return Ok(()),
-            Ok(bytes) if !take(&piece[..bytes]) => return Ok(()),
-            Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+        let piece = match decoder.read(&mut piece) {
+            Ok(0) => break,
+            Ok(bytes) => &piece[..bytes],
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
+        };
+        if piece.len() > max_bytes - text.len() {
+            return Ok(None);
         }
+        let bytes = text.len() + piece.len();
+        if bytes > text.capacity() {
+            // Doubled, but not beyond the limit.
+            let capacity = bytes.max((2 * text.capacity()).min(max_bytes));
+            text.reserve_exact(capacity - text.len());
+        }
+        text.extend_from_slice(piece);
     }
+    text.shrink_to_fit();
+    Ok(Some(text))
 }
 
 #[cfg(test)]
