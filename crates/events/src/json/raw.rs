@@ -91,16 +91,9 @@ impl<'t> RawJson<'t> {
 /// assert_eq!(members, [(b"a".to_vec(), "[1,2]"), (b"b".to_vec(), r#""c""#)]);
 /// ```
 pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
-    let mut scanner = Scanner::new(text);
-    let mut has_more = scanner.has_members()?;
-    while has_more {
-        let key = scanner.key()?;
-        let value = scanner.value()?;
-        let value = RawJson(scanner.text(value.span));
-        with_key_text(&scanner, key, |text| visit(text, value));
-        has_more = scanner.has_more_members()?;
-    }
-    scanner.is_at_end().then_some(())
+    visit_lexemes(text, |scanner, key, value| {
+        with_key_text(scanner, key, |text| visit(text, value));
+    })
 }
 
 /// Visits the members of an object as [`visit_members`] does, but with each key as it is written: a JSON
@@ -117,15 +110,23 @@ pub fn visit_pairs<'t>(
     text: &'t str,
     mut visit: impl FnMut(RawJson<'t>, RawJson<'t>),
 ) -> Option<()> {
+    visit_lexemes(text, |scanner, key, value| {
+        visit(RawJson(scanner.text(key.span)), value);
+    })
+}
+
+#[inline]
+fn visit_lexemes<'t>(
+    text: &'t str,
+    mut visit: impl FnMut(&Scanner<'t>, Lexeme, RawJson<'t>),
+) -> Option<()> {
     let mut scanner = Scanner::new(text);
     let mut has_more = scanner.has_members()?;
     while has_more {
         let key = scanner.key()?;
         let value = scanner.value()?;
-        visit(
-            RawJson(scanner.text(key.span)),
-            RawJson(scanner.text(value.span)),
-        );
+        let value = RawJson(scanner.text(value.span));
+        visit(&scanner, key, value);
         has_more = scanner.has_more_members()?;
     }
     scanner.is_at_end().then_some(())
