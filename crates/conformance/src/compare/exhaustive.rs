@@ -51,26 +51,14 @@ fn laws_on_every_sequence(
     claims_max: usize,
 ) -> Result<(), String> {
     let settings = small();
-    let claims = all_claims(rule_book);
     let mut seen = HashSet::new();
-    // Sequences of one length that led to new states.
-    let mut sequences = vec![Vec::new()];
-    for _ in 0..claims_max {
-        let mut longer = Vec::new();
-        for sequence in &sequences {
-            for claim in &claims {
-                let state = laws_hold_after(make, &settings, sequence, claim).map_err(|what| {
-                    let claims: Vec<_> = sequence.iter().chain([claim]).cloned().collect();
-                    format!("{what}{}", show::as_vector(rule_book, &settings, &claims))
-                })?;
-                if seen.insert(state) {
-                    longer.push(sequence.iter().chain([claim]).cloned().collect());
-                }
-            }
-        }
-        sequences = longer;
-    }
-    Ok(())
+    shortest_first(rule_book, claims_max, |before, last| {
+        let state = laws_hold_after(make, &settings, before, last).map_err(|what| {
+            let claims = sequence(before, last);
+            format!("{what}{}", show::as_vector(rule_book, &settings, &claims))
+        })?;
+        Ok(seen.insert(state))
+    })
 }
 
 fn small() -> EngineSettings {
@@ -121,39 +109,56 @@ fn all_claims(rule_book: RuleBook) -> Vec<OwnedClaim> {
     claims
 }
 
-fn every_sequence(rule_book: RuleBook, make: &Make, claims_max: usize) -> Result<(), String> {
-    let settings = small();
+/// Tries all sequences of claims up to a length, the shortest first. `leads_on` checks a sequence, which
+/// it gets as the claims before the last one and the last one, and says whether it leads to a new
+/// state. If not, the sequence is not continued.
+fn shortest_first(
+    rule_book: RuleBook,
+    claims_max: usize,
+    mut leads_on: impl FnMut(&[OwnedClaim], &OwnedClaim) -> Result<bool, String>,
+) -> Result<(), String> {
     let claims = all_claims(rule_book);
-    let mut seen = HashSet::new();
-    let mut engine_states = HashMap::new();
     // Sequences of one length that led to new states.
     let mut sequences = vec![Vec::new()];
     for _ in 0..claims_max {
         let mut longer = Vec::new();
-        for sequence in &sequences {
-            for claim in &claims {
-                let states = states_after(rule_book, make, &settings, sequence, claim)?;
-                if !seen.insert(states.clone()) {
-                    continue;
+        for before in &sequences {
+            for last in &claims {
+                if leads_on(before, last)? {
+                    longer.push(sequence(before, last));
                 }
-                let mut sequence: Vec<OwnedClaim> = sequence.clone();
-                sequence.push(claim.clone());
-                let [engine, oracle] = states;
-                let (first, led_to) = engine_states
-                    .entry(oracle)
-                    .or_insert_with(|| (sequence.clone(), engine.clone()));
-                if *led_to != engine {
-                    return Err(format!(
-                        "equal states give different snapshots after {first:?}\nand {}",
-                        show::as_vector(rule_book, &settings, &sequence)
-                    ));
-                }
-                longer.push(sequence);
             }
         }
         sequences = longer;
     }
     Ok(())
+}
+
+fn sequence(before: &[OwnedClaim], last: &OwnedClaim) -> Vec<OwnedClaim> {
+    before.iter().chain([last]).cloned().collect()
+}
+
+fn every_sequence(rule_book: RuleBook, make: &Make, claims_max: usize) -> Result<(), String> {
+    let settings = small();
+    let mut seen = HashSet::new();
+    let mut engine_states = HashMap::new();
+    shortest_first(rule_book, claims_max, |before, last| {
+        let states = states_after(rule_book, make, &settings, before, last)?;
+        if !seen.insert(states.clone()) {
+            return Ok(false);
+        }
+        let [engine, oracle] = states;
+        let (first, led_to) = engine_states
+            .entry(oracle)
+            .or_insert_with(|| (sequence(before, last), engine.clone()));
+        if *led_to != engine {
+            return Err(format!(
+                "equal states give different snapshots after {first:?}\nand {}",
+                show::as_vector(rule_book, &settings, &sequence(before, last))
+            ));
+        }
+        Ok(true)
+    })
 }
 
 /// Compares after the last claim, and returns the states of the engine and of the oracle.
@@ -181,7 +186,7 @@ fn states_after(
         &mut differences,
     );
     differences.into_result().map_err(|what| {
-        let claims: Vec<OwnedClaim> = before.iter().chain([last]).cloned().collect();
+        let claims = sequence(before, last);
         format!("{what}{}", show::as_vector(rule_book, settings, &claims))
     })?;
     Ok([snapshot_of(&*engine)?, snapshot_of(&*oracle)?])

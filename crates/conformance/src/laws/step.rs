@@ -49,6 +49,29 @@ struct Step<'s> {
     applied_again: Applied,
 }
 
+/// Applies a claim to engines that were given the claims before it: to `after` once, to `repeated`
+/// twice.
+fn step<'s>(
+    settings: &'s EngineSettings,
+    claim: &'s OwnedClaim,
+    before: &'s dyn IdentityResolver,
+    after: &'s mut dyn IdentityResolver,
+    repeated: &'s mut dyn IdentityResolver,
+) -> Result<Step<'s>, String> {
+    let applied = apply(after, claim)?;
+    apply(repeated, claim)?;
+    let applied_again = apply(repeated, claim)?;
+    Ok(Step {
+        settings,
+        claim,
+        applied,
+        before,
+        after,
+        repeated,
+        applied_again,
+    })
+}
+
 /// Every ID with and without the prefix.
 fn distinct_ids() -> impl Iterator<Item = DistinctId<'static>> {
     all_ids()
@@ -67,19 +90,8 @@ fn after_every_claim(rule_book: RuleBook, make: &Make, law: StepLaw) -> Result<(
                 for earlier in &claims[..number] {
                     apply(&mut *repeated, earlier)?;
                 }
-                apply(&mut *repeated, claim)?;
-                let applied = apply(&mut *after, claim)?;
-                let applied_again = apply(&mut *repeated, claim)?;
+                let step = step(settings, claim, &*before, &mut *after, &mut *repeated)?;
                 let mut differences = Differences::default();
-                let step = Step {
-                    settings,
-                    claim,
-                    applied,
-                    before: &*before,
-                    after: &*after,
-                    repeated: &*repeated,
-                    applied_again,
-                };
                 law(&step, &mut differences);
                 differences
                     .into_result()
@@ -106,31 +118,20 @@ pub(crate) fn laws_hold_after(
             apply(&mut **engine, earlier)?;
         }
     }
-    apply(&mut *repeated, claim)?;
-    let applied = apply(&mut *after, claim)?;
+    let step = step(settings, claim, &*before, &mut *after, &mut *repeated)?;
     // Law 1: after a snapshot, the claim gives the same state.
     let mut restored = make(settings);
     restored
-        .read_snapshot(&mut &*snapshot_of(&*before)?)
+        .read_snapshot(&mut &*snapshot_of(step.before)?)
         .map_err(|error| error.to_string())?;
     apply(&mut *restored, claim)?;
-    let state = snapshot_of(&*after)?;
+    let state = snapshot_of(step.after)?;
     let mut differences = Differences::default();
     differences.expect(
         "from a snapshot, the state",
         &state,
         &snapshot_of(&*restored)?,
     );
-    let applied_again = apply(&mut *repeated, claim)?;
-    let step = Step {
-        settings,
-        claim,
-        applied,
-        before: &*before,
-        after: &*after,
-        repeated: &*repeated,
-        applied_again,
-    };
     for (_, law) in COMMON {
         law(&step, &mut differences);
     }
