@@ -3,6 +3,7 @@
 use std::fmt::{Debug, Write as _};
 
 use idmerge_core::{Cluster, DistinctId, IdentityResolver, Outcome};
+use idmerge_events::{Failure, JsonEvent, Resolved};
 
 use crate::settings::EngineSettings;
 use crate::vectors::{ExpectedCluster, OwnedClaim};
@@ -77,6 +78,29 @@ pub(crate) fn snapshot_of(engine: &dyn IdentityResolver) -> Result<Vec<u8>, Stri
         .write_snapshot(&mut bytes)
         .map_err(|error| format!("no snapshot: {error}"))?;
     Ok(bytes)
+}
+
+/// An event as it is written with the answer of the engine's state. The reason of a rejection is given
+/// as its code and its description.
+pub(crate) fn written(
+    engine: &dyn IdentityResolver,
+    event: &JsonEvent<'_>,
+    rejection: Option<&(String, String)>,
+) -> Result<String, String> {
+    let reading = engine.read(&event.event());
+    let own = reading.map_err(|error| error.to_string())?.distinct_id;
+    let resolved = Resolved {
+        rule_book: engine.rule_book(),
+        own,
+        canonical: own.map(|id| engine.resolve(id)),
+        failure: rejection.map(|(reason, description)| Failure {
+            reason,
+            description,
+        }),
+    };
+    let mut line = Vec::new();
+    event.write_resolved(&resolved, &mut line);
+    String::from_utf8(line).map_err(|error| error.to_string())
 }
 
 /// All clusters of an engine, in its order.

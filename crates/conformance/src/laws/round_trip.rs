@@ -3,10 +3,10 @@
 use idmerge_core::{
     Attribution, DistinctIds, Event, IdentityResolver, IdentityResolverExt, Outcome, Value,
 };
-use idmerge_events::{Failure, JsonEvent, Resolved};
+use idmerge_events::JsonEvent;
 use proptest::prelude::*;
 
-use crate::check::{Check, Differences, Make, snapshot_of};
+use crate::check::{Check, Differences, Make, snapshot_of, written};
 use crate::generate::{CLAIMS_MAX, event, event_with_two_ids, exported, for_all, settings};
 
 pub(super) fn trials() -> Vec<Check> {
@@ -44,7 +44,7 @@ fn round_trip(make: &Make) -> Result<(), String> {
 /// attributes events at their arrival, those of then. A refused event has no answer.
 fn resolve(engine: &mut dyn IdentityResolver, lines: &[String]) -> Result<Vec<String>, String> {
     let at_arrival = engine.attribution() == Attribution::AtArrival;
-    let mut accepted = Vec::new();
+    let (mut accepted, mut answers) = (Vec::new(), Vec::new());
     for line in lines {
         let event =
             JsonEvent::parse(line.as_bytes()).map_err(|error| format!("{line}: {error}"))?;
@@ -55,42 +55,16 @@ fn resolve(engine: &mut dyn IdentityResolver, lines: &[String]) -> Result<Vec<St
             Some(Outcome::Rejected(why)) => Some((why.code().to_owned(), why.to_string())),
             _ => None,
         };
-        let written = match at_arrival {
-            true => Some(write(engine, &event, rejection.as_ref())?),
-            false => None,
-        };
-        accepted.push((event, rejection, written));
+        if at_arrival {
+            answers.push(written(engine, &event, rejection.as_ref())?);
+        } else {
+            accepted.push((event, rejection));
+        }
     }
-    let written = accepted
-        .into_iter()
-        .map(|(event, rejection, written)| match written {
-            Some(line) => Ok(line),
-            None => write(engine, &event, rejection.as_ref()),
-        });
-    written.collect()
-}
-
-/// The answer of the engine's state to an event. The reason of a rejection is given as its code and
-/// its description.
-fn write(
-    engine: &dyn IdentityResolver,
-    event: &JsonEvent<'_>,
-    rejection: Option<&(String, String)>,
-) -> Result<String, String> {
-    let reading = engine.read(&event.event());
-    let own = reading.map_err(|error| error.to_string())?.distinct_id;
-    let resolved = Resolved {
-        rule_book: engine.rule_book(),
-        own,
-        canonical: own.map(|id| engine.resolve(id)),
-        failure: rejection.map(|(reason, description)| Failure {
-            reason,
-            description,
-        }),
-    };
-    let mut line = Vec::new();
-    event.write_resolved(&resolved, &mut line);
-    String::from_utf8(line).map_err(|error| error.to_string())
+    for (event, rejection) in &accepted {
+        answers.push(written(engine, event, rejection.as_ref())?);
+    }
+    Ok(answers)
 }
 
 /// The event as JSON. No text of a random event needs an escape.

@@ -1,10 +1,10 @@
 //! Plays a vector to an engine and reports the differences.
 
 use idmerge_core::{Attribution, IdentityResolver, IdentityResolverExt, Outcome};
-use idmerge_events::{Failure, JsonEvent, Resolved};
+use idmerge_events::JsonEvent;
 
 use super::{Case, OwnedClaim, Step, outcome_text};
-use crate::check::{Differences, as_expected, clusters_of};
+use crate::check::{Differences, as_expected, clusters_of, written};
 
 /// An accepted event, and the reason if its claim was rejected.
 struct Played<'c> {
@@ -25,7 +25,7 @@ pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(),
             (Some(json), _) => {
                 let event = play_event(number, step, json, engine, &mut differences);
                 match event {
-                    Some(event) if at_arrival => written(&event, engine, &mut differences),
+                    Some(event) if at_arrival => check_written(&event, engine, &mut differences),
                     event => played.extend(event),
                 }
             }
@@ -54,7 +54,7 @@ pub(crate) fn play(case: &Case, engine: &mut dyn IdentityResolver) -> Result<(),
         }
     }
     for played in &played {
-        written(played, engine, &mut differences);
+        check_written(played, engine, &mut differences);
     }
     differences.into_result()
 }
@@ -137,32 +137,16 @@ fn check_outcome(
     Some((rejection.code().to_owned(), description))
 }
 
-fn written(played: &Played<'_>, engine: &dyn IdentityResolver, differences: &mut Differences) {
+fn check_written(
+    played: &Played<'_>,
+    engine: &dyn IdentityResolver,
+    differences: &mut Differences,
+) {
     let Some(want) = played.written else {
         return;
     };
-    let event = played.event.event();
-    let own = engine
-        .read(&event)
-        .ok()
-        .and_then(|reading| reading.distinct_id);
-    let mut line = Vec::new();
-    played.event.write_resolved(
-        &Resolved {
-            rule_book: engine.rule_book(),
-            own,
-            canonical: own.map(|id| engine.resolve(id)),
-            failure: played
-                .rejection
-                .as_ref()
-                .map(|(reason, description)| Failure {
-                    reason,
-                    description,
-                }),
-        },
-        &mut line,
-    );
-    let got = String::from_utf8_lossy(&line).into_owned();
+    let got = written(engine, &played.event, played.rejection.as_ref());
+    let got = got.unwrap_or_else(|error| error);
     let of = format!("step {}, the written event", played.number);
     differences.expect(&of, &want.to_owned(), &got);
 }
