@@ -78,20 +78,22 @@ impl LegacyOracle {
         let own = reading.distinct_id.map(text_of);
         // L-3: by the aliases that are there when the event arrives.
         let distinct_id = own.as_deref().map(|own| root(&self.log, own).to_owned());
-        let mut failure = None;
-        if let Some(claim) = reading.claim {
-            let outcome = judge(&self.log, claim);
-            if let Outcome::Rejected(why) = outcome {
-                failure = Some((why.code().to_owned(), why.to_string()));
-            }
-            let made = made_by(claim, &outcome);
-            self.log.extend(made);
-        }
+        let failure = match reading.claim.map(|claim| self.take(claim)) {
+            Some(Outcome::Rejected(why)) => Some((why.code().to_owned(), why.to_string())),
+            _ => None,
+        };
         Ok(Arrival {
             own,
             distinct_id,
             failure,
         })
+    }
+
+    /// Applies a claim, and says its outcome.
+    fn take<'a>(&mut self, claim: Claim<'a>) -> Outcome<'a> {
+        let outcome = judge(&self.log, claim);
+        self.log.extend(made_by(claim, &outcome));
+        outcome
     }
 }
 
@@ -233,10 +235,7 @@ impl IdentityResolver for LegacyOracle {
     }
 
     fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-        let outcome = judge(&self.log, claim);
-        let made = made_by(claim, &outcome);
-        self.log.extend(made);
-        Ok(outcome)
+        Ok(self.take(claim))
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {

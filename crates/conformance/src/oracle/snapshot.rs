@@ -87,13 +87,11 @@ impl<'s> Words<'s> {
             _ => return damaged("its version is not a number"),
         }
         let name = words.word(b'\n')?;
-        if name == expected.name() {
-            return Ok(words);
-        }
         match RuleBook::BUILT_IN
             .into_iter()
             .find(|book| book.name() == name)
         {
+            Some(found) if found == expected => Ok(words),
             Some(found) => Err(SnapshotError::OtherRuleBook {
                 found: found.name().to_owned(),
                 expected,
