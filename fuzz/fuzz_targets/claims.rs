@@ -2,10 +2,10 @@
 #![no_main]
 
 use idmerge_conformance::fuzz;
-use idmerge_differential::{legacy, original, simplified};
+use idmerge_differential::ENGINES;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    fuzz::claims(bytes, simplified);
-    fuzz::claims(bytes, original);
-    fuzz::claims(bytes, legacy);
+    for engine in ENGINES {
+        fuzz::claims(bytes, engine);
+    }
 });

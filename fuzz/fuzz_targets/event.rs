@@ -2,10 +2,10 @@
 #![no_main]
 
 use idmerge_conformance::fuzz;
-use idmerge_differential::{legacy, original, simplified};
+use idmerge_differential::ENGINES;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    fuzz::event(bytes, simplified);
-    fuzz::event(bytes, original);
-    fuzz::event(bytes, legacy);
+    for engine in ENGINES {
+        fuzz::event(bytes, engine);
+    }
 });

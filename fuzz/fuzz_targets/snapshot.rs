@@ -1,18 +1,14 @@
 //! Any bytes as a snapshot, unchanged and in a valid frame.
 #![no_main]
 
-use idmerge_conformance::fuzz;
-use idmerge_differential::{legacy, original, simplified};
+use idmerge_conformance::{EngineSettings, fuzz};
+use idmerge_differential::ENGINES;
 use idmerge_fuzz::framed;
 
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
-    fuzz::snapshot(bytes, simplified);
-    fuzz::snapshot(bytes, original);
-    fuzz::snapshot(bytes, legacy);
-    fuzz::snapshot(
-        &framed(bytes, idmerge_core::RuleBook::Simplified),
-        simplified,
-    );
-    fuzz::snapshot(&framed(bytes, idmerge_core::RuleBook::Original), original);
-    fuzz::snapshot(&framed(bytes, idmerge_core::RuleBook::Legacy), legacy);
+    for engine in ENGINES {
+        fuzz::snapshot(bytes, engine);
+        let rule_book = engine(&EngineSettings::default()).rule_book();
+        fuzz::snapshot(&framed(bytes, rule_book), engine);
+    }
 });

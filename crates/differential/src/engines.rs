@@ -3,6 +3,9 @@
 use idmerge_conformance::{AnonIdFormat as SuiteFormat, EngineSettings};
 use idmerge_engines::{AnonIdFormat, Engine, Model, Settings};
 
+/// Each engine, with these settings and no state.
+pub const ENGINES: [fn(&EngineSettings) -> Engine; 3] = [simplified, original, legacy];
+
 /// The engine of Simplified ID Merge with these settings and no state.
 pub fn simplified(settings: &EngineSettings) -> Engine {
     Settings::of(Model::Simplified)

@@ -15,7 +15,7 @@ mod engines;
 mod seeds;
 
 pub use answer::{Answer, Attributed, groups, play};
-pub use engines::{engines, legacy, original, simplified};
+pub use engines::{ENGINES, engines, legacy, original, simplified};
 pub use seeds::{Seed, seeds};
 
 /// Compiles and runs the examples of `README.md`. They are here because this crate depends on both

@@ -96,7 +96,8 @@ proptest! {
     }
 }
 
-/// Each condition of the law counts: without it, the two models differ.
+/// One of the conditions of the law counts: without it, the two models differ. The tests of the
+/// oracle try the others.
 #[test]
 fn law_8_l_an_event_of_the_user_before_the_alias_parts_the_models() {
     let settings = EngineSettings::default();

@@ -10,32 +10,18 @@ use std::fs;
 use std::path::Path;
 
 use idmerge_conformance::{EngineSettings, fuzz};
-use idmerge_differential::{legacy, original, seeds, simplified};
+use idmerge_differential::{ENGINES, original, seeds};
 
 /// The body of a fuzz target, for each engine.
 fn run(target: &str, bytes: &[u8]) {
-    match target {
-        "event" => {
-            fuzz::event(bytes, simplified);
-            fuzz::event(bytes, original);
-            fuzz::event(bytes, legacy);
+    for engine in ENGINES {
+        match target {
+            "event" => fuzz::event(bytes, engine),
+            "splice" => fuzz::splice(bytes, engine),
+            "claims" => fuzz::claims(bytes, engine),
+            "snapshot" => fuzz::snapshot(bytes, engine),
+            other => unreachable!("there is no fuzz target {other}"),
         }
-        "splice" => {
-            fuzz::splice(bytes, simplified);
-            fuzz::splice(bytes, original);
-            fuzz::splice(bytes, legacy);
-        }
-        "claims" => {
-            fuzz::claims(bytes, simplified);
-            fuzz::claims(bytes, original);
-            fuzz::claims(bytes, legacy);
-        }
-        "snapshot" => {
-            fuzz::snapshot(bytes, simplified);
-            fuzz::snapshot(bytes, original);
-            fuzz::snapshot(bytes, legacy);
-        }
-        other => unreachable!("there is no fuzz target {other}"),
     }
 }
 
