@@ -11,4 +11,5 @@ pub(crate) mod parameters;
 pub(crate) mod peers;
 pub(crate) mod refusals;
 mod shares;
+pub(crate) mod unread_bodies;
 pub(crate) mod wrong_secrets;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{FromRef, Request, State};
 use axum::http::uri::PathAndQuery;
 use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
@@ -12,13 +12,16 @@ use axum::routing::{any, get, post};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
+use crate::http::body::Bodies;
 use crate::http::refusals;
+use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, stubs};
 use crate::page;
 use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
 use crate::store::{backup, questions, retract};
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
+    let bodies = Bodies::from_ref(&app);
     let routes = Router::new()
         .merge(sdk_routes())
         .merge(query_routes())
@@ -37,6 +40,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .fallback_service(routes)
         .layer(middleware::map_request(join_slashes))
         .layer(middleware::from_fn(refusals::check_head))
+        .layer(middleware::from_fn_with_state(bodies, read_rest))
         .layer(middleware::map_response(add_headers))
 }
 

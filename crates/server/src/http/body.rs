@@ -123,22 +123,14 @@ impl Bodies {
     /// Reads the body of a request from `peer` to its end. Memory is reserved as bytes arrive, not by
     /// `Content-Length`: otherwise a client that announces much and sends slowly would keep others out.
     pub(crate) async fn read(&self, body: Body, peer: Option<Peer>) -> Result<ReadBody, BodyError> {
-        let read = async {
-            let mut body = body;
-            let result = self.read_or_give_way(&mut body, peer).await;
-            if result.is_err() {
-                self.drain(&mut body).await;
-            }
-            result
-        };
-        tokio::time::timeout(self.timeout, read)
+        tokio::time::timeout(self.timeout, self.read_or_give_way(body, peer))
             .await
             .unwrap_or(Err(BodyError::TimedOut))
     }
 
     async fn read_or_give_way(
         &self,
-        body: &mut Body,
+        body: Body,
         peer: Option<Peer>,
     ) -> Result<ReadBody, BodyError> {
         let share = self.memory.share(peer);
@@ -152,22 +144,31 @@ impl Bodies {
         }
     }
 
-    /// Reads the rest of a body and drops it. A client answered in mid-upload rarely sees the
-    /// response, and a browser that sees none does not retry.
-    async fn drain(&self, body: &mut Body) {
+    /// Reads what a handler left of a body and drops it. Returns whether this was all of it. A client answered
+    /// in mid-upload rarely sees the response, and a browser that sees none does not retry.
+    pub(crate) async fn read_rest(&self, mut body: Body) -> bool {
         let mut bytes_left = self.max_body_bytes;
-        while let Some(Ok(frame)) = body.frame().await {
-            let bytes = frame.data_ref().map_or(0, Bytes::len);
-            match bytes_left.checked_sub(bytes) {
-                Some(left) => bytes_left = left,
-                None => return,
-            }
+        if body.size_hint().lower() > u64::try_from(bytes_left).unwrap_or(u64::MAX) {
+            return false;
         }
+        let read = async {
+            while let Some(Ok(frame)) = body.frame().await {
+                let bytes = frame.data_ref().map_or(0, Bytes::len);
+                match bytes_left.checked_sub(bytes) {
+                    Some(left) => bytes_left = left,
+                    None => return false,
+                }
+            }
+            true
+        };
+        tokio::time::timeout(self.timeout, read)
+            .await
+            .unwrap_or(false)
     }
 
     async fn read_within_limits(
         &self,
-        body: &mut Body,
+        mut body: Body,
         share: &BodyShare,
     ) -> Result<Vec<u8>, BodyError> {
         let mut bytes = Vec::new();

@@ -1,0 +1,102 @@
+//! Requests whose response is known before their body is read. A client that keeps its connection can send
+//! the next request, or is told that it cannot.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and these tests need raw sockets"
+)]
+
+mod support;
+
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+
+use idmerge_engines::Model;
+use support::Running;
+
+/// Requests that are refused by their heads, and the status.
+const REFUSED: [(&str, &str); 4] = [
+    ("POST /v1/retract", "401"),
+    ("POST /no/such/path", "404"),
+    ("PUT /track", "405"),
+    ("POST /v1/ids/U1", "405"),
+];
+
+/// Reads a response, and returns its status and whether the connection closes after it.
+fn read_response(reader: &mut BufReader<TcpStream>) -> (String, bool) {
+    let mut lines = Vec::new();
+    loop {
+        let mut line = String::new();
+        reader.read_line(&mut line).unwrap();
+        let line = line.trim_end().to_ascii_lowercase();
+        if line.is_empty() {
+            break;
+        }
+        lines.push(line);
+    }
+    let length = lines
+        .iter()
+        .find_map(|line| line.strip_prefix("content-length: "));
+    let mut body = vec![0; length.map_or(0, |length| length.parse().unwrap())];
+    reader.read_exact(&mut body).unwrap();
+    let status = lines.first().and_then(|line| line.split(' ').nth(1));
+    let closes = lines.iter().any(|line| line == "connection: close");
+    (status.unwrap_or("none").to_owned(), closes)
+}
+
+fn connect(server: &Running) -> (TcpStream, BufReader<TcpStream>) {
+    let stream = TcpStream::connect(server.address).unwrap();
+    let reader = BufReader::new(stream.try_clone().unwrap());
+    (stream, reader)
+}
+
+#[test]
+fn a_refused_request_leaves_its_connection_usable() {
+    let server = Running::of(Model::Original);
+    let body = vec![b'x'; 1 << 20];
+    let (mut stream, mut reader) = connect(&server);
+    for (target, status) in REFUSED {
+        let chunks = format!(
+            "{:x}\r\n{}\r\n0\r\n\r\n",
+            body.len(),
+            "x".repeat(body.len())
+        );
+        for (head, body) in [
+            (format!("content-length: {}", body.len()), &*body),
+            ("transfer-encoding: chunked".to_owned(), chunks.as_bytes()),
+        ] {
+            let head = format!("{target} HTTP/1.1\r\nhost: x\r\n{head}\r\n\r\n");
+            stream.write_all(head.as_bytes()).unwrap();
+            stream.write_all(body).unwrap();
+            let answer = read_response(&mut reader);
+            assert_eq!(answer, (status.to_owned(), false), "{target}");
+        }
+    }
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_response(&mut reader), ("200".to_owned(), false));
+}
+
+#[test]
+fn a_client_is_told_if_its_connection_closes() {
+    let server = Running::of(Model::Original);
+    for head in [
+        // More than the server takes.
+        "POST /import HTTP/1.1\r\nhost: x\r\nauthorization: Basic TOK:\r\ncontent-length: 10737418240",
+        // The client sends the body only if it is asked to.
+        "POST /v1/retract HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ncontent-length: 100",
+    ] {
+        let (mut stream, mut reader) = connect(&server);
+        stream
+            .write_all(format!("{head}\r\n\r\n").as_bytes())
+            .unwrap();
+        let (status, closes) = read_response(&mut reader);
+        assert!(["401", "413"].contains(&&*status), "{head}: {status}");
+        assert!(closes, "{head}");
+        assert_eq!(reader.read(&mut [0]).unwrap(), 0, "{head}");
+    }
+}
