@@ -8,17 +8,23 @@ impl People {
     /// The text of `IMPORT.md`. `files` are the names of the files of links and events, in the order in
     /// which to send them, and whether there are profiles.
     pub fn instructions(&self, event_files: &[String], has_profiles: bool) -> String {
-        let to = match self.options.target.model() {
-            Model::Original => "Original",
-            _ => "Simplified",
+        let (to, why) = match self.options.target.model() {
+            Model::Original => (
+                "Original",
+                "Its claims join the IDs of each person, and they need the order that they have here.",
+            ),
+            _ => (
+                "Simplified",
+                "The first event that has both a device and a user links them for ever, so the links must \
+                 arrive before the events.",
+            ),
         };
         let events = event_files.join(" ");
         let mut text = format!(
             "# How to import this folder\n\n\
              The files are for a project with the model *{to} ID Merge*. Send them in this order, and wait \
              for each step to end with 200 for all of its requests before the next one begins:\n\n\
-             1. `links.ndjson`. The first event that has both a device and a user links them for ever, so \
-             the links must arrive before the events.\n\
+             1. `links.ndjson`. {why}\n\
              2. {}\n",
             event_files
                 .iter()

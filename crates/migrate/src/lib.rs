@@ -42,10 +42,11 @@
 //! let mut people = gathering.elect()?;
 //!
 //! let (mut events, mut tally) = (Vec::new(), Tally::default());
-//! for text in lines {
+//! for (number, text) in (0..).zip(lines) {
 //!     let envelope = Envelope::parse_text(text)?;
 //!     let event = people.options().read(&envelope)?;
-//!     if let WrittenLine::Written(event) = people.event_writer().write(&event, &mut events) {
+//!     let written = people.event_writer().write(number, &event, &mut events)?;
+//!     if let WrittenLine::Written(event) = written {
 //!         tally.add(&event)?;
 //!     }
 //! }

@@ -2,7 +2,7 @@
 
 use foldhash::HashSet;
 use idmerge_core::InvalidEvent;
-use idmerge_engines::Settings;
+use idmerge_engines::{Model, Settings};
 use idmerge_events::Envelope;
 use regex::Regex;
 
@@ -13,9 +13,12 @@ use crate::reading::SourceEvent;
 pub struct Options {
     /// The settings of the model that the events come from.
     pub source: Settings,
+    /// The settings by which claims are folded (M-5): those of the source, or of Original if the source is
+    /// Legacy and its other claims count too.
+    pub claims: Settings,
     /// The settings of the model that they go to.
     pub target: Settings,
-    /// Which rejected claims count all the same (M-5).
+    /// Which rejected claims count all the same (M-5). [`beyond_limits`](Self::beyond_limits) sets it.
     pub source_rules: SourceRules,
     /// What becomes of a cluster with more than one user (M-9).
     pub on_conflict: OnConflict,
@@ -35,7 +38,13 @@ pub struct Options {
 impl Options {
     /// The defaults, for a migration at this time.
     pub fn new(source: Settings, target: Settings, now_ms: i64) -> Self {
+        let is_from_legacy = source.model() == Model::Legacy;
+        let claims = match target.model() {
+            Model::Original if is_from_legacy => &target,
+            _ => &source,
+        };
         Self {
+            claims: claims.clone(),
             source,
             target,
             source_rules: SourceRules::default(),
@@ -54,7 +63,18 @@ impl Options {
     ///
     /// The source refuses the event.
     pub fn read<'e>(&self, envelope: &'e Envelope<'e>) -> Result<SourceEvent<'e>, InvalidEvent> {
-        SourceEvent::read(&self.source, envelope)
+        SourceEvent::read(self, envelope)
+    }
+
+    /// Takes also the claims that the source rejected for its limits (M-5).
+    #[must_use]
+    pub fn beyond_limits(mut self) -> Self {
+        self.source_rules = SourceRules::BeyondLimits;
+        if self.claims.model() == Model::Legacy {
+            let rules = self.claims.id_rules().clone();
+            self.claims = Settings::of(Model::Original).with_id_rules(rules);
+        }
+        self
     }
 
     /// The name of the events that link, by default.
@@ -67,7 +87,8 @@ pub enum SourceRules {
     /// Those that the source accepted.
     #[default]
     AsWas,
-    /// Also those that it rejected for a limit that the target does not have.
+    /// Also those that it rejected for a limit that the target does not have. Legacy takes no claims but
+    /// aliases; all others are such claims.
     BeyondLimits,
 }
 

@@ -1,5 +1,6 @@
 //! Who is who: the IDs of the source, the claims about them, and the one user of each person.
 
+pub(crate) mod arrivals;
 pub(crate) mod earlier;
 pub(crate) mod electing;
 pub(crate) mod evidence;

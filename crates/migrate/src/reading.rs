@@ -5,8 +5,9 @@ pub(crate) mod profile;
 use idmerge_core::{
     Claim, DEVICE_PREFIX, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent, Value,
 };
-use idmerge_engines::Settings;
 use idmerge_events::Envelope;
+
+use crate::options::Options;
 
 /// Properties that an export adds, and that an import must not have (M-3).
 pub(crate) const EXPORT_ONLY: [&[u8]; 11] = [
@@ -32,10 +33,10 @@ pub struct SourceEvent<'e> {
 
 impl<'e> SourceEvent<'e> {
     pub(crate) fn read(
-        source: &Settings,
+        options: &Options,
         envelope: &'e Envelope<'e>,
     ) -> Result<Self, InvalidEvent> {
-        let facts = Facts::read(source, &envelope.json_event().event())?;
+        let facts = Facts::read(options, &envelope.json_event().event())?;
         Ok(Self { envelope, facts })
     }
 
@@ -50,7 +51,10 @@ impl<'e> SourceEvent<'e> {
 pub(crate) struct Facts<'e> {
     /// The ID that the source attributes the event to (M-1).
     pub(crate) own: Option<Id<'e>>,
+    /// The claim that is weighed (M-5).
     pub(crate) claim: Option<Claim<'e>>,
+    /// The claim that the source reads: the same, unless the claims of another model are weighed.
+    pub(crate) source_claim: Option<Claim<'e>>,
     /// `$user_id`, if it is a valid ID and no device (S-0).
     pub(crate) user: Option<Id<'e>>,
     /// `$device_id`, if it is a valid ID.
@@ -69,17 +73,23 @@ impl<'e> Facts<'e> {
     /// # Errors
     ///
     /// The source refuses the event.
-    fn read(source: &Settings, event: &Event<'e>) -> Result<Self, InvalidEvent> {
+    fn read(options: &Options, event: &Event<'e>) -> Result<Self, InvalidEvent> {
         let event = with_one_prefix(event);
-        let rules = source.id_rules();
-        let reading = source.read(&event)?;
+        let rules = options.source.id_rules();
+        let reading = options.source.read(&event)?;
+        let claim = match options.claims.model() == options.source.model() {
+            true => reading.claim,
+            // The source takes an event that the other model refuses: then it claims nothing.
+            false => options.claims.read(&event).ok().and_then(|it| it.claim),
+        };
         let user = match event.user_id {
             Value::Text(text) if text.starts_with(DEVICE_PREFIX) => None,
             value => valid(rules, value),
         };
         Ok(Self {
             own: reading.distinct_id.map(|id| id.id()),
-            claim: reading.claim,
+            claim,
+            source_claim: reading.claim,
             user,
             device: valid(rules, event.device_id),
             devices: devices(rules, &event),

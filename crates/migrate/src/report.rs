@@ -42,6 +42,10 @@ struct Events {
     duplicates: u64,
     identity_events: u64,
     refused: u64,
+    /// Those that the source put under another ID when they arrived than today's state does. The target
+    /// moves them. Only a source that attributes events at their arrival has such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moved: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -115,6 +119,7 @@ impl Report {
                 duplicates: tally.doubles,
                 identity_events: tally.identity_events,
                 refused: tally.refused,
+                moved: people.arrivals.is_some().then_some(tally.moved),
             },
             users: BeforeAfter { before, after },
             association_rate: rate(tally.of_users, tally.with_id),
@@ -156,6 +161,12 @@ impl Report {
     /// How many lines the target would refuse.
     pub fn events_refused(&self) -> u64 {
         self.events.refused
+    }
+
+    /// How many events the source put under another ID when they arrived than today's state does; `None` if
+    /// it does not attribute events at their arrival.
+    pub fn events_moved(&self) -> Option<u64> {
+        self.events.moved
     }
 
     /// How many lines link.

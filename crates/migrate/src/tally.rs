@@ -29,6 +29,7 @@ pub struct Tally {
     pub(crate) with_id: u64,
     pub(crate) of_users: u64,
     pub(crate) contradicted: u64,
+    pub(crate) moved: u64,
     /// Events that are not written, because the target does not take them.
     pub refused: u64,
     /// Duplicates (M-2).
@@ -58,6 +59,7 @@ impl Tally {
         self.lines[name as usize] += 1;
         self.written += 1;
         self.contradicted += u64::from(event.is_contradicted);
+        self.moved += u64::from(event.is_moved);
         self.with_id += u64::from(event.after.is_some());
         self.of_users += u64::from(event.is_user);
         self.earliest_ms = Some(

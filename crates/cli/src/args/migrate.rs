@@ -25,6 +25,7 @@ use crate::report::wrong_usage;
 Examples:
   idmerge migrate export.ndjson.gz --from original --to simplified -o new
   idmerge migrate day-*.gz --from original --to simplified -o new --dry-run
+  idmerge migrate export.ndjson --from legacy --to simplified -o new
   idmerge migrate segment-logs/*.gz --from segment --to simplified -o new
   idmerge migrate export.ndjson --from original --to simplified -o new \\
       --mapping mappings.csv --profiles profiles.ndjson --user-id '^[0-9]+$'
@@ -152,8 +153,7 @@ impl MigrateArgs {
                 "refused lines go to refused.ndjson in the folder of --output; leave --refused out"
             )));
         }
-        Ok(Options {
-            source_rules: self.source_rules.source_rules(),
+        let options = Options {
             on_conflict,
             rewrites_users: self.rewrite_users,
             users: UserRules {
@@ -163,7 +163,8 @@ impl MigrateArgs {
             link_event: self.link_event.clone(),
             link_time_ms: self.link_time,
             ..Options::new(source, target, now_ms)
-        })
+        };
+        Ok(self.source_rules.of(options))
     }
 
     /// The name of the source.

@@ -155,6 +155,14 @@ impl std::fmt::Display for MigrateSummary<'_> {
         let [before, after] = report.users();
         row(f, "events", report.events_written(), "")?;
         row(f, "refused", report.events_refused(), "")?;
+        if let Some(moved) = report.events_moved() {
+            row(
+                f,
+                "moved",
+                moved,
+                "events whose user on arrival was another",
+            )?;
+        }
         row(f, "users before", before, "")?;
         row(f, "users after", after, "")?;
         row(f, "links", report.links(), "")?;

@@ -62,6 +62,38 @@ fn m_21_the_example_of_the_documentation() {
     assert!(folder.read("new/IMPORT.md").contains("`links.ndjson`"));
 }
 
+#[test]
+fn m_19_a_project_without_id_merge() {
+    let alias = json!({"event": "$create_alias", "properties": {"distinct_id": "$device:D1", "alias": "ada"}});
+    let view = |id: &str, time: u64| json!({"event": "View", "properties": {"distinct_id": id, "time": time}});
+    let events = [
+        view("D1", 1_700_000_000),
+        view("ada", 1_700_000_001),
+        alias,
+        view("ada", 1_700_000_002),
+    ];
+    let text: String = events.iter().map(|event| format!("{event}\n")).collect();
+    for to in ["simplified", "original"] {
+        let folder = Folder::with(&[("in", &text)]);
+        let command = format!("migrate in --from legacy --to {to} -o new --user-id ^ada$");
+        let _summary = folder.run(&command).says("moved").code(0);
+        let report: Value = serde_json::from_str(&folder.read("new/report.json")).unwrap();
+        assert_eq!(report["from"], "legacy");
+        assert_eq!(report["events"]["moved"], 1);
+        assert_eq!(report["users"], json!({"before": 2, "after": 1}));
+        // The new project: links first, then events.
+        let resolve = format!("resolve new/links.ndjson new/events.ndjson --engine {to}");
+        let out = folder.run(&resolve).ok();
+        let views = values(&out);
+        let views: Vec<_> = views
+            .iter()
+            .filter(|it| it["event"] == "View")
+            .map(|it| it["properties"]["distinct_id"].clone())
+            .collect();
+        assert_eq!(views, ["ada"; 3], "{to}");
+    }
+}
+
 /// An export with what real ones have: doubles, replaced IDs, prefixes that occur twice, users that are
 /// UUIDs, insert IDs of other tools, and events that no project takes.
 fn odd_export() -> String {

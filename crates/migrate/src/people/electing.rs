@@ -4,10 +4,11 @@
 use std::cmp::Reverse;
 use std::io;
 
-use idmerge_core::DistinctId;
-use idmerge_engines::Model;
+use idmerge_core::{DistinctId, Resolve};
+use idmerge_engines::{Engine, Model};
 
 use crate::options::{OnConflict, Options, Place};
+use crate::people::arrivals::ArrivalLog;
 use crate::people::evidence::{Evidence, EvidenceLog, Kind};
 use crate::people::gathering::{Bits, Counts, Gathering};
 use crate::people::ids::{Ids, Mark, NONE, Number};
@@ -23,6 +24,8 @@ pub struct People {
     pub(crate) doubles: Bits,
     /// The canonical ID that the source gives each ID after all claims: the state before the migration.
     pub(crate) canonicals: Vec<Number>,
+    /// Where a source that attributes events at their arrival put them.
+    pub(crate) arrivals: Option<ArrivalLog>,
 }
 
 /// The `file` of the place of evidence that is in the output of an earlier migration.
@@ -40,7 +43,14 @@ impl Gathering {
     pub fn elect(mut self) -> io::Result<People> {
         let doubles = self.take_doubles()?;
         self.find_users();
-        let canonicals = self.canonicals();
+        let (engine, arrivals) = match self.arrivals.take() {
+            Some(arrivals) => {
+                let (engine, log) = arrivals.finish();
+                (engine, Some(log))
+            }
+            None => (self.engine, None),
+        };
+        let canonicals = canonicals(&self.ids, &engine);
         let mut people = People {
             options: self.options,
             ids: self.ids,
@@ -48,6 +58,7 @@ impl Gathering {
             counts: self.counts,
             doubles,
             canonicals,
+            arrivals,
         };
         people.join_lines_with_both()?;
         people.elect_users();
@@ -57,17 +68,16 @@ impl Gathering {
         people.note_evidence()?;
         Ok(people)
     }
+}
 
-    /// The canonical ID of each ID in the source. Nothing else is asked of its engine, which takes far more
-    /// memory.
-    fn canonicals(&self) -> Vec<Number> {
-        let canonical = |number| {
-            let own = DistinctId::plain(self.ids.id(number));
-            let canonical = self.engine.resolve(own).id();
-            self.ids.number(canonical).unwrap_or(number)
-        };
-        (0..self.ids.len()).map(canonical).collect()
-    }
+/// The canonical ID of each ID in the source. Nothing else is asked of its engine, which takes far more
+/// memory.
+fn canonicals(ids: &Ids, engine: &Engine) -> Vec<Number> {
+    let canonical = |number| {
+        let own = DistinctId::plain(ids.id(number));
+        ids.number(engine.resolve(own).id()).unwrap_or(number)
+    };
+    (0..ids.len()).map(canonical).collect()
 }
 
 impl People {

@@ -4,12 +4,15 @@
 use std::io;
 
 use foldhash::HashSet;
-use idmerge_core::{Claim, EngineError, Id, IdentityResolver, InvalidEvent, Outcome, Rejection};
-use idmerge_engines::{AnonIdFormat, Engine};
+use idmerge_core::{
+    Claim, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome, Rejection,
+};
+use idmerge_engines::{AnonIdFormat, Engine, Model};
 use idmerge_events::Envelope;
 
 use crate::buckets::Buckets;
 use crate::options::{Options, Place, SourceRules};
+use crate::people::arrivals::{Arrivals, NoteError};
 use crate::people::evidence::{EvidenceLog, Kind};
 use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
 use crate::reading::profile::Profile;
@@ -32,6 +35,15 @@ pub enum GatherError {
     TemporaryFile(#[from] io::Error),
 }
 
+impl From<NoteError> for GatherError {
+    fn from(error: NoteError) -> Self {
+        match error {
+            NoteError::TooManyIds(error) => Self::TooManyIds(error),
+            NoteError::TemporaryFile(error) => Self::TemporaryFile(error),
+        }
+    }
+}
+
 /// What all lines say about the IDs in them.
 ///
 /// Its memory is in proportion to the IDs and the identity events with an insert ID, and not to the
@@ -39,7 +51,10 @@ pub enum GatherError {
 #[derive(Debug)]
 pub struct Gathering {
     pub(crate) options: Options,
+    /// Folds the claims that count.
     pub(crate) engine: Engine,
+    /// Where a source that attributes events at their arrival put them.
+    pub(crate) arrivals: Option<Arrivals>,
     pub(crate) ids: Ids,
     pub(crate) log: EvidenceLog,
     pub(crate) events: u64,
@@ -96,7 +111,8 @@ impl Gathering {
     /// Nothing yet.
     pub fn new(options: Options) -> Self {
         Self {
-            engine: options.source.engine(),
+            engine: options.claims.engine(),
+            arrivals: Arrivals::of(&options),
             options,
             ids: Ids::default(),
             log: EvidenceLog::default(),
@@ -128,7 +144,8 @@ impl Gathering {
         let number = self.events;
         self.events += 1;
         let own = facts.own.map(|id| self.ids.enter(id)).transpose()?;
-        if let Some(own) = own.filter(|_| !facts.is_identity_event) {
+        let counted = own.filter(|_| !facts.is_identity_event);
+        if let Some(own) = counted {
             let events = &mut self.ids.row_mut(own).events;
             *events = events.saturating_add(1);
         }
@@ -139,7 +156,17 @@ impl Gathering {
             insert_id: insert_id.as_deref().unwrap_or_default(),
         };
         self.note_ids(facts, own, line)?;
-        let is_double = self.is_double(envelope, facts, own, number)?;
+        let is_double = self.is_double(envelope, facts, counted, number)?;
+        if let Some(arrivals) = &mut self.arrivals {
+            arrivals.note(facts.own, &mut self.ids)?;
+            if let Some(claim) = facts.source_claim.filter(|_| !is_double) {
+                arrivals.apply(claim)?;
+            }
+            if let Some(user) = facts.own.filter(|_| envelope.name() == Event::IDENTIFY) {
+                // M-7: Legacy has no claim that identifies.
+                self.mark(user, Mark::Identified, line)?;
+            }
+        }
         match facts.claim {
             Some(claim) if !is_double => self.weigh(claim, line),
             _ => Ok(()),
@@ -159,7 +186,7 @@ impl Gathering {
         let Some(event) = envelope.repeatable(own_id, &mut self.scratch) else {
             return Ok(false);
         };
-        if facts.claim.is_some() {
+        if facts.claim.or(facts.source_claim).is_some() {
             return Ok(!self.weighed.insert(event.fingerprint));
         }
         let mut record = [0; 28];
@@ -249,6 +276,11 @@ impl Gathering {
             self.ids.join(ids[0], ids[1]);
             if matches!(claim, Claim::Identify { .. }) {
                 self.mark(first.id(), Mark::Identified, line)?;
+            }
+            if matches!(claim, Claim::Alias { .. }) && self.options.source.model() == Model::Legacy
+            {
+                // M-7: an alias is what a user is called from the sign-up on.
+                self.mark(second.id(), Mark::Identified, line)?;
             }
         }
         match kind {

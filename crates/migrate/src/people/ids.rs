@@ -185,6 +185,11 @@ impl Ids {
         self.cluster_users(number) > 1
     }
 
+    /// The first member of the cluster of an ID; the ID itself if it is in none.
+    pub(crate) fn first_of_cluster(&self, number: Number) -> Number {
+        self.cluster(number).map_or(number, |cluster| cluster.first)
+    }
+
     /// Whether an ID is the first member of a cluster. A loop over clusters visits these.
     pub(crate) fn is_first(&self, number: Number) -> bool {
         self.cluster(number)

@@ -1,12 +1,14 @@
 //! Rules M-3 and M-13 to M-15: writes one event for the target.
 
 use std::borrow::Cow;
+use std::io;
 
 use idmerge_core::{Claim, DistinctId, IdProperty, InvalidEvent, Value};
 use idmerge_engines::Model;
 use idmerge_events::{Envelope, TimeRange, visit_members};
 use idmerge_wire::{EventRecord, Fault, Limits, Requirements, check_insert_id};
 
+use crate::people::arrivals::ArrivalReader;
 use crate::people::electing::People;
 use crate::people::ids::Number;
 use crate::reading::{EXPORT_ONLY, Facts, SourceEvent, bare};
@@ -52,16 +54,19 @@ pub struct Written {
     pub(crate) link: Option<[Number; 2]>,
     pub(crate) is_contradicted: bool,
     pub(crate) is_user: bool,
+    /// Whether the source attributed it to another ID than its ID resolves to after all claims (M-19).
+    pub(crate) is_moved: bool,
     pub(crate) time_ms: i64,
     /// The target reads something else than what was meant: a mistake of this program (M-20).
     pub(crate) mistake: Option<String>,
 }
 
-/// Writes events. It changes nothing, so each thread can have one.
+/// Writes events. Each thread can have one.
 #[derive(Clone, Debug)]
 pub struct EventWriter<'p> {
     people: &'p People,
     limits: Limits,
+    arrivals: Option<ArrivalReader<'p>>,
 }
 
 /// What the target reads in a line that it accepts.
@@ -101,36 +106,53 @@ impl People {
         EventWriter {
             people: self,
             limits: Limits::DOCUMENTED,
+            arrivals: self.arrivals.as_ref().map(ArrivalReader::new),
         }
     }
 }
 
 impl EventWriter<'_> {
-    /// Appends the event as a line to `out`, as the target gets it.
-    pub fn write(&self, event: &SourceEvent<'_>, out: &mut Vec<u8>) -> WrittenLine {
+    /// Appends the event as a line to `out`, as the target gets it. `number` counts the events that the
+    /// source accepts, from 0.
+    ///
+    /// # Errors
+    ///
+    /// A temporary file cannot be read.
+    pub fn write(
+        &mut self,
+        number: u64,
+        event: &SourceEvent<'_>,
+        out: &mut Vec<u8>,
+    ) -> io::Result<WrittenLine> {
         let SourceEvent { envelope, facts } = event;
         if facts.is_identity_event {
-            return WrittenLine::IdentityEvent;
+            return Ok(WrittenLine::IdentityEvent);
         }
         let ids = &self.people.ids;
         let numbers = Numbers::of(ids, facts);
         let decision = decide(ids, numbers);
+        let now = numbers.own.map(|own| self.people.canonical(own));
+        let before = match &mut self.arrivals {
+            Some(arrivals) => arrivals.get(number)?,
+            None => now,
+        };
         let start = out.len();
         self.push(event, decision, out);
         let line = str::from_utf8(&out[start..]).unwrap_or_default();
-        match self.check(line, decision.role, numbers.own) {
+        Ok(match self.check(line, decision.role, numbers.own) {
             Ok(checked) => {
                 out.push(b'\n');
                 let after = match self.target() {
-                    Model::Original => numbers.own,
+                    Model::Original => numbers.own.map(|own| ids.first_of_cluster(own)),
                     _ => expected(ids, decision.role),
                 };
                 WrittenLine::Written(Written {
                     name: envelope.name().to_owned(),
-                    before: numbers.own.map(|own| self.people.canonical(own)),
+                    before,
                     after,
                     link: checked.link,
                     is_contradicted: decision.is_contradicted,
+                    is_moved: before != now,
                     is_user: after.is_some_and(|number| match self.target() {
                         Model::Original => ids.cluster_users(number) > 0,
                         _ => ids.is_user(number),
@@ -143,7 +165,7 @@ impl EventWriter<'_> {
                 out.truncate(start);
                 WrittenLine::Refused { rule, message }
             }
-        }
+        })
     }
 
     fn target(&self) -> Model {

@@ -10,6 +10,7 @@
 
 mod again;
 mod cases;
+mod from_legacy;
 mod live;
 mod model;
 mod rows;

@@ -5,23 +5,31 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::OriginalOracle;
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome};
+use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, RuleBook};
 use idmerge_events::JsonEvent;
 use serde_json::Value;
 
 /// The person of each event that is no identity event: a user, or a device with its prefix.
 pub(crate) fn persons(lines: &[String]) -> Vec<Option<String>> {
+    let mut oracle = OriginalOracle::new(EngineSettings::default());
+    persons_of(&mut oracle, lines)
+}
+
+/// The same, where this engine says which claims of the source are accepted.
+pub(crate) fn persons_of(
+    oracle: &mut dyn IdentityResolver,
+    lines: &[String],
+) -> Vec<Option<String>> {
     let events: Vec<Value> = lines
         .iter()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
     let mut model = Model::default();
-    let mut oracle = OriginalOracle::new(EngineSettings::default());
     for (line, event) in lines.iter().zip(&events) {
-        model.claim(&mut oracle, line);
+        model.claim(oracle, line);
         model.roles(event);
     }
-    model.find_users(&events, &oracle);
+    model.find_users(&events, oracle);
     model.join_rank_0(&events);
     let persons = model.elect(&events);
     let ordinary = events
@@ -29,7 +37,7 @@ pub(crate) fn persons(lines: &[String]) -> Vec<Option<String>> {
         .zip(lines)
         .filter(|(event, _)| !is_identity(event));
     ordinary
-        .map(|(event, line)| model.person(event, own(&oracle, line), &persons))
+        .map(|(event, line)| model.person(event, own(oracle, line), &persons))
         .collect()
 }
 
@@ -38,7 +46,7 @@ fn is_identity(event: &Value) -> bool {
     ["$identify", "$create_alias", "$merge"].contains(&name)
 }
 
-fn own(oracle: &OriginalOracle, line: &str) -> Option<String> {
+fn own(oracle: &dyn IdentityResolver, line: &str) -> Option<String> {
     let event = JsonEvent::parse_text(line).unwrap();
     let own = oracle.read(&event.event()).unwrap().distinct_id;
     own.map(|own| own.to_string())
@@ -93,9 +101,14 @@ impl Model {
     }
 
     /// M-5: only accepted claims count.
-    fn claim(&mut self, oracle: &mut OriginalOracle, line: &str) {
+    fn claim(&mut self, oracle: &mut dyn IdentityResolver, line: &str) {
+        let is_legacy = oracle.rule_book() == RuleBook::Legacy;
         let event = JsonEvent::parse_text(line).unwrap();
         let (reading, outcome) = oracle.apply_event(&event.event()).unwrap();
+        if is_legacy && event.event().name == "$identify" {
+            let own = reading.distinct_id.map(|own| own.to_string());
+            self.identified.extend(own);
+        }
         if let (Some(claim), Some(Outcome::Merged | Outcome::AlreadyMerged)) =
             (reading.claim, outcome)
         {
@@ -103,6 +116,9 @@ impl Model {
             self.join(&ids[0], &ids[1]);
             if claim.kind().name() == "identify" {
                 self.identified.insert(ids[0].clone());
+            }
+            if is_legacy {
+                self.identified.insert(ids[1].clone());
             }
             self.claims.push(ids);
         }
@@ -123,7 +139,7 @@ impl Model {
     }
 
     /// M-7
-    fn find_users(&mut self, events: &[Value], oracle: &OriginalOracle) {
+    fn find_users(&mut self, events: &[Value], oracle: &dyn IdentityResolver) {
         let mut ids: BTreeSet<String> = self.clusters.iter().flatten().cloned().collect();
         for event in events {
             ids.extend(own(oracle, &event.to_string()));

@@ -88,7 +88,11 @@ pub(crate) fn migrate_with(
         let mut out = Vec::new();
         let envelope = Envelope::parse_text(text).unwrap();
         let event = people.options().read(&envelope).unwrap();
-        match people.event_writer().write(&event, &mut out) {
+        match people
+            .event_writer()
+            .write(number, &event, &mut out)
+            .unwrap()
+        {
             WrittenLine::Written(written) => {
                 tally.add(&written).unwrap();
                 migrated.events.extend(lines_of(out));

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::SimplifiedOracle;
-use idmerge_migrate::{OnConflict, SourceRules};
+use idmerge_migrate::OnConflict;
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -87,7 +87,7 @@ fn event() -> impl Strategy<Value = Value> {
 }
 
 /// Up to 25 lines, each with a time and an insert ID.
-fn lines() -> impl Strategy<Value = Vec<String>> {
+pub(crate) fn lines() -> impl Strategy<Value = Vec<String>> {
     prop::collection::vec(event(), 0..25).prop_map(|events| {
         let with_time = |(at, mut event): (u64, Value)| {
             event["properties"]["time"] = json!(1_700_000_000 + at);
@@ -129,15 +129,14 @@ proptest! {
         is_beyond in any::<bool>(),
         rewrites in any::<bool>(),
     ) {
-        let source_rules = match is_beyond {
-            true => SourceRules::BeyondLimits,
-            false => SourceRules::AsWas,
-        };
         let options = idmerge_migrate::Options {
             on_conflict,
-            source_rules,
             rewrites_users: rewrites && on_conflict.elects_one(),
             ..options()
+        };
+        let options = match is_beyond {
+            true => options.beyond_limits(),
+            false => options,
         };
         let migrated = migrate(options.clone(), &lines);
         migrated.check_cases();

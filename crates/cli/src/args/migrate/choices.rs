@@ -2,9 +2,9 @@
 
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use idmerge_adapters::{Format, Options};
+use idmerge_adapters::Format;
 use idmerge_engines::{Model, Settings};
-use idmerge_migrate::{OnConflict, SourceRules};
+use idmerge_migrate::{OnConflict, Options};
 
 use crate::stream::adapt::{Adapting, Origin};
 
@@ -13,6 +13,8 @@ use crate::stream::adapt::{Adapting, Origin};
 pub(crate) enum Source {
     /// A project with Original ID Merge.
     Original,
+    /// A project without ID Merge.
+    Legacy,
     /// The raw records of a product, read as events of Original.
     Product(Format),
 }
@@ -25,13 +27,15 @@ fn products() -> impl Iterator<Item = Format> {
 
 /// Parses the value of `--from`.
 pub(crate) fn sources() -> impl TypedValueParser<Value = Source> {
-    let names = ["original"].into_iter();
-    let names = names.chain(products().map(Format::name));
-    PossibleValuesParser::new(names).map(|name| {
-        match products().find(|format| format.name() == name) {
-            Some(format) => Source::Product(format),
-            None => Source::Original,
-        }
+    let sources = || {
+        let products = products().map(Source::Product);
+        [Source::Original, Source::Legacy]
+            .into_iter()
+            .chain(products)
+    };
+    PossibleValuesParser::new(sources().map(Source::name)).map(move |name| {
+        let named = sources().find(|source| source.name() == name);
+        named.unwrap_or(Source::Original)
     })
 }
 
@@ -39,6 +43,7 @@ impl Source {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Original => "original",
+            Self::Legacy => "legacy",
             Self::Product(format) => format.name(),
         }
     }
@@ -47,6 +52,7 @@ impl Source {
     /// claims of Original.
     pub(crate) fn model(self) -> Model {
         match self {
+            Self::Legacy => Model::Legacy,
             Self::Original | Self::Product(_) => Model::Original,
         }
     }
@@ -64,7 +70,7 @@ impl Source {
         let Self::Product(format) = self else {
             return Ok(None);
         };
-        let options = Options::new(idmerge_adapters::Target::Original);
+        let options = idmerge_adapters::Options::new(idmerge_adapters::Target::Original);
         let origin = Origin::Product(format);
         Adapting::new(origin, options, settings, None, is_silent).map(Some)
     }
@@ -93,15 +99,16 @@ impl Target {
 pub(crate) enum Rules {
     /// Those that the source accepted
     AsWas,
-    /// Also those that it turned down because a cluster was full or an anonymous ID was no UUID
+    /// Also those that it turned down because a cluster was full or an anonymous ID was no UUID; of a
+    /// Legacy project also $identify and $merge, which join nothing there
     BeyondLimits,
 }
 
 impl Rules {
-    pub(crate) fn source_rules(self) -> SourceRules {
+    pub(crate) fn of(self, options: Options) -> Options {
         match self {
-            Self::AsWas => SourceRules::AsWas,
-            Self::BeyondLimits => SourceRules::BeyondLimits,
+            Self::AsWas => options,
+            Self::BeyondLimits => options.beyond_limits(),
         }
     }
 }

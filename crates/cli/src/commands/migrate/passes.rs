@@ -223,7 +223,11 @@ struct WrittenBlock<'b> {
 
 impl WriteWorker<'_> {
     /// Writes the events of a block. `start` is the number of the first.
-    fn write<'b>(&self, read: SourceEvents<'b, '_>, start: u64) -> WrittenBlock<'b> {
+    fn write<'b>(
+        &mut self,
+        read: SourceEvents<'b, '_>,
+        start: u64,
+    ) -> io::Result<WrittenBlock<'b>> {
         let mut block = WrittenBlock {
             lines: Vec::new(),
             written: Vec::with_capacity(read.events.len()),
@@ -236,7 +240,7 @@ impl WriteWorker<'_> {
                 block.doubles += 1;
                 continue;
             }
-            match self.writer.write(event, &mut block.lines) {
+            match self.writer.write(number, event, &mut block.lines)? {
                 WrittenLine::Written(written) => block.written.push(written),
                 WrittenLine::IdentityEvent => block.identity_events += 1,
                 WrittenLine::Refused { rule, message } => block.refused.push(RefusedLine {
@@ -247,7 +251,7 @@ impl WriteWorker<'_> {
             }
         }
         block.refused.sort_by_key(|refused| refused.line.number);
-        block
+        Ok(block)
     }
 }
 
@@ -264,7 +268,9 @@ impl Worker for WriteWorker<'_> {
         let mut parsed = Parsed::new(block, self.max_line_bytes);
         let mut read = parsed.read(self.people.options());
         let tally = mem::take(&mut read.tally);
-        let written = self.write(read, start);
+        let written = self
+            .write(read, start)
+            .context("cannot read a temporary file")?;
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             sink.tally.doubles += written.doubles;
