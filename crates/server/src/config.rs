@@ -3,15 +3,17 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use idmerge_engines::{AnonIdFormat, BlockedIds, Model, Overrides, Settings};
+use idmerge_engines::Settings;
 use idmerge_project::ProfileMerge;
 use idmerge_wire::Limits;
 use serde::Deserialize;
 
 use crate::error::ConfigError;
 
-mod listen;
+mod file;
+pub(crate) mod listen;
 
+use file::{File, ProjectTable};
 pub use listen::{Listen, ListenError};
 
 /// The configuration of a server.
@@ -172,92 +174,6 @@ impl std::fmt::Debug for ProjectConfig {
     }
 }
 
-/// The configuration file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct File {
-    #[serde(default = "local")]
-    listen: Listen,
-    #[serde(default)]
-    project: Vec<ProjectTable>,
-    connections_max: Option<usize>,
-    connections_per_address_max: Option<usize>,
-    body_bytes_in_memory_max: Option<usize>,
-}
-
-fn local() -> Listen {
-    Listen::LOCAL
-}
-
-/// A `[[project]]` of the file.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct ProjectTable {
-    token: String,
-    project_id: Option<String>,
-    engine: Model,
-    secret: Option<String>,
-    #[serde(default, rename = "service_account")]
-    service_accounts: Vec<ServiceAccount>,
-    #[serde(default = "yes")]
-    token_may_import: bool,
-    #[serde(default)]
-    token_may_merge: bool,
-    max_ids: Option<usize>,
-    max_cluster_ids: Option<u32>,
-    anon_id_format: Option<AnonIdFormat>,
-    max_id_bytes: Option<u16>,
-    blocked_ids: Option<String>,
-    profile_merge: Option<String>,
-}
-
-fn yes() -> bool {
-    true
-}
-
-impl ProjectTable {
-    /// The paths in the table start from `folder`.
-    fn into_config(self, folder: &Path) -> Result<ProjectConfig, ConfigError> {
-        let read = |option: String| {
-            BlockedIds::of_option(&option, |file| std::fs::read(folder.join(file)))
-        };
-        let blocked_ids = self.blocked_ids.map(read).transpose();
-        let overrides = Overrides {
-            max_cluster_ids: self.max_cluster_ids,
-            anon_id_format: self.anon_id_format,
-            max_id_bytes: self.max_id_bytes,
-            blocked_ids: blocked_ids.map_err(|error| ConfigError::BlockedIds {
-                token: self.token.clone(),
-                error,
-            })?,
-        };
-        let settings = Settings::new(self.engine, &overrides);
-        let profile_merge = match self.profile_merge {
-            None => ProfileMerge::default(),
-            Some(name) => {
-                ProfileMerge::of_name(&name).ok_or_else(|| ConfigError::ProfileMerge {
-                    token: self.token.clone(),
-                    name,
-                })?
-            }
-        };
-        Ok(ProjectConfig {
-            settings: settings.map_err(|error| ConfigError::Settings {
-                token: self.token.clone(),
-                error,
-            })?,
-            token: self.token,
-            project_id: self.project_id,
-            secret: self.secret,
-            service_accounts: self.service_accounts,
-            token_may_import: self.token_may_import,
-            token_may_merge: self.token_may_merge,
-            max_ids: self.max_ids.unwrap_or(MAX_IDS),
-            profile_merge,
-        })
-    }
-}
-
 impl Config {
     /// Parses the text of a configuration file, and checks it. `data` is the folder of all data.
     ///
@@ -386,6 +302,8 @@ impl ProjectConfig {
 
 #[cfg(test)]
 mod tests {
+    use idmerge_engines::Model;
+
     use super::*;
 
     fn error(text: &str) -> String {

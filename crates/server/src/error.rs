@@ -5,7 +5,7 @@ use std::io;
 use idmerge_engines::{BlockedIdsError, SettingsError};
 use thiserror::Error;
 
-use crate::config::Listen;
+use crate::config::listen::Listen;
 
 /// An error in a configuration. The message says what to change.
 #[derive(Debug, Error)]
