@@ -6,15 +6,16 @@ use std::time::Duration;
 use idmerge_engines::Settings;
 use idmerge_project::ProfileMerge;
 use idmerge_wire::Limits;
-use serde::Deserialize;
 
 use crate::error::ConfigError;
 
 mod file;
 pub(crate) mod listen;
+pub(crate) mod secret_file;
 
 use file::{File, ProjectTable};
 pub use listen::{Listen, ListenError};
+pub use secret_file::{SecretFile, SecretFileError};
 
 /// The configuration of a server.
 ///
@@ -155,8 +156,7 @@ pub struct ProjectConfig {
 const MAX_IDS: usize = 50_000_000;
 
 /// A user name and a secret that may import and read, sent by Basic authentication.
-#[derive(Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[derive(Clone)]
 pub struct ServiceAccount {
     /// The user name.
     pub user: String,
@@ -177,15 +177,16 @@ impl std::fmt::Debug for ProjectConfig {
 impl Config {
     /// Parses the text of a configuration file, and checks it. `data` is the folder of all data.
     ///
-    /// A relative path in the text, such as that of `blocked_ids`, starts from the current folder;
+    /// A relative path in the text, such as that of `secret_file` or `blocked_ids`, starts from the current folder;
     /// [`read_in`](Self::read_in) names another.
     ///
     /// # Errors
     ///
     /// [`ConfigError::Toml`] if the text is not TOML or has an unknown key,
     /// [`ConfigError::Settings`] if an engine does not have a setting of its project,
-    /// [`ConfigError::BlockedIds`] if a list of blocked IDs cannot be used, and the errors of
-    /// [`check`](Self::check).
+    /// [`ConfigError::BlockedIds`] if a list of blocked IDs cannot be used, [`ConfigError::SecretFile`] if a
+    /// file has no secret, [`ConfigError::TwoSecrets`] if a table has a secret as well as a file, and the
+    /// errors of [`check`](Self::check).
     pub fn read(data: PathBuf, text: &str) -> Result<Self, ConfigError> {
         Self::read_in(data, text, Path::new(""))
     }

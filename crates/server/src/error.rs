@@ -6,6 +6,7 @@ use idmerge_engines::{BlockedIdsError, SettingsError};
 use thiserror::Error;
 
 use crate::config::listen::Listen;
+use crate::config::secret_file::SecretFileError;
 
 /// An error in a configuration. The message says what to change.
 #[derive(Debug, Error)]
@@ -44,6 +45,26 @@ pub enum ConfigError {
     WeakSecret {
         /// The token of the project.
         token: String,
+    },
+    /// A project or a service account has `secret` and `secret_file`.
+    #[error("{holder} has both secret and secret_file; leave out one of them")]
+    TwoSecrets {
+        /// What has them, in words.
+        holder: String,
+    },
+    /// A service account has neither `secret` nor `secret_file`.
+    #[error("{holder} has no secret; add secret or secret_file")]
+    NoSecret {
+        /// The account, in words.
+        holder: String,
+    },
+    /// The file with the secret of a project or of a service account cannot be used.
+    #[error("{holder}: secret_file: {error}")]
+    SecretFile {
+        /// What has the secret, in words.
+        holder: String,
+        /// What is wrong with the file.
+        error: SecretFileError,
     },
     /// The user name of a service account is empty, or has a character that Basic authentication
     /// cannot carry.

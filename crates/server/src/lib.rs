@@ -30,7 +30,9 @@ mod routes;
 mod server;
 mod store;
 
-pub use config::{Bounds, Config, Listen, ListenError, ProjectConfig, ServiceAccount};
+pub use config::{
+    Bounds, Config, Listen, ListenError, ProjectConfig, SecretFile, SecretFileError, ServiceAccount,
+};
 pub use error::{ConfigError, ServeError};
 pub use idmerge_project::ProfileMerge;
 pub use server::{OnHangup, Prepared, Server, run};

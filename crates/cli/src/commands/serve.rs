@@ -22,6 +22,8 @@ use kept::Kept;
 pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
     #[cfg(all(target_os = "linux", target_env = "gnu"))]
     startup::give_memory_back();
+    // First, because reading the configuration can warn.
+    start_log(args.log_format);
     let (config, kept) = match &args.config {
         Some(path) => (config_of_file(args, path)?, None),
         None => {
@@ -29,7 +31,6 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             (kept.config.clone(), Some(kept))
         }
     };
-    start_log(args.log_format);
     let on_hangup = match startup::is_ignored(libc::SIGHUP) {
         true => OnHangup::Leave,
         false => OnHangup::Stop,

@@ -7,27 +7,13 @@ use std::process::{Child, Stdio};
 use std::thread;
 
 use crate::run::{Done, Folder, run, signal, wait};
-use crate::serve::{SERVE, address, ask, started, started_by};
+use crate::serve::{SERVE, address, ask, may_read, started, started_by};
 
 const FILE: &str = "data/idmerge.toml";
 
 fn stop(child: Child) -> Done {
     signal("TERM", child.id());
     wait(child).code(0)
-}
-
-/// Whether the secret may read.
-fn may_read(said: &[String], secret: &str) -> bool {
-    let question = format!(
-        "GET /v1/ids/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {secret}\r\n\r\n"
-    );
-    let answer = ask(address(said), &question);
-    let is_refused = answer.starts_with("HTTP/1.1 401 ");
-    assert!(
-        is_refused || answer.starts_with("HTTP/1.1 200 "),
-        "{answer}"
-    );
-    !is_refused
 }
 
 fn said<'s>(said: &'s [String], label: &str) -> &'s str {

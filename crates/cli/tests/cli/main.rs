@@ -56,6 +56,8 @@ mod round_trip;
 mod run;
 mod sdk;
 #[cfg(all(unix, feature = "serve"))]
+mod secret_file;
+#[cfg(all(unix, feature = "serve"))]
 mod serve;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod server_store;

@@ -35,6 +35,20 @@ pub(crate) fn ask(address: &str, request: &str) -> String {
     try_ask(address, request).unwrap()
 }
 
+/// Whether the secret may read.
+pub(crate) fn may_read(said: &[String], secret: &str) -> bool {
+    let question = format!(
+        "GET /v1/ids/a HTTP/1.1\r\nhost: x\r\nconnection: close\r\nauthorization: Bearer {secret}\r\n\r\n"
+    );
+    let answer = ask(address(said), &question);
+    let is_refused = answer.starts_with("HTTP/1.1 401 ");
+    assert!(
+        is_refused || answer.starts_with("HTTP/1.1 200 "),
+        "{answer}"
+    );
+    !is_refused
+}
+
 pub(crate) fn try_ask(address: &str, request: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
     stream.write_all(request.as_bytes())?;

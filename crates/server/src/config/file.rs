@@ -1,12 +1,13 @@
 //! The tables of a configuration file.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use idmerge_engines::{AnonIdFormat, BlockedIds, Model, Overrides, Settings};
 use idmerge_project::ProfileMerge;
 use serde::Deserialize;
 
 use super::listen::Listen;
+use super::secret_file::SecretFile;
 use super::{MAX_IDS, ProjectConfig, ServiceAccount};
 use crate::error::ConfigError;
 
@@ -35,8 +36,9 @@ pub(super) struct ProjectTable {
     project_id: Option<String>,
     engine: Model,
     secret: Option<String>,
+    secret_file: Option<PathBuf>,
     #[serde(default, rename = "service_account")]
-    service_accounts: Vec<ServiceAccount>,
+    service_accounts: Vec<AccountTable>,
     #[serde(default = "yes")]
     token_may_import: bool,
     #[serde(default)]
@@ -47,6 +49,15 @@ pub(super) struct ProjectTable {
     max_id_bytes: Option<u16>,
     blocked_ids: Option<String>,
     profile_merge: Option<String>,
+}
+
+/// A `[[project.service_account]]` of the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AccountTable {
+    user: String,
+    secret: Option<String>,
+    secret_file: Option<PathBuf>,
 }
 
 fn yes() -> bool {
@@ -70,6 +81,10 @@ impl ProjectTable {
             })?,
         };
         let settings = Settings::new(self.engine, &overrides);
+        let holder = format!("project {:?}", self.token);
+        let secret = secret(&holder, self.secret, self.secret_file, folder)?;
+        let accounts = self.service_accounts.into_iter();
+        let accounts = accounts.map(|table| table.into_account(&holder, folder));
         let profile_merge = match self.profile_merge {
             None => ProfileMerge::default(),
             Some(name) => {
@@ -86,12 +101,48 @@ impl ProjectTable {
             })?,
             token: self.token,
             project_id: self.project_id,
-            secret: self.secret,
-            service_accounts: self.service_accounts,
+            secret,
+            service_accounts: accounts.collect::<Result<_, _>>()?,
             token_may_import: self.token_may_import,
             token_may_merge: self.token_may_merge,
             max_ids: self.max_ids.unwrap_or(MAX_IDS),
             profile_merge,
         })
     }
+}
+
+impl AccountTable {
+    fn into_account(self, project: &str, folder: &Path) -> Result<ServiceAccount, ConfigError> {
+        let user = self.user;
+        let holder = format!("{project}: the service account {user:?}");
+        let secret = secret(&holder, self.secret, self.secret_file, folder)?;
+        let secret = secret.ok_or(ConfigError::NoSecret { holder })?;
+        Ok(ServiceAccount { user, secret })
+    }
+}
+
+/// The secret that a table gives, itself or in a file. `holder` names the table in errors.
+fn secret(
+    holder: &str,
+    secret: Option<String>,
+    file: Option<PathBuf>,
+    folder: &Path,
+) -> Result<Option<String>, ConfigError> {
+    let holder = || holder.to_owned();
+    let path = match (secret, file) {
+        (secret, None) => return Ok(secret),
+        (Some(_), Some(_)) => return Err(ConfigError::TwoSecrets { holder: holder() }),
+        (None, Some(file)) => folder.join(file),
+    };
+    let file = SecretFile::read(&path).map_err(|error| ConfigError::SecretFile {
+        holder: holder(),
+        error,
+    })?;
+    if file.is_open_to_others {
+        let (holder, path) = (holder(), path.display());
+        tracing::warn!(
+            "{holder}: every user of this machine can read the secret in {path}: chmod 600 {path}"
+        );
+    }
+    Ok(Some(file.secret))
 }
