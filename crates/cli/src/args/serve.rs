@@ -35,7 +35,7 @@ A configuration file (DATA/idmerge.toml is one) has a [[project]] for each proje
   [[project]]
   token = \"shop\"                 # sent by SDKs with each event; not secret
   engine = \"original\"            # simplified, original or legacy; it stays
-  secret = \"a long secret\"       # to import and to read; or secret_file = \"FILE\"
+  secret = \"a long secret\"       # to import and read; or secret_file = \"FILE\"
   max_cluster_ids = 500          # Original only
   anon_id_format = \"sdk\"         # Original only
   max_id_bytes = 255             # longer IDs are refused
