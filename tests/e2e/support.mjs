@@ -96,14 +96,16 @@ export const here = path.dirname(fileURLToPath(import.meta.url));
 
 /** A shop on an origin of its own, whose pages load this version of the library. */
 export async function shop() {
-  const library = (name) => path.join(here, "node_modules", name, "dist/mixpanel.umd.js");
+  const library = (name, file = "dist/mixpanel.umd.js") => path.join(here, "node_modules", name, file);
   const files = {
     "/new.js": library("mixpanel-browser"),
     "/old.js": library("mixpanel-browser-old"),
+    "/segment.js": library("@segment/analytics-next", "dist/umd/index.js"),
+    "/rudderstack.js": library("@rudderstack/analytics-js", "dist/npm/modern/bundled/umd/index.js"),
   };
   const server = http.createServer(async (request, response) => {
     const { pathname } = new URL(request.url, "http://shop");
-    const found = /^\/(new|old)\/(.*)$/.exec(pathname);
+    const found = /^\/(new|old|segment|rudderstack)\/(.*)$/.exec(pathname);
     if (files[pathname]) {
       response.setHeader("content-type", "text/javascript");
       response.end(await readFile(files[pathname]));

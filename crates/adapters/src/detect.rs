@@ -42,8 +42,7 @@ pub fn detect<'r>(records: impl IntoIterator<Item = &'r str>) -> Detected {
 /// The formats that a record with these fields fits.
 fn formats_of(has: &dyn Fn(&str) -> bool) -> Vec<Format> {
     let is_call = has("messageId") && has("type");
-    let is_rudderstack =
-        has("rudderId") || has("request_ip") || has("originalTimestamp") && has("channel");
+    let is_rudderstack = is_of_rudderstack(has);
     let is_row = has("anonymous_id") && has("received_at") && has("id");
     let fits = |format: &Format| match format {
         Format::Segment => is_call && !is_rudderstack,
@@ -56,4 +55,9 @@ fn formats_of(has: &dyn Fn(&str) -> bool) -> Vec<Format> {
         Format::Csv => false,
     };
     Format::ALL.iter().copied().filter(fits).collect()
+}
+
+/// Whether a call with these fields is of RudderStack, and not of Segment.
+pub(crate) fn is_of_rudderstack(has: &dyn Fn(&str) -> bool) -> bool {
+    has("rudderId") || has("request_ip") || has("originalTimestamp") && has("channel")
 }

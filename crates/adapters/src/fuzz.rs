@@ -2,7 +2,7 @@
 
 use idmerge_events::JsonEvent;
 
-use crate::{Adapted, Adapter, Format, LineKind, Options, Output, Target};
+use crate::{Adapted, Adapter, BodyLimits, Format, LineKind, Options, Output, Target, adapt_body};
 
 /// Turns any bytes, as a record of this product, into events: for each model, and as the product's own
 /// connector if it is known.
@@ -22,20 +22,46 @@ pub fn record(format: Format, bytes: &[u8]) {
             options.group_keys = vec!["company".to_owned()];
             options.columns.user = Some("userId".to_owned());
             options.columns.time = Some("timestamp".to_owned());
+            if matches!(format, Format::Segment | Format::RudderStack) {
+                check_bodies(&options, text);
+            }
             if let Ok(adapter) = Adapter::new(format, options) {
-                check(&adapter, text);
+                check(|adapted| {
+                    // A line of a file has no line breaks.
+                    for (number, line) in (1..).zip(text.lines()) {
+                        adapter.adapt(number, line, adapted);
+                    }
+                });
             }
         }
     }
 }
 
-fn check(adapter: &Adapter, text: &str) {
+/// Reads the text as the body of a request to the HTTP API.
+fn check_bodies(options: &Options, text: &str) {
+    let limits = BodyLimits {
+        max_calls: 20,
+        max_call_bytes: 1_000,
+        max_adapted_bytes: 4_000,
+    };
+    for kind in [None, Some("track"), Some("identify"), Some("alias")] {
+        check(|adapted| {
+            let result = adapt_body(options, kind, text, limits, adapted);
+            if let Err(error) = result {
+                assert!(!error.to_string().is_empty());
+            }
+            assert!(adapted.lines().len() <= limits.max_calls);
+            // The last call may exceed the limit: its members become longer, and are in an update too.
+            let bytes = adapted.text().len() + adapted.profiles().len() + adapted.groups().len();
+            assert!(bytes <= limits.max_adapted_bytes + 8 * limits.max_call_bytes);
+        });
+    }
+}
+
+fn check(adapt_to: impl Fn(&mut Adapted)) {
     let adapt = || {
         let mut adapted = Adapted::default();
-        // A line of a file has no line breaks.
-        for (number, line) in (1..).zip(text.lines()) {
-            adapter.adapt(number, line, &mut adapted);
-        }
+        adapt_to(&mut adapted);
         adapted
     };
     let adapted = adapt();

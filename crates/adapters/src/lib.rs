@@ -39,4 +39,5 @@ pub use detect::{Detected, detect};
 pub use format::Format;
 pub use options::{Columns, EventName, Options, Output, SnowplowDevice, Target};
 pub use refusal::Refusal;
+pub use vendors::calls::request::{BodyError, BodyLimits, adapt_body, write_key};
 pub use vendors::snowplow::atomic_columns::ATOMIC_COLUMNS;

@@ -119,7 +119,8 @@ impl FromStr for Columns {
 }
 
 /// What the events say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Output {
     /// What the record says.
     #[default]

@@ -190,6 +190,7 @@ fn ar_4_an_export_marks_what_a_reader_must_not_weigh() {
     let cases = [
         (merge, "/track", true),
         (merge, Batch::TOKEN_IMPORT, true),
+        (merge, Batch::TOKEN_CALLS, true),
         (merge, "/import", false),
         (event, "/track", false),
         (event, "/import", false),

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use idmerge_adapters::Output;
 use idmerge_engines::Settings;
 use idmerge_project::ProfileMerge;
 use idmerge_wire::Limits;
@@ -144,6 +145,9 @@ pub struct ProjectConfig {
     /// Original; `false` by default. Anyone who knows the token can then join any two users, and a
     /// token is not secret. Otherwise such a `$merge` is stored and makes no claim (AR-4).
     pub token_may_merge: bool,
+    /// What the calls of Segment and RudderStack become: events that say what the calls say (the default),
+    /// or those that the product's own destination for Mixpanel would have sent.
+    pub calls_as: Output,
     /// The most IDs that the users of the project have together, since they take memory; 50 million by
     /// default. A request whose events would connect more gets status 429.
     pub max_ids: usize,
@@ -259,6 +263,7 @@ impl ProjectConfig {
             service_accounts: Vec::new(),
             token_may_import: true,
             token_may_merge: false,
+            calls_as: Output::Direct,
             max_ids: MAX_IDS,
             profile_merge: ProfileMerge::default(),
         }

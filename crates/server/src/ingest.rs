@@ -1,7 +1,8 @@
-//! The endpoints that take records: `/track`, `/import`, `/engage` and `/groups`.
+//! The endpoints that take records: `/track`, `/import`, `/engage` and `/groups`, and the calls of Segment
+//! and RudderStack.
 //!
 //! A request passes through these steps: `request` reads it, `records` splits it into records and
-//! finds the project of each, `submit` queues them at their projects, and `report` waits until
+//! finds the project of each (`calls` also converts calls to events), `submit` queues them at their projects, and `report` waits until
 //! they are durable and writes the response.
 
 use std::sync::Arc;
@@ -15,11 +16,13 @@ use crate::app::App;
 use crate::http::body::{BodyShare, ReadBody};
 use crate::http::peers::Peer;
 
+mod calls;
 pub(crate) mod decoding;
 mod records;
 mod report;
 mod request;
 mod response;
+pub(crate) mod sdk_settings;
 pub(crate) mod stubs;
 mod submit;
 pub(crate) mod unknown_tokens;
@@ -41,6 +44,15 @@ pub(crate) async fn engage(State(app): State<Arc<App>>, request: Request) -> Res
 
 pub(crate) async fn groups(State(app): State<Arc<App>>, request: Request) -> Response {
     handle(&app, Endpoint::Groups, request).await
+}
+
+/// A call of Segment or RudderStack, of the type that the path names, or a batch of them.
+pub(crate) async fn calls(
+    kind: Option<&'static str>,
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Response {
+    handle(&app, Endpoint::Calls(kind), request).await
 }
 
 async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
@@ -71,8 +83,11 @@ async fn ingest(
     let ReadBody { bytes, share } = request::body(app, &head, &parts, body).await?;
     let busy = || IngestError::Problem(head.dialect(), Problem::RateLimited);
     let limits = &app.bounds.limits;
-    let submit = |message| submit::submit(app, endpoint, &head, message);
     let sent_bytes = bytes.len();
+    let submit = |message, counted_bytes: usize| {
+        let has_room = |bytes: usize| share.take(bytes.saturating_sub(counted_bytes));
+        submit::submit(app, endpoint, &head, message, &has_room)
+    };
     let (submission, _text_permit) = match Cost::of(bytes) {
         Cost::Short {
             body,
@@ -82,11 +97,12 @@ async fn ingest(
             if !share.take(added_bytes) {
                 return Err(busy());
             }
+            let counted_bytes = sent_bytes.max(body.len());
             let message = match is_decompressed {
                 true => head.decode_decompressed(body, limits),
                 false => head.decode(body, limits),
             };
-            (submit(message)?, None)
+            (submit(message, counted_bytes)?, None)
         }
         Cost::Long {
             body,
@@ -97,8 +113,14 @@ async fn ingest(
                 true => IngestError::Problem(head.dialect(), Problem::Unavailable),
                 false => busy(),
             })?;
+            // The text of a compressed body has memory of its own, for the longest one.
+            let counted_bytes = if is_compressed {
+                usize::MAX
+            } else {
+                sent_bytes
+            };
             // Off the workers, so that other requests are not held up. The turns bound the threads.
-            let decode_and_submit = || submit(head.decode(body, limits));
+            let decode_and_submit = || submit(head.decode(body, limits), counted_bytes);
             let submission = tokio::task::block_in_place(decode_and_submit)?;
             let permit = turn.keep(submission.text_bytes);
             (submission, permit)

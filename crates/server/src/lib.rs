@@ -34,5 +34,6 @@ pub use config::{
     Bounds, Config, Listen, ListenError, ProjectConfig, SecretFile, SecretFileError, ServiceAccount,
 };
 pub use error::{ConfigError, ServeError};
+pub use idmerge_adapters::Output;
 pub use idmerge_project::ProfileMerge;
 pub use server::{OnHangup, Prepared, Server, run};

@@ -19,6 +19,8 @@ pub(crate) struct OpenProject {
     pub(crate) config: ProjectConfig,
     pub(crate) project: Arc<Project>,
     pub(crate) folder: PathBuf,
+    /// How calls of Segment and RudderStack become events.
+    pub(crate) calls: idmerge_adapters::Options,
     has_warned_of_merge: AtomicBool,
     has_warned_of_ids: AtomicBool,
     pub(crate) backups: Backups,
@@ -70,6 +72,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         let token = project.token.clone();
         opened.watch(move |health| log(&token, health));
         Ok(OpenProject {
+            calls: options_of_calls(project),
             config: project.clone(),
             project: Arc::new(opened),
             backups: Backups::new(folder.clone()),
@@ -80,6 +83,17 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })
     };
     config.projects.iter().map(open).collect()
+}
+
+/// How calls of Segment and RudderStack become events of a project.
+fn options_of_calls(project: &ProjectConfig) -> idmerge_adapters::Options {
+    let settings = &project.settings;
+    let target = idmerge_adapters::Target::of(settings.rule_book());
+    let mut options = idmerge_adapters::Options::new(target);
+    options.output = project.calls_as;
+    options.ids = settings.id_rules().clone();
+    options.with_profiles = true;
+    options
 }
 
 /// Whether a project has a folder and no data. The server makes both at once, so the data was lost, or a

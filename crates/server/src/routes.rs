@@ -15,7 +15,7 @@ use crate::app::App;
 use crate::http::body::Bodies;
 use crate::http::refusals;
 use crate::http::unread_bodies::read_rest;
-use crate::ingest::{self, stubs};
+use crate::ingest::{self, sdk_settings, stubs};
 use crate::page;
 use crate::read::{export, funnel, identity, mappings, openapi, profiles, users};
 use crate::store::{backup, questions, retract};
@@ -44,6 +44,27 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
         .layer(middleware::map_response(add_headers))
 }
 
+/// The paths of Segment and RudderStack, and the type of their calls. analytics-next has paths of one letter,
+/// and RudderStack a path for what browsers send while the user leaves a page.
+const CALLS: [(&str, Option<&str>); 16] = [
+    ("/v1/track", Some("track")),
+    ("/v1/t", Some("track")),
+    ("/v1/identify", Some("identify")),
+    ("/v1/i", Some("identify")),
+    ("/v1/page", Some("page")),
+    ("/v1/p", Some("page")),
+    ("/v1/screen", Some("screen")),
+    ("/v1/s", Some("screen")),
+    ("/v1/group", Some("group")),
+    ("/v1/g", Some("group")),
+    ("/v1/alias", Some("alias")),
+    ("/v1/a", Some("alias")),
+    ("/v1/batch", None),
+    ("/v1/b", None),
+    ("/v1/import", None),
+    ("/beacon/v1/batch", None),
+];
+
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
 /// their responses contains stored data. Nor does the response for a path that does not exist. It has
 /// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
@@ -56,10 +77,20 @@ fn sdk_routes() -> Router<Arc<App>> {
             .route(&at("/import"), get(ingest::import).post(ingest::import))
             .route(&at("/engage"), get(ingest::engage).post(ingest::engage))
             .route(&at("/groups"), get(ingest::groups).post(ingest::groups))
+            .route(
+                &at("/v1/projects/{write_key}/settings"),
+                get(sdk_settings::segment),
+            )
+            .route(&at("/sourceConfig"), get(sdk_settings::rudderstack))
+            .route(&at("/v1/m"), post(stubs::metrics))
             .route(&at("/record"), post(stubs::record))
             .route(&at("/flags"), any(stubs::flags))
             .route(&at("/settings"), any(stubs::settings))
             .route(&at("/decide"), any(stubs::decide));
+        for (path, kind) in CALLS {
+            let handler = move |app, request| ingest::calls(kind, app, request);
+            routes = routes.route(&at(path), post(handler));
+        }
     }
     // Before the layer, so that it answers the preflight requests of browsers.
     let routes = routes.method_not_allowed_fallback(refusals::method_not_allowed);

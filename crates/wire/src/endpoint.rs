@@ -11,16 +11,20 @@ pub enum Endpoint {
     Engage,
     /// `/groups`: updates of group profiles.
     Groups,
+    /// `/v1/track`, `/v1/batch` and so on: calls in the HTTP API of Segment and RudderStack. The type of
+    /// the call, such as `track`, if the path says it.
+    Calls(Option<&'static str>),
 }
 
 impl Endpoint {
-    /// The path, such as `/track`.
+    /// The path, such as `/track`. All calls have one.
     pub fn path(self) -> &'static str {
         match self {
             Self::Track => "/track",
             Self::Import => "/import",
             Self::Engage => "/engage",
             Self::Groups => "/groups",
+            Self::Calls(_) => "/v1/batch",
         }
     }
 

@@ -2,11 +2,12 @@
 
 use crate::{Credentials, Endpoint, Fault, Head, Limits, Report, RequestParts, Requirements};
 
-const ENDPOINTS: [Endpoint; 4] = [
+const ENDPOINTS: [Endpoint; 5] = [
     Endpoint::Track,
     Endpoint::Import,
     Endpoint::Engage,
     Endpoint::Groups,
+    Endpoint::Calls(None),
 ];
 
 const LIMITS: Limits = Limits {

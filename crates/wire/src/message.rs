@@ -29,6 +29,8 @@ pub struct Message<'b> {
     pub credentials: Credentials,
     /// The project that a service account names (`project_id`).
     pub project_id: Option<String>,
+    /// The write key in the query of a request with calls (`writeKey`).
+    pub write_key: Option<String>,
 }
 
 impl Message<'_> {
@@ -60,6 +62,37 @@ impl Message<'_> {
             let update = values.next_value()?;
             Ok(update.map(|json| (json, UpdateRecord::read(json, &self.text, is_group))))
         })
+    }
+
+    /// The event that this range of the text holds, in bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Fault`] if it is not an event, or has too many bytes.
+    pub fn event_at(&self, range: Range<usize>, limits: &Limits) -> Result<EventRecord<'_>, Fault> {
+        let text = self.text.as_str().get(range).unwrap_or_default();
+        EventRecord::in_text(text, &self.text, limits)
+    }
+
+    /// The whole text: of the calls, for an endpoint whose records are no events.
+    pub fn text(&self) -> &str {
+        self.text.as_str()
+    }
+
+    /// The same request with this text, which was made of its own. An ID with bytes that were not UTF-8 is
+    /// still refused (IN-8).
+    #[must_use]
+    pub fn with_text(&self, text: String) -> Message<'static> {
+        Message {
+            text: self.text.converted(text),
+            is_ndjson: self.is_ndjson,
+            endpoint: self.endpoint,
+            dialect: self.dialect.clone(),
+            is_strict: self.is_strict,
+            credentials: self.credentials.clone(),
+            project_id: self.project_id.clone(),
+            write_key: self.write_key.clone(),
+        }
     }
 
     /// The range of a record's text in [`into_text`](Self::into_text), in bytes. The empty range

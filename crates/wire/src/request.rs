@@ -151,6 +151,7 @@ impl Head {
                 (credentials, _) => credentials.clone(),
             },
             project_id: parameters.project_id,
+            write_key: parameters.write_key,
             endpoint: self.endpoint,
             dialect,
         })

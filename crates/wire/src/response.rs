@@ -33,6 +33,9 @@ pub enum Dialect {
     /// `{"code":200,"num_records_imported":1,"status":"OK"}`, or an error with every record that
     /// failed.
     Modern,
+    /// `{"success":true}`, or an error with its code: what the HTTP API of Segment answers. Clients of
+    /// RudderStack look at the status alone.
+    Calls,
 }
 
 /// An HTTP response.
@@ -103,6 +106,15 @@ struct RefusedJson<'a> {
 }
 
 #[derive(Serialize)]
+struct CallsJson<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    code: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'a str>,
+}
+
+#[derive(Serialize)]
 struct VerboseJson<'a> {
     error: Option<&'a str>,
     status: u8,
@@ -116,7 +128,8 @@ impl Dialect {
 
     /// The response for the results of a request.
     ///
-    /// In [`Dialect::Modern`], the status is 400 if records failed and the request is strict. In all
+    /// In [`Dialect::Modern`], the status is 400 if records failed and the request is strict. In
+    /// [`Dialect::Calls`] it is 400 if every record failed: these clients do not retry it. In all
     /// other dialects the status is always 200, because mobile SDKs retry a batch forever on any
     /// other; and the response is a success if any record was taken, because the client cannot
     /// correct the others.
@@ -138,17 +151,26 @@ impl Dialect {
             Some(failed) if report.taken == 0 => Some(failed.fault.legacy_text()),
             _ => None,
         };
+        if *self == Self::Calls {
+            return match error {
+                None => calls(200, None),
+                Some(error) => calls(400, Some(&error)),
+            };
+        }
         self.short(200, error.as_deref())
     }
 
     /// The response if the whole request failed.
     ///
-    /// In all dialects but [`Dialect::Modern`], the status is 200 if
+    /// In all dialects but [`Dialect::Modern`] and [`Dialect::Calls`], the status is 200 if
     /// [the data is wrong](Problem::is_about_data), for the reason given at
     /// [`report`](Self::report).
     pub fn refuse(&self, problem: &Problem) -> Response {
         let error = problem.to_string();
         let code = problem.status();
+        if *self == Self::Calls {
+            return calls(code, Some(&error));
+        }
         if self.is_modern() {
             return match problem {
                 // The vendor sends a string here instead of an object.
@@ -177,7 +199,7 @@ impl Dialect {
         };
         let (content_type, body) = match self {
             Self::Plain => (PLAIN, Cow::Borrowed(digit.as_bytes())),
-            Self::Verbose | Self::Modern => (JSON, Cow::Owned(verbose())),
+            Self::Verbose | Self::Modern | Self::Calls => (JSON, Cow::Owned(verbose())),
             Self::Pixel => ("image/gif", Cow::Borrowed(PIXEL)),
             Self::Callback {
                 function,
@@ -199,6 +221,24 @@ impl Dialect {
             content_type,
             body,
         }
+    }
+}
+
+fn calls(status: u16, error: Option<&str>) -> Response {
+    Response {
+        status,
+        content_type: JSON,
+        body: Cow::Owned(json(&CallsJson {
+            success: error.is_none(),
+            code: error.map(|_| match status {
+                400 => "invalid_request",
+                401 => "unauthorized",
+                413 => "payload_too_large",
+                429 => "too_many_requests",
+                _ => "unavailable",
+            }),
+            message: error,
+        })),
     }
 }
 

@@ -38,6 +38,8 @@ pub enum Suite {
     Readme,
     /// The Node SDK
     Node,
+    /// The SDKs of Segment and RudderStack, in Chromium and in Node
+    Cdp,
     /// Segment's destination, with the code that runs in Segment's cloud
     Segment,
     /// The Python SDK and mixpanel-utils
@@ -54,6 +56,7 @@ impl Suite {
             Self::Page => "page",
             Self::Readme => "readme",
             Self::Node => "node",
+            Self::Cdp => "cdp",
             Self::Segment => "segment",
             Self::Python => "python",
             Self::Api => "api",
@@ -125,6 +128,7 @@ fn run_suite(
         Suite::Page => node("page.test.mjs")?,
         Suite::Readme => node("readme.test.mjs")?,
         Suite::Node => node("node.test.mjs")?,
+        Suite::Cdp => node("cdp.test.mjs")?,
         Suite::Segment => node("segment/segment.test.mjs")?,
         Suite::Python => {
             let python = machine.python("python");

@@ -54,7 +54,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("wire", &["core", "events"], &[]),
     (
         "server",
-        &["core", "engines", "project", "store", "wire"],
+        &["adapters", "core", "engines", "project", "store", "wire"],
         &["events"],
     ),
     (

@@ -71,6 +71,11 @@ impl<'r> ObjectText<'r> {
         })
     }
 
+    /// A text that is JSON.
+    pub(crate) fn of_json(json: &'r str) -> Self {
+        Self(Cow::Borrowed(json))
+    }
+
     /// The value, if the text is JSON.
     pub(crate) fn as_value(&self) -> Value<'_> {
         match Values::in_row(&self.0).next_value() {

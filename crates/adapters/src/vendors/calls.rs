@@ -1,6 +1,7 @@
 //! The calls that Segment and RudderStack have in common: `track`, `identify` and so on.
 
 mod call;
+pub(crate) mod request;
 mod rudderstack;
 mod segment;
 mod traits;
@@ -11,12 +12,12 @@ use idmerge_core::UuidText;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, Output};
-use crate::read::fields::members;
+use crate::read::fields::{Fields, members};
 use crate::read::ids::{Side, read_id};
 use crate::read::time::time_ms;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::vendors::calls::call::{Call, Kind};
+use crate::vendors::calls::call::{Call, Inherited, Kind};
 use crate::write::event::{Carried, Parts, ids};
 use crate::write::message;
 
@@ -40,12 +41,15 @@ pub(crate) fn adapt(
     let Some(elements) = elements else {
         return adapt_call(format, options, &call, to);
     };
+    let given = Inherited {
+        sent_at: call.sent_at,
+        context: call.context,
+        received_at: call.received_at,
+    };
     to.attempt_each("batch", elements, |to, element, _| {
         let text = element.as_str();
         let mut inner = Call::of_object(text).ok_or_else(|| Refusal::not_an_object(text))?;
-        inner.sent_at = inner.sent_at.or(call.sent_at);
-        inner.context = inner.context.or(call.context);
-        inner.received_at = inner.received_at.or(call.received_at);
+        given.add_to(&mut inner);
         adapt_call(format, options, &inner, to)
     });
     Ok(())
@@ -91,7 +95,8 @@ fn direct(
         time_ms: call.time_ms()?,
         message_id: call.message_id.text(),
     };
-    let (traits, properties) = (members(call.traits), members(call.properties));
+    let user_traits = traits_of(kind, call);
+    let (traits, properties) = (members(user_traits), members(call.properties));
     let carried = Carried {
         named: &[
             ("name", call.name),
@@ -113,17 +118,27 @@ fn direct(
         Kind::Group => parts.event("Group", carried, to),
         Kind::Identify => {
             parts.identify(options.target, "Identify", carried, to);
-            if let Some(user) = &parts.user
-                && options.with_profiles
-                && !traits.is_empty()
+            if let Some(user) = parts
+                .user
+                .filter(|_| options.with_profiles && !traits.is_empty())
             {
-                message::set(user, call.traits, to);
+                message::set(&user, user_traits, to);
             }
         }
         Kind::Alias => alias(options, &parts, call.previous, carried, to)?,
         Kind::Other(_) => {}
     }
     Ok(())
+}
+
+/// The traits of a call. Those of an `identify` call of RudderStack's SDKs are in the context.
+fn traits_of<'r>(kind: Kind, call: &Call<'r>) -> Value<'r> {
+    match kind {
+        Kind::Identify if call.traits.is_absent() => {
+            Fields::of_value(call.context, &["traits"]).values[0]
+        }
+        _ => call.traits,
+    }
 }
 
 /// Writes that the previous ID, or else the device, belongs to the user.

@@ -90,9 +90,10 @@ impl<'a> Draft<'a> {
 
     /// Carries properties whose names are not among these others.
     pub(crate) fn carry_unless_in(&mut self, properties: &[Member<'_>], others: &[Member<'_>]) {
+        let others = Names::of(others);
         let mut members = self.members();
         for property in properties {
-            if !has(others, property.0.as_str()) {
+            if !others.has(property.0.as_str()) {
                 members.carried("", *property);
             }
         }
@@ -115,6 +116,35 @@ pub(crate) fn has_plain(members: &[Member<'_>], name: &str) -> bool {
 /// Whether one of these has this name, which is JSON.
 pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
     members.iter().any(|(other, _)| other.as_str() == name)
+}
+
+/// The names of some members, as JSON. Looking all names of one object up among those of another takes time
+/// for both, and not for their product: a sender chooses how many there are.
+pub(crate) struct Names<'m, 'r> {
+    members: &'m [Member<'r>],
+    /// Sorted, if there are many.
+    sorted: Vec<&'r str>,
+}
+
+/// How many names are compared one by one.
+const FEW_NAMES: usize = 32;
+
+impl<'m, 'r> Names<'m, 'r> {
+    pub(crate) fn of(members: &'m [Member<'r>]) -> Self {
+        let mut sorted = Vec::new();
+        if members.len() > FEW_NAMES {
+            sorted.extend(members.iter().map(|(name, _)| name.as_str()));
+            sorted.sort_unstable();
+        }
+        Self { members, sorted }
+    }
+
+    pub(crate) fn has(&self, name: &str) -> bool {
+        match self.sorted.is_empty() {
+            true => has(self.members, name),
+            false => self.sorted.binary_search(&name).is_ok(),
+        }
+    }
 }
 
 /// Whether the vendor takes this `$insert_id`.

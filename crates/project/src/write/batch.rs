@@ -18,8 +18,8 @@ pub struct Batch {
     /// When the request arrived, in milliseconds since 1970.
     pub received_ms: i64,
     /// The endpoint that received the request, such as `/track`, or
-    /// [`TOKEN_IMPORT`](Self::TOKEN_IMPORT). A `$merge` from one of these two is exported as
-    /// unweighed (AR-4).
+    /// [`TOKEN_IMPORT`](Self::TOKEN_IMPORT) or [`TOKEN_CALLS`](Self::TOKEN_CALLS). A `$merge` from one of
+    /// these three is exported as unweighed (AR-4).
     pub source: &'static str,
     /// The order in which the events are stored and their claims are weighed.
     pub order: EventOrder,
@@ -29,6 +29,9 @@ impl Batch {
     /// The source of a batch that was imported with the token alone, in a project whose token may
     /// not merge.
     pub const TOKEN_IMPORT: &'static str = "/import (token)";
+
+    /// The same for a batch of calls in the HTTP API of Segment or RudderStack.
+    pub const TOKEN_CALLS: &'static str = "/v1/batch (token)";
 
     /// A batch without records, whose events are taken in the order sent.
     pub fn new(source: &'static str, received_ms: i64) -> Self {
@@ -51,13 +54,14 @@ impl Batch {
 pub(crate) fn endpoint_of(source: &str) -> &str {
     match source {
         Batch::TOKEN_IMPORT => "/import",
+        Batch::TOKEN_CALLS => "/v1/batch",
         endpoint => endpoint,
     }
 }
 
 /// Whether the claim of a `$merge` from this source was weighed.
 pub(crate) fn weighs_merges(source: &str) -> bool {
-    !matches!(source, "/track" | Batch::TOKEN_IMPORT)
+    !matches!(source, "/track" | Batch::TOKEN_IMPORT | Batch::TOKEN_CALLS)
 }
 
 /// The order in which the events of a batch are stored and their claims are weighed (AR-1).

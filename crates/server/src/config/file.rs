@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use idmerge_adapters::Output;
 use idmerge_engines::{AnonIdFormat, BlockedIds, Model, Overrides, Settings};
 use idmerge_project::ProfileMerge;
 use serde::Deserialize;
@@ -43,6 +44,8 @@ pub(super) struct ProjectTable {
     token_may_import: bool,
     #[serde(default)]
     token_may_merge: bool,
+    #[serde(default)]
+    calls_as: Output,
     max_ids: Option<usize>,
     max_cluster_ids: Option<u32>,
     anon_id_format: Option<AnonIdFormat>,
@@ -105,6 +108,7 @@ impl ProjectTable {
             service_accounts: accounts.collect::<Result<_, _>>()?,
             token_may_import: self.token_may_import,
             token_may_merge: self.token_may_merge,
+            calls_as: self.calls_as,
             max_ids: self.max_ids.unwrap_or(MAX_IDS),
             profile_merge,
         })

@@ -18,6 +18,47 @@ const BAD_SECRET: Problem = Problem::Unauthorized("Unauthorized, invalid project
 const BAD_ACCOUNT: Problem = Problem::Unauthorized("Not a valid service account username");
 const NO_MEMBER: Problem = Problem::Unauthorized("not a project member");
 
+const WRONG_WRITE_KEY: Problem = Problem::Unauthorized(
+    "Invalid write key. It is the token of a project: the user name of Basic authentication, or writeKey",
+);
+
+/// Who sends calls in the HTTP API of Segment or RudderStack.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Caller {
+    pub(crate) project_index: usize,
+    /// Whether the credential is secret. A write key is a token, which is not.
+    pub(crate) is_secret: bool,
+}
+
+/// The project that calls are for: by the write key, or by a secret in its place.
+pub(crate) fn caller(
+    projects: &[&ProjectConfig],
+    credentials: &Credentials,
+    project_id: Option<&str>,
+    index_by_token: impl Fn(&str) -> Option<usize>,
+    write_key: impl FnOnce() -> Option<String>,
+) -> Result<Caller, Problem> {
+    let token = match credentials {
+        Credentials::None => write_key(),
+        Credentials::Basic { user, password } if password.is_empty() => Some(user.clone()),
+        _ => None,
+    };
+    if let Some(project_index) = token.and_then(|token| index_by_token(&token)) {
+        return Ok(Caller {
+            project_index,
+            is_secret: false,
+        });
+    }
+    match authorize(projects, credentials, project_id, Permission::Read) {
+        Ok(project_index) => Ok(Caller {
+            project_index,
+            is_secret: true,
+        }),
+        Err(NO_MEMBER) => Err(NO_MEMBER),
+        Err(_) => Err(WRONG_WRITE_KEY),
+    }
+}
+
 /// The index of the project that these credentials give access to.
 ///
 /// Every project is compared, and each comparison takes constant time, so that timing reveals

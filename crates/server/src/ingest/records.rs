@@ -34,7 +34,7 @@ pub(super) struct AcceptedRecords {
 }
 
 impl AcceptedRecords {
-    fn new(source: &'static str) -> Self {
+    pub(super) fn new(source: &'static str) -> Self {
         Self {
             source,
             records: Vec::new(),
@@ -42,7 +42,13 @@ impl AcceptedRecords {
         }
     }
 
-    fn push(&mut self, project_index: usize, index: usize, range: Range<usize>, record: Record) {
+    pub(super) fn push(
+        &mut self,
+        project_index: usize,
+        index: usize,
+        range: Range<usize>,
+        record: Record,
+    ) {
         self.records.push(AcceptedRecord {
             project_index,
             index,
@@ -51,7 +57,7 @@ impl AcceptedRecords {
         });
     }
 
-    fn fail(&mut self, index: usize, insert_id: Option<String>, fault: Fault) {
+    pub(super) fn fail(&mut self, index: usize, insert_id: Option<String>, fault: Fault) {
         self.report.failed.push(FailedRecord {
             index,
             insert_id,
@@ -70,6 +76,8 @@ pub(super) fn accept(
         Endpoint::Track => accept_tracked(app, message),
         Endpoint::Import => accept_imported(app, message),
         Endpoint::Engage | Endpoint::Groups => accept_updates(app, endpoint, message),
+        // Their text is converted first: see `calls`.
+        Endpoint::Calls(_) => Err(Problem::NoData),
     }
 }
 
@@ -224,7 +232,7 @@ fn accept_updates(
     Ok(accepted)
 }
 
-fn record(event: EventRecord<'_>, sender: Sender) -> Record {
+pub(super) fn record(event: EventRecord<'_>, sender: Sender) -> Record {
     Record::Event {
         time_ms: event.time.ms(),
         insert_id: event.dedup_id().map(Into::into),
@@ -233,7 +241,12 @@ fn record(event: EventRecord<'_>, sender: Sender) -> Record {
     }
 }
 
-fn count(app: &App, project_index: Option<usize>, endpoint: Endpoint, result: &'static str) {
+pub(super) fn count(
+    app: &App,
+    project_index: Option<usize>,
+    endpoint: Endpoint,
+    result: &'static str,
+) {
     // An unknown token is never a label: anyone could send any number of different ones.
     let token = project_index.map(|index| &*app.projects[index].config.token);
     app.metrics.count_records(token, endpoint, result, 1);

@@ -58,7 +58,7 @@ fn count_results(app: &App, project_index: usize, endpoint: Endpoint, records: &
         *counts.entry(result).or_default() += 1;
     }
     let open = &app.projects[project_index];
-    if endpoint == Endpoint::Import && counts.contains_key(UNWEIGHED) {
+    if matches!(endpoint, Endpoint::Import | Endpoint::Calls(_)) && counts.contains_key(UNWEIGHED) {
         open.warn_of_merge();
     }
     let token = Some(&*open.config.token);

@@ -13,6 +13,11 @@ pub(crate) async fn record(_: ReadBody) -> Response {
     Json(json!({"code": 200, "status": "OK"})).into_response()
 }
 
+/// Reports of analytics-next about itself: they are dropped.
+pub(crate) async fn metrics(_: ReadBody) -> Response {
+    Json(json!({"success": true})).into_response()
+}
+
 /// Feature flags: none.
 pub(crate) async fn flags() -> Response {
     Json(json!({"flags": {}})).into_response()

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use idmerge_project::{Batch, EventOrder, Record};
-use idmerge_wire::{Dialect, Endpoint, Head, Message, Problem, Report};
+use idmerge_wire::{Credentials, Dialect, Endpoint, Head, Message, Problem, Report};
 
+use super::calls;
 use super::records::{self, AcceptedRecord, now_ms};
 use super::response::{IngestError, problem};
 use crate::app::App;
@@ -36,24 +37,34 @@ pub(super) struct RecordLabel {
     pub(super) insert_id: Option<String>,
 }
 
-/// Checks the records of a decoded body, and queues them at their projects.
+/// Checks the records of a decoded body, and queues them at their projects. `has_room` says whether there is
+/// memory for so many bytes of text that the body is converted to.
 pub(super) fn submit(
     app: &App,
     endpoint: Endpoint,
     head: &Head,
     message: Result<Message<'_>, Problem>,
+    has_room: &dyn Fn(usize) -> bool,
 ) -> Result<Submission, IngestError> {
-    let message = message.map_err(|problem| IngestError::Problem(head.dialect(), problem))?;
+    let mut message = message.map_err(|problem| IngestError::Problem(head.dialect(), problem))?;
     let dialect = message.dialect.clone();
     let is_strict = message.is_strict;
     let error = |problem| IngestError::Problem(dialect.clone(), problem);
-    let accepted =
-        records::accept(app, endpoint, &message).map_err(
-            |problem| match access::is_wrong_secret(&message.credentials, &problem) {
-                true => IngestError::WrongSecret(dialect.clone(), problem),
-                false => error(problem),
-            },
-        )?;
+    let refused =
+        |credentials: &Credentials, problem| match access::is_wrong_secret(credentials, &problem) {
+            true => IngestError::WrongSecret(dialect.clone(), problem),
+            false => error(problem),
+        };
+    let accepted = match endpoint {
+        Endpoint::Calls(kind) => {
+            let (converted, accepted) = calls::accept(app, kind, &message, has_room)
+                .map_err(|problem| refused(&message.credentials, problem))?;
+            message = converted;
+            accepted
+        }
+        _ => records::accept(app, endpoint, &message)
+            .map_err(|problem| refused(&message.credentials, problem))?,
+    };
     let mut batches = Vec::new();
     let mut text_bytes = 0;
     for batch in batch_by_project(accepted.records, message, endpoint, accepted.source) {
@@ -143,7 +154,9 @@ fn batch_by_project(
 fn event_order(endpoint: Endpoint) -> EventOrder {
     match endpoint {
         Endpoint::Track => EventOrder::ByTime,
-        Endpoint::Import | Endpoint::Engage | Endpoint::Groups => EventOrder::AsSent,
+        Endpoint::Import | Endpoint::Calls(_) | Endpoint::Engage | Endpoint::Groups => {
+            EventOrder::AsSent
+        }
     }
 }
 

@@ -110,15 +110,23 @@ impl<'t> EventRecord<'t> {
     ///
     /// [`Fault`] if the text is not an event, or is too long.
     pub fn of_text(text: &'t str, limits: &Limits) -> Result<Self, Fault> {
+        Self::in_text(text, &DecodedText::of_text(text), limits)
+    }
+
+    /// Reads the event that a part of a whole text holds.
+    pub(crate) fn in_text(
+        text: &'t str,
+        whole: &DecodedText<'_>,
+        limits: &Limits,
+    ) -> Result<Self, Fault> {
         if text.len() > limits.max_record_bytes {
             return Err(Fault::TooLarge {
                 max_record_bytes: limits.max_record_bytes,
             });
         }
-        let whole = DecodedText::of_text(text);
         let mut values = Values::in_row(text);
         match values.next_envelope(limits.of_containers()) {
-            Ok(Some((_, envelope))) => Self::new(envelope, &whole, limits),
+            Ok(Some((_, envelope))) => Self::new(envelope, whole, limits),
             _ => Err(Fault::NotAnObject),
         }
     }

@@ -13,6 +13,7 @@ pub(super) struct Parameters {
     pub(super) callback: Option<String>,
     pub(super) api_key: Option<String>,
     pub(super) project_id: Option<String>,
+    pub(super) write_key: Option<String>,
 }
 
 impl Parameters {
@@ -25,6 +26,7 @@ impl Parameters {
             b"callback" => self.callback = text(value).filter(|name| is_function(name)),
             b"api_key" => self.api_key = text(value).filter(|key| !key.is_empty()),
             b"project_id" => self.project_id = text(value).filter(|id| !id.is_empty()),
+            b"writeKey" => self.write_key = text(value).filter(|key| !key.is_empty()),
             _ => {}
         }
     }
@@ -45,6 +47,7 @@ impl Parameters {
     /// How to respond to a request with these parameters.
     pub(super) fn dialect(&self, endpoint: Endpoint, is_form: bool) -> Dialect {
         let is_modern = match endpoint {
+            Endpoint::Calls(_) => return Dialect::Calls,
             Endpoint::Import => !is_form,
             Endpoint::Engage | Endpoint::Groups => self.is_strict == Some(true) && !is_form,
             Endpoint::Track => false,

@@ -57,6 +57,21 @@ impl<'b> DecodedText<'b> {
         &self.text
     }
 
+    /// Another text that was made of this one. It is not known which replacement characters in it were
+    /// sent, so all of them count as lost if there are lost ones here.
+    pub(crate) fn converted(&self, text: String) -> DecodedText<'static> {
+        let mut lost = BitSet::default();
+        if !self.lost.is_empty() {
+            for (position, _) in text.match_indices(char::REPLACEMENT_CHARACTER) {
+                lost.insert(position);
+            }
+        }
+        DecodedText {
+            text: Cow::Owned(text),
+            lost,
+        }
+    }
+
     pub(crate) fn into_string(self) -> String {
         self.text.into_owned()
     }

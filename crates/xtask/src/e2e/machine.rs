@@ -55,7 +55,7 @@ impl<'a> Machine<'a> {
     /// Installs what a suite needs.
     pub(super) fn prepare(&mut self, suite: Suite) -> anyhow::Result<Available> {
         match suite {
-            Suite::Browser | Suite::Page | Suite::Readme => {
+            Suite::Browser | Suite::Page | Suite::Readme | Suite::Cdp => {
                 if let Err(lack) = self.prepare_node(SCRIPTS) {
                     return Ok(Err(lack));
                 }

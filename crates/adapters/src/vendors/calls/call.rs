@@ -30,6 +30,22 @@ pub(crate) struct Call<'r> {
     pub(crate) rest: Vec<Member<'r>>,
 }
 
+/// What the calls of a batch take over from it, if they have none of their own.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Inherited<'r> {
+    pub(crate) sent_at: Value<'r>,
+    pub(crate) context: Value<'r>,
+    pub(crate) received_at: Value<'r>,
+}
+
+impl<'r> Inherited<'r> {
+    pub(crate) fn add_to(self, call: &mut Call<'r>) {
+        call.sent_at = call.sent_at.or(self.sent_at);
+        call.context = call.context.or(self.context);
+        call.received_at = call.received_at.or(self.received_at);
+    }
+}
+
 const NAMES: [&str; 17] = [
     "type",
     "event",

@@ -7,7 +7,7 @@ use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
 use crate::vendors::calls::traits;
-use crate::write::draft::has;
+use crate::write::draft::Names;
 use crate::write::message::{self, identity_event, message, token};
 use crate::write::object::Members;
 
@@ -122,9 +122,10 @@ fn carry(
             to.verbatim(*member);
         }
     };
+    let names = Names::of(last);
     first
         .iter()
-        .filter(|(name, _)| !has(last, name.as_str()))
+        .filter(|(name, _)| !names.has(name.as_str()))
         .for_each(&mut carry);
     last.iter().for_each(&mut carry);
 }

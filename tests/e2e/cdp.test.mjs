@@ -1,0 +1,198 @@
+// Runs the unmodified SDKs of Segment and RudderStack, in Chromium and in Node, against the server.
+import assert from "node:assert/strict";
+import { after, before, describe, test } from "node:test";
+
+import RudderStack from "@rudderstack/rudder-sdk-node";
+import { Analytics } from "@segment/analytics-node";
+
+import { ENGINES, Project, SERVER, browser, device, shop, sleep, until } from "./support.mjs";
+
+const { host, protocol } = new URL(SERVER);
+
+// RudderStack sends nothing for a browser that says it is a robot.
+const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+const SEGMENT = { apiHost: `${host}/v1`, protocol: protocol.slice(0, -1) };
+
+/** What a page does to point a library at the server. */
+const LIBRARIES = [
+  {
+    library: "segment",
+    sending: "one by one",
+    load: ([token, server, options]) => {
+      window.analytics = window.AnalyticsNext.AnalyticsBrowser.load(
+        { writeKey: token, cdnURL: server },
+        { integrations: { "Segment.io": options } },
+      );
+      return window.analytics.ready();
+    },
+    options: SEGMENT,
+    device: async (page) => page.evaluate(async () => (await window.analytics.user()).anonymousId()),
+  },
+  {
+    library: "segment",
+    sending: "in batches",
+    options: { ...SEGMENT, deliveryStrategy: { strategy: "batching", config: { size: 3, timeout: 300 } } },
+  },
+  {
+    library: "rudderstack",
+    sending: "one by one",
+    load: ([token, server, options]) =>
+      new Promise((resolve) => {
+        window.analytics = new window.rudderanalytics.RudderAnalytics();
+        window.analytics.load(token, server, { configUrl: server, ...options, onLoaded: resolve });
+      }),
+    options: {},
+    device: async (page) => page.evaluate(() => window.analytics.getAnonymousId()),
+  },
+  {
+    library: "rudderstack",
+    sending: "in batches",
+    options: { queueOptions: { batch: { enabled: true, maxItems: 3, flushInterval: 300 } } },
+  },
+  {
+    library: "rudderstack",
+    sending: "by beacon",
+    options: { useBeacon: true, beaconQueueOptions: { maxItems: 3, flushQueueInterval: 300 } },
+  },
+].map((row, _, rows) => ({ ...rows.find((other) => other.library === row.library), ...row }));
+
+let chromium;
+let site;
+
+before(async () => {
+  chromium = await browser();
+  site = await shop();
+});
+after(async () => {
+  await chromium?.close();
+  site?.close();
+});
+
+/** A browser profile with a page on which the library is loaded. */
+async function visitor({ library, load, options, device }, token) {
+  const context = await chromium.newContext({ userAgent: USER_AGENT });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  const elsewhere = [];
+  page.on("request", (request) => {
+    if (![SERVER, site.url].includes(new URL(request.url()).origin)) elsewhere.push(request.url());
+  });
+  await page.goto(`${site.url}/${library}/home`);
+  await page.evaluate(load, [token, SERVER, options]);
+  return {
+    problems,
+    elsewhere,
+    call: async (...calls) => {
+      for (const [method, ...args] of calls) {
+        await page.evaluate(([method, args]) => window.analytics[method](...args), [method, args]);
+        await sleep(3);
+      }
+    },
+    device: () => device(page),
+    leave: () => page.goto(`${site.url}/${library}/elsewhere`),
+    close: () => context.close(),
+  };
+}
+
+/** Waits until the events with this mark are stored, and fails if there are others. */
+async function assertOnce(project, mark, wanted) {
+  const found = async () => {
+    const events = await project.exported();
+    return events.filter((event) => event.properties.mark === mark).map((event) => event.event).sort();
+  };
+  await until(async () => (await found()).length >= wanted.length);
+  // A duplicate would arrive a little later.
+  await sleep(500);
+  assert.deepEqual(await found(), wanted.toSorted());
+}
+
+for (const engine of ENGINES) {
+  const project = new Project(`cdp-${engine}`);
+  // A-5: a call of `identify` becomes an ordinary event in Simplified, and `$identify` in Original.
+  const identify = engine === "simplified" ? "Identify" : "$identify";
+
+  describe(`browsers, ${engine}`, { concurrency: 5 }, () => {
+    for (const row of LIBRARIES) {
+      test(`${row.library}, ${row.sending}`, async () => {
+        const name = (text) => `${row.library}.${row.sending}.${text}`.replaceAll(" ", "-");
+        const mark = name("mark");
+        const one = await visitor(row, project.token);
+        const first = await one.device();
+        await one.call(
+          ["track", "Browse", { mark }],
+          ["identify", name("ann"), { plan: "gold", nick: "🍔" }],
+          ["track", "Buy", { mark }],
+          ["page", "Shop", "Cart", { mark }],
+          ["group", "acme", { size: 7 }],
+        );
+        await until(async () => (await project.feed(name("ann"))).length >= 4);
+        await project.assertCluster([name("ann"), device(engine, first)]);
+        assert.deepEqual(await project.profile(name("ann")), { plan: "gold", nick: "🍔" });
+        await assertOnce(project, mark, ["Browse", "Buy", "Page"]);
+        const events = await project.feed(name("ann"));
+        assert.deepEqual(events.map((event) => event.event.event).sort(), ["Browse", "Buy", "Group", "Page", identify].sort());
+        assert.ok(events.every((event) => event.event.properties.$source === row.library));
+        assert.ok(events.every((event) => event.event.properties.writeKey === undefined));
+
+        // A second user on the same device: it stays with the first (S-5, O-11). The event of the user who
+        // leaves the page is not lost.
+        await one.call(["track", "Leave", { mark: name("leave") }]);
+        await one.leave();
+        await assertOnce(project, name("leave"), ["Leave"]);
+        assert.deepEqual(one.problems, []);
+        assert.deepEqual(one.elsewhere, []);
+        await one.close();
+      });
+    }
+
+    test("a wrong write key is an error that the developer sees", async () => {
+      const response = await fetch(`${SERVER}/v1/t`, { method: "POST", body: '{"event":"A","userId":"U","writeKey":"wrong"}' });
+      assert.equal(response.status, 401);
+      assert.equal((await fetch(`${SERVER}/v1/projects/wrong/settings`)).status, 404);
+    });
+  });
+
+  describe(`Node, ${engine}`, () => {
+    const anonymous = (at) => `cdcdcdcd-0000-4000-8000-00000000000${at}`;
+
+    test("@segment/analytics-node", async () => {
+      const analytics = new Analytics({ writeKey: project.token, host: SERVER, flushAt: 4 });
+      const errors = [];
+      analytics.on("error", (error) => errors.push(error));
+      analytics.track({ anonymousId: anonymous(1), event: "Browse" });
+      analytics.identify({ anonymousId: anonymous(1), userId: "node-ann", traits: { plan: "gold" } });
+      analytics.track({ userId: "node-ann", event: "Buy", properties: { price: 3 } });
+      analytics.alias({ userId: "node-ann", previousId: anonymous(2) });
+      analytics.screen({ userId: "node-ann", name: "Cart" });
+      await analytics.closeAndFlush();
+      assert.deepEqual(errors, []);
+      const cluster = ["node-ann", device(engine, anonymous(1)), device(engine, anonymous(2))];
+      await project.assertCluster(cluster);
+      assert.deepEqual(await project.profile("node-ann"), { plan: "gold" });
+    });
+
+    test("@rudderstack/rudder-sdk-node, whose bodies are compressed", async () => {
+      const analytics = new RudderStack(project.token, { dataPlaneUrl: SERVER, flushAt: 3 });
+      analytics.track({ anonymousId: anonymous(3), event: "Browse" });
+      analytics.identify({ anonymousId: anonymous(3), userId: "node-ben", traits: { plan: "free" } });
+      await new Promise((resolve, reject) => {
+        analytics.flush((error) => (error ? reject(error) : resolve()));
+      });
+      await until(async () => (await project.feed("node-ben")).length === 2);
+      await project.assertCluster(["node-ben", device(engine, anonymous(3))]);
+      assert.deepEqual(await project.profile("node-ben"), { plan: "free" });
+    });
+
+    test("a server sends with the secret as its write key", async () => {
+      const analytics = new Analytics({ writeKey: project.secret, host: SERVER, flushAt: 1 });
+      analytics.track({ userId: "node-eve", event: "Buy" });
+      await analytics.closeAndFlush();
+      assert.equal((await project.feed("node-eve")).length, 1);
+    });
+  });
+}
