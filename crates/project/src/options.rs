@@ -35,6 +35,9 @@ pub struct Options {
     /// How a merge combines the profiles of two clusters. If this differs from the last time that
     /// the project was opened, only later merges follow it.
     pub profile_merge: ProfileMerge,
+    /// Whether the claim of a `$create_alias` without a credential counts. This can change: a claim that was
+    /// not weighed stays so.
+    pub anybody_may_alias: bool,
     /// The most events that a funnel may read.
     pub max_funnel_events: usize,
     /// The most memory for the database's page cache, in bytes.
@@ -62,6 +65,7 @@ impl Default for Options {
             max_ids: 50_000_000,
             profile_limits: Limits::DOCUMENTED,
             profile_merge: ProfileMerge::Vendor,
+            anybody_may_alias: true,
             max_funnel_events: 20_000_000,
             cache_bytes: 64 << 20,
             snapshot_entries: 1_000_000,

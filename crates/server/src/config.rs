@@ -145,6 +145,10 @@ pub struct ProjectConfig {
     /// Original; `false` by default. Anyone who knows the token can then join any two users, and a
     /// token is not secret. Otherwise such a `$merge` is stored and makes no claim (AR-4).
     pub token_may_merge: bool,
+    /// Whether a `$create_alias` without a credential counts, in Original and Legacy; `true` by default,
+    /// because SDKs send it. Anyone who knows the token and two IDs can then join them. Otherwise such a
+    /// `$create_alias` is stored and makes no claim (AR-4), whatever endpoint it came through.
+    pub token_may_alias: bool,
     /// What the calls of Segment and RudderStack become: events that say what the calls say (the default),
     /// or those that the product's own destination for Mixpanel would have sent.
     pub calls_as: Output,
@@ -263,6 +267,7 @@ impl ProjectConfig {
             service_accounts: Vec::new(),
             token_may_import: true,
             token_may_merge: false,
+            token_may_alias: true,
             calls_as: Output::Direct,
             max_ids: MAX_IDS,
             profile_merge: ProfileMerge::default(),

@@ -40,6 +40,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         let options = Options {
             profile_merge: project.profile_merge,
             max_ids: project.max_ids,
+            anybody_may_alias: project.token_may_alias,
             workers: Some(workers.clone()),
             ..Options::default()
         };
@@ -142,13 +143,14 @@ fn log(project: &str, health: &Health) {
 pub(crate) struct PendingBatch(oneshot::Receiver<Result<Answer, ProjectError>>);
 
 impl OpenProject {
-    /// Warns once that a `$merge` was imported with the token and makes no claim (AR-4).
+    /// Warns once that a `$merge` or a `$create_alias` was imported with the token and makes no claim (AR-4).
     pub(crate) fn warn_of_merge(&self) {
         if !self.has_warned_of_merge.swap(true, Ordering::Relaxed) {
             tracing::warn!(
                 project = self.config.token,
-                "a $merge was imported with the token, so it is stored and merges nothing: import with \
-                 the secret, or set token_may_merge = true for this project"
+                "a $merge or a $create_alias was imported with the token, so it is stored and joins nothing: \
+                 import with the secret, or set token_may_merge = true or token_may_alias = true for this \
+                 project"
             );
         }
     }

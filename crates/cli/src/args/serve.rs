@@ -43,6 +43,7 @@ A configuration file (DATA/idmerge.toml is one) has a [[project]] for each proje
   profile_merge = \"fill\"         # or \"vendor\"; later merges follow it
   token_may_import = true        # false: the token cannot import
   token_may_merge = false        # true: a $merge needs no secret
+  token_may_alias = true         # false: a $create_alias needs a secret
   calls_as = \"direct\"            # or \"mixpanel\": as --as, for SDKs of CDPs
   max_ids = 50000000             # more IDs are refused: they take memory
 

@@ -13,7 +13,7 @@ use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
 use crate::open::state::State;
 use crate::project::Project;
-use crate::write::batch::{endpoint_of, weighs_merges};
+use crate::write::batch::{endpoint_of, is_weighed};
 
 /// Selects events. The default selects all.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -299,7 +299,7 @@ impl<'p> ExportWriter<'p> {
         let rule_book = self.settings.rule_book();
         scanned.write_as(rule_book, sent.or(scanned.own), canonical, json);
 
-        let is_forged = event.name == Event::MERGE && !weighs_merges(scanned.stored.source);
+        let is_forged = !is_weighed(event.name, scanned.stored.source);
         // The other model would refuse the event as it was sent, but not with the `distinct_id` that
         // the export adds.
         let is_refused = ignored_by_model.is_some_and(|weighing| weighing.read(&event).is_err());

@@ -1,8 +1,9 @@
 //! The records of a request, and the answers to them.
 
+use std::borrow::Cow;
 use std::ops::Range;
 
-use idmerge_core::InvalidEvent;
+use idmerge_core::{Event, InvalidEvent};
 use idmerge_events::{EventLayout, MalformedEvent};
 use idmerge_profiles::UpdateError;
 use thiserror::Error;
@@ -18,8 +19,7 @@ pub struct Batch {
     /// When the request arrived, in milliseconds since 1970.
     pub received_ms: i64,
     /// The endpoint that received the request, such as `/track`, or
-    /// [`TOKEN_IMPORT`](Self::TOKEN_IMPORT) or [`TOKEN_CALLS`](Self::TOKEN_CALLS). A `$merge` from one of
-    /// these three is exported as unweighed (AR-4).
+    /// [`TOKEN_IMPORT`](Self::TOKEN_IMPORT) or [`TOKEN_CALLS`](Self::TOKEN_CALLS).
     pub source: &'static str,
     /// The order in which the events are stored and their claims are weighed.
     pub order: EventOrder,
@@ -50,18 +50,32 @@ impl Batch {
     }
 }
 
-/// The endpoint of a [`source`](Batch::source).
+/// The end of the stored source of an event whose claim must not be weighed (AR-4).
+const UNWEIGHED: &str = " (unweighed)";
+
+/// The source that is stored with an event.
+pub(crate) fn stored_source(source: &'static str, is_unweighed: bool) -> Cow<'static, str> {
+    match is_unweighed {
+        true => format!("{source}{UNWEIGHED}").into(),
+        false => source.into(),
+    }
+}
+
+/// The endpoint of a [`source`](Batch::source), or of the source that is stored with an event.
 pub(crate) fn endpoint_of(source: &str) -> &str {
-    match source {
+    match source.strip_suffix(UNWEIGHED).unwrap_or(source) {
         Batch::TOKEN_IMPORT => "/import",
         Batch::TOKEN_CALLS => "/v1/batch",
         endpoint => endpoint,
     }
 }
 
-/// Whether the claim of a `$merge` from this source was weighed.
-pub(crate) fn weighs_merges(source: &str) -> bool {
-    !matches!(source, "/track" | Batch::TOKEN_IMPORT | Batch::TOKEN_CALLS)
+/// Whether the claim of an event was weighed, by the source that is stored with it.
+pub(crate) fn is_weighed(name: &str, source: &str) -> bool {
+    // Earlier versions stored the source alone, and weighed every event but these.
+    let is_merge_of_anybody =
+        name == Event::MERGE && matches!(source, "/track" | Batch::TOKEN_IMPORT);
+    !is_merge_of_anybody && !source.ends_with(UNWEIGHED)
 }
 
 /// The order in which the events of a batch are stored and their claims are weighed (AR-1).
@@ -98,7 +112,9 @@ pub enum Record {
 
 /// The sender of an event, from the least known to the best known.
 ///
-/// The claim of a `$merge` from [`Anybody`](Self::Anybody) is not applied. If two events are the
+/// The claim of a `$merge` from [`Anybody`](Self::Anybody) is not applied, and that of a `$create_alias` from
+/// anyone but [`Credential`](Self::Credential) only if
+/// [`anybody_may_alias`](crate::Options::anybody_may_alias). If two events are the
 /// same but for their content, that of the sender who is known better counts (AR-2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Sender {
@@ -163,7 +179,7 @@ pub enum ClaimAnswer {
     Merged,
     /// The two IDs were joined before.
     AlreadyMerged,
-    /// The claim of a `$merge` was not applied, since its sender may not merge.
+    /// The claim of a `$merge` or a `$create_alias` was not applied, since its sender may not make it.
     NotAllowed,
     /// A guardrail rejected the claim. This is the vendor's code.
     Rejected(&'static str),

@@ -15,7 +15,7 @@ use crate::open::state::{State, WriterState};
 use crate::simulation::hooks::{Mistake, makes};
 use crate::user_key::user_key;
 use crate::workers::Task;
-use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError};
+use crate::write::batch::{ClaimAnswer, RecordAnswer, RecordError, stored_source};
 use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::new_ids::check_ids;
@@ -222,7 +222,7 @@ impl Committer {
             number: 0,
             time_ms: event.time_ms,
             received_ms: batch.received_ms,
-            source: batch.source,
+            source: &stored_source(batch.source, event.facts.is_unweighed),
             failure,
             attributed,
             text: batch.json(event),

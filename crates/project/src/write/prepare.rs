@@ -7,10 +7,10 @@ use std::sync::Arc;
 use idmerge_core::{Attribution, Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
 use idmerge_events::{DedupKey, EventLayout, JsonEvent};
-use idmerge_profiles::{Limits, Update};
+use idmerge_profiles::Update;
 
 use crate::archive::block::MAX_EVENT_BYTES;
-use crate::archive::fingerprint::Fingerprint;
+use crate::archive::fingerprint::{Fingerprint, Guarded};
 use crate::error::ProjectError;
 use crate::options::Options;
 use crate::user_key::{push_id, user_key};
@@ -69,6 +69,8 @@ pub(crate) struct EventFacts {
     /// `None` if the event has no `insert_id`: it then has no duplicates.
     pub(crate) fingerprint: Option<Fingerprint>,
     claim: Option<PreparedClaim>,
+    /// Whether the claim of the event, in this or another model, must not be weighed (AR-4).
+    pub(crate) is_unweighed: bool,
     /// The answer if there is no claim to apply.
     pub(crate) unclaimed: ClaimAnswer,
 }
@@ -99,7 +101,7 @@ pub(crate) fn prepare(
     } = batch;
     let mut preparation = Preparation {
         settings,
-        limits: &options.profile_limits,
+        options,
         prepared: PreparedBatch {
             bytes: text.len(),
             queue_bytes: text.len(),
@@ -188,7 +190,7 @@ impl PreparedBatch {
 /// A batch that is being prepared.
 struct Preparation<'b> {
     settings: &'b Settings,
-    limits: &'b Limits,
+    options: &'b Options,
     prepared: PreparedBatch,
     /// The text of the current event's own distinct_id. Kept to reuse its memory, like `scratch`.
     own_id: String,
@@ -209,7 +211,7 @@ impl Preparation<'_> {
         })?;
         match record {
             Record::Update => {
-                let update = Update::parse(json, self.limits)?;
+                let update = Update::parse(json, &self.options.profile_limits)?;
                 let bytes = update.memory_bytes();
                 self.prepared.members += update.members();
                 self.prepared.updates.push((index, update));
@@ -249,13 +251,19 @@ impl Preparation<'_> {
             push_id(id, &mut self.own_id);
         }
         let own_id = reading.distinct_id.map(|_| self.own_id.as_str());
-        let is_merge = event.name == Event::MERGE;
         // AR-4: an unweighed event came without a credential, so its export also counts as sent by
         // anybody. It must not count as the event itself with a credential (AR-2).
         let sender = if event.is_unweighed {
             Sender::Anybody
         } else {
             sender
+        };
+        let guarded = Guarded::of(event);
+        let may_claim = match guarded {
+            Guarded::No => true,
+            Guarded::Merge => sender > Sender::Anybody,
+            Guarded::Alias if event.is_unweighed => false,
+            Guarded::Alias => self.options.anybody_may_alias || sender == Sender::Credential,
         };
         let fingerprint = insert_id.map(|insert_id| {
             let key = DedupKey {
@@ -264,12 +272,13 @@ impl Preparation<'_> {
                 distinct_id: own_id,
                 insert_id,
             };
-            Fingerprint::new(key.fingerprint(&mut self.scratch), sender, is_merge)
+            let fields = key.fingerprint(&mut self.scratch);
+            Fingerprint::new(fields, guarded, sender, may_claim)
         });
         let user_key = own_id.map(user_key);
         let is_at_arrival = self.settings.attribution() == Attribution::AtArrival;
         let (claim, unclaimed) = match reading.claim {
-            Some(_) if is_merge && sender == Sender::Anybody => (None, ClaimAnswer::NotAllowed),
+            Some(_) if !may_claim => (None, ClaimAnswer::NotAllowed),
             Some(claim) => (Some(self.prepared.keep(claim)), ClaimAnswer::None),
             None => (None, ClaimAnswer::None),
         };
@@ -278,6 +287,7 @@ impl Preparation<'_> {
             own_id: own_id.filter(|_| is_at_arrival).map(Box::from),
             fingerprint,
             claim,
+            is_unweighed: !may_claim,
             unclaimed,
         })
     }

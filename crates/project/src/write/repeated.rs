@@ -19,7 +19,7 @@ use idmerge_store::redb::{ReadTransaction, WriteTransaction};
 
 use crate::archive::appender::Appender;
 use crate::archive::block::NOT_AN_EVENT;
-use crate::archive::fingerprint::Fingerprint;
+use crate::archive::fingerprint::{Fingerprint, Rank};
 use crate::archive::numbers::Numbers;
 use crate::archive::reader::ArchiveReader;
 use crate::archive::replaced;
@@ -28,7 +28,7 @@ use crate::error::ProjectError;
 use crate::open::state::State;
 #[cfg(test)]
 use crate::simulation::hooks::{Mistake, makes};
-use crate::write::batch::{RecordAnswer, Sender};
+use crate::write::batch::RecordAnswer;
 use crate::write::prepare::{PreparedBatch, PreparedEvent};
 use crate::write::repeated::exported::is_export_of;
 
@@ -139,7 +139,7 @@ impl Repeated {
                 }
             };
             if let Some(fingerprint) = event.facts.fingerprint
-                && fingerprint.sender < Sender::Credential
+                && fingerprint.rank < Rank::Credential
             {
                 self.numbers.add(fingerprint.fields, number);
             }
@@ -160,19 +160,18 @@ impl Repeated {
         stored: &mut StoredEvents<'_>,
     ) -> Result<Before, ProjectError> {
         let mut best = None;
-        for &sender in fingerprint.senders() {
-            let key = fingerprint.sent_by(sender);
-            if self.dedup.contains(key, time_ms, runs)? {
-                best = Some(sender);
+        for &rank in fingerprint.ranks() {
+            if self.dedup.contains(fingerprint.with(rank), time_ms, runs)? {
+                best = Some(rank);
                 break;
             }
         }
-        if best.is_some_and(|sender| sender >= fingerprint.sender) {
+        if best.is_some_and(|rank| rank >= fingerprint.rank) {
             return Ok(Before::Same);
         }
-        let key = fingerprint.sent_by(fingerprint.sender);
+        let key = fingerprint.with(fingerprint.rank);
         self.dedup.add(key, time_ms);
-        let Some(sender) = best else {
+        let Some(rank) = best else {
             return Ok(Before::Nothing);
         };
         let number = self.numbers.find(fingerprint.fields, stored.numbers()?)?;
@@ -180,13 +179,13 @@ impl Repeated {
         Ok(number.map_or(Before::Same, |number| {
             Before::Lesser(Earlier {
                 number,
-                is_weighed: sender != Sender::Anybody || !fingerprint.is_merge,
+                is_weighed: fingerprint.is_weighed(rank),
             })
         }))
     }
 
     /// Whether there is anything to commit. There can be without a new event: the same event came
-    /// from a sender who is known better.
+    /// with a higher rank.
     pub(crate) fn has_changes(&self) -> bool {
         self.dedup.unwritten() > 0
     }
@@ -224,14 +223,14 @@ enum Before {
     Nothing,
     /// It was, and stays.
     Same,
-    /// It was, and its sender is known less than the new one.
+    /// It was, with a lower rank than the new one.
     Lesser(Earlier),
 }
 
 /// An event that the new one replaces if the two differ.
 struct Earlier {
     number: u64,
-    /// Whether its claim was weighed, if it makes one.
+    /// Whether its claim may count, if it makes one.
     is_weighed: bool,
 }
 
@@ -246,7 +245,10 @@ impl Earlier {
         let [claim, new_claim] = claims;
         let has_same_claim = claim.filter(|_| self.is_weighed) == new_claim;
         let [text, new_text] = texts;
-        let is_equal = has_same_claim && (text == new_text || is_export_of(new_text, text));
+        // A claim that may count replaces one that may not, also in a model that makes no claim of it: its
+        // export is read by others.
+        let is_equal =
+            self.is_weighed && has_same_claim && (text == new_text || is_export_of(new_text, text));
         (!is_equal).then(|| Replaced {
             number: self.number,
             has_same_claim,

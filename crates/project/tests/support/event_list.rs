@@ -41,6 +41,8 @@ pub(crate) struct ListedEvent {
     /// Whether the engine has taken the claim for this event, and it was not withdrawn since.
     pub(crate) counts: bool,
     pub(crate) is_replaced: bool,
+    /// Its sender may not make its claim.
+    pub(crate) is_forbidden: bool,
 }
 
 /// Name, time, own ID and `insert_id`.
@@ -51,6 +53,8 @@ pub(crate) struct Exported {
     pub(crate) json: String,
     /// The JSON in an export, which other models read too.
     pub(crate) export_json: String,
+    /// Its sender may not make its claim.
+    pub(crate) is_forbidden: bool,
     pub(crate) own: Option<String>,
     pub(crate) canonical: Option<String>,
     pub(crate) time_ms: i64,
@@ -67,8 +71,9 @@ pub(crate) struct EventList {
     pub(crate) settings: Settings,
     pub(crate) engine: Engine,
     pub(crate) events: Vec<ListedEvent>,
-    /// The index of the event that counts, and the best known of its senders.
-    pub(crate) stored: HashMap<DedupKey, (usize, Sender)>,
+    /// The index of the event that counts, and the rank of the best known of its senders.
+    pub(crate) stored: HashMap<DedupKey, (usize, u8)>,
+    pub(crate) anybody_may_alias: bool,
 }
 
 impl EventList {
@@ -78,6 +83,7 @@ impl EventList {
             settings,
             events: Vec::new(),
             stored: HashMap::new(),
+            anybody_may_alias: true,
         }
     }
 
@@ -106,14 +112,17 @@ impl EventList {
             Ok(reading) => reading,
             Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
         };
-        let is_merge = event.name == "$merge";
-        let is_forbidden = is_merge && sent.sender == Sender::Anybody;
+        let is_forbidden = match event.name {
+            "$merge" => sent.sender == Sender::Anybody,
+            "$create_alias" => !self.anybody_may_alias && sent.sender != Sender::Credential,
+            _ => false,
+        };
         let weighed = reading.claim.filter(|_| !is_forbidden);
         let weighed = weighed.map(|claim| format!("{claim:?}"));
-        // Only for a `$merge` is the token alone more than nothing.
+        // A credential counts most, and what may not count is less than anything else.
         let sender = match sent.sender {
-            Sender::TokenOnly if !is_merge => Sender::Anybody,
-            sender => sender,
+            Sender::Credential => 2,
+            _ => u8::from(!is_forbidden),
         };
         let mut before = None;
         if let Some(insert_id) = sent.insert_id.clone() {
@@ -128,7 +137,8 @@ impl EventList {
                 }
                 known.1 = sender;
                 let earlier = &mut self.events[known.0];
-                if earlier.json == json && earlier.claim == weighed {
+                let is_same = earlier.json == json && earlier.claim == weighed;
+                if is_same && !earlier.is_forbidden {
                     return RecordAnswer::Repeated;
                 }
                 earlier.is_replaced = true;
@@ -165,6 +175,7 @@ impl EventList {
             claim: weighed,
             counts,
             is_replaced: false,
+            is_forbidden,
         });
         RecordAnswer::Stored(answer)
     }
@@ -205,6 +216,7 @@ impl EventList {
             let is_ignored = self.engine.rule_book() == RuleBook::Simplified;
             Exported {
                 number,
+                is_forbidden: listed.is_forbidden,
                 json: written(own),
                 export_json: written(sent.filter(|_| is_ignored).or(own)),
                 own: own.map(|id| id.to_string()),

@@ -44,6 +44,8 @@ pub(super) struct ProjectTable {
     token_may_import: bool,
     #[serde(default)]
     token_may_merge: bool,
+    #[serde(default = "yes")]
+    token_may_alias: bool,
     #[serde(default)]
     calls_as: Output,
     max_ids: Option<usize>,
@@ -108,6 +110,7 @@ impl ProjectTable {
             service_accounts: accounts.collect::<Result<_, _>>()?,
             token_may_import: self.token_may_import,
             token_may_merge: self.token_may_merge,
+            token_may_alias: self.token_may_alias,
             calls_as: self.calls_as,
             max_ids: self.max_ids.unwrap_or(MAX_IDS),
             profile_merge,

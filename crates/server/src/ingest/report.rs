@@ -42,7 +42,7 @@ pub(super) async fn when_durable(
     Ok(dialect.report(&report))
 }
 
-/// The result of a `$merge` from a sender that may not merge.
+/// The result of a `$merge` or a `$create_alias` from a sender that may not make its claim.
 const UNWEIGHED: &str = "unweighed";
 
 /// Counts the records of a batch by their results. Merges are counted by the project itself.
