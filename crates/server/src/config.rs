@@ -76,6 +76,9 @@ pub struct Bounds {
     /// The most bytes that heads of more than 8 KiB may occupy in memory together. A head beyond that
     /// closes its connection, or that of a slow one.
     pub max_head_bytes_in_memory: usize,
+    /// The most bytes of the databases that all projects keep in memory together, in equal parts; each project
+    /// has 256 KiB at least. `None`: 256 MiB together, and at most 64 MiB for each.
+    pub max_page_cache_bytes: Option<usize>,
     /// How long the head of a request may take, and how long a connection may be idle before it.
     pub head_timeout: Duration,
     /// How long the body of a request may take.
@@ -110,6 +113,7 @@ impl Bounds {
         max_streams: 64,
         max_body_bytes_in_memory: 256 * 1024 * 1024,
         max_head_bytes_in_memory: 64 * 1024 * 1024,
+        max_page_cache_bytes: None,
         head_timeout: Duration::from_secs(60),
         body_timeout: Duration::from_secs(60),
         slow_body_after: Duration::from_secs(5),
@@ -216,6 +220,9 @@ impl Config {
         if let Some(bytes) = file.body_bytes_in_memory_max {
             bounds.max_body_bytes_in_memory = bytes.max(bounds.limits.max_body_bytes);
         }
+        bounds.max_page_cache_bytes = file
+            .page_cache_mib_max
+            .map(|mib| mib.get().saturating_mul(1 << 20));
         let into_config = |table: ProjectTable| table.into_config(folder);
         let projects = file.project.into_iter().map(into_config);
         let config = Self {

@@ -30,6 +30,7 @@ pub(crate) struct OpenProject {
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
 pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
     let workers = Workers::for_cores().map_err(ServeError::System)?;
+    let cache_bytes = page_cache_bytes(config.bounds.max_page_cache_bytes, config.projects.len());
     warn_of_readers(&config.data);
     let open = |project: &ProjectConfig| {
         let folder = config.data.join(&project.token);
@@ -41,6 +42,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             profile_merge: project.profile_merge,
             max_ids: project.max_ids,
             anybody_may_alias: project.token_may_alias,
+            cache_bytes,
             workers: Some(workers.clone()),
             ..Options::default()
         };
@@ -95,6 +97,19 @@ fn options_of_calls(project: &ProjectConfig) -> idmerge_adapters::Options {
     options.ids = settings.id_rules().clone();
     options.with_profiles = true;
     options
+}
+
+/// The bytes of the page cache of each project, if all projects together may have `budget` bytes.
+fn page_cache_bytes(budget: Option<usize>, projects: usize) -> usize {
+    /// The budget that a server has by default, and the most of it that one project takes.
+    const DEFAULT: [usize; 2] = [256 << 20, 64 << 20];
+    /// With less, the database would read its upper pages anew for each lookup.
+    const MIN: usize = 256 << 10;
+    let share = match budget {
+        Some(bytes) => bytes / projects.max(1),
+        None => (DEFAULT[0] / projects.max(1)).min(DEFAULT[1]),
+    };
+    share.max(MIN)
 }
 
 /// Whether a project has a folder and no data. The server makes both at once, so the data was lost, or a
@@ -206,6 +221,31 @@ mod tests {
             assert!(!is_near(first - 1, max_ids), "{max_ids}");
         }
         assert!(!is_near(usize::MAX / 2, usize::MAX));
+    }
+
+    #[test]
+    fn projects_have_equal_parts_of_the_page_cache() {
+        const MIB: usize = 1 << 20;
+        for (budget, projects, wanted) in [
+            (None, 0, 64 * MIB),
+            (None, 1, 64 * MIB),
+            (None, 4, 64 * MIB),
+            (None, 5, 256 * MIB / 5),
+            (None, 500, 256 * MIB / 500),
+            (None, 1_024, MIB / 4),
+            (None, 100_000, MIB / 4),
+            (Some(MIB), 1, MIB),
+            (Some(MIB), 5, MIB / 4),
+            (Some(1_024 * MIB), 1, 1_024 * MIB),
+            (Some(1_024 * MIB), 500, 1_024 * MIB / 500),
+            (Some(usize::MAX), 1, usize::MAX),
+        ] {
+            assert_eq!(
+                page_cache_bytes(budget, projects),
+                wanted,
+                "{budget:?} {projects}"
+            );
+        }
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! The tables of a configuration file.
 
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use idmerge_adapters::Output;
@@ -23,6 +24,7 @@ pub(super) struct File {
     pub(super) connections_max: Option<usize>,
     pub(super) connections_per_address_max: Option<usize>,
     pub(super) body_bytes_in_memory_max: Option<usize>,
+    pub(super) page_cache_mib_max: Option<NonZeroUsize>,
 }
 
 fn local() -> Listen {
