@@ -97,6 +97,12 @@ fn the_image_runs_what_it_builds() {
     let listen = format!("0.0.0.0:{port}");
     serves(&args, &[[data, "data"], [&listen, "127.0.0.1:0"]]);
 
+    // Kubernetes takes only a number for proof that this is not root.
+    let user = line(&file, "USER ");
+    let (uid, gid) = user.split_once(':').unwrap();
+    assert!(file.contains(&format!(" --uid {uid} ")) && file.contains(&format!(" --gid {gid} ")));
+    assert!(repository("docs/deploy.md").contains(&format!("as the user {uid}")));
+
     let build = line(&file, "RUN cargo build ");
     assert_eq!(build, "--profile dist --locked -p idmerge");
     assert!(repository("Cargo.toml").contains("\n[profile.dist]\n"));
