@@ -69,7 +69,7 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Print which canonical ID each other ID resolves to, as a table to join
     Mappings(MappingsArgs),
-    /// Say which model fits events, and what would be lost under the other
+    /// Say which model a project has, which one fits, and what the others would lose
     Inspect(InspectArgs),
     /// Move a project to another model: write links, events and every case to decide
     Migrate(MigrateArgs),

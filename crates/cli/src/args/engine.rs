@@ -215,7 +215,7 @@ pub(crate) fn how_to_choose() -> impl Iterator<Item = String> {
         Some(format!("--engine {model}: {}", help.unwrap_or_default()))
     });
     let inspect = "`idmerge inspect FILE` says which of them fits a file, and what would be lost \
-                   under the other";
+                   under the others";
     models.chain([inspect.to_owned()])
 }
 

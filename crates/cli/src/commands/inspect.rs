@@ -1,18 +1,22 @@
-//! `idmerge inspect`: which model fits an input, and what would be lost under the other.
+//! `idmerge inspect`: which model a project has, which one fits, and what would be lost under the others.
 
 mod evidence;
+mod ids;
 mod model;
+mod page;
 mod report;
+mod signs;
+mod text;
 
 use std::fs;
 use std::io::{self, Write};
+use std::mem;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use foldhash::quality::RandomState;
 use idmerge_adapters::Target;
-use idmerge_core::Claim;
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
 
@@ -20,9 +24,11 @@ use crate::args::input::ReportFormat;
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::inspect::InspectArgs;
 use crate::commands::apply::Weighed;
-use crate::commands::inspect::evidence::{Devices, Evidence, EvidenceReader};
-use crate::commands::inspect::model::{ModelBatch, ModelState};
-use crate::commands::inspect::report::Report;
+use crate::commands::inspect::evidence::{Evidence, EvidenceReader};
+use crate::commands::inspect::ids::{Devices, Kinds, Moves, has_user_id};
+use crate::commands::inspect::model::{Arrival, Claims, ModelBatch, ModelState, Unlimited};
+use crate::commands::inspect::report::{Models, Report};
+use crate::commands::inspect::signs::CurrentModel;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
@@ -37,22 +43,18 @@ use crate::stream::progress::Progress;
 
 pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let original = args.settings.settings(Model::Original)?;
-    let models = [
-        Settings::of(Model::Simplified).with_id_rules(original.id_rules().clone()),
-        original,
-    ];
+    let of = |model| Settings::of(model).with_id_rules(original.id_rules().clone());
+    let models = [of(Model::Simplified), original.clone(), of(Model::Legacy)];
     let refused = args.input.refused(Some(&Destination::STDOUT))?;
     let mut inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;
     let names = inputs.iter().map(|input| input.name.clone()).collect();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let hasher = RandomState::default();
+    let refused = args.input.refused_writer(refused, &inputs)?;
     let sink = InspectSink {
-        refused: args.input.refused_writer(refused, &inputs)?,
-        evidence: Evidence::default(),
-        devices: Devices::default(),
-        models: models.each_ref().map(ModelState::new),
-        weighed: Default::default(),
+        refused,
+        found: Found::new(&models, &original),
     };
     let max_line_bytes = args.input.max_line_bytes;
     let adapting = args
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
-    let mut sink = pass.run(
+    let sink = pass.run(
         sink,
         |_| Ok(()),
         || InspectWorker {
@@ -73,13 +75,12 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     )?;
     progress.finish();
     AdaptArgs::say(adapting, args.input.quiet);
-    let mut evidence = sink.evidence;
-    evidence.count_devices(&sink.devices);
-    let refused = sink.refused.count();
-    let [simplified, original] = sink.models.map(|model| model.figures(&hasher));
-    let report = Report::new(names, refused, evidence, simplified, original);
-    sink.refused.finish()?;
-    sink.refused.excess(NOTHING_WRITTEN)?;
+    let is_of_another_product = adapting.is_some_and(|it| it.report().is_some());
+    let InspectSink { mut refused, found } = sink;
+    let count = refused.count();
+    refused.finish()?;
+    refused.excess(NOTHING_WRITTEN)?;
+    let report = found.report(names, count, is_of_another_product, &hasher);
     write(&report, args.format)?;
     Ok(match report.is_answer() {
         true => ExitCode::SUCCESS,
@@ -124,20 +125,100 @@ fn with_files_of_folders(paths: &[PathBuf]) -> anyhow::Result<Vec<PathBuf>> {
     Ok(all)
 }
 
-/// The findings so far, in arrival order.
 struct InspectSink {
     refused: RefusedWriter,
-    evidence: Evidence,
-    devices: Devices,
-    models: [ModelState; 2],
-    weighed: [Weighed; 2],
+    found: Found,
 }
 
 impl Sink for InspectSink {}
 
+/// What was found so far, in arrival order.
+struct Found {
+    /// How many events there were.
+    events: u64,
+    evidence: Evidence,
+    kinds: Kinds,
+    moves: Moves,
+    devices: Devices,
+    models: [ModelState; 3],
+    unlimited: Unlimited,
+    weighed: [Weighed; 3],
+}
+
+impl Found {
+    fn new(models: &[Settings; 3], original: &Settings) -> Self {
+        Self {
+            events: 0,
+            evidence: Evidence::default(),
+            kinds: Kinds::default(),
+            moves: Moves::default(),
+            devices: Devices::default(),
+            models: models.each_ref().map(ModelState::new),
+            unlimited: Unlimited::new(original),
+            weighed: Default::default(),
+        }
+    }
+
+    fn add(
+        &mut self,
+        read: &InspectBlock<'_>,
+        mut claims: [Claims<'_>; 3],
+        arrivals: &[Arrival<'_>],
+        hasher: &RandomState,
+    ) -> anyhow::Result<()> {
+        for (index, claims) in claims.iter_mut().enumerate() {
+            let (claimants, claims) = claims;
+            self.weighed[index].leave_out_duplicates(&read.fingerprints[index], claimants, claims);
+            let claims = &(mem::take(claimants), mem::take(claims));
+            let batch = &read.models[index];
+            self.models[index].apply(batch, claims, arrivals, self.events, hasher)?;
+            if index == ORIGINAL {
+                self.unlimited.apply(&claims.1)?;
+            }
+        }
+        self.evidence.add(&read.evidence);
+        self.kinds.add(&read.kinds);
+        self.moves.add(&read.moves);
+        self.events += read.events.len() as u64;
+        Ok(())
+    }
+
+    fn report(
+        self,
+        inputs: Vec<String>,
+        refused: u64,
+        is_of_another_product: bool,
+        hasher: &RandomState,
+    ) -> Report {
+        let (mut evidence, kinds, moves) = (self.evidence, self.kinds, self.moves);
+        evidence.count_ids(&kinds, &self.devices);
+        let [simplified, original, legacy] = self
+            .models
+            .map(|model| model.figures(&kinds, &moves, hasher));
+        let models = Models {
+            simplified,
+            original,
+            legacy,
+        };
+        let current = CurrentModel::new(
+            &evidence,
+            moves.count(),
+            models.all(),
+            is_of_another_product,
+        );
+        let unlimited = self.unlimited.figures();
+        Report::new(inputs, refused, evidence, models, unlimited, current)
+    }
+}
+
+/// The place of Original among the models.
+const ORIGINAL: usize = 1;
+/// The place of Legacy.
+const LEGACY: usize = 2;
+
 struct InspectWorker<'w> {
     max_line_bytes: u64,
-    models: &'w [Settings; 2],
+    models: &'w [Settings; 3],
     hasher: &'w RandomState,
     reader: EvidenceReader,
 }
@@ -149,10 +230,12 @@ struct InspectBlock<'b> {
     events: Vec<JsonEvent<'b>>,
     refused: Vec<RefusedLine<'b>>,
     evidence: Evidence,
-    models: [ModelBatch; 2],
+    kinds: Kinds,
+    moves: Moves,
+    models: [ModelBatch; 3],
     /// For each model the numbers and fingerprints of the identity events that can have duplicates
     /// (AR-2).
-    fingerprints: [Vec<(usize, u128)>; 2],
+    fingerprints: [Vec<(usize, u128)>; 3],
 }
 
 impl InspectWorker<'_> {
@@ -173,7 +256,7 @@ impl InspectWorker<'_> {
         read
     }
 
-    /// Adds an event. It is refused if both models refuse it.
+    /// Adds an event. It is refused if all models refuse it.
     fn add<'b>(
         &self,
         line: &Line<'b>,
@@ -182,15 +265,17 @@ impl InspectWorker<'_> {
     ) -> Result<(), idmerge_core::InvalidEvent> {
         let (mut usable, mut has_id, mut refusal) = (false, false, None);
         let number = read.events.len();
+        let (properties, rules) = (event.event(), self.models[0].id_rules());
+        let has_user_id = has_user_id(&properties, rules);
         let batches = read.models.iter_mut().zip(&mut read.fingerprints);
         for (settings, (batch, fingerprints)) in self.models.iter().zip(batches) {
-            match settings.read(&event.event()) {
+            match settings.read(&properties) {
                 Ok(reading) => {
                     let fingerprint = identity_fingerprint(line, &reading, settings);
                     fingerprints.extend(fingerprint.map(|event| (number, event)));
                     usable = true;
                     has_id |= reading.distinct_id.is_some();
-                    batch.add(reading.distinct_id, self.hasher);
+                    batch.add(number, reading.distinct_id, has_user_id, self.hasher);
                 }
                 Err(error) => {
                     batch.refuse(error.rule());
@@ -198,6 +283,8 @@ impl InspectWorker<'_> {
                 }
             }
         }
+        read.kinds.add_event(&properties, rules, self.hasher);
+        read.moves.add_event(&properties, rules, self.hasher);
         self.reader.add(&event, &mut read.evidence);
         read.tally.events += u64::from(usable);
         read.tally.with_id += u64::from(has_id);
@@ -209,8 +296,34 @@ impl InspectWorker<'_> {
     }
 }
 
-/// The numbers of the events that make claims, and the claims.
-type Claims<'e> = (Vec<usize>, Vec<Claim<'e>>);
+/// What the claims of a block show of devices, in arrival order. An event makes a claim in some models.
+fn shown(claims: &[Claims<'_>; 3], hasher: &RandomState) -> Vec<(u64, u64)> {
+    let of_models = claims.iter().take(LEGACY);
+    let mut shown: Vec<_> = of_models
+        .flat_map(|(claimants, claims)| claimants.iter().zip(claims))
+        .filter_map(|(number, claim)| Some((*number, Devices::of_claim(claim, hasher)?)))
+        .collect();
+    shown.sort_by_key(|(number, _)| *number);
+    shown.into_iter().map(|(_, shown)| shown).collect()
+}
+
+/// The events that have an ID in Legacy, which attributes them at their arrival.
+fn arrivals<'e>(
+    events: &'e [JsonEvent<'_>],
+    legacy: &Settings,
+) -> impl Iterator<Item = Arrival<'e>> {
+    let events = events.iter().enumerate();
+    events.filter_map(|(number, event)| {
+        let event = event.event();
+        let own = legacy.read(&event).ok()?.distinct_id?;
+        let has_user_id = has_user_id(&event, legacy.id_rules());
+        Some(Arrival {
+            number,
+            own,
+            has_user_id,
+        })
+    })
+}
 
 impl Worker for InspectWorker<'_> {
     type Kept = ();
@@ -222,8 +335,8 @@ impl Worker for InspectWorker<'_> {
         (): (),
         ticket: Ticket<'_, OrderedSink<InspectSink>>,
     ) -> anyhow::Result<()> {
-        let read = self.read(block);
-        let mut claims: [Claims<'_>; 2] = self.models.each_ref().map(|settings| {
+        let mut read = self.read(block);
+        let claims: [Claims<'_>; 3] = self.models.each_ref().map(|settings| {
             let events = read.events.iter().enumerate();
             events
                 .filter_map(|(number, event)| {
@@ -231,25 +344,14 @@ impl Worker for InspectWorker<'_> {
                 })
                 .unzip()
         });
-        let devices: Vec<_> = claims
-            .iter()
-            .flat_map(|(_, claims)| claims)
-            .filter_map(|claim| Devices::of_claim(claim, self.hasher))
-            .collect();
+        let shown = shown(&claims, self.hasher);
+        let arrivals: Vec<_> = arrivals(&read.events, &self.models[LEGACY]).collect();
+        let (tally, refused) = (mem::take(&mut read.tally), mem::take(&mut read.refused));
         in_turn(ticket, |ordered| {
-            let (sink, position) = ordered.for_block(block, read.tally)?;
-            sink.evidence.add(&read.evidence);
-            sink.devices.add(&devices);
-            for (index, batch) in read.models.into_iter().enumerate() {
-                let (claimants, claims) = &mut claims[index];
-                sink.weighed[index].leave_out_duplicates(
-                    &read.fingerprints[index],
-                    claimants,
-                    claims,
-                );
-                sink.models[index].apply(batch, claims)?;
-            }
-            sink.refused.add_all(position, read.refused)
+            let (sink, position) = ordered.for_block(block, tally)?;
+            sink.found.devices.add(shown);
+            sink.found.add(&read, claims, &arrivals, self.hasher)?;
+            sink.refused.add_all(position, refused)
         })
     }
 

@@ -18,6 +18,7 @@ mod backup;
 mod blocks;
 #[cfg(unix)]
 mod changes;
+mod choosing;
 mod clusters;
 #[cfg(feature = "store")]
 mod copies;
@@ -49,6 +50,7 @@ mod migrate;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;
+mod plain;
 mod refused;
 mod resolve;
 #[cfg(feature = "store")]

@@ -1,20 +1,16 @@
 //! Counts of what the events carry.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasher, BuildHasherDefault};
-
-use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DEVICE_PREFIX, Event, Value};
+use idmerge_core::{DEVICE_PREFIX, Event, Value};
 use idmerge_engines::AnonIdFormat;
 use idmerge_events::{JsonEvent, RawJson, visit_members};
 use memchr::memmem::Finder;
 use serde::Serialize;
 
-use crate::output::users::NoHasher;
+use crate::commands::inspect::ids::{AnonymousIds, Devices, Kinds, MissingResets};
 
 /// The number of events by what they carry. Identity events are counted by name, and all other events
 /// by the IDs that they carry.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
 pub(super) struct Evidence {
     pub(super) device_and_user_id: u64,
     pub(super) user_id: u64,
@@ -27,6 +23,8 @@ pub(super) struct Evidence {
     pub(super) identify_uuid_v4: u64,
     pub(super) identify_other_form: u64,
     pub(super) identify_without_anonymous_id: u64,
+    /// Those with `$identified_id`, which servers and connectors send, and SDKs do not.
+    pub(super) identify_identified_id: u64,
     pub(super) create_alias: u64,
     pub(super) merge: u64,
     /// Events of any kind whose `distinct_id` begins with `$device:`.
@@ -34,9 +32,19 @@ pub(super) struct Evidence {
     /// Events of any kind with these properties, which only exports have.
     pub(super) distinct_id_before_identity: u64,
     pub(super) mp_processing_time_ms: u64,
-    /// The devices that events connect with a user, and those of them with several users.
+    pub(super) is_reshuffled: u64,
+    pub(super) failure_reason: u64,
+    pub(super) identity_failure_reason: u64,
+    /// Those with `$is_reshuffled` whose `distinct_id` is a device's.
+    pub(super) moved_to_a_device: u64,
+    /// The anonymous IDs, by their form.
+    pub(super) anonymous_ids: AnonymousIds,
+    /// The devices that events show with a user, and those of them with several users.
     pub(super) devices: u64,
     pub(super) devices_with_several_users: u64,
+    /// From 0 to 1; absent if there is no device.
+    pub(super) devices_with_several_users_share: Option<f64>,
+    pub(super) missing_resets: MissingResets,
 }
 
 impl Evidence {
@@ -64,17 +72,30 @@ impl Evidence {
         self.identify_uuid_v4 += other.identify_uuid_v4;
         self.identify_other_form += other.identify_other_form;
         self.identify_without_anonymous_id += other.identify_without_anonymous_id;
+        self.identify_identified_id += other.identify_identified_id;
         self.create_alias += other.create_alias;
         self.merge += other.merge;
         self.device_prefix += other.device_prefix;
         self.distinct_id_before_identity += other.distinct_id_before_identity;
         self.mp_processing_time_ms += other.mp_processing_time_ms;
+        self.is_reshuffled += other.is_reshuffled;
+        self.failure_reason += other.failure_reason;
+        self.identity_failure_reason += other.identity_failure_reason;
+        self.moved_to_a_device += other.moved_to_a_device;
     }
 
-    pub(super) fn count_devices(&mut self, devices: &Devices) {
-        self.devices = devices.users.len() as u64;
-        let several = devices.users.values().filter(|user| user.is_none()).count();
-        self.devices_with_several_users = several as u64;
+    pub(super) fn count_ids(&mut self, kinds: &Kinds, devices: &Devices) {
+        self.anonymous_ids = kinds.anonymous_ids();
+        self.missing_resets = devices.missing_resets();
+        self.devices = devices.count();
+        self.devices_with_several_users = self.missing_resets.devices;
+        let share = self.devices_with_several_users as f64 / self.devices as f64;
+        self.devices_with_several_users_share = (self.devices > 0).then_some(share);
+    }
+
+    /// Whether the events are from an export, which shows what a project did with them.
+    pub(super) fn is_export(&self) -> bool {
+        self.mp_processing_time_ms + self.is_reshuffled + self.distinct_id_before_identity > 0
     }
 
     fn count(&mut self, event: &Event<'_>) {
@@ -99,6 +120,7 @@ impl Evidence {
 
     fn count_identify(&mut self, event: &Event<'_>) {
         self.identify += 1;
+        self.identify_identified_id += u64::from(!event.identified_id.is_absent());
         let anon = match event.anon_id.is_absent() {
             true => event.anon_distinct_id,
             false => event.anon_id,
@@ -127,26 +149,41 @@ fn text_of(value: Value<'_>) -> Option<&str> {
 /// Counts what an event carries.
 pub(super) struct EvidenceReader {
     /// A search of the bytes is much faster than a second scan of each event.
-    finders: [Finder<'static>; 2],
+    finders: [Finder<'static>; 4],
 }
 
-const EXPORTED: [&str; 2] = ["$distinct_id_before_identity", "mp_processing_time_ms"];
+/// Parts of the properties that only exports have.
+const PARTS: [&str; 4] = [
+    "$distinct_id_before_identity",
+    "mp_processing_time_ms",
+    "$is_reshuffled",
+    "failure_reason",
+];
+
+const EXPORTED: [&str; 5] = [
+    PARTS[0],
+    PARTS[1],
+    PARTS[2],
+    "$failure_reason",
+    "$identity_failure_reason",
+];
 
 impl EvidenceReader {
     pub(super) fn new() -> Self {
         Self {
-            finders: EXPORTED.map(Finder::new),
+            finders: PARTS.map(Finder::new),
         }
     }
 
-    pub(super) fn add(&self, event: &JsonEvent<'_>, evidence: &mut Evidence) {
-        evidence.count(&event.event());
-        let text = event.text();
+    pub(super) fn add(&self, json: &JsonEvent<'_>, evidence: &mut Evidence) {
+        let event = json.event();
+        evidence.count(&event);
+        let text = json.text();
         let may_have = |finder: &Finder<'_>| finder.find(text.as_bytes()).is_some();
         if !self.finders.iter().any(may_have) {
             return;
         }
-        let mut found = [false; 2];
+        let mut found = [false; EXPORTED.len()];
         let mut properties = None;
         visit_members(text, |key, value| {
             if key == b"properties" {
@@ -160,35 +197,31 @@ impl EvidenceReader {
                 }
             })
         });
-        evidence.distinct_id_before_identity += u64::from(found[0]);
-        evidence.mp_processing_time_ms += u64::from(found[1]);
-    }
-}
-
-/// For each device that an event connects with a user, the user; `None` if there are several users.
-/// All are hashes.
-#[derive(Debug, Default)]
-pub(super) struct Devices {
-    users: HashMap<u64, Option<u64>, BuildHasherDefault<NoHasher>>,
-}
-
-impl Devices {
-    /// The device and the user of a claim, if it names them.
-    pub(super) fn of_claim(claim: &Claim<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
-        let (device, user) = match *claim {
-            Claim::Link { device, user } => (device, user),
-            Claim::Identify { identified, anon } if identified != anon => (anon, identified),
-            _ => return None,
-        };
-        Some((hasher.hash_one(device), hasher.hash_one(user)))
-    }
-
-    pub(super) fn add(&mut self, devices: &[(u64, u64)]) {
-        for &(device, user) in devices {
-            let users = self.users.entry(device).or_insert(Some(user));
-            if *users != Some(user) {
-                *users = None;
-            }
+        let [
+            before_identity,
+            processing_time,
+            is_reshuffled,
+            failure,
+            identity_failure,
+        ] = found.map(u64::from);
+        evidence.distinct_id_before_identity += before_identity;
+        evidence.mp_processing_time_ms += processing_time;
+        evidence.is_reshuffled += is_reshuffled;
+        evidence.failure_reason += failure;
+        evidence.identity_failure_reason += identity_failure;
+        if is_reshuffled > 0 && is_of_a_device(&event) {
+            evidence.moved_to_a_device += 1;
         }
     }
+}
+
+/// Whether the `distinct_id` of an event is the ID of a device: it has the prefix, or is its `$device_id`.
+fn is_of_a_device(event: &Event<'_>) -> bool {
+    let Some(distinct_id) = text_of(event.distinct_id) else {
+        return false;
+    };
+    let without_prefix = |text| str::strip_prefix(text, DEVICE_PREFIX);
+    let device_id = text_of(event.device_id).map(|text| without_prefix(text).unwrap_or(text));
+    without_prefix(distinct_id).is_some()
+        || (event.user_id != event.distinct_id && device_id == Some(distinct_id))
 }

@@ -1,33 +1,47 @@
-//! The answer of `inspect`: the recommendation, and the page that shows it.
-
-use std::fmt;
+//! The answer of `inspect`: the figures, and the recommendation.
 
 use idmerge_engines::Model;
-use indicatif::HumanCount;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::commands::inspect::evidence::Evidence;
-use crate::commands::inspect::model::Figures;
+use crate::commands::inspect::model::{Figures, UnlimitedFigures};
+use crate::commands::inspect::signs::CurrentModel;
+use crate::commands::inspect::text::{count, human};
 
 /// Everything that `inspect` says.
 #[derive(Clone, Debug, Serialize)]
 pub(super) struct Report {
-    inputs: Vec<String>,
-    events: u64,
-    refused: u64,
-    evidence: Evidence,
-    models: Models,
+    pub(super) inputs: Vec<String>,
+    pub(super) events: u64,
+    pub(super) refused: u64,
+    pub(super) evidence: Evidence,
+    pub(super) models: Models,
+    pub(super) original_without_limit: UnlimitedFigures,
+    pub(super) current_model: CurrentModel,
     /// The model that fits. `None` if no event carries an ID that a model reads.
-    engine: Option<Model>,
-    reason: String,
-    /// The losses under the other model, in sentences.
-    lost: Vec<String>,
+    pub(super) engine: Option<Model>,
+    pub(super) reason: String,
+    /// The losses under each other model, in sentences.
+    #[serde(serialize_with = "as_map")]
+    pub(super) lost: Vec<(Model, Vec<String>)>,
 }
 
+fn as_map<S: Serializer>(lost: &[(Model, Vec<String>)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(lost.iter().map(|(model, lost)| (model, lost)))
+}
+
+/// The figures of each model.
 #[derive(Clone, Debug, Serialize)]
-struct Models {
-    simplified: Figures,
-    original: Figures,
+pub(super) struct Models {
+    pub(super) simplified: Figures,
+    pub(super) original: Figures,
+    pub(super) legacy: Figures,
+}
+
+impl Models {
+    pub(super) fn all(&self) -> [&Figures; 3] {
+        [&self.simplified, &self.original, &self.legacy]
+    }
 }
 
 impl Report {
@@ -35,18 +49,18 @@ impl Report {
         inputs: Vec<String>,
         refused: u64,
         evidence: Evidence,
-        simplified: Figures,
-        original: Figures,
+        models: Models,
+        original_without_limit: UnlimitedFigures,
+        current_model: CurrentModel,
     ) -> Self {
         let mut report = Self {
             inputs,
             events: evidence.events(),
             refused,
             evidence,
-            models: Models {
-                simplified,
-                original,
-            },
+            models,
+            original_without_limit,
+            current_model,
             engine: None,
             reason: String::new(),
             lost: Vec::new(),
@@ -60,10 +74,13 @@ impl Report {
         self.engine.is_some() || self.events == 0
     }
 
+    /// Chooses between the models of ID Merge. Legacy is not offered to new projects, and is not better: no
+    /// event moves that came before an alias, and the second device of a user is never joined.
     fn recommend(&mut self) {
         let Models {
             simplified,
             original,
+            legacy,
         } = &self.models;
         if simplified.attributed() == 0 && original.attributed() == 0 {
             self.reason = match self.events {
@@ -93,7 +110,10 @@ impl Report {
         } else {
             self.why(fits, other)
         };
-        self.lost = self.lost_under(other, fits);
+        let others = [other, legacy];
+        self.lost = others
+            .map(|other| (other.model, self.lost_under(other, fits)))
+            .into();
     }
 
     /// Why a model fits better.
@@ -124,7 +144,7 @@ impl Report {
             true => String::new(),
             false => format!(
                 ": {} with --engine {}, and {} with {}",
-                users(fits.users),
+                count(fits.users, "user", "users"),
                 fits.model,
                 human(other.users),
                 other.model,
@@ -158,8 +178,19 @@ impl Report {
                 if fewer == 1 { "it" } else { "them" },
             ));
         }
-        let identity = self.evidence.identity_events();
-        if model.model == Model::Simplified && identity > 0 && fits.outcomes.merges > 0 {
+        if model.funnel.converted < fits.funnel.converted {
+            let fewer = fits.funnel.converted - model.funnel.converted;
+            lost.push(format!(
+                "{} convert from an anonymous event to their first one as a user",
+                count(fewer, "user would not", "users would not")
+            ));
+        }
+        let identity = match (model.model, fits.model) {
+            (Model::Simplified, Model::Original) => self.evidence.identity_events(),
+            (Model::Legacy, Model::Original) => self.evidence.identify + self.evidence.merge,
+            _ => 0,
+        };
+        if identity > 0 && fits.outcomes.merges > 0 {
             lost.push(format!(
                 "{} would join nothing",
                 count(identity, "identity event", "identity events")
@@ -187,140 +218,4 @@ fn form_or_limit(model: &Figures) -> u64 {
 fn losses(model: &Figures, other: &Figures) -> u64 {
     let users = model.users.saturating_sub(other.users);
     users + other.attributed().saturating_sub(model.attributed())
-}
-
-fn human(number: u64) -> String {
-    HumanCount(number).to_string()
-}
-
-fn users(number: u64) -> String {
-    count(number, "user", "users")
-}
-
-/// A number and its noun.
-fn count(number: u64, one: &str, many: &str) -> String {
-    format!("{} {}", human(number), if number == 1 { one } else { many })
-}
-
-impl fmt::Display for Report {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inputs = match &*self.inputs {
-            [one] if one == "-" => "stdin".to_owned(),
-            [one] => one.clone(),
-            many => count(many.len() as u64, "input", "inputs"),
-        };
-        write!(f, "{inputs}: {}", count(self.events, "event", "events"))?;
-        if self.refused > 0 {
-            write!(f, ", {} refused", count(self.refused, "line", "lines"))?;
-        }
-        writeln!(f, "\n")?;
-        if self.events > 0 {
-            self.write_evidence(f)?;
-            self.write_models(f)?;
-        }
-        match self.engine {
-            None => writeln!(f, "Neither model fits: {}.", self.reason),
-            Some(model) => {
-                writeln!(f, "Use --engine {model}: {}.", self.reason)?;
-                self.write_lost(f, model)
-            }
-        }
-    }
-}
-
-impl Report {
-    fn write_evidence(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let e = &self.evidence;
-        writeln!(f, "{:<46}{:>14}", "The events carry", "events")?;
-        for (name, number) in [
-            ("$device_id and $user_id", e.device_and_user_id),
-            ("$user_id, no $device_id", e.user_id),
-            ("$device_id, no $user_id", e.device_id),
-            ("distinct_id alone", e.distinct_id_alone),
-            ("no ID", e.no_id),
-            ("$identify", e.identify),
-            ("  with an anonymous ID of UUIDv4 form", e.identify_uuid_v4),
-            ("  with another anonymous ID", e.identify_other_form),
-            ("  without an anonymous ID", e.identify_without_anonymous_id),
-            ("$create_alias", e.create_alias),
-            ("$merge", e.merge),
-        ] {
-            if number > 0 || !name.starts_with(' ') {
-                line(f, name, number)?;
-            }
-        }
-        for (name, number) in [
-            ("distinct_id with the prefix $device:", e.device_prefix),
-            (
-                "$distinct_id_before_identity (an export)",
-                e.distinct_id_before_identity,
-            ),
-            ("mp_processing_time_ms (an export)", e.mp_processing_time_ms),
-        ] {
-            if number > 0 {
-                line(f, name, number)?;
-            }
-        }
-        line(f, "devices with a user", e.devices)?;
-        line(f, "  with several users", e.devices_with_several_users)?;
-        writeln!(f)
-    }
-
-    fn write_models(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Models {
-            simplified,
-            original,
-        } = &self.models;
-        writeln!(
-            f,
-            "{:<38}{:>14}{:>14}",
-            "Each model gives", "simplified", "original"
-        )?;
-        let mut row = |name: &str, figure: &dyn Fn(&Figures) -> u64| {
-            let [simplified, original] = [simplified, original].map(|it| human(figure(it)));
-            writeln!(f, "  {name:<36}{simplified:>14}{original:>14}")
-        };
-        row("events of a user", &Figures::attributed)?;
-        row("events without an ID", &|it| it.without_id)?;
-        row("events that it refuses", &|it| it.refused.values().sum())?;
-        row("users before", &|it| it.users_before)?;
-        row("users after", &|it| it.users)?;
-        row("events moved to another ID", &|it| it.joined_events)?;
-        row("IDs of the largest cluster", &|it| it.largest_cluster)?;
-        row("merges", &|it| it.outcomes.merges)?;
-        row("rejected claims", &|it| {
-            it.outcomes.rejections.values().sum()
-        })?;
-        let models = [simplified, original];
-        let codes = models.iter().flat_map(|it| it.outcomes.rejections.keys());
-        let mut codes: Vec<_> = codes.collect();
-        codes.sort_unstable();
-        codes.dedup();
-        for code in codes {
-            row(&format!("  {code}"), &|it| {
-                it.outcomes.rejections.get(code).copied().unwrap_or(0)
-            })?;
-        }
-        writeln!(f)
-    }
-
-    fn write_lost(&self, f: &mut fmt::Formatter<'_>, fits: Model) -> fmt::Result {
-        let compared = [Model::Simplified, Model::Original];
-        let others = compared.into_iter().filter(|model| *model != fits);
-        for other in others {
-            if self.lost.is_empty() {
-                writeln!(f, "Under {other} nothing would be lost.")?;
-                continue;
-            }
-            writeln!(f, "\nUnder {other}:")?;
-            for lost in &self.lost {
-                writeln!(f, "  - {lost}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn line(f: &mut fmt::Formatter<'_>, name: &str, number: u64) -> fmt::Result {
-    writeln!(f, "  {name:<44}{:>14}", human(number))
 }

@@ -1,0 +1,272 @@
+//! What the events say about each ID: whether it is a user or a device, and which users a device has.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, BuildHasherDefault};
+
+use foldhash::quality::RandomState;
+use idmerge_core::one_namespace::{alias_ids, anon_id, identified_id};
+use idmerge_core::{Claim, DistinctId, Event, Id, IdProperty, IdRules, Resolve, Value};
+use idmerge_engines::AnonIdFormat;
+use serde::Serialize;
+
+use crate::output::users::NoHasher;
+
+/// A map from the hash of an ID, so that no ID is kept that is in no cluster.
+pub(super) type ByHash<T> = HashMap<u64, T, BuildHasherDefault<NoHasher>>;
+
+/// What the events say about an ID, in bits.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Kind(u8);
+
+impl Kind {
+    /// `$user_id`, or the identified ID of `$identify`.
+    const USER: Self = Self(1);
+    /// `$device_id`, an anonymous ID of `$identify`, or an ID after `$device:`.
+    const DEVICE: Self = Self(2);
+    /// The alias of `$create_alias`.
+    const ALIAS: Self = Self(4);
+    const UUID_V4: Self = Self(8);
+    /// A form that SDKs give to anonymous IDs, UUIDv4 included.
+    const SDK_FORM: Self = Self(16);
+
+    fn has(self, bits: Self) -> bool {
+        self.0 & bits.0 != 0
+    }
+
+    fn form_of(id: Id<'_>) -> Self {
+        let text = id.text();
+        match &*text {
+            text if AnonIdFormat::UuidV4.accepts(text) => Self(Self::UUID_V4.0 | Self::SDK_FORM.0),
+            text if AnonIdFormat::Sdk.accepts(text) => Self::SDK_FORM,
+            _ => Self(0),
+        }
+    }
+
+    /// Whether the ID is anonymous: no event names it as a user, and it is named as a device, or looks
+    /// like an anonymous ID of an SDK and is no alias.
+    fn is_anonymous(self) -> bool {
+        !self.has(Self::USER)
+            && (self.has(Self::DEVICE) || (self.has(Self::SDK_FORM) && !self.has(Self::ALIAS)))
+    }
+}
+
+/// The IDs that events name, by the hash of the ID without the prefix `$device:`.
+#[derive(Debug, Default)]
+pub(super) struct Kinds(ByHash<Kind>);
+
+impl Kinds {
+    /// Adds the IDs that an event names.
+    pub(super) fn add_event(&mut self, event: &Event<'_>, rules: &IdRules, hasher: &RandomState) {
+        let mut name = |id: Id<'_>, kind: Kind| {
+            let kind = Kind(kind.0 | Kind::form_of(id).0);
+            if kind.0 != 0 {
+                let known = self.0.entry(hash_of(id, hasher));
+                known.or_default().0 |= kind.0;
+            }
+        };
+        for (property, value) in [
+            (IdProperty::UserId, event.user_id),
+            (IdProperty::DeviceId, event.device_id),
+            (IdProperty::DistinctId, event.distinct_id),
+            (IdProperty::DistinctId, event.distinct_id_before_identity),
+        ] {
+            let Some(id) = read(rules, property, value) else {
+                continue;
+            };
+            let kind = match property {
+                IdProperty::DeviceId => Kind::DEVICE,
+                _ if id.is_device() => Kind::DEVICE,
+                IdProperty::UserId => Kind::USER,
+                _ => Kind(0),
+            };
+            name(id.id(), kind);
+        }
+        match event.name {
+            Event::IDENTIFY => {
+                let (user, anon) = (identified_id(rules, event).ok(), anon_id(rules, event).ok());
+                if let Some(anon) = anon {
+                    name(anon, Kind::DEVICE);
+                }
+                // A call of `identify` without an ID names the device twice.
+                if let Some(user) = user.filter(|user| anon != Some(*user)) {
+                    name(user, Kind::USER);
+                }
+            }
+            Event::CREATE_ALIAS => {
+                if let Ok([_, alias]) = alias_ids(rules, event) {
+                    name(alias, Kind::ALIAS);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        for (id, kind) in &other.0 {
+            self.0.entry(*id).or_default().0 |= kind.0;
+        }
+    }
+
+    /// Whether the ID with this hash is anonymous.
+    pub(super) fn is_anonymous(&self, hash: u64) -> bool {
+        self.0.get(&hash).is_some_and(|kind| kind.is_anonymous())
+    }
+
+    /// The anonymous IDs by their form.
+    pub(super) fn anonymous_ids(&self) -> AnonymousIds {
+        let mut count = AnonymousIds::default();
+        for kind in self.0.values().filter(|kind| kind.is_anonymous()) {
+            *if kind.has(Kind::UUID_V4) {
+                &mut count.uuid_v4
+            } else if kind.has(Kind::SDK_FORM) {
+                &mut count.other_sdk_form
+            } else {
+                &mut count.other_form
+            } += 1;
+        }
+        count
+    }
+}
+
+/// Whether an event carries a user ID (S-0).
+pub(super) fn has_user_id(event: &Event<'_>, rules: &IdRules) -> bool {
+    read(rules, IdProperty::UserId, event.user_id).is_some_and(|id| !id.is_device())
+}
+
+fn read<'e>(rules: &IdRules, property: IdProperty, value: Value<'e>) -> Option<DistinctId<'e>> {
+    let text = rules.text(property, value).ok()??;
+    rules.distinct_id(property, text).ok()
+}
+
+/// The number of anonymous IDs of each form.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct AnonymousIds {
+    /// ID-6
+    pub(super) uuid_v4: u64,
+    /// Another UUID, or what browser SDKs made before 2025 (O-8).
+    pub(super) other_sdk_form: u64,
+    pub(super) other_form: u64,
+}
+
+/// The IDs that an export has moved to another ID, and that other ID: the hashes of both, without prefix.
+#[derive(Debug, Default)]
+pub(super) struct Moves(ByHash<u64>);
+
+impl Moves {
+    pub(super) fn add_event(&mut self, event: &Event<'_>, rules: &IdRules, hasher: &RandomState) {
+        if event.distinct_id_before_identity.is_absent() {
+            return;
+        }
+        let id = |value| read(rules, IdProperty::DistinctId, value).map(|it| it.id());
+        let ids = (id(event.distinct_id_before_identity), id(event.distinct_id));
+        if let (Some(before), Some(after)) = ids
+            && before != after
+        {
+            let [before, after] = [before, after].map(|id| hash_of(id, hasher));
+            self.0.insert(before, after);
+        }
+    }
+
+    pub(super) fn add(&mut self, other: &Self) {
+        self.0.extend(&other.0);
+    }
+
+    pub(super) fn count(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    /// How many of the moved IDs are in one cluster with the ID that they were moved to.
+    pub(super) fn explained_by(&self, engine: &dyn Resolve, hasher: &RandomState) -> u64 {
+        if self.0.is_empty() {
+            return 0;
+        }
+        let mut clusters: ByHash<usize> = ByHash::default();
+        for (number, cluster) in engine.clusters().enumerate() {
+            let members = cluster.members.iter();
+            clusters.extend(members.map(|member| (hash_of(member.id(), hasher), number)));
+        }
+        let is_explained = |(before, after): &(&u64, &u64)| {
+            let cluster = clusters.get(before);
+            cluster.is_some() && cluster == clusters.get(after)
+        };
+        self.0.iter().filter(is_explained).count() as u64
+    }
+}
+
+/// The hash of an ID, with or without the prefix of a device.
+pub(super) fn hash_of(id: Id<'_>, hasher: &RandomState) -> u64 {
+    hasher.hash_one(DistinctId::plain(id))
+}
+
+/// The users of each device that an event shows with a user. All are hashes.
+#[derive(Debug, Default)]
+pub(super) struct Devices {
+    users: ByHash<DeviceUsers>,
+    missing: MissingResets,
+}
+
+#[derive(Debug)]
+struct DeviceUsers {
+    first: u64,
+    last: u64,
+    has_several: bool,
+}
+
+/// A call of `reset()` gives a device a new ID. So if events show one device ID with one user, and then
+/// with another, a call is missing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(super) struct MissingResets {
+    /// How often a device is shown with another user than the last time.
+    pub(super) calls: u64,
+    /// The devices with a missing call.
+    pub(super) devices: u64,
+    /// The events that show a device with another user than its first one.
+    pub(super) events: u64,
+}
+
+impl Devices {
+    /// The device and the user that a claim shows together.
+    pub(super) fn of_claim(claim: &Claim<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
+        let (device, user) = match *claim {
+            Claim::Link { device, user } => (device, user),
+            Claim::Identify { identified, anon } if identified != anon => (anon, identified),
+            // A sign-up in the way of Legacy. An alias of a user ID shows no device.
+            Claim::Alias { distinct_id, alias } => {
+                let is_anonymous = |id| Kind::form_of(id).has(Kind::SDK_FORM);
+                if !is_anonymous(distinct_id) || is_anonymous(alias) {
+                    return None;
+                }
+                (distinct_id, alias)
+            }
+            _ => return None,
+        };
+        Some((hash_of(device, hasher), hash_of(user, hasher)))
+    }
+
+    /// Adds what events show, in arrival order.
+    pub(super) fn add(&mut self, shown: impl IntoIterator<Item = (u64, u64)>) {
+        for (device, user) in shown {
+            let users = self.users.entry(device).or_insert(DeviceUsers {
+                first: user,
+                last: user,
+                has_several: false,
+            });
+            if users.last != user {
+                users.last = user;
+                self.missing.calls += 1;
+                self.missing.devices += u64::from(!users.has_several);
+                users.has_several = true;
+            }
+            self.missing.events += u64::from(users.first != user);
+        }
+    }
+
+    /// The number of devices that events show with a user.
+    pub(super) fn count(&self) -> u64 {
+        self.users.len() as u64
+    }
+
+    pub(super) fn missing_resets(&self) -> MissingResets {
+        self.missing
+    }
+}
