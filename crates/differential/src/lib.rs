@@ -23,3 +23,8 @@ pub use seeds::{Seed, seeds};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 pub struct Readme;
+
+/// The examples of `docs/choosing.md`.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/choosing.md")]
+pub struct Choosing;

@@ -34,7 +34,7 @@ A call of reset() is missing each time that events show a device with another us
 reset() gives the device a new ID. An event shows a device with a user if it has both $device_id and \
 $user_id, or is $identify, or $create_alias of an anonymous ID.
 
-Memory grows with the number of IDs, not with that of events.
+Memory grows with the number of IDs, not with that of events. docs/choosing.md explains the models.
 
 If no event carries an ID that a model reads, the exit code is 1.")]
 pub(crate) struct InspectArgs {

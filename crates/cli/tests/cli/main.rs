@@ -19,6 +19,7 @@ mod blocks;
 #[cfg(unix)]
 mod changes;
 mod choosing;
+mod choosing_doc;
 mod clusters;
 #[cfg(feature = "store")]
 mod copies;
