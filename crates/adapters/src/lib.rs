@@ -38,6 +38,7 @@ pub use counts::Counts;
 pub use detect::{Detected, detect};
 pub use format::Format;
 pub use options::{Columns, EventName, Options, Output, SnowplowDevice, Target};
+pub use read::time::time_of_text;
 pub use refusal::Refusal;
 pub use vendors::calls::request::{BodyError, BodyLimits, adapt_body, write_key};
 pub use vendors::snowplow::atomic_columns::ATOMIC_COLUMNS;

@@ -10,6 +10,7 @@ mod inspect;
 mod manual;
 mod migrate;
 mod one_pass;
+mod order;
 mod resolve;
 mod resolve_at_arrival;
 #[cfg(feature = "store")]

@@ -2,3 +2,4 @@
 
 pub(crate) mod outlines;
 pub(crate) mod rejections;
+pub(crate) mod sort;

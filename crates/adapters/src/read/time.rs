@@ -28,7 +28,7 @@ pub(crate) fn first_time(fields: &[(&str, Value<'_>)]) -> Result<Option<i64>, Re
 /// The time that a value says: text by ISO 8601, or a number of seconds or milliseconds.
 pub(crate) fn time_ms(value: Value<'_>) -> Option<i64> {
     let text = value.text()?;
-    text_ms(&text).or_else(|| number_ms(&text))
+    time_of_text(&text).or_else(|| number_ms(&text))
 }
 
 /// The time that a field has in microseconds since 1970, in milliseconds.
@@ -57,7 +57,8 @@ fn number_ms(text: &str) -> Option<i64> {
 
 /// Reads `2024-05-01T12:30:00.250Z`, also with a space in place of the `T`, and with `UTC`, an offset
 /// or nothing in place of the `Z`. Without a zone it is UTC.
-fn text_ms(text: &str) -> Option<i64> {
+/// The result is in milliseconds since 1970.
+pub fn time_of_text(text: &str) -> Option<i64> {
     let text = text.trim_ascii();
     if text.len() < 10 || text.as_bytes()[4] != b'-' {
         return None;
@@ -170,7 +171,7 @@ mod tests {
             ("é024-05-01", None),
             ("", None),
         ] {
-            assert_eq!(text_ms(text).or_else(|| number_ms(text)), ms, "{text}");
+            assert_eq!(time_of_text(text).or_else(|| number_ms(text)), ms, "{text}");
         }
     }
 }

@@ -24,6 +24,12 @@ pub(crate) struct IdentityArgs {
     #[command(flatten)]
     pub(crate) adapt: AdaptArgs,
 
+    /// Sort the records by this field first, such as receivedAt; equal ones stay in order. It is a field of the
+    /// record, a property, or a path with dots; numbers come before times, and times before other text
+    #[arg(long, value_name = "FIELD")]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    pub(crate) order_by: Option<String>,
+
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "store")]
     engine: Option<Model>,

@@ -24,6 +24,7 @@ Examples:
   idmerge resolve events.ndjson --engine simplified --blocked-ids +testers.txt
   idmerge resolve today.ndjson --store people > resolved.ndjson
   idmerge resolve calls/*.gz --from segment --engine simplified > out.ndjson
+  idmerge resolve mon.gz tue.gz --order-by time --engine original > out.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \

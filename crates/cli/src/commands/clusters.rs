@@ -8,6 +8,7 @@ use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mea
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
 use crate::commands::apply::apply_all;
+use crate::commands::order;
 #[cfg(feature = "store")]
 use crate::commands::store::open::{open_for_reading, settings_of};
 use crate::output::destination::{Destination, Output};
@@ -95,8 +96,9 @@ fn engine_and_output(
     let refused = args.input.refused(Some(&output))?;
     let inputs = inputs(args, identities)?;
     output.must_keep(&inputs, "--output")?;
-    let refused = args.input.refused_writer(refused, &inputs)?;
+    let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
+    let inputs = order::ordered(args, inputs, &mut refused)?;
     Ok((engine(args, identities, inputs, refused)?, output))
 }
 

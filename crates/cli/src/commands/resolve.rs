@@ -10,9 +10,9 @@ use idmerge_engines::{Engine, Settings};
 use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, apply_all};
-use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
+use crate::commands::{order, resolve_at_arrival};
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
@@ -43,6 +43,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         refused.silence();
     }
     let output = Output::create(output)?;
+    let inputs = order::ordered(&args.identity, inputs, &mut refused)?;
     let summary = match args.identity.identities()? {
         Identities::OfInput(settings) => match settings.attribution() {
             Attribution::Retroactive => {

@@ -53,6 +53,15 @@ pub(crate) struct Adapting {
     report: Mutex<Option<AdaptReport>>,
 }
 
+impl Origin {
+    /// How tables are read. `None` if the records are events, which are no tables.
+    pub(crate) fn tables(self) -> Option<Tables> {
+        (self != Self::Mixpanel).then_some(Tables {
+            keep_case: self == Self::Product(Format::Csv),
+        })
+    }
+}
+
 impl Adapting {
     /// Which texts are IDs is known from the settings of the engine.
     ///
@@ -99,9 +108,7 @@ impl Adapting {
 
     /// How tables are read. `None` if the records are events, which are no tables.
     pub(crate) fn tables(&self) -> Option<Tables> {
-        self.is_of_another_product().then_some(Tables {
-            keep_case: self.origin == Origin::Product(Format::Csv),
-        })
+        self.origin.tables()
     }
 
     /// What the first pass has found.

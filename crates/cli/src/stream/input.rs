@@ -4,12 +4,14 @@ mod ahead;
 pub(crate) mod content;
 mod decompress;
 pub(crate) mod known;
+pub(crate) mod sorted;
 mod unchanged;
 
 use std::env;
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::{Context, bail};
 
@@ -17,6 +19,7 @@ use crate::report::wrong_usage;
 use crate::stream::input::ahead::Ahead;
 use crate::stream::input::decompress::decompressed;
 use crate::stream::input::known::{Known, KnownInputs};
+use crate::stream::input::sorted::Origins;
 pub(crate) use crate::stream::input::unchanged::InputChanged;
 use crate::stream::input::unchanged::{Change, Exact, Reading, Stamp, Unchanged};
 use crate::stream::progress::Progress;
@@ -38,6 +41,11 @@ enum Contents {
         origin: Origin,
         copy: Option<File>,
         ahead: Option<Ahead>,
+    },
+    /// Records of other inputs, in another order: can be read again.
+    Sorted {
+        records: File,
+        origins: Arc<Origins>,
     },
 }
 
@@ -115,6 +123,25 @@ impl Input {
         Ok(Self { name, contents })
     }
 
+    /// The records of other inputs, in the order of a field.
+    pub(crate) fn sorted(field: &str, records: File, origins: Origins) -> Self {
+        Self {
+            name: format!("the records in the order of {field}"),
+            contents: Contents::Sorted {
+                records,
+                origins: Arc::new(origins),
+            },
+        }
+    }
+
+    /// Where each record was before it was sorted, if the records were.
+    pub(crate) fn origins(&self) -> Option<Arc<Origins>> {
+        match &self.contents {
+            Contents::Sorted { origins, .. } => Some(Arc::clone(origins)),
+            _ => None,
+        }
+    }
+
     /// The format that the name of an empty file says. A compressed file is never empty (IN-6).
     fn cut_off(&self) -> Option<&'static str> {
         let formats = [(".gz", "gzip"), (".zst", "zstd")];
@@ -127,6 +154,7 @@ impl Input {
         match &self.contents {
             Contents::File(file) => Some(file.bytes()),
             Contents::Stream { .. } => None,
+            Contents::Sorted { records, .. } => records.metadata().ok().map(|of| of.len()),
         }
     }
 
@@ -134,7 +162,7 @@ impl Input {
     pub(crate) fn is_file_at(&self, path: &Path) -> bool {
         match &self.contents {
             Contents::File(file) => file.is_at(path),
-            Contents::Stream { .. } => false,
+            Contents::Stream { .. } | Contents::Sorted { .. } => false,
         }
     }
 
@@ -145,7 +173,7 @@ impl Input {
             return Ok(None);
         }
         let (origin, ahead) = match &mut self.contents {
-            Contents::File(_) => {
+            Contents::File(_) | Contents::Sorted { .. } => {
                 let progress = Progress::of_bytes(None, true);
                 return Ok(known.find(&mut *self.read(Reread::No, &progress)?));
             }
@@ -188,6 +216,9 @@ impl Input {
                 .and_then(|stream| decompressed(progress.watch(stream))),
             Contents::Stream { origin, copy, .. } => read_stream(origin, copy, reread)
                 .and_then(|stream| decompressed(progress.watch(stream))),
+            Contents::Sorted { records, .. } => records
+                .rewind()
+                .and_then(|()| decompressed(progress.watch(records))),
         };
         text.map_err(|error| match InputChanged::of(&error) {
             Some(changed) => changed.clone().into(),
@@ -197,7 +228,7 @@ impl Input {
 
     fn check_unchanged(&mut self) -> anyhow::Result<()> {
         let may_have_changed = match &self.contents {
-            Contents::Stream { .. } => false,
+            Contents::Stream { .. } | Contents::Sorted { .. } => false,
             Contents::File(file) => file.may_have_changed(),
         };
         if may_have_changed {

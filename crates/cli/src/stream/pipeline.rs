@@ -6,14 +6,16 @@
 use std::fmt;
 use std::io::{self, Write};
 use std::num::NonZero;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::{Adapting, Stage};
 use crate::stream::block::{Block, Limits, Unit};
 use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::known::KnownInputs;
+use crate::stream::input::sorted::Origins;
 use crate::stream::input::{Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
@@ -33,6 +35,7 @@ pub(crate) struct Pass<'p> {
     progress: &'p Progress,
     known: Option<&'p mut KnownInputs>,
     adapting: Option<&'p Adapting>,
+    tables: Option<Tables>,
 }
 
 /// What a command does with each block. Each thread has a worker of its own.
@@ -79,6 +82,8 @@ pub(crate) struct Refusal<'r> {
 pub(crate) struct OrderedSink<T> {
     sink: T,
     input_names: Vec<String>,
+    /// Of each input whose records were sorted: where each record was.
+    origins: Vec<Option<Arc<Origins>>>,
     /// The input of the last line, and how many lines of that input are done.
     input: usize,
     lines: u64,
@@ -96,6 +101,7 @@ pub(crate) struct BlockPosition<'p> {
     record_lines: Option<&'p [u64]>,
     /// Of a block of adapted records: the number of the record of each line.
     numbers: Option<&'p [u64]>,
+    origins: Option<&'p Origins>,
 }
 
 /// Where a line is.
@@ -124,6 +130,13 @@ impl<'p> BlockPosition<'p> {
             None => number,
         };
         let count = self.lines_before + number;
+        if let Some((file, origin)) = self.origins.and_then(|origins| origins.of(count)) {
+            return LinePosition {
+                file,
+                line: origin.line,
+                record: (origin.record > 0).then_some(origin.record),
+            };
+        }
         let Some(record_lines) = self.record_lines else {
             return LinePosition {
                 file: self.file,
@@ -173,6 +186,7 @@ impl<T: Sink> OrderedSink<T> {
             lines_before: self.lines,
             record_lines: block.record_lines.as_deref(),
             numbers: block.adapted.as_ref().map(|adapted| &*adapted.numbers),
+            origins: self.origins[self.input].as_deref(),
         };
         self.lines += block.records(tally.lines);
         self.usable.add(tally, &position);
@@ -246,12 +260,23 @@ impl<'p> Pass<'p> {
             progress,
             known: None,
             adapting: None,
+            tables: None,
         }
+    }
+
+    /// Reads tables row by row.
+    pub(crate) fn with_tables(self, tables: Option<Tables>) -> Self {
+        Self { tables, ..self }
     }
 
     /// Turns the records of another product into events, and leaves out duplicates.
     pub(crate) fn adapting(self, adapting: Option<&'p Adapting>) -> Self {
-        Self { adapting, ..self }
+        let tables = adapting.and_then(Adapting::tables);
+        Self {
+            adapting,
+            tables,
+            ..self
+        }
     }
 
     /// Passes over the beginnings of inputs that were read before (AR-3), and tracks how far each input
@@ -277,9 +302,11 @@ impl<'p> Pass<'p> {
         new_worker: impl Fn() -> W + Sync,
     ) -> anyhow::Result<W::Sink> {
         let input_names = self.inputs.iter().map(|input| input.name.clone()).collect();
+        let origins = self.inputs.iter().map(Input::origins).collect();
         let ordered = Ordered::new(OrderedSink {
             sink,
             input_names,
+            origins,
             input: 0,
             lines: 0,
             unit: Unit::Line,
@@ -289,7 +316,7 @@ impl<'p> Pass<'p> {
         let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
         let limits = self.limits;
         let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known)
-            .with_tables(self.adapting.and_then(Adapting::tables));
+            .with_tables(self.tables);
         let reader = Mutex::new(Reader {
             blocks,
             read_kept,

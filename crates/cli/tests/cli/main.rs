@@ -48,6 +48,7 @@ mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
 mod migrate;
+mod order;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;

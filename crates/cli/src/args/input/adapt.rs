@@ -12,6 +12,7 @@ use idmerge_engines::Settings;
 
 use crate::output::summary::{self, SummaryForm};
 use crate::report::wrong_usage;
+use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::{Adapting, Origin};
 
 #[derive(Debug, clap::Args)]
@@ -92,6 +93,11 @@ fn origins() -> impl TypedValueParser<Value = Origin> {
 }
 
 impl AdaptArgs {
+    /// How tables are read, if the records may be in some.
+    pub(crate) fn tables(&self) -> Option<Tables> {
+        self.from.unwrap_or(Origin::Mixpanel).tables()
+    }
+
     /// How records become events for the model of these settings. `None` if they are events, and nothing is
     /// left out.
     ///
