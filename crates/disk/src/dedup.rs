@@ -2,12 +2,14 @@
 //!
 //! The index has a 128-bit fingerprint of each event that can have duplicates, in sorted runs: one half
 //! is the key and the other half the value. Searching all runs for each new event would read a page
-//! per run. So each run has a filter in memory, with the range of times of its events. A new event
-//! is looked up only in filters whose range includes its time, and in the runs only if such a
-//! filter says that it may be there.
+//! per run. So each run, as it is first written, has a filter in memory, with the range of times of its events.
+//! A new event is looked up only in filters whose range includes its time, and only in the runs whose filters
+//! say that it may be there.
 
 mod error;
 mod filter;
+mod filters;
+mod lazy_runs;
 
 use std::fmt;
 
@@ -18,10 +20,16 @@ use redb::{
 
 pub use self::error::DedupError;
 use self::filter::{Filter, TimeRange};
+use self::filters::Filters;
+pub use self::lazy_runs::LazyRuns;
 use crate::row;
-use crate::runs::{OpenRuns, Runs};
+use crate::runs::Runs;
 
 const FINGERPRINT_BYTES: usize = 16;
+
+/// The bits of a fingerprint from this one to 63 have no part in the filters. A caller can distinguish variants of
+/// an event by them, and look all of them up at once.
+pub const VARIANT_SHIFT: u32 = 60;
 
 type Rows = TableDefinition<'static, u64, &'static [u8]>;
 
@@ -79,7 +87,7 @@ pub struct Dedup {
     /// The fingerprints that are not committed.
     new: Vec<u128>,
     new_times: TimeRange,
-    filters: Vec<Filter>,
+    filters: Filters,
     /// The greatest number that was written.
     last: u64,
 }
@@ -98,7 +106,7 @@ impl Dedup {
             recent_times: TimeRange::EMPTY,
             new: Vec::new(),
             new_times: TimeRange::EMPTY,
-            filters: Vec::new(),
+            filters: Filters::default(),
             last: 0,
         };
         match read.open_table(tables.filters) {
@@ -144,40 +152,63 @@ impl Dedup {
         time_ms: i64,
         runs: &mut LazyRuns<'_>,
     ) -> Result<bool, DedupError> {
-        if self.contains(fingerprint, time_ms, runs)? {
+        let suspects = self.suspects([Some((fingerprint, time_ms))]);
+        if self
+            .first_of(&[fingerprint], suspects.of(0), runs)?
+            .is_some()
+        {
             return Ok(true);
         }
         self.add(fingerprint, time_ms);
         Ok(false)
     }
 
-    /// Whether the event was taken before.
+    /// Asks the filters about the events of a batch, each a fingerprint with its time. They are asked about all
+    /// at once, because the processor then waits for several reads of memory at a time. The answer holds
+    /// until a run is written.
+    pub fn suspects(&self, events: impl IntoIterator<Item = Option<(u128, i64)>>) -> Suspects {
+        let mut suspects = Suspects::default();
+        for event in events {
+            if let Some((fingerprint, time_ms)) = event {
+                self.filters.find(fingerprint, time_ms, &mut |filter| {
+                    suspects.filters.push(filter);
+                });
+            }
+            suspects.ends.push(suspects.filters.len());
+        }
+        suspects
+    }
+
+    /// The place of the first of these fingerprints that is of an event that was taken before. They may
+    /// differ in the bits from [`VARIANT_SHIFT`] to 63 alone, which the filters do not use. `suspects` is the
+    /// answer of the filters to one of them.
     ///
     /// # Errors
     ///
     /// If the disk fails or a run is damaged.
-    pub fn contains(
+    pub fn first_of(
         &self,
-        fingerprint: u128,
-        time_ms: i64,
+        variants: &[u128],
+        suspects: &[usize],
         runs: &mut LazyRuns<'_>,
-    ) -> Result<bool, DedupError> {
-        if self.recent.contains(&fingerprint) {
-            return Ok(true);
-        }
-        let mut filters = self
-            .filters
+    ) -> Result<Option<usize>, DedupError> {
+        let mut first = variants
             .iter()
-            .filter(|filter| filter.times.contains(time_ms));
-        if !filters.any(|filter| filter.may_contain(fingerprint)) {
-            return Ok(false);
+            .position(|variant| self.recent.contains(variant));
+        let Some((key, _)) = variants.first().copied().map(halves) else {
+            return Ok(None);
+        };
+        if suspects.is_empty() || first == Some(0) {
+            return Ok(first);
         }
-        let (key, value) = halves(fingerprint);
-        let mut is_stored = false;
-        runs.find(&self.tables.runs, key, &mut |found| {
-            is_stored |= found == value;
+        let filters = self.filters.len();
+        runs.find(&self.tables.runs, filters, suspects, key, &mut |value| {
+            let is_value = |variant: &u128| halves(*variant) == (key, value);
+            if let Some(place) = variants.iter().position(is_value) {
+                first = Some(first.map_or(place, |first| first.min(place)));
+            }
         })?;
-        Ok(is_stored)
+        Ok(first)
     }
 
     /// Adds an event that was not taken before.
@@ -255,29 +286,23 @@ impl Dedup {
     }
 }
 
-/// The runs as one transaction sees them, opened when they are first searched.
-pub struct LazyRuns<'r> {
-    read: &'r ReadTransaction,
-    runs: Option<OpenRuns>,
+/// The filters that may have the events of a batch.
+#[derive(Debug, Default)]
+pub struct Suspects {
+    filters: Vec<usize>,
+    /// For each event: where its filters end.
+    ends: Vec<usize>,
 }
 
-impl<'r> LazyRuns<'r> {
-    /// The runs of an index as this transaction sees them.
-    pub fn new(read: &'r ReadTransaction) -> Self {
-        Self { read, runs: None }
-    }
-
-    fn find(
-        &mut self,
-        index: &Runs,
-        key: u64,
-        visit: &mut dyn FnMut(u64),
-    ) -> Result<(), DedupError> {
-        let runs = match &self.runs {
-            Some(runs) => runs,
-            None => self.runs.insert(index.open(self.read)?),
+impl Suspects {
+    /// The filters that may have an event of the batch, in order; none if there is no such event.
+    pub fn of(&self, event: usize) -> &[usize] {
+        let start = match event.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or_default(),
+            None => 0,
         };
-        Ok(runs.find(key, visit)?)
+        let end = self.ends.get(event).copied().unwrap_or(start);
+        &self.filters[start..end]
     }
 }
 
@@ -287,11 +312,5 @@ impl fmt::Debug for Dedup {
             .field("recent", &self.recent.len())
             .field("filters", &self.filters.len())
             .finish_non_exhaustive()
-    }
-}
-
-impl fmt::Debug for LazyRuns<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LazyRuns").finish_non_exhaustive()
     }
 }

@@ -11,7 +11,7 @@ pub mod row;
 mod runs;
 pub mod varint;
 
-pub use dedup::{Dedup, DedupError, DedupTables, LazyRuns};
+pub use dedup::{Dedup, DedupError, DedupTables, LazyRuns, Suspects, VARIANT_SHIFT};
 pub use runs::{OpenRuns, Runs, RunsError};
 
 /// The name of the one file of a store, in the store's folder.

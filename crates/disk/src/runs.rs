@@ -9,6 +9,7 @@ mod head;
 mod merge;
 mod page;
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
@@ -135,27 +136,61 @@ impl OpenRuns {
     ///
     /// If the disk fails or a page is damaged.
     pub fn find(&self, key: u64, visit: &mut dyn FnMut(u64)) -> Result<(), RunsError> {
+        self.heads
+            .iter()
+            .try_for_each(|head| self.find_in(head, key, visit))
+    }
+
+    fn find_in(&self, head: &Head, key: u64, visit: &mut dyn FnMut(u64)) -> Result<(), RunsError> {
         let Some(pages) = &self.pages else {
             return Ok(());
         };
-        for head in &self.heads {
-            // The page before the first page that begins with the key may end with the key.
-            let from = head.first_keys.partition_point(|first| *first < key);
-            for number in from.saturating_sub(1)..head.first_keys.len() {
-                if head.first_keys[number] > key {
-                    break;
-                }
-                let place = (head.run, page_number(number)?);
-                let row = pages.get(place)?.ok_or(RunsError::Damaged)?;
-                let pairs = page_pairs(place, row.value())?;
-                let from = pairs.partition_point(|pair| pair_of(pair).0 < key);
-                let found = pairs[from..].iter().map(pair_of);
-                found
-                    .take_while(|pair| pair.0 == key)
-                    .for_each(|pair| visit(pair.1));
+        // The page before the first page that begins with the key may end with the key.
+        let from = head.first_keys.partition_point(|first| *first < key);
+        for number in from.saturating_sub(1)..head.first_keys.len() {
+            if head.first_keys[number] > key {
+                break;
             }
+            let place = (head.run, page_number(number)?);
+            let row = pages.get(place)?.ok_or(RunsError::Damaged)?;
+            let pairs = page_pairs(place, row.value())?;
+            let from = pairs.partition_point(|pair| pair_of(pair).0 < key);
+            let found = pairs[from..].iter().map(pair_of);
+            found
+                .take_while(|pair| pair.0 == key)
+                .for_each(|pair| visit(pair.1));
         }
         Ok(())
+    }
+
+    /// The runs by age, the oldest first: for each the number of additions that it has the pairs of.
+    ///
+    /// Runs of a greater size are older, since only the oldest runs of a size are merged.
+    pub(crate) fn by_age(&self) -> Vec<(usize, AgedRun)> {
+        let mut heads: Vec<usize> = (0..self.heads.len()).collect();
+        heads.sort_by_key(|&head| {
+            let head = &self.heads[head];
+            (Reverse(head.level()), head.run)
+        });
+        let additions = |head: usize| merge::additions(self.heads[head].level());
+        heads
+            .into_iter()
+            .map(|head| (additions(head), AgedRun(head)))
+            .collect()
+    }
+
+    /// As [`find`](Self::find), in one run.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails or a page is damaged.
+    pub(crate) fn find_in_run(
+        &self,
+        run: AgedRun,
+        key: u64,
+        visit: &mut dyn FnMut(u64),
+    ) -> Result<(), RunsError> {
+        self.find_in(&self.heads[run.0], key, visit)
     }
 
     /// Reads every page.
@@ -177,6 +212,10 @@ impl OpenRuns {
         Ok(())
     }
 }
+
+/// One of the runs of an index, by its place among the heads.
+#[derive(Clone, Copy)]
+pub(crate) struct AgedRun(usize);
 
 impl fmt::Debug for OpenRuns {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

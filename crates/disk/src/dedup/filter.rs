@@ -10,8 +10,11 @@ const TIME_RANGE_BYTES: usize = 16;
 type Line = [u64; 8];
 /// Chosen so that a filter fits its pages of the database.
 const FILTER_LINES: usize = (256 << 10) / 64 - 4;
+const LINE_BITS: usize = 512;
+/// How many bits a filter has.
+pub(super) const FILTER_BITS: usize = FILTER_LINES * LINE_BITS;
 /// How many bits of its line a fingerprint sets.
-const FINGERPRINT_BITS: usize = 6;
+pub(super) const FINGERPRINT_BITS: usize = 6;
 
 /// The range of the times of some events. Empty if the minimum is above the maximum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,6 +63,7 @@ impl TimeRange {
 }
 
 /// A blocked Bloom filter: says that a fingerprint is not in a run, or that it may be.
+#[cfg_attr(test, derive(Clone))]
 pub(super) struct Filter {
     pub(super) times: TimeRange,
     lines: Vec<Line>,
@@ -80,6 +84,17 @@ impl Filter {
     pub(super) fn may_contain(&self, fingerprint: u128) -> bool {
         let line = &self.lines[line_of(fingerprint)];
         bits_of(fingerprint).all(|(word, bit)| line[word] & bit != 0)
+    }
+
+    /// Calls `visit` with the place of each bit that is set, in order.
+    pub(super) fn each_place(&self, mut visit: impl FnMut(usize)) {
+        for (at, &word) in self.lines.as_flattened().iter().enumerate() {
+            let mut rest = word;
+            while rest != 0 {
+                visit(64 * at + rest.trailing_zeros() as usize);
+                rest &= rest - 1;
+            }
+        }
     }
 
     pub(super) fn row(&self, key: u64) -> Vec<u8> {
@@ -117,20 +132,37 @@ fn line_of(fingerprint: u128) -> usize {
     ((high * FILTER_LINES as u128) >> 64) as usize
 }
 
+/// The places of the bits of a fingerprint among all bits of a filter.
+pub(super) fn places_of(fingerprint: u128) -> [usize; FINGERPRINT_BITS] {
+    let line = line_of(fingerprint) * LINE_BITS;
+    std::array::from_fn(|index| line + bit_of(fingerprint, index))
+}
+
+/// The place in its line of a bit of a fingerprint.
+fn bit_of(fingerprint: u128, index: usize) -> usize {
+    (fingerprint >> (9 * index)) as usize % LINE_BITS
+}
+
 fn bits_of(fingerprint: u128) -> impl Iterator<Item = (usize, u64)> {
     (0..FINGERPRINT_BITS).map(move |index| {
-        let bit = (fingerprint >> (9 * index)) as usize % 512;
+        let bit = bit_of(fingerprint, index);
         (bit / 64, 1 << (bit % 64))
     })
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use twox_hash::XxHash3_64;
 
     use super::*;
 
-    fn fingerprints(from: u128, count: u128) -> HashSet<u128> {
+    impl TimeRange {
+        pub(in super::super) fn new(min_ms: i64, max_ms: i64) -> Self {
+            Self { min_ms, max_ms }
+        }
+    }
+
+    pub(in super::super) fn fingerprints(from: u128, count: u128) -> HashSet<u128> {
         let fingerprint = |number: u128| {
             let half = |seed| XxHash3_64::oneshot_with_seed(seed, &number.to_le_bytes());
             u128::from(half(1)) << 64 | u128::from(half(2))

@@ -12,6 +12,12 @@ const RUNS_MAX: usize = 8;
 /// How many pages of a merged run one transaction writes. Other commits can come between.
 const PAGES_PER_COMMIT: usize = 64;
 
+/// How many additions have become a run of this size.
+pub(super) fn additions(level: usize) -> usize {
+    let level = u32::try_from(level).unwrap_or(u32::MAX);
+    RUNS_MAX.saturating_pow(level)
+}
+
 type ReadPages = ReadOnlyTable<(u64, u32), &'static [u8]>;
 type WritePages<'t> = Table<'t, (u64, u32), &'static [u8]>;
 
@@ -37,10 +43,7 @@ impl Runs {
         let run = last_of_next.map_or((level as u64 + 1) << LEVEL_SHIFT, |head| head.run + 1);
         self.clear(database, run)?;
 
-        let mut sources = Vec::new();
-        for head in &merged {
-            sources.push(Source::new(pages, head)?);
-        }
+        let mut sources = Sources::open(pages, &merged)?;
         let mut head = Head {
             run,
             until: merged.iter().map(|head| head.until).max().unwrap_or(0),
@@ -92,47 +95,74 @@ fn level_to_merge(runs: &OpenRuns) -> Option<usize> {
 fn write_pages(
     pages: &mut WritePages<'_>,
     head: &mut Head,
-    sources: &mut [Source<'_>],
+    sources: &mut Sources<'_>,
 ) -> Result<bool, RunsError> {
     for _ in 0..PAGES_PER_COMMIT {
-        let mut page = Vec::with_capacity(PAGE_PAIRS);
-        while page.len() < PAGE_PAIRS
-            && let Some(pair) = next_of(sources)?
-        {
-            page.push(pair);
-        }
+        let page = sources.next_pairs(PAGE_PAIRS)?;
         let Some(&(first_key, _)) = page.first() else {
             return Ok(true);
         };
         let key = (head.run, page_number(head.first_keys.len())?);
-        pages.insert(key, &*page_row(key, &page))?;
+        pages.insert(key, &*page_row(key, page))?;
         head.first_keys.push(first_key);
     }
     Ok(false)
 }
 
-/// The least pair of all sources. There are only [`RUNS_MAX`] sources, so a heap gains nothing.
-fn next_of(sources: &mut [Source<'_>]) -> Result<Option<(u64, u64)>, RunsError> {
-    let least = sources
-        .iter_mut()
-        .filter(|source| source.next.is_some())
-        .min_by_key(|source| source.next);
-    let Some(source) = least else {
-        return Ok(None);
-    };
-    let pair = source.next;
-    source.advance()?;
-    Ok(pair)
+/// The runs that are merged.
+struct Sources<'r> {
+    sources: Vec<Source<'r>>,
+    /// The least pairs of all sources, sorted, and how many of them are used.
+    sorted: Vec<(u64, u64)>,
+    used: usize,
+}
+
+impl<'r> Sources<'r> {
+    fn open(pages: &'r ReadPages, heads: &[&Head]) -> Result<Self, RunsError> {
+        let sources = heads.iter().map(|head| Source::new(pages, head));
+        Ok(Self {
+            sources: sources.collect::<Result<_, _>>()?,
+            sorted: Vec::new(),
+            used: 0,
+        })
+    }
+
+    /// The next least pairs of all sources. Fewer than `count` only at the end.
+    fn next_pairs(&mut self, count: usize) -> Result<&[(u64, u64)], RunsError> {
+        while self.sorted.len() - self.used < count && self.refill()? {}
+        let start = self.used;
+        self.used = self.sorted.len().min(start + count);
+        Ok(&self.sorted[start..self.used])
+    }
+
+    /// Takes the pairs of every source up to the end of the page that ends first: no later pair is less.
+    /// Returns whether there were any.
+    fn refill(&mut self) -> Result<bool, RunsError> {
+        let Some(end) = self.sources.iter().filter_map(Source::page_end).min() else {
+            return Ok(false);
+        };
+        self.sorted.drain(..self.used);
+        self.used = 0;
+        let start = self.sorted.len();
+        for source in &mut self.sources {
+            source.take_until(end, &mut self.sorted)?;
+        }
+        // The stable sort merges parts that are sorted already, which is faster than the other one here.
+        self.sorted[start..].sort();
+        Ok(true)
+    }
 }
 
 /// A run that is read from its first pair to its last.
 struct Source<'r> {
     pages: &'r ReadPages,
     run: u64,
+    /// The number of the next page.
     page: u32,
     page_count: u32,
-    pairs: std::vec::IntoIter<(u64, u64)>,
-    next: Option<(u64, u64)>,
+    /// The pairs of the page before it, and how many of them are taken.
+    pairs: Vec<(u64, u64)>,
+    taken: usize,
 }
 
 impl<'r> Source<'r> {
@@ -142,22 +172,41 @@ impl<'r> Source<'r> {
             run: head.run,
             page: 0,
             page_count: page_number(head.first_keys.len())?,
-            pairs: Vec::new().into_iter(),
-            next: None,
+            pairs: Vec::new(),
+            taken: 0,
         };
-        source.advance()?;
+        source.read_page()?;
         Ok(source)
     }
 
-    fn advance(&mut self) -> Result<(), RunsError> {
-        self.next = self.pairs.next();
-        while self.next.is_none() && self.page < self.page_count {
+    /// The last pair of the page that is being read; `None` at the end of the run.
+    fn page_end(&self) -> Option<(u64, u64)> {
+        self.pairs[self.taken..].last().copied()
+    }
+
+    /// Moves the pairs of this page up to this one.
+    fn take_until(
+        &mut self,
+        end: (u64, u64),
+        sorted: &mut Vec<(u64, u64)>,
+    ) -> Result<(), RunsError> {
+        let rest = &self.pairs[self.taken..];
+        let count = rest.partition_point(|pair| *pair <= end);
+        sorted.extend_from_slice(&rest[..count]);
+        self.taken += count;
+        self.read_page()
+    }
+
+    /// Reads the next page if this one is used up.
+    fn read_page(&mut self) -> Result<(), RunsError> {
+        while self.taken == self.pairs.len() && self.page < self.page_count {
             let key = (self.run, self.page);
             let row = self.pages.get(key)?.ok_or(RunsError::Damaged)?;
             let pairs = page_pairs(key, row.value())?;
-            self.pairs = pairs.iter().map(pair_of).collect::<Vec<_>>().into_iter();
+            self.pairs.clear();
+            self.pairs.extend(pairs.iter().map(pair_of));
+            self.taken = 0;
             self.page += 1;
-            self.next = self.pairs.next();
         }
         Ok(())
     }

@@ -1,13 +1,17 @@
 //! [`Fingerprint`]: the fields in which a duplicate equals an event, and who sent it.
 
 use idmerge_core::Event;
+use idmerge_disk::VARIANT_SHIFT;
 
 use crate::write::batch::Sender;
 
 /// The bits of a fingerprint that depend on the rank too. Filters do not use them, so that the same
 /// event of another rank has the same place in a filter. Earlier versions stored the hash itself,
 /// which is the fingerprint of an event from anybody.
-const RANK_SHIFT: u32 = 60;
+const RANK_SHIFT: u32 = VARIANT_SHIFT;
+
+/// The most ranks that an event can have.
+pub(crate) const RANKS_MAX: usize = 3;
 
 /// The fingerprint of an event that can have duplicates.
 #[derive(Clone, Copy)]

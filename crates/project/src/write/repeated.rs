@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt};
 use idmerge_core::Claim;
-use idmerge_disk::{Dedup, LazyRuns, OpenRuns};
+use idmerge_disk::{Dedup, LazyRuns, OpenRuns, Suspects};
 #[cfg(test)]
 use idmerge_disk::{DedupTables, Runs};
 use idmerge_engines::Settings;
@@ -19,7 +19,7 @@ use idmerge_store::redb::{ReadTransaction, WriteTransaction};
 
 use crate::archive::appender::Appender;
 use crate::archive::block::NOT_AN_EVENT;
-use crate::archive::fingerprint::{Fingerprint, Rank};
+use crate::archive::fingerprint::{Fingerprint, RANKS_MAX, Rank};
 use crate::archive::numbers::Numbers;
 use crate::archive::reader::ArchiveReader;
 use crate::archive::replaced;
@@ -108,11 +108,19 @@ impl Repeated {
         let mut runs = LazyRuns::new(stored.read);
         let mut new: Vec<NewEvent<'b>> = Vec::with_capacity(batch.events.len());
         let first = stored.appender.next();
-        for event in &batch.events {
+        let suspects = self.suspects(batch);
+        for (at, event) in batch.events.iter().enumerate() {
             let number = first + new.len() as u64;
             let before = match event.facts.fingerprint {
                 Some(fingerprint) => {
-                    self.before(fingerprint, event.fingerprint_ms, &mut runs, stored)?
+                    let suspects = suspects.of(at);
+                    self.before(
+                        fingerprint,
+                        event.fingerprint_ms,
+                        suspects,
+                        &mut runs,
+                        stored,
+                    )?
                 }
                 None => Before::Nothing,
             };
@@ -151,21 +159,31 @@ impl Repeated {
         Ok(new)
     }
 
+    /// What the filters say about the events of a batch.
+    fn suspects(&self, batch: &PreparedBatch) -> Suspects {
+        self.dedup.suspects(batch.events.iter().map(|event| {
+            let fingerprint = event.facts.fingerprint?;
+            Some((fingerprint.fields, event.fingerprint_ms))
+        }))
+    }
+
     /// Finds the same event among those before it. Adds this one, unless it is the same.
     fn before(
         &mut self,
         fingerprint: Fingerprint,
         time_ms: i64,
+        suspects: &[usize],
         runs: &mut LazyRuns<'_>,
         stored: &mut StoredEvents<'_>,
     ) -> Result<Before, ProjectError> {
-        let mut best = None;
-        for &rank in fingerprint.ranks() {
-            if self.dedup.contains(fingerprint.with(rank), time_ms, runs)? {
-                best = Some(rank);
-                break;
-            }
+        let ranks = fingerprint.ranks();
+        let mut variants = [0; RANKS_MAX];
+        let variants = &mut variants[..ranks.len()];
+        for (variant, rank) in variants.iter_mut().zip(ranks) {
+            *variant = fingerprint.with(*rank);
         }
+        let best = self.dedup.first_of(variants, suspects, runs)?;
+        let best = best.map(|place| ranks[place]);
         if best.is_some_and(|rank| rank >= fingerprint.rank) {
             return Ok(Before::Same);
         }
