@@ -6,15 +6,21 @@ use std::sync::Mutex;
 use std::{any, fmt};
 
 use idmerge_conformance::EngineSettings;
-use idmerge_conformance::oracle::{OriginalOracle, SimplifiedOracle};
+use idmerge_conformance::oracle::{LegacyOracle, OriginalOracle, SimplifiedOracle};
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome,
-    Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Attribution, Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver,
+    InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
-/// A correct engine: one of the two oracles, or that of a custom model.
+/// A correct engine: one of the oracles, or that of a custom model.
 pub(crate) trait Oracle: IdentityResolver + Clone + 'static {
     fn new(settings: EngineSettings) -> Self;
+}
+
+impl Oracle for LegacyOracle {
+    fn new(settings: EngineSettings) -> Self {
+        Self::new(settings)
+    }
 }
 
 impl Oracle for OriginalOracle {
@@ -37,6 +43,10 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
     /// Takes the settings first, and returns those for the oracle.
     fn settings(&mut self, settings: EngineSettings) -> EngineSettings {
         settings
+    }
+
+    fn attribution(&self, oracle: &Self::Oracle) -> Attribution {
+        oracle.attribution()
     }
 
     fn read<'e>(
@@ -140,6 +150,10 @@ impl<M: Mistake> fmt::Debug for Decoy<M> {
 impl<M: Mistake> Resolve for Decoy<M> {
     fn rule_book(&self) -> RuleBook {
         self.oracle.rule_book()
+    }
+
+    fn attribution(&self) -> Attribution {
+        self.mistake.attribution(&self.oracle)
     }
 
     fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {

@@ -16,6 +16,7 @@
 mod custom;
 mod decoy;
 mod events;
+mod legacy;
 mod memory;
 mod original;
 mod simplified;
@@ -78,6 +79,13 @@ decoys! {
     custom_snapshot_adds_up: custom::mistakes::SnapshotAddsUp => [LAW_1];
     custom_three_persons: custom::mistakes::ThreePersons => [LAW_9];
     custom_weighs_marked: custom::mistakes::WeighsMarked => [MARK];
+    legacy_accepts_second_alias: legacy::AcceptsSecondAlias => [CLAIMS];
+    legacy_identify_links: legacy::IdentifyLinks => [READING];
+    legacy_merge_is_of_its_second: legacy::MergeIsOfItsSecond => [READING];
+    legacy_moves_the_past: legacy::MovesThePast => [VECTORS];
+    legacy_rejects_cycles: legacy::RejectsCycles => [CLAIMS];
+    legacy_rejects_repeats: legacy::RejectsRepeats => [CLAIMS, LAW_2];
+    legacy_rejects_used_ids: legacy::RejectsUsedIds => [VECTORS];
     original_batch_answers_last_first: original::batches::AnswersLastFirst => [BATCH];
     original_batch_drops_repeats: original::batches::DropsRepeats => [BATCH];
     original_batch_resolves_all_but_last: original::batches::ResolvesAllButLast => [BATCH];
@@ -237,6 +245,11 @@ fn all_must_pass<M: Mistake>() {
 #[test]
 fn custom_without_a_mistake_passes_all_trials() {
     all_must_pass::<custom::mistakes::NoMistake>();
+}
+
+#[test]
+fn legacy_without_a_mistake_passes_all_trials() {
+    all_must_pass::<legacy::NoMistake>();
 }
 
 #[test]
