@@ -182,3 +182,17 @@ fn ar_3_damage_of_what_was_taken_is_an_error_and_a_repair_keeps_the_log() {
     assert_eq!(store.sequence(), 1);
     assert_eq!(intake(&store).inputs(), []);
 }
+
+#[test]
+fn ar_2_few_events_make_no_run_however_many_commits_they_come_in() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut intake = intake(&store);
+    for start in (0..300).step_by(3) {
+        assert_eq!(take(&store, &mut intake, start..start + 3), 0);
+        commit(&store, &mut intake);
+    }
+    assert_eq!(take(&store, &mut intake, 0..300), 300);
+    let is_merged = store.merger().merge(Intake::runs()).unwrap();
+    assert!(!is_merged, "there are many runs");
+}

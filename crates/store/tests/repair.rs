@@ -166,6 +166,41 @@ fn the_longest_intact_prefix_is_kept() {
 }
 
 #[test]
+fn a_page_that_the_database_cannot_read_ends_the_prefix() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = fill(folder.path());
+    let last = store.committed();
+    store.close().unwrap();
+    let bytes = fs::read(folder.path().join(FILE)).unwrap();
+    let healthy = open(folder.path()).unwrap();
+    let history = healthy.history().unwrap();
+    let mut lost = 0;
+    // The first byte of a page says what is in it.
+    for at in (4096..bytes.len()).step_by(4096) {
+        if !matches!(bytes[at], 1 | 2) {
+            continue;
+        }
+        let mut damaged = bytes.clone();
+        damaged[at] = 7;
+        let folder = tempfile::tempdir().unwrap();
+        fs::write(folder.path().join(FILE), &damaged).unwrap();
+        let Ok(repaired) = repair(folder.path()) else {
+            continue;
+        };
+        assert!(repaired.kept <= last, "page at {at}");
+        if let Some((sequence, _)) = repaired.damage {
+            assert_eq!(sequence, repaired.kept + 1, "page at {at}");
+            lost += 1;
+        }
+        let store = open(folder.path()).unwrap();
+        assert_eq!(store.committed(), repaired.kept, "page at {at}");
+        let was = history.digest(repaired.kept).unwrap();
+        assert_eq!(Digest::of(&store).unwrap(), was, "page at {at}");
+    }
+    assert!(lost > 2, "{lost}");
+}
+
+#[test]
 fn a_loaded_state_that_is_damaged_ends_the_prefix_before_it() {
     let folder = tempfile::tempdir().unwrap();
     let mut elsewhere = Simplified::empty();

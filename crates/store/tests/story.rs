@@ -11,9 +11,9 @@ use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, History, Options, What};
 
-use support::Engine;
 use support::disk::Disk;
 use support::workload::{Numbers, claims};
+use support::{Engine, snapshot_of};
 
 fn new_store<E: Engine>() -> Durable<E> {
     Durable::open_backend(Disk::default(), E::empty, Options::default()).unwrap()
@@ -127,4 +127,46 @@ fn a_part_about_an_id_with_many_claims_is_bounded_and_continues() {
     }
     assert_eq!(told.len(), DEVICES);
     assert!(parts < 3 + DEVICES / 90, "{parts}");
+}
+
+#[test]
+fn a_link_is_told_with_its_user_with_whom_a_cluster_begins() {
+    let mut store = new_store::<Simplified>();
+    for device in ["D1", "D2", "D3"] {
+        let [device, user] = [device, "U"].map(|text| Id::new(text).unwrap());
+        store.apply(Claim::Link { device, user }).unwrap();
+    }
+    store.commit().unwrap();
+    let user = DistinctId::plain(Id::new("U").unwrap());
+    let history = store.history().unwrap();
+    let is_of_user = |id: DistinctId<'_>| store.resolve(id) == user;
+    let told = |after: Option<DistinctId<'_>>, limit: usize| {
+        let members = store.members_after(user, after, limit).unwrap();
+        let owned: Vec<_> = members.iter().map(DistinctId::to_buf).collect();
+        let part = history.story_part(&owned, 0, &is_of_user).unwrap();
+        let told: Vec<_> = part.claims.iter().map(|claim| claim.sequence).collect();
+        (members.len(), told)
+    };
+    assert_eq!(told(None, 1), (1, vec![1, 2, 3]));
+    assert_eq!(told(Some(user), 9), (3, vec![]));
+}
+
+#[test]
+fn s_5_a_claim_after_a_loaded_state_is_told_with_the_answer_that_it_got_there() {
+    let link = |engine: &mut dyn IdentityResolver, user: &str| {
+        let [device, user] = ["D", user].map(|text| Id::new(text).unwrap());
+        let answer = engine.apply(Claim::Link { device, user }).unwrap();
+        matches!(answer, Outcome::Merged)
+    };
+    let mut loaded = Simplified::empty();
+    assert!(link(&mut loaded, "U1"));
+    let mut store = new_store::<Simplified>();
+    store.read_snapshot(&mut &*snapshot_of(&loaded)).unwrap();
+    // The device has a user in the state that was loaded.
+    assert!(!link(&mut store, "U2"));
+    store.commit().unwrap();
+    let user = DistinctId::plain(Id::new("U2").unwrap());
+    let story = store.history().unwrap().story(&store, user).unwrap();
+    let answers: Vec<_> = story.iter().map(|claim| claim.answer).collect();
+    assert_eq!(answers, [Some("errAnonDistinctIdAssignedAlready")]);
 }

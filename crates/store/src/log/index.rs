@@ -312,6 +312,22 @@ mod tests {
     }
 
     #[test]
+    fn entries_are_scanned_from_the_first_one_if_none_is_indexed() {
+        let memory = redb::backends::InMemoryBackend::new();
+        let mut store =
+            Durable::open_backend(memory, Original::default, Options::default()).unwrap();
+        let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());
+        store.apply(Claim::Merge { first, second }).unwrap();
+        store.commit().unwrap();
+        let read = store.begin_read().unwrap();
+        let mut index = Index::new(Log::committed(&read, 1)).unwrap();
+        assert_eq!(index.indexed, 0);
+        index.cached_max = 0;
+        let found = index.entries([first].into_iter()).unwrap();
+        assert_eq!((found, index.scanned()), (BTreeSet::from([1]), 1));
+    }
+
+    #[test]
     fn entries_are_found_whether_they_are_indexed_cached_or_scanned() {
         let store = store();
         for until in [5_u64, 7, 8, 19, 20] {

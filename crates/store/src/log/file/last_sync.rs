@@ -94,12 +94,9 @@ impl<B: StorageBackend> Watched<B> {
 /// Whether a head is what this process wrote, wholly or in part. Another process may have written the
 /// file since it was closed; its head must stay.
 fn is_mix(now: &[u8], synced: &[u8], written: &[u8]) -> bool {
-    let either = synced.iter().zip(written).zip(now);
-    now.len() == synced.len()
-        && now.len() == written.len()
-        && either
-            .clone()
-            .all(|((synced, written), now)| now == synced || now == written)
+    let are_heads = [synced, written].iter().all(|it| it.len() == now.len());
+    let mut either = synced.iter().zip(written).zip(now);
+    are_heads && either.all(|((synced, written), now)| now == synced || now == written)
 }
 
 impl<B: StorageBackend> StorageBackend for Watched<B> {
