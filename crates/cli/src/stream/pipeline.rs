@@ -166,7 +166,7 @@ impl<T: Sink> OrderedSink<T> {
     ///
     /// # Errors
     ///
-    /// The block begins an input, and the one before it could not be used (IN-6).
+    /// The block begins an input that is an archive, or the input before it could not be used (IN-6).
     pub(crate) fn for_block<'s>(
         &'s mut self,
         block: &'s Block,
@@ -179,6 +179,7 @@ impl<T: Sink> OrderedSink<T> {
             let was_read_before = block.passed.is_some();
             self.usable
                 .start(&block.head, was_read_before, self.is_adapting);
+            self.check(self.usable.archive())?;
         }
         self.unit = block.unit();
         let position = BlockPosition {
@@ -200,7 +201,11 @@ impl<T: Sink> OrderedSink<T> {
 
     /// Checks that the last input could be used.
     fn end_input(&mut self) -> anyhow::Result<()> {
-        let Some(error) = self.usable.error() else {
+        self.check(self.usable.error())
+    }
+
+    fn check(&mut self, error: Option<String>) -> anyhow::Result<()> {
+        let Some(error) = error else {
             return Ok(());
         };
         self.sink.input_failed()?;

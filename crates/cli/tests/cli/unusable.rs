@@ -73,6 +73,31 @@ fn in_6_more_kinds_of_files_are_named() {
 }
 
 #[test]
+fn in_6_an_archive_that_holds_its_files_uncompressed_is_named() {
+    let events = event("a") + &event("b") + &event("c");
+    let mut zip =
+        b"PK\x03\x04\x14\0\0\0\0\0\0\0\0\0\xa1\xb2\xc3\xd4\x99\0\0\0\x99\0\0\0\x02\0\0\0in"
+            .to_vec();
+    zip.extend_from_slice(events.as_bytes());
+    zip.extend_from_slice(b"PK\x01\x02\x14\x03\x14\0in");
+    unusable(&zip, "it looks like a zip archive: unpack it");
+    let mut tar = vec![0; 512];
+    tar[..2].copy_from_slice(b"in");
+    tar[257..262].copy_from_slice(b"ustar");
+    tar.extend_from_slice(events.as_bytes());
+    unusable(&tar, "it looks like a tar archive: unpack it");
+    // The events of an archive are not taken, and those of the files before it are.
+    let folder = Folder::with(&[("good", &event("d"))]);
+    folder.write("events.zip", zip);
+    let args = "resolve good events.zip --engine simplified";
+    let done = folder
+        .run(args)
+        .code(1)
+        .says("events.zip: none of its events");
+    assert_eq!(done.stdout, "");
+}
+
+#[test]
 fn in_6_a_compressed_file_of_0_bytes_was_cut_off() {
     for (name, format) in [("in.ndjson.gz", "gzip"), ("in.zst", "zstd")] {
         let folder = Folder::with(&[(name, ""), ("empty", "")]);

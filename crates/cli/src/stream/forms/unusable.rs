@@ -64,6 +64,13 @@ impl UsableEvents {
         }
     }
 
+    /// Why an input that begins so is an error, whatever its lines are: an archive can hold files uncompressed,
+    /// and the first event of each file is then on one line with the archive's own bytes.
+    pub(crate) fn archive(&self) -> Option<String> {
+        let name = archive(&self.head)?;
+        Some(format!("{NONE}: it looks like {name}"))
+    }
+
     /// Why the input is an error: none of its events can be used, or none has an ID where it is read.
     pub(crate) fn error(&self) -> Option<String> {
         if self.with_id > 0 {
@@ -72,7 +79,7 @@ impl UsableEvents {
         let sender = (!self.is_adapted).then(|| Sender::of(&self.head)).flatten();
         if self.events == 0 {
             let first = self.first_error.as_ref()?;
-            let mut error = "none of its events can be used (IN-6)".to_owned();
+            let mut error = NONE.to_owned();
             if let Some(name) = looks_like(&self.head) {
                 let _infallible = write!(error, ": it looks like {name}");
             } else if let Some(format) = sender.and_then(|sender| sender.format) {
@@ -100,6 +107,8 @@ impl UsableEvents {
         Some(error)
     }
 }
+
+const NONE: &str = "none of its events can be used (IN-6)";
 
 /// The advice for JSON of another sender.
 fn from(format: Format) -> String {
@@ -137,7 +146,6 @@ const MAGIC: &[(&[u8], &str)] = &[
     (b"\0\0\xfe\xff", UTF_32),
     (b"\xff\xfe", UTF_16),
     (b"\xfe\xff", UTF_16),
-    (b"PK\x03\x04", "a zip archive: unpack it"),
     (b"PK\x05\x06", "a zip archive, and an empty one"),
     (
         b"\xfd7zXZ\0",
@@ -159,7 +167,6 @@ const MAGIC: &[(&[u8], &str)] = &[
         b"BZh",
         "data compressed with bzip2: unpack it with `bzip2 -d`",
     ),
-    (b"7z\xbc\xaf\x27\x1c", "a 7z archive: unpack it"),
     (
         b"\x04\x22\x4d\x18",
         "data compressed with lz4: unpack it with `lz4 -d`",
@@ -202,14 +209,22 @@ fn looks_like_wide_text(head: &[u8]) -> Option<&'static str> {
     }
 }
 
+/// The archive that an input is, which can hold any text.
+fn archive(head: &[u8]) -> Option<&'static str> {
+    if head.starts_with(b"PK\x03\x04") {
+        return Some("a zip archive: unpack it");
+    }
+    if head.starts_with(b"7z\xbc\xaf\x27\x1c") {
+        return Some("a 7z archive: unpack it");
+    }
+    (head.get(257..262) == Some(b"ustar")).then_some("a tar archive: unpack it")
+}
+
 /// What the first bytes of an input look like, if it is not JSON.
 fn looks_like(head: &[u8]) -> Option<&'static str> {
     let magic = MAGIC.iter().find(|(magic, _)| head.starts_with(magic));
     if let Some((_, name)) = magic {
         return Some(name);
-    }
-    if head.get(257..262) == Some(b"ustar") {
-        return Some("a tar archive: unpack it");
     }
     if let Some(name) = looks_like_wide_text(head) {
         return Some(name);
