@@ -30,6 +30,7 @@ const FORGED: i64 = -1;
 fn name(model: Model) -> &'static str {
     match model {
         Model::Simplified => "simplified",
+        Model::Legacy => "legacy",
         _ => "original",
     }
 }
@@ -48,6 +49,16 @@ fn event(model: Model, number: u64) -> Value {
             "A",
             json!({"distinct_id": format!("$device:{device}"), "$device_id": device}),
         ),
+        // Chains of aliases, and aliases that are taken.
+        (Model::Legacy, 0) => (
+            "$create_alias",
+            json!({"distinct_id": user, "alias": device}),
+        ),
+        (Model::Legacy, 1) if number.is_multiple_of(3) => (
+            "$create_alias",
+            json!({"distinct_id": other, "alias": user}),
+        ),
+        (Model::Legacy, _) => ("A", json!({"distinct_id": device})),
         (_, 0) => (
             "$identify",
             json!({"distinct_id": user, "$identified_id": user, "$anon_id": device}),
@@ -260,4 +271,9 @@ fn a_killed_simplified_server_is_as_one_that_was_not() {
 #[test]
 fn a_killed_original_server_is_as_one_that_was_not() {
     a_killed_server_is_as_one_that_was_not(Model::Original);
+}
+
+#[test]
+fn a_killed_legacy_server_is_as_one_that_was_not() {
+    a_killed_server_is_as_one_that_was_not(Model::Legacy);
 }
