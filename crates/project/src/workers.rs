@@ -45,7 +45,8 @@ impl Workers {
     /// If the system starts no thread.
     pub fn for_cores() -> io::Result<Self> {
         let cores = thread::available_parallelism().map_or(1, Into::into);
-        Self::new(2 * cores, cores.div_ceil(2))
+        let [writers, maintainers] = threads_for(cores);
+        Self::new(writers, maintainers)
     }
 
     /// Starts this many threads that write, and this many that maintain.
@@ -301,6 +302,10 @@ impl Lane {
     }
 }
 
+fn threads_for(cores: usize) -> [usize; 2] {
+    [2 * cores, cores.div_ceil(2)]
+}
+
 #[expect(
     clippy::disallowed_methods,
     reason = "the time until a task is woken; no answer depends on it"
@@ -477,8 +482,9 @@ mod tests {
 
     #[test]
     fn the_threads_are_in_proportion_to_the_cores() {
+        assert_eq!([1, 3, 8].map(threads_for), [[2, 1], [6, 2], [16, 4]]);
         let cores = thread::available_parallelism().unwrap().get();
-        let threads = 2 * cores + cores.div_ceil(2);
+        let threads: usize = threads_for(cores).iter().sum();
         let workers = Workers::for_cores().unwrap();
         assert_eq!(
             format!("{workers:?}"),

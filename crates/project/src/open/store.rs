@@ -63,3 +63,57 @@ impl OpenStore for InFolder {
         idmerge_store::check_room(&self.folder, bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use idmerge_engines::Model;
+
+    use super::*;
+
+    fn in_folder(folder: PathBuf) -> InFolder {
+        InFolder {
+            folder,
+            settings: Settings::of(Model::Simplified),
+            cache_bytes: 1 << 20,
+            last_sync: LastSync::default(),
+        }
+    }
+
+    #[test]
+    fn a_store_that_is_opened_again_knows_the_syncs_of_the_one_before() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut open = in_folder(folder.path().to_owned());
+        let store = open.open().unwrap();
+        let before = store.synced_commits();
+        store.commit_with::<StoreError>(|_| Ok(())).unwrap();
+        let synced = store.synced_commits();
+        assert!(synced > before);
+        store.close().unwrap();
+        // What the last sync has left is needed to take back a commit that failed.
+        assert!(open.open().unwrap().synced_commits() >= synced);
+    }
+
+    #[test]
+    fn nobody_else_reads_the_store_of_a_project() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut open = in_folder(folder.path().to_owned());
+        let _store = open.open().unwrap();
+        let settings = open.settings.clone();
+        let options = idmerge_store::Options {
+            settings: settings.to_string(),
+            ..idmerge_store::Options::default()
+        };
+        let read = idmerge_store::Reader::open(folder.path(), move || settings.engine(), &options);
+        assert!(matches!(read, Err(StoreError::InUse)));
+    }
+
+    #[test]
+    fn there_is_room_in_the_folder_of_the_store_or_not() {
+        let folder = tempfile::tempdir().unwrap();
+        in_folder(folder.path().to_owned())
+            .check_room(100_000)
+            .unwrap();
+        let missing = folder.path().join("missing");
+        in_folder(missing).check_room(1).unwrap_err();
+    }
+}

@@ -1,6 +1,8 @@
 //! A project whose disk fails recovers by itself, shows nothing that is not committed, and neither loses
 //! nor doubles a batch.
 
+mod growth;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -132,3 +132,6 @@ impl Room<'_> {
         has_room
     }
 }
+
+#[cfg(test)]
+mod tests;
