@@ -313,9 +313,12 @@ mod tests {
 
     #[test]
     fn entries_are_scanned_from_the_first_one_if_none_is_indexed() {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
         let memory = redb::backends::InMemoryBackend::new();
-        let mut store =
-            Durable::open_backend(memory, Original::default, Options::default()).unwrap();
+        let mut store = Durable::open_backend(memory, Original::default, options).unwrap();
         let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());
         store.apply(Claim::Merge { first, second }).unwrap();
         store.commit().unwrap();
