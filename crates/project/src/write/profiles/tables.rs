@@ -156,3 +156,6 @@ fn replace<'k, K: Key + 'static>(
 fn number(row: &str) -> Option<u64> {
     TextNumber::read(row).map(|long| long.number)
 }
+
+#[cfg(test)]
+mod tests;
