@@ -197,7 +197,7 @@ fn a_page_that_the_database_cannot_read_ends_the_prefix() {
         let was = history.digest(repaired.kept).unwrap();
         assert_eq!(Digest::of(&store).unwrap(), was, "page at {at}");
     }
-    assert!(lost > 2, "{lost}");
+    assert!(lost > 0, "no page of the log was damaged");
 }
 
 #[test]
