@@ -12,16 +12,16 @@ pub enum ProjectError {
     /// The queue is full and the batch was not taken. Submit it again in a moment.
     #[error("the queue of the project is full; try again in a moment")]
     Full,
-    /// The updates of the batch change profiles that are too large, and the batch was not taken. Submit it
-    /// again in a moment, or in parts.
+    /// The updates of the batch change profiles that are too large, or its merges read such profiles, and the
+    /// batch was not taken. Submit it again in a moment, or in parts.
     #[error(
-        "the updates change {bytes} bytes of profiles, and {waiting_bytes} wait already; at most \
+        "the updates and merges read {bytes} bytes of profiles, and {waiting_bytes} wait already; at most \
          {max_bytes} may wait; send them again later, or fewer at once"
     )]
     TooMuchWork {
-        /// The bytes of the profiles that the updates change.
+        /// The bytes of the profiles that the updates and merges read.
         bytes: usize,
-        /// The bytes of the profiles that the updates of earlier batches change.
+        /// The bytes of the profiles that earlier batches read.
         waiting_bytes: usize,
         /// The most bytes that may wait.
         max_bytes: usize,
@@ -96,7 +96,7 @@ pub enum ProjectError {
     Sink(#[source] std::io::Error),
     /// The store failed.
     #[error(transparent)]
-    Store(#[from] StoreError),
+    Store(StoreError),
 }
 
 impl ProjectError {
@@ -119,15 +119,24 @@ impl ProjectError {
     }
 }
 
+impl From<StoreError> for ProjectError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Cancelled => Self::Cancelled,
+            error => Self::Store(error),
+        }
+    }
+}
+
 impl From<EngineError> for ProjectError {
     fn from(error: EngineError) -> Self {
-        Self::Store(error.into())
+        StoreError::from(error).into()
     }
 }
 
 impl From<RunsError> for ProjectError {
     fn from(error: RunsError) -> Self {
-        Self::Store(error.into())
+        StoreError::from(error).into()
     }
 }
 
@@ -148,7 +157,7 @@ where
     E: Into<redb::Error> + DatabaseError,
 {
     fn from(error: E) -> Self {
-        Self::Store(StoreError::from(error.into()))
+        StoreError::from(error.into()).into()
     }
 }
 

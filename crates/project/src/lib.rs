@@ -77,6 +77,8 @@ pub use figures::{Figures, LATENCY_BOUNDS_MS};
 /// The formats of [`Project::write_mappings`].
 pub use idmerge_events::MappingFormat;
 pub use idmerge_profiles::ProfileMerge;
+/// What a query asks to know whether to go on.
+pub use idmerge_store::MayGoOn;
 pub use open::health::Health;
 pub use options::Options;
 pub use project::Project;

@@ -5,5 +5,6 @@ pub(crate) mod backup;
 pub(crate) mod export;
 pub(crate) mod funnel;
 pub(crate) mod identity;
+pub(crate) mod mappings;
 pub(crate) mod profiles;
 pub(crate) mod timeline;

@@ -16,6 +16,7 @@ use crate::ingest::decoding::Decoding;
 use crate::ingest::unknown_tokens::UnknownTokens;
 use crate::permits::Permits;
 use crate::projects::OpenProject;
+use crate::read::gone::Cancellation;
 
 /// State that all requests share.
 pub(crate) struct App {
@@ -33,6 +34,7 @@ pub(crate) struct App {
     /// The permits of each project, in the order of [`projects`](Self::projects).
     pub(crate) permits: Vec<Permits>,
     pub(crate) answer_memory: AnswerMemory,
+    pub(crate) cancellation: Cancellation,
     is_stopping: AtomicBool,
 }
 
@@ -47,11 +49,13 @@ impl App {
     pub(crate) fn new(projects: Vec<OpenProject>, bounds: Bounds) -> Self {
         let indexes = projects.iter().enumerate();
         let bodies = Bodies::new(&bounds);
+        let cancellation = Cancellation::default();
+        let cancelled_queries = cancellation.counter();
         Self {
             indexes: indexes
                 .map(|(index, project)| (project.config.token.clone(), index))
                 .collect(),
-            metrics: Metrics::new(&projects, bodies.clone()),
+            metrics: Metrics::new(&projects, bodies.clone(), cancelled_queries),
             bodies,
             decoding: Decoding::new(&bounds),
             wrong_secrets: WrongSecrets::default(),
@@ -59,6 +63,7 @@ impl App {
             refused_connections: Sightings::default(),
             permits: Permits::of_projects(projects.len(), &bounds),
             answer_memory: AnswerMemory::default(),
+            cancellation,
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,
@@ -113,6 +118,12 @@ impl App {
     /// Makes `/readyz` report that the server is stopping.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+    }
+
+    /// Ends all questions, and refuses those that wait for their turn.
+    pub(crate) fn end_questions(&self) {
+        self.cancellation.cancel_all();
+        self.permits.iter().for_each(Permits::refuse_folds);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

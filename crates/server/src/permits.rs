@@ -18,7 +18,7 @@ pub(crate) struct Permits {
     runs: Shares,
     streams: Shares,
     copies: Arc<Semaphore>,
-    folding: Arc<Semaphore>,
+    folds: Shares,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -45,6 +45,17 @@ impl Run {
     }
 }
 
+/// The right to fold the log of a project, until it is dropped.
+pub(crate) struct Fold {
+    _project: ProjectFold,
+    _all: OwnedSemaphorePermit,
+}
+
+/// The right of a project to fold its log once all others let it.
+pub(crate) struct ProjectFold {
+    _own: OwnedSemaphorePermit,
+}
+
 /// The right to run a query or to send a stream, until it is dropped.
 pub(crate) struct Permit {
     _own: OwnedSemaphorePermit,
@@ -55,9 +66,9 @@ impl Permits {
     /// The permits of each project of a server. A single project gets all.
     pub(crate) fn of_projects(projects: usize, bounds: &Bounds) -> Vec<Self> {
         let (max_queries, max_streams) = (bounds.max_queries.max(1), bounds.max_streams.max(1));
-        // A question that folds the log takes memory in proportion to it, so a server answers one at a
-        // time.
-        let folding = Arc::new(Semaphore::new(1));
+        // A log that is folded takes memory in proportion to it, so a server folds one at a time. One question
+        // of each project waits for its turn, so that no project keeps the others from their answers.
+        let folds = Arc::new(Semaphore::new(1));
         let queries = Arc::new(Semaphore::new(max_queries));
         let max_runs = max_queries.div_ceil(2);
         let runs = Arc::new(Semaphore::new(max_runs));
@@ -78,7 +89,7 @@ impl Permits {
             runs: shares(&runs, share(max_runs, 2)),
             streams: shares(&streams, share(max_streams, 4)),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
-            folding: Arc::clone(&folding),
+            folds: shares(&folds, Semaphore::new(1)),
         };
         (0..projects).map(permits).collect()
     }
@@ -109,15 +120,37 @@ impl Permits {
         Arc::clone(&self.copies).try_acquire_owned().ok()
     }
 
-    /// The permit to fold the log for a question, if it is free.
-    pub(crate) fn try_fold(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.folding).try_acquire_owned().ok()
+    /// The first half of the permit to fold the log, if nobody else of this project has it.
+    pub(crate) fn try_fold(&self) -> Option<ProjectFold> {
+        let own = Arc::clone(&self.folds.own).try_acquire_owned();
+        own.ok().map(|own| ProjectFold { _own: own })
+    }
+
+    /// The same as soon as nobody else of this project has it. `None` once the server stops.
+    pub(crate) async fn fold_of_project(&self) -> Option<ProjectFold> {
+        let own = Arc::clone(&self.folds.own).acquire_owned().await;
+        own.ok().map(|own| ProjectFold { _own: own })
+    }
+
+    /// The permit to fold the log, as soon as no other project folds its own. The first that waits is the
+    /// next one. `None` once the server stops.
+    pub(crate) async fn fold(&self, project: ProjectFold) -> Option<Fold> {
+        let all = Arc::clone(&self.folds.all).acquire_owned().await.ok()?;
+        Some(Fold {
+            _project: project,
+            _all: all,
+        })
+    }
+
+    /// Refuses all who wait to fold the log.
+    pub(crate) fn refuse_folds(&self) {
+        self.folds.own.close();
+        self.folds.all.close();
     }
 }
 
 impl Shares {
     async fn acquire(&self) -> Option<Permit> {
-        // The semaphores are never closed.
         let own = Arc::clone(&self.own).acquire_owned().await.ok()?;
         let all = Arc::clone(&self.all).acquire_owned().await.ok()?;
         Some(Permit {
@@ -137,7 +170,7 @@ impl Shares {
 #[cfg(test)]
 mod tests {
     use std::pin::pin;
-    use std::task::{Context, Waker};
+    use std::task::{Context, Poll, Waker};
 
     use super::*;
 
@@ -158,6 +191,43 @@ mod tests {
             runs.pop();
             assert!(next.as_mut().poll(&mut context).is_ready());
         }
+    }
+
+    #[tokio::test]
+    async fn projects_take_turns_to_fold_their_logs() {
+        let permits = Permits::of_projects(3, &Bounds::STANDARD);
+        let mut context = Context::from_waker(Waker::noop());
+        let first = permits[0].try_fold().unwrap();
+        let first = permits[0].fold(first).await.unwrap();
+        // A second question of the project is refused, and a copy waits.
+        assert!(permits[0].try_fold().is_none());
+        let mut copy = pin!(permits[0].fold_of_project());
+        assert!(copy.as_mut().poll(&mut context).is_pending());
+        // One question of another project waits for its turn.
+        let second = permits[1].try_fold().unwrap();
+        let mut second = pin!(permits[1].fold(second));
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        assert!(permits[1].try_fold().is_none());
+        drop(first);
+        // The project that asks again is the next but one.
+        let Poll::Ready(Some(again)) = copy.as_mut().poll(&mut context) else {
+            panic!("the copy has no turn in its project");
+        };
+        let mut again = pin!(permits[0].fold(again));
+        assert!(again.as_mut().poll(&mut context).is_pending());
+        let Poll::Ready(Some(turn)) = second.as_mut().poll(&mut context) else {
+            panic!("the other project has no turn");
+        };
+        // A server that stops lets nobody wait.
+        for permits in &permits {
+            permits.refuse_folds();
+        }
+        assert!(matches!(
+            again.as_mut().poll(&mut context),
+            Poll::Ready(None)
+        ));
+        assert!(permits[2].fold_of_project().await.is_none());
+        drop(turn);
     }
 
     #[test]

@@ -4,7 +4,7 @@ mod chunks;
 pub(crate) mod dates;
 pub(crate) mod export;
 pub(crate) mod funnel;
-mod gone;
+pub(crate) mod gone;
 pub(crate) mod identity;
 pub(crate) mod mappings;
 pub(crate) mod openapi;

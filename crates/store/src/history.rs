@@ -11,6 +11,8 @@ mod sections;
 pub(crate) mod simulate;
 pub(crate) mod story;
 
+use std::sync::Arc;
+
 use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;
 
@@ -19,6 +21,9 @@ use crate::log::Log;
 use crate::log::entry::Entry;
 use crate::state::State;
 use crate::state::overlay::Fresh;
+
+/// Whether whoever asked a question still wants the answer. It is called often, so it must be fast.
+pub type MayGoOn = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The committed log of a store at one moment. Later commits are not visible in it.
 ///
@@ -54,11 +59,27 @@ pub struct History<R> {
     pub(crate) fresh: Fresh<R>,
     read: ReadTransaction,
     last: u64,
+    may_go_on: Option<MayGoOn>,
 }
 
 impl<R: IdentityResolver> History<R> {
     pub(crate) fn new(fresh: Fresh<R>, read: ReadTransaction, last: u64) -> Self {
-        Self { fresh, read, last }
+        Self {
+            fresh,
+            read,
+            last,
+            may_go_on: None,
+        }
+    }
+
+    /// The same log. A question fails with [`StoreError::Cancelled`] soon after `may_go_on` has returned
+    /// `false`: it is called for every 1,024 entries and for every 512 KiB of a snapshot that are read.
+    #[must_use]
+    pub fn only_while(self, may_go_on: MayGoOn) -> Self {
+        Self {
+            may_go_on: Some(may_go_on),
+            ..self
+        }
     }
 
     /// The number of the last entry; 0 if there is none.
@@ -67,7 +88,7 @@ impl<R: IdentityResolver> History<R> {
     }
 
     pub(crate) fn log(&self) -> Log<'_> {
-        Log::committed(&self.read, self.last)
+        Log::committed(&self.read, self.last).only_while(self.may_go_on.as_ref())
     }
 
     /// Calls `visit` with each entry from this number on, until `visit` answers `false`.

@@ -28,7 +28,6 @@ pub use durable::Durable;
 pub use durable::intake::{Intake, TakenInput};
 pub use durable::retract::{Retraction, Target};
 pub use error::StoreError;
-pub use history::History;
 pub use history::changes::Change;
 pub use history::compare::first_difference;
 pub use history::digest::Digest;
@@ -36,6 +35,7 @@ pub use history::explain::Explanation;
 pub use history::log_entry::LogEntry;
 pub use history::simulate::Difference;
 pub use history::story::StoryPart;
+pub use history::{History, MayGoOn};
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::About;

@@ -19,6 +19,10 @@ use redb::ReadTransaction;
 use self::entry::Entry;
 use self::tail::Tail;
 use crate::error::StoreError;
+use crate::history::MayGoOn;
+
+/// While a question reads entries, it asks at least this often whether it may go on.
+const ENTRIES_BETWEEN_CHECKS: u64 = 1_024;
 
 /// An entry at most this far away is likely in the same block or in the next one, so reading on is
 /// quicker than looking it up.
@@ -32,6 +36,8 @@ pub(crate) struct Log<'l> {
     tail: Option<&'l Tail>,
     /// The number of the last entry.
     pub(crate) until: u64,
+    /// Reading fails once this returns `false`.
+    may_go_on: Option<&'l MayGoOn>,
 }
 
 impl<'l> Log<'l> {
@@ -41,6 +47,7 @@ impl<'l> Log<'l> {
             read,
             tail: None,
             until,
+            may_go_on: None,
         }
     }
 
@@ -50,6 +57,7 @@ impl<'l> Log<'l> {
             read,
             tail: Some(tail),
             until: tail.sequence(),
+            may_go_on: None,
         }
     }
 
@@ -58,6 +66,23 @@ impl<'l> Log<'l> {
         Self {
             until: until.min(self.until),
             ..self
+        }
+    }
+
+    /// The same log. Reading it fails once `may_go_on` returns `false`.
+    pub(crate) fn only_while(self, may_go_on: Option<&'l MayGoOn>) -> Self {
+        Self { may_go_on, ..self }
+    }
+
+    pub(crate) fn may_go_on(self) -> Option<MayGoOn> {
+        self.may_go_on.cloned()
+    }
+
+    /// Fails if the question is not to go on.
+    pub(crate) fn check(self) -> Result<(), StoreError> {
+        match self.may_go_on {
+            Some(may_go_on) if !may_go_on() => Err(StoreError::Cancelled),
+            _ => Ok(()),
         }
     }
 
@@ -70,7 +95,11 @@ impl<'l> Log<'l> {
         let from = from.max(1);
         let committed = self.tail.map_or(self.until, Tail::committed);
         let wants_more = Cell::new(true);
+        self.check()?;
         let mut some = |entry: Entry<'_>| {
+            if entry.sequence.is_multiple_of(ENTRIES_BETWEEN_CHECKS) {
+                self.check()?;
+            }
             wants_more.set(entry.sequence <= self.until && visit(entry)?);
             Ok(wants_more.get())
         };

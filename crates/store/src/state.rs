@@ -139,6 +139,7 @@ impl<R: IdentityResolver> State<R> {
         seen_claims: Option<&mut SeenClaims>,
     ) -> Result<(), SnapshotError> {
         let pieces = PieceReader::new(log.read, snapshot).map_err(io::Error::other)?;
+        let pieces = pieces.only_while(log.may_go_on());
         let mut source = io::BufReader::new(pieces);
         let head = Head::read(&mut source)?;
         match (head, seen_claims) {
@@ -184,7 +185,10 @@ impl<R: IdentityResolver> State<R> {
                     opened.snapshot = snapshot.sequence;
                     return Ok(opened);
                 }
-                Err(error) => opened.damaged.push((snapshot.sequence, error)),
+                Err(error) => {
+                    log.check()?;
+                    opened.damaged.push((snapshot.sequence, error));
+                }
             }
         }
         if let Some(seen_claims) = seen_claims {

@@ -1,12 +1,11 @@
 //! The identity of an ID, the claims behind it, and the changes over time.
 
 use std::fmt;
-use std::io;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use idmerge_core::{DistinctId, DistinctIdBuf, Resolve, quote};
-use idmerge_events::{MappingFormat, MappingWriter};
-use idmerge_store::{Change, LogEntry};
+use idmerge_store::{Change, LogEntry, MayGoOn};
 
 use crate::error::ProjectError;
 use crate::open::state::State;
@@ -116,6 +115,22 @@ impl Project {
     /// [`ProjectError::InvalidId`] if the text is not an ID under the rules of the project,
     /// [`ProjectError::InvalidCursor`] if the cursor is of another user, and any error of the disk.
     pub fn identity_page(&self, id: &str, query: &MembersQuery) -> Result<Identity, ProjectError> {
+        self.identity_page_while(id, query, Arc::new(|| true))
+    }
+
+    /// As [`identity_page`](Self::identity_page), until `may_go_on` returns `false`. It is called while claims
+    /// are read.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`] if it returned `false`, and those of
+    /// [`identity_page`](Self::identity_page).
+    pub fn identity_page_while(
+        &self,
+        id: &str,
+        query: &MembersQuery,
+        may_go_on: MayGoOn,
+    ) -> Result<Identity, ProjectError> {
         let id = self.inner.settings.read_id(id)?;
         let state = self.inner.state()?;
         let mut page = self.members(&state, id, query)?;
@@ -126,7 +141,7 @@ impl Project {
             // One lookup at a time, so that claims do not wait for the rest.
             let is_of_user =
                 |id: DistinctId<'_>| state.store.read().resolve(id) == page.canonical.as_id();
-            let history = state.store.read().history()?;
+            let history = state.store.read().history()?.only_while(may_go_on);
             let part = history.story_part(&page.members, after, &is_of_user)?;
             claims = part.claims;
             if let Some(partly) = page.members.get(part.complete) {
@@ -214,30 +229,6 @@ impl Project {
         other.map(|other| other.to_string())
     }
 
-    /// Writes a row for each ID that is not its own canonical ID, in the order of the clusters. All rows
-    /// are of one moment: claims wait until the last one is written. So `to` must not wait for a client.
-    ///
-    /// # Errors
-    ///
-    /// [`ProjectError::Sink`] if `to` fails.
-    pub fn write_mappings(
-        &self,
-        format: MappingFormat,
-        to: &mut dyn io::Write,
-    ) -> Result<(), ProjectError> {
-        let state = self.inner.state()?;
-        let write = || {
-            let mut rows = MappingWriter::new(format, to)?;
-            let store = state.store.read();
-            for cluster in store.clusters() {
-                rows.write_cluster(&cluster)?;
-            }
-            drop(store);
-            rows.finish().map(|_to| ())
-        };
-        write().map_err(ProjectError::Sink)
-    }
-
     /// The changes after an entry of the log, in order: at least `limit` if there are as many, since the
     /// changes of one entry are never split.
     ///
@@ -260,7 +251,23 @@ impl Project {
         since: u64,
         limit: usize,
     ) -> Result<(Vec<Change>, u64), ProjectError> {
-        let history = self.inner.state()?.store.read().history()?;
+        self.changes_page_while(since, limit, Arc::new(|| true))
+    }
+
+    /// As [`changes_page`](Self::changes_page), until `may_go_on` returns `false`. It is called while entries
+    /// are read.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`] if it returned `false`, and those of
+    /// [`changes_page`](Self::changes_page).
+    pub fn changes_page_while(
+        &self,
+        since: u64,
+        limit: usize,
+        may_go_on: MayGoOn,
+    ) -> Result<(Vec<Change>, u64), ProjectError> {
+        let history = self.history()?.only_while(may_go_on);
         let mut next = history.last();
         let mut changes: Vec<Change> = Vec::new();
         history.changes_since(since, &mut |change| {

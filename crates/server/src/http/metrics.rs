@@ -75,7 +75,11 @@ struct RecordLabels {
 }
 
 impl Metrics {
-    pub(crate) fn new(projects: &[OpenProject], bodies: Bodies) -> Self {
+    pub(crate) fn new(
+        projects: &[OpenProject],
+        bodies: Bodies,
+        cancelled_queries: &Counter,
+    ) -> Self {
         let requests = Family::default();
         // Buckets from 0.2 ms to 13 s.
         let request_seconds = Histogram::new(exponential_buckets(0.000_2, 2.0, 17));
@@ -114,6 +118,11 @@ impl Metrics {
             "wrong_secrets",
             "Requests with a secret that no project has",
             wrong_secrets.clone(),
+        );
+        registry.register(
+            "cancelled_queries",
+            "Queries that ended without an answer, because the client was gone or the server stopped",
+            cancelled_queries.clone(),
         );
         registry.register_collector(Box::new(BodiesInMemory(bodies)));
         let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));

@@ -88,7 +88,7 @@ pub(crate) async fn funnel(
         until_ms,
     };
     let funnel = reader
-        .run_while(move |project, may_go_on| project.funnel_while(&query, may_go_on))
+        .run_while(move |project, may_go_on| project.funnel_while(&query, &*may_go_on))
         .await?;
     let first = funnel.steps.first();
     let of_first = |users: u64, first: Option<u64>| match first {

@@ -1,14 +1,47 @@
-//! Tells a query that its client has closed the connection.
+//! Tells a query that nobody waits for its answer: its client has closed the connection, or the server
+//! stops.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the client of a query is gone.
+use prometheus_client::metrics::counter::Counter;
+
+/// Whether a query is not to go on.
 #[derive(Clone, Default)]
-pub(super) struct Gone(Arc<AtomicBool>);
+pub(super) struct Gone {
+    client: Arc<AtomicBool>,
+    all: Arc<AtomicBool>,
+}
 
 /// Says that the client is gone when it is dropped.
 pub(super) struct Client(Gone);
+
+/// Ends the queries of a server that stops, and counts the queries that ended without an answer.
+#[derive(Clone, Default)]
+pub(crate) struct Cancellation {
+    all: Arc<AtomicBool>,
+    cancelled: Counter,
+}
+
+impl Cancellation {
+    /// Ends every query that can be cancelled, also those that begin later.
+    pub(crate) fn cancel_all(&self) {
+        self.all.store(true, Ordering::Relaxed);
+    }
+
+    /// Counts the queries that were cancelled.
+    pub(crate) fn counter(&self) -> &Counter {
+        &self.cancelled
+    }
+
+    /// Tells one query whether to go on.
+    pub(super) fn of_query(&self) -> Gone {
+        Gone {
+            client: Arc::default(),
+            all: Arc::clone(&self.all),
+        }
+    }
+}
 
 impl Gone {
     /// Keep this with what is dropped when the client is gone, such as the future of its request.
@@ -17,12 +50,31 @@ impl Gone {
     }
 
     pub(super) fn is_set(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
+        self.client.load(Ordering::Relaxed) || self.all.load(Ordering::Relaxed)
     }
 }
 
 impl Drop for Client {
     fn drop(&mut self) {
-        self.0.0.store(true, Ordering::Relaxed);
+        self.0.client.store(true, Ordering::Relaxed);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_ends_with_its_client_and_with_the_server() {
+        let server = Cancellation::default();
+        let [first, second] = [server.of_query(), server.of_query()];
+        let client = first.client();
+        assert!(!first.is_set());
+        drop(client);
+        assert!(first.is_set());
+        assert!(!second.is_set());
+        server.cancel_all();
+        assert!(second.is_set());
+        assert!(server.of_query().is_set());
     }
 }

@@ -66,14 +66,14 @@ pub(crate) async fn identity(
     let is_explained = parameters.explain == Some(true);
     let limit = page_rows(parameters.limit);
     let identity = reader
-        .run(move |project| {
+        .run_while(move |project, may_go_on| {
             let after = parameters.after.as_deref().map(str::parse::<MemberCursor>);
             let query = MembersQuery {
                 after: after.transpose()?,
                 limit,
                 with_claims: is_explained,
             };
-            project.identity_page(&id, &query)
+            project.identity_page_while(&id, &query, may_go_on)
         })
         .await?;
     let Identity {
@@ -135,12 +135,12 @@ pub(crate) async fn changes(
     let since = parameters.since.unwrap_or(0);
     let limit = page_rows(parameters.limit);
     let found = reader
-        .run(move |project| {
+        .run_while(move |project, may_go_on| {
             let last = project.sequence()?;
             if since > last {
                 return Ok(Err(last));
             }
-            Ok(Ok(project.changes_page(since, limit)?))
+            Ok(Ok(project.changes_page_while(since, limit, may_go_on)?))
         })
         .await?;
     let (changes, next) = found.map_err(|last| {

@@ -7,7 +7,7 @@ use std::path::Path;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use idmerge_project::{MappingFormat, Project, ProjectError};
+use idmerge_project::{MappingFormat, MayGoOn, Project, ProjectError};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
 use utoipa::{IntoParams, ToSchema};
@@ -81,20 +81,23 @@ pub(crate) async fn mappings(
     // Both permits come first: a request that is refused must not write a copy.
     let stream = reader.try_stream()?;
     let permit = reader.try_copy()?;
-    let copy = move |project: &Project| {
+    let fold = reader.fold_for_copy().await?;
+    let copy = move |project: &Project, may_go_on: MayGoOn| {
+        let copied = copy(project, format.into(), &folder, may_go_on);
+        drop(fold);
         // The copy owns its permit, also when the client is gone before it is made.
-        Ok(match copy(project, format.into(), &folder) {
-            Ok(file) => Ok(Copy {
+        match copied {
+            Ok(file) => Ok(Ok(Copy {
                 file,
                 _permit: permit,
-            }),
+            })),
             Err(ProjectError::Sink(error)) if error.kind() == io::ErrorKind::StorageFull => {
-                Err(no_room(&error))
+                Ok(Err(no_room(&error)))
             }
-            Err(error) => Err(error.into()),
-        })
+            Err(error) => Err(error),
+        }
     };
-    let copy = reader.run(copy).await??;
+    let copy = reader.run_while(copy).await??;
     let body = stream_with(reader, stream, copy);
     let content_type = (header::CONTENT_TYPE, format.content_type());
     Ok(([content_type], body).into_response())
@@ -105,12 +108,17 @@ fn no_room(error: &io::Error) -> ApiError {
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
 }
 
-/// Copies all mappings to a temporary file on the disk of the project, which nobody else sees. Claims
-/// wait for the copy, but not for the client, and the copy takes no memory.
-fn copy(project: &Project, format: MappingFormat, folder: &Path) -> Result<File, ProjectError> {
+/// Copies all mappings to a temporary file on the disk of the project, which nobody else sees. No claim
+/// waits for the copy.
+fn copy(
+    project: &Project,
+    format: MappingFormat,
+    folder: &Path,
+    may_go_on: MayGoOn,
+) -> Result<File, ProjectError> {
     let file = CopyFile::new(folder).map_err(ProjectError::Sink)?;
     let mut to = BufWriter::with_capacity(CHUNK_BYTES, file);
-    project.write_mappings(format, &mut to)?;
+    project.write_mappings_while(format, &mut to, may_go_on)?;
     let written = to.into_inner().map_err(io::IntoInnerError::into_error);
     written
         .and_then(CopyFile::into_read)

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path as PathSegments};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
-use idmerge_project::{Project, ProjectError};
+use idmerge_project::{MayGoOn, Project, ProjectError};
 use idmerge_wire::Credentials;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -18,8 +18,8 @@ use crate::http::answer_memory::AnswerMemory;
 use crate::http::api_error::ApiError;
 use crate::http::parameters;
 use crate::http::peers::Peer;
-use crate::permits::{Permit, Permits, Run};
-use crate::read::gone::Gone;
+use crate::permits::{Fold, Permit, Permits, Run};
+use crate::read::gone::Cancellation;
 use crate::read::profiles::sessions::{ProfileSessions, Session};
 use crate::store::copy::Backups;
 
@@ -39,6 +39,7 @@ pub(crate) struct Reader {
     permits: Permits,
     answer_memory: AnswerMemory,
     profile_sessions: Arc<ProfileSessions>,
+    cancellation: Cancellation,
 }
 
 /// Names the project when a service account belongs to several.
@@ -80,6 +81,7 @@ impl FromRequestParts<Arc<App>> for Reader {
             permits: app.permits[project_index].clone(),
             answer_memory: app.answer_memory.clone(),
             profile_sessions: Arc::clone(&open.profile_sessions),
+            cancellation: app.cancellation.clone(),
         })
     }
 }
@@ -121,12 +123,20 @@ impl Reader {
         })
     }
 
-    /// The permit to fold the log for a question now.
-    pub(crate) fn try_fold(&self) -> Result<OwnedSemaphorePermit, ApiError> {
-        self.permits.try_fold().ok_or_else(|| {
-            let busy = "another question folds the log; try again when it is answered";
+    /// The permit to fold the log for a question, as soon as no other project folds its log.
+    pub(crate) async fn fold_for_question(&self) -> Result<Fold, ApiError> {
+        let project = self.permits.try_fold().ok_or_else(|| {
+            let busy =
+                "another question folds the log of this project; try again when it is answered";
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
-        })
+        })?;
+        self.permits.fold(project).await.ok_or_else(stopping)
+    }
+
+    /// The permit to fold the log for a copy, as soon as nobody else folds one.
+    pub(super) async fn fold_for_copy(&self) -> Result<Fold, ApiError> {
+        let project = self.permits.fold_of_project().await.ok_or_else(stopping)?;
+        self.permits.fold(project).await.ok_or_else(stopping)
     }
 
     /// The permit to have a copy on the disk now.
@@ -152,16 +162,23 @@ impl Reader {
         self.run_with(self.try_query()?, query).await
     }
 
-    /// As [`run`](Self::run). The query gets a function that says whether its client is still there.
-    pub(super) async fn run_while<T: Send + 'static>(
+    /// As [`run`](Self::run). The query gets a function that says whether somebody still waits for its answer.
+    pub(crate) async fn run_while<T: Send + 'static>(
         &self,
-        query: impl FnOnce(&Project, &dyn Fn() -> bool) -> Result<T, ProjectError> + Send + 'static,
+        query: impl FnOnce(&Project, MayGoOn) -> Result<T, ProjectError> + Send + 'static,
     ) -> Result<T, ApiError> {
-        let gone = Gone::default();
+        let gone = self.cancellation.of_query();
         // This future is dropped when the connection is closed.
         let _client = gone.client();
-        self.run(move |project| query(project, &|| !gone.is_set()))
-            .await
+        let cancelled = self.cancellation.counter().clone();
+        let query = move |project: &Project| {
+            let answer = query(project, Arc::new(move || !gone.is_set()));
+            if matches!(answer, Err(ProjectError::Cancelled)) {
+                cancelled.inc();
+            }
+            answer
+        };
+        self.run(query).await
     }
 
     /// As [`run`](Self::run), with a permit, which is dropped at the end of the query.
@@ -188,6 +205,10 @@ impl Reader {
             }
         }
     }
+}
+
+fn stopping() -> ApiError {
+    ApiError::new(StatusCode::SERVICE_UNAVAILABLE, "the server is stopping")
 }
 
 /// The parameters of a query. An invalid one gives an [`ApiError`] that names it.

@@ -13,7 +13,7 @@ use crate::error::ServeError;
 pub(super) struct Plan {
     /// Requests that wait for a commit are refused, unless it has begun with them.
     refuse: Duration,
-    /// The others are refused too.
+    /// The others are refused too, and questions end.
     abandon: Duration,
     /// How long snapshots may take once the connections are closed.
     snapshot: Duration,
@@ -94,6 +94,7 @@ pub(super) fn close(app: &App, may_go_on: &(dyn Fn() -> bool + Sync)) -> Result<
 
 fn abandon(app: &App) {
     app.decoding.close();
+    app.end_questions();
     for open in &app.projects {
         open.project.abandon_waiting();
     }

@@ -6,6 +6,8 @@
     reason = "the description of the parameters is generated"
 )]
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::http::StatusCode;
 use idmerge_core::Resolve;
@@ -50,25 +52,28 @@ pub(crate) struct InfoResponse {
         (status = 200, body = InfoResponse),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 422, description = "The log has more entries than are folded for a question", body = ApiError),
-        (status = 429, description = "Another question folds the log; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Another question folds the log of the project; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn info(reader: Reader) -> Result<Json<InfoResponse>, ApiError> {
-    let question = |project: &Project, history: &History<Engine>, as_of| {
-        let engine = history.as_of(as_of)?;
+    let question = |question: Question<'_>| {
+        let engine = question.history.as_of(question.as_of)?;
         let (mut clusters, mut members, mut largest_cluster) = (0, 0, 0);
         for cluster in engine.clusters() {
+            if !(question.may_go_on)() {
+                return Err(ProjectError::Cancelled);
+            }
             clusters += 1;
             members += cluster.members.len() as u64;
             largest_cluster = largest_cluster.max(cluster.members.len());
         }
         Ok(InfoResponse {
             engine: engine.rule_book().name(),
-            entries: as_of,
+            entries: question.as_of,
             clusters,
             members,
             largest_cluster,
-            settings: project.settings().by_name(),
+            settings: question.project.settings().by_name(),
         })
     };
     fold(reader, None, question).await.map(Json)
@@ -158,17 +163,18 @@ pub(crate) struct DigestResponse {
         (status = 400, description = "`as_of` is beyond the end of the log", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 422, description = "The log has more entries than are folded for a question", body = ApiError),
-        (status = 429, description = "Another question folds the log; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Another question folds the log of the project; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn digest(
     reader: Reader,
     Parameters(parameters): Parameters<DigestParameters>,
 ) -> Result<Json<DigestResponse>, ApiError> {
-    let question = move |_: &Project, history: &History<Engine>, as_of| {
+    let question = |question: Question<'_>| {
+        let as_of = question.as_of;
         Ok(DigestResponse {
             as_of,
-            digest: history.digest(as_of)?.to_string(),
+            digest: question.history.digest(as_of)?.to_string(),
         })
     };
     fold(reader, parameters.as_of, question).await.map(Json)
@@ -230,7 +236,7 @@ pub(crate) struct SimulateResponse {
         (status = 400, description = "A parameter is wrong", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 422, description = "The log has more entries than are folded for a question", body = ApiError),
-        (status = 429, description = "Another question folds the log; try again after Retry-After", body = ApiError),
+        (status = 429, description = "Another question folds the log of the project; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn simulate(
@@ -246,11 +252,18 @@ pub(crate) async fn simulate(
     let settings = Settings::new(parameters.engine, &overrides)
         .map_err(|error| ApiError::bad_request(error.to_string()))?;
     let examples = parameters.examples.unwrap_or(5).min(EXAMPLES_MAX);
-    let question = move |project: &Project, history: &History<Engine>, as_of| {
+    let question = move |question: Question<'_>| {
+        let Question {
+            project,
+            history,
+            as_of,
+            may_go_on,
+        } = question;
         let now = history.as_of(as_of)?;
         let other =
             history.simulate_accepted(as_of, settings.engine(), |claim| settings.accepts(claim))?;
-        let difference = Difference::between(&now, &other, examples);
+        let difference = Difference::between_while(&now, &other, examples, may_go_on);
+        let difference = difference.ok_or(ProjectError::Cancelled)?;
         Ok(SimulateResponse {
             as_of,
             store: project.settings().arguments(),
@@ -271,24 +284,37 @@ pub(crate) async fn simulate(
 async fn fold<T: Send + 'static>(
     reader: Reader,
     as_of: Option<u64>,
-    question: impl FnOnce(&Project, &History<Engine>, u64) -> Result<T, ProjectError> + Send + 'static,
+    question: impl FnOnce(Question<'_>) -> Result<T, ProjectError> + Send + 'static,
 ) -> Result<T, ApiError> {
-    let permit = reader.try_fold()?;
-    let answered = reader.run(move |project| {
+    let permit = reader.fold_for_question().await?;
+    let answered = reader.run_while(move |project, may_go_on| {
         // Held by the thread: the client may go away before the end.
         let _permit = permit;
-        Ok(ask(project, as_of, question))
+        let history = project.history()?.only_while(Arc::clone(&may_go_on));
+        Ok(match checked(as_of, history.last()) {
+            Ok(as_of) => Ok(question(Question {
+                project,
+                history: &history,
+                as_of,
+                may_go_on: &*may_go_on,
+            })?),
+            Err(error) => Err(error),
+        })
     });
     answered.await?
 }
 
-fn ask<T>(
-    project: &Project,
-    as_of: Option<u64>,
-    question: impl FnOnce(&Project, &History<Engine>, u64) -> Result<T, ProjectError>,
-) -> Result<T, ApiError> {
-    let history = project.history()?;
-    let last = history.last();
+/// What a question that folds the log is about.
+struct Question<'q> {
+    project: &'q Project,
+    history: &'q History<Engine>,
+    /// The last entry that counts.
+    as_of: u64,
+    may_go_on: &'q dyn Fn() -> bool,
+}
+
+/// The entry up to which the log is folded. `last` is its last one.
+fn checked(as_of: Option<u64>, last: u64) -> Result<u64, ApiError> {
     let as_of = as_of.unwrap_or(last);
     if as_of > last {
         return Err(ApiError::bad_request(format!(
@@ -304,5 +330,5 @@ fn ask<T>(
             ),
         ));
     }
-    Ok(question(project, &history, as_of)?)
+    Ok(as_of)
 }

@@ -57,6 +57,30 @@ impl<R: IdentityResolver> History<R> {
     ///
     /// Those of [`as_of`](Self::as_of).
     pub fn digest(&self, sequence: u64) -> Result<Digest, StoreError> {
-        Digest::of(&self.as_of(sequence)?)
+        let engine = self.as_of(sequence)?;
+        let log = self.log();
+        let digest = Digest::written_by(|sink| {
+            let check = &|| log.check();
+            engine.write_snapshot(&mut Checked { sink, check })
+        });
+        // The engine passes on an error of the disk.
+        digest.map_err(|error| log.check().err().unwrap_or(error))
+    }
+}
+
+/// Writes as long as a check succeeds.
+struct Checked<'s> {
+    sink: &'s mut dyn io::Write,
+    check: &'s dyn Fn() -> Result<(), StoreError>,
+}
+
+impl io::Write for Checked<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        (self.check)().map_err(io::Error::other)?;
+        self.sink.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.sink.flush()
     }
 }

@@ -29,16 +29,29 @@ pub struct Difference {
 impl Difference {
     /// Compares the states of two engines, with at most `examples_max` examples of each kind.
     pub fn between(first: &dyn Resolve, second: &dyn Resolve, examples_max: usize) -> Self {
-        let (clusters, split, split_examples) = apart(first, second, examples_max);
-        let (other_clusters, joined, joined_examples) = apart(second, first, examples_max);
-        Self {
+        // It is never cancelled.
+        Self::between_while(first, second, examples_max, &|| true).unwrap_or_default()
+    }
+
+    /// As [`between`](Self::between). `None` once `may_go_on` returns `false`, which is called for each
+    /// cluster.
+    pub fn between_while(
+        first: &dyn Resolve,
+        second: &dyn Resolve,
+        examples_max: usize,
+        may_go_on: &dyn Fn() -> bool,
+    ) -> Option<Self> {
+        let (clusters, split, split_examples) = apart(first, second, examples_max, may_go_on)?;
+        let (other_clusters, joined, joined_examples) =
+            apart(second, first, examples_max, may_go_on)?;
+        Some(Self {
             clusters,
             other_clusters,
             split,
             joined,
             split_examples,
             joined_examples,
-        }
+        })
     }
 
     /// Whether both engines have the same users.
@@ -48,14 +61,18 @@ impl Difference {
 }
 
 /// The number of clusters of an engine, how many of them are several users in the other engine, and
-/// examples of those.
+/// examples of those. `None` once `may_go_on` returns `false`.
 fn apart(
     engine: &dyn Resolve,
     other: &dyn Resolve,
     examples_max: usize,
-) -> (u64, u64, Vec<String>) {
+    may_go_on: &dyn Fn() -> bool,
+) -> Option<(u64, u64, Vec<String>)> {
     let (mut clusters, mut apart, mut examples) = (0, 0, Vec::new());
     for cluster in engine.clusters() {
+        if !may_go_on() {
+            return None;
+        }
         clusters += 1;
         let users: HashSet<_> = cluster.members.iter().map(|id| user(other, *id)).collect();
         if users.len() > 1 {
@@ -65,7 +82,7 @@ fn apart(
             }
         }
     }
-    (clusters, apart, examples)
+    Some((clusters, apart, examples))
 }
 
 /// The user of an ID. Original keeps no mark on devices (O-1), so an ID without a cluster is looked up

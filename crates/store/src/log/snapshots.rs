@@ -9,6 +9,7 @@ use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
 use super::file::unpanicked;
 use super::tables::{PIECES, SNAPSHOTS};
 use crate::error::StoreError;
+use crate::history::MayGoOn;
 
 /// The checksum of a piece, the piece, and what the database adds to both fit 128 pages.
 const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
@@ -164,6 +165,7 @@ pub(crate) struct PieceReader {
     next: u32,
     piece: Vec<u8>,
     at: usize,
+    may_go_on: Option<MayGoOn>,
 }
 
 impl PieceReader {
@@ -174,10 +176,23 @@ impl PieceReader {
             next: 0,
             piece: Vec::new(),
             at: 0,
+            may_go_on: None,
         })
     }
 
+    /// Reading fails once `may_go_on` returns `false`.
+    pub(crate) fn only_while(self, may_go_on: Option<MayGoOn>) -> Self {
+        Self { may_go_on, ..self }
+    }
+
     fn read_piece(&mut self) -> io::Result<()> {
+        if self
+            .may_go_on
+            .as_ref()
+            .is_some_and(|may_go_on| !may_go_on())
+        {
+            return Err(io::Error::other(StoreError::Cancelled));
+        }
         let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let key = (self.snapshot.sequence, self.next);
         let row = self
