@@ -51,7 +51,7 @@ impl ProfileKey {
 }
 
 /// A profile as it is stored.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ProfileRow {
     /// The JSON, or the number of a long one.
     pub(crate) text: String,

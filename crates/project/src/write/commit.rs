@@ -20,8 +20,8 @@ use crate::write::carry_out::carry_out;
 use crate::write::claims::{ClaimResult, Claims};
 use crate::write::new_ids::check_ids;
 use crate::write::prepare::PreparedBatch;
-use crate::write::profiles::ProfileChanges;
 use crate::write::profiles::turn::{Load, Turn};
+use crate::write::profiles::{ProfileChanges, WeighedMerges};
 use crate::write::queue::Job;
 use crate::write::repeated::{NewEvent, StoredEvents};
 
@@ -85,7 +85,7 @@ impl Committer {
                 Err(
                     error @ (ProjectError::TooMuchWork { .. } | ProjectError::TooManyIds { .. }),
                 ) => {
-                    job.batch.updates.clear();
+                    job.batch.give_up();
                     job.refused = Some(error);
                 }
                 begun => begun?,
@@ -95,6 +95,7 @@ impl Committer {
         for job in &mut *jobs {
             let is_large = !turn.is_small(Load::of(&job.batch));
             if is_large && !self.has_put_off && self.may_write(job) {
+                self.apply_some_events(&mut job.batch, &read, &mut turn)?;
                 self.apply_updates(&mut job.batch, &read, &mut turn)?;
             }
         }
@@ -117,7 +118,7 @@ impl Committer {
         let queue = &self.inner.queue;
         let is_begun = job.batch.profile_bytes.is_some();
         if !is_begun && job.refused.is_none() && !queue.may_begin() {
-            job.batch.updates.clear();
+            job.batch.give_up();
             job.refused = Some(ProjectError::Closed);
         }
         job.refused.is_none() && queue.may_go_on()
@@ -125,7 +126,7 @@ impl Committer {
 
     fn count(&mut self, jobs: &[Job]) {
         let mut figures = std::mem::take(&mut self.figures);
-        let is_answered = |job: &&Job| job.batch.updates.is_empty() && job.refused.is_none();
+        let is_answered = |job: &&Job| job.batch.is_done() && job.refused.is_none();
         let answered = jobs.iter().filter(is_answered);
         for answer in answered.flat_map(|job| &job.batch.answers) {
             count(answer, &mut figures);
@@ -145,7 +146,8 @@ impl Committer {
         self.state.shared.store.read().sequence()
     }
 
-    /// Applies the events of a batch, and its updates if they ask for little.
+    /// Applies the events of a batch, unless their merges ask for much, and its updates if they ask for
+    /// little.
     ///
     /// # Errors
     ///
@@ -158,11 +160,15 @@ impl Committer {
         turn: &mut Turn,
     ) -> Result<(), ProjectError> {
         if batch.profile_bytes.is_none() {
-            let bytes = self.weigh_updates(batch, read)?;
+            let update_bytes = self.weigh_updates(batch, read)?;
+            let (_, merge_bytes) = self.weigh_merges(batch, read, &mut |_| true)?;
             check_ids(batch, &*self.state.shared.store.read(), &self.inner.options)?;
-            turn.admit(bytes)?;
-            batch.profile_bytes = Some(bytes);
-            self.apply_events(batch, read)?;
+            turn.admit(update_bytes.saturating_add(merge_bytes))?;
+            batch.profile_bytes = Some(update_bytes);
+            batch.merge_bytes = merge_bytes;
+        }
+        if turn.is_small(Load::of_merges(batch)) {
+            self.apply_some_events(batch, read, turn)?;
         }
         if turn.is_small(Load::of(batch)) {
             self.apply_updates(batch, read, turn)?;
@@ -170,12 +176,66 @@ impl Committer {
         Ok(())
     }
 
-    fn apply_events(
+    /// Applies the events whose merges the turn has room for.
+    fn apply_some_events(
         &mut self,
         batch: &mut PreparedBatch,
         read: &ReadTransaction,
+        turn: &mut Turn,
     ) -> Result<(), ProjectError> {
-        if batch.events.is_empty() {
+        if batch.events_left().is_empty() {
+            return Ok(());
+        }
+        let mut room = turn.room(Load::of_merges(batch));
+        let (count, _) = self.weigh_merges(batch, read, &mut |bytes| room.take_profile(bytes))?;
+        self.apply_events(batch, batch.applied_events + count, read)
+    }
+
+    /// Weighs the merges of the events that are left, up to the first event for which `take` answers `false`
+    /// when it is given the bytes of profiles that the event reads. Returns how many events come before that
+    /// one, and the bytes of all of them.
+    fn weigh_merges(
+        &self,
+        batch: &PreparedBatch,
+        read: &ReadTransaction,
+        take: &mut dyn FnMut(usize) -> bool,
+    ) -> Result<(usize, usize), ProjectError> {
+        let events = batch.events_left();
+        let Inner {
+            settings, options, ..
+        } = &*self.inner;
+        let profiles = &self.state.profiles;
+        if !profiles.may_fill(settings.rule_book(), options) {
+            return Ok((events.len(), 0));
+        }
+        let store = self.state.shared.store.read();
+        let mut weighed = WeighedMerges::default();
+        let mut all = 0;
+        for (at, event) in events.iter().enumerate() {
+            let Some(claim) = batch.claim(event) else {
+                continue;
+            };
+            let bytes = profiles.weigh_merge(claim, &*store, read, &mut weighed)?;
+            if bytes > 0 && !take(bytes) {
+                return Ok((at, all));
+            }
+            all += bytes;
+        }
+        Ok((events.len(), all))
+    }
+
+    /// Applies the events of a batch that are before this place and not applied yet.
+    fn apply_events(
+        &mut self,
+        batch: &mut PreparedBatch,
+        until: usize,
+        read: &ReadTransaction,
+    ) -> Result<(), ProjectError> {
+        let from = std::mem::replace(&mut batch.applied_events, until);
+        if batch.events_left().is_empty() {
+            batch.merge_bytes = 0;
+        }
+        if from == until {
             return Ok(());
         }
         let mut answers = std::mem::take(&mut batch.answers);
@@ -185,10 +245,12 @@ impl Committer {
             read,
             &self.state.appender,
         );
-        let new = self
-            .state
-            .repeated
-            .new_events(batch, &mut answers, &mut stored)?;
+        let new = self.state.repeated.new_events(
+            batch,
+            &batch.events[from..until],
+            &mut answers,
+            &mut stored,
+        )?;
         let claims = Claims {
             inner: &self.inner,
             state: &self.state.shared,
@@ -253,7 +315,9 @@ impl Committer {
         turn: &mut Turn,
     ) -> Result<(), ProjectError> {
         let mut room = turn.room(Load::of(batch));
-        if batch.updates.is_empty() || !room.has_any() {
+        // The events of a batch come before its updates.
+        let has_events = !batch.events_left().is_empty();
+        if has_events || batch.updates.is_empty() || !room.has_any() {
             return Ok(());
         }
         let Inner {

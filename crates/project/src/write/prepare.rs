@@ -31,6 +31,10 @@ pub(crate) struct PreparedBatch {
     pub(crate) queue_bytes: usize,
     /// The valid events, in the order of [`Batch::order`].
     pub(crate) events: Vec<PreparedEvent>,
+    /// How many of them are applied.
+    pub(crate) applied_events: usize,
+    /// The most bytes of profiles that the merges of the other events read, once they are known.
+    pub(crate) merge_bytes: usize,
     /// The valid profile updates with the index of their record, in the order of the batch. Those that
     /// are carried out are removed.
     pub(crate) updates: Vec<(usize, Update)>,
@@ -145,6 +149,23 @@ impl PreparedBatch {
             withdrawal: Some(withdrawal),
             ..Self::default()
         }
+    }
+
+    /// The events that are not applied yet.
+    pub(crate) fn events_left(&self) -> &[PreparedEvent] {
+        &self.events[self.applied_events..]
+    }
+
+    /// Whether all of it is applied.
+    pub(crate) fn is_done(&self) -> bool {
+        self.events_left().is_empty() && self.updates.is_empty()
+    }
+
+    /// Leaves off everything that is not applied yet.
+    pub(crate) fn give_up(&mut self) {
+        self.applied_events = self.events.len();
+        self.updates.clear();
+        self.merge_bytes = 0;
     }
 
     /// Takes note of the memory of an update.

@@ -4,7 +4,7 @@ pub(crate) mod tables;
 pub(crate) mod turn;
 
 use foldhash::{HashMap, HashMapExt, HashSet, HashSetExt};
-use idmerge_core::{Resolve, RuleBook};
+use idmerge_core::{Claim, Resolve, RuleBook};
 use idmerge_engines::Settings;
 use idmerge_profiles::{Fate, Limits, Profile, ProfileMerge, Side, Target, Update, after_merge};
 use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError, WriteTransaction};
@@ -41,6 +41,10 @@ pub(crate) struct ProfileUpdates {
     /// Their places in the list of updates, in order.
     updates: Vec<usize>,
 }
+
+/// The profiles of users that merges read.
+#[derive(Default)]
+pub(crate) struct WeighedMerges(HashSet<String>);
 
 /// A claim that merged two clusters, or changed the canonical ID of one.
 pub(crate) struct Merge {
@@ -215,6 +219,34 @@ impl ProfileChanges {
         Ok(())
     }
 
+    /// Whether merges read profiles, to fill one from another. Otherwise they only move them.
+    pub(crate) fn may_fill(&self, rule_book: RuleBook, options: &Options) -> bool {
+        // LP-2: the profile of an alias stays what it was.
+        self.has_any && options.profile_merge == ProfileMerge::Fill && rule_book != RuleBook::Legacy
+    }
+
+    /// The most bytes of profiles that a claim reads, in addition to those that earlier ones read.
+    pub(crate) fn weigh_merge(
+        &self,
+        claim: Claim<'_>,
+        engine: &impl Resolve,
+        read: &ReadTransaction,
+        weighed: &mut WeighedMerges,
+    ) -> Result<usize, ProjectError> {
+        let users = claim.ids().map(|id| engine.resolve(id));
+        let mut bytes = 0;
+        if users[0] == users[1] {
+            return Ok(0);
+        }
+        for user in users.map(|user| user.to_string()) {
+            let key = ProfileKey::Canonical(user.clone());
+            if weighed.0.insert(user) {
+                bytes += self.unread_bytes(&key, read)?;
+            }
+        }
+        Ok(bytes)
+    }
+
     /// P-2, P-3 and LP-2: moves, hides or deletes the profiles of the two sides of a merge.
     pub(crate) fn merge(
         &mut self,
@@ -248,9 +280,9 @@ impl ProfileChanges {
                 has_profile: has_profile[side],
             }
         });
-        // LP-2: the profile of an alias stays what it was.
-        let is_fill = options.profile_merge == ProfileMerge::Fill && rule_book != RuleBook::Legacy;
-        if is_fill && let Some(other) = sides.iter().position(|side| !side.has_canonical) {
+        if self.may_fill(rule_book, options)
+            && let Some(other) = sides.iter().position(|side| !side.has_canonical)
+        {
             return self.fill(merge, other, &options.profile_limits, read);
         }
         let fates = after_merge(rule_book, sides);
@@ -286,9 +318,13 @@ impl ProfileChanges {
             return Ok(());
         }
         let mut after = self.take(canonical(remains_id), read)?;
-        if let Some(other) = self.take(canonical(other_id), read)?
-            && let Some(other) = open(other, read)?
-        {
+        if let Some(other) = self.take(canonical(other_id), read)? {
+            // A row that stays as it is need not be written, however long the profile is.
+            let row = match &other {
+                Written::Row(row) => Some(Written::Row(row.clone())),
+                Written::Profile(_) => None,
+            };
+            let other = open(other, read)?.unwrap_or_default();
             let remains = match after {
                 Some(remains) => open(remains, read)?,
                 None => None,
@@ -297,7 +333,8 @@ impl ProfileChanges {
             filled.fill(&other, other_id, limits);
             after = Some(Written::Profile(filled));
             let hidden = ProfileKey::Hidden(other_id.clone());
-            self.changed.insert(hidden, Some(Written::Profile(other)));
+            self.changed
+                .insert(hidden, Some(row.unwrap_or(Written::Profile(other))));
         }
         if after.is_some() {
             self.changed.insert(canonical(&merge.after), after);

@@ -97,19 +97,20 @@ impl Repeated {
         })
     }
 
-    /// The events to store, which get the numbers from that of the appender on. The others are
-    /// answered here.
+    /// The events to store of some events of a batch. They get the numbers from that of the appender on. The
+    /// others are answered here.
     pub(crate) fn new_events<'b>(
         &mut self,
         batch: &'b PreparedBatch,
+        events: &'b [PreparedEvent],
         answers: &mut [RecordAnswer],
         stored: &mut StoredEvents<'_>,
     ) -> Result<Vec<NewEvent<'b>>, ProjectError> {
         let mut runs = LazyRuns::new(stored.read);
-        let mut new: Vec<NewEvent<'b>> = Vec::with_capacity(batch.events.len());
+        let mut new: Vec<NewEvent<'b>> = Vec::with_capacity(events.len());
         let first = stored.appender.next();
-        let suspects = self.suspects(batch);
-        for (at, event) in batch.events.iter().enumerate() {
+        let suspects = self.suspects(events);
+        for (at, event) in events.iter().enumerate() {
             let number = first + new.len() as u64;
             let before = match event.facts.fingerprint {
                 Some(fingerprint) => {
@@ -159,9 +160,9 @@ impl Repeated {
         Ok(new)
     }
 
-    /// What the filters say about the events of a batch.
-    fn suspects(&self, batch: &PreparedBatch) -> Suspects {
-        self.dedup.suspects(batch.events.iter().map(|event| {
+    /// What the filters say about some events of a batch.
+    fn suspects(&self, events: &[PreparedEvent]) -> Suspects {
+        self.dedup.suspects(events.iter().map(|event| {
             let fingerprint = event.facts.fingerprint?;
             Some((fingerprint.fields, event.fingerprint_ms))
         }))

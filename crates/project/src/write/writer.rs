@@ -137,7 +137,7 @@ impl Writer {
         let failure = self.inner.check().err();
         let mut unfinished = Vec::new();
         for job in jobs {
-            if sequence.is_some() && !job.batch.updates.is_empty() {
+            if sequence.is_some() && !job.batch.is_done() {
                 unfinished.push(job);
                 continue;
             }

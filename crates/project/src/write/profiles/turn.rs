@@ -1,7 +1,7 @@
 //! [`Turn`]: how much work on profiles shares a commit, and how much may wait.
 //!
 //! A few bytes can ask for changes of any number of large profiles, and for any number of changes of a
-//! small one. So a commit reads a bounded number of bytes of profiles and carries out a bounded number of
+//! small one. So can merges that fill a profile from another one. So a commit reads a bounded number of bytes of profiles and carries out a bounded number of
 //! changes, and a batch that asks for little goes first: small batches do not wait for large ones.
 
 use crate::error::ProjectError;
@@ -22,11 +22,19 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// The work of the updates of a batch, as far as it is known.
+    /// The work of the updates and merges of a batch, as far as it is known.
     pub(crate) fn of(batch: &PreparedBatch) -> Self {
         Self {
-            bytes: batch.profile_bytes.unwrap_or(0),
+            bytes: batch.profile_bytes.unwrap_or(0) + batch.merge_bytes,
             members: batch.members,
+        }
+    }
+
+    /// The work of the merges of a batch alone.
+    pub(crate) fn of_merges(batch: &PreparedBatch) -> Self {
+        Self {
+            bytes: batch.merge_bytes,
+            members: 0,
         }
     }
 }
@@ -52,7 +60,7 @@ pub(crate) struct Room<'t> {
 impl Turn {
     /// A turn of the batches that share a commit.
     pub(crate) fn new(options: &Options, jobs: &[Job]) -> Self {
-        let known = jobs.iter().filter_map(|job| job.batch.profile_bytes);
+        let known = jobs.iter().map(|job| Load::of(&job.batch).bytes);
         Self {
             max: Load {
                 bytes: options.max_commit_profile_bytes,
@@ -65,7 +73,7 @@ impl Turn {
         }
     }
 
-    /// Takes note of a batch whose updates read these bytes of profiles.
+    /// Takes note of a batch whose updates and merges read these bytes of profiles.
     ///
     /// # Errors
     ///
