@@ -80,6 +80,7 @@ pub use idmerge_profiles::ProfileMerge;
 /// What a query asks to know whether to go on.
 pub use idmerge_store::MayGoOn;
 pub use open::health::Health;
+pub use open::profile_check::ProfileCheck;
 pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent, WrittenId};

@@ -3,6 +3,7 @@
 
 pub(crate) mod clock;
 pub(crate) mod health;
+pub(crate) mod profile_check;
 pub(crate) mod recovery;
 pub(crate) mod revision;
 pub(crate) mod state;

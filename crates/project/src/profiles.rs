@@ -1,8 +1,10 @@
 //! The tables of profiles, and how to read them.
 
+use idmerge_disk::row;
 use idmerge_profiles::Profile;
 use idmerge_store::redb::{
-    ReadOnlyTable, ReadTransaction, TableDefinition, TableError, TableHandle,
+    AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition,
+    TableError, TableHandle,
 };
 
 use crate::error::ProjectError;
@@ -59,27 +61,73 @@ pub(crate) struct ProfileRow {
     pub(crate) sources: Option<String>,
 }
 
-/// The number of a long profile in [`TEXTS`], and its length. Written as `@NUMBER:BYTES`, which no JSON
-/// begins with.
+/// The number of a long profile in [`TEXTS`], its length, and its checksum. Written as
+/// `@NUMBER:BYTES:CHECKSUM`, which no JSON begins with. Rows of earlier versions have no checksum.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct TextNumber {
     pub(crate) number: u64,
     pub(crate) bytes: usize,
+    checksum: Option<u64>,
 }
 
 impl TextNumber {
+    /// The row of a text that is stored under this number.
+    pub(crate) fn of(number: u64, text: &str) -> Self {
+        Self {
+            number,
+            bytes: text.len(),
+            checksum: Some(row::checksum(number, text.as_bytes())),
+        }
+    }
+
     /// `None` if the row is the JSON itself.
     pub(crate) fn read(row: &str) -> Option<Self> {
-        let (number, bytes) = row.strip_prefix('@')?.split_once(':')?;
+        let (number, rest) = row.strip_prefix('@')?.split_once(':')?;
+        let (bytes, checksum) = match rest.split_once(':') {
+            Some((bytes, checksum)) => (bytes, Some(u64::from_str_radix(checksum, 16).ok()?)),
+            None => (rest, None),
+        };
+        // No profile is longer, and sums of such numbers do not overflow.
+        let bytes: u32 = bytes.parse().ok()?;
         Some(Self {
             number: number.parse().ok()?,
-            bytes: bytes.parse().ok()?,
+            bytes: bytes as usize,
+            checksum,
         })
     }
 
     pub(crate) fn row(self) -> String {
-        format!("@{}:{}", self.number, self.bytes)
+        let Self {
+            number,
+            bytes,
+            checksum,
+        } = self;
+        match checksum {
+            Some(checksum) => format!("@{number}:{bytes}:{checksum:016x}"),
+            None => format!("@{number}:{bytes}"),
+        }
     }
+
+    /// The JSON of the profile, if this is its text.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with it.
+    pub(crate) fn check(self, text: Option<&[u8]>) -> Result<&str, &'static str> {
+        let text = text.ok_or("its text is missing")?;
+        let is_it = self
+            .checksum
+            .is_none_or(|checksum| checksum == row::checksum(self.number, text));
+        if text.len() != self.bytes || !is_it {
+            return Err("its text is damaged");
+        }
+        str::from_utf8(text).map_err(|_| "its text is damaged")
+    }
+}
+
+/// Whether a row is of a long profile and cannot be read.
+pub(crate) fn is_broken(row: &str) -> bool {
+    row.starts_with('@') && TextNumber::read(row).is_none()
 }
 
 /// The committed texts of long profiles.
@@ -93,16 +141,25 @@ impl Texts {
         }))
     }
 
-    /// The JSON of the profile with this row. `None` if its text is missing: a repair can lose it.
+    /// Whether no profile is long.
+    pub(crate) fn is_empty(&self) -> Result<bool, ProjectError> {
+        Ok(match &self.0 {
+            Some(texts) => texts.is_empty()?,
+            None => true,
+        })
+    }
+
+    /// The JSON of the profile with this row. `None` if its text is missing or damaged: a repair can lose it.
     pub(crate) fn json(&self, row: &str) -> Result<Option<String>, ProjectError> {
         let Some(long) = TextNumber::read(row) else {
-            return Ok(Some(row.to_owned()));
+            return Ok((!is_broken(row)).then(|| row.to_owned()));
         };
         let text = match &self.0 {
             Some(texts) => texts.get(long.number)?,
             None => None,
         };
-        Ok(text.and_then(|text| String::from_utf8(text.value().to_vec()).ok()))
+        let json = long.check(text.as_ref().map(AccessGuard::value));
+        Ok(json.ok().map(str::to_owned))
     }
 }
 

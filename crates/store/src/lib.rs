@@ -38,14 +38,14 @@ pub use history::story::StoryPart;
 pub use history::{History, MayGoOn};
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
-pub use log::about::About;
+pub use log::about::{About, has_long_rows, set_long_rows};
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::last_sync::LastSync;
 pub use log::file::{check_room, exists, make_folder, sync_names};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::merger::Merger;
-pub use maintenance::repair::{Repair, repair};
+pub use maintenance::repair::{Repair, ServiceCheck, repair, repair_with};
 pub use options::{Opened, Options, Sharing};
 pub use reader::Reader;
 /// The embedded database, for a service that keeps tables of its own in the file of the store.

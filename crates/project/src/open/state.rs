@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
-use idmerge_store::Durable;
+use idmerge_store::{Durable, has_long_rows, set_long_rows};
 use parking_lot::RwLock;
 
 use crate::archive::appender::Appender;
@@ -16,6 +16,7 @@ use crate::archive::tables::USER_INDEX;
 use crate::error::ProjectError;
 use crate::open::revision;
 use crate::options::Options;
+use crate::profiles::Texts;
 #[cfg(test)]
 use crate::simulation::hooks::{Mistake, makes};
 use crate::write::near_cap::NearCap;
@@ -50,6 +51,7 @@ impl WriterState {
         options: &Options,
     ) -> Result<Self, ProjectError> {
         revision::adapt(&store, options)?;
+        refuse_earlier_versions(&store)?;
         let read = store.begin_read()?;
         let archive = ArchiveReader::new(&read)?;
         let indexed = USER_INDEX.until(&read)?;
@@ -87,4 +89,15 @@ impl WriterState {
             profiles,
         })
     }
+}
+
+/// Marks a store with long profiles that a version before the mark wrote.
+fn refuse_earlier_versions(store: &Durable<Engine>) -> Result<(), ProjectError> {
+    let read = store.begin_read()?;
+    if Texts::open(&read)?.is_empty()? || has_long_rows(&read)? {
+        return Ok(());
+    }
+    drop(read);
+    store.commit_with::<ProjectError>(|write| Ok(set_long_rows(write)?))?;
+    Ok(())
 }

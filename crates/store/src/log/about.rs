@@ -11,11 +11,18 @@ use super::tables::{self, ABOUT, LOG, PIECES, SNAPSHOTS};
 use crate::error::StoreError;
 use crate::options::Options;
 
-/// The format version that this version writes.
-const FORMAT: u16 = 2;
-
 /// The oldest format version that this version opens.
 const OLDEST_FORMAT: u16 = 1;
+
+/// The format version that a store has unless its service needs a later one.
+const FORMAT: u16 = 2;
+
+/// The format version of a store whose service keeps long rows apart. The store's own tables are those of
+/// version 2.
+const LONG_ROWS_FORMAT: u16 = 3;
+
+/// The newest format version that this version opens.
+const NEWEST_FORMAT: u16 = LONG_ROWS_FORMAT;
 
 /// The row of a store that format version 1 began: the last entry then, before which repeats of claims
 /// may be missing.
@@ -53,12 +60,12 @@ fn check_format(table: &AboutTable) -> Result<u16, StoreError> {
     let format = table.get("format")?.ok_or(StoreError::NotAStore)?;
     let found = <[u8; 2]>::try_from(format.value()).map_err(|_| StoreError::NotAStore)?;
     let found = u16::from_le_bytes(found);
-    if (OLDEST_FORMAT..=FORMAT).contains(&found) {
+    if (OLDEST_FORMAT..=NEWEST_FORMAT).contains(&found) {
         return Ok(found);
     }
     Err(StoreError::UnsupportedVersion {
         found,
-        supported: FORMAT,
+        supported: NEWEST_FORMAT,
     })
 }
 
@@ -66,7 +73,7 @@ fn check_format(table: &AboutTable) -> Result<u16, StoreError> {
 /// version reads both forms.
 pub(crate) fn upgrade(database: &Database) -> Result<(), StoreError> {
     let read = database.begin_read()?;
-    if check_format(&read.open_table(ABOUT)?)? == FORMAT {
+    if check_format(&read.open_table(ABOUT)?)? >= FORMAT {
         return Ok(());
     }
     let last = tables::last_sequence(&read)?;
@@ -77,6 +84,27 @@ pub(crate) fn upgrade(database: &Database) -> Result<(), StoreError> {
         table.insert(INCOMPLETE_UNTIL, &last.to_le_bytes()[..])?;
     }
     Ok(write.commit()?)
+}
+
+/// Records that the service keeps long rows in a table of their own. Versions of idmerge that would read such
+/// rows as something else refuse the store from then on.
+///
+/// # Errors
+///
+/// If the disk fails.
+pub fn set_long_rows(write: &WriteTransaction) -> Result<(), StoreError> {
+    let mut table = write.open_table(ABOUT)?;
+    table.insert("format", &LONG_ROWS_FORMAT.to_le_bytes()[..])?;
+    Ok(())
+}
+
+/// Whether the service keeps long rows in a table of their own.
+///
+/// # Errors
+///
+/// [`StoreError::UnsupportedVersion`], and if the disk fails.
+pub fn has_long_rows(read: &ReadTransaction) -> Result<bool, StoreError> {
+    Ok(check_format(&read.open_table(ABOUT)?)? >= LONG_ROWS_FORMAT)
 }
 
 /// The last entry before which repeats of claims may be missing; 0 if there is none.

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use idmerge_disk::STORE_FILE;
-use redb::{ReadTransaction, ReadableDatabase};
+use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::durable::intake;
 use crate::error::StoreError;
@@ -36,7 +36,7 @@ pub struct Repair {
     pub index: bool,
     /// The tables of a service that the database cannot read in full, by name, with the reason. The
     /// rows before and after the damage are kept; the rows in it are lost. What is in the rows is
-    /// copied as it is: the service must check it. What an [`Intake`](crate::Intake) has written is
+    /// copied as it is: a [`ServiceCheck`] says what is wrong with it. What an [`Intake`](crate::Intake) has written is
     /// forgotten as a whole if any of it cannot be read, or if entries are lost.
     pub tables: Vec<(String, String)>,
     /// The new path of the damaged file; `None` if nothing was damaged.
@@ -61,16 +61,47 @@ impl Repair {
     }
 }
 
+/// What a service knows about the rows of its tables.
+pub trait ServiceCheck {
+    /// The rows that cannot be used, each as the name of its table and what is wrong with it. The database may
+    /// panic where it is damaged; [`repair_with`] catches that.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the database.
+    fn damage(&self, read: &ReadTransaction) -> Result<Vec<(String, String)>, StoreError>;
+
+    /// Removes such rows. All rows can be read, and some may be missing.
+    ///
+    /// # Errors
+    ///
+    /// Any error of the database.
+    fn mend(&self, write: &WriteTransaction) -> Result<(), StoreError>;
+}
+
+/// Repairs a store as [`repair_with`] does. What the rows of a service are is not looked at.
+///
+/// # Errors
+///
+/// Those of [`repair_with`].
+pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
+    repair_with(folder, None)
+}
+
 /// Replaces a damaged store by one with the longest intact prefix of its log, and keeps the damaged file
 /// next to it. The new store also has the tables that a service keeps in the file, such as the events
-/// and profiles of a server. Does nothing if nothing is damaged.
+/// and profiles of a server, without the rows that `service` says cannot be used. Does nothing if nothing is
+/// damaged.
 ///
 /// # Errors
 ///
 /// [`StoreError::DamagedFile`] if the database cannot open the file at all: restore a backup.
 /// [`StoreError::OtherTables`] if the file has a table that cannot be copied. [`StoreError::InUse`],
 /// and if a disk fails. The file is then as it was.
-pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
+pub fn repair_with(
+    folder: impl AsRef<Path>,
+    service: Option<&dyn ServiceCheck>,
+) -> Result<Repair, StoreError> {
     let folder = folder.as_ref();
     let file = folder.join(STORE_FILE);
     let unfinished = folder.join(UNFINISHED_FILE);
@@ -80,7 +111,12 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
         let database = builder(&options).open(&file)?;
         let read = database.begin_read()?;
         about::check(&read)?;
-        let repair = inspect(&read)?;
+        let mut repair = inspect(&read)?;
+        if let Some(service) = service {
+            repair
+                .tables
+                .extend(service_damage(&read, service, &repair.tables)?);
+        }
         if repair.is_damaged() {
             fill(&unfinished, &options, |copy| {
                 copy_store(&read, copy, repair.kept, Unreadable::LeaveOut)?;
@@ -90,6 +126,9 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
                 }
                 if repair.damage.is_some() || repair.forgets_intake() {
                     intake::forget(&write)?;
+                }
+                if let Some(service) = service {
+                    service.mend(&write)?;
                 }
                 write.commit()?;
                 index::update(copy, repair.kept, INDEXED_AT_A_TIME)
@@ -106,6 +145,19 @@ pub fn repair(folder: impl AsRef<Path>) -> Result<Repair, StoreError> {
         repair.damaged_file = Some(damaged);
     }
     Ok(repair)
+}
+
+/// What the service cannot use. If the database cannot read one of its tables, which is `known` then, the
+/// service may see nothing.
+fn service_damage(
+    read: &ReadTransaction,
+    service: &dyn ServiceCheck,
+    known: &[(String, String)],
+) -> Result<Vec<(String, String)>, StoreError> {
+    match unpanicked(|| service.damage(read)) {
+        Err(_) if !known.is_empty() => Ok(Vec::new()),
+        damage => damage,
+    }
 }
 
 /// Finds out which parts of a store can be read.

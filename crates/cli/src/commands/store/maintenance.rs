@@ -90,7 +90,7 @@ fn say_retracted(target: Target<'_>, retraction: &Retraction) {
 
 pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
     must_exist(folder)?;
-    let repaired = match idmerge_store::repair(folder) {
+    let repaired = match idmerge_store::repair_with(folder, service()) {
         Err(StoreError::DamagedFile { what }) => bail!(
             "nothing in the store {} can be read ({what}); restore a backup",
             folder.display()
@@ -119,4 +119,15 @@ pub(super) fn repair(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
         "damaged_file": repaired.damaged_file,
     });
     write_line(&line, output)
+}
+
+/// What knows the profiles of a server's project.
+#[cfg(feature = "serve")]
+fn service() -> Option<&'static dyn idmerge_store::ServiceCheck> {
+    Some(&idmerge_server::ProfileCheck)
+}
+
+#[cfg(not(feature = "serve"))]
+fn service() -> Option<&'static dyn idmerge_store::ServiceCheck> {
+    None
 }

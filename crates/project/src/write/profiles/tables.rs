@@ -2,7 +2,8 @@
 
 use foldhash::{HashMap, HashMapExt};
 use idmerge_profiles::Profile;
-use idmerge_store::redb::{Key, ReadableTable, Table, WriteTransaction};
+use idmerge_store::redb::{AccessGuard, Key, ReadableTable, Table, WriteTransaction};
+use idmerge_store::set_long_rows;
 
 use crate::error::ProjectError;
 use crate::profiles::{
@@ -23,6 +24,8 @@ pub(crate) struct ProfileTables<'t> {
     /// For each text of which a row was written or replaced: how many rows it has more than the one
     /// that a committed text has.
     rows: HashMap<u64, i32>,
+    write: &'t WriteTransaction,
+    has_new_texts: bool,
 }
 
 /// A profile that is written.
@@ -42,6 +45,8 @@ impl<'t> ProfileTables<'t> {
             groups: write.open_table(GROUPS)?,
             texts: write.open_table(TEXTS)?,
             rows: HashMap::new(),
+            write,
+            has_new_texts: false,
         })
     }
 
@@ -72,8 +77,8 @@ impl<'t> ProfileTables<'t> {
             return Ok(profile_of(&row.text, sources));
         };
         let text = self.texts.get(long.number)?;
-        let profile = |json: &[u8]| profile_of(str::from_utf8(json).ok()?, sources);
-        Ok(text.and_then(|text| profile(text.value())))
+        let json = long.check(text.as_ref().map(AccessGuard::value));
+        Ok(json.ok().and_then(|json| profile_of(json, sources)))
     }
 
     /// Writes or removes a profile.
@@ -110,16 +115,13 @@ impl<'t> ProfileTables<'t> {
     fn row_of(&mut self, profile: &Profile) -> Result<ProfileRow, ProjectError> {
         let sources = profile.sources_json();
         let json = profile.to_json();
-        let bytes = json.len();
-        if bytes < LONG_BYTES {
+        if json.len() < LONG_BYTES {
             let text = json;
             return Ok(ProfileRow { text, sources });
         }
         let last = self.texts.last()?.map_or(0, |(number, _)| number.value());
-        let long = TextNumber {
-            number: last + 1,
-            bytes,
-        };
+        let long = TextNumber::of(last + 1, &json);
+        self.has_new_texts = true;
         self.texts.insert(long.number, json.as_bytes())?;
         // It has no row yet.
         self.rows.insert(long.number, -1);
@@ -131,6 +133,9 @@ impl<'t> ProfileTables<'t> {
 
     /// Removes the texts that have no row any more. Call this once, at the end.
     pub(crate) fn finish(mut self) -> Result<(), ProjectError> {
+        if self.has_new_texts {
+            set_long_rows(self.write)?;
+        }
         for (number, rows) in self.rows {
             if rows < 0 {
                 self.texts.remove(number)?;
