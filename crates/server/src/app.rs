@@ -123,7 +123,7 @@ impl App {
     /// Ends all questions, and refuses those that wait for their turn.
     pub(crate) fn end_questions(&self) {
         self.cancellation.cancel_all();
-        self.permits.iter().for_each(Permits::refuse_folds);
+        self.permits.iter().for_each(Permits::refuse_waiting);
     }
 
     pub(crate) fn is_stopping(&self) -> bool {

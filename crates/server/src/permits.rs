@@ -9,6 +9,9 @@ use crate::config::Bounds;
 /// The most copies of the mappings of a project at a time. Each takes room on the disk.
 const MAX_COPIES: usize = 2;
 
+/// The most funnels at a time. Each takes memory for every step that a user took: up to 1 GB.
+const MAX_FUNNELS: usize = 2;
+
 /// The limits of one project. It may use a half of all queries and a quarter of all streams, so
 /// that it leaves some to the others.
 #[derive(Clone)]
@@ -19,6 +22,7 @@ pub(crate) struct Permits {
     streams: Shares,
     copies: Arc<Semaphore>,
     folds: Shares,
+    funnels: Shares,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -69,6 +73,7 @@ impl Permits {
         // A log that is folded takes memory in proportion to it, so a server folds one at a time. One question
         // of each project waits for its turn, so that no project keeps the others from their answers.
         let folds = Arc::new(Semaphore::new(1));
+        let funnels = Arc::new(Semaphore::new(MAX_FUNNELS));
         let queries = Arc::new(Semaphore::new(max_queries));
         let max_runs = max_queries.div_ceil(2);
         let runs = Arc::new(Semaphore::new(max_runs));
@@ -90,6 +95,7 @@ impl Permits {
             streams: shares(&streams, share(max_streams, 4)),
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
             folds: shares(&folds, Semaphore::new(1)),
+            funnels: shares(&funnels, share(MAX_FUNNELS, 2)),
         };
         (0..projects).map(permits).collect()
     }
@@ -142,10 +148,17 @@ impl Permits {
         })
     }
 
-    /// Refuses all who wait to fold the log.
-    pub(crate) fn refuse_folds(&self) {
-        self.folds.own.close();
-        self.folds.all.close();
+    /// The permit to count a funnel, as soon as one is free. Projects take turns. `None` once the server stops.
+    pub(crate) async fn funnel(&self) -> Option<Permit> {
+        self.funnels.acquire().await
+    }
+
+    /// Refuses all who wait for their turn.
+    pub(crate) fn refuse_waiting(&self) {
+        for shares in [&self.folds, &self.funnels] {
+            shares.own.close();
+            shares.all.close();
+        }
     }
 }
 
@@ -220,7 +233,7 @@ mod tests {
         };
         // A server that stops lets nobody wait.
         for permits in &permits {
-            permits.refuse_folds();
+            permits.refuse_waiting();
         }
         assert!(matches!(
             again.as_mut().poll(&mut context),
@@ -228,6 +241,20 @@ mod tests {
         ));
         assert!(permits[2].fold_of_project().await.is_none());
         drop(turn);
+    }
+
+    #[tokio::test]
+    async fn funnels_wait_for_each_other_and_a_project_leaves_one_to_the_others() {
+        let mut context = Context::from_waker(Waker::noop());
+        let single = Permits::of_projects(1, &Bounds::STANDARD);
+        let _both = [single[0].funnel().await, single[0].funnel().await];
+        let mut third = pin!(single[0].funnel());
+        assert!(third.as_mut().poll(&mut context).is_pending());
+        let several = Permits::of_projects(2, &Bounds::STANDARD);
+        let _first = several[0].funnel().await;
+        let mut second = pin!(several[0].funnel());
+        assert!(second.as_mut().poll(&mut context).is_pending());
+        assert!(several[1].funnel().await.is_some());
     }
 
     #[test]

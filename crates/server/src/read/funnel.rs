@@ -87,8 +87,13 @@ pub(crate) async fn funnel(
         from_ms,
         until_ms,
     };
+    let permit = reader.funnel().await?;
     let funnel = reader
-        .run_while(move |project, may_go_on| project.funnel_while(&query, &*may_go_on))
+        .run_while(move |project, may_go_on| {
+            // Held by the thread: the client may go away before the end.
+            let _permit = permit;
+            project.funnel_while(&query, &*may_go_on)
+        })
         .await?;
     let first = funnel.steps.first();
     let of_first = |users: u64, first: Option<u64>| match first {

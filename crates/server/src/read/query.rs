@@ -139,6 +139,11 @@ impl Reader {
         self.permits.fold(project).await.ok_or_else(stopping)
     }
 
+    /// The permit to count a funnel, as soon as few others are counted.
+    pub(super) async fn funnel(&self) -> Result<Permit, ApiError> {
+        self.permits.funnel().await.ok_or_else(stopping)
+    }
+
     /// The permit to have a copy on the disk now.
     pub(super) fn try_copy(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.permits.try_copy().ok_or_else(|| {
