@@ -178,11 +178,21 @@ async fn join_slashes(mut request: Request) -> Request {
 async fn metrics(State(app): State<Arc<App>>) -> Response {
     const TYPE: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
-    (
-        [(header::CONTENT_TYPE, TYPE)],
-        app.metrics.text(app.bounds.metrics_age),
-    )
-        .into_response()
+    let max_age = app.bounds.metrics_age;
+    let text = match app.metrics.recent_text(max_age) {
+        Some(text) => text,
+        None => {
+            let make = move || app.metrics.text(max_age);
+            match tokio::task::spawn_blocking(make).await {
+                Ok(text) => text,
+                Err(error) => {
+                    tracing::error!(%error, "the metrics cannot be made");
+                    return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+                }
+            }
+        }
+    };
+    ([(header::CONTENT_TYPE, TYPE)], text).into_response()
 }
 
 /// Adds the headers that responses of all paths need.

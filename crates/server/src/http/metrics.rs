@@ -35,19 +35,34 @@ pub(crate) struct Metrics {
 
 /// A text that is made again when it is too old, by one of those who ask for it.
 #[derive(Default)]
-struct RecentText(Mutex<Option<(Instant, Bytes)>>);
+struct RecentText {
+    /// The last text, and when it was begun.
+    last: Mutex<Option<(Instant, Bytes)>>,
+    /// Held while the text is made.
+    making: Mutex<()>,
+}
 
 impl RecentText {
+    /// The text, if it is recent.
+    fn recent(&self, now: Instant, max_age: Duration) -> Option<Bytes> {
+        let last = self.last.lock();
+        let (made, text) = last.as_ref()?;
+        (now.saturating_duration_since(*made) < max_age).then(|| text.clone())
+    }
+
+    /// The text. Makes it if it is not recent. If another thread makes it already, the last one counts.
     fn get(&self, now: Instant, max_age: Duration, make: impl FnOnce() -> Bytes) -> Bytes {
-        // The others wait for it.
-        let mut recent = self.0.lock();
-        if let Some((made, text)) = &*recent
-            && now.saturating_duration_since(*made) < max_age
-        {
-            return text.clone();
+        let earlier = self.last.lock().as_ref().map(|(_, text)| text.clone());
+        let _making = match (self.making.try_lock(), earlier) {
+            (Some(making), _) => making,
+            (None, Some(text)) => return text,
+            (None, None) => self.making.lock(),
+        };
+        if let Some(text) = self.recent(now, max_age) {
+            return text;
         }
         let text = make();
-        *recent = Some((now, text.clone()));
+        *self.last.lock() = Some((now, text.clone()));
         text
     }
 }
@@ -181,8 +196,14 @@ impl Metrics {
         self.records.get_or_create(&labels).inc_by(count);
     }
 
+    /// The text of [`text`](Self::text), if it need not be made.
+    pub(crate) fn recent_text(&self, max_age: Duration) -> Option<Bytes> {
+        self.text.recent(Instant::now(), max_age)
+    }
+
     /// All metrics, as the text that Prometheus scrapes. It is made again once it is
-    /// older than `max_age`: everybody may ask for it, and making it takes milliseconds.
+    /// older than `max_age`: everybody may ask for it, and making it takes milliseconds. It waits for projects
+    /// that apply claims, so call it on a thread that may block.
     pub(crate) fn text(&self, max_age: Duration) -> Bytes {
         self.text.get(Instant::now(), max_age, || {
             let mut text = String::new();
@@ -368,5 +389,25 @@ mod tests {
         assert_eq!(ask(2_999), "2");
         assert_eq!(ask(3_000), "3");
         assert_eq!(*made.lock(), 3);
+    }
+
+    #[test]
+    fn nobody_waits_for_a_text_that_another_thread_makes_if_there_is_an_earlier_one() {
+        let recent = RecentText::default();
+        let start = Instant::now();
+        let age = Duration::from_secs(1);
+        assert_eq!(recent.recent(start, age), None);
+        assert_eq!(recent.get(start, age, || "old".into()), "old");
+        assert_eq!(recent.recent(start, age).unwrap(), "old");
+        let late = start + 2 * age;
+        assert_eq!(recent.recent(late, age), None);
+        let new = recent.get(late, age, || {
+            // Asked while it is made.
+            let other = recent.get(late, age, || panic!("it is made twice"));
+            assert_eq!(other, "old");
+            "new".into()
+        });
+        assert_eq!(new, "new");
+        assert_eq!(recent.recent(late, age).unwrap(), "new");
     }
 }
