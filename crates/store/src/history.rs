@@ -11,19 +11,15 @@ mod sections;
 pub(crate) mod simulate;
 pub(crate) mod story;
 
-use std::sync::Arc;
-
 use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;
 
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::entry::Entry;
+use crate::options::MayGoOn;
 use crate::state::State;
 use crate::state::overlay::Fresh;
-
-/// Whether whoever asked a question still wants the answer. It is called often, so it must be fast.
-pub type MayGoOn = Arc<dyn Fn() -> bool + Send + Sync>;
 
 /// The committed log of a store at one moment. Later commits are not visible in it.
 ///

@@ -28,6 +28,7 @@ pub use durable::Durable;
 pub use durable::intake::{Intake, TakenInput};
 pub use durable::retract::{Retraction, Target};
 pub use error::StoreError;
+pub use history::History;
 pub use history::changes::Change;
 pub use history::compare::first_difference;
 pub use history::digest::Digest;
@@ -35,7 +36,6 @@ pub use history::explain::Explanation;
 pub use history::log_entry::LogEntry;
 pub use history::simulate::Difference;
 pub use history::story::StoryPart;
-pub use history::{History, MayGoOn};
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
 pub use log::about::{About, has_long_rows, set_long_rows};
@@ -46,7 +46,7 @@ pub use log::file::{check_room, exists, make_folder, sync_names};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, ServiceCheck, repair, repair_with};
-pub use options::{Opened, Options, Sharing};
+pub use options::{MayGoOn, Opened, Options, Sharing};
 pub use reader::Reader;
 /// The embedded database, for a service that keeps tables of its own in the file of the store.
 pub use redb;

@@ -19,7 +19,7 @@ use redb::ReadTransaction;
 use self::entry::Entry;
 use self::tail::Tail;
 use crate::error::StoreError;
-use crate::history::MayGoOn;
+use crate::options::MayGoOn;
 
 /// While a question reads entries, it asks at least this often whether it may go on.
 const ENTRIES_BETWEEN_CHECKS: u64 = 1_024;

@@ -1,4 +1,6 @@
-//! How a store is opened.
+//! How a store is opened, and how long it is asked.
+
+use std::sync::Arc;
 
 use idmerge_core::SnapshotError;
 
@@ -82,3 +84,6 @@ pub struct Opened {
     /// How many entries of the log were applied after the snapshot.
     pub applied: u64,
 }
+
+/// Whether whoever asked a question still wants the answer. It is called often, so it must be fast.
+pub type MayGoOn = Arc<dyn Fn() -> bool + Send + Sync>;

@@ -122,26 +122,17 @@ impl Metrics {
             "Connections that are open now",
             open_connections.clone(),
         );
-        let refused_connections = Counter::default();
-        registry.register(
+        let refused_connections = counter(
+            &mut registry,
             "refused_connections",
             "Connections closed because their address had too many",
-            refused_connections.clone(),
         );
-        let wrong_secrets = Counter::default();
-        registry.register(
+        let wrong_secrets = counter(
+            &mut registry,
             "wrong_secrets",
             "Requests with a secret that no project has",
-            wrong_secrets.clone(),
         );
-        registry.register(
-            "cancelled_queries",
-            "Queries that ended without an answer, because the client was gone or the server stopped",
-            cancelled_queries.clone(),
-        );
-        registry.register_collector(Box::new(BodiesInMemory(bodies)));
-        let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
-        registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
+        register_others(&mut registry, projects, bodies, cancelled_queries);
         Self {
             registry,
             requests,
@@ -212,6 +203,30 @@ impl Metrics {
             text.into()
         })
     }
+}
+
+/// Registers what others count.
+fn register_others(
+    registry: &mut Registry,
+    projects: &[OpenProject],
+    bodies: Bodies,
+    cancelled_queries: &Counter,
+) {
+    registry.register(
+        "cancelled_queries",
+        "Queries that ended without an answer, because the client was gone or the server stopped",
+        cancelled_queries.clone(),
+    );
+    registry.register_collector(Box::new(BodiesInMemory(bodies)));
+    let project = |open: &OpenProject| (open.config.token.clone(), Arc::clone(&open.project));
+    registry.register_collector(Box::new(Projects(projects.iter().map(project).collect())));
+}
+
+/// A counter that is registered.
+fn counter(registry: &mut Registry, name: &str, help: &str) -> Counter {
+    let counter = Counter::default();
+    registry.register(name, help, counter.clone());
+    counter
 }
 
 /// Reports the memory that request bodies occupy.

@@ -9,7 +9,7 @@ use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
 use super::file::unpanicked;
 use super::tables::{PIECES, SNAPSHOTS};
 use crate::error::StoreError;
-use crate::history::MayGoOn;
+use crate::options::MayGoOn;
 
 /// The checksum of a piece, the piece, and what the database adds to both fit 128 pages.
 const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
