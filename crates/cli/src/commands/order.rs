@@ -5,6 +5,7 @@ mod key;
 use std::io::{self, Write};
 
 use anyhow::Context;
+use idmerge_adapters::Refusal as BadRecord;
 use idmerge_core::quote;
 use idmerge_events::MalformedEvent;
 
@@ -12,12 +13,13 @@ use crate::args::identities::IdentityArgs;
 use crate::commands::order::key::Key;
 use crate::output::refused::RefusedWriter;
 use crate::spill::sort::Sorter;
+use crate::stream::adapt::take_records;
 use crate::stream::block::{Block, Limits};
-use crate::stream::events::RefusedLine;
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::sorted::{Origin, SortedWriter};
 use crate::stream::input::{self, Input, Reread};
-use crate::stream::lines::{Line, Lines, too_long};
+use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -89,96 +91,74 @@ impl<'b> Keyed<'b> {
     fn take(
         &mut self,
         worker: &SortWorker<'_>,
-        line: Line<'b>,
-        text: Result<&str, (&'static str, String)>,
+        number: u64,
+        bytes: &'b [u8],
+        text: Result<&str, BadRecord>,
     ) {
-        let keyed = text.and_then(|text| worker.key(text).map(|key| (key, text)));
-        match keyed {
+        match text.and_then(|text| Ok((worker.key(text)?, text))) {
             Ok((key, text)) => {
-                self.keys.push((line.number, key));
+                self.keys.push((number, key));
                 self.bytes.extend_from_slice(text.trim().as_bytes());
                 self.ends.push(self.bytes.len());
             }
-            Err((rule, error)) => self.refused.push(RefusedLine { line, rule, error }),
+            Err(refusal) => self.refused.push(RefusedLine {
+                line: Line {
+                    number,
+                    start: 0,
+                    bytes,
+                    is_too_long: refusal.rule() == "IN-3",
+                },
+                rule: refusal.rule(),
+                error: refusal.to_string(),
+            }),
         }
     }
 }
 
 impl SortWorker<'_> {
-    /// The key of a record, or the rule that refuses it and why.
-    fn key(&self, record: &str) -> Result<Key, (&'static str, String)> {
+    /// The key of a record, or why there is none.
+    fn key(&self, record: &str) -> Result<Key, BadRecord> {
         let field = self.field;
-        match Key::of_record(record, field) {
-            Ok(Some(key)) => Ok(key),
-            Ok(None) => Err((
+        let (rule, text) = match Key::of_record(record, field) {
+            Ok(Some(key)) => return Ok(key),
+            Ok(None) => (
                 "A-6",
                 format!(
                     "\"{field}\" is missing, and --order-by sorts by it; add it, or name a field that every \
                      record has (A-6)"
                 ),
-            )),
-            Err(key::Unusable::Value(value)) => Err((
+            ),
+            Err(key::Unusable::Value(value)) => (
                 "A-6",
                 format!(
                     "\"{field}\" is {}, and --order-by sorts by numbers, times and text (A-6)",
                     quote(&value)
                 ),
-            )),
+            ),
             Err(key::Unusable::Record) => {
-                match serde_json::from_str::<serde::de::IgnoredAny>(record) {
-                    Err(error) => {
-                        let error = MalformedEvent::NotJson(error);
-                        Err((error.rule(), error.to_string()))
-                    }
-                    Ok(_) => Err((
-                        "IN-1",
-                        format!(
-                            "{} is not a JSON object, so it is no record (IN-1)",
-                            quote(record)
-                        ),
-                    )),
-                }
+                serde_json::from_str::<serde::de::IgnoredAny>(record)
+                    .map_err(MalformedEvent::NotJson)?;
+                (
+                    "IN-1",
+                    format!(
+                        "{} is not a JSON object, so it is no record (IN-1)",
+                        quote(record)
+                    ),
+                )
             }
-        }
+        };
+        Err(BadRecord::with_text(rule, text))
     }
 
+    /// The records of a block, and how many lines it has.
     fn keyed<'b>(&self, block: &'b Block) -> (Keyed<'b>, u64) {
-        let (mut keyed, bytes) = (Keyed::default(), block.bytes());
-        let max_line_bytes = self.limits.max_line_bytes;
-        let too_long = || ("IN-3", too_long(block.unit(), max_line_bytes));
-        if let Some(table) = &block.table {
-            let is_first = block.starts_input && block.passed.is_none();
-            table.visit_rows(bytes, is_first, |row| {
-                let text = bytes[row.bytes.clone()].trim_ascii_end();
-                let is_too_long = text.len() as u64 > max_line_bytes;
-                let line = Line {
-                    number: row.line,
-                    start: row.bytes.start,
-                    bytes: text,
-                    is_too_long,
-                };
-                let json = match is_too_long {
-                    true => Err(too_long()),
-                    false => row.json.map_err(|error| (error.rule(), error.to_string())),
-                };
-                keyed.take(self, line, json);
-            });
-            let breaks = memchr::memchr_iter(b'\n', bytes).count() as u64;
-            return (keyed, breaks + u64::from(!bytes.ends_with(b"\n")));
-        }
-        let mut lines = Lines::new(bytes, max_line_bytes);
-        for line in &mut lines {
-            let text = match line.is_too_long {
-                true => Err(too_long()),
-                false => str::from_utf8(line.bytes).map_err(|error| {
-                    let valid_bytes = error.valid_up_to();
-                    let error = MalformedEvent::NotUtf8 { valid_bytes };
-                    (error.rule(), error.to_string())
-                }),
-            };
-            keyed.take(self, line, text);
-        }
-        (keyed, lines.count)
+        let mut keyed = Keyed::default();
+        let lines = take_records(
+            block,
+            self.limits.max_line_bytes,
+            &mut |number, bytes, text| keyed.take(self, number, bytes, text),
+        );
+        (keyed, lines)
     }
 }
 
@@ -199,10 +179,7 @@ impl<'s> Worker for SortWorker<'s> {
                 lines,
                 events: records,
                 with_id: records,
-                first_refused: keyed
-                    .refused
-                    .first()
-                    .map(|refused| (refused.line.number, refused.error.clone())),
+                first_refused: first_refused(&keyed.refused),
             };
             let (sorting, position) = ordered.for_block(block, tally)?;
             let starts = [0].into_iter().chain(keyed.ends.iter().copied());

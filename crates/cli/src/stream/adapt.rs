@@ -264,10 +264,7 @@ fn adapt_block(
             }
         }
     };
-    let records = match &block.table {
-        Some(table) => take_rows(table, block, max_line_bytes, &mut take),
-        None => take_lines(block, max_line_bytes, &mut take),
-    };
+    let records = take_records(block, max_line_bytes, &mut take);
     let lines = adapted.take_lines();
     let events = adapted.take_text(Vec::new());
     let numbers = lines.iter().map(|line| line.record).collect();
@@ -289,10 +286,18 @@ fn adapt_block(
 }
 
 /// Takes the number, the bytes and the text of a record.
-type Take<'t> = &'t mut dyn FnMut(u64, &[u8], Result<&str, Refusal>);
+type Take<'t, 'b> = &'t mut dyn FnMut(u64, &'b [u8], Result<&str, Refusal>);
+
+/// Takes each record of a block. Returns how many lines there are.
+pub(crate) fn take_records<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> u64 {
+    match &block.table {
+        Some(table) => take_rows(table, block, max_line_bytes, take),
+        None => take_lines(block, max_line_bytes, take),
+    }
+}
 
 /// Takes each line as a record. Returns how many lines there are.
-fn take_lines(block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
+fn take_lines<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> u64 {
     let unit = block.unit();
     let mut lines = Lines::new(block.bytes(), max_line_bytes);
     let text = str::from_utf8(block.bytes()).ok();
@@ -314,7 +319,7 @@ fn take_lines(block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
 }
 
 /// Takes each row of a table as a record. Returns how many lines there are.
-fn take_rows(table: &Table, block: &Block, max_line_bytes: u64, take: Take<'_>) -> u64 {
+fn take_rows<'b>(table: &Table, block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> u64 {
     let text = block.bytes();
     let is_first = block.starts_input && block.passed.is_none();
     table.visit_rows(text, is_first, |row| {
