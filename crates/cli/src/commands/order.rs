@@ -98,7 +98,7 @@ impl<'b> Keyed<'b> {
         match text.and_then(|text| Ok((worker.key(text)?, text))) {
             Ok((key, text)) => {
                 self.keys.push((number, key));
-                self.bytes.extend_from_slice(text.trim().as_bytes());
+                self.bytes.extend_from_slice(text.as_bytes());
                 self.ends.push(self.bytes.len());
             }
             Err(refusal) => self.refused.push(RefusedLine {

@@ -137,6 +137,25 @@ fn a_6_a_refusal_names_the_place_that_the_record_came_from() {
     assert_eq!(run.code, Some(1), "{}", run.stderr);
 }
 
+#[test]
+fn in_1_a_space_that_json_does_not_have_is_refused_as_without_sorting() {
+    let event = event("U1", "1");
+    let event = event.trim_end();
+    let lines = [
+        format!(" \t{event} \r"),
+        format!("\u{a0}{event}"),
+        format!("{event}\u{a0}"),
+        format!("\u{c}{event}"),
+    ];
+    let folder = Folder::with(&[("in", &lines.join("\n"))]);
+    let resolve = "resolve in --engine simplified --refused refused";
+    let wanted = folder.run(resolve).ok();
+    let refused = folder.read("refused");
+    assert_eq!(refused.lines().count(), 3, "{refused}");
+    let found = folder.run(&format!("{resolve} --order-by time")).ok();
+    assert_eq!((found, folder.read("refused")), (wanted, refused));
+}
+
 /// 100 MB of records, in 80 MB: 32 MiB of them and what every run needs.
 #[cfg(target_os = "linux")]
 #[test]

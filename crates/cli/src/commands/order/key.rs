@@ -95,7 +95,7 @@ fn members<'r>(
 ) -> Result<(Found<'r>, Found<'r>, Found<'r>), Unusable> {
     let first_name = field.split_once('.').map(|(first, _)| first);
     let (mut own, mut properties, mut first) = (None, None, None);
-    visit_pairs(record.trim(), |name, value| {
+    visit_pairs(record, |name, value| {
         let Some(name) = name.string() else { return };
         if name == field {
             own = Some(value);
