@@ -98,6 +98,14 @@ fn in_6_an_archive_that_holds_its_files_uncompressed_is_named() {
 }
 
 #[test]
+fn in_6_events_with_the_word_of_tar_at_its_place_are_events() {
+    let text = event(&("x".repeat(246) + "mustard"));
+    assert_eq!(&text[257..262], "ustar");
+    let done = Folder::new().pipe(&*text, "resolve -q --engine simplified");
+    assert_eq!(done.ok(), text);
+}
+
+#[test]
 fn in_6_a_compressed_file_of_0_bytes_was_cut_off() {
     for (name, format) in [("in.ndjson.gz", "gzip"), ("in.zst", "zstd")] {
         let folder = Folder::with(&[(name, ""), ("empty", "")]);

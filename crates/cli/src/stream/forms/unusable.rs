@@ -217,7 +217,9 @@ fn archive(head: &[u8]) -> Option<&'static str> {
     if head.starts_with(b"7z\xbc\xaf\x27\x1c") {
         return Some("a 7z archive: unpack it");
     }
-    (head.get(257..262) == Some(b"ustar")).then_some("a tar archive: unpack it")
+    // Text can have "mustard" at this place, but not the zeros that fill the fields before it.
+    let is_tar = head.get(257..262) == Some(b"ustar") && head[..257].contains(&0);
+    is_tar.then_some("a tar archive: unpack it")
 }
 
 /// What the first bytes of an input look like, if it is not JSON.
