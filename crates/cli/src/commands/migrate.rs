@@ -156,12 +156,8 @@ impl std::fmt::Display for MigrateSummary<'_> {
         row(f, "events", report.events_written(), "")?;
         row(f, "refused", report.events_refused(), "")?;
         if let Some(moved) = report.events_moved() {
-            row(
-                f,
-                "moved",
-                moved,
-                "events whose user on arrival was another",
-            )?;
+            let what = " events whose user on arrival was another";
+            row(f, "moved", moved, what)?;
         }
         row(f, "users before", before, "")?;
         row(f, "users after", after, "")?;

@@ -76,7 +76,10 @@ fn m_19_a_project_without_id_merge() {
     for to in ["simplified", "original"] {
         let folder = Folder::with(&[("in", &text)]);
         let command = format!("migrate in --from legacy --to {to} -o new --user-id ^ada$");
-        let _summary = folder.run(&command).says("moved").code(0);
+        let _summary = folder
+            .run(&command)
+            .says("moved                    1 events")
+            .code(0);
         let report: Value = serde_json::from_str(&folder.read("new/report.json")).unwrap();
         assert_eq!(report["from"], "legacy");
         assert_eq!(report["events"]["moved"], 1);
