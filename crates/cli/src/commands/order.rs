@@ -29,7 +29,8 @@ use crate::stream::progress::Progress;
 ///
 /// # Errors
 ///
-/// An input cannot be read, or a temporary file cannot be written.
+/// An argument of the command does not fit the others, an input cannot be read, or a temporary file cannot be
+/// written.
 pub(crate) fn ordered(
     args: &IdentityArgs,
     mut inputs: Vec<Input>,
@@ -38,6 +39,7 @@ pub(crate) fn ordered(
     let Some(field) = args.order_by.as_deref().filter(|_| !inputs.is_empty()) else {
         return Ok(inputs);
     };
+    args.adapt.check()?;
     let limits = args.input.limits();
     let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);

@@ -43,8 +43,9 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         refused.silence();
     }
     let output = Output::create(output)?;
+    let identities = args.identity.identities()?;
     let inputs = order::ordered(&args.identity, inputs, &mut refused)?;
-    let summary = match args.identity.identities()? {
+    let summary = match identities {
         Identities::OfInput(settings) => match settings.attribution() {
             Attribution::Retroactive => {
                 resolve_by_engine(args, &settings, inputs, refused, output)?

@@ -138,6 +138,23 @@ fn a_6_a_refusal_names_the_place_that_the_record_came_from() {
 }
 
 #[test]
+fn wrong_arguments_are_named_before_anything_is_sorted() {
+    let folder = Folder::with(&[("in", &event("U1", "1"))]);
+    for (arguments, code, says) in [
+        ("--max-cluster-ids 5", 2, "is not a setting of"),
+        ("--from csv", 2, "--from csv needs the columns"),
+        ("--as mixpanel", 2, "name it with --from"),
+        ("--from ga4 --as mixpanel", 1, "not for ga4 (A-4)"),
+    ] {
+        for command in ["resolve", "clusters", "mappings", "cluster U1"] {
+            // Sorting would fail.
+            let command = format!("{command} in --engine simplified --order-by none {arguments}");
+            folder.run(&command).code(code).says(says);
+        }
+    }
+}
+
+#[test]
 fn in_1_a_space_that_json_does_not_have_is_refused_as_without_sorting() {
     let event = event("U1", "1");
     let event = event.trim_end();
