@@ -162,16 +162,16 @@ impl Found {
     fn add(
         &mut self,
         read: &InspectBlock<'_>,
-        mut claims: [Claims<'_>; 3],
+        claims: [Claims<'_>; 3],
         arrivals: &[Arrival<'_>],
         hasher: &RandomState,
     ) -> anyhow::Result<()> {
-        for (index, claims) in claims.iter_mut().enumerate() {
-            let (claimants, claims) = claims;
-            self.weighed[index].leave_out_duplicates(&read.fingerprints[index], claimants, claims);
-            let claims = &(mem::take(claimants), mem::take(claims));
+        for (index, mut claims) in claims.into_iter().enumerate() {
+            let (claimants, made) = &mut claims;
+            let fingerprints = &read.fingerprints[index];
+            self.weighed[index].leave_out_duplicates(fingerprints, claimants, made);
             let batch = &read.models[index];
-            self.models[index].apply(batch, claims, arrivals, self.events, hasher)?;
+            self.models[index].apply(batch, &claims, arrivals, self.events, hasher)?;
             if index == ORIGINAL {
                 self.unlimited.apply(&claims.1)?;
             }
