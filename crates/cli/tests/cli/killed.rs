@@ -27,14 +27,6 @@ const BATCH_EVENTS: u64 = 12;
 /// The price in an event that is not the true one.
 const FORGED: i64 = -1;
 
-fn name(model: Model) -> &'static str {
-    match model {
-        Model::Simplified => "simplified",
-        Model::Legacy => "legacy",
-        _ => "original",
-    }
-}
-
 /// An event of the stream. Devices have several users, so the state depends on the order, and a claim
 /// that is lost or weighed twice shows.
 fn event(model: Model, number: u64) -> Value {
@@ -212,7 +204,7 @@ fn a_killed_server_is_as_one_that_was_not(model: Model) {
         let serve = SERVE.replace("--data data", &format!("--data {data}"));
         format!(
             "{serve} --engine {} --token TOK --secret a-long-secret",
-            name(model)
+            model.name()
         )
     };
     // For each sender, the next batch that is not acknowledged.
@@ -257,7 +249,7 @@ fn a_killed_server_is_as_one_that_was_not(model: Model) {
     assert_eq!(digest(&folder, "data/TOK"), digest(&folder, "whole/TOK"));
     eprintln!(
         "{}: {} kills, {} events",
-        name(model),
+        model.name(),
         kills(),
         events.len()
     );
