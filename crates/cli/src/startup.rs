@@ -70,8 +70,8 @@ pub(crate) fn give_memory_back() {
 ///
 /// The pages of the database have many sizes, and come and go on several threads. So free memory is scattered
 /// over the arenas: five million events without new IDs left 222 MB in the memory of a server that had 92 MB in
-/// use, and it grew by 25 bytes for each event. With this it is 110 to 160 MB once the cache is
-/// full, and what grows is the 2 to 4 bytes of the index of duplicates. A call takes 3 to 7 ms.
+/// use, and it grew by 25 bytes for each event. With this it is 110 to 160 MB once the cache is full, and it grows
+/// by the 2 to 4 bytes of the index of duplicates. A call takes 3 to 7 ms.
 #[cfg(all(feature = "serve", target_os = "linux", target_env = "gnu"))]
 fn trim_after_work() {
     use std::time::Duration;
