@@ -101,11 +101,6 @@ impl Adapting {
         self.settled.get_or_init(|| adapter);
     }
 
-    /// Whether the records may be those of another product.
-    pub(crate) fn is_of_another_product(&self) -> bool {
-        self.origin != Origin::Mixpanel
-    }
-
     /// How tables are read. `None` if the records are events, which are no tables.
     pub(crate) fn tables(&self) -> Option<Tables> {
         self.origin.tables()

@@ -316,7 +316,7 @@ impl<'p> Pass<'p> {
             lines: 0,
             unit: Unit::Line,
             usable: UsableEvents::default(),
-            is_adapting: self.adapting.is_some_and(Adapting::is_of_another_product),
+            is_adapting: self.tables.is_some(),
         });
         let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
         let limits = self.limits;

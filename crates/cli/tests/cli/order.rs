@@ -135,6 +135,17 @@ fn a_6_a_refusal_names_the_place_that_the_record_came_from() {
     );
     let run = folder.run("clusters c --engine simplified --order-by time");
     assert_eq!(run.code, Some(1), "{}", run.stderr);
+    folder.write(
+        "calls",
+        "{\"type\":\"track\",\"userId\":\"U\",\"messageId\":\"m\"}\n",
+    );
+    for from in ["segment", "auto"] {
+        let of = format!("clusters calls --engine simplified --from {from} --order-by received");
+        folder
+            .run(&of)
+            .code(1)
+            .says("\"received\" is missing, and --order-by sorts by it");
+    }
 }
 
 #[test]
