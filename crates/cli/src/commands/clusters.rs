@@ -98,7 +98,7 @@ fn engine_and_output(
     output.must_keep(&inputs, "--output")?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    let inputs = order::ordered(args, inputs, &mut refused)?;
+    let inputs = order::ordered(args, identities, inputs, &mut refused)?;
     Ok((engine(args, identities, inputs, refused)?, output))
 }
 

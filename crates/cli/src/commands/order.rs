@@ -7,9 +7,10 @@ use std::io::{self, Write};
 use anyhow::Context;
 use idmerge_adapters::Refusal as BadRecord;
 use idmerge_core::quote;
-use idmerge_events::MalformedEvent;
+use idmerge_engines::Settings;
+use idmerge_events::{JsonEvent, MalformedEvent};
 
-use crate::args::identities::IdentityArgs;
+use crate::args::identities::{Identities, IdentityArgs};
 use crate::commands::order::key::Key;
 use crate::output::refused::RefusedWriter;
 use crate::spill::sort::Sorter;
@@ -33,6 +34,7 @@ use crate::stream::progress::Progress;
 /// written.
 pub(crate) fn ordered(
     args: &IdentityArgs,
+    identities: &Identities<'_>,
     mut inputs: Vec<Input>,
     refused: &mut RefusedWriter,
 ) -> anyhow::Result<Vec<Input>> {
@@ -50,7 +52,16 @@ pub(crate) fn ordered(
         sorter: Sorter::default(),
         refused,
     };
-    let new_worker = || SortWorker { field, limits };
+    // What becomes of the records of another product is not known before they are sorted.
+    let settings = match (identities, args.adapt.tables()) {
+        (Identities::OfInput(settings), None) => Some(settings),
+        _ => None,
+    };
+    let new_worker = || SortWorker {
+        field,
+        limits,
+        settings,
+    };
     let sorting = pass.run(sorting, |_| Ok(()), new_worker)?;
     let sorted = || -> io::Result<Input> {
         let mut writer = SortedWriter::new()?;
@@ -76,6 +87,8 @@ impl Sink for Sorting<'_> {}
 struct SortWorker<'w> {
     field: &'w str,
     limits: Limits,
+    /// By which the usable events of each input are counted: IN-6 is about each input, and sorted they are one.
+    settings: Option<&'w Settings>,
 }
 
 /// The records of a block, with their keys.
@@ -87,6 +100,11 @@ struct Keyed<'b> {
     ends: Vec<usize>,
     bytes: Vec<u8>,
     refused: Vec<RefusedLine<'b>>,
+    /// How many records are events that can be used, and how many of those have a distinct_id.
+    events: u64,
+    with_id: u64,
+    /// The number of the first other record, and why it cannot be used.
+    first_unusable: Option<(u64, String)>,
 }
 
 impl<'b> Keyed<'b> {
@@ -99,6 +117,16 @@ impl<'b> Keyed<'b> {
     ) {
         match text.and_then(|text| Ok((worker.key(text)?, text))) {
             Ok((key, text)) => {
+                match worker.has_id(text) {
+                    Ok(has_id) => {
+                        self.events += 1;
+                        self.with_id += u64::from(has_id);
+                    }
+                    Err(refusal) => {
+                        let error = refusal.to_string();
+                        self.first_unusable.get_or_insert((number, error));
+                    }
+                }
                 self.keys.push((number, key));
                 self.bytes.extend_from_slice(text.as_bytes());
                 self.ends.push(self.bytes.len());
@@ -152,6 +180,18 @@ impl SortWorker<'_> {
         Err(BadRecord::with_text(rule, text))
     }
 
+    /// Whether an event has a distinct_id, or why it cannot be used.
+    fn has_id(&self, text: &str) -> Result<bool, BadRecord> {
+        let Some(settings) = self.settings else {
+            return Ok(true);
+        };
+        let event = JsonEvent::parse_text(text)?;
+        match settings.read(&event.event()) {
+            Ok(reading) => Ok(reading.distinct_id.is_some()),
+            Err(error) => Err(BadRecord::with_text(error.rule(), error.to_string())),
+        }
+    }
+
     /// The records of a block, and how many lines it has.
     fn keyed<'b>(&self, block: &'b Block) -> (Keyed<'b>, u64) {
         let mut keyed = Keyed::default();
@@ -176,12 +216,12 @@ impl<'s> Worker for SortWorker<'s> {
     ) -> anyhow::Result<()> {
         let (keyed, lines) = self.keyed(block);
         in_turn(ticket, |ordered| {
-            let records = keyed.keys.len() as u64;
+            let unusable = [first_refused(&keyed.refused), keyed.first_unusable];
             let tally = Tally {
                 lines,
-                events: records,
-                with_id: records,
-                first_refused: first_refused(&keyed.refused),
+                events: keyed.events,
+                with_id: keyed.with_id,
+                first_refused: unusable.into_iter().flatten().min(),
             };
             let (sorting, position) = ordered.for_block(block, tally)?;
             let starts = [0].into_iter().chain(keyed.ends.iter().copied());

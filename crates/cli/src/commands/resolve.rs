@@ -44,7 +44,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     }
     let output = Output::create(output)?;
     let identities = args.identity.identities()?;
-    let inputs = order::ordered(&args.identity, inputs, &mut refused)?;
+    let inputs = order::ordered(&args.identity, &identities, inputs, &mut refused)?;
     let summary = match identities {
         Identities::OfInput(settings) => match settings.attribution() {
             Attribution::Retroactive => {

@@ -149,6 +149,41 @@ fn a_6_a_refusal_names_the_place_that_the_record_came_from() {
 }
 
 #[test]
+fn in_6_an_input_of_which_no_event_can_be_used_fails_the_run() {
+    let folder = Folder::with(&[
+        ("good", &event("U1", "1")),
+        // An event without `properties`, and one whose ID is at the top of the record.
+        (
+            "flat",
+            "{\"event\":\"A\",\"distinct_id\":\"U\",\"time\":2}\n",
+        ),
+        (
+            "top",
+            "{\"event\":\"A\",\"userId\":\"U\",\"properties\":{\"time\":3}}\n",
+        ),
+        ("empty", ""),
+    ]);
+    for engine in ["simplified", "original", "legacy"] {
+        for command in ["resolve", "clusters"] {
+            for (input, says) in [
+                ("flat", "flat: none of its events can be used"),
+                (
+                    "top",
+                    "top: no event of it has an ID where idmerge reads it",
+                ),
+            ] {
+                let command =
+                    format!("{command} good {input} -q --engine {engine} --order-by time");
+                let run = folder.run(&command).code(1).says(says);
+                assert_eq!(run.stdout, "", "{command}");
+            }
+            let command = format!("{command} good empty -q --engine {engine} --order-by time");
+            folder.run(&command).ok();
+        }
+    }
+}
+
+#[test]
 fn wrong_arguments_are_named_before_anything_is_sorted() {
     let folder = Folder::with(&[("in", &event("U1", "1"))]);
     for (arguments, code, says) in [
