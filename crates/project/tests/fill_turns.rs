@@ -16,7 +16,8 @@ use std::sync::{Arc, mpsc};
 use batches::{Answered, event, together, updates};
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Batch, ClaimAnswer, Options, ProfileMerge, Project, ProjectError, Record, RecordAnswer, Sender,
+    Answer, Batch, ClaimAnswer, Options, ProfileMerge, Project, ProjectError, Record, RecordAnswer,
+    Sender,
 };
 
 const PROFILE_BYTES: usize = 40_000;
@@ -240,4 +241,47 @@ fn merges_that_read_too_much_are_refused_as_a_whole_and_a_project_that_closes_fi
     let profile = project.profile("D4").unwrap().unwrap();
     assert_eq!(profile.distinct_id, "U4");
     assert!(profile.json.contains("only D4") && profile.json.contains("only U4"));
+}
+
+#[test]
+fn a_chain_of_merges_copies_a_profile_a_bounded_number_of_times_in_a_commit() {
+    let model = Model::Original;
+    let count = 12;
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let project = open(folders[0].path(), model);
+    let other = open_unlimited(folders[1].path(), model);
+    let mut chains = Vec::new();
+    for project in [&project, &other] {
+        // U0 is the oldest.
+        let mut users = Batch::new("/import", 1);
+        for number in 0..count {
+            let (device, user) = (format!("D{number}"), format!("U{number}"));
+            link(&mut users, model, &device, &user);
+        }
+        project.submit_and_wait(users).unwrap();
+        create(project, &format!("U{}", count - 1), PROFILE_BYTES);
+        // An older user becomes canonical with each merge, so it gets the profile that the one before got.
+        let mut chain = Batch::new("/import", 1);
+        for number in (1..count).rev() {
+            let (user, older) = (format!("U{number}"), format!("U{}", number - 1));
+            link(&mut chain, model, &user, &older);
+        }
+        chains.push(chain);
+    }
+    let answers = together(&project, vec![chains.remove(0), event(1)]);
+    let order: Vec<_> = answers.iter().map(|(number, ..)| *number).collect();
+    assert_eq!(order, [1, 0]);
+    // 11 copies of 40 KB, three in a commit, after the commit with the event.
+    assert_eq!(answers[1].1, 5);
+    let merged = &answers[1].2.as_ref().unwrap().records;
+    assert_eq!(
+        merged[..],
+        [const { RecordAnswer::Stored(ClaimAnswer::Merged) }; 11]
+    );
+    let Answer { records, .. } = other.submit_and_wait(chains.remove(0)).unwrap();
+    assert_eq!(&records, merged);
+    assert_eq!(shown(&project, model), shown(&other, model));
+    let profile = project.profile("D11").unwrap().unwrap();
+    assert_eq!(profile.distinct_id, "U0");
+    assert!(profile.json.contains("only U11"));
 }

@@ -176,7 +176,7 @@ impl Committer {
         Ok(())
     }
 
-    /// Applies the events whose merges the turn has room for.
+    /// Applies the events whose merges the turn has room for, as far as the merges have room to copy profiles.
     fn apply_some_events(
         &mut self,
         batch: &mut PreparedBatch,
@@ -188,7 +188,20 @@ impl Committer {
         }
         let mut room = turn.room(Load::of_merges(batch));
         let (count, _) = self.weigh_merges(batch, read, &mut |bytes| room.take_profile(bytes))?;
-        self.apply_events(batch, batch.applied_events + count, read)
+        let until = batch.applied_events + count;
+        let inner = self.inner.clone();
+        let rule_book = inner.settings.rule_book();
+        if !self.state.profiles.may_copy(rule_book, &inner.options) {
+            return self.apply_events(batch, until, read);
+        }
+        while batch.applied_events < until {
+            let plain = batch.events_before_claim(until);
+            if plain == 0 && !self.state.profiles.has_room_to_copy(&inner.options) {
+                break;
+            }
+            self.apply_events(batch, batch.applied_events + plain.max(1), read)?;
+        }
+        Ok(())
     }
 
     /// Weighs the merges of the events that are left, up to the first event for which `take` answers `false`

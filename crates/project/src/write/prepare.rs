@@ -156,6 +156,14 @@ impl PreparedBatch {
         &self.events[self.applied_events..]
     }
 
+    /// How many of the events before this place that are not applied come before the next one with a claim.
+    pub(crate) fn events_before_claim(&self, until: usize) -> usize {
+        let events = self.events[self.applied_events..until].iter();
+        events
+            .take_while(|event| self.claim(event).is_none())
+            .count()
+    }
+
     /// Whether all of it is applied.
     pub(crate) fn is_done(&self) -> bool {
         self.events_left().is_empty() && self.updates.is_empty()

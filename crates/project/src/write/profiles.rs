@@ -21,6 +21,8 @@ pub(crate) struct ProfileChanges {
     changed: HashMap<ProfileKey, Option<Written>>,
     /// Whether the project has any user profile. If not, merges have no profiles to move.
     has_any: bool,
+    /// The bytes of the profiles that merges have copied into others since the last commit.
+    copied_bytes: usize,
 }
 
 /// The updates of a batch by profile.
@@ -65,6 +67,7 @@ impl ProfileChanges {
         Ok(Self {
             changed: HashMap::new(),
             has_any,
+            copied_bytes: 0,
         })
     }
 
@@ -225,6 +228,17 @@ impl ProfileChanges {
         self.has_any && options.profile_merge == ProfileMerge::Fill && rule_book != RuleBook::Legacy
     }
 
+    /// Whether merges can copy more bytes of profiles than they read: a chain of merges of users copies one
+    /// profile again and again. In Simplified two users never merge.
+    pub(crate) fn may_copy(&self, rule_book: RuleBook, options: &Options) -> bool {
+        self.may_fill(rule_book, options) && rule_book != RuleBook::Simplified
+    }
+
+    /// Whether a merge may copy a profile before the next commit. Each copy stays in memory until then.
+    pub(crate) fn has_room_to_copy(&self, options: &Options) -> bool {
+        self.copied_bytes < options.max_commit_profile_bytes
+    }
+
     /// The most bytes of profiles that a claim reads, in addition to those that earlier ones read.
     pub(crate) fn weigh_merge(
         &self,
@@ -325,6 +339,7 @@ impl ProfileChanges {
                 Written::Profile(_) => None,
             };
             let other = open(other, read)?.unwrap_or_default();
+            self.copied_bytes += other.json_bytes();
             let remains = match after {
                 Some(remains) => open(remains, read)?,
                 None => None,
@@ -348,6 +363,7 @@ impl ProfileChanges {
         for (key, profile) in self.changed.drain() {
             tables.put(&key, profile)?;
         }
+        self.copied_bytes = 0;
         tables.finish()
     }
 }
