@@ -3,8 +3,8 @@
 use idmerge_disk::row;
 use idmerge_profiles::Profile;
 use idmerge_store::redb::{
-    AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTableMetadata, TableDefinition,
-    TableError, TableHandle,
+    AccessGuard, ReadOnlyTable, ReadTransaction, ReadableTable, ReadableTableMetadata,
+    StorageError, TableDefinition, TableError, TableHandle,
 };
 
 use crate::error::ProjectError;
@@ -113,7 +113,7 @@ impl TextNumber {
     /// # Errors
     ///
     /// What is wrong with it.
-    pub(crate) fn check(self, text: Option<&[u8]>) -> Result<&str, &'static str> {
+    fn check(self, text: Option<&[u8]>) -> Result<&str, &'static str> {
         let text = text.ok_or("its text is missing")?;
         let is_it = self
             .checksum
@@ -125,9 +125,23 @@ impl TextNumber {
     }
 }
 
-/// Whether a row is of a long profile and cannot be read.
-pub(crate) fn is_broken(row: &str) -> bool {
-    row.starts_with('@') && TextNumber::read(row).is_none()
+/// Calls `use_it` with the JSON of the profile with this row, or with what is wrong with the profile.
+pub(crate) fn with_json<T>(
+    row: &str,
+    texts: Option<&impl ReadableTable<u64, &'static [u8]>>,
+    use_it: impl FnOnce(Result<&str, &'static str>) -> T,
+) -> Result<T, StorageError> {
+    let Some(long) = TextNumber::read(row) else {
+        return Ok(use_it(match row.starts_with('@') {
+            true => Err("its row is damaged"),
+            false => Ok(row),
+        }));
+    };
+    let text = match texts {
+        Some(texts) => texts.get(long.number)?,
+        None => None,
+    };
+    Ok(use_it(long.check(text.as_ref().map(AccessGuard::value))))
 }
 
 /// The committed texts of long profiles.
@@ -151,15 +165,8 @@ impl Texts {
 
     /// The JSON of the profile with this row. `None` if its text is missing or damaged: a repair can lose it.
     pub(crate) fn json(&self, row: &str) -> Result<Option<String>, ProjectError> {
-        let Some(long) = TextNumber::read(row) else {
-            return Ok((!is_broken(row)).then(|| row.to_owned()));
-        };
-        let text = match &self.0 {
-            Some(texts) => texts.get(long.number)?,
-            None => None,
-        };
-        let json = long.check(text.as_ref().map(AccessGuard::value));
-        Ok(json.ok().map(str::to_owned))
+        let owned = |json: Result<&str, _>| json.ok().map(str::to_owned);
+        Ok(with_json(row, self.0.as_ref(), owned)?)
     }
 }
 

@@ -3,11 +3,11 @@
 use foldhash::{HashSet, HashSetExt};
 use idmerge_profiles::Profile;
 use idmerge_store::redb::{
-    AccessGuard, Key, ReadTransaction, ReadableTable, TableError, TableHandle, WriteTransaction,
+    Key, ReadTransaction, ReadableTable, TableError, TableHandle, WriteTransaction,
 };
 use idmerge_store::{ServiceCheck, StoreError};
 
-use crate::profiles::{GROUPS, HIDDEN, PROFILES, TEXTS, TextNumber, is_broken};
+use crate::profiles::{GROUPS, HIDDEN, PROFILES, TEXTS, TextNumber, with_json};
 
 /// The most damaged profiles that are named one by one.
 const NAMED_MAX: usize = 100;
@@ -108,23 +108,12 @@ fn check(
     row: &str,
     texts: Option<&impl ReadableTable<u64, &'static [u8]>>,
 ) -> Result<Result<(), &'static str>, StoreError> {
-    let Some(long) = TextNumber::read(row) else {
-        let is_good = !is_broken(row) && Profile::from_json(row).is_some();
-        return Ok(if is_good {
-            Ok(())
-        } else {
-            Err("its row is damaged")
-        });
-    };
-    let text = match texts {
-        Some(texts) => texts.get(long.number)?,
-        None => None,
-    };
-    let json = long.check(text.as_ref().map(AccessGuard::value));
-    Ok(json.and_then(|json| match Profile::from_json(json) {
+    let check = |json: Result<&str, _>| match Profile::from_json(json?) {
         Some(_) => Ok(()),
-        None => Err("its text is damaged"),
-    }))
+        None if row.starts_with('@') => Err("its text is damaged"),
+        None => Err("its row is damaged"),
+    };
+    Ok(with_json(row, texts, check)?)
 }
 
 /// Whether a row stays. Notes the text that it has.

@@ -2,13 +2,13 @@
 
 use foldhash::{HashMap, HashMapExt};
 use idmerge_profiles::Profile;
-use idmerge_store::redb::{AccessGuard, Key, ReadableTable, Table, WriteTransaction};
+use idmerge_store::redb::{Key, ReadableTable, Table, WriteTransaction};
 use idmerge_store::set_long_rows;
 
 use crate::error::ProjectError;
 use crate::profiles::{
     GROUPS, HIDDEN, LONG_BYTES, PROFILES, ProfileKey, ProfileRow, SOURCES, TEXTS, TextNumber,
-    profile_of,
+    profile_of, with_json,
 };
 
 type ById<'t> = Table<'t, &'static str, &'static str>;
@@ -73,12 +73,8 @@ impl<'t> ProfileTables<'t> {
             return Ok(None);
         };
         let sources = row.sources.as_deref();
-        let Some(long) = TextNumber::read(&row.text) else {
-            return Ok(profile_of(&row.text, sources));
-        };
-        let text = self.texts.get(long.number)?;
-        let json = long.check(text.as_ref().map(AccessGuard::value));
-        Ok(json.ok().and_then(|json| profile_of(json, sources)))
+        let profile = |json: Result<&str, _>| profile_of(json.ok()?, sources);
+        Ok(with_json(&row.text, Some(&self.texts), profile)?)
     }
 
     /// Writes or removes a profile.
