@@ -349,7 +349,8 @@ fn a_request_with_a_usable_call_is_a_success_and_others_are_errors_that_are_not_
         send(&server, "/v1/batch", "TOK", batch.to_string()).status,
         200
     );
-    let passed_over = json!({"batch": [{"type": "delete", "userId": "U"}]});
+    let delete = json!({"type": "delete", "userId": "U"});
+    let passed_over = json!({"batch": [delete, delete, delete]});
     assert_eq!(
         send(&server, "/v1/batch", "TOK", passed_over.to_string()).status,
         200
@@ -376,6 +377,8 @@ fn a_request_with_a_usable_call_is_a_success_and_others_are_errors_that_are_not_
     assert_eq!(names, ["A", "B", "Page"]);
     let refused = r#"idmerge_records_total{project="TOK",endpoint="v1/batch",result="refused"}"#;
     assert_eq!(server.metric(refused), 10);
+    let ignored = r#"idmerge_records_total{project="TOK",endpoint="v1/batch",result="ignored"}"#;
+    assert_eq!(server.metric(ignored), 4);
 }
 
 #[test]

@@ -171,9 +171,12 @@ impl<'t> Taking<'t> {
                 }
             }
         }
-        for passed_over in adapted.counts().passed_over.values() {
-            self.accepted.report.taken += usize::try_from(*passed_over).unwrap_or(usize::MAX);
-            self.count("ignored");
+        let passed_over: u64 = adapted.counts().passed_over.values().sum();
+        if passed_over > 0 {
+            self.accepted.report.taken += usize::try_from(passed_over).unwrap_or(usize::MAX);
+            let token = Some(&*self.open.config.token);
+            let metrics = &self.app.metrics;
+            metrics.count_records(token, self.endpoint, "ignored", passed_over);
         }
     }
 
