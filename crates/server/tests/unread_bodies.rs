@@ -15,7 +15,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 
 use idmerge_engines::Model;
-use support::Running;
+use support::{Running, project};
 
 /// Requests that are refused by their heads, and the status.
 const REFUSED: [(&str, &str); 4] = [
@@ -99,4 +99,27 @@ fn a_client_is_told_if_its_connection_closes() {
         assert!(closes, "{head}");
         assert_eq!(reader.read(&mut [0]).unwrap(), 0, "{head}");
     }
+}
+
+#[test]
+fn a_client_that_was_asked_for_a_body_sends_all_of_it_and_keeps_its_connection() {
+    let server = Running::with(vec![project("TOK", Model::Original)], |bounds| {
+        bounds.limits.max_body_bytes = 1_000;
+    });
+    let (mut stream, mut reader) = connect(&server);
+    let head = "POST /import HTTP/1.1\r\nhost: x\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n";
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(read_response(&mut reader), ("100".to_owned(), false));
+    // The second chunk is too much, and the response is known before the last one.
+    for chunk in ["258\r\n", "258\r\n", "12c\r\n"] {
+        let bytes = usize::from_str_radix(chunk.trim_end(), 16).unwrap();
+        let text = format!("{chunk}{}\r\n", "x".repeat(bytes));
+        stream.write_all(text.as_bytes()).unwrap();
+    }
+    stream.write_all(b"0\r\n\r\n").unwrap();
+    assert_eq!(read_response(&mut reader), ("413".to_owned(), false));
+    stream
+        .write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n")
+        .unwrap();
+    assert_eq!(read_response(&mut reader), ("200".to_owned(), false));
 }

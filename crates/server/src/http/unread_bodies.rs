@@ -27,12 +27,17 @@ pub(crate) async fn read_rest(
     if request.body().is_end_stream() {
         return next.run(request).await;
     }
-    // Such a client waits for a sign to send the body, and a response in its place is the sign not to.
-    let is_sent = !request.headers().contains_key(header::EXPECT);
+    // Such a client sends the body once it is asked to, and a response in place of that tells it not to.
+    let waits_to_send = request.headers().contains_key(header::EXPECT);
     let rest = Arc::new(Mutex::new(Rest::Lent));
     let request = request.map(|body| {
         let rest = Arc::clone(&rest);
-        Body::new(Lent { body, rest })
+        let is_begun = false;
+        Body::new(Lent {
+            body,
+            is_begun,
+            rest,
+        })
     });
     let mut response = next.run(request).await;
     if closes(response.headers()) {
@@ -41,7 +46,8 @@ pub(crate) async fn read_rest(
     let left = std::mem::replace(&mut *rest.lock(), Rest::Lent);
     let is_at_end = match left {
         Rest::Read => true,
-        Rest::Left(body) => is_sent && bodies.read_rest(body).await,
+        Rest::Unasked(_) if waits_to_send => false,
+        Rest::Unasked(body) | Rest::Left(body) => bodies.read_rest(body).await,
         Rest::Lent => false,
     };
     if !is_at_end {
@@ -61,6 +67,8 @@ fn closes(headers: &HeaderMap) -> bool {
 enum Rest {
     /// The handler has it.
     Lent,
+    /// The handler has dropped it without reading any of it.
+    Unasked(Body),
     /// The handler has dropped it before its end.
     Left(Body),
     /// It was read to its end, or its connection failed.
@@ -71,6 +79,8 @@ enum Rest {
 #[derive(Debug)]
 struct Lent {
     body: Body,
+    /// Whether the handler has read from it: the server then asks a client that waits to send it.
+    is_begun: bool,
     rest: Arc<Mutex<Rest>>,
 }
 
@@ -82,6 +92,7 @@ impl HttpBody for Lent {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
+        self.is_begun = true;
         let polled = Pin::new(&mut self.body).poll_frame(context);
         if matches!(polled, Poll::Ready(None | Some(Err(_)))) {
             *self.rest.lock() = Rest::Read;
@@ -103,9 +114,10 @@ impl Drop for Lent {
         let mut rest = self.rest.lock();
         if matches!(*rest, Rest::Lent) {
             let body = std::mem::replace(&mut self.body, Body::empty());
-            *rest = match body.is_end_stream() {
-                true => Rest::Read,
-                false => Rest::Left(body),
+            *rest = match (body.is_end_stream(), self.is_begun) {
+                (true, _) => Rest::Read,
+                (false, true) => Rest::Left(body),
+                (false, false) => Rest::Unasked(body),
             };
         }
     }
