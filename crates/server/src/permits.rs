@@ -49,18 +49,10 @@ impl Run {
     }
 }
 
-/// The right to fold the log of a project, until it is dropped.
-pub(crate) struct Fold {
-    _project: ProjectFold,
-    _all: OwnedSemaphorePermit,
-}
-
 /// The right of a project to fold its log once all others let it.
-pub(crate) struct ProjectFold {
-    _own: OwnedSemaphorePermit,
-}
+pub(crate) struct ProjectFold(OwnedSemaphorePermit);
 
-/// The right to run a query or to send a stream, until it is dropped.
+/// The right to run a query, to send a stream, to fold the log or to count a funnel, until it is dropped.
 pub(crate) struct Permit {
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
@@ -126,24 +118,24 @@ impl Permits {
         Arc::clone(&self.copies).try_acquire_owned().ok()
     }
 
-    /// The first half of the permit to fold the log, if nobody else of this project has it.
+    /// The first half of the permit to fold the log, if it is free in this project.
     pub(crate) fn try_fold(&self) -> Option<ProjectFold> {
         let own = Arc::clone(&self.folds.own).try_acquire_owned();
-        own.ok().map(|own| ProjectFold { _own: own })
+        own.ok().map(ProjectFold)
     }
 
-    /// The same as soon as nobody else of this project has it. `None` once the server stops.
+    /// The same as soon as it is free. `None` once the server stops.
     pub(crate) async fn fold_of_project(&self) -> Option<ProjectFold> {
         let own = Arc::clone(&self.folds.own).acquire_owned().await;
-        own.ok().map(|own| ProjectFold { _own: own })
+        own.ok().map(ProjectFold)
     }
 
     /// The permit to fold the log, as soon as no other project folds its own. The first that waits is the
     /// next one. `None` once the server stops.
-    pub(crate) async fn fold(&self, project: ProjectFold) -> Option<Fold> {
+    pub(crate) async fn fold(&self, project: ProjectFold) -> Option<Permit> {
         let all = Arc::clone(&self.folds.all).acquire_owned().await.ok()?;
-        Some(Fold {
-            _project: project,
+        Some(Permit {
+            _own: project.0,
             _all: all,
         })
     }
@@ -231,7 +223,7 @@ mod tests {
         let Poll::Ready(Some(turn)) = second.as_mut().poll(&mut context) else {
             panic!("the other project has no turn");
         };
-        // A server that stops lets nobody wait.
+        // A server that stops refuses those who wait.
         for permits in &permits {
             permits.refuse_waiting();
         }

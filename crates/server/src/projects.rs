@@ -101,13 +101,15 @@ fn options_of_calls(project: &ProjectConfig) -> idmerge_adapters::Options {
 
 /// The bytes of the page cache of each project, if all projects together may have `budget` bytes.
 fn page_cache_bytes(budget: Option<usize>, projects: usize) -> usize {
-    /// The budget that a server has by default, and the most of it that one project takes.
-    const DEFAULT: [usize; 2] = [256 << 20, 64 << 20];
+    /// The budget that a server has by default.
+    const DEFAULT: usize = 256 << 20;
+    /// The most of it that one project takes.
+    const DEFAULT_PER_PROJECT: usize = 64 << 20;
     /// With less, the database would read its upper pages anew for each lookup.
     const MIN: usize = 256 << 10;
     let share = match budget {
         Some(bytes) => bytes / projects.max(1),
-        None => (DEFAULT[0] / projects.max(1)).min(DEFAULT[1]),
+        None => (DEFAULT / projects.max(1)).min(DEFAULT_PER_PROJECT),
     };
     share.max(MIN)
 }

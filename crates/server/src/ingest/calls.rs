@@ -8,7 +8,7 @@ use idmerge_core::Event;
 use idmerge_project::{Batch, Record, Sender};
 use idmerge_wire::{Endpoint, Fault, Limits, Message, Problem};
 
-use super::records::{AcceptedRecords, count, record};
+use super::records::{AcceptedRecords, count, record, sender_and_source};
 use crate::app::App;
 use crate::http::access::{self, Caller};
 use crate::projects::OpenProject;
@@ -21,7 +21,7 @@ const MAX_GROWTH: usize = 4;
 const SPARE_BYTES: usize = 256 * 1024;
 
 /// Turns the calls of a request into records of one project. The result has their text. `has_room` says
-/// whether there is memory for so many bytes of it.
+/// whether there is memory for this many bytes of it.
 pub(super) fn accept(
     app: &App,
     kind: Option<&'static str>,
@@ -127,12 +127,8 @@ impl<'t> Taking<'t> {
     fn new(app: &'t App, caller: &Caller, message: &'t Message<'t>) -> Self {
         let open = &app.projects[caller.project_index];
         let endpoint = message.endpoint;
-        // As for `/import`: only a secret makes a `$merge` count, unless the project says otherwise (AR-4).
-        let (sender, source) = match (caller.is_secret, open.config.token_may_merge) {
-            (true, _) => (Sender::Credential, endpoint.path()),
-            (false, true) => (Sender::TokenOnly, endpoint.path()),
-            (false, false) => (Sender::Anybody, Batch::TOKEN_CALLS),
-        };
+        let (sender, source) =
+            sender_and_source(&open.config, caller.is_secret, endpoint, Batch::TOKEN_CALLS);
         Self {
             app,
             open,

@@ -10,6 +10,7 @@ use idmerge_wire::{
 };
 
 use crate::app::App;
+use crate::config::ProjectConfig;
 use crate::http::access::{self, Permission};
 use crate::projects::OpenProject;
 
@@ -151,13 +152,9 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
         Permission::Import,
     )?;
     let project = configs[project_index];
-    let (sender, source) = if access::is_secret(project, &message.credentials) {
-        (Sender::Credential, Endpoint::Import.path())
-    } else if project.token_may_merge {
-        (Sender::TokenOnly, Endpoint::Import.path())
-    } else {
-        (Sender::Anybody, Batch::TOKEN_IMPORT)
-    };
+    let is_secret = access::is_secret(project, &message.credentials);
+    let (sender, source) =
+        sender_and_source(project, is_secret, Endpoint::Import, Batch::TOKEN_IMPORT);
     let limits = &app.bounds.limits;
     let events = message.events(limits)?;
     let settings = &project.settings;
@@ -199,6 +196,21 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
         }
     }
     Ok(accepted)
+}
+
+/// Who sends the events of a request, and the source to store with them. Only a secret makes a `$merge` count,
+/// unless the project says otherwise (AR-4): `token_source` is the source of a token that may not merge.
+pub(super) fn sender_and_source(
+    project: &ProjectConfig,
+    is_secret: bool,
+    endpoint: Endpoint,
+    token_source: &'static str,
+) -> (Sender, &'static str) {
+    match (is_secret, project.token_may_merge) {
+        (true, _) => (Sender::Credential, endpoint.path()),
+        (false, true) => (Sender::TokenOnly, endpoint.path()),
+        (false, false) => (Sender::Anybody, token_source),
+    }
 }
 
 /// Profile updates. Each names its project by the token.

@@ -18,7 +18,7 @@ use crate::http::answer_memory::AnswerMemory;
 use crate::http::api_error::ApiError;
 use crate::http::parameters;
 use crate::http::peers::Peer;
-use crate::permits::{Fold, Permit, Permits, Run};
+use crate::permits::{Permit, Permits, Run};
 use crate::read::gone::Cancellation;
 use crate::read::profiles::sessions::{ProfileSessions, Session};
 use crate::store::copy::Backups;
@@ -124,7 +124,7 @@ impl Reader {
     }
 
     /// The permit to fold the log for a question, as soon as no other project folds its log.
-    pub(crate) async fn fold_for_question(&self) -> Result<Fold, ApiError> {
+    pub(crate) async fn fold_for_question(&self) -> Result<Permit, ApiError> {
         let project = self.permits.try_fold().ok_or_else(|| {
             let busy =
                 "another question folds the log of this project; try again when it is answered";
@@ -133,8 +133,8 @@ impl Reader {
         self.permits.fold(project).await.ok_or_else(stopping)
     }
 
-    /// The permit to fold the log for a copy, as soon as nobody else folds one.
-    pub(super) async fn fold_for_copy(&self) -> Result<Fold, ApiError> {
+    /// The permit to fold the log for a copy, as soon as no other request folds one.
+    pub(super) async fn fold_for_copy(&self) -> Result<Permit, ApiError> {
         let project = self.permits.fold_of_project().await.ok_or_else(stopping)?;
         self.permits.fold(project).await.ok_or_else(stopping)
     }
