@@ -18,14 +18,15 @@ pub struct Options {
     pub max_queue_batches: usize,
     /// The most bytes of text that share a commit. A batch that is larger is committed alone.
     pub max_commit_bytes: usize,
-    /// The most bytes of profiles that the updates of a commit read. A profile that is larger is read
-    /// alone. The other updates wait for a later commit, so that nobody else waits for them.
+    /// The most bytes of profiles that the updates of a commit read, and as many for the merges that fill a
+    /// profile from another one. A profile that is larger is read alone. The other updates and merges wait for a
+    /// later commit, so that no other batch waits for them.
     pub max_commit_profile_bytes: usize,
     /// The most members of profile updates ([`Update::members`](idmerge_profiles::Update::members)) in a
     /// commit. An update with more is carried out alone. The others wait in the same way.
     pub max_commit_members: usize,
-    /// The most bytes of profiles that the updates of all waiting batches may have to read. A batch that
-    /// would exceed this is not taken.
+    /// The most bytes of profiles that the updates and merges of all waiting batches may have to read. A
+    /// batch that would exceed this is not taken.
     pub max_waiting_profile_bytes: usize,
     /// The most IDs that the clusters of the project have. A batch with a claim that would add more is not
     /// taken.

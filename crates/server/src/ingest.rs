@@ -2,8 +2,8 @@
 //! and RudderStack.
 //!
 //! A request passes through these steps: `request` reads it, `records` splits it into records and
-//! finds the project of each (`calls` also converts calls to events), `submit` queues them at their projects, and `report` waits until
-//! they are durable and writes the response.
+//! finds the project of each (`calls` also converts calls to events), `submit` queues them at their
+//! projects, and `report` waits until they are durable and writes the response.
 
 use std::sync::Arc;
 use std::time::Instant;

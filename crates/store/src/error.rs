@@ -194,7 +194,7 @@ pub enum StoreError {
     /// A snapshot has only committed claims. Commit first.
     #[error("some claims are not committed yet; commit them first")]
     Uncommitted,
-    /// Whoever asked does not want the answer any more: see [`History::only_while`](crate::History::only_while).
+    /// The caller does not want the answer any more: see [`History::only_while`](crate::History::only_while).
     #[error("the question was cancelled")]
     Cancelled,
     /// An earlier operation failed, and its effect on the file is not known. Open the store again.

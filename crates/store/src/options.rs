@@ -1,4 +1,4 @@
-//! How a store is opened, and how long it is asked.
+//! How a store is opened, and how long a question may take.
 
 use std::sync::Arc;
 
@@ -85,5 +85,5 @@ pub struct Opened {
     pub applied: u64,
 }
 
-/// Whether whoever asked a question still wants the answer. It is called often, so it must be fast.
+/// Returns whether the caller still wants the answer to its question. It is called often, so it must be fast.
 pub type MayGoOn = Arc<dyn Fn() -> bool + Send + Sync>;

@@ -99,7 +99,7 @@ fn a_question_ends_at_the_first_no() {
                 matches!(answer, Err(StoreError::Cancelled)),
                 "{name} at {no_at}: {answer:?}"
             );
-            // Whoever passes the error on may ask again, for the reason.
+            // Code that passes the error on may ask again, for the reason.
             assert!(asked <= no_at + 2, "{name} at {no_at}: {asked}");
         }
     }

@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_else_reads_the_store_of_a_project() {
+    fn the_store_of_a_project_has_no_other_reader() {
         let folder = tempfile::tempdir().unwrap();
         let mut open = in_folder(folder.path().to_owned());
         let _store = open.open().unwrap();

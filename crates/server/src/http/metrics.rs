@@ -407,7 +407,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_waits_for_a_text_that_another_thread_makes_if_there_is_an_earlier_one() {
+    fn no_thread_waits_for_a_text_that_another_one_makes_if_there_is_an_earlier_one() {
         let recent = RecentText::default();
         let start = Instant::now();
         let age = Duration::from_secs(1);

@@ -32,7 +32,7 @@ pub(crate) async fn segment(
         "analyticsNextEnabled": true,
         "middlewareSettings": {},
         "enabledMiddleware": {},
-        // The SDK reports its own errors and times to nobody.
+        // The SDK does not report its own errors and times.
         "metrics": {"sampleRate": 0},
         "legacyVideoPluginsEnabled": false,
         "remotePlugins": [],

@@ -38,7 +38,7 @@ pub(super) struct RecordLabel {
 }
 
 /// Checks the records of a decoded body, and queues them at their projects. `has_room` says whether there is
-/// memory for so many bytes of text that the body is converted to.
+/// memory for this many bytes of text that the body is converted to.
 pub(super) fn submit(
     app: &App,
     endpoint: Endpoint,

@@ -1,4 +1,4 @@
-//! Tells a query that nobody waits for its answer: its client has closed the connection, or the server
+//! Tells a query that its answer is not wanted any more: its client has closed the connection, or the server
 //! stops.
 
 use std::sync::Arc;

@@ -108,8 +108,8 @@ fn no_room(error: &io::Error) -> ApiError {
     ApiError::new(StatusCode::INSUFFICIENT_STORAGE, error.to_string())
 }
 
-/// Copies all mappings to a temporary file on the disk of the project, which nobody else sees. No claim
-/// waits for the copy.
+/// Copies all mappings to a temporary file on the disk of the project, which no other process sees. No
+/// claim waits for the copy.
 fn copy(
     project: &Project,
     format: MappingFormat,

@@ -79,7 +79,7 @@ pub trait ServiceCheck {
     fn mend(&self, write: &WriteTransaction) -> Result<(), StoreError>;
 }
 
-/// Repairs a store as [`repair_with`] does. What the rows of a service are is not looked at.
+/// Repairs a store as [`repair_with`] does, without a look at the rows of a service.
 ///
 /// # Errors
 ///

@@ -1,15 +1,16 @@
 //! [`Turn`]: how much work on profiles shares a commit, and how much may wait.
 //!
 //! A few bytes can ask for changes of any number of large profiles, and for any number of changes of a
-//! small one. So can merges that fill a profile from another one. So a commit reads a bounded number of bytes of profiles and carries out a bounded number of
-//! changes, and a batch that asks for little goes first: small batches do not wait for large ones.
+//! small one. Merges that fill a profile from another one read large profiles too. So a commit reads a
+//! bounded number of bytes of profiles and carries out a bounded number of changes, and a batch that asks
+//! for little goes first: small batches do not wait for large ones.
 
 use crate::error::ProjectError;
 use crate::options::Options;
 use crate::write::prepare::PreparedBatch;
 use crate::write::queue::Job;
 
-/// A batch is small if its updates need at most one such part of what a commit may do.
+/// A batch is small if its updates and merges need at most one such part of what a commit may do.
 const SMALL_PART: usize = 64;
 
 /// Work on profiles.
