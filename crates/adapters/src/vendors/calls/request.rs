@@ -22,7 +22,8 @@ pub struct BodyLimits {
     pub max_calls: usize,
     /// The most bytes of a call, with what it takes over from its batch.
     pub max_call_bytes: usize,
-    /// The most bytes of events and updates. The last call may exceed it.
+    /// The most bytes of events and updates, and also of the context of a batch, once for each call that takes
+    /// it over: it is read again for each of them. The last call may exceed it.
     pub max_adapted_bytes: usize,
 }
 
@@ -105,7 +106,7 @@ pub fn adapt_body(
         call.kind = kind.as_value();
         adapt_request(options, call, to)
     });
-    check_length(limits, to)
+    check_length(limits, 0, to)
 }
 
 fn adapt_batch(
@@ -133,7 +134,7 @@ fn adapt_batch(
     let max_call_bytes = limits
         .max_call_bytes
         .saturating_sub(given.context.as_str().len());
-    let mut number = 0;
+    let (mut number, mut context_bytes) = (0, 0);
     while let Ok(Some(call)) = calls.next_value() {
         if number == limits.max_calls {
             let max_calls = limits.max_calls;
@@ -142,12 +143,15 @@ fn adapt_batch(
         to.start_record(number as u64);
         to.attempt(|to| {
             let adapted = call_of(call.as_str(), max_call_bytes).and_then(|mut call| {
+                if call.context.is_absent() {
+                    context_bytes += given.context.as_str().len();
+                }
                 given.add_to(&mut call);
                 adapt_request(options, call, to)
             });
             adapted.map_err(|refusal| refusal.within(format_args!("\"batch\"[{number}]")))
         });
-        check_length(limits, to)?;
+        check_length(limits, context_bytes, to)?;
         number += 1;
     }
     Ok(())
@@ -181,10 +185,10 @@ fn adapt_request(options: &Options, call: Call<'_>, to: &mut Adapted) -> Result<
     adapt_call(format, options, &call, to)
 }
 
-fn check_length(limits: BodyLimits, to: &Adapted) -> Result<(), BodyError> {
+fn check_length(limits: BodyLimits, context_bytes: usize, to: &Adapted) -> Result<(), BodyError> {
     let max_adapted_bytes = limits.max_adapted_bytes;
     let bytes = to.text.len() + to.profiles.len() + to.groups.len();
-    match bytes > max_adapted_bytes {
+    match bytes.max(context_bytes) > max_adapted_bytes {
         true => Err(BodyError::TooLong { max_adapted_bytes }),
         false => Ok(()),
     }
