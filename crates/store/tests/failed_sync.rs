@@ -9,8 +9,8 @@
 mod support;
 
 use std::io;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 
 use idmerge_core::{Claim, Id, IdentityResolver as _};
 use idmerge_original::Original;
@@ -25,6 +25,10 @@ use support::disk::Disk;
 struct Failing {
     disk: Disk,
     fails: Arc<AtomicBool>,
+    /// Let the next sync fail that comes after the file was made longer.
+    fails_to_grow: Arc<AtomicBool>,
+    /// The lengths that the file was given.
+    lengths: Arc<Mutex<Vec<u64>>>,
 }
 
 impl StorageBackend for Failing {
@@ -37,7 +41,13 @@ impl StorageBackend for Failing {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.disk.set_len(len)
+        let grows = len > self.disk.len()?;
+        self.disk.set_len(len)?;
+        self.lengths.lock().unwrap().push(len);
+        if grows && self.fails_to_grow.swap(false, Ordering::SeqCst) {
+            self.fails.store(true, Ordering::SeqCst);
+        }
+        Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -109,4 +119,32 @@ fn a_commit_whose_sync_failed_is_not_there_in_simplified() {
 #[test]
 fn a_commit_whose_sync_failed_is_not_there_in_original() {
     a_commit_whose_sync_failed_is_not_there::<Original>();
+}
+
+/// What was added to a file may not be on the disk if its sync failed, and the next sync does not write it.
+#[test]
+fn a_file_that_could_not_grow_has_its_length_of_before() {
+    let (disk, last_sync) = (Failing::default(), LastSync::default());
+    let mut store = open::<Original>(disk.clone(), &last_sync);
+    apply(&mut store, 1);
+    assert_eq!(store.commit().unwrap(), 2);
+    let bytes = disk.len().unwrap();
+    disk.fails_to_grow.store(true, Ordering::SeqCst);
+    let mut number = 1;
+    loop {
+        number += 1;
+        assert!(number < 1_000, "the file does not grow");
+        for number in number * 1_000..(number + 1) * 1_000 {
+            apply(&mut store, number);
+        }
+        if store.commit().is_err() {
+            break;
+        }
+    }
+    drop(store);
+    assert!(disk.len().unwrap() > bytes);
+    disk.lengths.lock().unwrap().clear();
+    let store = open::<Original>(disk.clone(), &last_sync);
+    assert!(store.committed() >= 2);
+    assert_eq!(disk.lengths.lock().unwrap().first(), Some(&bytes));
 }

@@ -30,6 +30,10 @@ struct Heads {
     synced: Option<Vec<u8>>,
     /// As written since then.
     written: Option<Vec<u8>>,
+    /// The length of the file as of the last sync; `None` before the first opening.
+    synced_bytes: Option<u64>,
+    /// Whether a sync has failed since then.
+    has_failed: bool,
     /// How often a head that was written was synced.
     syncs: u64,
 }
@@ -77,9 +81,26 @@ impl<B: StorageBackend> Watched<B> {
             self.backend.write(0, synced)?;
             self.backend.sync_data()?;
         }
+        self.cut(&heads)?;
         heads.synced = Some(self.head()?);
         heads.written = None;
+        heads.synced_bytes = Some(self.backend.len()?);
+        heads.has_failed = false;
         self.is_begun.store(true, Ordering::Release);
+        Ok(())
+    }
+
+    /// Takes off what was added to the file and may not be on the disk. No commit uses it, but the next one
+    /// would write into the head that it is there, and the file could not be opened after a crash.
+    fn cut(&self, heads: &Heads) -> io::Result<()> {
+        let Some(synced_bytes) = heads.synced_bytes.filter(|_| heads.has_failed) else {
+            return Ok(());
+        };
+        // Another process may have made the file longer; then its head is there.
+        if self.backend.len()? > synced_bytes && Some(self.head()?) == heads.synced {
+            self.backend.set_len(synced_bytes)?;
+            self.backend.sync_data()?;
+        }
         Ok(())
     }
 
@@ -117,8 +138,15 @@ impl<B: StorageBackend> StorageBackend for Watched<B> {
 
     fn sync_data(&self) -> io::Result<()> {
         self.begin()?;
-        self.backend.sync_data()?;
+        let synced = self.backend.sync_data();
         let mut heads = lock(&self.heads);
+        if let Err(error) = synced {
+            heads.has_failed = true;
+            return Err(error);
+        }
+        if !heads.has_failed {
+            heads.synced_bytes = Some(self.backend.len()?);
+        }
         if let Some(written) = heads.written.take() {
             heads.synced = Some(written);
             heads.syncs += 1;
