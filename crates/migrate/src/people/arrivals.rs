@@ -9,7 +9,7 @@ use idmerge_engines::Engine;
 use tempfile::SpooledTempFile;
 
 use crate::options::Options;
-use crate::people::ids::{Ids, NONE, Number, TooManyIds};
+use crate::people::ids::{NONE, Number};
 
 /// More than this goes to a temporary file.
 const IN_MEMORY_BYTES: usize = 1024 * 1024;
@@ -19,10 +19,11 @@ const NUMBER_BYTES: usize = size_of::<Number>();
 /// How many numbers are read at once.
 const WINDOW: usize = 4096;
 
-/// Folds the claims of a source that attributes events at their arrival, and keeps its answers.
+/// The answers of a source that attributes events at their arrival.
 #[derive(Debug)]
 pub(crate) struct Arrivals {
-    engine: Engine,
+    /// Folds the claims of the source, if other claims count in the migration (M-5).
+    engine: Option<Engine>,
     log: ArrivalLog,
 }
 
@@ -31,35 +32,36 @@ impl Arrivals {
     pub(crate) fn of(options: &Options) -> Option<Self> {
         let is_at_arrival = options.source.attribution() == Attribution::AtArrival;
         is_at_arrival.then(|| Self {
-            engine: options.source.engine(),
+            engine: (options.claims.model() != options.source.model())
+                .then(|| options.source.engine()),
             log: ArrivalLog::default(),
         })
     }
 
-    /// Notes the answer for the next event.
-    pub(crate) fn note(&mut self, own: Option<Id<'_>>, ids: &mut Ids) -> Result<(), NoteError> {
-        let root = own.map(|own| self.engine.resolve(DistinctId::plain(own)).id());
-        let number = root.map(|root| ids.enter(root)).transpose()?;
-        Ok(self.log.push(number.unwrap_or(NONE))?)
+    /// The ID to which the source attributes an event that arrives now. `claims` is the engine of the claims
+    /// that count.
+    pub(crate) fn root<'i>(&'i self, own: Id<'i>, claims: &'i Engine) -> Id<'i> {
+        let engine = self.engine.as_ref().unwrap_or(claims);
+        engine.resolve(DistinctId::plain(own)).id()
+    }
+
+    /// Keeps the answer for the next event.
+    pub(crate) fn push(&mut self, root: Option<Number>) -> io::Result<()> {
+        self.log.push(root.unwrap_or(NONE))
     }
 
     pub(crate) fn apply(&mut self, claim: Claim<'_>) -> Result<(), EngineError> {
-        self.engine.apply(claim).map(|_outcome| ())
+        match &mut self.engine {
+            Some(engine) => engine.apply(claim).map(|_outcome| ()),
+            None => Ok(()),
+        }
     }
 
-    /// The engine after all claims, and the answers.
-    pub(crate) fn finish(self) -> (Engine, ArrivalLog) {
+    /// The engine of the source after all claims, if it is another than that of the claims that count, and
+    /// the answers.
+    pub(crate) fn finish(self) -> (Option<Engine>, ArrivalLog) {
         (self.engine, self.log)
     }
-}
-
-/// An answer could not be noted.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum NoteError {
-    #[error(transparent)]
-    TooManyIds(#[from] TooManyIds),
-    #[error(transparent)]
-    TemporaryFile(#[from] io::Error),
 }
 
 /// A number for each event, in a temporary file.

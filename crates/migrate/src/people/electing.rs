@@ -8,7 +8,7 @@ use idmerge_core::{DistinctId, Resolve};
 use idmerge_engines::{Engine, Model};
 
 use crate::options::{OnConflict, Options, Place};
-use crate::people::arrivals::ArrivalLog;
+use crate::people::arrivals::{ArrivalLog, Arrivals};
 use crate::people::evidence::{Evidence, EvidenceLog, Kind};
 use crate::people::gathering::{Bits, Counts, Gathering};
 use crate::people::ids::{Ids, Mark, NONE, Number};
@@ -43,11 +43,8 @@ impl Gathering {
     pub fn elect(mut self) -> io::Result<People> {
         let doubles = self.take_doubles()?;
         self.find_users();
-        let (engine, arrivals) = match self.arrivals.take() {
-            Some(arrivals) => {
-                let (engine, log) = arrivals.finish();
-                (engine, Some(log))
-            }
+        let (engine, arrivals) = match self.arrivals.take().map(Arrivals::finish) {
+            Some((engine, log)) => (engine.unwrap_or(self.engine), Some(log)),
             None => (self.engine, None),
         };
         let canonicals = canonicals(&self.ids, &engine);

@@ -12,7 +12,7 @@ use idmerge_events::Envelope;
 
 use crate::buckets::Buckets;
 use crate::options::{Options, Place, SourceRules};
-use crate::people::arrivals::{Arrivals, NoteError};
+use crate::people::arrivals::Arrivals;
 use crate::people::evidence::{EvidenceLog, Kind};
 use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
 use crate::reading::profile::Profile;
@@ -33,15 +33,6 @@ pub enum GatherError {
     /// A temporary file cannot be written; stop.
     #[error("cannot write a temporary file")]
     TemporaryFile(#[from] io::Error),
-}
-
-impl From<NoteError> for GatherError {
-    fn from(error: NoteError) -> Self {
-        match error {
-            NoteError::TooManyIds(error) => Self::TooManyIds(error),
-            NoteError::TemporaryFile(error) => Self::TemporaryFile(error),
-        }
-    }
 }
 
 /// What all lines say about the IDs in them.
@@ -158,7 +149,10 @@ impl Gathering {
         self.note_ids(facts, own, line)?;
         let is_double = self.is_double(envelope, facts, counted, number)?;
         if let Some(arrivals) = &mut self.arrivals {
-            arrivals.note(facts.own, &mut self.ids)?;
+            let root = facts
+                .own
+                .map(|own| self.ids.enter(arrivals.root(own, &self.engine)));
+            arrivals.push(root.transpose()?)?;
             if let Some(claim) = facts.source_claim.filter(|_| !is_double) {
                 arrivals.apply(claim)?;
             }
