@@ -32,6 +32,24 @@ impl Mistake for MovesThePast {
     }
 }
 
+/// Rejects an alias that is merged already, either because it would close a cycle or because it comes
+/// again.
+fn reject_already_merged(
+    oracle: &mut LegacyOracle,
+    claim: Claim<'_>,
+    closes_cycle: bool,
+) -> Outcome<'static> {
+    match (judge(oracle, claim), claim) {
+        (Outcome::AlreadyMerged, Claim::Alias { distinct_id, alias })
+            if closes_cycle
+                == (oracle.resolve(DistinctId::plain(distinct_id)) == DistinctId::plain(alias)) =>
+        {
+            Outcome::Rejected(Rejection::AliasAlreadyExists { alias: keep(alias) })
+        }
+        _ => weigh(oracle, claim),
+    }
+}
+
 /// Rejects an alias that comes again (L-6).
 #[derive(Default)]
 pub(crate) struct RejectsRepeats;
@@ -40,14 +58,7 @@ impl Mistake for RejectsRepeats {
     type Oracle = LegacyOracle;
 
     fn apply(&mut self, oracle: &mut LegacyOracle, claim: Claim<'_>) -> Outcome<'static> {
-        match (judge(oracle, claim), claim) {
-            (Outcome::AlreadyMerged, Claim::Alias { distinct_id, alias })
-                if oracle.resolve(DistinctId::plain(distinct_id)) != DistinctId::plain(alias) =>
-            {
-                Outcome::Rejected(Rejection::AliasAlreadyExists { alias: keep(alias) })
-            }
-            _ => weigh(oracle, claim),
-        }
+        reject_already_merged(oracle, claim, false)
     }
 }
 
@@ -74,14 +85,7 @@ impl Mistake for RejectsCycles {
     type Oracle = LegacyOracle;
 
     fn apply(&mut self, oracle: &mut LegacyOracle, claim: Claim<'_>) -> Outcome<'static> {
-        match (judge(oracle, claim), claim) {
-            (Outcome::AlreadyMerged, Claim::Alias { distinct_id, alias })
-                if oracle.resolve(DistinctId::plain(distinct_id)) == DistinctId::plain(alias) =>
-            {
-                Outcome::Rejected(Rejection::AliasAlreadyExists { alias: keep(alias) })
-            }
-            _ => weigh(oracle, claim),
-        }
+        reject_already_merged(oracle, claim, true)
     }
 }
 
