@@ -9,15 +9,13 @@
 
 mod support;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve};
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
 use idmerge_server::{Config, ProjectConfig};
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use support::{Running, SECRET, project};
+use support::{Running, SECRET, basic, project};
 
 const MODELS: [Model; 3] = [Model::Simplified, Model::Original, Model::Legacy];
 
@@ -59,7 +57,7 @@ fn alias(second: u64, distinct_id: &str, alias: &str) -> Value {
 }
 
 fn import(server: &Running, user: &str, lines: &str) {
-    let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:")));
+    let authorization = basic(user);
     let headers = [
         ("authorization", &*authorization),
         ("content-type", "application/x-ndjson"),

@@ -12,12 +12,10 @@ mod support;
 
 use std::collections::BTreeMap;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use idmerge_engines::Model;
 use idmerge_server::{Config, Output};
 use serde_json::{Value, json};
-use support::{Answer, Running, SECRET, gzip, project};
+use support::{Answer, Running, SECRET, basic, gzip, project};
 
 const DEVICE: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 
@@ -86,10 +84,6 @@ fn profile(server: &Running, token: &str, id: &str) -> Value {
         200 => answer.json()["properties"].clone(),
         _ => Value::Null,
     }
-}
-
-fn basic(key: &str) -> String {
-    format!("Basic {}", STANDARD.encode(format!("{key}:")))
 }
 
 /// Sends a body with a write key in its header.

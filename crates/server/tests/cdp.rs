@@ -15,7 +15,7 @@ use base64::engine::general_purpose::STANDARD;
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde_json::{Value, json};
-use support::{Answer, Running, SECRET, project};
+use support::{Answer, Running, SECRET, basic, project};
 
 const ANONYMOUS: &str = "a1a1a1a1-0000-4000-8000-000000000001";
 const VERBOSE: &str = r#"{"error":null,"status":1}"#;
@@ -23,9 +23,9 @@ const TIME: u64 = 1_780_300_803_118;
 
 /// Sends a batch to `/import/` with the token as the credential. RudderStack has no other.
 fn import(server: &Running, strict: bool, events: &Value) -> Answer {
-    let basic = format!("Basic {}", STANDARD.encode("TOK:"));
+    let authorization = basic("TOK");
     let headers = [
-        ("authorization", basic.as_str()),
+        ("authorization", authorization.as_str()),
         ("content-type", "application/json"),
     ];
     let path = format!("/import/?strict={}", u8::from(strict));

@@ -9,12 +9,10 @@
 
 mod support;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use idmerge_engines::Model;
 use idmerge_server::{Config, ProjectConfig};
 use serde_json::{Value, json};
-use support::{Answer, Running, SECRET, project};
+use support::{Answer, Running, SECRET, basic, project};
 
 /// An Original project whose token may merge, or not.
 fn server(token_may_merge: bool) -> Running {
@@ -32,7 +30,7 @@ fn secret(token: &str) -> String {
 
 /// Sends events to `/import` with a user name of Basic authentication, strictly.
 fn import(server: &Running, user: &str, events: &str) -> Answer {
-    let authorization = format!("Basic {}", STANDARD.encode(format!("{user}:")));
+    let authorization = basic(user);
     let headers = [
         ("authorization", &*authorization),
         ("content-type", "application/x-ndjson"),

@@ -15,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use idmerge_engines::Model;
 use idmerge_events::probe::{self, Scanned};
-use support::{Answer, Running, SECRET, gzip, project};
+use support::{Answer, Running, SECRET, basic, gzip, project};
 
 /// Events with names that are unique in the test, so that none is a duplicate.
 fn events(token: &str, of: &str) -> Vec<String> {
@@ -94,10 +94,10 @@ fn an_event_is_scanned_once_on_its_way_into_a_project() {
         });
     }
 
-    let basic = format!("Basic {}", STANDARD.encode(format!("{SECRET} of ONE:")));
+    let authorization = basic(&format!("{SECRET} of ONE"));
     let import = |content_type: &str, encoding: &str, body: &[u8]| {
         let headers = [
-            ("authorization", &*basic),
+            ("authorization", &*authorization),
             ("content-type", content_type),
             ("content-encoding", encoding),
         ];

@@ -18,7 +18,7 @@ use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::Deserialize;
 use serde_json::Value;
-use support::{Answer, Running, SECRET, project};
+use support::{Answer, Running, SECRET, basic, project};
 
 const VECTORS: &str = include_str!("../../cli/tests/data/sdk.toml");
 
@@ -96,7 +96,7 @@ fn send(server: &Running, encoding: usize, token: &str, model: Model, event: &Va
         assert_eq!(answer.status, 200, "{answer:?}");
         return answer.body == "1";
     }
-    let authorization = format!("Basic {}", STANDARD.encode(format!("{SECRET} of {token}:")));
+    let authorization = basic(&format!("{SECRET} of {token}"));
     let headers = [
         ("authorization", authorization.as_str()),
         ("content-type", FORM),

@@ -8,6 +8,8 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use idmerge_engines::{Model, Settings};
@@ -31,6 +33,11 @@ pub(crate) fn wait_until(what: &str, mut is_reached: impl FnMut() -> bool) {
         assert!(started.elapsed() < PATIENCE, "never: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// The value of `Authorization` of Basic authentication with this user name and no password.
+pub(crate) fn basic(user: &str) -> String {
+    format!("Basic {}", STANDARD.encode(format!("{user}:")))
 }
 
 pub(crate) fn gzip(text: impl AsRef<[u8]>) -> Vec<u8> {
