@@ -87,8 +87,8 @@ fn read(csv: &[u8]) -> BTreeMap<String, String> {
     rows
 }
 
-/// A place to copy mappings to. Claims are submitted from it, so whoever holds a lock while it writes waits
-/// for ever.
+/// A place to copy mappings to. It submits claims and waits for them, so a copy that holds a lock while it
+/// writes never ends.
 struct Busy<'p> {
     project: &'p Project,
     model: Model,

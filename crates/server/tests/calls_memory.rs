@@ -57,7 +57,7 @@ fn calls_take_memory_and_work_in_proportion_to_their_body() {
     assert_eq!(status, 200);
     assert!(peak - idle < 32 * MIB, "{} bytes", peak - idle);
 
-    // Two lists of names, each of which is looked up in the other one.
+    // The body has two lists of names. Every name of one list is looked up in the other.
     let names = |prefix: &str| {
         let name = |number| format!(r#""{prefix}{number}":1"#);
         (0..30_000).map(name).collect::<Vec<_>>().join(",")

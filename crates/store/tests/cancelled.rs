@@ -1,4 +1,4 @@
-//! A question about the log ends soon after nobody wants its answer any more.
+//! A question about the log ends soon after it was cancelled.
 
 #![allow(
     clippy::unwrap_used,

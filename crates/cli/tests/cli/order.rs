@@ -125,7 +125,7 @@ fn a_6_a_refusal_names_the_place_that_the_record_came_from() {
 
     let run = folder.run("resolve a -o out --strict --engine simplified --order-by time");
     assert_eq!(run.code, Some(1), "{}", run.stderr);
-    // An input of which no record has the field is an error (IN-6).
+    // If no record of an input has the field, that is an error (IN-6).
     let run = folder.run("clusters a --engine simplified --order-by received");
     assert_eq!(run.code, Some(1));
     assert!(

@@ -35,7 +35,7 @@ pub enum SecretFileError {
         /// The cause.
         error: io::Error,
     },
-    /// The file is a pipe that nobody writes to, or one whose writer does not close it.
+    /// The file is a pipe without a writer, or its writer does not close it.
     #[error(
         "cannot read the secret from {file}: it has not ended after {} seconds; if it is a pipe, its writer \
          must close it",

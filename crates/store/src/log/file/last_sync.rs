@@ -18,7 +18,7 @@ const HEAD_BYTES: usize = 512;
 ///
 /// After a sync has failed, nobody knows what is on the disk: the system shows what was written, and a
 /// later sync succeeds although some of it is lost. If the store is then opened again in the same
-/// process, the head of the last good sync is put back. So the failed commit is not there, and nothing
+/// process, the head and the length of the last good sync are put back. So the failed commit is not there, and nothing
 /// that is committed later depends on it. A commit never changes what the one before it uses, so this is
 /// the same as a crash before the head was written.
 #[derive(Clone, Debug, Default)]
@@ -90,8 +90,9 @@ impl<B: StorageBackend> Watched<B> {
         Ok(())
     }
 
-    /// Takes off what was added to the file and may not be on the disk. No commit uses it, but the next one
-    /// would write into the head that it is there, and the file could not be opened after a crash.
+    /// Makes the file as long as it was at the last good sync. The rest may not be on the disk, and no commit
+    /// uses it. But the next commit would write the longer length into the head, and after a crash the file
+    /// could not be opened.
     fn cut(&self, heads: &Heads) -> io::Result<()> {
         let Some(synced_bytes) = heads.synced_bytes.filter(|_| heads.has_failed) else {
             return Ok(());
