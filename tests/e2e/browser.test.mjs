@@ -2,10 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { ENGINES, Project, SERVER, browser, device, shop, sleep, until } from "./support.mjs";
-
-// The library sends nothing if it takes the browser for a robot.
-const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+import { ENGINES, Project, SERVER, browser, device, newPage, shop, sleep, until } from "./support.mjs";
 
 const LIBRARIES = [
   { library: "new", sending: "in batches", options: {} },
@@ -28,13 +25,7 @@ after(async () => {
 
 /** A browser profile with a page on which the library is initialised. */
 async function visitor(library, project, options) {
-  const context = await chromium.newContext({ userAgent: USER_AGENT });
-  const page = await context.newPage();
-  const problems = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(String(error)));
+  const { context, page, problems } = await newPage(chromium);
   const sent = [];
   page.on("request", (request) => sent.push(request));
   const begin = async (name = "home") => {

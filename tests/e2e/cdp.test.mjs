@@ -5,12 +5,9 @@ import { after, before, describe, test } from "node:test";
 import RudderStack from "@rudderstack/rudder-sdk-node";
 import { Analytics } from "@segment/analytics-node";
 
-import { ENGINES, Project, SERVER, browser, device, shop, sleep, until } from "./support.mjs";
+import { ENGINES, Project, SERVER, browser, device, newPage, shop, sleep, until } from "./support.mjs";
 
 const { host, protocol } = new URL(SERVER);
-
-// RudderStack sends nothing for a browser that says it is a robot.
-const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
 
 const SEGMENT = { apiHost: `${host}/v1`, protocol: protocol.slice(0, -1) };
 
@@ -73,13 +70,7 @@ after(async () => {
 
 /** A browser profile with a page on which the library is loaded. */
 async function visitor({ library, load, options, device }, token) {
-  const context = await chromium.newContext({ userAgent: USER_AGENT });
-  const page = await context.newPage();
-  const problems = [];
-  page.on("console", (message) => {
-    if (message.type() === "error") problems.push(message.text());
-  });
-  page.on("pageerror", (error) => problems.push(String(error)));
+  const { context, page, problems } = await newPage(chromium);
   const elsewhere = [];
   page.on("request", (request) => {
     if (![SERVER, site.url].includes(new URL(request.url()).origin)) elsewhere.push(request.url());

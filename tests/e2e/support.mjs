@@ -144,3 +144,18 @@ export async function browser() {
     ],
   });
 }
+
+// mixpanel-browser and rudder-sdk-js send nothing for a browser that they take for a robot.
+const USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+/** A page with a browser profile of its own, and what goes wrong on it. */
+export async function newPage(chromium) {
+  const context = await chromium.newContext({ userAgent: USER_AGENT });
+  const page = await context.newPage();
+  const problems = [];
+  page.on("console", (message) => {
+    if (message.type() === "error") problems.push(message.text());
+  });
+  page.on("pageerror", (error) => problems.push(String(error)));
+  return { context, page, problems };
+}
