@@ -35,6 +35,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("conformance", &["core", "events"], &["state"]),
     ("events", &["core"], &["simplified", "original"]),
     ("adapters", &["core", "events"], &["simplified", "original"]),
+    ("analysis", &["core", "events"], &[]),
     (
         "store",
         &["core", "disk"],
@@ -79,6 +80,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         "cli",
         &[
             "adapters",
+            "analysis",
             "core",
             "engines",
             "simplified",
@@ -151,6 +153,10 @@ const NO_VECTORS: &[(&str, &str)] = &[
     (
         "A",
         "a vector is an event, not a record of another product; crates/adapters/tests",
+    ),
+    (
+        "F",
+        "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs",
     ),
 ];
 

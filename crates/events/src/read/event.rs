@@ -216,6 +216,20 @@ impl<'e> JsonEvent<'e> {
         self.json(Key::BeforeIdentity).map(RawJson::new)
     }
 
+    /// The object `properties`.
+    ///
+    /// ```
+    /// use idmerge_events::JsonEvent;
+    ///
+    /// let event = JsonEvent::parse(br#"{"event":"A","properties":{"path":"/blog"}}"#)?;
+    /// assert_eq!(event.properties().as_str(), r#"{"path":"/blog"}"#);
+    /// # Ok::<(), idmerge_events::MalformedEvent>(())
+    /// ```
+    pub fn properties(&self) -> RawJson<'e> {
+        let Span { start, end } = self.properties.object;
+        RawJson::new(&self.text[start..end])
+    }
+
     /// The value that the rules read in one property.
     #[inline]
     pub(crate) fn id(&self, property: IdProperty) -> Value<'_> {

@@ -10,7 +10,7 @@ const RULE_BOOK: &str = "docs/rules.md";
 const VECTORS: &str = "crates/conformance/vectors/";
 
 /// The prefixes of the rules that need a test.
-const SERIES: [&str; 10] = ["ID", "S", "O", "L", "LP", "IN", "AR", "W", "M", "A"];
+const SERIES: [&str; 11] = ["ID", "S", "O", "L", "LP", "IN", "AR", "W", "M", "A", "F"];
 
 /// Finds rules of `docs/rules.md` that no test cites.
 ///

@@ -1,0 +1,120 @@
+//! The value of a property: how it is compared, and what it equals.
+
+use std::cmp::Ordering;
+
+use idmerge_events::RawJson;
+
+/// The value of a property, as far as values are compared.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Value {
+    Text(String),
+    /// A number that `i128` does not hold.
+    Float(f64),
+    /// An integer, also if it is written as `2.0`: as floating-point numbers, two large IDs could be equal.
+    Integer(i128),
+    Bool(bool),
+    /// The JSON text of an array, an object, or a string that is not text.
+    Other(String),
+}
+
+impl Value {
+    /// The value, or `None` if it is `null`, which is the same as missing (F-7).
+    pub(crate) fn read(json: RawJson<'_>) -> Option<Self> {
+        let text = json.as_str();
+        Some(match text {
+            "null" => return None,
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            _ if text.starts_with('"') => match json.string() {
+                Some(text) => Self::Text(text.into_owned()),
+                None => Self::Other(text.to_owned()),
+            },
+            _ => Self::number(text).unwrap_or_else(|| Self::Other(text.to_owned())),
+        })
+    }
+
+    /// The value of a JSON number.
+    pub(crate) fn number(text: &str) -> Option<Self> {
+        // The largest integers that all floating-point numbers below are exact for.
+        const EXACT: f64 = 9_007_199_254_740_992.0;
+        // Rust also parses words such as `inf`, and a number that begins with `+`.
+        if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            return None;
+        }
+        if let Ok(integer) = text.parse() {
+            return Some(Self::Integer(integer));
+        }
+        let float: f64 = text.parse().ok()?;
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "it is a whole number in the range"
+        )]
+        Some(if float.fract() == 0.0 && float.abs() <= EXACT {
+            Self::Integer(float as i128)
+        } else {
+            Self::Float(float)
+        })
+    }
+
+    /// The order of two values. `None` if they are of different kinds, or of a kind without an order.
+    pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
+        match (self, other) {
+            (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
+            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
+            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b),
+            #[expect(clippy::cast_precision_loss, reason = "the other number is no integer")]
+            (Self::Integer(a), Self::Float(b)) => (*a as f64).partial_cmp(b),
+            #[expect(clippy::cast_precision_loss, reason = "the other number is no integer")]
+            (Self::Float(a), Self::Integer(b)) => a.partial_cmp(&(*b as f64)),
+            _ => None,
+        }
+    }
+
+    /// The value as JSON. Equal values have equal JSON.
+    pub(crate) fn json(&self) -> String {
+        match self {
+            Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
+            Self::Float(float) => serde_json::Value::from(*float).to_string(),
+            Self::Integer(integer) => integer.to_string(),
+            Self::Bool(is) => is.to_string(),
+            Self::Other(json) => json.clone(),
+        }
+    }
+}
+
+/// The values of some properties of an event.
+pub(crate) struct Values<'n> {
+    names: &'n [String],
+    values: Vec<Option<Value>>,
+}
+
+impl<'n> Values<'n> {
+    /// Reads the properties with these names in one pass over the event.
+    pub(crate) fn read(properties: RawJson<'_>, names: &'n [String]) -> Self {
+        let mut values = vec![None; names.len()];
+        if !names.is_empty() {
+            // IN-2: the last of several counts.
+            properties.visit_members(|key, value| {
+                let at = names.iter().position(|name| name.as_bytes() == key);
+                if let Some(at) = at {
+                    values[at] = Value::read(value);
+                }
+            });
+        }
+        Self { names, values }
+    }
+
+    /// The value of a property; `None` if the event does not have it.
+    pub(crate) fn get(&self, name: &str) -> Option<&Value> {
+        let at = self.names.iter().position(|other| other == name)?;
+        self.values[at].as_ref()
+    }
+}
+
+/// A value as text to read: a string without its quotation marks, and any other value as JSON.
+pub(crate) fn text_of(json: &str) -> String {
+    match serde_json::from_str::<serde_json::Value>(json) {
+        Ok(serde_json::Value::String(text)) => text,
+        _ => json.to_owned(),
+    }
+}
