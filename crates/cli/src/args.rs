@@ -1,6 +1,7 @@
 //! The command line: one struct for the arguments of each command. A doc comment of a field is its
 //! help text.
 
+pub(crate) mod analyze;
 pub(crate) mod engine;
 pub(crate) mod generate;
 pub(crate) mod help;
@@ -18,6 +19,7 @@ pub(crate) mod store;
 
 use clap::{Parser, Subcommand};
 
+use crate::args::analyze::{FunnelArgs, RetentionArgs, UniquesArgs};
 use crate::args::generate::GenerateArgs;
 use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
@@ -39,6 +41,7 @@ Examples:
   idmerge inspect events.ndjson
   idmerge clusters events.ndjson.zst --engine original
   idmerge cluster 'ada@example.com' events.ndjson --engine simplified
+  idmerge funnel events.ndjson --engine simplified --steps View 'Sign Up'
   idmerge ingest people events.ndjson --engine simplified
   idmerge store explain people 'ada@example.com'
   idmerge serve --data data --engine simplified
@@ -69,6 +72,12 @@ pub(crate) enum Command {
     Cluster(ClusterArgs),
     /// Print which canonical ID each other ID resolves to, as a table to join
     Mappings(MappingsArgs),
+    /// Count the users who do some events in order, with and without ID merge
+    Funnel(FunnelArgs),
+    /// Count the users of each event or day, with and without ID merge
+    Uniques(UniquesArgs),
+    /// Count the users who come back, with and without ID merge
+    Retention(RetentionArgs),
     /// Say which model a project has, which one fits, and what the others would lose
     Inspect(InspectArgs),
     /// Move a project to another model: write links, events and every case to decide

@@ -1,5 +1,6 @@
 //! The commands, one module each. The `run` of a module shows the steps of its command.
 
+mod analyze;
 mod apply;
 mod clusters;
 mod generate;
@@ -42,6 +43,9 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Clusters(args) => clusters::run_all(args)?,
         Command::Cluster(args) => clusters::run_one(args)?,
         Command::Mappings(args) => clusters::run_mappings(args)?,
+        Command::Funnel(args) => analyze::funnel::run(args)?,
+        Command::Uniques(args) => analyze::uniques::run(args)?,
+        Command::Retention(args) => analyze::retention::run(args)?,
         Command::Inspect(args) => return inspect::run(args),
         Command::Migrate(args) => return migrate::run(args),
         Command::Generate(args) => generate::run(args)?,

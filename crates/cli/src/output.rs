@@ -3,6 +3,7 @@
 mod adapted;
 mod compress;
 pub(crate) mod destination;
+pub(crate) mod figure;
 pub(crate) mod interrupt;
 pub(crate) mod json;
 pub(crate) mod refused;

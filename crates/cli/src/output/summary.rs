@@ -168,5 +168,5 @@ impl fmt::Display for Summary {
 }
 
 /// Why the output may differ from what the events were given when they arrived.
-const OF_NOW: &str = "\
+pub(crate) const OF_NOW: &str = "\
 note: the store has no events, so each one got what its ID stands for now, not at its arrival (L-3)";

@@ -31,6 +31,8 @@ mod flows;
 mod forms;
 #[cfg(all(unix, feature = "serve"))]
 mod full_disk;
+#[cfg(unix)]
+mod funnel;
 mod generate;
 mod hostile;
 mod id_rules;

@@ -127,6 +127,9 @@ const COMMANDS: &[&str] = &[
     "resolve",
     "clusters",
     "cluster",
+    "funnel",
+    "uniques",
+    "retention",
     "inspect",
     "generate",
     #[cfg(feature = "store")]

@@ -1,0 +1,355 @@
+//! `idmerge funnel`: how many users do some events in order.
+
+use idmerge_analysis::{
+    Analysis, Breakdown, BreakdownRow, Count, Exclusion, FoundStep, Funnel, FunnelFold,
+    FunnelQuery, FunnelReport, Reentry, ResolvedEvent, Step, Touch,
+};
+use idmerge_core::{DistinctId, DistinctIdBuf};
+use serde_json::{Value, json};
+
+use crate::args::analyze::{CountArg, FunnelArgs, ReentryArg, TouchArg};
+use crate::commands::analyze::reading::{Folded, fold};
+use crate::output::destination::Output;
+use crate::output::figure::answer::{Answer, AnswerForm, notes, records};
+use crate::output::figure::{Bar, Cell, Chart, percent, signed, time_text};
+use crate::output::json::write_line;
+use crate::report::{say, wrong_usage};
+
+pub(crate) fn run(args: &FunnelArgs) -> anyhow::Result<()> {
+    let form = args.form.form();
+    let funnel = query(args)?.funnel();
+    let funnel = funnel.map_err(|error| wrong_usage(format_args!("{error}")))?;
+    let who = args.who.as_deref().map(|who| step_number(&funnel, who));
+    let who = who.transpose()?;
+    if who.is_some() && matches!(form, AnswerForm::Svg | AnswerForm::Html) {
+        return Err(wrong_usage(format_args!(
+            "--who writes IDs, and there is no picture of them: leave --svg or --html out"
+        )));
+    }
+    let watched = Watched { funnel: &funnel };
+    let (folded, mut output) = fold(&args.identity, args.output.destination()?, &watched)?;
+    say_what_is_missing(&funnel, &folded);
+    let Folded {
+        fold: (fold, _),
+        events_without_id,
+        ..
+    } = folded;
+    if let Some(step) = who {
+        let mut users = Vec::new();
+        funnel.report_with(fold, &mut |user, depth| {
+            if depth == step {
+                users.push(user.to_buf());
+            }
+        });
+        users.sort();
+        write_users(&users, step, form, &mut output)?;
+        return output.finish();
+    }
+    let report = funnel.report(fold);
+    answer(&funnel, &report, events_without_id).write(form, &mut output)?;
+    output.finish()
+}
+
+/// The query of the arguments.
+fn query(args: &FunnelArgs) -> anyhow::Result<FunnelQuery> {
+    let (from_ms, until_ms) = args.range.range_ms()?;
+    let between = &args.between;
+    if between.len() > 1 && between.len() != args.exclude.len() {
+        return Err(wrong_usage(format_args!(
+            "there are {} of --between and {} of --exclude: give --between once, or once for each --exclude (F-6)",
+            between.len(),
+            args.exclude.len()
+        )));
+    }
+    let exclusion = |(at, event): (usize, &String)| Exclusion {
+        event: Step::parse(event),
+        between: between.get(at).or(between.first()).copied(),
+    };
+    Ok(FunnelQuery {
+        window_ms: args.window,
+        grace_ms: args.grace,
+        reentry: match args.reentry {
+            ReentryArg::First => Reentry::First,
+            ReentryArg::Optimized => Reentry::Optimized,
+        },
+        count: match args.count {
+            CountArg::Uniques => Count::Uniques,
+            CountArg::Totals => Count::Totals,
+        },
+        hold: args.hold.clone(),
+        exclude: args.exclude.iter().enumerate().map(exclusion).collect(),
+        from_ms,
+        until_ms,
+        by: args.by.clone().map(|property| Breakdown {
+            property,
+            touch: match args.touch {
+                TouchArg::First => Touch::First,
+                TouchArg::Last => Touch::Last,
+                TouchArg::Each => Touch::Each,
+            },
+        }),
+        ..FunnelQuery::new(args.steps.iter().map(|step| Step::parse(step)).collect())
+    })
+}
+
+/// The step that `--who` means, counted from 1.
+fn step_number(funnel: &Funnel, who: &str) -> anyhow::Result<usize> {
+    let steps = &funnel.query().steps;
+    let by_text = || steps.iter().position(|step| step.text() == who);
+    let number = who.parse().ok().or_else(|| Some(by_text()? + 1));
+    number
+        .filter(|number| (1..=steps.len()).contains(number))
+        .ok_or_else(|| {
+            wrong_usage(format_args!(
+                "--who names no step: give a number from 1 to {}, or one of the steps (F-8)",
+                steps.len()
+            ))
+        })
+}
+
+/// A funnel that also finds out which of its steps occur.
+struct Watched<'f> {
+    funnel: &'f Funnel,
+}
+
+impl Analysis for Watched<'_> {
+    type Found = FoundStep;
+    /// The fold, and for each step whether it occurs.
+    type Fold = (FunnelFold, Vec<bool>);
+
+    fn fold(&self) -> Self::Fold {
+        let steps = self.funnel.query().steps.len();
+        (self.funnel.fold(), vec![false; steps])
+    }
+
+    fn read(&self, event: &ResolvedEvent<'_>) -> Option<FoundStep> {
+        self.funnel.read(event)
+    }
+
+    fn add(
+        &self,
+        (fold, occurs): &mut Self::Fold,
+        user: DistinctId<'_>,
+        own: DistinctId<'_>,
+        found: FoundStep,
+    ) {
+        for (step, occurs) in occurs.iter_mut().enumerate() {
+            *occurs |= found.is_step(step);
+        }
+        self.funnel.add(fold, user, own, found);
+    }
+}
+
+/// Warns of steps that never occur (F-8).
+fn say_what_is_missing(funnel: &Funnel, folded: &Folded<(FunnelFold, Vec<bool>)>) {
+    let query = funnel.query();
+    let (_, occurs) = &folded.fold;
+    let mut said: Vec<&str> = Vec::new();
+    let exclude = query
+        .exclude
+        .iter()
+        .map(|exclusion| (&exclusion.event, &true));
+    for (step, occurs) in query.steps.iter().zip(occurs).chain(exclude) {
+        if said.contains(&step.name()) {
+            continue;
+        }
+        let hint = match step.not_conditions() {
+            Some(why) => format!(" (what is in the brackets is no condition, because {why}; F-7)"),
+            None if std::path::Path::new(step.name()).is_file() => {
+                " (it is a file: INPUT comes before --steps)".to_owned()
+            }
+            None => String::new(),
+        };
+        if folded.names.say_if_missing(step.name(), &hint) {
+            said.push(step.name());
+        } else if !occurs && step.has_conditions() {
+            say(format_args!(
+                "no event with an ID fits the step {step}; events have its name, but its conditions never hold (F-7)"
+            ));
+        }
+    }
+}
+
+fn write_users(
+    users: &[DistinctIdBuf],
+    step: usize,
+    form: AnswerForm,
+    output: &mut Output,
+) -> anyhow::Result<()> {
+    let mut texts = users.iter().map(|user| user.as_id().to_string());
+    match form {
+        AnswerForm::Json => {
+            let users: Vec<_> = texts.collect();
+            write_line(&json!({"step": step, "distinct_ids": users}), output)
+        }
+        AnswerForm::Csv => {
+            let rows = texts.map(|user| vec![user]);
+            output.write(&records(&["distinct_id"], rows)?)
+        }
+        _ => texts.try_for_each(|user| output.write(format!("{user}\n").as_bytes())),
+    }
+}
+
+/// The answer in all forms.
+fn answer(funnel: &Funnel, report: &FunnelReport, events_without_id: u64) -> Answer {
+    let steps: Vec<Value> = report
+        .steps
+        .iter()
+        .map(|step| {
+            json!({
+                "event": step.event,
+                "users": step.users,
+                "conversion": step.conversion,
+                "conversion_from_previous": step.conversion_from_previous,
+                "median_ms": step.median_ms,
+                "p90_ms": step.p90_ms,
+                "users_without_merge": step.users_without_merge,
+                "conversion_without_merge": step.conversion_without_merge,
+                "difference": step.difference,
+            })
+        })
+        .collect();
+    let mut json = json!({"steps": steps});
+    let mut records: Vec<Value> = steps;
+    let mut charts = vec![steps_chart(funnel, report)];
+    if let Some(by) = &funnel.query().by {
+        let rows: Vec<Value> = report.breakdown.iter().map(row_json).collect();
+        json["by"] = by.property.clone().into();
+        json["values"] = rows.clone().into();
+        records = rows;
+        charts.push(values_chart(&by.property, &report.breakdown));
+    }
+    json["events_without_time"] = report.events_without_time.into();
+    json["events_without_id"] = events_without_id.into();
+    Answer {
+        title: report
+            .steps
+            .iter()
+            .map(|step| step.event.as_str())
+            .collect::<Vec<_>>()
+            .join(" → "),
+        header: match funnel.query().by {
+            None => &STEP_FIELDS,
+            Some(_) => &VALUE_FIELDS,
+        },
+        json,
+        records,
+        charts,
+        notes: notes(report.events_without_time, events_without_id),
+    }
+}
+
+const STEP_FIELDS: [&str; 9] = [
+    "event",
+    "users",
+    "conversion",
+    "conversion_from_previous",
+    "median_ms",
+    "p90_ms",
+    "users_without_merge",
+    "conversion_without_merge",
+    "difference",
+];
+
+const VALUE_FIELDS: [&str; 8] = [
+    "value",
+    "users",
+    "converted",
+    "conversion",
+    "users_without_merge",
+    "converted_without_merge",
+    "conversion_without_merge",
+    "difference",
+];
+
+/// More converted users than without ID merge.
+fn difference(row: &BreakdownRow) -> i64 {
+    row.converted.cast_signed() - row.converted_without_merge.cast_signed()
+}
+
+fn row_json(row: &BreakdownRow) -> Value {
+    let value = row.json.as_deref();
+    let value = value.map(|json| serde_json::from_str(json).unwrap_or_else(|_| json.into()));
+    json!({
+        "value": value.unwrap_or(Value::Null),
+        "users": row.users,
+        "converted": row.converted,
+        "conversion": row.conversion,
+        "users_without_merge": row.users_without_merge,
+        "converted_without_merge": row.converted_without_merge,
+        "conversion_without_merge": row.conversion_without_merge,
+        "difference": difference(row),
+    })
+}
+
+fn steps_chart(funnel: &Funnel, report: &FunnelReport) -> Chart {
+    let unit = match funnel.query().count {
+        Count::Uniques => "users",
+        Count::Totals => "entries",
+    };
+    let mut chart = Chart::new(&[
+        "step",
+        unit,
+        "of first",
+        "of step before",
+        "median",
+        "90 %",
+        "without merge",
+        "of first",
+        "difference",
+    ]);
+    // Both bars have one scale.
+    let first = report.steps.first();
+    let most = first.map_or(0, |first| first.users.max(first.users_without_merge));
+    for (at, step) in report.steps.iter().enumerate() {
+        let time = |ms: Option<i64>| Cell::figure(ms.map_or_else(|| "–".to_owned(), time_text));
+        chart.add(
+            Bar::new(step.users, step.users_without_merge, most),
+            vec![
+                Cell::label(format!("{} {}", at + 1, step.event)),
+                Cell::figure(step.users.to_string()),
+                Cell::figure(percent(step.conversion)),
+                Cell::figure(percent(step.conversion_from_previous)),
+                time(step.median_ms),
+                time(step.p90_ms),
+                Cell::without(step.users_without_merge.to_string()),
+                Cell::without(percent(step.conversion_without_merge)),
+                Cell::figure(signed(step.difference)),
+            ],
+        );
+    }
+    chart
+}
+
+fn values_chart(property: &str, rows: &[BreakdownRow]) -> Chart {
+    let mut chart = Chart::new(&[
+        property,
+        "users",
+        "converted",
+        "share",
+        "without merge",
+        "converted",
+        "share",
+        "difference",
+    ]);
+    let most = rows
+        .iter()
+        .map(|row| row.users.max(row.users_without_merge));
+    let most = most.max().unwrap_or(0);
+    for row in rows {
+        chart.add(
+            Bar::new(row.converted, row.converted_without_merge, most),
+            vec![
+                Cell::label(row.text().unwrap_or_else(|| "(none)".to_owned())),
+                Cell::figure(row.users.to_string()),
+                Cell::figure(row.converted.to_string()),
+                Cell::figure(percent(row.conversion)),
+                Cell::without(row.users_without_merge.to_string()),
+                Cell::without(row.converted_without_merge.to_string()),
+                Cell::without(percent(row.conversion_without_merge)),
+                Cell::figure(signed(difference(row))),
+            ],
+        );
+    }
+    chart
+}
