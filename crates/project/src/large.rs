@@ -107,7 +107,7 @@ mod tests {
         let large = 9 << 20;
         let first = LargeShare::of(large).unwrap();
         assert_eq!(LARGE.shares.lock().used_bytes, 27 << 20);
-        assert!(LargeShare::of(LARGE_BYTES).unwrap().is_none());
+        assert!(LargeShare::of(256 << 10).unwrap().is_none());
         // One that fits beside the first one does not wait.
         drop(LargeShare::of(300 << 10).unwrap());
         std::thread::scope(|threads| {

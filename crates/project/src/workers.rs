@@ -4,6 +4,9 @@
 //! turns: a turn of the writer is one commit. A task that has more to do goes to the end of the line, so
 //! that tasks take turns, and no project waits for all the work of another one.
 
+#[cfg(test)]
+mod ending;
+
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
@@ -456,28 +459,6 @@ mod tests {
             receiver.recv().unwrap();
         }
         assert_eq!(turns.load(Ordering::SeqCst), 1);
-    }
-
-    #[test]
-    fn the_end_of_a_task_waits_for_its_turn() {
-        let workers = Workers::new(1, 0).unwrap();
-        let (started, is_started) = mpsc::channel();
-        let (go, goes) = mpsc::channel();
-        let task = workers.task(Work::Write, move || {
-            started.send(()).unwrap();
-            goes.recv().unwrap();
-            Next::Wait
-        });
-        task.wake();
-        is_started.recv().unwrap();
-        thread::scope(|scope| {
-            let ending = scope.spawn(|| task.end());
-            for _ in 0..1_000 {
-                assert!(!ending.is_finished());
-                thread::yield_now();
-            }
-            go.send(()).unwrap();
-        });
     }
 
     #[test]

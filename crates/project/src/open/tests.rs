@@ -1,7 +1,10 @@
 //! A project whose disk fails recovers by itself, shows nothing that is not committed, and neither loses
 //! nor doubles a batch.
 
+mod attempts;
+mod closing;
 mod growth;
+mod stages;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -84,9 +84,13 @@ mod tests {
 
     /// Checks events beside the cluster of `U` and `D`, in a project of at most four IDs.
     fn check(model: Model, events: &[String]) -> Result<(), ProjectError> {
+        check_up_to(4, model, events)
+    }
+
+    fn check_up_to(max_ids: usize, model: Model, events: &[String]) -> Result<(), ProjectError> {
         let settings = Settings::of(model);
         let options = Options {
-            max_ids: 4,
+            max_ids,
             ..Options::default()
         };
         let prepared = |events: &[String]| {
@@ -122,5 +126,12 @@ mod tests {
             check(model, &aliases).unwrap();
             assert!(check(model, &[alias("V", "$device:E"), alias("F", "E")]).is_err());
         }
+    }
+
+    #[test]
+    fn a_batch_may_fill_the_room_with_two_new_ids_for_each_event() {
+        let linked = ["A", "B", "C"].map(|id| link(id, &format!("device of {id}")));
+        check_up_to(8, Model::Simplified, &linked).unwrap();
+        assert!(check_up_to(7, Model::Simplified, &linked).is_err());
     }
 }

@@ -5,6 +5,8 @@
 //! has the number of each event that can be replaced.
 
 mod exported;
+#[cfg(test)]
+mod tests;
 
 use std::collections::BTreeMap;
 
