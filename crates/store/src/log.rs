@@ -161,3 +161,81 @@ impl<'l> Log<'l> {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use idmerge_core::{Claim, Id, Outcome};
+    use redb::backends::InMemoryBackend;
+    use redb::{Database, ReadableDatabase};
+
+    use super::*;
+    use crate::log::block::Block;
+    use crate::log::entry::Cause;
+    use crate::log::file::builder;
+    use crate::log::tables::LOG;
+    use crate::options::{Options, Sharing};
+
+    const ENTRIES: u64 = 5_000;
+    const BLOCK_ENTRIES: usize = 50;
+
+    /// A log of [`ENTRIES`] entries.
+    fn log() -> Database {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
+        let backend = InMemoryBackend::new();
+        let database = builder(&options).create_with_backend(backend).unwrap();
+        let [first, second] = ["A", "B"].map(|text| Id::new(text).unwrap());
+        let write = database.begin_write().unwrap();
+        {
+            let mut log = write.open_table(LOG).unwrap();
+            for number in (1..=ENTRIES).step_by(BLOCK_ENTRIES) {
+                let mut block = Block::starting_at(number);
+                for _ in 0..BLOCK_ENTRIES {
+                    let claim = Claim::Merge { first, second };
+                    let entry = block
+                        .entries
+                        .claim(claim, Outcome::Merged, Cause::default());
+                    entry.unwrap();
+                    block.count_one();
+                }
+                log.insert(number, &*block.row()).unwrap();
+            }
+        }
+        write.commit().unwrap();
+        database
+    }
+
+    #[test]
+    fn entries_that_are_near_are_read_together_and_those_between_far_ones_are_not() {
+        let database = log();
+        let read = database.begin_read().unwrap();
+        for (wanted, checks) in [
+            // Each begins a new search, which asks once whether to go on, and again after 1,024 entries.
+            (&[1, 4_000][..], 2),
+            (&[10, 1_010, 2_010, 3_010], 4),
+            (&[1, 150, 300, 450], 1),
+            (&[1, 100, 2_000, 2_100], 3),
+        ] {
+            let asked = Arc::new(AtomicUsize::new(0));
+            let counted = asked.clone();
+            let may_go_on: MayGoOn = Arc::new(move || {
+                counted.fetch_add(1, Ordering::Relaxed);
+                true
+            });
+            let log = Log::committed(&read, ENTRIES).only_while(Some(&may_go_on));
+            let mut found = Vec::new();
+            let each = log.each_of(&wanted.iter().copied().collect(), &mut |entry| {
+                found.push(entry.sequence);
+                Ok(())
+            });
+            each.unwrap();
+            assert_eq!(found, wanted);
+            assert_eq!(asked.load(Ordering::Relaxed), checks, "{wanted:?}");
+        }
+    }
+}

@@ -148,3 +148,25 @@ fn a_file_that_could_not_grow_has_its_length_of_before() {
     assert!(store.committed() >= 2);
     assert_eq!(disk.lengths.lock().unwrap().first(), Some(&bytes));
 }
+
+#[test]
+fn a_file_that_another_process_made_longer_keeps_its_length() {
+    let (disk, last_sync) = after_a_failed_sync::<Original>();
+    let bytes = disk.len().unwrap();
+    let mut other = open::<Original>(disk.clone(), &LastSync::default());
+    let mut number = 0;
+    while disk.len().unwrap() <= bytes {
+        assert!(number < 1_000_000, "the file does not grow");
+        for _ in 0..1_000 {
+            number += 1;
+            apply(&mut other, 10 + number);
+        }
+        other.commit().unwrap();
+    }
+    let committed = other.committed();
+    drop(other);
+    assert!(disk.len().unwrap() > bytes);
+    let store = open::<Original>(disk, &last_sync);
+    assert_eq!(store.committed(), committed);
+    store.history().unwrap().digest(committed).unwrap();
+}

@@ -196,3 +196,16 @@ fn ar_2_few_events_make_no_run_however_many_commits_they_come_in() {
     let is_merged = store.merger().merge(Intake::runs()).unwrap();
     assert!(!is_merged, "there are many runs");
 }
+
+#[test]
+fn a_commit_is_due_after_half_of_the_events_that_the_filter_of_a_run_is_made_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = open(folder.path());
+    let mut intake = intake(&store);
+    take(&store, &mut intake, 0..65_535);
+    assert!(!intake.is_commit_due());
+    take(&store, &mut intake, 65_535..65_536);
+    assert!(intake.is_commit_due());
+    commit(&store, &mut intake);
+    assert!(!intake.is_commit_due());
+}

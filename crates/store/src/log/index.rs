@@ -328,6 +328,12 @@ mod tests {
         index.cached_max = 0;
         let found = index.entries([first].into_iter()).unwrap();
         assert_eq!((found, index.scanned()), (BTreeSet::from([1]), 1));
+        // A few are kept in memory, by both of their IDs, and scanned once.
+        let index = Index::new(Log::committed(&read, 1)).unwrap();
+        for _ in 0..3 {
+            let found = index.entries([first].into_iter()).unwrap();
+            assert_eq!((found, index.scanned()), (BTreeSet::from([1]), 2));
+        }
     }
 
     #[test]
