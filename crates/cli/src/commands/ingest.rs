@@ -29,8 +29,9 @@ use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
-/// Commit after this many claims.
-const COMMIT_CLAIMS: u64 = 50_000;
+/// Commit after this many claims. A debug build commits after nearly every block, so that a test that kills
+/// it finds many commits in few events.
+const COMMIT_CLAIMS: u64 = if cfg!(debug_assertions) { 500 } else { 50_000 };
 
 /// Take a snapshot after this many new entries: opening a store replays at most these.
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;

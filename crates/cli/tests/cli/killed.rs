@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
@@ -214,10 +215,18 @@ fn a_killed_server_is_as_one_that_was_not(model: Model) {
         let address = address(&said);
         check(&stored(address), &next);
         thread::scope(|threads| {
+            let (acknowledge, acknowledged) = mpsc::channel();
             for next in &next {
-                threads.spawn(|| while step(address, model, next).is_ok() {});
+                let acknowledge = acknowledge.clone();
+                threads.spawn(move || {
+                    while step(address, model, next).is_ok() && acknowledge.send(()).is_ok() {}
+                });
             }
-            thread::sleep(Duration::from_millis(40 + kill * 53 % 300));
+            drop(acknowledge);
+            // At any moment after some batches, the first of which may not be answered yet.
+            let batches = usize::try_from(kill % 4).unwrap();
+            acknowledged.iter().take(batches).for_each(drop);
+            thread::sleep(Duration::from_millis(kill * 53 % 100));
             child.kill().unwrap();
         });
         child.wait().unwrap();

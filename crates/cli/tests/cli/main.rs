@@ -42,6 +42,7 @@ mod inspect;
 mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
+mod killed_ingest;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]
 mod large_answers;
 mod legacy;

@@ -1,10 +1,8 @@
-//! `ingest` and `store`: making, querying, repairing and killing a store.
-//!
-//! `IDMERGE_KILLS` in the environment sets the number of kills.
+//! `ingest` and `store`: making, querying and repairing a store.
 
 use std::process::Stdio;
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_store::{Durable, Options};
@@ -336,113 +334,6 @@ fn a_missing_store_is_an_error() {
     let text = folder.run("store explain people undefined");
     assert_eq!(text.code, Some(2));
     assert!(text.stderr.contains("ID-4"), "{}", text.stderr);
-}
-
-/// How often the program is killed.
-fn kills() -> u64 {
-    let kills = std::env::var("IDMERGE_KILLS");
-    kills.map_or(25, |kills| kills.parse().unwrap())
-}
-
-/// Events whose state in Original depends on how often each is weighed: see `again.rs`. Half of them
-/// have an `$insert_id`, and those are there twice.
-fn weighed_once(users: u32) -> String {
-    let mut lines = String::new();
-    for n in 0..users {
-        let anon = format!("{n:08x}-0000-4000-8000-000000000001");
-        let (u, v) = (format!("u{n}"), format!("v{n}"));
-        let id = |event: u32| match n % 2 {
-            0 => String::new(),
-            _ => format!(r#","$insert_id":"{n}-{event}""#),
-        };
-        let events = [
-            format!(
-                r#""$create_alias","properties":{{"distinct_id":"{v}","alias":"x{n}"{}}}"#,
-                id(1)
-            ),
-            format!(
-                r#""$identify","properties":{{"$identified_id":"{u}","$anon_id":"{anon}"{}}}"#,
-                id(2)
-            ),
-            format!(
-                r#""$identify","properties":{{"$identified_id":"{v}","$anon_id":"{anon}"{}}}"#,
-                id(3)
-            ),
-            format!(
-                r#""$merge","properties":{{"$distinct_ids":["{v}","{u}"]{}}}"#,
-                id(4)
-            ),
-        ];
-        for _ in 0..=n % 2 {
-            for event in &events {
-                lines += &format!("{{\"event\":{event}}}\n");
-            }
-        }
-    }
-    lines
-}
-
-#[test]
-fn ar_3_a_program_that_is_killed_and_run_again_gives_the_state_of_one_run() {
-    for engine in ["simplified", "original", "legacy"] {
-        let folder = Folder::new();
-        match engine {
-            "simplified" => {
-                let made = "generate --workload web-login --events 150000 -q -o events";
-                folder.run(made).ok();
-            }
-            _ => folder.write("events", weighed_once(20_000)),
-        }
-        let started = Instant::now();
-        folder
-            .run(&format!("ingest whole events -q --engine {engine}"))
-            .ok();
-        let of_one_run = started.elapsed();
-        let last = entries(&folder, "whole");
-        let killed = format!("ingest killed events -q --engine {engine}");
-        let mut before = 0;
-        for kill in 0..kills() {
-            let mut child = folder
-                .command(&killed)
-                .stdin(Stdio::null())
-                .stdout(Stdio::null())
-                .stderr(Stdio::null())
-                .spawn()
-                .unwrap();
-            // At any moment of a run, early ones first.
-            let per_mille = u32::try_from(kill * 371 % 1_000 * (kill + 1) / kills()).unwrap();
-            thread::sleep(of_one_run * per_mille / 1_000);
-            child.kill().unwrap();
-            child.wait().unwrap();
-            if !folder.path("killed/store.redb").exists() {
-                continue;
-            }
-            let after = entries(&folder, "killed");
-            assert!(after >= before, "kill {kill}: {after} after {before}");
-            if after == before {
-                continue;
-            }
-            before = after;
-            // The log is a prefix of the log of an undisturbed run.
-            let digest = format!(" --as-of {after}");
-            assert_eq!(
-                digest_of(&folder, "killed", ""),
-                digest_of(&folder, "whole", &digest)
-            );
-        }
-        folder.run(&killed).ok();
-        assert_eq!(entries(&folder, "killed"), last);
-        assert_eq!(
-            digest_of(&folder, "killed", ""),
-            digest_of(&folder, "whole", "")
-        );
-        if engine == "original" {
-            for user in ["0", "1", "19998", "19999"] {
-                let cluster = line(&folder.run(&format!("cluster v{user} --store killed")));
-                assert_eq!(cluster["canonical"], format!("u{user}"));
-            }
-        }
-    }
 }
 
 fn entries(folder: &Folder, store: &str) -> u64 {
