@@ -42,6 +42,12 @@ impl Aliases {
         *self.ids.data(id.number) > 0
     }
 
+    /// The number of the ID that an alias was made for. `None` if this ID is no alias.
+    pub(crate) fn stands_for(&self, number: u32) -> Option<u32> {
+        let place = self.ids.data(number).checked_sub(1)?;
+        Some(self.made.at(place).stands_for)
+    }
+
     /// The number of aliases.
     pub(crate) fn len(&self) -> u32 {
         self.made.len()
