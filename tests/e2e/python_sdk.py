@@ -1,6 +1,8 @@
 """Runs the unmodified Python SDK and mixpanel-utils."""
 
+import contextlib
 import functools
+import itertools
 import json
 import os
 import tempfile
@@ -28,6 +30,26 @@ URLS = {
 def read(file):
     with open(file, encoding="utf-8") as opened:
         return json.load(opened)
+
+
+def recipes(engine):
+    """The calls of docs/choosing.md for a model, as it shows them."""
+    here = os.path.dirname(os.path.abspath(__file__))
+    with open(os.path.join(here, "../../docs/choosing.md"), encoding="utf-8") as opened:
+        rows = [[cell.strip() for cell in line.split("|")] for line in opened]
+    header = next(at for at, row in enumerate(rows) if row[1:4] == ["model", "Node", "Python"])
+    table = itertools.takewhile(lambda row: len(row) > 1, rows[header + 2 :])
+    return [row[3].strip("`") for row in table if engine in row[1].lower().split(", ")]
+
+
+@contextlib.contextmanager
+def alias_to_this_server():
+    """The SDK makes a consumer of its own for an alias, which cannot be configured."""
+    made, mixpanel.Consumer = mixpanel.Consumer, functools.partial(mixpanel.Consumer, **URLS)
+    try:
+        yield
+    finally:
+        mixpanel.Consumer = made
 
 
 class Project:
@@ -58,13 +80,14 @@ class Project:
 
 
 class Cases:
-    """The tests of both engines, with the results in which they differ."""
+    """The tests of all engines, with the results in which they differ."""
 
     engine = ""
 
     def setUp(self):
         self.project = Project(f"python-{self.engine}")
         self.is_original = self.engine == "original"
+        self.is_simplified = self.engine == "simplified"
         # Each test uses its own IDs.
         self.id = functools.partial("{1}-{0}".format, self._testMethodName)
         self.sdk = mixpanel.Mixpanel(self.project.token, consumer=mixpanel.Consumer(**URLS))
@@ -85,14 +108,14 @@ class Cases:
         device, user = str(uuid.uuid4()), self.id("u")
         self.sdk.track("", "View", {"$device_id": device, "mark": "1"})
         self.sdk.track("", "Log In", {"$device_id": device, "$user_id": user, "mark": "2"})
-        # S-5. In Original an event never merges, and an empty distinct_id is absent (ID-3, O-2).
-        if self.is_original:
+        # S-5. In the other models an event never merges, and an empty distinct_id is absent (ID-3, O-2, L-2).
+        if self.is_simplified:
+            self.assert_cluster(user, "$device:" + device)
+            self.assertEqual(self.project.marks(user), ["1", "2"])
+        else:
             self.assert_cluster(user)
             self.assertEqual(self.project.marks(user), ["2"])
             self.assertEqual(self.project.marks(device), ["1"])
-        else:
-            self.assert_cluster(user, "$device:" + device)
-            self.assertEqual(self.project.marks(user), ["1", "2"])
 
     def test_buffered(self):
         user = self.id("u")
@@ -111,13 +134,23 @@ class Cases:
 
     def test_alias(self):
         old, new = self.id("old"), self.id("new")
-        # The SDK creates its own consumer for an alias, which cannot be configured.
-        made, mixpanel.Consumer = mixpanel.Consumer, functools.partial(mixpanel.Consumer, **URLS)
-        try:
+        with alias_to_this_server():
             self.sdk.alias(new, old)
-        finally:
-            mixpanel.Consumer = made
-        self.assert_cluster(*([old, new] if self.is_original else [old]))
+        # O-6, L-8
+        self.assert_cluster(*([old] if self.is_simplified else [old, new]))
+
+    def test_the_calls_of_choosing(self):
+        calls = recipes(self.engine)
+        self.assertTrue(calls)
+        for code in calls:
+            with self.subTest(code):
+                device, ada = str(uuid.uuid4()), self.id("ada") + str(uuid.uuid4())
+                names = {"mp": self.sdk, "device": device}
+                exec(code.replace("'ada'", repr(ada)), names)
+                marked = "$device:" + device if self.is_simplified else device
+                # An alias makes the user's ID stand for the device's (L-8).
+                is_alias = "alias" in code
+                self.assert_cluster(*([marked, ada] if is_alias else [ada, marked]))
 
     def test_people(self):
         user = self.id("u")
@@ -189,10 +222,14 @@ class Cases:
                 if self.is_original:
                     merge(first, second)
                     self.assert_cluster(*([first] if name == "token" else [first, second]))
-                else:
+                elif self.is_simplified:
                     # Simplified does not accept identity events on /import.
                     with self.assertRaises(mixpanel.MixpanelException):
                         merge(first, second)
+                    self.assert_cluster(first)
+                else:
+                    # L-11
+                    merge(first, second)
                     self.assert_cluster(first)
 
     def test_merge_buffered(self):
@@ -201,7 +238,7 @@ class Cases:
         sdk = mixpanel.Mixpanel(self.project.token, consumer=consumer)
         for pair in pairs:
             sdk.merge(None, *pair, api_secret=self.project.secret)
-        if self.is_original:
+        if not self.is_simplified:
             consumer.flush()
         else:
             with self.assertRaises(mixpanel.MixpanelException):
@@ -259,10 +296,10 @@ class Cases:
                     self.assertEqual(found, [f"{number:04}" for number in range(2500)])
                     owners = {event["properties"]["distinct_id"] for event in exported}
                     # Half of them arrived before their device was linked to the user.
-                    if self.is_original:
-                        self.assertEqual(owners, {user, device})
-                    else:
+                    if self.is_simplified:
                         self.assertEqual(owners, {user})
+                    else:
+                        self.assertEqual(owners, {user, device})
                     times = {event["properties"]["time"] for event in exported}
                     self.assertEqual(times, set(range(then, then + 2500)))
 
@@ -302,7 +339,7 @@ class Cases:
         body = json.dumps(batch).encode()
         urllib.request.urlopen(urllib.request.Request(SERVER + "/track", body)).close()
         events, file = self.exported(project)
-        for engine in ("simplified", "original"):
+        for engine in ("simplified", "original", "legacy"):
             copy = Project(f"copy-of-{self.engine}-{engine}")
             for _ in range(2):
                 with self.subTest(engine):
@@ -311,8 +348,12 @@ class Cases:
                     self.assertEqual(len(copied), len(events))
                     if engine == "original":
                         self.assert_cluster(user, device, old, new, project=copy)
-                    else:
+                    elif engine == "simplified":
                         self.assert_cluster(user, "$device:" + device, project=copy)
+                    else:
+                        # Aliases alone join, and $identify does not (L-8, L-11).
+                        self.assert_cluster(device, old, new, project=copy)
+                        self.assert_cluster(user, project=copy)
                     for alone in (other, stranger):
                         self.assert_cluster(alone, project=copy)
 
@@ -342,6 +383,10 @@ class Simplified(Cases, unittest.TestCase):
 
 class Original(Cases, unittest.TestCase):
     engine = "original"
+
+
+class Legacy(Cases, unittest.TestCase):
+    engine = "legacy"
 
 
 if __name__ == "__main__":

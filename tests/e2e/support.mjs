@@ -8,6 +8,8 @@ import { fileURLToPath } from "node:url";
 export const SERVER = wanted("IDMERGE_URL");
 export const OUT = process.env.IDMERGE_OUT ?? ".";
 export const ENGINES = ["simplified", "original"];
+/** The engines of the suites of SDKs without a browser. */
+export const ALL_ENGINES = [...ENGINES, "legacy"];
 
 export function wanted(name) {
   const value = process.env[name];

@@ -21,7 +21,7 @@ use machine::{Machine, SCRIPTS};
 pub const MAY_SKIP: &str = "IDMERGE_E2E_MAY_SKIP";
 
 /// The engines. Each suite has a project of each engine.
-const ENGINES: [&str; 2] = ["simplified", "original"];
+const ENGINES: [&str; 3] = ["simplified", "original", "legacy"];
 
 /// The number of requests that schemathesis generates for each operation. They take about 20
 /// seconds.

@@ -106,10 +106,10 @@ fn event_of(call: &str) -> Value {
         .replace("DEVICE", DEVICE);
     let (method, arguments) = text.strip_suffix(')').unwrap().split_once('(').unwrap();
     let arguments: Vec<Value> = serde_json::from_str(&format!("[{arguments}]")).unwrap();
-    let is_python = call.contains("'$device_id': ") || call.contains("'$identified_id': ");
     match (method, &arguments[..]) {
         ("mp.track", [name, properties]) => json!({"event": name, "properties": properties}),
-        ("mp.track", [distinct_id, name, properties]) if is_python => {
+        // Python names the ID first.
+        ("mp.track", [distinct_id, name, properties]) => {
             let mut properties = properties.clone();
             properties["distinct_id"] = distinct_id.clone();
             json!({"event": name, "properties": properties})
