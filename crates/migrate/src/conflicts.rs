@@ -11,6 +11,7 @@ use idmerge_engines::Model;
 use serde::Serialize;
 
 use crate::conflicts::case::{Case, CaseKind};
+use crate::options::Place;
 use crate::people::electing::{EARLIER, People};
 use crate::people::evidence::{Evidence, Kind};
 use crate::people::ids::{Mark, NONE, Number};
@@ -22,23 +23,26 @@ const CASES_AT_A_TIME: usize = 20_000;
 const EVIDENCE_MAX: usize = 10;
 const IDS_MAX: usize = 100;
 
+/// Finds the name of the file, and the line in it, of a place.
+type Find<'f> = dyn Fn(Place) -> Option<(String, u64)> + 'f;
+
 /// A line of the file.
 #[derive(Serialize)]
-struct CaseLine<'c> {
+struct CaseLine {
     kind: &'static str,
     ids: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     all_ids: Option<u64>,
     chosen: Option<String>,
     rule: &'static str,
-    evidence: Vec<EvidenceLine<'c>>,
+    evidence: Vec<EvidenceLine>,
     events: u64,
     what_would_settle_it: &'static str,
 }
 
 #[derive(Serialize)]
-struct EvidenceLine<'c> {
-    file: &'c str,
+struct EvidenceLine {
+    file: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     line: Option<u64>,
     insert_id: Option<String>,
@@ -74,7 +78,7 @@ impl Found {
 
 impl People {
     /// Writes the cases as lines of JSON, those with the most events first, and returns how many there are
-    /// of each kind. `inputs` are the names of the inputs.
+    /// of each kind. `find` gives the name of the file, and the line in it, of a place.
     ///
     /// The evidence of at most 20,000 cases is in memory at a time: it is read again for the next ones.
     ///
@@ -83,7 +87,7 @@ impl People {
     /// Any error of `write`, or a temporary file cannot be read.
     pub fn write_conflicts(
         &mut self,
-        inputs: &[String],
+        find: impl Fn(Place) -> Option<(String, u64)>,
         mut write: impl FnMut(&[u8]) -> io::Result<()>,
     ) -> io::Result<BTreeMap<&'static str, u64>> {
         let cases = self.cases()?;
@@ -107,7 +111,7 @@ impl People {
             })?;
             for case in some {
                 let found = found.remove(case).unwrap_or_default();
-                let mut line = serde_json::to_vec(&self.line(*case, found, inputs))?;
+                let mut line = serde_json::to_vec(&self.line(*case, found, &find))?;
                 line.push(b'\n');
                 write(&line)?;
             }
@@ -217,7 +221,7 @@ impl People {
         }
     }
 
-    fn line<'c>(&self, case: Case, found: Found, inputs: &'c [String]) -> CaseLine<'c> {
+    fn line(&self, case: Case, found: Found, find: &Find<'_>) -> CaseLine {
         let text = |number| self.ids.id(number).text().into_owned();
         let mut ids: Vec<Number> = match case.kind.is_about_a_cluster() {
             true => self.ids.ring(case.id).collect(),
@@ -245,22 +249,25 @@ impl People {
             all_ids,
             chosen: chosen.map(text),
             rule: case.kind.rule(),
-            evidence: evidence.map(|it| self.evidence_line(it, inputs)).collect(),
+            evidence: evidence.map(|it| self.evidence_line(it, find)).collect(),
             events: self.events(case),
             what_would_settle_it: case.kind.what_would_settle_it(),
         }
     }
 
-    fn evidence_line<'c>(&self, evidence: Evidence, inputs: &'c [String]) -> EvidenceLine<'c> {
+    fn evidence_line(&self, evidence: Evidence, find: &Find<'_>) -> EvidenceLine {
         let text = |number| self.ids.id(number).text().into_owned();
         let is_earlier = evidence.place.file == EARLIER;
-        let file = inputs.get(evidence.place.file as usize);
-        EvidenceLine {
-            file: match is_earlier {
-                true => "the earlier migration",
-                false => file.map(String::as_str).unwrap_or_default(),
+        let (file, line) = match is_earlier {
+            true => ("the earlier migration".to_owned(), None),
+            false => match find(evidence.place) {
+                Some((file, line)) => (file, Some(line)),
+                None => (String::new(), None),
             },
-            line: (!is_earlier).then_some(evidence.place.line),
+        };
+        EvidenceLine {
+            file,
+            line,
             insert_id: Some(evidence.insert_id).filter(|id| !id.is_empty()),
             event: Some(evidence.event).filter(|name| !name.is_empty()),
             rank: evidence.kind.rank(),

@@ -36,7 +36,7 @@ impl People {
             text += "3. `profiles.ndjson`.\n";
         }
         text += &format!(
-            "\n`idmerge migrate --to-server http://HOST` does all of this. By hand, with the secret of the \
+            "\n`idmerge migrate --to-server https://HOST` does all of this. By hand, with the secret of the \
              project in `IDMERGE_SECRET` and the address of the server in `URL`:\n\n\
              ```sh\n\
              for file in links.ndjson {events}; do\n\

@@ -63,6 +63,7 @@
 
 mod buckets;
 mod checking;
+mod comparing;
 mod conflicts;
 mod instructions;
 mod options;
@@ -73,7 +74,7 @@ mod tally;
 mod writing;
 
 pub use checking::{Checker, WrongOutput};
-pub use options::{OnConflict, Options, Place, SourceRules, UserRules};
+pub use options::{AnonymousEvents, OnConflict, Options, Place, SourceRules, UserRules};
 pub use people::electing::People;
 pub use people::gathering::{GatherError, Gathering};
 pub use people::ids::TooManyIds;

@@ -33,6 +33,20 @@ pub struct Options {
     pub link_time_ms: Option<i64>,
     /// The time of this migration, in milliseconds since 1970 (M-15).
     pub now_ms: i64,
+    /// The property with the person of each event by the source's own count, to compare with (M-19).
+    pub compare: Option<String>,
+    /// To whom the source gives the events of a device that name no user. `None`: to the device's first user,
+    /// or as its claims say.
+    pub anonymous_events: Option<AnonymousEvents>,
+}
+
+/// To whom a source gives the events of a device that name no user, if not to the device's first user (M-19).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AnonymousEvents {
+    /// To the last user of the device before the event. Amplitude does so.
+    UserBefore,
+    /// To the latest user of the device. The package for web events of Snowplow does so.
+    LatestUser,
 }
 
 impl Options {
@@ -54,6 +68,8 @@ impl Options {
             link_event: Self::LINK_EVENT.to_owned(),
             link_time_ms: None,
             now_ms,
+            compare: None,
+            anonymous_events: None,
         }
     }
 

@@ -6,3 +6,4 @@ pub(crate) mod electing;
 pub(crate) mod evidence;
 pub(crate) mod gathering;
 pub(crate) mod ids;
+pub(crate) mod last_users;

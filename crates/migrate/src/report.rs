@@ -6,6 +6,7 @@ use std::io;
 use foldhash::HashMap;
 use serde::Serialize;
 
+use crate::comparing::Compared;
 use crate::people::electing::People;
 use crate::people::ids::{NONE, Number};
 use crate::tally::Tally;
@@ -32,6 +33,8 @@ pub struct Report {
     uniques: BTreeMap<String, Uniques>,
     one_event_per_user: Vec<String>,
     most_devices: Vec<UserDevices>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compare: Option<Compared>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,10 +45,14 @@ struct Events {
     duplicates: u64,
     identity_events: u64,
     refused: u64,
-    /// Those that the source put under another ID when they arrived than today's state does. The target
-    /// moves them. Only a source that attributes events at their arrival has such.
+    /// Those that the target moves: the source put them under another ID when they arrived than today's state
+    /// does, and the target joins the two. Only a source that attributes events at their arrival has such.
     #[serde(skip_serializing_if = "Option::is_none")]
     moved: Option<u64>,
+    /// Those that name no user and that the product gives to another user of the device than the target. Only
+    /// some products have such.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reattributed: Option<u64>,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -109,6 +116,10 @@ impl Report {
         });
         let [before, after] = tally.users();
         let counts = people.counts;
+        let compare = match &people.options.compare {
+            Some(field) => Some(std::mem::take(&mut tally.comparison).finish(field, people)?),
+            None => None,
+        };
         Ok(Self {
             from: people.options.source.model().name(),
             to: people.options.target.model().name(),
@@ -120,6 +131,7 @@ impl Report {
                 identity_events: tally.identity_events,
                 refused: tally.refused,
                 moved: people.arrivals.is_some().then_some(tally.moved),
+                reattributed: people.last_users.is_some().then_some(tally.reattributed),
             },
             users: BeforeAfter { before, after },
             association_rate: rate(tally.of_users, tally.with_id),
@@ -135,6 +147,7 @@ impl Report {
             uniques: uniques.collect(),
             one_event_per_user,
             most_devices: people.most_devices(),
+            compare,
         })
     }
 
@@ -163,10 +176,21 @@ impl Report {
         self.events.refused
     }
 
-    /// How many events the source put under another ID when they arrived than today's state does; `None` if
-    /// it does not attribute events at their arrival.
+    /// How many events the target moves to another user than the source gave them when they arrived; `None` if
+    /// the source does not attribute events at their arrival.
     pub fn events_moved(&self) -> Option<u64> {
         self.events.moved
+    }
+
+    /// How many events name no user, and belong to another user of their device in the product that they come
+    /// from; `None` if that is not known.
+    pub fn events_reattributed(&self) -> Option<u64> {
+        self.events.reattributed
+    }
+
+    /// How many events belong to another person than by the source's own count, if that was asked.
+    pub fn events_elsewhere(&self) -> Option<u64> {
+        self.compare.as_ref().map(Compared::events_elsewhere)
     }
 
     /// How many lines link.

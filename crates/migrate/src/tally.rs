@@ -5,6 +5,7 @@ use std::io;
 use foldhash::HashMap;
 
 use crate::buckets::Buckets;
+use crate::comparing::Comparison;
 use crate::people::electing::People;
 use crate::people::gathering::Bits;
 use crate::people::ids::Mark;
@@ -30,6 +31,8 @@ pub struct Tally {
     pub(crate) of_users: u64,
     pub(crate) contradicted: u64,
     pub(crate) moved: u64,
+    pub(crate) reattributed: u64,
+    pub(crate) comparison: Comparison,
     /// Events that are not written, because the target does not take them.
     pub refused: u64,
     /// Duplicates (M-2).
@@ -60,6 +63,10 @@ impl Tally {
         self.written += 1;
         self.contradicted += u64::from(event.is_contradicted);
         self.moved += u64::from(event.is_moved);
+        self.reattributed += u64::from(event.is_reattributed);
+        if let Some(person) = event.after {
+            self.comparison.add(event.theirs.as_deref(), person)?;
+        }
         self.with_id += u64::from(event.after.is_some());
         self.of_users += u64::from(event.is_user);
         self.earliest_ms = Some(

@@ -11,8 +11,8 @@ use idmerge_core::{DistinctId, InvalidEventReason, Resolve};
 use idmerge_engines::{Model, Settings};
 
 use crate::args::engine::{SETTINGS, SettingsArgs};
-use crate::args::input::InputArgs;
 use crate::args::input::adapt::AdaptArgs;
+use crate::args::input::{InputArgs, OrderArgs};
 use crate::report::{say, wrong_usage};
 
 /// An input, and the source of identities: `--engine` or `--store`.
@@ -24,11 +24,8 @@ pub(crate) struct IdentityArgs {
     #[command(flatten)]
     pub(crate) adapt: AdaptArgs,
 
-    /// Sort the records by this field first, such as receivedAt; equal ones stay in order. It is a field of the
-    /// record, a property, or a path with dots; numbers come before times, and times before other text
-    #[arg(long, value_name = "FIELD")]
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) order_by: Option<String>,
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
 
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "store")]

@@ -11,14 +11,18 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use idmerge_adapters::Target;
 use idmerge_core::Event;
+use idmerge_engines::Settings;
 use idmerge_migrate::{Options, UserRules};
 use regex::Regex;
 
 use crate::args::engine::SettingsArgs;
-use crate::args::input::InputArgs;
-use crate::args::migrate::choices::{Conflict, Rules, Source, Target, sources};
+use crate::args::input::adapt::ProductArgs;
+use crate::args::input::{InputArgs, OrderArgs};
+use crate::args::migrate::choices::{Conflict, NewModel, Rules, Source, sources};
 use crate::report::wrong_usage;
+use crate::stream::adapt::{Adapting, Origin};
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -26,7 +30,9 @@ Examples:
   idmerge migrate export.ndjson.gz --from original --to simplified -o new
   idmerge migrate day-*.gz --from original --to simplified -o new --dry-run
   idmerge migrate export.ndjson --from legacy --to simplified -o new
-  idmerge migrate segment-logs/*.gz --from segment --to simplified -o new
+  idmerge migrate segment-logs/*.gz --from segment --order-by receivedAt --to simplified -o new
+  idmerge migrate logins.csv --from csv --map user=email,device=cookie,event=event,time=time \\
+      --to simplified -o new
   idmerge migrate export.ndjson --from original --to simplified -o new \\
       --mapping mappings.csv --profiles profiles.ndjson --user-id '^[0-9]+$'
 
@@ -49,17 +55,23 @@ pub(crate) struct MigrateArgs {
 
     /// The model of the new project
     #[arg(long, value_name = "MODEL", value_enum)]
-    to: Target,
+    to: NewModel,
 
     /// The folder to write to: a new or empty one, or that of an earlier migration
     #[arg(short = 'o', long = "output", value_name = "DIR")]
     pub(crate) folder: PathBuf,
 
     #[command(flatten)]
+    product: ProductArgs,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
+
+    #[command(flatten)]
     settings: SettingsArgs,
 
     /// The source's table of identity mappings, as further evidence: CSV or NDJSON with distinct_id
-    /// and resolved_distinct_id
+    /// and resolved_distinct_id, or PostHog's persons with distinct_id and person_id
     #[arg(long, value_name = "FILE")]
     pub(crate) mapping: Option<PathBuf>,
 
@@ -114,6 +126,12 @@ pub(crate) struct MigrateArgs {
     #[arg(long, value_name = "URL")]
     pub(crate) to_server: Option<String>,
 
+    /// A property with the person of each event by the source's own count, such as source_person of Amplitude;
+    /// report.json says where the new project differs
+    #[arg(long, value_name = "FIELD")]
+    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
+    compare: Option<String>,
+
     /// Write report.json alone
     #[arg(long, conflicts_with = "to_server")]
     pub(crate) dry_run: bool,
@@ -162,9 +180,27 @@ impl MigrateArgs {
             },
             link_event: self.link_event.clone(),
             link_time_ms: self.link_time,
+            compare: self.compare.clone(),
+            anonymous_events: self.from.anonymous_events(),
             ..Options::new(source, target, now_ms)
         };
         Ok(self.source_rules.of(options))
+    }
+
+    /// How the records of the source become events. `None` if they are events, and nothing is left out.
+    ///
+    /// # Errors
+    ///
+    /// The arguments do not fit together.
+    pub(crate) fn adapting(&self, source: &Settings) -> anyhow::Result<Option<Adapting>> {
+        let origin = self.from.origin();
+        // The calls that products have for who is who are the claims of Original.
+        let options = self.product.options(origin, Target::Original)?;
+        let dedup = self.product.dedup();
+        if origin == Origin::Mixpanel && dedup != Some(true) {
+            return Ok(None);
+        }
+        Adapting::new(origin, options, source, dedup, self.input.quiet).map(Some)
     }
 
     /// The name of the source.
@@ -173,14 +209,11 @@ impl MigrateArgs {
     }
 
     /// The settings of the new project: its IDs are those of the source.
-    fn target(
-        &self,
-        source: &idmerge_engines::Settings,
-    ) -> anyhow::Result<idmerge_engines::Settings> {
+    fn target(&self, source: &Settings) -> anyhow::Result<Settings> {
         if self.to.model() == self.from.model() {
             return Ok(source.clone());
         }
-        let target = idmerge_engines::Settings::of(self.to.model());
+        let target = Settings::of(self.to.model());
         Ok(target.with_id_rules(source.id_rules().clone()))
     }
 

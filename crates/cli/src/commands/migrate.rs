@@ -11,7 +11,7 @@ use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
-use idmerge_migrate::{Gathering, People, Report, Tally};
+use idmerge_migrate::{Gathering, Options, People, Report, Tally};
 
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::migrate::MigrateArgs;
@@ -20,6 +20,7 @@ use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
+use crate::commands::order::Order;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
 use crate::stream::adapt::Adapting;
@@ -35,10 +36,13 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let mut options = args.options(now_ms)?;
     let upload = Upload::of(args)?;
     let folder = Folder::open(args, &mut options)?;
-    let adapting = args.from.adapting(&options.source, args.input.quiet)?;
-    let mut inputs = input::find_all(&args.input.paths)?;
-    let mut side_files = SideFiles::find(args, &inputs)?;
+    let adapting = args.adapting(&options.source)?;
+    let inputs = input::find_all(&args.input.paths)?;
+    let mut side_files = SideFiles::find(args)?;
     check_kept(&folder, &inputs, &side_files)?;
+    let mut refused = finishing::refused_writer(args, &folder)?;
+    let mut inputs = ordered(args, &options, inputs, &mut refused)?;
+    side_files.set_inputs(&inputs);
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, args.input.quiet);
 
@@ -59,11 +63,11 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     people.set_now_ms(folder.now_ms(events_read, now_ms));
 
     progress.stage("writing");
-    let outputs = Outputs::create(args, &folder)?;
+    let outputs = Outputs::create(args, &folder, refused)?;
     let (mut tally, outputs) = passes.write_events(&people, starts, &mut inputs, outputs)?;
-    progress.finish();
     AdaptArgs::say(adapting.as_ref(), args.input.quiet);
     people.take_carried(&tally);
+    progress.stage("checking");
     let Finished {
         report,
         event_files,
@@ -75,10 +79,9 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         side_files,
         events_read,
     )?;
+    progress.finish();
     if let Some(upload) = upload {
-        let progress = Progress::of_bytes(None, args.input.quiet);
-        upload.send(&folder, &event_files, &progress)?;
-        progress.finish();
+        upload.send(&folder, &event_files, args.input.quiet)?;
     }
     if !args.input.quiet {
         summary::print(&MigrateSummary(&report), SummaryForm::Text);
@@ -87,6 +90,25 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         true => ExitCode::from(CONFLICTS),
         false => ExitCode::SUCCESS,
     })
+}
+
+/// The inputs in the order of M-4.
+fn ordered(
+    args: &MigrateArgs,
+    options: &Options,
+    inputs: Vec<Input>,
+    refused: &mut RefusedWriter,
+) -> anyhow::Result<Vec<Input>> {
+    let Some(field) = &args.order.order_by else {
+        return Ok(inputs);
+    };
+    let tables = args.from.origin().tables();
+    let order = Order {
+        field,
+        settings: tables.is_none().then_some(&options.source),
+        tables,
+    };
+    order.of(inputs, &args.input, refused)
 }
 
 /// Checks that the migration replaces no file that it reads.
@@ -158,6 +180,14 @@ impl std::fmt::Display for MigrateSummary<'_> {
         if let Some(moved) = report.events_moved() {
             let what = " events whose user on arrival was another";
             row(f, "moved", moved, what)?;
+        }
+        if let Some(reattributed) = report.events_reattributed() {
+            let what = " events whose user in the product is another";
+            row(f, "reattributed", reattributed, what)?;
+        }
+        if let Some(elsewhere) = report.events_elsewhere() {
+            let what = " events whose person by --compare is another";
+            row(f, "elsewhere", elsewhere, what)?;
         }
         row(f, "users before", before, "")?;
         row(f, "users after", after, "")?;

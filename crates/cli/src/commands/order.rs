@@ -11,9 +11,11 @@ use idmerge_engines::Settings;
 use idmerge_events::{JsonEvent, MalformedEvent};
 
 use crate::args::identities::{Identities, IdentityArgs};
+use crate::args::input::InputArgs;
 use crate::commands::order::key::Key;
 use crate::output::refused::RefusedWriter;
 use crate::spill::sort::Sorter;
+use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::take_records;
 use crate::stream::block::{Block, Limits};
 use crate::stream::events::{RefusedLine, first_refused};
@@ -35,43 +37,78 @@ use crate::stream::progress::Progress;
 pub(crate) fn ordered(
     args: &IdentityArgs,
     identities: &Identities<'_>,
-    mut inputs: Vec<Input>,
+    inputs: Vec<Input>,
     refused: &mut RefusedWriter,
 ) -> anyhow::Result<Vec<Input>> {
-    let Some(field) = args.order_by.as_deref().filter(|_| !inputs.is_empty()) else {
+    let Some(field) = &args.order.order_by else {
         return Ok(inputs);
     };
     args.adapt.check()?;
-    let limits = args.input.limits();
-    let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
-    let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
-    progress.stage("sorting");
-    let pass =
-        Pass::new(&mut inputs, limits, Reread::No, &progress).with_tables(args.adapt.tables());
-    let sorting = Sorting {
-        sorter: Sorter::default(),
-        refused,
-    };
+    let tables = args.adapt.tables();
     // What becomes of the records of another product is not known before they are sorted.
-    let settings = match (identities, args.adapt.tables()) {
+    let settings = match (identities, tables) {
         (Identities::OfInput(settings), None) => Some(settings),
         _ => None,
     };
-    let new_worker = || SortWorker {
+    let order = Order {
         field,
-        limits,
+        tables,
         settings,
     };
-    let sorting = pass.run(sorting, |_| Ok(()), new_worker)?;
-    let sorted = || -> io::Result<Input> {
-        let mut writer = SortedWriter::new()?;
-        sorting.sorter.finish(|record| writer.add(record))?;
-        let (records, origins) = writer.finish(names)?;
-        Ok(Input::sorted(field, records, origins))
-    };
-    let sorted = sorted().context(TEMPORARY)?;
-    progress.finish();
-    Ok(vec![sorted])
+    order.of(inputs, &args.input, refused)
+}
+
+/// The order of `--order-by`.
+pub(crate) struct Order<'o> {
+    pub(crate) field: &'o str,
+    /// How tables are read, if the records may be in some.
+    pub(crate) tables: Option<Tables>,
+    /// By which the usable events of each input are counted, if the records are events: IN-6 is about each
+    /// input, and sorted they are one.
+    pub(crate) settings: Option<&'o Settings>,
+}
+
+impl Order<'_> {
+    /// The inputs as one, with the records in this order. Records without the field are refused.
+    ///
+    /// # Errors
+    ///
+    /// An input cannot be read, or a temporary file cannot be written.
+    pub(crate) fn of(
+        &self,
+        mut inputs: Vec<Input>,
+        args: &InputArgs,
+        refused: &mut RefusedWriter,
+    ) -> anyhow::Result<Vec<Input>> {
+        if inputs.is_empty() {
+            return Ok(inputs);
+        }
+        let (field, settings) = (self.field, self.settings);
+        let limits = args.limits();
+        let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
+        let progress = Progress::of_bytes(input::total_bytes(&inputs), args.quiet);
+        progress.stage("sorting");
+        let pass = Pass::new(&mut inputs, limits, Reread::No, &progress).with_tables(self.tables);
+        let sorting = Sorting {
+            sorter: Sorter::default(),
+            refused,
+        };
+        let new_worker = || SortWorker {
+            field,
+            limits,
+            settings,
+        };
+        let sorting = pass.run(sorting, |_| Ok(()), new_worker)?;
+        let sorted = || -> io::Result<Input> {
+            let mut writer = SortedWriter::new()?;
+            sorting.sorter.finish(|record| writer.add(record))?;
+            let (records, origins) = writer.finish(names)?;
+            Ok(Input::sorted(field, records, origins))
+        };
+        let sorted = sorted().context(TEMPORARY)?;
+        progress.finish();
+        Ok(vec![sorted])
+    }
 }
 
 const TEMPORARY: &str =
@@ -87,7 +124,6 @@ impl Sink for Sorting<'_> {}
 struct SortWorker<'w> {
     field: &'w str,
     limits: Limits,
-    /// By which the usable events of each input are counted: IN-6 is about each input, and sorted they are one.
     settings: Option<&'w Settings>,
 }
 

@@ -122,6 +122,16 @@ impl<'p> BlockPosition<'p> {
         self.lines_before
     }
 
+    /// The same as the line of [`line`](Self::line), but for an input whose records were sorted the number of
+    /// the record in its order: where it was before is looked up in a file, and may never be needed.
+    pub(crate) fn line_as_read(&self, number: u64) -> u64 {
+        let unsorted = Self {
+            origins: None,
+            ..*self
+        };
+        unsorted.line(number).line
+    }
+
     /// Where the line with this number is; the first line of the block has number 1.
     pub(crate) fn line(&self, number: u64) -> LinePosition<'p> {
         let at = |number: u64| usize::try_from(number - 1).unwrap_or(usize::MAX);

@@ -51,6 +51,11 @@ mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
 mod migrate;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod migrate_https;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod migrate_import;
+mod migrate_sources;
 mod order;
 mod output;
 #[cfg(all(unix, feature = "serve"))]

@@ -10,7 +10,7 @@ use crate::run::{Folder, gzip};
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 use crate::server_store::Server;
 
-const MIGRATE: &str = "migrate in --from original --to simplified -o new";
+pub(crate) const MIGRATE: &str = "migrate in --from original --to simplified -o new";
 const DOC: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/migrating.md");
 
 /// The blocks of docs/migrating.md, in order.
@@ -22,7 +22,7 @@ fn blocks() -> Vec<String> {
         .collect()
 }
 
-fn values(lines: &str) -> Vec<Value> {
+pub(crate) fn values(lines: &str) -> Vec<Value> {
     lines
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
@@ -99,7 +99,7 @@ fn m_19_a_project_without_id_merge() {
 
 /// An export with what real ones have: doubles, replaced IDs, prefixes that occur twice, users that are
 /// UUIDs, insert IDs of other tools, and events that no project takes.
-fn odd_export() -> String {
+pub(crate) fn odd_export() -> String {
     let device = |n: u64| format!("0000000{n}-0000-4000-8000-000000000000");
     let user = "abcdefab-0000-4000-8000-00000000000a";
     let mut lines = String::new();

@@ -80,7 +80,8 @@ impl Default for ArrivalLog {
 }
 
 impl ArrivalLog {
-    fn push(&mut self, number: Number) -> io::Result<()> {
+    /// Adds the number of the next event.
+    pub(crate) fn push(&mut self, number: Number) -> io::Result<()> {
         let file = self.file.get_mut().unwrap_or_else(PoisonError::into_inner);
         file.write_all(&number.to_le_bytes())
     }

@@ -12,6 +12,7 @@ use crate::people::arrivals::{ArrivalLog, Arrivals};
 use crate::people::evidence::{Evidence, EvidenceLog, Kind};
 use crate::people::gathering::{Bits, Counts, Gathering};
 use crate::people::ids::{Ids, Mark, NONE, Number};
+use crate::people::last_users::LastUsers;
 
 /// The person that each ID belongs to. Threads that write events share it.
 #[derive(Debug)]
@@ -26,6 +27,8 @@ pub struct People {
     pub(crate) canonicals: Vec<Number>,
     /// Where a source that attributes events at their arrival put them.
     pub(crate) arrivals: Option<ArrivalLog>,
+    /// Whom a product gives the events of a device that name no user, if that is asked.
+    pub(crate) last_users: Option<LastUsers>,
 }
 
 /// The `file` of the place of evidence that is in the output of an earlier migration.
@@ -56,6 +59,7 @@ impl Gathering {
             doubles,
             canonicals,
             arrivals,
+            last_users: self.last_users,
         };
         people.join_lines_with_both()?;
         people.elect_users();

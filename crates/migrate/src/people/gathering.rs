@@ -15,6 +15,7 @@ use crate::options::{Options, Place, SourceRules};
 use crate::people::arrivals::Arrivals;
 use crate::people::evidence::{EvidenceLog, Kind};
 use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
+use crate::people::last_users::LastUsers;
 use crate::reading::profile::Profile;
 use crate::reading::{Facts, SourceEvent, bare_id};
 
@@ -46,6 +47,8 @@ pub struct Gathering {
     pub(crate) engine: Engine,
     /// Where a source that attributes events at their arrival put them.
     pub(crate) arrivals: Option<Arrivals>,
+    /// Whom a product gives the events of a device that name no user, if that is asked.
+    pub(crate) last_users: Option<LastUsers>,
     pub(crate) ids: Ids,
     pub(crate) log: EvidenceLog,
     pub(crate) events: u64,
@@ -104,6 +107,7 @@ impl Gathering {
         Self {
             engine: options.claims.engine(),
             arrivals: Arrivals::of(&options),
+            last_users: options.anonymous_events.map(LastUsers::new),
             options,
             ids: Ids::default(),
             log: EvidenceLog::default(),
@@ -204,6 +208,9 @@ impl Gathering {
         let user = facts.user.map(|id| self.mark(id, Mark::UserId, line));
         let user = user.transpose()?;
         let device = facts.device.map(|id| self.ids.enter(id)).transpose()?;
+        if let Some(last_users) = &mut self.last_users {
+            last_users.add(device, user)?;
+        }
         match (user, device) {
             (Some(user), Some(device)) if user != device => {
                 // A device has the same user on nearly all of its lines.

@@ -11,6 +11,7 @@ use idmerge_wire::{EventRecord, Fault, Limits, Requirements, check_insert_id};
 use crate::people::arrivals::ArrivalReader;
 use crate::people::electing::People;
 use crate::people::ids::Number;
+use crate::people::last_users::{LastUsers, LastUsersReader};
 use crate::reading::{EXPORT_ONLY, Facts, SourceEvent, bare};
 use crate::writing::deciding::{Decision, Numbers, Role, decide, expected};
 use crate::writing::json::{push_device, push_id, push_key, push_member, push_raw};
@@ -54,8 +55,13 @@ pub struct Written {
     pub(crate) link: Option<[Number; 2]>,
     pub(crate) is_contradicted: bool,
     pub(crate) is_user: bool,
-    /// Whether the source attributed it to another ID than its ID resolves to after all claims (M-19).
+    /// Whether the source attributed it to another ID than its ID resolves to after all claims, and the target
+    /// joins the two (M-19).
     pub(crate) is_moved: bool,
+    /// Whether the product gives it to another user, because of who used the device last (M-19).
+    pub(crate) is_reattributed: bool,
+    /// Its person by the source's own count, if that is asked and the event says it (M-19).
+    pub(crate) theirs: Option<String>,
     pub(crate) time_ms: i64,
     /// The target reads something else than what was meant: a mistake of this program (M-20).
     pub(crate) mistake: Option<String>,
@@ -67,6 +73,7 @@ pub struct EventWriter<'p> {
     people: &'p People,
     limits: Limits,
     arrivals: Option<ArrivalReader<'p>>,
+    last_users: Option<LastUsersReader<'p>>,
 }
 
 /// What the target reads in a line that it accepts.
@@ -107,6 +114,7 @@ impl People {
             people: self,
             limits: Limits::DOCUMENTED,
             arrivals: self.arrivals.as_ref().map(ArrivalReader::new),
+            last_users: self.last_users.as_ref().map(LastUsers::reader),
         }
     }
 }
@@ -136,6 +144,7 @@ impl EventWriter<'_> {
             Some(arrivals) => arrivals.get(number)?,
             None => now,
         };
+        let is_reattributed = self.is_reattributed(number, numbers, decision.role)?;
         let start = out.len();
         self.push(event, decision, out);
         let line = str::from_utf8(&out[start..]).unwrap_or_default();
@@ -152,7 +161,9 @@ impl EventWriter<'_> {
                     after,
                     link: checked.link,
                     is_contradicted: decision.is_contradicted,
-                    is_moved: before != now,
+                    is_moved: before != now && self.joins(before, now),
+                    is_reattributed,
+                    theirs: self.theirs(envelope),
                     is_user: after.is_some_and(|number| match self.target() {
                         Model::Original => ids.cluster_users(number) > 0,
                         _ => ids.is_user(number),
@@ -166,6 +177,51 @@ impl EventWriter<'_> {
                 WrittenLine::Refused { rule, message }
             }
         })
+    }
+
+    /// Whether the target joins two IDs.
+    fn joins(&self, first: Option<Number>, second: Option<Number>) -> bool {
+        let ids = &self.people.ids;
+        let both = first.zip(second);
+        both.is_some_and(|(first, second)| match self.target() {
+            Model::Original => ids.same_cluster(first, second),
+            _ => ids.person(first) == ids.person(second),
+        })
+    }
+
+    /// Whether the product gives the event to another user than the target will (M-19).
+    fn is_reattributed(&mut self, number: u64, numbers: Numbers, role: Role) -> io::Result<bool> {
+        let ids = &self.people.ids;
+        let (Some(last_users), Some(device), None) =
+            (&mut self.last_users, numbers.device, numbers.user)
+        else {
+            return Ok(false);
+        };
+        let theirs = last_users.get(number, device)?;
+        let is_original = self.people.options.target.model() == Model::Original;
+        Ok(theirs
+            .filter(|&user| ids.is_user(user))
+            .is_some_and(|user| match is_original {
+                true => numbers.own.is_some_and(|own| !ids.same_cluster(own, user)),
+                false => expected(ids, role) != Some(ids.person(user)),
+            }))
+    }
+
+    /// The person of the event by the source's own count.
+    fn theirs(&self, envelope: &Envelope<'_>) -> Option<String> {
+        let field = self.people.options.compare.as_deref()?;
+        let (mut properties, mut theirs) = (None, None);
+        visit_members(envelope.text(), |key, value| {
+            if key == b"properties" {
+                properties = Some(value);
+            }
+        })?;
+        visit_members(properties?.as_str(), |key, value| {
+            if key == field.as_bytes() {
+                theirs = value.string_or_number();
+            }
+        })?;
+        theirs.map(Cow::into_owned)
     }
 
     fn target(&self) -> Model {

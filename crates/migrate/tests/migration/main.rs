@@ -10,6 +10,7 @@
 
 mod again;
 mod cases;
+mod compared;
 mod from_legacy;
 mod live;
 mod model;

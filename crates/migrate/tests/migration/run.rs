@@ -129,9 +129,10 @@ pub(crate) fn migrate_with(
         people.write_profile(text, place, &mut out).unwrap();
         migrated.profiles.extend(lines_of(out));
     }
-    let names = ["in", "mapping", "profiles"].map(str::to_owned);
+    let names = ["in", "mapping", "profiles"];
+    let find = |place: Place| Some((names[place.file as usize].to_owned(), place.line));
     let conflicts = people
-        .write_conflicts(&names, |line| {
+        .write_conflicts(find, |line| {
             migrated
                 .conflicts
                 .push(serde_json::from_slice(line).unwrap());

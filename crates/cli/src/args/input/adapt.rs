@@ -27,6 +27,13 @@ pub(crate) struct AdaptArgs {
     #[arg(hide_possible_values = true)]
     form: As,
 
+    #[command(flatten)]
+    product: ProductArgs,
+}
+
+/// The arguments that only some products have, and what to do with duplicates.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ProductArgs {
     /// The columns of --from csv: user=COL,device=COL,event=COL,time=COL,id=COL,receipt=COL; event='NAME' is one
     /// name for all rows
     #[arg(long, value_name = "COLUMNS", value_parser = clap::value_parser!(Columns))]
@@ -140,9 +147,8 @@ impl AdaptArgs {
                 "--as mixpanel says what another product would send: name it with --from"
             )));
         }
-        let mut options = Options::new(target);
-        self.set_for_one_product(origin, &mut options)?;
-        let dedup = self.dedup.map(|answer| answer == YesNo::Yes);
+        let mut options = self.product.options(origin, target)?;
+        let dedup = self.product.dedup();
         if origin == Origin::Mixpanel && dedup != Some(true) {
             return Ok(None);
         }
@@ -166,6 +172,24 @@ impl AdaptArgs {
             summary::print(&report, SummaryForm::Text);
             report.warn(SummaryForm::Text);
         }
+    }
+}
+
+impl ProductArgs {
+    /// How records of this origin become events for this target.
+    ///
+    /// # Errors
+    ///
+    /// There is an argument of another product, or one that this product needs is missing.
+    pub(crate) fn options(&self, origin: Origin, target: Target) -> anyhow::Result<Options> {
+        let mut options = Options::new(target);
+        self.set_for_one_product(origin, &mut options)?;
+        Ok(options)
+    }
+
+    /// Whether duplicates are left out, if that is said.
+    pub(crate) fn dedup(&self) -> Option<bool> {
+        self.dedup.map(|answer| answer == YesNo::Yes)
     }
 
     /// Sets the options that only one product has.

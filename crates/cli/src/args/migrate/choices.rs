@@ -3,10 +3,10 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idmerge_adapters::Format;
-use idmerge_engines::{Model, Settings};
-use idmerge_migrate::{OnConflict, Options};
+use idmerge_engines::Model;
+use idmerge_migrate::{AnonymousEvents, OnConflict, Options};
 
-use crate::stream::adapt::{Adapting, Origin};
+use crate::stream::adapt::Origin;
 
 /// The model, or the product, that the events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,16 +19,10 @@ pub(crate) enum Source {
     Product(Format),
 }
 
-/// A table of one's own says nothing about claims, and its columns would have to be named.
-fn products() -> impl Iterator<Item = Format> {
-    let formats = Format::ALL.iter().copied();
-    formats.filter(|format| *format != Format::Csv)
-}
-
 /// Parses the value of `--from`.
 pub(crate) fn sources() -> impl TypedValueParser<Value = Source> {
     let sources = || {
-        let products = products().map(Source::Product);
+        let products = Format::ALL.iter().copied().map(Source::Product);
         [Source::Original, Source::Legacy]
             .into_iter()
             .chain(products)
@@ -57,35 +51,34 @@ impl Source {
         }
     }
 
-    /// How the records of the source become events. `None` if they are events.
-    ///
-    /// # Errors
-    ///
-    /// The records of the product cannot be read.
-    pub(crate) fn adapting(
-        self,
-        settings: &Settings,
-        is_silent: bool,
-    ) -> anyhow::Result<Option<Adapting>> {
-        let Self::Product(format) = self else {
-            return Ok(None);
-        };
-        let options = idmerge_adapters::Options::new(idmerge_adapters::Target::Original);
-        let origin = Origin::Product(format);
-        Adapting::new(origin, options, settings, None, is_silent).map(Some)
+    /// The origin of the records of the source.
+    pub(crate) fn origin(self) -> Origin {
+        match self {
+            Self::Product(format) => Origin::Product(format),
+            Self::Original | Self::Legacy => Origin::Mixpanel,
+        }
+    }
+
+    /// To whom the product gives the events of a device that name no user, if not to the device's first user.
+    pub(crate) fn anonymous_events(self) -> Option<AnonymousEvents> {
+        match self {
+            Self::Product(Format::Amplitude) => Some(AnonymousEvents::UserBefore),
+            Self::Product(Format::Snowplow) => Some(AnonymousEvents::LatestUser),
+            _ => None,
+        }
     }
 }
 
 /// The model of the new project.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Target {
+pub(crate) enum NewModel {
     /// A project with Simplified ID Merge
     Simplified,
     /// A project with Original ID Merge
     Original,
 }
 
-impl Target {
+impl NewModel {
     pub(crate) fn model(self) -> Model {
         match self {
             Self::Simplified => Model::Simplified,

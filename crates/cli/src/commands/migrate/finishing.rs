@@ -85,18 +85,25 @@ impl EventFiles {
     }
 }
 
+/// The writer of the lines that are refused, also while the input is sorted.
+pub(super) fn refused_writer(args: &MigrateArgs, folder: &Folder) -> anyhow::Result<RefusedWriter> {
+    let file = (!args.dry_run).then(|| folder.file(REFUSED)).transpose()?;
+    let mut refused = RefusedWriter::new(file, args.input.max_refused())?;
+    refused.silence();
+    Ok(refused)
+}
+
 impl Outputs {
-    pub(super) fn create(args: &MigrateArgs, folder: &Folder) -> anyhow::Result<Self> {
-        let (events, refused) = match args.dry_run {
-            true => (None, None),
-            false => (
-                Some(EventFiles::create(folder, args.split)?),
-                Some(folder.file(REFUSED)?),
-            ),
-        };
-        let mut refused = RefusedWriter::new(refused, args.input.max_refused())?;
-        refused.silence();
-        Ok(Self { events, refused })
+    pub(super) fn create(
+        args: &MigrateArgs,
+        folder: &Folder,
+        refused: RefusedWriter,
+    ) -> anyhow::Result<Self> {
+        let events = (!args.dry_run).then(|| EventFiles::create(folder, args.split));
+        Ok(Self {
+            events: events.transpose()?,
+            refused,
+        })
     }
 
     pub(super) fn write_events(&mut self, lines: &[u8]) -> anyhow::Result<()> {
@@ -127,7 +134,7 @@ impl Outputs {
         let profiles = write_profiles(&mut others, people, &mut side_files)?;
         others.with(MAPPING, |out| people.write_mapping(&engine, out))?;
         drop(engine);
-        let conflicts = write_conflicts(&mut others, people, side_files.names())?;
+        let conflicts = write_conflicts(&mut others, people, &side_files)?;
         let counted = Counted {
             events_read,
             links,
@@ -277,9 +284,12 @@ fn write_profiles(
 fn write_conflicts(
     others: &mut Others<'_>,
     people: &mut People,
-    names: &[String],
+    side_files: &SideFiles,
 ) -> anyhow::Result<BTreeMap<&'static str, u64>> {
     others.with(CONFLICTS, |out| {
-        people.write_conflicts(names, |line| out.write_all(line))
+        people.write_conflicts(
+            |place| side_files.find_place(place),
+            |line| out.write_all(line),
+        )
     })
 }

@@ -146,7 +146,7 @@ impl Worker for GatherWorker<'_> {
             starts.set(number, gathering.events());
             let file = u32::try_from(block.input).context("there are too many inputs")?;
             for (line, event) in &read.events {
-                let line = position.line(line.number).line;
+                let line = position.line_as_read(line.number);
                 gathering.add(event, Place { file, line })?;
             }
             sink.refused.add_all(position, read.refused)
@@ -186,10 +186,10 @@ pub(super) fn write(
     outputs: Outputs,
 ) -> anyhow::Result<(Tally, Outputs)> {
     let max_line_bytes = pass.limits.max_line_bytes;
-    let sink = WriteSink {
-        tally: Tally::default(),
-        outputs,
-    };
+    let mut tally = Tally::default();
+    // Those that were refused while the input was sorted.
+    tally.refused = outputs.refused.count();
+    let sink = WriteSink { tally, outputs };
     let worker = || WriteWorker {
         max_line_bytes,
         people,

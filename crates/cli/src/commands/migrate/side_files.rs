@@ -1,10 +1,13 @@
 //! Files beside the events: mappings, profiles, and the output of an earlier migration.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::slice;
+use std::sync::Arc;
 
 use anyhow::{Context, anyhow, bail};
+use foldhash::HashMap;
 use idmerge_events::visit_members;
 use idmerge_migrate::{GatherError, Gathering, Place};
 
@@ -12,6 +15,7 @@ use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::lines::for_each_text_line;
 use crate::output::destination::Destination;
+use crate::stream::input::sorted::Origins;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::progress::Progress;
 
@@ -21,11 +25,13 @@ pub(super) struct SideFiles {
     profiles: Option<Input>,
     /// The names of the inputs, and of those of these files that were read: evidence has their numbers.
     names: Vec<String>,
+    /// Of each input whose records were sorted: where each record was.
+    origins: Vec<Option<Arc<Origins>>>,
 }
 
 impl SideFiles {
     /// Finds them before anything is read.
-    pub(super) fn find(args: &MigrateArgs, inputs: &[Input]) -> anyhow::Result<Self> {
+    pub(super) fn find(args: &MigrateArgs) -> anyhow::Result<Self> {
         let find = |path: &Option<PathBuf>| match path {
             Some(path) => Ok(input::find_all(slice::from_ref(path))?.pop()),
             None => anyhow::Ok(None),
@@ -33,13 +39,27 @@ impl SideFiles {
         Ok(Self {
             mapping: find(&args.mapping)?,
             profiles: find(&args.profiles)?,
-            names: inputs.iter().map(|input| input.name.clone()).collect(),
+            names: Vec::new(),
+            origins: Vec::new(),
         })
     }
 
-    /// The names of all files that evidence can be in.
-    pub(super) fn names(&self) -> &[String] {
-        &self.names
+    /// Takes note of the inputs that are read, before any of these files is.
+    pub(super) fn set_inputs(&mut self, inputs: &[Input]) {
+        self.names = inputs.iter().map(|input| input.name.clone()).collect();
+        self.origins = inputs.iter().map(Input::origins).collect();
+    }
+
+    /// The name of the file, and the line in it, that evidence is on.
+    pub(super) fn find_place(&self, place: Place) -> Option<(String, u64)> {
+        let file = usize::try_from(place.file).ok()?;
+        match self.origins.get(file).and_then(Option::as_ref) {
+            Some(origins) => {
+                let (name, origin) = origins.of(place.line)?;
+                Some((name.to_owned(), origin.line))
+            }
+            None => Some((self.names.get(file)?.clone(), place.line)),
+        }
     }
 
     /// # Errors
@@ -128,8 +148,20 @@ fn add_mapping(mapping: &mut Input, file: u32, gathering: &mut Gathering) -> any
             );
         }
         let is_json = head.trim_ascii_start().starts_with(b"{");
-        let mut add = |id: &str, head: &str, line: u64| {
-            let added = gathering.add_mapping(id, head, Place { file, line });
+        let mut persons: HashMap<String, String> = HashMap::default();
+        let mut add = |row: MappingRow<'_>, line: u64| {
+            let head = match &row.head {
+                Head::Id(head) => head,
+                // The ID of a person is of the product, and no ID of an event: it joins the IDs that have it.
+                Head::Person(person) => match persons.get(&**person) {
+                    Some(first) => first.as_str(),
+                    None => {
+                        persons.insert(person.clone().into_owned(), row.id.into_owned());
+                        return Ok(());
+                    }
+                },
+            };
+            let added = gathering.add_mapping(&row.id, head, Place { file, line });
             added.map_err(|error| match error {
                 GatherError::Invalid(error) => anyhow!("{shown}, line {line}: {error}"),
                 error => error.into(),
@@ -137,44 +169,79 @@ fn add_mapping(mapping: &mut Input, file: u32, gathering: &mut Gathering) -> any
         };
         match is_json {
             true => for_each_text_line(shown, reader, |text, line| {
-                let (id, head) = mapping_of(text).with_context(|| {
+                let row = mapping_of(text).with_context(|| {
                     format!(
                         "{shown}, line {line}: not an object with the texts distinct_id and \
-                         resolved_distinct_id (M-6)"
+                         resolved_distinct_id, or distinct_id and person_id (M-6)"
                     )
                 })?;
-                add(&id, &head, line)
+                match row.is_deleted {
+                    true => Ok(()),
+                    false => add(row, line),
+                }
             }),
             false => add_csv(shown, reader, &mut add),
         }
     })
 }
 
-fn mapping_of(text: &str) -> Option<(String, String)> {
-    let (mut id, mut head) = (None, None);
+/// A row of the mapping file.
+struct MappingRow<'r> {
+    id: Cow<'r, str>,
+    head: Head<'r>,
+    /// PostHog keeps rows of IDs that no longer belong to a person.
+    is_deleted: bool,
+}
+
+/// What an ID is mapped to.
+enum Head<'r> {
+    /// Another ID.
+    Id(Cow<'r, str>),
+    /// A person of PostHog, who has the IDs of all rows with this person.
+    Person(Cow<'r, str>),
+}
+
+fn is_true(text: &str) -> bool {
+    ["1", "true", "True"].contains(&text)
+}
+
+fn mapping_of(text: &str) -> Option<MappingRow<'_>> {
+    let (mut id, mut head, mut person, mut is_deleted) = (None, None, None, false);
     visit_members(text, |key, value| match key {
         b"distinct_id" => id = value.string_or_number(),
         b"resolved_distinct_id" => head = value.string_or_number(),
+        b"person_id" => person = value.string_or_number(),
+        b"is_deleted" => is_deleted = is_true(value.as_str().trim_matches('"')),
         _ => {}
     })?;
-    Some((id?.into_owned(), head?.into_owned()))
+    Some(MappingRow {
+        id: id?,
+        head: match head {
+            Some(head) => Head::Id(head),
+            None => Head::Person(person?),
+        },
+        is_deleted,
+    })
 }
 
 fn add_csv(
     shown: &str,
     reader: &mut dyn BufRead,
-    add: &mut dyn FnMut(&str, &str, u64) -> anyhow::Result<()>,
+    add: &mut dyn FnMut(MappingRow<'_>, u64) -> anyhow::Result<()>,
 ) -> anyhow::Result<()> {
     let mut rows = csv::Reader::from_reader(without_mark(reader)?);
     let header = rows
         .headers()
         .with_context(|| format!("cannot read {shown}"))?;
     let column = |name: &str| header.iter().position(|column| column == name);
-    let (Some(id), Some(head)) = (column("distinct_id"), column("resolved_distinct_id")) else {
+    let (head, person) = (column("resolved_distinct_id"), column("person_id"));
+    let (Some(id), Some(to)) = (column("distinct_id"), head.or(person)) else {
         bail!(
-            "{shown}, line 1: the header must name the columns distinct_id and resolved_distinct_id (M-6)"
+            "{shown}, line 1: the header must name the columns distinct_id and resolved_distinct_id, or \
+             distinct_id and person_id (M-6)"
         );
     };
+    let deleted = column("is_deleted").filter(|_| head.is_none());
     let mut row = csv::StringRecord::new();
     while rows
         .read_record(&mut row)
@@ -182,7 +249,19 @@ fn add_csv(
     {
         let line = row.position().map_or(0, csv::Position::line);
         let field = |at| row.get(at).unwrap_or_default();
-        add(field(id), field(head), line)?;
+        if deleted.is_some_and(|at| is_true(field(at))) {
+            continue;
+        }
+        let to = Cow::Borrowed(field(to));
+        let row = MappingRow {
+            id: Cow::Borrowed(field(id)),
+            head: match head {
+                Some(_) => Head::Id(to),
+                None => Head::Person(to),
+            },
+            is_deleted: false,
+        };
+        add(row, line)?;
     }
     Ok(())
 }

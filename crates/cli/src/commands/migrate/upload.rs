@@ -1,6 +1,8 @@
 //! `--to-server`: imports what was written, in the order of M-21.
 
-use std::fs::File;
+mod trust;
+
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::thread;
@@ -10,9 +12,11 @@ use anyhow::{Context, bail};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use ureq::Agent;
+use ureq::tls::TlsConfig;
 
 use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::folder::{Folder, LINKS, PROFILES};
+use crate::commands::migrate::upload::trust::{authorities, unreachable};
 use crate::environment;
 use crate::report::wrong_usage;
 use crate::stream::progress::Progress;
@@ -59,10 +63,10 @@ impl Upload {
         let Some(url) = &args.to_server else {
             return Ok(None);
         };
-        if !url.starts_with("http://") {
+        let is_secure = url.starts_with("https://");
+        if !is_secure && !url.starts_with("http://") {
             return Err(wrong_usage(format_args!(
-                "--to-server {url}: this build sends over http:// alone; for https:// use the commands in \
-                 IMPORT.md, or a proxy on this machine"
+                "--to-server {url} is not an address: give one such as https://id.example.com"
             )));
         }
         let Some(secret) = environment::text(SECRET)? else {
@@ -76,10 +80,15 @@ impl Upload {
                 "--to-server with --profiles needs the token of the new project in the variable {TOKEN}"
             )));
         }
+        let tls = match is_secure {
+            true => authorities()?,
+            false => TlsConfig::default(),
+        };
         let config = Agent::config_builder()
             .timeout_global(Some(TIMEOUT))
             .http_status_as_error(false)
             .max_redirects(0)
+            .tls_config(tls)
             .build();
         Ok(Some(Self {
             agent: config.into(),
@@ -99,25 +108,34 @@ impl Upload {
         &self,
         folder: &Folder,
         event_files: &[String],
-        progress: &Progress,
+        quiet: bool,
     ) -> anyhow::Result<()> {
+        let events = event_files.iter().map(String::as_str);
+        let files = || [LINKS].into_iter().chain(events.clone());
+        let bytes = files().chain([PROFILES]).map(|name| {
+            let file = fs::metadata(folder.path().join(name));
+            file.map_or(0, |file| file.len())
+        });
+        let progress = Progress::of_bytes(Some(bytes.sum()), quiet);
         progress.stage("sending");
-        let files = [LINKS]
-            .into_iter()
-            .chain(event_files.iter().map(String::as_str));
-        for name in files {
+        for name in files() {
             let path = folder.path().join(name);
-            self.send_file(&path, |lines| self.import(lines))?;
+            self.send_file(&path, &progress, |lines| self.import(lines))?;
         }
         let token = self.token.as_deref().unwrap_or_default();
         let profiles = folder.path().join(PROFILES);
-        self.send_file(&profiles, |lines| self.update_profiles(lines, token))
+        self.send_file(&profiles, &progress, |lines| {
+            self.update_profiles(lines, token)
+        })?;
+        progress.finish();
+        Ok(())
     }
 
     /// Sends a file in requests. An error names the lines.
     fn send_file(
         &self,
         path: &Path,
+        progress: &Progress,
         send: impl Fn(&[u8]) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let shown = path.display();
@@ -139,6 +157,7 @@ impl Upload {
                     )
                 })?;
                 lines.drain(..before);
+                progress.advance(before as u64);
                 (first, count) = (last + 1, 0);
             }
             if bytes == 0 {
@@ -196,7 +215,7 @@ impl Upload {
                 .header("authorization", &self.authorization)
                 .header("content-type", request.content_type)
                 .send(request.body);
-            let mut answer = sent.with_context(|| format!("cannot reach {url}"))?;
+            let mut answer = sent.map_err(|error| unreachable(&self.url, error))?;
             let status = answer.status().as_u16();
             let text = answer.body_mut().read_to_string();
             let text = text.with_context(|| format!("cannot read the answer of {url}"))?;
