@@ -56,11 +56,15 @@ impl Runs {
     ) -> Result<(), RunsError> {
         pairs.sort_unstable();
         let mut heads = write.open_table(self.heads)?;
+        let mut pages = write.open_table(self.pages)?;
         let run = {
             let last = heads.range(..1 << LEVEL_SHIFT)?.next_back().transpose()?;
-            last.map_or(0, |(run, _)| run.value() + 1)
+            let head = last.map(|(run, _)| run.value());
+            // The pages of runs that were merged may still be there.
+            let last = pages.range(..(1 << LEVEL_SHIFT, 0))?.next_back();
+            let page = last.transpose()?.map(|(page, _)| page.value().0);
+            head.max(page).map_or(0, |run| run + 1)
         };
-        let mut pages = write.open_table(self.pages)?;
         let mut first_keys = Vec::new();
         for page in pairs.chunks(PAGE_PAIRS) {
             let key = (run, page_number(first_keys.len())?);

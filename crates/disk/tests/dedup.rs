@@ -80,7 +80,7 @@ fn add_run(database: &Database, dedup: &mut Dedup, events: impl Iterator<Item = 
 }
 
 fn merge(database: &Database) {
-    while TABLES.runs().merge(database).unwrap() {}
+    while TABLES.runs().merge(database, &|| {}).unwrap() {}
 }
 
 /// How many of these events were taken before.

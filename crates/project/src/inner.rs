@@ -1,5 +1,6 @@
 //! [`Inner`]: what all threads of a project share.
 
+use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
@@ -23,6 +24,8 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) options: Options,
     pub(crate) clock: Box<dyn Clock>,
+    /// The folder for temporary files; `None` if they are in memory.
+    pub(crate) scratch_folder: Option<PathBuf>,
     /// `None` from a failure until the store is open again.
     state: RwLock<Option<Arc<State>>>,
     pub(crate) queue: Queue,
@@ -41,6 +44,7 @@ impl Inner {
         settings: Settings,
         options: Options,
         clock: Box<dyn Clock>,
+        scratch_folder: Option<PathBuf>,
     ) -> Self {
         Self {
             queue: Queue::new(&options),
@@ -48,6 +52,7 @@ impl Inner {
             settings,
             options,
             clock,
+            scratch_folder,
             state: RwLock::new(Some(state)),
             counters: Mutex::default(),
             failure: Failure::default(),

@@ -29,7 +29,7 @@ use crate::write::writer::Writer;
 pub struct Project {
     pub(crate) inner: Arc<Inner>,
     writer: Arc<Task>,
-    maintenance: Arc<Task>,
+    pub(crate) maintenance: Arc<Task>,
     /// They work as long as the project is open.
     _workers: Workers,
 }
@@ -79,7 +79,14 @@ impl Project {
             None => Workers::new(1, 1).map_err(StoreError::from)?,
         };
         let state = WriterState::read(open.open()?, &settings, &options)?;
-        let inner = Arc::new(Inner::new(state.shared.clone(), settings, options, clock));
+        let inner = Inner::new(
+            state.shared.clone(),
+            settings,
+            options,
+            clock,
+            open.scratch_folder(),
+        );
+        let inner = Arc::new(inner);
         let maintenance = Maintenance::new(inner.clone());
         let maintenance = workers.task(Work::Maintain, move || maintenance.turn());
         let mut writer = Writer::new(inner.clone(), state, open, maintenance.clone());

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use idmerge_engines::Engine;
-use idmerge_store::{History, Retraction};
+use idmerge_store::{History, MayGoOn, Retraction};
 use parking_lot::Mutex;
 
 use crate::error::ProjectError;
@@ -34,8 +34,22 @@ impl Project {
         &self,
         target: &RetractionTarget,
     ) -> Result<Retraction, ProjectError> {
+        self.preview_retraction_while(target, Arc::new(|| true))
+    }
+
+    /// As [`preview_retraction`](Self::preview_retraction). Ends soon after `may_go_on` has returned `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`], and those of [`retract`](Self::retract).
+    pub fn preview_retraction_while(
+        &self,
+        target: &RetractionTarget,
+        may_go_on: MayGoOn,
+    ) -> Result<Retraction, ProjectError> {
         let target = target.read(&self.inner.settings)?;
-        Ok(self.history()?.preview(target, CONNECTED_MAX)?)
+        let history = self.history()?.only_while(may_go_on);
+        Ok(history.preview(target, CONNECTED_MAX)?)
     }
 
     /// Withdraws claims, as [`idmerge_store::Durable::withdraw`] does, and moves the profiles of the users that change.
@@ -52,8 +66,24 @@ impl Project {
         who: &str,
         why: &str,
     ) -> Result<Retraction, ProjectError> {
+        self.retract_while(target, who, why, Arc::new(|| true))
+    }
+
+    /// As [`retract`](Self::retract), but changes nothing if `may_go_on` returns `false` before the turn of the
+    /// retraction has come.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`], and those of [`retract`](Self::retract).
+    pub fn retract_while(
+        &self,
+        target: RetractionTarget,
+        who: &str,
+        why: &str,
+        may_go_on: MayGoOn,
+    ) -> Result<Retraction, ProjectError> {
         // This also refuses what would take long, before anything waits for it.
-        let preview = self.preview_retraction(&target)?;
+        let preview = self.preview_retraction_while(&target, may_go_on.clone())?;
         if !preview.is_new {
             return Ok(preview);
         }
@@ -61,6 +91,7 @@ impl Project {
             target,
             who: who.to_owned(),
             why: why.to_owned(),
+            may_go_on,
             result: Mutex::default(),
         });
         let batch = PreparedBatch::of_withdrawal(withdrawal.clone());

@@ -25,8 +25,22 @@ fn settings() -> Settings {
 }
 
 fn open(folder: &Path, profile_merge: ProfileMerge) -> Project {
+    open_within(
+        folder,
+        profile_merge,
+        Options::default().max_commit_profile_bytes,
+    )
+}
+
+/// Opens a project whose commits read at most this many bytes of profiles, or one profile.
+fn open_within(
+    folder: &Path,
+    profile_merge: ProfileMerge,
+    max_commit_profile_bytes: usize,
+) -> Project {
     let options = Options {
         profile_merge,
+        max_commit_profile_bytes,
         ..Options::default()
     };
     Project::open(folder, settings(), options).unwrap()
@@ -117,10 +131,11 @@ proptest! {
     fn lg_1_p_3_a_live_retraction_moves_the_profiles_that_one_at_rest_moves(
         steps in steps(),
         fill in any::<bool>(),
+        max_commit_profile_bytes in prop_oneof![Just(1), Just(4 << 20)],
     ) {
         let profile_merge = if fill { ProfileMerge::Fill } else { ProfileMerge::default() };
         let [live_folder, rest_folder] = [(), ()].map(|()| tempfile::tempdir().unwrap());
-        let live = open(live_folder.path(), profile_merge);
+        let live = open_within(live_folder.path(), profile_merge, max_commit_profile_bytes);
         let mut rest = open(rest_folder.path(), profile_merge);
         for step in &steps {
             let Step::Retract(index) = step else {

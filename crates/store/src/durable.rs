@@ -3,6 +3,8 @@
 pub(crate) mod intake;
 mod resolver;
 pub(crate) mod retract;
+pub(crate) mod state_copy;
+pub(crate) mod turns;
 
 use std::fmt;
 use std::path::Path;
@@ -19,7 +21,6 @@ use crate::lock::lock;
 use crate::log::about::{self, About};
 use crate::log::entry::Cause;
 use crate::log::file::{builder, open_or_make, unpanicked};
-use crate::log::index::{self, ENTRIES_BY_ID};
 use crate::log::snapshots;
 use crate::log::tables;
 use crate::log::{Log, tail::Tail};
@@ -27,6 +28,7 @@ use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::state::State;
 use crate::state::seen_claims::SeenClaims;
+use turns::Turns;
 
 /// An engine that outlives its process. It wraps an engine and is an engine of the same rule book.
 ///
@@ -73,6 +75,7 @@ pub struct Durable<R> {
     pub(crate) committed: AtomicU64,
     /// Whether the state and the log may differ after an error.
     pub(crate) failed: bool,
+    turns: Arc<Turns>,
     merger: Merger,
 }
 
@@ -131,8 +134,10 @@ impl<R: IdentityResolver> Durable<R> {
         let tail = Mutex::new(Tail::read(&read, committed)?);
         drop(read);
         let database = Arc::new(database);
+        let turns = Arc::<Turns>::default();
         Ok(Self {
-            merger: Merger::new(database.clone()),
+            merger: Merger::new(database.clone(), turns.clone(), options.unindexed_max),
+            turns,
             database,
             options,
             state,
@@ -292,7 +297,8 @@ impl<R: IdentityResolver> Durable<R> {
             return Err(StoreError::Failed.into());
         }
         let mut tail = lock(&self.tail);
-        let write = self.database.begin_write().map_err(StoreError::from)?;
+        let write = self.turns.commit(|| self.database.begin_write());
+        let write = write.map_err(StoreError::from)?;
         if tail.committed() != tail.sequence() {
             tail.write(&write)?;
         }
@@ -337,8 +343,8 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     /// Writes a snapshot into the store, so that the next opening has fewer entries to apply again.
-    /// Other threads can resolve meanwhile; commits wait. The caller chooses when;
-    /// [`since_snapshot`](Self::since_snapshot) helps.
+    /// Other threads can resolve meanwhile; commits wait, unless [`copy_state`](Self::copy_state) is used. The
+    /// caller chooses when; [`since_snapshot`](Self::since_snapshot) helps.
     ///
     /// # Errors
     ///
@@ -403,9 +409,8 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// If the disk fails. The index then has the entries that were written before.
     pub fn index(&self) -> Result<(), StoreError> {
-        let at_a_time = self.options.unindexed_max;
-        index::update(&self.database, self.committed(), at_a_time)?;
-        self.merge_runs(&ENTRIES_BY_ID)
+        while self.merger().index()? {}
+        Ok(())
     }
 
     /// Merges the runs of an index of the caller's if there are many of them. Commits can come between.

@@ -27,6 +27,7 @@ mod state;
 pub use durable::Durable;
 pub use durable::intake::{Intake, TakenInput};
 pub use durable::retract::{Retraction, Target};
+pub use durable::state_copy::{Scratch, StateCopy, in_memory};
 pub use error::StoreError;
 pub use history::History;
 pub use history::changes::Change;
@@ -38,7 +39,7 @@ pub use history::simulate::Difference;
 pub use history::story::StoryPart;
 /// An index in the file of the store, for a service that keeps tables of its own.
 pub use idmerge_disk::{LazyRuns, OpenRuns, Runs, RunsError};
-pub use log::about::{About, has_long_rows, set_long_rows};
+pub use log::about::{About, clear_revised, has_long_rows, set_long_rows};
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::last_sync::LastSync;

@@ -1,6 +1,6 @@
 //! Merging runs.
 
-use redb::{Database, ReadOnlyTable, ReadableDatabase, Table};
+use redb::{Database, ReadOnlyTable, ReadableDatabase, ReadableTable, Table};
 
 use super::head::{Head, LEVEL_SHIFT};
 use super::page::{PAGE_PAIRS, page_number, page_pairs, page_row, pair_of};
@@ -9,7 +9,7 @@ use super::{OpenRuns, Runs, RunsError};
 /// This many runs of one size become one run of the next size.
 const RUNS_MAX: usize = 8;
 
-/// How many pages of a merged run one transaction writes. Other commits can come between.
+/// How many pages one transaction writes or removes. Other commits can come between.
 const PAGES_PER_COMMIT: usize = 64;
 
 /// How many additions have become a run of this size.
@@ -22,18 +22,24 @@ type ReadPages = ReadOnlyTable<(u64, u32), &'static [u8]>;
 type WritePages<'t> = Table<'t, (u64, u32), &'static [u8]>;
 
 impl Runs {
-    /// Merges runs of one size if there are many of them, and returns whether it did. Call it
-    /// until it answers `false`. Commits can come between; another merge of these runs must not.
+    /// Merges runs of one size if there are many of them, or removes the pages of runs that were merged.
+    /// Returns whether it did one of both: call it until it answers `false`. `give_way` is called before each
+    /// transaction, which writes or removes 64 pages at most. Commits can come between; another merge of these
+    /// runs must not.
     ///
     /// # Errors
     ///
     /// If the disk fails or a run is damaged. The index then has what it had before.
-    pub fn merge(&self, database: &Database) -> Result<bool, RunsError> {
+    pub fn merge(&self, database: &Database, give_way: &dyn Fn()) -> Result<bool, RunsError> {
         let read = database.begin_read()?;
         let runs = self.open(&read)?;
         let Some(pages) = &runs.pages else {
             return Ok(false);
         };
+        if let Some(run) = run_without_head(pages, &runs)? {
+            self.remove_pages(database, run, give_way)?;
+            return Ok(true);
+        }
         let Some(level) = level_to_merge(&runs) else {
             return Ok(false);
         };
@@ -41,7 +47,6 @@ impl Runs {
         let merged: Vec<&Head> = of_level(level).take(RUNS_MAX).collect();
         let last_of_next = of_level(level + 1).next_back();
         let run = last_of_next.map_or((level as u64 + 1) << LEVEL_SHIFT, |head| head.run + 1);
-        self.clear(database, run)?;
 
         let mut sources = Sources::open(pages, &merged)?;
         let mut head = Head {
@@ -51,17 +56,17 @@ impl Runs {
         };
         let mut is_done = false;
         while !is_done {
+            give_way();
             let write = database.begin_write()?;
             {
                 let mut pages = write.open_table(self.pages)?;
                 is_done = write_pages(&mut pages, &mut head, &mut sources)?;
                 if is_done {
-                    // One transaction adds the new run and removes the old ones.
+                    // The new run takes the place of the old ones at once. Their pages are removed later.
                     let mut heads = write.open_table(self.heads)?;
                     heads.insert(run, &*head.row())?;
                     for old in &merged {
                         heads.remove(old.run)?;
-                        pages.retain_in((old.run, 0)..=(old.run, u32::MAX), |_, _| false)?;
                     }
                 }
             }
@@ -70,14 +75,50 @@ impl Runs {
         Ok(true)
     }
 
-    /// Removes the pages that a crash has left of an unfinished merge into this run.
-    fn clear(&self, database: &Database, run: u64) -> Result<(), RunsError> {
-        let write = database.begin_write()?;
-        write
-            .open_table(self.pages)?
-            .retain_in((run, 0)..=(run, u32::MAX), |_, _| false)?;
-        Ok(write.commit()?)
+    /// Removes the pages of a run that has no head.
+    fn remove_pages(
+        &self,
+        database: &Database,
+        run: u64,
+        give_way: &dyn Fn(),
+    ) -> Result<(), RunsError> {
+        let mut is_left = true;
+        while is_left {
+            give_way();
+            let write = database.begin_write()?;
+            {
+                let mut pages = write.open_table(self.pages)?;
+                let mut some = Vec::new();
+                for page in pages
+                    .range((run, 0)..=(run, u32::MAX))?
+                    .take(PAGES_PER_COMMIT)
+                {
+                    some.push(page?.0.value());
+                }
+                for page in &some {
+                    pages.remove(*page)?;
+                }
+                is_left = some.len() == PAGES_PER_COMMIT;
+            }
+            write.commit()?;
+        }
+        Ok(())
     }
+}
+
+/// A run that has pages and no head: it was merged, or a crash has broken its own merge off.
+fn run_without_head(pages: &ReadPages, runs: &OpenRuns) -> Result<Option<u64>, RunsError> {
+    let mut next = Some(0);
+    while let Some(from) = next
+        && let Some(page) = pages.range((from, 0)..)?.next()
+    {
+        let (run, _) = page?.0.value();
+        if runs.heads.iter().all(|head| head.run != run) {
+            return Ok(Some(run));
+        }
+        next = run.checked_add(1);
+    }
+    Ok(None)
 }
 
 /// The smallest size that has enough runs to merge.

@@ -7,12 +7,13 @@
 //! what it was (L-3).
 
 use std::collections::BTreeSet;
+use std::vec;
 
 use idmerge_core::{Attribution, DistinctId, Resolve};
 use idmerge_engines::Engine;
-use idmerge_profiles::ProfileMerge;
-use idmerge_store::redb::{ReadableTable, TableHandle, WriteTransaction};
-use idmerge_store::{Change, Durable};
+use idmerge_profiles::{Profile, ProfileMerge};
+use idmerge_store::redb::{ReadableTable, TableHandle};
+use idmerge_store::{Change, Durable, clear_revised};
 
 use crate::error::ProjectError;
 use crate::options::Options;
@@ -22,10 +23,10 @@ use crate::write::profiles::tables::{ProfileTables, Written};
 /// Makes the profiles fit the clusters again, if the log was revised while the project was closed. No
 /// profile is deleted, except one that had only properties of other users.
 pub(crate) fn adapt(store: &Durable<Engine>, options: &Options) -> Result<(), ProjectError> {
-    if store.opened().is_revised {
-        store.commit_adapted(|write| Profiles::open(write, None)?.adapt(store, options))?;
+    match store.opened().is_revised {
+        true => adapt_some(store, None, options),
+        false => Ok(()),
     }
-    Ok(())
 }
 
 /// Makes the profiles fit the clusters again, after a retraction made these changes while the project is
@@ -36,8 +37,76 @@ pub(crate) fn adapt_changed(
     options: &Options,
 ) -> Result<(), ProjectError> {
     let changed = members_of_changed(store, changes);
-    store.commit_adapted(|write| Profiles::open(write, Some(changed))?.adapt(store, options))?;
+    adapt_some(store, Some(&changed), options)
+}
+
+/// Adapts the profiles of some IDs, or all. A commit has memory for as many bytes of profiles as the merges of a
+/// commit, and one profile more, so this may take several. After a crash between two, the next opening adapts all.
+fn adapt_some(
+    store: &Durable<Engine>,
+    ids: Option<&BTreeSet<String>>,
+    options: &Options,
+) -> Result<(), ProjectError> {
+    let mut left = Left::All;
+    while !matches!(left, Left::Nothing) {
+        store.commit_with(|write| {
+            let mut profiles = Profiles {
+                tables: ProfileTables::open(write)?,
+                ids,
+                bytes: 0,
+            };
+            while profiles.bytes < options.max_commit_profile_bytes
+                && !matches!(left, Left::Nothing)
+            {
+                left.adapt_next(&mut profiles, store, options)?;
+            }
+            profiles.tables.finish()?;
+            if matches!(left, Left::Nothing) {
+                clear_revised(write)?;
+            }
+            Ok::<_, ProjectError>(())
+        })?;
+    }
     Ok(())
+}
+
+/// What is left to do.
+enum Left {
+    All,
+    /// Of these profiles, to return the properties of other users; and then the rest.
+    Return(vec::IntoIter<ProfileKey>),
+    /// To show the profiles of these IDs, and then the rest.
+    Show(vec::IntoIter<String>),
+    /// To put the profiles of these IDs where they belong.
+    Place(vec::IntoIter<String>),
+    Nothing,
+}
+
+impl Left {
+    fn adapt_next(
+        &mut self,
+        profiles: &mut Profiles<'_>,
+        engine: &impl Resolve,
+        options: &Options,
+    ) -> Result<(), ProjectError> {
+        *self = match self {
+            Self::All => Self::Return(profiles.with_sources()?.into_iter()),
+            Self::Return(keys) => match keys.next() {
+                Some(key) => return profiles.return_properties(&key, engine),
+                None => Self::Show(profiles.hidden_of_users(engine)?.into_iter()),
+            },
+            Self::Show(ids) => match ids.next() {
+                Some(id) => return profiles.show(id),
+                None => Self::Place(profiles.misplaced(engine)?.into_iter()),
+            },
+            Self::Place(ids) => match ids.next() {
+                Some(id) => return profiles.place(&id, engine, options),
+                None => Self::Nothing,
+            },
+            Self::Nothing => Self::Nothing,
+        };
+        Ok(())
+    }
 }
 
 /// The IDs that changed, and the other members of their clusters: a profile is in the way of another one
@@ -62,53 +131,60 @@ fn members_of_changed(engine: &impl Resolve, changes: &[Change]) -> BTreeSet<Str
 struct Profiles<'t> {
     tables: ProfileTables<'t>,
     /// The IDs to look at; `None` for all.
-    ids: Option<BTreeSet<String>>,
+    ids: Option<&'t BTreeSet<String>>,
+    /// The bytes of profiles that were read.
+    bytes: usize,
 }
 
-impl<'t> Profiles<'t> {
-    fn open(
-        write: &'t WriteTransaction,
-        ids: Option<BTreeSet<String>>,
-    ) -> Result<Self, ProjectError> {
-        let tables = ProfileTables::open(write)?;
-        Ok(Self { tables, ids })
+impl Profiles<'_> {
+    /// The IDs that are canonical again and show nothing. Their own profiles were hidden by a merge.
+    fn hidden_of_users(&self, engine: &impl Resolve) -> Result<Vec<String>, ProjectError> {
+        self.keys(&self.tables.hidden, |id| {
+            Ok(canonical(engine, id) == id && self.tables.shown.get(id)?.is_none())
+        })
     }
 
-    fn adapt(mut self, engine: &impl Resolve, options: &Options) -> Result<(), ProjectError> {
-        self.return_properties(engine)?;
+    fn show(&mut self, id: String) -> Result<(), ProjectError> {
+        let (from, to) = (ProfileKey::Hidden(id.clone()), ProfileKey::Canonical(id));
+        self.rename(&from, &to)
+    }
 
-        // An ID that is canonical again shows its own profile, which a merge had hidden.
-        let shown = self.keys(&self.tables.hidden, |id| {
-            Ok(canonical(engine, id) == id && self.tables.shown.get(id)?.is_none())
-        })?;
-        for id in shown {
-            let (from, to) = (ProfileKey::Hidden(id.clone()), ProfileKey::Canonical(id));
-            self.rename(&from, &to)?;
-        }
+    /// The IDs that are not canonical any more and show a profile.
+    fn misplaced(&self, engine: &impl Resolve) -> Result<Vec<String>, ProjectError> {
+        self.keys(&self.tables.shown, |id| Ok(canonical(engine, id) != id))
+    }
 
-        // A visible profile belongs under a canonical ID.
-        let misplaced = self.keys(&self.tables.shown, |id| Ok(canonical(engine, id) != id))?;
-        for id in misplaced {
-            let user = ProfileKey::Canonical(canonical(engine, &id));
-            let from = ProfileKey::Canonical(id.clone());
-            // LP-2
-            if engine.attribution() == Attribution::AtArrival {
-                self.rename(&from, &ProfileKey::Hidden(id))?;
-                continue;
-            }
-            if let Some(mut profile) = self.tables.profile(&user)? {
-                if options.profile_merge == ProfileMerge::Fill
-                    && let Some(other) = self.tables.profile(&from)?
-                {
-                    profile.fill(&other, &id, &options.profile_limits);
-                    self.tables.put(&user, Some(Written::Profile(profile)))?;
-                }
-                self.rename(&from, &ProfileKey::Hidden(id))?;
-            } else {
-                self.rename(&from, &user)?;
-            }
+    /// A visible profile belongs under a canonical ID.
+    fn place(
+        &mut self,
+        id: &str,
+        engine: &impl Resolve,
+        options: &Options,
+    ) -> Result<(), ProjectError> {
+        let user = ProfileKey::Canonical(canonical(engine, id));
+        let from = ProfileKey::Canonical(id.to_owned());
+        let hidden = ProfileKey::Hidden(id.to_owned());
+        // LP-2
+        if engine.attribution() == Attribution::AtArrival {
+            return self.rename(&from, &hidden);
         }
-        self.tables.finish()
+        let Some(mut profile) = self.profile(&user)? else {
+            return self.rename(&from, &user);
+        };
+        if options.profile_merge == ProfileMerge::Fill
+            && let Some(other) = self.profile(&from)?
+        {
+            profile.fill(&other, id, &options.profile_limits);
+            self.tables.put(&user, Some(Written::Profile(profile)))?;
+        }
+        self.rename(&from, &hidden)
+    }
+
+    /// Reads a profile.
+    fn profile(&mut self, key: &ProfileKey) -> Result<Option<Profile>, ProjectError> {
+        let profile = self.tables.profile(key)?;
+        self.bytes += profile.as_ref().map_or(0, Profile::json_bytes);
+        Ok(profile)
     }
 
     /// The IDs to look at that have a row in a table for which `is_meant` is true, in order.
@@ -124,7 +200,7 @@ impl<'t> Profiles<'t> {
             }
             Ok::<_, ProjectError>(())
         };
-        match &self.ids {
+        match self.ids {
             None => {
                 for row in table.range::<&str>(..)? {
                     look_at(row?.0.value())?;
@@ -145,7 +221,7 @@ impl<'t> Profiles<'t> {
     fn with_sources(&self) -> Result<Vec<ProfileKey>, ProjectError> {
         let sources = &self.tables.sources;
         let mut keys = Vec::new();
-        match &self.ids {
+        match self.ids {
             None => {
                 for row in sources.range::<(&str, &str)>(..)? {
                     let (key, _) = row?;
@@ -175,25 +251,27 @@ impl<'t> Profiles<'t> {
         Ok(keys)
     }
 
-    /// Takes properties away from the profiles that had taken them from what is another user now.
-    fn return_properties(&mut self, engine: &impl Resolve) -> Result<(), ProjectError> {
-        for key in self.with_sources()? {
-            let (Some((_, id)), Some(mut profile)) = (key.in_sources(), self.tables.profile(&key)?)
-            else {
-                continue;
-            };
-            let user = canonical(engine, id);
-            if profile.return_properties(|source| canonical(engine, source) == user) {
-                let is_left = !profile.is_empty();
-                let left = is_left.then_some(Written::Profile(profile));
-                self.tables.put(&key, left)?;
-            }
+    /// Takes properties away from a profile that had taken them from what is another user now.
+    fn return_properties(
+        &mut self,
+        key: &ProfileKey,
+        engine: &impl Resolve,
+    ) -> Result<(), ProjectError> {
+        let (Some((_, id)), Some(mut profile)) = (key.in_sources(), self.profile(key)?) else {
+            return Ok(());
+        };
+        let user = canonical(engine, id);
+        if profile.return_properties(|source| canonical(engine, source) == user) {
+            let is_left = !profile.is_empty();
+            let left = is_left.then_some(Written::Profile(profile));
+            self.tables.put(key, left)?;
         }
         Ok(())
     }
 
     fn rename(&mut self, from: &ProfileKey, to: &ProfileKey) -> Result<(), ProjectError> {
         let row = self.tables.row(from)?;
+        self.bytes += row.as_ref().map_or(0, |row| row.text.len());
         self.tables.put(from, None)?;
         self.tables.put(to, row.map(Written::Row))
     }

@@ -16,6 +16,11 @@ pub(crate) trait OpenStore: Send {
     fn check_room(&mut self, _bytes: usize) -> Result<(), StoreError> {
         Ok(())
     }
+
+    /// A folder on the disk of the store for temporary files, if there is one.
+    fn scratch_folder(&self) -> Option<PathBuf> {
+        None
+    }
 }
 
 impl<F: FnMut() -> Result<Durable<Engine>, StoreError> + Send> OpenStore for F {
@@ -61,6 +66,10 @@ impl OpenStore for InFolder {
 
     fn check_room(&mut self, bytes: usize) -> Result<(), StoreError> {
         idmerge_store::check_room(&self.folder, bytes)
+    }
+
+    fn scratch_folder(&self) -> Option<PathBuf> {
+        Some(self.folder.clone())
     }
 }
 

@@ -1,9 +1,11 @@
 //! A project whose disk fails recovers by itself, shows nothing that is not committed, and neither loses
 //! nor doubles a batch.
 
+mod adapted;
 mod attempts;
 mod closing;
 mod growth;
+mod snapshot;
 mod stages;
 
 use std::sync::Arc;

@@ -1,6 +1,9 @@
 //! A backup of the whole project.
 
 use std::fs;
+use std::sync::Arc;
+
+use idmerge_store::MayGoOn;
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -20,8 +23,21 @@ impl Project {
         reason = "the caller decides which file it is"
     )]
     pub fn backup(&self, file: fs::File) -> Result<u64, ProjectError> {
+        self.backup_while(file, Arc::new(|| true))
+    }
+
+    /// As [`backup`](Self::backup). Ends soon after `may_go_on` has returned `false`.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`], and those of [`backup`](Self::backup).
+    #[allow(
+        clippy::disallowed_types,
+        reason = "the caller decides which file it is"
+    )]
+    pub fn backup_while(&self, file: fs::File, may_go_on: MayGoOn) -> Result<u64, ProjectError> {
         // The history is of one moment, so nothing is held up while it is copied.
         let history = self.inner.state()?.store.read().history()?;
-        Ok(history.backup_into(file)?)
+        Ok(history.only_while(may_go_on).backup_into(file)?)
     }
 }

@@ -17,6 +17,10 @@ pub(crate) fn carry_out(
     settings: &Settings,
     options: &Options,
 ) -> Result<u64, ProjectError> {
+    if !(withdrawal.may_go_on)() {
+        *withdrawal.result.lock() = Some(Err(StoreError::Cancelled));
+        return Ok(state.store.read().committed());
+    }
     let cause = Cause {
         source: Some("/v1/retract"),
         ..Cause::default()

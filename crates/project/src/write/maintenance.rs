@@ -1,10 +1,12 @@
 //! Background work that keeps reading and opening fast: merges index runs and makes snapshots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use idmerge_store::StoreError;
+use idmerge_store::{Scratch, StoreError};
+use tempfile::spooled_tempfile_in;
 
 use crate::archive::tables::{NUMBERS, SEEN, USER_INDEX};
 use crate::error::ProjectError;
@@ -12,6 +14,9 @@ use crate::inner::Inner;
 use crate::open::health::Health;
 use crate::open::state::State;
 use crate::workers::Next;
+
+/// A copy of a state with more bytes is in a file: that of about 2 million UUIDs.
+const SCRATCH_BYTES_IN_MEMORY: usize = 64 << 20;
 
 /// The maintenance of a project.
 pub(crate) struct Maintenance {
@@ -69,19 +74,51 @@ impl Maintenance {
                 return Ok(true);
             }
         }
-        state.store.read().index()?;
-        let store = state.store.read();
-        if store.since_snapshot()? >= self.inner.options.snapshot_entries {
-            match store.snapshot_while(&|| !self.is_closing()) {
-                // Claims were applied since the last commit. A later round makes the snapshot.
-                Err(StoreError::Uncommitted) => {}
-                result => drop(result?),
+        while merger.index()? {
+            if self.is_closing() {
+                return Ok(false);
             }
         }
+        self.make_snapshot(state)?;
         Ok(false)
+    }
+
+    /// Makes a snapshot if one is due. Claims wait while the state is copied, and not while the copy is written to
+    /// the store.
+    fn make_snapshot(&self, state: &State) -> Result<(), ProjectError> {
+        let Inner {
+            options,
+            scratch_folder,
+            ..
+        } = &*self.inner;
+        let copied = {
+            let store = state.store.read();
+            if store.since_snapshot()? < options.snapshot_entries {
+                return Ok(());
+            }
+            store.copy_state(scratch(scratch_folder.as_deref()))
+        };
+        match copied {
+            // Claims were applied since the last commit. A later round makes the snapshot.
+            Err(StoreError::Uncommitted) => {}
+            copied => {
+                if let Some(copy) = copied? {
+                    copy.write(&|| !self.is_closing() && self.inner.check().is_ok())?;
+                }
+            }
+        }
+        Ok(())
     }
 
     fn is_closing(&self) -> bool {
         self.inner.is_closing.load(Ordering::Relaxed)
+    }
+}
+
+/// Where the copy of a state is until it is in the store: in memory, or a long one in a file without a name.
+fn scratch(folder: Option<&Path>) -> Box<dyn Scratch> {
+    match folder {
+        Some(folder) => Box::new(spooled_tempfile_in(SCRATCH_BYTES_IN_MEMORY, folder)),
+        None => idmerge_store::in_memory(),
     }
 }

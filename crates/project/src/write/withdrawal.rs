@@ -2,7 +2,7 @@
 
 use idmerge_core::DistinctId;
 use idmerge_engines::Settings;
-use idmerge_store::{Retraction, StoreError, Target};
+use idmerge_store::{MayGoOn, Retraction, StoreError, Target};
 use parking_lot::Mutex;
 
 use crate::error::ProjectError;
@@ -33,6 +33,8 @@ pub(crate) struct Withdrawal {
     pub(crate) target: RetractionTarget,
     pub(crate) who: String,
     pub(crate) why: String,
+    /// Whether somebody still waits for it. If not, it is left off.
+    pub(crate) may_go_on: MayGoOn,
     /// What the store answered.
     pub(crate) result: Mutex<Option<Result<Retraction, StoreError>>>,
 }

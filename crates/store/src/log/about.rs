@@ -175,8 +175,13 @@ pub(crate) fn set_revised(write: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Records that the service has adapted to the revised log.
-pub(crate) fn clear_revised(write: &WriteTransaction) -> Result<(), StoreError> {
+/// Records in a commit that the service has adapted its tables to a revised log, as
+/// [`commit_adapted`](crate::Durable::commit_adapted) does.
+///
+/// # Errors
+///
+/// If the disk fails.
+pub fn clear_revised(write: &WriteTransaction) -> Result<(), StoreError> {
     write.open_table(ABOUT)?.remove(REVISED)?;
     Ok(())
 }

@@ -12,6 +12,7 @@ use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::codec;
 use crate::log::entry::{Entry, What};
+use crate::log::tables;
 
 /// The index on disk: from the fingerprint of an ID to the entries whose claims name it, and from
 /// [`RETRACTIONS`] to the entries that withdraw others.
@@ -225,24 +226,24 @@ fn withdrawn_by(retractions: Vec<(u64, Vec<u64>)>) -> HashSet<u64> {
     withdrawn
 }
 
-/// Indexes committed entries, `at_a_time` entries in one commit. Fewer than that stay unindexed.
+/// Indexes `at_a_time` committed entries, and returns whether there were as many. Fewer stay unindexed.
 pub(crate) fn update(
     database: &Database,
-    committed: u64,
     at_a_time: u64,
-) -> Result<(), StoreError> {
-    loop {
-        let read = database.begin_read()?;
-        let from = ENTRIES_BY_ID.until(&read)? + 1;
-        let until = from + at_a_time.max(1) - 1;
-        if committed < until {
-            return Ok(());
-        }
-        let pairs = pairs(Log::committed(&read, until), from)?;
-        let write = database.begin_write()?;
-        ENTRIES_BY_ID.add(&write, pairs, until)?;
-        write.commit()?;
+    give_way: &dyn Fn(),
+) -> Result<bool, StoreError> {
+    let read = database.begin_read()?;
+    let from = ENTRIES_BY_ID.until(&read)? + 1;
+    let until = from + at_a_time.max(1) - 1;
+    if tables::last_sequence(&read)? < until {
+        return Ok(false);
     }
+    let pairs = pairs(Log::committed(&read, until), from)?;
+    give_way();
+    let write = database.begin_write()?;
+    ENTRIES_BY_ID.add(&write, pairs, until)?;
+    write.commit()?;
+    Ok(true)
 }
 
 /// The pairs of the index for the entries of a log from this number on.

@@ -4,10 +4,11 @@ use std::io::{self, Read, Write};
 use std::mem;
 
 use idmerge_disk::row;
-use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
 
 use super::file::unpanicked;
 use super::tables::{PIECES, SNAPSHOTS};
+use crate::durable::turns::Turns;
 use crate::error::StoreError;
 use crate::options::MayGoOn;
 
@@ -68,15 +69,107 @@ pub(crate) fn write(
     let mut snapshots = write.open_table(SNAPSHOTS)?;
     snapshots.insert(sequence, (is_base, written))?;
 
-    let all = all_snapshots(&snapshots)?;
-    let superfluous = all.len().saturating_sub(kept.max(1));
-    for old in all.iter().take(superfluous).filter(|old| !old.is_base) {
+    for old in superfluous(&all_snapshots(&snapshots)?, kept) {
         snapshots.remove(old.sequence)?;
         for number in 0..old.pieces {
             pieces.remove((old.sequence, number))?;
         }
     }
     Ok(())
+}
+
+/// How many pieces one transaction writes or removes, if commits come between: 1 MiB.
+const PIECES_PER_COMMIT: usize = 2;
+
+/// Writes a snapshot after the entry `sequence`, with the bytes of `source`, in short transactions that let commits
+/// go first. Removes all but the last `kept` snapshots. Returns `false`, and there is no new snapshot, once
+/// `may_go_on` returns `false`.
+pub(crate) fn write_in_turns(
+    database: &Database,
+    turns: &Turns,
+    (sequence, kept): (u64, usize),
+    source: &mut dyn Read,
+    may_go_on: &dyn Fn() -> bool,
+) -> Result<bool, StoreError> {
+    remove_headless(database, turns)?;
+    let mut written = 0;
+    let mut is_done = false;
+    while !is_done {
+        if !may_go_on() {
+            return Ok(false);
+        }
+        turns.give_way();
+        let write = database.begin_write()?;
+        {
+            let mut pieces = write.open_table(PIECES)?;
+            for _ in 0..PIECES_PER_COMMIT {
+                let mut row = row::start();
+                let most = (ROW_BYTES - row.len()) as u64;
+                let read = (&mut *source).take(most).read_to_end(&mut row)?;
+                is_done = read == 0;
+                if is_done {
+                    break;
+                }
+                let key = (sequence, written);
+                pieces.insert(key, &*row::seal(row::place_of(key), row))?;
+                written += 1;
+            }
+        }
+        if is_done {
+            let mut snapshots = write.open_table(SNAPSHOTS)?;
+            snapshots.insert(sequence, (false, written))?;
+            for old in superfluous(&all_snapshots(&snapshots)?, kept) {
+                snapshots.remove(old.sequence)?;
+            }
+        }
+        write.commit()?;
+    }
+    remove_headless(database, turns)?;
+    Ok(true)
+}
+
+/// Removes the pieces that belong to no snapshot: those of snapshots that were removed or left off.
+fn remove_headless(database: &Database, turns: &Turns) -> Result<(), StoreError> {
+    loop {
+        let some = headless(&database.begin_read()?)?;
+        if some.is_empty() {
+            return Ok(());
+        }
+        turns.give_way();
+        let write = database.begin_write()?;
+        {
+            let mut pieces = write.open_table(PIECES)?;
+            for piece in some {
+                pieces.remove(piece)?;
+            }
+        }
+        write.commit()?;
+    }
+}
+
+/// Some pieces that belong to no snapshot.
+fn headless(read: &ReadTransaction) -> Result<Vec<(u64, u32)>, StoreError> {
+    let snapshots = read.open_table(SNAPSHOTS)?;
+    let pieces = read.open_table(PIECES)?;
+    let mut next = Some(0);
+    while let Some(from) = next
+        && let Some(piece) = pieces.range((from, 0)..)?.next()
+    {
+        let (sequence, _) = piece?.0.value();
+        if snapshots.get(sequence)?.is_none() {
+            let of_one = pieces.range((sequence, 0)..=(sequence, u32::MAX))?;
+            let some = of_one.take(PIECES_PER_COMMIT);
+            return some.map(|piece| Ok(piece?.0.value())).collect();
+        }
+        next = sequence.checked_add(1);
+    }
+    Ok(Vec::new())
+}
+
+/// The oldest of these snapshots, so that `kept` are left, without those that the log depends on.
+fn superfluous(all: &[Snapshot], kept: usize) -> impl Iterator<Item = &Snapshot> {
+    let count = all.len().saturating_sub(kept.max(1));
+    all.iter().take(count).filter(|old| !old.is_base)
 }
 
 /// Whether every piece of a snapshot can be read.

@@ -17,7 +17,7 @@ use crate::log::file::{
 };
 use crate::maintenance::copy::copy_store;
 use crate::maintenance::service_tables::Unreadable;
-use crate::options::{Options, Sharing};
+use crate::options::{MayGoOn, Options, Sharing};
 
 /// The name of the socket in the folder of a store through which a server that has the store open gives
 /// a backup of it.
@@ -77,7 +77,9 @@ impl<R: IdentityResolver> History<R> {
     ///
     /// # Errors
     ///
-    /// Those of [`backup`](Self::backup). The file may have half a copy then, which [`restore`] refuses.
+    /// Those of [`backup`](Self::backup), and [`StoreError::Cancelled`] soon after the function of
+    /// [`only_while`](Self::only_while) has returned `false`. The file may have half a copy then, which
+    /// [`restore`] refuses.
     #[allow(
         clippy::disallowed_types,
         reason = "the caller decides which file it is"
@@ -89,15 +91,22 @@ impl<R: IdentityResolver> History<R> {
             sharing: Sharing::Nobody,
             ..Options::default()
         };
-        unpanicked(|| {
-            let file = Unsynced(FileBackend::new(file)?);
+        let may_go_on = self.log().may_go_on();
+        let copied = unpanicked(|| {
+            let file = Copied {
+                file: FileBackend::new(file)?,
+                may_go_on: may_go_on.clone(),
+            };
             let copy = builder(&options).create_with_backend(file)?;
             about::begin_backup(&copy)?;
-            copy_store(self.log().read, &copy, self.last(), Unreadable::Fail)?;
+            copy_store(self.log(), &copy, self.last(), Unreadable::Fail)?;
             about::finish_backup(&copy)?;
             Ok(copy.close()?)
-        })?;
-        Ok(self.last())
+        });
+        match may_go_on {
+            Some(may_go_on) if copied.is_err() && !may_go_on() => Err(StoreError::Cancelled),
+            _ => copied.map(|()| self.last()),
+        }
     }
 }
 
@@ -110,22 +119,41 @@ fn unfinished_name(to: &Path) -> PathBuf {
     name.into()
 }
 
-/// A file that commits do not wait for. A copy that a crash breaks off is made again from the start, and
-/// waiting for the disk at each step would hold up the commits of the store that is copied.
-#[derive(Debug)]
-struct Unsynced(FileBackend);
+/// The file of a copy. Commits do not wait for it: a copy that a crash breaks off is made again from the start, and
+/// waiting for the disk at each step would hold up the commits of the store that is copied. Writing fails once
+/// nobody wants the copy any more.
+struct Copied {
+    file: FileBackend,
+    may_go_on: Option<MayGoOn>,
+}
 
-impl StorageBackend for Unsynced {
+impl Copied {
+    fn check(&self) -> io::Result<()> {
+        match &self.may_go_on {
+            Some(may_go_on) if !may_go_on() => Err(io::Error::other(StoreError::Cancelled)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl std::fmt::Debug for Copied {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Copied").finish_non_exhaustive()
+    }
+}
+
+impl StorageBackend for Copied {
     fn len(&self) -> io::Result<u64> {
-        self.0.len()
+        self.file.len()
     }
 
     fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        self.0.read(offset, out)
+        self.file.read(offset, out)
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        self.0.set_len(len)
+        self.check()?;
+        self.file.set_len(len)
     }
 
     fn sync_data(&self) -> io::Result<()> {
@@ -133,7 +161,8 @@ impl StorageBackend for Unsynced {
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        self.0.write(offset, data)
+        self.check()?;
+        self.file.write(offset, data)
     }
 }
 

@@ -3,7 +3,7 @@
 use redb::{Database, ReadTransaction};
 
 use crate::error::StoreError;
-use crate::log::{about, block, snapshots, tables::LOG};
+use crate::log::{Log, about, block, snapshots, tables::LOG};
 use crate::maintenance::service_tables::{self, Unreadable};
 
 /// How many rows of the log one transaction of a copy writes.
@@ -12,19 +12,22 @@ const ROWS_PER_COMMIT: usize = 1_000;
 /// Copies the log up to an entry, the snapshots of that part that can be read, and the tables of a
 /// service. The index is not copied; the next [`index`](crate::Durable::index) rebuilds it.
 pub(crate) fn copy_store(
-    read: &ReadTransaction,
+    from: Log<'_>,
     copy: &Database,
     until: u64,
     unreadable: Unreadable,
 ) -> Result<(), StoreError> {
+    let read = from.read;
     about::copy(read, copy)?;
     copy_log(read, copy, until)?;
     for snapshot in snapshots::all(read)? {
+        from.check()?;
         if snapshot.sequence <= until && snapshots::is_whole(read, snapshot) {
             snapshots::copy(read, copy, snapshot)?;
         }
     }
     for name in service_tables::names(read)? {
+        from.check()?;
         service_tables::copy(read, &name, copy, unreadable)?;
     }
     Ok(())

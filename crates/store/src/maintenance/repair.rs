@@ -10,7 +10,7 @@ use crate::durable::intake;
 use crate::error::StoreError;
 use crate::log::file::{FolderLock, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
-use crate::log::{about, block, snapshots, tables};
+use crate::log::{Log, about, block, snapshots, tables};
 use crate::maintenance::copy::copy_store;
 use crate::maintenance::service_tables::{self, Unreadable};
 use crate::options::Options;
@@ -119,7 +119,8 @@ pub fn repair_with(
         }
         if repair.is_damaged() {
             fill(&unfinished, &options, |copy| {
-                copy_store(&read, copy, repair.kept, Unreadable::LeaveOut)?;
+                let log = Log::committed(&read, repair.kept);
+                copy_store(log, copy, repair.kept, Unreadable::LeaveOut)?;
                 let write = copy.begin_write()?;
                 if repair.damage.is_some() {
                     about::set_revised(&write)?;
@@ -131,7 +132,8 @@ pub fn repair_with(
                     service.mend(&write)?;
                 }
                 write.commit()?;
-                index::update(copy, repair.kept, INDEXED_AT_A_TIME)
+                while index::update(copy, INDEXED_AT_A_TIME, &|| {})? {}
+                Ok(())
             })?;
         }
         Ok(repair)

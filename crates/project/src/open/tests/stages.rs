@@ -13,7 +13,13 @@ fn committer() -> (Arc<Inner>, Committer) {
     let store = on(&Disk::default(), &settings).open().unwrap();
     let state = WriterState::read(store, &settings, &options).unwrap();
     let clock = Box::new(TestClock::default());
-    let inner = Arc::new(Inner::new(state.shared.clone(), settings, options, clock));
+    let inner = Arc::new(Inner::new(
+        state.shared.clone(),
+        settings,
+        options,
+        clock,
+        None,
+    ));
     let workers = Workers::new(0, 0).unwrap();
     let maintenance = workers.task(Work::Maintain, || Next::Wait);
     (inner.clone(), Committer::new(inner, state, maintenance))

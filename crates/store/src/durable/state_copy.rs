@@ -1,0 +1,116 @@
+//! [`StateCopy`]: a snapshot that is written while claims go on.
+
+use std::io::{self, Read, Seek, Write};
+use std::sync::Arc;
+
+use idmerge_core::IdentityResolver;
+use redb::{Database, ReadTransaction, ReadableDatabase};
+
+use super::Durable;
+use super::turns::Turns;
+use crate::error::StoreError;
+use crate::lock::lock;
+use crate::log::{Log, snapshots};
+use crate::state::State;
+use crate::state::overlay::Fresh;
+
+/// Where the bytes of a snapshot are before they are in the store: a temporary file, or memory. It is empty at
+/// first.
+pub trait Scratch: Read + Write + Seek + Send {}
+
+impl<T: Read + Write + Seek + Send> Scratch for T {}
+
+/// The state of a store at one moment, which is not in the store yet. The file of the store is closed only when
+/// this is dropped too.
+pub struct StateCopy<R> {
+    database: Arc<Database>,
+    turns: Arc<Turns>,
+    /// The committed log of that moment.
+    read: ReadTransaction,
+    fresh: Fresh<R>,
+    sequence: u64,
+    snapshots_kept: usize,
+    scratch: Box<dyn Scratch>,
+    /// Whether the bytes of the engine are missing, because there are parts: the log is folded for them.
+    needs_fold: bool,
+}
+
+impl<R: IdentityResolver> Durable<R> {
+    /// Copies the state, to be written as a snapshot by [`StateCopy::write`] when nothing holds the store any
+    /// more. The disk is written only as far as `scratch` writes it. `None` if there is a snapshot of this state.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::Uncommitted`] if some claims are not committed, and if the disk fails.
+    pub fn copy_state(
+        &self,
+        mut scratch: Box<dyn Scratch>,
+    ) -> Result<Option<StateCopy<R>>, StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed);
+        }
+        let sequence = {
+            let tail = lock(&self.tail);
+            if tail.committed() != tail.sequence() {
+                return Err(StoreError::Uncommitted);
+            }
+            tail.committed()
+        };
+        if self.snapshot_sequence()? == sequence {
+            return Ok(None);
+        }
+        self.seen_claims.write(&mut scratch)?;
+        let whole = self.state.overlay.whole();
+        if let Some(engine) = whole {
+            engine.write_snapshot(&mut scratch)?;
+        }
+        Ok(Some(StateCopy {
+            needs_fold: whole.is_none(),
+            database: self.database.clone(),
+            turns: self.turns.clone(),
+            read: self.database.begin_read()?,
+            fresh: self.state.overlay.fresh.clone(),
+            sequence,
+            snapshots_kept: self.options.snapshots_kept,
+            scratch,
+        }))
+    }
+}
+
+impl<R: IdentityResolver> StateCopy<R> {
+    /// Writes the snapshot into the store, 1 MiB at a time: commits come between. Stops once `may_go_on` returns
+    /// `false`, and then there is no snapshot. Returns whether there is.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn write(mut self, may_go_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
+        if self.needs_fold {
+            let log = Log::committed(&self.read, self.sequence);
+            let folded = State::fold(self.fresh.clone(), log)?;
+            folded.overlay.any().write_snapshot(&mut self.scratch)?;
+        }
+        drop(self.read);
+        self.scratch.rewind()?;
+        snapshots::write_in_turns(
+            &self.database,
+            &self.turns,
+            (self.sequence, self.snapshots_kept),
+            &mut self.scratch,
+            may_go_on,
+        )
+    }
+}
+
+impl<R> std::fmt::Debug for StateCopy<R> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StateCopy")
+            .field("sequence", &self.sequence)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Memory as a [`Scratch`].
+pub fn in_memory() -> Box<dyn Scratch> {
+    Box::new(io::Cursor::new(Vec::new()))
+}
