@@ -2,7 +2,7 @@
 
 use std::mem;
 
-use idmerge_events::Values;
+use idmerge_events::{EventParts, Values};
 
 use crate::counts::Counts;
 use crate::read::value::Value;
@@ -32,6 +32,8 @@ pub struct Line {
     pub end: usize,
     /// What the line is.
     pub kind: LineKind,
+    /// Of an event: where its parts are in the line, so that it need not be scanned. `None` if only a scan tells.
+    pub parts: Option<EventParts>,
 }
 
 /// What a line is.
@@ -148,7 +150,7 @@ impl Adapted {
     }
 
     fn refuse_part(&mut self, refusal: Refusal) {
-        self.end_line(LineKind::Refused(refusal));
+        self.end_line(LineKind::Refused(refusal), None);
     }
 
     /// Lets `adapt` write lines. If it refuses, they are taken back, and the refusal has a line in their
@@ -181,12 +183,13 @@ impl Adapted {
         }
     }
 
-    pub(crate) fn end_line(&mut self, kind: LineKind) {
+    pub(crate) fn end_line(&mut self, kind: LineKind, parts: Option<EventParts>) {
         self.text.push(b'\n');
         self.lines.push(Line {
             record: self.record,
             end: self.text.len(),
             kind,
+            parts,
         });
     }
 }

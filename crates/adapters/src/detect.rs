@@ -21,7 +21,7 @@ pub fn detect<'r>(records: impl IntoIterator<Item = &'r str>) -> Detected {
     let mut formats = Vec::new();
     for record in records {
         let mut names = Vec::new();
-        let is_object = visit_pairs(record, |name, _| names.extend(name.string()));
+        let is_object = visit_pairs(record, |pair| names.extend(pair.key().string()));
         if is_object.is_none() {
             continue;
         }

@@ -71,8 +71,12 @@ fn check(adapt_to: impl Fn(&mut Adapted)) {
         start = line.end;
         match &line.kind {
             LineKind::Event(_) => {
-                let event = JsonEvent::parse(bytes.trim_ascii_end());
-                assert!(event.is_ok(), "{}", String::from_utf8_lossy(bytes));
+                let text = str::from_utf8(bytes).unwrap_or_default().trim_ascii_end();
+                let event = JsonEvent::parse_text(text);
+                assert!(event.is_ok(), "{text}");
+                if let Some(parts) = &line.parts {
+                    assert_eq!(JsonEvent::of_parts(text, parts), event.ok(), "{text}");
+                }
             }
             LineKind::Refused(refusal) => {
                 assert_eq!(bytes, b"\n");

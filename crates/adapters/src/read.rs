@@ -2,5 +2,6 @@
 
 pub(crate) mod fields;
 pub(crate) mod ids;
+pub(crate) mod names;
 pub(crate) mod time;
 pub(crate) mod value;

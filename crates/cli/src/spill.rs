@@ -1,5 +1,9 @@
 //! Data that the first pass over the input keeps for the second, in memory or in a temporary file.
 
+pub(crate) mod blocks;
 pub(crate) mod outlines;
 pub(crate) mod rejections;
 pub(crate) mod sort;
+
+/// What is kept about blocks is in memory up to this size, and then in a temporary file.
+const IN_MEMORY_BYTES: usize = 4 * 1024 * 1024;

@@ -7,7 +7,7 @@ mod special;
 mod values;
 
 pub use containers::{ContainerLimits, Excess};
-pub use raw::{RawJson, visit_members, visit_pairs};
+pub use raw::{Pair, RawJson, visit_members, visit_pairs};
 pub use values::{NotJson, Values};
 
 pub(crate) use containers::{ExcessFinder, Observer};

@@ -52,8 +52,12 @@ mod read;
 mod write;
 
 pub use error::MalformedEvent;
-pub use json::{ContainerLimits, Excess, NotJson, RawJson, Values, visit_members, visit_pairs};
-pub use read::{DedupKey, Envelope, EventLayout, JsonEvent, Repeatable, Time, TimeRange};
+pub use json::{
+    ContainerLimits, Excess, NotJson, Pair, RawJson, Values, visit_members, visit_pairs,
+};
+pub use read::{
+    DedupKey, Envelope, EventLayout, EventParts, JsonEvent, Repeatable, Time, TimeRange,
+};
 pub use write::{
     Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved, write_json_string,
 };

@@ -5,6 +5,7 @@ mod envelope;
 mod event;
 mod key;
 mod layout;
+mod parts;
 mod properties;
 mod time;
 
@@ -12,6 +13,7 @@ pub use dedup_key::{DedupKey, Repeatable};
 pub use envelope::Envelope;
 pub use event::JsonEvent;
 pub use layout::EventLayout;
+pub use parts::EventParts;
 pub use time::{Time, TimeRange};
 
 pub(crate) use key::Key;

@@ -94,11 +94,19 @@ fn the_members_of_an_object_are_visited_if_it_is_one() {
         for text in changed(text) {
             let object = parsed(&text).filter(serde_json::Value::is_object);
             let mut pairs = Vec::new();
-            let visited = visit_pairs(&text, |key, value| {
-                pairs.push((
-                    parsed(key.as_str()).unwrap(),
-                    parsed(value.as_str()).unwrap(),
-                ));
+            let visited = visit_pairs(&text, |pair| {
+                let (key, value) = (pair.key().as_str(), pair.value().as_str());
+                if let Some(plain) = pair.plain_key() {
+                    assert_eq!(
+                        parsed(key).unwrap(),
+                        String::from_utf8_lossy(plain).into_owned(),
+                        "{text:?}"
+                    );
+                }
+                if let Some(compact) = pair.compact() {
+                    assert_eq!(compact, format!("{key}:{value}"), "{text:?}");
+                }
+                pairs.push((parsed(key).unwrap(), parsed(value).unwrap()));
             });
             assert_eq!(visited.is_some(), object.is_some(), "{text:?}");
             let mut members = 0;

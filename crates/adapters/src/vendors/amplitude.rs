@@ -4,11 +4,12 @@ use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
 use crate::read::fields::{Fields, ObjectText, members};
+use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
-const NAMES: [&str; 12] = [
+static NAMES: FieldNames<12> = FieldNames::new([
     "event_type",
     "user_id",
     "device_id",
@@ -21,7 +22,7 @@ const NAMES: [&str; 12] = [
     "uuid",
     "amplitude_id",
     "event_properties",
-];
+]);
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;

@@ -7,12 +7,12 @@ mod segment;
 mod traits;
 mod warehouse;
 
-use idmerge_core::UuidText;
+use idmerge_core::{IdProperty, UuidText};
 
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, Output};
-use crate::read::fields::{Fields, members};
+use crate::read::fields::{members, values_of};
 use crate::read::ids::{Side, read_id};
 use crate::read::time::time_ms;
 use crate::read::value::Value;
@@ -135,7 +135,8 @@ fn direct(
 fn traits_of<'r>(kind: Kind, call: &Call<'r>) -> Value<'r> {
     match kind {
         Kind::Identify if call.traits.is_absent() => {
-            Fields::of_value(call.context, &["traits"]).values[0]
+            let [traits] = values_of(call.context, ["traits"]);
+            traits
         }
         _ => call.traits,
     }
@@ -164,7 +165,7 @@ fn alias(
         let is_device = device == Some(previous)
             || UuidText::new(previous).is_some_and(|uuid| uuid.version() == 4);
         if is_device {
-            let ids = [("$device_id", previous), ("$user_id", user)];
+            let ids = [(IdProperty::DeviceId, previous), (IdProperty::UserId, user)];
             parts.write("Alias", &ids, Some(user), carried, to);
         } else if !options.target.has_identity_events() {
             return Err(Refusal::two_users("\"previousId\" is a user ID"));

@@ -2,19 +2,21 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::RawJson;
-
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
 use crate::read::fields::{Fields, Member, find};
+use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
+/// Every column is looked for by the arguments.
+static NO_NAMES: FieldNames<0> = FieldNames::new([]);
+
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { rest, .. } = Fields::of_record(text, &[])?;
+    let Fields { rest, .. } = Fields::of_record(text, &NO_NAMES)?;
     let map = &options.columns;
     let named = |column| named(&rest, column);
     to.received(time_ms(named(&map.receipt).1));
@@ -36,7 +38,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     let carried: Vec<_> = rest
         .iter()
         .copied()
-        .filter(|(name, _)| !is_mapped(map, *name))
+        .filter(|column| !is_mapped(map, column))
         .collect();
     parts.event(
         &event,
@@ -58,7 +60,7 @@ fn named<'c, 'r>(row: &[Member<'r>], column: &'c Option<String>) -> (&'c str, Va
 }
 
 /// Whether the column has become something else. The time of receipt is carried as well.
-fn is_mapped(map: &Columns, name: RawJson<'_>) -> bool {
+fn is_mapped(map: &Columns, column: &Member<'_>) -> bool {
     let event = match &map.event {
         EventName::Column(column) => Some(column),
         EventName::Always(_) => None,
@@ -70,9 +72,8 @@ fn is_mapped(map: &Columns, name: RawJson<'_>) -> bool {
         map.time.as_ref(),
         map.id.as_ref(),
     ];
-    let name = name.string();
     columns
         .into_iter()
         .flatten()
-        .any(|column| name.as_deref() == Some(column))
+        .any(|name| column.is_named(name))
 }

@@ -5,14 +5,15 @@ use idmerge_events::visit_pairs;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, ObjectText};
+use crate::read::fields::{Fields, Member, ObjectText, values_of};
+use crate::read::names::FieldNames;
 use crate::read::time::micros_ms;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::draft::insert_id_of;
 use crate::write::event::{Carried, Parts, ids};
 
-const NAMES: [&str; 7] = [
+static NAMES: FieldNames<7> = FieldNames::new([
     "event_name",
     "user_pseudo_id",
     "user_id",
@@ -20,7 +21,7 @@ const NAMES: [&str; 7] = [
     "event_bundle_sequence_id",
     "batch_event_index",
     "event_params",
-];
+]);
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
@@ -65,19 +66,19 @@ fn parameters(params: Value<'_>) -> Vec<Member<'_>> {
         return members;
     };
     while let Ok(Some(element)) = elements.next_value() {
-        let [key, value] = Fields::of_value(Value::Json(element), &["key", "value"]).values;
+        let [key, value] = values_of(Value::Json(element), ["key", "value"]);
         if let (Value::Json(key), Value::Json(value)) = (key, value) {
             let mut found = None;
-            visit_pairs(value.as_str(), |_, value| {
-                if !value.is_null() {
-                    found = Some(value);
+            visit_pairs(value.as_str(), |pair| {
+                if !pair.value().is_null() {
+                    found = Some(pair.value());
                 }
             });
             let is_text = key.as_str().starts_with('"');
             members.extend(
                 found
                     .filter(|_| is_text)
-                    .map(|value| (key, Value::Json(value))),
+                    .map(|value| Member::Parts { name: key, value }),
             );
         }
     }

@@ -5,8 +5,9 @@ use std::borrow::Cow;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, find, members};
+use crate::read::fields::{Fields, Member, find, members, values_of};
 use crate::read::ids::{Side, read_id};
+use crate::read::names::FieldNames;
 use crate::read::time::first_time;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -14,7 +15,7 @@ use crate::write::draft::insert_id_of;
 use crate::write::event::{Carried, Parts};
 use crate::write::message;
 
-const NAMES: [&str; 8] = [
+static NAMES: FieldNames<8> = FieldNames::new([
     "events",
     "user_identities",
     "mpid",
@@ -23,9 +24,9 @@ const NAMES: [&str; 8] = [
     "batch_id",
     "user_attributes",
     "deleted_user_attributes",
-];
+]);
 
-const DATA: [&str; 11] = [
+static DATA: FieldNames<11> = FieldNames::new([
     "timestamp_unixtime_ms",
     "event_id",
     "source_message_id",
@@ -37,7 +38,7 @@ const DATA: [&str; 11] = [
     "profile_event_type",
     "previous_mpid",
     "current_mpid",
-];
+]);
 
 /// What the events of a batch have in common: a batch is one person.
 struct Batch<'b> {
@@ -65,7 +66,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     let user = read(Side::User, kind, user)?;
     let mut device = read(Side::Device, "mp_deviceid", device)?;
     if device.is_none() {
-        let [android, ios] = Fields::of_value(device_info, &["android_uuid", "ios_idfv"]).values;
+        let [android, ios] = values_of(device_info, ["android_uuid", "ios_idfv"]);
         let android = read(Side::Device, "android_uuid", android)?;
         let vendor = match android {
             Some(id) => Some(id),
@@ -74,7 +75,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         // The systems disagree about the case.
         device = vendor.map(|id| Cow::Owned(id.to_ascii_lowercase()));
     }
-    let is_small = |(_, value): &Member<'_>| !value.as_str().starts_with(['{', '[']);
+    let is_small = |member: &Member<'_>| !member.value().as_str().starts_with(['{', '[']);
     let batch = Batch {
         options,
         user,
@@ -105,13 +106,13 @@ fn identity_of<'r>(identities: Value<'r>, kind: &str) -> Value<'r> {
 
 /// The type and the text of an identity.
 fn identity(value: Value<'_>) -> (Option<Cow<'_, str>>, Value<'_>) {
-    let [kind, identity] = Fields::of_value(value, &["identity_type", "identity"]).values;
+    let [kind, identity] = values_of(value, ["identity_type", "identity"]);
     (kind.text(), identity)
 }
 
 impl Batch<'_> {
     fn event(&self, event: Value<'_>, index: u64, to: &mut Adapted) -> Result<(), Refusal> {
-        let [kind, data] = Fields::of_value(event, &["event_type", "data"]).values;
+        let [kind, data] = values_of(event, ["event_type", "data"]);
         let Some(kind) = kind.text() else {
             return Err(Refusal::missing("event_type", "it says what the event is"));
         };
@@ -150,7 +151,7 @@ impl Batch<'_> {
     fn write(
         &self,
         kind: &str,
-        values: &[Value<'_>; DATA.len()],
+        values: &[Value<'_>; 11],
         parts: Parts<'_>,
         carried: Carried<'_, '_>,
         to: &mut Adapted,
@@ -228,7 +229,7 @@ impl Batch<'_> {
     fn attribute_change(&self, data: Value<'_>, to: &mut Adapted) {
         to.counts.pass_over("user_attribute_change");
         let names = ["user_attribute_name", "new"];
-        let [name, new] = Fields::of_value(data, &names).values;
+        let [name, new] = values_of(data, names);
         if let (Some(user), Some(name)) = (&self.user, name.text())
             && self.options.with_profiles
         {

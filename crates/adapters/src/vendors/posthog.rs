@@ -9,12 +9,13 @@ use crate::format::Format;
 use crate::options::Options;
 use crate::read::fields::{Fields, ObjectText};
 use crate::read::ids::{Side, read_id};
+use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts};
 
-const NAMES: [&str; 7] = [
+static NAMES: FieldNames<7> = FieldNames::new([
     "event",
     "timestamp",
     "created_at",
@@ -22,9 +23,10 @@ const NAMES: [&str; 7] = [
     "distinct_id",
     "person_id",
     "properties",
-];
+]);
 
-const PROPERTIES: [&str; 4] = ["$device_id", "$is_identified", "$anon_distinct_id", "alias"];
+static PROPERTIES: FieldNames<4> =
+    FieldNames::new(["$device_id", "$is_identified", "$anon_distinct_id", "alias"]);
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;

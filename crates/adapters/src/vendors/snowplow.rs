@@ -9,13 +9,14 @@ use idmerge_core::IdProperty;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, SnowplowDevice};
-use crate::read::fields::{Fields, Member, ObjectText};
+use crate::read::fields::{Fields, Member, ObjectText, values_of};
+use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
-const NAMES: [&str; 8] = [
+static NAMES: FieldNames<8> = FieldNames::new([
     "domain_userid",
     "network_userid",
     "user_id",
@@ -24,7 +25,7 @@ const NAMES: [&str; 8] = [
     "derived_tstamp",
     "collector_tstamp",
     "event_id",
-];
+]);
 
 /// The entity of mobile trackers that has the ID of the device.
 const CLIENT_SESSION: &str = "com.snowplowanalytics.snowplow/client_session/";
@@ -33,7 +34,7 @@ const CLIENT_SESSION: &str = "com.snowplowanalytics.snowplow/client_session/";
 const CLIENT_SESSION_COLUMN: &str = "\"contexts_com_snowplowanalytics_snowplow_client_session";
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let Fields { values, mut rest } = Fields::of_record(text, &NAMES)?;
     let [
         domain,
         network,
@@ -76,10 +77,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         other_device,
     ];
     let named = named.map(|(name, value)| (name, value.or(Value::Missing)));
-    let rest: Vec<_> = rest
-        .into_iter()
-        .filter(|(_, value)| !value.is_absent())
-        .collect();
+    rest.retain(|member| !member.value().is_absent());
     parts.event(
         &name,
         Carried {
@@ -94,9 +92,10 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
 
 /// The `userId` of the entity `client_session`.
 fn client_session_user<'r>(rest: &[Member<'r>]) -> Option<Cow<'r, str>> {
-    for (name, value) in rest {
+    for member in rest {
+        let (name, value) = (member.name(), member.value());
         if name.as_str().starts_with(CLIENT_SESSION_COLUMN) {
-            let text = ObjectText::of(*value);
+            let text = ObjectText::of(value);
             let first = text
                 .as_value()
                 .elements()
@@ -105,12 +104,12 @@ fn client_session_user<'r>(rest: &[Member<'r>]) -> Option<Cow<'r, str>> {
             return user_of(entity);
         }
         if name.as_str() == "\"contexts\"" {
-            let text = ObjectText::of(*value);
-            let [data] = Fields::of_value(text.as_value(), &["data"]).values;
+            let text = ObjectText::of(value);
+            let [data] = values_of(text.as_value(), ["data"]);
             let mut entities = data.elements()?;
             while let Ok(Some(entity)) = entities.next_value() {
                 let entity = Value::Json(entity);
-                let [schema, data] = Fields::of_value(entity, &["schema", "data"]).values;
+                let [schema, data] = values_of(entity, ["schema", "data"]);
                 if schema
                     .text()
                     .is_some_and(|schema| schema.contains(CLIENT_SESSION))
@@ -124,6 +123,6 @@ fn client_session_user<'r>(rest: &[Member<'r>]) -> Option<Cow<'r, str>> {
 }
 
 fn user_of<'r>(entity: Value<'_>) -> Option<Cow<'r, str>> {
-    let [id, other] = Fields::of_value(entity, &["userId", "user_id"]).values;
+    let [id, other] = values_of(entity, ["userId", "user_id"]);
     Some(Cow::Owned(id.or(other).text()?.into_owned()))
 }

@@ -1,13 +1,13 @@
 //! [`Draft`]: an event that is being written.
 
-use idmerge_core::IdRules;
-use idmerge_events::DedupKey;
+use idmerge_core::{IdProperty, IdRules};
+use idmerge_events::{DedupKey, EventParts};
 use twox_hash::XxHash3_128;
 
 use crate::adapted::{Adapted, LineKind};
 use crate::read::fields::Member;
 use crate::read::value::Value;
-use crate::write::object::{Members, start_event};
+use crate::write::object::{Carried, EVENT_KEY, Members, PROPERTIES_KEY, start_event};
 
 /// The longest `$insert_id` that the vendor takes, in bytes.
 const INSERT_ID_BYTES_MAX: usize = 36;
@@ -17,7 +17,7 @@ const INSERT_ID_BYTES_MAX: usize = 36;
 pub(crate) struct Head<'h> {
     pub(crate) name: &'h str,
     /// The IDs, in the order in which they are written.
-    pub(crate) ids: &'h [(&'h str, &'h str)],
+    pub(crate) ids: &'h [(IdProperty, &'h str)],
     /// The ID that the event is attributed to, for its fingerprint.
     pub(crate) own: Option<&'h str>,
     pub(crate) time_ms: Option<i64>,
@@ -30,15 +30,27 @@ pub(crate) struct Head<'h> {
 pub(crate) struct Draft<'a> {
     adapted: &'a mut Adapted,
     fingerprint: Option<u128>,
+    /// Where the line starts in the text.
+    start: usize,
+    /// The parts of the event, as long as nothing is written that only a scan can tell.
+    parts: Option<EventParts>,
 }
 
 impl<'a> Draft<'a> {
     /// Writes the head of an event.
     pub(crate) fn start(adapted: &'a mut Adapted, head: &Head<'_>) -> Self {
+        let start = adapted.text.len();
         let mut members = start_event(head.name, &mut adapted.text);
+        let mut parts = event_parts(start, head.name, members.end());
         members.text("$source", head.source);
-        for (key, id) in head.ids {
-            members.text(key, id);
+        for (property, id) in head.ids {
+            let value = members.text(property.key(), id);
+            // An ID that is longer in the text has escapes.
+            let is_plain = value.len() == id.len() + 2;
+            let value = value.start - start..value.end - start;
+            parts = parts
+                .filter(|_| is_plain)
+                .and_then(|parts| parts.with_id(*property, value));
         }
         if let Some(ms) = head.time_ms {
             members.number("time", ms);
@@ -63,6 +75,8 @@ impl<'a> Draft<'a> {
         Self {
             adapted,
             fingerprint,
+            start,
+            parts,
         }
     }
 
@@ -75,47 +89,74 @@ impl<'a> Draft<'a> {
         self.members().value(key, value);
     }
 
-    /// A property whose JSON is written already.
-    pub(crate) fn json(&mut self, key: &str, json: &str) {
-        self.members().json(key, json);
+    /// A property that the rules read, whose JSON is written already.
+    pub(crate) fn json(&mut self, property: IdProperty, json: &str) {
+        self.members().json(property.key(), json);
+        self.parts = None;
     }
 
     /// Carries properties, each under its own name with a prefix.
     pub(crate) fn carry(&mut self, prefix: &str, properties: &[Member<'_>]) {
-        let mut members = self.members();
-        for property in properties {
-            members.carried(prefix, *property);
-        }
+        self.carry_each(prefix, properties.iter());
     }
 
     /// Carries properties whose names are not among these others.
-    pub(crate) fn carry_unless_in(&mut self, properties: &[Member<'_>], others: &[Member<'_>]) {
-        let others = Names::of(others);
+    pub(crate) fn carry_unless_in(&mut self, properties: &[Member<'_>], others: &Names<'_, '_>) {
+        let properties = properties.iter();
+        self.carry_each(
+            "",
+            properties.filter(|property| !others.has(property.name_json())),
+        );
+    }
+
+    fn carry_each<'m, 'r: 'm>(
+        &mut self,
+        prefix: &str,
+        properties: impl Iterator<Item = &'m Member<'r>>,
+    ) {
         let mut members = self.members();
+        let mut has_answer = false;
         for property in properties {
-            if !others.has(property.0.as_str()) {
-                members.carried("", *property);
-            }
+            has_answer |= members.carried(prefix, property) == Carried::Answer;
+        }
+        if has_answer {
+            self.parts = None;
         }
     }
 
     pub(crate) fn end(self) {
         self.adapted.text.extend_from_slice(b"}}");
-        self.adapted.end_line(LineKind::Event(self.fingerprint));
+        let properties_end = self.adapted.text.len() - self.start - 1;
+        let parts = self
+            .parts
+            .map(|parts| parts.with_properties_end(properties_end));
+        self.adapted
+            .end_line(LineKind::Event(self.fingerprint), parts);
     }
+}
+
+/// The parts of an event whose line starts here and whose properties begin at `properties`. `None` if its name
+/// has escapes.
+fn event_parts(start: usize, name: &str, properties: usize) -> Option<EventParts> {
+    let name_start = EVENT_KEY.len() + 1;
+    let name = name_start..name_start + name.len();
+    let object = properties - start - 1;
+    // After the name: a quotation mark, and what stands before the properties.
+    let is_plain = object + 1 == name.end + 1 + PROPERTIES_KEY.len();
+    is_plain.then(|| EventParts::new(name, object..object))
 }
 
 /// Whether one of these has this name, which needs no escapes.
 pub(crate) fn has_plain(members: &[Member<'_>], name: &str) -> bool {
-    members.iter().any(|(other, _)| {
-        let other = other.as_str();
-        other.len() == name.len() + 2 && &other[1..=name.len()] == name
+    members.iter().any(|other| {
+        let other = other.name_json();
+        other.len() == name.len() + 2 && &other[1..=name.len()] == name.as_bytes()
     })
 }
 
 /// Whether one of these has this name, which is JSON.
 pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
-    members.iter().any(|(other, _)| other.as_str() == name)
+    members.iter().any(|other| other.name().as_str() == name)
 }
 
 /// The names of some members, as JSON. Looking all names of one object up among those of another takes time
@@ -123,7 +164,9 @@ pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
 pub(crate) struct Names<'m, 'r> {
     members: &'m [Member<'r>],
     /// Sorted, if there are many.
-    sorted: Vec<&'r str>,
+    sorted: Vec<&'r [u8]>,
+    /// A bit for the length of each, with those of longer names on top. Most names are told apart by it.
+    lengths: u64,
 }
 
 /// How many names are compared one by one.
@@ -133,18 +176,35 @@ impl<'m, 'r> Names<'m, 'r> {
     pub(crate) fn of(members: &'m [Member<'r>]) -> Self {
         let mut sorted = Vec::new();
         if members.len() > FEW_NAMES {
-            sorted.extend(members.iter().map(|(name, _)| name.as_str()));
+            sorted.extend(members.iter().map(Member::name_json));
             sorted.sort_unstable();
         }
-        Self { members, sorted }
+        let lengths = members.iter().fold(0, |lengths, member| {
+            lengths | length_bit(member.name_json())
+        });
+        Self {
+            members,
+            sorted,
+            lengths,
+        }
     }
 
-    pub(crate) fn has(&self, name: &str) -> bool {
+    /// Whether one of them is this name, which is JSON.
+    #[inline]
+    pub(crate) fn has(&self, name: &[u8]) -> bool {
+        if self.lengths & length_bit(name) == 0 {
+            return false;
+        }
         match self.sorted.is_empty() {
-            true => has(self.members, name),
+            true => self.members.iter().any(|other| other.name_json() == name),
             false => self.sorted.binary_search(&name).is_ok(),
         }
     }
+}
+
+#[inline]
+fn length_bit(name: &[u8]) -> u64 {
+    1 << (name.len() % 64)
 }
 
 /// Whether the vendor takes this `$insert_id`.
@@ -158,5 +218,10 @@ fn is_insert_id(text: &str) -> bool {
 
 /// 32 hexadecimal digits: the XXH3 hash of a text, 128 bits of it.
 pub(crate) fn insert_id_of(text: &str) -> String {
-    format!("{:032x}", XxHash3_128::oneshot(text.as_bytes()))
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let bytes = XxHash3_128::oneshot(text.as_bytes()).to_be_bytes();
+    let digits = bytes.map(|byte| [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)]));
+    str::from_utf8(digits.as_flattened())
+        .unwrap_or_default()
+        .to_owned()
 }

@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use idmerge_core::IdProperty;
+
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, Target};
@@ -9,7 +11,7 @@ use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::write::draft::{Draft, Head, has_plain};
+use crate::write::draft::{Draft, Head, Names, has_plain};
 use crate::write::object::write_texts;
 
 /// The parts of an event, before it is known which model it is for.
@@ -57,19 +59,20 @@ impl Parts<'_> {
     /// Writes an event with the IDs that there are.
     pub(crate) fn event(&self, name: &str, carried: Carried<'_, '_>, to: &mut Adapted) {
         let own_id = self.user.as_deref().or(self.device.as_deref());
-        let ids: Vec<_> = [
-            self.device.as_deref().map(|id| ("$device_id", id)),
-            self.user.as_deref().map(|id| ("$user_id", id)),
-            match own_id {
-                None => self.distinct_id.as_deref().map(|id| ("distinct_id", id)),
-                Some(_) => None,
-            },
-        ]
-        .into_iter()
-        .flatten()
-        .collect();
         let own = own_id.or(self.distinct_id.as_deref());
-        self.write(name, &ids, own, carried, to);
+        let device = self.device.as_deref().unwrap_or_default();
+        let user = self.user.as_deref().unwrap_or_default();
+        let ids = [(IdProperty::DeviceId, device), (IdProperty::UserId, user)];
+        let ids = match (&self.device, &self.user) {
+            (Some(_), Some(_)) => &ids[..],
+            (Some(_), None) => &ids[..1],
+            (None, Some(_)) => &ids[1..],
+            (None, None) => match own {
+                Some(id) => &[(IdProperty::DistinctId, id)][..],
+                None => &[][..],
+            },
+        };
+        self.write(name, ids, own, carried, to);
     }
 
     /// Writes that the device belongs to the user: in an ordinary event for a model that links by both IDs,
@@ -88,7 +91,10 @@ impl Parts<'_> {
         if let Some((user, device)) = both
             && target.has_identity_events()
         {
-            let ids = [("$identified_id", user), ("$anon_id", device)];
+            let ids = [
+                (IdProperty::IdentifiedId, user),
+                (IdProperty::AnonId, device),
+            ];
             self.write("$identify", &ids, Some(user), carried, to);
         }
     }
@@ -101,7 +107,10 @@ impl Parts<'_> {
         carried: Carried<'_, '_>,
         to: &mut Adapted,
     ) {
-        let ids = [("distinct_id", distinct_id), ("alias", alias)];
+        let ids = [
+            (IdProperty::DistinctId, distinct_id),
+            (IdProperty::Alias, alias),
+        ];
         self.write("$create_alias", &ids, Some(distinct_id), carried, to);
     }
 
@@ -113,7 +122,7 @@ impl Parts<'_> {
         self.write_all(
             "$merge",
             &[],
-            Some(("$distinct_ids", &pair)),
+            Some((IdProperty::DistinctIds, &pair)),
             Some(ids[0]),
             carried,
             to,
@@ -124,7 +133,7 @@ impl Parts<'_> {
     pub(crate) fn write(
         &self,
         name: &str,
-        ids: &[(&str, &str)],
+        ids: &[(IdProperty, &str)],
         own: Option<&str>,
         carried: Carried<'_, '_>,
         to: &mut Adapted,
@@ -135,8 +144,8 @@ impl Parts<'_> {
     fn write_all(
         &self,
         name: &str,
-        ids: &[(&str, &str)],
-        json: Option<(&str, &str)>,
+        ids: &[(IdProperty, &str)],
+        json: Option<(IdProperty, &str)>,
         own: Option<&str>,
         carried: Carried<'_, '_>,
         to: &mut Adapted,
@@ -154,12 +163,15 @@ impl Parts<'_> {
             draft.json(key, json);
         }
         for (name, value) in carried.named {
-            if !has_plain(carried.properties, name) {
+            if *value != Value::Missing && !has_plain(carried.properties, name) {
                 draft.value(name, *value);
             }
         }
         draft.carry("traits_", carried.traits);
-        draft.carry_unless_in(carried.rest, carried.properties);
+        match carried.properties {
+            [] => draft.carry("", carried.rest),
+            properties => draft.carry_unless_in(carried.rest, &Names::of(properties)),
+        }
         draft.carry("", carried.properties);
         draft.end();
     }

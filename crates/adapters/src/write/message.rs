@@ -43,7 +43,7 @@ pub(crate) fn token(key: &str, options: &Options, to: &mut Members<'_>) {
 pub(crate) fn event(name: &str, to: &mut Adapted, write: impl FnOnce(&mut Members<'_>)) {
     write(&mut start_event(name, &mut to.text));
     to.text.extend_from_slice(b"}}");
-    to.end_line(LineKind::Event(None));
+    to.end_line(LineKind::Event(None), None);
 }
 
 /// An identity event as a connector sends it: without a time and an `$insert_id`, and with the token last.

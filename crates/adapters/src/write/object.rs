@@ -1,39 +1,65 @@
 //! Writes the members of a JSON object.
 
+use std::ops::Range;
+
 use idmerge_events::{RawJson, write_json_string};
 
 use crate::read::fields::Member;
 use crate::read::value::Value;
 
-/// Whether the rules read a property with this key, so that no carried property may have it (A-2).
-fn is_reserved(key: &str) -> bool {
-    matches!(
-        key,
-        "$device_id"
-            | "$user_id"
-            | "distinct_id"
-            | "time"
-            | "$insert_id"
-            | "$source"
-            | "$anon_id"
-            | "$identified_id"
-            | "alias"
-            | "$distinct_ids"
-            | "$anon_distinct_id"
-            // These are read too: IN-5, AR-2 and AR-4.
-            | "$distinct_id_before_identity"
-            | "$idmerge_unweighed"
-            | "$idmerge_time_ms"
-            | "$mp_metadata"
-            | "mp_processing_time_ms"
-    )
+/// What a property of the record is carried as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// A property that no rule reads.
+    Plain,
+    /// An answer to an earlier event, which the next answer replaces (IN-5).
+    Answer,
+    /// A property that the rules read: it gets another name (A-2).
+    Renamed,
+    /// Its name is no text.
+    LeftOut,
 }
+
+impl Carried {
+    /// By the name of the property.
+    #[inline]
+    fn of(name: &[u8]) -> Self {
+        match name {
+            b"$device_id"
+            | b"$user_id"
+            | b"distinct_id"
+            | b"time"
+            | b"$insert_id"
+            | b"$source"
+            | b"$anon_id"
+            | b"$identified_id"
+            | b"alias"
+            | b"$distinct_ids"
+            | b"$anon_distinct_id"
+            // These are read too: IN-5, AR-2 and AR-4.
+            | b"$distinct_id_before_identity"
+            | b"$idmerge_unweighed"
+            | b"$idmerge_time_ms"
+            | b"$mp_metadata"
+            | b"mp_processing_time_ms" => Self::Renamed,
+            b"$is_reshuffled"
+            | b"$identity_failure_reason"
+            | b"$failure_reason"
+            | b"$failure_description"
+            | b"$preshuffle_distinct_id" => Self::Answer,
+            _ => Self::Plain,
+        }
+    }
+}
+
+pub(crate) const EVENT_KEY: &str = "{\"event\":";
+pub(crate) const PROPERTIES_KEY: &str = ",\"properties\":{";
 
 /// Writes the head of an event. Its properties follow, and then two closing braces.
 pub(crate) fn start_event<'o>(name: &str, out: &'o mut Vec<u8>) -> Members<'o> {
-    out.extend_from_slice(b"{\"event\":");
+    out.extend_from_slice(EVENT_KEY.as_bytes());
     write_json_string(name, out);
-    out.extend_from_slice(b",\"properties\":{");
+    out.extend_from_slice(PROPERTIES_KEY.as_bytes());
     Members::new(out)
 }
 
@@ -61,6 +87,11 @@ impl<'o> Members<'o> {
         }
     }
 
+    /// Where the next byte is written.
+    pub(crate) fn end(&self) -> usize {
+        self.out.len()
+    }
+
     /// The key is written as it is: it must need no escapes, or have them.
     fn key(&mut self, key: &str) {
         self.start_key("", key);
@@ -85,14 +116,17 @@ impl<'o> Members<'o> {
         self.out.extend_from_slice(b"\":");
     }
 
-    pub(crate) fn text(&mut self, key: &str, text: &str) {
+    /// Returns where the value is.
+    pub(crate) fn text(&mut self, key: &str, text: &str) -> Range<usize> {
         self.key(key);
+        let start = self.out.len();
         write_json_string(text, self.out);
+        start..self.out.len()
     }
 
     pub(crate) fn number(&mut self, key: &str, number: i64) {
         self.key(key);
-        self.out.extend_from_slice(number.to_string().as_bytes());
+        push_number(number, self.out);
     }
 
     /// JSON that is written already.
@@ -109,10 +143,21 @@ impl<'o> Members<'o> {
         }
     }
 
+    /// A member that is written already.
+    #[inline]
+    fn member(&mut self, compact: &str) {
+        self.out.reserve(compact.len() + 1);
+        self.start_member();
+        self.out.extend_from_slice(compact.as_bytes());
+    }
+
     /// A member as it is in the record.
-    pub(crate) fn verbatim(&mut self, (name, value): Member<'_>) {
-        self.key(between_quotes(name));
-        write_value(value, self.out);
+    pub(crate) fn verbatim(&mut self, member: &Member<'_>) {
+        if let Some(compact) = member.compact() {
+            return self.member(compact);
+        }
+        self.key(between_quotes(member.name()));
+        write_value(member.value(), self.out);
     }
 
     /// JSON that is written already, under any key.
@@ -137,22 +182,35 @@ impl<'o> Members<'o> {
 
     /// A property of the record that no rule reads, under its own name with a prefix. If the rules read
     /// that name, it becomes `source_<name>` (A-2).
-    pub(crate) fn carried(&mut self, prefix: &str, (name, value): Member<'_>) {
-        let Some(text) = name.string() else {
-            return;
+    pub(crate) fn carried(&mut self, prefix: &str, member: &Member<'_>) -> Carried {
+        if let (Some((name, compact)), "") = (member.usual(), prefix) {
+            let carried = Carried::of(name);
+            if carried != Carried::Renamed {
+                self.member(compact);
+                return carried;
+            }
+        }
+        let Some(text) = member.name_text() else {
+            return Carried::LeftOut;
         };
-        let is_reserved = match prefix {
-            "" => is_reserved(&text),
-            _ => is_reserved(&format!("{prefix}{text}")),
+        let carried = match prefix {
+            "" => Carried::of(&text),
+            _ => Carried::of(&[prefix.as_bytes(), &text].concat()),
         };
-        if is_reserved {
+        if prefix.is_empty() && carried != Carried::Renamed {
+            self.verbatim(member);
+            return carried;
+        }
+        if carried == Carried::Renamed {
             self.start_key("source_", prefix);
         } else {
             self.start_key("", prefix);
         }
-        self.out.extend_from_slice(between_quotes(name).as_bytes());
+        self.out
+            .extend_from_slice(between_quotes(member.name()).as_bytes());
         self.end_key();
-        write_value(value, self.out);
+        write_value(member.value(), self.out);
+        carried
     }
 }
 
@@ -160,6 +218,25 @@ impl<'o> Members<'o> {
 fn between_quotes(name: RawJson<'_>) -> &str {
     let json = name.as_str();
     json.get(1..json.len() - 1).unwrap_or_default()
+}
+
+/// Writes a number, in a fraction of the time that formatting takes.
+fn push_number(number: i64, out: &mut Vec<u8>) {
+    let mut digits = [0; 20];
+    let mut start = digits.len();
+    let mut rest = number.unsigned_abs();
+    loop {
+        start -= 1;
+        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
+        rest /= 10;
+        if rest == 0 {
+            break;
+        }
+    }
+    if number < 0 {
+        out.push(b'-');
+    }
+    out.extend_from_slice(&digits[start..]);
 }
 
 pub(crate) fn write_value(value: Value<'_>, out: &mut Vec<u8>) {
@@ -176,4 +253,18 @@ pub(crate) fn write_texts(texts: &[&str], out: &mut Vec<u8>) {
         write_json_string(text, out);
     }
     out.push(b']');
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_2_numbers_are_written_as_they_are_formatted() {
+        for number in [0, 1, -1, 9, 10, 1_714_566_600_250, i64::MAX, i64::MIN] {
+            let mut out = Vec::new();
+            push_number(number, &mut out);
+            assert_eq!(String::from_utf8(out).unwrap(), number.to_string());
+        }
+    }
 }

@@ -28,7 +28,9 @@ Examples:
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
-meanwhile is an error: to resolve a file that is being written, copy it first.
+meanwhile is an error: to resolve a file that is being written, copy it first. With --from, the events \
+that are made of the records are kept in a temporary file between the two readings, uncompressed; if there \
+is no room, they are made twice.
 
 With --engine legacy no merge is retroactive: each event gets what its ID stands for when it comes. The \
 input is read once, and lines are written while it is read. With --store, such a model answers with what \

@@ -7,6 +7,7 @@ use idmerge_core::{Claim, Outcome};
 use idmerge_engines::{Engine, Settings};
 
 use crate::output::refused::RefusedWriter;
+use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::OutlinesWriter;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
@@ -26,19 +27,27 @@ pub(crate) struct Applied {
 pub(crate) type OnOutcome<'f> =
     &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
 
-/// Applies the claims of all events to a new engine, and writes outlines to `outlines`.
+/// What is kept for a second pass.
+#[derive(Debug)]
+pub(crate) struct Keeping {
+    pub(crate) outlines: OutlinesWriter,
+    /// If the records of another product were turned into events.
+    pub(crate) blocks: Option<BlocksWriter>,
+}
+
+/// Applies the claims of all events to a new engine.
 pub(crate) fn apply_all(
     pass: Pass<'_>,
     settings: &Settings,
     refused: RefusedWriter,
-    outlines: Option<&mut OutlinesWriter>,
+    keeping: Option<&mut Keeping>,
     on_outcome: OnOutcome<'_>,
 ) -> anyhow::Result<Applied> {
     let max_line_bytes = pass.limits.max_line_bytes;
     let worker = ApplyWorker {
         max_line_bytes,
         settings,
-        keep: match outlines {
+        keep: match keeping {
             Some(_) => Keep::Outlines,
             None => Keep::Nothing,
         },
@@ -49,7 +58,7 @@ pub(crate) fn apply_all(
             refused,
             events: 0,
         },
-        outlines,
+        keeping,
         on_outcome,
         weighed: Weighed::default(),
     };
@@ -58,7 +67,7 @@ pub(crate) fn apply_all(
 
 struct ApplySink<'f> {
     applied: Applied,
-    outlines: Option<&'f mut OutlinesWriter>,
+    keeping: Option<&'f mut Keeping>,
     on_outcome: OnOutcome<'f>,
     weighed: Weighed,
 }
@@ -96,8 +105,11 @@ impl<'f> Worker for ApplyWorker<'f> {
                 .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
             sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
-            if let (Some(writer), Some(outlines)) = (&mut sink.outlines, outlines) {
-                writer.add(number, &outlines);
+            if let (Some(keeping), Some(outlines)) = (&mut sink.keeping, outlines) {
+                keeping.outlines.add(number, &outlines);
+                if let Some(blocks) = &mut keeping.blocks {
+                    blocks.add(number, block);
+                }
             }
             sink.applied.refused.add_all(position, refused)
         })

@@ -9,7 +9,7 @@ use idmerge_engines::{Engine, Settings};
 
 use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
-use crate::commands::apply::{Applied, apply_all};
+use crate::commands::apply::{Applied, Keeping, apply_all};
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
 use crate::commands::{order, resolve_at_arrival};
@@ -20,6 +20,7 @@ use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
+use crate::spill::blocks::{BlocksReader, BlocksWriter};
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::adapt::Adapting;
@@ -86,7 +87,8 @@ fn resolve_by_engine(
 
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);
-    let mut first = first_pass(pass, settings, refused)?;
+    let blocks = adapting.map(|_| BlocksWriter::new());
+    let mut first = first_pass(pass, settings, refused, blocks)?;
     // Before anything is written.
     input::check_unchanged(&mut inputs)?;
     // Before writing, so that they are not lost if the reader of the output stops early.
@@ -99,7 +101,11 @@ fn resolve_by_engine(
     if output.is_terminal() {
         progress.finish();
     }
-    let pass = Pass::new(&mut inputs, limits, Reread::No, &progress).adapting(adapting);
+    let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
+    let pass = match first.blocks {
+        Some(blocks) => pass.of_kept(blocks),
+        None => pass.adapting(adapting),
+    };
     let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
     written.output.finish()?;
     progress.finish();
@@ -119,6 +125,8 @@ struct FirstPass {
     refused: RefusedWriter,
     outcomes: Outcomes,
     kept: Kept,
+    /// The blocks of events, if the input has something else.
+    blocks: Option<BlocksReader>,
 }
 
 struct Kept {
@@ -131,14 +139,19 @@ fn first_pass(
     pass: Pass<'_>,
     settings: &Settings,
     refused: RefusedWriter,
+    blocks: Option<BlocksWriter>,
 ) -> anyhow::Result<FirstPass> {
     let mut outcomes = Outcomes::default();
-    let (mut rejections, mut outlines) = (RejectionsWriter::new(), OutlinesWriter::new());
+    let mut rejections = RejectionsWriter::new();
+    let mut keeping = Keeping {
+        outlines: OutlinesWriter::new(),
+        blocks,
+    };
     let applied = apply_all(
         pass,
         settings,
         refused,
-        Some(&mut outlines),
+        Some(&mut keeping),
         &mut |block, event, outcome| {
             outcomes.count(&outcome);
             if let Outcome::Rejected(rejection) = outcome {
@@ -154,13 +167,14 @@ fn first_pass(
     } = applied;
     let kept = Kept {
         rejections: rejections.read().context("cannot read a temporary file")?,
-        outlines: outlines.read(),
+        outlines: keeping.outlines.read(),
     };
     Ok(FirstPass {
         engine,
         refused,
         outcomes,
         kept,
+        blocks: keeping.blocks.and_then(BlocksWriter::read),
     })
 }
 

@@ -9,8 +9,7 @@ use std::io::{self, BufReader, BufWriter, Read, Seek, Write};
 use idmerge_events::{JsonEvent, Outline, OutlinedEvent};
 use tempfile::SpooledTempFile;
 
-/// Larger outlines go to a temporary file. An event takes 14 bytes.
-const IN_MEMORY_BYTES: usize = 4 * 1024 * 1024;
+use crate::spill::IN_MEMORY_BYTES;
 
 /// The outlines of the events of a block that can be used.
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -198,6 +198,7 @@ impl Stage<'_> {
         let adapter = self.adapting.settled.get().and_then(Option::as_ref);
         let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
         let mut adapted = Adapted::default();
+        adapted.take_text(block.take_spare());
         let lines = match adapter {
             Some(adapter) => adapt_block(adapter, block, max_line_bytes, &mut adapted),
             None if leaves_out => fingerprinted(block, max_line_bytes, &self.adapting.settings),
@@ -263,9 +264,11 @@ fn adapt_block(
     let lines = adapted.take_lines();
     let events = adapted.take_text(Vec::new());
     let numbers = lines.iter().map(|line| line.record).collect();
+    let parts = lines.iter().map(|line| line.parts).collect();
     let adapted = AdaptedBlock {
         records,
         numbers,
+        parts,
         refused,
     };
     block.replace(events, adapted);

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io::{self, Read};
+use std::mem;
 use std::sync::Arc;
 
 use twox_hash::XxHash3_64;
@@ -20,6 +21,8 @@ pub(crate) const BLOCK_BYTES: usize = 256 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     buffer: Vec<u8>,
+    /// Memory that an adapted block does not use: that of the records, and before that of earlier events.
+    spare: Vec<u8>,
     pub(super) filled: usize,
     /// The index of the input that the bytes come from.
     pub(crate) input: usize,
@@ -87,8 +90,13 @@ impl Block {
     /// Puts the events of the records in place of the records.
     pub(super) fn replace(&mut self, events: Vec<u8>, adapted: AdaptedBlock) {
         self.filled = events.len();
-        self.buffer = events;
+        self.spare = mem::replace(&mut self.buffer, events);
         self.adapted = Some(adapted);
+    }
+
+    /// Takes memory for the events that replace the records.
+    pub(super) fn take_spare(&mut self) -> Vec<u8> {
+        mem::take(&mut self.spare)
     }
 
     /// The bytes, to blank out parts of them.
@@ -105,13 +113,17 @@ impl Block {
     }
 
     /// Empties the block, and frees the memory that a long line took.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
+        if self.adapted.take().is_some() {
+            mem::swap(&mut self.buffer, &mut self.spare);
+            self.spare.clear();
+            self.spare.shrink_to(2 * BLOCK_BYTES);
+        }
         self.filled = 0;
         self.head = Vec::new();
         self.passed = None;
         self.content = None;
         self.record_lines = None;
-        self.adapted = None;
         self.table = None;
         self.buffer.truncate(BLOCK_BYTES);
         self.buffer.shrink_to(BLOCK_BYTES);
@@ -164,6 +176,14 @@ impl Block {
     /// Stores the line of the input on which a record begins.
     pub(super) fn add_record(&mut self, first_line: u64) {
         self.record_lines.get_or_insert_default().push(first_line);
+    }
+
+    /// Reads this many bytes.
+    pub(crate) fn read_exact(&mut self, bytes: usize, input: &mut dyn Read) -> io::Result<()> {
+        self.grow_to(bytes);
+        input.read_exact(&mut self.buffer[..bytes])?;
+        self.filled = bytes;
+        Ok(())
     }
 
     /// Reads until the buffer is full. `true` if the input ended first.

@@ -153,9 +153,14 @@ impl<'b> BlockEvents<'b> {
             refused: Vec::new(),
         };
         let (lines, refused) = read_lines(block, max_line_bytes, |line, text| {
-            let event = match text {
-                Some(text) => JsonEvent::parse_text(text),
-                None => JsonEvent::parse(line.bytes),
+            let adapted = block.adapted.as_ref();
+            let parts = adapted.and_then(|adapted| adapted.parts_of(line.number));
+            let written = text.zip(parts);
+            let written = written.and_then(|(text, parts)| JsonEvent::of_parts(text, parts));
+            let event = match (written, text) {
+                (Some(event), _) => Ok(event),
+                (None, Some(text)) => JsonEvent::parse_text(text),
+                (None, None) => JsonEvent::parse(line.bytes),
             };
             let number = events.count;
             // By reference: an event is large, and moving it takes time.

@@ -9,6 +9,7 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use crate::spill::blocks::BlocksReader;
 use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::{Adapting, Stage};
 use crate::stream::block::{Block, Limits, Unit};
@@ -16,7 +17,7 @@ use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::sorted::Origins;
-use crate::stream::input::{Input, InputChanged, Reread};
+use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
@@ -36,6 +37,7 @@ pub(crate) struct Pass<'p> {
     known: Option<&'p mut KnownInputs>,
     adapting: Option<&'p Adapting>,
     tables: Option<Tables>,
+    kept: Option<BlocksReader>,
 }
 
 /// What a command does with each block. Each thread has a worker of its own.
@@ -256,9 +258,63 @@ impl<T: Sink> OrderedSink<T> {
 /// The input, read under a lock.
 struct Reader<'p, K> {
     blocks: Blocks<'p>,
+    /// Read in place of `blocks`.
+    kept: Option<KeptBlocks<'p>>,
     read_kept: K,
-    /// How many blocks were read.
+    /// How many blocks or unread lines were read.
     count: u64,
+}
+
+/// The blocks of an earlier pass. They count as the bytes of the inputs that they were made of.
+struct KeptBlocks<'p> {
+    blocks: BlocksReader,
+    read: u64,
+    input_bytes: u64,
+    progress: &'p Progress,
+}
+
+impl KeptBlocks<'_> {
+    fn next(&mut self, block: &mut Block) -> io::Result<Option<u64>> {
+        let number = self.blocks.next(block)?;
+        let of_input = |read: u64| {
+            let share = u128::from(read) * u128::from(self.input_bytes);
+            let share = share / u128::from(self.blocks.bytes().max(1));
+            u64::try_from(share).unwrap_or(u64::MAX)
+        };
+        let before = of_input(self.read);
+        self.read += block.bytes().len() as u64;
+        self.progress.advance(of_input(self.read) - before);
+        Ok(number)
+    }
+}
+
+/// The next block of the input.
+struct Numbered {
+    next: Result<Next, ReadError>,
+    /// Counted from 0, without a gap.
+    turn: u64,
+    /// The number that the block had in the first pass, which counts unread lines too.
+    number: u64,
+}
+
+impl<K> Reader<'_, K> {
+    fn next(&mut self, block: &mut Block) -> Numbered {
+        let turn = self.count;
+        self.count += 1;
+        let mut number = turn;
+        let next = match &mut self.kept {
+            None => self.blocks.next(block),
+            Some(kept) => match kept.next(block) {
+                Ok(Some(kept)) => {
+                    number = kept;
+                    Ok(Next::Lines)
+                }
+                Ok(None) => Ok(Next::End),
+                Err(error) => Err(ReadError::Read(error)),
+            },
+        };
+        Numbered { next, turn, number }
+    }
 }
 
 impl<'p> Pass<'p> {
@@ -276,6 +332,15 @@ impl<'p> Pass<'p> {
             known: None,
             adapting: None,
             tables: None,
+            kept: None,
+        }
+    }
+
+    /// Reads the blocks of events that an earlier pass has kept, in place of the inputs.
+    pub(crate) fn of_kept(self, kept: BlocksReader) -> Self {
+        Self {
+            kept: Some(kept),
+            ..self
         }
     }
 
@@ -330,10 +395,17 @@ impl<'p> Pass<'p> {
         });
         let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
         let limits = self.limits;
+        let kept = self.kept.map(|blocks| KeptBlocks {
+            blocks,
+            read: 0,
+            input_bytes: input::total_bytes(self.inputs).unwrap_or_default(),
+            progress: self.progress,
+        });
         let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known)
             .with_tables(self.tables);
         let reader = Mutex::new(Reader {
             blocks,
+            kept,
             read_kept,
             count: 0,
         });
@@ -386,14 +458,12 @@ fn work<W: Worker>(
         if ordered.is_stopped() {
             return Ok(());
         }
-        let next = reading.blocks.next(&mut block);
+        let Numbered { next, turn, number } = reading.next(&mut block);
         if let Ok(Next::End) = next {
             return Ok(());
         }
-        let number = reading.count;
-        reading.count += 1;
-        let ticket = ordered.ticket(number);
-        let at_stage = stage.map(|stage| stage.ticket(number));
+        let ticket = ordered.ticket(turn);
+        let at_stage = stage.map(|stage| stage.ticket(turn));
         if let Some(stage) = stage
             && let Err(error) = stage.settle(&block)
         {

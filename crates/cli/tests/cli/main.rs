@@ -12,6 +12,8 @@
 
 mod adapt;
 #[cfg(feature = "store")]
+mod adapted_once;
+#[cfg(feature = "store")]
 mod again;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod backup;

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::scanner::{Lexeme, Scanner};
+use super::scanner::{Lexeme, Scanner, Span};
+use super::special::is_plain;
 
 /// The JSON text of one value, which a scan has found to be valid.
 ///
@@ -39,10 +40,11 @@ impl<'t> RawJson<'t> {
     /// of a surrogate pair, which no text can hold.
     pub fn string(self) -> Option<Cow<'t, str>> {
         let text = text_between_quotes(self.0)?;
-        if text.contains('\\') {
-            unescaped(self.0).ok().map(Cow::Owned)
-        } else {
+        // In a valid string, nothing else is special but the escapes.
+        if is_plain(text.as_bytes()) {
             Some(Cow::Borrowed(text))
+        } else {
+            unescaped(self.0).ok().map(Cow::Owned)
         }
     }
 
@@ -91,42 +93,82 @@ impl<'t> RawJson<'t> {
 /// assert_eq!(members, [(b"a".to_vec(), "[1,2]"), (b"b".to_vec(), r#""c""#)]);
 /// ```
 pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>)) -> Option<()> {
-    visit_lexemes(text, |scanner, key, value| {
-        with_key_text(scanner, key, |text| visit(text, value));
+    visit_pairs(text, |pair| match pair.plain_key() {
+        Some(key) => visit(key, pair.value()),
+        None => find_escaped(pair.key().as_str(), |key| visit(key, pair.value())),
     })
 }
 
-/// Visits the members of an object as [`visit_members`] does, but with each key as it is written: a JSON
-/// string, which can be written into another object unchanged.
+/// A member of an object, as it is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Pair<'t> {
+    /// From the key to the end of the value.
+    text: &'t str,
+    key_bytes: usize,
+    value_start: usize,
+    has_escaped_key: bool,
+}
+
+impl<'t> Pair<'t> {
+    /// The key: a JSON string, which can be written into another object unchanged.
+    #[inline]
+    pub fn key(self) -> RawJson<'t> {
+        RawJson(&self.text[..self.key_bytes])
+    }
+
+    /// The bytes of the key, with its quotation marks.
+    #[inline]
+    pub fn key_bytes(self) -> &'t [u8] {
+        &self.text.as_bytes()[..self.key_bytes]
+    }
+
+    /// The text of the key, if it is written without escapes.
+    #[inline]
+    pub fn plain_key(self) -> Option<&'t [u8]> {
+        // Cutting text would also check where its characters begin.
+        (!self.has_escaped_key).then(|| &self.text.as_bytes()[1..self.key_bytes - 1])
+    }
+
+    /// The value.
+    #[inline]
+    pub fn value(self) -> RawJson<'t> {
+        RawJson(&self.text[self.value_start..])
+    }
+
+    /// The key, a colon and the value. `None` if there is white space between them.
+    #[inline]
+    pub fn compact(self) -> Option<&'t str> {
+        (self.value_start == self.key_bytes + 1).then_some(self.text)
+    }
+}
+
+/// Visits the members of an object as [`visit_members`] does, but each as it is written.
 ///
 /// Returns `None` if the text is not a JSON object; members up to the error are then visited.
 ///
 /// ```
 /// let mut keys = Vec::new();
-/// idmerge_events::visit_pairs(r#"{"a":1,"\u0062":2}"#, |key, _| keys.push(key.as_str()));
-/// assert_eq!(keys, [r#""a""#, r#""\u0062""#]);
+/// idmerge_events::visit_pairs(r#"{"a":1,"\u0062":2}"#, |pair| {
+///     keys.push((pair.key().as_str(), pair.plain_key()));
+/// });
+/// assert_eq!(keys, [(r#""a""#, Some(&b"a"[..])), (r#""\u0062""#, None)]);
 /// ```
-pub fn visit_pairs<'t>(
-    text: &'t str,
-    mut visit: impl FnMut(RawJson<'t>, RawJson<'t>),
-) -> Option<()> {
-    visit_lexemes(text, |scanner, key, value| {
-        visit(RawJson(scanner.text(key.span)), value);
-    })
-}
-
 #[inline]
-fn visit_lexemes<'t>(
-    text: &'t str,
-    mut visit: impl FnMut(&Scanner<'t>, Lexeme, RawJson<'t>),
-) -> Option<()> {
+pub fn visit_pairs<'t>(text: &'t str, mut visit: impl FnMut(Pair<'t>)) -> Option<()> {
     let mut scanner = Scanner::new(text);
     let mut has_more = scanner.has_members()?;
     while has_more {
         let key = scanner.key()?;
         let value = scanner.value()?;
-        let value = RawJson(scanner.text(value.span));
-        visit(&scanner, key, value);
+        visit(Pair {
+            text: scanner.text(Span {
+                start: key.span.start,
+                end: value.span.end,
+            }),
+            key_bytes: key.span.end - key.span.start,
+            value_start: value.span.start - key.span.start,
+            has_escaped_key: key.is_escaped,
+        });
         has_more = scanner.has_more_members()?;
     }
     scanner.is_at_end().then_some(())

@@ -66,11 +66,31 @@ fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
 }
 
 /// Whether a text needs no escapes in a JSON string.
+#[inline]
 pub(crate) fn is_plain(text: &[u8]) -> bool {
-    // No early return, so that the compiler looks at many bytes at a time.
-    !text.iter().fold(false, |special, byte| {
-        special | matches!(byte, b'"' | b'\\' | 0..0x20)
-    })
+    let (quarters, _) = text.as_chunks();
+    let are_plain = quarters
+        .iter()
+        .all(|quarter| special_bits_of_quarter(quarter) == 0);
+    // The last bytes overlap those before: most texts are short, and a loop over bytes takes most of the time.
+    let last = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
+        (Some(last), ..) => *last,
+        (None, Some(first), Some(last)) => joined::<8>(*first, *last),
+        _ => return text.iter().all(|byte| !is_special(*byte)),
+    };
+    are_plain && special_bits_of_quarter(&last) == 0
+}
+
+#[inline]
+fn joined<const HALF: usize>(first: [u8; HALF], last: [u8; HALF]) -> [u8; 16] {
+    let mut both = [0; 16];
+    both[..HALF].copy_from_slice(&first);
+    both[HALF..].copy_from_slice(&last);
+    both
+}
+
+fn is_special(byte: u8) -> bool {
+    matches!(byte, b'"' | b'\\' | 0..0x20)
 }
 
 /// The special bytes of the window at `start`. There are none past the end of the text.
@@ -114,10 +134,6 @@ mod tests {
 
     use super::*;
 
-    fn is_special(byte: u8) -> bool {
-        matches!(byte, b'"' | b'\\' | 0..0x20)
-    }
-
     #[test]
     fn each_byte_is_special_or_not_at_every_position() {
         for byte in 0..=u8::MAX {
@@ -136,6 +152,19 @@ mod tests {
             let text = vec![b' '; bytes];
             for start in (0..bytes).step_by(WINDOW_BYTES) {
                 assert_eq!(special_bits(&text, start), 0, "{bytes} from {start}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_short_text_is_plain_if_no_byte_is_special() {
+        for bytes in 0..40 {
+            let mut text = vec![b' '; bytes];
+            assert!(is_plain(&text), "{bytes}");
+            for at in 0..bytes {
+                text[at] = b'\\';
+                assert!(!is_plain(&text), "{bytes} at {at}");
+                text[at] = b' ';
             }
         }
     }

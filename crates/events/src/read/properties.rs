@@ -132,6 +132,12 @@ impl Properties {
         Some(())
     }
 
+    /// Sets where the value of a key is.
+    #[inline]
+    pub(super) fn set(&mut self, key: Key, value: Span) {
+        self.values[key.index()] = value;
+    }
+
     /// The position of the value of the key, if the event has the key.
     #[inline]
     pub(crate) fn non_empty_span(&self, key: Key) -> Option<Span> {

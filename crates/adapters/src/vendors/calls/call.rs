@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use crate::read::fields::{Fields, Member};
+use crate::read::names::FieldNames;
 use crate::read::time::first_time;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -46,7 +47,7 @@ impl<'r> Inherited<'r> {
     }
 }
 
-const NAMES: [&str; 17] = [
+static NAMES: FieldNames<17> = FieldNames::new([
     "type",
     "event",
     "userId",
@@ -64,7 +65,7 @@ const NAMES: [&str; 17] = [
     "traits",
     "context",
     "batch",
-];
+]);
 
 impl<'r> Call<'r> {
     pub(crate) fn of_object(text: &'r str) -> Option<Self> {

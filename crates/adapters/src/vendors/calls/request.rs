@@ -68,9 +68,9 @@ impl std::error::Error for BodyError {}
 /// The write key that a body names.
 pub fn write_key(body: &str) -> Option<String> {
     let mut key = Value::Missing;
-    visit_pairs(body, |name, value| {
-        if name.string().as_deref() == Some(WRITE_KEY) {
-            key = Value::Json(value);
+    visit_pairs(body, |pair| {
+        if pair.key().string().as_deref() == Some(WRITE_KEY) {
+            key = Value::Json(pair.value());
         }
     })?;
     Some(key.text()?.into_owned())
@@ -117,14 +117,14 @@ fn adapt_batch(
 ) -> Result<(), BodyError> {
     let (mut batch, mut given) = (Value::Missing, Inherited::default());
     // The other members are not kept: a body can have millions.
-    visit_pairs(body, |name, value| {
-        let member = match name.string().as_deref() {
+    visit_pairs(body, |pair| {
+        let member = match pair.key().string().as_deref() {
             Some("batch") => &mut batch,
             Some("sentAt") => &mut given.sent_at,
             Some("context") => &mut given.context,
             _ => return,
         };
-        *member = Value::Json(value);
+        *member = Value::Json(pair.value());
     })
     .ok_or_else(|| BodyError::Invalid(Refusal::not_a_record(body)))?;
     let Some(mut calls) = batch.elements() else {
@@ -168,8 +168,7 @@ fn call_of(text: &str, max_call_bytes: usize) -> Result<Call<'_>, Refusal> {
         ));
     }
     let mut call = Call::of_object(text).ok_or_else(|| Refusal::not_a_record(text))?;
-    call.rest
-        .retain(|(name, _)| name.string().as_deref() != Some(WRITE_KEY));
+    call.rest.retain(|member| !member.is_named(WRITE_KEY));
     Ok(call)
 }
 

@@ -2,7 +2,7 @@
 
 use crate::adapted::Adapted;
 use crate::options::{Options, Target};
-use crate::read::fields::{Fields, Member, find, members};
+use crate::read::fields::{Member, find, members, values_of};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
@@ -65,7 +65,7 @@ fn event(
     to: &mut Adapted,
 ) -> Result<(), Refusal> {
     let time_ms = call.time_ms()?;
-    let [super_traits] = Fields::of_value(call.context, &["traits"]).values;
+    let [super_traits] = values_of(call.context, ["traits"]);
     let (properties, super_traits) = (members(call.properties), members(super_traits));
     message::event(name, to, |object| {
         carry(kind, call, &properties, &super_traits, object);
@@ -113,19 +113,19 @@ fn carry(
         _ => (super_traits, properties),
     };
     let mut carry = |member: &Member<'_>| {
-        let name = member.0.as_str();
+        let name = member.name().as_str();
         let is_page = kind != Kind::Track;
         let is_of_page = is_page
             && (name == "\"name\"" && !call.name.is_absent()
                 || name == "\"category\"" && !call.category.is_absent());
         if !OWN_KEYS.contains(&name) && !is_of_page {
-            to.verbatim(*member);
+            to.verbatim(member);
         }
     };
     let names = Names::of(last);
     first
         .iter()
-        .filter(|(name, _)| !names.has(name.as_str()))
+        .filter(|member| !names.has(member.name_json()))
         .for_each(&mut carry);
     last.iter().for_each(&mut carry);
 }
@@ -133,7 +133,7 @@ fn carry(
 fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
     if options.with_profiles {
         let time_ms = call.time_ms()?;
-        let [ip, super_traits] = Fields::of_value(call.context, &["ip", "traits"]).values;
+        let [ip, super_traits] = values_of(call.context, ["ip", "traits"]);
         let properties = members(call.traits.or(super_traits));
         message(&mut to.profiles, |object| {
             object.object("$set", |set| traits::renamed(&properties, set));
@@ -192,7 +192,7 @@ fn group(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Ref
         ));
     }
     let traits = members(call.traits);
-    let [ip] = Fields::of_value(call.context, &["ip"]).values;
+    let [ip] = values_of(call.context, ["ip"]);
     for key in &options.group_keys {
         let value = match &**key {
             "groupId" => call.group,

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::adapted::Adapted;
 use crate::options::Options;
-use crate::read::fields::{Fields, members};
+use crate::read::fields::{members, values_of};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
@@ -68,8 +68,8 @@ fn id(members: &mut Members<'_>, key: &str, value: Value<'_>) {
 
 fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
     let time_ms = call.time_ms()?;
-    let [ip, library] = Fields::of_value(call.context, &["ip", "library"]).values;
-    let [library] = Fields::of_value(library, &["name"]).values;
+    let [ip, library] = values_of(call.context, ["ip", "library"]);
+    let [library] = values_of(library, ["name"]);
     let properties = members(call.properties);
     message::event(name, to, |object| {
         if let Some(ms) = time_ms {
@@ -91,9 +91,9 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
         if let Some(library) = library.text() {
             object.text("mp_lib", &format!("Segment Actions: {library}"));
         }
-        for (name, value) in properties {
-            if !OWN_KEYS.contains(&name.as_str()) {
-                object.verbatim((name, value));
+        for member in &properties {
+            if !OWN_KEYS.contains(&member.name().as_str()) {
+                object.verbatim(member);
             }
         }
     });
@@ -115,7 +115,7 @@ fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) {
     if properties.is_empty() || !options.with_profiles {
         return;
     }
-    let [ip] = Fields::of_value(call.context, &["ip"]).values;
+    let [ip] = values_of(call.context, ["ip"]);
     message(&mut to.profiles, |object| {
         token("$token", options, object);
         object.text("$distinct_id", &own_id(call));

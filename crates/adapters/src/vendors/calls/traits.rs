@@ -19,21 +19,22 @@ const NAMES: [(&str, &str); 8] = [
 /// Writes traits under the names that profiles have for them.
 pub(crate) fn renamed(traits: &[Member<'_>], to: &mut Members<'_>) {
     let mut has_created = false;
-    for (name, value) in traits {
+    for member in traits {
+        let (name, value) = (member.name(), member.value());
         let known = NAMES.iter().find(|(from, _)| *from == name.as_str());
         match known {
             Some((_, "$created")) if has_created => {}
             Some((_, key)) => {
                 has_created |= *key == "$created";
-                to.value(key, *value);
+                to.value(key, value);
             }
-            None if name.as_str() == "\"name\"" => to.value("$name", *value),
-            None => to.verbatim((*name, *value)),
+            None if name.as_str() == "\"name\"" => to.value("$name", value),
+            None => to.verbatim(member),
         }
     }
     let text = |name: &str| {
-        let found = traits.iter().find(|(other, _)| other.as_str() == name);
-        found.and_then(|(_, value)| value.text())
+        let found = traits.iter().find(|member| member.name().as_str() == name);
+        found.and_then(|member| member.value().text())
     };
     if !has(traits, "\"name\"")
         && let (Some(first), Some(last)) = (text("\"firstName\""), text("\"lastName\""))

@@ -2,11 +2,12 @@
 
 use crate::options::Options;
 use crate::read::fields::Fields;
+use crate::read::names::FieldNames;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
 
-const NAMES: [&str; 11] = [
+static NAMES: FieldNames<11> = FieldNames::new([
     "id",
     "anonymous_id",
     "user_id",
@@ -18,13 +19,17 @@ const NAMES: [&str; 11] = [
     "event",
     "previous_id",
     "group_id",
-];
+]);
 
 /// Whether a record is such a row: it has no `type`, and one of their columns.
 pub(crate) fn is_row(call: &Call<'_>) -> bool {
     let is_column =
         |name: &str| matches!(name, "\"anonymous_id\"" | "\"user_id\"" | "\"received_at\"");
-    call.kind == Value::Missing && call.rest.iter().any(|(name, _)| is_column(name.as_str()))
+    call.kind == Value::Missing
+        && call
+            .rest
+            .iter()
+            .any(|member| is_column(member.name().as_str()))
 }
 
 /// A row as the call that it was.

@@ -12,7 +12,7 @@ use idmerge_events::{Envelope, TimeRange};
 use crate::args::identities::{Identities, IdentityArgs};
 use crate::args::input::adapt::AdaptArgs;
 use crate::commands::analyze::names::Names;
-use crate::commands::apply::{Applied, Weighed, apply_all};
+use crate::commands::apply::{Applied, Keeping, Weighed, apply_all};
 use crate::commands::order;
 #[cfg(feature = "store")]
 use crate::commands::store::open::open_for_reading;
@@ -22,6 +22,7 @@ use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::OF_NOW;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
+use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::{BlockOutlines, OutlinesWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
@@ -101,22 +102,29 @@ impl<A: Analysis> Run<'_, A> {
 
         progress.stage("reading");
         let pass = Pass::new(&mut self.inputs, limits, Reread::Yes, &progress).adapting(adapting);
-        let mut outlines = OutlinesWriter::new();
+        let mut keeping = Keeping {
+            outlines: OutlinesWriter::new(),
+            blocks: adapting.map(|_| BlocksWriter::new()),
+        };
         let applied = apply_all(
             pass,
             settings,
             self.refused,
-            Some(&mut outlines),
+            Some(&mut keeping),
             &mut |_, _, _| Ok(()),
         )?;
         let Applied {
             engine, refused, ..
         } = applied;
         input::check_unchanged(&mut self.inputs)?;
-        let mut outlines = outlines.read();
+        let mut outlines = keeping.outlines.read();
 
         progress.stage("counting");
-        let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress).adapting(adapting);
+        let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress);
+        let pass = match keeping.blocks.and_then(BlocksWriter::read) {
+            Some(blocks) => pass.of_kept(blocks),
+            None => pass.adapting(adapting),
+        };
         let sink = FoldSink::new(self.analysis, settings, refused);
         let worker = || FoldWorker {
             max_line_bytes: limits.max_line_bytes,

@@ -95,8 +95,11 @@ fn members<'r>(
 ) -> Result<(Found<'r>, Found<'r>, Found<'r>), Unusable> {
     let first_name = field.split_once('.').map(|(first, _)| first);
     let (mut own, mut properties, mut first) = (None, None, None);
-    visit_pairs(record, |name, value| {
-        let Some(name) = name.string() else { return };
+    visit_pairs(record, |pair| {
+        let Some(name) = pair.key().string() else {
+            return;
+        };
+        let value = pair.value();
         if name == field {
             own = Some(value);
         }

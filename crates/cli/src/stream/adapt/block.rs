@@ -1,6 +1,7 @@
 //! What became of the records of a block.
 
 use idmerge_adapters::Refusal;
+use idmerge_events::EventParts;
 
 /// What became of the records of a block, which other products wrote. The block has a line for each
 /// event, and a blank line for each refusal.
@@ -10,7 +11,18 @@ pub(crate) struct AdaptedBlock {
     pub(crate) records: u64,
     /// For each line of the block the number of its record in the block, counted from 1.
     pub(crate) numbers: Vec<u64>,
+    /// For each line of the block the parts of its event, if they are known without a scan.
+    pub(crate) parts: Vec<Option<EventParts>>,
     pub(crate) refused: Vec<RefusedRecord>,
+}
+
+impl AdaptedBlock {
+    /// The parts of the event on a line of the block, counted from 1.
+    #[inline]
+    pub(crate) fn parts_of(&self, line: u64) -> Option<&EventParts> {
+        let index = usize::try_from(line).ok()?.checked_sub(1)?;
+        self.parts.get(index)?.as_ref()
+    }
 }
 
 /// A record that cannot be turned into events.

@@ -1,0 +1,133 @@
+//! The events that a pass has made of the records of another product, kept for the next pass, so that each
+//! record is turned into events once.
+//!
+//! Keeping them saves time only. If they cannot be kept, as on a full disk, the next pass makes them again.
+
+use std::io::{self, BufReader, Read, Seek, Write};
+
+use tempfile::SpooledTempFile;
+
+use crate::spill::IN_MEMORY_BYTES;
+use crate::stream::block::Block;
+
+/// Keeps blocks, in their order.
+#[derive(Debug)]
+pub(crate) struct BlocksWriter {
+    /// `None` after writing has failed.
+    file: Option<SpooledTempFile>,
+    bytes: u64,
+}
+
+/// Gives the blocks back.
+#[derive(Debug)]
+pub(crate) struct BlocksReader {
+    file: BufReader<SpooledTempFile>,
+    bytes: u64,
+}
+
+impl BlocksWriter {
+    pub(crate) fn new() -> Self {
+        Self::to(SpooledTempFile::new(IN_MEMORY_BYTES))
+    }
+
+    fn to(file: SpooledTempFile) -> Self {
+        Self {
+            file: Some(file),
+            bytes: 0,
+        }
+    }
+
+    /// Adds the block with this number.
+    pub(crate) fn add(&mut self, number: u64, block: &Block) {
+        self.bytes += block.bytes().len() as u64;
+        if let Some(file) = &mut self.file
+            && write(number, block, file).is_err()
+        {
+            // This frees the disk too.
+            self.file = None;
+        }
+    }
+
+    /// Returns what was added. `None` if it could not be kept.
+    pub(crate) fn read(self) -> Option<BlocksReader> {
+        let mut file = self.file?;
+        file.rewind().ok()?;
+        Some(BlocksReader {
+            file: BufReader::new(file),
+            bytes: self.bytes,
+        })
+    }
+}
+
+fn write(number: u64, block: &Block, file: &mut impl Write) -> io::Result<()> {
+    let bytes = block.bytes();
+    let mut header = [0; HEADER_BYTES];
+    let numbers = [number, block.input as u64, bytes.len() as u64];
+    let (places, starts_input) = header.as_chunks_mut();
+    for (place, number) in places.iter_mut().zip(numbers) {
+        *place = number.to_le_bytes();
+    }
+    starts_input[0] = block.starts_input.into();
+    file.write_all(&header)?;
+    file.write_all(bytes)
+}
+
+/// The number of the block, its input, its length, and whether it is the first of its input.
+const HEADER_BYTES: usize = 3 * size_of::<u64>() + 1;
+
+impl BlocksReader {
+    /// How many bytes all blocks have.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// Reads the next block, and returns its number. `None` at the end.
+    pub(crate) fn next(&mut self, block: &mut Block) -> io::Result<Option<u64>> {
+        block.clear();
+        let mut header = [0; HEADER_BYTES];
+        match self.file.read_exact(&mut header) {
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+            read => read?,
+        }
+        let (numbers, starts_input) = header.as_chunks();
+        let [number, input, bytes] = std::array::from_fn(|at| u64::from_le_bytes(numbers[at]));
+        let size = |number: u64| usize::try_from(number).map_err(io::Error::other);
+        block.input = size(input)?;
+        block.starts_input = starts_input == [1];
+        block.read_exact(size(bytes)?, &mut self.file)?;
+        Ok(Some(number))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_block_comes_back_with_its_number_its_input_and_its_bytes() {
+        let blocks: Vec<_> = (0..40_u8)
+            .map(|number| {
+                let mut block = Block::of(&vec![number; usize::from(number) * 1_000]);
+                block.input = usize::from(number / 10);
+                block.starts_input = number % 10 == 0;
+                (u64::from(number) * 3, block)
+            })
+            .collect();
+        // In memory and in a file.
+        for in_memory_bytes in [IN_MEMORY_BYTES, 0] {
+            let mut writer = BlocksWriter::to(SpooledTempFile::new(in_memory_bytes));
+            for (number, block) in &blocks {
+                writer.add(*number, block);
+            }
+            let mut reader = writer.read().unwrap();
+            let mut back = Block::of(b"of another block");
+            for (number, block) in &blocks {
+                assert_eq!(reader.next(&mut back).unwrap(), Some(*number));
+                assert_eq!(back.bytes(), block.bytes());
+                assert_eq!(back.input, block.input);
+                assert_eq!(back.starts_input, block.starts_input);
+            }
+            assert_eq!(reader.next(&mut back).unwrap(), None);
+        }
+    }
+}
