@@ -6,9 +6,10 @@ use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
 
 use anyhow::{Context, bail};
+use serde_json::Value;
 use xshell::{Shell, cmd};
 
-use crate::files::entries;
+use crate::files::{entries, text};
 use crate::{install, shell_at};
 
 /// The version of cargo-fuzz to install if it is missing.
@@ -19,7 +20,8 @@ const INPUT_SECONDS_MAX: u32 = 10;
 
 /// Runs the fuzz targets, or only `target`, for `seconds` each, and prints a line about each.
 ///
-/// The fuzzer starts from the vectors of the conformance suite, from `fuzz/regressions/TARGET`
+/// The fuzzer starts from the vectors of the conformance suite, the records of the adapters' cases, from
+/// `fuzz/regressions/TARGET`
 /// and from `fuzz/corpus/TARGET`, where it saves the inputs that reach new code. It saves an
 /// input that fails to `fuzz/artifacts/TARGET`.
 ///
@@ -37,8 +39,32 @@ pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> anyhow::Result<(
         "seed_corpora",
     ];
     cmd!(sh, "cargo run {seed...} fuzz/corpus").run()?;
+    seed_adapters(root)?;
     for target in &targets {
         fuzz_one(root, &sh, target, seconds)?;
+    }
+    Ok(())
+}
+
+/// The cases of the adapters: each line has a record, and the name of its format.
+const ADAPTER_CASES: &str = "crates/adapters/tests/data";
+
+/// Writes the records of the adapters' cases as seeds of the targets `adapt_FORMAT`.
+fn seed_adapters(root: &Path) -> anyhow::Result<()> {
+    for file in entries(root, ADAPTER_CASES)? {
+        for (number, line) in text(root, &file)?.lines().enumerate() {
+            let case: Value = serde_json::from_str(line)
+                .with_context(|| format!("{file}, line {}", number + 1))?;
+            let format = case["format"].as_str().unwrap_or_default();
+            let corpus = root.join(format!("fuzz/corpus/adapt_{format}"));
+            fs::create_dir_all(&corpus)?;
+            let record = match case["record_text"].as_str() {
+                Some(text) => text.to_owned(),
+                None => case["record"].to_string(),
+            };
+            let name = file.rsplit('/').next().unwrap_or_default();
+            fs::write(corpus.join(format!("case-{name}-{number}")), record)?;
+        }
     }
     Ok(())
 }
@@ -143,6 +169,39 @@ mod tests {
             chosen(targets, Some("event")).unwrap_err().to_string(),
             r#"there is no fuzz target "event"; the targets are events, resolve"#
         );
+    }
+
+    #[test]
+    fn the_records_of_the_adapters_are_seeds_of_their_targets() {
+        let cases = [
+            r#"{"id":"a","format":"segment","record":{"type":"track"},"events":[]}"#,
+            r#"{"id":"b","format":"ga4","record_text":"{\"a\":1,\"a\":2}","events":[]}"#,
+        ];
+        let path = format!("{ADAPTER_CASES}/some.jsonl");
+        let root = tree(&[(&path, &cases.join("\n"))]);
+        seed_adapters(root.path()).unwrap();
+        let seed = |name: &str| text(root.path(), &format!("fuzz/corpus/{name}")).unwrap();
+        assert_eq!(
+            seed("adapt_segment/case-some.jsonl-0"),
+            r#"{"type":"track"}"#
+        );
+        assert_eq!(seed("adapt_ga4/case-some.jsonl-1"), r#"{"a":1,"a":2}"#);
+    }
+
+    #[test]
+    fn each_target_of_an_adapter_has_seeds() {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let cases: String = entries(&root, ADAPTER_CASES)
+            .unwrap()
+            .iter()
+            .map(|file| text(&root, file).unwrap())
+            .collect();
+        let targets = targets(&root).unwrap();
+        let mut formats = targets
+            .iter()
+            .filter_map(|target| target.strip_prefix("adapt_"));
+        assert!(formats.clone().count() > 0);
+        assert!(formats.all(|format| cases.contains(&format!("\"format\":\"{format}\""))));
     }
 
     #[test]
