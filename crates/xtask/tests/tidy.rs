@@ -6,6 +6,7 @@ use idmerge_xtask::tidy::{self, MayName};
 
 /// The libraries that benchmarks may use.
 const LIBRARIES: &[&str] = &[
+    "adapters",
     "core",
     "state",
     "simplified",

@@ -1,0 +1,158 @@
+//! Raw records of other products, and the same as events, which an adapter has made beforehand.
+
+use std::fs::File;
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write as _};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, ensure};
+use idmerge_adapters::{Adapted, Adapter, Format, Options, Target};
+use serde_json::{Value, json};
+
+/// A product, and the names of its two rows: of its records, and of the events that are made of them.
+pub(crate) const FORMATS: [(Format, &str, &str); 4] = [
+    (
+        Format::Segment,
+        "idmerge resolve --from segment",
+        "idmerge resolve, the events of segment",
+    ),
+    (
+        Format::Amplitude,
+        "idmerge resolve --from amplitude",
+        "idmerge resolve, the events of amplitude",
+    ),
+    (
+        Format::Ga4,
+        "idmerge resolve --from ga4",
+        "idmerge resolve, the events of ga4",
+    ),
+    (
+        Format::Snowplow,
+        "idmerge resolve --from snowplow",
+        "idmerge resolve, the events of snowplow",
+    ),
+];
+
+/// Files with the records of a product, and with their events.
+pub(crate) struct Files {
+    pub(crate) records: PathBuf,
+    pub(crate) events: PathBuf,
+}
+
+impl Files {
+    /// Writes both, from the first events of a file.
+    pub(crate) fn write(format: Format, web: &Path, events: usize, folder: &Path) -> Result<Self> {
+        let file = |kind: &str| folder.join(format!("{format}-{kind}.ndjson"));
+        let files = Self {
+            records: file("records"),
+            events: file("events"),
+        };
+        let adapter = Adapter::new(format, Options::new(Target::Simplified))?;
+        let mut records = BufWriter::new(File::create(&files.records)?);
+        let mut out = BufWriter::new(File::create(&files.events)?);
+        let mut adapted = Adapted::default();
+        for (number, line) in (0..).zip(BufReader::new(File::open(web)?).lines().take(events)) {
+            let event: Value = serde_json::from_str(&line?)?;
+            let record = record(format, number, &event["event"], &event["properties"])
+                .with_context(|| format!("{format} has no records here"))?
+                .to_string();
+            writeln!(records, "{record}")?;
+            adapted.clear();
+            adapter.adapt(number, &record, &mut adapted);
+            out.write_all(adapted.text())?;
+        }
+        records.flush()?;
+        out.flush()?;
+        Ok(files)
+    }
+}
+
+/// Checks that two files have the same bytes, and some.
+pub(crate) fn ensure_same(one: &Path, other: &Path) -> Result<()> {
+    let bytes = |path: &Path| -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        File::open(path)?.read_to_end(&mut bytes)?;
+        Ok(bytes)
+    };
+    let (one, other) = (bytes(one)?, bytes(other)?);
+    ensure!(!one.is_empty(), "there are no events");
+    ensure!(one == other, "the events differ");
+    Ok(())
+}
+
+/// An event as the product writes it, with the fields that its records usually have.
+fn record(format: Format, number: u64, name: &Value, event: &Value) -> Option<Value> {
+    let (user, device, id) = (
+        &event["$user_id"],
+        &event["$device_id"],
+        &event["$insert_id"],
+    );
+    let url = &event["$current_url"];
+    let minute = number / 60_000 % 60;
+    let hour = 1 + number / 3_600_000 % 20;
+    let clock = format!(
+        "{hour:02}:{minute:02}:{:02}.{:03}",
+        number / 1_000 % 60,
+        number % 1_000
+    );
+    let properties = json!({
+        "price": number % 100, "title": "Moby Dick", "category": "Books", "url": url,
+    });
+    let agent =
+        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)";
+    Some(match format {
+        Format::Segment => json!({
+            "anonymousId": device, "userId": user, "type": "track", "event": name, "messageId": id,
+            "context": {
+                "ip": "192.0.2.7", "library": {"name": "analytics.js", "version": "2.11.1"},
+                "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
+                "userAgent": agent,
+            },
+            "integrations": {"All": true}, "properties": properties,
+            "originalTimestamp": format!("2026-06-01T{clock}Z"), "sentAt": format!("2026-06-01T{clock}Z"),
+            "receivedAt": format!("2026-06-01T{clock}Z"), "timestamp": format!("2026-06-01T{clock}Z"),
+            "version": 2,
+        }),
+        Format::Amplitude => json!({
+            "$insert_id": id, "amplitude_id": number / 8, "app": 12_345, "city": "Paris",
+            "client_event_time": format!("2026-06-01 {clock}000"), "country": "France", "data": {"path": "/2"},
+            "device_family": "Mac", "device_id": device, "event_id": number, "event_properties": properties,
+            "event_time": format!("2026-06-01 {clock}000"), "event_type": name, "group_properties": {},
+            "groups": {}, "ip_address": "192.0.2.7", "language": "French", "library": "amplitude-js/8.1",
+            "os_name": "Chrome", "os_version": "90", "platform": "Web",
+            "server_received_time": format!("2026-06-01 {clock}000"),
+            "server_upload_time": format!("2026-06-01 {clock}000"), "session_id": number / 50,
+            "user_id": user, "user_properties": {"plan": "pro"}, "uuid": id, "version_name": null,
+        }),
+        Format::Ga4 => json!({
+            "event_date": "20260601", "event_timestamp": (1_780_000_000_000_000 + 1_000 * number).to_string(),
+            "event_name": name, "event_bundle_sequence_id": number.to_string(),
+            "event_params": [
+                {"key": "page_location", "value": {"string_value": url}},
+                {"key": "ga_session_id", "value": {"int_value": (number / 50).to_string()}},
+                {"key": "page_title", "value": {"string_value": "Find"}},
+            ],
+            "user_id": user, "user_pseudo_id": device, "user_properties": [],
+            "device": {
+                "category": "desktop", "operating_system": "Macintosh", "language": "fr",
+                "web_info": {"browser": "Chrome", "browser_version": "90"},
+            },
+            "geo": {"continent": "Europe", "country": "France", "city": "Paris"},
+            "traffic_source": {"medium": "organic", "source": "google", "name": "(organic)"},
+            "stream_id": "1234", "platform": "WEB",
+        }),
+        Format::Snowplow => json!({
+            "app_id": "shop", "platform": "web", "etl_tstamp": format!("2026-06-01 {clock}000"),
+            "collector_tstamp": format!("2026-06-01 {clock}000"),
+            "dvce_created_tstamp": format!("2026-06-01 {clock}000"), "event": "unstruct", "event_id": id,
+            "txn_id": null, "name_tracker": "sp", "v_tracker": "js-3.1", "v_collector": "ssc-2",
+            "v_etl": "enrich-3", "user_id": user, "user_ipaddress": "192.0.2.7", "domain_userid": device,
+            "domain_sessionidx": 3, "network_userid": id, "geo_country": "FR", "geo_city": "Paris",
+            "page_url": url, "page_title": "Find", "page_referrer": null, "page_urlhost": "shop.test",
+            "page_urlpath": "/find", "useragent": agent, "br_lang": "fr", "dvce_ismobile": false,
+            "derived_tstamp": format!("2026-06-01 {clock}000"), "event_vendor": "test.shop",
+            "event_name": name, "event_format": "jsonschema", "event_version": "1-0-0",
+            "unstruct_event_test_shop_find_1": properties,
+        }),
+        _ => return None,
+    })
+}
