@@ -14,7 +14,7 @@ fn calls(count: u32) -> Vec<String> {
         };
         // Some messages are delivered twice.
         let message = number - number % 50 / 49;
-        let kind = if number % 11 == 0 {
+        let kind = if number.is_multiple_of(11) {
             "identify"
         } else {
             "track"
@@ -58,7 +58,7 @@ fn a_1_resolve_writes_what_a_command_of_one_pass_writes() {
             "resolve {FROM} --engine simplified --refused found"
         ))
         .ok();
-    assert!(found == wanted, "{:.2000}\n{:.2000}", found, wanted);
+    assert!(found == wanted, "{found:.2000}\n{wanted:.2000}");
     assert_eq!(folder.read("found"), folder.read("wanted"));
     assert_eq!(folder.read("found").lines().count(), 2);
 }
