@@ -20,11 +20,10 @@ pub use report::{BreakdownRow, FunnelReport, StepFigures};
 /// Counts the users, or the entries, that take some steps in order (F-1 to F-7).
 ///
 /// ```
-/// use idmerge_analysis::{Analysis, FunnelQuery, Reentry, ResolvedEvent, Step};
+/// use idmerge_analysis::{Analysis, DAY_MS, FunnelQuery, Reentry, ResolvedEvent, Step};
 /// use idmerge_core::DistinctId;
 /// use idmerge_events::JsonEvent;
 ///
-/// const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// let properties = JsonEvent::parse_text(r#"{"event":"","properties":{}}"#)?.properties();
 /// let converted = |reentry| -> Result<u64, Box<dyn std::error::Error>> {
 ///     let mut query = FunnelQuery::new(vec![Step::named("View"), Step::named("Buy")]);

@@ -47,14 +47,17 @@
 //! ```
 
 mod analysis;
+mod days;
 mod funnel;
 mod retention;
+mod share;
 mod step;
 mod uniques;
 mod users;
 mod value;
 
 pub use analysis::{Analysis, ResolvedEvent};
+pub use days::{DAY_MS, date_text, day_ms, days_ms};
 pub use funnel::{
     Breakdown, BreakdownRow, Count, Exclusion, FoundStep, Funnel, FunnelFold, FunnelQuery,
     FunnelReport, QueryError, Reentry, StepFigures, Touch,
@@ -62,5 +65,6 @@ pub use funnel::{
 pub use retention::{
     Cohort, Period, Retention, RetentionFold, RetentionQuery, RetentionReport, Returns, Visit,
 };
+pub use share::share;
 pub use step::{NotConditions, Step};
 pub use uniques::{FoundEvent, UniquesBy, UniquesFold, UniquesQuery, UniquesReport, UniquesRow};

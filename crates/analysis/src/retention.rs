@@ -6,11 +6,10 @@ use foldhash::HashMap;
 use idmerge_core::DistinctId;
 
 use crate::analysis::{Analysis, ResolvedEvent};
+use crate::days::{DAY_MS, is_in_range};
 use crate::step::Step;
 use crate::users::Users;
 use crate::value::Values;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Counts the users who come back, by the day or the week in which they first came.
 ///
@@ -45,11 +44,10 @@ pub enum Period {
 /// A [`RetentionQuery`] as an analysis.
 ///
 /// ```
-/// use idmerge_analysis::{Analysis, ResolvedEvent, RetentionQuery};
+/// use idmerge_analysis::{Analysis, DAY_MS, ResolvedEvent, RetentionQuery};
 /// use idmerge_core::DistinctId;
 /// use idmerge_events::JsonEvent;
 ///
-/// const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 /// let properties = JsonEvent::parse_text(r#"{"event":"","properties":{}}"#)?.properties();
 /// let retention = RetentionQuery::default().retention();
 /// let mut fold = retention.fold();
@@ -220,8 +218,7 @@ impl Retention {
     }
 
     fn may_be_first(&self, time_ms: i64) -> bool {
-        self.query.from_ms.is_none_or(|from| time_ms >= from)
-            && self.query.until_ms.is_none_or(|until| time_ms < until)
+        is_in_range(time_ms, self.query.from_ms, self.query.until_ms)
     }
 }
 

@@ -6,9 +6,8 @@ use foldhash::{HashMap, HashSet};
 use idmerge_core::DistinctId;
 
 use crate::analysis::{Analysis, ResolvedEvent};
+use crate::days::{DAY_MS, is_in_range};
 use crate::users::Users;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// Counts the users of each event, or of each day in UTC.
 ///
@@ -186,8 +185,7 @@ impl Analysis for UniquesQuery {
             return;
         }
         if let Some(time_ms) = found.time_ms
-            && (self.from_ms.is_some_and(|from| time_ms < from)
-                || self.until_ms.is_some_and(|until| time_ms >= until))
+            && !is_in_range(time_ms, self.from_ms, self.until_ms)
         {
             return;
         }

@@ -56,7 +56,9 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("wire", &["core", "events"], &[]),
     (
         "server",
-        &["adapters", "core", "engines", "project", "store", "wire"],
+        &[
+            "adapters", "analysis", "core", "engines", "project", "store", "wire",
+        ],
         &["events"],
     ),
     (

@@ -3,6 +3,7 @@
 use super::kinds::{FoundStep, Kind};
 use super::query::{FunnelQuery, Touch};
 use crate::analysis::ResolvedEvent;
+use crate::days::is_in_range;
 use crate::step::Step;
 use crate::value::Values;
 
@@ -55,8 +56,7 @@ impl Plan {
 
     /// Whether an entry may open at this time.
     pub(super) fn may_open(&self, time_ms: i64) -> bool {
-        self.query.from_ms.is_none_or(|from| time_ms >= from)
-            && self.query.until_ms.is_none_or(|until| time_ms < until)
+        is_in_range(time_ms, self.query.from_ms, self.query.until_ms)
     }
 
     /// Whether an event at this time can be part of an entry.
@@ -64,14 +64,13 @@ impl Plan {
         let FunnelQuery {
             window_ms,
             grace_ms,
+            from_ms,
+            until_ms,
             ..
         } = self.query;
-        let from_ms = self.query.from_ms.map(|from| from.saturating_sub(grace_ms));
-        let until_ms = self
-            .query
-            .until_ms
-            .map(|until| until.saturating_add(window_ms));
-        from_ms.is_none_or(|from| time_ms >= from) && until_ms.is_none_or(|until| time_ms < until)
+        let from_ms = from_ms.map(|from| from.saturating_sub(grace_ms));
+        let until_ms = until_ms.map(|until| until.saturating_add(window_ms));
+        is_in_range(time_ms, from_ms, until_ms)
     }
 
     /// What the funnel needs of an event.

@@ -2,6 +2,7 @@
 
 use thiserror::Error;
 
+use crate::days::DAY_MS;
 use crate::step::Step;
 
 /// The question that a funnel answers.
@@ -146,9 +147,9 @@ impl FunnelQuery {
     /// The most exclusions.
     pub const MAX_EXCLUSIONS: usize = 32;
     /// The longest window: 366 days.
-    pub const MAX_WINDOW_MS: i64 = 366 * 24 * 60 * 60 * 1_000;
+    pub const MAX_WINDOW_MS: i64 = 366 * DAY_MS;
     /// The window of a new query: 7 days.
-    pub const DEFAULT_WINDOW_MS: i64 = 7 * 24 * 60 * 60 * 1_000;
+    pub const DEFAULT_WINDOW_MS: i64 = 7 * DAY_MS;
     /// The grace of a new query: 2 seconds.
     pub const DEFAULT_GRACE_MS: i64 = 2_000;
 

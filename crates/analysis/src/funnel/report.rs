@@ -11,6 +11,7 @@ use super::kinds::{Kinds, UserStep};
 use super::path::Path;
 use super::plan::Plan;
 use super::query::Touch;
+use crate::share::share;
 use crate::value::text_of;
 
 /// The figures of a funnel (F-8).
@@ -230,15 +231,7 @@ impl<'k> Counted<'k> {
     }
 }
 
-fn share(part: u64, of: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "users fit into 53 bits")]
-    match of {
-        0 => 0.0,
-        of => part as f64 / of as f64,
-    }
-}
-
-/// The smallest value that at least this many of a hundred are not above. `None` if there are no values.
+/// The smallest value that is at least as large as this percentage of the values. `None` if there are no values.
 fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
     let rank = (sorted.len() * percent).div_ceil(100);
     sorted.get(rank.checked_sub(1)?).copied()

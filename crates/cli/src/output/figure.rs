@@ -5,6 +5,7 @@ mod html;
 mod svg;
 mod text;
 
+use idmerge_analysis::share;
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A longer label is cut in a table and in a picture.
@@ -54,14 +55,9 @@ pub(crate) struct Bar {
 
 impl Bar {
     pub(crate) fn new(with: u64, without: u64, most: u64) -> Self {
-        #[expect(clippy::cast_precision_loss, reason = "a bar is not exact")]
-        let share = |users: u64| match most {
-            0 => 0.0,
-            most => users as f64 / most as f64,
-        };
         Self {
-            with: share(with),
-            without: share(without),
+            with: share(with, most),
+            without: share(without, most),
         }
     }
 }

@@ -1,29 +1,14 @@
 //! Dates in parameters. All are in UTC.
 
-use jiff::Unit;
-use jiff::civil::{Date, date};
-
 use crate::http::api_error::ApiError;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-
-const EPOCH: Date = date(1970, 1, 1);
 
 /// The first millisecond of a day such as `2026-01-31`, since 1970.
 pub(crate) fn day_ms(name: &str, day: &str) -> Result<i64, ApiError> {
-    let wrong = || {
+    idmerge_analysis::day_ms(day).ok_or_else(|| {
         ApiError::bad_request(format!(
             "{name} is {day:?}; give a date, such as 2026-01-31"
         ))
-    };
-    // The parser would also accept a time of day, and ignore it.
-    if day.len() != 10 {
-        return Err(wrong());
-    }
-    let date: Date = day.parse().map_err(|_| wrong())?;
-    // Not by a timestamp: the last one of jiff is before the last day of its calendar.
-    let days = date.since((Unit::Day, EPOCH)).map_err(|_| wrong())?;
-    Ok(i64::from(days.get_days()) * DAY_MS)
+    })
 }
 
 /// The range from the first millisecond of `from` to the last of `to`: its start, and its end, which
@@ -34,17 +19,14 @@ pub(crate) fn days_ms(
 ) -> Result<(Option<i64>, Option<i64>), ApiError> {
     let from_ms = from.map(|day| day_ms("from_date", day)).transpose()?;
     let last_ms = to.map(|day| day_ms("to_date", day)).transpose()?;
-    let until_ms = last_ms.map(|day| day + DAY_MS);
-    match (from_ms, until_ms) {
-        (Some(from), Some(until)) if from >= until => Err(ApiError::bad_request(
-            "to_date is before from_date; swap them",
-        )),
-        days => Ok(days),
-    }
+    idmerge_analysis::days_ms(from_ms, last_ms)
+        .ok_or_else(|| ApiError::bad_request("to_date is before from_date; swap them"))
 }
 
 #[cfg(test)]
 mod tests {
+    use idmerge_analysis::DAY_MS;
+
     use super::*;
 
     #[test]

@@ -1,6 +1,7 @@
 //! Funnels: how many users do one event after another, with ID Merge and without.
 
 use axum::Json;
+use idmerge_analysis::{DAY_MS, share};
 use idmerge_project::FunnelQuery;
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -12,8 +13,6 @@ use crate::http::parameters::strings;
 
 /// The most steps of a funnel.
 const MAX_STEPS: usize = 100;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
 
 /// The funnel to count.
 #[derive(Deserialize, IntoParams)]
@@ -96,19 +95,14 @@ pub(crate) async fn funnel(
         })
         .await?;
     let first = funnel.steps.first();
-    let of_first = |users: u64, first: Option<u64>| match first {
-        Some(first) if first > 0 => users as f64 / first as f64,
-        _ => 0.0,
-    };
+    let (first, first_without_merge) =
+        first.map_or((0, 0), |first| (first.users, first.users_without_merge));
     let step = |step: &idmerge_project::StepCount| FunnelStep {
         event: step.name.clone(),
         users: step.users,
-        conversion: of_first(step.users, first.map(|first| first.users)),
+        conversion: share(step.users, first),
         users_without_merge: step.users_without_merge,
-        conversion_without_merge: of_first(
-            step.users_without_merge,
-            first.map(|first| first.users_without_merge),
-        ),
+        conversion_without_merge: share(step.users_without_merge, first_without_merge),
     };
     Ok(Json(FunnelResponse {
         steps: funnel.steps.iter().map(step).collect(),

@@ -1,14 +1,8 @@
 //! Reads the values of arguments: times, dates and pairs of steps.
 
-use idmerge_analysis::{FunnelQuery, RetentionQuery};
-use jiff::Unit;
-use jiff::civil::{Date, date as civil};
+use idmerge_analysis::{DAY_MS, FunnelQuery, RetentionQuery, day_ms, days_ms};
 
 use crate::report::wrong_usage;
-
-const DAY_MS: i64 = 24 * 60 * 60 * 1_000;
-
-const EPOCH: Date = civil(1970, 1, 1);
 
 /// The units of a time, in milliseconds.
 const UNITS: [(&str, i64); 5] = [
@@ -79,22 +73,7 @@ pub(crate) fn count(text: &str) -> Result<usize, String> {
 
 /// The first millisecond of a day, since 1970.
 pub(crate) fn date(text: &str) -> Result<i64, String> {
-    let wrong = || "give a date, as in 2026-01-31".to_owned();
-    // The parser would also accept a time of day, and ignore it.
-    if text.len() != 10 {
-        return Err(wrong());
-    }
-    let date: Date = text.parse().map_err(|_| wrong())?;
-    let days = date.since((Unit::Day, EPOCH)).map_err(|_| wrong())?;
-    Ok(i64::from(days.get_days()) * DAY_MS)
-}
-
-/// The text of the day that begins at this time.
-pub(crate) fn day_text(day_ms: i64) -> String {
-    let days = i32::try_from(day_ms.div_euclid(DAY_MS)).ok();
-    let span = days.and_then(|days| jiff::Span::new().try_days(days).ok());
-    let date = span.and_then(|span| EPOCH.checked_add(span).ok());
-    date.map_or_else(|| day_ms.to_string(), |date| date.to_string())
+    day_ms(text).ok_or_else(|| "give a date, as in 2026-01-31".to_owned())
 }
 
 /// The range from a day to another one, included: its start, and its end, which is not part of it.
@@ -102,17 +81,14 @@ pub(crate) fn range_ms(
     from: Option<i64>,
     to: Option<i64>,
 ) -> anyhow::Result<(Option<i64>, Option<i64>)> {
-    let until = to.map(|to| to + DAY_MS);
-    match (from, until) {
-        (Some(from), Some(until)) if from >= until => Err(wrong_usage(format_args!(
-            "--to-date is before --from-date; swap them"
-        ))),
-        range => Ok(range),
-    }
+    days_ms(from, to)
+        .ok_or_else(|| wrong_usage(format_args!("--to-date is before --from-date; swap them")))
 }
 
 #[cfg(test)]
 mod tests {
+    use idmerge_analysis::date_text;
+
     use super::*;
 
     #[test]
@@ -154,7 +130,7 @@ mod tests {
             "9999-12-31",
             "0000-01-01",
         ] {
-            assert_eq!(date(text).map(day_text).as_deref(), Ok(text));
+            assert_eq!(date(text).map(date_text).as_deref(), Ok(text));
         }
         for wrong in ["", "2026-2-1", "2026-02-30", "2026-02-01T00:00Z", "today"] {
             assert!(date(wrong).is_err(), "{wrong}");

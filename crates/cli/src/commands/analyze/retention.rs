@@ -1,9 +1,10 @@
 //! `idmerge retention`: how many users come back.
 
-use idmerge_analysis::{Cohort, Period, RetentionQuery, RetentionReport, Returns, Step};
+use idmerge_analysis::{
+    Cohort, Period, RetentionQuery, RetentionReport, Returns, Step, date_text, share,
+};
 use serde_json::{Value, json};
 
-use crate::args::analyze::value::day_text;
 use crate::args::analyze::{PeriodArg, RetentionArgs};
 use crate::commands::analyze::reading::fold;
 use crate::output::figure::answer::{Answer, notes};
@@ -45,14 +46,6 @@ const FIELDS: [&str; 7] = [
     "returned_without_merge",
 ];
 
-fn share(part: u64, of: u64) -> f64 {
-    #[expect(clippy::cast_precision_loss, reason = "users fit into 53 bits")]
-    match of {
-        0 => 0.0,
-        of => part as f64 / of as f64,
-    }
-}
-
 fn answer(query: &RetentionQuery, report: &RetentionReport, events_without_id: u64) -> Answer {
     let name = match query.period {
         Period::Day => "day",
@@ -75,7 +68,7 @@ fn answer(query: &RetentionQuery, report: &RetentionReport, events_without_id: u
     };
     let cohort_json = |cohort: &Cohort| {
         json!({
-            "start": day_text(cohort.start_ms),
+            "start": date_text(cohort.start_ms),
             "users": cohort.users,
             "users_without_merge": cohort.users_without_merge,
             "returned": returned(cohort),
@@ -134,7 +127,7 @@ fn chart(query: &RetentionQuery, report: &RetentionReport) -> Chart {
             })
         };
         let mut cells = vec![
-            Cell::label(day_text(cohort.start_ms)),
+            Cell::label(date_text(cohort.start_ms)),
             Cell::figure(cohort.users.to_string()),
         ];
         cells.extend(shares(|it| it.users, cohort.users).map(Cell::figure));

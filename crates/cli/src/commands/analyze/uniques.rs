@@ -1,9 +1,8 @@
 //! `idmerge uniques`: how many users do each event, or come on each day.
 
-use idmerge_analysis::{UniquesBy, UniquesQuery, UniquesReport, UniquesRow};
+use idmerge_analysis::{UniquesBy, UniquesQuery, UniquesReport, UniquesRow, date_text};
 use serde_json::{Value, json};
 
-use crate::args::analyze::value::day_text;
 use crate::args::analyze::{UniquesArgs, UniquesByArg};
 use crate::commands::analyze::reading::fold;
 use crate::output::figure::answer::{Answer, notes};
@@ -55,7 +54,7 @@ fn events_per_user(row: &UniquesRow) -> f64 {
 fn label(row: &UniquesRow) -> String {
     match (&row.event, row.day_ms) {
         (Some(event), _) => event.clone(),
-        (None, Some(day_ms)) => day_text(day_ms),
+        (None, Some(day_ms)) => date_text(day_ms),
         (None, None) => "total".to_owned(),
     }
 }
