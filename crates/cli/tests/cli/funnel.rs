@@ -305,6 +305,18 @@ fn pictures_and_pages_are_well_formed_and_load_nothing() {
 }
 
 #[test]
+fn f_8_a_line_that_no_pass_holds_is_refused_once() {
+    // A line beyond the limit is longer than a block, and the input is read twice.
+    let long = "x".repeat(2 << 20);
+    let folder = Folder::with(&[("in", &format!("{EVENTS}{long}\n"))]);
+    for engine in ["simplified", "legacy"] {
+        let args = "--max-line-bytes 100000 --max-refused 1 --steps View";
+        let done = folder.run(&format!("funnel in --engine {engine} {args}"));
+        done.code(0).says("1 line was refused");
+    }
+}
+
+#[test]
 fn uniques_and_retention_compare_with_and_without_merge() {
     let folder = Folder::with(&[("in", EVENTS)]);
     let run =

@@ -1,7 +1,6 @@
 //! Reads the events of an input, resolves them, and folds them (F-1).
 
 use std::io::{self, Write};
-use std::mem;
 
 use anyhow::Context;
 use idmerge_analysis::{Analysis, ResolvedEvent};
@@ -26,9 +25,10 @@ use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::{BlockOutlines, OutlinesWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
-use crate::stream::events::{self, BlockEvents, Keep, RefusedLine, first_refused, read_lines};
+use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_lines};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, InputChanged, Reread};
+use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -114,9 +114,13 @@ impl<A: Analysis> Run<'_, A> {
             &mut |_, _, _| Ok(()),
         )?;
         let Applied {
-            engine, refused, ..
+            engine,
+            mut refused,
+            ..
         } = applied;
         input::check_unchanged(&mut self.inputs)?;
+        progress.suspended(|| refused.finish())?;
+        refused.excess(NOTHING_WRITTEN)?;
         let mut outlines = keeping.outlines.read();
 
         progress.stage("counting");
@@ -125,14 +129,12 @@ impl<A: Analysis> Run<'_, A> {
             Some(blocks) => pass.of_kept(blocks),
             None => pass.adapting(adapting),
         };
-        let sink = FoldSink::new(self.analysis, settings, refused);
+        let sink = FoldSink::new(self.analysis, settings, None);
         let worker = || FoldWorker {
             max_line_bytes: limits.max_line_bytes,
             settings,
             analysis: self.analysis,
             engine: Some(&*engine),
-            // The first pass has reported them.
-            reports_refused: false,
         };
         let read_outlines = |block| {
             let read = outlines.read_block(block);
@@ -169,13 +171,12 @@ impl<A: Analysis> Run<'_, A> {
         let adapting = adapting.as_ref();
         let limits = input_args.limits();
         let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress).adapting(adapting);
-        let sink = FoldSink::new(self.analysis, settings, self.refused);
+        let sink = FoldSink::new(self.analysis, settings, Some(self.refused));
         let worker = || FoldWorker {
             max_line_bytes: limits.max_line_bytes,
             settings,
             analysis: self.analysis,
             engine,
-            reports_refused: true,
         };
         let sink = pass.run(sink, |_| Ok(None), worker)?;
         sink.finish(&progress, adapting, input_args.quiet)
@@ -188,14 +189,15 @@ struct FoldSink<'r, A: Analysis> {
     /// Of a model that attributes events at their arrival.
     engine: Engine,
     weighed: Weighed,
-    refused: RefusedWriter,
+    /// `None` if an earlier pass has reported the refused lines.
+    refused: Option<RefusedWriter>,
     folded: Folded<A::Fold>,
 }
 
 impl<A: Analysis> Sink for FoldSink<'_, A> {}
 
 impl<'r, A: Analysis> FoldSink<'r, A> {
-    fn new(analysis: &'r A, settings: &Settings, refused: RefusedWriter) -> Self {
+    fn new(analysis: &'r A, settings: &Settings, refused: Option<RefusedWriter>) -> Self {
         Self {
             analysis,
             engine: settings.engine(),
@@ -210,24 +212,30 @@ impl<'r, A: Analysis> FoldSink<'r, A> {
     }
 
     fn finish(
-        mut self,
+        self,
         progress: &Progress,
         adapting: Option<&Adapting>,
         is_quiet: bool,
     ) -> anyhow::Result<Folded<A::Fold>> {
         progress.finish();
         AdaptArgs::say(adapting, is_quiet);
-        self.refused.finish()?;
-        self.refused.excess(NOTHING_WRITTEN)?;
+        if let Some(mut refused) = self.refused {
+            refused.finish()?;
+            refused.excess(NOTHING_WRITTEN)?;
+        }
         Ok(self.folded)
     }
 
     /// Adds the events of a block, whose users are known.
-    fn add(&mut self, found: Vec<FoundEvent<A::Found>>, users: &[DistinctId<'_>]) {
-        for (found, user) in found.into_iter().zip(users) {
-            let own = found.own.as_id();
+    fn add(
+        &mut self,
+        found: Vec<FoundEvent<A::Found>>,
+        own: &[DistinctId<'_>],
+        users: &[DistinctId<'_>],
+    ) {
+        for ((found, own), user) in found.into_iter().zip(own).zip(users) {
             self.analysis
-                .add(&mut self.folded.fold, *user, own, found.found);
+                .add(&mut self.folded.fold, *user, *own, found.found);
         }
     }
 
@@ -235,18 +243,19 @@ impl<'r, A: Analysis> FoldSink<'r, A> {
     fn add_at_arrival(
         &mut self,
         found: Vec<FoundEvent<A::Found>>,
-        claims: &[(usize, Claim<'_>)],
+        own: &[DistinctId<'_>],
+        claimants: &[usize],
+        claims: &[Claim<'_>],
     ) -> anyhow::Result<()> {
-        let mut claims = claims.iter().peekable();
-        for found in found {
+        let mut claims = claimants.iter().zip(claims).peekable();
+        for (found, own) in found.into_iter().zip(own) {
             // An event's own claim does not change its root (L-4), so it may be applied first.
-            while let Some((_, claim)) = claims.next_if(|(number, _)| *number <= found.number) {
+            while let Some((_, claim)) = claims.next_if(|(number, _)| **number <= found.number) {
                 self.engine.apply(*claim)?;
             }
-            let own = found.own.as_id();
-            let user = self.engine.resolve(own);
+            let user = self.engine.resolve(*own);
             self.analysis
-                .add(&mut self.folded.fold, user, own, found.found);
+                .add(&mut self.folded.fold, user, *own, found.found);
         }
         for (_, claim) in claims {
             self.engine.apply(*claim)?;
@@ -261,14 +270,12 @@ struct FoldWorker<'r, A> {
     analysis: &'r A,
     /// `None` if events are attributed at their arrival.
     engine: Option<&'r dyn Resolve>,
-    reports_refused: bool,
 }
 
 /// An event that matters.
 struct FoundEvent<F> {
     /// Its number among the usable events of its block.
     number: usize,
-    own: DistinctIdBuf,
     found: F,
 }
 
@@ -276,6 +283,11 @@ struct FoundEvent<F> {
 struct FoundBlock<'b, F> {
     tally: Tally,
     found: Vec<FoundEvent<F>>,
+    /// The distinct_id of each event that was found.
+    own: Vec<DistinctIdBuf>,
+    /// The events that make claims, and their numbers, if events are attributed at their arrival.
+    claimants: Vec<(usize, Envelope<'b>)>,
+    fingerprints: Vec<(usize, u128)>,
     names: Names,
     without_id: u64,
     refused: Vec<RefusedLine<'b>>,
@@ -286,6 +298,9 @@ impl<A: Analysis> FoldWorker<'_, A> {
         let mut read = FoundBlock {
             tally: Tally::default(),
             found: Vec::new(),
+            own: Vec::new(),
+            claimants: Vec::new(),
+            fingerprints: Vec::new(),
             names: Names::default(),
             without_id: 0,
             refused: Vec::new(),
@@ -296,7 +311,7 @@ impl<A: Analysis> FoldWorker<'_, A> {
                 None => Envelope::parse(line.bytes),
             };
             let envelope = envelope.map_err(events::Refusal::Malformed)?;
-            self.add(&envelope, &mut read)
+            self.add(line, envelope, &mut read)
         });
         read.tally.lines = lines;
         read.tally.first_refused = first_refused(&refused);
@@ -304,10 +319,11 @@ impl<A: Analysis> FoldWorker<'_, A> {
         read
     }
 
-    fn add(
+    fn add<'b>(
         &self,
-        envelope: &Envelope<'_>,
-        read: &mut FoundBlock<'_, A::Found>,
+        line: &Line<'b>,
+        envelope: Envelope<'b>,
+        read: &mut FoundBlock<'b, A::Found>,
     ) -> Result<(), events::Refusal> {
         let event = envelope.json_event().event();
         let reading = self.settings.read(&event);
@@ -315,22 +331,36 @@ impl<A: Analysis> FoldWorker<'_, A> {
         let number = usize::try_from(read.tally.events).unwrap_or(usize::MAX);
         read.tally.events += 1;
         read.names.add(envelope.name());
-        let Some(own) = reading.distinct_id else {
+        if let Some(own) = reading.distinct_id {
+            read.tally.with_id += 1;
+            let found = self.analysis.read(&ResolvedEvent {
+                name: envelope.name(),
+                time_ms: envelope.time(TimeRange::Year9999).ms(),
+                properties: envelope.json_event().properties(),
+            });
+            if let Some(found) = found {
+                read.found.push(FoundEvent { number, found });
+                read.own.push(own.to_buf());
+            }
+        } else {
             read.without_id += 1;
-            return Ok(());
-        };
-        read.tally.with_id += 1;
-        let found = self.analysis.read(&ResolvedEvent {
-            name: envelope.name(),
-            time_ms: envelope.time(TimeRange::Year9999).ms(),
-            properties: envelope.json_event().properties(),
-        });
-        read.found.extend(found.map(|found| FoundEvent {
-            number,
-            own: own.to_buf(),
-            found,
-        }));
+        }
+        if self.engine.is_none() && reading.claim.is_some() {
+            let fingerprint = identity_fingerprint(line, &reading, self.settings);
+            read.fingerprints
+                .extend(fingerprint.map(|event| (number, event)));
+            read.claimants.push((number, envelope));
+        }
         Ok(())
+    }
+
+    /// The claims of these events, and the numbers of the events.
+    fn claims<'e>(&self, claimants: &'e [(usize, Envelope<'_>)]) -> (Vec<usize>, Vec<Claim<'e>>) {
+        let claim = |(number, envelope): &'e (usize, Envelope<'_>)| {
+            let reading = self.settings.read(&envelope.json_event().event());
+            Some((*number, reading.ok()?.claim?))
+        };
+        claimants.iter().filter_map(claim).unzip()
     }
 }
 
@@ -349,42 +379,28 @@ impl<'r, A: Analysis> Worker for FoldWorker<'r, A> {
                 Err(InputChanged::content(ordered.input_of(block)).into())
             });
         }
-        let mut read = self.read(block);
-        let found = mem::take(&mut read.found);
-        let owned: Vec<_> = found.iter().map(|found| found.own.clone()).collect();
-        let mut users: Vec<_> = owned.iter().map(DistinctIdBuf::as_id).collect();
-        let mut arrivals = match self.engine {
-            Some(engine) => {
-                engine.resolve_batch(&mut users);
-                None
-            }
-            None => Some(BlockEvents::read(
-                block,
-                self.max_line_bytes,
-                self.settings,
-                Keep::Nothing,
-            )),
-        };
-        let fingerprints = arrivals.as_mut().map(BlockEvents::take_fingerprints);
-        let claims = arrivals
-            .as_mut()
-            .map(|events| events.take_claims(self.settings));
+        let read = self.read(block);
+        let own: Vec<_> = read.own.iter().map(DistinctIdBuf::as_id).collect();
+        let users = self.engine.map(|engine| {
+            let mut users = own.clone();
+            engine.resolve_batch(&mut users);
+            users
+        });
+        let (mut claimants, mut claims) = self.claims(&read.claimants);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, read.tally)?;
             sink.folded.names.extend(read.names);
             sink.folded.events_without_id += read.without_id;
-            if let (Some(fingerprints), Some((mut claimants, mut claims))) = (fingerprints, claims)
-            {
-                sink.weighed
-                    .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
-                let claims: Vec<_> = claimants.into_iter().zip(claims).collect();
-                sink.add_at_arrival(found, &claims)?;
+            if let Some(users) = users {
+                sink.add(read.found, &own, &users);
             } else {
-                sink.add(found, &users);
+                sink.weighed
+                    .leave_out_duplicates(&read.fingerprints, &mut claimants, &mut claims);
+                sink.add_at_arrival(read.found, &own, &claimants, &claims)?;
             }
-            match self.reports_refused {
-                true => sink.refused.add_all(position, read.refused),
-                false => Ok(()),
+            match &mut sink.refused {
+                Some(writer) => writer.add_all(position, read.refused),
+                None => Ok(()),
             }
         })
     }
@@ -394,6 +410,9 @@ impl<'r, A: Analysis> Worker for FoldWorker<'r, A> {
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        sink.refused.add_unread(&refusal, copy)
+        match &mut sink.refused {
+            Some(writer) => writer.add_unread(&refusal, copy),
+            None => Ok(copy(&mut io::sink())?),
+        }
     }
 }
