@@ -27,6 +27,8 @@ pub struct FunnelFold {
     /// By the distinct_id that was sent.
     pub(super) own: Table,
     pub(super) events_without_time: u64,
+    /// The bits of the steps that some event was.
+    occurring: u128,
 }
 
 /// The events of each user.
@@ -44,6 +46,7 @@ impl FunnelFold {
         own: DistinctId<'_>,
         found: FoundStep,
     ) {
+        self.occurring |= found.kind.steps;
         let Some(time_ms) = found.time_ms else {
             self.events_without_time += 1;
             return;
@@ -66,6 +69,14 @@ impl FunnelFold {
                 table.events -= before - steps.len();
             }
         }
+    }
+
+    /// Whether any event that was added is the step with this number, counted from 0, at whatever time.
+    pub fn occurs(&self, step: usize) -> bool {
+        u32::try_from(step)
+            .ok()
+            .and_then(|step| self.occurring.checked_shr(step))
+            .is_some_and(|steps| steps & 1 == 1)
     }
 
     /// How many events are held, of the users with or without ID Merge, whichever are more. A caller can

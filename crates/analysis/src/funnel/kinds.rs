@@ -42,17 +42,10 @@ pub(super) struct UserStep {
     pub(super) kind: u32,
 }
 
-impl FoundStep {
-    /// Whether the event is the step with this number, counted from 0.
-    pub fn is_step(&self, step: usize) -> bool {
-        self.kind.is_step(step)
-    }
-}
-
 impl Kind {
-    pub(super) fn is_step(&self, step: usize) -> bool {
-        u32::try_from(step)
-            .is_ok_and(|step| self.steps.checked_shr(step).is_some_and(|it| it & 1 == 1))
+    /// Whether the event can be the first step.
+    pub(super) fn is_first_step(&self) -> bool {
+        self.steps & 1 == 1
     }
 }
 

@@ -26,7 +26,7 @@ impl Path {
         self.openings.clear();
         for (index, event) in events.iter().enumerate() {
             let kind = kinds.of(*event);
-            if kind.is_step(0) && plan.may_open(event.time_ms) {
+            if kind.is_first_step() && plan.may_open(event.time_ms) {
                 self.openings.push(index);
             }
             // F-6: an event without a held property is no step after the first.

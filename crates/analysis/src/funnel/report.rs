@@ -96,6 +96,7 @@ pub(super) fn report(
         merged,
         own,
         events_without_time,
+        ..
     } = fold;
     let mut depths: HashMap<u32, usize> = HashMap::default();
     let mut merged = Counted::of(plan, &kinds, merged, &mut |user, depth| {

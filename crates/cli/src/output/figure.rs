@@ -128,7 +128,7 @@ impl Chart {
 }
 
 /// A text without characters that control a terminal, or that XML does not allow.
-fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     let is_bad = |c: char| {
         c.is_control()
             || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{fffe}' | '\u{ffff}')

@@ -178,6 +178,31 @@ fn f_8_a_name_that_never_occurs_is_warned_of() {
 }
 
 #[test]
+fn f_8_a_step_that_never_occurs_is_warned_of_among_many_names() {
+    // More names than the program remembers.
+    let event = |n| format!("{{\"event\":\"e{n}\",\"properties\":{{\"$user_id\":\"u\",\"time\":1}}}}\n");
+    let many: String = (0..12_000).map(event).collect();
+    let nobodys = r#"{"event":"Solo","properties":{"time":1}}"#;
+    let folder = Folder::with(&[("many", &many), ("in", &format!("{EVENTS}{nobodys}\n"))]);
+    for (input, step) in [("many", "Nope"), ("in", "Solo")] {
+        let done = folder.run(&format!("funnel {input} --engine simplified --steps {step}"));
+        let says = format!("no event with an ID fits the step {step}");
+        done.code(0).says(&says);
+    }
+}
+
+#[test]
+fn f_8_every_step_of_the_longest_funnel_has_a_line() {
+    let folder = Folder::with(&[("in", EVENTS)]);
+    let steps = "View ".repeat(99);
+    for form in ["", "--svg", "--html"] {
+        let args = format!("--engine simplified {form} --steps {steps} Buy");
+        let text = folder.run(&format!("funnel in {args}")).ok();
+        assert!(text.contains("100 Buy"), "{text}");
+    }
+}
+
+#[test]
 fn f_8_wrong_arguments_exit_with_code_2() {
     let folder = Folder::with(&[("in", EVENTS)]);
     let hundred = "A ".repeat(101);

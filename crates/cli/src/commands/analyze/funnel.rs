@@ -1,13 +1,14 @@
 //! `idmerge funnel`: how many users do some events in order.
 
 use idmerge_analysis::{
-    Analysis, Breakdown, BreakdownRow, Count, Exclusion, FoundStep, Funnel, FunnelFold,
-    FunnelQuery, FunnelReport, Reentry, ResolvedEvent, Step, Touch,
+    Breakdown, BreakdownRow, Count, Exclusion, Funnel, FunnelFold, FunnelQuery, FunnelReport,
+    Reentry, Step, Touch,
 };
-use idmerge_core::{DistinctId, DistinctIdBuf};
+use idmerge_core::DistinctIdBuf;
 use serde_json::{Value, json};
 
 use crate::args::analyze::{CountArg, FunnelArgs, ReentryArg, TouchArg};
+use crate::commands::analyze::names::Names;
 use crate::commands::analyze::reading::{Folded, fold};
 use crate::output::destination::Output;
 use crate::output::figure::answer::{Answer, AnswerForm, notes, records};
@@ -26,11 +27,10 @@ pub(crate) fn run(args: &FunnelArgs) -> anyhow::Result<()> {
             "--who writes IDs, and there is no picture of them: leave --svg or --html out"
         )));
     }
-    let watched = Watched { funnel: &funnel };
-    let (folded, mut output) = fold(&args.identity, args.output.destination()?, &watched)?;
+    let (folded, mut output) = fold(&args.identity, args.output.destination()?, &funnel)?;
     say_what_is_missing(&funnel, &folded);
     let Folded {
-        fold: (fold, _),
+        fold,
         events_without_id,
         ..
     } = folded;
@@ -107,67 +107,45 @@ fn step_number(funnel: &Funnel, who: &str) -> anyhow::Result<usize> {
         })
 }
 
-/// A funnel that also finds out which of its steps occur.
-struct Watched<'f> {
-    funnel: &'f Funnel,
-}
-
-impl Analysis for Watched<'_> {
-    type Found = FoundStep;
-    /// The fold, and for each step whether it occurs.
-    type Fold = (FunnelFold, Vec<bool>);
-
-    fn fold(&self) -> Self::Fold {
-        let steps = self.funnel.query().steps.len();
-        (self.funnel.fold(), vec![false; steps])
-    }
-
-    fn read(&self, event: &ResolvedEvent<'_>) -> Option<FoundStep> {
-        self.funnel.read(event)
-    }
-
-    fn add(
-        &self,
-        (fold, occurs): &mut Self::Fold,
-        user: DistinctId<'_>,
-        own: DistinctId<'_>,
-        found: FoundStep,
-    ) {
-        for (step, occurs) in occurs.iter_mut().enumerate() {
-            *occurs |= found.is_step(step);
-        }
-        self.funnel.add(fold, user, own, found);
-    }
-}
-
-/// Warns of steps that never occur (F-8).
-fn say_what_is_missing(funnel: &Funnel, folded: &Folded<(FunnelFold, Vec<bool>)>) {
+/// Warns of steps and exclusions that never occur (F-8).
+fn say_what_is_missing(funnel: &Funnel, folded: &Folded<FunnelFold>) {
     let query = funnel.query();
-    let (_, occurs) = &folded.fold;
+    let missing = query.steps.iter().enumerate();
+    let missing = missing.filter(|(at, _)| !folded.fold.occurs(*at));
     let mut said: Vec<&str> = Vec::new();
-    let exclude = query
-        .exclude
-        .iter()
-        .map(|exclusion| (&exclusion.event, &true));
-    for (step, occurs) in query.steps.iter().zip(occurs).chain(exclude) {
+    for (_, step) in missing {
         if said.contains(&step.name()) {
             continue;
         }
-        let hint = match step.not_conditions() {
-            Some(why) => format!(" (what is in the brackets is no condition, because {why}; F-7)"),
-            None if std::path::Path::new(step.name()).is_file() => {
-                " (it is a file: INPUT comes before --steps)".to_owned()
-            }
-            None => String::new(),
-        };
-        if folded.names.say_if_missing(step.name(), &hint) {
+        if say_if_missing(step, &folded.names) {
             said.push(step.name());
-        } else if !occurs && step.has_conditions() {
-            say(format_args!(
-                "no event with an ID fits the step {step}; events have its name, but its conditions never hold (F-7)"
-            ));
+            continue;
+        }
+        let why = match step.has_conditions() {
+            true => ": none has its name and meets its conditions (F-7)",
+            false => "",
+        };
+        say(format_args!(
+            "no event with an ID fits the step {step}{why}"
+        ));
+    }
+    for exclusion in &query.exclude {
+        if !said.contains(&exclusion.event.name()) {
+            say_if_missing(&exclusion.event, &folded.names);
         }
     }
+}
+
+/// Says that no event has the name of a step, if it is so.
+fn say_if_missing(step: &Step, names: &Names) -> bool {
+    let is_file = std::path::Path::new(step.name()).is_file();
+    names.say_if_missing(
+        step,
+        match is_file {
+            true => " (it is a file: INPUT comes before --steps)",
+            false => "",
+        },
+    )
 }
 
 fn write_users(

@@ -1,8 +1,10 @@
 //! The names of the events of an input, to say which name was meant.
 
 use foldhash::HashSet;
+use idmerge_analysis::Step;
 use idmerge_core::quote;
 
+use crate::output::figure::shown;
 use crate::report::say;
 
 /// More names are not kept: an event with an ID in its name has as many names as IDs.
@@ -33,11 +35,17 @@ impl Names {
         }
     }
 
-    /// Says on stderr that no event has this name, and which names are like it. Returns whether it said so.
-    pub(super) fn say_if_missing(&self, name: &str, hint: &str) -> bool {
+    /// Says on stderr that no event has the name of this step, and which names are like it. Returns whether it
+    /// said so.
+    pub(super) fn say_if_missing(&self, step: &Step, hint: &str) -> bool {
+        let name = step.name();
         if self.0.contains(name) || self.0.len() >= NAMES_MAX {
             return false;
         }
+        let hint = match step.not_conditions() {
+            Some(why) => &format!(" (what is in the brackets is no condition, because {why}; F-7)"),
+            None => hint,
+        };
         let nearest = self.nearest(name);
         let did_you_mean = match nearest.is_empty() {
             true => String::new(),
@@ -62,8 +70,10 @@ impl Names {
             .collect();
         all.retain(|(likeness, _)| *likeness >= LIKENESS_MIN);
         all.sort_by(|(a, a_name), (b, b_name)| b.total_cmp(a).then_with(|| a_name.cmp(b_name)));
-        let shown = all.iter().take(SHOWN);
-        shown.map(|(_, name)| format!("'{name}'")).collect()
+        let nearest = all.iter().take(SHOWN);
+        nearest
+            .map(|(_, name)| format!("'{}'", shown(name)))
+            .collect()
     }
 }
 

@@ -28,7 +28,7 @@ pub(crate) fn run(args: &RetentionArgs) -> anyhow::Result<()> {
     let (folded, mut output) = fold(&args.identity, args.output.destination()?, &retention)?;
     let query = retention.query();
     for step in query.first.iter().chain(&query.then) {
-        folded.names.say_if_missing(step.name(), "");
+        folded.names.say_if_missing(step, "");
     }
     let report = retention.report(folded.fold);
     let answer = answer(query, &report, folded.events_without_id);
