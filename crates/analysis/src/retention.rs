@@ -69,7 +69,7 @@ pub struct Retention {
     properties: Vec<String>,
 }
 
-/// What is kept of an event.
+/// What is kept of an event. An event that is neither kind of visit shows that there are events in its period.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Visit {
     time_ms: Option<i64>,
@@ -114,7 +114,7 @@ pub struct Cohort {
     /// How many users, if every distinct_id is a user of its own.
     pub users_without_merge: u64,
     /// How many of them came back one period later, two periods later, and so on, up to the last period with
-    /// an event.
+    /// any event.
     pub returned: Vec<Returns>,
 }
 
@@ -236,11 +236,11 @@ impl Analysis for Retention {
             let step = step.as_ref();
             step.is_none_or(|step| step.is(event.name, &values))
         };
-        let (is_first, is_then) = (is(&self.query.first), is(&self.query.then));
-        (is_first || is_then).then_some(Visit {
+        // Any event can be the last one of the input, which the figures end with.
+        Some(Visit {
             time_ms: event.time_ms,
-            is_first,
-            is_then,
+            is_first: is(&self.query.first),
+            is_then: is(&self.query.then),
         })
     }
 
@@ -251,12 +251,16 @@ impl Analysis for Retention {
         own: DistinctId<'_>,
         found: Visit,
     ) {
+        let is_visit = found.is_first || found.is_then;
         let Some(time_ms) = found.time_ms else {
-            fold.events_without_time += 1;
+            fold.events_without_time += u64::from(is_visit);
             return;
         };
         let period = self.query.period.of(time_ms);
         fold.last = fold.last.max(Some(period));
+        if !is_visit {
+            return;
+        }
         let users = fold.users.numbers(user, own);
         for (visits, user) in fold.visits.iter_mut().zip(users) {
             let visits = visits.entry(user).or_default();

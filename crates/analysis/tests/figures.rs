@@ -76,6 +76,28 @@ fn f_1_uniques_of_events_and_of_days() {
 }
 
 #[test]
+fn f_1_a_period_with_events_has_figures_although_nobody_comes_back() {
+    let query = RetentionQuery {
+        first: Some(Step::named("View")),
+        then: Some(Step::named("Cancel")),
+        ..RetentionQuery::default()
+    };
+    let query = query.retention();
+    let events = [
+        ("ada", "ada", "View", Some(0)),
+        ("ben", "ben", "Buy", Some(2 * DAY)),
+        ("ben", "ben", "Buy", None),
+    ];
+    let report = query.report(fold(&query, &events));
+    let [cohort] = &report.cohorts[..] else {
+        panic!()
+    };
+    assert_eq!(cohort.returned, [Returns::default(); 2]);
+    // A purchase is no visit of these, so it needs no time.
+    assert_eq!(report.events_without_time, 0);
+}
+
+#[test]
 fn f_1_retention_by_day_and_week() {
     let query = RetentionQuery::default().retention();
     let report = query.report(fold(&query, EVENTS));

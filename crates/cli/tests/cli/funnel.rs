@@ -387,6 +387,18 @@ fn uniques_and_retention_compare_with_and_without_merge() {
     }
 }
 
+#[test]
+fn f_1_every_cohort_has_a_record() {
+    let folder = Folder::with(&[("in", EVENTS)]);
+    let csv = folder.run("retention in --engine simplified --csv").ok();
+    assert_eq!(
+        csv,
+        "start,period,users,returned,retention,users_without_merge,returned_without_merge\n\
+         2026-06-01,0,2,2,1.0,3,3\n\
+         2026-06-01,1,2,1,0.5,3,1\n"
+    );
+}
+
 /// The output in the README below a command.
 fn block_after(readme: &str, command: &str) -> String {
     let (_, after) = readme.split_once(command).unwrap();

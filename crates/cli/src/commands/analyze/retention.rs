@@ -90,12 +90,17 @@ fn answer(query: &RetentionQuery, report: &RetentionReport, events_without_id: u
     }
 }
 
-/// A record for each period of a cohort.
+/// A record for each period of a cohort. Period 0 is the first one, so that every cohort has a record.
 fn records(cohort: &Cohort) -> impl Iterator<Item = Value> {
-    cohort.returned.iter().enumerate().map(|(at, returns)| {
+    let all = Returns {
+        users: cohort.users,
+        users_without_merge: cohort.users_without_merge,
+    };
+    let periods = [all].into_iter().chain(cohort.returned.iter().copied());
+    periods.enumerate().map(|(at, returns)| {
         json!({
-            "start": day_text(cohort.start_ms),
-            "period": at + 1,
+            "start": date_text(cohort.start_ms),
+            "period": at,
             "users": cohort.users,
             "returned": returns.users,
             "retention": share(returns.users, cohort.users),
@@ -105,7 +110,7 @@ fn records(cohort: &Cohort) -> impl Iterator<Item = Value> {
     })
 }
 
-/// All cohorts in one curve, and a line for each cohort.
+/// A line for each cohort. Its bar is the share that came back in the first period.
 fn chart(query: &RetentionQuery, report: &RetentionReport) -> Chart {
     let periods = report.cohorts.iter().map(|cohort| cohort.returned.len());
     let periods = periods.max().unwrap_or(0);
