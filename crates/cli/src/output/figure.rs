@@ -5,14 +5,14 @@ mod html;
 mod svg;
 mod text;
 
-use idmerge_analysis::share;
+use idmerge_analysis::{FunnelQuery, share};
 use unicode_width::{UnicodeWidthChar, UnicodeWidthStr};
 
 /// A longer label is cut in a table and in a picture.
 const LABEL_COLUMNS_MAX: usize = 48;
 
-/// More lines are left out in a table and in a picture.
-const ROWS_MAX: usize = 50;
+/// More lines are left out in a table and in a picture. A funnel can have this many steps.
+const ROWS_MAX: usize = FunnelQuery::MAX_STEPS;
 
 /// A table whose lines have bars.
 #[derive(Clone, Debug)]
@@ -33,15 +33,8 @@ struct Row {
 #[derive(Clone, Debug)]
 pub(crate) struct Cell {
     text: String,
-    kind: CellKind,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum CellKind {
-    Label,
-    Figure,
-    /// A figure without ID merge.
-    Without,
+    /// It is a figure without ID merge.
+    is_without: bool,
 }
 
 /// The users of a line, as shares of the most users of any line.
@@ -66,15 +59,15 @@ impl Cell {
     /// A name. What a terminal or XML would not show as it is, is replaced.
     pub(crate) fn label(text: impl AsRef<str>) -> Self {
         Self {
-            text: cut(&shown(text.as_ref())),
-            kind: CellKind::Label,
+            text: cut(&shown(text.as_ref()), LABEL_COLUMNS_MAX),
+            is_without: false,
         }
     }
 
     pub(crate) fn figure(text: String) -> Self {
         Self {
             text,
-            kind: CellKind::Figure,
+            is_without: false,
         }
     }
 
@@ -82,7 +75,7 @@ impl Cell {
     pub(crate) fn without(text: String) -> Self {
         Self {
             text,
-            kind: CellKind::Without,
+            is_without: true,
         }
     }
 }
@@ -91,7 +84,10 @@ impl Chart {
     /// A table with these columns, the first of which has the labels.
     pub(crate) fn new(columns: &[&str]) -> Self {
         Self {
-            columns: columns.iter().map(|name| cut(&shown(name))).collect(),
+            columns: columns
+                .iter()
+                .map(|name| cut(&shown(name), LABEL_COLUMNS_MAX))
+                .collect(),
             rows: Vec::new(),
             left_out: 0,
         }
@@ -138,14 +134,14 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// The beginning of a text that is too long.
-fn cut(text: &str) -> String {
-    if text.width() <= LABEL_COLUMNS_MAX {
+fn cut(text: &str, columns_max: usize) -> String {
+    if text.width() <= columns_max {
         return text.to_owned();
     }
     let mut columns = 1;
     let fits = |c: &char| {
         columns += c.width().unwrap_or(0);
-        columns <= LABEL_COLUMNS_MAX
+        columns <= columns_max
     };
     let mut start: String = text.chars().take_while(fits).collect();
     start.push('…');
@@ -176,8 +172,7 @@ pub(crate) fn time_text(ms: i64) -> String {
     let large = UNITS.iter().position(|(_, unit_ms)| ms >= *unit_ms);
     match large.map(|at| (UNITS[at], UNITS.get(at + 1))) {
         None => format!("{ms} ms"),
-        #[expect(clippy::cast_precision_loss, reason = "less than a minute")]
-        Some((_, None)) => format!("{:.1} s", ms as f64 / 1_000.0),
+        Some((_, None)) => format!("{}.{} s", ms / 1_000, ms % 1_000 / 100),
         Some(((unit, unit_ms), Some((small, small_ms)))) => {
             format!(
                 "{} {unit} {} {small}",
@@ -198,6 +193,7 @@ mod tests {
             (0, "0 ms"),
             (999, "999 ms"),
             (1_500, "1.5 s"),
+            (59_999, "59.9 s"),
             (60_000, "1 min 0 s"),
             (3_725_000, "1 h 2 min"),
             (90_000_000, "1 d 1 h"),

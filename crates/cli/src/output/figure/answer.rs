@@ -1,6 +1,7 @@
 //! [`Answer`]: figures in all forms.
 
 use serde_json::Value;
+use terminal_size::Width;
 
 use super::{Chart, html, svg, text};
 use crate::output::destination::Output;
@@ -33,7 +34,12 @@ pub(crate) struct Answer {
 impl Answer {
     pub(crate) fn write(&self, form: AnswerForm, output: &mut Output) -> anyhow::Result<()> {
         match form {
-            AnswerForm::Text => output.write(text::page(&self.charts, &self.notes).as_bytes()),
+            AnswerForm::Text => {
+                let terminal = output.is_terminal().then(terminal_size::terminal_size);
+                let width = terminal.flatten().map(|(Width(columns), _)| columns.into());
+                let page = text::page(&self.charts, &self.notes, width.unwrap_or(usize::MAX));
+                output.write(page.as_bytes())
+            }
             AnswerForm::Json => write_line(&self.json, output),
             AnswerForm::Csv => {
                 let field = |record: &Value, name: &&str| match &record[*name] {

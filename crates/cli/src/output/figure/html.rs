@@ -2,8 +2,8 @@
 
 use std::fmt::Write;
 
+use super::Chart;
 use super::svg::{escaped, picture};
-use super::{CellKind, Chart};
 
 const STYLE: &str = "\
 body { font: 15px/1.5 system-ui, sans-serif; color: #1c2430; background: #fff; margin: 2rem; }
@@ -48,9 +48,9 @@ fn add_table(chart: &Chart, page: &mut String) {
     for row in &chart.rows {
         page.push_str("<tr>");
         for cell in &row.cells {
-            let class = match cell.kind {
-                CellKind::Label | CellKind::Figure => "",
-                CellKind::Without => " class=\"without\"",
+            let class = match cell.is_without {
+                true => " class=\"without\"",
+                false => "",
             };
             let _written = write!(page, "<td{class}>{}</td>", escaped(&cell.text));
         }

@@ -2,12 +2,15 @@
 
 use std::fmt::Write;
 
-use super::{CellKind, Chart, Row};
+use super::{Chart, Row};
 
 const FONT_PX: usize = 13;
 
 /// The width of a column of a terminal, in this font.
 const COLUMN_PX: usize = 8;
+
+/// The same in the font of the title.
+const TITLE_COLUMN_PX: usize = 9;
 
 const ROW_PX: usize = 34;
 
@@ -33,14 +36,18 @@ pub(super) fn picture(title: &str, charts: &[Chart]) -> String {
     }
     add_legend(&mut y, &mut body);
     let height = y + MARGIN_PX / 2;
-    let title = escaped(&super::shown(title));
+    let title = super::shown(title);
+    // The title of a page may be long, and a picture ends at its edge.
+    let columns = width.saturating_sub(2 * MARGIN_PX) / TITLE_COLUMN_PX;
+    let short_title = escaped(&super::cut(&title, columns));
+    let title = escaped(&title);
     format!(
         "<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{width}\" height=\"{height}\" \
          viewBox=\"0 0 {width} {height}\" role=\"img\" font-family=\"system-ui, sans-serif\" \
          font-size=\"{FONT_PX}\" fill=\"#1c2430\">\n\
          <title>{title}</title>\n\
          <rect width=\"{width}\" height=\"{height}\" fill=\"#ffffff\"/>\n\
-         <text x=\"{MARGIN_PX}\" y=\"{}\" font-size=\"15\" font-weight=\"600\">{title}</text>\n\
+         <text x=\"{MARGIN_PX}\" y=\"{}\" font-size=\"15\" font-weight=\"600\">{short_title}</text>\n\
          {body}</svg>\n",
         MARGIN_PX + FONT_PX / 2
     )
@@ -95,9 +102,9 @@ impl Layout {
     fn add_row(&self, row: &Row, y: usize, body: &mut String) {
         let text_y = y + ROW_PX / 2 + FONT_PX / 3;
         for (at, cell) in row.cells.iter().enumerate() {
-            let fill = match cell.kind {
-                CellKind::Label | CellKind::Figure => "#1c2430",
-                CellKind::Without => "#7a8594",
+            let fill = match cell.is_without {
+                true => "#7a8594",
+                false => "#1c2430",
             };
             self.add_text(at, text_y, fill, &cell.text, body);
         }
