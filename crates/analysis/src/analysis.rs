@@ -32,7 +32,7 @@ pub trait Analysis: Send + Sync {
 
     /// Adds an event of `user`, its canonical distinct_id, that was sent with the distinct_id `own`.
     ///
-    /// Events that belong to no user are not added: they are nobody's (F-1).
+    /// An event without an ID is not added: it belongs to no user (F-1).
     fn add(
         &self,
         fold: &mut Self::Fold,

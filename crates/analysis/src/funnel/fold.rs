@@ -15,7 +15,7 @@ const PRUNED_FROM: usize = 16;
 
 /// The events that were added to a [`Funnel`].
 ///
-/// The memory is a few dozen bytes for each user. Of the events of a user, those that cannot count any more
+/// The memory is about a kilobyte for each user. Of the events of a user, those that cannot count any more
 /// are dropped. With the default options, what is kept are the steps of the entry, and steps that would count
 /// if an earlier event of the first step still came.
 #[derive(Debug, Default)]

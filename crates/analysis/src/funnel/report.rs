@@ -36,7 +36,8 @@ pub struct StepFigures {
     pub conversion: f64,
     /// As a share of the step before, from 0 to 1.
     pub conversion_from_previous: f64,
-    /// Half of them needed at most this time from the step before. `None` at the first step, or for nobody.
+    /// Half of them needed at most this time from the step before. `None` at the first step, or if
+    /// there are no such users.
     pub median_ms: Option<i64>,
     /// Nine in ten of them needed at most this time from the step before.
     pub p90_ms: Option<i64>,
@@ -45,7 +46,7 @@ pub struct StepFigures {
     /// `users_without_merge` as a share of that of the first step.
     pub conversion_without_merge: f64,
     /// `users` less `users_without_merge`: how many take the step only because of ID Merge. It is negative
-    /// where ID Merge joins users.
+    /// if ID Merge joins users who took the step.
     pub difference: i64,
 }
 

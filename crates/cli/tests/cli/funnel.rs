@@ -75,7 +75,7 @@ fn f_1_every_form_of_input_and_every_source_of_identities_gives_the_same() {
     for input in ["in.gz", "array", "- < in", "in --order-by event"] {
         let line = format!("idmerge funnel {input} --engine simplified {steps}");
         let done = folder.shell(&line);
-        // The event without a user is refused by nothing, and all events have the field.
+        // An event without a user has the field `event` too, so `--order-by` refuses none.
         assert_eq!(json_of(done), expected, "{input}");
     }
     #[cfg(feature = "store")]
@@ -180,12 +180,15 @@ fn f_8_a_name_that_never_occurs_is_warned_of() {
 #[test]
 fn f_8_a_step_that_never_occurs_is_warned_of_among_many_names() {
     // More names than the program remembers.
-    let event = |n| format!("{{\"event\":\"e{n}\",\"properties\":{{\"$user_id\":\"u\",\"time\":1}}}}\n");
+    let event =
+        |n| format!("{{\"event\":\"e{n}\",\"properties\":{{\"$user_id\":\"u\",\"time\":1}}}}\n");
     let many: String = (0..12_000).map(event).collect();
     let nobodys = r#"{"event":"Solo","properties":{"time":1}}"#;
     let folder = Folder::with(&[("many", &many), ("in", &format!("{EVENTS}{nobodys}\n"))]);
     for (input, step) in [("many", "Nope"), ("in", "Solo")] {
-        let done = folder.run(&format!("funnel {input} --engine simplified --steps {step}"));
+        let done = folder.run(&format!(
+            "funnel {input} --engine simplified --steps {step}"
+        ));
         let says = format!("no event with an ID fits the step {step}");
         done.code(0).says(&says);
     }

@@ -38,7 +38,7 @@ pub(super) struct Folded<F> {
     pub(super) fold: F,
     /// The names of the events.
     pub(super) names: Names,
-    /// How many events belong to nobody.
+    /// How many events have no ID, and belong to no user.
     pub(super) events_without_id: u64,
 }
 

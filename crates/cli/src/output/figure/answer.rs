@@ -82,7 +82,7 @@ pub(crate) fn notes(events_without_time: u64, events_without_id: u64) -> Vec<Str
             events_without_time,
             "no usable time, and were passed over (F-3)",
         ),
-        (events_without_id, "no ID, and are nobody's (F-1)"),
+        (events_without_id, "no ID, and belong to no user (F-1)"),
     ];
     let without = without.iter().filter(|(count, _)| *count > 0);
     without

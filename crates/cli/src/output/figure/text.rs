@@ -99,7 +99,7 @@ fn bar(bar: Bar) -> String {
         reason = "a share is from 0 to 1"
     )]
     let columns = |share: f64| match (share * BAR_COLUMNS as f64).round() as usize {
-        // A few users are not nobody.
+        // A small share is visible too.
         0 if share > 0.0 => 1,
         columns => columns,
     };
