@@ -118,14 +118,14 @@ impl People {
     /// there, or else its first user, or else its first member.
     pub(crate) fn head(&self, member: Number) -> Number {
         let ids = &self.ids;
-        let canonical = self.canonical(member);
         let Some(cluster) = ids.cluster(member) else {
             return member;
         };
+        // Legacy can take an alias that Original turns down, so its root can be elsewhere.
+        let canonical = Some(self.canonical(member)).filter(|&it| ids.same_cluster(it, member));
         match cluster.user {
-            NONE => canonical,
-            _ if ids.is_user(canonical) => canonical,
-            user => user,
+            NONE => canonical.unwrap_or(cluster.first),
+            user => canonical.filter(|&it| ids.is_user(it)).unwrap_or(user),
         }
     }
 

@@ -146,6 +146,21 @@ fn m_5_an_alias_over_the_limit_of_original_is_reported() {
     assert_eq!(migrated.report["claims"]["rejected"], 1);
 }
 
+#[test]
+fn m_23_the_head_of_a_cluster_is_one_of_its_members() {
+    // Legacy takes the last alias, so that D1 stands for ada there. Original turns it down (O-9).
+    let lines = stream(&[
+        ("$create_alias", r#""distinct_id":"D1","alias":"session""#),
+        ("$create_alias", r#""distinct_id":"session","alias":"D1""#),
+        ("$create_alias", r#""distinct_id":"ada","alias":"D1""#),
+        VIEW_D1,
+    ]);
+    let migrated = migrate(options(Model::Original), &lines);
+    assert_eq!(migrated.links.len(), 1);
+    assert!(!migrated.links[0].contains("ada"), "{}", migrated.links[0]);
+    assert_eq!(migrated.kinds(), ["refused_alias"]);
+}
+
 /// The answers of the independent model of Legacy: where each event was put, and where it would be now.
 fn before(lines: &[String]) -> Vec<[Option<String>; 2]> {
     let mut oracle = LegacyOracle::new(EngineSettings::default());
