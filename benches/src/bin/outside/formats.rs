@@ -79,80 +79,146 @@ pub(crate) fn ensure_same(one: &Path, other: &Path) -> Result<()> {
     Ok(())
 }
 
+/// What a record says.
+struct Event<'e> {
+    name: &'e Value,
+    user: &'e Value,
+    device: &'e Value,
+    id: &'e Value,
+    url: &'e Value,
+    number: u64,
+    clock: String,
+    properties: Value,
+}
+
+const AGENT: &str =
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)";
+
 /// An event as the product writes it, with the fields that its records usually have.
 fn record(format: Format, number: u64, name: &Value, event: &Value) -> Option<Value> {
-    let (user, device, id) = (
-        &event["$user_id"],
-        &event["$device_id"],
-        &event["$insert_id"],
-    );
     let url = &event["$current_url"];
-    let minute = number / 60_000 % 60;
-    let hour = 1 + number / 3_600_000 % 20;
-    let clock = format!(
-        "{hour:02}:{minute:02}:{:02}.{:03}",
-        number / 1_000 % 60,
-        number % 1_000
-    );
-    let properties = json!({
-        "price": number % 100, "title": "Moby Dick", "category": "Books", "url": url,
-    });
-    let agent =
-        "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)";
+    let (hour, minute) = (1 + number / 3_600_000 % 20, number / 60_000 % 60);
+    let (second, ms) = (number / 1_000 % 60, number % 1_000);
+    let event = Event {
+        name,
+        user: &event["$user_id"],
+        device: &event["$device_id"],
+        id: &event["$insert_id"],
+        url,
+        number,
+        clock: format!("{hour:02}:{minute:02}:{second:02}.{ms:03}"),
+        properties: json!({
+            "price": number % 100, "title": "Moby Dick", "category": "Books", "url": url,
+        }),
+    };
     Some(match format {
-        Format::Segment => json!({
-            "anonymousId": device, "userId": user, "type": "track", "event": name, "messageId": id,
-            "context": {
-                "ip": "192.0.2.7", "library": {"name": "analytics.js", "version": "2.11.1"},
-                "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
-                "userAgent": agent,
-            },
-            "integrations": {"All": true}, "properties": properties,
-            "originalTimestamp": format!("2026-06-01T{clock}Z"), "sentAt": format!("2026-06-01T{clock}Z"),
-            "receivedAt": format!("2026-06-01T{clock}Z"), "timestamp": format!("2026-06-01T{clock}Z"),
-            "version": 2,
-        }),
-        Format::Amplitude => json!({
-            "$insert_id": id, "amplitude_id": number / 8, "app": 12_345, "city": "Paris",
-            "client_event_time": format!("2026-06-01 {clock}000"), "country": "France", "data": {"path": "/2"},
-            "device_family": "Mac", "device_id": device, "event_id": number, "event_properties": properties,
-            "event_time": format!("2026-06-01 {clock}000"), "event_type": name, "group_properties": {},
-            "groups": {}, "ip_address": "192.0.2.7", "language": "French", "library": "amplitude-js/8.1",
-            "os_name": "Chrome", "os_version": "90", "platform": "Web",
-            "server_received_time": format!("2026-06-01 {clock}000"),
-            "server_upload_time": format!("2026-06-01 {clock}000"), "session_id": number / 50,
-            "user_id": user, "user_properties": {"plan": "pro"}, "uuid": id, "version_name": null,
-        }),
-        Format::Ga4 => json!({
-            "event_date": "20260601", "event_timestamp": (1_780_000_000_000_000 + 1_000 * number).to_string(),
-            "event_name": name, "event_bundle_sequence_id": number.to_string(),
-            "event_params": [
-                {"key": "page_location", "value": {"string_value": url}},
-                {"key": "ga_session_id", "value": {"int_value": (number / 50).to_string()}},
-                {"key": "page_title", "value": {"string_value": "Find"}},
-            ],
-            "user_id": user, "user_pseudo_id": device, "user_properties": [],
-            "device": {
-                "category": "desktop", "operating_system": "Macintosh", "language": "fr",
-                "web_info": {"browser": "Chrome", "browser_version": "90"},
-            },
-            "geo": {"continent": "Europe", "country": "France", "city": "Paris"},
-            "traffic_source": {"medium": "organic", "source": "google", "name": "(organic)"},
-            "stream_id": "1234", "platform": "WEB",
-        }),
-        Format::Snowplow => json!({
-            "app_id": "shop", "platform": "web", "etl_tstamp": format!("2026-06-01 {clock}000"),
-            "collector_tstamp": format!("2026-06-01 {clock}000"),
-            "dvce_created_tstamp": format!("2026-06-01 {clock}000"), "event": "unstruct", "event_id": id,
-            "txn_id": null, "name_tracker": "sp", "v_tracker": "js-3.1", "v_collector": "ssc-2",
-            "v_etl": "enrich-3", "user_id": user, "user_ipaddress": "192.0.2.7", "domain_userid": device,
-            "domain_sessionidx": 3, "network_userid": id, "geo_country": "FR", "geo_city": "Paris",
-            "page_url": url, "page_title": "Find", "page_referrer": null, "page_urlhost": "shop.test",
-            "page_urlpath": "/find", "useragent": agent, "br_lang": "fr", "dvce_ismobile": false,
-            "derived_tstamp": format!("2026-06-01 {clock}000"), "event_vendor": "test.shop",
-            "event_name": name, "event_format": "jsonschema", "event_version": "1-0-0",
-            "unstruct_event_test_shop_find_1": properties,
-        }),
+        Format::Segment => segment(&event),
+        Format::Amplitude => amplitude(&event),
+        Format::Ga4 => ga4(&event),
+        Format::Snowplow => snowplow(&event),
         _ => return None,
+    })
+}
+
+fn segment(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        url,
+        clock,
+        properties,
+        ..
+    } = event;
+    json!({
+        "anonymousId": device, "userId": user, "type": "track", "event": name, "messageId": id,
+        "context": {
+            "ip": "192.0.2.7", "library": {"name": "analytics.js", "version": "2.11.1"},
+            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
+            "userAgent": AGENT,
+        },
+        "integrations": {"All": true}, "properties": properties,
+        "originalTimestamp": format!("2026-06-01T{clock}Z"), "sentAt": format!("2026-06-01T{clock}Z"),
+        "receivedAt": format!("2026-06-01T{clock}Z"), "timestamp": format!("2026-06-01T{clock}Z"),
+        "version": 2,
+    })
+}
+
+fn amplitude(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        number,
+        clock,
+        properties,
+        ..
+    } = event;
+    json!({
+        "$insert_id": id, "amplitude_id": number / 8, "app": 12_345, "city": "Paris",
+        "client_event_time": format!("2026-06-01 {clock}000"), "country": "France", "data": {"path": "/2"},
+        "device_family": "Mac", "device_id": device, "event_id": number, "event_properties": properties,
+        "event_time": format!("2026-06-01 {clock}000"), "event_type": name, "group_properties": {},
+        "groups": {}, "ip_address": "192.0.2.7", "language": "French", "library": "amplitude-js/8.1",
+        "os_name": "Chrome", "os_version": "90", "platform": "Web",
+        "server_received_time": format!("2026-06-01 {clock}000"),
+        "server_upload_time": format!("2026-06-01 {clock}000"), "session_id": number / 50,
+        "user_id": user, "user_properties": {"plan": "pro"}, "uuid": id, "version_name": null,
+    })
+}
+
+fn ga4(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        url,
+        number,
+        ..
+    } = event;
+    json!({
+        "event_date": "20260601", "event_timestamp": (1_780_000_000_000_000 + 1_000 * number).to_string(),
+        "event_name": name, "event_bundle_sequence_id": number.to_string(),
+        "event_params": [
+            {"key": "page_location", "value": {"string_value": url}},
+            {"key": "ga_session_id", "value": {"int_value": (number / 50).to_string()}},
+            {"key": "page_title", "value": {"string_value": "Find"}},
+        ],
+        "user_id": user, "user_pseudo_id": device, "user_properties": [],
+        "device": {
+            "category": "desktop", "operating_system": "Macintosh", "language": "fr",
+            "web_info": {"browser": "Chrome", "browser_version": "90"},
+        },
+        "geo": {"continent": "Europe", "country": "France", "city": "Paris"},
+        "traffic_source": {"medium": "organic", "source": "google", "name": "(organic)"},
+        "stream_id": "1234", "platform": "WEB",
+    })
+}
+
+fn snowplow(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        url,
+        clock,
+        properties,
+        ..
+    } = event;
+    json!({
+        "app_id": "shop", "platform": "web", "etl_tstamp": format!("2026-06-01 {clock}000"),
+        "collector_tstamp": format!("2026-06-01 {clock}000"),
+        "dvce_created_tstamp": format!("2026-06-01 {clock}000"), "event": "unstruct", "event_id": id,
+        "txn_id": null, "name_tracker": "sp", "v_tracker": "js-3.1", "v_collector": "ssc-2",
+        "v_etl": "enrich-3", "user_id": user, "user_ipaddress": "192.0.2.7", "domain_userid": device,
+        "domain_sessionidx": 3, "network_userid": id, "geo_country": "FR", "geo_city": "Paris",
+        "page_url": url, "page_title": "Find", "page_referrer": null, "page_urlhost": "shop.test",
+        "page_urlpath": "/find", "useragent": AGENT, "br_lang": "fr", "dvce_ismobile": false,
+        "derived_tstamp": format!("2026-06-01 {clock}000"), "event_vendor": "test.shop",
+        "event_name": name, "event_format": "jsonschema", "event_version": "1-0-0",
+        "unstruct_event_test_shop_find_1": properties,
     })
 }

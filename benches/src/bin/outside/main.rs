@@ -21,6 +21,7 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 use clap::Parser;
 use flate2::write::GzEncoder;
+use idmerge_adapters::Format;
 use idmerge_benches::measure::Samples;
 use idmerge_benches::report::{Report, grouped};
 
@@ -87,20 +88,8 @@ fn main() -> Result<()> {
     );
     check(&contenders, &folder)?;
     let records = if args.quick { 10_000 } else { 100_000 };
-    for (format, of_records, of_events) in FORMATS {
-        let files = Files::write(format, &web, records, &folder)?;
-        let from = ["--from", format.name()];
-        let pair = [
-            resolve(&idmerge, of_records, &files.records, "simplified", &from),
-            resolve(&idmerge, of_events, &files.events, "simplified", &[]),
-        ];
-        let outputs = ["ours.ndjson", "theirs.ndjson"].map(|name| folder.join(name));
-        for (contender, output) in pair.iter().zip(&outputs) {
-            run::run(contender, output)?;
-        }
-        ensure_same(&outputs[0], &outputs[1])
-            .with_context(|| format!("{of_records} and {of_events} differ"))?;
-        contenders.extend(pair);
+    for format in FORMATS {
+        contenders.extend(of_format(format, &idmerge, &web, records, &folder)?);
     }
 
     let mut figures = Vec::new();
@@ -206,6 +195,30 @@ fn resolve(
     }
 }
 
+/// The two rows of a product, whose answers are equal.
+fn of_format(
+    (format, of_records, of_events): (Format, &'static str, &'static str),
+    idmerge: &Path,
+    web: &Path,
+    records: usize,
+    folder: &Path,
+) -> Result<[Contender; 2]> {
+    let files = Files::write(format, web, records, folder)?;
+    let from = ["--from", format.name()];
+    let pair = [
+        resolve(idmerge, of_records, &files.records, "simplified", &from),
+        resolve(idmerge, of_events, &files.events, "simplified", &[]),
+    ];
+    let outputs = ["ours.ndjson", "theirs.ndjson"].map(|name| folder.join(name));
+    for (contender, output) in pair.iter().zip(&outputs) {
+        eprintln!("check {}", contender.name);
+        run::run(contender, output)?;
+    }
+    ensure_same(&outputs[0], &outputs[1])
+        .with_context(|| format!("{of_records} and {of_events} differ"))?;
+    Ok(pair)
+}
+
 /// Runs each program once and compares the answers. This also brings all files into memory.
 fn check(contenders: &[Contender], folder: &Path) -> Result<()> {
     let ours = folder.join("ours.ndjson");
@@ -234,35 +247,7 @@ fn tables(
     figures: &[run::Figures],
     report: &mut Report,
 ) {
-    let of = |name: &str| {
-        let at = contenders
-            .iter()
-            .position(|contender| contender.name == name)?;
-        figures.get(at)
-    };
-    let wall = |name: &str| of(name).map_or(f64::NAN, |figures| figures.wall_seconds.median());
-    let ours = wall(IDMERGE);
-    if of(DUCKDB).is_some() {
-        report.at_least("web-login: times DuckDB", 3.0, wall(DUCKDB) / ours, " ×");
-    }
-    report.at_most(
-        "web-login: times the time of cat",
-        1.5,
-        ours / wall(CAT),
-        " ×",
-    );
-    let peak = of(IDMERGE).map_or(f64::NAN, |figures| figures.peak_megabytes.median());
-    report.at_most("web-login: peak memory", 150.0, peak, " MB");
-    let ratio = wall(IDENTIFY_ORIGINAL) / wall(IDENTIFY_SIMPLIFIED);
-    report.at_most("identify: original, times its simplified", 1.3, ratio, " ×");
-    report.at_most("gzip: times plain input", 2.0, wall(GZIP) / ours, " ×");
-    report.at_most("zstd: times plain input", 2.0, wall(ZSTD) / ours, " ×");
-    for (format, of_records, of_events) in FORMATS {
-        let ratio = wall(of_records) / wall(of_events);
-        let row = format!("--from {format}: times the same events, adapted beforehand");
-        report.at_most(&row, 1.6, ratio, " ×");
-    }
-
+    let ours = targets(contenders, figures, report);
     let row = |(contender, figures): (&Contender, &run::Figures)| {
         let seconds = |samples: &Samples| format!("{:.2}", samples.median());
         vec![
@@ -292,4 +277,37 @@ fn tables(
     ];
     let rows: Vec<_> = contenders.iter().zip(figures).map(row).collect();
     report.table("Whole programs", &head, &rows);
+}
+
+/// Reports the targets, and returns the median of our wall time.
+fn targets(contenders: &[Contender], figures: &[run::Figures], report: &mut Report) -> f64 {
+    let of = |name: &str| {
+        let at = contenders
+            .iter()
+            .position(|contender| contender.name == name)?;
+        figures.get(at)
+    };
+    let wall = |name: &str| of(name).map_or(f64::NAN, |figures| figures.wall_seconds.median());
+    let ours = wall(IDMERGE);
+    if of(DUCKDB).is_some() {
+        report.at_least("web-login: times DuckDB", 3.0, wall(DUCKDB) / ours, " ×");
+    }
+    report.at_most(
+        "web-login: times the time of cat",
+        1.5,
+        ours / wall(CAT),
+        " ×",
+    );
+    let peak = of(IDMERGE).map_or(f64::NAN, |figures| figures.peak_megabytes.median());
+    report.at_most("web-login: peak memory", 150.0, peak, " MB");
+    let ratio = wall(IDENTIFY_ORIGINAL) / wall(IDENTIFY_SIMPLIFIED);
+    report.at_most("identify: original, times its simplified", 1.3, ratio, " ×");
+    report.at_most("gzip: times plain input", 2.0, wall(GZIP) / ours, " ×");
+    report.at_most("zstd: times plain input", 2.0, wall(ZSTD) / ours, " ×");
+    for (format, of_records, of_events) in FORMATS {
+        let ratio = wall(of_records) / wall(of_events);
+        let row = format!("--from {format}: times the same events, adapted beforehand");
+        report.at_most(&row, 1.6, ratio, " ×");
+    }
+    ours
 }

@@ -3,6 +3,8 @@
 //! Each thread reads a block, works on it, and waits for its turn to pass on the result. So at any
 //! time there are at most as many blocks in memory as threads, however long the input is.
 
+mod reader;
+
 use std::fmt;
 use std::io::{self, Write};
 use std::num::NonZero;
@@ -20,6 +22,7 @@ use crate::stream::input::sorted::Origins;
 use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
+use crate::stream::pipeline::reader::{KeptBlocks, Numbered, Reader};
 use crate::stream::progress::Progress;
 
 /// More threads would be idle: the ordered step runs on one at a time.
@@ -255,68 +258,6 @@ impl<T: Sink> OrderedSink<T> {
     }
 }
 
-/// The input, read under a lock.
-struct Reader<'p, K> {
-    blocks: Blocks<'p>,
-    /// Read in place of `blocks`.
-    kept: Option<KeptBlocks<'p>>,
-    read_kept: K,
-    /// How many blocks or unread lines were read.
-    count: u64,
-}
-
-/// The blocks of an earlier pass. They count as the bytes of the inputs that they were made of.
-struct KeptBlocks<'p> {
-    blocks: BlocksReader,
-    read: u64,
-    input_bytes: u64,
-    progress: &'p Progress,
-}
-
-impl KeptBlocks<'_> {
-    fn next(&mut self, block: &mut Block) -> io::Result<Option<u64>> {
-        let number = self.blocks.next(block)?;
-        let of_input = |read: u64| {
-            let share = u128::from(read) * u128::from(self.input_bytes);
-            let share = share / u128::from(self.blocks.bytes().max(1));
-            u64::try_from(share).unwrap_or(u64::MAX)
-        };
-        let before = of_input(self.read);
-        self.read += block.bytes().len() as u64;
-        self.progress.advance(of_input(self.read) - before);
-        Ok(number)
-    }
-}
-
-/// The next block of the input.
-struct Numbered {
-    next: Result<Next, ReadError>,
-    /// Counted from 0, without a gap.
-    turn: u64,
-    /// The number that the block had in the first pass, which counts unread lines too.
-    number: u64,
-}
-
-impl<K> Reader<'_, K> {
-    fn next(&mut self, block: &mut Block) -> Numbered {
-        let turn = self.count;
-        self.count += 1;
-        let mut number = turn;
-        let next = match &mut self.kept {
-            None => self.blocks.next(block),
-            Some(kept) => match kept.next(block) {
-                Ok(Some(kept)) => {
-                    number = kept;
-                    Ok(Next::Lines)
-                }
-                Ok(None) => Ok(Next::End),
-                Err(error) => Err(ReadError::Read(error)),
-            },
-        };
-        Numbered { next, turn, number }
-    }
-}
-
 impl<'p> Pass<'p> {
     pub(crate) fn new(
         inputs: &'p mut [Input],
@@ -395,12 +336,10 @@ impl<'p> Pass<'p> {
         });
         let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
         let limits = self.limits;
-        let kept = self.kept.map(|blocks| KeptBlocks {
-            blocks,
-            read: 0,
-            input_bytes: input::total_bytes(self.inputs).unwrap_or_default(),
-            progress: self.progress,
-        });
+        let input_bytes = input::total_bytes(self.inputs).unwrap_or_default();
+        let kept = self
+            .kept
+            .map(|blocks| KeptBlocks::new(blocks, input_bytes, self.progress));
         let blocks = Blocks::new(self.inputs, self.reread, self.progress, limits, self.known)
             .with_tables(self.tables);
         let reader = Mutex::new(Reader {
