@@ -11,8 +11,9 @@ use idmerge_core::{DistinctId, InvalidEventReason, Resolve};
 use idmerge_engines::{Model, Settings};
 
 use crate::args::engine::{SETTINGS, SettingsArgs};
+use crate::args::input::InputArgs;
 use crate::args::input::adapt::AdaptArgs;
-use crate::args::input::{InputArgs, OrderArgs};
+use crate::args::input::order::OrderArgs;
 use crate::report::{say, wrong_usage};
 
 /// An input, and the source of identities: `--engine` or `--store`.

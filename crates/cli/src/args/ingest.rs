@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::args::engine::OptionalEngineArgs;
 use crate::args::input::adapt::AdaptArgs;
+use crate::args::input::order::OrderArgs;
 use crate::args::input::{InputArgs, SummaryArgs};
 
 #[derive(Debug, clap::Args)]
@@ -34,6 +35,9 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) adapt: AdaptArgs,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
 
     #[command(flatten)]
     pub(crate) summary: SummaryArgs,

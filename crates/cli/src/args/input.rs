@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod adapt;
+pub(crate) mod order;
 
 use std::path::PathBuf;
 
@@ -50,16 +51,6 @@ pub(crate) struct InputArgs {
     /// Show no progress and no summary
     #[arg(short, long)]
     pub(crate) quiet: bool,
-}
-
-/// The argument of every command that can sort its input.
-#[derive(Debug, clap::Args)]
-pub(crate) struct OrderArgs {
-    /// Sort the records by this field first, such as receivedAt; equal ones stay in order. It is a field of the
-    /// record, a property, or a path with dots; numbers come before times, and times before other text
-    #[arg(long, value_name = "FIELD")]
-    #[arg(value_parser = clap::builder::NonEmptyStringValueParser::new())]
-    pub(crate) order_by: Option<String>,
 }
 
 /// The argument of every command that can write to a file.

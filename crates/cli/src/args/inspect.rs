@@ -2,6 +2,7 @@
 
 use crate::args::engine::SettingsArgs;
 use crate::args::input::adapt::AdaptArgs;
+use crate::args::input::order::OrderArgs;
 use crate::args::input::{InputArgs, ReportFormat};
 
 #[derive(Debug, clap::Args)]
@@ -43,6 +44,9 @@ pub(crate) struct InspectArgs {
 
     #[command(flatten)]
     pub(crate) adapt: AdaptArgs,
+
+    #[command(flatten)]
+    pub(crate) order: OrderArgs,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,

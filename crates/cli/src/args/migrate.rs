@@ -18,8 +18,9 @@ use idmerge_migrate::{Options, UserRules};
 use regex::Regex;
 
 use crate::args::engine::SettingsArgs;
+use crate::args::input::InputArgs;
 use crate::args::input::adapt::ProductArgs;
-use crate::args::input::{InputArgs, OrderArgs};
+use crate::args::input::order::OrderArgs;
 use crate::args::migrate::choices::{Conflict, NewModel, Rules, Source, sources};
 use crate::report::wrong_usage;
 use crate::stream::adapt::{Adapting, Origin};

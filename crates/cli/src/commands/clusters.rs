@@ -1,22 +1,24 @@
 //! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
+use std::slice;
+
 use idmerge_core::{Cluster, Resolve};
-use idmerge_engines::Settings;
 use idmerge_events::MappingWriter;
 
 use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mean};
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
 use crate::commands::apply::apply_all;
-use crate::commands::order;
+use crate::commands::order::{self, Ordering};
 #[cfg(feature = "store")]
-use crate::commands::store::open::{open_for_reading, settings_of};
+use crate::commands::store::open::open_for_reading;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
 use crate::report::{say, wrong_usage};
+use crate::stream::adapt::Adapting;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::Pass;
 use crate::stream::progress::Progress;
@@ -48,7 +50,7 @@ pub(crate) fn run_mappings(args: &MappingsArgs) -> anyhow::Result<()> {
 pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Check the ID before the input is read: reading may take an hour.
     let identities = args.identity.identities()?;
-    let settings = settings(&identities)?;
+    let settings = order::settings(&identities)?;
     let id = read_id(&settings, &args.id)?;
     let output = Destination::STDOUT;
     let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
@@ -63,16 +65,6 @@ pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     });
     write_line(&cluster, &mut output)?;
     output.finish()
-}
-
-fn settings(identities: &Identities<'_>) -> anyhow::Result<Settings> {
-    match identities {
-        Identities::OfInput(settings) => Ok(settings.clone()),
-        #[cfg(feature = "store")]
-        Identities::OfStore(folder) => settings_of(folder),
-        #[cfg(not(feature = "store"))]
-        Identities::OfStore(_) => Err(left_out("`--store`", "store")),
-    }
 }
 
 /// The inputs to find identities in. A store has all identities already, so it needs none.
@@ -98,13 +90,24 @@ fn engine_and_output(
     output.must_keep(&inputs, "--output")?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    let inputs = order::ordered(args, identities, inputs, &mut refused)?;
-    Ok((engine(args, identities, inputs, refused)?, output))
+    let settings = order::settings(identities)?;
+    let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
+    let adapting = adapting.as_ref();
+    let ordering = Ordering {
+        by: &args.order,
+        input: &args.input,
+        settings: slice::from_ref(&settings),
+        adapting,
+    };
+    let inputs = ordering.order(inputs, &mut refused)?;
+    let engine = engine(args, identities, adapting, inputs, refused)?;
+    Ok((engine, output))
 }
 
 fn engine(
     args: &IdentityArgs,
     identities: &Identities<'_>,
+    adapting: Option<&Adapting>,
     mut inputs: Vec<Input>,
     refused: RefusedWriter,
 ) -> anyhow::Result<Box<dyn Resolve>> {
@@ -117,8 +120,6 @@ fn engine(
     };
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let adapting = args.adapt.adapting(settings, args.input.quiet)?;
-    let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let mut applied = apply_all(pass, settings, refused, None, &mut |_, _, _| Ok(()))?;

@@ -7,6 +7,7 @@ use std::fmt;
 use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
+use std::slice;
 
 use anyhow::Context;
 use idmerge_core::Claim;
@@ -17,6 +18,7 @@ use serde_json::{Value, json};
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
+use crate::commands::order::Ordering;
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, add_adapted, row};
@@ -36,23 +38,32 @@ const COMMIT_CLAIMS: u64 = if cfg!(debug_assertions) { 500 } else { 50_000 };
 /// Take a snapshot after this many new entries: opening a store replays at most these.
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
+const CONTINUES_AGAIN: &str = "this continues the --again run that did not finish: what that run has taken is passed \
+     over (AR-3); to take it anew, run the same command again afterwards";
+
 pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let settings = settings_for_ingest(&args.folder, args.engine.settings()?)?;
     let refused = args.input.refused(None)?;
-    let mut inputs = input::find_all(&args.input.paths)?;
+    let inputs = input::find_all(&args.input.paths)?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let form = args.summary.form(args.input.quiet);
     if form == SummaryForm::Json {
         refused.silence();
     }
+    let adapting = args.adapt.adapting(&settings, form != SummaryForm::Text)?;
+    let adapting = adapting.as_ref();
+    let ordering = Ordering {
+        by: &args.order,
+        input: &args.input,
+        settings: slice::from_ref(&settings),
+        adapting,
+    };
+    let mut inputs = ordering.order(inputs, &mut refused)?;
     let store = open_for_writing(&args.folder, Some(&settings))?;
     let entries_before = store.committed();
     let taken = Taken::open(&store, args.again).with_context(|| open_error(&args.folder))?;
     if taken.continues_again() && form == SummaryForm::Text {
-        say(format_args!(
-            "this continues the --again run that did not finish: what that run has taken is passed over \
-             (AR-3); to take it anew, run the same command again afterwards"
-        ));
+        say(format_args!("{CONTINUES_AGAIN}"));
     }
     let mut known = taken.known_inputs();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
@@ -75,9 +86,6 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         events: 0,
         outcomes: Outcomes::default(),
     };
-    let is_silent = form != SummaryForm::Text;
-    let adapting = args.adapt.adapting(&settings, is_silent)?;
-    let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let pass = pass.passing(&mut known);
@@ -87,13 +95,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     sink.snapshot_if_old()?;
     progress.finish();
     let adapted = adapting.and_then(Adapting::report);
-    summary::print(
-        &sink.summary(entries_before, &known, adapted.as_ref()),
-        form,
-    );
-    if let Some(adapted) = &adapted {
-        adapted.warn(form);
-    }
+    sink.print(entries_before, &known, adapted.as_ref(), form);
     sink.close()
 }
 
@@ -176,6 +178,19 @@ impl StoreSink<'_> {
             new_entries: self.store.committed() - entries_before,
             outcomes: &self.outcomes,
             refused: Refused::of(&self.refused),
+        }
+    }
+
+    fn print(
+        &self,
+        entries_before: u64,
+        known: &KnownInputs,
+        adapted: Option<&AdaptReport>,
+        form: SummaryForm,
+    ) {
+        summary::print(&self.summary(entries_before, known, adapted), form);
+        if let Some(adapted) = adapted {
+            adapted.warn(form);
         }
     }
 

@@ -29,6 +29,7 @@ use crate::commands::inspect::ids::{Devices, Kinds, Moves, has_user_id};
 use crate::commands::inspect::model::{Arrival, Claims, ModelBatch, ModelState, Unlimited};
 use crate::commands::inspect::report::{Models, Report};
 use crate::commands::inspect::signs::CurrentModel;
+use crate::commands::order::Ordering;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
@@ -46,21 +47,28 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
     let of = |model| Settings::of(model).with_id_rules(original.id_rules().clone());
     let models = [of(Model::Simplified), original.clone(), of(Model::Legacy)];
     let refused = args.input.refused(Some(&Destination::STDOUT))?;
-    let mut inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;
+    let inputs = input::find_all(&with_files_of_folders(&args.input.paths)?)?;
     let names = inputs.iter().map(|input| input.name.clone()).collect();
+    let mut refused = args.input.refused_writer(refused, &inputs)?;
+    let adapting = args
+        .adapt
+        .adapting_for(Target::Both, &models[0], args.input.quiet)?;
+    let adapting = adapting.as_ref();
+    let ordering = Ordering {
+        by: &args.order,
+        input: &args.input,
+        settings: &models,
+        adapting,
+    };
+    let mut inputs = ordering.order(inputs, &mut refused)?;
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let hasher = RandomState::default();
-    let refused = args.input.refused_writer(refused, &inputs)?;
     let sink = InspectSink {
         refused,
         found: Found::new(&models, &original),
     };
     let max_line_bytes = args.input.max_line_bytes;
-    let adapting = args
-        .adapt
-        .adapting_for(Target::Both, &models[0], args.input.quiet)?;
-    let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let sink = pass.run(

@@ -8,6 +8,7 @@ mod side_files;
 mod upload;
 
 use std::process::ExitCode;
+use std::slice;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
@@ -20,7 +21,7 @@ use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
-use crate::commands::order::Order;
+use crate::commands::order::Ordering;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
 use crate::stream::adapt::Adapting;
@@ -41,7 +42,7 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let mut side_files = SideFiles::find(args)?;
     check_kept(&folder, &inputs, &side_files)?;
     let mut refused = finishing::refused_writer(args, &folder)?;
-    let mut inputs = ordered(args, &options, inputs, &mut refused)?;
+    let mut inputs = ordering(args, &options, adapting.as_ref()).order(inputs, &mut refused)?;
     side_files.set_inputs(&inputs);
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, args.input.quiet);
@@ -92,23 +93,18 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// The inputs in the order of M-4.
-fn ordered(
-    args: &MigrateArgs,
-    options: &Options,
-    inputs: Vec<Input>,
-    refused: &mut RefusedWriter,
-) -> anyhow::Result<Vec<Input>> {
-    let Some(field) = &args.order.order_by else {
-        return Ok(inputs);
-    };
-    let tables = args.from.origin().tables();
-    let order = Order {
-        field,
-        settings: tables.is_none().then_some(&options.source),
-        tables,
-    };
-    order.of(inputs, &args.input, refused)
+/// The order of M-4.
+fn ordering<'o>(
+    args: &'o MigrateArgs,
+    options: &'o Options,
+    adapting: Option<&'o Adapting>,
+) -> Ordering<'o> {
+    Ordering {
+        by: &args.order,
+        input: &args.input,
+        settings: slice::from_ref(&options.source),
+        adapting,
+    }
 }
 
 /// Checks that the migration replaces no file that it reads.

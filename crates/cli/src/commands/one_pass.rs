@@ -1,7 +1,5 @@
 //! The output of a `resolve` that reads its input once, and writes as it goes.
 
-use idmerge_engines::Settings;
-
 use crate::args::resolve::ResolveArgs;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
@@ -13,16 +11,30 @@ use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::{Pass, Sink, Worker};
 use crate::stream::progress::Progress;
 
+/// What `resolve` reads and writes.
+pub(crate) struct Files<'f> {
+    pub(crate) inputs: Vec<Input>,
+    /// How records of another product become events.
+    pub(crate) adapting: Option<&'f Adapting>,
+    pub(crate) refused: RefusedWriter,
+    pub(crate) output: Output,
+}
+
 /// Reads the inputs once, and writes what `new_worker` makes of them. Returns the sink, which `new_sink` makes
 /// of the output, and what became of the records of another product.
 pub(crate) fn run<W: Worker<Kept = ()>>(
     args: &ResolveArgs,
-    settings: &Settings,
-    mut inputs: Vec<Input>,
-    written: Written,
+    files: Files<'_>,
     new_sink: impl FnOnce(Written) -> W::Sink,
     new_worker: impl Fn() -> W + Sync,
 ) -> anyhow::Result<(W::Sink, Option<AdaptReport>)> {
+    let Files {
+        mut inputs,
+        adapting,
+        refused,
+        output,
+    } = files;
+    let written = Written::new(args, output, refused);
     let input_args = &args.identity.input;
     let progress = Progress::of_bytes(input::total_bytes(&inputs), input_args.quiet);
     progress.stage("writing");
@@ -30,8 +42,6 @@ pub(crate) fn run<W: Worker<Kept = ()>>(
     if written.output.is_terminal() {
         progress.finish();
     }
-    let adapting = args.adapting(settings)?;
-    let adapting = adapting.as_ref();
     let pass =
         Pass::new(&mut inputs, input_args.limits(), Reread::No, &progress).adapting(adapting);
     let sink = pass.run(new_sink(written), |_| Ok(()), new_worker)?;
@@ -53,7 +63,7 @@ impl Sink for Written {}
 impl Written {
     /// Nothing is written yet. If a number of refused lines is an error, the output is held until everything
     /// has been read.
-    pub(crate) fn new(args: &ResolveArgs, output: Output, refused: RefusedWriter) -> Self {
+    fn new(args: &ResolveArgs, output: Output, refused: RefusedWriter) -> Self {
         Self {
             output,
             refused,

@@ -5,18 +5,22 @@ mod key;
 use std::io::{self, Write};
 
 use anyhow::Context;
-use idmerge_adapters::Refusal as BadRecord;
+use idmerge_adapters::{Adapted, LineKind, Refusal as BadRecord};
 use idmerge_core::quote;
 use idmerge_engines::Settings;
 use idmerge_events::{JsonEvent, MalformedEvent};
 
-use crate::args::identities::{Identities, IdentityArgs};
+use crate::args::identities::Identities;
 use crate::args::input::InputArgs;
+use crate::args::input::order::OrderArgs;
 use crate::commands::order::key::Key;
+#[cfg(feature = "store")]
+use crate::commands::store::open::settings_of;
 use crate::output::refused::RefusedWriter;
+#[cfg(not(feature = "store"))]
+use crate::report::left_out;
 use crate::spill::sort::Sorter;
-use crate::stream::adapt::table::Tables;
-use crate::stream::adapt::take_records;
+use crate::stream::adapt::{Adapting, take_records};
 use crate::stream::block::{Block, Limits};
 use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
@@ -27,68 +31,51 @@ use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
-/// The inputs as one, with the records in the order of `--order-by`. Records without that field are refused.
-/// Without the argument, the inputs as they are.
+/// How the records of a command are put in order.
+pub(crate) struct Ordering<'o> {
+    pub(crate) by: &'o OrderArgs,
+    pub(crate) input: &'o InputArgs,
+    /// Those of the models for which the events are read.
+    pub(crate) settings: &'o [Settings],
+    /// How records of another product become events.
+    pub(crate) adapting: Option<&'o Adapting>,
+}
+
+/// The settings of the engine that has the identities.
 ///
 /// # Errors
 ///
-/// An argument of the command does not fit the others, an input cannot be read, or a temporary file cannot be
-/// written.
-pub(crate) fn ordered(
-    args: &IdentityArgs,
-    identities: &Identities<'_>,
-    inputs: Vec<Input>,
-    refused: &mut RefusedWriter,
-) -> anyhow::Result<Vec<Input>> {
-    let Some(field) = &args.order.order_by else {
-        return Ok(inputs);
-    };
-    args.adapt.check()?;
-    let tables = args.adapt.tables();
-    // What becomes of the records of another product is not known before they are sorted.
-    let settings = match (identities, tables) {
-        (Identities::OfInput(settings), None) => Some(settings),
-        _ => None,
-    };
-    let order = Order {
-        field,
-        tables,
-        settings,
-    };
-    order.of(inputs, &args.input, refused)
+/// There is no store.
+pub(crate) fn settings(identities: &Identities<'_>) -> anyhow::Result<Settings> {
+    match identities {
+        Identities::OfInput(settings) => Ok(settings.clone()),
+        #[cfg(feature = "store")]
+        Identities::OfStore(folder) => settings_of(folder),
+        #[cfg(not(feature = "store"))]
+        Identities::OfStore(_) => Err(left_out("`--store`", "store")),
+    }
 }
 
-/// The order of `--order-by`.
-pub(crate) struct Order<'o> {
-    pub(crate) field: &'o str,
-    /// How tables are read, if the records may be in some.
-    pub(crate) tables: Option<Tables>,
-    /// By which the usable events of each input are counted, if the records are events: IN-6 is about each
-    /// input, and sorted they are one.
-    pub(crate) settings: Option<&'o Settings>,
-}
-
-impl Order<'_> {
-    /// The inputs as one, with the records in this order. Records without the field are refused.
+impl Ordering<'_> {
+    /// The inputs as one, with the records in the order of `--order-by`. Records without that field are refused.
+    /// Without the argument, the inputs as they are.
     ///
     /// # Errors
     ///
-    /// An input cannot be read, or a temporary file cannot be written.
-    pub(crate) fn of(
+    /// An input cannot be read, none of its events can be used, or a temporary file cannot be written.
+    pub(crate) fn order(
         &self,
         mut inputs: Vec<Input>,
-        args: &InputArgs,
         refused: &mut RefusedWriter,
     ) -> anyhow::Result<Vec<Input>> {
-        if inputs.is_empty() {
+        let Some(field) = self.by.field.as_deref().filter(|_| !inputs.is_empty()) else {
             return Ok(inputs);
-        }
-        let (field, settings) = (self.field, self.settings);
-        let limits = args.limits();
+        };
+        let limits = self.input.limits();
         let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
-        let progress = Progress::of_bytes(input::total_bytes(&inputs), args.quiet);
+        let progress = Progress::of_bytes(input::total_bytes(&inputs), self.input.quiet);
         progress.stage("sorting");
-        let pass = Pass::new(&mut inputs, limits, Reread::No, &progress).with_tables(self.tables);
+        let pass = Pass::new(&mut inputs, limits, Reread::No, &progress).settling(self.adapting);
         let sorting = Sorting {
             sorter: Sorter::default(),
             refused,
@@ -96,7 +83,9 @@ impl Order<'_> {
         let new_worker = || SortWorker {
             field,
             limits,
-            settings,
+            settings: self.settings,
+            adapting: self.adapting,
+            adapted: Adapted::default(),
         };
         let sorting = pass.run(sorting, |_| Ok(()), new_worker)?;
         let sorted = || -> io::Result<Input> {
@@ -124,7 +113,11 @@ impl Sink for Sorting<'_> {}
 struct SortWorker<'w> {
     field: &'w str,
     limits: Limits,
-    settings: Option<&'w Settings>,
+    /// By which it is known whether an input has an event that can be used: IN-6 is about each input, and sorted
+    /// they are one.
+    settings: &'w [Settings],
+    adapting: Option<&'w Adapting>,
+    adapted: Adapted,
 }
 
 /// The records of a block, with their keys.
@@ -136,7 +129,8 @@ struct Keyed<'b> {
     ends: Vec<usize>,
     bytes: Vec<u8>,
     refused: Vec<RefusedLine<'b>>,
-    /// How many records are events that can be used, and how many of those have a distinct_id.
+    /// How many records are events that can be used, and how many of those have a distinct_id. After the first
+    /// one that has, no more are counted: one is enough.
     events: u64,
     with_id: u64,
     /// The number of the first other record, and why it cannot be used.
@@ -146,22 +140,15 @@ struct Keyed<'b> {
 impl<'b> Keyed<'b> {
     fn take(
         &mut self,
-        worker: &SortWorker<'_>,
+        worker: &mut SortWorker<'_>,
         number: u64,
         bytes: &'b [u8],
         text: Result<&str, BadRecord>,
     ) {
         match text.and_then(|text| Ok((worker.key(text)?, text))) {
             Ok((key, text)) => {
-                match worker.has_id(text) {
-                    Ok(has_id) => {
-                        self.events += 1;
-                        self.with_id += u64::from(has_id);
-                    }
-                    Err(refusal) => {
-                        let error = refusal.to_string();
-                        self.first_unusable.get_or_insert((number, error));
-                    }
+                if self.with_id == 0 {
+                    self.judge(number, worker.usability(text));
                 }
                 self.keys.push((number, key));
                 self.bytes.extend_from_slice(text.as_bytes());
@@ -179,6 +166,29 @@ impl<'b> Keyed<'b> {
             }),
         }
     }
+
+    fn judge(&mut self, number: u64, usability: Result<Usability, BadRecord>) {
+        match usability {
+            Ok(Usability::NoEvent) => {}
+            Ok(Usability::Event { has_id }) => {
+                self.events += 1;
+                self.with_id += u64::from(has_id);
+            }
+            Err(refusal) => {
+                let error = refusal.to_string();
+                self.first_unusable.get_or_insert((number, error));
+            }
+        }
+    }
+}
+
+/// What a record can be used for.
+enum Usability {
+    /// It is passed over.
+    NoEvent,
+    Event {
+        has_id: bool,
+    },
 }
 
 impl SortWorker<'_> {
@@ -216,26 +226,47 @@ impl SortWorker<'_> {
         Err(BadRecord::with_text(rule, text))
     }
 
-    /// Whether an event has a distinct_id, or why it cannot be used.
-    fn has_id(&self, text: &str) -> Result<bool, BadRecord> {
-        let Some(settings) = self.settings else {
-            return Ok(true);
-        };
+    /// What a record can be used for, or why it cannot be used.
+    fn usability(&mut self, text: &str) -> Result<Usability, BadRecord> {
+        if let Some(adapter) = self.adapting.and_then(Adapting::adapter) {
+            self.adapted.clear();
+            adapter.adapt(0, text, &mut self.adapted);
+            let mut refusal = Ok(Usability::NoEvent);
+            for line in self.adapted.take_lines() {
+                match line.kind {
+                    LineKind::Event(_) => return Ok(Usability::Event { has_id: true }),
+                    LineKind::Refused(why) => refusal = refusal.and(Err(why)),
+                }
+            }
+            return refusal;
+        }
         let event = JsonEvent::parse_text(text)?;
-        match settings.read(&event.event()) {
-            Ok(reading) => Ok(reading.distinct_id.is_some()),
-            Err(error) => Err(BadRecord::with_text(error.rule(), error.to_string())),
+        let event = event.event();
+        let (mut is_event, mut first_error) = (false, None);
+        for settings in self.settings {
+            match settings.read(&event) {
+                Ok(reading) if reading.distinct_id.is_some() => {
+                    return Ok(Usability::Event { has_id: true });
+                }
+                Ok(_) => is_event = true,
+                Err(error) => {
+                    first_error.get_or_insert(error);
+                }
+            }
+        }
+        match first_error {
+            Some(error) if !is_event => Err(BadRecord::with_text(error.rule(), error.to_string())),
+            _ => Ok(Usability::Event { has_id: false }),
         }
     }
 
     /// The records of a block, and how many lines it has.
-    fn keyed<'b>(&self, block: &'b Block) -> (Keyed<'b>, u64) {
+    fn keyed<'b>(&mut self, block: &'b Block) -> (Keyed<'b>, u64) {
         let mut keyed = Keyed::default();
-        let lines = take_records(
-            block,
-            self.limits.max_line_bytes,
-            &mut |number, bytes, text| keyed.take(self, number, bytes, text),
-        );
+        let max_line_bytes = self.limits.max_line_bytes;
+        let lines = take_records(block, max_line_bytes, &mut |number, bytes, text| {
+            keyed.take(self, number, bytes, text);
+        });
         (keyed, lines)
     }
 }

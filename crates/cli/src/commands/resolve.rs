@@ -1,6 +1,7 @@
 //! `idmerge resolve`: writes every event with the distinct_id of the person who did it.
 
 use std::io::{self, Write};
+use std::slice;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -10,9 +11,11 @@ use idmerge_engines::{Engine, Settings};
 use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, Keeping, apply_all};
+use crate::commands::one_pass::Files;
+use crate::commands::order::{self, Ordering};
+use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
-use crate::commands::{order, resolve_at_arrival};
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
@@ -27,7 +30,7 @@ use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
-use crate::stream::input::{self, Input, InputChanged, Reread};
+use crate::stream::input::{self, InputChanged, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -45,20 +48,28 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     }
     let output = Output::create(output)?;
     let identities = args.identity.identities()?;
-    let inputs = order::ordered(&args.identity, &identities, inputs, &mut refused)?;
+    let settings = order::settings(&identities)?;
+    let adapting = args.adapting(&settings)?;
+    let adapting = adapting.as_ref();
+    let ordering = Ordering {
+        by: &args.identity.order,
+        input: input_args,
+        settings: slice::from_ref(&settings),
+        adapting,
+    };
+    let files = Files {
+        inputs: ordering.order(inputs, &mut refused)?,
+        adapting,
+        refused,
+        output,
+    };
     let summary = match identities {
         Identities::OfInput(settings) => match settings.attribution() {
-            Attribution::Retroactive => {
-                resolve_by_engine(args, &settings, inputs, refused, output)?
-            }
-            Attribution::AtArrival => {
-                resolve_at_arrival::run(args, &settings, inputs, refused, output)?
-            }
+            Attribution::Retroactive => resolve_by_engine(args, &settings, files)?,
+            Attribution::AtArrival => resolve_at_arrival::run(args, &settings, files)?,
         },
         #[cfg(feature = "store")]
-        Identities::OfStore(folder) => {
-            resolve_by_store::run(args, folder, inputs, refused, output)?
-        }
+        Identities::OfStore(folder) => resolve_by_store::run(args, folder, files)?,
         #[cfg(not(feature = "store"))]
         Identities::OfStore(_) => return Err(left_out("`--store`", "store")),
     };
@@ -74,16 +85,18 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
 fn resolve_by_engine(
     args: &ResolveArgs,
     settings: &Settings,
-    mut inputs: Vec<Input>,
-    refused: RefusedWriter,
-    output: Output,
+    files: Files<'_>,
 ) -> anyhow::Result<Summary> {
+    let Files {
+        mut inputs,
+        adapting,
+        refused,
+        output,
+    } = files;
     let input_args = &args.identity.input;
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
     let progress = Progress::of_bytes(bytes, input_args.quiet);
     let limits = input_args.limits();
-    let adapting = args.adapting(settings)?;
-    let adapting = adapting.as_ref();
 
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);

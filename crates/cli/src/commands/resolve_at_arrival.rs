@@ -8,25 +8,20 @@ use idmerge_engines::{Engine, Settings};
 
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::Weighed;
-use crate::commands::one_pass::{self, Written};
-use crate::output::destination::Output;
-use crate::output::refused::RefusedWriter;
+use crate::commands::one_pass::{self, Files, Written};
 use crate::output::resolved::{EventWriter, Rejected};
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::{UserBatch, UserCount};
 use crate::spill::outlines::BlockText;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
-use crate::stream::input::Input;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Refusal, Sink, Worker, in_turn};
 
 pub(crate) fn run(
     args: &ResolveArgs,
     settings: &Settings,
-    inputs: Vec<Input>,
-    refused: RefusedWriter,
-    output: Output,
+    files: Files<'_>,
 ) -> anyhow::Result<Summary> {
     let users = UserCount::default();
     let sink = |written| Arrivals {
@@ -41,8 +36,7 @@ pub(crate) fn run(
         max_line_bytes: args.identity.input.max_line_bytes,
         settings,
     };
-    let written = Written::new(args, output, refused);
-    let (arrivals, adapted) = one_pass::run(args, settings, inputs, written, sink, || worker)?;
+    let (arrivals, adapted) = one_pass::run(args, files, sink, || worker)?;
     Ok(Summary {
         adapted,
         ..arrivals.written.finish(arrivals.users)?

@@ -11,27 +11,18 @@ use idmerge_core::{Attribution, Claim, DistinctId, Outcome, Rejection, Resolve, 
 use idmerge_engines::Settings;
 
 use crate::args::resolve::ResolveArgs;
-use crate::commands::one_pass::{self, Written};
+use crate::commands::one_pass::{self, Files, Written};
 use crate::commands::store::open::{OpenStore, open_for_reading};
-use crate::output::destination::Output;
-use crate::output::refused::RefusedWriter;
 use crate::output::resolved::{BlockWriter, Rejected};
 use crate::output::summary::Summary;
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
-use crate::stream::input::Input;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Refusal, Worker, in_turn};
 
-pub(crate) fn run(
-    args: &ResolveArgs,
-    folder: &Path,
-    inputs: Vec<Input>,
-    refused: RefusedWriter,
-    output: Output,
-) -> anyhow::Result<Summary> {
+pub(crate) fn run(args: &ResolveArgs, folder: &Path, files: Files<'_>) -> anyhow::Result<Summary> {
     let store = open_for_reading(folder)?;
     let rejected = RejectedClaims::of_store(&store)?;
     let users = Mutex::new(UserCount::default());
@@ -42,9 +33,7 @@ pub(crate) fn run(
         rejected: &rejected,
         writer: BlockWriter::new(&store.settings, &store.engine, &users),
     };
-    let written = Written::new(args, output, refused);
-    let sink = |written| written;
-    let (written, adapted) = one_pass::run(args, &store.settings, inputs, written, sink, worker)?;
+    let (written, adapted) = one_pass::run(args, files, |written| written, worker)?;
     let users = users.into_inner().unwrap_or_else(PoisonError::into_inner);
     Ok(Summary {
         adapted,

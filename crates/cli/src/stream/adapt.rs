@@ -88,12 +88,12 @@ impl Adapting {
         match origin {
             Origin::Auto => {}
             Origin::Mixpanel => adapting.settle(None),
-            Origin::Product(format) => adapting.settle(Some(adapting.adapter(format)?)),
+            Origin::Product(format) => adapting.settle(Some(adapting.new_adapter(format)?)),
         }
         Ok(adapting)
     }
 
-    fn adapter(&self, format: Format) -> anyhow::Result<Adapter> {
+    fn new_adapter(&self, format: Format) -> anyhow::Result<Adapter> {
         Ok(Adapter::new(format, self.options.clone())?)
     }
 
@@ -115,46 +115,13 @@ impl Adapting {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For one pass over the input.
-    pub(crate) fn stage<'s>(&'s self, progress: &'s Progress) -> Stage<'s> {
-        Stage {
-            adapting: self,
-            progress,
-            ordered: Ordered::new(InOrder::default()),
-        }
-    }
-}
-
-/// One pass over the input.
-pub(crate) struct Stage<'s> {
-    adapting: &'s Adapting,
-    progress: &'s Progress,
-    ordered: Ordered<InOrder>,
-}
-
-/// What depends on the order of the records.
-#[derive(Default)]
-pub(crate) struct InOrder {
-    seen: Seen,
-    receipts: Receipts,
-    counts: idmerge_adapters::Counts,
-    duplicates: u64,
-}
-
-impl Stage<'_> {
-    /// The ticket of the block with this number.
-    pub(crate) fn ticket(&self, number: u64) -> Ticket<'_, InOrder> {
-        self.ordered.ticket(number)
-    }
-
     /// Finds out who wrote the records, if that is not known and this is the first block.
     ///
     /// # Errors
     ///
     /// Several formats fit.
-    pub(crate) fn settle(&self, block: &Block) -> anyhow::Result<()> {
-        let adapting = self.adapting;
-        if adapting.settled.get().is_some() || block.head.is_empty() {
+    pub(crate) fn settle_by(&self, block: &Block, progress: &Progress) -> anyhow::Result<()> {
+        if self.settled.get().is_some() || block.head.is_empty() {
             return Ok(());
         }
         let records = match &block.table {
@@ -174,17 +141,52 @@ impl Stage<'_> {
                 );
             }
         };
-        let adapter = format.map(|format| adapting.adapter(format)).transpose()?;
-        adapting.settle(adapter);
-        if !adapting.is_silent {
+        let adapter = format.map(|format| self.new_adapter(format)).transpose()?;
+        self.settle(adapter);
+        if !self.is_silent {
             let name = format.map_or("mixpanel", Format::name);
-            self.progress.suspended(|| {
+            progress.suspended(|| {
                 say(format_args!(
                     "--from auto: the records are read as {name} (A-8)"
                 ));
             });
         }
         Ok(())
+    }
+
+    /// What turns the records into events, once it is known who wrote them. `None` if they are events.
+    pub(crate) fn adapter(&self) -> Option<&Adapter> {
+        self.settled.get()?.as_ref()
+    }
+
+    /// For one pass over the input.
+    pub(crate) fn stage(&self) -> Stage<'_> {
+        Stage {
+            adapting: self,
+            ordered: Ordered::new(InOrder::default()),
+        }
+    }
+}
+
+/// One pass over the input.
+pub(crate) struct Stage<'s> {
+    adapting: &'s Adapting,
+    ordered: Ordered<InOrder>,
+}
+
+/// What depends on the order of the records.
+#[derive(Default)]
+pub(crate) struct InOrder {
+    seen: Seen,
+    receipts: Receipts,
+    counts: idmerge_adapters::Counts,
+    duplicates: u64,
+}
+
+impl Stage<'_> {
+    /// The ticket of the block with this number.
+    pub(crate) fn ticket(&self, number: u64) -> Ticket<'_, InOrder> {
+        self.ordered.ticket(number)
     }
 
     /// Turns the records of a block into events, and then waits for the block's turn to leave out
@@ -195,7 +197,7 @@ impl Stage<'_> {
         max_line_bytes: u64,
         ticket: Ticket<'_, InOrder>,
     ) -> anyhow::Result<()> {
-        let adapter = self.adapting.settled.get().and_then(Option::as_ref);
+        let adapter = self.adapting.adapter();
         let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
         let mut adapted = Adapted::default();
         adapted.take_text(block.take_spare());
@@ -224,7 +226,7 @@ impl Stage<'_> {
     /// Keeps what the pass has found. Only the first one counts: the second one finds the same.
     pub(crate) fn finish(self) {
         let in_order = self.ordered.into_inner();
-        let Some(Some(adapter)) = self.adapting.settled.get() else {
+        let Some(adapter) = self.adapting.adapter() else {
             return;
         };
         self.adapting.lock().get_or_insert(AdaptReport {

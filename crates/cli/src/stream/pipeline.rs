@@ -38,6 +38,9 @@ pub(crate) struct Pass<'p> {
     reread: Reread,
     progress: &'p Progress,
     known: Option<&'p mut KnownInputs>,
+    /// If it is to be found out who wrote the records.
+    settling: Option<&'p Adapting>,
+    /// If the records are turned into events.
     adapting: Option<&'p Adapting>,
     tables: Option<Tables>,
     kept: Option<BlocksReader>,
@@ -271,6 +274,7 @@ impl<'p> Pass<'p> {
             reread,
             progress,
             known: None,
+            settling: None,
             adapting: None,
             tables: None,
             kept: None,
@@ -285,18 +289,20 @@ impl<'p> Pass<'p> {
         }
     }
 
-    /// Reads tables row by row.
-    pub(crate) fn with_tables(self, tables: Option<Tables>) -> Self {
-        Self { tables, ..self }
+    /// Finds out which product wrote the records, and leaves them as they are.
+    pub(crate) fn settling(self, settling: Option<&'p Adapting>) -> Self {
+        Self {
+            settling,
+            tables: settling.and_then(Adapting::tables),
+            ..self
+        }
     }
 
     /// Turns the records of another product into events, and leaves out duplicates.
     pub(crate) fn adapting(self, adapting: Option<&'p Adapting>) -> Self {
-        let tables = adapting.and_then(Adapting::tables);
         Self {
             adapting,
-            tables,
-            ..self
+            ..self.settling(adapting)
         }
     }
 
@@ -334,7 +340,7 @@ impl<'p> Pass<'p> {
             usable: UsableEvents::default(),
             is_adapting: self.tables.is_some(),
         });
-        let stage = self.adapting.map(|adapting| adapting.stage(self.progress));
+        let stage = self.adapting.map(Adapting::stage);
         let limits = self.limits;
         let input_bytes = input::total_bytes(self.inputs).unwrap_or_default();
         let kept = self
@@ -346,6 +352,8 @@ impl<'p> Pass<'p> {
             blocks,
             kept,
             read_kept,
+            settling: self.settling,
+            progress: self.progress,
             count: 0,
         });
         on_all_threads(|| work(&reader, &ordered, stage.as_ref(), new_worker(), limits))?;
@@ -403,8 +411,8 @@ fn work<W: Worker>(
         }
         let ticket = ordered.ticket(turn);
         let at_stage = stage.map(|stage| stage.ticket(turn));
-        if let Some(stage) = stage
-            && let Err(error) = stage.settle(&block)
+        if let Some(adapting) = reading.settling
+            && let Err(error) = adapting.settle_by(&block, reading.progress)
         {
             return in_turn(ticket, |_| Err(error));
         }

@@ -44,6 +44,7 @@ mod inspect;
 mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
+#[cfg(all(unix, feature = "store"))]
 mod killed_ingest;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]
 mod large_answers;
@@ -59,6 +60,8 @@ mod migrate_https;
 mod migrate_import;
 mod migrate_sources;
 mod order;
+#[cfg(feature = "store")]
+mod order_everywhere;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;

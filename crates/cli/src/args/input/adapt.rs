@@ -8,11 +8,10 @@
 use clap::ValueEnum;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use idmerge_adapters::{Columns, Format, Options, Output, SnowplowDevice, Target};
-use idmerge_engines::{Model, Settings};
+use idmerge_engines::Settings;
 
 use crate::output::summary::{self, SummaryForm};
 use crate::report::wrong_usage;
-use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::{Adapting, Origin};
 
 #[derive(Debug, clap::Args)]
@@ -100,22 +99,6 @@ fn origins() -> impl TypedValueParser<Value = Origin> {
 }
 
 impl AdaptArgs {
-    /// How tables are read, if the records may be in some.
-    pub(crate) fn tables(&self) -> Option<Tables> {
-        self.from.unwrap_or(Origin::Mixpanel).tables()
-    }
-
-    /// Checks that the arguments fit together, before anything is read.
-    ///
-    /// # Errors
-    ///
-    /// They do not.
-    pub(crate) fn check(&self) -> anyhow::Result<()> {
-        // The model makes no difference.
-        let settings = Settings::of(Model::Simplified);
-        self.adapting(&settings, true).map(drop)
-    }
-
     /// How records become events for the model of these settings. `None` if they are events, and nothing is
     /// left out.
     ///

@@ -1,6 +1,7 @@
 //! Reads the events of an input, resolves them, and folds them (F-1).
 
 use std::io::{self, Write};
+use std::slice;
 
 use anyhow::Context;
 use idmerge_analysis::{Analysis, ResolvedEvent};
@@ -12,7 +13,7 @@ use crate::args::identities::{Identities, IdentityArgs};
 use crate::args::input::adapt::AdaptArgs;
 use crate::commands::analyze::names::Names;
 use crate::commands::apply::{Applied, Keeping, Weighed, apply_all};
-use crate::commands::order;
+use crate::commands::order::{self, Ordering};
 #[cfg(feature = "store")]
 use crate::commands::store::open::open_for_reading;
 use crate::output::destination::{Destination, Output};
@@ -55,11 +56,20 @@ pub(super) fn fold<A: Analysis>(
     output.must_keep(&inputs, "--output")?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    let inputs = order::ordered(args, &identities, inputs, &mut refused)?;
+    let settings = order::settings(&identities)?;
+    let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
+    let adapting = adapting.as_ref();
+    let ordering = Ordering {
+        by: &args.order,
+        input: &args.input,
+        settings: slice::from_ref(&settings),
+        adapting,
+    };
     let run = Run {
         args,
         analysis,
-        inputs,
+        adapting,
+        inputs: ordering.order(inputs, &mut refused)?,
         refused,
     };
     let folded = match identities {
@@ -86,6 +96,8 @@ pub(super) fn fold<A: Analysis>(
 struct Run<'r, A> {
     args: &'r IdentityArgs,
     analysis: &'r A,
+    /// How records of another product become events.
+    adapting: Option<&'r Adapting>,
     inputs: Vec<Input>,
     refused: RefusedWriter,
 }
@@ -97,8 +109,7 @@ impl<A: Analysis> Run<'_, A> {
         let bytes = input::total_bytes(&self.inputs).map(|bytes| 2 * bytes);
         let progress = Progress::of_bytes(bytes, input_args.quiet);
         let limits = input_args.limits();
-        let adapting = self.args.adapt.adapting(settings, input_args.quiet)?;
-        let adapting = adapting.as_ref();
+        let adapting = self.adapting;
 
         progress.stage("reading");
         let pass = Pass::new(&mut self.inputs, limits, Reread::Yes, &progress).adapting(adapting);
@@ -167,8 +178,7 @@ impl<A: Analysis> Run<'_, A> {
         let input_args = &self.args.input;
         let progress = Progress::of_bytes(input::total_bytes(&self.inputs), input_args.quiet);
         progress.stage("counting");
-        let adapting = self.args.adapt.adapting(settings, input_args.quiet)?;
-        let adapting = adapting.as_ref();
+        let adapting = self.adapting;
         let limits = input_args.limits();
         let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress).adapting(adapting);
         let sink = FoldSink::new(self.analysis, settings, Some(self.refused));

@@ -3,6 +3,7 @@
 use std::io;
 
 use crate::spill::blocks::BlocksReader;
+use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::progress::Progress;
@@ -13,6 +14,8 @@ pub(super) struct Reader<'p, K> {
     /// Read in place of `blocks`.
     pub(super) kept: Option<KeptBlocks<'p>>,
     pub(super) read_kept: K,
+    pub(super) settling: Option<&'p Adapting>,
+    pub(super) progress: &'p Progress,
     /// How many blocks or unread lines were read.
     pub(super) count: u64,
 }

@@ -1,0 +1,16 @@
+//! The argument that sorts the input.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "doc comments are help text, and a terminal shows backticks as they are"
+)]
+
+use clap::builder::NonEmptyStringValueParser;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct OrderArgs {
+    /// Sort the records by this field first, such as receivedAt; equal ones stay in order. It is a field of the
+    /// record, a property, or a path with dots; numbers come before times, and times before other text
+    #[arg(long = "order-by", value_name = "FIELD", value_parser = NonEmptyStringValueParser::new())]
+    pub(crate) field: Option<String>,
+}
