@@ -292,6 +292,18 @@ proptest! {
     }
 
     #[test]
+    fn l_3_a_legacy_project_reads_as_the_list(steps in prop::collection::vec(any_step(any_sent()), 1..16)) {
+        play(Model::Legacy, &steps);
+    }
+
+    #[test]
+    fn ar_2_a_legacy_project_has_the_event_of_the_best_known_sender(
+        steps in prop::collection::vec(any_step(any_repeated()), 1..10),
+    ) {
+        play(Model::Legacy, &steps);
+    }
+
+    #[test]
     fn ar_2_a_simplified_project_has_the_event_of_the_best_known_sender(
         steps in prop::collection::vec(any_step(any_repeated()), 1..10),
     ) {

@@ -65,20 +65,18 @@ impl Sent {
     }
 }
 
-/// The models whose merges are retroactive.
-const MODELS: [Model; 2] = [Model::Simplified, Model::Original];
+const MODELS: [Model; 3] = [Model::Simplified, Model::Original, Model::Legacy];
 
-fn other(model: Model) -> Model {
-    MODELS.into_iter().find(|it| *it != model).unwrap()
+/// The projects that exports are imported into: `SAME` is of the model that is exported.
+fn copies(model: Model) -> [(&'static str, Model); 3] {
+    let others: Vec<Model> = MODELS.into_iter().filter(|it| *it != model).collect();
+    [("SAME", model), ("OTHER", others[0]), ("THIRD", others[1])]
 }
 
 /// A server with an empty project for each model, besides the one that the events are sent to.
 fn server(model: Model) -> Running {
-    let projects = vec![
-        project("TOK", model),
-        project("SAME", model),
-        project("OTHER", other(model)),
-    ];
+    let copies = copies(model).map(|(token, model)| project(token, model));
+    let projects = [project("TOK", model)].into_iter().chain(copies).collect();
     Running::with(projects, |_| {})
 }
 
@@ -181,7 +179,7 @@ fn comparable(lines: &str) -> Vec<Value> {
 }
 
 /// Sends the events to a project of a model, exports it with these parameters, and imports the export
-/// into projects of both models, twice.
+/// into projects of all models, twice.
 fn assert_round_trip(model: Model, all: &[Sent], parameters: &str) {
     let server = server(model);
     for sent in all {
@@ -191,7 +189,7 @@ fn assert_round_trip(model: Model, all: &[Sent], parameters: &str) {
     let exported = export_with(&server, "TOK", parameters);
     assert_eq!(exported.lines().count(), stored.len());
     assert_state(&server, "TOK", model, &engine_after(model, &stored));
-    for (token, to) in [("SAME", model), ("OTHER", other(model))] {
+    for (token, to) in copies(model) {
         let refused = stored.iter().filter(|sent| !takes(to, sent)).count();
         for _ in 0..2 {
             if exported.is_empty() {
@@ -332,7 +330,7 @@ proptest! {
         ..ProptestConfig::default()
     })]
 
-    /// Law 10, between projects of both models. The truth is a plain engine over the events as they
+    /// Law 10, between projects of all models. The truth is a plain engine over the events as they
     /// were sent.
     #[test]
     fn law_10_an_export_is_an_import_of_another_project(
@@ -397,7 +395,7 @@ fn ar_4_a_forged_merge_stays_unweighed() {
         let marked = json!({"distinct_id": "U1", "alias": "U3", "$idmerge_unweighed": true});
         track(&server, &event("$create_alias", 2, marked));
         let exported = export(&server, "TOK");
-        for token in ["SAME", "OTHER"] {
+        for (token, _) in copies(model) {
             assert_eq!(import(&server, token, &exported).status, 200);
             let again = export(&server, token);
             assert_eq!(

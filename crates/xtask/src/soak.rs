@@ -15,9 +15,10 @@ use crate::serving::Serving;
 use crate::shell_at;
 
 /// The projects: `token` and `engine`.
-const PROJECTS: [(&str, &str); 2] = [
+const PROJECTS: [(&str, &str); 3] = [
     ("soak-simplified", "simplified"),
     ("soak-original", "original"),
+    ("soak-legacy", "legacy"),
 ];
 
 /// Runs a server under load for some minutes. Everything is on this machine: the clients connect to

@@ -1,5 +1,6 @@
 //! What the clients and readers of a [`World`] do.
 
+use idmerge_core::Attribution;
 use idmerge_events::JsonEvent;
 
 use super::client::{Client, Request, Sending};
@@ -136,9 +137,18 @@ impl World {
             }
             if let (Some(own), Some(insert_id)) = (reading.distinct_id, &sent.insert_id) {
                 let own = own.to_string();
-                let found = project.user_events(&own, None, 10_000).map_err(broken)?;
                 let mark = format!("\"mark\":{insert_id:?}");
-                let is_there = found.events.iter().any(|it| it.json.contains(&mark));
+                let is_there = match self.settings.attribution() {
+                    Attribution::Retroactive => {
+                        let found = project.user_events(&own, None, 10_000).map_err(broken)?;
+                        found.events.iter().any(|it| it.json.contains(&mark))
+                    }
+                    // Its user is the one of its arrival, and the ID may stand for another by now.
+                    Attribution::AtArrival => {
+                        let (seen, _) = export(project, &mut || true).map_err(broken)?;
+                        seen.iter().any(|(_, json)| json.contains(&mark))
+                    }
+                };
                 if record.is_stored() && !is_there {
                     return Err(broken(format!(
                         "{insert_id} of {own} was acknowledged, and its user has no event"

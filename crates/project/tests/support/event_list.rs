@@ -8,7 +8,9 @@
 
 use std::collections::HashMap;
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value};
+use idmerge_core::{
+    Attribution, IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value,
+};
 use idmerge_engines::{Engine, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 use idmerge_project::{ClaimAnswer, EventOrder, RecordAnswer, Sender};
@@ -36,6 +38,8 @@ pub(crate) struct ListedEvent {
     pub(crate) json: String,
     pub(crate) time_ms: i64,
     pub(crate) failure: Option<[String; 2]>,
+    /// The canonical ID when it arrived, if the model attributes events at their arrival (L-3).
+    pub(crate) at_arrival: Option<String>,
     /// The claim that was weighed.
     pub(crate) claim: Option<String>,
     /// Whether the engine has taken the claim for this event, and it was not withdrawn since.
@@ -117,6 +121,8 @@ impl EventList {
             "$create_alias" => !self.anybody_may_alias && sent.sender != Sender::Credential,
             _ => false,
         };
+        let at_arrival = reading.distinct_id.filter(|_| self.is_at_arrival());
+        let at_arrival = at_arrival.map(|own| self.engine.resolve(own).to_string());
         let weighed = reading.claim.filter(|_| !is_forbidden);
         let weighed = weighed.map(|claim| format!("{claim:?}"));
         // A credential counts most, and what may not count is less than anything else.
@@ -172,12 +178,17 @@ impl EventList {
             json: json.clone(),
             time_ms: sent.time_ms.unwrap_or(received_ms),
             failure,
+            at_arrival,
             claim: weighed,
             counts,
             is_replaced: false,
             is_forbidden,
         });
         RecordAnswer::Stored(answer)
+    }
+
+    fn is_at_arrival(&self) -> bool {
+        self.settings.attribution() == Attribution::AtArrival
     }
 
     /// The export of all events that are not replaced.
@@ -187,7 +198,10 @@ impl EventList {
         let exported = shown.map(|(listed, number)| {
             let event = JsonEvent::parse_text(&listed.json).unwrap();
             let own = self.engine.read(&event.event()).unwrap().distinct_id;
-            let canonical = own.map(|id| self.engine.resolve(id));
+            let canonical = match &listed.at_arrival {
+                Some(at_arrival) => self.engine.read_id(at_arrival).ok(),
+                None => own.map(|id| self.engine.resolve(id)),
+            };
             let failure = listed.failure.as_ref();
             let failure = failure.map(|[reason, description]| Failure {
                 reason,

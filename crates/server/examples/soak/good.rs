@@ -196,6 +196,10 @@ fn event(sender: &Sender, number: u64) -> Value {
             "Read Post 🍔",
             json!({"$device_id": device, "distinct_id": format!("$device:{device}")}),
         ),
+        ("soak-legacy", true) => (
+            "$create_alias",
+            json!({"distinct_id": device, "alias": user}),
+        ),
         (_, true) => (
             "$identify",
             json!({"distinct_id": user, "$identified_id": user, "$anon_id": device}),

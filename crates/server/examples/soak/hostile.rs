@@ -217,10 +217,13 @@ fn large_clusters(address: &str, token: &str, round: usize) -> Result<()> {
             let properties = json!({
                 "token": token, "distinct_id": "evil-user", "time": 1_600_000_000,
                 "$insert_id": format!("evil-{number}"), "$device_id": device, "$user_id": "evil-user",
-                "$identified_id": "evil-user", "$anon_id": device,
+                "$identified_id": "evil-user", "$anon_id": device, "alias": device,
             });
-            let is_original = token == "soak-original";
-            let event = if is_original { "$identify" } else { "Log In" };
+            let event = match token {
+                "soak-original" => "$identify",
+                "soak-legacy" => "$create_alias",
+                _ => "Log In",
+            };
             json!({"event": event, "properties": properties})
         })
         .collect();

@@ -31,7 +31,7 @@ use meter::Meter;
 pub(crate) type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 
 /// A project of the server. Its secret is `secret-of-` and its token.
-pub(crate) const PROJECTS: [&str; 2] = ["soak-simplified", "soak-original"];
+pub(crate) const PROJECTS: [&str; 3] = ["soak-simplified", "soak-original", "soak-legacy"];
 
 /// The number of threads that attack.
 const ATTACKERS: usize = 3;
