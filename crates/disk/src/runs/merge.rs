@@ -88,17 +88,16 @@ impl Runs {
             let write = database.begin_write()?;
             {
                 let mut pages = write.open_table(self.pages)?;
+                let of_run = (run, 0)..=(run, u32::MAX);
                 let mut some = Vec::new();
-                for page in pages
-                    .range((run, 0)..=(run, u32::MAX))?
-                    .take(PAGES_PER_COMMIT)
-                {
+                for page in pages.range(of_run.clone())?.take(PAGES_PER_COMMIT) {
                     some.push(page?.0.value());
                 }
-                for page in &some {
-                    pages.remove(*page)?;
+                for page in some {
+                    pages.remove(page)?;
                 }
-                is_left = some.len() == PAGES_PER_COMMIT;
+                // After this transaction it is too late to ask: once no page is left, a new run may get this number.
+                is_left = pages.range(of_run)?.next().is_some();
             }
             write.commit()?;
         }
