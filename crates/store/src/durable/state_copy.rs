@@ -79,7 +79,7 @@ impl<R: IdentityResolver> Durable<R> {
 
 impl<R: IdentityResolver> StateCopy<R> {
     /// Writes the snapshot into the store, 1 MiB at a time: commits come between. Stops once `may_go_on` returns
-    /// `false`, and then there is no snapshot. Returns whether there is.
+    /// `false`, and then there is no snapshot. Returns whether there is. Another copy that is written now is waited for.
     ///
     /// # Errors
     ///

@@ -1,6 +1,6 @@
 //! [`Turns`]: commits go before background work.
 
-use std::sync::{Condvar, Mutex, PoisonError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
 use crate::lock::lock;
 
@@ -12,6 +12,7 @@ use crate::lock::lock;
 pub(crate) struct Turns {
     commits: Mutex<Commits>,
     begun: Condvar,
+    snapshot: Mutex<()>,
 }
 
 #[derive(Debug, Default)]
@@ -44,6 +45,12 @@ impl Turns {
                 .wait_while(commits, has_to_wait)
                 .unwrap_or_else(PoisonError::into_inner),
         );
+    }
+
+    /// Waits until no other snapshot is written in turns. Until its last transaction the pieces of a snapshot are
+    /// like those of one that was left off, which the next one removes.
+    pub(crate) fn snapshot(&self) -> MutexGuard<'_, ()> {
+        lock(&self.snapshot)
     }
 }
 

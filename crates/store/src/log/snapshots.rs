@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::mem;
 
 use idmerge_disk::row;
-use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, Table, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableTable, Table, WriteTransaction};
 
 use super::file::unpanicked;
 use super::tables::{PIECES, SNAPSHOTS};
@@ -91,7 +91,10 @@ pub(crate) fn write_in_turns(
     source: &mut dyn Read,
     may_go_on: &dyn Fn() -> bool,
 ) -> Result<bool, StoreError> {
-    remove_headless(database, turns)?;
+    let _one_at_a_time = turns.snapshot();
+    if !remove_headless(database, turns, may_go_on)? {
+        return Ok(false);
+    }
     let mut written = 0;
     let mut is_done = false;
     while !is_done {
@@ -124,19 +127,30 @@ pub(crate) fn write_in_turns(
         }
         write.commit()?;
     }
-    remove_headless(database, turns)?;
+    // If this is left off, the next snapshot goes on with it.
+    remove_headless(database, turns, may_go_on)?;
     Ok(true)
 }
 
-/// Removes the pieces that belong to no snapshot: those of snapshots that were removed or left off.
-fn remove_headless(database: &Database, turns: &Turns) -> Result<(), StoreError> {
+/// Removes the pieces that belong to no snapshot: those of snapshots that were removed or left off. Returns `false`,
+/// and some may be left, once `may_go_on` returns `false`.
+fn remove_headless(
+    database: &Database,
+    turns: &Turns,
+    may_go_on: &dyn Fn() -> bool,
+) -> Result<bool, StoreError> {
     loop {
-        let some = headless(&database.begin_read()?)?;
-        if some.is_empty() {
-            return Ok(());
+        if !may_go_on() {
+            return Ok(false);
         }
         turns.give_way();
+        // The search is in the transaction of the removal: between two, pieces could become those of a snapshot.
         let write = database.begin_write()?;
+        let some = headless(&write)?;
+        if some.is_empty() {
+            write.abort()?;
+            return Ok(true);
+        }
         {
             let mut pieces = write.open_table(PIECES)?;
             for piece in some {
@@ -148,9 +162,9 @@ fn remove_headless(database: &Database, turns: &Turns) -> Result<(), StoreError>
 }
 
 /// Some pieces that belong to no snapshot.
-fn headless(read: &ReadTransaction) -> Result<Vec<(u64, u32)>, StoreError> {
-    let snapshots = read.open_table(SNAPSHOTS)?;
-    let pieces = read.open_table(PIECES)?;
+fn headless(write: &WriteTransaction) -> Result<Vec<(u64, u32)>, StoreError> {
+    let snapshots = write.open_table(SNAPSHOTS)?;
+    let pieces = write.open_table(PIECES)?;
     let mut next = Some(0);
     while let Some(from) = next
         && let Some(piece) = pieces.range((from, 0)..)?.next()
