@@ -6,12 +6,16 @@ mod support;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
+use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use idmerge_core::{Claim, Id, IdentityResolver};
+use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::redb::{ReadableTable, TableDefinition};
-use idmerge_store::{Durable, Options, StateCopy, in_memory};
+use idmerge_store::{Durable, Options, Scratch, StateCopy, in_memory};
 
 use support::Engine;
 use support::disk::Disk;
@@ -123,4 +127,54 @@ fn two_snapshots_at_once_are_both_whole() {
     assert_eq!(opened.snapshot, CLAIMS as u64 + 1);
     let kept: Vec<usize> = pieces(&store).into_values().collect();
     assert!(kept.iter().all(|count| *count == kept[0]), "{kept:?}");
+}
+
+/// Memory that counts how often it is written.
+struct Counted {
+    bytes: Cursor<Vec<u8>>,
+    writes: Arc<AtomicUsize>,
+}
+
+impl Read for Counted {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.bytes.read(buffer)
+    }
+}
+
+impl Seek for Counted {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.bytes.seek(to)
+    }
+}
+
+impl Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writes.fetch_add(1, Ordering::Relaxed);
+        self.bytes.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_state_is_copied_in_large_parts() {
+    let disk = Disk::default();
+    let mut store = Durable::open_backend(disk, Original::empty, Options::default()).unwrap();
+    for number in 0..CLAIMS {
+        let [first, second] = ["A", "B"].map(|kind| format!("{kind}{number}"));
+        let [first, second] = [&first, &second].map(|id| Id::new(id).unwrap());
+        store.apply(Claim::Merge { first, second }).unwrap();
+    }
+    store.commit().unwrap();
+    let writes = Arc::new(AtomicUsize::new(0));
+    let scratch: Box<dyn Scratch> = Box::new(Counted {
+        bytes: Cursor::default(),
+        writes: writes.clone(),
+    });
+    let copy = store.copy_state(scratch).unwrap().unwrap();
+    let writes = writes.load(Ordering::Relaxed);
+    assert!(writes < CLAIMS / 100, "{writes}");
+    assert!(copy.write(&|| true).unwrap());
 }

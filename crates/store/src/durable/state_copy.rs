@@ -20,6 +20,8 @@ pub trait Scratch: Read + Write + Seek + Send {}
 
 impl<T: Read + Write + Seek + Send> Scratch for T {}
 
+const BUFFER_BYTES: usize = 256 << 10;
+
 /// The state of a store at one moment, which is not in the store yet. The file of the store is closed only when
 /// this is dropped too.
 pub struct StateCopy<R> {
@@ -59,10 +61,15 @@ impl<R: IdentityResolver> Durable<R> {
         if self.snapshot_sequence()? == sequence {
             return Ok(None);
         }
-        self.seen_claims.write(&mut scratch)?;
         let whole = self.state.overlay.whole();
-        if let Some(engine) = whole {
-            engine.write_snapshot(&mut scratch)?;
+        {
+            // Claims wait, and a call of the system for each row of a few bytes would take long.
+            let mut buffered = io::BufWriter::with_capacity(BUFFER_BYTES, &mut scratch);
+            self.seen_claims.write(&mut buffered)?;
+            if let Some(engine) = whole {
+                engine.write_snapshot(&mut buffered)?;
+            }
+            buffered.flush()?;
         }
         Ok(Some(StateCopy {
             needs_fold: whole.is_none(),
@@ -79,7 +86,7 @@ impl<R: IdentityResolver> Durable<R> {
 
 impl<R: IdentityResolver> StateCopy<R> {
     /// Writes the snapshot into the store, 1 MiB at a time: commits come between. Stops once `may_go_on` returns
-    /// `false`, and then there is no snapshot. Returns whether there is. Another copy that is written now is waited for.
+    /// `false`, and then there is no snapshot. Returns whether there is. Two copies are written one after the other.
     ///
     /// # Errors
     ///
