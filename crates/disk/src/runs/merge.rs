@@ -23,7 +23,7 @@ type WritePages<'t> = Table<'t, (u64, u32), &'static [u8]>;
 
 impl Runs {
     /// Merges runs of one size if there are many of them, or removes the pages of runs that were merged.
-    /// Returns whether it did one of both: call it until it answers `false`. `give_way` is called before each
+    /// Returns whether it did one of the two: call it until it answers `false`. `give_way` is called before each
     /// transaction, which writes or removes 64 pages at most. Commits can come between; another merge of these
     /// runs must not.
     ///

@@ -73,7 +73,7 @@ fn adapt_some(
 /// What is left to do.
 enum Left {
     All,
-    /// Of these profiles, to return the properties of other users; and then the rest.
+    /// To return the properties of other users from these profiles, and then the rest.
     Return(vec::IntoIter<ProfileKey>),
     /// To show the profiles of these IDs, and then the rest.
     Show(vec::IntoIter<String>),

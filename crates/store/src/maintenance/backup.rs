@@ -121,7 +121,7 @@ fn unfinished_name(to: &Path) -> PathBuf {
 
 /// The file of a copy. Commits do not wait for it: a copy that a crash breaks off is made again from the start, and
 /// waiting for the disk at each step would hold up the commits of the store that is copied. Writing fails once
-/// nobody wants the copy any more.
+/// the copy is no longer wanted.
 struct Copied {
     file: FileBackend,
     may_go_on: Option<MayGoOn>,

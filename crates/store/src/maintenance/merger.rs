@@ -33,7 +33,7 @@ impl Merger {
     }
 
     /// Merges runs of one size if there are many of them, or removes what was merged. Returns whether it did
-    /// one of both. Commits can come between; another merge of the same store waits.
+    /// one of the two. Commits can come between; another merge of the same store waits.
     ///
     /// # Errors
     ///

@@ -76,8 +76,8 @@ fn links(numbers: std::ops::Range<usize>) -> Batch {
 /// How many claims the snapshot has.
 const CLAIMS: usize = 8_000;
 
-/// How long a sync waits for a claim. The database itself lets nobody begin to read during some syncs, so one may wait
-/// in vain.
+/// How long a sync waits for a claim. The database itself lets no thread begin to read during some syncs, so one may
+/// wait in vain.
 const PATIENCE: Duration = Duration::from_secs(3);
 
 impl Slow {
