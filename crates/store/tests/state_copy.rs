@@ -4,7 +4,7 @@
 
 mod support;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::io::{self, Cursor, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use idmerge_simplified::Simplified;
 use idmerge_store::redb::{ReadableTable, TableDefinition};
 use idmerge_store::{Durable, Options, Scratch, StateCopy, in_memory};
 
-use support::Engine;
 use support::disk::Disk;
+use support::{Engine, snapshot_of};
 
 /// A snapshot of so many claims has seven pieces.
 const CLAIMS: usize = 8_000;
@@ -90,6 +90,41 @@ fn the_removal_of_pieces_ends_too_when_it_is_no_longer_wanted() {
     let before = pieces(&store)[&(CLAIMS as u64)];
     assert!(!copy(&store).write(&|| false).unwrap());
     assert_eq!(pieces(&store)[&(CLAIMS as u64)], before);
+}
+
+#[test]
+fn a_crash_between_two_transactions_of_a_snapshot_does_no_harm() {
+    let disk = Disk::default();
+    let mut store = store_on(&disk);
+    leave_off(copy(&store));
+    link(&mut store, CLAIMS..CLAIMS + 1);
+    let state = snapshot_of(&store);
+    let after_crash = RefCell::new(Vec::new());
+    let is_written = copy(&store).write(&|| {
+        after_crash.borrow_mut().push(disk.after_reboot(|_| 0));
+        true
+    });
+    assert!(is_written.unwrap());
+    let after_crash = after_crash.into_inner();
+    assert!(after_crash.len() >= 8, "{}", after_crash.len());
+    for disk in after_crash {
+        let store = open(&disk);
+        assert!(store.opened().damaged.is_empty());
+        assert!(snapshot_of(&store) == state);
+        let sequence = CLAIMS as u64 + 1;
+        // The crash may have been after the transaction that makes the snapshot.
+        if let Some(copy) = store.copy_state(in_memory()).unwrap() {
+            assert!(copy.write(&|| true).unwrap());
+            assert_eq!(pieces(&store).into_keys().collect::<Vec<_>>(), [sequence]);
+        }
+        store.close().unwrap();
+        let store = open(&disk);
+        assert_eq!(
+            (store.opened().snapshot, store.opened().applied),
+            (sequence, 0)
+        );
+        assert!(snapshot_of(&store) == state);
+    }
 }
 
 #[test]
