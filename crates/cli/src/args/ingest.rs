@@ -48,4 +48,8 @@ pub(crate) struct IngestArgs {
     /// Also take inputs and events that were taken before
     #[arg(long)]
     pub(crate) again: bool,
+
+    /// Commit after this many claims; for tests that kill a run between two commits
+    #[arg(long, value_name = "N", default_value_t = 50_000, hide = true)]
+    pub(crate) commit_claims: u64,
 }

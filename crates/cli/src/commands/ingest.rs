@@ -31,10 +31,6 @@ use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
 
-/// Commit after this many claims. A debug build commits after nearly every block, so that a test that kills
-/// it finds many commits in few events.
-const COMMIT_CLAIMS: u64 = if cfg!(debug_assertions) { 500 } else { 50_000 };
-
 /// Take a snapshot after this many new entries: opening a store replays at most these.
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
@@ -82,6 +78,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         store,
         refused,
         taken,
+        commit_claims: args.commit_claims,
         uncommitted: 0,
         events: 0,
         outcomes: Outcomes::default(),
@@ -115,6 +112,8 @@ struct StoreSink<'a> {
     store: Durable<Engine>,
     refused: RefusedWriter,
     taken: Taken,
+    /// Commit after this many claims.
+    commit_claims: u64,
     uncommitted: u64,
     events: u64,
     outcomes: Outcomes,
@@ -131,7 +130,7 @@ impl StoreSink<'_> {
 
     /// Commits what was taken, between two blocks.
     fn commit_if_due(&mut self) -> anyhow::Result<()> {
-        if self.uncommitted >= COMMIT_CLAIMS || self.taken.is_commit_due() {
+        if self.uncommitted >= self.commit_claims || self.taken.is_commit_due() {
             self.commit()?;
         }
         Ok(())

@@ -15,10 +15,7 @@ fn kills() -> usize {
     kills.map_or(12, |kills| kills.parse().unwrap())
 }
 
-/// A release build commits less often, so it needs more events to be killed between two commits.
-const SIZE: u32 = if cfg!(debug_assertions) { 1 } else { 25 };
-
-const USERS: u32 = 8_000 * SIZE;
+const USERS: u32 = 8_000;
 
 /// Events whose state in Original depends on how often each is weighed: see `again.rs`. Half of them
 /// have an `$insert_id`, and those are there twice.
@@ -82,14 +79,14 @@ fn state(folder: &Folder, store: &str) -> (u64, Value) {
 }
 
 /// Gives the input in as many parts as there are kills. Each run is killed near the end of its part, and the
-/// next one is given the same bytes and more.
+/// next one is given the same bytes and more. Each commits after nearly every block.
 #[expect(clippy::print_stderr, reason = "a long run says how much it has tried")]
 fn a_killed_run_and_the_next_ones_are_as_one(engine: &str, folder: &Folder) {
     let input = std::fs::read(folder.path("events")).unwrap();
     folder
         .run(&format!("ingest whole events -q --engine {engine}"))
         .ok();
-    let ingest = format!("ingest killed - -q --engine {engine}");
+    let ingest = format!("ingest killed - -q --engine {engine} --commit-claims 500");
     let mut before = (0, Value::Null);
     let mut states = 0;
     for kill in 0..kills() {
@@ -122,9 +119,9 @@ fn a_killed_run_and_the_next_ones_are_as_one(engine: &str, folder: &Folder) {
 #[test]
 fn ar_3_a_killed_run_and_the_next_ones_are_as_one_in_simplified() {
     let folder = Folder::new();
-    let events = 30_000 * SIZE;
-    let generate = format!("generate --workload web-login --events {events} -q -o events");
-    folder.run(&generate).ok();
+    folder
+        .run("generate --workload web-login --events 30000 -q -o events")
+        .ok();
     a_killed_run_and_the_next_ones_are_as_one("simplified", &folder);
 }
 
