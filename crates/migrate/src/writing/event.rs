@@ -210,13 +210,8 @@ impl EventWriter<'_> {
     /// The person of the event by the source's own count.
     fn theirs(&self, envelope: &Envelope<'_>) -> Option<String> {
         let field = self.people.options.compare.as_deref()?;
-        let (mut properties, mut theirs) = (None, None);
-        visit_members(envelope.text(), |key, value| {
-            if key == b"properties" {
-                properties = Some(value);
-            }
-        })?;
-        visit_members(properties?.as_str(), |key, value| {
+        let mut theirs = None;
+        visit_members(envelope.json_event().properties().as_str(), |key, value| {
             if key == field.as_bytes() {
                 theirs = value.string_or_number();
             }
