@@ -16,7 +16,7 @@ use idmerge_migrate::{Gathering, Options, People, Report, Tally};
 
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::migrate::MigrateArgs;
-use crate::commands::migrate::finishing::{Finished, Outputs};
+use crate::commands::migrate::finishing::Outputs;
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
@@ -66,13 +66,10 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     progress.stage("writing");
     let outputs = Outputs::create(args, &folder, refused)?;
     let (mut tally, outputs) = passes.write_events(&people, starts, &mut inputs, outputs)?;
-    AdaptArgs::say(adapting.as_ref(), args.input.quiet);
+    progress.suspended(|| AdaptArgs::say(adapting.as_ref(), args.input.quiet));
     people.take_carried(&tally);
     progress.stage("checking");
-    let Finished {
-        report,
-        event_files,
-    } = outputs.finish(
+    let finished = outputs.finish(
         args,
         &folder,
         &mut people,
@@ -81,16 +78,19 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         events_read,
     )?;
     progress.finish();
+    finishing::say_refused(finished.profiles_refused);
     if let Some(upload) = upload {
-        upload.send(&folder, &event_files, args.input.quiet)?;
+        upload.send(&folder, &finished.event_files, args.input.quiet)?;
     }
     if !args.input.quiet {
-        summary::print(&MigrateSummary(&report), SummaryForm::Text);
+        summary::print(&MigrateSummary(&finished.report), SummaryForm::Text);
     }
-    Ok(match args.fail_on_conflict && report.conflicts() > 0 {
-        true => ExitCode::from(CONFLICTS),
-        false => ExitCode::SUCCESS,
-    })
+    Ok(
+        match args.fail_on_conflict && finished.report.conflicts() > 0 {
+            true => ExitCode::from(CONFLICTS),
+            false => ExitCode::SUCCESS,
+        },
+    )
 }
 
 /// The order of M-4.

@@ -22,6 +22,8 @@ pub(super) struct Finished {
     pub(super) report: Report,
     /// The names of the files of events, in order.
     pub(super) event_files: Vec<String>,
+    /// How many lines of `--profiles` were left out.
+    pub(super) profiles_refused: u64,
 }
 
 /// The files that are written, or nothing in a dry run.
@@ -131,7 +133,7 @@ impl Outputs {
         let mut others = Others::new(folder, args.dry_run);
         let (links, checker) = write_links(&mut others, folder, people, link_time)?;
         let engine = checker.finish(people, tally)?;
-        let profiles = write_profiles(&mut others, people, &mut side_files)?;
+        let (profiles, profiles_refused) = write_profiles(&mut others, people, &mut side_files)?;
         others.with(MAPPING, |out| people.write_mapping(&engine, out))?;
         drop(engine);
         let conflicts = write_conflicts(&mut others, people, &side_files)?;
@@ -154,6 +156,7 @@ impl Outputs {
         Ok(Finished {
             report,
             event_files,
+            profiles_refused,
         })
     }
 
@@ -253,11 +256,12 @@ fn write_links(
     }
 }
 
+/// Returns how many profiles there are, and how many lines were left out.
 fn write_profiles(
     others: &mut Others<'_>,
     people: &mut People,
     side_files: &mut SideFiles,
-) -> anyhow::Result<u64> {
+) -> anyhow::Result<(u64, u64)> {
     let (mut profiles, mut refused) = (0, 0);
     others.with(PROFILES, |out| {
         let mut text = Vec::new();
@@ -272,13 +276,17 @@ fn write_profiles(
         });
         visited.map_err(io::Error::other)
     })?;
-    if refused > 0 {
+    Ok((profiles, refused))
+}
+
+/// Says how many lines of `--profiles` were left out, if some were.
+pub(super) fn say_refused(profiles: u64) {
+    if profiles > 0 {
         say(format_args!(
-            "{refused} lines of --profiles are not profiles, or their $distinct_id is no valid ID: they \
+            "{profiles} lines of --profiles are not profiles, or their $distinct_id is no valid ID: they \
              were left out (M-16)"
         ));
     }
-    Ok(profiles)
 }
 
 fn write_conflicts(
