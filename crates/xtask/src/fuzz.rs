@@ -21,9 +21,8 @@ const INPUT_SECONDS_MAX: u32 = 10;
 /// Runs the fuzz targets, or only `target`, for `seconds` each, and prints a line about each.
 ///
 /// The fuzzer starts from the vectors of the conformance suite, the records of the adapters' cases, from
-/// `fuzz/regressions/TARGET`
-/// and from `fuzz/corpus/TARGET`, where it saves the inputs that reach new code. It saves an
-/// input that fails to `fuzz/artifacts/TARGET`.
+/// `fuzz/regressions/TARGET` and from `fuzz/corpus/TARGET`, to which it saves the inputs that reach new code. It
+/// saves an input that fails to `fuzz/artifacts/TARGET`.
 ///
 /// # Errors
 ///
