@@ -23,7 +23,7 @@ use crate::args::input::adapt::ProductArgs;
 use crate::args::input::order::OrderArgs;
 use crate::args::migrate::choices::{Conflict, NewModel, Rules, Source, sources};
 use crate::report::wrong_usage;
-use crate::stream::adapt::{Adapting, Origin};
+use crate::stream::adapt::Adapting;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -194,14 +194,11 @@ impl MigrateArgs {
     ///
     /// The arguments do not fit together.
     pub(crate) fn adapting(&self, source: &Settings) -> anyhow::Result<Option<Adapting>> {
-        let origin = self.from.origin();
         // The calls that products have for who is who are the claims of Original.
-        let options = self.product.options(origin, Target::Original)?;
-        let dedup = self.product.dedup();
-        if origin == Origin::Mixpanel && dedup != Some(true) {
-            return Ok(None);
-        }
-        Adapting::new(origin, options, source, dedup, self.input.quiet).map(Some)
+        let options = idmerge_adapters::Options::new(Target::Original);
+        let origin = self.from.origin();
+        self.product
+            .adapting(origin, options, source, self.input.quiet)
     }
 
     /// The name of the source.

@@ -130,11 +130,7 @@ impl AdaptArgs {
                 "--as mixpanel says what another product would send: name it with --from"
             )));
         }
-        let mut options = self.product.options(origin, target)?;
-        let dedup = self.product.dedup();
-        if origin == Origin::Mixpanel && dedup != Some(true) {
-            return Ok(None);
-        }
+        let mut options = Options::new(target);
         options.output = match self.form {
             As::Direct => Output::Direct,
             As::Mixpanel => Output::Mixpanel,
@@ -144,7 +140,7 @@ impl AdaptArgs {
                 "inspect compares the models, and a connector sends to one of them: leave --as out"
             )));
         }
-        Adapting::new(origin, options, settings, dedup, is_silent).map(Some)
+        self.product.adapting(origin, options, settings, is_silent)
     }
 
     /// Says what became of the records of another product, for a command without a summary.
@@ -159,20 +155,25 @@ impl AdaptArgs {
 }
 
 impl ProductArgs {
-    /// How records of this origin become events for this target.
+    /// How records of this origin become events for the model of these settings. `None` if they are events, and
+    /// nothing is left out.
     ///
     /// # Errors
     ///
     /// There is an argument of another product, or one that this product needs is missing.
-    pub(crate) fn options(&self, origin: Origin, target: Target) -> anyhow::Result<Options> {
-        let mut options = Options::new(target);
+    pub(crate) fn adapting(
+        &self,
+        origin: Origin,
+        mut options: Options,
+        settings: &Settings,
+        is_silent: bool,
+    ) -> anyhow::Result<Option<Adapting>> {
         self.set_for_one_product(origin, &mut options)?;
-        Ok(options)
-    }
-
-    /// Whether duplicates are left out, if that is said.
-    pub(crate) fn dedup(&self) -> Option<bool> {
-        self.dedup.map(|answer| answer == YesNo::Yes)
+        let dedup = self.dedup.map(|answer| answer == YesNo::Yes);
+        if origin == Origin::Mixpanel && dedup != Some(true) {
+            return Ok(None);
+        }
+        Adapting::new(origin, options, settings, dedup, is_silent).map(Some)
     }
 
     /// Sets the options that only one product has.
