@@ -113,8 +113,8 @@ impl Sink for Sorting<'_> {}
 struct SortWorker<'w> {
     field: &'w str,
     limits: Limits,
-    /// By which it is known whether an input has an event that can be used: IN-6 is about each input, and sorted
-    /// they are one.
+    /// They tell whether an input has an event that can be used. IN-6 is about each input, and once sorted, all
+    /// inputs are one.
     settings: &'w [Settings],
     adapting: Option<&'w Adapting>,
     adapted: Adapted,

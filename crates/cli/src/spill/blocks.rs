@@ -3,7 +3,7 @@
 //!
 //! Keeping them saves time only. If they cannot be kept, as on a full disk, the next pass makes them again.
 
-use std::io::{self, BufReader, Read, Seek, Write};
+use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
 
@@ -84,11 +84,11 @@ impl BlocksReader {
     /// Reads the next block, and returns its number. `None` at the end.
     pub(crate) fn next(&mut self, block: &mut Block) -> io::Result<Option<u64>> {
         block.clear();
-        let mut header = [0; HEADER_BYTES];
-        match self.file.read_exact(&mut header) {
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            read => read?,
+        if self.file.fill_buf()?.is_empty() {
+            return Ok(None);
         }
+        let mut header = [0; HEADER_BYTES];
+        self.file.read_exact(&mut header)?;
         let (numbers, starts_input) = header.as_chunks();
         let [number, input, bytes] = std::array::from_fn(|at| u64::from_le_bytes(numbers[at]));
         let size = |number: u64| usize::try_from(number).map_err(io::Error::other);
@@ -129,5 +129,17 @@ mod tests {
             }
             assert_eq!(reader.next(&mut back).unwrap(), None);
         }
+    }
+
+    #[test]
+    fn blocks_that_were_cut_off_are_an_error_and_no_end() {
+        let mut writer = BlocksWriter::new();
+        writer.add(0, &Block::of(b"a\n"));
+        let file = writer.file.as_mut().unwrap();
+        file.write_all(&[0; HEADER_BYTES - 1]).unwrap();
+        let mut reader = writer.read().unwrap();
+        let mut block = Block::default();
+        assert_eq!(reader.next(&mut block).unwrap(), Some(0));
+        assert!(reader.next(&mut block).is_err());
     }
 }

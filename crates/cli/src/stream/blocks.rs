@@ -37,6 +37,8 @@ pub(crate) enum ReadError {
     Read(io::Error),
     /// After the lines that came before, an input says that it is incomplete (IN-6).
     TerminatedEarly,
+    /// Reading the blocks that an earlier pass has kept failed.
+    Kept(anyhow::Error),
 }
 
 /// Reads inputs one after another.

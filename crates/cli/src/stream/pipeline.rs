@@ -232,7 +232,7 @@ impl<T: Sink> OrderedSink<T> {
     }
 
     fn read_error(&mut self, block: &Block, error: ReadError) -> anyhow::Error {
-        if !matches!(error, ReadError::Open(_))
+        if !matches!(error, ReadError::Open(_) | ReadError::Kept(_))
             && let Err(error) = self.for_block(block, Tally::default())
         {
             return error;
@@ -248,7 +248,7 @@ impl<T: Sink> OrderedSink<T> {
         }
         let file = &self.input_names[self.input];
         match error {
-            ReadError::Open(error) => error,
+            ReadError::Open(error) | ReadError::Kept(error) => error,
             ReadError::Read(error) => {
                 let message = format!("cannot read {file} after {} {}", self.unit, self.lines);
                 anyhow::Error::new(error).context(message)

@@ -27,7 +27,7 @@ pub struct People {
     pub(crate) canonicals: Vec<Number>,
     /// Where a source that attributes events at their arrival put them.
     pub(crate) arrivals: Option<ArrivalLog>,
-    /// Whom a product gives the events of a device that name no user, if that is asked.
+    /// The users to whom a product gives the events of a device that name no user, if that is asked.
     pub(crate) last_users: Option<LastUsers>,
 }
 

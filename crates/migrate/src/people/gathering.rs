@@ -47,7 +47,7 @@ pub struct Gathering {
     pub(crate) engine: Engine,
     /// Where a source that attributes events at their arrival put them.
     pub(crate) arrivals: Option<Arrivals>,
-    /// Whom a product gives the events of a device that name no user, if that is asked.
+    /// The users to whom a product gives the events of a device that name no user, if that is asked.
     pub(crate) last_users: Option<LastUsers>,
     pub(crate) ids: Ids,
     pub(crate) log: EvidenceLog,

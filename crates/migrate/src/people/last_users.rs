@@ -1,5 +1,5 @@
-//! The users whom a product gives the events of a device that name no user (M-19), where the target gives them
-//! to the first user of the device.
+//! The users to whom a product gives the events of a device that name no user (M-19). The target gives them to
+//! the first user of the device.
 
 use std::io;
 

@@ -44,7 +44,7 @@ impl SideFiles {
         })
     }
 
-    /// Takes note of the inputs that are read, before any of these files is.
+    /// Takes note of the inputs. Call it before any of these files is read.
     pub(super) fn set_inputs(&mut self, inputs: &[Input]) {
         self.names = inputs.iter().map(|input| input.name.clone()).collect();
         self.origins = inputs.iter().map(Input::origins).collect();

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use anyhow::Context;
+
 use crate::spill::blocks::BlocksReader;
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
@@ -68,13 +70,13 @@ impl<K> Reader<'_, K> {
         let mut number = turn;
         let next = match &mut self.kept {
             None => self.blocks.next(block),
-            Some(kept) => match kept.next(block) {
+            Some(kept) => match kept.next(block).context("cannot read a temporary file") {
                 Ok(Some(kept)) => {
                     number = kept;
                     Ok(Next::Lines)
                 }
                 Ok(None) => Ok(Next::End),
-                Err(error) => Err(ReadError::Read(error)),
+                Err(error) => Err(ReadError::Kept(error)),
             },
         };
         Numbered { next, turn, number }
