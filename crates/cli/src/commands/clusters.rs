@@ -1,7 +1,5 @@
 //! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
-use std::slice;
-
 use idmerge_core::{Cluster, Resolve};
 use idmerge_events::MappingWriter;
 
@@ -93,12 +91,7 @@ fn engine_and_output(
     let settings = order::settings(identities)?;
     let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
     let adapting = adapting.as_ref();
-    let ordering = Ordering {
-        by: &args.order,
-        input: &args.input,
-        settings: slice::from_ref(&settings),
-        adapting,
-    };
+    let ordering = Ordering::of(args, &settings, adapting);
     let inputs = ordering.order(inputs, &mut refused)?;
     let engine = engine(args, identities, adapting, inputs, refused)?;
     Ok((engine, output))

@@ -34,7 +34,7 @@ use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_lines};
+use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Reread};
 use crate::stream::lines::Line;
@@ -249,12 +249,7 @@ struct InspectBlock<'b> {
 impl InspectWorker<'_> {
     fn read<'b>(&self, block: &'b Block) -> InspectBlock<'b> {
         let mut read = InspectBlock::default();
-        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
-            let event = match text {
-                Some(text) => JsonEvent::parse_text(text),
-                None => JsonEvent::parse(line.bytes),
-            };
-            let event = event.map_err(events::Refusal::Malformed)?;
+        let (lines, refused) = read_events(block, self.max_line_bytes, |line, event| {
             self.add(line, event, &mut read)
                 .map_err(events::Refusal::Invalid)
         });

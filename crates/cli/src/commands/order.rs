@@ -3,6 +3,7 @@
 mod key;
 
 use std::io::{self, Write};
+use std::slice;
 
 use anyhow::Context;
 use idmerge_adapters::{Adapted, LineKind, Refusal as BadRecord};
@@ -10,7 +11,7 @@ use idmerge_core::quote;
 use idmerge_engines::Settings;
 use idmerge_events::{JsonEvent, MalformedEvent};
 
-use crate::args::identities::Identities;
+use crate::args::identities::{Identities, IdentityArgs};
 use crate::args::input::InputArgs;
 use crate::args::input::order::OrderArgs;
 use crate::commands::order::key::Key;
@@ -56,7 +57,21 @@ pub(crate) fn settings(identities: &Identities<'_>) -> anyhow::Result<Settings> 
     }
 }
 
-impl Ordering<'_> {
+impl<'o> Ordering<'o> {
+    /// That of a command whose identities are those of these settings.
+    pub(crate) fn of(
+        args: &'o IdentityArgs,
+        settings: &'o Settings,
+        adapting: Option<&'o Adapting>,
+    ) -> Self {
+        Self {
+            by: &args.order,
+            input: &args.input,
+            settings: slice::from_ref(settings),
+            adapting,
+        }
+    }
+
     /// The inputs as one, with the records in the order of `--order-by`. Records without that field are refused.
     /// Without the argument, the inputs as they are.
     ///

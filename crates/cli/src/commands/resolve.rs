@@ -1,7 +1,6 @@
 //! `idmerge resolve`: writes every event with the distinct_id of the person who did it.
 
 use std::io::{self, Write};
-use std::slice;
 use std::sync::{Mutex, PoisonError};
 
 use anyhow::Context;
@@ -51,12 +50,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let settings = order::settings(&identities)?;
     let adapting = args.adapting(&settings)?;
     let adapting = adapting.as_ref();
-    let ordering = Ordering {
-        by: &args.identity.order,
-        input: input_args,
-        settings: slice::from_ref(&settings),
-        adapting,
-    };
+    let ordering = Ordering::of(&args.identity, &settings, adapting);
     let files = Files {
         inputs: ordering.order(inputs, &mut refused)?,
         adapting,

@@ -60,7 +60,7 @@ pub(crate) enum Refusal {
 /// `read` gets the text of the line if the whole block is UTF-8; a check of the block is cheaper
 /// than one of each line.
 #[inline]
-pub(crate) fn read_lines<'b>(
+fn read_lines<'b>(
     block: &'b Block,
     max_line_bytes: u64,
     mut read: impl FnMut(&Line<'b>, Option<&'b str>) -> Result<(), Refusal>,
@@ -88,6 +88,49 @@ pub(crate) fn read_lines<'b>(
         refused.sort_by_key(|refused| refused.line.number);
     }
     (count, refused)
+}
+
+/// What a line can be read as.
+pub(crate) trait FromLine<'b>: Sized {
+    /// From a line that is known to be UTF-8.
+    fn of_text(text: &'b str) -> Result<Self, MalformedEvent>;
+    fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent>;
+}
+
+impl<'b> FromLine<'b> for JsonEvent<'b> {
+    fn of_text(text: &'b str) -> Result<Self, MalformedEvent> {
+        Self::parse_text(text)
+    }
+
+    fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent> {
+        Self::parse(bytes)
+    }
+}
+
+impl<'b> FromLine<'b> for Envelope<'b> {
+    fn of_text(text: &'b str) -> Result<Self, MalformedEvent> {
+        Self::parse_text(text)
+    }
+
+    fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent> {
+        Self::parse(bytes)
+    }
+}
+
+/// As [`read_lines`], but `read` gets what the line was read as. Lines that are no such thing are refused.
+#[inline]
+pub(crate) fn read_events<'b, E: FromLine<'b>>(
+    block: &'b Block,
+    max_line_bytes: u64,
+    mut read: impl FnMut(&Line<'b>, E) -> Result<(), Refusal>,
+) -> (u64, Vec<RefusedLine<'b>>) {
+    read_lines(block, max_line_bytes, |line, text| {
+        let event = match text {
+            Some(text) => E::of_text(text),
+            None => E::of_bytes(line.bytes),
+        };
+        read(line, event.map_err(Refusal::Malformed)?)
+    })
 }
 
 /// The records that could not be turned into events, each at its blank line.

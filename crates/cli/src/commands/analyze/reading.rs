@@ -1,7 +1,6 @@
 //! Reads the events of an input, resolves them, and folds them (F-1).
 
 use std::io::{self, Write};
-use std::slice;
 
 use anyhow::Context;
 use idmerge_analysis::{Analysis, ResolvedEvent};
@@ -26,7 +25,7 @@ use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::{BlockOutlines, OutlinesWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_lines};
+use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::lines::Line;
@@ -59,12 +58,7 @@ pub(super) fn fold<A: Analysis>(
     let settings = order::settings(&identities)?;
     let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
     let adapting = adapting.as_ref();
-    let ordering = Ordering {
-        by: &args.order,
-        input: &args.input,
-        settings: slice::from_ref(&settings),
-        adapting,
-    };
+    let ordering = Ordering::of(args, &settings, adapting);
     let run = Run {
         args,
         analysis,
@@ -315,12 +309,7 @@ impl<A: Analysis> FoldWorker<'_, A> {
             without_id: 0,
             refused: Vec::new(),
         };
-        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
-            let envelope = match text {
-                Some(text) => Envelope::parse_text(text),
-                None => Envelope::parse(line.bytes),
-            };
-            let envelope = envelope.map_err(events::Refusal::Malformed)?;
+        let (lines, refused) = read_events(block, self.max_line_bytes, |line, envelope| {
             self.add(line, envelope, &mut read)
         });
         read.tally.lines = lines;

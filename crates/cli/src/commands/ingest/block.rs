@@ -9,7 +9,7 @@ use idmerge_events::{Envelope, RawJson, Repeatable, TimeRange};
 use idmerge_store::Cause;
 
 use crate::stream::block::Block;
-use crate::stream::events::{Refusal, RefusedLine, first_refused, read_lines};
+use crate::stream::events::{Refusal, RefusedLine, first_refused, read_events};
 use crate::stream::forms::unusable::Tally;
 
 /// Reads blocks by the rules of several models.
@@ -25,12 +25,7 @@ impl IngestReader<'_> {
     /// Scans each line once.
     pub(super) fn read<'b>(&self, block: &'b Block) -> IngestBlock<'b> {
         let mut read = IngestBlock::default();
-        let (lines, refused) = read_lines(block, self.max_line_bytes, |line, text| {
-            let envelope = match text {
-                Some(text) => Envelope::parse_text(text),
-                None => Envelope::parse(line.bytes),
-            };
-            let envelope = envelope.map_err(Refusal::Malformed)?;
+        let (lines, refused) = read_events(block, self.max_line_bytes, |_, envelope| {
             read.add(envelope, self).map_err(Refusal::Invalid)
         });
         read.lines = lines;

@@ -12,7 +12,7 @@ use idmerge_migrate::{
 use crate::commands::migrate::finishing::Outputs;
 use crate::output::refused::RefusedWriter;
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, read_lines};
+use crate::stream::events::{RefusedLine, first_refused, read_events};
 use crate::stream::forms::unusable::Tally as LineTally;
 use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
@@ -45,12 +45,8 @@ struct SourceEvents<'b, 'e> {
 impl<'b> Parsed<'b> {
     fn new(block: &'b Block, max_line_bytes: u64) -> Self {
         let mut envelopes = Vec::new();
-        let (lines, refused) = read_lines(block, max_line_bytes, |line, text| {
-            let envelope = match text {
-                Some(text) => Envelope::parse_text(text),
-                None => Envelope::parse(line.bytes),
-            };
-            envelopes.push((*line, envelope.map_err(events::Refusal::Malformed)?));
+        let (lines, refused) = read_events(block, max_line_bytes, |line, envelope| {
+            envelopes.push((*line, envelope));
             Ok(())
         });
         Self {
