@@ -4,34 +4,20 @@
 
 use std::cell::Cell;
 
-use idmerge_disk::Runs;
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
+use redb::{Database, ReadableDatabase};
 
-const RUNS: Runs = Runs::new("runs", "pages");
-const PAGES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("pages");
+#[path = "support/runs.rs"]
+mod support;
+
+use support::{RUNS, found, pages};
 
 /// As many pairs as the pages of one transaction have.
 const PAIRS: u64 = 64_000;
 
 fn add(database: &Database, pairs: u64, until: u64) {
-    let write = database.begin_write().unwrap();
     let pairs = (0..pairs).map(|key| (key, until)).collect();
-    RUNS.add(&write, pairs, until).unwrap();
-    write.commit().unwrap();
-}
-
-fn pages(database: &Database) -> u64 {
-    let read = database.begin_read().unwrap();
-    read.open_table(PAGES).unwrap().len().unwrap()
-}
-
-fn found(database: &Database, key: u64) -> Vec<u64> {
-    let runs = RUNS.open(&database.begin_read().unwrap()).unwrap();
-    let mut values = Vec::new();
-    runs.find(key, &mut |value| values.push(value)).unwrap();
-    values.sort_unstable();
-    values
+    support::add(database, pairs, until);
 }
 
 #[test]

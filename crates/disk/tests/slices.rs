@@ -5,23 +5,19 @@
 
 use std::cell::Cell;
 
-use idmerge_disk::Runs;
+use redb::Database;
 use redb::backends::InMemoryBackend;
-use redb::{Database, ReadableDatabase, ReadableTableMetadata, TableDefinition};
 
-const RUNS: Runs = Runs::new("runs", "pages");
-const PAGES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("pages");
+#[path = "support/runs.rs"]
+mod support;
+
+use support::{RUNS, found, pages};
 
 /// The most pages that one transaction may write or remove.
 const PAGES_PER_COMMIT: u64 = 64;
 
 /// A run of this many pairs has 100 pages.
 const PAIRS: u64 = 100_000;
-
-fn pages(database: &Database) -> u64 {
-    let read = database.begin_read().unwrap();
-    read.open_table(PAGES).unwrap().len().unwrap()
-}
 
 /// The pairs of run `run`. Some keys are in each run.
 fn pairs(run: u64) -> Vec<(u64, u64)> {
@@ -30,17 +26,7 @@ fn pairs(run: u64) -> Vec<(u64, u64)> {
 }
 
 fn add(database: &Database, run: u64) {
-    let write = database.begin_write().unwrap();
-    RUNS.add(&write, pairs(run), run).unwrap();
-    write.commit().unwrap();
-}
-
-fn found(database: &Database, key: u64) -> Vec<u64> {
-    let runs = RUNS.open(&database.begin_read().unwrap()).unwrap();
-    let mut values = Vec::new();
-    runs.find(key, &mut |value| values.push(value)).unwrap();
-    values.sort_unstable();
-    values
+    support::add(database, pairs(run), run);
 }
 
 #[test]

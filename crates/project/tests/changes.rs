@@ -3,21 +3,12 @@
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, Options, Project, Record, Sender};
+use idmerge_project::{Options, Project};
 
-fn merge(project: &Project, first: &str, second: &str) {
-    let record = Record::Event {
-        time_ms: Some(1),
-        insert_id: None,
-        sender: Sender::Credential,
-        layout: None,
-    };
-    let json =
-        format!(r#"{{"event":"$merge","properties":{{"$distinct_ids":["{first}","{second}"]}}}}"#);
-    let mut batch = Batch::new("/import", 7);
-    batch.push(&json, record);
-    project.submit_and_wait(batch).unwrap();
-}
+#[path = "support/imported.rs"]
+mod imported;
+
+use imported::merge;
 
 /// The IDs that changed, and the entry after which the next changes are.
 fn page(project: &Project, since: u64, limit: usize) -> (Vec<String>, u64) {

@@ -10,8 +10,13 @@ use std::path::Path;
 
 use idmerge_core::DistinctId;
 use idmerge_engines::{Engine, Model, Overrides, Settings};
-use idmerge_project::{Batch, Options, Project, Record, RecordAnswer, Sender};
+use idmerge_project::{Options, Project, Record};
 use idmerge_store::{Cause, Durable, Retraction, StoreError};
+
+#[path = "support/imported.rs"]
+mod imported;
+
+use imported::{merge, submit};
 
 fn settings() -> Settings {
     let overrides = Overrides {
@@ -23,25 +28,6 @@ fn settings() -> Settings {
 
 fn open(folder: &Path) -> Project {
     Project::open(folder, settings(), Options::default()).unwrap()
-}
-
-fn submit(project: &Project, json: &str, record: Record) {
-    let mut batch = Batch::new("/import", 7);
-    batch.push(json, record);
-    let answer = project.submit_and_wait(batch).unwrap();
-    assert!(answer.records.iter().all(RecordAnswer::is_stored));
-}
-
-fn merge(project: &Project, first: &str, second: &str) {
-    let merge = Record::Event {
-        time_ms: Some(1),
-        insert_id: None,
-        sender: Sender::Credential,
-        layout: None,
-    };
-    let json =
-        format!(r#"{{"event":"$merge","properties":{{"$distinct_ids":["{first}","{second}"]}}}}"#);
-    submit(project, &json, merge);
 }
 
 fn set(project: &Project, id: &str, value: u32) {
