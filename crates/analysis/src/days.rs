@@ -57,7 +57,7 @@ pub fn days_ms(first_ms: Option<i64>, last_ms: Option<i64>) -> Option<(Option<i6
     }
 }
 
-/// Whether a time is in a range, the end of which is not part of it.
+/// Whether a time is in a range. The end is not part of the range.
 pub(crate) fn is_in_range(time_ms: i64, from_ms: Option<i64>, until_ms: Option<i64>) -> bool {
     from_ms.is_none_or(|from| time_ms >= from) && until_ms.is_none_or(|until| time_ms < until)
 }

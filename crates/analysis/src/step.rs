@@ -38,7 +38,7 @@ struct Condition {
 #[derive(Clone, Debug, PartialEq)]
 enum Test {
     Exists,
-    /// The order of the value and this one, of which the operator allows some.
+    /// The value compared with this one, by the operator.
     Is(Operator, Value),
     In(Vec<Value>),
 }

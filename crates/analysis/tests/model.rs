@@ -209,7 +209,7 @@ proptest! {
         check(&events, &question)?;
     }
 
-    /// The plain funnel, of which most events of a user are dropped early.
+    /// The plain funnel, which drops most events of a user early.
     #[test]
     fn f_3_dropped_events_change_nothing(
         mut events in events(),

@@ -26,7 +26,10 @@ static NAMES: FieldNames<8> = FieldNames::new([
     "deleted_user_attributes",
 ]);
 
-static DATA: FieldNames<11> = FieldNames::new([
+/// The number of names in [`DATA`].
+const DATA_NAMES: usize = 11;
+
+static DATA: FieldNames<DATA_NAMES> = FieldNames::new([
     "timestamp_unixtime_ms",
     "event_id",
     "source_message_id",
@@ -151,7 +154,7 @@ impl Batch<'_> {
     fn write(
         &self,
         kind: &str,
-        values: &[Value<'_>; 11],
+        values: &[Value<'_>; DATA_NAMES],
         parts: Parts<'_>,
         carried: Carried<'_, '_>,
         to: &mut Adapted,

@@ -81,7 +81,7 @@ impl Cell {
 }
 
 impl Chart {
-    /// A table with these columns, the first of which has the labels.
+    /// A table with these columns. The first column has the labels.
     pub(crate) fn new(columns: &[&str]) -> Self {
         Self {
             columns: columns

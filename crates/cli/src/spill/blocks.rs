@@ -48,7 +48,7 @@ impl BlocksWriter {
         }
     }
 
-    /// Returns what was added. `None` if it could not be kept.
+    /// Returns what was added, or `None` if it could not be kept.
     pub(crate) fn read(self) -> Option<BlocksReader> {
         let mut file = self.file?;
         file.rewind().ok()?;

@@ -223,7 +223,7 @@ fn a_killed_server_is_as_one_that_was_not(model: Model) {
                 });
             }
             drop(acknowledge);
-            // At any moment after some batches, the first of which may not be answered yet.
+            // At a moment after 0 to 3 answers; with 0, the first batch may not be answered yet.
             let batches = usize::try_from(kill % 4).unwrap();
             acknowledged.iter().take(batches).for_each(drop);
             thread::sleep(Duration::from_millis(kill * 53 % 100));
