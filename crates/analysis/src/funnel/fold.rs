@@ -13,7 +13,7 @@ use crate::users::Users;
 /// The events of users that are pruned: from here on at each power of two.
 const PRUNED_FROM: usize = 16;
 
-/// The events that were added to a [`Funnel`].
+/// The events that were added to a [`Funnel`](super::Funnel).
 ///
 /// The memory is about a kilobyte for each user. Of the events of a user, those that cannot count any more
 /// are dropped. With the default options, what is kept are the steps of the entry, and steps that would count
