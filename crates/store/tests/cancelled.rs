@@ -12,9 +12,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use idmerge_core::{Claim, DistinctId, Id, IdentityResolver};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
-use idmerge_store::{Difference, Durable, History, MayGoOn, Options, StoreError, Target};
+use idmerge_store::redb::{TableDefinition, WriteTransaction};
+use idmerge_store::{Difference, Digest, Durable, History, MayGoOn, Options, StoreError, Target};
 
 const CLAIMS: u64 = 6_000;
+
+/// The table of the entries, as in `docs/store.md`.
+const LOG: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("log");
 
 fn id(text: &str) -> Id<'_> {
     Id::new(text).unwrap()
@@ -22,7 +26,11 @@ fn id(text: &str) -> Id<'_> {
 
 /// A store with [`CLAIMS`] claims in clusters of ten IDs, and a snapshot after half of them.
 fn filled(folder: &std::path::Path) -> Durable<Original> {
-    let mut store = Durable::open(folder, Original::default, Options::default()).unwrap();
+    let options = Options {
+        unindexed_max: 50,
+        ..Options::default()
+    };
+    let mut store = Durable::open(folder, Original::default, options).unwrap();
     for claim in 0..CLAIMS {
         let (first, second) = (format!("u{}", claim / 9), format!("d{claim}"));
         let claim_of = Claim::Merge {
@@ -103,4 +111,21 @@ fn a_question_ends_at_the_first_no() {
             assert!(asked <= no_at + 2, "{name} at {no_at}: {asked}");
         }
     }
+}
+
+#[test]
+fn a_question_that_can_be_cancelled_begins_with_the_snapshot() {
+    let folder = tempfile::tempdir().unwrap();
+    let store = filled(folder.path());
+    store.index().unwrap();
+    // Nothing needs the entries before the snapshot any more.
+    let forget = |write: &WriteTransaction| -> Result<(), StoreError> {
+        let mut log = write.open_table(LOG)?;
+        log.retain_in(..CLAIMS / 4, |_, _| false)?;
+        Ok(())
+    };
+    store.commit_with(forget).unwrap();
+    let history = store.history().unwrap().only_while(Arc::new(|| true));
+    let state = history.as_of(CLAIMS).unwrap();
+    assert_eq!(Digest::of(&state).unwrap(), Digest::of(&store).unwrap());
 }

@@ -96,11 +96,12 @@ pub(crate) fn each_entry(
     Ok(Some(next))
 }
 
-/// The row without its entries after `until`.
-pub(crate) fn up_to(first: u64, row: &[u8], until: u64) -> Result<Vec<u8>, StoreError> {
+/// The row without its entries after `until`, and whether the entry `until` is in it.
+pub(crate) fn up_to(first: u64, row: &[u8], until: u64) -> Result<(Vec<u8>, bool), StoreError> {
     let mut cut = Block::starting_at(first);
-    let mut is_cut = false;
+    let (mut is_cut, mut is_last) = (false, false);
     each_entry(first, row, &mut |entry| {
+        is_last |= entry.sequence == until;
         if entry.sequence > until {
             is_cut = true;
         } else {
@@ -109,7 +110,8 @@ pub(crate) fn up_to(first: u64, row: &[u8], until: u64) -> Result<Vec<u8>, Store
         }
         Ok(true)
     })?;
-    Ok(if is_cut { cut.row() } else { row.to_vec() })
+    let row = if is_cut { cut.row() } else { row.to_vec() };
+    Ok((row, is_last))
 }
 
 #[cfg(test)]

@@ -33,26 +33,36 @@ pub(crate) fn copy_store(
     Ok(())
 }
 
+/// Copies the blocks in order, and reads nothing after the last one: the database may not be able to, and it would
+/// read there to find the end of a range.
 fn copy_log(read: &ReadTransaction, copy: &Database, until: u64) -> Result<(), StoreError> {
     let log = read.open_table(LOG)?;
-    let mut rows = log.range(..=until)?;
-    loop {
+    let mut rows = match until {
+        0 => None,
+        _ => Some(log.range(0_u64..)?),
+    };
+    let mut is_done = false;
+    while !is_done {
         let write = copy.begin_write()?;
-        let mut copied = 0;
         {
             let mut table = write.open_table(LOG)?;
-            for row in rows.by_ref().take(ROWS_PER_COMMIT) {
+            for _ in 0..ROWS_PER_COMMIT {
+                let Some(row) = rows.as_mut().and_then(Iterator::next) else {
+                    is_done = true;
+                    break;
+                };
                 let (first, row) = row?;
-                let row = block::up_to(first.value(), row.value(), until)?;
+                let (row, is_last) = block::up_to(first.value(), row.value(), until)?;
                 table.insert(first.value(), &*row)?;
-                copied += 1;
+                if is_last {
+                    is_done = true;
+                    break;
+                }
             }
         }
         write.commit()?;
-        if copied == 0 {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

@@ -191,16 +191,25 @@ fn inspect(read: &ReadTransaction) -> Result<Repair, StoreError> {
 
 fn inspect_log(read: &ReadTransaction, repair: &mut Repair) -> Result<(), StoreError> {
     let log = read.open_table(tables::LOG)?;
-    let mut rows = log.range(0_u64..)?;
+    let mut rows = None;
     loop {
-        let (first, row) = match unpanicked(|| Ok(rows.next().transpose()?)) {
+        let next = unpanicked(|| {
+            let rows = match &mut rows {
+                Some(rows) => rows,
+                None => rows.insert(log.range(0_u64..)?),
+            };
+            Ok(rows.next().transpose()?)
+        });
+        let (first, row) = match next {
             Ok(Some((first, row))) => (first.value(), row),
             Ok(None) => return Ok(()),
             // The database cannot read on from here.
             Err(error) => {
-                repair
-                    .damage
-                    .get_or_insert((repair.kept + 1, error.to_string()));
+                let what = match error {
+                    StoreError::DamagedFile { what } => what,
+                    error => error.to_string(),
+                };
+                repair.damage.get_or_insert((repair.kept + 1, what));
                 return Ok(());
             }
         };
