@@ -68,9 +68,15 @@ impl Funnel {
         &self.plan.query
     }
 
-    /// Whether an event with this name can be a step, or is excluded.
-    pub fn names(&self, name: &str) -> bool {
-        self.plan.names(name)
+    /// The names of the events that can be a step, or are excluded. A name can occur more than once.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.plan.names()
+    }
+
+    /// The range of the times of all events that can be part of an entry: the range of the query, the grace
+    /// before it and the window after it. The end is not part of it.
+    pub fn range_ms(&self) -> (Option<i64>, Option<i64>) {
+        self.plan.range_ms()
     }
 
     /// The figures of all events that were added.

@@ -14,8 +14,9 @@
 
 use std::time::Instant;
 
+use idmerge_analysis::{FunnelQuery, Step};
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record};
+use idmerge_project::{Batch, ExportQuery, Options, Project, Record};
 use idmerge_workloads::{Stream, Workload};
 
 const BATCH_EVENTS: usize = 2_000;
@@ -136,15 +137,12 @@ fn read(project: &Project) -> Result<(), Failure> {
     );
 
     let started = Instant::now();
-    let funnel = project.funnel(&FunnelQuery {
-        steps: ["Page View", "Log In"].map(String::from).to_vec(),
-        window_ms: 30 * 24 * 60 * 60 * 1_000,
-        ..FunnelQuery::default()
-    })?;
+    let query = FunnelQuery::new(["Page View", "Log In"].map(Step::named).to_vec());
+    let report = project.funnel(&query.funnel()?)?;
     println!(
         "a funnel in {:.2} s: {:?}",
         started.elapsed().as_secs_f64(),
-        funnel.steps
+        report.steps
     );
     Ok(())
 }

@@ -70,11 +70,13 @@ pub enum ProjectError {
         /// The text, shortened.
         cursor: String,
     },
-    /// The funnel would read too many events. Ask for fewer days.
-    #[error("the funnel would read more than {max_events} events; ask for fewer days")]
-    TooManyEvents {
-        /// The most events a funnel may read.
-        max_events: usize,
+    /// The events of the funnel would take too much memory.
+    #[error(
+        "the events of the funnel would take more than {max_bytes} bytes of memory; ask for fewer days, or hold fewer properties"
+    )]
+    FunnelTooLarge {
+        /// The most memory for the events of a funnel.
+        max_bytes: usize,
     },
     /// The caller does not want the answer any more.
     #[error("the query was cancelled")]

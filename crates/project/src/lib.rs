@@ -84,7 +84,6 @@ pub use open::profile_check::ProfileCheck;
 pub use options::Options;
 pub use project::Project;
 pub use read::export::{ExportQuery, ExportedEvent, WrittenId};
-pub use read::funnel::{Funnel, FunnelQuery, StepCount};
 pub use read::identity::{Identity, MemberCursor, MembersQuery};
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, Timeline, TimelineEvent};

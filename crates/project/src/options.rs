@@ -39,8 +39,8 @@ pub struct Options {
     /// Whether the claim of a `$create_alias` without a credential counts. This can change: a claim that was
     /// not weighed stays so.
     pub anybody_may_alias: bool,
-    /// The most events that a funnel may read.
-    pub max_funnel_events: usize,
+    /// The most memory that the events of a funnel may take, in bytes.
+    pub max_funnel_bytes: usize,
     /// The most memory for the database's page cache, in bytes.
     pub cache_bytes: usize,
     /// A snapshot is made after this many entries of the log. Opening a project applies the entries
@@ -67,7 +67,7 @@ impl Default for Options {
             profile_limits: Limits::DOCUMENTED,
             profile_merge: ProfileMerge::Vendor,
             anybody_may_alias: true,
-            max_funnel_events: 20_000_000,
+            max_funnel_bytes: 1 << 30,
             cache_bytes: 64 << 20,
             snapshot_entries: 1_000_000,
             index_events: 1 << 17,

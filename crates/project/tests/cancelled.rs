@@ -8,8 +8,9 @@
 
 use std::cell::Cell;
 
+use idmerge_analysis::{FunnelQuery, Step};
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, FunnelQuery, Options, Project, ProjectError, Record};
+use idmerge_project::{Batch, Options, Project, ProjectError, Record};
 
 #[test]
 fn a_funnel_stops_at_the_next_block_of_events() {
@@ -30,10 +31,7 @@ fn a_funnel_stops_at_the_next_block_of_events() {
         batch.push(&json, Record::event(Some(1), None));
         project.submit_and_wait(batch).unwrap();
     }
-    let query = FunnelQuery {
-        steps: vec!["A".to_owned()],
-        ..FunnelQuery::default()
-    };
+    let query = FunnelQuery::new(vec![Step::named("A")]).funnel().unwrap();
     let asked = Cell::new(0);
     let ask_until = |limit| {
         asked.set(0);

@@ -5,10 +5,10 @@
     reason = "helpers of tests; the lint sees only test functions"
 )]
 
+use idmerge_analysis::{FunnelQuery, Step};
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Batch, ExportQuery, FunnelQuery, Options, Project, Record, RecordAnswer, RetractionTarget,
-    WrittenId,
+    Batch, ExportQuery, Options, Project, Record, RecordAnswer, RetractionTarget, WrittenId,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -152,12 +152,10 @@ fn l_3_a_funnel_counts_by_the_ids_of_the_arrivals() {
     let (_folder, project) = new();
     track(&project, &events());
     let users = |steps: [&str; 2]| {
-        let query = FunnelQuery {
-            steps: steps.map(String::from).to_vec(),
-            window_ms: 100,
-            ..FunnelQuery::default()
-        };
-        let funnel = project.funnel(&query).unwrap();
+        let mut query = FunnelQuery::new(steps.map(Step::named).to_vec());
+        query.window_ms = 100;
+        query.grace_ms = 0;
+        let funnel = project.funnel(&query.funnel().unwrap()).unwrap();
         let users: Vec<_> = funnel.steps.iter().map(|step| step.users).collect();
         users
     };

@@ -11,10 +11,11 @@ mod event_list;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use idmerge_analysis::FunnelQuery;
 use idmerge_core::{IdentityResolverExt, Resolve};
 use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_project::{
-    Batch, EventOrder, ExportQuery, FunnelQuery, MembersQuery, Options, Project, Record, Sender,
+    Batch, EventOrder, ExportQuery, MembersQuery, Options, Project, Record, Sender,
 };
 use proptest::prelude::*;
 
@@ -203,11 +204,12 @@ fn assert_reads_as(project: &Project, list: &EventList) {
 fn assert_counts(project: &Project, exported: &[Exported]) {
     assert_eq!(project.figures().events_total, exported.len() as u64);
     for name in ["A", "B"] {
-        let query = FunnelQuery {
-            steps: vec![name.to_owned()],
-            ..FunnelQuery::default()
-        };
-        let step = project.funnel(&query).unwrap().steps.remove(0);
+        let query = FunnelQuery::new(vec![idmerge_analysis::Step::named(name)]);
+        let step = project
+            .funnel(&query.funnel().unwrap())
+            .unwrap()
+            .steps
+            .remove(0);
         let named = || exported.iter().filter(|event| event.is_named(name));
         let users: BTreeSet<_> = named()
             .filter_map(|event| event.canonical.as_ref())

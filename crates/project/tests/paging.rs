@@ -5,8 +5,11 @@
     reason = "helpers of tests; the lint sees only test functions"
 )]
 
+use idmerge_analysis::{Analysis, Funnel, FunnelQuery, FunnelReport, ResolvedEvent, Step};
+use idmerge_core::DistinctId;
 use idmerge_engines::{Model, Settings};
-use idmerge_project::{Batch, ExportQuery, FunnelQuery, Options, Project, Record, Sender};
+use idmerge_events::JsonEvent;
+use idmerge_project::{Batch, ExportQuery, Options, Project, Record, Sender};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestRunner};
 
@@ -124,18 +127,22 @@ fn check_pages(sent: &[Sent], drift_ms: i64) {
     }
 }
 
-fn check_exports(sent: &[Sent], drift_ms: i64) {
-    let folder = tempfile::tempdir().unwrap();
-    let project = open(folder.path());
-    let stored = submit(&project, sent, drift_ms);
+/// Ranges of times that begin and end at the limits of the events, and at others.
+fn ranges(stored: &[Sent]) -> impl Iterator<Item = (Option<i64>, Option<i64>)> {
     let times = stored.iter().map(|sent| sent.time_ms);
     let (min, max) = (times.clone().min().unwrap_or(0), times.max().unwrap_or(0));
     let middle = i64::midpoint(min, max);
     let bounds = [min - 1, min, min + 1, middle, max, max + 1].map(Some);
-    let bounds = || bounds.into_iter().chain([None]);
-    let ranges = bounds().flat_map(|from| bounds().map(move |until| (from, until)));
+    let bounds = move || bounds.into_iter().chain([None]);
+    bounds().flat_map(move |from| bounds().map(move |until| (from, until)))
+}
+
+fn check_exports(sent: &[Sent], drift_ms: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let stored = submit(&project, sent, drift_ms);
     for ((from_ms, until_ms), names) in
-        ranges.zip([&[][..], &["A"], &["C", "B"]].into_iter().cycle())
+        ranges(&stored).zip([&[][..], &["A"], &["C", "B"]].into_iter().cycle())
     {
         let query = ExportQuery {
             from_ms,
@@ -250,17 +257,59 @@ fn a_funnel_counts_the_events_of_its_times() {
         (Some(2), None, 3),
         (Some(3), None, 2),
         (Some(2), Some(4), 2),
-        (Some(3), Some(3), 0),
+        (Some(5), None, 0),
     ] {
-        let query = FunnelQuery {
-            steps: vec!["A".to_owned()],
-            from_ms,
-            until_ms,
-            ..FunnelQuery::default()
-        };
-        let step = project.funnel(&query).unwrap().steps.remove(0);
+        let mut query = FunnelQuery::new(vec![Step::named("A")]);
+        (query.from_ms, query.until_ms) = (from_ms, until_ms);
+        let step = project
+            .funnel(&query.funnel().unwrap())
+            .unwrap()
+            .steps
+            .remove(0);
         assert_eq!(step.users, users, "{from_ms:?} to {until_ms:?}");
     }
+}
+
+/// The figures of a fold over all events, in the order of arrival, without the range of blocks that a project
+/// reads.
+fn whole_funnel(funnel: &Funnel, stored: &[Sent]) -> FunnelReport {
+    let mut fold = funnel.fold();
+    let properties = JsonEvent::parse_text(r#"{"event":"A","properties":{}}"#).unwrap();
+    for sent in stored {
+        let event = ResolvedEvent {
+            name: sent.name,
+            time_ms: Some(sent.time_ms),
+            properties: properties.properties(),
+        };
+        let user = DistinctId::try_from(sent.user).unwrap();
+        if let Some(found) = funnel.read(&event) {
+            funnel.add(&mut fold, user, user, found);
+        }
+    }
+    funnel.report(fold)
+}
+
+fn check_funnels(sent: &[Sent], drift_ms: i64) {
+    let folder = tempfile::tempdir().unwrap();
+    let project = open(folder.path());
+    let stored = submit(&project, sent, drift_ms);
+    for ((from_ms, until_ms), window_ms) in ranges(&stored).zip([1, 7, 60].into_iter().cycle()) {
+        let mut query = FunnelQuery::new(["A", "B", "A"].map(Step::named).to_vec());
+        (query.window_ms, query.grace_ms) = (window_ms, window_ms / 3);
+        (query.from_ms, query.until_ms) = (from_ms, until_ms);
+        // A range can be empty.
+        let Ok(funnel) = query.funnel() else { continue };
+        assert_eq!(
+            project.funnel(&funnel).unwrap(),
+            whole_funnel(&funnel, &stored),
+            "{window_ms} ms, {from_ms:?} to {until_ms:?}"
+        );
+    }
+}
+
+#[test]
+fn f_9_a_funnel_reads_all_events_that_its_entries_can_have() {
+    check(8, 0..5, check_funnels);
 }
 
 #[test]

@@ -8,10 +8,11 @@
 
 use std::sync::mpsc;
 
+use idmerge_analysis::{FunnelQuery, Step};
 use idmerge_engines::{Model, Overrides, Settings};
 use idmerge_project::{
-    Answer, Batch, ClaimAnswer, ExportQuery, FunnelQuery, Options, Project, ProjectError, Record,
-    RecordAnswer, Sender,
+    Answer, Batch, ClaimAnswer, ExportQuery, Options, Project, ProjectError, Record, RecordAnswer,
+    Sender,
 };
 use idmerge_store::StoreError;
 use tempfile::TempDir;
@@ -309,14 +310,12 @@ fn a_funnel_follows_a_user_through_a_login() {
         batch.push(&event("$identify", &anon), Record::event(Some(2), None));
         batch.push(&event("Buy", &user), Record::event(Some(3), None));
         project.submit_and_wait(batch).unwrap();
-        let query = FunnelQuery {
-            steps: ["View", "Buy"].map(String::from).to_vec(),
-            window_ms: 2,
-            ..FunnelQuery::default()
-        };
+        let mut query = FunnelQuery::new(["View", "Buy"].map(Step::named).to_vec());
+        query.window_ms = 2;
+        query.grace_ms = 0;
         let counts = |query: &FunnelQuery| {
-            let funnel = project.funnel(query).unwrap();
-            let steps = funnel.steps.into_iter();
+            let funnel = query.clone().funnel().unwrap();
+            let steps = project.funnel(&funnel).unwrap().steps.into_iter();
             steps
                 .map(|step| (step.users, step.users_without_merge))
                 .collect::<Vec<_>>()
@@ -332,37 +331,48 @@ fn a_funnel_follows_a_user_through_a_login() {
             ..query
         };
         assert_eq!(counts(&late), [(0, 0), (0, 0)]);
-        assert_eq!(counts(&FunnelQuery::default()), []);
     }
 }
 
 #[test]
-fn a_funnel_over_too_many_events_is_an_error() {
+fn a_funnel_that_takes_too_much_memory_is_an_error() {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
-        max_funnel_events: 2,
+        max_funnel_bytes: 1 << 20,
         ..Options::default()
     };
     let settings = Settings::of(Model::Simplified);
     let project = Project::open(folder.path(), settings, options).unwrap();
-    let query = FunnelQuery {
-        steps: vec!["A".to_owned()],
-        ..FunnelQuery::default()
-    };
-    for at in 0..3 {
-        let funnel = project.funnel(&query);
-        assert_eq!(funnel.unwrap().steps[0].users, u64::from(at > 0));
+    let track = |properties: String| {
         submit(
             &project,
-            &event("A", r#""$user_id":"U1""#),
+            &event("A", &properties),
             Record::event(None, None),
         );
-    }
-    let error = project.funnel(&query).unwrap_err();
-    assert!(matches!(
-        error,
-        ProjectError::TooManyEvents { max_events: 2 }
-    ));
+    };
+    let query = FunnelQuery::new(vec![Step::named("A")]);
+    let funnel = query.clone().funnel().unwrap();
+    let mut holding = query;
+    holding.hold = vec!["page".to_owned()];
+    let holding = holding.funnel().unwrap();
+    assert_eq!(project.funnel(&holding).unwrap().steps[0].users, 0);
+    // Many events of a user take no memory, unless what they hold differs. It is in memory three times.
+    let track_pages = |pages: std::ops::Range<u32>| {
+        for at in pages {
+            let page = format!("{at}{}", "x".repeat(8_000));
+            track(format!(r#""$user_id":"U1","page":"{page}""#));
+        }
+    };
+    track_pages(0..20);
+    assert_eq!(project.funnel(&holding).unwrap().steps[0].users, 1);
+    track_pages(20..80);
+    let error = project.funnel(&holding).unwrap_err();
+    let max_bytes = 1 << 20;
+    assert!(
+        matches!(error, ProjectError::FunnelTooLarge { max_bytes: max } if max == max_bytes),
+        "{error}"
+    );
+    assert_eq!(project.funnel(&funnel).unwrap().steps[0].users, 1);
 }
 
 #[test]

@@ -10,10 +10,10 @@ use std::sync::mpsc;
 use std::thread;
 use std::time::Duration;
 
+use idmerge_analysis::{FunnelQuery, Step};
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
-    Batch, ExportQuery, FunnelQuery, MembersQuery, Options, Project, ProjectError, Record,
-    RecordAnswer,
+    Batch, ExportQuery, MembersQuery, Options, Project, ProjectError, Record, RecordAnswer,
 };
 
 const THREADS: usize = 2;
@@ -50,11 +50,8 @@ fn read(project: &Project, acknowledged: &AtomicUsize) {
         Ok(true)
     });
     assert!(count.unwrap() >= (at_least * USERS) as u64);
-    let query = FunnelQuery {
-        steps: vec!["A".to_owned()],
-        ..FunnelQuery::default()
-    };
-    for step in project.funnel(&query).unwrap().steps {
+    let query = FunnelQuery::new(vec![Step::named("A")]);
+    for step in project.funnel(&query.funnel().unwrap()).unwrap().steps {
         // Each event has both IDs, so each ID belongs to its user from its first event on.
         assert!(step.users <= USERS as u64 && step.users == step.users_without_merge);
     }

@@ -274,11 +274,35 @@ fn a_wrong_parameter_is_named_with_what_is_accepted() {
         ),
         (
             "/v1/funnel?steps=[]",
-            "steps has 0 event names; give 1 to 100, as a JSON array of strings",
+            "there are 0 steps; give 1 to 100 (F-8)",
         ),
         (
             "/v1/funnel?steps=[%22A%22]&window_days=99999999999",
             r#"window_days is "99999999999"; give a whole number from 0 to 4294967295"#,
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&window_days=367",
+            "a window of 31708800000 ms is not more than 0 and at most 366 days (F-8)",
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&window_days=1&window_ms=1",
+            "window_days and window_ms are both given; give one of them",
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&reentry=all",
+            r#"reentry is "all"; give first or optimized"#,
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&reentry=optimized&count=totals",
+            "totals count each entry of a user, and optimized re-entry one of them: choose one (F-4)",
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&exclude=[{%22event%22:%22B%22}]",
+            r#"exclude is "[{\"event\":\"B\"}]"; give a JSON array of events, such as ["A",{"event":"B","between":[2,3]}]"#,
+        ),
+        (
+            "/v1/funnel?steps=[%22A%22]&exclude=[{%22event%22:%22B%22,%22between%22:[1,2]}]",
+            "there are no steps 1 and 2 to exclude an event between: give two of the 1 steps (F-6)",
         ),
         (
             "/v1/funnel?steps=[%22A%22]&from_date=2026-02-30",
@@ -356,7 +380,8 @@ fn the_last_day_of_the_calendar_is_a_day() {
     let server = Running::of(Model::Original);
     server.post("/track", JSON, &event("x"));
     assert_eq!(stored_events(&server), 1);
-    let path = "/v1/funnel?steps=%5B%22A%22%5D&from_date=0000-01-01&to_date=9999-12-31&window_days=4294967295";
+    let path =
+        "/v1/funnel?steps=%5B%22A%22%5D&from_date=0000-01-01&to_date=9999-12-31&window_days=366";
     let answer = query(&server, path);
     assert_eq!(answer.json()["steps"][0]["users"], 1, "{answer:?}");
 }

@@ -49,7 +49,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "project",
         &[
-            "core", "disk", "engines", "events", "profiles", "shared", "store",
+            "analysis", "core", "disk", "engines", "events", "profiles", "shared", "store",
         ],
         &["workloads"],
     ),
@@ -159,7 +159,7 @@ const NO_VECTORS: &[(&str, &str)] = &[
     ),
     (
         "F",
-        "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs",
+        "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs, crates/server/tests/funnel.rs",
     ),
 ];
 

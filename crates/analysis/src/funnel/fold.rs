@@ -1,5 +1,7 @@
 //! [`FunnelFold`]: the steps of each user, with and without ID Merge.
 
+use std::mem::size_of;
+
 use foldhash::HashMap;
 use idmerge_core::DistinctId;
 
@@ -7,15 +9,14 @@ use super::kinds::{FoundStep, Kinds, UserStep};
 use super::path::Path;
 use super::plan::Plan;
 use super::query::{Count, Reentry, Touch};
-
-use crate::users::Users;
+use crate::users::{Users, table_bytes};
 
 /// The events of users that are pruned: from here on at each power of two.
 const PRUNED_FROM: usize = 16;
 
 /// The events that were added to a [`Funnel`](super::Funnel).
 ///
-/// The memory is about a kilobyte for each user. Of the events of a user, those that cannot count any more
+/// The memory is a few hundred bytes for each user, and is known at any time ([`bytes_held`](Self::bytes_held)). Of the events of a user, those that cannot count any more
 /// are dropped. With the default options, what is kept are the steps of the entry, and steps that would count
 /// if an earlier event of the first step still came.
 #[derive(Debug, Default)]
@@ -35,7 +36,14 @@ pub struct FunnelFold {
 #[derive(Debug, Default)]
 pub(super) struct Table {
     pub(super) users: HashMap<u32, Vec<UserStep>>,
-    events: usize,
+    /// The events that there is memory for.
+    capacity: usize,
+}
+
+impl Table {
+    fn bytes_held(&self) -> usize {
+        table_bytes(&self.users) + self.capacity * size_of::<UserStep>()
+    }
 }
 
 impl FunnelFold {
@@ -61,12 +69,11 @@ impl FunnelFold {
         let [user, own] = self.users.numbers(user, own);
         for (table, user) in [(&mut self.merged, user), (&mut self.own, own)] {
             let steps = table.users.entry(user).or_default();
+            let before = steps.capacity();
             steps.push(step);
-            table.events += 1;
+            table.capacity += steps.capacity() - before;
             if steps.len() >= PRUNED_FROM && steps.len().is_power_of_two() {
-                let before = steps.len();
                 prune(plan, &self.kinds, steps);
-                table.events -= before - steps.len();
             }
         }
     }
@@ -79,10 +86,11 @@ impl FunnelFold {
             .is_some_and(|steps| steps & 1 == 1)
     }
 
-    /// How many events are held, of the users with or without ID Merge, whichever are more. A caller can
-    /// limit the memory by it.
-    pub fn events_held(&self) -> usize {
-        self.merged.events.max(self.own.events)
+    /// About how much memory the fold takes, in bytes. A caller can limit it by this.
+    pub fn bytes_held(&self) -> usize {
+        let tables = [&self.merged, &self.own];
+        let tables: usize = tables.map(Table::bytes_held).iter().sum();
+        self.users.bytes_held() + self.kinds.bytes_held() + tables
     }
 }
 

@@ -1,6 +1,10 @@
 //! What distinguishes the events of a user, and a number for each kind of event.
 
+use std::mem::size_of;
+
 use foldhash::HashMap;
+
+use crate::users::{ALLOCATION_BYTES, table_bytes};
 
 /// An event that is a step of a funnel, or excluded from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +36,8 @@ pub(super) struct Kinds {
     held: HashMap<Held, u32>,
     /// For each kind the number of its held values, or `None` if one is missing.
     held_numbers: Vec<Option<u32>>,
+    /// The memory of the values of all kinds, once.
+    value_bytes: usize,
 }
 
 /// An event of a user.
@@ -46,6 +52,15 @@ impl Kind {
     /// Whether the event can be the first step.
     pub(super) fn is_first_step(&self) -> bool {
         self.steps & 1 == 1
+    }
+
+    /// The memory that its values take.
+    fn value_bytes(&self) -> usize {
+        let held = self.held.iter().flatten();
+        held.chain([&self.by])
+            .flatten()
+            .map(|value| size_of::<Box<str>>() + value.len() + ALLOCATION_BYTES)
+            .sum()
     }
 }
 
@@ -65,10 +80,18 @@ impl Kinds {
             }
         };
         self.held_numbers.push(held);
+        self.value_bytes += kind.value_bytes();
         self.all.push(kind.clone());
         let next = number(self.numbers.len());
         self.numbers.insert(kind, next);
         next
+    }
+
+    /// About how much memory the kinds take. Each has its values in `numbers` and in `all`, and can have its held
+    /// values in `held`.
+    pub(super) fn bytes_held(&self) -> usize {
+        let all = self.all.capacity() * (size_of::<Kind>() + size_of::<Option<u32>>());
+        table_bytes(&self.numbers) + table_bytes(&self.held) + all + 3 * self.value_bytes
     }
 
     pub(super) fn of(&self, step: UserStep) -> &Kind {

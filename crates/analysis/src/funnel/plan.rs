@@ -49,9 +49,9 @@ impl Plan {
         self.query.by.as_ref().map(|by| by.touch)
     }
 
-    /// Whether an event with this name can be a step, or is excluded.
-    pub(super) fn names(&self, name: &str) -> bool {
-        events(&self.query).any(|step| step.name() == name)
+    /// The names of the events that can be a step, or are excluded. A name can occur more than once.
+    pub(super) fn names(&self) -> impl Iterator<Item = &str> {
+        events(&self.query).map(Step::name)
     }
 
     /// Whether an entry may open at this time.
@@ -59,8 +59,8 @@ impl Plan {
         is_in_range(time_ms, self.query.from_ms, self.query.until_ms)
     }
 
-    /// Whether an event at this time can be part of an entry.
-    pub(super) fn may_count(&self, time_ms: i64) -> bool {
+    /// The range of the times of all events that can be part of an entry.
+    pub(super) fn range_ms(&self) -> (Option<i64>, Option<i64>) {
         let FunnelQuery {
             window_ms,
             grace_ms,
@@ -70,12 +70,18 @@ impl Plan {
         } = self.query;
         let from_ms = from_ms.map(|from| from.saturating_sub(grace_ms));
         let until_ms = until_ms.map(|until| until.saturating_add(window_ms));
+        (from_ms, until_ms)
+    }
+
+    /// Whether an event at this time can be part of an entry.
+    pub(super) fn may_count(&self, time_ms: i64) -> bool {
+        let (from_ms, until_ms) = self.range_ms();
         is_in_range(time_ms, from_ms, until_ms)
     }
 
     /// What the funnel needs of an event.
     pub(super) fn read(&self, event: &ResolvedEvent<'_>) -> Option<FoundStep> {
-        if !self.names(event.name) {
+        if !self.names().any(|name| name == event.name) {
             return None;
         }
         let query = &self.query;

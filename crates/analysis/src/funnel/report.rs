@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use foldhash::HashMap;
 use idmerge_core::DistinctId;
+use serde::Serialize;
 
 use super::entry::Entry;
 use super::fold::{FunnelFold, Table};
@@ -26,7 +27,8 @@ pub struct FunnelReport {
 }
 
 /// The figures of a step.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[cfg_attr(feature = "utoipa", derive(utoipa::ToSchema))]
 pub struct StepFigures {
     /// The step, as it was written.
     pub event: String,

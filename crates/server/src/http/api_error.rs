@@ -40,7 +40,7 @@ impl From<ProjectError> for ApiError {
         let code = match error {
             ProjectError::InvalidId(_)
             | ProjectError::InvalidCursor { .. }
-            | ProjectError::TooManyEvents { .. } => StatusCode::BAD_REQUEST,
+            | ProjectError::FunnelTooLarge { .. } => StatusCode::BAD_REQUEST,
             // The failure itself is logged, once.
             ProjectError::Failed { .. }
             | ProjectError::Closed

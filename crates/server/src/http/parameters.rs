@@ -24,15 +24,21 @@ pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
 
 /// Reads a JSON array of strings. The text can be empty: then there is none.
 pub(crate) fn strings(name: &str, text: Option<&str>) -> Result<Option<Vec<String>>, ApiError> {
+    json_array(name, text, r#"a JSON array of strings, such as ["A","B"]"#)
+}
+
+/// Reads a JSON array. The text can be empty: then there is none. An error says what is `accepted`.
+pub(crate) fn json_array<T: DeserializeOwned>(
+    name: &str,
+    text: Option<&str>,
+    accepted: &str,
+) -> Result<Option<Vec<T>>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
-    serde_json::from_str(text).map(Some).map_err(|_| {
-        ApiError::bad_request(format!(
-            "{name} is {}; give a JSON array of strings, such as [\"A\",\"B\"]",
-            quoted(text)
-        ))
-    })
+    serde_json::from_str(text)
+        .map(Some)
+        .map_err(|_| ApiError::bad_request(format!("{name} is {}; give {accepted}", quoted(text))))
 }
 
 /// The beginning of a value, escaped.

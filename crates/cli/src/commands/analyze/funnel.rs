@@ -170,23 +170,7 @@ fn write_users(
 
 /// The answer in all forms.
 fn answer(funnel: &Funnel, report: &FunnelReport, events_without_id: u64) -> Answer {
-    let steps: Vec<Value> = report
-        .steps
-        .iter()
-        .map(|step| {
-            json!({
-                "event": step.event,
-                "users": step.users,
-                "conversion": step.conversion,
-                "conversion_from_previous": step.conversion_from_previous,
-                "median_ms": step.median_ms,
-                "p90_ms": step.p90_ms,
-                "users_without_merge": step.users_without_merge,
-                "conversion_without_merge": step.conversion_without_merge,
-                "difference": step.difference,
-            })
-        })
-        .collect();
+    let steps: Vec<Value> = report.steps.iter().map(|step| json!(step)).collect();
     let mut json = json!({"steps": steps});
     let mut records: Vec<Value> = steps;
     let mut charts = vec![steps_chart(funnel, report)];
