@@ -79,6 +79,30 @@ pub(crate) fn ensure_equal_in_any_order(ours: &Path, theirs: &Path) -> Result<()
     Ok(())
 }
 
+#[derive(Debug, Deserialize, PartialEq)]
+struct Funnel {
+    steps: Vec<FunnelStep>,
+}
+
+#[derive(Debug, Deserialize, PartialEq)]
+struct FunnelStep {
+    event: String,
+    users: u64,
+    users_without_merge: u64,
+}
+
+/// Compares the users of two funnels. Some user must take each step, and ID Merge must count.
+pub(crate) fn ensure_same_funnel(ours: &Path, theirs: &Path) -> Result<()> {
+    let read = |path| -> Result<Funnel> { Ok(serde_json::from_reader(File::open(path)?)?) };
+    let (ours, theirs) = (read(ours)?, read(theirs)?);
+    let counts = |step: &FunnelStep| step.users > 0 && step.users != step.users_without_merge;
+    ensure!(
+        ours == theirs && !ours.steps.is_empty() && ours.steps.iter().all(counts),
+        "{ours:?} and {theirs:?}"
+    );
+    Ok(())
+}
+
 #[cfg(test)]
 mod tests {
     use std::io::Write as _;

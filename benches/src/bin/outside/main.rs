@@ -25,7 +25,7 @@ use idmerge_adapters::Format;
 use idmerge_benches::measure::Samples;
 use idmerge_benches::report::{Report, grouped};
 
-use crate::answers::{ensure_equal, ensure_equal_in_any_order};
+use crate::answers::{ensure_equal, ensure_equal_in_any_order, ensure_same_funnel};
 use crate::formats::{FORMATS, Files, ensure_same};
 use crate::peers::Python;
 use crate::run::{Compare, Contender, measure, with_output};
@@ -46,6 +46,8 @@ const LOOP: &str = "a Python loop";
 const CAT: &str = "cat IN > OUT";
 const GZIP: &str = "idmerge resolve, gzip in";
 const ZSTD: &str = "idmerge resolve, zstd in";
+const FUNNEL: &str = "idmerge funnel";
+const DUCKDB_FUNNEL: &str = "the same funnel in DuckDB, 2 threads";
 const IDENTIFY_SIMPLIFIED: &str = "idmerge resolve, identify";
 const IDENTIFY_ORIGINAL: &str = "idmerge resolve --engine original, identify";
 
@@ -87,6 +89,7 @@ fn main() -> Result<()> {
         &mut report,
     );
     check(&contenders, &folder)?;
+    contenders.extend(funnels(&idmerge, &web, &python, &folder, &mut report)?);
     let records = if args.quick { 10_000 } else { 100_000 };
     for format in FORMATS {
         contenders.extend(of_format(format, &idmerge, &web, records, &folder)?);
@@ -219,6 +222,58 @@ fn of_format(
     Ok(pair)
 }
 
+/// A funnel, and the same in SQL, whose figures are equal.
+fn funnels(
+    idmerge: &Path,
+    web: &Path,
+    python: &Python,
+    folder: &Path,
+    report: &mut Report,
+) -> Result<Vec<Contender>> {
+    let (idmerge, input) = (idmerge.to_owned(), web.to_owned());
+    let ours = move |output: &Path| {
+        let mut command = Command::new(&idmerge);
+        command.arg("funnel").arg(&input);
+        command.args([
+            "--engine",
+            "simplified",
+            "--quiet",
+            "--json",
+            "--grace",
+            "0",
+        ]);
+        command.arg("--output").arg(output);
+        command.args(["--steps", "Page View", "Add to Cart", "Checkout"]);
+        Ok(command)
+    };
+    let mut pair = vec![Contender {
+        name: FUNNEL,
+        compare: Compare::Other,
+        command: Box::new(ours),
+    }];
+    match python.script("duckdb_funnel.py", web, &[], true) {
+        Ok(command) => pair.push(Contender {
+            name: DUCKDB_FUNNEL,
+            compare: Compare::Other,
+            command,
+        }),
+        Err(why) => {
+            eprintln!("{DUCKDB_FUNNEL} IS LEFT OUT: {why}");
+            report.unknown(DUCKDB_FUNNEL, &why);
+        }
+    }
+    let outputs = ["ours.json", "theirs.json"].map(|name| folder.join(name));
+    for (contender, output) in pair.iter().zip(&outputs) {
+        eprintln!("check {}", contender.name);
+        run::run(contender, output)?;
+    }
+    if pair.len() == outputs.len() {
+        ensure_same_funnel(&outputs[0], &outputs[1])
+            .with_context(|| format!("{FUNNEL} and {DUCKDB_FUNNEL} differ"))?;
+    }
+    Ok(pair)
+}
+
 /// Runs each program once and compares the answers. This also brings all files into memory.
 fn check(contenders: &[Contender], folder: &Path) -> Result<()> {
     let ours = folder.join("ours.ndjson");
@@ -263,7 +318,7 @@ fn tables(
         "{} events per file, in memory; the median of {rounds} interleaved rounds. The disk is \
          idle when a program starts. Answers are equal, event by event, and in the same order \
          except for the first DuckDB. The rows of other products have a tenth of the events, and their answers \
-         are equal, byte by byte. Versions: {}.",
+         are equal, byte by byte, and so are the figures of the two funnels. Versions: {}.",
         grouped(events),
         peers::versions(),
     ));
@@ -298,6 +353,10 @@ fn targets(contenders: &[Contender], figures: &[run::Figures], report: &mut Repo
         ours / wall(CAT),
         " ×",
     );
+    if of(DUCKDB_FUNNEL).is_some() {
+        let ratio = wall(DUCKDB_FUNNEL) / wall(FUNNEL);
+        report.at_least("web-login: funnel, times DuckDB", 1.0, ratio, " ×");
+    }
     let peak = of(IDMERGE).map_or(f64::NAN, |figures| figures.peak_megabytes.median());
     report.at_most("web-login: peak memory", 150.0, peak, " MB");
     let ratio = wall(IDENTIFY_ORIGINAL) / wall(IDENTIFY_SIMPLIFIED);
