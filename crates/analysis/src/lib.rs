@@ -48,6 +48,7 @@
 
 mod analysis;
 mod days;
+mod filter;
 mod funnel;
 mod retention;
 mod share;
@@ -58,6 +59,7 @@ mod value;
 
 pub use analysis::{Analysis, ResolvedEvent};
 pub use days::{DAY_MS, date_text, day_ms, days_ms};
+pub use filter::{Filter, FilterError};
 pub use funnel::{
     Breakdown, BreakdownRow, Count, Exclusion, FoundStep, Funnel, FunnelFold, FunnelQuery,
     FunnelReport, QueryError, Reentry, StepFigures, Touch,

@@ -231,7 +231,7 @@ impl Analysis for Retention {
     }
 
     fn read(&self, event: &ResolvedEvent<'_>) -> Option<Visit> {
-        let values = Values::read(event.properties, &self.properties);
+        let values = Values::read(event.properties.as_str(), &self.properties);
         let is = |step: &Option<Step>| {
             let step = step.as_ref();
             step.is_none_or(|step| step.is(event.name, &values))

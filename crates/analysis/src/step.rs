@@ -44,7 +44,7 @@ enum Test {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Operator {
+pub(crate) enum Operator {
     Equal,
     NotEqual,
     Less,
@@ -141,7 +141,7 @@ impl Test {
 }
 
 impl Operator {
-    fn holds(self, value: &Value, other: &Value) -> bool {
+    pub(crate) fn holds(self, value: &Value, other: &Value) -> bool {
         let order = value.compare(other);
         let is_equal = order == Some(Ordering::Equal) || value == other;
         match self {
@@ -168,7 +168,7 @@ mod tests {
         let line = format!(r#"{{"event":"A","properties":{properties}}}"#);
         let event = JsonEvent::parse_text(&line).unwrap();
         let names: Vec<_> = step.properties().map(str::to_owned).collect();
-        step.is("A", &Values::read(event.properties(), &names))
+        step.is("A", &Values::read(event.properties().as_str(), &names))
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use idmerge_events::RawJson;
+use idmerge_events::{RawJson, visit_members};
 
 /// The value of a property, as far as values are compared.
 #[derive(Clone, Debug, PartialEq)]
@@ -31,6 +31,18 @@ impl Value {
             },
             _ => Self::number(text).unwrap_or_else(|| Self::Other(text.to_owned())),
         })
+    }
+
+    /// The value of an element of an array.
+    pub(crate) fn of(json: &serde_json::Value) -> Self {
+        match json {
+            serde_json::Value::String(text) => Self::Text(text.clone()),
+            serde_json::Value::Bool(is) => Self::Bool(*is),
+            other => {
+                let text = other.to_string();
+                Self::number(&text).unwrap_or(Self::Other(text))
+            }
+        }
     }
 
     /// The value of a JSON number.
@@ -89,12 +101,12 @@ pub(crate) struct Values<'n> {
 }
 
 impl<'n> Values<'n> {
-    /// Reads the properties with these names in one pass over the event.
-    pub(crate) fn read(properties: RawJson<'_>, names: &'n [String]) -> Self {
+    /// Reads the properties with these names in one pass over the JSON object that has them.
+    pub(crate) fn read(properties: &str, names: &'n [String]) -> Self {
         let mut values = vec![None; names.len()];
         if !names.is_empty() {
             // IN-2: the last of several counts.
-            properties.visit_members(|key, value| {
+            visit_members(properties, |key, value| {
                 let at = names.iter().position(|name| name.as_bytes() == key);
                 if let Some(at) = at {
                     values[at] = Value::read(value);

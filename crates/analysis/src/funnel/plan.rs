@@ -85,7 +85,7 @@ impl Plan {
             return None;
         }
         let query = &self.query;
-        let values = Values::read(event.properties, &self.properties);
+        let values = Values::read(event.properties.as_str(), &self.properties);
         let mut kind = Kind::default();
         for (at, step) in query.steps.iter().enumerate() {
             kind.steps |= u128::from(step.is(event.name, &values)) << at;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use idmerge_analysis::Filter;
 use serde::de::value::CowStrDeserializer;
 use serde::de::{self, DeserializeOwned, DeserializeSeed, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
@@ -39,6 +40,16 @@ pub(crate) fn json_array<T: DeserializeOwned>(
     serde_json::from_str(text)
         .map(Some)
         .map_err(|_| ApiError::bad_request(format!("{name} is {}; give {accepted}", quoted(text))))
+}
+
+/// Reads the parameter `where`. It can be empty: then it selects all.
+pub(crate) fn filter(text: Option<&str>) -> Result<Option<Filter>, ApiError> {
+    let Some(text) = text.filter(|text| !text.is_empty()) else {
+        return Ok(None);
+    };
+    Filter::parse(text)
+        .map(Some)
+        .map_err(|error| ApiError::bad_request(format!("where: {error}")))
 }
 
 /// The beginning of a value, escaped.

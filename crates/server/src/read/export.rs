@@ -3,6 +3,7 @@
 use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use idmerge_analysis::Filter;
 use idmerge_project::{ExportQuery, Project, ProjectError, WrittenId};
 use idmerge_wire::ExportLine;
 use serde::Deserialize;
@@ -12,7 +13,7 @@ use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::dates::days_ms;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
-use crate::http::parameters::strings;
+use crate::http::parameters::{filter, strings};
 
 /// The most events that a run reads. It takes a tenth of a second or so.
 const RUN_EVENTS: u64 = 1 << 16;
@@ -32,7 +33,8 @@ pub(crate) struct ExportParameters {
     limit: Option<u64>,
     /// The names of the events to export, as a JSON array of strings. All by default.
     event: Option<String>,
-    /// Not supported.
+    /// Selects events by an expression about their properties, such as `properties["plan"] == "pro"`, as in
+    /// `/api/query/engage`.
     r#where: Option<String>,
     /// Whether `time` is in milliseconds instead of seconds.
     time_in_ms: Option<bool>,
@@ -42,14 +44,6 @@ pub(crate) struct ExportParameters {
 
 impl ExportParameters {
     fn query(self) -> Result<ExportQuery, ApiError> {
-        if self
-            .r#where
-            .is_some_and(|expression| !expression.is_empty())
-        {
-            return Err(ApiError::bad_request(
-                "where is not supported; select by event and by days",
-            ));
-        }
         if self.limit.is_some_and(|limit| limit > MAX_LIMIT) {
             return Err(ApiError::bad_request(format!(
                 "limit is at most {MAX_LIMIT}; export fewer days, or leave limit out"
@@ -70,7 +64,6 @@ impl ExportParameters {
             from_ms,
             until_ms,
             names,
-            limit: self.limit,
             written_id,
             ..ExportQuery::default()
         })
@@ -98,9 +91,12 @@ pub(crate) async fn export(
     Parameters(parameters): Parameters<ExportParameters>,
 ) -> Result<Response, ApiError> {
     let is_time_in_ms = parameters.time_in_ms == Some(true);
-    let query = parameters.query()?;
+    let filter = filter(parameters.r#where.as_deref())?;
+    let limit = parameters.limit;
     let events = Events {
-        query,
+        query: parameters.query()?,
+        filter,
+        limit,
         is_time_in_ms,
         text: String::new(),
     };
@@ -112,6 +108,9 @@ pub(crate) async fn export(
 /// The events that are left to export.
 struct Events {
     query: ExportQuery,
+    filter: Option<Filter>,
+    /// How many events may be exported.
+    limit: Option<u64>,
     is_time_in_ms: bool,
     /// Lines to send.
     text: String,
@@ -139,9 +138,19 @@ impl Source for Events {
             numbers: next..=until,
             ..self.query.clone()
         };
-        let count = project.export(&query, &mut |event| {
+        let (filter, limit) = (self.filter.as_ref(), &mut self.limit);
+        if *limit == Some(0) {
+            self.query.numbers = last + 1..=last;
+            return Ok(Sent::All);
+        }
+        project.export(&query, &mut |event| {
+            next = event.number + 1;
+            let json = str::from_utf8(event.json).unwrap_or("");
+            if !filter.is_none_or(|filter| filter.selects_event(json)) {
+                return Ok(true);
+            }
             let line = ExportLine {
-                json: str::from_utf8(event.json).unwrap_or(""),
+                json,
                 time_ms: event.time_ms,
                 received_ms: event.received_ms,
                 source: event.source,
@@ -150,16 +159,15 @@ impl Source for Events {
                 is_unweighed: event.is_unweighed,
             };
             line.write(text);
-            next = event.number + 1;
+            if let Some(limit) = limit {
+                *limit -= 1;
+            }
             sent = Self::flush(text, CHUNK_BYTES, chunks);
-            Ok(sent == Sent::All)
+            Ok(sent == Sent::All && *limit != Some(0))
         })?;
         // The next run goes on with the events that were there at the start.
         self.query.numbers = next..=last;
-        if let Some(limit) = &mut self.query.limit {
-            *limit -= count;
-        }
-        if sent == Sent::All && until < last && self.query.limit != Some(0) {
+        if sent == Sent::All && until < last && self.limit != Some(0) {
             self.query.numbers = until + 1..=last;
             return Ok(Sent::Part);
         }

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
+use idmerge_analysis::Filter;
 use idmerge_project::{Project, ProjectError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,10 +18,13 @@ use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
 use crate::http::body::ReadBody;
-use crate::http::parameters::{self, strings};
+use crate::http::parameters::{self, filter, strings};
 
 /// The most IDs of a query.
 const MAX_IDS: usize = 2_000;
+
+/// The most profiles that a run reads without sending any.
+const RUN_PROFILES: u32 = 1 << 14;
 
 /// The highest page number. A project cannot have that many profiles.
 const MAX_PAGE: u32 = 1_000_000;
@@ -41,7 +45,9 @@ pub(crate) struct ProfilesParameters {
     page: Option<u32>,
     /// `session_id` of the first page. With it the pages do not move if profiles are added meanwhile.
     session_id: Option<String>,
-    /// Not supported.
+    /// Selects profiles by an expression about their properties, such as
+    /// `properties["plan"] == "pro" and defined(properties["$email"])`. It has `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`,
+    /// `and`, `or`, `not`, `defined` and parentheses; no arithmetic and no casts.
     r#where: Option<String>,
     /// Not supported.
     filter_by_cohort: Option<String>,
@@ -130,10 +136,11 @@ pub(crate) async fn by_form(
 
 async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Response, ApiError> {
     let is_set = |text: &Option<String>| text.as_deref().is_some_and(|text| !text.is_empty());
-    if is_set(&parameters.r#where) || is_set(&parameters.filter_by_cohort) {
-        let error = "where and filter_by_cohort are not supported; get all profiles and filter them yourself";
+    if is_set(&parameters.filter_by_cohort) {
+        let error = "filter_by_cohort is not supported; give where, or get all profiles and filter them yourself";
         return Err(ApiError::bad_request(error));
     }
+    let filter = filter(parameters.r#where.as_deref())?;
     let wanted = strings("output_properties", parameters.output_properties.as_deref())?;
     let mut ids = strings("distinct_ids", parameters.distinct_ids.as_deref())?;
     if let Some(id) = parameters.distinct_id {
@@ -150,25 +157,56 @@ async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Resp
     }
     let session = reader.profile_session(parameters.session_id.as_deref());
     let id = session.id.clone();
-    let left = match ids {
-        Some(ids) => Left::Ids(ids.into_iter()),
-        None => {
-            let find = move |project: &Project| {
-                let place = session.place(project, page as usize)?;
-                Ok(place.map_or(Left::Nothing, |place| Left::Page(session, place)))
-            };
-            reader.run(find).await?
+    let is_page = ids.is_none();
+    let (left, total) = match (ids, &filter) {
+        (Some(ids), _) => (Left::Ids(ids.into_iter()), None),
+        (None, None) => {
+            let of_page = session.clone();
+            let find = move |project: &Project| of_page.place(project, page as usize);
+            (left_of(session, reader.run(find).await?), None)
+        }
+        (None, Some(filter)) => {
+            let (place, total) = selected_place(&reader, &session, filter, page).await?;
+            (left_of(session, place), Some(total))
         }
     };
-    let is_page = !matches!(left, Left::Ids(_));
-    let results = Results::new(page, &id, is_page, left, wanted);
+    let results = Results {
+        filter,
+        total,
+        ..Results::new(page, &id, is_page, left, wanted)
+    };
     let body = stream(reader, results)?;
     let json = HeaderValue::from_static("application/json");
     Ok(([(header::CONTENT_TYPE, json)], body).into_response())
 }
 
+/// The page of the profiles that a filter selects, and how many it selects. Few requests read all profiles at a time.
+async fn selected_place(
+    reader: &Reader,
+    session: &Session,
+    filter: &Filter,
+    page: u32,
+) -> Result<(Option<PagePlace>, u64), ApiError> {
+    let permit = reader.funnel().await?;
+    let (session, filter) = (session.clone(), filter.clone());
+    let found = reader.run_while(move |project, may_go_on| {
+        // Held by the thread: the client may go away before the end.
+        let _permit = permit;
+        session.selected_place(project, &filter, page as usize, &*may_go_on)
+    });
+    found.await
+}
+
+fn left_of(session: Session, place: Option<PagePlace>) -> Left {
+    place.map_or(Left::Nothing, |place| Left::Page(session, place))
+}
+
 /// The response, made with one profile in memory at a time.
 struct Results {
+    /// Which profiles to write; all if `None`.
+    filter: Option<Filter>,
+    /// The number of profiles on all pages, if it is known from the start.
+    total: Option<u64>,
     page: usize,
     /// Whether this is a page of all profiles, and not the profiles of some IDs.
     is_page: bool,
@@ -203,6 +241,8 @@ impl Results {
             r#"{{"page":{page},"page_size":{PAGE_PROFILES},"session_id":{session_id},"status":"ok","results":["#
         );
         Self {
+            filter: None,
+            total: None,
             page: page as usize,
             is_page,
             left,
@@ -234,7 +274,7 @@ impl Results {
             && let Some(id) = ids.next()
         {
             let found = project.visit_profile(&id, &mut |distinct_id, json| {
-                if self.seen.insert(distinct_id.to_owned()) {
+                if self.selects(json) && self.seen.insert(distinct_id.to_owned()) {
                     self.write(distinct_id, json);
                     sent = self.flush(CHUNK_BYTES, chunks);
                 }
@@ -258,17 +298,25 @@ impl Results {
     ) -> Result<Sent, ProjectError> {
         let mut sent = Sent::All;
         let mut last = None;
+        let mut read = 0;
+        let is_filtered = self.filter.is_some();
         project.each_profile(place.after.take().as_deref(), &mut |id, json| {
             if place.until.as_deref().is_some_and(|until| id > until) {
                 return Ok(false);
             }
-            self.write(id, json);
             last = Some(id.to_owned());
-            sent = self.flush(CHUNK_BYTES, chunks);
+            read += 1;
+            if self.selects(json) {
+                self.write(id, json);
+                sent = self.flush(CHUNK_BYTES, chunks);
+            } else if read == RUN_PROFILES {
+                sent = Sent::Part;
+            }
             let is_full = place.until.is_none() && self.count == PAGE_PROFILES as u64;
             Ok(sent == Sent::All && !is_full)
         })?;
-        if place.until.is_none()
+        if !is_filtered
+            && place.until.is_none()
             && self.count == PAGE_PROFILES as u64
             && let Some(last) = &last
         {
@@ -281,6 +329,12 @@ impl Results {
             Sent::Part => Left::Page(session, place),
         };
         Ok(sent)
+    }
+
+    fn selects(&self, json: &str) -> bool {
+        self.filter
+            .as_ref()
+            .is_none_or(|filter| filter.selects(json))
     }
 
     fn write(&mut self, distinct_id: &str, json: &str) {
@@ -318,9 +372,10 @@ impl Source for Results {
         if sent == Sent::Part {
             return Ok(sent);
         }
-        let total = match self.is_page {
-            true => project.count_profiles()?,
-            false => self.count,
+        let total = match (self.total, self.is_page) {
+            (Some(total), _) => total,
+            (None, true) => project.count_profiles()?,
+            (None, false) => self.count,
         };
         let end = format!(r#"],"total":{total}}}"#);
         self.text.extend_from_slice(end.as_bytes());

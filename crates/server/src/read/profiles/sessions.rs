@@ -7,11 +7,15 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use idmerge_analysis::Filter;
 use idmerge_project::{Project, ProjectError};
 use parking_lot::Mutex;
 
 /// The profiles of a page.
 pub(crate) const PAGE_PROFILES: usize = 1_000;
+
+/// How many profiles are read between two questions whether to go on.
+const PROFILES_BETWEEN_CHECKS: u64 = 1_024;
 
 /// The most sessions that are remembered. A client of a forgotten one gets the pages of now.
 const MAX_SESSIONS: usize = 64;
@@ -35,6 +39,16 @@ pub(crate) struct Session {
     pub(crate) id: String,
     /// For each page after the first one whose beginning is known: the last ID before it.
     starts: Arc<Mutex<Vec<String>>>,
+    /// The pages of the filter that was used last.
+    selected: Arc<Mutex<Option<Arc<SelectedPages>>>>,
+}
+
+/// The pages of the profiles that a filter selects.
+struct SelectedPages {
+    filter: Filter,
+    /// For each page after the first one: the last ID before it.
+    starts: Vec<String>,
+    total: u64,
 }
 
 impl ProfileSessions {
@@ -53,6 +67,7 @@ impl ProfileSessions {
         let session = known.unwrap_or_else(|| Session {
             id,
             starts: Arc::default(),
+            selected: Arc::default(),
         });
         if sessions.known.len() == MAX_SESSIONS {
             sessions.known.pop_front();
@@ -90,11 +105,66 @@ impl Session {
         }))
     }
 
+    /// Finds a page of the profiles that a filter selects, and how many it selects. All profiles are read for that,
+    /// once for all pages of the session. Fails soon after `may_go_on` has returned `false`.
+    pub(crate) fn selected_place(
+        &self,
+        project: &Project,
+        filter: &Filter,
+        page: usize,
+        may_go_on: &dyn Fn() -> bool,
+    ) -> Result<(Option<PagePlace>, u64), ProjectError> {
+        let mut selected = self.selected.lock();
+        let known = selected.as_ref().filter(|known| known.filter == *filter);
+        let pages = match known {
+            Some(known) => Arc::clone(known),
+            None => Arc::new(SelectedPages::count(project, filter, may_go_on)?),
+        };
+        *selected = Some(Arc::clone(&pages));
+        let starts = &pages.starts;
+        let place = (page <= starts.len()).then(|| PagePlace {
+            after: page.checked_sub(1).map(|before| starts[before].clone()),
+            until: starts.get(page).cloned(),
+        });
+        Ok((place, pages.total))
+    }
+
     /// Takes note of the last profile of a full page.
     pub(crate) fn sent(&self, page: usize, last: String) {
         let mut starts = self.starts.lock();
         if starts.len() == page {
             starts.push(last);
         }
+    }
+}
+
+impl SelectedPages {
+    fn count(
+        project: &Project,
+        filter: &Filter,
+        may_go_on: &dyn Fn() -> bool,
+    ) -> Result<Self, ProjectError> {
+        let (mut starts, mut total) = (Vec::new(), 0_u64);
+        let mut read = 0_u64;
+        let mut is_wanted = true;
+        project.each_profile(None, &mut |id, json| {
+            read += 1;
+            if filter.selects(json) {
+                total += 1;
+                if total.is_multiple_of(PAGE_PROFILES as u64) {
+                    starts.push(id.to_owned());
+                }
+            }
+            is_wanted = !read.is_multiple_of(PROFILES_BETWEEN_CHECKS) || may_go_on();
+            Ok(is_wanted)
+        })?;
+        if !is_wanted {
+            return Err(ProjectError::Cancelled);
+        }
+        Ok(Self {
+            filter: filter.clone(),
+            starts,
+            total,
+        })
     }
 }
