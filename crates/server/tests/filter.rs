@@ -115,6 +115,50 @@ fn an_expression_selects_among_the_profiles_of_ids() {
 }
 
 #[test]
+fn the_profiles_of_groups_are_listed_by_their_key() {
+    let server = Running::of(Model::Simplified);
+    let groups = (0..1_500).map(|at| {
+        let key = ["company", "compan", "team"][at % 3];
+        json!({"$token": "TOK", "$group_key": key, "$group_id": format!("g{at:04}"), "$set": {"at": at}})
+    });
+    let body = Value::from(groups.collect::<Vec<_>>()).to_string();
+    assert_eq!(server.post("/groups", JSON, &body).body, "1");
+    for (first, key) in ["company", "compan", "team", "nothing"]
+        .into_iter()
+        .enumerate()
+    {
+        let wanted: Vec<String> = match key {
+            "nothing" => Vec::new(),
+            _ => (first..1_500)
+                .step_by(3)
+                .map(|at| format!("g{at:04}"))
+                .collect(),
+        };
+        let listed = engage(&server, &[("data_group_id", key)]);
+        assert_eq!(
+            (ids(&listed), &listed["total"]),
+            (wanted.clone(), &json!(wanted.len()))
+        );
+        let late = [
+            ("data_group_id", key),
+            ("where", r#"properties["at"] >= 1490"#),
+        ];
+        let late = ids(&engage(&server, &late));
+        let wanted: Vec<&String> = wanted.iter().filter(|id| id.as_str() >= "g1490").collect();
+        assert_eq!(late.iter().collect::<Vec<_>>(), wanted);
+    }
+    let parameters = [
+        ("data_group_id", "team"),
+        ("distinct_ids", r#"["g0002","g0003","x"]"#),
+    ];
+    let found = engage(&server, &parameters);
+    assert_eq!(ids(&found), ["g0002"]);
+    assert_eq!(found["results"][0]["$properties"]["at"], 2);
+    // They are no users.
+    assert_eq!(engage(&server, &[])["total"], 0);
+}
+
+#[test]
 fn an_expression_selects_events_to_export() {
     let server = Running::of(Model::Simplified);
     let events = (0..9).map(|at| {

@@ -1,14 +1,16 @@
 //! Reads profiles.
 
 use std::io;
-use std::ops::Bound::{Excluded, Unbounded};
+use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use idmerge_core::Resolve;
 use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError};
 
 use crate::error::ProjectError;
 use crate::large::LargeShare;
-use crate::profiles::{PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json};
+use crate::profiles::{
+    GROUPS, PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json,
+};
 use crate::project::Project;
 
 /// A profile of a user.
@@ -145,13 +147,39 @@ impl Project {
         let from = after.map_or(Unbounded, Excluded);
         for row in table.range::<&str>((from, Unbounded))? {
             let (id, row) = row?;
-            let row = row.value();
-            let _large =
-                LargeShare::of(TextNumber::read(row).map_or(row.len(), |long| long.bytes))?;
-            let Some(json) = texts.json(row)? else {
-                continue;
-            };
-            if !visit(id.value(), &json).map_err(ProjectError::Sink)? {
+            if !visit_row(&texts, id.value(), row.value(), visit)? {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    /// Calls `visit` with the `$group_id` and the JSON of each profile of a group with this `$group_key`, as
+    /// [`each_profile`](Self::each_profile) does for users.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`each_profile`](Self::each_profile).
+    pub fn each_group(
+        &self,
+        group_key: &str,
+        after: Option<&str>,
+        visit: &mut dyn FnMut(&str, &str) -> io::Result<bool>,
+    ) -> Result<(), ProjectError> {
+        let read = self.inner.state()?.store.read().begin_read()?;
+        let table = match read.open_table(GROUPS) {
+            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
+            table => table?,
+        };
+        let texts = Texts::open(&read)?;
+        let from = match after {
+            None => Included((group_key, "")),
+            Some(after) => Excluded((group_key, after)),
+        };
+        for row in table.range::<(&str, &str)>((from, Unbounded))? {
+            let (key, row) = row?;
+            let (row_key, id) = key.value();
+            if row_key != group_key || !visit_row(&texts, id, row.value(), visit)? {
                 break;
             }
         }
@@ -181,5 +209,20 @@ impl Project {
             Ok(true)
         })?;
         Ok(page)
+    }
+}
+
+/// Calls `visit` with the ID and the JSON of a row, if its text is there. A large one waits until few others are
+/// read.
+fn visit_row(
+    texts: &Texts,
+    id: &str,
+    row: &str,
+    visit: &mut dyn FnMut(&str, &str) -> io::Result<bool>,
+) -> Result<bool, ProjectError> {
+    let _large = LargeShare::of(TextNumber::read(row).map_or(row.len(), |long| long.bytes))?;
+    match texts.json(row)? {
+        Some(json) => visit(id, &json).map_err(ProjectError::Sink),
+        None => Ok(true),
     }
 }

@@ -1,5 +1,6 @@
 //! Profiles, in the format of the vendor's query API.
 
+mod selection;
 pub(crate) mod sessions;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -7,12 +8,12 @@ use std::collections::{BTreeMap, BTreeSet};
 use axum::http::{HeaderMap, HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use idmerge_analysis::Filter;
 use idmerge_project::{Project, ProjectError};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
 
+use self::selection::Selection;
 use self::sessions::{PAGE_PROFILES, PagePlace, Session};
 use super::chunks::{CHUNK_BYTES, Chunks, Sent, Source, stream};
 use super::query::{Parameters, Reader};
@@ -49,6 +50,9 @@ pub(crate) struct ProfilesParameters {
     /// `properties["plan"] == "pro" and defined(properties["$email"])`. It has `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`,
     /// `and`, `or`, `not`, `defined` and parentheses; no arithmetic and no casts.
     r#where: Option<String>,
+    /// Returns the profiles of groups instead of those of users: the `$group_key` of the groups, such as `company`. The
+    /// IDs are those of groups then.
+    data_group_id: Option<String>,
     /// Not supported.
     filter_by_cohort: Option<String>,
 }
@@ -140,7 +144,10 @@ async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Resp
         let error = "filter_by_cohort is not supported; give where, or get all profiles and filter them yourself";
         return Err(ApiError::bad_request(error));
     }
-    let filter = filter(parameters.r#where.as_deref())?;
+    let selection = Selection {
+        group_key: parameters.data_group_id.filter(|key| !key.is_empty()),
+        filter: filter(parameters.r#where.as_deref())?,
+    };
     let wanted = strings("output_properties", parameters.output_properties.as_deref())?;
     let mut ids = strings("distinct_ids", parameters.distinct_ids.as_deref())?;
     if let Some(id) = parameters.distinct_id {
@@ -158,20 +165,20 @@ async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Resp
     let session = reader.profile_session(parameters.session_id.as_deref());
     let id = session.id.clone();
     let is_page = ids.is_none();
-    let (left, total) = match (ids, &filter) {
-        (Some(ids), _) => (Left::Ids(ids.into_iter()), None),
-        (None, None) => {
+    let (left, total) = match ids {
+        Some(ids) => (Left::Ids(ids.into_iter()), None),
+        None if selection.has_all_users() => {
             let of_page = session.clone();
             let find = move |project: &Project| of_page.place(project, page as usize);
             (left_of(session, reader.run(find).await?), None)
         }
-        (None, Some(filter)) => {
-            let (place, total) = selected_place(&reader, &session, filter, page).await?;
+        None => {
+            let (place, total) = selected_place(&reader, &session, &selection, page).await?;
             (left_of(session, place), Some(total))
         }
     };
     let results = Results {
-        filter,
+        selection,
         total,
         ..Results::new(page, &id, is_page, left, wanted)
     };
@@ -180,19 +187,19 @@ async fn profiles(reader: Reader, parameters: ProfilesParameters) -> Result<Resp
     Ok(([(header::CONTENT_TYPE, json)], body).into_response())
 }
 
-/// The page of the profiles that a filter selects, and how many it selects. Few requests read all profiles at a time.
+/// A page of selected profiles, and how many are selected. Few requests read all profiles at a time.
 async fn selected_place(
     reader: &Reader,
     session: &Session,
-    filter: &Filter,
+    selection: &Selection,
     page: u32,
 ) -> Result<(Option<PagePlace>, u64), ApiError> {
     let permit = reader.funnel().await?;
-    let (session, filter) = (session.clone(), filter.clone());
+    let (session, selection) = (session.clone(), selection.clone());
     let found = reader.run_while(move |project, may_go_on| {
         // Held by the thread: the client may go away before the end.
         let _permit = permit;
-        session.selected_place(project, &filter, page as usize, &*may_go_on)
+        session.selected_place(project, &selection, page as usize, &*may_go_on)
     });
     found.await
 }
@@ -203,8 +210,7 @@ fn left_of(session: Session, place: Option<PagePlace>) -> Left {
 
 /// The response, made with one profile in memory at a time.
 struct Results {
-    /// Which profiles to write; all if `None`.
-    filter: Option<Filter>,
+    selection: Selection,
     /// The number of profiles on all pages, if it is known from the start.
     total: Option<u64>,
     page: usize,
@@ -241,7 +247,7 @@ impl Results {
             r#"{{"page":{page},"page_size":{PAGE_PROFILES},"session_id":{session_id},"status":"ok","results":["#
         );
         Self {
-            filter: None,
+            selection: Selection::default(),
             total: None,
             page: page as usize,
             is_page,
@@ -273,17 +279,13 @@ impl Results {
         while sent == Sent::All
             && let Some(id) = ids.next()
         {
-            let found = project.visit_profile(&id, &mut |distinct_id, json| {
-                if self.selects(json) && self.seen.insert(distinct_id.to_owned()) {
+            let selection = self.selection.clone();
+            selection.visit(project, &id, &mut |distinct_id, json| {
+                if selection.selects(json) && self.seen.insert(distinct_id.to_owned()) {
                     self.write(distinct_id, json);
                     sent = self.flush(CHUNK_BYTES, chunks);
                 }
-            });
-            match found {
-                // A text that is not an ID has no profile.
-                Ok(()) | Err(ProjectError::InvalidId(_)) => {}
-                Err(error) => return Err(error),
-            }
+            })?;
         }
         self.left = Left::Ids(ids);
         Ok(sent)
@@ -299,14 +301,14 @@ impl Results {
         let mut sent = Sent::All;
         let mut last = None;
         let mut read = 0;
-        let is_filtered = self.filter.is_some();
-        project.each_profile(place.after.take().as_deref(), &mut |id, json| {
+        let selection = self.selection.clone();
+        selection.each_of_kind(project, place.after.take().as_deref(), &mut |id, json| {
             if place.until.as_deref().is_some_and(|until| id > until) {
                 return Ok(false);
             }
             last = Some(id.to_owned());
             read += 1;
-            if self.selects(json) {
+            if selection.selects(json) {
                 self.write(id, json);
                 sent = self.flush(CHUNK_BYTES, chunks);
             } else if read == RUN_PROFILES {
@@ -315,7 +317,7 @@ impl Results {
             let is_full = place.until.is_none() && self.count == PAGE_PROFILES as u64;
             Ok(sent == Sent::All && !is_full)
         })?;
-        if !is_filtered
+        if selection.has_all_users()
             && place.until.is_none()
             && self.count == PAGE_PROFILES as u64
             && let Some(last) = &last
@@ -329,12 +331,6 @@ impl Results {
             Sent::Part => Left::Page(session, place),
         };
         Ok(sent)
-    }
-
-    fn selects(&self, json: &str) -> bool {
-        self.filter
-            .as_ref()
-            .is_none_or(|filter| filter.selects(json))
     }
 
     fn write(&mut self, distinct_id: &str, json: &str) {

@@ -7,9 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use idmerge_analysis::Filter;
 use idmerge_project::{Project, ProjectError};
 use parking_lot::Mutex;
+
+use super::selection::Selection;
 
 /// The profiles of a page.
 pub(crate) const PAGE_PROFILES: usize = 1_000;
@@ -39,13 +40,13 @@ pub(crate) struct Session {
     pub(crate) id: String,
     /// For each page after the first one whose beginning is known: the last ID before it.
     starts: Arc<Mutex<Vec<String>>>,
-    /// The pages of the filter that was used last.
+    /// The pages of the selection that was used last.
     selected: Arc<Mutex<Option<Arc<SelectedPages>>>>,
 }
 
-/// The pages of the profiles that a filter selects.
+/// The pages of selected profiles.
 struct SelectedPages {
-    filter: Filter,
+    selection: Selection,
     /// For each page after the first one: the last ID before it.
     starts: Vec<String>,
     total: u64,
@@ -105,20 +106,21 @@ impl Session {
         }))
     }
 
-    /// Finds a page of the profiles that a filter selects, and how many it selects. All profiles are read for that,
-    /// once for all pages of the session. Fails soon after `may_go_on` has returned `false`.
+    /// Finds a page of selected profiles, and how many are selected. All profiles are read for that, once for all pages of the session. Fails soon after `may_go_on` has returned `false`.
     pub(crate) fn selected_place(
         &self,
         project: &Project,
-        filter: &Filter,
+        selection: &Selection,
         page: usize,
         may_go_on: &dyn Fn() -> bool,
     ) -> Result<(Option<PagePlace>, u64), ProjectError> {
         let mut selected = self.selected.lock();
-        let known = selected.as_ref().filter(|known| known.filter == *filter);
+        let known = selected
+            .as_ref()
+            .filter(|known| known.selection == *selection);
         let pages = match known {
             Some(known) => Arc::clone(known),
-            None => Arc::new(SelectedPages::count(project, filter, may_go_on)?),
+            None => Arc::new(SelectedPages::count(project, selection, may_go_on)?),
         };
         *selected = Some(Arc::clone(&pages));
         let starts = &pages.starts;
@@ -141,15 +143,15 @@ impl Session {
 impl SelectedPages {
     fn count(
         project: &Project,
-        filter: &Filter,
+        selection: &Selection,
         may_go_on: &dyn Fn() -> bool,
     ) -> Result<Self, ProjectError> {
         let (mut starts, mut total) = (Vec::new(), 0_u64);
         let mut read = 0_u64;
         let mut is_wanted = true;
-        project.each_profile(None, &mut |id, json| {
+        selection.each_of_kind(project, None, &mut |id, json| {
             read += 1;
-            if filter.selects(json) {
+            if selection.selects(json) {
                 total += 1;
                 if total.is_multiple_of(PAGE_PROFILES as u64) {
                     starts.push(id.to_owned());
@@ -162,7 +164,7 @@ impl SelectedPages {
             return Err(ProjectError::Cancelled);
         }
         Ok(Self {
-            filter: filter.clone(),
+            selection: selection.clone(),
             starts,
             total,
         })
