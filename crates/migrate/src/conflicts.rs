@@ -1,6 +1,7 @@
 //! Rule M-18: the cases that a person must decide, each with its evidence.
 
 mod case;
+mod line;
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -8,9 +9,9 @@ use std::io;
 
 use foldhash::{HashMap, HashSet};
 use idmerge_engines::Model;
-use serde::Serialize;
 
-use crate::conflicts::case::{Case, CaseKind};
+use crate::conflicts::case::Case;
+pub use crate::conflicts::line::{Conflict, ConflictEvidence, ConflictKind};
 use crate::options::Place;
 use crate::people::electing::{EARLIER, People};
 use crate::people::evidence::{Evidence, Kind};
@@ -19,37 +20,8 @@ use crate::people::ids::{Mark, NONE, Number};
 /// How many cases are in memory with their evidence at a time.
 const CASES_AT_A_TIME: usize = 20_000;
 
-/// The most lines of evidence of a case, and the most of its IDs, that are written.
-const EVIDENCE_MAX: usize = 10;
-const IDS_MAX: usize = 100;
-
 /// Finds the name of the file, and the line in it, of a place.
 type Find<'f> = dyn Fn(Place) -> Option<(String, u64)> + 'f;
-
-/// A line of the file.
-#[derive(Serialize)]
-struct CaseLine {
-    kind: &'static str,
-    ids: Vec<String>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    all_ids: Option<u64>,
-    chosen: Option<String>,
-    rule: &'static str,
-    evidence: Vec<EvidenceLine>,
-    events: u64,
-    what_would_settle_it: &'static str,
-}
-
-#[derive(Serialize)]
-struct EvidenceLine {
-    file: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    line: Option<u64>,
-    insert_id: Option<String>,
-    event: Option<String>,
-    rank: Option<u8>,
-    ids: [String; 2],
-}
 
 /// The evidence of a case: the first lines, and the first ones that name two users.
 #[derive(Default)]
@@ -69,7 +41,7 @@ impl Found {
             true => &mut self.of_users,
             false => &mut self.others,
         };
-        if *count < EVIDENCE_MAX / 2 {
+        if *count < Conflict::EVIDENCE_MAX / 2 {
             *count += 1;
             self.evidence.push(evidence.clone());
         }
@@ -111,9 +83,7 @@ impl People {
             })?;
             for case in some {
                 let found = found.remove(case).unwrap_or_default();
-                let mut line = serde_json::to_vec(&self.line(*case, found, &find))?;
-                line.push(b'\n');
-                write(&line)?;
+                write(&self.conflict(*case, found, &find).to_line()?)?;
             }
         }
         Ok(counts)
@@ -143,10 +113,10 @@ impl People {
     fn case_of_cluster(&self, member: Number) -> Option<Case> {
         let cluster = self.ids.cluster(member)?;
         let kind = match (self.options.target.model(), cluster.users) {
-            (Model::Original, _) if self.is_over_cap(member) => CaseKind::OverCap,
+            (Model::Original, _) if self.is_over_cap(member) => ConflictKind::OverCap,
             (Model::Original, _) | (_, 1) => return None,
-            (_, 0) => CaseKind::Anonymous,
-            _ => CaseKind::TwoUsers,
+            (_, 0) => ConflictKind::Anonymous,
+            _ => ConflictKind::TwoUsers,
         };
         let id = cluster.first;
         Some(Case { kind, id })
@@ -161,42 +131,42 @@ impl People {
         let is_simplified = self.options.target.model() == Model::Simplified;
         let is_changed = |id| {
             ids.has(id, Mark::Changed).then_some(Case {
-                kind: CaseKind::Changed,
+                kind: ConflictKind::Changed,
                 id,
             })
         };
         match evidence.kind {
             Kind::Both | Kind::Beside | Kind::Assigned if !is_simplified => [None; 2],
-            Kind::Both if ids.is_user(second) => [case(CaseKind::DeviceIsUser, second), None],
+            Kind::Both if ids.is_user(second) => [case(ConflictKind::DeviceIsUser, second), None],
             Kind::Both if !ids.is_user(first) => [None; 2],
             Kind::Both if together && ids.is_conflict(second) => {
                 [self.case_of_cluster(second), is_changed(second)]
             }
             Kind::Both | Kind::Assigned if ids.is_user(second) => {
-                [case(CaseKind::DeviceIsUser, second), None]
+                [case(ConflictKind::DeviceIsUser, second), None]
             }
             Kind::Both | Kind::Assigned if ids.person(second) != ids.person(first) => {
-                [case(CaseKind::Contradicted, second), is_changed(second)]
+                [case(ConflictKind::Contradicted, second), is_changed(second)]
             }
             Kind::Both | Kind::Beside | Kind::Assigned => [None, is_changed(second)],
             Kind::Identify if is_simplified && ids.is_user(second) => [
                 self.case_of_cluster(first),
-                case(CaseKind::DeviceIsUser, second),
+                case(ConflictKind::DeviceIsUser, second),
             ],
             Kind::Identify | Kind::Alias | Kind::Merge | Kind::Mapping => {
                 [self.case_of_cluster(first), is_changed(second)]
             }
-            Kind::OverCap if !together => [case(CaseKind::OverCap, first), None],
-            Kind::NonUuid if !together => [case(CaseKind::NonUuid, second), None],
-            Kind::AliasUsed if !together => [case(CaseKind::RefusedAlias, second), None],
+            Kind::OverCap if !together => [case(ConflictKind::OverCap, first), None],
+            Kind::NonUuid if !together => [case(ConflictKind::NonUuid, second), None],
+            Kind::AliasUsed if !together => [case(ConflictKind::RefusedAlias, second), None],
             Kind::OverCap | Kind::NonUuid | Kind::AliasUsed => [None; 2],
-            Kind::Same => [case(CaseKind::Loop, first), None],
+            Kind::Same => [case(ConflictKind::Loop, first), None],
             Kind::Clash if is_simplified && ids.is_user(first) => {
-                [case(CaseKind::DeviceIsUser, first), None]
+                [case(ConflictKind::DeviceIsUser, first), None]
             }
             Kind::Clash => [None; 2],
-            Kind::Profile => [case(CaseKind::Profile, first), None],
-            Kind::Changed => [case(CaseKind::Changed, first), None],
+            Kind::Profile => [case(ConflictKind::Profile, first), None],
+            Kind::Changed => [case(ConflictKind::Changed, first), None],
         }
     }
 
@@ -204,8 +174,8 @@ impl People {
     /// line gave it to the ID that has it, so it is evidence too.
     fn case_of_other_side(evidence: &Evidence) -> Option<Case> {
         let kind = match evidence.kind {
-            Kind::Both | Kind::Identify => CaseKind::Contradicted,
-            Kind::Alias => CaseKind::RefusedAlias,
+            Kind::Both | Kind::Identify => ConflictKind::Contradicted,
+            Kind::Alias => ConflictKind::RefusedAlias,
             _ => return None,
         };
         let id = evidence.second;
@@ -221,7 +191,7 @@ impl People {
         }
     }
 
-    fn line(&self, case: Case, found: Found, find: &Find<'_>) -> CaseLine {
+    fn conflict(&self, case: Case, found: Found, find: &Find<'_>) -> Conflict {
         let text = |number| self.ids.id(number).text().into_owned();
         let mut ids: Vec<Number> = match case.kind.is_about_a_cluster() {
             true => self.ids.ring(case.id).collect(),
@@ -233,18 +203,18 @@ impl People {
         };
         ids.sort_unstable();
         ids.dedup();
-        let all_ids = (ids.len() > IDS_MAX).then_some(ids.len() as u64);
-        ids.truncate(IDS_MAX);
+        let all_ids = ids.len();
+        ids.truncate(Conflict::IDS_MAX);
         let chosen = match case.kind {
-            CaseKind::TwoUsers => self.chosen(case.id),
-            CaseKind::Contradicted | CaseKind::Changed | CaseKind::Profile => {
+            ConflictKind::TwoUsers => self.chosen(case.id),
+            ConflictKind::Contradicted | ConflictKind::Changed | ConflictKind::Profile => {
                 Some(self.ids.row(case.id).person).filter(|&person| person != NONE)
             }
             _ => None,
         };
         let evidence = found.evidence.into_iter();
-        CaseLine {
-            kind: case.kind.name(),
+        Conflict {
+            kind: case.kind,
             ids: ids.into_iter().map(text).collect(),
             all_ids,
             chosen: chosen.map(text),
@@ -255,7 +225,7 @@ impl People {
         }
     }
 
-    fn evidence_line(&self, evidence: Evidence, find: &Find<'_>) -> EvidenceLine {
+    fn evidence_line(&self, evidence: Evidence, find: &Find<'_>) -> ConflictEvidence {
         let text = |number| self.ids.id(number).text().into_owned();
         let is_earlier = evidence.place.file == EARLIER;
         let (file, line) = match is_earlier {
@@ -265,7 +235,7 @@ impl People {
                 None => (String::new(), None),
             },
         };
-        EvidenceLine {
+        ConflictEvidence {
             file,
             line,
             insert_id: Some(evidence.insert_id).filter(|id| !id.is_empty()),

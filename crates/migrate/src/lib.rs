@@ -74,6 +74,7 @@ mod tally;
 mod writing;
 
 pub use checking::{Checker, WrongOutput};
+pub use conflicts::{Conflict, ConflictEvidence, ConflictKind};
 pub use options::{AnonymousEvents, OnConflict, Options, Place, SourceRules, UserRules};
 pub use people::electing::People;
 pub use people::gathering::{GatherError, Gathering};

@@ -1,44 +1,16 @@
 //! The kinds of cases, and what settles each.
 
+use crate::conflicts::line::ConflictKind;
 use crate::people::ids::Number;
 
 /// A case: its kind, and the ID that it is about. For a cluster that is its first member.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Case {
-    pub(super) kind: CaseKind,
+    pub(super) kind: ConflictKind,
     pub(super) id: Number,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(super) enum CaseKind {
-    TwoUsers,
-    Anonymous,
-    DeviceIsUser,
-    Contradicted,
-    Profile,
-    OverCap,
-    NonUuid,
-    RefusedAlias,
-    Loop,
-    Changed,
-}
-
-impl CaseKind {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::TwoUsers => "two_users",
-            Self::Anonymous => "anonymous",
-            Self::DeviceIsUser => "device_is_user",
-            Self::Contradicted => "contradicted",
-            Self::Profile => "profile",
-            Self::OverCap => "over_cap",
-            Self::NonUuid => "non_uuid",
-            Self::RefusedAlias => "refused_alias",
-            Self::Loop => "loop",
-            Self::Changed => "changed",
-        }
-    }
-
+impl ConflictKind {
     /// The rule that decided the case.
     pub(super) fn rule(self) -> &'static str {
         match self {
