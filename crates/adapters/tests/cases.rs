@@ -155,6 +155,11 @@ fn a_4_the_connectors_of_segment_and_rudderstack_send_these_payloads() {
 }
 
 #[test]
+fn a_4_the_connectors_derive_properties_from_the_context() {
+    check(include_str!("data/context.jsonl"), 6);
+}
+
+#[test]
 fn a_5_segment_says_what_its_calls_say() {
     check(include_str!("data/segment.jsonl"), 20);
 }

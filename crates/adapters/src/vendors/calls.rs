@@ -1,6 +1,8 @@
 //! The calls that Segment and RudderStack have in common: `track`, `identify` and so on.
 
+mod browser;
 mod call;
+mod context;
 pub(crate) mod request;
 mod rudderstack;
 mod segment;

@@ -1,11 +1,16 @@
 //! What RudderStack's destination for Mixpanel sends for a call (A-4).
 
+use std::borrow::Cow;
+
+use serde_json::Value as Json;
+
 use crate::adapted::Adapted;
 use crate::options::{Options, Target};
 use crate::read::fields::{Member, find, members, values_of};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
+use crate::vendors::calls::context::{Derived, derive, from};
 use crate::vendors::calls::traits;
 use crate::write::draft::Names;
 use crate::write::message::{self, identity_event, message, token};
@@ -13,6 +18,9 @@ use crate::write::object::Members;
 
 /// How many characters of a message ID the `$insert_id` of a `track` call has.
 const INSERT_ID_CHARS: usize = 36;
+
+/// How many members of a campaign are read: each is looked for among all properties.
+const CAMPAIGN_MEMBERS_MAX: usize = 32;
 
 /// The keys that the destination writes last, so that a property of the caller does not override them.
 const OWN_KEYS: [&str; 6] = [
@@ -22,6 +30,60 @@ const OWN_KEYS: [&str; 6] = [
     "\"distinct_id\"",
     "\"time\"",
     "\"$device_id\"",
+];
+
+/// What it derives from the context. This goes before the properties and super-traits of the caller.
+const DERIVED: &[Derived] = &[
+    from("", "ip", "ip"),
+    from("", "sessionId", "$session_id"),
+    from("app", "build", "$app_build_number"),
+    from("app", "version", "$app_version_string"),
+    from("app", "name", "$app_name"),
+    from("app", "namespace", "$app_namespace"),
+    from("campaign", "name", "campaign_id"),
+    from("device", "name", "$device"),
+    from("device", "manufacturer", "$manufacturer"),
+    from("device", "model", "$model"),
+    from("device", "model", "mp_device_model"),
+    from("library", "name", "mp_lib"),
+    from("network", "carrier", "$carrier"),
+    from("network", "wifi", "$wifi"),
+    from("network", "bluetooth", "$bluetooth_enabled"),
+    from("os", "name", "$os"),
+    from("os", "version", "$os_version"),
+    from("page", "url", "$current_url"),
+    from("page", "referrer", "$referrer"),
+    from("page", "initialReferrer", "$initial_referrer"),
+    from("page", "initial_referrer", "$initial_referrer"),
+    from(
+        "page",
+        "initialReferringDomain",
+        "$initial_referring_domain",
+    ),
+    from(
+        "page",
+        "initial_referring_domain",
+        "$initial_referring_domain",
+    ),
+    from("screen", "height", "$screen_height"),
+    from("screen", "width", "$screen_width"),
+    from("screen", "density", "$screen_dpi"),
+];
+
+/// What it derives from the caller's properties, in the same way.
+const OF_PROPERTIES: &[Derived] = &[
+    from("", "appBuildNumber", "$app_build_number"),
+    from("", "appVersionString", "$app_version_string"),
+    from("", "bluetoothVersion", "$bluetooth_version"),
+    from("", "brand", "$brand"),
+    from("", "radio", "$radio"),
+    from("", "libVersion", "$lib_version"),
+    from("", "searchEngine", "$search_engine"),
+    from("", "mpKeyword", "mp_keyword"),
+    from("", "mpProcessingTimeMs", "mp_processing_time_ms"),
+    from("", "hasNfc", "$has_nfc"),
+    from("", "hasTelephone", "$has_telephone"),
+    from("", "googlePlayServices", "$google_play_services"),
 ];
 
 pub(crate) fn mixpanel(
@@ -67,8 +129,16 @@ fn event(
     let time_ms = call.time_ms()?;
     let [super_traits] = values_of(call.context, ["traits"]);
     let (properties, super_traits) = (members(call.properties), members(super_traits));
+    let derived = derived(call);
     message::event(name, to, |object| {
-        carry(kind, call, &properties, &super_traits, object);
+        carry(kind, call, &properties, &super_traits, &derived, object);
+        for (key, value) in &derived {
+            match key.as_ref() {
+                // It is made a text.
+                "$session_id" => object.any(key, &quoted(*value)),
+                key => object.any(key, value.as_str()),
+            }
+        }
         if let Some(user) = call.user.text() {
             object.text("$user_id", &user);
         }
@@ -99,14 +169,59 @@ fn event(
     Ok(())
 }
 
+/// The properties that the destination derives from the context, and from the caller's properties.
+fn derived<'r>(call: &Call<'r>) -> Vec<(Cow<'static, str>, Value<'r>)> {
+    let mut derived = Vec::new();
+    let mut add = |key: Cow<'static, str>, value: Value<'r>| {
+        let is_new = |(other, _): &(Cow<'_, str>, _)| *other != key;
+        if !value.is_absent() && derived.iter().all(is_new) {
+            derived.push((key, value));
+        }
+    };
+    // The session of the call goes before that of the context.
+    add("$session_id".into(), find(&call.rest, "session_id"));
+    for (key, value) in derive(call.properties, OF_PROPERTIES) {
+        add(key.into(), value);
+    }
+    for (key, value) in derive(call.context, DERIVED) {
+        add(key.into(), value);
+    }
+    add("ip".into(), find(&call.rest, "request_ip"));
+    let [campaign] = values_of(call.context, ["campaign"]);
+    for member in members(campaign).iter().take(CAMPAIGN_MEMBERS_MAX) {
+        if let Some(name) = member.name().string() {
+            let name = match &*name {
+                "name" => "campaign",
+                name => name,
+            };
+            add(format!("utm_{name}").into(), member.value());
+        }
+    }
+    derived
+}
+
+/// The value as JSON text.
+fn quoted(value: Value<'_>) -> String {
+    match value.as_str() {
+        text if text.starts_with('"') => text.to_owned(),
+        other => Json::from(other).to_string(),
+    }
+}
+
 /// Carries the properties and the super-traits of a call.
 fn carry(
     kind: Kind,
     call: &Call<'_>,
     properties: &[Member<'_>],
     super_traits: &[Member<'_>],
+    derived: &[(Cow<'_, str>, Value<'_>)],
     to: &mut Members<'_>,
 ) {
+    let is_derived = |member: &Member<'_>| {
+        let name = member.name_text();
+        let is = |(key, _): &(Cow<'_, str>, _)| name.as_deref() == Some(key.as_bytes());
+        derived.iter().any(is)
+    };
     // Of a track call the super-traits go before the properties, of a page the other way around.
     let (first, last) = match kind {
         Kind::Track => (properties, super_traits),
@@ -118,7 +233,7 @@ fn carry(
         let is_of_page = is_page
             && (name == "\"name\"" && !call.name.is_absent()
                 || name == "\"category\"" && !call.category.is_absent());
-        if !OWN_KEYS.contains(&name) && !is_of_page {
+        if !OWN_KEYS.contains(&name) && !is_of_page && !is_derived(member) {
             to.verbatim(member);
         }
     };

@@ -8,7 +8,8 @@ use crate::read::fields::{members, values_of};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
-use crate::vendors::calls::traits;
+use crate::vendors::calls::context::{Derived, derive, from};
+use crate::vendors::calls::{browser, traits};
 use crate::write::draft::has_plain;
 use crate::write::message::{self, identity_event, message, token};
 use crate::write::object::Members;
@@ -22,6 +23,52 @@ const OWN_KEYS: [&str; 7] = [
     "\"$group_id\"",
     "\"$insert_id\"",
     "\"$user_id\"",
+];
+
+/// What it derives from the context. A property of the caller goes before it.
+const DERIVED: &[Derived] = &[
+    from("", "ip", "ip"),
+    from("", "groupId", "$group_id"),
+    from("", "locale", "$locale"),
+    from("", "timezone", "timezone"),
+    from("app", "build", "$app_build_number"),
+    from("app", "version", "$app_version_string"),
+    from("app", "namespace", "$app_namespace"),
+    from("app", "name", "$app_name"),
+    from("app", "platform", "app_platform"),
+    from("campaign", "source", "utm_source"),
+    from("campaign", "medium", "utm_medium"),
+    from("campaign", "name", "utm_campaign"),
+    from("campaign", "term", "utm_term"),
+    from("campaign", "content", "utm_content"),
+    from("device", "name", "$device"),
+    from("device", "name", "$device_name"),
+    from("device", "type", "$device_type"),
+    from("device", "advertisingId", "$ios_ifa"),
+    from("device", "idfa", "$ios_ifa"),
+    from("device", "manufacturer", "$manufacturer"),
+    from("device", "model", "$model"),
+    from("device", "advertisingId", "advertising_id"),
+    from("device", "adTrackingEnabled", "ad_tracking_enabled"),
+    from("library", "version", "$lib_version"),
+    from("location", "country", "mp_country_code"),
+    from("network", "bluetooth", "$bluetooth_enabled"),
+    from("network", "cellular", "$cellular_enabled"),
+    from("network", "carrier", "$carrier"),
+    from("network", "wifi", "$wifi_enabled"),
+    from("os", "name", "$os"),
+    from("os", "version", "$os_version"),
+    from("page", "url", "$current_url"),
+    from("page", "referrer", "$referrer"),
+    from("screen", "height", "$screen_height"),
+    from("screen", "width", "$screen_width"),
+    from("screen", "density", "$screen_density"),
+    from("userAgentData", "mobile", "$mobile"),
+    from("userAgentData", "platform", "$platform"),
+    from("userAgentData", "bitness", "$bitness"),
+    from("userAgentData", "platformVersion", "$platformVersion"),
+    from("userAgentData", "uaFullVersion", "$uaFullVersion"),
+    from("userAgentData", "wow64", "$wow64"),
 ];
 
 pub(crate) fn mixpanel(
@@ -68,27 +115,43 @@ fn id(members: &mut Members<'_>, key: &str, value: Value<'_>) {
 
 fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
     let time_ms = call.time_ms()?;
-    let [ip, library] = values_of(call.context, ["ip", "library"]);
+    let [library, agent, integration] =
+        values_of(call.context, ["library", "userAgent", "integration"]);
     let [library] = values_of(library, ["name"]);
+    let [integration] = values_of(integration, ["name"]);
+    let source = match integration.text().as_deref() {
+        Some("Iterable") => "Iterable",
+        _ => "segment",
+    };
     let properties = members(call.properties);
+    let is_callers = |key: &str| !is_own(key) && has_plain(&properties, key);
     message::event(name, to, |object| {
         if let Some(ms) = time_ms {
             object.number("time", ms);
         }
-        object.value("ip", ip);
         let own = own_id(call);
         object.text("id", &own);
         id(object, "$anon_id", call.device);
         object.text("distinct_id", &own);
         for (key, value) in [("$device_id", call.device), ("$identified_id", call.user)] {
-            if !has_plain(&properties, key) {
+            if !is_callers(key) {
                 id(object, key, value);
             }
         }
+        for (key, value) in derive(call.context, DERIVED) {
+            if !is_callers(key) {
+                object.value(key, value);
+            }
+        }
+        if let Some(agent) = agent.text() {
+            browser_of(&agent, &is_callers, object);
+        }
         object.value("$insert_id", call.message_id);
         id(object, "$user_id", call.user);
-        object.text("$source", "segment");
-        if let Some(library) = library.text() {
+        if !is_callers("$source") {
+            object.text("$source", source);
+        }
+        if let Some(library) = library.text().filter(|_| !is_callers("mp_lib")) {
             object.text("mp_lib", &format!("Segment Actions: {library}"));
         }
         for member in &properties {
@@ -98,6 +161,24 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
         }
     });
     Ok(())
+}
+
+/// Whether no property of the caller overrides this one.
+fn is_own(key: &str) -> bool {
+    OWN_KEYS.iter().any(|own| own.trim_matches('"') == key)
+}
+
+/// Writes the browser of a user agent.
+fn browser_of(agent: &str, is_callers: &dyn Fn(&str) -> bool, object: &mut Members<'_>) {
+    let browser = browser::name(agent);
+    if !is_callers("$browser") {
+        object.text("$browser", browser);
+    }
+    if let Some(version) = browser::version(browser, agent)
+        && !is_callers("$browser_version")
+    {
+        object.text("$browser_version", version);
+    }
 }
 
 fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) {
