@@ -11,3 +11,4 @@ pub(crate) mod lines;
 pub(crate) mod ordered;
 pub(crate) mod pipeline;
 pub(crate) mod progress;
+pub(crate) mod side_file;

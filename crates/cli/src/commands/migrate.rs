@@ -2,7 +2,6 @@
 
 mod finishing;
 mod folder;
-mod lines;
 mod passes;
 mod side_files;
 mod upload;

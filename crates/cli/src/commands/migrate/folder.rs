@@ -9,9 +9,9 @@ use idmerge_migrate::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::args::migrate::MigrateArgs;
-use crate::commands::migrate::lines::for_each_line;
 use crate::output::destination::Destination;
 use crate::report::wrong_usage;
+use crate::stream::side_file::for_each_line;
 
 pub(super) const LINKS: &str = "links.ndjson";
 pub(super) const PROFILES: &str = "profiles.ndjson";
