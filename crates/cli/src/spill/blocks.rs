@@ -1,8 +1,11 @@
 //! The events that a pass has made of the records of another product, kept for the next pass, so that each
 //! record is turned into events once.
 //!
-//! Keeping them saves time only. If they cannot be kept, as on a full disk, the next pass makes them again.
+//! Keeping them saves time only. If they cannot be kept, as on a full disk, the next pass makes them again. They
+//! are kept only while the disk has room for as much again: the output may be on the same disk, and is as large.
 
+#[cfg(unix)]
+use std::env;
 use std::io::{self, BufRead, BufReader, Read, Seek, Write};
 
 use tempfile::SpooledTempFile;
@@ -13,10 +16,19 @@ use crate::stream::block::Block;
 /// Keeps blocks, in their order.
 #[derive(Debug)]
 pub(crate) struct BlocksWriter {
-    /// `None` after writing has failed.
+    /// `None` after writing has failed, or if there is too little room.
     file: Option<SpooledTempFile>,
     bytes: u64,
+    /// The room is looked at again once there are this many bytes.
+    next_look: u64,
+    room: Room,
 }
+
+/// How many bytes there is room for in the folder of temporary files. `None` if that is not known.
+type Room = fn() -> Option<u64>;
+
+/// How many bytes are written between two looks at the room.
+const LOOK_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Gives the blocks back.
 #[derive(Debug)]
@@ -27,13 +39,15 @@ pub(crate) struct BlocksReader {
 
 impl BlocksWriter {
     pub(crate) fn new() -> Self {
-        Self::to(SpooledTempFile::new(IN_MEMORY_BYTES))
+        Self::to(SpooledTempFile::new(IN_MEMORY_BYTES), room)
     }
 
-    fn to(file: SpooledTempFile) -> Self {
+    fn to(file: SpooledTempFile, room: Room) -> Self {
         Self {
             file: Some(file),
             bytes: 0,
+            next_look: IN_MEMORY_BYTES as u64,
+            room,
         }
     }
 
@@ -41,11 +55,20 @@ impl BlocksWriter {
     pub(crate) fn add(&mut self, number: u64, block: &Block) {
         self.bytes += block.bytes().len() as u64;
         if let Some(file) = &mut self.file
-            && write(number, block, file).is_err()
+            && (write(number, block, file).is_err() || !self.has_room())
         {
             // This frees the disk too.
             self.file = None;
         }
+    }
+
+    /// Whether there is room for as much again as was written.
+    fn has_room(&mut self) -> bool {
+        if self.bytes < self.next_look {
+            return true;
+        }
+        self.next_look = self.bytes + LOOK_BYTES;
+        (self.room)().is_none_or(|room| room >= self.bytes)
     }
 
     /// Returns what was added, or `None` if it could not be kept.
@@ -57,6 +80,17 @@ impl BlocksWriter {
             bytes: self.bytes,
         })
     }
+}
+
+#[cfg(unix)]
+fn room() -> Option<u64> {
+    let disk = rustix::fs::statvfs(env::temp_dir()).ok()?;
+    Some(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
+#[cfg(not(unix))]
+fn room() -> Option<u64> {
+    None
 }
 
 fn write(number: u64, block: &Block, file: &mut impl Write) -> io::Result<()> {
@@ -115,7 +149,7 @@ mod tests {
             .collect();
         // In memory and in a file.
         for in_memory_bytes in [IN_MEMORY_BYTES, 0] {
-            let mut writer = BlocksWriter::to(SpooledTempFile::new(in_memory_bytes));
+            let mut writer = BlocksWriter::to(SpooledTempFile::new(in_memory_bytes), room);
             for (number, block) in &blocks {
                 writer.add(*number, block);
             }
@@ -129,6 +163,25 @@ mod tests {
             }
             assert_eq!(reader.next(&mut back).unwrap(), None);
         }
+    }
+
+    #[test]
+    fn blocks_are_kept_while_the_disk_has_room_for_as_much_again() {
+        let kept = |room: Room| {
+            let mut writer = BlocksWriter::to(SpooledTempFile::new(IN_MEMORY_BYTES), room);
+            let block = Block::of(&vec![b'x'; 1024 * 1024]);
+            (0..40_u64)
+                .take_while(|number| {
+                    writer.add(*number, &block);
+                    writer.file.is_some()
+                })
+                .count()
+        };
+        assert_eq!(kept(|| None), 40);
+        assert_eq!(kept(|| Some(40 << 20)), 40);
+        // At 4 MiB there is room, at 20 MiB there is less than that.
+        assert_eq!(kept(|| Some(19 << 20)), 19);
+        assert_eq!(kept(|| Some(0)), 3);
     }
 
     #[test]
