@@ -1,6 +1,6 @@
 //! The body of the fuzz targets: checks that hold for any record.
 
-use idmerge_events::JsonEvent;
+use idmerge_events::{Envelope, EventParts, JsonEvent, TimeRange};
 
 use crate::{Adapted, Adapter, BodyLimits, Format, LineKind, Options, Output, Target, adapt_body};
 
@@ -58,6 +58,26 @@ fn check_bodies(options: &Options, text: &str) {
     }
 }
 
+/// The parts give the envelope that a scan gives, or leave it to a scan.
+fn check_envelope(text: &str, parts: &EventParts) {
+    let Some(envelope) = Envelope::of_parts(text, parts) else {
+        return;
+    };
+    let read = |envelope: &Envelope<'_>| {
+        let all = [
+            envelope.token(),
+            envelope.insert_id(),
+            envelope.mp_event_id(),
+            envelope.ignore(),
+        ];
+        let texts = all.map(|json| json.map(|json| json.as_str().to_owned()));
+        let time = envelope.time(TimeRange::Exact);
+        (texts, time, envelope.is_exported())
+    };
+    let scanned = Envelope::parse_text(text).ok();
+    assert_eq!(scanned.as_ref().map(read), Some(read(&envelope)), "{text}");
+}
+
 fn check(adapt_to: impl Fn(&mut Adapted)) {
     let adapt = || {
         let mut adapted = Adapted::default();
@@ -76,6 +96,7 @@ fn check(adapt_to: impl Fn(&mut Adapted)) {
                 assert!(event.is_ok(), "{text}");
                 if let Some(parts) = &line.parts {
                     assert_eq!(JsonEvent::of_parts(text, parts), event.ok(), "{text}");
+                    check_envelope(text, parts);
                 }
             }
             LineKind::Refused(refusal) => {

@@ -7,7 +7,7 @@
 )]
 
 use idmerge_adapters::{Adapted, Adapter, Format, Options, Target};
-use idmerge_events::JsonEvent;
+use idmerge_events::{Envelope, EventParts, JsonEvent, TimeRange};
 
 /// How many of the events of a record have parts. Checks that they are those of a scan.
 fn with_parts(format: Format, target: Target, record: &str) -> (usize, usize) {
@@ -33,9 +33,27 @@ fn with_parts(format: Format, target: Target, record: &str) -> (usize, usize) {
             with_parts += 1;
             let text = text.trim_end();
             assert_eq!(JsonEvent::of_parts(text, parts), Some(scanned), "{text}");
+            check_envelope(text, parts);
         }
     }
     (events, with_parts)
+}
+
+/// The parts give the envelope that a scan gives, or leave it to a scan.
+fn check_envelope(text: &str, parts: &EventParts) {
+    let scanned = Envelope::parse_text(text).unwrap();
+    let has_more = scanned.token().is_some() || scanned.ignore().is_some();
+    let written = Envelope::of_parts(text, parts);
+    assert_eq!(written.is_none(), has_more, "{text}");
+    if let Some(written) = written {
+        assert_eq!(written.json_event(), scanned.json_event(), "{text}");
+        assert_eq!(
+            written.time(TimeRange::Exact),
+            scanned.time(TimeRange::Exact),
+            "{text}"
+        );
+        assert_eq!(written.insert_id(), scanned.insert_id(), "{text}");
+    }
 }
 
 #[test]
@@ -46,6 +64,8 @@ fn a_2_usual_events_have_parts_and_unusual_ones_are_left_to_a_scan() {
         r#"{"type":"track","event":"E","userId":7}"#.to_owned(),
         r#"{"type":"track","event":"E","anonymousId":"$device:D"}"#.to_owned(),
         r#"{"type":"track","event":"E"}"#.to_owned(),
+        r#"{"type":"track","event":"E","userId":"U","messageId":"ajs-next-1","timestamp":"2024-05-01T12:00:00Z"}"#.to_owned(),
+        r#"{"type":"track","event":"E","userId":"U","token":"T","properties":{"$ignore":true}}"#.to_owned(),
         r#"{"type":"identify","userId":"U1","anonymousId":"D1","traits":{"failure_reason":"x"}}"#.to_owned(),
         r#"{"type":"alias","userId":"U1","previousId":"D1"}"#.to_owned(),
         r#"{"type":"track","event":"E","userId":"U","properties":{"distinct_id":"x","alias":"y","event":"z","properties":{}}}"#.to_owned(),

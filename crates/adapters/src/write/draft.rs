@@ -1,5 +1,8 @@
 //! [`Draft`]: an event that is being written.
 
+use std::borrow::Cow;
+use std::ops::Range;
+
 use idmerge_core::{IdProperty, IdRules};
 use idmerge_events::{DedupKey, EventParts};
 use twox_hash::XxHash3_128;
@@ -43,25 +46,26 @@ impl<'a> Draft<'a> {
         let mut members = start_event(head.name, &mut adapted.text);
         let mut parts = event_parts(start, head.name, members.end());
         members.text("$source", head.source);
+        let in_line = |value: Range<usize>| value.start - start..value.end - start;
         for (property, id) in head.ids {
             let value = members.text(property.key(), id);
             // An ID that is longer in the text has escapes.
             let is_plain = value.len() == id.len() + 2;
-            let value = value.start - start..value.end - start;
+            let value = in_line(value);
             parts = parts
                 .filter(|_| is_plain)
                 .and_then(|parts| parts.with_id(*property, value));
         }
         if let Some(ms) = head.time_ms {
-            members.number("time", ms);
+            let value = in_line(members.number("time", ms));
+            parts = parts.map(|parts| parts.with_time(value));
         }
         let mut fingerprint = None;
         if let Some(message_id) = head.message_id {
-            let is_valid = is_insert_id(message_id);
-            let hash = (!is_valid).then(|| insert_id_of(message_id));
-            let insert_id = hash.as_deref().unwrap_or(message_id);
-            members.text("$insert_id", insert_id);
-            if !is_valid {
+            let insert_id = &*valid_insert_id(message_id);
+            let value = in_line(members.text("$insert_id", insert_id));
+            parts = parts.map(|parts| parts.with_insert_id(value));
+            if insert_id != message_id {
                 members.text("source_message_id", message_id);
             }
             let key = DedupKey {
@@ -115,9 +119,14 @@ impl<'a> Draft<'a> {
         properties: impl Iterator<Item = &'m Member<'r>>,
     ) {
         let mut members = self.members();
-        let mut has_answer = false;
+        let (mut has_answer, mut has_detail) = (false, false);
         for property in properties {
-            has_answer |= members.carried(prefix, property) == Carried::Answer;
+            let carried = members.carried(prefix, property);
+            has_answer |= carried == Carried::Answer;
+            has_detail |= carried == Carried::Detail;
+        }
+        if has_detail {
+            self.parts = self.parts.map(EventParts::without_details);
         }
         if has_answer {
             self.parts = None;
@@ -214,6 +223,14 @@ fn is_insert_id(text: &str) -> bool {
     (1..=INSERT_ID_BYTES_MAX).contains(&text.len())
         && text.bytes().all(is_allowed)
         && !IdRules::DEFAULT_BLOCKED_VALUES.iter().any(is_blocked)
+}
+
+/// The `$insert_id` of an event: the unique ID of its record, or a hash of it.
+pub(crate) fn valid_insert_id(message_id: &str) -> Cow<'_, str> {
+    match is_insert_id(message_id) {
+        true => Cow::Borrowed(message_id),
+        false => Cow::Owned(insert_id_of(message_id)),
+    }
 }
 
 /// 32 hexadecimal digits: the XXH3 hash of a text, 128 bits of it.

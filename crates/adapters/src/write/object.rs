@@ -12,6 +12,8 @@ use crate::read::value::Value;
 pub(crate) enum Carried {
     /// A property that no rule reads.
     Plain,
+    /// A property that no rule of ID Merge reads, but an envelope.
+    Detail,
     /// An answer to an earlier event, which the next answer replaces (IN-5).
     Answer,
     /// A property that the rules read: it gets another name.
@@ -47,6 +49,7 @@ impl Carried {
             | b"$failure_reason"
             | b"$failure_description"
             | b"$preshuffle_distinct_id" => Self::Answer,
+            b"token" | b"$ignore" => Self::Detail,
             _ => Self::Plain,
         }
     }
@@ -124,9 +127,12 @@ impl<'o> Members<'o> {
         start..self.out.len()
     }
 
-    pub(crate) fn number(&mut self, key: &str, number: i64) {
+    /// Returns where the value is.
+    pub(crate) fn number(&mut self, key: &str, number: i64) -> Range<usize> {
         self.key(key);
+        let start = self.out.len();
         push_number(number, self.out);
+        start..self.out.len()
     }
 
     /// JSON that is written already.

@@ -4,7 +4,7 @@ use std::mem;
 
 use idmerge_core::{Claim, InvalidEvent, Reading};
 use idmerge_engines::Settings;
-use idmerge_events::{Envelope, JsonEvent, MalformedEvent};
+use idmerge_events::{Envelope, EventParts, JsonEvent, MalformedEvent};
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
 use crate::stream::adapt::block::AdaptedBlock;
@@ -95,6 +95,26 @@ pub(crate) trait FromLine<'b>: Sized {
     /// From a line that is known to be UTF-8.
     fn of_text(text: &'b str) -> Result<Self, MalformedEvent>;
     fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent>;
+    /// From a line whose parts are known. `None` if only a scan tells.
+    fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self>;
+
+    /// From a line of a block, and its text if the whole block is UTF-8.
+    #[inline]
+    fn of_line(
+        block: &Block,
+        line: &Line<'b>,
+        text: Option<&'b str>,
+    ) -> Result<Self, MalformedEvent> {
+        let Some(text) = text else {
+            return Self::of_bytes(line.bytes);
+        };
+        let adapted = block.adapted.as_ref();
+        let parts = adapted.and_then(|adapted| adapted.parts_of(line.number));
+        match parts.and_then(|parts| Self::of_parts(text, parts)) {
+            Some(event) => Ok(event),
+            None => Self::of_text(text),
+        }
+    }
 }
 
 impl<'b> FromLine<'b> for JsonEvent<'b> {
@@ -104,6 +124,11 @@ impl<'b> FromLine<'b> for JsonEvent<'b> {
 
     fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent> {
         Self::parse(bytes)
+    }
+
+    #[inline]
+    fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self> {
+        Self::of_parts(text, parts)
     }
 }
 
@@ -115,6 +140,11 @@ impl<'b> FromLine<'b> for Envelope<'b> {
     fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent> {
         Self::parse(bytes)
     }
+
+    #[inline]
+    fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self> {
+        Self::of_parts(text, parts)
+    }
 }
 
 /// As [`read_lines`], but `read` gets what the line was read as. Lines that are no such thing are refused.
@@ -125,10 +155,7 @@ pub(crate) fn read_events<'b, E: FromLine<'b>>(
     mut read: impl FnMut(&Line<'b>, E) -> Result<(), Refusal>,
 ) -> (u64, Vec<RefusedLine<'b>>) {
     read_lines(block, max_line_bytes, |line, text| {
-        let event = match text {
-            Some(text) => E::of_text(text),
-            None => E::of_bytes(line.bytes),
-        };
+        let event = E::of_line(block, line, text);
         read(line, event.map_err(Refusal::Malformed)?)
     })
 }
@@ -196,15 +223,7 @@ impl<'b> BlockEvents<'b> {
             refused: Vec::new(),
         };
         let (lines, refused) = read_lines(block, max_line_bytes, |line, text| {
-            let adapted = block.adapted.as_ref();
-            let parts = adapted.and_then(|adapted| adapted.parts_of(line.number));
-            let written = text.zip(parts);
-            let written = written.and_then(|(text, parts)| JsonEvent::of_parts(text, parts));
-            let event = match (written, text) {
-                (Some(event), _) => Ok(event),
-                (None, Some(text)) => JsonEvent::parse_text(text),
-                (None, None) => JsonEvent::parse(line.bytes),
-            };
+            let event = JsonEvent::of_line(block, line, text);
             let number = events.count;
             // By reference: an event is large, and moving it takes time.
             match &event {

@@ -6,6 +6,7 @@ use idmerge_core::DistinctId;
 
 use super::dedup_key::{DedupKey, Repeatable};
 use super::event::{JsonEvent, as_text};
+use super::parts::EventParts;
 use super::properties::Extra;
 use super::time::{Time, TimeRange};
 use crate::MalformedEvent;
@@ -57,6 +58,26 @@ impl<'e> Envelope<'e> {
         let mut details = Details::default();
         let event = JsonEvent::parse_with(text, &mut details)?;
         Ok(Self { event, details })
+    }
+
+    /// The event in this text, without a scan of it, as [`JsonEvent::of_parts`] gives it. `None` also if only a
+    /// scan finds all properties.
+    #[inline]
+    pub fn of_parts(text: &'e str, parts: &EventParts) -> Option<Self> {
+        let found = parts.details?;
+        for value in [found.time, found.insert_id] {
+            if !value.is_empty() {
+                value.text_in(text)?;
+            }
+        }
+        Some(Self {
+            event: JsonEvent::of_parts(text, parts)?,
+            details: Details {
+                time: found.time,
+                insert_id: found.insert_id,
+                ..Details::default()
+            },
+        })
     }
 
     /// The part that the rules of ID Merge read.

@@ -14,7 +14,8 @@ use crate::json::Span;
 const IDS_MAX: usize = 2;
 
 /// Where the parts of an event are in its text, noted by the code that wrote it. Nothing else in it is read by
-/// the rules, each ID is there once, and no part has escapes.
+/// the rules, each ID is there once, and no part has escapes. Of the properties that only an
+/// [`Envelope`](crate::Envelope) reads, `time` and `$insert_id` are noted.
 ///
 /// ```
 /// use idmerge_core::IdProperty;
@@ -33,6 +34,15 @@ pub struct EventParts {
     /// From brace to brace.
     properties: Span,
     ids: [Option<(IdProperty, Span)>; IDS_MAX],
+    /// `None` if an [`Envelope`](crate::Envelope) reads other properties too.
+    pub(super) details: Option<DetailParts>,
+}
+
+/// The parts that only an [`Envelope`](crate::Envelope) reads. A span is empty if there is no such property.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct DetailParts {
+    pub(super) time: Span,
+    pub(super) insert_id: Span,
 }
 
 impl EventParts {
@@ -43,7 +53,34 @@ impl EventParts {
             name: span(name),
             properties: span(properties),
             ids: [None; IDS_MAX],
+            details: Some(DetailParts::default()),
         }
+    }
+
+    /// Sets where the value of `time` is.
+    #[must_use]
+    pub fn with_time(mut self, value: Range<usize>) -> Self {
+        if let Some(details) = &mut self.details {
+            details.time = span(value);
+        }
+        self
+    }
+
+    /// Sets where the value of `$insert_id` is, with its quotation marks.
+    #[must_use]
+    pub fn with_insert_id(mut self, value: Range<usize>) -> Self {
+        if let Some(details) = &mut self.details {
+            details.insert_id = span(value);
+        }
+        self
+    }
+
+    /// Says that the event may have `token`, `$ignore` or another property that an
+    /// [`Envelope`](crate::Envelope) reads, so that only a scan gives one.
+    #[must_use]
+    pub fn without_details(mut self) -> Self {
+        self.details = None;
+        self
     }
 
     /// Adds an ID: the value of this property, with its quotation marks. `None` if there are too many.
