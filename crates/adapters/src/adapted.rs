@@ -4,6 +4,7 @@ use std::mem;
 
 use idmerge_events::{EventParts, Values};
 
+use crate::conflict::UserConflict;
 use crate::counts::Counts;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -15,6 +16,7 @@ use crate::refusal::Refusal;
 pub struct Adapted {
     pub(crate) text: Vec<u8>,
     lines: Vec<Line>,
+    conflicts: Vec<UserConflict>,
     pub(crate) profiles: Vec<u8>,
     pub(crate) groups: Vec<u8>,
     pub(crate) counts: Counts,
@@ -83,6 +85,7 @@ impl Adapted {
             bytes.clear();
         }
         self.lines.clear();
+        self.conflicts.clear();
         self.counts = Counts::default();
         self.receipts = Receipts::default();
     }
@@ -105,6 +108,11 @@ impl Adapted {
     /// Takes the lines of the text.
     pub fn take_lines(&mut self) -> Vec<Line> {
         mem::take(&mut self.lines)
+    }
+
+    /// Takes the users that records say are one person, and that no event joins (S-9).
+    pub fn take_conflicts(&mut self) -> Vec<UserConflict> {
+        mem::take(&mut self.conflicts)
     }
 
     /// Updates of user profiles, one a line, in the form of `/engage`. There are some only if the
@@ -156,13 +164,23 @@ impl Adapted {
     /// Lets `adapt` write lines. If it refuses, they are taken back, and the refusal has a line in their
     /// place.
     pub(crate) fn attempt(&mut self, adapt: impl FnOnce(&mut Self) -> Result<(), Refusal>) {
-        let lines = self.lines.len();
-        if let Err(refusal) = adapt(self) {
+        let (lines, conflicts) = (self.lines.len(), self.conflicts.len());
+        if let Err(mut refusal) = adapt(self) {
             self.lines.truncate(lines);
+            self.conflicts.truncate(conflicts);
+            if let Some(conflict) = refusal.take_conflict() {
+                self.add_conflict(conflict);
+            }
             let end = self.lines.last().map_or(0, |line| line.end);
             self.text.truncate(end);
             self.refuse_part(refusal);
         }
+    }
+
+    /// Takes note of two users whom the next line says are one person.
+    pub(crate) fn add_conflict(&mut self, conflict: UserConflict) {
+        let line = self.lines.len();
+        self.conflicts.push(UserConflict { line, ..conflict });
     }
 
     /// Attempts each element of the list in this field, with its number. The refusal of one names its place,

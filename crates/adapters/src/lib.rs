@@ -22,6 +22,7 @@
 
 mod adapted;
 mod adapter;
+mod conflict;
 mod counts;
 mod detect;
 mod format;
@@ -34,6 +35,7 @@ mod write;
 
 pub use adapted::{Adapted, Line, LineKind, Receipts};
 pub use adapter::{Adapter, NoConnector};
+pub use conflict::UserConflict;
 pub use counts::Counts;
 pub use detect::{Detected, detect};
 pub use format::Format;

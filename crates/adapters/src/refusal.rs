@@ -5,6 +5,7 @@ use std::fmt;
 use idmerge_core::{InvalidEvent, quote};
 use idmerge_events::{MalformedEvent, NotJson};
 
+use crate::conflict::UserConflict;
 use crate::read::value::Value;
 
 /// Why a record cannot be turned into events. The text names the property and the rule, and says what
@@ -13,19 +14,21 @@ use crate::read::value::Value;
 pub struct Refusal {
     rule: &'static str,
     text: String,
+    conflict: Option<Box<UserConflict>>,
 }
 
 impl Refusal {
     /// A record that this rule refuses, with an error that names the rule.
     pub fn with_text(rule: &'static str, text: String) -> Self {
-        Self { rule, text }
+        Self {
+            rule,
+            text,
+            conflict: None,
+        }
     }
 
     pub(crate) fn new(rule: &'static str, text: impl fmt::Display) -> Self {
-        Self {
-            rule,
-            text: format!("{text} ({rule})"),
-        }
+        Self::with_text(rule, format!("{text} ({rule})"))
     }
 
     /// The value of a field cannot be used as an ID.
@@ -48,15 +51,27 @@ impl Refusal {
         )
     }
 
-    /// Two users are one person, which Simplified cannot say.
-    pub(crate) fn two_users(what: &str) -> Self {
-        Self::new(
+    /// Two users are one person, which Simplified cannot say. `fields` are those that name the users.
+    pub(crate) fn two_users(fields: [&str; 2], conflict: UserConflict) -> Self {
+        let ([first_field, second_field], [first, second]) = (fields, &conflict.users);
+        let refusal = Self::new(
             "S-9",
             format_args!(
-                "{what}, and two users cannot be one in Simplified; decide which of them the person is, and \
-                 send that one from now on"
+                "the users {} (\"{first_field}\") and {} (\"{second_field}\") are one person, and two users \
+                 cannot be one in Simplified; decide which of them the person is, and send that one from now on",
+                quote(first),
+                quote(second)
             ),
-        )
+        );
+        Self {
+            conflict: Some(Box::new(conflict)),
+            ..refusal
+        }
+    }
+
+    /// Takes the users that the record says are one person, if it is refused for that.
+    pub(crate) fn take_conflict(&mut self) -> Option<UserConflict> {
+        Some(*self.conflict.take()?)
     }
 
     pub(crate) fn not_an_object(text: &str) -> Self {

@@ -2,6 +2,7 @@
 
 mod adapted;
 mod compress;
+pub(crate) mod conflicts;
 pub(crate) mod destination;
 pub(crate) mod figure;
 pub(crate) mod interrupt;

@@ -170,7 +170,8 @@ fn alias(
             let ids = [(IdProperty::DeviceId, previous), (IdProperty::UserId, user)];
             parts.write("Alias", &ids, Some(user), carried, to);
         } else if !options.target.has_identity_events() {
-            return Err(Refusal::two_users("\"previousId\" is a user ID"));
+            let conflict = parts.conflict("Alias", [previous, user]);
+            return Err(Refusal::two_users(["previousId", "userId"], conflict));
         }
     }
     if options.target.has_identity_events() {

@@ -43,6 +43,9 @@ static DATA: FieldNames<DATA_NAMES> = FieldNames::new([
     "current_mpid",
 ]);
 
+/// The name of the event of a changed identity.
+const IDENTITY_CHANGE: &str = "Identity Change";
+
 /// What the events of a batch have in common: a batch is one person.
 struct Batch<'b> {
     options: &'b Options,
@@ -201,7 +204,7 @@ impl Batch<'_> {
         let kind = Some(&*self.options.user_identity);
         let ((new_kind, new), (old_kind, old)) = (identity(new), identity(old));
         if new_kind.as_deref() != kind {
-            parts.event("Identity Change", carried, to);
+            parts.event(IDENTITY_CHANGE, carried, to);
             return Ok(());
         }
         let mut read = |name, value| {
@@ -216,14 +219,17 @@ impl Batch<'_> {
         match (old, &parts.user) {
             (Some(old), Some(user)) if old != **user => {
                 to.counts.notice("changes of the user ID");
+                if !target.has_identity_events() {
+                    to.add_conflict(parts.conflict(IDENTITY_CHANGE, [&old, user]));
+                }
                 if target.has_links() {
-                    parts.event("Identity Change", carried, to);
+                    parts.event(IDENTITY_CHANGE, carried, to);
                 }
                 if target.has_identity_events() {
                     parts.create_alias(&old, user, carried, to);
                 }
             }
-            _ => parts.identify(target, "Identity Change", carried, to),
+            _ => parts.identify(target, IDENTITY_CHANGE, carried, to),
         }
         Ok(())
     }

@@ -28,6 +28,9 @@ static NAMES: FieldNames<7> = FieldNames::new([
 static PROPERTIES: FieldNames<4> =
     FieldNames::new(["$device_id", "$is_identified", "$anon_distinct_id", "alias"]);
 
+/// The event that joins any two IDs.
+const MERGE: &str = "$merge_dangerously";
+
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
     let [name, time, created, uuid, own, person, properties] = values;
@@ -65,7 +68,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     match &*name {
         "$identify" => event.identify(own, anon, to),
         "$create_alias" => event.alias("$create_alias", own, other, to)?,
-        "$merge_dangerously" => event.alias("$merge", own, other, to)?,
+        MERGE => event.alias("$merge", own, other, to)?,
         "$groupidentify" | "$set" => to.counts.pass_over(match &*name {
             "$set" => "$set",
             _ => "$groupidentify",
@@ -132,8 +135,9 @@ impl<'e> PosthogEvent<'e> {
                     return Ok(());
                 }
                 () => {
-                    let what = "\"alias\" and \"distinct_id\" are both user IDs";
-                    return Err(Refusal::two_users(what));
+                    let name = if is_merge { MERGE } else { name };
+                    let conflict = self.parts.conflict(name, [&other, &own]);
+                    return Err(Refusal::two_users(["alias", "distinct_id"], conflict));
                 }
             };
             (self.parts.user, self.parts.device) = (Some(user), Some(device));

@@ -5,13 +5,14 @@ use std::borrow::Cow;
 use idmerge_core::IdProperty;
 
 use crate::adapted::Adapted;
+use crate::conflict::UserConflict;
 use crate::format::Format;
 use crate::options::{Options, Target};
 use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::write::draft::{Draft, Head, Names, has_plain};
+use crate::write::draft::{Draft, Head, Names, has_plain, valid_insert_id};
 use crate::write::object::write_texts;
 
 /// The parts of an event, before it is known which model it is for.
@@ -56,6 +57,17 @@ pub(crate) fn ids<'r>(
 }
 
 impl Parts<'_> {
+    /// Two users whom an event of this name says are one person, the earlier one first.
+    pub(crate) fn conflict(&self, event: &str, users: [&str; 2]) -> UserConflict {
+        let message_id = self.message_id.as_deref();
+        UserConflict {
+            line: 0,
+            users: users.map(str::to_owned),
+            event: event.to_owned(),
+            insert_id: message_id.map(|id| valid_insert_id(id).into_owned()),
+        }
+    }
+
     /// Writes an event with the IDs that there are.
     pub(crate) fn event(&self, name: &str, carried: Carried<'_, '_>, to: &mut Adapted) {
         let own_id = self.user.as_deref().or(self.device.as_deref());

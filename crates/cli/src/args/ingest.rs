@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use crate::args::engine::OptionalEngineArgs;
 use crate::args::input::adapt::AdaptArgs;
+use crate::args::input::conflicts::ConflictsArgs;
 use crate::args::input::order::OrderArgs;
 use crate::args::input::{InputArgs, SummaryArgs};
 
@@ -24,7 +25,9 @@ under any name and compressed or not; the known beginning of an input that has g
 with the name, time, distinct_id and $insert_id of an earlier one (AR-2, AR-3).
 
 With --strict or --max-refused, the run ends at the refused line that is one too many. Claims that were \
-committed before it, in steps of 50,000, stay; the claims after the last commit are not added.")]
+committed before it, in steps of 50,000, stay; the claims after the last commit are not added.
+
+--conflicts FILE gets the cases of what this run takes, as `idmerge resolve` writes them.")]
 pub(crate) struct IngestArgs {
     /// The folder of the store; created if it does not exist
     #[arg(value_name = "DIR")]
@@ -38,6 +41,9 @@ pub(crate) struct IngestArgs {
 
     #[command(flatten)]
     pub(crate) order: OrderArgs,
+
+    #[command(flatten)]
+    pub(crate) conflicts: ConflictsArgs,
 
     #[command(flatten)]
     pub(crate) summary: SummaryArgs,

@@ -6,6 +6,7 @@
 )]
 
 pub(crate) mod adapt;
+pub(crate) mod conflicts;
 pub(crate) mod order;
 
 use std::path::PathBuf;

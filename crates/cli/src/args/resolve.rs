@@ -5,11 +5,14 @@
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
 
+use std::path::PathBuf;
+
 use clap::ValueEnum;
 use idmerge_engines::Settings;
 use idmerge_events::MappingFormat;
 
 use crate::args::identities::IdentityArgs;
+use crate::args::input::conflicts::ConflictsArgs;
 use crate::args::input::{OutputArgs, SummaryArgs};
 use crate::output::summary::SummaryForm;
 use crate::stream::adapt::Adapting;
@@ -24,13 +27,15 @@ Examples:
   idmerge resolve events.ndjson --engine simplified --blocked-ids +testers.txt
   idmerge resolve today.ndjson --store people > resolved.ndjson
   idmerge resolve calls/*.gz --from segment --engine simplified > out.ndjson
+  idmerge resolve events.ndjson --engine original --conflicts cases > out
   idmerge resolve mon.gz tue.gz --order-by time --engine original > out.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
 twice, and stdin is first copied to a temporary file. A file whose size, time or content changes \
 meanwhile is an error: to resolve a file that is being written, copy it first. With --from, the events \
-that are made of the records are kept in a temporary file between the two readings, uncompressed; if there \
-is no room, they are made twice.
+that are made of the records are kept between the two readings, uncompressed: 4 MiB of them in memory, the \
+rest in a temporary file (TMPDIR sets the folder). If its disk has no room for as much again, which the \
+output may need, the file is removed, and the events are made twice.
 
 With --engine legacy no merge is retroactive: each event gets what its ID stands for when it comes. The \
 input is read once, and lines are written while it is read. With --store, such a model answers with what \
@@ -38,13 +43,25 @@ IDs stand for now, and the summary says so.
 
 With --store the merges are known before the input is read, so it is read once, and lines go to stdout \
 while it is read. If reading then fails, stdout has a part of the output; with -o, --strict or \
---max-refused it is all or nothing.")]
+--max-refused it is all or nothing.
+
+--conflicts FILE gets a line of JSON for each case, those with the most events first, in the form that \
+`idmerge migrate` writes: its kind, its IDs, the ID in chosen, the rule, at most ten lines of the input as \
+evidence, how many events are evidence, and what would settle it.")]
 pub(crate) struct ResolveArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
 
     #[command(flatten)]
     pub(crate) output: OutputArgs,
+
+    /// A table of who is who, whose rows count after all events: CSV or NDJSON with distinct_id and
+    /// resolved_distinct_id, or PostHog's persons with distinct_id and person_id
+    #[arg(long, value_name = "FILE", conflicts_with = "store")]
+    pub(crate) mapping: Option<PathBuf>,
+
+    #[command(flatten)]
+    pub(crate) conflicts: ConflictsArgs,
 
     #[command(flatten)]
     pub(crate) summary: SummaryArgs,

@@ -6,11 +6,12 @@ use foldhash::HashSet;
 use idmerge_core::{Claim, Outcome};
 use idmerge_engines::{Engine, Settings};
 
+use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
 use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::OutlinesWriter;
 use crate::stream::block::Block;
-use crate::stream::events::{BlockEvents, Keep};
+use crate::stream::events::{BlockEvents, Keep, numbers_of};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 
@@ -28,11 +29,12 @@ pub(crate) type OnOutcome<'f> =
     &'f mut (dyn FnMut(u64, usize, Outcome<'_>) -> anyhow::Result<()> + Send);
 
 /// What is kept for a second pass.
-#[derive(Debug)]
 pub(crate) struct Keeping {
     pub(crate) outlines: OutlinesWriter,
     /// If the records of another product were turned into events.
     pub(crate) blocks: Option<BlocksWriter>,
+    /// The cases that a person must decide, if they are asked for.
+    pub(crate) conflicts: Option<ConflictsWriter>,
 }
 
 /// Applies the claims of all events to a new engine.
@@ -103,12 +105,15 @@ impl<'f> Worker for ApplyWorker<'f> {
             let (sink, position) = ordered.for_block(block, tally)?;
             sink.weighed
                 .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
-            sink.apply(number, &claims, &claimants)?;
+            let rejected = sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(keeping), Some(outlines)) = (&mut sink.keeping, outlines) {
                 keeping.outlines.add(number, &outlines);
                 if let Some(blocks) = &mut keeping.blocks {
                     blocks.add(number, block);
+                }
+                if let Some(conflicts) = &mut keeping.conflicts {
+                    conflicts.add_block(block, position, &numbers_of(&refused), &rejected)?;
                 }
             }
             sink.applied.refused.add_all(position, refused)
@@ -153,21 +158,30 @@ impl Weighed {
 impl Sink for ApplySink<'_> {}
 
 impl ApplySink<'_> {
-    fn apply(
+    /// Applies the claims of a block. Returns those that were rejected, if the cases that a person must decide are
+    /// asked for.
+    fn apply<'c>(
         &mut self,
         block: u64,
-        claims: &[Claim<'_>],
+        claims: &[Claim<'c>],
         claimants: &[usize],
-    ) -> anyhow::Result<()> {
-        let mut claimants = claimants.iter();
+    ) -> anyhow::Result<Vec<RejectedClaim<'c>>> {
+        let keeping = self.keeping.as_ref();
+        let is_rejected_kept = keeping.is_some_and(|keeping| keeping.conflicts.is_some());
+        let mut rejected = Vec::new();
+        let mut made = claimants.iter().zip(claims);
         let mut result = Ok(());
         self.applied.engine.apply_batch(claims, &mut |outcome| {
-            if let Some(&event) = claimants.next()
-                && result.is_ok()
-            {
+            let Some((&event, &claim)) = made.next() else {
+                return;
+            };
+            if is_rejected_kept {
+                rejected.extend(RejectedClaim::of(event, claim, &outcome));
+            }
+            if result.is_ok() {
                 result = (self.on_outcome)(block, event, outcome);
             }
         })?;
-        result
+        result.map(|()| rejected)
     }
 }

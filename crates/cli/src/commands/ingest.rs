@@ -10,9 +10,8 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::Context;
-use idmerge_core::Claim;
 use idmerge_engines::{Engine, Model, Settings};
-use idmerge_store::{Cause, Durable};
+use idmerge_store::Durable;
 use serde_json::{Value, json};
 
 use crate::args::ingest::IngestArgs;
@@ -20,11 +19,13 @@ use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
 use crate::commands::order::Ordering;
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
+use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, add_adapted, row};
 use crate::report::say;
 use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
+use crate::stream::events::numbers_of;
 use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
@@ -41,6 +42,8 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let settings = settings_for_ingest(&args.folder, args.engine.settings()?)?;
     let refused = args.input.refused(None)?;
     let inputs = input::find_all(&args.input.paths)?;
+    let others = [("--refused", refused.as_ref())];
+    let conflicts = args.conflicts.writer(&others, &inputs, &args.input)?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let form = args.summary.form(args.input.quiet);
     if form == SummaryForm::Json {
@@ -77,6 +80,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         folder: &args.folder,
         store,
         refused,
+        conflicts,
         taken,
         commit_claims: args.commit_claims,
         uncommitted: 0,
@@ -111,6 +115,8 @@ struct StoreSink<'a> {
     folder: &'a Path,
     store: Durable<Engine>,
     refused: RefusedWriter,
+    /// The cases that a person must decide, if they are asked for.
+    conflicts: Option<ConflictsWriter>,
     taken: Taken,
     /// Commit after this many claims.
     commit_claims: u64,
@@ -120,12 +126,30 @@ struct StoreSink<'a> {
 }
 
 impl StoreSink<'_> {
-    fn apply(&mut self, claims: &[Claim<'_>], causes: &[Cause<'_>]) -> anyhow::Result<()> {
+    /// Applies the claims of a block. Returns those that were rejected, if the cases that a person must decide are
+    /// asked for.
+    fn apply<'c>(
+        &mut self,
+        logged: &'c [LoggedClaim<'_>],
+        file: &str,
+    ) -> anyhow::Result<Vec<RejectedClaim<'c>>> {
+        let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
+        let cause = |logged| LoggedClaim::cause(logged, file);
+        let causes: Vec<_> = logged.iter().map(cause).collect();
         let outcomes = &mut self.outcomes;
+        let is_rejected_kept = self.conflicts.is_some();
+        let (mut made, mut rejected) = (logged.iter(), Vec::new());
         self.store
-            .apply_batch_caused(claims, causes, &mut |outcome| outcomes.count(&outcome))?;
+            .apply_batch_caused(&claims, &causes, &mut |outcome| {
+                outcomes.count(&outcome);
+                if let Some(made) = made.next()
+                    && is_rejected_kept
+                {
+                    rejected.extend(RejectedClaim::of(made.number, made.claim, &outcome));
+                }
+            })?;
         self.uncommitted += claims.len() as u64;
-        Ok(())
+        Ok(rejected)
     }
 
     /// Commits what was taken, between two blocks.
@@ -200,13 +224,22 @@ impl StoreSink<'_> {
         );
         if excess.is_err() {
             self.refused.finish()?;
+            self.write_conflicts()?;
         }
         excess
+    }
+
+    fn write_conflicts(&mut self) -> anyhow::Result<()> {
+        match self.conflicts.take() {
+            Some(conflicts) => conflicts.finish(&self.store),
+            None => Ok(()),
+        }
     }
 
     fn close(mut self) -> anyhow::Result<()> {
         let write_error = self.write_error();
         self.refused.finish()?;
+        self.write_conflicts()?;
         self.store.close().context(write_error)
     }
 
@@ -234,15 +267,16 @@ impl<'w> Worker for IngestWorker<'w> {
         let mut logged = read.take_claims(&self.0);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
+            let refused_lines = numbers_of(&refused);
             // The check comes before the claims are applied, so that those of this block are not committed.
             sink.refused.add_all(position, refused)?;
             sink.check_refused()?;
             sink.taken.take_new(&mut logged, &sink.store)?;
-            let claims: Vec<_> = logged.iter().map(|logged| logged.claim).collect();
-            let cause = |logged| LoggedClaim::cause(logged, position.file);
-            let causes: Vec<_> = logged.iter().map(cause).collect();
             sink.events += events;
-            sink.apply(&claims, &causes)?;
+            let rejected = sink.apply(&logged, position.file)?;
+            if let Some(conflicts) = &mut sink.conflicts {
+                conflicts.add_block(block, position, &refused_lines, &rejected)?;
+            }
             let taken = BlockTaken {
                 records: position.records_before() + block.records(lines),
                 events,

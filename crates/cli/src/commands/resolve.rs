@@ -1,5 +1,7 @@
 //! `idmerge resolve`: writes every event with the distinct_id of the person who did it.
 
+mod mapping;
+
 use std::io::{self, Write};
 use std::sync::{Mutex, PoisonError};
 
@@ -12,9 +14,11 @@ use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, Keeping, apply_all};
 use crate::commands::one_pass::Files;
 use crate::commands::order::{self, Ordering};
+use crate::commands::resolve::mapping::MappedState;
 use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
+use crate::output::conflicts::ConflictsWriter;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
@@ -22,17 +26,18 @@ use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::spill::blocks::{BlocksReader, BlocksWriter};
+use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
-use crate::stream::input::{self, InputChanged, Reread};
+use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
+use crate::stream::side_file;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let input_args = &args.identity.input;
@@ -40,6 +45,10 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let refused = input_args.refused(Some(&output))?;
     let inputs = input::find_all(&input_args.paths)?;
     output.must_keep(&inputs, "--output")?;
+    let mapping = side_file::find(args.mapping.as_ref())?;
+    output.must_keep(mapping.as_slice(), "--output")?;
+    let others = [("--output", Some(&output)), ("--refused", refused.as_ref())];
+    let conflicts = args.conflicts.writer(&others, &inputs, input_args)?;
     let mut refused = input_args.refused_writer(refused, &inputs)?;
     let form = args.summary.form(input_args.quiet);
     if form == SummaryForm::Json {
@@ -48,6 +57,9 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let output = Output::create(output)?;
     let identities = args.identity.identities()?;
     let settings = order::settings(&identities)?;
+    if mapping.is_some() {
+        mapping::check(&settings)?;
+    }
     let adapting = args.adapting(&settings)?;
     let adapting = adapting.as_ref();
     let ordering = Ordering::of(&args.identity, &settings, adapting);
@@ -56,6 +68,8 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         adapting,
         refused,
         output,
+        conflicts,
+        mapping,
     };
     let summary = match identities {
         Identities::OfInput(settings) => match settings.attribution() {
@@ -86,6 +100,8 @@ fn resolve_by_engine(
         adapting,
         refused,
         output,
+        conflicts,
+        mapping,
     } = files;
     let input_args = &args.identity.input;
     let bytes = input::total_bytes(&inputs).map(|bytes| 2 * bytes);
@@ -94,14 +110,15 @@ fn resolve_by_engine(
 
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);
-    let blocks = adapting.map(|_| BlocksWriter::new());
-    let mut first = first_pass(pass, settings, refused, blocks)?;
+    let mut keeping = Keeping {
+        outlines: OutlinesWriter::new(),
+        blocks: adapting.map(|_| BlocksWriter::new()),
+        conflicts,
+    };
+    let mut first = first_pass(pass, settings, refused, mapping, &mut keeping)?;
     // Before anything is written.
     input::check_unchanged(&mut inputs)?;
-    // Before writing, so that they are not lost if the reader of the output stops early.
-    let refused = Refused::of(&first.refused);
-    progress.suspended(|| first.refused.finish())?;
-    first.refused.excess(NOTHING_WRITTEN)?;
+    let refused = first.report(keeping.conflicts.take(), &progress)?;
 
     progress.stage("writing");
     // A bar would appear between the events.
@@ -109,11 +126,15 @@ fn resolve_by_engine(
         progress.finish();
     }
     let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
-    let pass = match first.blocks {
+    let pass = match keeping.blocks.and_then(BlocksWriter::read) {
         Some(blocks) => pass.of_kept(blocks),
         None => pass.adapting(adapting),
     };
-    let (written, users) = second_pass(pass, settings, &*first.engine, first.kept, output)?;
+    let kept = Kept {
+        rejections: first.rejections,
+        outlines: keeping.outlines.read(),
+    };
+    let (written, users) = second_pass(pass, settings, &*first.engine, kept, output)?;
     written.output.finish()?;
     progress.finish();
     Ok(Summary {
@@ -131,9 +152,7 @@ struct FirstPass {
     engine: Engine,
     refused: RefusedWriter,
     outcomes: Outcomes,
-    kept: Kept,
-    /// The blocks of events, if the input has something else.
-    blocks: Option<BlocksReader>,
+    rejections: RejectionsReader,
 }
 
 struct Kept {
@@ -141,24 +160,39 @@ struct Kept {
     outlines: OutlinesReader,
 }
 
-/// Applies all claims.
+impl FirstPass {
+    /// Reports refused lines and cases to decide before anything is written, so that they are not lost if the
+    /// reader of the output stops early.
+    fn report(
+        &mut self,
+        conflicts: Option<ConflictsWriter>,
+        progress: &Progress,
+    ) -> anyhow::Result<Refused> {
+        let refused = Refused::of(&self.refused);
+        progress.suspended(|| self.refused.finish())?;
+        if let Some(conflicts) = conflicts {
+            conflicts.finish(&*self.engine)?;
+        }
+        self.refused.excess(NOTHING_WRITTEN)?;
+        Ok(refused)
+    }
+}
+
+/// Applies all claims: those of the events, and then those of a table.
 fn first_pass(
     pass: Pass<'_>,
     settings: &Settings,
     refused: RefusedWriter,
-    blocks: Option<BlocksWriter>,
+    mapping: Option<Input>,
+    keeping: &mut Keeping,
 ) -> anyhow::Result<FirstPass> {
     let mut outcomes = Outcomes::default();
     let mut rejections = RejectionsWriter::new();
-    let mut keeping = Keeping {
-        outlines: OutlinesWriter::new(),
-        blocks,
-    };
     let applied = apply_all(
         pass,
         settings,
         refused,
-        Some(&mut keeping),
+        Some(keeping),
         &mut |block, event, outcome| {
             outcomes.count(&outcome);
             if let Outcome::Rejected(rejection) = outcome {
@@ -170,18 +204,24 @@ fn first_pass(
         },
     )?;
     let Applied {
-        engine, refused, ..
+        mut engine,
+        refused,
+        ..
     } = applied;
-    let kept = Kept {
-        rejections: rejections.read().context("cannot read a temporary file")?,
-        outlines: keeping.outlines.read(),
-    };
+    if let Some(mut mapping) = mapping {
+        let state = MappedState {
+            settings,
+            engine: &mut engine,
+            outcomes: &mut outcomes,
+            conflicts: keeping.conflicts.as_mut(),
+        };
+        state.apply(&mut mapping)?;
+    }
     Ok(FirstPass {
         engine,
         refused,
         outcomes,
-        kept,
-        blocks: keeping.blocks.and_then(BlocksWriter::read),
+        rejections: rejections.read().context("cannot read a temporary file")?,
     })
 }
 

@@ -9,6 +9,7 @@ use idmerge_engines::{Engine, Settings};
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::Weighed;
 use crate::commands::one_pass::{self, Files, Written};
+use crate::output::conflicts::RejectedClaim;
 use crate::output::resolved::{EventWriter, Rejected};
 use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::{UserBatch, UserCount};
@@ -39,7 +40,7 @@ pub(crate) fn run(
     let (arrivals, adapted) = one_pass::run(args, files, sink, || worker)?;
     Ok(Summary {
         adapted,
-        ..arrivals.written.finish(arrivals.users)?
+        ..arrivals.written.finish(arrivals.users, &*arrivals.engine)?
     })
 }
 
@@ -86,8 +87,9 @@ impl Worker for ArrivalWorker<'_> {
             arrivals
                 .weighed
                 .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
-            arrivals.write(&writer, &claimants, &claims)?;
-            arrivals.written.refused.add_all(position, refused)?;
+            let rejected = arrivals.write(&writer, &claimants, &claims)?;
+            let written = &mut arrivals.written;
+            written.take_refused(block, position, refused, &rejected)?;
             arrivals.written.write(&arrivals.lines, block, with_id)
         })
     }
@@ -97,25 +99,34 @@ impl Worker for ArrivalWorker<'_> {
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        sink.written.refused.add_unread(&refusal, copy)
+        sink.written.take_unread(&refusal, copy)
     }
 }
 
 impl Arrivals {
     /// Writes the events of a block, and applies each claim when its event comes. `claimants` has the
-    /// numbers of the events that make the claims.
-    fn write(
+    /// numbers of the events that make the claims. Returns the claims that were rejected.
+    fn write<'c>(
         &mut self,
         events: &EventWriter<'_, '_>,
         claimants: &[usize],
-        claims: &[Claim<'_>],
-    ) -> anyhow::Result<()> {
+        claims: &[Claim<'c>],
+    ) -> anyhow::Result<Vec<RejectedClaim<'c>>> {
+        let mut rejected = Vec::new();
         let mut claims = claimants.iter().zip(claims).peekable();
         self.lines.clear();
         for (number, event) in events.events().enumerate() {
             // An event's own claim does not change its root (L-4), so its answer may be applied first.
             let rejection = match claims.next_if(|(claimant, _)| **claimant == number) {
-                Some((_, claim)) => apply(&mut self.engine, *claim, &mut self.written.outcomes)?,
+                Some((_, claim)) => {
+                    let rejection = apply(&mut self.engine, *claim, &mut self.written.outcomes)?;
+                    rejected.extend(rejection.as_ref().map(|rejection| RejectedClaim {
+                        event: number,
+                        claim: *claim,
+                        code: rejection.code,
+                    }));
+                    rejection
+                }
                 None => None,
             };
             let own = events.own(&event);
@@ -126,7 +137,7 @@ impl Arrivals {
             self.written.events += 1;
         }
         self.users.add(&mut self.batch);
-        Ok(())
+        Ok(rejected)
     }
 }
 

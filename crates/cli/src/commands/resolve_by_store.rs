@@ -13,6 +13,7 @@ use idmerge_engines::Settings;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::one_pass::{self, Files, Written};
 use crate::commands::store::open::{OpenStore, open_for_reading};
+use crate::output::conflicts::RejectedClaim;
 use crate::output::resolved::{BlockWriter, Rejected};
 use crate::output::summary::Summary;
 use crate::output::users::UserCount;
@@ -38,7 +39,7 @@ pub(crate) fn run(args: &ResolveArgs, folder: &Path, files: Files<'_>) -> anyhow
     Ok(Summary {
         adapted,
         is_of_now: store.settings.attribution() == Attribution::AtArrival,
-        ..written.finish(users)?
+        ..written.finish(users, &store.engine)?
     })
 }
 
@@ -110,24 +111,29 @@ impl Worker for StoreWorker<'_> {
         let with_id = tally.with_id;
         let outlines = events.take_outlines().unwrap_or_default();
         let (claimants, claims) = events.take_claims(self.settings);
-        let rejected: Vec<_> = claimants
-            .iter()
-            .zip(&claims)
-            .filter_map(|(&event, &claim)| Some((event, self.rejected.get(self.engine, claim)?)))
-            .collect();
-        let rejections = rejected.iter().map(|(event, rejected)| StoredRejection {
-            event: *event,
-            code: rejected.code,
-            description: &rejected.description,
+        let made = claimants.iter().zip(&claims);
+        let reason = |claim| self.rejected.get(self.engine, claim);
+        let (rejected, reasons): (Vec<_>, Vec<_>) = made
+            .filter_map(|(&event, &claim)| {
+                let reason = reason(claim)?;
+                let code = reason.code;
+                Some((RejectedClaim { event, claim, code }, reason))
+            })
+            .unzip();
+        let rejections = rejected.iter().zip(&reasons);
+        let rejections = rejections.map(|(claim, reason)| StoredRejection {
+            event: claim.event,
+            code: claim.code,
+            description: &reason.description,
         });
         let count = self.writer.write(block, &outlines, rejections);
         in_turn(ticket, |ordered| {
             let (written, position) = ordered.for_block(block, tally)?;
             written.events += count;
-            for (_, rejected) in &rejected {
-                written.outcomes.count_rejection(rejected.code);
+            for claim in &rejected {
+                written.outcomes.count_rejection(claim.code);
             }
-            written.refused.add_all(position, refused)?;
+            written.take_refused(block, position, refused, &rejected)?;
             written.write(self.writer.lines(), block, with_id)
         })
     }
@@ -137,6 +143,6 @@ impl Worker for StoreWorker<'_> {
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {
-        sink.refused.add_unread(&refusal, copy)
+        sink.take_unread(&refusal, copy)
     }
 }

@@ -11,7 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::bail;
 use idmerge_adapters::{
-    Adapted, Adapter, Detected, Format, LineKind, Options, Receipts, Refusal, detect,
+    Adapted, Adapter, Detected, Format, Line as AdaptedLine, LineKind, Options, Receipts, Refusal,
+    detect,
 };
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, MalformedEvent, Values};
@@ -212,12 +213,18 @@ impl Stage<'_> {
         turn.receipts.add(adapted.receipts());
         turn.counts.add(adapted.counts());
         if leaves_out {
-            for Line { bytes, fingerprint } in lines {
-                if !turn.seen.insert(fingerprint)? {
+            let mut left_out = Vec::new();
+            for line in lines {
+                if !turn.seen.insert(line.fingerprint)? {
                     turn.duplicates += 1;
                     // A blank line is passed over.
-                    block.bytes_mut()[bytes].fill(b' ');
+                    block.bytes_mut()[line.bytes].fill(b' ');
+                    left_out.push(line.index);
                 }
+            }
+            if let Some(adapted) = &mut block.adapted {
+                let is_left_out = |line: &usize| left_out.binary_search(line).is_ok();
+                adapted.conflicts.retain(|it| !is_left_out(&it.line));
             }
         }
         Ok(())
@@ -267,22 +274,26 @@ fn adapt_block(
     let events = adapted.take_text(Vec::new());
     let numbers = lines.iter().map(|line| line.record).collect();
     let parts = lines.iter().map(|line| line.parts).collect();
+    let conflicts = adapted.take_conflicts();
     let adapted = AdaptedBlock {
         records,
         numbers,
         parts,
         refused,
+        conflicts,
     };
     block.replace(events, adapted);
     let starts = [0].into_iter().chain(lines.iter().map(|line| line.end));
-    let of_event = |(line, start): (&idmerge_adapters::Line, usize)| match line.kind {
+    let of_event = |(index, (line, start)): (_, (&AdaptedLine, usize))| match line.kind {
         LineKind::Event(Some(fingerprint)) => Some(Line {
+            index,
             bytes: start..line.end - 1,
             fingerprint,
         }),
         _ => None,
     };
-    lines.iter().zip(starts).filter_map(of_event).collect()
+    let lines = lines.iter().zip(starts).enumerate();
+    lines.filter_map(of_event).collect()
 }
 
 /// Takes the number, the bytes and the text of a record.
@@ -339,6 +350,8 @@ fn take_rows<'b>(table: &Table, block: &'b Block, max_line_bytes: u64, take: Tak
 
 /// A line with an event that can have duplicates.
 struct Line {
+    /// Among the lines of the block.
+    index: usize,
     /// Without the line feed.
     bytes: Range<usize>,
     fingerprint: u128,
@@ -357,6 +370,7 @@ fn fingerprinted(block: &Block, max_line_bytes: u64, settings: &Settings) -> Vec
             .distinct_id;
         let repeatable = envelope.repeatable(own, &mut scratch)?;
         Some(Line {
+            index: usize::try_from(line.number).ok()? - 1,
             bytes: line.start..line.start + line.bytes.len(),
             fingerprint: repeatable.fingerprint,
         })

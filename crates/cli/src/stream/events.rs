@@ -1,5 +1,6 @@
 //! The events of a block and their claims, and the lines that cannot be used.
 
+use std::collections::HashSet;
 use std::mem;
 
 use idmerge_core::{Claim, InvalidEvent, Reading};
@@ -172,6 +173,11 @@ fn refused_records(adapted: &AdaptedBlock) -> impl Iterator<Item = RefusedLine<'
         rule: refused.refusal.rule(),
         error: refused.refusal.to_string(),
     })
+}
+
+/// The numbers of the refused lines.
+pub(crate) fn numbers_of(refused: &[RefusedLine<'_>]) -> HashSet<u64> {
+    refused.iter().map(|refused| refused.line.number).collect()
 }
 
 /// The first refused line, for a [`Tally`].

@@ -23,6 +23,7 @@ mod changes;
 mod choosing;
 mod choosing_doc;
 mod clusters;
+mod conflicts;
 #[cfg(feature = "store")]
 mod copies;
 #[cfg(all(unix, feature = "serve"))]
@@ -68,6 +69,7 @@ mod permissions;
 mod plain;
 mod refused;
 mod resolve;
+mod resolve_mapping;
 #[cfg(feature = "store")]
 mod round_trip;
 mod run;

@@ -110,6 +110,7 @@ impl<A: Analysis> Run<'_, A> {
         let mut keeping = Keeping {
             outlines: OutlinesWriter::new(),
             blocks: adapting.map(|_| BlocksWriter::new()),
+            conflicts: None,
         };
         let applied = apply_all(
             pass,

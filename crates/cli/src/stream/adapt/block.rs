@@ -1,6 +1,6 @@
 //! What became of the records of a block.
 
-use idmerge_adapters::Refusal;
+use idmerge_adapters::{Refusal, UserConflict};
 use idmerge_events::EventParts;
 
 /// What became of the records of a block, which other products wrote. The block has a line for each
@@ -14,6 +14,8 @@ pub(crate) struct AdaptedBlock {
     /// For each line of the block the parts of its event, if they are known without a scan.
     pub(crate) parts: Vec<Option<EventParts>>,
     pub(crate) refused: Vec<RefusedRecord>,
+    /// The users that records say are one person, and that no event joins (S-9).
+    pub(crate) conflicts: Vec<UserConflict>,
 }
 
 impl AdaptedBlock {
