@@ -67,11 +67,10 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let mut known = taken.known_inputs();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let max_line_bytes = args.input.max_line_bytes;
     let others = of_other_models(&settings);
     let worker = || {
         IngestWorker(IngestReader {
-            max_line_bytes,
+            max_line_bytes: args.input.max_line_bytes,
             settings: &settings,
             others: &others,
         })

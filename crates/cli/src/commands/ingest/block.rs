@@ -165,9 +165,11 @@ impl<'e> LoggedClaim<'e> {
 
 #[cfg(test)]
 mod tests {
+    use idmerge_adapters::{Adapted, Adapter, Format, Options, Target};
     use idmerge_events::probe;
 
     use super::*;
+    use crate::stream::adapt::block::AdaptedBlock;
 
     /// Reads a block as `ingest` does with a store of this model, and shows its claims.
     fn read<T>(model: Model, lines: &str, show: impl Fn(&LoggedClaim<'_>) -> T) -> (usize, Vec<T>) {
@@ -217,6 +219,48 @@ mod tests {
         assert_eq!(cause(r#""time":1e300"#), (None, None));
         // IN-2
         assert_eq!(cause(r#""time":"now","time":2"#), (None, Some(2_000)));
+    }
+
+    #[test]
+    fn a_line_that_an_adapter_wrote_is_not_scanned() {
+        let adapter = Adapter::new(Format::Segment, Options::new(Target::Simplified)).unwrap();
+        let mut adapted = Adapted::default();
+        for call in [
+            r#"{"type":"track","event":"A","userId":"U1","anonymousId":"D1","messageId":"m1","timestamp":"2024-05-01T12:00:00Z"}"#,
+            r#"{"type":"track","event":"A","userId":"U2","anonymousId":"D2"}"#,
+        ] {
+            adapter.adapt(1, call, &mut adapted);
+        }
+        let mut block = Block::of(adapted.text());
+        block.adapted = Some(AdaptedBlock {
+            records: 2,
+            numbers: vec![1, 2],
+            parts: adapted.take_lines().iter().map(|line| line.parts).collect(),
+            refused: Vec::new(),
+            conflicts: Vec::new(),
+        });
+        let settings = Settings::of(Model::Simplified);
+        let reader = IngestReader {
+            max_line_bytes: 1_000,
+            settings: &settings,
+            others: &[],
+        };
+        let before = probe::of_thread();
+        let mut read = reader.read(&block);
+        let claims = read.take_claims(&reader);
+        let causes: Vec<_> = claims
+            .iter()
+            .map(|logged| (logged.insert_id.as_deref(), logged.time_ms))
+            .collect();
+        assert_eq!(
+            causes,
+            [(Some("m1"), Some(1_714_564_800_000)), (None, None)]
+        );
+        assert!(claims[0].repeatable.is_some() && claims[1].repeatable.is_none());
+        // A release build does not count.
+        if let (Some(before), Some(after)) = (before, probe::of_thread()) {
+            assert_eq!(after.events, before.events);
+        }
     }
 
     #[test]
