@@ -4,7 +4,7 @@ mod parse;
 
 use idmerge_events::{RawJson, visit_members};
 
-use crate::step::Operator;
+use crate::operator::Operator;
 use crate::value::{Value, Values};
 pub use parse::FilterError;
 

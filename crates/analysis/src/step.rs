@@ -2,9 +2,9 @@
 
 mod parse;
 
-use std::cmp::Ordering;
 use std::fmt;
 
+use crate::operator::Operator;
 use crate::value::{Value, Values};
 pub use parse::NotConditions;
 
@@ -41,16 +41,6 @@ enum Test {
     /// The value compared with this one, by the operator.
     Is(Operator, Value),
     In(Vec<Value>),
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Operator {
-    Equal,
-    NotEqual,
-    Less,
-    LessOrEqual,
-    Greater,
-    GreaterOrEqual,
 }
 
 impl Step {
@@ -136,21 +126,6 @@ impl Test {
             Self::In(values) => values
                 .iter()
                 .any(|other| Operator::Equal.holds(value, other)),
-        }
-    }
-}
-
-impl Operator {
-    pub(crate) fn holds(self, value: &Value, other: &Value) -> bool {
-        let order = value.compare(other);
-        let is_equal = order == Some(Ordering::Equal) || value == other;
-        match self {
-            Self::Equal => is_equal,
-            Self::NotEqual => !is_equal,
-            Self::Less => order == Some(Ordering::Less),
-            Self::LessOrEqual => matches!(order, Some(Ordering::Less | Ordering::Equal)),
-            Self::Greater => order == Some(Ordering::Greater),
-            Self::GreaterOrEqual => matches!(order, Some(Ordering::Greater | Ordering::Equal)),
         }
     }
 }

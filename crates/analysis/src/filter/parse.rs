@@ -3,7 +3,7 @@
 use thiserror::Error;
 
 use super::Expression;
-use crate::step::Operator;
+use crate::operator::Operator;
 use crate::value::Value;
 
 /// Why a text is not a filter.
@@ -34,16 +34,6 @@ const FOUND_CHARS: usize = 40;
 
 const A_VALUE: &str = "a property such as properties[\"x\"], a text in quotes, a number, true, false, a list, \
      defined(…), not, or an expression in parentheses";
-
-/// The longer ones come first.
-const OPERATORS: [(&str, Operator); 6] = [
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<=", Operator::LessOrEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("<", Operator::Less),
-    (">", Operator::Greater),
-];
 
 pub(super) fn expression(text: &str) -> Result<Expression, FilterError> {
     let mut reader = Reader {
@@ -148,7 +138,7 @@ impl Reader<'_> {
         if self.pass_word("in") {
             return Ok(Expression::In(Box::new(left), Box::new(self.operand()?)));
         }
-        let operator = OPERATORS.iter().find(|(text, _)| self.pass(text));
+        let operator = Operator::TEXTS.iter().find(|(text, _)| self.pass(text));
         Ok(match operator {
             Some((_, operator)) => {
                 Expression::Is(Box::new(left), *operator, Box::new(self.operand()?))

@@ -2,22 +2,14 @@
 
 use thiserror::Error;
 
-use super::{Condition, Operator, Test};
+use super::{Condition, Test};
+use crate::operator::Operator;
 use crate::value::Value;
 
 /// Why a text in brackets is not a list of conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
 #[error("{0}")]
 pub struct NotConditions(String);
-
-const OPERATORS: [(&str, Operator); 6] = [
-    ("==", Operator::Equal),
-    ("!=", Operator::NotEqual),
-    ("<=", Operator::LessOrEqual),
-    (">=", Operator::GreaterOrEqual),
-    ("<", Operator::Less),
-    (">", Operator::Greater),
-];
 
 /// The name and the conditions of a text that ends with conditions in brackets. `None` if it does not end with
 /// brackets. A text can have several opening brackets; the first one that fits counts.
@@ -81,7 +73,7 @@ impl<'t> Reader<'t> {
         } else if self.pass("in") {
             Test::In(self.values()?)
         } else {
-            let operator = OPERATORS.iter().find(|(text, _)| self.pass(text));
+            let operator = Operator::TEXTS.iter().find(|(text, _)| self.pass(text));
             let Some((_, operator)) = operator else {
                 let rest = self.rest.trim();
                 return Err(NotConditions(format!(
