@@ -16,7 +16,7 @@ use crate::http::listen::listen;
 use crate::http::listeners::Listeners;
 use crate::projects;
 use crate::routes::routes;
-use crate::store::socket::BackupSocket;
+use crate::store::socket::{BackupSocket, Served};
 
 mod closing;
 mod signals;
@@ -68,8 +68,12 @@ impl Server {
         // Once the caller knows that the server listens, a backup must not find the socket of a server
         // that was killed.
         let backup_sockets = app.projects.iter().filter_map(|open| {
-            let (project, backups) = (open.project.clone(), open.backups.clone());
-            BackupSocket::open(project, backups, app.bounds.write_timeout)
+            BackupSocket::open(Served {
+                project: open.project.clone(),
+                backups: open.backups.clone(),
+                write_timeout: app.bounds.write_timeout,
+                cancellation: app.cancellation.clone(),
+            })
         });
         Ok(Self {
             listeners,

@@ -4,17 +4,18 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use idmerge_project::MayGoOn;
 use prometheus_client::metrics::counter::Counter;
 
 /// Whether a query is not to go on.
 #[derive(Clone, Default)]
-pub(super) struct Gone {
+pub(crate) struct Gone {
     client: Arc<AtomicBool>,
     all: Arc<AtomicBool>,
 }
 
 /// Says that the client is gone when it is dropped.
-pub(super) struct Client(Gone);
+pub(crate) struct Client(Gone);
 
 /// Ends the queries of a server that stops, and counts the queries that ended without an answer.
 #[derive(Clone, Default)]
@@ -35,7 +36,7 @@ impl Cancellation {
     }
 
     /// Tells one query whether to go on.
-    pub(super) fn of_query(&self) -> Gone {
+    pub(crate) fn of_query(&self) -> Gone {
         Gone {
             client: Arc::default(),
             all: Arc::clone(&self.all),
@@ -45,12 +46,18 @@ impl Cancellation {
 
 impl Gone {
     /// Keep this with what is dropped when the client is gone, such as the future of its request.
-    pub(super) fn client(&self) -> Client {
+    pub(crate) fn client(&self) -> Client {
         Client(self.clone())
     }
 
     pub(super) fn is_set(&self) -> bool {
         self.client.load(Ordering::Relaxed) || self.all.load(Ordering::Relaxed)
+    }
+
+    /// For a query that asks whether to go on.
+    pub(crate) fn may_go_on(&self) -> MayGoOn {
+        let gone = self.clone();
+        Arc::new(move || !gone.is_set())
     }
 }
 

@@ -177,7 +177,7 @@ impl Reader {
         let _client = gone.client();
         let cancelled = self.cancellation.counter().clone();
         let query = move |project: &Project| {
-            let answer = query(project, Arc::new(move || !gone.is_set()));
+            let answer = query(project, gone.may_go_on());
             if matches!(answer, Err(ProjectError::Cancelled)) {
                 cancelled.inc();
             }

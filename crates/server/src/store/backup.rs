@@ -7,6 +7,7 @@ use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http_body_util::channel::Channel;
+use idmerge_project::Project;
 
 use super::copy::{Backup, BackupError, Chunks};
 use crate::http::api_error::ApiError;
@@ -45,9 +46,11 @@ impl From<BackupError> for ApiError {
 )]
 pub(crate) async fn backup(reader: Reader) -> Result<Response, ApiError> {
     let backups = reader.backups().clone();
-    let backup = reader
-        .run(move |project| Ok(backups.make(project)))
-        .await??;
+    let make = move |project: &Project, may_go_on| match backups.make(project, may_go_on) {
+        Err(BackupError::Project(error)) => Err(error),
+        made => Ok(made),
+    };
+    let backup = reader.run_while(make).await??;
     let head = [
         (
             header::CONTENT_TYPE,

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use idmerge_project::{Project, ProjectError};
+use idmerge_project::{MayGoOn, Project, ProjectError};
 use thiserror::Error;
 use tokio::io::AsyncReadExt;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
@@ -66,13 +66,18 @@ impl Backups {
         &self.folder
     }
 
-    /// Copies the project of one moment to a temporary file on its disk. Claims are taken meanwhile.
-    pub(super) fn make(&self, project: &Project) -> Result<Backup, BackupError> {
+    /// Copies the project of one moment to a temporary file on its disk. Claims are taken meanwhile. Ends soon
+    /// after `may_go_on` has returned `false`, and the file is gone then.
+    pub(super) fn make(
+        &self,
+        project: &Project,
+        may_go_on: MayGoOn,
+    ) -> Result<Backup, BackupError> {
         let permit = Arc::clone(&self.one_at_a_time).try_acquire_owned();
         let permit = permit.map_err(|_| BackupError::Busy)?;
         self.check_room()?;
         let mut file = tempfile::tempfile_in(&self.folder)?;
-        let entries = project.backup(file.try_clone()?)?;
+        let entries = project.backup_while(file.try_clone()?, may_go_on)?;
         let bytes = file.metadata()?.len();
         file.rewind()?;
         Ok(Backup {

@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::http::{HeaderMap, StatusCode, header};
-use idmerge_project::{Project, ProjectError, RetractionTarget};
+use idmerge_project::{MayGoOn, Project, ProjectError, RetractionTarget};
 use idmerge_store::{Retraction, StoreError};
 use serde::Deserialize;
 use utoipa::ToSchema;
@@ -93,7 +93,12 @@ pub(crate) async fn retract(
     body: ReadBody,
 ) -> Result<Json<Retraction>, ApiError> {
     let (request, target) = RetractRequest::read(&headers, &body.bytes)?;
-    let retracted = reader.run(move |project| Ok(carry_out(project, &request, target)));
+    let retracted = reader.run_while(move |project, may_go_on| {
+        match carry_out(project, &request, target, may_go_on) {
+            Err(ProjectError::Cancelled) => Err(ProjectError::Cancelled),
+            retracted => Ok(retracted.map_err(answer_of)),
+        }
+    });
     Ok(Json(retracted.await??))
 }
 
@@ -101,18 +106,22 @@ fn carry_out(
     project: &Project,
     request: &RetractRequest,
     target: RetractionTarget,
-) -> Result<Retraction, ApiError> {
-    let retracted = match request.dry_run {
-        true => project.preview_retraction(&target),
-        false => project.retract(target, &request.who, &request.why),
-    };
-    retracted.map_err(|error| match &error {
+    may_go_on: MayGoOn,
+) -> Result<Retraction, ProjectError> {
+    match request.dry_run {
+        true => project.preview_retraction_while(&target, may_go_on),
+        false => project.retract_while(target, &request.who, &request.why, may_go_on),
+    }
+}
+
+fn answer_of(error: ProjectError) -> ApiError {
+    match &error {
         ProjectError::Store(wrong) => match wrong_target(wrong) {
             Some(code) => ApiError::new(code, wrong.to_string()),
             None => error.into(),
         },
         _ => error.into(),
-    })
+    }
 }
 
 /// The status of an error that the target is to blame for.
