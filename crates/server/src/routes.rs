@@ -13,6 +13,7 @@ use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
 use crate::http::body::Bodies;
+use crate::http::listen::pace::Pace;
 use crate::http::refusals;
 use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, sdk_settings, stubs};
@@ -175,9 +176,12 @@ async fn join_slashes(mut request: Request) -> Request {
     request
 }
 
-async fn metrics(State(app): State<Arc<App>>) -> Response {
+async fn metrics(State(app): State<Arc<App>>, request: Request) -> Response {
     const TYPE: HeaderValue =
         HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
+    if let Some(pace) = request.extensions().get::<Pace>().cloned() {
+        pace.wait().await;
+    }
     let max_age = app.bounds.metrics_age;
     let text = match app.metrics.recent_text(max_age) {
         Some(text) => text,

@@ -23,9 +23,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 mod heads;
+pub(crate) mod pace;
 mod stream;
 
 use self::heads::{HeadMemory, Heads};
+use self::pace::Pace;
 use self::stream::ClientStream;
 use crate::app::App;
 use crate::config::Bounds;
@@ -90,8 +92,10 @@ pub(crate) async fn listen(
         let stream = ClientStream::new(stream, bounds.write_timeout, Arc::clone(&heads));
         let routes = TowerToHyperService::new(routes.clone());
         let of_service = Arc::clone(&heads);
+        let pace = Pace::default();
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(peer);
+            request.extensions_mut().insert(pace.clone());
             of_service.begin_request();
             end_request(Arc::clone(&of_service), routes.call(request))
         });
