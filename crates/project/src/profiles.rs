@@ -34,7 +34,7 @@ pub(crate) const SOURCES: TableDefinition<'_, (&str, &str), &str> =
 pub(crate) const LONG_BYTES: usize = 16 << 10;
 
 /// The table and the key of a profile.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum ProfileKey {
     Canonical(String),
     Hidden(String),

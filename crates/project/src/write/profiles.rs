@@ -360,7 +360,10 @@ impl ProfileChanges {
     /// Writes the changes to the database.
     pub(crate) fn write(&mut self, write: &WriteTransaction) -> Result<(), ProjectError> {
         let mut tables = ProfileTables::open(write)?;
-        for (key, profile) in self.changed.drain() {
+        // Equal changes give equal bytes on the disk: a seed of the simulator is one schedule.
+        let mut changed: Vec<_> = self.changed.drain().collect();
+        changed.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
+        for (key, profile) in changed {
             tables.put(&key, profile)?;
         }
         self.copied_bytes = 0;

@@ -1,6 +1,7 @@
 //! [`ProfileTables`]: the tables of profiles in a transaction that writes them.
 
-use foldhash::{HashMap, HashMapExt};
+use std::collections::BTreeMap;
+
 use idmerge_profiles::Profile;
 use idmerge_store::redb::{Key, ReadableTable, Table, WriteTransaction};
 use idmerge_store::set_long_rows;
@@ -23,7 +24,7 @@ pub(crate) struct ProfileTables<'t> {
     texts: Table<'t, u64, &'static [u8]>,
     /// For each text of which a row was written or replaced: how many rows it has more than the one
     /// that a committed text has.
-    rows: HashMap<u64, i32>,
+    rows: BTreeMap<u64, i32>,
     write: &'t WriteTransaction,
     has_new_texts: bool,
 }
@@ -44,7 +45,7 @@ impl<'t> ProfileTables<'t> {
             sources: write.open_table(SOURCES)?,
             groups: write.open_table(GROUPS)?,
             texts: write.open_table(TEXTS)?,
-            rows: HashMap::new(),
+            rows: BTreeMap::new(),
             write,
             has_new_texts: false,
         })
