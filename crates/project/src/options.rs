@@ -5,7 +5,11 @@ use idmerge_profiles::{Limits, ProfileMerge};
 use crate::workers::Workers;
 
 /// Limits of a project: how much may wait, share a commit, and stay in memory. They can differ
-/// each time a project is opened.
+/// each time a project is opened. Every commit does some work: 0 counts as 1 in [`max_commit_profile_bytes`] and
+/// [`max_commit_members`].
+///
+/// [`max_commit_profile_bytes`]: Self::max_commit_profile_bytes
+/// [`max_commit_members`]: Self::max_commit_members
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The most bytes of memory that the batches in the queue take: their text, and their parsed profile
@@ -72,6 +76,17 @@ impl Default for Options {
             snapshot_entries: 1_000_000,
             index_events: 1 << 17,
             workers: None,
+        }
+    }
+}
+
+impl Options {
+    /// The same limits, with which every commit does some work.
+    pub(crate) fn that_end(self) -> Self {
+        Self {
+            max_commit_profile_bytes: self.max_commit_profile_bytes.max(1),
+            max_commit_members: self.max_commit_members.max(1),
+            ..self
         }
     }
 }

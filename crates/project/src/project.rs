@@ -71,9 +71,10 @@ impl Project {
     pub(crate) fn open_at(
         mut open: Box<dyn OpenStore>,
         settings: Settings,
-        mut options: Options,
+        options: Options,
         clock: Box<dyn Clock>,
     ) -> Result<Self, ProjectError> {
+        let mut options = options.that_end();
         let workers = match options.workers.take() {
             Some(workers) => workers,
             None => Workers::new(1, 1).map_err(StoreError::from)?,
