@@ -46,6 +46,8 @@ pub struct Figures {
     pub clusters_near_cap: usize,
     /// How often the project could write again after a failure.
     pub recoveries: u64,
+    /// How often background work failed and was left for later, such as a snapshot that had no room on the disk.
+    pub maintenance_failures: u64,
     /// Why the project cannot write; `None` if it can.
     pub failure: Option<String>,
 }

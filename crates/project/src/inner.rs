@@ -1,6 +1,5 @@
 //! [`Inner`]: what all threads of a project share.
 
-use std::path::PathBuf;
 use std::ptr;
 use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, OnceLock, Weak};
@@ -14,6 +13,7 @@ use crate::figures::Figures;
 use crate::open::clock::Clock;
 use crate::open::health::{Failure, Health};
 use crate::open::state::State;
+use crate::open::store::MakeScratch;
 use crate::options::Options;
 use crate::workers::Task;
 use crate::write::queue::Queue;
@@ -24,8 +24,7 @@ pub(crate) struct Inner {
     pub(crate) settings: Settings,
     pub(crate) options: Options,
     pub(crate) clock: Box<dyn Clock>,
-    /// The folder for temporary files; `None` if they are in memory.
-    pub(crate) scratch_folder: Option<PathBuf>,
+    pub(crate) scratch: MakeScratch,
     /// `None` from a failure until the store is open again.
     state: RwLock<Option<Arc<State>>>,
     pub(crate) queue: Queue,
@@ -44,7 +43,7 @@ impl Inner {
         settings: Settings,
         options: Options,
         clock: Box<dyn Clock>,
-        scratch_folder: Option<PathBuf>,
+        scratch: MakeScratch,
     ) -> Self {
         Self {
             queue: Queue::new(&options),
@@ -52,7 +51,7 @@ impl Inner {
             settings,
             options,
             clock,
-            scratch_folder,
+            scratch,
             state: RwLock::new(Some(state)),
             counters: Mutex::default(),
             failure: Failure::default(),
@@ -105,6 +104,12 @@ impl Inner {
         }
         self.wake_writer();
         self.failure.report(Health::Failed { reason });
+    }
+
+    /// Notes that background work has failed, and that the project goes on.
+    pub(crate) fn maintenance_failed(&self, reason: String) {
+        self.counters.lock().maintenance_failures += 1;
+        self.failure.report(Health::MaintenanceFailed { reason });
     }
 
     /// Notes why the project still cannot write.

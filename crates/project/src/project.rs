@@ -85,10 +85,10 @@ impl Project {
             settings,
             options,
             clock,
-            open.scratch_folder(),
+            open.scratch(),
         );
         let inner = Arc::new(inner);
-        let maintenance = Maintenance::new(inner.clone());
+        let mut maintenance = Maintenance::new(inner.clone());
         let maintenance = workers.task(Work::Maintain, move || maintenance.turn());
         let mut writer = Writer::new(inner.clone(), state, open, maintenance.clone());
         let writer = workers.task(Work::Write, move || writer.turn());

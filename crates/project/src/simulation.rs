@@ -24,6 +24,7 @@ mod laws;
 mod model;
 mod process;
 mod random;
+mod scratch;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -135,6 +135,12 @@ pub enum StoreError {
         /// The most that may be.
         max: u64,
     },
+    /// The temporary file for the copy of a state cannot be written or read. The store is as before: give the disk
+    /// room, and copy the state again.
+    #[error(
+        "the temporary file for a snapshot cannot be used; a snapshot needs room on the disk twice"
+    )]
+    Scratch(#[source] io::Error),
     /// No claim that this store's engine weighs names the ID, so there is nothing to withdraw.
     #[error(
         "no claim that the engine of this store weighs names {id}; check the ID, or list the log"

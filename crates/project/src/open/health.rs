@@ -56,6 +56,12 @@ impl Failure {
         self.reported.lock().clear();
     }
 
+    /// Notes that background work has succeeded: its next failure is another one.
+    pub(crate) fn maintained(&self) {
+        let is_other = |health: &Health| !matches!(health, Health::MaintenanceFailed { .. });
+        self.reported.lock().retain(is_other);
+    }
+
     /// Tells whoever watches, unless they know.
     pub(crate) fn report(&self, health: Health) {
         {

@@ -1,9 +1,17 @@
 //! Opens the store of a project.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use idmerge_engines::{Engine, Settings};
-use idmerge_store::{Durable, LastSync, Sharing, StoreError};
+use idmerge_store::{Durable, LastSync, Scratch, Sharing, StoreError};
+use tempfile::spooled_tempfile_in;
+
+/// A temporary file with more bytes is on the disk: the copy of a state of about 2 million UUIDs.
+const SCRATCH_BYTES_IN_MEMORY: usize = 64 << 20;
+
+/// Makes temporary files.
+pub(crate) type MakeScratch = Arc<dyn Fn() -> Box<dyn Scratch> + Send + Sync>;
 
 /// Opens the store of a project, at the start and again after a failure.
 pub(crate) trait OpenStore: Send {
@@ -17,9 +25,9 @@ pub(crate) trait OpenStore: Send {
         Ok(())
     }
 
-    /// A folder on the disk of the store for temporary files, if there is one.
-    fn scratch_folder(&self) -> Option<PathBuf> {
-        None
+    /// Where temporary files are: in memory, or on the disk of the store.
+    fn scratch(&self) -> MakeScratch {
+        Arc::new(idmerge_store::in_memory)
     }
 }
 
@@ -68,8 +76,10 @@ impl OpenStore for InFolder {
         idmerge_store::check_room(&self.folder, bytes)
     }
 
-    fn scratch_folder(&self) -> Option<PathBuf> {
-        Some(self.folder.clone())
+    fn scratch(&self) -> MakeScratch {
+        let folder = self.folder.clone();
+        // Without names, so that a crash leaves none behind.
+        Arc::new(move || Box::new(spooled_tempfile_in(SCRATCH_BYTES_IN_MEMORY, &folder)))
     }
 }
 

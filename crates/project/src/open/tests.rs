@@ -5,6 +5,7 @@ mod adapted;
 mod attempts;
 mod closing;
 mod growth;
+mod scratch;
 mod snapshot;
 mod stages;
 

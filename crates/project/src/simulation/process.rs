@@ -10,8 +10,10 @@ use idmerge_store::{Durable, Sharing, StoreError};
 
 use super::disk::Disk;
 use super::hooks::{Broken, broken};
+use super::scratch::Scratches;
 use super::world::{Process, World};
 use crate::open::clock::Clock;
+use crate::open::store::{MakeScratch, OpenStore};
 use crate::options::Options;
 use crate::project::Project;
 use crate::workers::Workers;
@@ -22,6 +24,22 @@ struct Time(Arc<AtomicU64>);
 impl Clock for Time {
     fn now(&self) -> Duration {
         Duration::from_millis(self.0.load(Ordering::Relaxed))
+    }
+}
+
+/// A store with its temporary files.
+struct Opening<F> {
+    open: F,
+    scratches: Scratches,
+}
+
+impl<F: FnMut() -> Result<Durable<Engine>, StoreError> + Send> OpenStore for Opening<F> {
+    fn open(&mut self) -> Result<Durable<Engine>, StoreError> {
+        (self.open)()
+    }
+
+    fn scratch(&self) -> MakeScratch {
+        self.scratches.maker()
     }
 }
 
@@ -110,7 +128,10 @@ impl World {
                 workers: Some(workers.clone()),
                 ..self.options.clone()
             };
-            let open = Box::new(self.open_store());
+            let open = Box::new(Opening {
+                open: self.open_store(),
+                scratches: self.scratches.clone(),
+            });
             let clock = Box::new(Time(self.time_ms.clone()));
             let opened = Project::open_at(open, self.settings.clone(), options, clock);
             self.trace(|| format!("a process starts: {:?}", opened.as_ref().map(drop)));

@@ -15,6 +15,7 @@ use super::event_list::EventList;
 use super::hooks::{Broken, Mistake, broken, makes, set_during_sync};
 use super::model::Model;
 use super::random::Random;
+use super::scratch::Scratches;
 use crate::error::ProjectError;
 use crate::options::Options;
 use crate::project::Project;
@@ -40,6 +41,7 @@ pub(crate) struct World {
     pub(crate) settings: Settings,
     pub(crate) options: Options,
     pub(crate) disk: RefCell<Disk>,
+    pub(crate) scratches: Scratches,
     pub(crate) process: RefCell<Option<Rc<Process>>>,
     pub(crate) processes: Cell<usize>,
     /// `None` for the client whose turn it is.
@@ -92,7 +94,12 @@ impl World {
         if makes(Mistake::DiskLies) {
             disk.lie();
         }
-        let world = Rc::new(Self::of(random, settings, options, disk, is_traced));
+        let mut world = Self::of(random, settings, options, disk, is_traced);
+        // The schedules of the other seeds are as before there were such faults.
+        if seed % 5 == 4 {
+            world.scratches = Scratches::with_chance(Random::new(seed));
+        }
+        let world = Rc::new(world);
         let weak: Weak<Self> = Rc::downgrade(&world);
         set_during_sync(Some(Rc::new(move || {
             if let Some(world) = weak.upgrade() {
@@ -131,6 +138,7 @@ impl World {
             settings,
             options,
             disk: RefCell::new(disk),
+            scratches: Scratches::default(),
             process: RefCell::default(),
             processes: Cell::default(),
             sendings: RefCell::default(),
@@ -196,6 +204,7 @@ impl World {
             self.step()?;
         }
         self.disk.borrow().heal();
+        self.scratches.heal();
         self.trace(|| "nothing fails from now on".to_owned());
         for _ in 0..500 {
             if self.are_clients_done() && self.healthy().is_some() {
@@ -382,9 +391,17 @@ impl World {
         let Some(process) = self.process() else {
             return Ok(false);
         };
+        let was_healthy = self.healthy().is_some();
+        let failures = self.disk.borrow().failures();
         let had_turn = self.turn(&process, Work::Maintain);
         if had_turn {
             self.trace(|| "maintenance".to_owned());
+        }
+        let has_failed = failures < self.disk.borrow().failures() || self.disk.borrow().is_dead();
+        if was_healthy && !has_failed && process.project.check().is_err() {
+            return Err(broken(
+                "maintenance makes the project fail without a fault of its file",
+            ));
         }
         Ok(had_turn)
     }

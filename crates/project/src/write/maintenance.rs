@@ -1,35 +1,39 @@
 //! Background work that keeps reading and opening fast: merges index runs and makes snapshots.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
-use idmerge_store::{Scratch, StoreError};
-use tempfile::spooled_tempfile_in;
+use idmerge_store::StoreError;
 
 use crate::archive::tables::{NUMBERS, SEEN, USER_INDEX};
 use crate::error::ProjectError;
 use crate::inner::Inner;
-use crate::open::health::Health;
 use crate::open::state::State;
 use crate::workers::Next;
 
-/// A copy of a state with more bytes is in a file: that of about 2 million UUIDs.
-const SCRATCH_BYTES_IN_MEMORY: usize = 64 << 20;
+/// How long a snapshot waits after one whose temporary file failed. Claims wait while a state is copied, so it is
+/// not copied again and again.
+const SNAPSHOT_DELAY: Duration = Duration::from_secs(60);
 
 /// The maintenance of a project.
 pub(crate) struct Maintenance {
     inner: Arc<Inner>,
+    /// When a snapshot may be made again, if the last one had no temporary file.
+    snapshot_due: Option<Duration>,
 }
 
 impl Maintenance {
     pub(crate) fn new(inner: Arc<Inner>) -> Self {
-        Self { inner }
+        Self {
+            inner,
+            snapshot_due: None,
+        }
     }
 
     /// A turn of maintenance. There is nothing to do while the project cannot write.
-    pub(crate) fn turn(&self) -> Next {
+    pub(crate) fn turn(&mut self) -> Next {
         let Ok(state) = self.inner.state() else {
             return Next::Wait;
         };
@@ -48,10 +52,12 @@ impl Maintenance {
             ProjectError::Store(
                 StoreError::DamagedIndex | StoreError::DamagedLog { .. } | StoreError::Engine(_),
             )
-            | ProjectError::Damaged { .. } => {
-                self.inner
-                    .failure
-                    .report(Health::MaintenanceFailed { reason });
+            | ProjectError::Damaged { .. } => self.inner.maintenance_failed(reason),
+            // The store is as before.
+            ProjectError::Store(StoreError::Scratch(_)) => {
+                self.inner.maintenance_failed(reason);
+                self.snapshot_due = Some(self.inner.clock.now() + SNAPSHOT_DELAY);
+                return Next::After(SNAPSHOT_DELAY);
             }
             // The database does not write any more after an error of the disk.
             _ => self.inner.fail(&state, reason),
@@ -63,7 +69,7 @@ impl Maintenance {
     /// [`Options::snapshot_entries`] entries of the log. Returns whether there may be more to do.
     ///
     /// [`Options::snapshot_entries`]: crate::Options::snapshot_entries
-    fn maintain(&self, state: &State) -> Result<bool, ProjectError> {
+    fn maintain(&mut self, state: &State) -> Result<bool, ProjectError> {
         // Merge without the lock, so that claims do not wait for it.
         let merger = state.store.read().merger();
         for runs in [&USER_INDEX, SEEN.runs(), &NUMBERS] {
@@ -79,7 +85,12 @@ impl Maintenance {
                 return Ok(false);
             }
         }
-        self.make_snapshot(state)?;
+        let now = self.inner.clock.now();
+        if self.snapshot_due.is_none_or(|due| due <= now) {
+            self.make_snapshot(state)?;
+            self.snapshot_due = None;
+            self.inner.failure.maintained();
+        }
         Ok(false)
     }
 
@@ -87,16 +98,14 @@ impl Maintenance {
     /// the store.
     fn make_snapshot(&self, state: &State) -> Result<(), ProjectError> {
         let Inner {
-            options,
-            scratch_folder,
-            ..
+            options, scratch, ..
         } = &*self.inner;
         let copied = {
             let store = state.store.read();
             if store.since_snapshot()? < options.snapshot_entries {
                 return Ok(());
             }
-            store.copy_state(scratch(scratch_folder.as_deref()))
+            store.copy_state(scratch())
         };
         match copied {
             // Claims were applied since the last commit. A later round makes the snapshot.
@@ -112,13 +121,5 @@ impl Maintenance {
 
     fn is_closing(&self) -> bool {
         self.inner.is_closing.load(Ordering::Relaxed)
-    }
-}
-
-/// Where the copy of a state is until it is in the store: in memory, or a long one in a file without a name.
-fn scratch(folder: Option<&Path>) -> Box<dyn Scratch> {
-    match folder {
-        Some(folder) => Box::new(spooled_tempfile_in(SCRATCH_BYTES_IN_MEMORY, folder)),
-        None => idmerge_store::in_memory(),
     }
 }

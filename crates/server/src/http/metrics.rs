@@ -255,7 +255,7 @@ impl Debug for Projects {
 /// A figure of a project: its name, its help text, and how to get it.
 type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
-const COUNTERS: [Figure; 6] = [
+const COUNTERS: [Figure; 7] = [
     ("events", "Events stored since the start", |f| f.events),
     (
         "events_replaced",
@@ -277,6 +277,11 @@ const COUNTERS: [Figure; 6] = [
         "recoveries",
         "How often the project could write again after a failure, since the start",
         |f| f.recoveries,
+    ),
+    (
+        "maintenance_failures",
+        "How often background work failed and was left for later, since the start",
+        |f| f.maintenance_failures,
     ),
 ];
 

@@ -43,7 +43,8 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// # Errors
     ///
-    /// [`StoreError::Uncommitted`] if some claims are not committed, and if the disk fails.
+    /// [`StoreError::Uncommitted`] if some claims are not committed, [`StoreError::Scratch`] if `scratch` fails, and
+    /// if the disk fails.
     pub fn copy_state(
         &self,
         mut scratch: Box<dyn Scratch>,
@@ -62,15 +63,16 @@ impl<R: IdentityResolver> Durable<R> {
             return Ok(None);
         }
         let whole = self.state.overlay.whole();
-        {
+        let copy = |scratch: &mut dyn Scratch| {
             // Claims wait, and a call of the system for each row of a few bytes would take long.
-            let mut buffered = io::BufWriter::with_capacity(BUFFER_BYTES, &mut scratch);
+            let mut buffered = io::BufWriter::with_capacity(BUFFER_BYTES, scratch);
             self.seen_claims.write(&mut buffered)?;
             if let Some(engine) = whole {
                 engine.write_snapshot(&mut buffered)?;
             }
-            buffered.flush()?;
-        }
+            buffered.flush()
+        };
+        copy(&mut scratch).map_err(StoreError::Scratch)?;
         Ok(Some(StateCopy {
             needs_fold: whole.is_none(),
             database: self.database.clone(),
@@ -90,15 +92,17 @@ impl<R: IdentityResolver> StateCopy<R> {
     ///
     /// # Errors
     ///
-    /// If the disk fails.
+    /// [`StoreError::Scratch`] if `scratch` fails: there is no snapshot then, and the store is as before. And if the
+    /// disk fails.
     pub fn write(mut self, may_go_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
         if self.needs_fold {
             let log = Log::committed(&self.read, self.sequence);
             let folded = State::fold(self.fresh.clone(), log)?;
-            folded.overlay.any().write_snapshot(&mut self.scratch)?;
+            let written = folded.overlay.any().write_snapshot(&mut self.scratch);
+            written.map_err(StoreError::Scratch)?;
         }
         drop(self.read);
-        self.scratch.rewind()?;
+        self.scratch.rewind().map_err(StoreError::Scratch)?;
         snapshots::write_in_turns(
             &self.database,
             &self.turns,

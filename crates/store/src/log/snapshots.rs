@@ -83,7 +83,7 @@ const PIECES_PER_COMMIT: usize = 2;
 
 /// Writes a snapshot after the entry `sequence`, with the bytes of `source`, in short transactions that let commits
 /// go first. Removes all but the last `kept` snapshots. Returns `false`, and there is no new snapshot, once
-/// `may_go_on` returns `false`.
+/// `may_go_on` returns `false`. If `source` cannot be read, that is [`StoreError::Scratch`], and there is none either.
 pub(crate) fn write_in_turns(
     database: &Database,
     turns: &Turns,
@@ -108,7 +108,8 @@ pub(crate) fn write_in_turns(
             for _ in 0..PIECES_PER_COMMIT {
                 let mut row = row::start();
                 let most = (ROW_BYTES - row.len()) as u64;
-                let read = (&mut *source).take(most).read_to_end(&mut row)?;
+                let read = (&mut *source).take(most).read_to_end(&mut row);
+                let read = read.map_err(StoreError::Scratch)?;
                 is_done = read == 0;
                 if is_done {
                     break;

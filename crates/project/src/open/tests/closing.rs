@@ -29,7 +29,7 @@ fn a_project_that_is_closing_begins_no_snapshot() {
         state.store.read().since_snapshot().unwrap()
     };
     assert_eq!(since_snapshot(), 1);
-    let maintenance = Maintenance::new(project.inner.clone());
+    let mut maintenance = Maintenance::new(project.inner.clone());
     let is_closing = &project.inner.is_closing;
     for (closing, wanted) in [(true, 1), (false, 0)] {
         is_closing.store(closing, Ordering::Relaxed);

@@ -18,7 +18,7 @@ fn committer() -> (Arc<Inner>, Committer) {
         settings,
         options,
         clock,
-        None,
+        Arc::new(idmerge_store::in_memory),
     ));
     let workers = Workers::new(0, 0).unwrap();
     let maintenance = workers.task(Work::Maintain, || Next::Wait);
