@@ -135,6 +135,11 @@ impl Resolve for Simplified {
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         Box::new((0..self.links.users.len()).map(|user| self.links.cluster(user)))
     }
+
+    fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        let parts = move |user| self.links.cluster_parts(user, members_max);
+        Box::new((0..self.links.users.len()).flat_map(parts))
+    }
 }
 
 impl IdentityResolver for Simplified {
@@ -221,6 +226,28 @@ mod tests {
         let cluster = engine.cluster(engine.read_id(text).unwrap())?;
         assert_eq!(cluster.canonical, cluster.members[0]);
         Some(cluster.members.iter().map(DistinctId::to_string).collect())
+    }
+
+    #[test]
+    fn s_10_the_parts_of_a_cluster_have_its_members_in_order() {
+        let links = [("D1", "U1"), ("D2", "U2"), ("D3", "U1"), ("D4", "U1")];
+        let engine = engine(&links);
+        let parts = |members_max| {
+            let parts = engine.cluster_parts(members_max);
+            let parts = parts.map(|part| (part.canonical.to_string(), part.members.len()));
+            parts.collect::<Vec<_>>()
+        };
+        let [first, second] = ["U1", "U2"].map(str::to_owned);
+        let whole = [(first.clone(), 4), (second.clone(), 2)];
+        assert_eq!(parts(4), whole);
+        assert_eq!(parts(usize::MAX), whole);
+        assert_eq!(parts(3), [(first.clone(), 3), (first, 1), (second, 2)]);
+        for members_max in 0..6 {
+            let members = engine.cluster_parts(members_max);
+            let members = members.flat_map(|part| part.members);
+            assert!(members.eq(engine.clusters().flat_map(|cluster| cluster.members)));
+        }
+        assert_eq!(parts(0), parts(1));
     }
 
     #[test]

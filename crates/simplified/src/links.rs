@@ -168,11 +168,29 @@ impl Links {
 
     /// S-10: the user, then its devices.
     pub(crate) fn cluster(&self, user: u32) -> Cluster<'_> {
+        Cluster {
+            canonical: DistinctId::plain(self.users.id(user)),
+            members: self.members(user).collect(),
+        }
+    }
+
+    /// S-10, in parts of at most this many members.
+    pub(crate) fn cluster_parts(
+        &self,
+        user: u32,
+        members_max: usize,
+    ) -> impl Iterator<Item = Cluster<'_>> {
+        let canonical = DistinctId::plain(self.users.id(user));
+        let mut members = self.members(user);
+        std::iter::from_fn(move || {
+            let members: Vec<_> = members.by_ref().take(members_max.max(1)).collect();
+            (!members.is_empty()).then_some(Cluster { canonical, members })
+        })
+    }
+
+    fn members(&self, user: u32) -> impl Iterator<Item = DistinctId<'_>> {
         let canonical = DistinctId::plain(self.users.id(user));
         let devices = self.devices_of(user).map(DistinctId::device);
-        Cluster {
-            canonical,
-            members: std::iter::once(canonical).chain(devices).collect(),
-        }
+        std::iter::once(canonical).chain(devices)
     }
 }

@@ -14,7 +14,7 @@ use crate::log::Log;
 use crate::log::about;
 use crate::log::component::Connection;
 use crate::log::entry::{Entry, What};
-use crate::log::index::Index;
+use crate::log::index::{Index, Revisions};
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
 use crate::state::overlay::{Before, Fresh, Overlay};
@@ -35,9 +35,10 @@ impl<R: IdentityResolver> State<R> {
     /// The state after the last entry of the log, in one engine: withdrawn entries are left out from
     /// the start.
     pub(crate) fn fold(fresh: Fresh<R>, log: Log<'_>) -> Result<Self, StoreError> {
-        let index = Index::new(log)?;
-        let retractions = index.retractions()?;
-        let withdrawn = index.withdrawn()?;
+        let Revisions {
+            retractions,
+            withdrawn,
+        } = Index::revisions(log)?;
         let mut state = Self::new(fresh);
         // A snapshot between an entry and its retraction has the withdrawn entry in it.
         let is_good = |snapshot: u64| {

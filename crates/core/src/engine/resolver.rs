@@ -145,6 +145,26 @@ pub trait Resolve: fmt::Debug + Send + Sync {
     /// their first device. Original: by oldest member. Legacy: by oldest alias. A custom model
     /// chooses its own order, which a snapshot must keep.
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_>;
+
+    /// As [`clusters`](Self::clusters), but a cluster with more than `members_max` members may come in several
+    /// parts, one after the other: each has the canonical ID, and the next members in order.
+    ///
+    /// An engine whose clusters have any number of members lists them so without a list of all members of one. The
+    /// default gives whole clusters.
+    ///
+    /// ```
+    /// # fn example(engine: &dyn idmerge_core::Resolve) {
+    /// for part in engine.cluster_parts(1_000) {
+    ///     for member in part.members {
+    ///         println!("{member} is {}", part.canonical);
+    ///     }
+    /// }
+    /// # }
+    /// ```
+    fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        let _ = members_max;
+        self.clusters()
+    }
 }
 
 /// Decides which distinct_ids belong to one user.
@@ -181,8 +201,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `clustered_ids`, `members_after` and
-/// `attribution`, which have defaults.
+/// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `clustered_ids`, `members_after`,
+/// `cluster_parts` and `attribution`, which have defaults.
 /// The trait is object safe:
 ///
 /// ```
@@ -365,6 +385,12 @@ macro_rules! forward_resolve {
             }
             fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
                 (**self).clusters()
+            }
+            fn cluster_parts(
+                &self,
+                members_max: usize,
+            ) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+                (**self).cluster_parts(members_max)
             }
         }
     )*};

@@ -76,7 +76,8 @@ impl<W: io::Write> MappingWriter<W> {
         })
     }
 
-    /// Writes the rows of a cluster, in the order of its members.
+    /// Writes the rows of a cluster, or of a [part](idmerge_core::Resolve::cluster_parts) of one, in the order of its
+    /// members.
     ///
     /// # Errors
     ///

@@ -10,6 +10,10 @@ use idmerge_store::MayGoOn;
 use crate::error::ProjectError;
 use crate::project::Project;
 
+/// How many members of a user are listed at a time: a list of all devices of one user could take as much memory
+/// as the engine.
+const MEMBERS_IN_MEMORY: usize = 1_000;
+
 impl Project {
     /// Writes a row for each ID that is not its own canonical ID, in the order of the clusters. All rows
     /// are of the moment of the call: no claim waits for them, and none that is taken meanwhile is in them.
@@ -29,7 +33,7 @@ impl Project {
     }
 
     /// As [`write_mappings`](Self::write_mappings), until `may_go_on` returns `false`. It is called for every
-    /// 1,024 entries of the log that are read, and for each cluster.
+    /// 1,024 entries of the log that are read, and for each cluster or 1,000 members of a large one.
     ///
     /// # Errors
     ///
@@ -46,11 +50,11 @@ impl Project {
         // Its transaction would keep the database from using old pages again.
         drop(history);
         let mut rows = MappingWriter::new(format, to).map_err(ProjectError::Sink)?;
-        for cluster in engine.clusters() {
+        for part in engine.cluster_parts(MEMBERS_IN_MEMORY) {
             if !may_go_on() {
                 return Err(ProjectError::Cancelled);
             }
-            rows.write_cluster(&cluster).map_err(ProjectError::Sink)?;
+            rows.write_cluster(&part).map_err(ProjectError::Sink)?;
         }
         rows.finish().map_err(ProjectError::Sink)?;
         Ok(())

@@ -67,6 +67,10 @@ impl<R: IdentityResolver> Resolve for Durable<R> {
     fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.clusters()
     }
+
+    fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        self.state.overlay.cluster_parts(members_max)
+    }
 }
 
 impl<R: IdentityResolver> IdentityResolver for Durable<R> {

@@ -58,6 +58,14 @@ pub(crate) struct Index<'l> {
 
 const CACHED_MAX: u64 = 1 << 18;
 
+/// What was withdrawn in a log.
+pub(crate) struct Revisions {
+    /// The number of each retraction, and those of the entries that it withdraws.
+    pub(crate) retractions: Vec<(u64, Vec<u64>)>,
+    /// The entries that do not count: they were withdrawn, and the retraction was not.
+    pub(crate) withdrawn: HashSet<u64>,
+}
+
 impl<'l> Index<'l> {
     pub(crate) fn new(log: Log<'l>) -> Result<Self, StoreError> {
         Ok(Self {
@@ -67,6 +75,18 @@ impl<'l> Index<'l> {
             after_index: OnceCell::new(),
             cached_max: CACHED_MAX,
             scanned: Cell::new(0),
+        })
+    }
+
+    /// The retractions of a log, and the entries that do not count. Nothing of the index stays in memory.
+    pub(crate) fn revisions(log: Log<'l>) -> Result<Revisions, StoreError> {
+        let mut index = Self::new(log)?;
+        index.cached_max = 0;
+        let retractions = index.retractions()?;
+        let withdrawn = withdrawn_by(retractions.clone());
+        Ok(Revisions {
+            retractions,
+            withdrawn,
         })
     }
 

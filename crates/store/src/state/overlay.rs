@@ -169,11 +169,20 @@ impl<R: IdentityResolver> Overlay<R> {
 
     /// All clusters. Those of parts come last.
     pub(crate) fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        self.cluster_parts(usize::MAX)
+    }
+
+    /// All clusters, each in parts with at most this many members. Those of parts of the state come last.
+    pub(crate) fn cluster_parts(
+        &self,
+        members_max: usize,
+    ) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
+        let main = self.main.cluster_parts(members_max);
         if self.parts.is_empty() {
-            return self.main.clusters();
+            return main;
         }
-        let main = self.main.clusters();
-        let parts = self.parts.values().flat_map(R::clusters);
+        let parts = self.parts.values();
+        let parts = parts.flat_map(move |part| part.cluster_parts(members_max));
         Box::new(
             main.filter(|cluster| self.part(cluster.canonical).is_none())
                 .chain(parts),
