@@ -127,3 +127,78 @@ mod before_main {
         STDOUT_WAS_CLOSED.store(flags == -1, Ordering::Relaxed);
     }
 }
+
+#[cfg(all(test, feature = "serve", target_os = "linux", target_env = "gnu"))]
+mod tests {
+    #![allow(
+        clippy::disallowed_methods,
+        clippy::disallowed_types,
+        clippy::unwrap_used,
+        reason = "a test fails by panicking, and asks the system about a process of its own"
+    )]
+
+    use std::process::Command;
+    use std::time::{Duration, Instant};
+
+    use super::*;
+
+    /// Names the test that runs in a process of its own.
+    const OWN_PROCESS: &str = "IDMERGE_TEST_OF_MEMORY";
+
+    /// The trimming comes every two seconds. It is so much longer because the machine may be busy.
+    const PATIENCE: Duration = Duration::from_secs(60);
+
+    fn resident_bytes() -> usize {
+        let text = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = text.lines().find(|line| line.starts_with("VmRSS:"));
+        let kib = line.and_then(|line| line.split_whitespace().nth(1));
+        kib.unwrap().parse::<usize>().unwrap() << 10
+    }
+
+    /// Frees memory that is scattered over an arena, and waits until it is given back to the system.
+    fn free_scattered_memory() {
+        const BLOCK: usize = 1 << 10;
+        const BLOCKS: usize = 128 << 10;
+        give_memory_back();
+        let mut blocks: Vec<Option<Vec<u8>>> = (0..BLOCKS).map(|_| Some(vec![1; BLOCK])).collect();
+        let full = resident_bytes();
+        assert!(full > BLOCK * BLOCKS);
+        // What is left keeps every free part from the end of its arena.
+        for (at, block) in blocks.iter_mut().enumerate() {
+            if at % 64 > 0 {
+                *block = None;
+            }
+        }
+        let late = Instant::now() + PATIENCE;
+        // This loop is the work after which the thread trims.
+        while resident_bytes() > full / 2 {
+            assert!(Instant::now() < late, "free memory is not given back");
+        }
+        assert_eq!(blocks.iter().flatten().count(), BLOCKS / 64);
+    }
+
+    #[test]
+    fn free_memory_that_is_scattered_is_given_back() {
+        if std::env::var_os(OWN_PROCESS).is_some() {
+            return free_scattered_memory();
+        }
+        // Other tests of this process use memory too, and the environment may choose the allocator's settings.
+        let mut command = Command::new(std::env::current_exe().unwrap());
+        command
+            .args([
+                "--exact",
+                "startup::tests::free_memory_that_is_scattered_is_given_back",
+            ])
+            .env(OWN_PROCESS, "1");
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("MALLOC_") || text == "GLIBC_TUNABLES" {
+                command.env_remove(&name);
+            }
+        }
+        let output = command.output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("1 passed"), "{text}");
+    }
+}
