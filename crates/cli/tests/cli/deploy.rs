@@ -75,6 +75,29 @@ fn the_command_of_the_unit_runs() {
     );
 }
 
+/// What systemd says about a unit. `None` if it is not installed here.
+fn said_by_systemd(unit: &str) -> Option<Vec<String>> {
+    let folder = Folder::with(&[("idmerge.service", unit)]);
+    let mut command = Command::new("systemd-analyze");
+    command.arg("verify").arg(folder.path("idmerge.service"));
+    let said = command.output().ok()?.stderr;
+    let said = String::from_utf8_lossy(&said).into_owned();
+    // It may have something to say about other units of the machine.
+    let of_unit = said.lines().filter(|line| line.contains("idmerge"));
+    Some(of_unit.map(str::to_owned).collect())
+}
+
+#[test]
+fn systemd_knows_every_setting_of_the_unit() {
+    let program = format!("ExecStart={} ", env!("CARGO_BIN_EXE_idmerge"));
+    let unit = deploy("idmerge.service").replace("ExecStart=/usr/local/bin/idmerge ", &program);
+    let wrong = unit.replace("ProtectProc=", "ProtectPorc=");
+    // A systemd that sees nothing there cannot check a unit in this environment.
+    if said_by_systemd(&wrong).is_some_and(|said| !said.is_empty()) {
+        assert_eq!(said_by_systemd(&unit).unwrap(), [""; 0]);
+    }
+}
+
 #[test]
 fn the_image_runs_what_it_builds() {
     let file = deploy("Dockerfile");
