@@ -43,6 +43,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         &["conformance", "simplified", "original"],
     ),
     ("disk", &[], &[]),
+    ("spill", &[], &[]),
     ("shared", &["core"], &["simplified", "original"]),
     ("workloads", &[], &[]),
     ("profiles", &["core"], &[]),
@@ -63,7 +64,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     (
         "migrate",
-        &["core", "engines", "events", "state", "wire"],
+        &["core", "engines", "events", "spill", "state", "wire"],
         &["conformance"],
     ),
     // Compares the two engines, so it belongs to neither.
@@ -91,6 +92,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "events",
             "migrate",
             "server",
+            "spill",
             "store",
             "workloads",
         ],

@@ -2,12 +2,15 @@
 
 use std::io::{self, Write};
 
+use anyhow::Context;
 use foldhash::HashSet;
 use idmerge_core::{Claim, Outcome};
 use idmerge_engines::{Engine, Settings};
+use idmerge_spill::Seen;
 
 use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
+use crate::spill::TEMPORARY;
 use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::OutlinesWriter;
 use crate::stream::block::Block;
@@ -76,7 +79,7 @@ struct ApplySink<'f> {
 
 /// The fingerprints of identity events that were weighed. Their duplicates are not weighed (AR-2).
 #[derive(Default)]
-pub(crate) struct Weighed(HashSet<u128>);
+pub(crate) struct Weighed(Seen);
 
 #[derive(Clone, Copy)]
 struct ApplyWorker<'f> {
@@ -104,7 +107,7 @@ impl<'f> Worker for ApplyWorker<'f> {
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             sink.weighed
-                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
+                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims)?;
             let rejected = sink.apply(number, &claims, &claimants)?;
             sink.applied.events += count as u64;
             if let (Some(keeping), Some(outlines)) = (&mut sink.keeping, outlines) {
@@ -137,13 +140,15 @@ impl Weighed {
         fingerprints: &[(usize, u128)],
         claimants: &mut Vec<usize>,
         claims: &mut Vec<Claim<'_>>,
-    ) {
-        let duplicates = fingerprints
-            .iter()
-            .filter(|(_, event)| !self.0.insert(*event));
-        let duplicates: HashSet<usize> = duplicates.map(|(number, _)| *number).collect();
+    ) -> anyhow::Result<()> {
+        let mut duplicates: HashSet<usize> = HashSet::default();
+        for (number, event) in fingerprints {
+            if !self.0.insert(*event).context(TEMPORARY)? {
+                duplicates.insert(*number);
+            }
+        }
         if duplicates.is_empty() {
-            return;
+            return Ok(());
         }
         let mut of_claims = claimants.iter();
         claims.retain(|_| {
@@ -152,6 +157,7 @@ impl Weighed {
                 .is_none_or(|number| !duplicates.contains(number))
         });
         claimants.retain(|number| !duplicates.contains(number));
+        Ok(())
     }
 }
 

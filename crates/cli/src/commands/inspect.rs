@@ -177,7 +177,7 @@ impl Found {
         for (index, mut claims) in claims.into_iter().enumerate() {
             let (claimants, made) = &mut claims;
             let fingerprints = &read.fingerprints[index];
-            self.weighed[index].leave_out_duplicates(fingerprints, claimants, made);
+            self.weighed[index].leave_out_duplicates(fingerprints, claimants, made)?;
             let batch = &read.models[index];
             self.models[index].apply(batch, &claims, arrivals, self.events, hasher)?;
             if index == ORIGINAL {

@@ -86,7 +86,7 @@ impl Worker for ArrivalWorker<'_> {
             let (arrivals, position) = ordered.for_block(block, tally)?;
             arrivals
                 .weighed
-                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims);
+                .leave_out_duplicates(&fingerprints, &mut claimants, &mut claims)?;
             let rejected = arrivals.write(&writer, &claimants, &claims)?;
             let written = &mut arrivals.written;
             written.take_refused(block, position, refused, &rejected)?;

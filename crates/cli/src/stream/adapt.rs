@@ -3,24 +3,24 @@
 
 pub(crate) mod block;
 mod report;
-mod seen;
 pub(crate) mod table;
 
 use std::ops::Range;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use idmerge_adapters::{
     Adapted, Adapter, Detected, Format, Line as AdaptedLine, LineKind, Options, Receipts, Refusal,
     detect,
 };
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, MalformedEvent, Values};
+use idmerge_spill::Seen;
 
 use crate::report::say;
+use crate::spill::TEMPORARY;
 use crate::stream::adapt::block::{AdaptedBlock, RefusedRecord};
 pub(crate) use crate::stream::adapt::report::AdaptReport;
-use crate::stream::adapt::seen::Seen;
 use crate::stream::adapt::table::{Table, Tables};
 use crate::stream::block::{Block, Unit};
 use crate::stream::forms::text::valid_text;
@@ -215,7 +215,7 @@ impl Stage<'_> {
         if leaves_out {
             let mut left_out = Vec::new();
             for line in lines {
-                if !turn.seen.insert(line.fingerprint)? {
+                if !turn.seen.insert(line.fingerprint).context(TEMPORARY)? {
                     turn.duplicates += 1;
                     // A blank line is passed over.
                     block.bytes_mut()[line.bytes].fill(b' ');

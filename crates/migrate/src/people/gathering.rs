@@ -3,12 +3,12 @@
 
 use std::io;
 
-use foldhash::HashSet;
 use idmerge_core::{
     Claim, EngineError, Event, Id, IdentityResolver, InvalidEvent, Outcome, Rejection,
 };
 use idmerge_engines::{AnonIdFormat, Engine, Model};
 use idmerge_events::Envelope;
+use idmerge_spill::Seen;
 
 use crate::buckets::Buckets;
 use crate::options::{Options, Place, SourceRules};
@@ -18,6 +18,9 @@ use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
 use crate::people::last_users::LastUsers;
 use crate::reading::profile::Profile;
 use crate::reading::{Facts, SourceEvent, bare_id};
+
+/// How many fingerprints of identity events are in memory at a time: 4 MB with what writing them takes.
+const WEIGHED_RECENT_MAX: usize = (1 << 17) / 8 * 7;
 
 /// A line that could not be taken.
 #[derive(Debug, thiserror::Error)]
@@ -38,8 +41,7 @@ pub enum GatherError {
 
 /// What all lines say about the IDs in them.
 ///
-/// Its memory is in proportion to the IDs and the identity events with an insert ID, and not to the
-/// other events.
+/// Its memory is in proportion to the IDs, and not to the events.
 #[derive(Debug)]
 pub struct Gathering {
     pub(crate) options: Options,
@@ -56,7 +58,8 @@ pub struct Gathering {
     /// Fingerprints of all events that can have duplicates, with the number of the event and of its own
     /// ID (M-2).
     repeatable: Buckets<28>,
-    weighed: HashSet<u128>,
+    /// Fingerprints of the identity events, whose duplicates must be known before their claims are weighed.
+    weighed: Seen,
     scratch: Vec<u8>,
 }
 
@@ -114,7 +117,7 @@ impl Gathering {
             events: 0,
             counts: Counts::default(),
             repeatable: Buckets::default(),
-            weighed: HashSet::default(),
+            weighed: Seen::with_recent_max(WEIGHED_RECENT_MAX),
             scratch: Vec::new(),
         }
     }
@@ -185,7 +188,7 @@ impl Gathering {
             return Ok(false);
         };
         if facts.claim.or(facts.source_claim).is_some() {
-            return Ok(!self.weighed.insert(event.fingerprint));
+            return Ok(!self.weighed.insert(event.fingerprint)?);
         }
         let mut record = [0; 28];
         record[..16].copy_from_slice(&event.fingerprint.to_be_bytes());

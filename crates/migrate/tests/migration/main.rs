@@ -13,6 +13,7 @@ mod cases;
 mod compared;
 mod from_legacy;
 mod live;
+mod memory;
 mod model;
 mod rows;
 mod run;

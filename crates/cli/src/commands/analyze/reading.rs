@@ -394,8 +394,11 @@ impl<'r, A: Analysis> Worker for FoldWorker<'r, A> {
             if let Some(users) = users {
                 sink.add(read.found, &own, &users);
             } else {
-                sink.weighed
-                    .leave_out_duplicates(&read.fingerprints, &mut claimants, &mut claims);
+                sink.weighed.leave_out_duplicates(
+                    &read.fingerprints,
+                    &mut claimants,
+                    &mut claims,
+                )?;
                 sink.add_at_arrival(read.found, &own, &claimants, &claims)?;
             }
             match &mut sink.refused {

@@ -15,6 +15,7 @@ const FILTER_BITS: u64 = 10;
 const PROBES: u32 = 4;
 
 /// Fingerprints in a temporary file, sorted.
+#[derive(Debug)]
 pub(super) struct Run {
     file: File,
     count: u64,
@@ -30,10 +31,11 @@ impl Run {
         sorted: impl Iterator<Item = io::Result<u128>>,
     ) -> io::Result<Self> {
         let words = usize::try_from(count * FILTER_BITS / 64 + 1).unwrap_or(usize::MAX);
+        let pages = usize::try_from(count.div_ceil(PAGE as u64)).unwrap_or(usize::MAX);
         let mut run = Self {
             file: tempfile::tempfile()?,
             count,
-            pages: Vec::new(),
+            pages: Vec::with_capacity(pages),
             filter: vec![0; words],
         };
         let mut out = BufWriter::new(run.file.try_clone()?);

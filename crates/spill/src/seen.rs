@@ -2,22 +2,33 @@
 
 mod run;
 
+use std::fmt;
 use std::io;
 
-use anyhow::Context;
 use foldhash::HashSet;
 
-use crate::stream::adapt::seen::run::Run;
+use crate::seen::run::Run;
 
-/// How many fingerprints are held in memory before they are written to a temporary file.
-const RECENT_MAX: usize = 1 << 20;
+/// How many fingerprints are held in memory before they are written to a temporary file: as many as fit into a
+/// table of 18 MB.
+const RECENT_MAX: usize = (1 << 20) / 8 * 7;
 
 /// How many files of about one size are merged into one.
 const RUNS_OF_A_SIZE_MAX: usize = 8;
 
-/// The fingerprints of the events so far. Most are in sorted temporary files, each with a filter of
-/// 1.25 bytes a fingerprint in memory.
-pub(crate) struct Seen {
+/// The fingerprints of the events so far. A fingerprint is a hash, so that its bits are as good as random.
+///
+/// Most are in sorted temporary files, each with a filter in memory: 1.3 bytes a fingerprint.
+///
+/// ```
+/// let mut seen = idmerge_spill::Seen::with_recent_max(2);
+/// for fingerprint in 0..10 {
+///     assert!(seen.insert(fingerprint)?);
+/// }
+/// assert!(!seen.insert(3)?);
+/// # Ok::<(), std::io::Error>(())
+/// ```
+pub struct Seen {
     recent: HashSet<u128>,
     recent_max: usize,
     /// The largest first.
@@ -26,12 +37,23 @@ pub(crate) struct Seen {
 
 impl Default for Seen {
     fn default() -> Self {
-        Self::with_recent(RECENT_MAX)
+        Self::with_recent_max(RECENT_MAX)
+    }
+}
+
+impl fmt::Debug for Seen {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Seen")
+            .field("recent", &self.recent.len())
+            .field("runs", &self.runs)
+            .finish_non_exhaustive()
     }
 }
 
 impl Seen {
-    fn with_recent(recent_max: usize) -> Self {
+    /// A set that holds at most this many fingerprints, 20 bytes each, before it writes them to a temporary file.
+    /// With fewer of them in memory there are more files in which to look.
+    pub fn with_recent_max(recent_max: usize) -> Self {
         Self {
             recent: HashSet::default(),
             recent_max,
@@ -40,12 +62,11 @@ impl Seen {
     }
 
     /// Adds a fingerprint. `false` if it is there already.
-    pub(crate) fn insert(&mut self, fingerprint: u128) -> anyhow::Result<bool> {
-        self.try_insert(fingerprint)
-            .context("cannot use a temporary file (TMPDIR sets another folder)")
-    }
-
-    fn try_insert(&mut self, fingerprint: u128) -> io::Result<bool> {
+    ///
+    /// # Errors
+    ///
+    /// A temporary file cannot be written or read.
+    pub fn insert(&mut self, fingerprint: u128) -> io::Result<bool> {
         if self.recent.contains(&fingerprint) {
             return Ok(false);
         }
@@ -89,12 +110,13 @@ mod tests {
     /// Numbers that look random, each different.
     fn scattered(number: u64) -> u128 {
         let high = number.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        u128::from(high) << 64 | u128::from(number)
+        let low = (high ^ high >> 32).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        u128::from(high) << 64 | u128::from(low)
     }
 
     #[test]
     fn a_7_every_repeated_fingerprint_is_found_wherever_it_is_stored() {
-        let mut seen = Seen::with_recent(64);
+        let mut seen = Seen::with_recent_max(64);
         for number in 0..10_000 {
             assert!(seen.insert(scattered(number)).unwrap(), "{number}");
             let earlier = number * 7 % (number + 1);
@@ -105,5 +127,22 @@ mod tests {
         let sizes: Vec<_> = seen.runs.iter().map(Run::count).collect();
         assert!(sizes.len() < 16, "{sizes:?}");
         assert_eq!(sizes.iter().sum::<u64>() + seen.recent.len() as u64, 10_000);
+    }
+
+    #[test]
+    fn a_7_a_fingerprint_takes_less_than_two_bytes_of_memory() {
+        let peak_bytes = |fingerprints: u64| {
+            let insert_all = || {
+                let mut seen = Seen::with_recent_max(7 << 10);
+                for number in 0..fingerprints {
+                    assert!(seen.insert(scattered(number)).unwrap());
+                }
+            };
+            allocation_counter::measure(insert_all).bytes_max
+        };
+        let (few, many) = (peak_bytes(100_000), peak_bytes(400_000));
+        assert!(few < 1_000_000, "{few}");
+        let more = many - few;
+        assert!(more < 2 * 300_000, "{more} bytes for 300,000 more");
     }
 }
