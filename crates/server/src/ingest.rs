@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
+use axum::http::{HeaderValue, header};
 use axum::response::{IntoResponse, Response};
 use idmerge_wire::{Endpoint, Problem};
 
@@ -55,10 +56,31 @@ pub(crate) async fn calls(
     handle(&app, Endpoint::Calls(kind), request).await
 }
 
+/// A call in the query of a URL, for pages and mails that can only show an image.
+pub(crate) async fn pixel(
+    kind: &'static str,
+    State(app): State<Arc<App>>,
+    request: Request,
+) -> Response {
+    let mut response = handle(&app, Endpoint::Pixel(kind), request).await;
+    // An image that a client has kept is not asked for again, and then nothing is counted.
+    let no_store = HeaderValue::from_static("no-store");
+    response
+        .headers_mut()
+        .insert(header::CACHE_CONTROL, no_store);
+    response
+}
+
 async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
     let started = Instant::now();
     let peer = request.extensions().get::<Peer>().copied();
-    let response = match ingest(app, endpoint, request).await {
+    let result = ingest(app, endpoint, request).await;
+    // A pixel is answered with 200 whatever happens, so the metrics say what happened.
+    let hidden_status = match (endpoint, &result) {
+        (Endpoint::Pixel(_), Err(error)) => error.status(),
+        _ => None,
+    };
+    let response = match result {
         Ok(answer) => response::response(answer),
         Err(error) => {
             if matches!(error, IngestError::WrongSecret(..)) {
@@ -67,8 +89,9 @@ async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
             error.into_response()
         }
     };
+    let status = hidden_status.unwrap_or(response.status());
     app.metrics
-        .count_request(endpoint, response.status(), started.elapsed());
+        .count_request(endpoint, status, started.elapsed());
     response
 }
 

@@ -66,6 +66,16 @@ const CALLS: [(&str, Option<&str>); 16] = [
     ("/beacon/v1/batch", None),
 ];
 
+/// The paths of the pixel API of Segment, and the type of their calls.
+const PIXELS: [(&str, &str); 6] = [
+    ("/v1/pixel/track", "track"),
+    ("/v1/pixel/identify", "identify"),
+    ("/v1/pixel/page", "page"),
+    ("/v1/pixel/screen", "screen"),
+    ("/v1/pixel/group", "group"),
+    ("/v1/pixel/alias", "alias"),
+];
+
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
 /// their responses contains stored data. Nor does the response for a path that does not exist. It has
 /// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
@@ -91,6 +101,10 @@ fn sdk_routes() -> Router<Arc<App>> {
         for (path, kind) in CALLS {
             let handler = move |app, request| ingest::calls(kind, app, request);
             routes = routes.route(&at(path), post(handler));
+        }
+        for (path, kind) in PIXELS {
+            let handler = move |app, request| ingest::pixel(kind, app, request);
+            routes = routes.route(&at(path), get(handler));
         }
     }
     // Before the layer, so that it answers the preflight requests of browsers.

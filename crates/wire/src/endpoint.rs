@@ -14,10 +14,12 @@ pub enum Endpoint {
     /// `/v1/track`, `/v1/batch` and so on: calls in the HTTP API of Segment and RudderStack. The type of
     /// the call, such as `track`, if the path says it.
     Calls(Option<&'static str>),
+    /// `/v1/pixel/track` and so on: a call of this type in the query of a URL, as the pixel API of Segment takes it.
+    Pixel(&'static str),
 }
 
 impl Endpoint {
-    /// The path, such as `/track`. All calls have one.
+    /// The path, such as `/track`. All calls have one, and all pixels.
     pub fn path(self) -> &'static str {
         match self {
             Self::Track => "/track",
@@ -25,6 +27,7 @@ impl Endpoint {
             Self::Engage => "/engage",
             Self::Groups => "/groups",
             Self::Calls(_) => "/v1/batch",
+            Self::Pixel(_) => "/v1/pixel",
         }
     }
 

@@ -2,12 +2,13 @@
 
 use crate::{Credentials, Endpoint, Fault, Head, Limits, Report, RequestParts, Requirements};
 
-const ENDPOINTS: [Endpoint; 5] = [
+const ENDPOINTS: [Endpoint; 6] = [
     Endpoint::Track,
     Endpoint::Import,
     Endpoint::Engage,
     Endpoint::Groups,
     Endpoint::Calls(None),
+    Endpoint::Pixel("track"),
 ];
 
 const LIMITS: Limits = Limits {

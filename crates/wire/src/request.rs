@@ -15,12 +15,14 @@ pub(crate) mod credentials;
 pub(crate) mod inflate;
 mod pairs;
 mod parameters;
+mod query_call;
 pub(crate) mod utf8;
 
 use credentials::{BASE64, Credentials};
 use inflate::inflated;
 use pairs::{decoded, unescaped_json};
 use parameters::Parameters;
+use query_call::query_call;
 use utf8::DecodedText;
 
 /// The parts of an HTTP request that arrive before its body.
@@ -48,8 +50,16 @@ pub struct Head {
     content_encoding: Option<String>,
     is_form: bool,
     is_ndjson: bool,
-    /// The `data` of the query, still encoded.
-    data: Option<Vec<u8>>,
+    data: Option<QueryData>,
+}
+
+/// The data of a query.
+#[derive(Clone, Debug)]
+enum QueryData {
+    /// Its `data`, still encoded.
+    Encoded(Vec<u8>),
+    /// The JSON that its parameters are.
+    Json(Vec<u8>),
 }
 
 impl Head {
@@ -70,7 +80,13 @@ impl Head {
             content_encoding: parts.content_encoding.map(str::to_owned),
             is_form: data.is_some() || is("application/x-www-form-urlencoded"),
             is_ndjson: is("application/x-ndjson"),
-            data: data.map(<[u8]>::to_vec),
+            data: match (data, parts.endpoint) {
+                (Some(data), _) => Some(QueryData::Encoded(data.to_vec())),
+                (None, Endpoint::Pixel(_)) => {
+                    query_call(parts.query.as_bytes()).map(QueryData::Json)
+                }
+                (None, _) => None,
+            },
             parameters,
         }
     }
@@ -82,8 +98,8 @@ impl Head {
     }
 
     /// Decodes the body. It may be compressed with gzip; it is JSON, or a form whose `data` is JSON
-    /// or base64 of JSON. If the body has no `data`, that of the query is used. Bytes that are not
-    /// UTF-8 are decoded by rule IN-8. The JSON of a form may also be sent without escapes (IN-9).
+    /// or base64 of JSON. If the body has no `data`, that of the query is used; the query of a pixel may also have
+    /// the members of a call as its parameters. Bytes that are not UTF-8 are decoded by rule IN-8. The JSON of a form may also be sent without escapes (IN-9).
     ///
     /// The records are not parsed yet: see [`Message::events`] and [`Message::updates`].
     ///
@@ -171,11 +187,16 @@ impl Head {
                 return Ok(text);
             }
         }
-        let data = match parameters.set_all(form) {
-            Some(data) => data,
-            None => self.data.as_deref().ok_or_else(|| no_data(form))?,
+        let data = match (parameters.set_all(form), &self.data) {
+            (Some(data), _) => data_bytes(data)?,
+            (None, Some(QueryData::Encoded(data))) => data_bytes(data)?,
+            (None, Some(QueryData::Json(json))) if json.len() > max_body_bytes => {
+                return Err(Problem::TooLarge { max_body_bytes });
+            }
+            (None, Some(QueryData::Json(json))) => json.clone(),
+            (None, None) => return Err(no_data(form)),
         };
-        self.text(data_bytes(data)?.into(), max_body_bytes)
+        self.text(data.into(), max_body_bytes)
     }
 
     /// Only `/import` tells its sender which records are not UTF-8 (IN-7). Other senders would send
@@ -215,8 +236,8 @@ fn is_json(text: &str) -> bool {
     }
 }
 
-/// The bytes of a value of `data`: JSON, or base64 of JSON. Some senders do not percent-encode the
-/// base64, so its `+` arrives as a space and is put back.
+/// The bytes of a value of `data`: JSON, or base64 of JSON, also in the alphabet for URLs. Some senders do not
+/// percent-encode the base64, so its `+` arrives as a space and is put back.
 fn data_bytes(encoded: &[u8]) -> Result<Vec<u8>, Problem> {
     let data = decoded(encoded);
     match first_byte(&data) {
@@ -227,7 +248,11 @@ fn data_bytes(encoded: &[u8]) -> Result<Vec<u8>, Problem> {
                 .trim_ascii()
                 .iter()
                 .filter(|byte| !matches!(byte, b'\r' | b'\n'))
-                .map(|&byte| if byte == b' ' { b'+' } else { byte })
+                .map(|&byte| match byte {
+                    b' ' | b'-' => b'+',
+                    b'_' => b'/',
+                    byte => byte,
+                })
                 .collect();
             BASE64.decode(joined).map_err(|_| Problem::NotJson {
                 reason: "it is not base64 either".to_owned(),

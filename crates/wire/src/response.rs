@@ -36,6 +36,8 @@ pub enum Dialect {
     /// `{"success":true}`, or an error with its code: what the HTTP API of Segment answers. Clients of
     /// RudderStack look at the status alone.
     Calls,
+    /// A transparent pixel with the status 200, whatever happens: what the pixel API of Segment answers.
+    CallPixel,
 }
 
 /// An HTTP response.
@@ -164,12 +166,14 @@ impl Dialect {
     ///
     /// In all dialects but [`Dialect::Modern`] and [`Dialect::Calls`], the status is 200 if
     /// [the data is wrong](Problem::is_about_data), for the reason given at
-    /// [`report`](Self::report).
+    /// [`report`](Self::report). In [`Dialect::CallPixel`] it is always 200.
     pub fn refuse(&self, problem: &Problem) -> Response {
         let error = problem.to_string();
         let code = problem.status();
-        if *self == Self::Calls {
-            return calls(code, Some(&error));
+        match self {
+            Self::Calls => return calls(code, Some(&error)),
+            Self::CallPixel => return self.short(200, Some(&error)),
+            _ => {}
         }
         if self.is_modern() {
             return match problem {
@@ -200,7 +204,7 @@ impl Dialect {
         let (content_type, body) = match self {
             Self::Plain => (PLAIN, Cow::Borrowed(digit.as_bytes())),
             Self::Verbose | Self::Modern | Self::Calls => (JSON, Cow::Owned(verbose())),
-            Self::Pixel => ("image/gif", Cow::Borrowed(PIXEL)),
+            Self::Pixel | Self::CallPixel => ("image/gif", Cow::Borrowed(PIXEL)),
             Self::Callback {
                 function,
                 is_verbose,

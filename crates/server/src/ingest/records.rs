@@ -78,7 +78,7 @@ pub(super) fn accept(
         Endpoint::Import => accept_imported(app, message),
         Endpoint::Engage | Endpoint::Groups => accept_updates(app, endpoint, message),
         // Their text is converted first: see `calls`.
-        Endpoint::Calls(_) => Err(Problem::NoData),
+        Endpoint::Calls(_) | Endpoint::Pixel(_) => Err(Problem::NoData),
     }
 }
 

@@ -21,6 +21,18 @@ pub(super) enum IngestError {
     Body(BodyError),
 }
 
+impl IngestError {
+    /// The status of the problem, which not every dialect tells.
+    pub(super) fn status(&self) -> Option<StatusCode> {
+        match self {
+            Self::Problem(_, problem) | Self::WrongSecret(_, problem) => {
+                StatusCode::from_u16(problem.status()).ok()
+            }
+            Self::Body(_) => None,
+        }
+    }
+}
+
 /// The HTTP response for an answer in the client's dialect.
 pub(super) fn response(answer: idmerge_wire::Response) -> Response {
     let mut response = Response::new(Body::from(answer.body.into_owned()));
@@ -63,7 +75,8 @@ impl IntoResponse for IngestError {
             Self::Body(error) => return error.response(""),
         };
         let mut response = response(dialect.refuse(&problem));
-        if matches!(problem.status(), 429 | 503) {
+        // An answer that is no error is not asked for again.
+        if matches!(response.status().as_u16(), 429 | 503) {
             let seconds = HeaderValue::from_static(RETRY_AFTER_SECONDS);
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }

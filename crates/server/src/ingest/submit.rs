@@ -55,14 +55,19 @@ pub(super) fn submit(
             true => IngestError::WrongSecret(dialect.clone(), problem),
             false => error(problem),
         };
-    let accepted = match endpoint {
-        Endpoint::Calls(kind) => {
+    let call_kind = match endpoint {
+        Endpoint::Calls(kind) => Some(kind),
+        Endpoint::Pixel(kind) => Some(Some(kind)),
+        _ => None,
+    };
+    let accepted = match call_kind {
+        Some(kind) => {
             let (converted, accepted) = calls::accept(app, kind, &message, has_room)
                 .map_err(|problem| refused(&message.credentials, problem))?;
             message = converted;
             accepted
         }
-        _ => records::accept(app, endpoint, &message)
+        None => records::accept(app, endpoint, &message)
             .map_err(|problem| refused(&message.credentials, problem))?,
     };
     let mut batches = Vec::new();
@@ -154,9 +159,11 @@ fn batch_by_project(
 fn event_order(endpoint: Endpoint) -> EventOrder {
     match endpoint {
         Endpoint::Track => EventOrder::ByTime,
-        Endpoint::Import | Endpoint::Calls(_) | Endpoint::Engage | Endpoint::Groups => {
-            EventOrder::AsSent
-        }
+        Endpoint::Import
+        | Endpoint::Calls(_)
+        | Endpoint::Pixel(_)
+        | Endpoint::Engage
+        | Endpoint::Groups => EventOrder::AsSent,
     }
 }
 

@@ -48,6 +48,7 @@ impl Parameters {
     pub(super) fn dialect(&self, endpoint: Endpoint, is_form: bool) -> Dialect {
         let is_modern = match endpoint {
             Endpoint::Calls(_) => return Dialect::Calls,
+            Endpoint::Pixel(_) => return Dialect::CallPixel,
             Endpoint::Import => !is_form,
             Endpoint::Engage | Endpoint::Groups => self.is_strict == Some(true) && !is_form,
             Endpoint::Track => false,
