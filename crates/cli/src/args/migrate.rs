@@ -5,7 +5,7 @@
     reason = "doc comments are help text, and a terminal shows backticks as they are"
 )]
 
-mod choices;
+pub(crate) mod choices;
 
 use std::fs;
 use std::path::PathBuf;
@@ -50,7 +50,8 @@ pub(crate) struct MigrateArgs {
     #[command(flatten)]
     pub(crate) input: InputArgs,
 
-    /// The model that the events come from, or the product whose raw records they are
+    /// The model that the events come from, or the product whose raw records they are; auto finds out which
+    /// product it is
     #[arg(long, value_name = "SOURCE", value_parser = sources())]
     pub(crate) from: Source,
 
@@ -199,11 +200,6 @@ impl MigrateArgs {
         let origin = self.from.origin();
         self.product
             .adapting(origin, options, source, self.input.quiet)
-    }
-
-    /// The name of the source.
-    pub(crate) fn source_name(&self) -> &'static str {
-        self.from.name()
     }
 
     /// The settings of the new project: its IDs are those of the source.

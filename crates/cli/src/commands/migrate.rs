@@ -15,7 +15,7 @@ use idmerge_migrate::{Gathering, Options, People, Report, Tally};
 
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::migrate::MigrateArgs;
-use crate::commands::migrate::finishing::Outputs;
+use crate::commands::migrate::finishing::{Finished, Outputs};
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
@@ -35,7 +35,7 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let now_ms = now_ms();
     let mut options = args.options(now_ms)?;
     let upload = Upload::of(args)?;
-    let folder = Folder::open(args, &mut options)?;
+    let mut folder = Folder::open(args, &mut options)?;
     let adapting = args.adapting(&options.source)?;
     let inputs = input::find_all(&args.input.paths)?;
     let mut side_files = SideFiles::find(args)?;
@@ -55,7 +55,11 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let Gathered {
         mut gathering,
         starts,
+        source,
     } = passes.gather(Gathering::new(options), &mut inputs)?;
+    if let Some(source) = source {
+        folder.settle_source(source)?;
+    }
     let events_read = gathering.events();
     side_files.add_all(&folder, &mut gathering)?;
     input::check_unchanged(&mut inputs)?;
@@ -77,9 +81,19 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
         events_read,
     )?;
     progress.finish();
+    end(args, &folder, &finished, upload)
+}
+
+/// Sends the folder, if that is asked, and says what was done.
+fn end(
+    args: &MigrateArgs,
+    folder: &Folder,
+    finished: &Finished,
+    upload: Option<Upload>,
+) -> anyhow::Result<ExitCode> {
     finishing::say_refused(finished.profiles_refused);
     if let Some(upload) = upload {
-        upload.send(&folder, &finished.event_files, args.input.quiet)?;
+        upload.send(folder, &finished.event_files, args.input.quiet)?;
     }
     if !args.input.quiet {
         summary::print(&MigrateSummary(&finished.report), SummaryForm::Text);
@@ -141,7 +155,8 @@ impl Passes<'_> {
         let mut refused = RefusedWriter::new(None, self.args.input.max_refused())?;
         refused.silence();
         let pass = self.pass(inputs, Reread::Yes);
-        let (gathered, refused) = passes::gather(pass, gathering, refused)?;
+        let source = || self.args.from.settled(self.adapting);
+        let (gathered, refused) = passes::gather(pass, gathering, refused, &source)?;
         refused.excess(NOTHING_WRITTEN)?;
         Ok(gathered)
     }

@@ -83,9 +83,10 @@ impl<'o> Ordering<'o> {
         mut inputs: Vec<Input>,
         refused: &mut RefusedWriter,
     ) -> anyhow::Result<Vec<Input>> {
-        let Some(field) = self.by.field.as_deref().filter(|_| !inputs.is_empty()) else {
+        let fields = &self.by.fields[..];
+        if fields.is_empty() || inputs.is_empty() {
             return Ok(inputs);
-        };
+        }
         let limits = self.input.limits();
         let names: Vec<_> = inputs.iter().map(|input| input.name.clone()).collect();
         let progress = Progress::of_bytes(input::total_bytes(&inputs), self.input.quiet);
@@ -96,7 +97,7 @@ impl<'o> Ordering<'o> {
             refused,
         };
         let new_worker = || SortWorker {
-            field,
+            fields,
             limits,
             settings: self.settings,
             adapting: self.adapting,
@@ -107,7 +108,7 @@ impl<'o> Ordering<'o> {
             let mut writer = SortedWriter::new()?;
             sorting.sorter.finish(|record| writer.add(record))?;
             let (records, origins) = writer.finish(names)?;
-            Ok(Input::sorted(field, records, origins))
+            Ok(Input::sorted(&fields.join(", "), records, origins))
         };
         let sorted = sorted().context(TEMPORARY)?;
         progress.finish();
@@ -126,7 +127,7 @@ struct Sorting<'s> {
 impl Sink for Sorting<'_> {}
 
 struct SortWorker<'w> {
-    field: &'w str,
+    fields: &'w [String],
     limits: Limits,
     /// They tell whether an input has an event that can be used. IN-6 is about each input, and once sorted, all
     /// inputs are one.
@@ -209,17 +210,16 @@ enum Usability {
 impl SortWorker<'_> {
     /// The key of a record, or why there is none.
     fn key(&self, record: &str) -> Result<Key, BadRecord> {
-        let field = self.field;
-        let (rule, text) = match Key::of_record(record, field) {
-            Ok(Some(key)) => return Ok(key),
-            Ok(None) => (
+        let (rule, text) = match Key::of_record(record, self.fields) {
+            Ok(key) => return Ok(key),
+            Err(key::Unusable::Missing(field)) => (
                 "A-6",
                 format!(
                     "\"{field}\" is missing, and --order-by sorts by it; add it, or name a field that every \
                      record has (A-6)"
                 ),
             ),
-            Err(key::Unusable::Value(value)) => (
+            Err(key::Unusable::Value(field, value)) => (
                 "A-6",
                 format!(
                     "\"{field}\" is {}, and --order-by sorts by numbers, times and text (A-6)",

@@ -160,6 +160,15 @@ impl Adapting {
         self.settled.get()?.as_ref()
     }
 
+    /// Who wrote the records: [`Origin::Auto`] before it is known.
+    pub(crate) fn settled_origin(&self) -> Origin {
+        match self.settled.get() {
+            None => self.origin,
+            Some(None) => Origin::Mixpanel,
+            Some(Some(adapter)) => Origin::Product(adapter.format()),
+        }
+    }
+
     /// For one pass over the input.
     pub(crate) fn stage(&self) -> Stage<'_> {
         Stage {

@@ -55,6 +55,7 @@ mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;
 mod migrate;
+mod migrate_auto;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod migrate_https;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
@@ -74,6 +75,8 @@ mod resolve_mapping;
 mod round_trip;
 mod run;
 mod sdk;
+#[cfg(feature = "store")]
+mod second_key;
 #[cfg(all(unix, feature = "serve"))]
 mod secret_file;
 #[cfg(all(unix, feature = "serve"))]

@@ -120,6 +120,8 @@ fn m_21_the_live_scenarios_are_imported_strictly() {
         .collect();
     assert_eq!(scenarios.len(), 15);
     for events in &scenarios {
-        migrate_and_import(events, "simplified", "--source-rules beyond-limits");
+        for rules in ["beyond-limits", "as-was"] {
+            migrate_and_import(events, "simplified", &format!("--source-rules {rules}"));
+        }
     }
 }

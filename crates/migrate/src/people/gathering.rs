@@ -11,7 +11,7 @@ use idmerge_events::Envelope;
 use idmerge_spill::Seen;
 
 use crate::buckets::Buckets;
-use crate::options::{Options, Place, SourceRules};
+use crate::options::{AnonymousEvents, Options, Place, SourceRules};
 use crate::people::arrivals::Arrivals;
 use crate::people::evidence::{EvidenceLog, Kind};
 use crate::people::ids::{Ids, Mark, NONE, Number, TooManyIds};
@@ -120,6 +120,13 @@ impl Gathering {
             weighed: Seen::with_recent_max(WEIGHED_RECENT_MAX),
             scratch: Vec::new(),
         }
+    }
+
+    /// Sets to whom the source gives the events of a device that name no user, if that is known only from the first
+    /// event. Call it before that one is added.
+    pub fn set_anonymous_events(&mut self, anonymous_events: Option<AnonymousEvents>) {
+        self.last_users = anonymous_events.map(LastUsers::new);
+        self.options.anonymous_events = anonymous_events;
     }
 
     /// How many events the source accepted so far.

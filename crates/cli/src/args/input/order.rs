@@ -9,8 +9,9 @@ use clap::builder::NonEmptyStringValueParser;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OrderArgs {
-    /// Sort the records by this field first, such as receivedAt; equal ones stay in order. It is a field of the
-    /// record, a property, or a path with dots; numbers come before times, and times before other text
+    /// Sort the records by this field first, such as receivedAt; equal ones stay in order, or are sorted by the field
+    /// of a second --order-by. It is a field of the record, a property, or a path with dots; numbers come before
+    /// times, and times before other text
     #[arg(long = "order-by", value_name = "FIELD", value_parser = NonEmptyStringValueParser::new())]
-    pub(crate) field: Option<String>,
+    pub(crate) fields: Vec<String>,
 }

@@ -6,7 +6,8 @@ use idmerge_adapters::Format;
 use idmerge_engines::Model;
 use idmerge_migrate::{AnonymousEvents, OnConflict, Options};
 
-use crate::stream::adapt::Origin;
+use crate::report::wrong_usage;
+use crate::stream::adapt::{Adapting, Origin};
 
 /// The model, or the product, that the events come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum Source {
     Original,
     /// A project without ID Merge.
     Legacy,
+    /// The raw records of a product that is to be found out (A-8).
+    Auto,
     /// The raw records of a product, read as events of Original (A-5).
     Product(Format),
 }
@@ -23,7 +26,7 @@ pub(crate) enum Source {
 pub(crate) fn sources() -> impl TypedValueParser<Value = Source> {
     let sources = || {
         let products = Format::ALL.iter().copied().map(Source::Product);
-        [Source::Original, Source::Legacy]
+        [Source::Original, Source::Legacy, Source::Auto]
             .into_iter()
             .chain(products)
     };
@@ -38,6 +41,7 @@ impl Source {
         match self {
             Self::Original => "original",
             Self::Legacy => "legacy",
+            Self::Auto => "auto",
             Self::Product(format) => format.name(),
         }
     }
@@ -47,7 +51,7 @@ impl Source {
     pub(crate) fn model(self) -> Model {
         match self {
             Self::Legacy => Model::Legacy,
-            Self::Original | Self::Product(_) => Model::Original,
+            Self::Original | Self::Auto | Self::Product(_) => Model::Original,
         }
     }
 
@@ -55,7 +59,25 @@ impl Source {
     pub(crate) fn origin(self) -> Origin {
         match self {
             Self::Product(format) => Origin::Product(format),
+            Self::Auto => Origin::Auto,
             Self::Original | Self::Legacy => Origin::Mixpanel,
+        }
+    }
+
+    /// The source, once the first records were looked at.
+    ///
+    /// # Errors
+    ///
+    /// They are events of Mixpanel, which do not say the model of their project.
+    pub(crate) fn settled(self, adapting: Option<&Adapting>) -> anyhow::Result<Self> {
+        match (self, adapting.map(Adapting::settled_origin)) {
+            (Self::Auto, Some(Origin::Product(format))) => Ok(Self::Product(format)),
+            (Self::Auto, Some(Origin::Mixpanel)) => Err(wrong_usage(format_args!(
+                "--from auto: the records are events of Mixpanel, which do not say the model of their project: \
+                 name it, as in `--from original` or `--from legacy` (A-8); `idmerge inspect` says which it \
+                 probably is"
+            ))),
+            _ => Ok(self),
         }
     }
 

@@ -129,7 +129,7 @@ impl Outputs {
         let options = people.options();
         let link_time = options.link_time_ms;
         let link_time = link_time.unwrap_or_else(|| link_time_ms(tally.earliest_ms()));
-        let migration = Migration::new(args.source_name(), options, link_time, events_read);
+        let migration = Migration::new(folder.source(), options, link_time, events_read);
         let mut others = Others::new(folder, args.dry_run);
         let (links, checker) = write_links(&mut others, folder, people, link_time)?;
         let engine = checker.finish(people, tally)?;

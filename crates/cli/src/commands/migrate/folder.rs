@@ -9,6 +9,7 @@ use idmerge_migrate::Options;
 use serde::{Deserialize, Serialize};
 
 use crate::args::migrate::MigrateArgs;
+use crate::args::migrate::choices::Source;
 use crate::output::destination::Destination;
 use crate::report::wrong_usage;
 use crate::stream::side_file::for_each_line;
@@ -31,6 +32,7 @@ const FILES: [&str; 8] = [
 /// The folder that a migration writes to.
 pub(super) struct Folder {
     path: PathBuf,
+    source: Source,
     /// What the earlier migration in it was, if there is one.
     pub(super) earlier: Option<Migration>,
     /// The files of events of the earlier migration, in order. Without one there are none.
@@ -127,6 +129,7 @@ impl Folder {
         earlier_events.sort_by_key(|name| (name.len(), name.clone()));
         let mut folder = Self {
             path,
+            source: args.from,
             earlier: None,
             earlier_events,
         };
@@ -137,7 +140,7 @@ impl Folder {
                  choose a new or an empty folder (--output)"
             );
         }
-        folder.keep_options(args, options)?;
+        folder.keep_options(options)?;
         Ok(folder)
     }
 
@@ -153,21 +156,50 @@ impl Folder {
         Ok(Some(earlier))
     }
 
-    fn keep_options(&self, args: &MigrateArgs, options: &mut Options) -> anyhow::Result<()> {
+    fn keep_options(&self, options: &mut Options) -> anyhow::Result<()> {
         let Some(earlier) = &self.earlier else {
             return Ok(());
         };
         let link_time_ms = options.link_time_ms.unwrap_or(earlier.link_time_ms);
-        let now = Migration::new(args.source_name(), options, link_time_ms, 0);
+        // Which product it is shows in the first records.
+        let source = match self.source {
+            Source::Auto => &earlier.from,
+            source => source.name(),
+        };
+        let now = Migration::new(source, options, link_time_ms, 0);
         if let Some((option, before)) = earlier.difference(&now) {
-            return Err(wrong_usage(format_args!(
-                "the folder {} has an earlier migration with {option} {before}: use the same, or another \
-                 folder (M-22)",
-                self.path.display()
-            )));
+            return Err(self.other_option(option, &before));
         }
         options.link_time_ms = Some(link_time_ms);
         Ok(())
+    }
+
+    fn other_option(&self, option: &str, before: &str) -> anyhow::Error {
+        wrong_usage(format_args!(
+            "the folder {} has an earlier migration with {option} {before}: use the same, or another \
+             folder (M-22)",
+            self.path.display()
+        ))
+    }
+
+    /// Sets the source, once it is known.
+    ///
+    /// # Errors
+    ///
+    /// It is not that of the earlier migration.
+    pub(super) fn settle_source(&mut self, source: Source) -> anyhow::Result<()> {
+        self.source = source;
+        match &self.earlier {
+            Some(earlier) if earlier.from != source.name() => {
+                Err(self.other_option("--from", &earlier.from))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The name of the source.
+    pub(super) fn source(&self) -> &'static str {
+        self.source.name()
     }
 
     /// The time of this migration: that of the earlier one if it read as many events, so that it gives

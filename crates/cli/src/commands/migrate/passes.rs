@@ -9,6 +9,7 @@ use idmerge_migrate::{
     EventWriter, Gathering, Options, People, Place, SourceEvent, Tally, Written, WrittenLine,
 };
 
+use crate::args::migrate::choices::Source;
 use crate::commands::migrate::finishing::Outputs;
 use crate::output::refused::RefusedWriter;
 use crate::stream::block::Block;
@@ -22,7 +23,12 @@ use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn}
 pub(super) struct Gathered {
     pub(super) gathering: Gathering,
     pub(super) starts: Starts,
+    /// `None` if there was no record.
+    pub(super) source: Option<Source>,
 }
+
+/// The source, once the first records were looked at.
+pub(super) type SettledSource<'s> = &'s (dyn Fn() -> anyhow::Result<Source> + Sync);
 
 /// For each block, how many events that the source accepts come before it.
 pub(super) struct Starts(Vec<u64>);
@@ -93,6 +99,7 @@ pub(super) fn gather(
     pass: Pass<'_>,
     gathering: Gathering,
     refused: RefusedWriter,
+    source: SettledSource<'_>,
 ) -> anyhow::Result<(Gathered, RefusedWriter)> {
     let max_line_bytes = pass.limits.max_line_bytes;
     let options = gathering.options().clone();
@@ -100,8 +107,10 @@ pub(super) fn gather(
         gathered: Gathered {
             gathering,
             starts: Starts(Vec::new()),
+            source: None,
         },
         refused,
+        source,
     };
     let worker = || GatherWorker {
         max_line_bytes,
@@ -111,34 +120,44 @@ pub(super) fn gather(
     Ok((sink.gathered, sink.refused))
 }
 
-struct GatherSink {
+struct GatherSink<'s> {
     gathered: Gathered,
     refused: RefusedWriter,
+    source: SettledSource<'s>,
 }
 
-impl Sink for GatherSink {}
+impl Sink for GatherSink<'_> {}
 
 struct GatherWorker<'o> {
     max_line_bytes: u64,
     options: &'o Options,
 }
 
-impl Worker for GatherWorker<'_> {
+impl<'o> Worker for GatherWorker<'o> {
     type Kept = ();
-    type Sink = GatherSink;
+    type Sink = GatherSink<'o>;
 
     fn block(
         &mut self,
         block: &Block,
         (): (),
-        ticket: Ticket<'_, OrderedSink<GatherSink>>,
+        ticket: Ticket<'_, OrderedSink<GatherSink<'o>>>,
     ) -> anyhow::Result<()> {
         let mut parsed = Parsed::new(block, self.max_line_bytes);
         let read = parsed.read(self.options);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, read.tally)?;
-            let Gathered { gathering, starts } = &mut sink.gathered;
+            let Gathered {
+                gathering,
+                starts,
+                source,
+            } = &mut sink.gathered;
+            if source.is_none() {
+                let settled = (sink.source)()?;
+                gathering.set_anonymous_events(settled.anonymous_events());
+                *source = Some(settled);
+            }
             starts.set(number, gathering.events());
             let file = u32::try_from(block.input).context("there are too many inputs")?;
             for (line, event) in &read.events {
@@ -150,7 +169,7 @@ impl Worker for GatherWorker<'_> {
     }
 
     fn unread_line(
-        sink: &mut GatherSink,
+        sink: &mut GatherSink<'o>,
         refusal: Refusal<'_>,
         copy: &mut dyn FnMut(&mut dyn Write) -> io::Result<()>,
     ) -> anyhow::Result<()> {

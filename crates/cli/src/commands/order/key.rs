@@ -9,11 +9,13 @@ pub(super) struct Key(Vec<u8>);
 
 /// Why a record has no key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Unusable {
+pub(super) enum Unusable<'f> {
     /// It is no JSON object.
     Record,
-    /// The field is `true`, `false`, an object or an array.
-    Value(String),
+    /// It does not have this field.
+    Missing(&'f str),
+    /// This field is `true`, `false`, an object or an array.
+    Value(&'f str, String),
 }
 
 const NUMBER: u8 = 1;
@@ -25,33 +27,38 @@ impl Key {
         &self.0
     }
 
-    /// The key of the field of a record, if the record has it. The field is a member of the record, or of its
-    /// `properties`, or a path of members with dots between them.
-    pub(super) fn of_record(record: &str, field: &str) -> Result<Option<Self>, Unusable> {
-        let (own, properties, first) = members(record, field)?;
+    /// The key of a record: that of its first field, and of those with equal first fields that of the second one, and
+    /// so on. A field is a member of the record, or of its `properties`, or a path of members with dots between
+    /// them.
+    pub(super) fn of_record<'f>(record: &str, fields: &'f [String]) -> Result<Self, Unusable<'f>> {
+        let mut all = Vec::new();
+        for (index, field) in fields.iter().enumerate() {
+            let key = Self::of_field(record, field)?;
+            match index + 1 == fields.len() {
+                true => all.extend(key),
+                false => push_ended(&key, &mut all),
+            }
+        }
+        Ok(Self(all))
+    }
+
+    fn of_field<'f>(record: &str, field: &'f str) -> Result<Vec<u8>, Unusable<'f>> {
+        let (own, properties, first) = members(record, field).ok_or(Unusable::Record)?;
         let value = match (own, properties, first) {
             (Some(value), ..) => Some(value),
             (None, properties, first) => first
                 .and_then(|first| at_path(first, field.split_once('.')?.1))
                 .or_else(|| at_path(properties?, field)),
         };
-        match value {
-            Some(value) => Self::of_value(value),
-            None => Ok(None),
+        let value = value.filter(|value| !matches!(value.as_str(), "null" | "\"\""));
+        let value = value.ok_or(Unusable::Missing(field))?;
+        match value.string_or_number() {
+            Some(text) => Ok(Self::of_text(&text)),
+            None => Err(Unusable::Value(field, value.as_str().to_owned())),
         }
     }
 
-    fn of_value(value: RawJson<'_>) -> Result<Option<Self>, Unusable> {
-        if matches!(value.as_str(), "null" | "\"\"") {
-            return Ok(None);
-        }
-        let Some(text) = value.string_or_number() else {
-            return Err(Unusable::Value(value.as_str().to_owned()));
-        };
-        Ok(Some(Self::of_text(&text)))
-    }
-
-    fn of_text(text: &str) -> Self {
+    fn of_text(text: &str) -> Vec<u8> {
         let mut key = Vec::new();
         if let Some(number) = text.parse::<f64>().ok().filter(|number| number.is_finite()) {
             key.push(NUMBER);
@@ -71,8 +78,20 @@ impl Key {
             key.push(TEXT);
             key.extend_from_slice(text.as_bytes());
         }
-        Self(key)
+        key
     }
+}
+
+/// Adds a key that another one follows. It ends with two zeros, which it has nowhere else: so a key that another one
+/// begins with is the smaller one, whatever follows.
+fn push_ended(key: &[u8], all: &mut Vec<u8>) {
+    for &byte in key {
+        all.push(byte);
+        if byte == 0 {
+            all.push(u8::MAX);
+        }
+    }
+    all.extend([0, 0]);
 }
 
 /// The bits of a number, such that they are in the order of the numbers.
@@ -89,10 +108,7 @@ type Found<'r> = Option<RawJson<'r>>;
 
 /// The members of a record with these names: the field itself, `properties`, and the first part of the
 /// field as a path. Of several the last one counts (IN-2).
-fn members<'r>(
-    record: &'r str,
-    field: &str,
-) -> Result<(Found<'r>, Found<'r>, Found<'r>), Unusable> {
+fn members<'r>(record: &'r str, field: &str) -> Option<(Found<'r>, Found<'r>, Found<'r>)> {
     let first_name = field.split_once('.').map(|(first, _)| first);
     let (mut own, mut properties, mut first) = (None, None, None);
     visit_pairs(record, |pair| {
@@ -109,14 +125,13 @@ fn members<'r>(
         if Some(&*name) == first_name {
             first = Some(value);
         }
-    })
-    .ok_or(Unusable::Record)?;
-    Ok((own, properties, first))
+    })?;
+    Some((own, properties, first))
 }
 
 /// The value at a path in an object.
 fn at_path<'r>(object: RawJson<'r>, path: &str) -> Found<'r> {
-    let (own, _, first) = members(object.as_str(), path).ok()?;
+    let (own, _, first) = members(object.as_str(), path)?;
     own.or_else(|| at_path(first?, path.split_once('.')?.1))
 }
 
@@ -125,7 +140,36 @@ mod tests {
     use super::*;
 
     fn key(record: &str, field: &str) -> Option<Key> {
-        Key::of_record(record, field).unwrap()
+        match Key::of_record(record, &[field.to_owned()]) {
+            Err(Unusable::Missing(missing)) if missing == field => None,
+            key => Some(key.unwrap()),
+        }
+    }
+
+    #[test]
+    fn a_6_equal_first_fields_are_in_the_order_of_the_second_one() {
+        let fields = ["a", "b"].map(str::to_owned);
+        let values = [
+            "0",
+            "1.0",
+            "1",
+            "256",
+            "\"\\u0000\"",
+            "\"\\u0000a\"",
+            "\"a\"",
+            "\"a\\u0000\"",
+            "\"ab\"",
+        ];
+        let mut keys = Vec::new();
+        for a in values {
+            for b in values {
+                let record = format!(r#"{{"a":{a},"b":{b}}}"#);
+                keys.push(Key::of_record(&record, &fields).unwrap());
+            }
+        }
+        assert!(keys.is_sorted_by(|one, other| one < other), "{keys:?}");
+        let missing = Key::of_record(r#"{"a":1}"#, &fields);
+        assert_eq!(missing, Err(Unusable::Missing("b")));
     }
 
     #[test]
@@ -176,8 +220,9 @@ mod tests {
         for absent in [r#"{"a":null}"#, r#"{"a":""}"#, "{}"] {
             assert_eq!(key(absent, "a"), None);
         }
-        let value = Unusable::Value("true".to_owned());
-        assert_eq!(Key::of_record(r#"{"a":true}"#, "a"), Err(value));
-        assert_eq!(Key::of_record("7", "a"), Err(Unusable::Record));
+        let fields = ["a".to_owned()];
+        let value = Unusable::Value("a", "true".to_owned());
+        assert_eq!(Key::of_record(r#"{"a":true}"#, &fields), Err(value));
+        assert_eq!(Key::of_record("7", &fields), Err(Unusable::Record));
     }
 }
