@@ -257,6 +257,7 @@ proptest! {
         lines.retain(|line| !(line.contains("$user_id") && line.contains("\"$device_id")));
         let migrated = migrate(options(Model::Original), &lines);
         check_before(&migrated, &lines, Model::Original);
+        migrated.check_cases();
         // The whole stream, folded by the rules of Original.
         let mut oracle = OriginalOracle::new(EngineSettings::default());
         let mut own = Vec::new();
