@@ -9,7 +9,7 @@
 mod support;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use idmerge_core::{Claim, Id, IdentityResolver as _};
@@ -20,11 +20,12 @@ use idmerge_store::{Durable, LastSync, Options, Sharing, StorageBackend};
 use support::Engine;
 use support::disk::Disk;
 
-/// A disk whose next sync can be told to fail. As on Linux, what it was to write is seen by whoever reads.
+/// A disk whose next syncs can be told to fail. As on Linux, what they were to write is seen by whoever reads.
 #[derive(Clone, Debug, Default)]
 struct Failing {
     disk: Disk,
-    fails: Arc<AtomicBool>,
+    /// How many syncs fail.
+    failures: Arc<AtomicUsize>,
     /// Let the next sync fail that comes after the file was made longer.
     fails_to_grow: Arc<AtomicBool>,
     /// The lengths that the file was given.
@@ -45,13 +46,18 @@ impl StorageBackend for Failing {
         self.disk.set_len(len)?;
         self.lengths.lock().unwrap().push(len);
         if grows && self.fails_to_grow.swap(false, Ordering::SeqCst) {
-            self.fails.store(true, Ordering::SeqCst);
+            self.failures.store(1, Ordering::SeqCst);
         }
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        if self.fails.swap(false, Ordering::SeqCst) {
+        let fewer = |failures: usize| failures.checked_sub(1);
+        let failures = &self.failures;
+        if failures
+            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer)
+            .is_ok()
+        {
             return Err(io::Error::other("the disk failed"));
         }
         self.disk.sync_data()
@@ -80,28 +86,34 @@ fn apply<E: Engine>(store: &mut Durable<E>, number: u32) {
     store.apply(Claim::Merge { first, second }).unwrap();
 }
 
-/// A store with two committed entries, and two more whose sync failed.
-fn after_a_failed_sync<E: Engine>() -> (Failing, LastSync) {
+/// A store with two committed entries, and two more whose sync failed. So many syncs fail in a row.
+fn after_failed_syncs<E: Engine>(failures: usize) -> (Failing, LastSync) {
     let (disk, last_sync) = (Failing::default(), LastSync::default());
     let mut store = open::<E>(disk.clone(), &last_sync);
     apply(&mut store, 1);
     assert_eq!(store.commit().unwrap(), 2);
     apply(&mut store, 2);
-    disk.fails.store(true, Ordering::SeqCst);
+    disk.failures.store(failures, Ordering::SeqCst);
     store.commit().unwrap_err();
+    drop(store);
+    assert_eq!(disk.failures.load(Ordering::SeqCst), 0);
     (disk, last_sync)
 }
 
 fn a_commit_whose_sync_failed_is_not_there<E: Engine>() {
-    // Another process believes what it reads, as after a crash.
-    let (disk, last_sync) = after_a_failed_sync::<E>();
-    let other = open::<E>(disk.clone(), &LastSync::default());
-    assert_eq!(other.committed(), 4);
+    // Its head was put back at once, so another process does not see it either.
+    let (disk, last_sync) = after_failed_syncs::<E>(1);
+    let mut other = open::<E>(disk.clone(), &LastSync::default());
+    assert_eq!(other.committed(), 2);
+    apply(&mut other, 3);
+    apply(&mut other, 4);
+    assert_eq!(other.commit().unwrap(), 6);
     other.close().unwrap();
     // What another process has committed meanwhile stays.
-    assert_eq!(open::<E>(disk, &last_sync).committed(), 4);
+    assert_eq!(open::<E>(disk, &last_sync).committed(), 6);
 
-    let (disk, last_sync) = after_a_failed_sync::<E>();
+    // If that sync failed too, another process believes what it reads, as after a crash.
+    let (disk, last_sync) = after_failed_syncs::<E>(2);
     let mut store = open::<E>(disk.clone(), &last_sync);
     assert_eq!(store.committed(), 2);
     apply(&mut store, 3);
@@ -109,6 +121,19 @@ fn a_commit_whose_sync_failed_is_not_there<E: Engine>() {
     assert_eq!(store.commit().unwrap(), 6);
     let after = disk.disk.after_reboot(|_| 0);
     assert_eq!(open::<E>(after, &LastSync::default()).committed(), 6);
+}
+
+/// A process that ends after a sync that failed leaves a file that the next one can build on, although some of what
+/// it reads there is not on the disk.
+#[test]
+fn a_process_that_ends_after_a_failed_sync_leaves_what_is_on_the_disk() {
+    let (disk, _) = after_failed_syncs::<Original>(1);
+    // The head is on the disk again, and nothing of the commit.
+    let rebooted = disk.disk.after_reboot(|_| 0);
+    assert_eq!(
+        open::<Original>(rebooted, &LastSync::default()).committed(),
+        2
+    );
 }
 
 #[test]
@@ -151,7 +176,7 @@ fn a_file_that_could_not_grow_has_its_length_of_before() {
 
 #[test]
 fn a_file_that_another_process_made_longer_keeps_its_length() {
-    let (disk, last_sync) = after_a_failed_sync::<Original>();
+    let (disk, last_sync) = after_failed_syncs::<Original>(1);
     let bytes = disk.len().unwrap();
     let mut other = open::<Original>(disk.clone(), &LastSync::default());
     let mut number = 0;

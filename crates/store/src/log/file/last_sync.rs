@@ -17,10 +17,11 @@ const HEAD_BYTES: usize = 512;
 /// The head of the file as of the last sync that succeeded, from one opening of a store to the next.
 ///
 /// After a sync has failed, nobody knows what is on the disk: the system shows what was written, and a
-/// later sync succeeds although some of it is lost. If the store is then opened again in the same
-/// process, the head and the length of the last good sync are put back. So the failed commit is not there, and nothing
-/// that is committed later depends on it. A commit never changes what the one before it uses, so this is
-/// the same as a crash before the head was written.
+/// later sync succeeds although some of it is lost. So the head of the last good sync is put back at once: another
+/// process may open the file next. If that fails too, it is put back when the store is opened again in the same
+/// process, and the length with it. So the failed commit is not there, and nothing that is committed later
+/// depends on it. A commit never changes what the one before it uses, so this is the same as a crash before the
+/// head was written.
 #[derive(Clone, Debug, Default)]
 pub struct LastSync(Arc<Mutex<Heads>>);
 
@@ -73,13 +74,8 @@ impl<B: StorageBackend> Watched<B> {
         if self.is_begun.load(Ordering::Acquire) {
             return Ok(());
         }
-        let now = self.head()?;
-        if let (Some(synced), Some(written)) = (&heads.synced, &heads.written)
-            && now != *synced
-            && is_mix(&now, synced, written)
-        {
-            self.backend.write(0, synced)?;
-            self.backend.sync_data()?;
+        if let Some(head) = self.head_to_put_back(&heads)? {
+            self.put_back(&head)?;
         }
         self.cut(&heads)?;
         heads.synced = Some(self.head()?);
@@ -88,6 +84,22 @@ impl<B: StorageBackend> Watched<B> {
         heads.has_failed = false;
         self.is_begun.store(true, Ordering::Release);
         Ok(())
+    }
+
+    /// The head of the last good sync, if the file has another one that this process wrote.
+    fn head_to_put_back(&self, heads: &Heads) -> io::Result<Option<Vec<u8>>> {
+        let now = self.head()?;
+        Ok(match (&heads.synced, &heads.written) {
+            (Some(synced), Some(written)) if now != *synced && is_mix(&now, synced, written) => {
+                Some(synced.clone())
+            }
+            _ => None,
+        })
+    }
+
+    fn put_back(&self, head: &[u8]) -> io::Result<()> {
+        self.backend.write(0, head)?;
+        self.backend.sync_data()
     }
 
     /// Makes the file as long as it was at the last good sync. The rest may not be on the disk, and no commit
@@ -143,6 +155,13 @@ impl<B: StorageBackend> StorageBackend for Watched<B> {
         let mut heads = lock(&self.heads);
         if let Err(error) = synced {
             heads.has_failed = true;
+            let head = self.head_to_put_back(&heads);
+            // Others may read while this is synced.
+            drop(heads);
+            if let Ok(Some(head)) = head {
+                // If this fails, it is tried again when the store is opened again.
+                let _is_put_back = self.put_back(&head);
+            }
             return Err(error);
         }
         if !heads.has_failed {
