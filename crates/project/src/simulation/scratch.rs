@@ -41,7 +41,7 @@ struct File {
 impl Write for File {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let mut random = self.chance.0.lock();
-        if random.as_mut().is_some_and(|random| random.percent(25)) {
+        if random.as_mut().is_some_and(|random| random.percent(50)) {
             return Err(io::ErrorKind::StorageFull.into());
         }
         self.content.write(bytes)

@@ -98,6 +98,9 @@ impl World {
         // The schedules of the other seeds are as before there were such faults.
         if seed % 5 == 4 {
             world.scratches = Scratches::with_chance(Random::new(seed));
+            // Maintenance comes with the runs of the index.
+            world.options.index_events = 2;
+            world.options.snapshot_entries = 1;
         }
         let world = Rc::new(world);
         let weak: Weak<Self> = Rc::downgrade(&world);
