@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { ENGINES, Project, SERVER, browser, device, newPage, shop, sleep, until } from "./support.mjs";
+import { ALL_ENGINES, Project, SERVER, browser, device, newPage, shop, sleep, until } from "./support.mjs";
 
 const LIBRARIES = [
   { library: "new", sending: "in batches", options: {} },
@@ -93,7 +93,7 @@ const joinsByIdentify = (engine, library, project) =>
   engine === "original" && (library === "new" || project.token.startsWith("sdk-ids"));
 
 describe("mixpanel-browser", { concurrency: 5 }, () => {
-  for (const engine of ENGINES) {
+  for (const engine of ALL_ENGINES) {
     for (const { library, sending, options } of LIBRARIES) {
       const projects = [new Project(`browser-${engine}`)];
       if (engine === "original" && library === "old") projects.push(new Project("sdk-ids-original"));
@@ -173,7 +173,8 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             );
             await assertOnce(project, name("b"), ["1", "2", "3"]);
             await project.assertCluster(cluster("carl", id));
-            // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's ID.
+            // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's ID. In Legacy no
+            // `$identify` joins IDs (L-11).
             await project.assertCluster([name("dora")]);
             const ofDora = (await project.feed(name("dora"))).map((event) => event.event.properties.mark);
             assert.deepEqual(ofDora.filter(Boolean), [name("b3")]);
@@ -190,7 +191,8 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
             await laptop.call(["track", "Buy", mark("c2")]);
             await assertOnce(project, name("c"), ["1", "2"]);
             // Original joins them by the alias, Simplified by the event that has both IDs. If `$identify`
-            // is rejected (O-8), no ID is marked as identified (O-13), and the oldest is canonical.
+            // is rejected (O-8), no ID is marked as identified (O-13), and the oldest is canonical. In Legacy the
+            // alias stands for the device's ID (L-8).
             const all = [name("nick"), device(engine, id)];
             await project.assertCluster(joins ? all : all.toReversed());
             assert.deepEqual(laptop.problems, []);

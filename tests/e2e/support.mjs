@@ -8,7 +8,7 @@ import { fileURLToPath } from "node:url";
 export const SERVER = wanted("IDMERGE_URL");
 export const OUT = process.env.IDMERGE_OUT ?? ".";
 export const ENGINES = ["simplified", "original"];
-/** The engines of the suites of SDKs without a browser. */
+/** The engines of the suites of SDKs. */
 export const ALL_ENGINES = [...ENGINES, "legacy"];
 
 export function wanted(name) {
