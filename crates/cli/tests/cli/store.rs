@@ -382,15 +382,18 @@ fn a_store_that_cannot_be_written_is_an_error() {
 #[test]
 fn only_one_program_at_a_time_writes_a_store() {
     let folder = made("simplified");
-    let mut first = folder
-        .command("ingest people - -q")
-        .stdin(Stdio::piped())
-        .spawn()
-        .unwrap();
-    // Retry until the first has opened it.
+    let start = || {
+        let mut command = folder.command("ingest people - -q");
+        command.stdin(Stdio::piped()).spawn().unwrap()
+    };
+    let mut first = start();
+    // Retry until the first has opened it. If it was the first that found the store in use, it has ended.
     let second = (0..200).find_map(|_| {
         thread::sleep(Duration::from_millis(20));
         let done = folder.run("ingest people events -q");
+        if first.try_wait().unwrap().is_some() {
+            first = start();
+        }
         (done.code == Some(1)).then_some(done)
     });
     let second = second.unwrap();
