@@ -56,7 +56,7 @@ pub use json::{
     ContainerLimits, Excess, NotJson, Pair, RawJson, Values, visit_members, visit_pairs,
 };
 pub use read::{
-    DedupKey, Envelope, EventLayout, EventParts, JsonEvent, Repeatable, Time, TimeRange,
+    DedupKey, Envelope, EventLayout, EventParts, JsonEvent, Repeatable, Time, TimeRange, is_answer,
 };
 pub use write::{
     Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved, write_json_string,

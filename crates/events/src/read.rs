@@ -17,3 +17,4 @@ pub use parts::EventParts;
 pub use time::{Time, TimeRange};
 
 pub(crate) use key::Key;
+pub use key::is_answer;

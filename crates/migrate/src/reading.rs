@@ -5,24 +5,21 @@ pub(crate) mod profile;
 use idmerge_core::{
     Claim, DEVICE_PREFIX, DistinctIds, Event, Id, IdProperty, IdRules, InvalidEvent, Value,
 };
-use idmerge_events::Envelope;
+use idmerge_events::{Envelope, is_answer};
 
 use crate::options::Options;
 
-/// Properties that an export adds, and that an import must not have (M-3).
-pub(crate) const EXPORT_ONLY: [&[u8]; 11] = [
-    b"$import",
-    b"$mp_api_endpoint",
-    b"$mp_api_timestamp_ms",
-    b"$mp_event_size",
-    b"mp_processing_time_ms",
-    b"$distinct_id_before_identity",
-    b"$preshuffle_distinct_id",
-    b"$is_reshuffled",
-    b"$failure_reason",
-    b"$failure_description",
-    b"$identity_failure_reason",
-];
+/// Whether an export adds a property of this name, which an import must not have (M-3).
+pub(crate) fn is_export_only(property: &[u8]) -> bool {
+    const ADDED: [&[u8]; 5] = [
+        b"$import",
+        b"$mp_api_endpoint",
+        b"$mp_api_timestamp_ms",
+        b"$mp_event_size",
+        b"mp_processing_time_ms",
+    ];
+    ADDED.contains(&property) || is_answer(property)
+}
 
 /// An event that the source accepts, read by its rules.
 #[derive(Debug)]

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use idmerge_events::{RawJson, write_json_string};
+use idmerge_events::{RawJson, is_answer, write_json_string};
 
 use crate::read::fields::Member;
 use crate::read::value::Value;
@@ -44,12 +44,8 @@ impl Carried {
             | b"$idmerge_time_ms"
             | b"$mp_metadata"
             | b"mp_processing_time_ms" => Self::Renamed,
-            b"$is_reshuffled"
-            | b"$identity_failure_reason"
-            | b"$failure_reason"
-            | b"$failure_description"
-            | b"$preshuffle_distinct_id" => Self::Answer,
             b"token" | b"$ignore" => Self::Detail,
+            _ if is_answer(name) => Self::Answer,
             _ => Self::Plain,
         }
     }

@@ -91,6 +91,16 @@ impl Key {
     }
 }
 
+/// Whether a property of this name is an answer to an event, which the next answer replaces (IN-5, W-6).
+///
+/// ```
+/// assert!(idmerge_events::is_answer(b"$distinct_id_before_identity"));
+/// assert!(!idmerge_events::is_answer(b"distinct_id"));
+/// ```
+pub fn is_answer(property: &[u8]) -> bool {
+    Key::with_text(property).is_some_and(Key::is_answer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -12,7 +12,7 @@ use crate::people::arrivals::ArrivalReader;
 use crate::people::electing::People;
 use crate::people::ids::Number;
 use crate::people::last_users::{LastUsers, LastUsersReader};
-use crate::reading::{EXPORT_ONLY, Facts, SourceEvent, bare};
+use crate::reading::{Facts, SourceEvent, bare, is_export_only};
 use crate::writing::deciding::{Decision, Numbers, Role, decide, expected};
 use crate::writing::json::{push_device, push_id, push_key, push_member, push_raw};
 
@@ -236,7 +236,7 @@ impl EventWriter<'_> {
         out.extend_from_slice(name.as_bytes());
         out.extend_from_slice(b",\"properties\":{");
         let _is_object = visit_members(properties, |key, value| {
-            if !EXPORT_ONLY.contains(&key)
+            if !is_export_only(key)
                 && !OWN.contains(&key)
                 && let Ok(key) = str::from_utf8(key)
             {

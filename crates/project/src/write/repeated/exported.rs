@@ -1,10 +1,11 @@
 //! Whether an event is the export of another one (AR-4).
 
+use idmerge_events::is_answer;
 use serde_json::{Map, Value};
 
-/// Properties that an export or an answer sets (IN-5). The first four need no comparison, because their
+/// Properties that an export sets, besides answers (IN-5). The first four need no comparison, because their
 /// content is in the fingerprint.
-const SET_BY_EXPORTS: [&str; 15] = [
+const SET_BY_EXPORTS: [&str; 9] = [
     "time",
     "$idmerge_time_ms",
     "$insert_id",
@@ -14,12 +15,6 @@ const SET_BY_EXPORTS: [&str; 15] = [
     "$mp_api_endpoint",
     "$mp_api_timestamp_ms",
     "mp_processing_time_ms",
-    "$distinct_id_before_identity",
-    "$is_reshuffled",
-    "$preshuffle_distinct_id",
-    "$identity_failure_reason",
-    "$failure_reason",
-    "$failure_description",
 ];
 
 /// Whether `new` is `stored` as an export writes it, maybe by way of a program that has parsed it and
@@ -53,8 +48,10 @@ pub(super) fn is_export_of(new: &str, stored: &str) -> bool {
         remove(&mut new, &reserved);
         remove(&mut stored, &reserved);
     }
-    remove(&mut new, &SET_BY_EXPORTS);
-    remove(&mut stored, &SET_BY_EXPORTS);
+    for properties in [&mut new, &mut stored] {
+        remove(properties, &SET_BY_EXPORTS);
+        properties.retain(|key, _| !is_answer(key.as_bytes()));
+    }
     new == stored
 }
 
