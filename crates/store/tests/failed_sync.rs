@@ -9,7 +9,7 @@
 mod support;
 
 use std::io;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use idmerge_core::{Claim, Id, IdentityResolver as _};
@@ -20,16 +20,29 @@ use idmerge_store::{Durable, LastSync, Options, Sharing, StorageBackend};
 use support::Engine;
 use support::disk::Disk;
 
-/// A disk whose next syncs can be told to fail. As on Linux, what they were to write is seen by whoever reads.
+/// A disk whose next syncs can be told to fail, and then making its file shorter fails too. As on Linux, what a failed
+/// sync was to write is seen by whoever reads.
 #[derive(Clone, Debug, Default)]
 struct Failing {
     disk: Disk,
-    /// How many syncs fail.
+    /// How many of them fail.
     failures: Arc<AtomicUsize>,
-    /// Let the next sync fail that comes after the file was made longer.
-    fails_to_grow: Arc<AtomicBool>,
+    /// How many syncs fail from the next one on that comes after the file was made longer.
+    failures_to_grow: Arc<AtomicUsize>,
     /// The lengths that the file was given.
     lengths: Arc<Mutex<Vec<u64>>>,
+}
+
+impl Failing {
+    /// Fails if it is told to, once less.
+    fn fail(&self) -> io::Result<()> {
+        let fewer = |failures: usize| failures.checked_sub(1);
+        let failures = &self.failures;
+        match failures.fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer) {
+            Ok(_) => Err(io::Error::other("the disk failed")),
+            Err(_) => Ok(()),
+        }
+    }
 }
 
 impl StorageBackend for Failing {
@@ -42,24 +55,22 @@ impl StorageBackend for Failing {
     }
 
     fn set_len(&self, len: u64) -> io::Result<()> {
-        let grows = len > self.disk.len()?;
+        let before = self.disk.len()?;
+        let grows = len > before;
+        if len < before {
+            self.fail()?;
+        }
         self.disk.set_len(len)?;
         self.lengths.lock().unwrap().push(len);
-        if grows && self.fails_to_grow.swap(false, Ordering::SeqCst) {
-            self.failures.store(1, Ordering::SeqCst);
+        if grows {
+            let failures = self.failures_to_grow.swap(0, Ordering::SeqCst);
+            self.failures.fetch_add(failures, Ordering::SeqCst);
         }
         Ok(())
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        let fewer = |failures: usize| failures.checked_sub(1);
-        let failures = &self.failures;
-        if failures
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, fewer)
-            .is_ok()
-        {
-            return Err(io::Error::other("the disk failed"));
-        }
+        self.fail()?;
         self.disk.sync_data()
     }
 
@@ -146,15 +157,15 @@ fn a_commit_whose_sync_failed_is_not_there_in_original() {
     a_commit_whose_sync_failed_is_not_there::<Original>();
 }
 
-/// What was added to a file may not be on the disk if its sync failed, and the next sync does not write it.
-#[test]
-fn a_file_that_could_not_grow_has_its_length_of_before() {
+/// A store whose file grew in a commit whose sync failed, and the length of the file before. This many calls fail in
+/// a row.
+fn after_failed_growth(failures: usize) -> (Failing, LastSync, u64) {
     let (disk, last_sync) = (Failing::default(), LastSync::default());
     let mut store = open::<Original>(disk.clone(), &last_sync);
     apply(&mut store, 1);
     assert_eq!(store.commit().unwrap(), 2);
     let bytes = disk.len().unwrap();
-    disk.fails_to_grow.store(true, Ordering::SeqCst);
+    disk.failures_to_grow.store(failures, Ordering::SeqCst);
     let mut number = 1;
     loop {
         number += 1;
@@ -167,11 +178,30 @@ fn a_file_that_could_not_grow_has_its_length_of_before() {
         }
     }
     drop(store);
+    (disk, last_sync, bytes)
+}
+
+/// What was added to a file may not be on the disk if its sync failed, and the next sync does not write it.
+#[test]
+fn a_file_that_could_not_grow_has_its_length_of_before() {
+    // The file cannot be made shorter at once, so that is done at the next opening.
+    let (disk, last_sync, bytes) = after_failed_growth(2);
     assert!(disk.len().unwrap() > bytes);
     disk.lengths.lock().unwrap().clear();
     let store = open::<Original>(disk.clone(), &last_sync);
     assert!(store.committed() >= 2);
     assert_eq!(disk.lengths.lock().unwrap().first(), Some(&bytes));
+}
+
+/// Another process would write the longer length into the head, and after a crash the file could not be opened.
+#[test]
+fn a_file_that_could_not_grow_has_its_length_of_before_in_another_process() {
+    let (disk, _, bytes) = after_failed_growth(1);
+    assert!(disk.lengths.lock().unwrap().iter().any(|it| *it > bytes));
+    assert_eq!(disk.len().unwrap(), bytes);
+    let other = open::<Original>(disk, &LastSync::default());
+    assert!(other.committed() >= 2);
+    other.history().unwrap().digest(other.committed()).unwrap();
 }
 
 #[test]

@@ -17,11 +17,10 @@ const HEAD_BYTES: usize = 512;
 /// The head of the file as of the last sync that succeeded, from one opening of a store to the next.
 ///
 /// After a sync has failed, nobody knows what is on the disk: the system shows what was written, and a
-/// later sync succeeds although some of it is lost. So the head of the last good sync is put back at once: another
-/// process may open the file next. If that fails too, it is put back when the store is opened again in the same
-/// process, and the length with it. So the failed commit is not there, and nothing that is committed later
-/// depends on it. A commit never changes what the one before it uses, so this is the same as a crash before the
-/// head was written.
+/// later sync succeeds although some of it is lost. So the head and the length of the last good sync are put back at
+/// once: another process may open the file next. If that fails too, they are put back when the store is opened again
+/// in the same process. So the failed commit is not there, and nothing that is committed later depends on it. A
+/// commit never changes what the one before it uses, so this is the same as a crash before the head was written.
 #[derive(Clone, Debug, Default)]
 pub struct LastSync(Arc<Mutex<Heads>>);
 
@@ -74,10 +73,7 @@ impl<B: StorageBackend> Watched<B> {
         if self.is_begun.load(Ordering::Acquire) {
             return Ok(());
         }
-        if let Some(head) = self.head_to_put_back(&heads)? {
-            self.put_back(&head)?;
-        }
-        self.cut(&heads)?;
+        self.restore(&heads)?;
         heads.synced = Some(self.head()?);
         heads.written = None;
         heads.synced_bytes = Some(self.backend.len()?);
@@ -86,20 +82,17 @@ impl<B: StorageBackend> Watched<B> {
         Ok(())
     }
 
-    /// The head of the last good sync, if the file has another one that this process wrote.
-    fn head_to_put_back(&self, heads: &Heads) -> io::Result<Option<Vec<u8>>> {
+    /// Puts back the head and the length of the last good sync, unless another process has written the file since.
+    fn restore(&self, heads: &Heads) -> io::Result<()> {
         let now = self.head()?;
-        Ok(match (&heads.synced, &heads.written) {
-            (Some(synced), Some(written)) if now != *synced && is_mix(&now, synced, written) => {
-                Some(synced.clone())
-            }
-            _ => None,
-        })
-    }
-
-    fn put_back(&self, head: &[u8]) -> io::Result<()> {
-        self.backend.write(0, head)?;
-        self.backend.sync_data()
+        if let (Some(synced), Some(written)) = (&heads.synced, &heads.written)
+            && now != *synced
+            && is_mix(&now, synced, written)
+        {
+            self.backend.write(0, synced)?;
+            self.backend.sync_data()?;
+        }
+        self.cut(heads)
     }
 
     /// Makes the file as long as it was at the last good sync. The rest may not be on the disk, and no commit
@@ -155,13 +148,9 @@ impl<B: StorageBackend> StorageBackend for Watched<B> {
         let mut heads = lock(&self.heads);
         if let Err(error) = synced {
             heads.has_failed = true;
-            let head = self.head_to_put_back(&heads);
-            // Others may read while this is synced.
-            drop(heads);
-            if let Ok(Some(head)) = head {
-                // If this fails, it is tried again when the store is opened again.
-                let _is_put_back = self.put_back(&head);
-            }
+            // The database writes nothing after an error. If this fails, it is tried again when the store is opened
+            // again.
+            let _is_restored = self.restore(&heads);
             return Err(error);
         }
         if !heads.has_failed {
