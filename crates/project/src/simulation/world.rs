@@ -228,6 +228,8 @@ impl World {
         self.read_feed(usize::MAX)?;
         self.shut_down()?;
         self.boot()?;
+        // A request whose client has died may have been in the queue until the end.
+        self.read_feed(usize::MAX)?;
         self.check_ledger()?;
         self.check_feed()
     }
