@@ -50,7 +50,7 @@ def counts(who):
     connection.execute(
         f"""
         CREATE OR REPLACE TEMP TABLE reached AS
-        SELECT {who} AS who, min("time") AS opening, min(("time", number)) AS at
+        SELECT {who} AS who, min("time") AS opening, min(("time", number)) AS reached_at
         FROM steps WHERE name = '{STEPS[0]}' GROUP BY who
         """
     )
@@ -59,9 +59,9 @@ def counts(who):
         connection.execute(
             f"""
             CREATE OR REPLACE TEMP TABLE reached AS
-            SELECT who, any_value(opening) AS opening, min(("time", number)) AS at
+            SELECT who, any_value(opening) AS opening, min(("time", number)) AS reached_at
             FROM reached JOIN steps ON {who} = who
-            WHERE name = '{step}' AND ("time", number) > at AND "time" <= opening + {WINDOW_S}
+            WHERE name = '{step}' AND ("time", number) > reached_at AND "time" <= opening + {WINDOW_S}
             GROUP BY who
             """
         )
