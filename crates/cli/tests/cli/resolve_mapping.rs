@@ -117,6 +117,44 @@ fn m_6_rows_count_after_claims_and_what_they_cannot_join_is_a_case() {
 }
 
 #[test]
+fn m_6_a_row_that_says_nothing_new_is_no_second_user() {
+    let folder = Folder::with(&[
+        ("events", &events()),
+        // PostHog keeps a row for each version of an ID.
+        (
+            "persons.csv",
+            &format!("distinct_id,person_id\nada,p1\n{PHONE},p1\nada,p1\n{PHONE},p1\n"),
+        ),
+        // The head stands for itself too.
+        (
+            "mapping.csv",
+            &format!(
+                "distinct_id,resolved_distinct_id\nada,ada\n$device:{PHONE},ada\n$device:{PHONE},ada\n"
+            ),
+        ),
+    ]);
+    for table in ["persons.csv", "mapping.csv"] {
+        for model in ["simplified", "original"] {
+            let args =
+                format!("--from posthog --engine {model} --mapping {table} --conflicts cases");
+            let found = ids(&folder, &args);
+            assert_eq!(found["phone"], found["server"], "{args}: {found}");
+            assert_eq!(folder.read("cases"), "", "{args}");
+        }
+    }
+    // The second user is named, however often the first one is.
+    folder.write(
+        "persons.csv",
+        "distinct_id,person_id\nada,p1\nada,p1\nben,p1\nada,p1\n",
+    );
+    let args = "--from posthog --engine simplified --mapping persons.csv --conflicts cases";
+    ids(&folder, args);
+    let cases = folder.read("cases");
+    assert!(cases.contains(r#""ids":["ada","ben"],"#), "{cases}");
+    assert_eq!(cases.lines().count(), 1, "{cases}");
+}
+
+#[test]
 fn m_6_a_table_that_cannot_be_used_is_an_error_that_names_its_line() {
     let folder = Folder::with(&[
         ("events", &events()),

@@ -21,7 +21,7 @@ pub(super) struct MappedState<'s> {
     pub(super) conflicts: Option<&'s mut ConflictsWriter>,
 }
 
-/// The IDs that a table gives to one person, each with its line. The first one has that of the second.
+/// The IDs that a table gives to one person, each with its line. The line of the first one is that of the second.
 struct Person {
     ids: Vec<(String, u64)>,
     is_of_table_of_persons: bool,
@@ -67,7 +67,11 @@ impl MappedState<'_> {
     fn merge(&mut self, row: &Mapped<'_>, file: &str, line: u64) -> anyhow::Result<()> {
         let read = |text| read_id(self.settings, text, file, line);
         let [first, second] = [read(row.head)?.id(), read(row.id)?.id()];
-        self.claim(Claim::Merge { first, second }, file, line)
+        match first == second {
+            // It says nothing, and is no claim for a person to look at.
+            true => Ok(()),
+            false => self.claim(Claim::Merge { first, second }, file, line),
+        }
     }
 
     /// Gives the devices of a person to the user, if there is one user.
@@ -82,19 +86,21 @@ impl MappedState<'_> {
         let (devices, users): (Vec<_>, Vec<_>) = ids
             .into_iter()
             .partition(|(id, text, _)| is_device(id, text));
-        match users[..] {
-            [] => Ok(()),
-            [(user, ..)] => devices.iter().try_for_each(|(device, _, line)| {
+        let Some((user, ..)) = users.first() else {
+            return Ok(());
+        };
+        // A table can have several rows of one ID.
+        let other = users.iter().find(|(other, ..)| other != user);
+        match (other, &mut self.conflicts) {
+            (None, _) => devices.iter().try_for_each(|(device, _, line)| {
                 let (device, user) = (device.id(), user.id());
                 self.claim(Claim::Link { device, user }, file, *line)
             }),
-            [(first, ..), (second, _, line), ..] => match &mut self.conflicts {
-                Some(conflicts) => {
-                    let users = [first, second].map(|id| id.id().text().into_owned());
-                    conflicts.add_row(file, line, ConflictKind::TwoUsers, users)
-                }
-                None => Ok(()),
-            },
+            (Some((other, _, line)), Some(conflicts)) => {
+                let users = [user, other].map(|id| id.id().text().into_owned());
+                conflicts.add_row(file, *line, ConflictKind::TwoUsers, users)
+            }
+            (Some(_), None) => Ok(()),
         }
     }
 
