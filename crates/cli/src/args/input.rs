@@ -147,10 +147,10 @@ impl InputArgs {
     /// # Errors
     ///
     /// The destination cannot be written, or is an input.
-    pub(crate) fn refused_writer(
+    pub(crate) fn refused_writer<'i>(
         &self,
         refused: Option<Destination>,
-        inputs: &[Input],
+        inputs: impl IntoIterator<Item = &'i Input>,
     ) -> anyhow::Result<RefusedWriter> {
         if let Some(refused) = &refused {
             refused.must_keep(inputs, "--refused")?;

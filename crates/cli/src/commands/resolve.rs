@@ -44,12 +44,12 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let output = args.output.destination()?;
     let refused = input_args.refused(Some(&output))?;
     let inputs = input::find_all(&input_args.paths)?;
-    output.must_keep(&inputs, "--output")?;
     let mapping = side_file::find(args.mapping.as_ref())?;
-    output.must_keep(mapping.as_slice(), "--output")?;
+    let all_inputs = || inputs.iter().chain(&mapping);
+    output.must_keep(all_inputs(), "--output")?;
     let others = [("--output", Some(&output)), ("--refused", refused.as_ref())];
-    let conflicts = args.conflicts.writer(&others, &inputs, input_args)?;
-    let mut refused = input_args.refused_writer(refused, &inputs)?;
+    let conflicts = args.conflicts.writer(&others, all_inputs(), input_args)?;
+    let mut refused = input_args.refused_writer(refused, all_inputs())?;
     let form = args.summary.form(input_args.quiet);
     if form == SummaryForm::Json {
         refused.silence();

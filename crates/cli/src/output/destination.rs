@@ -98,11 +98,15 @@ impl Destination {
     /// # Errors
     ///
     /// Writing would replace an input, also one under another name; `option` names the destination.
-    pub(crate) fn must_keep(&self, inputs: &[Input], option: &str) -> anyhow::Result<()> {
+    pub(crate) fn must_keep<'i>(
+        &self,
+        inputs: impl IntoIterator<Item = &'i Input>,
+        option: &str,
+    ) -> anyhow::Result<()> {
         let Place::File(path) = &self.place else {
             return Ok(());
         };
-        match inputs.iter().find(|input| input.is_file_at(path)) {
+        match inputs.into_iter().find(|input| input.is_file_at(path)) {
             None => Ok(()),
             Some(input) => Err(wrong_usage(format_args!(
                 "{option} names the INPUT {}, which it would replace; name another file",

@@ -155,6 +155,20 @@ fn m_6_a_row_that_says_nothing_new_is_no_second_user() {
 }
 
 #[test]
+fn no_output_replaces_the_table() {
+    let table = "distinct_id,resolved_distinct_id\nU1,U2\n";
+    let folder = Folder::with(&[("events", &events()), ("mapping.csv", table)]);
+    for option in ["--output", "--refused", "--conflicts"] {
+        let args = "resolve events --from posthog --engine original --mapping mapping.csv";
+        folder
+            .run(&format!("{args} {option} mapping.csv"))
+            .code(2)
+            .says(&format!("{option} names the INPUT mapping.csv"));
+        assert_eq!(folder.read("mapping.csv"), table, "{option}");
+    }
+}
+
+#[test]
 fn m_6_a_table_that_cannot_be_used_is_an_error_that_names_its_line() {
     let folder = Folder::with(&[
         ("events", &events()),

@@ -27,10 +27,10 @@ impl ConflictsArgs {
     /// # Errors
     ///
     /// The file cannot be written, is an input, or another output goes there.
-    pub(crate) fn writer(
+    pub(crate) fn writer<'i>(
         &self,
         others: &[(&str, Option<&Destination>)],
-        inputs: &[Input],
+        inputs: impl IntoIterator<Item = &'i Input>,
         input: &InputArgs,
     ) -> anyhow::Result<Option<ConflictsWriter>> {
         let Some(destination) = Destination::of_option(self.conflicts.as_deref())? else {

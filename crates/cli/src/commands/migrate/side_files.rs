@@ -56,10 +56,8 @@ impl SideFiles {
     ///
     /// Writing to the destination would replace one of them.
     pub(super) fn must_be_kept_by(&self, destination: &Destination) -> anyhow::Result<()> {
-        let files = [&self.mapping, &self.profiles];
-        files
-            .iter()
-            .try_for_each(|file| destination.must_keep(file.as_slice(), "--output"))
+        let files = self.mapping.iter().chain(&self.profiles);
+        destination.must_keep(files, "--output")
     }
 
     /// Gives them, and the output of an earlier migration, to the first stage.
