@@ -228,11 +228,13 @@ impl Entry {
     /// The same for all evidence of a case.
     fn key(&self) -> Vec<u8> {
         let mut key = self.kind.name().as_bytes().to_vec();
+        let [first, second] = self.evidence.ids.each_ref().map(String::as_str);
         let ids = match self.kind {
-            ConflictKind::TwoUsers => &self.evidence.ids[..1],
-            _ => &[],
+            // Two users are one case, whichever of them a line names first.
+            ConflictKind::TwoUsers => vec![first.min(second), first.max(second)],
+            _ => vec![self.about()],
         };
-        for id in ids.iter().map(String::as_str).chain([self.about()]) {
+        for id in ids {
             // No ID has this byte in it.
             key.push(0xff);
             key.extend_from_slice(id.as_bytes());
@@ -241,7 +243,7 @@ impl Entry {
     }
 }
 
-/// The case of this evidence, of which there is some.
+/// The case that has this evidence, if there is any.
 fn conflict_of(entries: Vec<Entry>, events: u64, state: &dyn Resolve) -> Option<Conflict> {
     let first = entries.first()?;
     let (kind, rule_book) = (first.kind, state.rule_book());

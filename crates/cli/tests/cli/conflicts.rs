@@ -160,6 +160,29 @@ fn s_9_the_other_products_say_that_two_users_are_one_in_their_own_ways() {
     }
 }
 
+#[test]
+fn m_18_two_users_are_one_case_whichever_of_them_is_named_first() {
+    let alias = |previous: &str, user: &str, id: &str| {
+        format!(
+            r#"{{"type":"alias","previousId":"{previous}","userId":"{user}","messageId":"{id}"}}"#
+        )
+    };
+    let usable = r#"{"type":"track","event":"Buy","userId":"U1"}"#.to_owned();
+    let lines = [
+        alias("U2", "U1", "m1"),
+        alias("U1", "U3", "m2"),
+        alias("U1", "U2", "m3"),
+        usable,
+    ];
+    let folder = Folder::with(&[("in", &lines.join("\n"))]);
+    let found = cases_of(&folder, "in --from segment --engine simplified");
+    let said = |case: &Value| json!([case["ids"], case["events"]]);
+    assert_eq!(
+        found.iter().map(said).collect::<Vec<_>>(),
+        [json!([["U2", "U1"], 2]), json!([["U1", "U3"], 1])]
+    );
+}
+
 fn event(name: &str, properties: &str) -> String {
     format!(r#"{{"event":"{name}","properties":{{{properties}}}}}"#)
 }
