@@ -88,6 +88,28 @@ fn m_22_a_later_run_may_name_what_was_found_and_may_not_be_of_another_product() 
 }
 
 #[test]
+fn m_22_a_run_without_records_leaves_open_which_product_they_are_of() {
+    let folder = Folder::with(&[("none", ""), ("segment", CALLS), ("amplitude", AMPLITUDE)]);
+    let migrate = |input: &str, from: &str, name: &str| {
+        folder.run(&format!(
+            "migrate {input} --from {from} --to simplified -o {name}"
+        ))
+    };
+    for from in ["auto", "segment"] {
+        let new = format!("by-{from}");
+        migrate("none", "auto", &new).code(0);
+        migrate("segment", from, &new).code(0);
+        assert!(folder.read(&format!("{new}/mapping.csv")).contains("ada"));
+        // Once it is known, it stays.
+        migrate("none", "auto", &new).code(0);
+        migrate("amplitude", "auto", &new)
+            .code(2)
+            .says("has an earlier migration with --from segment");
+        migrate("segment", "auto", &new).code(0);
+    }
+}
+
+#[test]
 fn a_8_events_of_mixpanel_do_not_say_their_model() {
     let folder = Folder::with(&[("events", EVENTS)]);
     for more in ["", "--order-by time"] {

@@ -151,8 +151,12 @@ impl Folder {
             return Ok(None);
         }
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {shown}"))?;
-        let earlier = serde_json::from_str(&text)
+        let mut earlier: Migration = serde_json::from_str(&text)
             .with_context(|| format!("{shown} is damaged: choose another folder (--output)"))?;
+        // It had no records, so it did not find out which product they are of.
+        if earlier.from == Source::Auto.name() {
+            self.source.name().clone_into(&mut earlier.from);
+        }
         Ok(Some(earlier))
     }
 
@@ -161,12 +165,7 @@ impl Folder {
             return Ok(());
         };
         let link_time_ms = options.link_time_ms.unwrap_or(earlier.link_time_ms);
-        // Which product it is shows in the first records.
-        let source = match self.source {
-            Source::Auto => &earlier.from,
-            source => source.name(),
-        };
-        let now = Migration::new(source, options, link_time_ms, 0);
+        let now = Migration::new(self.source(), options, link_time_ms, 0);
         if let Some((option, before)) = earlier.difference(&now) {
             return Err(self.other_option(option, &before));
         }
@@ -190,16 +189,19 @@ impl Folder {
     pub(super) fn settle_source(&mut self, source: Source) -> anyhow::Result<()> {
         self.source = source;
         match &self.earlier {
-            Some(earlier) if earlier.from != source.name() => {
+            Some(earlier) if ![source.name(), Source::Auto.name()].contains(&&*earlier.from) => {
                 Err(self.other_option("--from", &earlier.from))
             }
             _ => Ok(()),
         }
     }
 
-    /// The name of the source.
-    pub(super) fn source(&self) -> &'static str {
-        self.source.name()
+    /// The name of the source: that of the earlier migration, until the first record shows it.
+    pub(super) fn source(&self) -> &str {
+        match &self.earlier {
+            Some(earlier) if self.source == Source::Auto => &earlier.from,
+            _ => self.source.name(),
+        }
     }
 
     /// The time of this migration: that of the earlier one if it read as many events, so that it gives
