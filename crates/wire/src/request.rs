@@ -99,7 +99,8 @@ impl Head {
 
     /// Decodes the body. It may be compressed with gzip; it is JSON, or a form whose `data` is JSON
     /// or base64 of JSON. If the body has no `data`, that of the query is used; the query of a pixel may also have
-    /// the members of a call as its parameters. Bytes that are not UTF-8 are decoded by rule IN-8. The JSON of a form may also be sent without escapes (IN-9).
+    /// the members of a call as its parameters. Bytes that are not UTF-8 are decoded by rule IN-8. The JSON of a
+    /// form may also be sent without escapes (IN-9).
     ///
     /// The records are not parsed yet: see [`Message::events`] and [`Message::updates`].
     ///
