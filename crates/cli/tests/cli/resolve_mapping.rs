@@ -177,6 +177,12 @@ fn m_6_a_table_that_cannot_be_used_is_an_error_that_names_its_line() {
             "blocked.csv",
             "distinct_id,resolved_distinct_id\nU1,U2\nnull,U2\n",
         ),
+        // They are not one person.
+        ("nobody.csv", "distinct_id,person_id\nU1,p1\nU2,\nU3,\n"),
+        (
+            "nobody.ndjson",
+            "{\"distinct_id\":\"U2\",\"person_id\":\"\"}\n{\"distinct_id\":\"U3\",\"person_id\":\"\"}\n",
+        ),
     ]);
     for (args, code, error) in [
         (
@@ -193,6 +199,16 @@ fn m_6_a_table_that_cannot_be_used_is_an_error_that_names_its_line() {
             "--engine legacy --mapping blocked.csv",
             2,
             "--mapping joins IDs after all events",
+        ),
+        (
+            "--engine original --mapping nobody.csv",
+            1,
+            "nobody.csv, line 3: \"person_id\" is empty",
+        ),
+        (
+            "--engine original --mapping nobody.ndjson",
+            1,
+            "nobody.ndjson, line 1: not an object with the texts",
         ),
         ("--engine original --mapping none.csv", 1, "none.csv"),
         (

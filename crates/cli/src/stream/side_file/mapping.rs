@@ -41,6 +41,9 @@ pub(crate) fn for_each_mapping(
         let mut add = |row: MappingRow<'_>, line: u64| {
             let (head, is_of_person) = match &row.head {
                 Head::Id(head) => (&**head, false),
+                Head::Person(person) if person.is_empty() => bail!(
+                    "{shown}, line {line}: \"person_id\" is empty, so the row names no person; leave it out (M-6)"
+                ),
                 // The ID of a person is of the product, and no ID of an event: it joins the IDs that have it.
                 Head::Person(person) => match persons.get(&**person) {
                     Some(first) => (first.as_str(), true),
