@@ -5,7 +5,7 @@ mod parse;
 use idmerge_events::{RawJson, visit_members};
 
 use crate::operator::Operator;
-use crate::value::{Value, Values};
+use crate::value::{Names, Value, Values};
 pub use parse::FilterError;
 
 /// An expression about the properties of a profile or an event, as in the parameter `where` of the vendor's query
@@ -34,7 +34,7 @@ pub use parse::FilterError;
 pub struct Filter {
     expression: Expression,
     /// The names of all properties in it.
-    properties: Vec<String>,
+    properties: Names,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -60,11 +60,9 @@ impl Filter {
         let expression = parse::expression(text)?;
         let mut properties = Vec::new();
         expression.properties(&mut properties);
-        properties.sort_unstable();
-        properties.dedup();
         Ok(Self {
             expression,
-            properties,
+            properties: properties.into_iter().collect(),
         })
     }
 

@@ -9,7 +9,7 @@ use crate::analysis::{Analysis, ResolvedEvent};
 use crate::days::{DAY_MS, is_in_range};
 use crate::step::Step;
 use crate::users::Users;
-use crate::value::Values;
+use crate::value::{Names, Values};
 
 /// Counts the users who come back, by the day or the week in which they first came.
 ///
@@ -66,7 +66,7 @@ pub enum Period {
 #[derive(Clone, Debug)]
 pub struct Retention {
     query: RetentionQuery,
-    properties: Vec<String>,
+    properties: Names,
 }
 
 /// What is kept of an event. An event that is neither kind of visit shows that there are events in its period.

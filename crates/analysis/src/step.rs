@@ -135,6 +135,7 @@ mod tests {
     use idmerge_events::JsonEvent;
 
     use super::*;
+    use crate::value::Names;
 
     /// Whether an event A with these properties is the step `A[…]`.
     fn is(conditions: &str, properties: &str) -> bool {
@@ -142,7 +143,7 @@ mod tests {
         assert_eq!(step.name(), "A", "{conditions}: {step:?}");
         let line = format!(r#"{{"event":"A","properties":{properties}}}"#);
         let event = JsonEvent::parse_text(&line).unwrap();
-        let names: Vec<_> = step.properties().map(str::to_owned).collect();
+        let names: Names = step.properties().map(str::to_owned).collect();
         step.is("A", &Values::read(event.properties().as_str(), &names))
     }
 

@@ -94,21 +94,41 @@ impl Value {
     }
 }
 
+/// The names of the properties that are read, each once and in order.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Names(Vec<String>);
+
+impl FromIterator<String> for Names {
+    fn from_iter<I: IntoIterator<Item = String>>(names: I) -> Self {
+        let mut names: Vec<String> = names.into_iter().collect();
+        names.sort_unstable();
+        names.dedup();
+        Self(names)
+    }
+}
+
+impl Names {
+    /// The place of a name. An expression can have thousands.
+    fn place(&self, name: &[u8]) -> Option<usize> {
+        let found = self.0.binary_search_by(|other| other.as_bytes().cmp(name));
+        found.ok()
+    }
+}
+
 /// The values of some properties of an event.
 pub(crate) struct Values<'n> {
-    names: &'n [String],
+    names: &'n Names,
     values: Vec<Option<Value>>,
 }
 
 impl<'n> Values<'n> {
     /// Reads the properties with these names in one pass over the JSON object that has them.
-    pub(crate) fn read(properties: &str, names: &'n [String]) -> Self {
-        let mut values = vec![None; names.len()];
-        if !names.is_empty() {
+    pub(crate) fn read(properties: &str, names: &'n Names) -> Self {
+        let mut values = vec![None; names.0.len()];
+        if !names.0.is_empty() {
             // IN-2: the last of several counts.
             visit_members(properties, |key, value| {
-                let at = names.iter().position(|name| name.as_bytes() == key);
-                if let Some(at) = at {
+                if let Some(at) = names.place(key) {
                     values[at] = Value::read(value);
                 }
             });
@@ -118,7 +138,7 @@ impl<'n> Values<'n> {
 
     /// The value of a property; `None` if the event does not have it.
     pub(crate) fn get(&self, name: &str) -> Option<&Value> {
-        let at = self.names.iter().position(|other| other == name)?;
+        let at = self.names.place(name.as_bytes())?;
         self.values[at].as_ref()
     }
 }

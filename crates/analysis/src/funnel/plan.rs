@@ -5,14 +5,14 @@ use super::query::{FunnelQuery, Touch};
 use crate::analysis::ResolvedEvent;
 use crate::days::is_in_range;
 use crate::step::Step;
-use crate::value::Values;
+use crate::value::{Names, Values};
 
 /// A query that was checked.
 #[derive(Clone, Debug)]
 pub(super) struct Plan {
     pub(super) query: FunnelQuery,
     /// The names of all properties that are read.
-    properties: Vec<String>,
+    properties: Names,
     /// For each exclusion: the first and the last step, counted from 0, before which it ends an entry.
     pub(super) excluded_before: Vec<(usize, usize)>,
     /// An event can be only one step.
@@ -21,13 +21,11 @@ pub(super) struct Plan {
 
 impl Plan {
     pub(super) fn new(query: FunnelQuery) -> Self {
-        let mut properties: Vec<String> = events(&query)
+        let properties = events(&query)
             .flat_map(|step| step.properties().map(str::to_owned))
+            .chain(query.hold.iter().cloned())
+            .chain(query.by.iter().map(|by| by.property.clone()))
             .collect();
-        properties.extend(query.hold.iter().cloned());
-        properties.extend(query.by.iter().map(|by| by.property.clone()));
-        properties.sort_unstable();
-        properties.dedup();
         let steps = query.steps.len();
         let excluded_before = query.exclude.iter().map(|exclusion| {
             // Between the steps 2 and 4, counted from 1: before the steps 2 and 3, counted from 0.
