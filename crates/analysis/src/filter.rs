@@ -11,12 +11,12 @@ pub use parse::FilterError;
 /// An expression about the properties of a profile or an event, as in the parameter `where` of the vendor's query
 /// and export APIs.
 ///
-/// It has properties, `properties["plan"]` or `user["plan"]`; texts in quotes, numbers, `true`, `false` and lists
-/// `[1, 2]`; the operators `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `and`, `or` and `not`, of which `or` binds the
-/// least; `defined(…)`; and parentheses. Values are compared as in the conditions of a [`Step`](crate::Step): by their
-/// kind, and a missing property fails every comparison but `!=`. `"a" in properties["p"]` holds if the list or the
-/// text in the property has it. A value alone counts as true unless it is missing, `false`, `"false"`, `0`, or
-/// an empty text.
+/// It has properties, `properties["plan"]` or `user["plan"]`; texts in quotes, numbers, `true` and `false`; the
+/// operators `==`, `!=`, `<`, `<=`, `>`, `>=`, `in`, `and`, `or` and `not` (`or` binds the least); after `in` also a
+/// list `[1, 2]`; `defined(…)`; and parentheses. Values are compared as in the conditions of a
+/// [`Step`](crate::Step): by their kind, and a missing property fails every comparison but `!=`.
+/// `"a" in properties["p"]` holds if the list or the text in the property has it. A value alone counts as true unless
+/// it is missing, `false`, `"false"`, `0`, or an empty text.
 ///
 /// ```
 /// use idmerge_analysis::Filter;
@@ -40,11 +40,11 @@ pub struct Filter {
 #[derive(Clone, Debug, PartialEq)]
 enum Expression {
     Value(Value),
-    List(Vec<Value>),
     Property(String),
     Defined(String),
     Is(Box<Expression>, Operator, Box<Expression>),
     In(Box<Expression>, Box<Expression>),
+    InList(Box<Expression>, Vec<Value>),
     Not(Box<Expression>),
     And(Vec<Expression>),
     Or(Vec<Expression>),
@@ -87,20 +87,19 @@ impl Filter {
 impl Expression {
     fn properties(&self, names: &mut Vec<String>) {
         match self {
-            Self::Value(_) | Self::List(_) => {}
+            Self::Value(_) => {}
             Self::Property(name) | Self::Defined(name) => names.push(name.clone()),
             Self::Is(left, _, right) | Self::In(left, right) => {
                 left.properties(names);
                 right.properties(names);
             }
-            Self::Not(inner) => inner.properties(names),
+            Self::InList(inner, _) | Self::Not(inner) => inner.properties(names),
             Self::And(all) | Self::Or(all) => all.iter().for_each(|one| one.properties(names)),
         }
     }
 
     fn is_true(&self, values: &Values<'_>) -> bool {
         match self {
-            Self::List(list) => !list.is_empty(),
             Self::Value(_) | Self::Property(_) => self.value(values).is_some_and(|value| {
                 !matches!(value, Value::Bool(false) | Value::Integer(0))
                     && !matches!(value, Value::Text(text) if text.is_empty() || text == "false")
@@ -114,6 +113,9 @@ impl Expression {
             Self::In(left, right) => left
                 .value(values)
                 .is_some_and(|left| right.contains(&left, values)),
+            Self::InList(left, list) => left
+                .value(values)
+                .is_some_and(|left| list.iter().any(|one| Operator::Equal.holds(one, &left))),
             Self::Not(inner) => !inner.is_true(values),
             Self::And(all) => all.iter().all(|one| one.is_true(values)),
             Self::Or(all) => all.iter().any(|one| one.is_true(values)),
@@ -129,12 +131,8 @@ impl Expression {
         }
     }
 
-    /// Whether a list has an element, or a text another text.
+    /// Whether the list in a property has an element, or a text another text.
     fn contains(&self, element: &Value, values: &Values<'_>) -> bool {
-        let is = |other: &Value| Operator::Equal.holds(other, element);
-        if let Self::List(list) = self {
-            return list.iter().any(is);
-        }
         match self.value(values) {
             Some(Value::Text(text)) => {
                 matches!(element, Value::Text(part) if text.contains(part.as_str()))
@@ -142,7 +140,8 @@ impl Expression {
             Some(Value::Other(json)) => {
                 let elements: Vec<serde_json::Value> =
                     serde_json::from_str(&json).unwrap_or_default();
-                elements.iter().any(|other| is(&Value::of(other)))
+                let mut elements = elements.iter().map(Value::of);
+                elements.any(|other| Operator::Equal.holds(&other, element))
             }
             _ => false,
         }
@@ -274,6 +273,11 @@ mod tests {
             ("defined(1)", "`1)`"),
             (r#"string(properties["x"]) == "1""#, "`string("),
             (r#"properties["x"] + 1 == 2"#, "`+ 1 == 2`"),
+            // A list is compared with nothing: it would be equal to no property.
+            (r#"properties["tags"] == ["a"]"#, r#"`["a"]`"#),
+            (r#"properties["tags"] != ["a"]"#, r#"`["a"]`"#),
+            ("[1] == 1", "`[1] == 1`"),
+            ("not []", "`[]`"),
             ("+1", "`+1`"),
             ("-", "`-`"),
         ] {

@@ -32,8 +32,8 @@ const MAX_DEPTH: usize = 64;
 /// How much of the text an error repeats.
 const FOUND_CHARS: usize = 40;
 
-const A_VALUE: &str = "a property such as properties[\"x\"], a text in quotes, a number, true, false, a list, \
-     defined(…), not, or an expression in parentheses";
+const A_VALUE: &str = "a property such as properties[\"x\"], a text in quotes, a number, true, false, defined(…), \
+     not, an expression in parentheses, or a list after `in`";
 
 pub(super) fn expression(text: &str) -> Result<Expression, FilterError> {
     let mut reader = Reader {
@@ -136,6 +136,9 @@ impl Reader<'_> {
     fn comparison(&mut self) -> Result<Expression, FilterError> {
         let left = self.operand()?;
         if self.pass_word("in") {
+            if self.pass("[") {
+                return Ok(Expression::InList(Box::new(left), self.list()?));
+            }
             return Ok(Expression::In(Box::new(left), Box::new(self.operand()?)));
         }
         let operator = Operator::TEXTS.iter().find(|(text, _)| self.pass(text));
@@ -164,9 +167,6 @@ impl Reader<'_> {
             self.expect(")", "a closing parenthesis")?;
             return Ok(Expression::Defined(name));
         }
-        if self.pass("[") {
-            return self.list();
-        }
         self.value(A_VALUE).map(Expression::Value)
     }
 
@@ -184,15 +184,15 @@ impl Reader<'_> {
     }
 
     /// The values of a list, after its opening bracket.
-    fn list(&mut self) -> Result<Expression, FilterError> {
+    fn list(&mut self) -> Result<Vec<Value>, FilterError> {
         let mut values = Vec::new();
         if self.pass("]") {
-            return Ok(Expression::List(values));
+            return Ok(values);
         }
         loop {
             values.push(self.value("a text in quotes, a number, true or false")?);
             if self.pass("]") {
-                return Ok(Expression::List(values));
+                return Ok(values);
             }
             self.expect(",", "a comma, or a closing bracket")?;
         }
