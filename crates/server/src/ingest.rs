@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, header};
+use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use idmerge_wire::{Endpoint, Problem};
 
@@ -73,6 +73,7 @@ pub(crate) async fn pixel(
 
 async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
     let started = Instant::now();
+    let request = without_data_of_head(request);
     let peer = request.extensions().get::<Peer>().copied();
     let result = ingest(app, endpoint, request).await;
     // A pixel is answered with 200 whatever happens, so the metrics say what happened.
@@ -93,6 +94,17 @@ async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {
     app.metrics
         .count_request(endpoint, status, started.elapsed());
     response
+}
+
+/// A HEAD request stores nothing: programs that check the links of a mail send them. So it is answered as if it had no
+/// data.
+fn without_data_of_head(mut request: Request) -> Request {
+    if request.method() == Method::HEAD
+        && let Ok(path) = request.uri().path().parse()
+    {
+        *request.uri_mut() = path;
+    }
+    request
 }
 
 async fn ingest(

@@ -204,6 +204,23 @@ fn an_expression_that_cannot_be_read_says_where() {
         let parameters = [days, &[("where", r#"properties["plan"] = "pro""#)]].concat();
         let answer = get(&server, path, &parameters);
         assert_eq!(answer.status, 400, "{answer:?}");
+        let long = format!("{}true", "true and ".repeat(10_000));
+        let parameters = [days, &[("where", &*long)]].concat();
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(&parameters);
+        let form = form.finish();
+        if path == "/api/query/engage" {
+            let secret = format!("Bearer {SECRET} of TOK");
+            let headers = [
+                ("authorization", &*secret),
+                ("content-type", "application/x-www-form-urlencoded"),
+            ];
+            let refused = server.send("POST", path, &headers, form.as_bytes());
+            assert_eq!(
+                refused.json()["error"],
+                "where has 90004 bytes; give at most 65536"
+            );
+        }
         assert_eq!(
             answer.json()["error"],
             r#"where: the expression cannot have `= "pro"` there; give an operator, such as ==, in, and, or; or nothing"#

@@ -128,6 +128,25 @@ fn a_2_the_forms_of_the_data() {
 }
 
 #[test]
+fn a_head_request_stores_nothing() {
+    let server = Running::of(Model::Simplified);
+    let data = escaped(&STANDARD.encode(call("track").to_string()));
+    let event = json!({"event": "A", "properties": {"token": "TOK", "distinct_id": "u"}});
+    let event = escaped(&event.to_string());
+    let pixel = format!("/v1/pixel/track?writeKey=TOK&data={data}");
+    let track = format!("/track?data={event}");
+    for path in [&pixel, &track] {
+        let _answer = server.send("HEAD", path, &[], b"");
+    }
+    assert_eq!(server.send("HEAD", &pixel, &[], b"").status, 200);
+    assert_eq!(events(&server, "TOK"), Vec::<Value>::new());
+    for path in [&pixel, &track] {
+        assert_eq!(server.get(path, &[]).status, 200);
+    }
+    assert_eq!(events(&server, "TOK").len(), 2);
+}
+
+#[test]
 fn ar_2_each_view_counts_unless_it_has_a_message_id() {
     let server = Running::of(Model::Simplified);
     let with_id = |id: &str| {

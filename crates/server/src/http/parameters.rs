@@ -13,6 +13,9 @@ use crate::http::api_error::ApiError;
 /// The most characters of a value that an error repeats.
 const MAX_CHARS: usize = 60;
 
+/// The longest `where`. Sessions remember it.
+const MAX_FILTER_BYTES: usize = 64 << 10;
+
 /// Reads parameters from the query of a URL, or from the body of a form.
 pub(crate) fn read<T: DeserializeOwned>(text: &str) -> Result<T, ApiError> {
     let pairs = Pairs {
@@ -47,6 +50,12 @@ pub(crate) fn filter(text: Option<&str>) -> Result<Option<Filter>, ApiError> {
     let Some(text) = text.filter(|text| !text.is_empty()) else {
         return Ok(None);
     };
+    if text.len() > MAX_FILTER_BYTES {
+        return Err(ApiError::bad_request(format!(
+            "where has {} bytes; give at most {MAX_FILTER_BYTES}",
+            text.len()
+        )));
+    }
     Filter::parse(text)
         .map(Some)
         .map_err(|error| ApiError::bad_request(format!("where: {error}")))

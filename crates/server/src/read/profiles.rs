@@ -276,10 +276,10 @@ impl Results {
         chunks: &mut Chunks,
     ) -> Result<Sent, ProjectError> {
         let mut sent = Sent::All;
+        let selection = self.selection.clone();
         while sent == Sent::All
             && let Some(id) = ids.next()
         {
-            let selection = self.selection.clone();
             selection.visit(project, &id, &mut |distinct_id, json| {
                 if selection.selects(json) && self.seen.insert(distinct_id.to_owned()) {
                     self.write(distinct_id, json);
@@ -311,7 +311,7 @@ impl Results {
             if selection.selects(json) {
                 self.write(id, json);
                 sent = self.flush(CHUNK_BYTES, chunks);
-            } else if read == RUN_PROFILES {
+            } else if read >= RUN_PROFILES {
                 sent = Sent::Part;
             }
             let is_full = place.until.is_none() && self.count == PAGE_PROFILES as u64;
