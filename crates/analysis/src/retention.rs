@@ -1,4 +1,4 @@
-//! [`RetentionQuery`]: the users who come back.
+//! [`RetentionQuery`]: the users who come back (F-11).
 
 use std::collections::{BTreeMap, BTreeSet};
 

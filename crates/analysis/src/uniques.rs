@@ -1,4 +1,4 @@
-//! [`UniquesQuery`]: the users of each event or day.
+//! [`UniquesQuery`]: the users of each event or day (F-10).
 
 use std::cmp::Reverse;
 

@@ -41,7 +41,7 @@ const EVENTS: &[(&str, &str, &str, Option<i64>)] = &[
 ];
 
 #[test]
-fn f_1_uniques_of_events_and_of_days() {
+fn f_10_uniques_of_events_and_of_days() {
     let query = UniquesQuery::new(UniquesBy::Event);
     let report = query.report(fold(&query, EVENTS));
     let rows: Vec<_> = report
@@ -76,7 +76,7 @@ fn f_1_uniques_of_events_and_of_days() {
 }
 
 #[test]
-fn f_1_a_period_with_events_has_figures_although_nobody_comes_back() {
+fn f_11_a_period_with_events_has_figures_although_nobody_comes_back() {
     let query = RetentionQuery {
         first: Some(Step::named("View")),
         then: Some(Step::named("Cancel")),
@@ -98,7 +98,7 @@ fn f_1_a_period_with_events_has_figures_although_nobody_comes_back() {
 }
 
 #[test]
-fn f_1_retention_by_day_and_week() {
+fn f_11_retention_by_day_and_week() {
     let query = RetentionQuery::default().retention();
     let report = query.report(fold(&query, EVENTS));
     let [first, second] = &report.cohorts[..] else {
