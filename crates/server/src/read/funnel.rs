@@ -26,8 +26,10 @@ pub(crate) struct FunnelParameters {
     grace_ms: Option<i64>,
     /// Which events of the first step open an entry: the `first` one, which is the default (F-3), or with
     /// `optimized` each one, and the entry of a user that gets furthest counts (F-4).
+    #[param(inline)]
     reentry: Option<ReentryParameter>,
     /// What is counted: users, which are `uniques` and the default, or `totals`, which are entries (F-4).
+    #[param(inline)]
     count: Option<CountParameter>,
     /// Up to 3 properties that have the same values at every step, as a JSON array of strings (F-6).
     #[param(example = r#"["plan"]"#)]
