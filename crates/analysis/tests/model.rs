@@ -196,6 +196,7 @@ fn question() -> impl Strategy<Value = oracle::Question> {
                     exclude: exclude.filter(|_| excludes).collect(),
                     from_ms,
                     to_ms,
+                    opens_with: None,
                 }
             },
         )

@@ -1,4 +1,5 @@
 //! A slow model of funnels that was written from the rules F-1 to F-7 alone, to compare the real one with.
+//! [`breakdown`], [`uniques`] and [`retention`] are models of F-8, F-10 and F-11.
 //!
 //! [`reached`] and [`times_ms`] take events in order of arrival and a [`Question`]. The caller converts
 //! `time` to milliseconds (F-2), parses steps (F-7) and resolves users (F-1). Steps have only `==` here.
@@ -47,6 +48,11 @@
     reason = "each test program that includes the model needs another part of it"
 )]
 
+pub mod breakdown;
+pub mod retention;
+pub mod uniques;
+pub mod values;
+
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -61,7 +67,7 @@ pub struct Event {
     pub time_ms: Option<i64>,
     /// The event's name.
     pub name: String,
-    /// Properties, compared as text.
+    /// Properties, compared as text. [`values::canonical`] makes the text of a JSON value.
     pub properties: BTreeMap<String, String>,
 }
 
@@ -124,6 +130,9 @@ pub struct Question {
     pub from_ms: Option<i64>,
     /// The last time at which an entry may open (D-1).
     pub to_ms: Option<i64>,
+    /// A property and the value, or the lack of one, that an event needs to open an entry. A breakdown
+    /// by each event of step 1 asks for it.
+    pub opens_with: Option<(String, Option<String>)>,
 }
 
 /// How many users (uniques) or entries (totals) reached each step. `by_user = false` counts own
@@ -165,6 +174,23 @@ struct Entry {
 
 /// The entries that count, of all users.
 fn entries(events: &[Event], question: &Question, by_user: bool) -> Vec<Entry> {
+    let of_user = |history: &History<'_>| entries_of(history, question);
+    histories(events, by_user)
+        .iter()
+        .flat_map(of_user)
+        .collect()
+}
+
+/// The entries of one user that count.
+fn entries_of(history: &History<'_>, question: &Question) -> Vec<Entry> {
+    match question.reentry {
+        Reentry::First => one_after_another(history, question),
+        Reentry::Optimized => best_first(history, question),
+    }
+}
+
+/// The history of each user.
+fn histories(events: &[Event], by_user: bool) -> Vec<History<'_>> {
     let mut histories: BTreeMap<&str, History<'_>> = BTreeMap::new();
     for event in events {
         let id = if by_user { &event.user } else { &event.own };
@@ -172,16 +198,11 @@ fn entries(events: &[Event], question: &Question, by_user: bool) -> Vec<Entry> {
             histories.entry(id).or_default().push((time_ms, event));
         }
     }
-    let mut all = Vec::new();
     for history in histories.values_mut() {
         // The sort is stable: ties stay as they came.
         history.sort_by_key(|(time_ms, _)| *time_ms);
-        all.extend(match question.reentry {
-            Reentry::First => one_after_another(history, question),
-            Reentry::Optimized => best_first(history, question),
-        });
     }
-    all
+    histories.into_values().collect()
 }
 
 /// The places of the step-1 events in the range.
@@ -189,9 +210,16 @@ fn openings(history: &History<'_>, question: &Question) -> Vec<usize> {
     let Some(first) = question.steps.first() else {
         return Vec::new();
     };
+    let has_value = |event: &Event, (property, value): &(String, Option<String>)| {
+        event.properties.get(property) == value.as_ref()
+    };
     let opens = |place: &usize| {
         let (time_ms, event) = history[*place];
         fits(event, first)
+            && question
+                .opens_with
+                .as_ref()
+                .is_none_or(|needed| has_value(event, needed))
             && question.from_ms.is_none_or(|from| from <= time_ms)
             && question.to_ms.is_none_or(|to| time_ms <= to)
     };
