@@ -101,8 +101,9 @@ impl Expression {
     fn is_true(&self, values: &Values<'_>) -> bool {
         match self {
             Self::Value(_) | Self::Property(_) => self.value(values).is_some_and(|value| {
-                !matches!(value, Value::Bool(false) | Value::Integer(0))
-                    && !matches!(value, Value::Text(text) if text.is_empty() || text == "false")
+                value != Value::Bool(false)
+                    && !matches!(&value, Value::Number(number) if number.is_zero())
+                    && !matches!(&value, Value::Text(text) if text.is_empty() || text == "false")
             }),
             Self::Defined(name) => values.get(name).is_some(),
             Self::Is(left, operator, right) => match (left.value(values), right.value(values)) {
@@ -137,13 +138,11 @@ impl Expression {
             Some(Value::Text(text)) => {
                 matches!(element, Value::Text(part) if text.contains(part.as_str()))
             }
-            Some(Value::Other(json)) => {
-                let elements: Vec<serde_json::Value> =
-                    serde_json::from_str(&json).unwrap_or_default();
-                let mut elements = elements.iter().map(Value::of);
+            Some(list) => {
+                let mut elements = list.elements().into_iter();
                 elements.any(|other| Operator::Equal.holds(&other, element))
             }
-            _ => false,
+            None => false,
         }
     }
 }

@@ -1,19 +1,22 @@
 //! The value of a property: how it is compared, and what it equals.
 
+mod number;
+
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 
 use idmerge_events::{RawJson, visit_members};
+use serde_json::value::RawValue;
+
+pub(crate) use number::Number;
 
 /// The value of a property, as far as values are compared.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Value {
     Text(String),
-    /// A number that `i128` does not hold.
-    Float(f64),
-    /// An integer, also if it is written as `2.0`: as floating-point numbers, two large IDs could be equal.
-    Integer(i128),
+    Number(Number),
     Bool(bool),
-    /// The JSON text of an array, an object, or a string that is not text.
+    /// An array or an object as JSON in one spelling, or the JSON of a string that is not text.
     Other(String),
 }
 
@@ -21,63 +24,48 @@ impl Value {
     /// The value, or `None` if it is `null`, which is the same as missing (F-7).
     pub(crate) fn read(json: RawJson<'_>) -> Option<Self> {
         let text = json.as_str();
-        Some(match text {
-            "null" => return None,
-            "true" => Self::Bool(true),
-            "false" => Self::Bool(false),
-            _ if text.starts_with('"') => match json.string() {
+        if text.starts_with('"') {
+            return Some(match json.string() {
                 Some(text) => Self::Text(text.into_owned()),
                 None => Self::Other(text.to_owned()),
+            });
+        }
+        (!json.is_null()).then(|| Self::of_text(text, 0))
+    }
+
+    /// The elements of an array. Other values have none.
+    pub(crate) fn elements(&self) -> Vec<Self> {
+        let Self::Other(json) = self else {
+            return Vec::new();
+        };
+        let elements: Vec<&RawValue> = serde_json::from_str(json).unwrap_or_default();
+        let elements = elements.into_iter();
+        elements
+            .map(|element| Self::of_text(element.get(), 0))
+            .collect()
+    }
+
+    /// The value that a JSON text holds, inside this many containers.
+    fn of_text(text: &str, depth: usize) -> Self {
+        match text {
+            "true" => Self::Bool(true),
+            "false" => Self::Bool(false),
+            _ if text.starts_with('"') => match serde_json::from_str(text) {
+                Ok(text) => Self::Text(text),
+                Err(_) => Self::Other(text.to_owned()),
             },
-            _ => Self::number(text).unwrap_or_else(|| Self::Other(text.to_owned())),
-        })
-    }
-
-    /// The value of an element of an array.
-    pub(crate) fn of(json: &serde_json::Value) -> Self {
-        match json {
-            serde_json::Value::String(text) => Self::Text(text.clone()),
-            serde_json::Value::Bool(is) => Self::Bool(*is),
-            other => {
-                let text = other.to_string();
-                Self::number(&text).unwrap_or(Self::Other(text))
-            }
+            _ => match Number::read(text) {
+                Some(number) => Self::Number(number),
+                None => Self::Other(one_spelling(text, depth)),
+            },
         }
-    }
-
-    /// The value of a JSON number.
-    pub(crate) fn number(text: &str) -> Option<Self> {
-        // The largest integers that all floating-point numbers below are exact for.
-        const EXACT: f64 = 9_007_199_254_740_992.0;
-        // Rust also parses words such as `inf`, and a number that begins with `+`.
-        if !text.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
-            return None;
-        }
-        if let Ok(integer) = text.parse() {
-            return Some(Self::Integer(integer));
-        }
-        let float: f64 = text.parse().ok()?;
-        #[expect(
-            clippy::cast_possible_truncation,
-            reason = "it is a whole number in the range"
-        )]
-        Some(if float.fract() == 0.0 && float.abs() <= EXACT {
-            Self::Integer(float as i128)
-        } else {
-            Self::Float(float)
-        })
     }
 
     /// The order of two values. `None` if they are of different kinds, or of a kind without an order.
     pub(crate) fn compare(&self, other: &Self) -> Option<Ordering> {
         match (self, other) {
             (Self::Text(a), Self::Text(b)) => Some(a.cmp(b)),
-            (Self::Integer(a), Self::Integer(b)) => Some(a.cmp(b)),
-            (Self::Float(a), Self::Float(b)) => a.partial_cmp(b),
-            #[expect(clippy::cast_precision_loss, reason = "the other number is no integer")]
-            (Self::Integer(a), Self::Float(b)) => (*a as f64).partial_cmp(b),
-            #[expect(clippy::cast_precision_loss, reason = "the other number is no integer")]
-            (Self::Float(a), Self::Integer(b)) => a.partial_cmp(&(*b as f64)),
+            (Self::Number(a), Self::Number(b)) => Some(a.cmp(b)),
             _ => None,
         }
     }
@@ -86,12 +74,34 @@ impl Value {
     pub(crate) fn json(&self) -> String {
         match self {
             Self::Text(text) => serde_json::Value::from(text.as_str()).to_string(),
-            Self::Float(float) => serde_json::Value::from(*float).to_string(),
-            Self::Integer(integer) => integer.to_string(),
+            Self::Number(number) => number.to_string(),
             Self::Bool(is) => is.to_string(),
             Self::Other(json) => json.clone(),
         }
     }
+}
+
+/// The JSON of an array or an object, the same for equal ones. SDKs write the same list with and without spaces.
+fn one_spelling(text: &str, depth: usize) -> String {
+    // Each level is a call, so what is nested deeper is compared as it is written.
+    const MAX_DEPTH: usize = 64;
+    if depth == MAX_DEPTH {
+        return text.to_owned();
+    }
+    let inner = |value: &RawValue| Value::of_text(value.get(), depth + 1).json();
+    if let Ok(elements) = serde_json::from_str::<Vec<&RawValue>>(text) {
+        let elements: Vec<String> = elements.into_iter().map(inner).collect();
+        return format!("[{}]", elements.join(","));
+    }
+    // IN-2: the last of several counts.
+    if let Ok(members) = serde_json::from_str::<BTreeMap<String, &RawValue>>(text) {
+        let member = |(key, value): (String, &RawValue)| {
+            format!("{}:{}", serde_json::Value::from(key), inner(value))
+        };
+        let members: Vec<String> = members.into_iter().map(member).collect();
+        return format!("{{{}}}", members.join(","));
+    }
+    text.to_owned()
 }
 
 /// The names of the properties that are read, each once and in order.
@@ -148,5 +158,28 @@ pub(crate) fn text_of(json: &str) -> String {
     match serde_json::from_str::<serde_json::Value>(json) {
         Ok(serde_json::Value::String(text)) => text,
         _ => json.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn deep_nesting_costs_no_stack() {
+        let deep = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
+        assert_eq!(Value::of_text(&deep, 0).json(), deep);
+    }
+
+    #[test]
+    fn what_is_equal_has_one_spelling() {
+        for (text, spelling) in [
+            (r#"[ 1.0, "\u0061", null,true ]"#, r#"[1,"a",null,true]"#),
+            (r#"{"b": {}, "a" :[ ], "b":1e400}"#, r#"{"a":[],"b":1e400}"#),
+            // Half a surrogate pair is no text, and stays as it is.
+            (r#"[ "\ud800" ]"#, r#"["\ud800"]"#),
+        ] {
+            assert_eq!(Value::of_text(text, 0).json(), spelling);
+        }
     }
 }

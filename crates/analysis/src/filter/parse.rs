@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::Expression;
 use crate::operator::Operator;
-use crate::value::Value;
+use crate::value::{Number, Value};
 
 /// Why a text is not a filter.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -210,9 +210,9 @@ impl Reader<'_> {
         let rest = self.rest.trim_start();
         let is_end = |next: char| !(next.is_ascii_alphanumeric() || "+-._".contains(next));
         let end = rest.find(is_end).unwrap_or(rest.len());
-        let number = Value::number(&rest[..end]).ok_or_else(|| self.unexpected(expected))?;
+        let number = Number::read(&rest[..end]).ok_or_else(|| self.unexpected(expected))?;
         self.rest = &rest[end..];
-        Ok(number)
+        Ok(Value::Number(number))
     }
 
     /// A text in double or single quotes, if one is next. A backslash stands for the character after it; otherwise

@@ -4,7 +4,7 @@ use thiserror::Error;
 
 use super::{Condition, Test};
 use crate::operator::Operator;
-use crate::value::Value;
+use crate::value::{Number, Value};
 
 /// Why a text in brackets is not a list of conditions.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -137,7 +137,7 @@ impl<'t> Reader<'t> {
         let value = match &self.rest[..end] {
             "true" => Some(Value::Bool(true)),
             "false" => Some(Value::Bool(false)),
-            number => Value::number(number),
+            number => Number::read(number).map(Value::Number),
         };
         let Some(value) = value else {
             let rest = self.rest.trim();

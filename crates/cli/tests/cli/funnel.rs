@@ -301,6 +301,42 @@ fn f_8_values_of_a_property_have_lines() {
 }
 
 #[test]
+fn f_7_values_are_written_as_they_are_equal() {
+    let line = |value: &str| {
+        format!(r#"{{"event":"View","properties":{{"$user_id":"u","time":1,"p":{value}}}}}"#)
+    };
+    let values = [
+        "1e400",
+        "10e399",
+        "340282366920938463463374607431768211456",
+        "340282366920938463463374607431768211457",
+        "[1, 2]",
+        "[1.0,2]",
+        "\"1\"",
+        "1",
+    ];
+    let folder = Folder::with(&[("in", &values.map(line).join("\n"))]);
+    let funnel = "funnel in --engine simplified --steps View --by p --touch each --json";
+    let answer = folder.run(funnel).ok();
+    let rows = answer.split(r#"{"value":"#).skip(1);
+    let mut values: Vec<&str> = rows
+        .filter_map(|row| Some(row.split_once(",\"users\"")?.0))
+        .collect();
+    values.sort_unstable();
+    assert_eq!(
+        values,
+        [
+            "\"1\"",
+            "1",
+            "1e400",
+            "340282366920938463463374607431768211456",
+            "340282366920938463463374607431768211457",
+            "[1,2]",
+        ]
+    );
+}
+
+#[test]
 fn f_8_refused_lines_count_as_for_other_commands() {
     let folder = Folder::with(&[("in", &format!("{EVENTS}not json\n"))]);
     let funnel = "funnel in --engine simplified --steps View";

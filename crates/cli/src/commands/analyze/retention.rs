@@ -83,7 +83,8 @@ fn answer(query: &RetentionQuery, report: &RetentionReport, events_without_id: u
             "cohorts": cohorts,
             "events_without_time": report.events_without_time,
             "events_without_id": events_without_id,
-        }),
+        })
+        .to_string(),
         records: report.cohorts.iter().flat_map(records).collect(),
         charts: vec![chart(query, report)],
         notes: notes(report.events_without_time, events_without_id),

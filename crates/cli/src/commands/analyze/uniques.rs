@@ -105,7 +105,8 @@ fn answer(by: UniquesBy, report: &UniquesReport, events_without_id: u64) -> Answ
             "total": total,
             "events_without_time": report.events_without_time,
             "events_without_id": events_without_id,
-        }),
+        })
+        .to_string(),
         records: rows,
         charts: vec![chart],
         notes: notes(report.events_without_time, events_without_id),

@@ -5,7 +5,6 @@ use terminal_size::Width;
 
 use super::{Chart, html, svg, text};
 use crate::output::destination::Output;
-use crate::output::json::write_line;
 
 /// The form of an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +20,8 @@ pub(crate) enum AnswerForm {
 #[derive(Clone, Debug)]
 pub(crate) struct Answer {
     pub(crate) title: String,
-    /// All figures, as one object.
-    pub(crate) json: Value,
+    /// All figures, as the text of one JSON object. A [`Value`] does not hold each number that an event can have.
+    pub(crate) json: String,
     /// The fields of the records.
     pub(crate) header: &'static [&'static str],
     /// The lines of the CSV, as objects.
@@ -40,7 +39,7 @@ impl Answer {
                 let page = text::page(&self.charts, &self.notes, width.unwrap_or(usize::MAX));
                 output.write(page.as_bytes())
             }
-            AnswerForm::Json => write_line(&self.json, output),
+            AnswerForm::Json => output.write(format!("{}\n", self.json).as_bytes()),
             AnswerForm::Csv => {
                 let field = |record: &Value, name: &&str| match &record[*name] {
                     Value::String(text) => text.clone(),
