@@ -1,4 +1,5 @@
-//! The real funnel against a slow model by another author, over random streams of events.
+//! The real analyses against slow models by other authors, over random streams of events. Here are funnels;
+//! `compare` has breakdowns, uniques and retention.
 //!
 //! There are few users, names and times, and the times are near the edges of window and grace. The streams are
 //! long enough for users to have events dropped that cannot count.
@@ -9,25 +10,21 @@
     reason = "a test fails by panicking"
 )]
 
+mod compare;
 mod oracle;
 
-use std::collections::BTreeMap;
-
 use idmerge_analysis::{
-    Analysis, Count, Exclusion, FunnelQuery, FunnelReport, Reentry, ResolvedEvent, Step,
+    Breakdown, Count, Exclusion, FunnelQuery, FunnelReport, Reentry, Step, StepFigures,
 };
-use idmerge_core::DistinctId;
-use idmerge_events::JsonEvent;
 use proptest::prelude::*;
 use proptest::sample::select;
 
 /// The figures of the real funnel.
-fn real(events: &[oracle::Event], question: &oracle::Question) -> FunnelReport {
-    let step = |step: &oracle::Step| {
-        let conditions = step.equals.as_ref();
-        let conditions = conditions.map(|(name, value)| format!("[{name} == \"{value}\"]"));
-        Step::parse(&(step.name.clone() + &conditions.unwrap_or_default()))
-    };
+fn real(
+    events: &[oracle::Event],
+    question: &oracle::Question,
+    by: Option<Breakdown>,
+) -> FunnelReport {
     let query = FunnelQuery {
         window_ms: question.window_ms,
         grace_ms: question.grace_ms,
@@ -51,31 +48,11 @@ fn real(events: &[oracle::Event], question: &oracle::Question) -> FunnelReport {
         from_ms: question.from_ms,
         // The model includes its last time.
         until_ms: question.to_ms.map(|to| to + 1),
-        ..FunnelQuery::new(question.steps.iter().map(step).collect())
+        by,
+        ..FunnelQuery::new(question.steps.iter().map(compare::real_step).collect())
     };
     let funnel = query.funnel().unwrap();
-    let mut fold = funnel.fold();
-    for event in events {
-        let (Some(user), Some(own)) = (&event.user, &event.own) else {
-            continue;
-        };
-        let pairs = event.properties.iter();
-        let pairs: Vec<_> = pairs
-            .map(|(name, value)| format!("{name:?}:{value:?}"))
-            .collect();
-        let line = format!(r#"{{"event":"","properties":{{{}}}}}"#, pairs.join(","));
-        let json = JsonEvent::parse_text(&line).unwrap();
-        let resolved = ResolvedEvent {
-            name: &event.name,
-            time_ms: event.time_ms,
-            properties: json.properties(),
-        };
-        if let Some(found) = funnel.read(&resolved) {
-            let [user, own] = [user, own].map(|id| DistinctId::try_from(&**id).unwrap());
-            funnel.add(&mut fold, user, own, found);
-        }
-    }
-    funnel.report(fold)
+    funnel.report(compare::fold(&funnel, events))
 }
 
 /// The smallest time that this many of a hundred are not above.
@@ -84,11 +61,14 @@ fn percentile(sorted: &[i64], percent: usize) -> Option<i64> {
     (0..sorted.len()).find(is_enough).map(|at| sorted[at])
 }
 
-fn check(events: &[oracle::Event], question: &oracle::Question) -> Result<(), TestCaseError> {
-    let report = real(events, question);
-    let of = |users: fn(&idmerge_analysis::StepFigures) -> u64| -> Vec<u64> {
-        report.steps.iter().map(users).collect()
-    };
+/// Checks the figures of the steps. `events` and `question` are those of the model.
+fn check(
+    report: &FunnelReport,
+    events: &[oracle::Event],
+    question: &oracle::Question,
+) -> Result<(), TestCaseError> {
+    let of =
+        |users: fn(&StepFigures) -> u64| -> Vec<u64> { report.steps.iter().map(users).collect() };
     prop_assert_eq!(
         of(|step| step.users),
         oracle::reached(events, question, true)
@@ -105,50 +85,18 @@ fn check(events: &[oracle::Event], question: &oracle::Question) -> Result<(), Te
     Ok(())
 }
 
-fn properties() -> impl Strategy<Value = BTreeMap<String, String>> {
-    let value = || prop::option::weighted(0.8, select(vec!["1", "2"]));
-    (value(), value()).prop_map(|(p, q)| {
-        let pairs = [("p", p), ("q", q)].into_iter();
-        pairs
-            .filter_map(|(name, value)| Some((name.to_owned(), value?.to_owned())))
-            .collect()
-    })
+/// The question as the model reads it.
+fn canonical(question: &oracle::Question) -> oracle::Question {
+    let steps = question.steps.iter().map(compare::canonical_step).collect();
+    oracle::Question {
+        steps,
+        ..question.clone()
+    }
 }
 
-/// Events of at most three users with four distinct_ids. Times are from 0 to 30, and so are windows.
-fn events() -> impl Strategy<Value = Vec<oracle::Event>> {
-    let own = prop::option::weighted(0.95, 0..4_usize);
-    let time = prop::option::weighted(0.95, 0..30_i64);
-    let name = select(vec!["A", "A", "B", "B", "C", "X", "Y"]);
-    let event = (own, time, name, properties());
-    let users = prop::collection::vec(0..3_usize, 4);
-    (prop::collection::vec(event, 0..90), users).prop_map(|(events, users)| {
-        let event = |(own, time_ms, name, properties): (Option<usize>, _, &str, _)| oracle::Event {
-            user: own.map(|own| format!("u{}", users[own])),
-            // The distinct_id of the first device is that of its user.
-            own: own.map(|own| match own {
-                0 => format!("u{}", users[0]),
-                own => format!("$device:d{own}"),
-            }),
-            time_ms,
-            name: name.to_owned(),
-            properties,
-        };
-        events.into_iter().map(event).collect()
-    })
-}
-
-fn step() -> impl Strategy<Value = oracle::Step> {
-    let equals = (select(vec!["p", "q"]), select(vec!["1", "2"]));
-    let equals = equals.prop_map(|(name, value)| (name.to_owned(), value.to_owned()));
-    (
-        select(vec!["A", "B", "C"]),
-        prop::option::weighted(0.2, equals),
-    )
-        .prop_map(|(name, equals)| oracle::Step {
-            name: name.to_owned(),
-            equals,
-        })
+/// Times are from 0 to 30, and so are windows.
+fn times_ms() -> BoxedStrategy<i64> {
+    (0..30_i64).boxed()
 }
 
 fn question() -> impl Strategy<Value = oracle::Question> {
@@ -158,22 +106,29 @@ fn question() -> impl Strategy<Value = oracle::Question> {
         (oracle::Reentry::Optimized, oracle::Count::Uniques),
     ];
     let hold = select(vec![vec![], vec![], vec!["p"], vec!["p", "q"]]);
-    let bound = || prop::option::weighted(0.2, 0..30_i64);
     let excluded = (
         select(vec!["X", "Y", "A", "B"]),
         prop::option::of((1..4_usize, 2..5_usize)),
     );
     (
-        prop::collection::vec(step(), 1..5),
+        prop::collection::vec(compare::step(), 1..5),
         (1..20_i64, 0..4_i64),
         select(modes.to_vec()),
         hold,
         prop::collection::vec(excluded, 0..3),
-        (bound(), bound()),
+        compare::range(times_ms()),
         any::<bool>(),
     )
         .prop_map(
-            |(steps, (window_ms, grace_ms), (reentry, count), hold, excluded, range, excludes)| {
+            |(
+                steps,
+                (window_ms, grace_ms),
+                (reentry, count),
+                hold,
+                excluded,
+                (from_ms, to_ms),
+                excludes,
+            )| {
                 let number = steps.len();
                 let exclusion =
                     |(name, between): (&str, Option<(usize, usize)>)| oracle::Exclusion {
@@ -181,11 +136,6 @@ fn question() -> impl Strategy<Value = oracle::Question> {
                         between: between.filter(|(from, to)| from < to && *to <= number),
                     };
                 let exclude = excluded.into_iter().map(exclusion);
-                // The real one refuses an empty range.
-                let (from_ms, to_ms) = match range {
-                    (Some(from), Some(to)) if from > to => (Some(to), Some(from)),
-                    range => range,
-                };
                 oracle::Question {
                     steps,
                     window_ms,
@@ -206,14 +156,18 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 3_000, ..ProptestConfig::default() })]
 
     #[test]
-    fn f_3_to_f_7_the_funnel_equals_the_model(events in events(), question in question()) {
-        check(&events, &question)?;
+    fn f_3_to_f_7_the_funnel_equals_the_model(
+        events in compare::events(times_ms()),
+        question in question(),
+    ) {
+        let report = real(&events, &question, None);
+        check(&report, &compare::canonical(&events), &canonical(&question))?;
     }
 
     /// The plain funnel, which drops most events of a user early.
     #[test]
     fn f_3_dropped_events_change_nothing(
-        mut events in events(),
+        mut events in compare::events(times_ms()),
         window_ms in 1..20_i64,
         grace_ms in 0..4_i64,
         steps in select(vec!["AB", "BA", "ABC", "CBA", "AAB"]),
@@ -235,6 +189,7 @@ proptest! {
             grace_ms: grace_ms.min(window_ms),
             ..oracle::Question::default()
         };
-        check(&events, &question)?;
+        let report = real(&events, &question, None);
+        check(&report, &compare::canonical(&events), &question)?;
     }
 }

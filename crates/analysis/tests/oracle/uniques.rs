@@ -2,13 +2,13 @@
 //!
 //! # Decided
 //!
-//! - U-1 An event of nobody (F-1) is an event: its row and the total count it, and a row can have events and
-//!   no users.
+//! - U-1 An event of nobody (F-1) is in no figure, also not among those that were passed over. (At first the
+//!   model counted it in the events of its row. F-1 was open, and now says this.)
 //! - U-2 The range includes `from_ms` and `to_ms`, as D-1.
 //! - U-3 A day is the number of whole days since 1970-01-01 in UTC, rounded down, so 1 ms before 1970 is in
 //!   day -1.
 //! - U-4 Names are ordered by their characters, without regard to language. An empty name is a name.
-//! - U-5 An event that is passed over is in no row and in no total, also if it is nobody's.
+//! - U-5 An event that is passed over is in no row and in no total.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -57,12 +57,14 @@ pub struct Uniques {
 /// Counts the events from `from_ms` to `to_ms`.
 pub fn uniques(events: &[Event], by: By, from_ms: Option<i64>, to_ms: Option<i64>) -> Uniques {
     let needs_time = by == By::Day || from_ms.is_some() || to_ms.is_some();
+    let is_of_somebody = |event: &&Event| event.user.is_some() || event.own.is_some();
+    let events: Vec<&Event> = events.iter().filter(is_of_somebody).collect();
     let without_time = events.iter().filter(|e| needs_time && e.time_ms.is_none());
-    let is_counted = |event: &&Event| match event.time_ms {
+    let is_counted = |event: &&&Event| match event.time_ms {
         None => !needs_time,
         Some(time) => from_ms.is_none_or(|from| from <= time) && to_ms.is_none_or(|to| time <= to),
     };
-    let counted: Vec<&Event> = events.iter().filter(is_counted).collect();
+    let counted: Vec<&Event> = events.iter().filter(is_counted).copied().collect();
     let key = |event: &Event| match by {
         By::Name => Key::Name(event.name.clone()),
         By::Day => Key::Day(event.time_ms.unwrap().div_euclid(86_400_000)),
@@ -202,12 +204,12 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_nobody_is_an_event() {
+    fn an_event_of_nobody_is_in_no_figure() {
         check(
             "
-            name | | A:0:-:- | A=1,0,0 =1,0,0
-            name | | A:0:-:- A:0:-:- B:0 | A=2,0,0 B=1,1,1 =3,1,1
-            day | | A:0:-:- A:-:-:- | 0=1,0,0 =1,0,0 no-time=1
+            name | | A:0:-:- | =0,0,0
+            name | | A:0:-:- A:0:-:- B:0 | B=1,1,1 =1,1,1
+            day | | A:0:-:- A:-:-:- | =0,0,0
             name | | A:0:d:- A:0:-:u A:0:d:u | A=3,1,1 =3,1,1
             ",
         );
