@@ -141,6 +141,12 @@ fn an_index_that_is_not_read_again_is_found() {
     finds(Mistake::ForgetsIndex);
 }
 
+/// Seed 3.
+#[test]
+fn an_export_that_has_replaced_events_is_found() {
+    finds(Mistake::ExportsReplaced);
+}
+
 /// A seed that failed can be replayed: nothing but the seed decides.
 #[test]
 fn a_seed_gives_one_schedule() {

@@ -259,6 +259,32 @@ fn ar_2_a_backup_and_a_repair_have_the_replaced_events() {
 }
 
 #[test]
+fn ar_2_an_export_in_parts_has_each_event_once() {
+    let folder = tempfile::tempdir().unwrap();
+    // 300 tracked events, and then the imported ones that replace the first 200.
+    let project = with_replaced(folder.path(), 50);
+    assert_eq!(project.last_event().unwrap(), 500);
+    for (as_of, part) in [(u64::MAX, 7), (500, 64), (500, 299), (330, 100), (300, 90)] {
+        let mut numbers = Vec::new();
+        for first in (1..=500).step_by(part) {
+            let query = ExportQuery {
+                numbers: first..=first + part as u64 - 1,
+                as_of,
+                ..ExportQuery::default()
+            };
+            let exported = project.export(&query, &mut |event| {
+                numbers.push(event.number);
+                Ok(true)
+            });
+            exported.unwrap();
+        }
+        let last = as_of.min(500);
+        let wanted: Vec<u64> = (last - 300 + 1..=last).collect();
+        assert_eq!(numbers, wanted, "{part} as of {as_of}");
+    }
+}
+
+#[test]
 fn ar_2_a_reader_sees_each_event_once_while_it_is_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let project = open_with(folder.path(), 2);

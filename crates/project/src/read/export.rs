@@ -13,14 +13,20 @@ use crate::archive::reader::ArchiveReader;
 use crate::error::ProjectError;
 use crate::open::state::State;
 use crate::project::Project;
+#[cfg(test)]
+use crate::simulation::hooks::{Mistake, makes};
 use crate::write::batch::{endpoint_of, is_weighed};
 
 /// Selects events. The default selects all.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ExportQuery {
     /// The numbers of the events. Several exports, each of the numbers that the one before left, give
-    /// together what one gives, except for merges in between.
+    /// together what one gives, except for merges in between, if `as_of` is [`Project::last_event`] of
+    /// before the first one.
     pub numbers: RangeInclusive<u64>,
+    /// The number of the last event that counts. Later ones are not selected, and an event that one of them
+    /// replaces (AR-2) is.
+    pub as_of: u64,
     /// The earliest time, in milliseconds since 1970.
     pub from_ms: Option<i64>,
     /// Events at this time or later are not selected.
@@ -37,6 +43,7 @@ impl Default for ExportQuery {
     fn default() -> Self {
         Self {
             numbers: 1..=u64::MAX,
+            as_of: u64::MAX,
             from_ms: None,
             until_ms: None,
             names: Vec::new(),
@@ -145,7 +152,13 @@ impl Project {
         let state = self.inner.state()?;
         let earlier = Arc::downgrade(&state);
         let (first, last) = (*query.numbers.start(), *query.numbers.end());
-        let last = state.directory.read().last().min(last);
+        let as_of = state.directory.read().last().min(query.as_of);
+        let last = last.min(as_of);
+        #[cfg(test)]
+        let as_of = match makes(Mistake::ExportsReplaced) {
+            true => last,
+            false => as_of,
+        };
         let archive = ArchiveReader::new(&state.store.read().begin_read()?)?;
         drop(state);
         let mut next = first;
@@ -168,7 +181,7 @@ impl Project {
             if !query.may_select_from(&head) {
                 continue;
             }
-            archive.shown_block(&head, last)?.each(&mut |stored| {
+            archive.shown_block(&head, as_of)?.each(&mut |stored| {
                 if stored.number > last {
                     wants_more = false;
                 } else if first <= stored.number && query.selects_time(stored.time_ms) {

@@ -9,7 +9,7 @@ use super::model::{IDS, sum_of};
 use super::world::World;
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::read::export::{ExportQuery, WrittenId};
+use crate::read::export::{ExportQuery, ExportedEvent, WrittenId};
 use crate::write::batch::{Answer, ClaimAnswer, RecordAnswer};
 
 /// The number of an event and its JSON as it was sent.
@@ -43,7 +43,8 @@ impl World {
                     true => &["/import"],
                     false => &["/track", "/import"],
                 };
-                let request = client.next_request(sources, &mut self.random.borrow_mut());
+                let request =
+                    client.next_request(sources, self.forges, &mut self.random.borrow_mut());
                 client.request = Some(request);
                 self.send(client);
             }
@@ -213,29 +214,37 @@ impl World {
         self.compare_exports(&seen, &after, is_whole)
     }
 
+    /// Compares what an export has with what is there afterwards: the same, without the events that were
+    /// replaced meanwhile.
     fn compare_exports(&self, seen: &[Seen], after: &[Seen], is_whole: bool) -> Result<(), Broken> {
-        let models = self.models.borrow();
-        let is_replaced = |number: u64| {
-            let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
-            let events = models.iter().map(|model| &model.list.events);
-            events
-                .flat_map(|events| events.get(place))
-                .any(|event| event.is_replaced)
-        };
         let last = seen.last().map_or(0, |(number, _)| *number);
-        let mut later = after.iter().filter(|(number, _)| *number <= last);
-        let mut kept = seen.iter().filter(|(number, _)| !is_replaced(*number));
-        loop {
-            match (kept.next(), later.next()) {
-                (None, None) => return Ok(()),
-                (seen, later) if seen == later => {}
-                (seen, later) if is_whole => {
-                    return Err(broken(format!(
-                        "an export has {seen:?}, and there is {later:?} afterwards"
-                    )));
+        // There are several models after a commit that may have succeeded or not.
+        let mut difference = None;
+        let fits = self.models.borrow().iter().any(|model| {
+            let is_replaced = |number: u64| {
+                let place = usize::try_from(number - 1).unwrap_or(usize::MAX);
+                let event = model.list.events.get(place);
+                event.is_some_and(|event| event.is_replaced)
+            };
+            let mut kept = seen.iter().filter(|(number, _)| !is_replaced(*number));
+            let mut later = after.iter().filter(|(number, _)| *number <= last);
+            loop {
+                match (kept.next(), later.next()) {
+                    (None, None) => return true,
+                    (seen, later) if seen == later => {}
+                    (seen, later) if is_whole => {
+                        difference = Some(format!(
+                            "an export has {seen:?}, and there is {later:?} afterwards"
+                        ));
+                        return false;
+                    }
+                    _ => return true,
                 }
-                _ => return Ok(()),
             }
+        });
+        match difference {
+            Some(difference) if !fits => Err(broken(difference)),
+            _ => Ok(()),
         }
     }
 
@@ -273,13 +282,9 @@ pub(crate) fn export(
     project: &Project,
     goes_on: &mut dyn FnMut() -> bool,
 ) -> Result<(Vec<Seen>, bool), ProjectError> {
-    let query = ExportQuery {
-        written_id: WrittenId::AsSent,
-        ..ExportQuery::default()
-    };
     let mut seen = Vec::new();
     let mut is_whole = true;
-    project.export(&query, &mut |event| {
+    export_in_runs(project, WrittenId::AsSent, &mut |event| {
         seen.push((
             event.number,
             String::from_utf8_lossy(event.json).into_owned(),
@@ -288,6 +293,33 @@ pub(crate) fn export(
         Ok(is_whole)
     })?;
     Ok((seen, is_whole))
+}
+
+/// How many events a run of an export has.
+const RUN_EVENTS: u64 = 3;
+
+/// Exports all events in runs, as a server does, until `visit` returns `false`.
+pub(crate) fn export_in_runs(
+    project: &Project,
+    written_id: WrittenId,
+    visit: &mut dyn FnMut(ExportedEvent<'_>) -> std::io::Result<bool>,
+) -> Result<(), ProjectError> {
+    let as_of = project.last_event()?;
+    let (mut first, mut goes_on) = (1, true);
+    while goes_on && first <= as_of {
+        let query = ExportQuery {
+            numbers: first..=first + RUN_EVENTS - 1,
+            as_of,
+            written_id,
+            ..ExportQuery::default()
+        };
+        project.export(&query, &mut |event| {
+            goes_on = visit(event)?;
+            Ok(goes_on)
+        })?;
+        first += RUN_EVENTS;
+    }
+    Ok(())
 }
 
 impl Request {

@@ -37,6 +37,8 @@ pub(crate) struct Client {
     pub(crate) made: usize,
     /// The request that is not acknowledged.
     pub(crate) request: Option<Rc<Request>>,
+    /// What it imports next. A forged form of it was tracked before.
+    pub(crate) forged: Option<Rc<Request>>,
     /// Where the answer to the latest attempt comes, and the process that was asked.
     pub(crate) waits: Option<(Mailbox, usize)>,
     /// What was acknowledged.
@@ -54,11 +56,25 @@ impl Client {
         format!("P{}", self.name)
     }
 
+    /// `forges` is whether somebody tracks forged events before the true ones are imported.
     pub(crate) fn next_request(
         &mut self,
         sources: &[&'static str],
+        forges: bool,
         random: &mut Random,
     ) -> Rc<Request> {
+        if let Some(request) = self.forged.take() {
+            return request;
+        }
+        let request = Rc::new(self.new_request(sources, random));
+        let may_be_forged = forges && request.source == "/import" && !request.events.is_empty();
+        if may_be_forged && random.percent(60) {
+            return Rc::new(self.forged.insert(request).forged());
+        }
+        request
+    }
+
+    fn new_request(&mut self, sources: &[&'static str], random: &mut Random) -> Request {
         self.made += 1;
         let source = *random.pick(sources);
         let mut events = Vec::new();
@@ -73,11 +89,11 @@ impl Client {
                 }
             }
         }
-        Rc::new(Request {
+        Request {
             source,
             events,
             adds,
-        })
+        }
     }
 }
 
@@ -125,6 +141,20 @@ fn event(source: &str, unique: String, random: &mut Random) -> Sent {
 }
 
 impl Request {
+    /// Events with the keys of these and another content, as anybody can track them.
+    fn forged(&self) -> Self {
+        let forged = |sent: &Sent| Sent {
+            pad: sent.pad + 1,
+            sender: Sender::Anybody,
+            ..sent.clone()
+        };
+        Self {
+            source: "/track",
+            events: self.events.iter().map(forged).collect(),
+            adds: Vec::new(),
+        }
+    }
+
     pub(crate) fn order(&self) -> EventOrder {
         match self.source {
             "/track" => EventOrder::ByTime,

@@ -20,6 +20,8 @@ pub(crate) enum Mistake {
     ShowsLate,
     /// Opening does not index the events again that came since the last run of the index.
     ForgetsIndex,
+    /// An export in runs has the events that those of later runs have replaced.
+    ExportsReplaced,
 }
 
 thread_local! {

@@ -5,11 +5,12 @@ use std::fmt::Write as _;
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt, Resolve};
 
+use super::acts::export_in_runs;
 use super::client::{Request, Sending};
 use super::event_list::EventList;
 use super::hooks::{Broken, broken};
 use crate::project::Project;
-use crate::read::export::ExportQuery;
+use crate::read::export::WrittenId;
 use crate::write::batch::RecordAnswer;
 
 /// A list of events and the sums in some profiles, in memory.
@@ -126,8 +127,7 @@ impl Model {
         let exported = self.list.exported();
         let mut wanted = exported.iter();
         let mut difference = String::new();
-        let query = ExportQuery::default();
-        let visited = project.export(&query, &mut |event| {
+        let visited = export_in_runs(project, WrittenId::Canonical, &mut |event| {
             let found = (event.number, event.time_ms, event.json);
             let wanted = wanted.next();
             let is = wanted.map(|it| (it.number, it.time_ms, it.export_json.as_bytes()));

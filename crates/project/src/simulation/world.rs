@@ -65,6 +65,8 @@ pub(crate) struct World {
     /// Whether claims may be withdrawn. Then no event can replace another one.
     pub(crate) withdraws: bool,
     pub(crate) has_withdrawn: Cell<bool>,
+    /// Whether somebody tracks forged events before the true ones are imported.
+    pub(crate) forges: bool,
     /// What failed in the middle of a sync.
     broken: RefCell<Option<Broken>>,
     is_traced: bool,
@@ -102,6 +104,8 @@ impl World {
             world.options.index_events = 2;
             world.options.snapshot_entries = 1;
         }
+        // The schedules of the other seeds are as before anybody forged events.
+        world.forges = seed % 4 == 3 && !world.withdraws;
         let world = Rc::new(world);
         let weak: Weak<Self> = Rc::downgrade(&world);
         set_during_sync(Some(Rc::new(move || {
@@ -153,6 +157,7 @@ impl World {
             depth: Cell::default(),
             is_turn: Cell::default(),
             has_withdrawn: Cell::default(),
+            forges: false,
             broken: RefCell::default(),
             is_traced,
             steps: Cell::default(),

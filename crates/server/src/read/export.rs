@@ -129,7 +129,9 @@ impl Events {
 impl Source for Events {
     fn send(&mut self, project: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError> {
         let mut next = *self.query.numbers.start();
-        let last = (*self.query.numbers.end()).min(project.last_event()?);
+        // Later runs go on with the events that were there at the start.
+        let last = self.query.as_of.min(project.last_event()?);
+        self.query.as_of = last;
         let mut sent = Sent::All;
         let text = &mut self.text;
         // A run ends also if it finds nothing to send.
