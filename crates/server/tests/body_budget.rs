@@ -89,6 +89,83 @@ fn bodies_that_have_stopped_to_arrive_give_way_to_large_ones() {
     wait_until("the memory is given back", || bytes_used(&server) == 0);
 }
 
+/// How many requests were answered with 429.
+fn refused(server: &Running) -> usize {
+    let text = server.get("/metrics", &[]).body;
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("idmerge_requests_total") && line.contains("\"429\""));
+    line.map_or(0, |line| line.rsplit(' ').next().unwrap().parse().unwrap())
+}
+
+/// More small bodies arrive at one moment than the memory has room for. The clients that get 429 are told when
+/// to come back, and are served then.
+#[test]
+fn a_burst_of_small_bodies_is_stored_by_clients_that_come_back_after_retry_after() {
+    const CLIENTS: usize = 40;
+    const ROOM: usize = 8;
+    let server = server(|bounds| {
+        with_8_mib(bounds);
+        bounds.limits.max_body_bytes = ROOM * SMALL_BYTES;
+        bounds.max_body_bytes_in_memory = ROOM * SMALL_BYTES;
+    });
+    let body = |client: usize| {
+        let event = format!(
+            r#"{{"event":"A","properties":{{"token":"TOK","distinct_id":"U","$insert_id":"i{client}"}}}}"#
+        );
+        padded(&event, SMALL_BYTES)
+    };
+    let head = format!(
+        "POST /track HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {SMALL_BYTES}\r\n\r\n"
+    );
+    let mut streams: Vec<TcpStream> = Vec::new();
+    for client in 0..CLIENTS {
+        let mut stream = TcpStream::connect(server.address).unwrap();
+        let request = head.clone() + &body(client);
+        stream
+            .write_all(&request.as_bytes()[..request.len() - 1])
+            .unwrap();
+        streams.push(stream);
+    }
+    wait_until("those without room are refused", || {
+        refused(&server) >= CLIENTS - ROOM
+    });
+    thread::scope(|scope| {
+        for (client, mut stream) in streams.into_iter().enumerate() {
+            let (server, body) = (&server, body(client));
+            scope.spawn(move || {
+                let mut answer = String::new();
+                stream.write_all(b" ").unwrap();
+                stream.read_to_string(&mut answer).unwrap();
+                if answer.starts_with("HTTP/1.1 200 ") {
+                    return;
+                }
+                assert!(answer.starts_with("HTTP/1.1 429 "), "{answer}");
+                assert!(answer.contains("\r\nretry-after: 2\r\n"), "{answer}");
+                let mut retries = 0;
+                loop {
+                    // As the server has asked.
+                    thread::sleep(Duration::from_secs(2));
+                    let answer = server.post("/track", JSON, &body);
+                    if answer.status == 200 {
+                        return;
+                    }
+                    assert_eq!(
+                        (answer.status, answer.header("retry-after")),
+                        (429, Some("2"))
+                    );
+                    retries += 1;
+                    assert!(retries < 20, "{client} is not served");
+                }
+            });
+        }
+    });
+    let secret = format!("Bearer {SECRET} of TOK");
+    let export = "/api/2.0/export?from_date=2000-01-01&to_date=2100-01-01";
+    let exported = server.get(export, &[("authorization", &secret)]).body;
+    assert_eq!(exported.lines().count(), CLIENTS, "{exported}");
+}
+
 /// Sends a request on a connection of its own, and returns the whole response.
 fn answer(server: &Running, request: &[u8]) -> String {
     let mut stream = TcpStream::connect(server.address).unwrap();
