@@ -10,10 +10,11 @@ use crate::Result;
 use crate::client::Client;
 use crate::meter::{Kind, Meter};
 
-/// How many devices and users there are. They are few, so that the memory for identities stays the same
-/// after a while.
-const DEVICES: u64 = 20_000;
-const USERS: u64 = 5_000;
+/// How many devices and users there are. They are few, and a device has few users, so that the memory for
+/// identities and distinct claims stays the same after a while.
+const DEVICES: u64 = 6_000;
+const USERS: u64 = 2_000;
+const USERS_OF_DEVICE: u64 = 2;
 /// The time of the first event, in seconds. Events are a second apart.
 const FIRST_TIME: u64 = 1_700_000_000;
 
@@ -185,8 +186,9 @@ fn is_login(number: u64) -> bool {
 
 /// An event of a sender. It is the same each time.
 fn event(sender: &Sender, number: u64) -> Value {
-    let device = device(mixed(number) % DEVICES);
-    let user = user(mixed(number * 31) % USERS);
+    let device_number = mixed(number) % DEVICES;
+    let device = device(device_number);
+    let user = user((device_number + mixed(number * 31) % USERS_OF_DEVICE) % USERS);
     let (name, mut properties) = match (sender.token, is_login(number)) {
         ("soak-simplified", true) => (
             "Log In",

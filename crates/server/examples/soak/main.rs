@@ -17,6 +17,7 @@ mod client;
 mod good;
 mod hostile;
 mod meter;
+mod stored;
 
 use std::error::Error;
 use std::path::PathBuf;
@@ -43,7 +44,7 @@ fn main() -> Result<()> {
     };
     let seconds = seconds.parse()?;
     let folder = PathBuf::from(folder);
-    let meter = Meter::new(process.parse()?, Duration::from_secs(seconds));
+    let meter = Meter::new(address, process.parse()?, Duration::from_secs(seconds));
     let senders: Vec<Sender> = PROJECTS
         .iter()
         .flat_map(|token| Sender::of(token))

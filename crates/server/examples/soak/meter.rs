@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
+use crate::stored::Stored;
+
 /// The seconds between two samples of the server.
 const SAMPLE_SECONDS: u64 = 5;
 /// The share of the time after which memory must not grow.
@@ -26,6 +28,14 @@ struct Sample {
     memory_kib: u64,
     threads: u64,
     files: usize,
+    stored: Stored,
+}
+
+impl Sample {
+    /// The memory without what grows with the stored events, IDs and claims.
+    fn rest_kib(&self) -> u64 {
+        self.memory_kib.saturating_sub(self.stored.memory_kib())
+    }
 }
 
 #[derive(Default)]
@@ -40,6 +50,7 @@ struct Contents {
 }
 
 pub(crate) struct Meter {
+    address: String,
     process: u32,
     started: Instant,
     whole: Duration,
@@ -47,9 +58,13 @@ pub(crate) struct Meter {
 }
 
 impl Meter {
-    pub(crate) fn new(process: u32, whole: Duration) -> Self {
-        println!(" minute  memory MiB  threads  files   /track p50, p99, max       answers");
+    pub(crate) fn new(address: &str, process: u32, whole: Duration) -> Self {
+        println!(
+            " minute  memory MiB  of events, IDs, claims      events     IDs   claims  threads  files   \
+             /track p50, p99, max       answers"
+        );
         Self {
+            address: address.to_owned(),
             process,
             started: Instant::now(),
             whole,
@@ -95,7 +110,11 @@ impl Meter {
             number.unwrap_or(0)
         };
         let files = std::fs::read_dir(format!("/proc/{}/fd", self.process));
+        // An attacker may keep this client out for a moment.
+        let last = contents.samples.last();
+        let last = last.map_or_else(Stored::default, |sample| sample.stored);
         let sample = Sample {
+            stored: Stored::read(&self.address).unwrap_or(last),
             at,
             memory_kib: value("VmRSS:"),
             threads: value("Threads:"),
@@ -105,9 +124,13 @@ impl Meter {
             let mut row = std::mem::take(&mut contents.row);
             let answers: usize = row.values().map(Vec::len).sum();
             println!(
-                "{:7.1} {:11} {:8} {:6}   {:26} {answers:7}",
+                "{:7.1} {:11} {:23} {:11} {:7} {:8} {:8} {:6}   {:26} {answers:7}",
                 at.as_secs_f64() / 60.0,
                 sample.memory_kib >> 10,
+                sample.stored.memory_kib() >> 10,
+                sample.stored.events,
+                sample.stored.ids,
+                sample.stored.claims,
                 sample.threads,
                 sample.files,
                 latencies(row.entry(Kind::Track).or_default()),
@@ -137,30 +160,36 @@ impl Meter {
     }
 
     /// Why the memory of the server is not flat after the warm-up, if it is not: the mean of the last
-    /// third of the samples is above the mean of those before.
+    /// third of the samples is above the mean of the third before, without what the stored events, IDs and
+    /// claims take.
     pub(crate) fn growth(&self) -> Option<String> {
         let contents = self.contents.lock().ok()?;
         let warm = self.whole.mul_f64(WARM_UP);
         let late = self.whole.mul_f64(1.0 - WARM_UP);
-        let mean = |from: Duration, to: Duration| {
+        let mean = |from: Duration, to: Duration, kib: fn(&Sample) -> u64| {
             let within = contents
                 .samples
                 .iter()
                 .filter(|s| from <= s.at && s.at < to);
-            let kib: Vec<u64> = within.map(|sample| sample.memory_kib).collect();
+            let kib: Vec<u64> = within.map(kib).collect();
             kib.iter().sum::<u64>() / (kib.len() as u64).max(1)
         };
-        let (middle, end) = (mean(warm, late), mean(late, Duration::MAX));
+        let thirds = |kib| [mean(warm, late, kib), mean(late, Duration::MAX, kib)];
+        let all = thirds(|sample| sample.memory_kib);
+        let [middle, end] = thirds(Sample::rest_kib);
         let peak = contents
             .samples
             .iter()
             .map(|sample| sample.memory_kib)
             .max()?;
         println!(
-            "memory: {} MiB in the middle third, {} MiB in the last, at most {} MiB",
+            "memory: {} MiB in the middle third, {} MiB in the last, at most {} MiB; \
+             without that of events, IDs and claims: {} and {} MiB",
+            all[0] >> 10,
+            all[1] >> 10,
+            peak >> 10,
             middle >> 10,
             end >> 10,
-            peak >> 10
         );
         let allowed = middle + (middle * NOISE_PERCENT / 100).max(NOISE_KIB);
         (end > allowed).then(|| "the memory of the server grew after the warm-up".to_owned())
