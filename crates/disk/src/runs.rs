@@ -87,8 +87,7 @@ impl Runs {
     ///
     /// If the disk fails or a run is damaged.
     pub fn until(&self, read: &ReadTransaction) -> Result<u64, RunsError> {
-        let heads = self.all(read)?;
-        Ok(heads.iter().map(|head| head.until).max().unwrap_or(0))
+        Ok(self.open(read)?.until())
     }
 
     /// Opens the index to look keys up.
@@ -165,6 +164,11 @@ impl OpenRuns {
                 .for_each(|pair| visit(pair.1));
         }
         Ok(())
+    }
+
+    /// How far the index goes, as [`Runs::until`].
+    pub fn until(&self) -> u64 {
+        self.heads.iter().map(|head| head.until).max().unwrap_or(0)
     }
 
     /// The runs by age, the oldest first: for each the number of additions that it has the pairs of.

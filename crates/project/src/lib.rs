@@ -83,10 +83,15 @@ pub use open::health::Health;
 pub use open::profile_check::ProfileCheck;
 pub use options::Options;
 pub use project::Project;
+pub use read::event_names::EventNames;
 pub use read::export::{ExportQuery, ExportedEvent, WrittenId};
 pub use read::identity::{Identity, MemberCursor, MembersQuery};
 pub use read::profiles::{ProfilePage, StoredProfile};
-pub use read::timeline::{Cursor, Timeline, TimelineEvent};
+pub use read::timeline::{Cursor, EventFilter, Timeline, TimelineEvent};
+pub use read::users::{
+    Device, DeviceKind, FoundUser, MatchedField, SearchQuery, SearchResult, User, UserId, UserIds,
+    UsersCursor, UsersPage, UsersQuery,
+};
 pub use workers::Workers;
 pub use write::batch::{
     Answer, Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,

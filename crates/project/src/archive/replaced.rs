@@ -51,6 +51,29 @@ impl ReplacedEvents {
         }
     }
 
+    /// Whether an event was replaced by the event `last` or an earlier one. `row` keeps what was read, for
+    /// the next number.
+    pub(crate) fn has(
+        &self,
+        number: u64,
+        last: u64,
+        row: &mut ReplacedRow,
+    ) -> Result<bool, ProjectError> {
+        let Some(table) = &self.table else {
+            return Ok(false);
+        };
+        let key = number / ROW_EVENTS;
+        if row.key != Some(key) {
+            row.pairs = match table.get(key)? {
+                Some(bytes) => read(key, bytes.value())?,
+                None => Vec::new(),
+            };
+            row.key = Some(key);
+        }
+        let at = row.pairs.binary_search_by_key(&number, |pair| pair.0);
+        Ok(at.is_ok_and(|at| row.pairs[at].1 <= last))
+    }
+
     /// The events of a block that were replaced by the event `last` or an earlier one, in order.
     pub(crate) fn of_block(&self, head: &BlockHead, last: u64) -> Result<Vec<u64>, ProjectError> {
         let mut replaced = Vec::new();
@@ -67,6 +90,13 @@ impl ReplacedEvents {
         }
         Ok(replaced)
     }
+}
+
+/// The replaced events of one row.
+#[derive(Default)]
+pub(crate) struct ReplacedRow {
+    key: Option<u64>,
+    pairs: Vec<(u64, u64)>,
 }
 
 /// A block without its replaced events.

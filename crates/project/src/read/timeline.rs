@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use idmerge_core::{Attribution, Resolve, quote};
+use idmerge_core::{Attribution, DistinctId, Resolve, quote};
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -20,6 +20,9 @@ use crate::write::batch::endpoint_of;
 
 /// A page has no more events once its events have this many bytes of JSON.
 const MAX_PAGE_BYTES: usize = 2 << 20;
+
+/// How many blocks of events are read for a page of selected events before it may end.
+const MAX_BLOCKS: usize = 200;
 
 /// A page of a user's events.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -48,6 +51,21 @@ pub struct TimelineEvent {
     pub is_reattributed: bool,
     /// The event as a JSON object, with the canonical ID written into it (rules W-1 to W-7).
     pub json: String,
+}
+
+/// Selects events of a user. The default selects all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EventFilter {
+    /// The name of the events.
+    pub name: Option<String>,
+    /// The distinct_id that they were sent with.
+    pub distinct_id: Option<String>,
+}
+
+/// An [`EventFilter`] whose ID is read.
+struct Selection<'f> {
+    name: Option<&'f str>,
+    own: Option<DistinctId<'f>>,
 }
 
 /// The end of a page. It is a position in time, so it is still valid after a merge.
@@ -91,16 +109,50 @@ impl Project {
         after: Option<Cursor>,
         limit: usize,
     ) -> Result<Timeline, ProjectError> {
+        self.user_events_while(id, &EventFilter::default(), after, limit, &|| true)
+    }
+
+    /// As [`user_events`](Self::user_events), for some of the events. A page ends after some work, so it can
+    /// have fewer events than the limit, and none, before the last page.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::Cancelled`] once `may_go_on` has returned `false`, which is called for each block of events,
+    /// and those of [`user_events`](Self::user_events), for the ID of the filter too.
+    pub fn user_events_while(
+        &self,
+        id: &str,
+        filter: &EventFilter,
+        after: Option<Cursor>,
+        limit: usize,
+        may_go_on: &dyn Fn() -> bool,
+    ) -> Result<Timeline, ProjectError> {
+        let own = filter.distinct_id.as_deref();
+        let selection = Selection {
+            name: filter.name.as_deref(),
+            own: own
+                .map(|own| self.inner.settings.read_id(own))
+                .transpose()?,
+        };
         let state = self.inner.state()?;
-        let (canonical, user_keys) = self.user_keys(&state, id)?;
+        let (canonical, user_keys) = self.user_keys(&state, id, &selection)?;
         let (archive, last, numbers) = event_numbers(&state, &user_keys)?;
         let mut page = Page::new(after, limit);
+        let mut blocks = 0;
         for (head, numbers) in blocks_of(&state, &numbers) {
             if page.is_past(&head) {
                 break;
             }
             if page.is_before(&head) {
                 continue;
+            }
+            if blocks >= MAX_BLOCKS && selection.is_some() && page.may_end_before(&head) {
+                page.end_before(&head);
+                break;
+            }
+            blocks += 1;
+            if !may_go_on() {
+                return Err(ProjectError::Cancelled);
             }
             let block = archive.shown_block(&head, last)?;
             let shown = numbers.iter().filter(|number| !block.is_replaced(**number));
@@ -117,7 +169,8 @@ impl Project {
                     number: stored.number,
                 };
                 if page.wants(cursor)
-                    && let Some(event) = self.timeline_event(&state, stored, &canonical)?
+                    && let Some(event) =
+                        self.timeline_event(&state, stored, &canonical, &selection)?
                 {
                     page.insert(cursor, event);
                 }
@@ -128,13 +181,22 @@ impl Project {
     }
 
     /// The canonical ID of a user, and the index keys of all of the user's IDs.
-    fn user_keys(&self, state: &State, id: &str) -> Result<(String, Vec<u64>), ProjectError> {
+    fn user_keys(
+        &self,
+        state: &State,
+        id: &str,
+        selection: &Selection<'_>,
+    ) -> Result<(String, Vec<u64>), ProjectError> {
         let id = self.inner.settings.read_id(id)?;
         let store = state.store.read();
         let canonical = store.resolve(id);
         let ids = match store.attribution() {
             // Events are stored under their roots (L-3).
             Attribution::AtArrival => vec![canonical],
+            Attribution::Retroactive if let Some(own) = selection.own => {
+                let is_of_user = store.resolve(own) == canonical;
+                is_of_user.then_some(own).into_iter().collect()
+            }
             Attribution::Retroactive => store
                 .cluster(id)
                 .map_or_else(|| vec![id], |cluster| cluster.members),
@@ -149,13 +211,23 @@ impl Project {
         state: &State,
         stored: StoredEvent<'_>,
         wanted: &str,
+        selection: &Selection<'_>,
     ) -> Result<Option<TimelineEvent>, ProjectError> {
         let event = JsonEvent::parse_text(stored.text)
             .map_err(|_| ProjectError::damaged(stored.number, NOT_AN_EVENT))?;
+        if selection
+            .name
+            .is_some_and(|name| name != event.event().name)
+        {
+            return Ok(None);
+        }
         let reading = self.inner.settings.read(&event.event());
         let Some(own) = reading.ok().and_then(|reading| reading.distinct_id) else {
             return Ok(None);
         };
+        if selection.own.is_some_and(|wanted| wanted != own) {
+            return Ok(None);
+        }
         let store = state.store.read();
         let at_arrival = stored.at_arrival(&self.inner.settings, own);
         let canonical = at_arrival.unwrap_or_else(|| store.resolve(own));
@@ -183,6 +255,12 @@ impl Project {
             is_reattributed,
             json,
         }))
+    }
+}
+
+impl Selection<'_> {
+    fn is_some(&self) -> bool {
+        self.name.is_some() || self.own.is_some()
     }
 }
 
@@ -240,6 +318,8 @@ struct Page {
     bytes: usize,
     /// The latest event that has no room on the page. Those before it have none either.
     beyond: Option<Cursor>,
+    /// Where the next page begins, if this one ended for the work that it took.
+    ends_at: Option<Cursor>,
 }
 
 impl Page {
@@ -250,6 +330,7 @@ impl Page {
             latest: BTreeMap::new(),
             bytes: 0,
             beyond: None,
+            ends_at: None,
         }
     }
 
@@ -262,6 +343,23 @@ impl Page {
     /// Whether all events of a block belong to earlier pages.
     fn is_before(&self, head: &BlockHead) -> bool {
         self.after.is_some_and(|after| head.min_ms > after.time_ms)
+    }
+
+    /// Whether the page may end before the events of this block: the next page must begin with earlier events
+    /// than this one, or the pages would not come to an end.
+    fn may_end_before(&self, head: &BlockHead) -> bool {
+        self.after.is_none_or(|after| head.max_ms < after.time_ms)
+    }
+
+    /// Ends the page before the first event of this block and of those after it.
+    fn end_before(&mut self, head: &BlockHead) {
+        let rest = Cursor {
+            time_ms: head.max_ms,
+            number: u64::MAX,
+        };
+        let later = self.latest.split_off(&rest);
+        self.latest = later;
+        self.ends_at = Some(rest);
     }
 
     fn wants(&self, cursor: Cursor) -> bool {
@@ -286,7 +384,7 @@ impl Page {
     fn finish(self) -> Timeline {
         let last = self.latest.first_key_value().map(|(cursor, _)| *cursor);
         Timeline {
-            next: last.filter(|_| self.beyond.is_some()),
+            next: self.ends_at.or(last.filter(|_| self.beyond.is_some())),
             events: self.latest.into_values().rev().collect(),
         }
     }
