@@ -8,6 +8,7 @@ pub(crate) mod gone;
 pub(crate) mod identity;
 pub(crate) mod mappings;
 pub(crate) mod openapi;
+pub(crate) mod people;
 pub(crate) mod profiles;
 pub(crate) mod query;
 pub(crate) mod users;

@@ -15,6 +15,10 @@ pub(crate) struct ApiError {
     error: String,
     /// Always `error`.
     status: &'static str,
+    /// If nothing is stored of an ID: the ID that differs from it only by the prefix `$device:`, and is in a
+    /// cluster.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    did_you_mean: Option<String>,
     #[serde(skip)]
     code: StatusCode,
 }
@@ -25,8 +29,15 @@ impl ApiError {
         Self {
             error: error.into(),
             status: "error",
+            did_you_mean: None,
             code,
         }
+    }
+
+    /// Names the ID that was probably meant.
+    pub(crate) fn with_did_you_mean(mut self, did_you_mean: Option<String>) -> Self {
+        self.did_you_mean = did_you_mean;
+        self
     }
 
     /// The query itself is wrong: status 400.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{export, funnel, identity, mappings, profiles, users};
+use super::{export, funnel, identity, mappings, people, profiles, users};
 use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
@@ -27,6 +27,9 @@ use crate::store::{backup, questions, retract};
         questions::log,
         questions::simulate,
         retract::retract,
+        people::users,
+        people::user,
+        people::ids,
         users::events,
         users::profile,
         funnel::funnel,

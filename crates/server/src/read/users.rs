@@ -128,7 +128,7 @@ pub(crate) async fn events(
 }
 
 /// The response as JSON. A long one is sent as a stream, since there are not many of those at a time.
-fn respond(
+pub(super) fn respond(
     reader: Reader,
     share: AnswerShare,
     response: impl Serialize,

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod people;
+
 use std::io::Write;
 use std::net::SocketAddr;
 use std::sync::mpsc;
@@ -257,6 +259,9 @@ pub(crate) const READING: &[&str] = &[
     "/v1/ids/U1",
     "/v1/ids/U1?explain=true",
     "/v1/changes",
+    "/v1/users",
+    "/v1/users/U1",
+    "/v1/users/U1/ids",
     "/v1/users/U1/events",
     "/v1/funnel?steps=%5B%22A%22%5D",
     "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01",
