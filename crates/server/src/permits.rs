@@ -12,6 +12,9 @@ const MAX_COPIES: usize = 2;
 /// The most funnels at a time. Each takes memory for every step that a user took: up to 1 GB.
 const MAX_FUNNELS: usize = 2;
 
+/// The most searches at a time. Each reads what is stored for up to two seconds.
+const MAX_SEARCHES: usize = 4;
+
 /// The limits of one project. It may use a half of all queries and a quarter of all streams, so
 /// that it leaves some to the others.
 #[derive(Clone)]
@@ -23,6 +26,7 @@ pub(crate) struct Permits {
     copies: Arc<Semaphore>,
     folds: Shares,
     funnels: Shares,
+    searches: Shares,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -52,7 +56,7 @@ impl Run {
 /// The right of a project to fold its log once all others let it.
 pub(crate) struct ProjectFold(OwnedSemaphorePermit);
 
-/// The right to run a query, to send a stream, to fold the log or to count a funnel, until it is dropped.
+/// The right to run a query, to send a stream, to fold the log, to search or to count a funnel, until it is dropped.
 pub(crate) struct Permit {
     _own: OwnedSemaphorePermit,
     _all: OwnedSemaphorePermit,
@@ -66,6 +70,7 @@ impl Permits {
         // of each project waits for its turn, so that no project keeps the others from their answers.
         let folds = Arc::new(Semaphore::new(1));
         let funnels = Arc::new(Semaphore::new(MAX_FUNNELS));
+        let searches = Arc::new(Semaphore::new(MAX_SEARCHES));
         let queries = Arc::new(Semaphore::new(max_queries));
         let max_runs = max_queries.div_ceil(2);
         let runs = Arc::new(Semaphore::new(max_runs));
@@ -88,6 +93,7 @@ impl Permits {
             copies: Arc::new(Semaphore::new(MAX_COPIES)),
             folds: shares(&folds, Semaphore::new(1)),
             funnels: shares(&funnels, share(MAX_FUNNELS, 2)),
+            searches: shares(&searches, Semaphore::new(1)),
         };
         (0..projects).map(permits).collect()
     }
@@ -145,9 +151,14 @@ impl Permits {
         self.funnels.acquire().await
     }
 
+    /// The permit to search, as soon as no other request searches the project. `None` once the server stops.
+    pub(crate) async fn search(&self) -> Option<Permit> {
+        self.searches.acquire().await
+    }
+
     /// Refuses all who wait for their turn.
     pub(crate) fn refuse_waiting(&self) {
-        for shares in [&self.folds, &self.funnels] {
+        for shares in [&self.folds, &self.funnels, &self.searches] {
             shares.own.close();
             shares.all.close();
         }

@@ -3,6 +3,7 @@
 mod chunks;
 pub(crate) mod dates;
 pub(crate) mod export;
+pub(crate) mod find;
 pub(crate) mod funnel;
 pub(crate) mod gone;
 pub(crate) mod identity;

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{export, funnel, identity, mappings, people, profiles, users};
+use super::{export, find, funnel, identity, mappings, people, profiles, users};
 use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
@@ -27,6 +27,8 @@ use crate::store::{backup, questions, retract};
         questions::log,
         questions::simulate,
         retract::retract,
+        find::event_names,
+        find::search,
         people::users,
         people::user,
         people::ids,

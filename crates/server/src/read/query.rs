@@ -144,6 +144,11 @@ impl Reader {
         self.permits.funnel().await.ok_or_else(stopping)
     }
 
+    /// The permit to search, as soon as the search of the project before this one has ended.
+    pub(super) async fn search(&self) -> Result<Permit, ApiError> {
+        self.permits.search().await.ok_or_else(stopping)
+    }
+
     /// The permit to have a copy on the disk now.
     pub(super) fn try_copy(&self) -> Result<OwnedSemaphorePermit, ApiError> {
         self.permits.try_copy().ok_or_else(|| {

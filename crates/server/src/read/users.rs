@@ -4,7 +4,7 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use idmerge_project::{Cursor, Project, ProjectError, Timeline};
+use idmerge_project::{Cursor, EventFilter, Project, ProjectError, Timeline};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -22,6 +22,10 @@ pub(crate) struct EventsParameters {
     after: Option<String>,
     /// How many events, from 1 to 1,000. 100 by default.
     limit: Option<usize>,
+    /// Only events with this name.
+    event: Option<String>,
+    /// Only events that were sent with this distinct_id.
+    distinct_id: Option<String>,
 }
 
 /// A page of the events of a user, newest first.
@@ -93,14 +97,15 @@ fn damaged(error: serde_json::Error) -> ApiError {
 /// List the events of a user, newest first
 ///
 /// Includes the events that were recorded under any ID of the user. A page has at most 2 MiB of events,
-/// so it can have fewer than `limit`; it has at least one.
+/// so it can have fewer than `limit`; it has at least one. With `event` or `distinct_id` a page also ends after 200
+/// blocks of events, so it can have none; `next` is `null` on the last page alone.
 #[utoipa::path(
     get,
     path = "/v1/users/{id}/events",
     params(("id" = String, Path, description = "Any ID of the user, percent-encoded (a slash as %2F)"), EventsParameters),
     responses(
         (status = 200, body = EventsResponse),
-        (status = 400, description = "`id` is not an ID, or `after` is not a cursor", body = ApiError),
+        (status = 400, description = "`id` or `distinct_id` is not an ID, or `after` is not a cursor", body = ApiError),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
@@ -113,10 +118,15 @@ pub(crate) async fn events(
     let limit = page_rows(parameters.limit);
     let share = reader.answer_memory().reserve(PAGE_BYTES).await?;
     let (timeline, did_you_mean) = reader
-        .run(move |project| {
+        .run_while(move |project, may_go_on| {
             let after = parameters.after.as_deref().map(str::parse::<Cursor>);
-            let timeline = project.user_events(&id, after.transpose()?, limit)?;
-            let did_you_mean = match timeline.events.is_empty() {
+            let filter = EventFilter {
+                name: parameters.event,
+                distinct_id: parameters.distinct_id,
+            };
+            let after = after.transpose()?;
+            let timeline = project.user_events_while(&id, &filter, after, limit, &*may_go_on)?;
+            let did_you_mean = match timeline.events.is_empty() && timeline.next.is_none() {
                 true => project.did_you_mean(&id)?,
                 false => None,
             };

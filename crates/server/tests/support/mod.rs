@@ -259,6 +259,8 @@ pub(crate) const READING: &[&str] = &[
     "/v1/ids/U1",
     "/v1/ids/U1?explain=true",
     "/v1/changes",
+    "/v1/event-names",
+    "/v1/search?q=U",
     "/v1/users",
     "/v1/users/U1",
     "/v1/users/U1/ids",
