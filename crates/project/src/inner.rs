@@ -18,6 +18,9 @@ use crate::options::Options;
 use crate::workers::Task;
 use crate::write::queue::Queue;
 
+/// Called after a commit with new events.
+pub(crate) type EventsWatch = Box<dyn Fn() + Send + Sync>;
+
 /// What all threads of a project share.
 pub(crate) struct Inner {
     /// Reading events needs no lock: it depends on the settings alone.
@@ -33,6 +36,8 @@ pub(crate) struct Inner {
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
     pub(crate) failure: Failure,
+    /// Called after a commit with new events.
+    pub(crate) events_watch: RwLock<Option<EventsWatch>>,
     /// Whether the project is closing, so that no background work is worth its time.
     pub(crate) is_closing: AtomicBool,
 }
@@ -55,6 +60,7 @@ impl Inner {
             state: RwLock::new(Some(state)),
             counters: Mutex::default(),
             failure: Failure::default(),
+            events_watch: RwLock::default(),
             is_closing: AtomicBool::new(false),
         }
     }

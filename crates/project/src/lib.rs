@@ -89,8 +89,9 @@ pub use read::identity::{Identity, MemberCursor, MembersQuery};
 pub use read::profiles::{ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, EventFilter, Timeline, TimelineEvent};
 pub use read::users::{
-    Device, DeviceKind, FoundUser, MatchedField, SearchQuery, SearchResult, User, UserId, UserIds,
-    UsersCursor, UsersPage, UsersQuery,
+    Device, DeviceKind, FoundUser, Holder, LiveAnswer, LiveClaim, LiveEvent, LivePage,
+    MatchedField, SearchQuery, SearchResult, User, UserId, UserIds, UsersCursor, UsersPage,
+    UsersQuery,
 };
 pub use workers::Workers;
 pub use write::batch::{

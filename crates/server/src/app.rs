@@ -28,7 +28,7 @@ pub(crate) struct App {
     pub(crate) decoding: Decoding,
     pub(crate) metrics: Metrics,
     pub(crate) wrong_secrets: WrongSecrets,
-    pub(crate) unknown_tokens: UnknownTokens,
+    pub(crate) unknown_tokens: Arc<UnknownTokens>,
     /// Connections that were closed because their address had too many.
     pub(crate) refused_connections: Sightings,
     /// The permits of each project, in the order of [`projects`](Self::projects).
@@ -59,7 +59,7 @@ impl App {
             bodies,
             decoding: Decoding::new(&bounds),
             wrong_secrets: WrongSecrets::default(),
-            unknown_tokens: UnknownTokens::default(),
+            unknown_tokens: Arc::default(),
             refused_connections: Sightings::default(),
             permits: Permits::of_projects(projects.len(), &bounds),
             answer_memory: AnswerMemory::default(),
@@ -115,9 +115,13 @@ impl App {
         }
     }
 
-    /// Makes `/readyz` report that the server is stopping.
+    /// Makes `/readyz` report that the server is stopping, and ends the live streams, which would not end by
+    /// themselves.
     pub(crate) fn stop(&self) {
         self.is_stopping.store(true, Ordering::Relaxed);
+        for open in &self.projects {
+            open.live.stop();
+        }
     }
 
     /// Ends all questions, and refuses those that wait for their turn.

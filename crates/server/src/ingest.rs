@@ -18,6 +18,7 @@ use crate::http::body::{BodyShare, ReadBody};
 use crate::http::peers::Peer;
 
 mod calls;
+mod clock;
 pub(crate) mod decoding;
 mod records;
 mod report;
@@ -30,6 +31,7 @@ pub(crate) mod unknown_tokens;
 
 use decoding::{Cost, Turn};
 use response::IngestError;
+use unknown_tokens::RequestOrigin;
 
 pub(crate) async fn track(State(app): State<Arc<App>>, request: Request) -> Response {
     handle(&app, Endpoint::Track, request).await
@@ -118,10 +120,11 @@ async fn ingest(
     let ReadBody { bytes, share } = request::body(app, &head, &parts, body).await?;
     let busy = || IngestError::Problem(head.dialect(), Problem::RateLimited);
     let limits = &app.bounds.limits;
+    let origin = RequestOrigin::new(&parts.headers, parts.extensions.get::<Peer>().copied());
     let sent_bytes = bytes.len();
     let submit = |message, counted_bytes: usize| {
         let has_room = |bytes: usize| share.take(bytes.saturating_sub(counted_bytes));
-        submit::submit(app, endpoint, &head, message, &has_room)
+        submit::submit(app, endpoint, &head, origin, message, &has_room)
     };
     let (submission, _text_permit) = match Cost::of(bytes) {
         Cost::Short {

@@ -15,6 +15,11 @@ const MAX_FUNNELS: usize = 2;
 /// The most searches at a time. Each reads what is stored for up to two seconds.
 const MAX_SEARCHES: usize = 4;
 
+/// The most live streams at a time, and those of one project. They hold little while nothing comes, and never end by
+/// themselves, so they have a limit of their own.
+const MAX_LIVES: usize = 64;
+const MAX_LIVES_OF_PROJECT: usize = 8;
+
 /// The limits of one project. It may use a half of all queries and a quarter of all streams, so
 /// that it leaves some to the others.
 #[derive(Clone)]
@@ -27,6 +32,7 @@ pub(crate) struct Permits {
     folds: Shares,
     funnels: Shares,
     searches: Shares,
+    lives: Shares,
 }
 
 /// A limit on all projects together, and one on a single project.
@@ -70,6 +76,7 @@ impl Permits {
         // of each project waits for its turn, so that no project keeps the others from their answers.
         let folds = Arc::new(Semaphore::new(1));
         let funnels = Arc::new(Semaphore::new(MAX_FUNNELS));
+        let lives = Arc::new(Semaphore::new(MAX_LIVES));
         let searches = Arc::new(Semaphore::new(MAX_SEARCHES));
         let queries = Arc::new(Semaphore::new(max_queries));
         let max_runs = max_queries.div_ceil(2);
@@ -94,6 +101,7 @@ impl Permits {
             folds: shares(&folds, Semaphore::new(1)),
             funnels: shares(&funnels, share(MAX_FUNNELS, 2)),
             searches: shares(&searches, Semaphore::new(1)),
+            lives: shares(&lives, Semaphore::new(MAX_LIVES_OF_PROJECT)),
         };
         (0..projects).map(permits).collect()
     }
@@ -117,6 +125,11 @@ impl Permits {
     /// The permit to send a stream, if one is free.
     pub(crate) fn try_stream(&self) -> Option<Permit> {
         self.streams.try_acquire()
+    }
+
+    /// The permit to send a live stream, if one is free.
+    pub(crate) fn try_live(&self) -> Option<Permit> {
+        self.lives.try_acquire()
     }
 
     /// The permit to have a copy on the disk, if one is free.

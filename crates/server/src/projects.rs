@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 
 use crate::config::{Config, ProjectConfig};
 use crate::error::ServeError;
+use crate::read::live::signal::LiveSignal;
 use crate::read::profiles::sessions::ProfileSessions;
 use crate::store::copy::Backups;
 
@@ -25,6 +26,7 @@ pub(crate) struct OpenProject {
     has_warned_of_ids: AtomicBool,
     pub(crate) backups: Backups,
     pub(crate) profile_sessions: Arc<ProfileSessions>,
+    pub(crate) live: Arc<LiveSignal>,
 }
 
 /// Opens every project, each in the folder named by its token. All of them share the threads that write.
@@ -74,12 +76,16 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })?;
         let token = project.token.clone();
         opened.watch(move |health| log(&token, health));
+        let live = Arc::new(LiveSignal::default());
+        let signal = Arc::clone(&live);
+        opened.watch_events(move || signal.wake());
         Ok(OpenProject {
             calls: options_of_calls(project),
             config: project.clone(),
             project: Arc::new(opened),
             backups: Backups::new(folder.clone()),
             profile_sessions: Arc::default(),
+            live,
             folder,
             has_warned_of_merge: AtomicBool::new(false),
             has_warned_of_ids: AtomicBool::new(false),

@@ -7,6 +7,7 @@ pub(crate) mod find;
 pub(crate) mod funnel;
 pub(crate) mod gone;
 pub(crate) mod identity;
+pub(crate) mod live;
 pub(crate) mod mappings;
 pub(crate) mod openapi;
 pub(crate) mod people;

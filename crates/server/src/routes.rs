@@ -18,7 +18,9 @@ use crate::http::refusals;
 use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, sdk_settings, stubs};
 use crate::page;
-use crate::read::{export, find, funnel, identity, mappings, openapi, people, profiles, users};
+use crate::read::{
+    export, find, funnel, identity, live, mappings, openapi, people, profiles, users,
+};
 use crate::store::{backup, questions, retract};
 
 pub(crate) fn routes(app: Arc<App>) -> Router {
@@ -128,6 +130,7 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/changes", get(identity::changes))
         .route("/v1/mappings", get(mappings::mappings))
         .route("/v1/event-names", get(find::event_names))
+        .route("/v1/live", get(live::live))
         .route("/v1/search", get(find::search))
         .route("/v1/users", get(people::users))
         .route("/v1/users/{id}", get(people::user))

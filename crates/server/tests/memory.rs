@@ -132,6 +132,15 @@ fn large_events_and_profiles_take_little_memory_however_many_ask() {
         &format!("/api/query/engage?distinct_ids={ids}"),
         profiles,
     );
+    // They read profiles and events of that size, and answer with some names.
+    for path in [
+        "/v1/users",
+        "/v1/users/P1",
+        "/v1/search?q=P",
+        "/v1/event-names",
+    ] {
+        check(&server, path, "{}".len());
+    }
     let export = "/api/2.0/export?from_date=2020-01-01&to_date=2100-01-01";
     check(&server, export, EVENTS * EVENT_BYTES);
 }

@@ -7,12 +7,14 @@ mod describe;
 mod device;
 mod facts;
 mod ids;
+mod live;
 mod page;
 mod search;
 mod view;
 
 pub use self::device::{Device, DeviceKind};
 pub use self::ids::{UserId, UserIds};
+pub use self::live::{Holder, LiveAnswer, LiveClaim, LiveEvent, LivePage};
 pub use self::page::{UsersCursor, UsersPage, UsersQuery};
 pub use self::search::{FoundUser, MatchedField, SearchQuery, SearchResult};
 

@@ -447,6 +447,10 @@ impl Committer {
         } else {
             directory.add_unindexed(self.state.appender.new_pairs());
         }
+        drop(directory);
+        if let Some(watch) = &*self.inner.events_watch.read() {
+            watch();
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use idmerge_project::{Batch, Record, Sender};
 use idmerge_wire::{Endpoint, Fault, Limits, Message, Problem};
 
 use super::records::{AcceptedRecords, count, record, sender_and_source};
+use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
 use crate::http::access::{self, Caller};
 use crate::projects::OpenProject;
@@ -25,11 +26,12 @@ const SPARE_BYTES: usize = 256 * 1024;
 pub(super) fn accept(
     app: &App,
     kind: Option<&'static str>,
+    origin: RequestOrigin<'_>,
     message: &Message<'_>,
     has_room: &dyn Fn(usize) -> bool,
 ) -> Result<(Message<'static>, AcceptedRecords), Problem> {
     let limits = &app.bounds.limits;
-    let caller = caller(app, message)?;
+    let caller = caller(app, origin, message)?;
     let open = &app.projects[caller.project_index];
     let mut adapted = Adapted::default();
     let body = message.text().trim_start_matches('\u{feff}');
@@ -59,7 +61,7 @@ pub(super) fn accept(
     Ok((message, accepted))
 }
 
-fn caller(app: &App, message: &Message<'_>) -> Result<Caller, Problem> {
+fn caller(app: &App, origin: RequestOrigin<'_>, message: &Message<'_>) -> Result<Caller, Problem> {
     let key = || {
         message
             .write_key
@@ -74,7 +76,7 @@ fn caller(app: &App, message: &Message<'_>) -> Result<Caller, Problem> {
         || {
             key().inspect(|key| {
                 if app.index_by_token(key).is_none() {
-                    app.unknown_tokens.warn(key);
+                    app.unknown_tokens.count(key, origin);
                 }
             })
         },

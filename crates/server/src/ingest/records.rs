@@ -1,7 +1,6 @@
 //! Splits a request into records, checks each, and finds its project.
 
 use std::ops::Range;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use idmerge_core::Event;
 use idmerge_project::{Batch, Record, Sender};
@@ -9,6 +8,8 @@ use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
 };
 
+use super::clock::now_ms;
+use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
 use crate::config::ProjectConfig;
 use crate::http::access::{self, Permission};
@@ -71,28 +72,25 @@ impl AcceptedRecords {
 pub(super) fn accept(
     app: &App,
     endpoint: Endpoint,
+    origin: RequestOrigin<'_>,
     message: &Message<'_>,
 ) -> Result<AcceptedRecords, Problem> {
     match endpoint {
-        Endpoint::Track => accept_tracked(app, message),
+        Endpoint::Track => accept_tracked(app, origin, message),
         Endpoint::Import => accept_imported(app, message),
-        Endpoint::Engage | Endpoint::Groups => accept_updates(app, endpoint, message),
+        Endpoint::Engage | Endpoint::Groups => accept_updates(app, endpoint, origin, message),
         // Their text is converted first: see `calls`.
         Endpoint::Calls(_) | Endpoint::Pixel(_) => Err(Problem::NoData),
     }
 }
 
-/// The time now, in milliseconds since 1970.
-pub(super) fn now_ms() -> i64 {
-    let since = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
-    i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-}
-
 /// Events without a credential. Each names its project by the token. A `$merge` among them is stored
 /// and makes no claim.
-fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, Problem> {
+fn accept_tracked(
+    app: &App,
+    origin: RequestOrigin<'_>,
+    message: &Message<'_>,
+) -> Result<AcceptedRecords, Problem> {
     let mut accepted = AcceptedRecords::new(Endpoint::Track.path());
     let events = message.events(&app.bounds.limits)?;
     if events.is_empty() {
@@ -127,7 +125,7 @@ fn accept_tracked(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, P
                     "ignored"
                 } else {
                     app.unknown_tokens
-                        .warn(event.token.as_deref().unwrap_or(""));
+                        .count(event.token.as_deref().unwrap_or(""), origin);
                     "unknown_token"
                 };
                 count(app, project_index, Endpoint::Track, result);
@@ -217,6 +215,7 @@ pub(super) fn sender_and_source(
 fn accept_updates(
     app: &App,
     endpoint: Endpoint,
+    origin: RequestOrigin<'_>,
     message: &Message<'_>,
 ) -> Result<AcceptedRecords, Problem> {
     let mut accepted = AcceptedRecords::new(endpoint.path());
@@ -232,7 +231,7 @@ fn accept_updates(
             }
             Ok((None, update)) => {
                 accepted.report.taken += 1;
-                app.unknown_tokens.warn(&update.token);
+                app.unknown_tokens.count(&update.token, origin);
                 count(app, None, endpoint, "unknown_token");
             }
             Err(fault) => {

@@ -12,6 +12,7 @@ use axum::response::{IntoResponse, Response};
 use idmerge_wire::Credentials;
 use serde_json::json;
 
+use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
 
 /// The settings of a source for analytics.js of Segment: one destination, which is this server.
@@ -84,7 +85,8 @@ pub(crate) async fn rudderstack(
 
 fn unknown(app: &App, write_key: &str) -> Response {
     if !write_key.is_empty() {
-        app.unknown_tokens.warn(write_key);
+        app.unknown_tokens
+            .count(write_key, RequestOrigin::default());
     }
     let error = "no project of this server has this write key; it is the token of a project";
     let body = json!({"success": false, "code": "not_found", "message": error});

@@ -6,8 +6,10 @@ use idmerge_project::{Batch, EventOrder, Record};
 use idmerge_wire::{Credentials, Dialect, Endpoint, Head, Message, Problem, Report};
 
 use super::calls;
-use super::records::{self, AcceptedRecord, now_ms};
+use super::clock::now_ms;
+use super::records::{self, AcceptedRecord};
 use super::response::{IngestError, problem};
+use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
 use crate::http::access;
 use crate::projects::PendingBatch;
@@ -43,6 +45,7 @@ pub(super) fn submit(
     app: &App,
     endpoint: Endpoint,
     head: &Head,
+    origin: RequestOrigin<'_>,
     message: Result<Message<'_>, Problem>,
     has_room: &dyn Fn(usize) -> bool,
 ) -> Result<Submission, IngestError> {
@@ -62,12 +65,12 @@ pub(super) fn submit(
     };
     let accepted = match call_kind {
         Some(kind) => {
-            let (converted, accepted) = calls::accept(app, kind, &message, has_room)
+            let (converted, accepted) = calls::accept(app, kind, origin, &message, has_room)
                 .map_err(|problem| refused(&message.credentials, problem))?;
             message = converted;
             accepted
         }
-        None => records::accept(app, endpoint, &message)
+        None => records::accept(app, endpoint, origin, &message)
             .map_err(|problem| refused(&message.credentials, problem))?,
     };
     let mut batches = Vec::new();

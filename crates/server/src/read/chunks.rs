@@ -13,7 +13,7 @@ use axum::body::{Body, HttpBody};
 use bytes::{Buf, Bytes};
 use http_body_util::channel::{Channel, Sender};
 use hyper::body::Frame;
-use idmerge_project::{Project, ProjectError};
+use idmerge_project::{MayGoOn, Project, ProjectError};
 use tokio::runtime::Handle;
 
 use super::gone::{Client, Gone};
@@ -56,6 +56,11 @@ pub(super) trait Source: Send + 'static {
     /// Sends chunks until all are sent, or until [`Chunks::send`] asks to stop. The next run goes on
     /// from there.
     fn send(&mut self, project: &Project, chunks: &mut Chunks) -> Result<Sent, ProjectError>;
+
+    /// Waits until there may be more to send, after [`Sent::AllForNow`].
+    fn more(&mut self) -> impl Future<Output = ()> + Send {
+        std::future::ready(())
+    }
 }
 
 /// How far a run came.
@@ -65,6 +70,8 @@ pub(super) enum Sent {
     All,
     /// The client reads slowly, or is gone.
     Part,
+    /// Everything that there is, and there will be more.
+    AllForNow,
 }
 
 /// Sends chunks, no faster than the client reads them. If this is dropped before
@@ -136,6 +143,11 @@ impl Chunks {
     /// Whether the run is to end: for other streams, or because the client is gone.
     pub(super) fn is_over(&self) -> bool {
         self.gone.is_set() || Instant::now() >= self.turn_ends
+    }
+
+    /// For a query of the source that asks whether to go on.
+    pub(super) fn may_go_on(&self) -> MayGoOn {
+        self.gone.may_go_on()
     }
 
     /// Keeps bytes until the client has room for them, in a file if they are many.
@@ -268,13 +280,20 @@ fn send(
             let Ok((left, mut sender, sent)) = reader.run_with(query, run).await else {
                 return;
             };
-            if sent == Sent::All {
-                return sender.finish();
+            source = left;
+            match sent {
+                Sent::All => return sender.finish(),
+                Sent::Part => {
+                    if !sender.wait().await {
+                        return;
+                    }
+                }
+                Sent::AllForNow => tokio::select! {
+                    () = source.more() => {}
+                    () = sender.gone.left() => return,
+                },
             }
-            if !sender.wait().await {
-                return;
-            }
-            (source, chunks) = (left, sender);
+            chunks = sender;
         }
     });
     body

@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use idmerge_project::MayGoOn;
 use prometheus_client::metrics::counter::Counter;
+use tokio::sync::Notify;
 
 /// Whether a query is not to go on.
 #[derive(Clone, Default)]
 pub(crate) struct Gone {
     client: Arc<AtomicBool>,
+    left: Arc<Notify>,
     all: Arc<AtomicBool>,
 }
 
@@ -39,6 +41,7 @@ impl Cancellation {
     pub(crate) fn of_query(&self) -> Gone {
         Gone {
             client: Arc::default(),
+            left: Arc::default(),
             all: Arc::clone(&self.all),
         }
     }
@@ -54,6 +57,11 @@ impl Gone {
         self.client.load(Ordering::Relaxed) || self.all.load(Ordering::Relaxed)
     }
 
+    /// Waits until the client is gone.
+    pub(super) async fn left(&self) {
+        self.left.notified().await;
+    }
+
     /// For a query that asks whether to go on.
     pub(crate) fn may_go_on(&self) -> MayGoOn {
         let gone = self.clone();
@@ -64,6 +72,8 @@ impl Gone {
 impl Drop for Client {
     fn drop(&mut self) {
         self.0.client.store(true, Ordering::Relaxed);
+        // If nobody waits yet, the first who does is told at once.
+        self.0.left.notify_one();
     }
 }
 

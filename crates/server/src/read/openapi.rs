@@ -8,7 +8,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{export, find, funnel, identity, mappings, people, profiles, users};
+use super::{export, find, funnel, identity, live, mappings, people, profiles, users};
 use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
@@ -29,6 +29,7 @@ use crate::store::{backup, questions, retract};
         retract::retract,
         find::event_names,
         find::search,
+        live::live,
         people::users,
         people::user,
         people::ids,
@@ -39,6 +40,7 @@ use crate::store::{backup, questions, retract};
         profiles::by_query,
         profiles::by_form,
     ),
+    components(schemas(live::UnknownToken<'_>)),
     security(("basic" = []), ("bearer" = [])),
     modifiers(&Credentials),
 )]

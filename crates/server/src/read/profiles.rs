@@ -328,7 +328,7 @@ impl Results {
         place.after = last;
         self.left = match sent {
             Sent::All => Left::Nothing,
-            Sent::Part => Left::Page(session, place),
+            Sent::Part | Sent::AllForNow => Left::Page(session, place),
         };
         Ok(sent)
     }

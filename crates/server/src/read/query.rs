@@ -20,6 +20,7 @@ use crate::http::parameters;
 use crate::http::peers::Peer;
 use crate::permits::{Permit, Permits, Run};
 use crate::read::gone::Cancellation;
+use crate::read::live::signal::{LiveSignal, TokenFeed};
 use crate::read::profiles::sessions::{ProfileSessions, Session};
 use crate::store::copy::Backups;
 
@@ -40,6 +41,8 @@ pub(crate) struct Reader {
     answer_memory: AnswerMemory,
     profile_sessions: Arc<ProfileSessions>,
     cancellation: Cancellation,
+    live: Arc<LiveSignal>,
+    token_feed: TokenFeed,
 }
 
 /// Names the project when a service account belongs to several.
@@ -82,6 +85,11 @@ impl FromRequestParts<Arc<App>> for Reader {
             answer_memory: app.answer_memory.clone(),
             profile_sessions: Arc::clone(&open.profile_sessions),
             cancellation: app.cancellation.clone(),
+            live: Arc::clone(&open.live),
+            token_feed: TokenFeed {
+                tokens: Arc::clone(&app.unknown_tokens),
+                own_token: (app.projects.len() > 1).then(|| open.config.token.clone()),
+            },
         })
     }
 }
@@ -121,6 +129,25 @@ impl Reader {
             let busy = "too many exports are open; read them to their end, and try again";
             ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
         })
+    }
+
+    /// The permit to send a live stream now.
+    pub(super) fn try_live(&self) -> Result<Permit, ApiError> {
+        self.permits.try_live().ok_or_else(|| {
+            let busy =
+                "the project has as many live streams as it may have; close one, and try again";
+            ApiError::new(StatusCode::TOO_MANY_REQUESTS, busy)
+        })
+    }
+
+    /// What wakes the live streams of the project.
+    pub(super) fn live_signal(&self) -> &LiveSignal {
+        &self.live
+    }
+
+    /// The unknown tokens of which the project is told.
+    pub(super) fn token_feed(&self) -> TokenFeed {
+        self.token_feed.clone()
     }
 
     /// The permit to fold the log for a question, as soon as no other project folds its log.

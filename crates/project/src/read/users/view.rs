@@ -129,6 +129,15 @@ impl<'p> View<'p> {
 
     /// The figures of some IDs, each for itself. In Legacy: of the events that were attributed to the ID.
     pub(super) fn figures(&self, ids: Vec<DistinctIdBuf>) -> Result<Vec<IdFigures>, ProjectError> {
+        self.figures_until(ids, self.last)
+    }
+
+    /// The same as of the event `last`.
+    pub(super) fn figures_until(
+        &self,
+        ids: Vec<DistinctIdBuf>,
+        last: u64,
+    ) -> Result<Vec<IdFigures>, ProjectError> {
         let mut counted = Vec::with_capacity(ids.len());
         for part in ids.chunks(IDS_AT_A_TIME) {
             self.check()?;
@@ -143,7 +152,7 @@ impl<'p> View<'p> {
             for ((id, key), recent) in part.iter().zip(keys).zip(recent) {
                 counted.push(IdFigures {
                     id: id.clone(),
-                    figures: archive.figures(key, &recent, self.last)?,
+                    figures: archive.figures(key, &recent, last)?,
                 });
             }
         }
