@@ -18,7 +18,6 @@ use crate::http::body::{BodyShare, ReadBody};
 use crate::http::peers::Peer;
 
 mod calls;
-mod clock;
 pub(crate) mod decoding;
 mod records;
 mod report;

@@ -14,6 +14,7 @@
 )]
 
 mod app;
+mod clock;
 mod config;
 mod error;
 mod http;

@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use support::live::Live;
 use support::{Running, SECRET};
 
-const EVENTS: usize = 10_000;
+const EVENTS: usize = 5_000;
 const MAX_BYTES: u64 = 24 << 20;
 
 /// A line of the status of this process, in bytes.
@@ -59,7 +59,7 @@ fn clients_that_do_not_read_take_little_memory() {
     read_all();
     fs::write("/proc/self/clear_refs", "5").unwrap();
     let before = memory("VmRSS");
-    // Each has the first event of 20 MB, and reads no more.
+    // Each has the first event of 10 MB, and reads no more.
     let mut slow: Vec<_> = (0..7)
         .map(|_| Live::open(&server, "?after=0", ""))
         .collect();

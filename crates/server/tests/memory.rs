@@ -132,7 +132,7 @@ fn large_events_and_profiles_take_little_memory_however_many_ask() {
         &format!("/api/query/engage?distinct_ids={ids}"),
         profiles,
     );
-    // They read profiles and events of that size, and answer with some names.
+    // They read profiles and events of that size, and answer with a name. A search does so for one client at a time.
     for path in [
         "/v1/users",
         "/v1/users/P1",

@@ -8,9 +8,9 @@ use idmerge_wire::{
     Endpoint, EventRecord, FailedRecord, Fault, Message, Problem, Report, Requirements,
 };
 
-use super::clock::now_ms;
 use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
+use crate::clock::now_ms;
 use crate::config::ProjectConfig;
 use crate::http::access::{self, Permission};
 use crate::projects::OpenProject;

@@ -6,11 +6,11 @@ use idmerge_project::{Batch, EventOrder, Record};
 use idmerge_wire::{Credentials, Dialect, Endpoint, Head, Message, Problem, Report};
 
 use super::calls;
-use super::clock::now_ms;
 use super::records::{self, AcceptedRecord};
 use super::response::{IngestError, problem};
 use super::unknown_tokens::RequestOrigin;
 use crate::app::App;
+use crate::clock::now_ms;
 use crate::http::access;
 use crate::projects::PendingBatch;
 

@@ -9,7 +9,7 @@ use axum::http::HeaderValue;
 use axum::http::header::{self, HeaderMap};
 use parking_lot::Mutex;
 
-use super::clock::now_ms;
+use crate::clock::now_ms;
 use crate::http::peers::Peer;
 
 /// The most tokens that are known. Anybody can send any number of different ones.

@@ -1,5 +1,7 @@
 //! A client of the live stream.
 
+#![allow(clippy::disallowed_types, reason = "it needs a raw socket")]
+
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpStream;
 

@@ -6,9 +6,9 @@ use idmerge_core::{DEVICE_PREFIX, DistinctId, DistinctIdBuf, IdForm, Resolve};
 use idmerge_events::visit_members;
 use idmerge_store::MayGoOn;
 
-use super::User;
 use super::device::{Device, Label};
 use super::facts::Facts;
+use super::user::User;
 use super::view::{IdFigures, UserFigures, View};
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -113,13 +113,20 @@ impl View<'_> {
     pub(super) fn user(&self, id: DistinctId<'_>) -> Result<Option<User>, ProjectError> {
         let canonical = self.canonical(id);
         let figures = self.user_figures(canonical.as_id())?;
-        let is_known = figures.all.events > 0
-            || self.state.store.read().is_clustered(canonical.as_id())
-            || self.project.profile(&canonical.to_string())?.is_some();
-        if !is_known {
+        // The lock is taken once at a time: a claim may wait for it between two locks of one thread.
+        let has_others = self.state.store.read().is_clustered(canonical.as_id());
+        let is_known = has_others || figures.all.events > 0;
+        if !is_known && !self.has_profile(&canonical.to_string())? {
             return Ok(None);
         }
         Ok(self.describe(vec![Counted { canonical, figures }])?.pop())
+    }
+
+    fn has_profile(&self, canonical: &str) -> Result<bool, ProjectError> {
+        let mut has_profile = false;
+        let project = self.project;
+        project.visit_profile(canonical, &mut |_, _| has_profile = true)?;
+        Ok(has_profile)
     }
 
     /// Makes a [`User`] of each counted one, in the same order.

@@ -14,8 +14,8 @@ use idmerge_core::{DistinctIdBuf, Resolve, quote};
 use idmerge_events::JsonEvent;
 use idmerge_store::MayGoOn;
 
-use super::User;
 use super::describe::Counted;
+use super::user::User;
 use super::view::View;
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::BlockHead;

@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 use idmerge_core::{DEVICE_PREFIX, DistinctId, DistinctIdBuf};
 use idmerge_store::{MayGoOn, StoreError, What};
 
-use super::User;
 use super::describe::Naming;
 use super::page::stored_id;
+use super::user::User;
 use super::view::View;
 use crate::error::ProjectError;
 use crate::project::Project;
