@@ -33,8 +33,11 @@
 //! Actors take turns; each turn is one event. The actors of three workloads are households, which
 //! differ only in their habits (`actor/household.rs`). Those of `identify` are pairs of customers
 //! (`actor/customer.rs`). A new actor takes the place of a finished one.
+//!
+//! A [`Demo`] is for somebody who watches: its people have names, and it never ends.
 
 mod actor;
+mod demo;
 mod person;
 mod rng;
 mod stream;
@@ -44,6 +47,7 @@ mod workload;
 #[cfg(test)]
 mod testing;
 
+pub use demo::{Demo, DemoMessage, DemoModel};
 pub use person::Person;
 pub use stream::Stream;
 pub use workload::{UnknownWorkload, Workload};
