@@ -2,6 +2,8 @@
 //! help text.
 
 pub(crate) mod analyze;
+#[cfg(feature = "serve")]
+pub(crate) mod demo;
 pub(crate) mod engine;
 pub(crate) mod generate;
 pub(crate) mod help;
@@ -20,6 +22,8 @@ pub(crate) mod store;
 use clap::{Parser, Subcommand};
 
 use crate::args::analyze::{FunnelArgs, RetentionArgs, UniquesArgs};
+#[cfg(feature = "serve")]
+use crate::args::demo::DemoArgs;
 use crate::args::generate::GenerateArgs;
 use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
@@ -45,6 +49,7 @@ Examples:
   idmerge ingest people events.ndjson --engine simplified
   idmerge store explain people 'ada@example.com'
   idmerge serve --data data --engine simplified
+  idmerge demo
 
 The input is JSON objects with \"event\" and \"properties\": one on each line, in one array, or one \
 after another. It can be compressed with gzip or zstd. `idmerge help rules` prints the rules.
@@ -102,6 +107,12 @@ pub(crate) enum Command {
     /// Not in this build: needs the Cargo feature "serve"
     #[cfg(not(feature = "serve"))]
     Serve(LeftOutArgs),
+    /// Show a server with made-up people, whose devices become one person each
+    #[cfg(feature = "serve")]
+    Demo(DemoArgs),
+    /// Not in this build: needs the Cargo feature "serve"
+    #[cfg(not(feature = "serve"))]
+    Demo(LeftOutArgs),
     /// Print the completion script of a shell
     Completions(CompletionsArgs),
     /// Print a page for man, or write all of them to a folder

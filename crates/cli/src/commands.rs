@@ -3,6 +3,8 @@
 mod analyze;
 mod apply;
 mod clusters;
+#[cfg(feature = "serve")]
+mod demo;
 mod generate;
 pub(crate) mod help;
 #[cfg(feature = "store")]
@@ -35,7 +37,7 @@ use crate::report::left_out;
 /// Any error that the command reports to its user.
 pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
     // The server has its own handler: it saves what it accepted before it ends.
-    if !matches!(command, Command::Serve(_)) {
+    if !matches!(command, Command::Serve(_) | Command::Demo(_)) {
         interrupt::install()?;
     }
     match command {
@@ -55,12 +57,16 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Store(args) => return store::run(args),
         #[cfg(feature = "serve")]
         Command::Serve(args) => serve::run(args)?,
+        #[cfg(feature = "serve")]
+        Command::Demo(args) => demo::run(args)?,
         #[cfg(not(feature = "store"))]
         Command::Ingest(_) => return Err(left_out("`ingest`", "store")),
         #[cfg(not(feature = "store"))]
         Command::Store(_) => return Err(left_out("`store`", "store")),
         #[cfg(not(feature = "serve"))]
         Command::Serve(_) => return Err(left_out("`serve`", "serve")),
+        #[cfg(not(feature = "serve"))]
+        Command::Demo(_) => return Err(left_out("`demo`", "serve")),
         Command::Completions(args) => manual::complete(args)?,
         Command::Man(args) => manual::man(args)?,
         Command::Help(args) => return help::run(args),

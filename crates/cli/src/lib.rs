@@ -38,9 +38,9 @@
 //! # Features
 //!
 //! - `store` (default): the module [`store`], and the commands `ingest` and `store`.
-//! - `serve` (default, includes `store`): the command `serve`.
+//! - `serve` (default, includes `store`): the commands `serve` and `demo`.
 //!
-//! Without default features the command line lacks `ingest`, `store` and `serve`, and a dependency on
+//! Without default features the command line lacks `ingest`, `store`, `serve` and `demo`, and a dependency on
 //! this package compiles no database and no server.
 
 pub use idmerge_core::*;

@@ -11,9 +11,9 @@ use crate::args::serve::{LogFormat, ServeArgs};
 use crate::report::say;
 use crate::startup;
 
-mod announce;
+pub(crate) mod announce;
 mod contradiction;
-mod kept;
+pub(crate) mod kept;
 mod secret;
 
 use kept::Kept;
@@ -31,15 +31,19 @@ pub(crate) fn run(args: &ServeArgs) -> anyhow::Result<()> {
             (kept.config.clone(), Some(kept))
         }
     };
-    let on_hangup = match startup::is_ignored(libc::SIGHUP) {
-        true => OnHangup::Leave,
-        false => OnHangup::Stop,
-    };
     let prepare = || kept.as_ref().map_or(Ok(()), Kept::prepare);
-    idmerge_server::run(&config, on_hangup, prepare, |address| {
+    idmerge_server::run(&config, on_hangup(), prepare, |address| {
         announce::announce(&config, kept.as_ref(), address);
     })?;
     Ok(())
+}
+
+/// Whether the server stops when its terminal closes.
+pub(crate) fn on_hangup() -> OnHangup {
+    match startup::is_ignored(libc::SIGHUP) {
+        true => OnHangup::Leave,
+        false => OnHangup::Stop,
+    }
 }
 
 fn config_of_file(args: &ServeArgs, path: &Path) -> anyhow::Result<Config> {

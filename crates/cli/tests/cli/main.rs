@@ -27,6 +27,8 @@ mod conflicts;
 #[cfg(feature = "store")]
 mod copies;
 #[cfg(all(unix, feature = "serve"))]
+mod demo;
+#[cfg(all(unix, feature = "serve"))]
 mod deploy;
 #[cfg(all(unix, feature = "serve"))]
 mod first_start;

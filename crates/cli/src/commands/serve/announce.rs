@@ -42,7 +42,7 @@ pub(super) fn announce(config: &Config, kept: Option<&Kept>, address: SocketAddr
 }
 
 /// The host by which a program on this machine reaches the server.
-fn reachable_host(listen: &Listen, address: SocketAddr) -> String {
+pub(crate) fn reachable_host(listen: &Listen, address: SocketAddr) -> String {
     match address {
         SocketAddr::V4(address) if address.ip().is_unspecified() => "127.0.0.1".to_owned(),
         SocketAddr::V6(address) if address.ip().is_unspecified() => "[::1]".to_owned(),

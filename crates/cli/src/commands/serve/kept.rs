@@ -173,7 +173,7 @@ fn no_other_project(data: &Path) -> anyhow::Result<()> {
 }
 
 /// 128 random bits in hexadecimal.
-fn random() -> anyhow::Result<String> {
+pub(crate) fn random() -> anyhow::Result<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).context("the system has no randomness for a token or a secret")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
