@@ -76,22 +76,27 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })?;
         let token = project.token.clone();
         opened.watch(move |health| log(&token, health));
-        let live = Arc::new(LiveSignal::default());
-        let signal = Arc::clone(&live);
-        opened.watch_events(move || signal.wake());
         Ok(OpenProject {
             calls: options_of_calls(project),
             config: project.clone(),
+            live: live_signal(&opened),
             project: Arc::new(opened),
             backups: Backups::new(folder.clone()),
             profile_sessions: Arc::default(),
-            live,
             folder,
             has_warned_of_merge: AtomicBool::new(false),
             has_warned_of_ids: AtomicBool::new(false),
         })
     };
     config.projects.iter().map(open).collect()
+}
+
+/// What wakes the live streams of a project after each commit with events.
+fn live_signal(project: &Project) -> Arc<LiveSignal> {
+    let live = Arc::new(LiveSignal::default());
+    let signal = Arc::clone(&live);
+    project.watch_events(move || signal.wake());
+    live
 }
 
 /// How calls of Segment and RudderStack become events of a project.

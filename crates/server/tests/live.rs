@@ -211,6 +211,7 @@ fn a_stream_goes_on_after_the_event_that_the_client_had() {
             );
         }
     }
+    assert_eq!(server.get("/v1/live", &[]).status, 401);
     // After the last one there is nothing yet.
     let mut live = Live::open(&server, "?after=999", "");
     let more =
