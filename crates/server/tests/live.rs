@@ -61,6 +61,14 @@ fn scenario(model: Model) -> (Vec<Value>, Vec<Value>) {
     let known = |user: &str| json!({"distinct_id": user, "$device_id": D, "$user_id": user});
     let identify = |user: &str| json!({"distinct_id": user, "$device_id": D, "$user_id": user, "$identified_id": user, "$anon_id": D});
     let alias = |id: &str, alias: &str| json!({"distinct_id": id, "alias": alias});
+    let (own, user) = match model {
+        Model::Simplified => (&*device, "U1"),
+        Model::Original => (D, "U1"),
+        _ => (D, D),
+    };
+    // It did not move when the device joined.
+    let later = json!(["Later View", own, user, null, null, null, null, null]);
+    let later = (("Later View", view.clone()), later);
     let (properties, wanted): (Vec<_>, Vec<_>) = match model {
         Model::Simplified => vec![
             (
@@ -127,6 +135,7 @@ fn scenario(model: Model) -> (Vec<Value>, Vec<Value>) {
         ],
     }
     .into_iter()
+    .chain([later])
     .unzip();
     let events = properties
         .into_iter()

@@ -97,7 +97,8 @@ impl Traffic {
                 .wrapping_mul(6_364_136_223_846_793_005)
                 .wrapping_add(1);
             let person = usize::try_from(state >> 33).unwrap() % traffic.people.len();
-            match traffic.people[person].logs_in {
+            // Somebody who has logged out is still known by the device.
+            match traffic.people[person].logs_in && !(state >> 20).is_multiple_of(3) {
                 true => traffic.known(person, 0),
                 false => traffic.view(person, 0),
             }
