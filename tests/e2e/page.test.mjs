@@ -1,248 +1,405 @@
-// Tests the server's own page in a real browser.
+// Tests the server's own page in a real browser: every view, in light and dark, wide and narrow.
 import assert from "node:assert/strict";
-import { mkdir } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ENGINES, OUT, Project, SERVER, browser, device } from "./support.mjs";
+import { ENGINES, OUT, Project, SERVER, browser, device, here, until } from "./support.mjs";
 
 const LAPTOP = "5f1ed002-ab5e-4c1d-9bd1-0000000000a1";
 const PHONE = "5f1ed002-ab5e-4c1d-9bd1-0000000000a2";
 const OTHER = "5f1ed002-ab5e-4c1d-9bd1-0000000000c1";
+const LATE = "5f1ed002-ab5e-4c1d-9bd1-0000000000d1";
 const MARKUP = "<img src=x onerror=window.wasHit=1>";
 const SCRIPT = "<script>window.wasHit=1</script>";
-const CLICKS = 60;
+const CLICKS = 130;
+const CODE = "errAnonDistinctIdAssignedAlready";
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 let chromium;
+let axe;
 before(async () => {
   chromium = await browser();
+  axe = await readFile(path.join(here, "node_modules/axe-core/axe.min.js"), "utf8");
   await mkdir(OUT, { recursive: true });
 });
 after(() => chromium?.close());
 
-/** Sends the events of several people, in the order in which they happened. */
-async function fill(project, isOriginal) {
-  let time = Date.now() - 6 * 3_600_000;
-  const send = async (where, records) => {
+/** Sends events in the order in which they happened. */
+class Sender {
+  constructor(project) {
+    this.project = project;
+    this.time = Date.now() - 6 * 3_600_000;
+  }
+
+  async send(where, records) {
     const response = await fetch(SERVER + where, {
       method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Basic ${btoa(`${project.secret}:`)}` },
+      headers: { "Content-Type": "application/json", Authorization: `Basic ${btoa(`${this.project.secret}:`)}` },
       body: JSON.stringify(records),
     });
     const text = await response.text();
     assert(response.ok && (where !== "/track" || text === "1"), `${where}: ${response.status} ${text}`);
-  };
-  const event = (name, properties) => {
-    time += 1_000;
-    return { event: name, properties: { token: project.token, time, ...properties } };
-  };
-  const anonymous = (id) => ({ distinct_id: `$device:${id}`, $device_id: id });
-  const logged = (user, id) => ({ distinct_id: user, $user_id: user, ...(id && { $device_id: id }) });
-  const login = (user, id) => [
-    event("$identify", { ...logged(user, id), $anon_distinct_id: `$device:${id}` }),
-    event("Log In", logged(user, id)),
-  ];
-  await send("/track", [
-    event("View", anonymous(LAPTOP)),
-    ...Array.from({ length: CLICKS }, () => event("Click", anonymous(LAPTOP))),
-    ...login("ada", LAPTOP),
-    event("Sign Up", logged("ada", LAPTOP)),
-    event(SCRIPT, { ...logged("ada", LAPTOP), where: MARKUP }),
-    event("View", anonymous(PHONE)),
-    ...login("ada", PHONE),
-    event("Purchase", logged("ada", PHONE)),
+  }
+
+  event(name, properties) {
+    this.time += 1_000;
+    const browserOf = { $browser: "Chrome", $os: "Mac OS X" };
+    return { event: name, properties: { token: this.project.token, time: this.time, $insert_id: `i${this.time}`, ...browserOf, ...properties } };
+  }
+
+  logIn(user, id) {
+    return [
+      this.event("$identify", { ...logged(user, id), $anon_distinct_id: `$device:${id}` }),
+      this.event("Log In", logged(user, id)),
+    ];
+  }
+}
+
+const anonymous = (id) => ({ distinct_id: `$device:${id}`, $device_id: id });
+const logged = (user, id) => ({ distinct_id: user, $user_id: user, ...(id && { $device_id: id }) });
+
+/** Several people: ada on two devices, eve on ada's laptop, bob without a device, and a device of nobody. */
+async function fill(sender, isOriginal) {
+  await sender.send("/track", [
+    sender.event("View", anonymous(LAPTOP)),
+    ...Array.from({ length: CLICKS }, () => sender.event("Click", anonymous(LAPTOP))),
+    ...sender.logIn("ada", LAPTOP),
+    sender.event("Sign Up", logged("ada", LAPTOP)),
+    sender.event(SCRIPT, { ...logged("ada", LAPTOP), where: MARKUP }),
+    sender.event("View", anonymous(PHONE)),
+    ...sender.logIn("ada", PHONE),
+    sender.event("Purchase", { ...logged("ada", PHONE), item: "wool 🧦 socks", amount: 9 }),
     // A second user on the same device. The claim is rejected: S-7, or O-11.
-    ...login("eve", LAPTOP),
-    event("View", logged("bob")),
-    event("Sign Up", logged("bob")),
-    event("View", anonymous(OTHER)),
+    ...sender.logIn("eve", LAPTOP),
+    sender.event("View", logged("bob")),
+    sender.event("Sign Up", logged("bob")),
+    sender.event("View", anonymous(OTHER)),
   ]);
   // An ID that contains markup, linked by the means of each model.
-  if (isOriginal) {
-    await send("/import", [event("$merge", { $distinct_ids: ["ada", MARKUP] })]);
-  } else {
-    await send("/track", [event("Log In", logged("ada", MARKUP))]);
-  }
-  await send("/engage", [
-    { $token: project.token, $distinct_id: "ada", $set: { $name: "Ada <b>L</b>", plan: "gold", tags: ["x", "y"] } },
-  ]);
+  if (isOriginal) await sender.send("/import", [sender.event("$merge", { $distinct_ids: ["ada", MARKUP] })]);
+  else await sender.send("/track", [sender.event("Log In", logged("ada", MARKUP))]);
+  const profile = { $name: "Ada <b>L</b>", $email: "ada@example.com", plan: "gold", tags: ["x", "y"], address: { city: "Ghent" } };
+  await sender.send("/engage", [{ $token: sender.project.token, $distinct_id: "ada", $set: profile }]);
 }
 
 for (const engine of ENGINES) {
   describe(`the page, ${engine}`, () => {
     const project = new Project(`page-${engine}`);
     const isOriginal = engine === "original";
+    const sender = new Sender(project);
     const members = ["ada", device(engine, LAPTOP), device(engine, PHONE), device(engine, MARKUP)];
     let page;
     const problems = [];
     const asked = [];
 
     const texts = (selector) => page.locator(selector).allTextContents();
-    const show = async (id) => {
-      await page.fill("#id", id);
-      await page.press("#id", "Enter");
-      await page.waitForFunction(() => !document.querySelector("#look-form button").disabled);
+    const heading = () => page.textContent("main h1");
+    const open = async (address) => {
+      await page.goto(SERVER + address);
+      await page.waitForSelector("main h1");
     };
+    const watch = (one) => {
+      one.on("console", (message) => message.type() === "error" && problems.push(message.text()));
+      one.on("pageerror", (error) => problems.push(String(error)));
+      one.on("request", (request) => asked.push(request.url()));
+    };
+    /** A request that the test makes fail is logged by the browser. */
+    const expect = (status) => problems.splice(0, problems.length, ...problems.filter((text) => !text.includes(String(status))));
 
     before(async () => {
-      await fill(project, isOriginal);
+      await fill(sender, isOriginal);
       page = await chromium.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
-      page.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-      page.on("pageerror", (error) => problems.push(String(error)));
-      page.on("request", (request) => asked.push(request.url()));
+      watch(page);
       await page.goto(SERVER);
     });
 
-    test("without the right secret the page shows no data and says why", async () => {
-      await show("ada");
-      assert.match(await page.textContent("#look-status"), /Enter the secret first/);
-      assert.equal(await page.evaluate(() => document.activeElement.id), "credential");
-      await page.keyboard.type("no such secret");
-      await show("ada");
-      assert.match(await page.textContent("#look-status"), /does not give access to a project/);
-      assert(await page.isHidden("#person"));
-      problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("401")));
+    test("a wrong secret shows no data and says why, and the right one opens the users", async () => {
+      await page.fill("#secret", "no such secret");
+      await page.press("#secret", "Enter");
+      await page.waitForFunction(() => document.querySelector("#secret-problem").textContent);
+      assert.match(await page.textContent("#secret-problem"), /^No project here has this secret/);
+      expect(401);
+      await page.fill("#secret", project.secret);
+      await page.press("#secret", "Enter");
+      await page.waitForSelector(".people");
+      assert.equal(new URL(page.url()).pathname, "/");
+      assert(!page.url().includes(project.secret));
+      await page.waitForFunction(() => document.querySelector("#project").textContent);
+      assert.match(await page.textContent("#project"), new RegExp(`^${project.token} · ${isOriginal ? "Original" : "Simplified"}$`));
     });
 
-    test("the page shows the cluster of an ID, and the claims that made it", async () => {
-      await page.fill("#credential", project.secret);
-      await show(`$device:${LAPTOP}`);
-      assert.equal(await page.textContent("#look-status"), "");
-      assert.equal(await page.textContent("#cluster-words"), "4 IDs are one user. Events count under ada.");
-      const listed = (await texts("#members .id")).sort();
-      assert.deepEqual(listed, members.toSorted());
-      const nodes = await page.locator("#drawing svg [data-id]").evaluateAll((all) => all.map((one) => one.dataset.id));
-      assert.deepEqual(nodes.sort(), members.toSorted());
-      const canonical = await page.locator("#drawing svg g:has(.canonical)").getAttribute("data-id");
-      assert.equal(canonical, "ada");
-      assert.equal(await page.locator("#drawing svg g:has(.asked)").getAttribute("data-id"), device(engine, LAPTOP));
+    test("users are newest seen first, with their IDs and events", async () => {
+      const { users } = await project.json("/v1/users?limit=50");
+      assert.equal(await page.locator(".people > li").count(), users.length);
+      const links = await page.locator(".people a").evaluateAll((all) => all.map((one) => decodeURIComponent(one.pathname.split("/")[2])));
+      assert.deepEqual(links, users.map((user) => user.distinct_id));
+      const ada = page.locator(".people > li", { hasText: "Ada <b>L</b>" });
+      assert.match(await ada.textContent(), /4 IDs/);
+      // The truth is what was sent: two views, the clicks, two log-ins of two events, and what followed.
+      const sent = 1 + CLICKS + 2 + 2 + 1 + 2 + 1 + 1;
+      assert.match(await ada.textContent(), new RegExp(`${sent} events`));
+      assert.equal(await page.locator(".people .who.nobody").count(), 1);
+    });
 
+    test("search finds people by name, by e-mail and by any ID", async () => {
+      for (const words of ["  aDa <b>", "ADA@example", `$device:${PHONE}`, PHONE, LAPTOP.toUpperCase()]) {
+        await page.fill("#find", words);
+        await page.waitForFunction(() => document.querySelectorAll(".people > li").length === 1, null, { timeout: 10_000 });
+        assert.match((await texts(".people .who"))[0], /Ada/, words);
+      }
+      await page.fill("#find", "nobody at all has this");
+      await page.waitForSelector(".none");
+      assert.match(await page.textContent(".none p"), /^Nobody has “nobody at all has this”/);
+      await page.fill("#find", "adda");
+      await page.waitForSelector(".none a");
+      assert.match(await page.textContent(".none a"), /Ada/);
+      await page.fill("#find", "bob");
+      await page.waitForFunction(() => document.querySelectorAll(".people > li").length === 1);
+      await page.press("#find", "Enter");
+      await page.keyboard.press("Enter");
+      await page.waitForFunction(() => document.querySelector("main h1")?.textContent === "bob");
+      await page.goBack();
+      await page.waitForFunction(() => document.querySelector("#find")?.value === "bob");
+    });
+
+    test("the events of a user come newest first, older ones on scrolling", async () => {
+      const events = await project.feed("ada");
+      await open("/users/ada/events");
+      await until(async () => {
+        await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
+        return (await texts(".end")).some((text) => text.startsWith("That is everything"));
+      });
+      // Pages that are far away have given up their rows, so all of them are looked at from the top.
+      const names = [];
+      for (const part of await page.locator(".page").all()) {
+        await part.scrollIntoViewIfNeeded();
+        await page.waitForFunction((one) => !one.dataset.far, await part.elementHandle());
+        names.push(...(await part.locator(".events .name").allTextContents()));
+      }
+      assert.deepEqual(names.toSorted(), events.map((event) => event.event.event).toSorted());
+      // Within a session, what was sent as nobody comes after what was sent as ada.
+      const before = await texts(".events.anon .name");
+      assert.equal(before.filter((name) => name === "Click").length, CLICKS);
+      const row = page.locator(".events li", { hasText: "Purchase" }).first();
+      await row.scrollIntoViewIfNeeded();
+      assert.match(await row.locator(".tell").textContent(), /wool 🧦 socks · amount 9/);
+      await row.locator("summary").first().click();
+      assert.match(await row.locator(".pairs").textContent(), /Came asadaCounted asada/);
+      assert.match(await row.locator("pre").textContent(), /"item": "wool 🧦 socks"/);
+      await page.selectOption("#by-name", "Sign Up");
+      await page.waitForFunction(() => document.querySelectorAll(".events .name").length === 1);
+      await page.selectOption("#by-id", device(engine, PHONE));
+      await page.waitForSelector(".none");
+      await page.click(".none button");
+      await page.waitForFunction(() => document.querySelectorAll(".events .name").length > 1);
+    });
+
+    test("the lanes say how the IDs came together, and what was turned down", async () => {
+      await open(`/users/${encodeURIComponent(`$device:${LAPTOP}`)}/identity`);
+      assert.equal(await heading(), "Ada <b>L</b>");
+      await page.waitForSelector(".lanes svg .spine", { state: "attached" });
       const { explanation } = await project.identity("ada", true);
       const joined = explanation.filter((claim) => claim.answer === "merged").map((claim) => String(claim.sequence));
       assert.equal(joined.length, members.length - 1);
-      assert.equal(await page.locator("#drawing svg .edge").count(), joined.length);
-      assert.deepEqual(await texts("#drawing svg .badge-text"), joined);
-      assert.equal(await page.locator("#claims > li").count(), explanation.length);
-      // In either model, one event of eve's login claims the device.
-      const rejected = page.locator("#claims > li.rejected");
+      const shown = await page.locator(".lanes .join[data-claim]").evaluateAll((all) => all.map((one) => one.dataset.claim));
+      assert.deepEqual(shown.toSorted(), joined.toSorted());
+      // One knot for each join, and one for the log-in of eve on ada's laptop, which joined nothing.
+      assert.equal(await page.locator(".lanes svg .knot").count(), joined.length + 1);
+      assert.match(await page.textContent(".lanes .reject"), /eve logs in\. Not joined: it is Ada <b>L<\/b>’s/);
+      const listed = await page.locator(".ids .id").evaluateAll((all) => all.map((one) => one.title));
+      assert.deepEqual(listed.toSorted(), members.toSorted());
+      assert.match(await page.textContent(".lanes .now"), /4 IDs, one person/);
+
+      await open("/users/eve/identity");
+      const rejected = page.locator(".lanes .reject");
       assert.equal(await rejected.count(), 1);
-      const words = await rejected.textContent();
-      assert.match(words, /eve/);
-      assert.match(words, /rejected: the device or anonymous ID belongs to another user \(errAnonDistinctIdAssignedAlready/);
+      assert.match(await rejected.textContent(), /Not joined: it is Ada <b>L<\/b>’s/);
+      assert((await rejected.textContent()).includes(CODE));
+      await rejected.locator("a").click();
+      await page.waitForFunction(() => document.querySelector("main h1")?.textContent.startsWith("Ada"));
     });
 
-    test("a device ID without its prefix says which ID was meant, or is found", async () => {
-      await show(LAPTOP);
-      const words = isOriginal
-        ? "4 IDs are one user. Events count under ada."
-        : `${LAPTOP} is in no cluster, but $device:${LAPTOP} is.`;
-      assert.equal(await page.textContent("#cluster-words"), words);
-      await show(`$device:${LAPTOP}`);
+    test("a claim is withdrawn after a preview, by keyboard, and can count again", async () => {
+      await open("/users/ada/identity");
+      const row = page.locator(".lanes .join", { hasText: isOriginal ? PHONE.slice(0, 17) : "$device:5f1ed002" }).last();
+      const claim = await row.getAttribute("data-claim");
+      const inRow = page.locator(`[data-claim="${claim}"]`);
+      await inRow.locator("button").focus();
+      await page.keyboard.press("Enter");
+      await page.waitForSelector(".preview:not([aria-busy])");
+      assert.match(await page.textContent(".preview"), /1 ID moves\. .* becomes a person of its own\..*keeps 3 IDs/s);
+      await page.keyboard.press("Escape");
+      assert.equal(await page.locator("dialog[open]").count(), 0);
+      assert.equal((await project.identity("ada")).members.length, 4);
+      await inRow.locator("button").click();
+      await page.keyboard.type("Grace");
+      await page.keyboard.press("Tab");
+      await page.keyboard.type("a shared phone");
+      await page.keyboard.press("Enter");
+      await inRow.locator("text=Withdrawn by Grace: a shared phone").waitFor();
+      assert.equal((await project.identity("ada")).members.length, 3);
+      assert.equal(await page.textContent("#id-count"), "3");
+      await inRow.locator("text=Let it count again").click();
+      await inRow.locator("text=Withdraw…").waitFor();
+      assert.deepEqual((await project.identity("ada")).members.toSorted(), members.toSorted());
     });
 
-    test("the events of a user are one timeline, and re-attributed events are marked", async () => {
-      const events = await project.feed("ada");
-      assert.equal(await page.locator("#timeline .event").count(), 50);
-      await page.click("#older");
-      await page.waitForSelector("#older", { state: "hidden" });
-      assert.deepEqual(await texts("#timeline .name"), events.map((event) => event.event.event));
-      // These came from devices whose user was not known yet: two views and the clicks.
-      const marked = await texts("#timeline .event:has(.reattributed) .name");
-      assert.deepEqual(marked, ["View", ...Array(CLICKS).fill("Click"), "View"]);
-      assert((await texts("#timeline .reattributed"))[0].includes(device(engine, PHONE)));
-      assert.match(await page.textContent("#timeline-words"), new RegExp(`^${events.length} events, .* ${CLICKS + 2} recorded under another ID`));
-      assert.deepEqual((await texts("#timeline .problem")), []);
+    test("the properties of a user, and of one without", async () => {
+      await open("/users/ada/properties");
+      assert.match(await page.textContent(".props"), /E-mail \$emailada@example\.com/);
+      assert.deepEqual(await texts(".chips li"), ["x", "y"]);
+      assert.match(await page.textContent(".tree"), /city Ghent/);
+      await open("/users/bob/properties");
+      assert.match(await page.textContent(".none"), /^Nothing is known about bob beyond their events/);
+      expect(404);
     });
 
-    test("the page shows the profile", async () => {
-      const names = await texts("#profile dt");
-      const values = await texts("#profile dd");
-      const shown = Object.fromEntries(names.map((name, place) => [name, values[place]]));
-      assert.equal(shown.$name, "Ada <b>L</b>");
-      assert.equal(shown.plan, "gold");
-      assert.equal(shown.tags, '["x","y"]');
+    test("the funnel counts with ID merge and without, and says who stopped", async () => {
+      await open("/funnel");
+      await page.locator(".asks input").first().fill("View");
+      await page.locator(".asks li input").nth(1).fill("Sign Up");
+      await page.locator(".asks li input").nth(2).fill("Purchase");
+      await page.press("#days", "Enter");
+      await page.waitForSelector(".steps");
+      // With ID merge ada takes all steps, bob two, and the visitor of the third device one. Without it, ada's two
+      // devices are two users who only viewed, and ada is a user who never viewed.
+      const figures = await page.locator(".figures").evaluateAll((all) => all.map((one) => one.firstChild.textContent));
+      assert.deepEqual(figures, ["3", "4", "2", "1", "1", "0"]);
+      assert.match(await heading(), /with ID merge 33\.3 % go all the way, without it 0\.0 %/);
+      await page.locator(".lost summary").first().click();
+      const stopped = await page.locator(".lost a").evaluateAll((all) => all.map((one) => decodeURIComponent(one.pathname.split("/")[2])));
+      assert.deepEqual(stopped, [device(engine, OTHER), "bob"]);
+      assert.equal(new URL(page.url()).search, "?step=View&step=Sign+Up&step=Purchase");
+      await page.goBack();
+      await page.waitForFunction(() => !document.querySelector(".steps"));
+      await page.goForward();
+      await page.waitForSelector(".steps");
+      await open("/funnel?step=view&step=Purchase");
+      assert.match(await page.textContent(".none"), /Nobody did “view”\. Did you mean “View”\?/);
     });
 
-    test("the funnel counts conversions with ID merge and without", async () => {
-      await page.fill("#steps", "View\nSign Up\nPurchase");
-      await page.fill("#window", "7");
-      await page.press("#window", "Enter");
-      await page.waitForSelector("#funnel > li");
-      assert.deepEqual(await texts("#funnel .name"), ["View", "Sign Up", "Purchase"]);
-      // With ID merge, ada takes all steps, bob two, and the visitor of the third device one. Without it,
-      // ada's two devices are two users who only viewed, and ada is a user who never viewed.
-      assert.deepEqual(await texts("#funnel .way"), [
-        "with ID merge: 3 (100 %)",
-        "without ID merge: 4 (100 %)",
-        "with ID merge: 2 (66.7 %)",
-        "without ID merge: 1 (25 %)",
-        "with ID merge: 1 (33.3 %)",
-        "without ID merge: 0 (0 %)",
-      ]);
-      const widths = await page.locator("#funnel .fill").evaluateAll((all) => all.map((one) => one.style.width));
-      assert.deepEqual(widths, ["75%", "100%", "50%", "25%", "25%", "0%"]);
-      assert.equal(
-        await page.textContent("#funnel-status"),
-        "With ID merge, 33.3 % of users complete the funnel; without it, 0 %.",
-      );
-      await page.screenshot({ path: path.join(OUT, `page-${engine}.png`), fullPage: true });
-      await page.emulateMedia({ colorScheme: "dark" });
-      await page.screenshot({ path: path.join(OUT, `page-${engine}-dark.png`), fullPage: true });
-      await page.emulateMedia({ colorScheme: "light" });
+    test("events come live: a log-in that joins, one that does not, and a token that nobody knows", async () => {
+      await open("/live");
+      await page.waitForSelector(".live li");
+      await sender.send("/track", [sender.event("View", anonymous(LATE)), sender.event("View", anonymous(LATE))]);
+      await sender.send("/track", sender.logIn("cleo", LATE));
+      const merged = page.locator(".live .merged").first();
+      await merged.waitFor();
+      assert.match(await merged.textContent(), /cleo.*is now cleo’s: 2 earlier events moved to cleo/);
+      await sender.send("/track", sender.logIn("dora", LATE));
+      const rejected = page.locator(".live .rejected").first();
+      await rejected.waitFor();
+      assert.match(await rejected.textContent(), /Not joined: .*cleo’s/);
+      // Of a server with several projects, one is told about tokens that are nearly its own.
+      await fetch(`${SERVER}/track`, { method: "POST", body: JSON.stringify([{ event: "A", properties: { token: `${project.token}x`, distinct_id: "q" } }]) });
+      await page.waitForSelector(".notice");
+      assert.match(await page.textContent(".notice"), new RegExp(`no project here has the token “${project.token}x”`));
+      await page.click("text=Rejections");
+      assert.equal(await page.locator(".live li:visible").count(), await page.locator(".live .rejected").count());
+      await page.click("text=Pause");
+      const rows = await page.locator(".live li").count();
+      await sender.send("/track", [sender.event("View", logged("bob"))]);
+      await until(async () => (await project.json("/v1/users?limit=1")).users[0].distinct_id === "bob");
+      assert.equal(await page.locator(".live li").count(), rows);
+      await page.click("text=Go on");
+      await page.waitForFunction((before) => document.querySelectorAll(".live li").length > before, rows);
+    });
+
+    test("health names the shared device and the unknown token", async () => {
+      await open("/health");
+      const text = await page.textContent("main");
+      assert.match(text, /Two devices had more than one user log in/);
+      assert.match(text, new RegExp(`no project here has the token “${project.token}x”`));
+      const { days } = await project.json("/v1/health");
+      const { explanation } = await project.identity("ada", true);
+      assert(days.reduce((sum, each) => sum + each.merges, 0) >= explanation.filter((each) => each.answer === "merged").length);
     });
 
     test("markup in an ID, a name or a property is text", async () => {
-      await page.locator("#timeline details").evaluateAll((all) => all.forEach((one) => (one.open = true)));
-      assert((await texts("#members .id")).includes(device(engine, MARKUP)));
-      assert((await texts("#timeline .name")).includes(SCRIPT));
-      assert((await texts("#timeline pre")).some((text) => text.includes(MARKUP)));
-      await show(device(engine, MARKUP));
-      assert.match(await page.textContent("#cluster-words"), /Events count under ada/);
-      assert((await page.title()).includes("<img"));
-      assert.equal(await page.locator("main img, main script, main b").count(), 0);
+      await open(`/users/${encodeURIComponent(device(engine, MARKUP))}/identity`);
+      assert.match(await heading(), /Ada <b>/);
+      await open("/users/ada/events");
+      await page.locator(".events > li > details").evaluateAll((all) => all.forEach((one) => (one.open = true)));
+      await page.waitForSelector(".more pre", { state: "attached" });
+      assert((await texts(".events .name")).includes(SCRIPT));
+      assert((await texts(".more pre")).some((text) => text.includes(MARKUP)));
+      assert.equal(await page.locator("main img, main script, main b").filter({ hasText: "L" }).count(), 0);
       assert.equal(await page.evaluate(() => window.wasHit), undefined);
     });
 
-    test("an ID without events, and a text that is not an ID", async () => {
-      await show("who?/#&%");
-      assert.match(await page.textContent("#cluster-words"), /^who\?\/#&% is in no cluster/);
-      assert.equal(await page.textContent("#timeline-words"), "These IDs have no events.");
-      assert.equal(await page.textContent("#profile-words"), "This user has no profile.");
-      problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("404")));
-      await show("undefined");
-      assert(await page.isHidden("#person"));
-      assert.match(await page.textContent("#look-status"), /ID-4/);
-      problems.splice(0, problems.length, ...problems.filter((text) => !text.includes("400")));
-    });
-
-    test("a link opens an ID as long as the tab has the secret", async () => {
-      await show("ada");
-      assert(page.url().endsWith("#id=ada"));
-      await page.reload();
-      await page.waitForSelector("#person:not([hidden])");
-      assert.match(await page.textContent("#cluster-words"), /^4 IDs/);
-      assert(!page.url().includes(project.secret));
-      await page.click("#forget");
-      assert(await page.isHidden("#person"));
+    test("an address of nobody, and a secret that is signed out", async () => {
+      await open(`/users/${encodeURIComponent("who?/#&%")}/events`);
+      assert.match(await heading(), /^Nobody has the ID “who\?\/#&%”/);
+      expect(404);
+      await open("/users/ada/events");
+      await page.click("#sign-out");
+      await page.waitForSelector("#secret");
       assert.equal(await page.evaluate(() => JSON.stringify([sessionStorage.length, localStorage.length, document.cookie])), '[0,0,""]');
-      await show("ada");
-      assert.match(await page.textContent("#look-status"), /Enter the secret first/);
+      await page.goto(`${SERVER}/users/ada/identity#secret=${project.secret}`);
+      await page.waitForFunction(() => document.querySelector("main h1")?.textContent.startsWith("Ada"));
+      assert(!page.url().includes(project.secret));
     });
 
-    test("every field has a label, and the keyboard reaches everything", async () => {
-      await page.goto(SERVER);
-      const nameless = await page.locator("input, select, textarea").evaluateAll((all) =>
-        all.filter((one) => one.labels.length === 0).map((one) => one.id));
-      assert.deepEqual(nameless, []);
-      const reached = [];
-      for (let step = 0; step < 12; step += 1) {
+    test("everything can be reached by keyboard", async () => {
+      await open("/users");
+      await page.keyboard.press("/");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "find");
+      await open("/users/ada/identity");
+      await page.keyboard.press("/");
+      assert.equal(await page.evaluate(() => document.activeElement.id), "jump-words");
+      await open("/users/ada/identity");
+      const reached = new Set();
+      for (let step = 0; step < 30; step += 1) {
         await page.keyboard.press("Tab");
-        reached.push(await page.evaluate(() => document.activeElement.id || document.activeElement.textContent));
+        reached.add(await page.evaluate(() => document.activeElement.getAttribute("aria-label") ?? document.activeElement.textContent));
       }
-      for (const wanted of ["credential", "project", "forget", "id", "Show", "steps", "window", "Count"]) {
-        assert(reached.includes(wanted), `${wanted} is not among ${reached}`);
+      for (const wanted of ["To the content", "Users", "Live", "Funnel", "Health", "Sign out", "Events", "Identity", "Properties", "Copy ada"]) {
+        assert(reached.has(wanted), `${wanted} is not among ${[...reached]}`);
       }
+      assert([...reached].some((label) => label.startsWith("Withdraw claim")));
     });
+
+    const STATES = {
+      users: "/users", search: "/users?q=adda", live: "/live", events: "/users/ada/events", identity: "/users/ada/identity",
+      rejected: "/users/eve/identity", properties: "/users/ada/properties", nothing: "/users/bob/properties",
+      device: `/users/${encodeURIComponent(device(engine, OTHER))}/identity`, nobody: "/users/marra/events",
+      funnel: "/funnel?step=View&step=Sign+Up&step=Purchase", steps: "/funnel", health: "/health", dialog: "/users/ada/identity",
+    };
+    // The views are the same code in both models, so the second one shows them at two widths alone.
+    const windows = [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"], [320, "light"]];
+    for (const [width, colorScheme] of isOriginal ? windows.slice(0, 2) : windows) {
+      test(`every state is accessible and fits ${width} px, ${colorScheme}`, async () => {
+        // axe is put into the page by the test, which the page's policy would forbid.
+        const context = await chromium.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: true });
+        const view = await context.newPage();
+        const check = async (name) => {
+          await view.screenshot({ path: path.join(OUT, `page-${engine}-${name}-${width}-${colorScheme}.png`) });
+          await view.evaluate(axe);
+          const { violations } = await view.evaluate((rules) => window.axe.run({ runOnly: rules }), RULES);
+          assert.deepEqual(violations.map(({ id, nodes }) => `${name}: ${id} ${nodes[0].html}`), []);
+          const over = await view.evaluate(() => document.documentElement.scrollWidth - innerWidth);
+          assert(over <= 0, `${name} is ${over} px wider than the window`);
+        };
+        await view.goto(SERVER);
+        await view.waitForSelector("#secret");
+        await check("signin");
+        await view.goto(`${SERVER}/users#secret=${project.secret}`);
+        await view.waitForSelector(".people");
+        for (const [name, address] of Object.entries(STATES)) {
+          await view.goto(SERVER + address);
+          await view.waitForSelector("main h1");
+          if (name === "live") await view.waitForSelector(".live li");
+          if (name === "events") await view.locator(".events summary").first().click();
+          if (name === "dialog") {
+            await view.locator(".act button").first().click();
+            await view.waitForSelector(".preview:not([aria-busy])");
+          }
+          await check(name);
+        }
+        await context.close();
+      });
+    }
 
     test("the page made no other requests and logged no errors", () => {
       const elsewhere = asked.filter((url) => !url.startsWith(`${SERVER}/`) && !url.startsWith("data:"));

@@ -60,17 +60,16 @@ for (const engine of ENGINES) {
     // What the README promises about the server's own page.
     const own = await chromium.newPage();
     await own.goto(SERVER);
-    await own.fill("#credential", project.secret);
-    await own.fill("#id", "ben");
-    await own.press("#id", "Enter");
-    await own.waitForSelector("#timeline .reattributed");
-    assert.deepEqual(await own.locator("#timeline .event:has(.reattributed) .name").allTextContents(), ["Page View"]);
-    await own.fill("#steps", "Page View\nLog In");
-    await own.press("#window", "Enter");
-    await own.waitForSelector("#funnel > li");
-    assert.equal(
-      await own.textContent("#funnel-status"),
-      "With ID merge, 100 % of users complete the funnel; without it, 0 %.",
-    );
+    await own.fill("#secret", project.secret);
+    await own.press("#secret", "Enter");
+    await own.click(".people a:has-text('ben')");
+    await own.waitForSelector(".events.anon");
+    assert.deepEqual(await own.locator(".events.anon .name").allTextContents(), ["Page View"]);
+    await own.click("nav >> text=Identity");
+    await own.waitForSelector(".lanes .spine", { state: "attached" });
+    assert.match(await own.textContent(".lanes"), /It is ben’s\..*2 IDs, one person/s);
+    await own.goto(`${SERVER}/funnel?step=Page+View&step=Log+In`);
+    await own.waitForSelector(".steps");
+    assert.match(await own.textContent("main h1"), /with ID merge 100 % go all the way, without it 0\.0 %/);
   });
 }

@@ -6,6 +6,7 @@ pub(crate) mod export;
 pub(crate) mod find;
 pub(crate) mod funnel;
 pub(crate) mod gone;
+pub(crate) mod health;
 pub(crate) mod identity;
 pub(crate) mod live;
 pub(crate) mod mappings;

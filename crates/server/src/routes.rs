@@ -19,7 +19,7 @@ use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, sdk_settings, stubs};
 use crate::page;
 use crate::read::{
-    export, find, funnel, identity, live, mappings, openapi, people, profiles, users,
+    export, find, funnel, health, identity, live, mappings, openapi, people, profiles, users,
 };
 use crate::store::{backup, questions, retract};
 
@@ -28,9 +28,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
     let routes = Router::new()
         .merge(sdk_routes())
         .merge(query_routes())
-        .route("/", get(page::html))
-        .route("/page.css", get(page::style))
-        .route("/page.js", get(page::script))
+        .merge(page::routes())
         .route("/openapi.json", get(openapi::describe))
         .route("/healthz", get(healthy))
         .route("/readyz", get(ready))
@@ -140,6 +138,8 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/backup", get(backup::backup))
         .route("/v1/digest", get(questions::digest))
         .route("/v1/info", get(questions::info))
+        .route("/v1/project", get(questions::project))
+        .route("/v1/health", get(health::health))
         .route("/v1/log", get(questions::log))
         .route("/v1/retract", post(retract::retract))
         .route("/v1/simulate", get(questions::simulate))

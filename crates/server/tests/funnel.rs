@@ -147,3 +147,21 @@ fn f_9_a_step_has_conditions_and_all_figures() {
         ]})
     );
 }
+
+#[test]
+fn the_users_who_stopped_at_a_step_are_listed_in_order() {
+    let server = server(&[
+        ("u3", "A", 0, ""),
+        ("u1", "A", 0, ""),
+        ("u2", "A", 0, ""),
+        ("u4", "A", 0, ""),
+        ("u4", "B", 9, ""),
+        ("u5", "B", 9, ""),
+    ]);
+    let steps = ("steps", r#"["A","B"]"#);
+    let stopped = |most| funnel(&server, &[steps, ("stopped", most)])["stopped"].clone();
+    assert_eq!(stopped("10"), json!([["u1", "u2", "u3"], ["u4"]]));
+    assert_eq!(stopped("2"), json!([["u1", "u2"], ["u4"]]));
+    assert_eq!(stopped("0"), Value::Null);
+    assert_eq!(funnel(&server, &[steps])["stopped"], Value::Null);
+}

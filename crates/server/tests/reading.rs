@@ -277,17 +277,39 @@ fn the_openapi_description_has_every_query() {
         let pointer = reference.split('"').next().unwrap().trim_start_matches('#');
         assert!(description.pointer(pointer).is_some(), "{pointer}");
     }
+}
+
+#[test]
+fn a_credential_tells_its_project() {
+    let server = Running::of(Model::Original);
+    let project = read(&server, "/v1/project").json();
+    assert_eq!(project, json!({"token": "TOK", "model": "original"}));
+    assert_eq!(server.get("/v1/project", &[]).status, 401);
+}
+
+#[test]
+fn every_view_of_the_page_has_an_address() {
+    let server = Running::of(Model::Simplified);
+    const HTML: &str = "text/html; charset=utf-8";
+    const CODE: &str = "text/javascript; charset=utf-8";
     for (path, content_type) in [
-        ("/", "text/html; charset=utf-8"),
-        ("/page.css", "text/css; charset=utf-8"),
-        ("/page.js", "text/javascript; charset=utf-8"),
+        ("/", HTML),
+        ("/users?q=ada", HTML),
+        ("/users/a%2Fb", HTML),
+        ("/users/%24device%3AD/identity", HTML),
+        ("/live", HTML),
+        ("/funnel?step=A", HTML),
+        ("/health", HTML),
+        ("/page/main.js", CODE),
+        ("/page/lib/api.js", CODE),
+        ("/page/style/base.css", "text/css; charset=utf-8"),
     ] {
         let part = server.get(path, &[]);
-        assert_eq!(
-            (part.status, part.header("content-type")),
-            (200, Some(content_type))
-        );
+        let found = (part.status, part.header("content-type"));
+        assert_eq!(found, (200, Some(content_type)), "{path}");
     }
+    assert_eq!(server.get("/page/main.ts", &[]).status, 404);
+    assert_eq!(server.get("/page/../Cargo.toml", &[]).status, 404);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! Funnels over stored events, by the code of `idmerge-analysis`.
 
 use idmerge_analysis::{Analysis, Funnel, FunnelReport, ResolvedEvent};
+use idmerge_core::DistinctId;
 
 use crate::error::ProjectError;
 use crate::project::Project;
@@ -37,11 +38,12 @@ impl Project {
     ///
     /// [`ProjectError::FunnelTooLarge`], and any error of the disk.
     pub fn funnel(&self, funnel: &Funnel) -> Result<FunnelReport, ProjectError> {
-        self.funnel_while(funnel, &|| true)
+        self.funnel_while(funnel, &|| true, &mut |_, _| {})
     }
 
     /// As [`funnel`](Self::funnel), until `may_go_on` returns `false`. It is called for each block of events
-    /// that is read.
+    /// that is read. `visit` is called with each user who took the first step, in no order, and the number of
+    /// steps that the user took.
     ///
     /// # Errors
     ///
@@ -50,6 +52,7 @@ impl Project {
         &self,
         funnel: &Funnel,
         may_go_on: &dyn Fn() -> bool,
+        visit: &mut dyn FnMut(DistinctId<'_>, usize),
     ) -> Result<FunnelReport, ProjectError> {
         let (from_ms, until_ms) = funnel.range_ms();
         let scanned = ExportQuery {
@@ -76,6 +79,6 @@ impl Project {
             }
             Ok(true)
         })?;
-        Ok(funnel.report(fold))
+        Ok(funnel.report_with(fold, visit))
     }
 }

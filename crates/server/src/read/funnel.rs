@@ -1,5 +1,7 @@
 //! Funnels: how many users do some events in order, with ID Merge and without.
 
+use std::collections::BTreeSet;
+
 use axum::Json;
 use idmerge_analysis::{Count, DAY_MS, Exclusion, Funnel, FunnelQuery, Reentry, Step, StepFigures};
 use serde::{Deserialize, Serialize};
@@ -42,6 +44,8 @@ pub(crate) struct FunnelParameters {
     from_date: Option<String>,
     /// The last day, included. Later steps can be later. No bound by default.
     to_date: Option<String>,
+    /// How many of the users who stopped at a step to list for each step, at most 100. None by default.
+    stopped: Option<usize>,
 }
 
 #[derive(Clone, Copy, Deserialize, ToSchema)]
@@ -74,7 +78,14 @@ enum ExcludedEvent {
 pub(crate) struct FunnelResponse {
     /// The steps, in order.
     steps: Vec<StepFigures>,
+    /// For each step, the users who took it and not the next one: the first ones in the order of their canonical
+    /// IDs, as many as `stopped` asks for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    stopped: Option<Vec<BTreeSet<String>>>,
 }
+
+/// The most users who stopped at a step that are listed.
+const STOPPED_MAX: usize = 100;
 
 impl FunnelParameters {
     fn funnel(&self) -> Result<Funnel, ApiError> {
@@ -151,15 +162,28 @@ pub(crate) async fn funnel(
     Parameters(parameters): Parameters<FunnelParameters>,
 ) -> Result<Json<FunnelResponse>, ApiError> {
     let funnel = parameters.funnel()?;
+    let listed = parameters.stopped.unwrap_or(0).min(STOPPED_MAX);
     let permit = reader.funnel().await?;
-    let report = reader
+    let (report, stopped) = reader
         .run_while(move |project, may_go_on| {
             // Held by the thread: the client may go away before the end.
             let _permit = permit;
-            project.funnel_while(&funnel, &*may_go_on)
+            let mut stopped = vec![BTreeSet::new(); funnel.query().steps.len()];
+            let report = project.funnel_while(&funnel, &*may_go_on, &mut |user, steps| {
+                if listed > 0
+                    && let Some(users) = steps.checked_sub(1).and_then(|at| stopped.get_mut(at))
+                {
+                    users.insert(user.to_string());
+                    if users.len() > listed {
+                        users.pop_last();
+                    }
+                }
+            })?;
+            Ok((report, stopped))
         })
         .await?;
     Ok(Json(FunnelResponse {
         steps: report.steps,
+        stopped: (listed > 0).then_some(stopped),
     }))
 }

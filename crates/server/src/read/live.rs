@@ -18,6 +18,7 @@ use super::chunks::{Chunks, Sent, Source, stream_with};
 use super::people::Device;
 use super::query::{Parameters, Reader};
 use crate::http::api_error::ApiError;
+use crate::ingest::unknown_tokens::Sighting;
 
 pub(crate) mod signal;
 
@@ -91,9 +92,9 @@ struct LiveHolder<'e> {
 
 /// A token that no project has, in the live stream.
 #[derive(Serialize, ToSchema)]
-pub(crate) struct UnknownToken<'e> {
+pub(crate) struct UnknownToken {
     /// The token; of a long one the beginning.
-    token: &'e str,
+    token: String,
     /// How many events and updates came with it since the start of the server.
     events: u64,
     /// When the first of them came, in milliseconds since 1970.
@@ -101,7 +102,19 @@ pub(crate) struct UnknownToken<'e> {
     /// When the last of them came.
     last_ms: i64,
     /// Where it came from: the host of the page, or the address.
-    from: &'e str,
+    from: String,
+}
+
+impl From<(Box<str>, Sighting)> for UnknownToken {
+    fn from((token, sighting): (Box<str>, Sighting)) -> Self {
+        Self {
+            token: token.into(),
+            events: sighting.records,
+            since_ms: sighting.since_ms,
+            last_ms: sighting.last_ms,
+            from: sighting.from.into(),
+        }
+    }
 }
 
 /// Watch the events come
@@ -223,14 +236,8 @@ impl LiveSource {
     fn write_tokens(&mut self, text: &mut String) {
         let (tokens, records) = self.feed.since(self.seen_records, TOKENS_AT_A_TIME);
         self.seen_records = records;
-        for (token, sighting) in tokens.iter().rev() {
-            let data = UnknownToken {
-                token,
-                events: sighting.records,
-                since_ms: sighting.since_ms,
-                last_ms: sighting.last_ms,
-                from: &sighting.from,
-            };
+        for sighting in tokens.into_iter().rev() {
+            let data = UnknownToken::from(sighting);
             write_message("unknown_token", None, &data, text);
         }
     }

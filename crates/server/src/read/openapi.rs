@@ -8,7 +8,7 @@ use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
-use super::{export, find, funnel, identity, live, mappings, people, profiles, users};
+use super::{export, find, funnel, health, identity, live, mappings, people, profiles, users};
 use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
@@ -24,6 +24,7 @@ use crate::store::{backup, questions, retract};
         backup::backup,
         questions::digest,
         questions::info,
+        questions::project,
         questions::log,
         questions::simulate,
         retract::retract,
@@ -37,10 +38,11 @@ use crate::store::{backup, questions, retract};
         users::profile,
         funnel::funnel,
         export::export,
+        health::health,
         profiles::by_query,
         profiles::by_form,
     ),
-    components(schemas(live::UnknownToken<'_>)),
+    components(schemas(live::UnknownToken)),
     security(("basic" = []), ("bearer" = [])),
     modifiers(&Credentials),
 )]

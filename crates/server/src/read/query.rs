@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::extract::{FromRequestParts, Path as PathSegments};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
+use idmerge_engines::Settings;
 use idmerge_project::{MayGoOn, Project, ProjectError};
 use idmerge_wire::Credentials;
 use serde::Deserialize;
@@ -34,6 +35,7 @@ pub(crate) fn page_rows(limit: Option<usize>) -> usize {
 
 /// A project that the request may read.
 pub(crate) struct Reader {
+    token: String,
     project: Arc<Project>,
     folder: PathBuf,
     backups: Backups,
@@ -78,6 +80,7 @@ impl FromRequestParts<Arc<App>> for Reader {
         };
         let open = &app.projects[project_index];
         Ok(Self {
+            token: open.config.token.clone(),
             project: Arc::clone(&open.project),
             folder: open.folder.clone(),
             backups: open.backups.clone(),
@@ -95,6 +98,11 @@ impl FromRequestParts<Arc<App>> for Reader {
 }
 
 impl Reader {
+    /// The token of the project, and the settings of its engine.
+    pub(crate) fn named(&self) -> (&str, &Settings) {
+        (&self.token, self.project.settings())
+    }
+
     /// The folder of the project's data.
     pub(super) fn folder(&self) -> &Path {
         &self.folder

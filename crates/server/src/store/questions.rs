@@ -26,6 +26,35 @@ const FOLDED_ENTRIES_MAX: u64 = 1_000_000;
 /// The most examples of each kind of difference.
 const EXAMPLES_MAX: usize = 100;
 
+/// A project, as the credential of a request opens it.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct ProjectResponse {
+    /// Its token.
+    token: String,
+    /// `original`, `simplified` or `legacy`.
+    model: &'static str,
+}
+
+/// Get the project that a credential opens
+///
+/// It costs nothing, so it is also the way to check a credential.
+#[utoipa::path(
+    get,
+    path = "/v1/project",
+    responses(
+        (status = 200, body = ProjectResponse),
+        (status = 400, description = "The account belongs to several projects; name one as project_id", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+    ),
+)]
+pub(crate) async fn project(reader: Reader) -> Json<ProjectResponse> {
+    let (token, settings) = reader.named();
+    Json(ProjectResponse {
+        token: token.to_owned(),
+        model: settings.model().rule_book().name(),
+    })
+}
+
 /// A project in figures.
 #[derive(Serialize, ToSchema)]
 pub(crate) struct InfoResponse {

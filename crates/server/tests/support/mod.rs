@@ -257,6 +257,8 @@ impl Drop for Running {
 
 /// The path of each query, for an ID that exists.
 pub(crate) const READING: &[&str] = &[
+    "/v1/project",
+    "/v1/health",
     "/v1/ids/U1",
     "/v1/ids/U1?explain=true",
     "/v1/changes",

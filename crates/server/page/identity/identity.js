@@ -1,0 +1,140 @@
+// Identity: how the IDs of a user came together, as lanes that run into one.
+
+import { all, ask, inPath, post } from "../lib/api.js";
+import { at, h } from "../lib/dom.js";
+import { avatar, DEVICE, deviceIcon, idText, initials, shortName } from "../lib/people.js";
+import { capital, many, n, word } from "../lib/words.js";
+import { personOf } from "../views/person.js";
+import { draw } from "./drawing.js";
+import { idTable } from "./ids.js";
+import { momentsOf } from "./moments.js";
+import { momentRow } from "./rows.js";
+import { idsOf, storyOf } from "./story.js";
+import { withdraw, letCount } from "./withdraw.js";
+
+const PAGE_IDS = 500;
+const ENTRIES_MAX = 5_000;
+const HOLDERS_MAX = 20;
+/** A longer run of folded joins is looked at in the list below. */
+const UNFOLDED_MAX = 20;
+const SUM_MAX = 4;
+
+export async function identity(person, { signal }) {
+  const box = h("div");
+  const view = { box, person, isOpen: false };
+  const load = async () => {
+    const path = `/v1/ids/${view.person.path}`;
+    const [entries] = await all(path, { explain: true, limit: PAGE_IDS }, (page) => page.explanation, ENTRIES_MAX);
+    view.story = storyOf(view.person, entries.sort((a, b) => a.sequence - b.sequence));
+    [view.others] = await Promise.all([findOthers(view.person, view.story), findWithdrawals(view.story)]);
+  };
+  /** After a claim was withdrawn: everything is asked again. */
+  view.reload = async (claim) => {
+    view.person = await personOf(view.person.asked);
+    await load();
+    if (signal.aborted) return;
+    at("id-count").textContent = n(view.person.ids);
+    render(view, claim);
+  };
+  await load();
+  render(view);
+  return box;
+}
+
+/** Who withdrew which claim, and why. A withdrawal that changes nothing tells which one was before it. */
+async function findWithdrawals({ lanes }) {
+  const withdrawn = lanes.filter((lane) => lane.withdrawn).slice(0, HOLDERS_MAX);
+  await Promise.all(withdrawn.map(async (lane) => {
+    const preview = await post("/v1/retract", { sequence: lane.claim, who: "a preview", why: "a preview", dry_run: true }).catch(() => null);
+    if (!preview || preview.is_new) return;
+    const { entries } = await ask("/v1/log", { from: preview.sequence, limit: 1 });
+    lane.withdrawn = entries[0] ?? {};
+  }));
+}
+
+/** Who else each rejected claim is about: the holder of the device, or who logged in on a device of this user. */
+async function findOthers(person, { rejected }) {
+  const ids = rejected.slice(0, HOLDERS_MAX).map((entry) => otherOf(person, entry));
+  const users = new Map(await Promise.all([...new Set(ids)].map(async (id) =>
+    [id, await ask(`/v1/users/${inPath(id)}`).catch(() => null)])));
+  return new Map(rejected.map((entry) => {
+    const user = users.get(otherOf(person, entry));
+    return [entry, user && user.distinct_id !== person.distinct_id ? user : null];
+  }));
+}
+
+function otherOf(person, entry) {
+  const [joined, target] = idsOf(entry);
+  return person.byId.has(joined) ? target : joined;
+}
+
+function render(view, claim) {
+  const { box, person, story } = view;
+  // The ID that was looked for is never folded away.
+  const kept = new Set([person.asked, `${DEVICE}${person.asked}`]);
+  const moments = momentsOf(story, { isOpen: view.isOpen, kept, until_ms: person.last_seen_ms ?? 0 });
+  for (const moment of moments) {
+    if (moment.kind !== "reject") continue;
+    moment.other = view.others.get(moment.entry) ?? null;
+    moment.otherInitials = moment.other && initials(moment.other);
+  }
+  const context = {
+    person,
+    isShort: (run) => run.length <= UNFOLDED_MAX,
+    unfold: (run) => {
+      if (run.length > UNFOLDED_MAX) return box.querySelector(".id-list input")?.focus();
+      view.isOpen = true;
+      return render(view, run[0].claim);
+    },
+    withdraw: (lane) => withdraw(person, lane, () => view.reload(lane.claim)),
+    letCount: (lane) => letCount(lane, () => view.reload(lane.claim)),
+  };
+  const label = person.has_user_id ? `How the IDs of ${shortName(person)} came together, oldest first` : "How this device is known, oldest first";
+  const list = h("ol", { class: "lanes", "aria-label": label }, moments.map((moment) => momentRow(moment, context)));
+  const fold = h("button", { class: "text", type: "button", onclick: () => {
+    view.isOpen = false;
+    render(view);
+  } }, "Fold them again");
+  const count = person.members.length;
+  const title = count === 1 ? "Its ID" : `All ${many(count, "ID")}${person.hasMore ? " that are shown" : ""}`;
+  box.replaceChildren(...words(person, story), list,
+    h("p", { class: "small soft how" },
+      "Each line is a device and each tick on it an event, in their order. Where a log-in says whose a device is, its line runs into the blue one and its earlier events move along."),
+    h("p", { hidden: !view.isOpen }, fold),
+    h("section", { class: "id-list" }, h("h2", { id: "all-ids" }, title), ...idTable(person, story)));
+  draw(list, moments, story, initials(person));
+  // Whoever pressed a button in a row is in that row again.
+  if (claim) box.querySelector(`[data-claim="${claim}"] button`)?.focus();
+}
+
+const isJoined = (lane) => lane.join_ms !== null && !lane.withdrawn;
+
+/** The answer as a sentence, and as a sum that is the key to the colours. */
+function words(person, { lanes }) {
+  const joined = lanes.filter(isJoined);
+  if (!joined.length) {
+    const sentence = person.has_user_id ? `${shortName(person)} is one ID, and no device.` : "One device, and nobody has logged in on it.";
+    return [h("h2", { class: "say" }, sentence),
+      h("p", { class: "sub" }, "The first event with both a device and a user will join them, and everything from before moves along.")];
+  }
+  const users = joined.filter((each) => each.kind === "user").length;
+  const devices = joined.length - users;
+  const name = shortName(person);
+  const sentence = users
+    ? `${devices ? `${capital(word(devices))} ${devices === 1 ? "device" : "devices"} and ${word(users + 1)} user IDs` : `${capital(word(users + 1))} user IDs`} are one person: ${name}.`
+    : `${name} logged in on ${devices === 1 ? "one device" : `${word(devices)} devices`}, so ${word(devices + 1)} IDs are one person.`;
+  return [h("h2", { class: "say" }, sentence), sum(person, joined)];
+}
+
+function sum(person, joined) {
+  const inOrder = [...joined].sort((a, b) => a.join_ms - b.join_ms);
+  const shown = inOrder.length <= SUM_MAX ? inOrder : inOrder.slice(0, SUM_MAX - 1);
+  const part = (...content) => h("span", { class: "part" }, content);
+  const rest = inOrder.length - shown.length;
+  return h("p", { class: "sum" },
+    shown.map((lane, at) => part(at > 0 && h("i", {}, "+"), deviceIcon(lane.kind, lane.colour), lane.name)),
+    rest > 0 && part(h("i", {}, "+"), `${n(rest)} more`),
+    part(h("i", {}, "+"), idText(person.distinct_id)),
+    h("span", { class: "part whole" }, h("i", {}, "="), avatar(person, "small-one"), shortName(person)));
+}
+

@@ -1,0 +1,107 @@
+// The row of each moment: what happened, as a sentence.
+
+import { h } from "../lib/dom.js";
+import { deviceIcon, idText, nameOf, shortName, time, userLink } from "../lib/people.js";
+import { clock, day, many, n, shortId, visible } from "../lib/words.js";
+import { histogram } from "./drawing.js";
+import { idsOf } from "./story.js";
+
+const BARS = 40;
+const BARS_FROM = 20;
+
+export function momentRow(moment, context) {
+  return ROWS[moment.kind](moment, context);
+}
+
+const ROWS = { appear, join, reject, now, bundle };
+
+function row(kind, ms, what, act, claim) {
+  const when = ms === null ? h("div", { class: "when" }) : h("div", { class: "when num" }, time(ms, day(ms), h("br"), ` ${clock(ms)}`));
+  return h("li", { class: kind, "data-claim": claim }, when, h("div", { class: "what" }, what), act && h("div", { class: "act" }, act));
+}
+
+const rowId = (id) => h("span", { class: "row-id" }, " · ", idText(id));
+
+function appear({ lane, ms }) {
+  const words = lane.kind === "user" ? " appears, a user ID of its own." : " appears. Nobody knows whose it is.";
+  const until = lane.join_ms === null ? " so far" : ` until ${day(lane.join_ms)}`;
+  return row("appear", ms, [
+    h("p", { class: "line1" }, deviceIcon(lane.kind, lane.colour, true), " ", h("b", {}, lane.name), words),
+    h("p", { class: "line2" }, many(lane.events, "event"), until, rowId(lane.id))]);
+}
+
+function join({ lane, ms }, { person, withdraw, letCount }) {
+  const icon = [deviceIcon(lane.kind, lane.colour), " "];
+  if (lane.withdrawn) {
+    const { who, why } = lane.withdrawn;
+    const reason = who ? `Withdrawn by ${visible(who)}: ${visible(why ?? "")}` : "Withdrawn";
+    const again = lane.withdrawn.sequence
+      && h("button", { class: "text", type: "button", onclick: () => letCount(lane) }, "Let it count again");
+    return row("join withdrawn", ms, [
+      h("p", { class: "line1" }, icon, `${lane.name} was joined to ${shortName(person)}.`),
+      h("p", { class: "line2" }, reason, rowId(lane.id))], again, lane.claim);
+  }
+  const owner = lane.into === null ? shortName(person) : lane.into.name;
+  const target = lane.into === null ? shortId(person.distinct_id) : shortId(lane.into.id);
+  const says = {
+    merge: `: $merge names it beside ${target}. `,
+    alias: `: $create_alias makes it another name of ${target}. `,
+  }[lane.how] ?? `: ${owner} logs in. `;
+  const done = lane.how === "merge" ? "They are one person." : `It is ${owner}’s.`;
+  const moved = lane.events === 1 ? "Its 1 earlier event moved along" : `Its ${n(lane.events)} earlier events moved along`;
+  const button = h("button", {
+    class: "text faint", type: "button", "aria-label": `Withdraw claim ${lane.claim}, ${lane.name}`, onclick: () => withdraw(lane),
+  }, "Withdraw…");
+  return row("join", ms, [
+    h("p", { class: "line1" }, icon, h("b", {}, lane.name), says, h("b", { class: "done" }, done)),
+    h("p", { class: "line2" }, moved, ` · claim ${n(lane.claim)}`, rowId(lane.id))], button, lane.claim);
+}
+
+const REASONS = {
+  errSameIDs: () => "Both names are the same ID: nothing to join.",
+  errAnonDistinctIdNonGUIDForm: (id, rule) => `“${shortId(id)}” does not look like a device’s ID, so $identify may not join it (rule ${rule}).`,
+  errManyIDs: () => "Together they would have too many IDs.",
+};
+
+function reject({ entry, ms, other }, { person }) {
+  const [joined, target] = idsOf(entry);
+  const isOwn = person.byId.has(joined);
+  const id = isOwn || joined !== person.distinct_id ? joined : target;
+  const device = isOwn ? person.byId.get(joined).device : other?.devices.find((each) => each.distinct_id === id);
+  const icon = [deviceIcon(device?.kind ?? "unknown", isOwn ? person.colours.get(joined) : undefined), " "];
+  const name = h("b", {}, device?.label ?? shortId(id));
+  const evidence = h("span", { class: "small" }, `Claim ${n(entry.sequence)}, rule ${entry.rule}, `, h("code", {}, entry.answer));
+  if (entry.answer === "errAnonDistinctIdAssignedAlready" && other) {
+    const [who, holder] = isOwn ? [other, person] : [person, other];
+    const link = (user, text) => (user === other ? userLink(other.distinct_id, text) : text);
+    const done = (text) => h("b", { class: "done" }, text);
+    return row("reject", ms, [
+      h("p", { class: "line1" }, icon, name, ": ", link(who, shortName(who)), " logs in. ", done("Not joined: it is "),
+        isOwn ? done(`${nameOf(holder)}’s`) : link(holder, `${nameOf(holder)}’s`), done(".")),
+      h("p", { class: "line2" },
+        `${shortName(holder)} logged in on it first, and a device stays with its first user. The events sent here as ${shortName(who)} are ${shortName(who)}’s all the same. `, evidence)], null);
+  }
+  const reason = REASONS[entry.answer]?.(id, entry.rule) ?? visible(entry.description ?? "");
+  return row("reject", ms, [
+    h("p", { class: "line1" }, icon, name, ": ", h("b", { class: "done" }, "not joined.")),
+    h("p", { class: "line2" }, reason, " ", evidence)], null);
+}
+
+function now(_moment, { person }) {
+  return row("now", null, [
+    h("p", { class: "line1" }, `${nameOf(person)}, ${many(person.ids, "ID")}, one person`),
+    h("p", { class: "line2" }, "Every event counts under ", idText(person.distinct_id))]);
+}
+
+function bundle({ run, ms }, { unfold, isShort }) {
+  const from = run[0].join_ms;
+  const until = run.at(-1).join_ms;
+  const bars = Array(BARS).fill(0);
+  for (const { join_ms: join } of run) bars[Math.floor(((join - from) / (until - from + 1)) * BARS)] += 1;
+  const moved = run.reduce((sum, lane) => sum + lane.events, 0);
+  return row("bundle", ms, [
+    h("p", { class: "line1" }, `${n(run.length)} more ${run.length === 1 ? "device" : "devices"} joined the same way`),
+    h("p", { class: "line2" }, `A log-in on each, ${day(from)} to ${day(until)}; ${many(moved, "event")} moved along`),
+    run.length >= BARS_FROM && histogram(bars),
+    h("button", { class: "text", type: "button", onclick: () => unfold(run) }, isShort(run) ? `Unfold ${n(run.length)}` : "See them in the list")], null);
+}

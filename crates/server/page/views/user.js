@@ -1,0 +1,48 @@
+// A user: who it is, and the tabs Events, Identity and Properties.
+
+import { ask } from "../lib/api.js";
+import { copyButton, h, none, say } from "../lib/dom.js";
+import { avatar, nameOf, time, userPath } from "../lib/people.js";
+import { ago, day, n, plain, shortId, visible } from "../lib/words.js";
+import { identity } from "../identity/identity.js";
+import { events } from "./events.js";
+import { properties } from "./properties.js";
+import { personOf } from "./person.js";
+import { nearest } from "./users.js";
+
+const TABS = { events, identity, properties };
+const TITLES = [["events", "Events"], ["identity", "Identity"], ["properties", "Properties"]];
+export async function user(id, tab, context) {
+  let person;
+  try {
+    person = await personOf(id);
+  } catch (error) {
+    if (error.status === 404 || error.status === 400) return nobody(id);
+    throw error;
+  }
+  document.title = `${nameOf(person)} · idmerge`;
+  const body = await (TABS[tab] ?? events)(person, context);
+  return h("div", {}, head(person),
+    h("nav", { class: "under", "aria-label": nameOf(person) }, TITLES.map(([name, text]) =>
+      h("a", { href: userPath(id, name), "aria-current": (TABS[tab] ? tab : "events") === name && "page" }, text))),
+    body);
+}
+
+function head(person) {
+  const { distinct_id: id, events: count, ids, first_seen_ms: first, last_seen_ms: last } = person;
+  return h("div", { class: "head" }, avatar(person, "big"),
+    h("div", {}, say(nameOf(person)),
+      h("p", {}, h("bdi", { class: "id", title: visible(id) }, shortId(id)), " ", copyButton(id))),
+    h("p", { class: "facts num" },
+      count !== null && h("span", {}, h("b", {}, n(count)), count === 1 ? " event" : " events"),
+      h("span", {}, h("b", { id: "id-count" }, n(ids)), ids === 1 ? " ID" : " IDs"),
+      first !== null && h("span", {}, "since ", h("b", {}, time(first, day(first)))),
+      last !== null && h("span", {}, "seen ", h("b", {}, time(last, ago(last)))),
+      person.place && h("span", { class: "place" }, visible(person.place))));
+}
+
+async function nobody(id) {
+  const { users, nearest: near } = await ask("/v1/search", { q: plain(id) || id, limit: 3 });
+  return h("div", {}, say(`Nobody has the ID “${visible(id)}”. Nearest:`),
+    none("", nearest(users.length ? users : near)));
+}

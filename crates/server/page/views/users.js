@@ -1,0 +1,160 @@
+// Users: who was seen last, and search.
+
+import { ask } from "../lib/api.js";
+import { announce, copyButton, h, none, say, whenNear } from "../lib/dom.js";
+import { avatar, coloursOf, deviceIcon, marked, nameOf, time, userLink, userPath } from "../lib/people.js";
+import { ago, many, plain, shortId, visible } from "../lib/words.js";
+
+const PAGE_USERS = 50;
+const DEVICES_SHOWN = 5;
+const TYPED_MS = 150;
+const FIRST_EVENT_MS = 2_000;
+
+export async function users(query, { signal }) {
+  const words = query.get("q") ?? "";
+  const first = await pageOf(null);
+  if (!first.users.length && !words) return nobodyYet(signal);
+  const list = h("div");
+  const show = latestOnly(signal, async (wanted, isCurrent) => {
+    if (!plain(wanted)) {
+      announce("");
+      list.replaceChildren(...newestSeen(first));
+      return;
+    }
+    const found = await ask("/v1/search", { q: wanted, limit: PAGE_USERS });
+    if (isCurrent()) showFound(list, found, wanted);
+  });
+  const find = h("input", {
+    id: "find", type: "search", value: words, placeholder: "Find by name, e-mail or any ID",
+    autocomplete: "off", spellcheck: "false",
+    oninput: () => {
+      const path = find.value ? `/users?q=${encodeURIComponent(find.value)}` : "/users";
+      history.replaceState(null, "", path);
+      show(find.value, TYPED_MS);
+    },
+  });
+  const open = (sent) => {
+    sent.preventDefault();
+    list.querySelector("a")?.focus();
+  };
+  await show(words, 0);
+  return h("div", {}, say(sentence(first)),
+    h("p", { class: "sub" },
+      "Newest seen first. A filled device is one they logged in on; an outlined one is still nobody’s."),
+    h("form", { class: "find", role: "search", onsubmit: open },
+      h("label", { class: "sr", for: "find" }, "Find by name, e-mail or any ID"), find),
+    list);
+}
+
+/** A page of users. The server ends a page after some work, so it can have none although there are more. */
+async function pageOf(after) {
+  for (;;) {
+    const page = await ask("/v1/users", { limit: PAGE_USERS, after });
+    if (page.users.length || !page.next) return page;
+    after = page.next;
+  }
+}
+
+function sentence({ totals, users: shown, next }) {
+  if (totals) return `${many(totals.users, "person", "people")}, known by ${many(totals.ids, "ID")}.`;
+  if (next) return "The people who were seen last.";
+  const ids = shown.reduce((sum, each) => sum + each.ids, 0);
+  return `${many(shown.length, "person", "people")}, known by ${many(ids, "ID")}.`;
+}
+
+/** Runs `action` for the last words only: answers can overtake each other. */
+function latestOnly(signal, action) {
+  let number = 0;
+  return async (wanted, waitMs) => {
+    number += 1;
+    const mine = number;
+    const isCurrent = () => mine === number && !signal.aborted;
+    if (waitMs) await new Promise((done) => setTimeout(done, waitMs));
+    if (isCurrent()) await action(wanted, isCurrent);
+  };
+}
+
+function newestSeen(first) {
+  const people = h("ol", { class: "people", "aria-label": "People, newest seen first" }, first.users.map((user) => row(user)));
+  const more = h("button", { type: "button", hidden: !first.next }, "Show more");
+  let { next } = first;
+  let isAsking = false;
+  const load = async () => {
+    if (!next || isAsking) return;
+    isAsking = true;
+    try {
+      const page = await pageOf(next);
+      people.append(...page.users.map((user) => row(user)));
+      next = page.next;
+      more.hidden = !next;
+    } finally {
+      isAsking = false;
+    }
+  };
+  more.addEventListener("click", load);
+  whenNear(more, load);
+  return [people, h("p", { class: "more-people" }, more)];
+}
+
+function showFound(list, found, words) {
+  announce(many(found.users.length, "person", "people"));
+  if (found.users.length) {
+    const rows = found.users.map((user) => row(user, words));
+    const cut = found.is_complete === false && h("p", { class: "soft" }, "There may be more: the search ended early. Type more of it.");
+    list.replaceChildren(h("ol", { class: "people", "aria-label": "People, newest seen first" }, rows), cut || "");
+    return;
+  }
+  const text = `Nobody has “${visible(words.trim())}” as an ID, a name or an e-mail address.`;
+  list.replaceChildren(none(text, nearest(found.nearest)));
+}
+
+/** The few whose name, address or ID is hardly another. */
+export function nearest(near = []) {
+  if (!near.length) return h("p", { class: "soft" }, "Nothing is near it.");
+  return h("ul", { "aria-label": "Nearest" }, near.map((user) =>
+    h("li", {}, userLink(user.distinct_id, nameOf(user)), " ",
+      h("span", { class: "id soft" }, shortId(user.matched?.text ?? user.distinct_id)))));
+}
+
+function row(user, words = "") {
+  const isNobody = !user.has_user_id && !user.name;
+  const label = nameOf(user);
+  const hit = user.matched?.text;
+  const shown = hit && hit !== user.name ? hit : user.email && user.email !== label ? user.email : user.distinct_id;
+  const colours = coloursOf(user.devices.map((each) => ({ ...each, events: each.events ?? 0 })));
+  const devices = user.devices.slice(0, DEVICES_SHOWN);
+  return h("li", {}, h("a", { href: userPath(user.distinct_id) }, avatar(user),
+    h("span", {},
+      h("span", { class: `who${isNobody ? " nobody" : ""}` }, marked(label, words)),
+      h("span", { class: "id", title: visible(shown) }, marked(shortId(shown), words))),
+    h("span", { class: "devs" },
+      devices.map((each) => deviceIcon(each.kind, colours.get(each.distinct_id), !user.has_user_id)),
+      h("span", {}, many(user.ids, "ID"))),
+    h("span", { class: "n num evs" }, eventsOf(user)),
+    h("span", { class: "n num seen" }, user.last_seen_ms !== null && time(user.last_seen_ms, ago(user.last_seen_ms)))));
+}
+
+/** The events of a user with very many IDs are not counted. */
+const eventsOf = ({ events }) => (events === null ? "very many events" : many(events, "event"));
+
+async function nobodyYet(signal) {
+  const { token } = await ask("/v1/project");
+  const snippet = `mixpanel.init('${token}', { api_host: '${location.origin}' });\nmixpanel.track('Hello');`;
+  const made = h("div", {}, say("Nobody yet."),
+    h("p", { class: "sub" },
+      "Send the first event from your page or app, and whoever sent it stands here a moment later. ",
+      copyButton(snippet, "the lines")),
+    h("pre", { class: "snippet", tabindex: "0" }, visibleLines(snippet)),
+    h("p", { class: "soft", role: "status" }, h("span", { class: "beat" }), "Waiting for the first event"));
+  const look = setInterval(async () => {
+    if (signal.aborted) return clearInterval(look);
+    const { users: seen } = await ask("/v1/users", { limit: 1 }).catch(() => ({ users: [] }));
+    if (!seen.length || signal.aborted) return undefined;
+    clearInterval(look);
+    // The view of an address that is opened again is made anew.
+    return dispatchEvent(new PopStateEvent("popstate"));
+  }, FIRST_EVENT_MS);
+  return made;
+}
+
+const visibleLines = (text) => text.split("\n").map(visible).join("\n");

@@ -1,0 +1,335 @@
+//! The health of a project: what joined and what did not, and the mistakes of tracking that spoil figures.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use axum::Json;
+use idmerge_analysis::DAY_MS;
+use idmerge_core::{Claim, DEVICE_PREFIX, Outcome, Rejection};
+use idmerge_project::{Figures, LATENCY_BOUNDS_MS, MayGoOn, Project, ProjectError};
+use idmerge_store::{Entry, What};
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use super::live::UnknownToken;
+use super::query::Reader;
+use crate::http::api_error::ApiError;
+
+/// The newest entries of the log that are looked at. An older project has more, and its health is that of now.
+const ENTRIES_MAX: u64 = 100_000;
+
+/// How many days have figures, today included.
+const DAYS: i64 = 14;
+
+/// The most users or devices of a kind that are listed.
+const LISTED_MAX: usize = 20;
+
+/// Two users who log in on a device within this time: the first one was probably not logged out.
+const RESET_MS: i64 = 60_000;
+
+/// A user of Simplified with so many IDs is often a robot or a shared account.
+const LARGE_IDS: usize = 100;
+
+/// The health of a project.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HealthResponse {
+    /// How many entries of the log were looked at: the newest, 100,000 at most.
+    entries: u64,
+    /// The last 14 days in UTC, by the times of the events.
+    days: Vec<HealthDay>,
+    /// How many devices were claimed for a second user.
+    shared_devices: usize,
+    /// Some of them, those with the most users first.
+    shared_device_examples: Vec<SharedDevice>,
+    /// On how many of them one user followed another within a minute, so that `reset()` was probably not called.
+    missing_resets: usize,
+    /// Users with very many IDs: 90 percent of what a cluster may have in Original, 100 elsewhere.
+    large_users: Vec<LargeUser>,
+    /// The most IDs that a user may have. `null` if there is no limit.
+    max_cluster_ids: Option<u32>,
+    /// Records that were refused since the server was started, by the rule that refuses them.
+    refused: BTreeMap<&'static str, u64>,
+    /// Tokens that no project has and that events came with since the server was started, 20 at most, the last one
+    /// first. In a server of several projects: those that hardly differ from the token of this one.
+    unknown_tokens: Vec<UnknownToken>,
+    /// The commits since the server was started.
+    commits: Commits,
+}
+
+/// The claims of a day.
+#[derive(Clone, Serialize, ToSchema)]
+pub(super) struct HealthDay {
+    /// The start of the day in milliseconds since 1970, in UTC.
+    day_ms: i64,
+    /// How many claims joined two IDs.
+    merges: u64,
+    /// How many claims were rejected.
+    rejections: u64,
+}
+
+/// A user by name.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Named {
+    /// The canonical ID.
+    distinct_id: String,
+    /// The name in the profile.
+    name: Option<String>,
+}
+
+/// A device on which several users logged in. It belongs to the first one.
+#[derive(Serialize, ToSchema)]
+pub(super) struct SharedDevice {
+    /// The device.
+    distinct_id: String,
+    /// Whose it is.
+    holder: Named,
+    /// Who logged in on it too, three at most.
+    others: Vec<Named>,
+}
+
+/// A user with very many IDs.
+#[derive(Serialize, ToSchema)]
+pub(super) struct LargeUser {
+    #[serde(flatten)]
+    user: Named,
+    /// How many IDs.
+    ids: usize,
+}
+
+/// How long commits take.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Commits {
+    /// How many there were.
+    count: u64,
+    /// Half of them took at most so many milliseconds. `null` if there was none, or if they took longer than 5 s.
+    p50_ms: Option<u64>,
+    /// 99 of 100 took at most so many milliseconds.
+    p99_ms: Option<u64>,
+    /// How many batches wait.
+    waiting: usize,
+    /// Why the project cannot write. `null` if it can.
+    failure: Option<String>,
+}
+
+/// Get the health of a project
+///
+/// It reads the newest 100,000 entries of the log, and holds up no claim.
+#[utoipa::path(
+    get,
+    path = "/v1/health",
+    responses(
+        (status = 200, body = HealthResponse),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+    ),
+)]
+pub(crate) async fn health(reader: Reader) -> Result<Json<HealthResponse>, ApiError> {
+    let found = reader.run_while(|project, may_go_on| health_of(project, &may_go_on));
+    let mut health = found.await?;
+    let (tokens, _) = reader.token_feed().since(0, LISTED_MAX);
+    health.unknown_tokens = tokens.into_iter().map(UnknownToken::from).collect();
+    Ok(Json(health))
+}
+
+fn health_of(project: &Project, may_go_on: &MayGoOn) -> Result<HealthResponse, ProjectError> {
+    let mut claims = Claims::new(SystemTime::now());
+    let history = project.history()?.only_while(may_go_on.clone());
+    let first = history.last().saturating_sub(ENTRIES_MAX - 1).max(1);
+    history.entries(first, &mut |entry| {
+        claims.add(&entry);
+        Ok(true)
+    })?;
+    let figures = project.figures();
+    let max_cluster_ids = project.settings().max_cluster_ids();
+    Ok(HealthResponse {
+        entries: claims.entries,
+        shared_devices: claims.shared.len(),
+        shared_device_examples: claims.shared_devices(project, may_go_on)?,
+        missing_resets: claims.missing_resets(),
+        large_users: claims.large_users(project, may_go_on, max_cluster_ids)?,
+        max_cluster_ids,
+        days: claims.days,
+        refused: figures.refused.clone(),
+        unknown_tokens: Vec::new(),
+        commits: Commits::of(figures),
+    })
+}
+
+/// What the newest claims tell.
+struct Claims {
+    entries: u64,
+    days: Vec<HealthDay>,
+    /// The user of the last claim of each device, and its time.
+    last: HashMap<String, (String, Option<i64>)>,
+    shared: HashMap<String, Shared>,
+    /// How many claims joined an ID to each user.
+    joined: HashMap<String, u64>,
+}
+
+/// A device that was claimed for a second user.
+struct Shared {
+    holder: String,
+    others: BTreeSet<String>,
+    follows_at_once: bool,
+}
+
+impl Claims {
+    fn new(now: SystemTime) -> Self {
+        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let today = i64::try_from(now.as_millis()).unwrap_or(i64::MAX) / DAY_MS;
+        let day = |day| HealthDay {
+            day_ms: day * DAY_MS,
+            merges: 0,
+            rejections: 0,
+        };
+        Self {
+            entries: 0,
+            days: (today - DAYS + 1..=today).map(day).collect(),
+            last: HashMap::new(),
+            shared: HashMap::new(),
+            joined: HashMap::new(),
+        }
+    }
+
+    fn add(&mut self, entry: &Entry<'_>) {
+        self.entries += 1;
+        let What::Claim { claim, outcome } = entry.what else {
+            return;
+        };
+        self.add_to_day(entry.cause.time_ms, outcome);
+        let (device, user) = match claim {
+            Claim::Link { device, user } => (format!("{DEVICE_PREFIX}{device}"), user.to_string()),
+            Claim::Identify { identified, anon } => (anon.to_string(), identified.to_string()),
+            _ => return,
+        };
+        let time_ms = entry.cause.time_ms;
+        match outcome {
+            Outcome::Merged => *self.joined.entry(user.clone()).or_default() += 1,
+            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { holder, .. }) => {
+                self.add_shared(&device, &user, holder.to_string(), time_ms);
+            }
+            _ => {}
+        }
+        self.last.insert(device, (user, time_ms));
+    }
+
+    fn add_to_day(&mut self, time_ms: Option<i64>, outcome: Outcome<'_>) {
+        let first = self.days.first().map_or(0, |day| day.day_ms);
+        let at = time_ms.and_then(|time_ms| usize::try_from((time_ms - first) / DAY_MS).ok());
+        let is_before = time_ms.is_some_and(|time_ms| time_ms < first);
+        let Some(day) = at
+            .filter(|_| !is_before)
+            .and_then(|at| self.days.get_mut(at))
+        else {
+            return;
+        };
+        match outcome {
+            Outcome::Merged => day.merges += 1,
+            Outcome::Rejected(_) => day.rejections += 1,
+            _ => {}
+        }
+    }
+
+    fn add_shared(&mut self, device: &str, user: &str, holder: String, time_ms: Option<i64>) {
+        let follows_at_once = self.last.get(device).is_some_and(|(last_user, last_ms)| {
+            let apart = time_ms.zip(*last_ms).map(|(now, last)| now.abs_diff(last));
+            last_user != user && apart.is_some_and(|apart| apart <= RESET_MS.unsigned_abs())
+        });
+        let shared = self.shared.entry(device.to_owned());
+        let shared = shared.or_insert_with(|| Shared {
+            holder,
+            others: BTreeSet::new(),
+            follows_at_once: false,
+        });
+        shared.others.insert(user.to_owned());
+        shared.follows_at_once |= follows_at_once;
+    }
+
+    fn missing_resets(&self) -> usize {
+        let at_once = |shared: &&Shared| shared.follows_at_once;
+        self.shared.values().filter(at_once).count()
+    }
+
+    fn shared_devices(
+        &self,
+        project: &Project,
+        may_go_on: &MayGoOn,
+    ) -> Result<Vec<SharedDevice>, ProjectError> {
+        let mut shared: Vec<_> = self.shared.iter().collect();
+        shared.sort_by(|a, b| b.1.others.len().cmp(&a.1.others.len()).then(a.0.cmp(b.0)));
+        let listed = shared.into_iter().take(LISTED_MAX).map(|(device, shared)| {
+            let others = shared.others.iter().take(3);
+            Ok(SharedDevice {
+                distinct_id: device.clone(),
+                holder: named(project, &shared.holder, may_go_on)?.user,
+                others: others
+                    .map(|user| Ok(named(project, user, may_go_on)?.user))
+                    .collect::<Result<_, ProjectError>>()?,
+            })
+        });
+        listed.collect()
+    }
+
+    fn large_users(
+        &self,
+        project: &Project,
+        may_go_on: &MayGoOn,
+        max_cluster_ids: Option<u32>,
+    ) -> Result<Vec<LargeUser>, ProjectError> {
+        let large = max_cluster_ids.map_or(LARGE_IDS, |max| (max as usize * 9).div_ceil(10));
+        let mut busiest: Vec<_> = self.joined.iter().collect();
+        busiest.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
+        let mut users = BTreeMap::new();
+        for (user, _) in busiest.into_iter().take(LISTED_MAX) {
+            let user = named(project, user, may_go_on)?;
+            if user.ids >= large {
+                users.insert(user.user.distinct_id.clone(), user);
+            }
+        }
+        let mut users: Vec<_> = users.into_values().collect();
+        users.sort_by_key(|user| std::cmp::Reverse(user.ids));
+        Ok(users)
+    }
+}
+
+/// The user of an ID, as known now.
+fn named(project: &Project, id: &str, may_go_on: &MayGoOn) -> Result<LargeUser, ProjectError> {
+    let user = project.user_while(id, may_go_on.clone())?;
+    Ok(match user {
+        Some(user) => LargeUser {
+            ids: user.ids,
+            user: Named {
+                distinct_id: user.distinct_id,
+                name: user.name,
+            },
+        },
+        None => LargeUser {
+            ids: 1,
+            user: Named {
+                distinct_id: id.to_owned(),
+                name: None,
+            },
+        },
+    })
+}
+
+impl Commits {
+    fn of(figures: Figures) -> Self {
+        let within = |share: u64| {
+            let enough = (figures.commits * share).div_ceil(100);
+            let mut sum = 0;
+            let at = figures.commit_latency.iter().position(|count| {
+                sum += count;
+                enough > 0 && sum >= enough
+            });
+            at.and_then(|at| LATENCY_BOUNDS_MS.get(at).copied())
+        };
+        Self {
+            count: figures.commits,
+            p50_ms: within(50),
+            p99_ms: within(99),
+            waiting: figures.queue_batches,
+            failure: figures.failure,
+        }
+    }
+}
