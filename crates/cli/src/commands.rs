@@ -13,13 +13,13 @@ mod inspect;
 mod manual;
 mod migrate;
 mod one_pass;
-mod order;
 mod resolve;
 mod resolve_at_arrival;
 #[cfg(feature = "store")]
 mod resolve_by_store;
 #[cfg(feature = "serve")]
 mod serve;
+mod sorting;
 #[cfg(feature = "store")]
 mod store;
 

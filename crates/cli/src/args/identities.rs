@@ -13,7 +13,7 @@ use idmerge_engines::{Model, Settings};
 use crate::args::engine::{SETTINGS, SettingsArgs};
 use crate::args::input::InputArgs;
 use crate::args::input::adapt::AdaptArgs;
-use crate::args::input::order::OrderArgs;
+use crate::args::input::sorting::SortingArgs;
 use crate::report::{say, wrong_usage};
 
 /// An input, and the source of identities: `--engine` or `--store`.
@@ -26,7 +26,7 @@ pub(crate) struct IdentityArgs {
     pub(crate) adapt: AdaptArgs,
 
     #[command(flatten)]
-    pub(crate) order: OrderArgs,
+    pub(crate) sorting: SortingArgs,
 
     /// The model of ID Merge
     #[arg(long, value_enum, required_unless_present = "store")]

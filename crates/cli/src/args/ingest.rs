@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use crate::args::engine::OptionalEngineArgs;
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::input::conflicts::ConflictsArgs;
-use crate::args::input::order::OrderArgs;
+use crate::args::input::sorting::SortingArgs;
 use crate::args::input::{InputArgs, SummaryArgs};
 
 #[derive(Debug, clap::Args)]
@@ -40,7 +40,7 @@ pub(crate) struct IngestArgs {
     pub(crate) adapt: AdaptArgs,
 
     #[command(flatten)]
-    pub(crate) order: OrderArgs,
+    pub(crate) sorting: SortingArgs,
 
     #[command(flatten)]
     pub(crate) conflicts: ConflictsArgs,

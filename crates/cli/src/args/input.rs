@@ -7,7 +7,7 @@
 
 pub(crate) mod adapt;
 pub(crate) mod conflicts;
-pub(crate) mod order;
+pub(crate) mod sorting;
 
 use std::path::PathBuf;
 

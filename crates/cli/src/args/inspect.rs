@@ -2,7 +2,7 @@
 
 use crate::args::engine::SettingsArgs;
 use crate::args::input::adapt::AdaptArgs;
-use crate::args::input::order::OrderArgs;
+use crate::args::input::sorting::SortingArgs;
 use crate::args::input::{InputArgs, ReportFormat};
 
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(crate) struct InspectArgs {
     pub(crate) adapt: AdaptArgs,
 
     #[command(flatten)]
-    pub(crate) order: OrderArgs,
+    pub(crate) sorting: SortingArgs,
 
     #[command(flatten)]
     pub(crate) settings: SettingsArgs,

@@ -20,7 +20,7 @@ use regex::Regex;
 use crate::args::engine::SettingsArgs;
 use crate::args::input::InputArgs;
 use crate::args::input::adapt::ProductArgs;
-use crate::args::input::order::OrderArgs;
+use crate::args::input::sorting::SortingArgs;
 use crate::args::migrate::choices::{Conflict, NewModel, Rules, Source, sources};
 use crate::report::wrong_usage;
 use crate::stream::adapt::Adapting;
@@ -67,7 +67,7 @@ pub(crate) struct MigrateArgs {
     product: ProductArgs,
 
     #[command(flatten)]
-    pub(crate) order: OrderArgs,
+    pub(crate) sorting: SortingArgs,
 
     #[command(flatten)]
     settings: SettingsArgs,

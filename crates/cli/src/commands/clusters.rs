@@ -7,7 +7,7 @@ use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mea
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
 use crate::commands::apply::apply_all;
-use crate::commands::order::{self, Ordering};
+use crate::commands::sorting::{self, Ordering};
 #[cfg(feature = "store")]
 use crate::commands::store::open::open_for_reading;
 use crate::output::destination::{Destination, Output};
@@ -48,7 +48,7 @@ pub(crate) fn run_mappings(args: &MappingsArgs) -> anyhow::Result<()> {
 pub(crate) fn run_one(args: &ClusterArgs) -> anyhow::Result<()> {
     // Check the ID before the input is read: reading may take an hour.
     let identities = args.identity.identities()?;
-    let settings = order::settings(&identities)?;
+    let settings = sorting::settings(&identities)?;
     let id = read_id(&settings, &args.id)?;
     let output = Destination::STDOUT;
     let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
@@ -88,7 +88,7 @@ fn engine_and_output(
     output.must_keep(&inputs, "--output")?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    let settings = order::settings(identities)?;
+    let settings = sorting::settings(identities)?;
     let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
     let adapting = adapting.as_ref();
     let ordering = Ordering::of(args, &settings, adapting);

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
-use crate::commands::order::Ordering;
+use crate::commands::sorting::Ordering;
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let adapting = args.adapt.adapting(&settings, form != SummaryForm::Text)?;
     let adapting = adapting.as_ref();
     let ordering = Ordering {
-        by: &args.order,
+        by: &args.sorting,
         input: &args.input,
         settings: slice::from_ref(&settings),
         adapting,

@@ -29,7 +29,7 @@ use crate::commands::inspect::ids::{Devices, Kinds, Moves, has_user_id};
 use crate::commands::inspect::model::{Arrival, Claims, ModelBatch, ModelState, Unlimited};
 use crate::commands::inspect::report::{Models, Report};
 use crate::commands::inspect::signs::CurrentModel;
-use crate::commands::order::Ordering;
+use crate::commands::sorting::Ordering;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
@@ -55,7 +55,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         .adapting_for(Target::Both, &models[0], args.input.quiet)?;
     let adapting = adapting.as_ref();
     let ordering = Ordering {
-        by: &args.order,
+        by: &args.sorting,
         input: &args.input,
         settings: &models,
         adapting,

@@ -20,7 +20,7 @@ use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
-use crate::commands::order::Ordering;
+use crate::commands::sorting::Ordering;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
 use crate::stream::adapt::Adapting;
@@ -113,7 +113,7 @@ fn ordering<'o>(
     adapting: Option<&'o Adapting>,
 ) -> Ordering<'o> {
     Ordering {
-        by: &args.order,
+        by: &args.sorting,
         input: &args.input,
         settings: slice::from_ref(&options.source),
         adapting,

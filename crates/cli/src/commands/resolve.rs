@@ -13,11 +13,11 @@ use crate::args::identities::Identities;
 use crate::args::resolve::ResolveArgs;
 use crate::commands::apply::{Applied, Keeping, apply_all};
 use crate::commands::one_pass::Files;
-use crate::commands::order::{self, Ordering};
 use crate::commands::resolve::mapping::MappedState;
 use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
+use crate::commands::sorting::{self, Ordering};
 use crate::output::conflicts::ConflictsWriter;
 use crate::output::destination::Output;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     }
     let output = Output::create(output)?;
     let identities = args.identity.identities()?;
-    let settings = order::settings(&identities)?;
+    let settings = sorting::settings(&identities)?;
     if mapping.is_some() {
         mapping::check(&settings)?;
     }

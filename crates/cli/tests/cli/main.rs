@@ -63,9 +63,6 @@ mod migrate_https;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod migrate_import;
 mod migrate_sources;
-mod order;
-#[cfg(feature = "store")]
-mod order_everywhere;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;
@@ -85,6 +82,9 @@ mod secret_file;
 mod serve;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod server_store;
+mod sorting;
+#[cfg(feature = "store")]
+mod sorting_everywhere;
 #[cfg(all(unix, feature = "serve"))]
 mod stopping;
 #[cfg(feature = "store")]

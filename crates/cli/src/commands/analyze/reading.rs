@@ -12,7 +12,7 @@ use crate::args::identities::{Identities, IdentityArgs};
 use crate::args::input::adapt::AdaptArgs;
 use crate::commands::analyze::names::Names;
 use crate::commands::apply::{Applied, Keeping, Weighed, apply_all};
-use crate::commands::order::{self, Ordering};
+use crate::commands::sorting::{self, Ordering};
 #[cfg(feature = "store")]
 use crate::commands::store::open::open_for_reading;
 use crate::output::destination::{Destination, Output};
@@ -55,7 +55,7 @@ pub(super) fn fold<A: Analysis>(
     output.must_keep(&inputs, "--output")?;
     let mut refused = args.input.refused_writer(refused, &inputs)?;
     let output = Output::create(output)?;
-    let settings = order::settings(&identities)?;
+    let settings = sorting::settings(&identities)?;
     let adapting = args.adapt.adapting(&settings, args.input.quiet)?;
     let adapting = adapting.as_ref();
     let ordering = Ordering::of(args, &settings, adapting);

@@ -8,7 +8,7 @@
 use clap::builder::NonEmptyStringValueParser;
 
 #[derive(Debug, clap::Args)]
-pub(crate) struct OrderArgs {
+pub(crate) struct SortingArgs {
     /// Sort the records by this field first, such as receivedAt; equal ones stay in order, or are sorted by the field
     /// of a second --order-by. It is a field of the record, a property, or a path with dots; numbers come before
     /// times, and times before other text

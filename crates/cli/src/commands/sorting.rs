@@ -13,8 +13,8 @@ use idmerge_events::{JsonEvent, MalformedEvent};
 
 use crate::args::identities::{Identities, IdentityArgs};
 use crate::args::input::InputArgs;
-use crate::args::input::order::OrderArgs;
-use crate::commands::order::key::Key;
+use crate::args::input::sorting::SortingArgs;
+use crate::commands::sorting::key::Key;
 #[cfg(feature = "store")]
 use crate::commands::store::open::settings_of;
 use crate::output::refused::RefusedWriter;
@@ -34,7 +34,7 @@ use crate::stream::progress::Progress;
 
 /// How the records of a command are put in order.
 pub(crate) struct Ordering<'o> {
-    pub(crate) by: &'o OrderArgs,
+    pub(crate) by: &'o SortingArgs,
     pub(crate) input: &'o InputArgs,
     /// Those of the models for which the events are read.
     pub(crate) settings: &'o [Settings],
@@ -65,7 +65,7 @@ impl<'o> Ordering<'o> {
         adapting: Option<&'o Adapting>,
     ) -> Self {
         Self {
-            by: &args.order,
+            by: &args.sorting,
             input: &args.input,
             settings: slice::from_ref(settings),
             adapting,
