@@ -12,6 +12,7 @@ pub(crate) mod identities;
 pub(crate) mod ingest;
 pub(crate) mod input;
 pub(crate) mod inspect;
+pub(crate) mod lint;
 pub(crate) mod migrate;
 pub(crate) mod resolve;
 #[cfg(feature = "serve")]
@@ -29,6 +30,7 @@ use crate::args::help::{CompletionsArgs, HelpArgs, ManArgs};
 #[cfg(feature = "store")]
 use crate::args::ingest::IngestArgs;
 use crate::args::inspect::InspectArgs;
+use crate::args::lint::{LintArgs, OrderArgs};
 use crate::args::migrate::MigrateArgs;
 use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs, ResolveArgs};
 #[cfg(feature = "serve")]
@@ -43,6 +45,7 @@ Examples:
   idmerge resolve events.ndjson --engine simplified -o resolved.ndjson
   zcat day-*.gz | idmerge resolve --engine original > resolved.ndjson
   idmerge inspect events.ndjson
+  idmerge lint events.ndjson --engine simplified
   idmerge clusters events.ndjson.zst --engine original
   idmerge cluster 'ada@example.com' events.ndjson --engine simplified
   idmerge funnel events.ndjson --engine simplified --steps View 'Sign Up'
@@ -85,6 +88,10 @@ pub(crate) enum Command {
     Retention(RetentionArgs),
     /// Say which model a project has, which one fits, and what the others would lose
     Inspect(InspectArgs),
+    /// Find mistakes in tracking code, with evidence and what to change
+    Lint(LintArgs),
+    /// Say which answers depend on the order in which events arrived
+    Order(OrderArgs),
     /// Move a project to another model: write links, events and every case to decide
     Migrate(MigrateArgs),
     /// Generate test events for which the right answer is known

@@ -10,9 +10,11 @@ pub(crate) mod help;
 #[cfg(feature = "store")]
 mod ingest;
 mod inspect;
+mod lint;
 mod manual;
 mod migrate;
 mod one_pass;
+mod order;
 mod resolve;
 mod resolve_at_arrival;
 #[cfg(feature = "store")]
@@ -49,6 +51,8 @@ pub(crate) fn run(command: &Command) -> anyhow::Result<ExitCode> {
         Command::Uniques(args) => analyze::uniques::run(args)?,
         Command::Retention(args) => analyze::retention::run(args)?,
         Command::Inspect(args) => return inspect::run(args),
+        Command::Lint(args) => return lint::run(args),
+        Command::Order(args) => return order::run(args),
         Command::Migrate(args) => return migrate::run(args),
         Command::Generate(args) => generate::run(args)?,
         #[cfg(feature = "store")]

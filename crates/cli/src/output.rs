@@ -10,4 +10,5 @@ pub(crate) mod json;
 pub(crate) mod refused;
 pub(crate) mod resolved;
 pub(crate) mod summary;
+pub(crate) mod text;
 pub(crate) mod users;

@@ -51,5 +51,5 @@ pub use blocked_ids::{BlockedIds, BlockedIdsError};
 pub use idmerge_original::AnonIdFormat;
 pub use model::Model;
 pub use overrides::{Overrides, SettingsError};
-pub use settings::{Engine, Settings};
+pub use settings::{Engine, NEAR_CAP_PERCENT, Settings};
 pub use text::SettingsTextError;

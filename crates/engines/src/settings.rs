@@ -13,6 +13,9 @@ use crate::{Model, Overrides, SettingsError};
 /// An engine that is chosen at run time.
 pub type Engine = Box<dyn IdentityResolver>;
 
+/// A cluster with this percentage of the IDs that it may have is nearly full: time to find out why it grows.
+pub const NEAR_CAP_PERCENT: u64 = 90;
+
 /// A model of ID Merge and its settings. Engines with equal settings give equal answers.
 ///
 /// `Display` writes the canonical text; `FromStr` reads it back.

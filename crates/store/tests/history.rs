@@ -267,6 +267,7 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
     let explain = |a, b| match history.explain(&store, plain(a), plain(b)).unwrap() {
         Explanation::Joined(chain) => (true, chain),
         Explanation::Apart(rejected) => (false, rejected),
+        Explanation::ApartThroughOthers(_) => unreachable!("one claim is between any two"),
         Explanation::JoinedElsewhere => unreachable!("nothing was replaced"),
     };
     let sequences = |(is_joined, entries): (bool, Vec<LogEntry>)| {
@@ -300,6 +301,56 @@ fn an_explanation_is_the_shortest_chain_or_what_was_rejected() {
     };
     assert_eq!(story("Y"), [4, 5]);
     assert_eq!(story("D"), [1, 2, 3, 5]);
+}
+
+/// D1 is U1's and D2 is U2's. U3 tried to get both, so two rejected claims connect U1 with U2.
+#[test]
+fn what_would_have_joined_two_users_through_a_third_is_named() {
+    let mut store = new_store::<Simplified>();
+    for (device, user) in [
+        ("D1", "U1"),
+        ("D2", "U2"),
+        ("D1", "U3"),
+        ("D2", "U3"),
+        ("D4", "U4"),
+    ] {
+        let [device, user] = [id(device), id(user)];
+        store.apply(Claim::Link { device, user }).unwrap();
+    }
+    store.commit().unwrap();
+    let history = store.history().unwrap();
+    let explain = |first, second| history.explain(&store, first, second).unwrap();
+    let device = |text| DistinctId::device(id(text));
+    for (first, second, sequences) in [
+        (plain("U1"), plain("U2"), [3, 4]),
+        (device("D2"), plain("U1"), [4, 3]),
+    ] {
+        let Explanation::ApartThroughOthers(chain) = explain(first, second) else {
+            panic!("the chain is not found");
+        };
+        assert_eq!(
+            chain.iter().map(|entry| entry.sequence).collect::<Vec<_>>(),
+            sequences
+        );
+        let rules: Vec<_> = chain.iter().map(|entry| entry.rule).collect();
+        assert_eq!(rules, [Some("S-7"); 2]);
+    }
+    // One claim is enough for these two, and none connects the last ones.
+    let Explanation::Apart(rejected) = explain(plain("U1"), plain("U3")) else {
+        panic!("one claim is between them");
+    };
+    assert_eq!(
+        rejected[0].description.as_deref(),
+        Some("the anonymous ID \"D1\" already belongs to \"U1\"")
+    );
+    assert_eq!(
+        explain(plain("U4"), plain("U1")),
+        Explanation::Apart(vec![])
+    );
+    assert_eq!(
+        explain(plain("nobody"), plain("U1")),
+        Explanation::Apart(vec![])
+    );
 }
 
 #[test]

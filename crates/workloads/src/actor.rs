@@ -50,9 +50,22 @@ impl World {
         }
     }
 
+    /// As [`new`](Self::new), but no user has an ID that a user of `new` has.
+    pub(crate) fn of_other_users(seed: u64) -> Self {
+        Self {
+            users: 1 << 32,
+            ..Self::new(seed)
+        }
+    }
+
     /// The time in the stream, in milliseconds since 1970.
     pub(crate) fn now_ms(&self) -> u64 {
         self.now_ms
+    }
+
+    /// Sets the time.
+    pub(crate) fn set_now_ms(&mut self, now_ms: u64) {
+        self.now_ms = now_ms;
     }
 
     /// Advances the time by up to 50 ms.

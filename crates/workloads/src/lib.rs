@@ -35,9 +35,13 @@
 //! (`actor/customer.rs`). A new actor takes the place of a finished one.
 //!
 //! A [`Demo`] is for somebody who watches: its people have names, and it never ends.
+//!
+//! A [`MistakeStream`] plays scripts between the events of a workload, each of which shows a [`Mistake`] of
+//! tracking code (`mistakes/scripts.rs`).
 
 mod actor;
 mod demo;
+mod mistakes;
 mod person;
 mod rng;
 mod stream;
@@ -48,6 +52,7 @@ mod workload;
 mod testing;
 
 pub use demo::{Demo, DemoMessage, DemoModel};
+pub use mistakes::{Mistake, MistakeStream};
 pub use person::Person;
 pub use stream::Stream;
 pub use workload::{UnknownWorkload, Workload};

@@ -45,6 +45,11 @@ impl Stream {
         self.lines_left
     }
 
+    /// The time of the last event, in milliseconds since 1970.
+    pub(crate) fn now_ms(&self) -> u64 {
+        self.world.now_ms()
+    }
+
     /// Appends the next event to `line`: one JSON object and a line feed. After the last event it
     /// appends nothing and returns `false`.
     pub fn next_event(&mut self, line: &mut Vec<u8>) -> bool {

@@ -38,6 +38,11 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("adapters", &["core", "events"], &["simplified", "original"]),
     ("analysis", &["core", "events"], &[]),
     (
+        "lint",
+        &["core", "engines", "state"],
+        &["events", "workloads"],
+    ),
+    (
         "store",
         &["core", "disk"],
         &["conformance", "simplified", "original"],
@@ -90,6 +95,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "simplified",
             "original",
             "events",
+            "lint",
             "migrate",
             "server",
             "spill",

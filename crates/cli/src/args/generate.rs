@@ -12,6 +12,7 @@ use crate::args::input::OutputArgs;
 Examples:
   idmerge generate --workload web-login --events 1000000 -o events.ndjson
   idmerge generate --workload cap --events 50000 --truth people.ndjson
+  idmerge generate --workload web-login --events 9000 --mistakes truth.ndjson
 
 The same arguments give the same output on every machine.")]
 pub(crate) struct GenerateArgs {
@@ -33,6 +34,11 @@ pub(crate) struct GenerateArgs {
     /// Write the right answer to FILE: each person's IDs, one person a line
     #[arg(long, value_name = "FILE")]
     pub(crate) truth: Option<PathBuf>,
+
+    /// Plant mistakes of tracking code among the events, and write them to FILE, one a line; --truth has the
+    /// other people alone
+    #[arg(long, value_name = "FILE")]
+    pub(crate) mistakes: Option<PathBuf>,
 
     /// Show no progress
     #[arg(short, long)]

@@ -93,8 +93,10 @@ Examples:
   idmerge store explain people '$device:D1' U1
 
 If two IDs are one person, the output is the shortest chain of accepted claims between them. If they \
-are two people, it is the rejected claims that would have joined them. For one ID, it is the claims \
-of its cluster, in order. Each claim has its entry number, the engine's answer and its event.")]
+are two people, it is the rejected claims that would have joined them, each with its rule and who holds what: \
+each one that alone would have, or else the fewest that together would have, through other people. \"why\" in \
+the first line says which. If no claim ever connected them, it says so. For one ID, it is the claims of its \
+cluster, in order. Each claim has its entry number, the engine's answer and its event.")]
 pub(crate) struct ExplainArgs {
     #[command(flatten)]
     pub(crate) store: FolderArgs,

@@ -133,6 +133,11 @@ impl<'f> Worker for ApplyWorker<'f> {
 }
 
 impl Weighed {
+    /// Whether an identity event is no duplicate of an earlier one.
+    pub(crate) fn is_first(&mut self, fingerprint: u128) -> anyhow::Result<bool> {
+        self.0.insert(fingerprint).context(TEMPORARY)
+    }
+
     /// Leaves out the claims of duplicates. `fingerprints` has the numbers of the identity events that can
     /// have duplicates, and `claimants` those of the events of `claims`.
     pub(crate) fn leave_out_duplicates(

@@ -6,7 +6,6 @@ mod model;
 mod page;
 mod report;
 mod signs;
-mod text;
 
 use std::fs;
 use std::io::{self, Write};
@@ -19,13 +18,14 @@ use foldhash::quality::RandomState;
 use idmerge_adapters::Target;
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
+use idmerge_lint::has_user_id;
 
 use crate::args::input::ReportFormat;
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::inspect::InspectArgs;
 use crate::commands::apply::Weighed;
 use crate::commands::inspect::evidence::{Evidence, EvidenceReader};
-use crate::commands::inspect::ids::{Devices, Kinds, Moves, has_user_id};
+use crate::commands::inspect::ids::{Devices, Kinds, Moves};
 use crate::commands::inspect::model::{Arrival, Claims, ModelBatch, ModelState, Unlimited};
 use crate::commands::inspect::report::{Models, Report};
 use crate::commands::inspect::signs::CurrentModel;

@@ -134,7 +134,7 @@ pub(crate) fn shown(text: &str) -> String {
 }
 
 /// The beginning of a text that is too long.
-fn cut(text: &str, columns_max: usize) -> String {
+pub(crate) fn cut(text: &str, columns_max: usize) -> String {
     if text.width() <= columns_max {
         return text.to_owned();
     }

@@ -30,13 +30,21 @@ impl Progress {
 
     /// A bar for making this many events.
     pub(crate) fn of_events(events: u64, quiet: bool) -> Self {
-        if quiet {
-            return Self(ProgressBar::hidden());
+        let template = "{msg:8} {wide_bar} {human_pos}/{human_len} events {eta} left";
+        Self::of(events, template, quiet)
+    }
+
+    /// A bar for replaying this many claims.
+    pub(crate) fn of_claims(claims: u64, quiet: bool) -> Self {
+        let template = "{msg:8} {wide_bar} {human_pos}/{human_len} claims {eta} left";
+        Self::of(claims, template, quiet)
+    }
+
+    fn of(steps: u64, template: &str, quiet: bool) -> Self {
+        match quiet {
+            true => Self(ProgressBar::hidden()),
+            false => Self::styled(ProgressBar::new(steps), template),
         }
-        Self::styled(
-            ProgressBar::new(events),
-            "{msg:8} {wide_bar} {human_pos}/{human_len} events {eta} left",
-        )
     }
 
     /// A bar that is not drawn needs no thread to redraw it.

@@ -439,7 +439,7 @@ fn f_1_every_cohort_has_a_record() {
 }
 
 /// The output in the README below a command.
-fn block_after(readme: &str, command: &str) -> String {
+pub(crate) fn block_after(readme: &str, command: &str) -> String {
     let (_, after) = readme.split_once(command).unwrap();
     let (_, after) = after.split_once("```text\n").unwrap();
     after.split_once("```").unwrap().0.to_owned()

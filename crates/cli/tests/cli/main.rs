@@ -52,6 +52,7 @@ mod killed_ingest;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]
 mod large_answers;
 mod legacy;
+mod lint;
 mod manual;
 mod mappings;
 #[cfg(feature = "store")]
@@ -63,6 +64,7 @@ mod migrate_https;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod migrate_import;
 mod migrate_sources;
+mod order;
 mod output;
 #[cfg(all(unix, feature = "serve"))]
 mod permissions;

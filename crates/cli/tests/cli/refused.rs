@@ -306,6 +306,8 @@ const READERS: &[&str] = &[
     "cluster x in --engine simplified",
     "mappings in --engine simplified",
     "inspect in",
+    "lint in --engine simplified",
+    "order in --engine simplified",
 ];
 
 #[test]

@@ -131,6 +131,8 @@ const COMMANDS: &[&str] = &[
     "uniques",
     "retention",
     "inspect",
+    "lint",
+    "order",
     "generate",
     #[cfg(feature = "store")]
     "ingest",

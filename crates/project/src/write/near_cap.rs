@@ -3,11 +3,9 @@
 use std::collections::HashSet;
 
 use idmerge_core::{DistinctId, Resolve};
+use idmerge_engines::NEAR_CAP_PERCENT;
 use idmerge_store::Change;
 use parking_lot::Mutex;
-
-/// A cluster at this percentage of its limit counts as nearly full.
-const PERCENT: usize = 90;
 
 /// The clusters that are nearly full.
 pub(crate) struct NearCap {
@@ -83,5 +81,5 @@ impl NearCap {
 }
 
 fn is_near(ids: usize, max_ids: usize) -> bool {
-    ids * 100 >= max_ids * PERCENT
+    ids as u64 * 100 >= max_ids as u64 * NEAR_CAP_PERCENT
 }

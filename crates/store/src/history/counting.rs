@@ -1,5 +1,7 @@
 //! The claims that count, with the answers that they have now.
 
+use std::collections::HashSet;
+
 use idmerge_core::{Claim, IdentityResolver, Outcome};
 
 use crate::error::StoreError;
@@ -9,6 +11,15 @@ use crate::log::index::Index;
 use crate::state::State;
 
 impl<R: IdentityResolver> History<R> {
+    /// The numbers of the entries that do not count, because they were withdrawn.
+    ///
+    /// # Errors
+    ///
+    /// If the log cannot be read.
+    pub fn withdrawn(&self) -> Result<HashSet<u64>, StoreError> {
+        Index::new(self.log())?.withdrawn()
+    }
+
     /// Calls `visit` with each claim of the log that is not withdrawn, in order, and with the answer that
     /// it has now. If nothing was ever withdrawn, these are the answers in the log. Otherwise other
     /// claims may have other answers than in the log, so all that count are applied to a fresh engine.

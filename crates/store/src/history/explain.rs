@@ -21,8 +21,12 @@ pub enum Explanation {
     /// One user since a snapshot was loaded into the store. Its claims are not in this
     /// log.
     JoinedElsewhere,
-    /// Two users. These claims would have joined them and were rejected.
+    /// Two users. These claims would have joined them and were rejected. If there are none, no claim ever
+    /// connected the two, not even through other users.
     Apart(Vec<LogEntry>),
+    /// Two users. No single claim would have joined them, but these together, through other users. They were
+    /// rejected; it is a shortest chain from the first user to the second.
+    ApartThroughOthers(Vec<LogEntry>),
 }
 
 /// An entry as it counts now, and the IDs of its claim.
@@ -44,7 +48,14 @@ impl<R: IdentityResolver> History<R> {
     ) -> Result<Explanation, StoreError> {
         let answers = Answers::new(self, [first, second])?;
         if engine.resolve(first) != engine.resolve(second) {
-            return rejected_between(&answers, engine, first, second);
+            let rejected = rejected_between(&answers, engine, first, second)?;
+            if !rejected.is_empty() {
+                return Ok(Explanation::Apart(rejected));
+            }
+            return match rejected_through_others(&answers, engine, first, second)? {
+                Some(chain) => Ok(Explanation::ApartThroughOthers(chain)),
+                None => Ok(Explanation::Apart(Vec::new())),
+            };
         }
         let [from, to] = [first, second].map(|id| own(engine, id).to_buf());
         // Breadth first: the IDs one claim away, then two, and so on.
@@ -87,7 +98,7 @@ fn rejected_between<R: IdentityResolver>(
     engine: &dyn Resolve,
     first: DistinctId<'_>,
     second: DistinctId<'_>,
-) -> Result<Explanation, StoreError> {
+) -> Result<Vec<LogEntry>, StoreError> {
     let sides = [first, second].map(|id| members(engine.cluster(id), own(engine, id)));
     // A claim between the two names an ID of each, so looking up the smaller side is enough.
     let fewer = sides.iter().min_by_key(|side| side.len());
@@ -100,9 +111,56 @@ fn rejected_between<R: IdentityResolver>(
     let rejected = named
         .into_iter()
         .filter(|(entry, ids)| entry.is_rejected() && is_between(ids));
-    Ok(Explanation::Apart(
-        rejected.map(|(entry, _)| entry).collect(),
-    ))
+    Ok(rejected.map(|(entry, _)| entry).collect())
+}
+
+/// The fewest claims that were rejected, and that would join two users through others. `None` if no such claims
+/// connect the two.
+fn rejected_through_others<R: IdentityResolver>(
+    answers: &Answers<'_, R>,
+    engine: &dyn Resolve,
+    first: DistinctId<'_>,
+    second: DistinctId<'_>,
+) -> Result<Option<Vec<LogEntry>>, StoreError> {
+    let [from, to] = [first, second].map(|id| engine.resolve(own(engine, id)).to_buf());
+    // Breadth first: the users one rejected claim away, then two, and so on.
+    let mut came_by: HashMap<DistinctIdBuf, Option<(DistinctIdBuf, LogEntry)>> =
+        HashMap::from([(from.clone(), None)]);
+    let mut new = vec![from];
+    while !came_by.contains_key(&to) {
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let of_users: Vec<DistinctIdBuf> = new
+            .iter()
+            .flat_map(|user| members(engine.cluster(user.as_id()), user.as_id()))
+            .map(DistinctIdBuf::from)
+            .collect();
+        let mut reached = Vec::new();
+        for (entry, ids) in answers.naming(of_users.iter().map(DistinctIdBuf::as_id))? {
+            if !entry.is_rejected() {
+                continue;
+            }
+            let [a, b] = ids
+                .each_ref()
+                .map(|id| engine.resolve(own(engine, id.as_id())).to_buf());
+            for (known, other) in [(&a, &b), (&b, &a)] {
+                if new.contains(known) && !came_by.contains_key(other) {
+                    came_by.insert(other.clone(), Some((known.clone(), entry.clone())));
+                    reached.push(other.clone());
+                }
+            }
+        }
+        new = reached;
+    }
+    let mut chain = Vec::new();
+    let mut at = &to;
+    while let Some(Some((before, entry))) = came_by.get(at) {
+        chain.push(entry.clone());
+        at = before;
+    }
+    chain.reverse();
+    Ok(Some(chain))
 }
 
 /// Finds claims of the log, with the answers that count now.

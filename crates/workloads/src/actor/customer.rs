@@ -306,7 +306,7 @@ fn write_merge(ids: [&str; 2], world: &mut World, line: &mut Vec<u8>) {
 
 /// The time, a random number, the browser, the screen and the time again, in hex. The third group may
 /// be negative.
-fn old_browser_id(world: &mut World) -> String {
+pub(crate) fn old_browser_id(world: &mut World) -> String {
     let now = world.now_ms();
     let (chance, browser) = (world.rng.bits() >> 12, world.rng.below(1 << 31));
     let sign = if world.rng.percent(25) { "-" } else { "" };

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 use foldhash::quality::RandomState;
-use idmerge_core::one_namespace::{alias_ids, anon_id, identified_id};
 use idmerge_core::{Claim, DistinctId, Event, Id, IdProperty, IdRules, Resolve, Value};
-use idmerge_engines::AnonIdFormat;
+use idmerge_lint::{IdKind, Shown, each_named_id};
 use serde::Serialize;
 
 use crate::output::users::NoHasher;
@@ -14,96 +13,28 @@ use crate::output::users::NoHasher;
 /// A map from the hash of an ID, so that no ID is kept that is in no cluster.
 pub(super) type ByHash<T> = HashMap<u64, T, BuildHasherDefault<NoHasher>>;
 
-/// What the events say about an ID, in bits.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Kind(u8);
-
-impl Kind {
-    /// `$user_id`, or the identified ID of `$identify`.
-    const USER: Self = Self(1);
-    /// `$device_id`, an anonymous ID of `$identify`, or an ID after `$device:`.
-    const DEVICE: Self = Self(2);
-    /// The alias of `$create_alias`.
-    const ALIAS: Self = Self(4);
-    const UUID_V4: Self = Self(8);
-    /// A form that SDKs give to anonymous IDs, UUIDv4 included.
-    const SDK_FORM: Self = Self(16);
-
-    fn has(self, bits: Self) -> bool {
-        self.0 & bits.0 != 0
-    }
-
-    fn form_of(id: Id<'_>) -> Self {
-        let text = id.text();
-        match &*text {
-            text if AnonIdFormat::UuidV4.accepts(text) => Self(Self::UUID_V4.0 | Self::SDK_FORM.0),
-            text if AnonIdFormat::Sdk.accepts(text) => Self::SDK_FORM,
-            _ => Self(0),
-        }
-    }
-
-    /// Whether the ID is anonymous: no event names it as a user, and it is named as a device, or looks
-    /// like an anonymous ID of an SDK and is no alias.
-    fn is_anonymous(self) -> bool {
-        !self.has(Self::USER)
-            && (self.has(Self::DEVICE) || (self.has(Self::SDK_FORM) && !self.has(Self::ALIAS)))
-    }
-}
-
 /// The IDs that events name, by the hash of the ID without the prefix `$device:`.
 #[derive(Debug, Default)]
-pub(super) struct Kinds(ByHash<Kind>);
+pub(super) struct Kinds(ByHash<IdKind>);
 
 impl Kinds {
     /// Adds the IDs that an event names.
     pub(super) fn add_event(&mut self, event: &Event<'_>, rules: &IdRules, hasher: &RandomState) {
-        let mut name = |id: Id<'_>, kind: Kind| {
-            let kind = Kind(kind.0 | Kind::form_of(id).0);
-            if kind.0 != 0 {
-                let known = self.0.entry(hash_of(id, hasher));
-                known.or_default().0 |= kind.0;
+        each_named_id(event, rules, |id, kind| {
+            if !kind.is_empty() {
+                self.add_kind(hash_of(id, hasher), kind);
             }
-        };
-        for (property, value) in [
-            (IdProperty::UserId, event.user_id),
-            (IdProperty::DeviceId, event.device_id),
-            (IdProperty::DistinctId, event.distinct_id),
-            (IdProperty::DistinctId, event.distinct_id_before_identity),
-        ] {
-            let Some(id) = read(rules, property, value) else {
-                continue;
-            };
-            let kind = match property {
-                IdProperty::DeviceId => Kind::DEVICE,
-                _ if id.is_device() => Kind::DEVICE,
-                IdProperty::UserId => Kind::USER,
-                _ => Kind(0),
-            };
-            name(id.id(), kind);
-        }
-        match event.name {
-            Event::IDENTIFY => {
-                let (user, anon) = (identified_id(rules, event).ok(), anon_id(rules, event).ok());
-                if let Some(anon) = anon {
-                    name(anon, Kind::DEVICE);
-                }
-                // A call of `identify` without an ID names the device twice.
-                if let Some(user) = user.filter(|user| anon != Some(*user)) {
-                    name(user, Kind::USER);
-                }
-            }
-            Event::CREATE_ALIAS => {
-                if let Ok([_, alias]) = alias_ids(rules, event) {
-                    name(alias, Kind::ALIAS);
-                }
-            }
-            _ => {}
-        }
+        });
+    }
+
+    fn add_kind(&mut self, id: u64, kind: IdKind) {
+        let known = self.0.entry(id).or_default();
+        *known = known.and(kind);
     }
 
     pub(super) fn add(&mut self, other: &Self) {
         for (id, kind) in &other.0 {
-            self.0.entry(*id).or_default().0 |= kind.0;
+            self.add_kind(*id, *kind);
         }
     }
 
@@ -116,9 +47,9 @@ impl Kinds {
     pub(super) fn anonymous_ids(&self) -> AnonymousIds {
         let mut count = AnonymousIds::default();
         for kind in self.0.values().filter(|kind| kind.is_anonymous()) {
-            *if kind.has(Kind::UUID_V4) {
+            *if kind.has(IdKind::UUID_V4) {
                 &mut count.uuid_v4
-            } else if kind.has(Kind::SDK_FORM) {
+            } else if kind.has(IdKind::SDK_FORM) {
                 &mut count.other_sdk_form
             } else {
                 &mut count.other_form
@@ -126,11 +57,6 @@ impl Kinds {
         }
         count
     }
-}
-
-/// Whether an event carries a user ID (S-0).
-pub(super) fn has_user_id(event: &Event<'_>, rules: &IdRules) -> bool {
-    read(rules, IdProperty::UserId, event.user_id).is_some_and(|id| !id.is_device())
 }
 
 fn read<'e>(rules: &IdRules, property: IdProperty, value: Value<'e>) -> Option<DistinctId<'e>> {
@@ -227,19 +153,7 @@ pub(super) struct MissingResets {
 impl Devices {
     /// The device and the user that a claim shows together.
     pub(super) fn of_claim(claim: &Claim<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
-        let (device, user) = match *claim {
-            Claim::Link { device, user } => (device, user),
-            Claim::Identify { identified, anon } if identified != anon => (anon, identified),
-            // A sign-up in the way of Legacy. An alias of a user ID shows no device.
-            Claim::Alias { distinct_id, alias } => {
-                let is_anonymous = |id| Kind::form_of(id).has(Kind::SDK_FORM);
-                if !is_anonymous(distinct_id) || is_anonymous(alias) {
-                    return None;
-                }
-                (distinct_id, alias)
-            }
-            _ => return None,
-        };
+        let Shown { device, user } = Shown::by(claim)?;
         Some((hash_of(device, hasher), hash_of(user, hasher)))
     }
 

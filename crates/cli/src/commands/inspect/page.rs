@@ -6,7 +6,7 @@ use idmerge_engines::Model;
 
 use crate::commands::inspect::model::Figures;
 use crate::commands::inspect::report::Report;
-use crate::commands::inspect::text::{count, human, wrapped};
+use crate::output::text::{count, human, wrapped};
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

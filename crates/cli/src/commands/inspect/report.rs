@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 use crate::commands::inspect::evidence::Evidence;
 use crate::commands::inspect::model::{Figures, UnlimitedFigures};
 use crate::commands::inspect::signs::CurrentModel;
-use crate::commands::inspect::text::{count, human};
+use crate::output::text::{count, human};
 
 /// Everything that `inspect` says.
 #[derive(Clone, Debug, Serialize)]

@@ -5,7 +5,7 @@ use serde::Serialize;
 
 use crate::commands::inspect::evidence::Evidence;
 use crate::commands::inspect::model::Figures;
-use crate::commands::inspect::text::{count, human};
+use crate::output::text::{count, human};
 
 /// The model that the project most likely has.
 #[derive(Clone, Debug, Serialize)]

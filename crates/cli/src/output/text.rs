@@ -5,17 +5,17 @@ use indicatif::HumanCount;
 /// The width of the page.
 const COLUMNS: usize = 100;
 
-pub(super) fn human(number: u64) -> String {
+pub(crate) fn human(number: u64) -> String {
     HumanCount(number).to_string()
 }
 
 /// A number and its noun.
-pub(super) fn count(number: u64, one: &str, many: &str) -> String {
+pub(crate) fn count(number: u64, one: &str, many: &str) -> String {
     format!("{} {}", human(number), if number == 1 { one } else { many })
 }
 
 /// The text in lines that fit the page. The first one begins with `first`, the others with as many spaces.
-pub(super) fn wrapped(first: &str, text: &str) -> String {
+pub(crate) fn wrapped(first: &str, text: &str) -> String {
     let mut page = first.to_owned();
     let mut columns = first.chars().count();
     let indent = columns;
