@@ -309,7 +309,7 @@ impl Fold for Lint {
             }
             // An identity event has no effect in a model that does not read the IDs that it names (S-8).
             None if facts.is_event && !Event::named(name).is_identity_event() => {
-                self.without_id(name, time_ms, at)
+                self.without_id(name, time_ms, at);
             }
             None => {}
         }

@@ -56,7 +56,16 @@ const ROLES: &[&str] = &[
 ];
 
 /// What such a name ends with.
-const NOUNS: &[&str] = &["email", "guid", "id", "identifier", "key", "uid", "uuid"];
+const NOUNS: &[&str] = &[
+    "email",
+    "guid",
+    "id",
+    "identifier",
+    "key",
+    "number",
+    "uid",
+    "uuid",
+];
 
 /// What an example adds to a name.
 const AFTER: &[&str] = &["goes", "here", "placeholder", "string", "value"];
@@ -194,7 +203,7 @@ fn is_name(text: &str) -> bool {
         name = rest;
     }
     let of_roles = |noun: &&str| name.strip_suffix(*noun).is_some_and(is_of_roles);
-    NAMES.contains(&name) || NOUNS.iter().any(|noun| of_roles(&noun))
+    NAMES.contains(&name) || NOUNS.iter().any(of_roles)
 }
 
 /// Whether the text is one word of [`ROLES`] after the other, and at least one.
@@ -203,7 +212,7 @@ fn is_of_roles(text: &str) -> bool {
         let rest = text.strip_prefix(*word);
         rest.is_some_and(|rest| rest.is_empty() || is_of_roles(rest))
     };
-    ROLES.iter().any(|word| begins(&word))
+    ROLES.iter().any(begins)
 }
 
 /// Whether this is `user.id`, `this.currentUser?.email`, `getUserId()`, `String(user.id)` or the like.

@@ -1,6 +1,6 @@
 //! Which answers depend on the order, against all permutations of whole streams by plain engines.
 
-mod support;
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic too")]
 
 use std::collections::{BTreeMap, BTreeSet};
 

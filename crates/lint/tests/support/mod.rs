@@ -1,5 +1,7 @@
 //! Runs the lint over generated events.
 
+#![allow(clippy::unwrap_used, reason = "the helpers of a test may panic too")]
+
 use idmerge_core::InvalidEvent;
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, TimeRange};
