@@ -148,7 +148,8 @@ fn a_pair_decides() {
             }
             let report = report(&settings, &stream);
             for pair in report.examples.iter().flat_map(|group| &group.pairs) {
-                let [later, earlier] = [pair.later, pair.earlier].map(|it| it.at.line as usize - 1);
+                let [later, earlier] =
+                    [pair.later, pair.earlier].map(|it| usize::try_from(it.at.line).unwrap() - 1);
                 let mut order = stream.clone();
                 let moved = order.remove(later);
                 order.insert(earlier, moved);

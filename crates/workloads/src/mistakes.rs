@@ -1,43 +1,18 @@
 //! A stream with mistakes of tracking code planted among its events, and the list of what was planted.
 
+mod mistake;
 mod script;
 mod scripts;
 
 use std::collections::VecDeque;
-use std::io;
-
-use serde::{Deserialize, Serialize};
 
 use crate::actor::World;
+pub use crate::mistakes::mistake::Mistake;
 use crate::mistakes::script::Script;
 use crate::mistakes::scripts::{Planter, Variety};
 use crate::person::Person;
 use crate::stream::Stream;
 use crate::workload::Workload;
-
-/// One mistake that was planted.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct Mistake {
-    /// What is wrong, such as `missing-reset`.
-    pub mistake: String,
-    /// The ID that shows it, without `$device:`; if there are several, each of them does. For events without an
-    /// ID it is the name of the event, and for values that are no IDs the value.
-    pub ids: Vec<String>,
-    /// The models in which it does harm.
-    pub models: Vec<String>,
-}
-
-impl Mistake {
-    /// Writes the mistake as one line of JSON: `{"mistake":"…","ids":["…"],"models":["…"]}`.
-    ///
-    /// # Errors
-    ///
-    /// Any error of the sink.
-    pub fn write(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        serde_json::to_writer(&mut *sink, self)?;
-        sink.write_all(b"\n")
-    }
-}
 
 /// The number of scripts that are played at one time, so that their events are mixed.
 const ACTIVE_SCRIPTS: usize = 12;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use super::Mistake;
+use super::mistake::Mistake;
 use crate::actor::World;
 use crate::wire::EventLine;
 
