@@ -39,19 +39,7 @@ pub(super) fn page(report: &Report, model: Model, refused: u64, places: &Places)
     if refused > 0 {
         add(&mut page, format_args!(", {} refused", human(refused)));
     }
-    let rejected: u64 = report.rejections.values().sum();
-    let (merged, again) = (human(report.merges), human(report.already_merged));
-    let codes = report.rejections.iter();
-    let codes: Vec<_> = codes
-        .map(|(code, number)| format!("{} {code}", human(*number)))
-        .collect();
-    let mut claims = format!(
-        "{merged} merged, {again} already merged, {} rejected",
-        human(rejected)
-    );
-    if !codes.is_empty() {
-        add(&mut claims, format_args!(" ({})", codes.join(", ")));
-    }
+    let claims = claims_text(report);
     page.push('\n');
     page.push_str(&wrapped("claims: ", &claims));
     page.push('\n');
@@ -84,6 +72,24 @@ pub(super) fn page(report: &Report, model: Model, refused: u64, places: &Places)
     }
     page.push('\n');
     page
+}
+
+/// What became of the claims.
+fn claims_text(report: &Report) -> String {
+    let rejected: u64 = report.rejections.values().sum();
+    let (merged, again) = (human(report.merges), human(report.already_merged));
+    let codes = report.rejections.iter();
+    let codes: Vec<_> = codes
+        .map(|(code, number)| format!("{} {code}", human(*number)))
+        .collect();
+    let mut claims = format!(
+        "{merged} merged, {again} already merged, {} rejected",
+        human(rejected)
+    );
+    if !codes.is_empty() {
+        add(&mut claims, format_args!(" ({})", codes.join(", ")));
+    }
+    claims
 }
 
 fn add_finding(
