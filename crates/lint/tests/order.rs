@@ -97,6 +97,19 @@ fn found(report: &OrderReport) -> BTreeMap<String, BTreeSet<String>> {
     .collect()
 }
 
+/// The canonical IDs that are called those of now are those of the whole stream as it came.
+#[track_caller]
+fn assert_now(settings: &Settings, stream: &[Claim<'_>], report: &OrderReport) {
+    let mut engine = settings.engine();
+    for claim in stream {
+        let _outcome = engine.apply(*claim).unwrap();
+    }
+    for it in report.examples.iter().flat_map(|group| &group.ids) {
+        let id = DistinctId::try_from(&*it.id).unwrap();
+        assert_eq!(engine.resolve(id).to_string(), it.now, "{stream:#?}");
+    }
+}
+
 fn settings() -> Vec<Settings> {
     let capped = Overrides {
         max_cluster_ids: Some(3),
@@ -124,12 +137,41 @@ fn the_answers_are_those_of_all_permutations_of_the_whole_stream() {
             let expected = by_brute_force(&settings, &stream);
             let report = report(&settings, &stream);
             assert_eq!(found(&report), expected, "{settings} {stream:#?}");
+            assert_now(&settings, &stream, &report);
             assert_eq!(report.sampled, 0);
             assert_eq!(report.dependent_ids, expected.len() as u64);
             dependent += u32::from(!expected.is_empty());
         }
         assert!(dependent > 15, "{settings}: {dependent}");
     }
+}
+
+/// The second `$identify` of U2 is rejected at first, and accepted when it comes again after the `$merge`. Then U2 is
+/// the older one of two identified IDs.
+#[test]
+fn a_claim_counts_from_where_it_is_first_accepted() {
+    let settings = Settings::of(Model::Original);
+    let [anon, _, _, first, second, alias] = IDS.map(|text| Id::new(text).unwrap());
+    let identify = |identified| Claim::Identify { identified, anon };
+    let stream = [
+        Claim::Alias {
+            distinct_id: second,
+            alias,
+        },
+        identify(first),
+        identify(second),
+        Claim::Merge {
+            first: second,
+            second: first,
+        },
+        identify(second),
+    ];
+    let report = report(&settings, &stream);
+    assert_now(&settings, &stream, &report);
+    let ids = report.examples.iter().flat_map(|group| &group.ids);
+    let now: BTreeSet<&str> = ids.map(|it| it.now.as_str()).collect();
+    assert_eq!(now, BTreeSet::from(["U2"]));
+    assert_eq!(found(&report), by_brute_force(&settings, &stream));
 }
 
 /// A pair that decides does: with the later claim before the earlier one, the whole stream gives the other answer.
