@@ -207,14 +207,30 @@ impl OpenRuns {
     ///
     /// If the disk fails or a page is damaged.
     pub fn check(&self) -> Result<(), RunsError> {
+        self.each(&mut |_, _| Ok::<_, RunsError>(()))
+    }
+
+    /// Calls `visit` with each pair of a key and a value, those of one run after those of another.
+    ///
+    /// # Errors
+    ///
+    /// Those of `visit`, and if the disk fails or a page is damaged.
+    pub fn each<E: From<RunsError>>(
+        &self,
+        visit: &mut dyn FnMut(u64, u64) -> Result<(), E>,
+    ) -> Result<(), E> {
         let Some(pages) = &self.pages else {
             return Ok(());
         };
         for head in &self.heads {
             for number in 0..head.first_keys.len() {
                 let place = (head.run, page_number(number)?);
-                let row = pages.get(place)?.ok_or(RunsError::Damaged)?;
-                page_pairs(place, row.value())?;
+                let row = pages.get(place).map_err(RunsError::from)?;
+                let row = row.ok_or(RunsError::Damaged)?;
+                for pair in page_pairs(place, row.value())? {
+                    let (key, value) = pair_of(pair);
+                    visit(key, value)?;
+                }
             }
         }
         Ok(())

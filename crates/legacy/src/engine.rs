@@ -55,21 +55,6 @@ impl Legacy {
         &self.settings
     }
 
-    /// Rule LE-1: the IDs whose data a deletion covers that names this ID. These are the ID itself and every ID
-    /// that it stands for, the root last, but not other aliases of these.
-    ///
-    /// A chain of aliases can be long, so this is an iterator.
-    pub fn deleted_with<'a>(&'a self, id: DistinctId<'a>) -> impl Iterator<Item = DistinctId<'a>> {
-        let ids = &self.aliases.ids;
-        let found = ids.find(&ids.probe(id.id()));
-        let mut next = found.map(|found| found.number);
-        let above = std::iter::from_fn(move || {
-            next = self.aliases.stands_for(next?);
-            Some(DistinctId::plain(ids.id(next?)))
-        });
-        std::iter::once(DistinctId::plain(id.id())).chain(above)
-    }
-
     /// Rules L-5 to L-10: weighs an alias. `found` has the entries of `distinct_id` and `alias`, if
     /// they are in a cluster.
     fn weigh<'a>(
@@ -139,6 +124,22 @@ impl Resolve for Legacy {
 
     fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
         self.aliases.ids.cluster(id, self.aliases.places())
+    }
+
+    fn erased_with<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+    ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
+        // LE-1: the ID itself and every ID that it stands for, the root last, but not other aliases of these. A
+        // chain of aliases can be long.
+        let ids = &self.aliases.ids;
+        let found = ids.find(&ids.probe(id.id()));
+        let mut next = found.map(|found| found.number);
+        let above = std::iter::from_fn(move || {
+            next = self.aliases.stands_for(next?);
+            Some(DistinctId::plain(ids.id(next?)))
+        });
+        Box::new(std::iter::once(DistinctId::plain(id.id())).chain(above))
     }
 
     fn clustered_ids(&self) -> usize {

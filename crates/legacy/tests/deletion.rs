@@ -14,7 +14,7 @@ fn id(text: &str) -> DistinctId<'_> {
 
 fn covered(engine: &Legacy, text: &str) -> Vec<String> {
     engine
-        .deleted_with(id(text))
+        .erased_with(id(text))
         .map(|id| id.to_string())
         .collect()
 }
@@ -39,7 +39,7 @@ fn le_1_an_alias_and_every_id_that_it_stands_for() {
     assert_eq!(covered(&engine, "stranger"), ["stranger"]);
     let device = DistinctId::device(Id::new("W").unwrap());
     let of_device: Vec<_> = engine
-        .deleted_with(device)
+        .erased_with(device)
         .map(|id| id.to_string())
         .collect();
     assert_eq!(of_device, ["W", "d1", "root"]);

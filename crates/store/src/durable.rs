@@ -1,5 +1,6 @@
 //! [`Durable`]: an engine with the log of its claims.
 
+pub(crate) mod erased;
 pub(crate) mod intake;
 mod resolver;
 pub(crate) mod retract;
@@ -15,6 +16,7 @@ use idmerge_core::{Claim, EngineError, IdentityResolver, Outcome};
 use idmerge_disk::Runs;
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
+use crate::durable::erased::ErasedIds;
 use crate::error::StoreError;
 use crate::history::History;
 use crate::lock::lock;
@@ -69,6 +71,7 @@ pub struct Durable<R> {
     pub(crate) state: State<R>,
     pub(crate) seen_claims: SeenClaims,
     opened: Opened,
+    erased: Arc<ErasedIds>,
     /// Locked during a commit, which takes `&self` so that other threads can resolve meanwhile.
     pub(crate) tail: Mutex<Tail>,
     /// The number of the last committed entry, to read while a commit has locked the tail.
@@ -132,6 +135,7 @@ impl<R: IdentityResolver> Durable<R> {
         let mut seen_claims = SeenClaims::new(about.rule_book);
         let (state, committed, opened) = State::open(Arc::new(fresh), log, Some(&mut seen_claims))?;
         let tail = Mutex::new(Tail::read(&read, committed)?);
+        let erased = Arc::new(ErasedIds::read(&read, about.rule_book)?);
         drop(read);
         let database = Arc::new(database);
         let turns = Arc::<Turns>::default();
@@ -143,6 +147,7 @@ impl<R: IdentityResolver> Durable<R> {
             state,
             seen_claims,
             opened,
+            erased,
             tail,
             committed: AtomicU64::new(committed),
             failed: false,
@@ -152,6 +157,11 @@ impl<R: IdentityResolver> Durable<R> {
     /// How the store came to its state when it was opened.
     pub fn opened(&self) -> &Opened {
         &self.opened
+    }
+
+    /// The IDs that were erased. The caller refuses what names one of them (E-2): a store has no clock.
+    pub fn erased(&self) -> &Arc<ErasedIds> {
+        &self.erased
     }
 
     /// The number of the last entry of the log, committed or not; 0 if there is none.

@@ -197,6 +197,18 @@ pub enum StoreError {
         /// The name of the table.
         name: String,
     },
+    /// The file has a table that this version, or this build of it, cannot erase people from.
+    #[error(
+        "the store has the table {name:?}, which this build of idmerge cannot erase from; use a build with the \
+         server (feature serve) of the version that wrote it"
+    )]
+    NotErasable {
+        /// The name of the table.
+        name: String,
+    },
+    /// A service that keeps tables in the file reports an error.
+    #[error("{0}")]
+    Service(String),
     /// A snapshot has only committed claims. Commit first.
     #[error("some claims are not committed yet; commit them first")]
     Uncommitted,

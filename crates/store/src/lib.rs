@@ -25,6 +25,7 @@ mod reader;
 mod state;
 
 pub use durable::Durable;
+pub use durable::erased::ErasedIds;
 pub use durable::intake::{Intake, TakenInput};
 pub use durable::retract::{Retraction, Target};
 pub use durable::state_copy::{Scratch, StateCopy, in_memory};
@@ -45,6 +46,11 @@ pub use log::entry::{Cause, Entry, What};
 pub use log::file::last_sync::LastSync;
 pub use log::file::{check_room, exists, make_folder, sync_names};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
+pub use maintenance::erase::named::NamedIds;
+pub use maintenance::erase::{
+    ErasedEvents, ErasedRows, Erasing, Erasure, ErasureProgress, ErasureReceipt, ErasureService,
+    GoOn, erase,
+};
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, ServiceCheck, repair, repair_with};
 pub use options::{MayGoOn, Opened, Options, Sharing};

@@ -2,6 +2,7 @@
 
 pub(crate) mod backup;
 mod copy;
+pub(crate) mod erase;
 pub(crate) mod merger;
 pub(crate) mod repair;
 mod service_tables;

@@ -151,6 +151,13 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
         self.state.overlay.is_clustered(id)
     }
 
+    fn erased_with<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+    ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
+        self.state.overlay.erased_with(id)
+    }
+
     fn clustered_ids(&self) -> usize {
         self.state.overlay.clustered_ids()
     }

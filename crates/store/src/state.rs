@@ -51,7 +51,7 @@ impl<R: IdentityResolver> State<R> {
         log.each_entry(from + 1, &mut |entry| {
             let is_left_out = match entry.what {
                 What::Claim { .. } => withdrawn.contains(&entry.sequence),
-                What::Retracted { .. } => true,
+                What::Erased { .. } | What::Retracted { .. } => true,
                 What::Replaced => false,
             };
             if !is_left_out {
@@ -238,6 +238,7 @@ impl<R: IdentityResolver> State<R> {
                 }
                 Ok(Vec::new())
             }
+            What::Erased { .. } => Ok(Vec::new()),
             What::Replaced => {
                 self.read_base(log, sequence)?;
                 Ok(Vec::new())
@@ -289,27 +290,28 @@ impl<R: IdentityResolver> State<R> {
     }
 }
 
-/// The IDs of the claim of one of these entries. For a retraction, those of an entry that it withdraws.
+/// The IDs of the claim of one of these entries. For a retraction, those of an entry that it withdraws. `None` if
+/// the IDs of all of them are erased.
 pub(crate) fn claimed_ids(
     log: Log<'_>,
     sequences: &BTreeSet<u64>,
 ) -> Result<Option<[DistinctIdBuf; 2]>, StoreError> {
-    let mut at = sequences.first().copied();
-    while let Some(sequence) = at {
+    let mut sequences = sequences.clone();
+    while let Some(sequence) = sequences.pop_last() {
         let mut ids = None;
-        at = log.entry(sequence, |entry| match entry.what {
+        let earlier = log.entry(sequence, |entry| match entry.what {
             What::Claim { claim, .. } => {
                 ids = Some(claim.ids().map(DistinctIdBuf::from));
-                None
+                Vec::new()
             }
             // A retraction withdraws earlier entries, so this ends.
-            What::Retracted { retracted, .. } => Some(retracted.first()),
-            What::Replaced => None,
+            What::Retracted { retracted, .. } => retracted.iter().collect(),
+            What::Erased { .. } | What::Replaced => Vec::new(),
         })?;
         if ids.is_some() {
             return Ok(ids);
         }
-        at = at.filter(|earlier| (1..sequence).contains(earlier));
+        sequences.extend(earlier.into_iter().filter(|it| (1..sequence).contains(it)));
     }
     Ok(None)
 }

@@ -45,7 +45,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "store",
         &["core", "disk"],
-        &["conformance", "simplified", "original"],
+        &["conformance", "legacy", "simplified", "original"],
     ),
     ("disk", &[], &[]),
     ("spill", &[], &[]),
@@ -164,6 +164,10 @@ const NO_VECTORS: &[(&str, &str)] = &[
     (
         "A",
         "a vector is an event, not a record of another product; crates/adapters/tests",
+    ),
+    (
+        "E",
+        "a vector has no erasures; crates/store/tests/erasure.rs, crates/project/tests/erasure.rs",
     ),
     (
         "F",

@@ -104,6 +104,18 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.cluster_len(id) > 0
     }
 
+    /// The IDs that are erased if somebody names this ID (rule E-1): its cluster as it is now, or the ID alone. In
+    /// Legacy the ID and every ID that it stands for (rule LE-1).
+    fn erased_with<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+    ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
+        match self.cluster(id) {
+            Some(cluster) => Box::new(cluster.members.into_iter()),
+            None => Box::new(std::iter::once(id)),
+        }
+    }
+
     /// How many members all [clusters](Self::clusters) have together. The memory of a state is in proportion
     /// to it. An engine knows this number without listing them.
     fn clustered_ids(&self) -> usize {
@@ -201,8 +213,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
-/// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `clustered_ids`, `members_after`,
-/// `cluster_parts` and `attribution`, which have defaults.
+/// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `erased_with`, `clustered_ids`,
+/// `members_after`, `cluster_parts` and `attribution`, which have defaults.
 /// The trait is object safe:
 ///
 /// ```
@@ -371,6 +383,12 @@ macro_rules! forward_resolve {
             }
             fn is_clustered(&self, id: DistinctId<'_>) -> bool {
                 (**self).is_clustered(id)
+            }
+            fn erased_with<'a>(
+                &'a self,
+                id: DistinctId<'a>,
+            ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
+                (**self).erased_with(id)
             }
             fn clustered_ids(&self) -> usize {
                 (**self).clustered_ids()

@@ -11,7 +11,7 @@ const RUNS: Runs = Runs::new("taken runs", "taken pages");
 /// The events that were taken and that can have duplicates.
 const EVENTS: DedupTables = DedupTables::new(RUNS, "taken recent", "taken filters");
 /// All tables of this module.
-const NAMES: [&str; 5] = [
+pub(crate) const NAMES: [&str; 5] = [
     "taken inputs",
     "taken runs",
     "taken pages",

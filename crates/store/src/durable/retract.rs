@@ -13,7 +13,7 @@ use crate::error::StoreError;
 use crate::history::changes::Change;
 use crate::log::Log;
 use crate::log::entry::sequences::Sequences;
-use crate::log::entry::{Cause, What};
+use crate::log::entry::{Cause, What, own};
 use crate::log::index::Index;
 use crate::log::snapshots;
 use crate::state::overlay::Before;
@@ -220,14 +220,6 @@ impl<R: IdentityResolver> Durable<R> {
             claims,
             changes,
         })
-    }
-}
-
-/// The ID as an engine keeps it.
-pub(crate) fn own(id: DistinctId<'_>, rule_book: RuleBook) -> DistinctId<'_> {
-    match rule_book.has_device_namespace() {
-        true => id,
-        false => DistinctId::plain(id.id()),
     }
 }
 

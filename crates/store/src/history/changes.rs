@@ -179,7 +179,7 @@ fn affected(engine: &Overlay<impl IdentityResolver>, entry: &Entry<'_>) -> Vec<B
             all.collect()
         }
         // Folding again shows which IDs a retraction affects.
-        What::Claim { .. } | What::Retracted { .. } => Vec::new(),
+        What::Claim { .. } | What::Erased { .. } | What::Retracted { .. } => Vec::new(),
     }
 }
 

@@ -44,7 +44,10 @@ impl<R: IdentityResolver> History<R> {
                 What::Replaced if !is_answered_as_logged => {
                     state.read_base(self.log(), entry.sequence)?;
                 }
-                What::Claim { .. } | What::Replaced | What::Retracted { .. } => {}
+                What::Claim { .. }
+                | What::Erased { .. }
+                | What::Replaced
+                | What::Retracted { .. } => {}
             }
             Ok(true)
         })

@@ -1,6 +1,6 @@
 //! [`LogEntry`]: an entry of the log as it is shown to people and programs.
 
-use idmerge_core::{Claim, Id, Outcome, RuleBook};
+use idmerge_core::{Claim, ClaimKind, Id, Outcome, RuleBook};
 use serde::Serialize;
 
 use crate::log::entry::{Entry, What};
@@ -94,6 +94,9 @@ pub struct LogEntry {
     /// In a retraction: the reason.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub why: Option<String>,
+    /// Whether the claim named an erased ID. Nothing else is left of it (E-3), and it does not count.
+    #[serde(skip_serializing_if = "is_false")]
+    pub erased: bool,
     /// Whether a loaded snapshot replaced the state of the store here.
     #[serde(skip_serializing_if = "is_false")]
     pub replaced: bool,
@@ -131,21 +134,18 @@ impl LogEntry {
 
     fn claim(&mut self, claim: Claim<'_>) {
         let text = |id: Id<'_>| Some(id.to_string());
+        self.claim = kind_name(claim.kind());
         match claim {
             Claim::Link { device, user } => {
-                self.claim = Some("link");
                 (self.device, self.user) = (text(device), text(user));
             }
             Claim::Identify { identified, anon } => {
-                self.claim = Some("identify");
                 (self.identified, self.anon) = (text(identified), text(anon));
             }
             Claim::Alias { distinct_id, alias } => {
-                self.claim = Some("alias");
                 (self.distinct_id, self.alias) = (text(distinct_id), text(alias));
             }
             Claim::Merge { first, second } => {
-                self.claim = Some("merge");
                 (self.first, self.second) = (text(first), text(second));
             }
             _ => {}
@@ -176,6 +176,11 @@ impl From<Entry<'_>> for LogEntry {
                 shown.claim(claim);
                 shown.answer_with(outcome);
             }
+            What::Erased { kind, answer } => {
+                shown.claim = kind_name(kind);
+                shown.answer = Some(answer);
+                shown.erased = true;
+            }
             What::Replaced => shown.replaced = true,
             What::Retracted {
                 retracted,
@@ -192,6 +197,17 @@ impl From<Entry<'_>> for LogEntry {
             }
         }
         shown
+    }
+}
+
+/// The name of a kind of claim.
+fn kind_name(kind: ClaimKind) -> Option<&'static str> {
+    match kind {
+        ClaimKind::Link => Some("link"),
+        ClaimKind::Identify => Some("identify"),
+        ClaimKind::Alias => Some("alias"),
+        ClaimKind::Merge => Some("merge"),
+        _ => None,
     }
 }
 

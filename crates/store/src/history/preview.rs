@@ -4,12 +4,12 @@ use std::collections::{BTreeSet, HashSet};
 
 use idmerge_core::{DistinctIdBuf, IdentityResolver};
 
-use crate::durable::retract::{Retraction, Target, Withdrawn, own};
+use crate::durable::retract::{Retraction, Target, Withdrawn};
 use crate::error::StoreError;
 use crate::history::History;
 use crate::history::changes::Change;
 use crate::log::component::Connection;
-use crate::log::entry::{Cause, What};
+use crate::log::entry::{Cause, What, own};
 use crate::log::index::Index;
 use crate::state::claimed_ids;
 

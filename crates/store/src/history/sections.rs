@@ -44,6 +44,7 @@ impl Section {
                         section.ids.extend(claim.ids().map(DistinctIdBuf::from));
                     }
                 }
+                What::Erased { .. } => {}
                 _ if section.until.is_some() => return Ok(false),
                 // The caller has folded the log if the state was ever replaced.
                 What::Replaced => return Ok(false),

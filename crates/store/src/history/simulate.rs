@@ -131,7 +131,7 @@ impl<R: IdentityResolver> History<R> {
                 What::Claim { claim, .. } if accepts(claim) => {
                     engine.apply(claim)?;
                 }
-                What::Claim { .. } | What::Retracted { .. } => {}
+                What::Claim { .. } | What::Erased { .. } | What::Retracted { .. } => {}
                 What::Replaced => {
                     return Err(StoreError::NotFromClaims {
                         sequence: entry.sequence,

@@ -4,7 +4,10 @@ use std::path::Path;
 
 use idmerge_core::{IdentityResolver, RuleBook};
 use idmerge_disk::STORE_FILE;
-use redb::{Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{
+    Database, ReadOnlyTable, ReadTransaction, ReadableDatabase, ReadableTable, Table,
+    WriteTransaction,
+};
 
 use super::file::{builder, unpanicked};
 use super::tables::{self, ABOUT, LOG, PIECES, SNAPSHOTS};
@@ -21,8 +24,18 @@ const FORMAT: u16 = 2;
 /// version 2.
 const LONG_ROWS_FORMAT: u16 = 3;
 
+/// The format version of a store from which IDs were erased: its log has entries without IDs, and it refuses
+/// what names an erased ID.
+const ERASED_FORMAT: u16 = 4;
+
 /// The newest format version that this version opens.
-const NEWEST_FORMAT: u16 = LONG_ROWS_FORMAT;
+const NEWEST_FORMAT: u16 = ERASED_FORMAT;
+
+/// The row with the key of the hashes of erased IDs.
+const ERASURE_KEY: &str = "erasure key";
+
+/// The length of that key in bytes.
+pub(crate) const KEY_BYTES: usize = 32;
 
 /// The row of a store that format version 1 began: the last entry then, before which repeats of claims
 /// may be missing.
@@ -94,7 +107,36 @@ pub(crate) fn upgrade(database: &Database) -> Result<(), StoreError> {
 /// If the disk fails.
 pub fn set_long_rows(write: &WriteTransaction) -> Result<(), StoreError> {
     let mut table = write.open_table(ABOUT)?;
-    table.insert("format", &LONG_ROWS_FORMAT.to_le_bytes()[..])?;
+    set_format(&mut table, LONG_ROWS_FORMAT)
+}
+
+/// Sets the format version, unless the store has a later one already.
+fn set_format(
+    table: &mut Table<'_, &'static str, &'static [u8]>,
+    format: u16,
+) -> Result<(), StoreError> {
+    let found = table.get("format")?.map(|row| row.value().to_vec());
+    let found = found.and_then(|bytes| bytes.try_into().ok());
+    let format = found.map_or(0, u16::from_le_bytes).max(format);
+    table.insert("format", &format.to_le_bytes()[..])?;
+    Ok(())
+}
+
+/// The key of the hashes of erased IDs; `None` if nothing was ever erased.
+pub(crate) fn erasure_key(read: &ReadTransaction) -> Result<Option<[u8; KEY_BYTES]>, StoreError> {
+    let row = read.open_table(ABOUT)?.get(ERASURE_KEY)?;
+    let key = row.map(|row| row.value().try_into().map_err(|_| StoreError::NotAStore));
+    key.transpose()
+}
+
+/// Sets the key of the hashes of erased IDs, and the format version that has them.
+pub(crate) fn set_erasure_key(
+    write: &WriteTransaction,
+    key: &[u8; KEY_BYTES],
+) -> Result<(), StoreError> {
+    let mut table = write.open_table(ABOUT)?;
+    set_format(&mut table, ERASED_FORMAT)?;
+    table.insert(ERASURE_KEY, &key[..])?;
     Ok(())
 }
 
@@ -123,16 +165,23 @@ pub(crate) fn copy(read: &ReadTransaction, copy: &Database) -> Result<(), StoreE
     check(read)?;
     let write = copy.begin_write()?;
     make_tables(&write)?;
-    {
-        let mut table = write.open_table(ABOUT)?;
-        for row in read.open_table(ABOUT)?.range::<&str>(..)? {
-            let (name, value) = row?;
-            if name.value() != BACKUP {
-                table.insert(name.value(), value.value())?;
-            }
+    copy_rows(read, &write)?;
+    Ok(write.commit()?)
+}
+
+/// Copies the rows of the metadata, in a commit.
+pub(crate) fn copy_rows(
+    read: &ReadTransaction,
+    write: &WriteTransaction,
+) -> Result<(), StoreError> {
+    let mut table = write.open_table(ABOUT)?;
+    for row in read.open_table(ABOUT)?.range::<&str>(..)? {
+        let (name, value) = row?;
+        if name.value() != BACKUP {
+            table.insert(name.value(), value.value())?;
         }
     }
-    Ok(write.commit()?)
+    Ok(())
 }
 
 /// Marks an empty database as a backup without its end. If the end of the file is lost later, the database

@@ -16,6 +16,8 @@ const KINDS: [ClaimKind; 4] = [
     ClaimKind::Alias,
     ClaimKind::Merge,
 ];
+/// Added to the kind of a claim whose IDs were erased.
+const ERASED: u8 = 8;
 /// Several entries were withdrawn, or those that name an ID.
 const RETRACTED_MANY: u8 = 13;
 /// One entry was withdrawn.
@@ -30,6 +32,18 @@ const NON_GUID_FORM: u8 = 4;
 const ASSIGNED_ALREADY: u8 = 5;
 const ALIAS_ALREADY_EXISTS: u8 = 6;
 const MANY_IDS: u8 = 7;
+
+/// The answers to claims, in the order of their codes.
+const ANSWERS: [&str; 8] = [
+    "merged",
+    "already merged",
+    "ignored",
+    "errSameIDs",
+    "errAnonDistinctIdNonGUIDForm",
+    "errAnonDistinctIdAssignedAlready",
+    "errAliasAlreadyExists",
+    "errManyIDs",
+];
 
 const KIND_BITS: u32 = 4;
 const KIND_MASK: u8 = (1 << KIND_BITS) - 1;
@@ -120,6 +134,7 @@ impl Encoder {
     pub(crate) fn entry(&mut self, entry: Entry<'_>) -> Option<()> {
         match entry.what {
             What::Claim { claim, outcome } => self.claim(claim, outcome, entry.cause)?,
+            What::Erased { kind, answer } => self.erased(kind, answer)?,
             What::Replaced => self.replaced(entry.cause),
             What::Retracted {
                 retracted,
@@ -128,6 +143,14 @@ impl Encoder {
                 why,
             } => self.retracted(retracted, detached, [who, why], entry.cause),
         }
+        Some(())
+    }
+
+    /// Writes what is left of a claim that named an erased ID. Returns `None` as [`claim`](Self::claim) does.
+    pub(crate) fn erased(&mut self, kind: ClaimKind, answer: &str) -> Option<()> {
+        let code = (0..).zip(ANSWERS).find(|(_, known)| *known == answer)?.0;
+        let head: u8 = code << KIND_BITS | ERASED | kind_code(kind)?;
+        self.head(head, Cause::default());
         Some(())
     }
 
@@ -188,6 +211,12 @@ impl Encoder {
             before.push_str(source);
         }
     }
+}
+
+/// The kind of claim with this code.
+fn kind_of(code: u8) -> Result<ClaimKind, Wrong> {
+    let kind = KINDS.get(usize::from(code));
+    kind.copied().ok_or("an entry of an unknown kind")
 }
 
 /// The code of an outcome; `None` if the format does not have the outcome.
@@ -332,9 +361,14 @@ impl<'b> Decoder<'b> {
                     why: self.plain_text()?,
                 })
             }
+            kind if (ERASED..ERASED + 4).contains(&kind) => Ok(What::Erased {
+                kind: kind_of(kind - ERASED)?,
+                answer: ANSWERS
+                    .get(usize::from(outcome))
+                    .ok_or("an unknown outcome")?,
+            }),
             kind => {
-                let kind = KINDS.get(usize::from(kind));
-                let kind = *kind.ok_or("an entry of an unknown kind")?;
+                let kind = kind_of(kind)?;
                 let ids = [self.id()?, self.id()?];
                 Ok(What::Claim {
                     claim: Claim::new(kind, ids),

@@ -2,7 +2,7 @@
 
 pub(crate) mod sequences;
 
-use idmerge_core::{Claim, DistinctId, Outcome};
+use idmerge_core::{Claim, ClaimKind, DistinctId, Outcome, RuleBook};
 
 use self::sequences::Sequences;
 
@@ -47,6 +47,14 @@ pub enum What<'a> {
         /// The answer of the engine.
         outcome: Outcome<'a>,
     },
+    /// A claim that named an erased ID: the number, the kind and the answer are left of it (E-3). It changes
+    /// nothing.
+    Erased {
+        /// The kind of the claim.
+        kind: ClaimKind,
+        /// The answer of the engine: `merged`, `already merged`, `ignored`, or the code of a rejection.
+        answer: &'static str,
+    },
     /// A loaded snapshot replaced the state.
     Replaced,
     /// Entries were withdrawn: from here on the state is as if they had never been in the log.
@@ -61,4 +69,12 @@ pub enum What<'a> {
         /// The reason.
         why: &'a str,
     },
+}
+
+/// The ID as an engine keeps it.
+pub(crate) fn own(id: DistinctId<'_>, rule_book: RuleBook) -> DistinctId<'_> {
+    match rule_book.has_device_namespace() {
+        true => id,
+        false => DistinctId::plain(id.id()),
+    }
 }

@@ -35,7 +35,7 @@ pub(super) fn fingerprints(entry: &Entry<'_>) -> Vec<u64> {
     match entry.what {
         What::Claim { claim, outcome } => attempted(claim, outcome).map(fingerprint).collect(),
         What::Retracted { .. } => vec![RETRACTIONS],
-        What::Replaced => Vec::new(),
+        What::Erased { .. } | What::Replaced => Vec::new(),
     }
 }
 

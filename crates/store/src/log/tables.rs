@@ -18,14 +18,18 @@ pub(super) const SNAPSHOTS: TableDefinition<'_, u64, (bool, u32)> =
 /// The pieces of snapshots, each a row with a checksum.
 pub(super) const PIECES: TableDefinition<'_, (u64, u32), &[u8]> = TableDefinition::new("pieces");
 
+/// The keyed hashes of erased IDs: until when each is refused, in milliseconds since 1970.
+pub(crate) const ERASED: TableDefinition<'_, &[u8], i64> = TableDefinition::new("erased");
+
 /// The tables of a store.
-pub(crate) const NAMES: [&str; 6] = [
+pub(crate) const NAMES: [&str; 7] = [
     "log",
     "about",
     "snapshots",
     "pieces",
     "named",
     "named pages",
+    "erased",
 ];
 
 impl From<(u64, Wrong)> for StoreError {

@@ -1,6 +1,6 @@
 //! The end of the log, where entries are added.
 
-use idmerge_core::{Claim, DistinctId, Outcome};
+use idmerge_core::{Claim, ClaimKind, DistinctId, Outcome};
 use redb::{ReadTransaction, WriteTransaction};
 
 use super::about;
@@ -63,6 +63,16 @@ impl Tail {
         self.last
             .entries
             .claim(claim, outcome, cause)
+            .ok_or(StoreError::UnknownClaim)?;
+        self.count_one();
+        Ok(())
+    }
+
+    /// What is left of a claim that named an erased ID.
+    pub(crate) fn erased(&mut self, kind: ClaimKind, answer: &str) -> Result<(), StoreError> {
+        let entries = &mut self.last.entries;
+        entries
+            .erased(kind, answer)
             .ok_or(StoreError::UnknownClaim)?;
         self.count_one();
         Ok(())

@@ -2,6 +2,7 @@
 
 use redb::{Database, ReadTransaction};
 
+use crate::durable::erased;
 use crate::error::StoreError;
 use crate::log::{Log, about, block, snapshots, tables::LOG};
 use crate::maintenance::service_tables::{self, Unreadable};
@@ -19,6 +20,7 @@ pub(crate) fn copy_store(
 ) -> Result<(), StoreError> {
     let read = from.read;
     about::copy(read, copy)?;
+    erased::copy(read, copy)?;
     copy_log(read, copy, until)?;
     for snapshot in snapshots::all(read)? {
         from.check()?;

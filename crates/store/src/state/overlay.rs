@@ -152,6 +152,13 @@ impl<R: IdentityResolver> Overlay<R> {
         self.of(id).is_clustered(id)
     }
 
+    pub(crate) fn erased_with<'a>(
+        &'a self,
+        id: DistinctId<'a>,
+    ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
+        self.of(id).erased_with(id)
+    }
+
     /// How many IDs are in clusters.
     pub(crate) fn clustered_ids(&self) -> usize {
         let of_parts: usize = self.parts.values().map(R::clustered_ids).sum();

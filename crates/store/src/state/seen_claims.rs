@@ -154,6 +154,7 @@ impl SeenClaims {
                 self.is_news(claim, outcome, entry.sequence);
                 Ok(())
             }
+            What::Erased { .. } => Ok(()),
             What::Replaced => {
                 self.start_over(engine);
                 Ok(())

@@ -4,6 +4,8 @@
 
 pub(crate) mod counted;
 pub(crate) mod disk;
+pub(crate) mod logs;
+pub(crate) mod traces;
 pub(crate) mod workload;
 
 use idmerge_core::IdentityResolver;
