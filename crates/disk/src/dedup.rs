@@ -15,7 +15,8 @@ use std::fmt;
 
 use foldhash::HashSet;
 use redb::{
-    ReadTransaction, ReadableTable, StorageError, TableDefinition, TableError, WriteTransaction,
+    ReadTransaction, ReadableTable, StorageError, TableDefinition, TableError, TableHandle,
+    WriteTransaction,
 };
 
 pub use self::error::DedupError;
@@ -51,6 +52,12 @@ impl DedupTables {
             recent: TableDefinition::new(recent),
             filters: TableDefinition::new(filters),
         }
+    }
+
+    /// The names of the tables.
+    pub fn tables(&self) -> [&str; 4] {
+        let [heads, pages] = self.runs.tables();
+        [heads, pages, self.recent.name(), self.filters.name()]
     }
 
     /// The runs, for [`Runs::merge`].

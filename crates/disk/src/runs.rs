@@ -12,7 +12,9 @@ mod page;
 use std::cmp::Reverse;
 use std::fmt;
 
-use redb::{ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
+use redb::{
+    ReadOnlyTable, ReadTransaction, ReadableTable, TableDefinition, TableHandle, WriteTransaction,
+};
 
 pub use self::error::RunsError;
 use self::head::{Head, LEVEL_SHIFT};
@@ -40,6 +42,11 @@ impl Runs {
             heads: TableDefinition::new(heads),
             pages: TableDefinition::new(pages),
         }
+    }
+
+    /// The names of the tables.
+    pub fn tables(&self) -> [&str; 2] {
+        [self.heads.name(), self.pages.name()]
     }
 
     /// Adds pairs of a key and a value as a new run, and records that the index covers everything

@@ -56,6 +56,7 @@
 extern crate self as idmerge_project;
 
 mod archive;
+mod erasure;
 mod error;
 mod figures;
 mod inner;
@@ -72,6 +73,7 @@ mod user_key;
 mod workers;
 mod write;
 
+pub use erasure::ProjectErasure;
 pub use error::ProjectError;
 pub use figures::{Figures, LATENCY_BOUNDS_MS};
 /// The formats of [`Project::write_mappings`].

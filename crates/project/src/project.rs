@@ -129,7 +129,9 @@ impl Project {
         inner.check()?;
         let mut reservation = inner.queue.reserve(batch.text.len())?;
         let mut reserve = |bytes| reservation.grow(bytes);
-        let batch = prepare(batch, &inner.settings, &inner.options, &mut reserve)?;
+        let erased = inner.state()?.erased.clone();
+        let (settings, options) = (&inner.settings, &inner.options);
+        let batch = prepare(batch, settings, options, &erased, &mut reserve)?;
         reservation.fill(Job {
             batch,
             callback: Box::new(answer),

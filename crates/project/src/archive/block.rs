@@ -50,7 +50,7 @@ pub(crate) struct StoredEvent<'b> {
     /// In a model that attributes events at their arrival: the ID that the event was attributed to, if
     /// that is another than its own distinct_id (L-3).
     pub(crate) attributed: Option<&'b str>,
-    /// The JSON text, unchanged.
+    /// The JSON text, unchanged; empty if the event was erased (E-1).
     pub(crate) text: &'b str,
 }
 
@@ -94,6 +94,9 @@ impl BlockBuilder {
     }
 
     pub(crate) fn push(&mut self, event: &StoredEvent<'_>) {
+        if event.text.is_empty() {
+            return self.push_erased();
+        }
         let is_new_source = self.last_source != event.source;
         let mut has = 0;
         has |= if event.failure.is_some() {
@@ -128,6 +131,17 @@ impl BlockBuilder {
         self.last_times = (event.time_ms, event.received_ms);
         let (min, max) = self.times.unwrap_or((event.time_ms, event.time_ms));
         self.times = Some((min.min(event.time_ms), max.max(event.time_ms)));
+    }
+
+    /// Adds what is left of an event that was erased: its number. It has no text, which no other event lacks, and the
+    /// time and source of the event before it.
+    pub(crate) fn push_erased(&mut self) {
+        self.heads.push(0);
+        varint::put(&mut self.heads, 0);
+        for _ in 0..2 {
+            varint::put_signed(&mut self.heads, 0);
+        }
+        self.count += 1;
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -349,7 +363,7 @@ mod tests {
             "/[a-c]",
             failure,
             attributed,
-            "\\PC{0,40}",
+            "\\PC{1,40}",
         )
     }
 

@@ -22,7 +22,7 @@ pub(crate) fn each_user_key(
     let mut next = from;
     while let Some(head) = directory.block_from(next) {
         archive.block(head.first)?.each(&mut |stored| {
-            if stored.number < from {
+            if stored.number < from || stored.text.is_empty() {
                 return Ok(true);
             }
             let event = JsonEvent::parse_text(stored.text)

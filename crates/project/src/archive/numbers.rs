@@ -6,6 +6,8 @@
 
 use foldhash::HashMap;
 use idmerge_disk::{OpenRuns, row};
+use idmerge_engines::Engine;
+use idmerge_store::Erasing;
 use idmerge_store::redb::{ReadTransaction, TableError, WriteTransaction};
 
 use crate::archive::tables::{NUMBERS, RECENT_NUMBERS};
@@ -105,6 +107,42 @@ impl Numbers {
         Ok(NUMBERS.add(write, pairs.collect(), last)?)
     }
 }
+
+/// Writes the index of another file without the numbers of these events, which are in order.
+pub(crate) fn copy(
+    erasing: &Erasing<'_, Engine>,
+    gone: &[u64],
+    last: u64,
+) -> Result<(), ProjectError> {
+    let is_gone = |number: u64| gone.binary_search(&number).is_ok();
+    let mut pairs = Vec::new();
+    let add = |pairs: &mut Vec<(u64, u64)>| {
+        let pairs = std::mem::take(pairs);
+        erasing.commit(|write| Ok::<_, ProjectError>(NUMBERS.add(write, pairs, last)?))
+    };
+    NUMBERS.open(erasing.read)?.each(&mut |key, number| {
+        if !is_gone(number) {
+            pairs.push((key, number));
+        }
+        match pairs.len() >= RUN_PAIRS {
+            true => add(&mut pairs),
+            false => Ok(()),
+        }
+    })?;
+    if !pairs.is_empty() {
+        add(&mut pairs)?;
+    }
+    let recent = Numbers::open(erasing.read)?.recent.into_iter();
+    let new = recent.filter(|(_, number)| !is_gone(*number)).collect();
+    let mut numbers = Numbers {
+        recent: HashMap::default(),
+        new,
+    };
+    erasing.commit(|write| numbers.write(write, last))
+}
+
+/// A run that is copied has this many pairs.
+const RUN_PAIRS: usize = 1 << 17;
 
 /// The key of a fingerprint in a run. Half of it is enough: whether an event with the whole
 /// fingerprint is stored is known before it is looked up here.

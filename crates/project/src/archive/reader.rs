@@ -51,7 +51,11 @@ impl ArchiveReader {
         EventBlock::read(first, self.row(first)?.value())
     }
 
-    fn row(&self, first: u64) -> Result<AccessGuard<'static, &'static [u8]>, ProjectError> {
+    /// The row of the block that starts with this event.
+    pub(crate) fn row(
+        &self,
+        first: u64,
+    ) -> Result<AccessGuard<'static, &'static [u8]>, ProjectError> {
         let row = match &self.blocks {
             Some(blocks) => blocks.get(first)?,
             None => None,

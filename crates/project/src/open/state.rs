@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use idmerge_engines::{Engine, Settings};
 use idmerge_shared::Shared;
-use idmerge_store::{Durable, has_long_rows, set_long_rows};
+use idmerge_store::{Durable, ErasedIds, has_long_rows, set_long_rows};
 use parking_lot::RwLock;
 
 use crate::archive::appender::Appender;
@@ -33,6 +33,8 @@ pub(crate) struct State {
     /// block found here is in the transaction.
     pub(crate) directory: RwLock<Directory>,
     pub(crate) near_cap: NearCap,
+    /// What names one of these IDs is refused (E-2).
+    pub(crate) erased: Arc<ErasedIds>,
 }
 
 /// The state with what only the writer uses.
@@ -78,6 +80,7 @@ impl WriterState {
         let profiles = ProfileChanges::open(&read)?;
         drop((read, archive));
         let shared = State {
+            erased: store.erased().clone(),
             near_cap: NearCap::new(settings.max_cluster_ids(), &store),
             store: Shared::new(store),
             directory: RwLock::new(directory),

@@ -199,6 +199,9 @@ pub enum RecordError {
         /// The rule that refuses it.
         rule: &'static str,
     },
+    /// The record names an ID that was erased, and is refused for ever or until the date that the erasure gave (E-2).
+    #[error("the record names an ID that was erased from this project, and is refused (E-2)")]
+    Erased,
     /// The profile update cannot be carried out.
     #[error(transparent)]
     Update(#[from] UpdateError),
@@ -230,6 +233,7 @@ impl RecordError {
         match self {
             Self::Id(invalid) => invalid.rule(),
             Self::Malformed { rule, .. } => rule,
+            Self::Erased => "erased",
             Self::Update(_) => "",
         }
     }

@@ -98,7 +98,14 @@ mod tests {
             for event in events {
                 batch.push(event, Record::event(Some(1), None));
             }
-            prepare(batch, &settings, &options, &mut |_| Ok(())).unwrap()
+            prepare(
+                batch,
+                &settings,
+                &options,
+                &idmerge_store::ErasedIds::default(),
+                &mut |_| Ok(()),
+            )
+            .unwrap()
         };
         let mut engine = settings.engine();
         let known = prepared(&[match model {

@@ -7,7 +7,8 @@ use std::sync::Arc;
 use idmerge_core::{Attribution, Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
 use idmerge_events::{DedupKey, EventLayout, JsonEvent};
-use idmerge_profiles::Update;
+use idmerge_profiles::{Target, Update};
+use idmerge_store::ErasedIds;
 
 use crate::archive::block::MAX_EVENT_BYTES;
 use crate::archive::fingerprint::{Fingerprint, Guarded};
@@ -94,6 +95,7 @@ pub(crate) fn prepare(
     batch: Batch,
     settings: &Settings,
     options: &Options,
+    erased: &ErasedIds,
     reserve: &mut dyn FnMut(usize) -> Result<(), ProjectError>,
 ) -> Result<PreparedBatch, ProjectError> {
     let Batch {
@@ -106,6 +108,7 @@ pub(crate) fn prepare(
     let mut preparation = Preparation {
         settings,
         options,
+        erased,
         prepared: PreparedBatch {
             bytes: text.len(),
             queue_bytes: text.len(),
@@ -220,6 +223,7 @@ impl PreparedBatch {
 struct Preparation<'b> {
     settings: &'b Settings,
     options: &'b Options,
+    erased: &'b ErasedIds,
     prepared: PreparedBatch,
     /// The text of the current event's own distinct_id. Kept to reuse its memory, like `scratch`.
     own_id: String,
@@ -241,6 +245,7 @@ impl Preparation<'_> {
         match record {
             Record::Update => {
                 let update = Update::parse(json, &self.options.profile_limits)?;
+                self.check_target(&update)?;
                 let bytes = update.memory_bytes();
                 self.prepared.members += update.members();
                 self.prepared.updates.push((index, update));
@@ -267,6 +272,18 @@ impl Preparation<'_> {
         }
     }
 
+    /// E-2: the profile of an erased ID is not made again. A wrong ID is refused later.
+    fn check_target(&self, update: &Update) -> Result<(), RecordError> {
+        if !self.erased.is_empty()
+            && let Target::User { distinct_id, .. } = update.target()
+            && let Ok(id) = self.settings.read_id(distinct_id)
+            && self.erased.refuses(id, self.prepared.received_ms)
+        {
+            return Err(RecordError::Erased);
+        }
+        Ok(())
+    }
+
     fn facts(
         &mut self,
         event: &Event<'_>,
@@ -275,6 +292,13 @@ impl Preparation<'_> {
         sender: Sender,
     ) -> Result<EventFacts, RecordError> {
         let reading = self.settings.read(event)?;
+        // E-2
+        if self
+            .erased
+            .refuses_event(&reading, self.prepared.received_ms)
+        {
+            return Err(RecordError::Erased);
+        }
         self.own_id.clear();
         if let Some(id) = reading.distinct_id {
             push_id(id, &mut self.own_id);

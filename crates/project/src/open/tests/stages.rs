@@ -28,7 +28,14 @@ fn committer() -> (Arc<Inner>, Committer) {
 fn job(inner: &Inner, answers: &Answers) -> Job {
     let answers = answers.clone();
     Job {
-        batch: prepare(batch(0), &inner.settings, &inner.options, &mut |_| Ok(())).unwrap(),
+        batch: prepare(
+            batch(0),
+            &inner.settings,
+            &inner.options,
+            &idmerge_store::ErasedIds::default(),
+            &mut |_| Ok(()),
+        )
+        .unwrap(),
         callback: Box::new(move |answer| answers.lock().push(answer)),
         refused: None,
     }

@@ -1,0 +1,1 @@
+//! Erases people while the project is open.

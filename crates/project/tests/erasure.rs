@@ -1,0 +1,570 @@
+//! Erasure from a project, rules E-1 to E-5 and LE-1: after it the project answers as one that was given all other
+//! events.
+//!
+//! Who is who before comes from a plain engine. The project to compare with gets the other events, without the erased
+//! IDs in them.
+
+#![allow(
+    clippy::unwrap_used,
+    reason = "helpers of tests; the lint sees only test functions"
+)]
+
+#[path = "../../store/tests/support/traces.rs"]
+mod traces;
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use idmerge_core::{Attribution, DistinctId, DistinctIdBuf, IdentityResolver, Resolve};
+use idmerge_engines::{Model, Settings};
+use idmerge_events::JsonEvent;
+use idmerge_project::{
+    Answer, Batch, ExportQuery, Options, Project, ProjectErasure, Record, RecordAnswer,
+};
+use idmerge_store::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
+use idmerge_store::{ErasedEvents, Erasure, ErasureReceipt, erase};
+use proptest::prelude::*;
+use proptest::test_runner::TestCaseResult;
+use serde_json::{Value, json};
+
+const DEVICES: [&str; 4] = [
+    "a1b2c3d4-1111-4aaa-8aaa-0123456789ab",
+    "b2c3d4e5-2222-4bbb-9bbb-123456789abc",
+    "c3d4e5f6-3333-4ccc-accc-23456789abcd",
+    "d4e5f6a7-4444-4ddd-bddd-3456789abcde",
+];
+const USERS: [&str; 4] = [
+    "ursula.utrecht@example.com",
+    "viktor-from-valencia",
+    "wanda&co/winterthur",
+    "xaver_xanten_0042",
+];
+
+/// An event or an update that is sent.
+#[derive(Clone, Debug)]
+enum Sent {
+    /// Properties with IDs, by the kind of the event.
+    Event(u8, [usize; 2]),
+    /// Sets a property of the profile of a user or a device.
+    Profile(usize),
+}
+
+fn all_ids() -> Vec<String> {
+    let devices = DEVICES.iter().map(|id| format!("$device:{id}"));
+    let plain = DEVICES.iter().chain(&USERS).map(|id| (*id).to_owned());
+    devices.chain(plain).collect()
+}
+
+fn settings(model: Model) -> Settings {
+    Settings::of(model)
+}
+
+fn open(folder: &Path, model: Model) -> Project {
+    let options = Options {
+        // So that runs are written.
+        index_events: 20,
+        ..Options::default()
+    };
+    Project::open(folder, settings(model), options).unwrap()
+}
+
+/// The event, with a word that no other event has.
+fn event(model: Model, kind: u8, [first, second]: [usize; 2], number: usize) -> Value {
+    let (user, device) = (USERS[first], DEVICES[second]);
+    let (name, mut properties) = match (model, kind % 5) {
+        (Model::Simplified, 0) => ("View", json!({"$device_id": device})),
+        (Model::Simplified, 1) => ("View", json!({"distinct_id": user, "page": "home"})),
+        (Model::Simplified, 2) => (
+            "$identify",
+            json!({"$user_id": user, "$anon_distinct_id": device, "$identified_id": user}),
+        ),
+        (Model::Simplified, _) => (
+            "Log In",
+            json!({"$device_id": device, "$user_id": user, "distinct_id": user}),
+        ),
+        (_, 0) => (
+            "View",
+            json!({"distinct_id": format!("$device:{device}"), "$device_id": device}),
+        ),
+        (_, 1) => (
+            "View",
+            json!({"distinct_id": user, "$user_id": user, "$device_id": device}),
+        ),
+        (Model::Original, 2) => ("$merge", json!({"$distinct_ids": [user, USERS[second]]})),
+        (Model::Original, 3) => (
+            "$identify",
+            json!({"distinct_id": user, "$identified_id": user, "$anon_distinct_id": device}),
+        ),
+        _ => (
+            "$create_alias",
+            json!({"distinct_id": device, "alias": user}),
+        ),
+    };
+    properties["$insert_id"] = format!("insert-{number}").into();
+    properties["word"] = format!("word-{number}").into();
+    json!({"event": name, "properties": properties})
+}
+
+fn submit(project: &Project, number: usize, sent: &Value, record: bool) -> Answer {
+    let time = 1_000_000 + i64::try_from(number).unwrap();
+    let mut batch = Batch::new("/import", time);
+    let record = match record {
+        true => {
+            let insert_id = format!("insert-{number}");
+            let mut record = Record::event(Some(time), Some(&insert_id));
+            if let Record::Event { sender, .. } = &mut record {
+                *sender = idmerge_project::Sender::Credential;
+            }
+            record
+        }
+        false => Record::Update,
+    };
+    batch.push(&sent.to_string(), record);
+    project.submit_and_wait(batch).unwrap()
+}
+
+fn update(id: &str, number: usize) -> Value {
+    // Every second profile is long, and so in a table of its own.
+    let text = "x".repeat(if number % 2 == 0 { 20_000 } else { 10 });
+    json!({"$distinct_id": id, "$set": {"number": number, "text": text}})
+}
+
+/// Who is who: a plain engine, and what it gave each event at its arrival.
+struct Truth {
+    engine: idmerge_engines::Engine,
+    settings: Settings,
+}
+
+impl Truth {
+    fn of(model: Model) -> Self {
+        let settings = settings(model);
+        Self {
+            engine: settings.engine(),
+            settings,
+        }
+    }
+
+    /// The ID that the event is put under now.
+    fn weigh(&mut self, event: &str) -> Option<DistinctIdBuf> {
+        let event = JsonEvent::parse_text(event).unwrap();
+        let event = event.event();
+        let reading = self.settings.read(&event).unwrap();
+        if let Some(claim) = reading.claim {
+            self.engine.apply(claim).unwrap();
+        }
+        Some(self.engine.resolve(reading.distinct_id?).to_buf())
+    }
+}
+
+/// An erased ID is replaced by the own ID of the event, or removed, as the rule says (E-3).
+fn without(event: &Value, own: &str, is_erased: &dyn Fn(&str, &str) -> bool) -> Value {
+    let mut event = event.clone();
+    let is_identity = event["event"].as_str().unwrap().starts_with('$');
+    let properties = event["properties"].as_object_mut().unwrap();
+    for key in [
+        "distinct_id",
+        "$user_id",
+        "$device_id",
+        "$identified_id",
+        "$anon_distinct_id",
+        "alias",
+    ] {
+        let Some(text) = properties.get(key).and_then(Value::as_str) else {
+            continue;
+        };
+        if is_erased(key, text) {
+            match is_identity {
+                true => drop(properties.insert(key.to_owned(), own.into())),
+                false => drop(properties.remove(key)),
+            }
+        }
+    }
+    if let Some(Value::Array(ids)) = properties.get_mut("$distinct_ids") {
+        for id in ids {
+            if is_erased("$distinct_ids", id.as_str().unwrap()) {
+                *id = own.into();
+            }
+        }
+    }
+    event
+}
+
+/// All that a project answers, without the numbers of events and entries.
+fn answers(project: &Project, ids: &[String]) -> Vec<Value> {
+    let mut all = Vec::new();
+    let events = |json: &[u8]| {
+        let mut event: Value = serde_json::from_slice(json).unwrap();
+        let object = event["properties"].as_object_mut().unwrap();
+        // What was rejected has another reason now.
+        object.remove("$failure_reason");
+        object.remove("$failure_description");
+        object.remove("$identity_failure_reason");
+        event
+    };
+    for id in ids {
+        let identity = project.identity(id).unwrap();
+        let page = project.user_events(id, None, 1_000).unwrap();
+        let timeline: Vec<Value> = (page.events.iter())
+            .map(|event| {
+                json!([
+                    event.time_ms,
+                    event.distinct_id,
+                    events(event.json.as_bytes())
+                ])
+            })
+            .collect();
+        let profile = project.profile(id).unwrap().map(|profile| profile.json);
+        all.push(json!([
+            id,
+            identity.canonical,
+            identity.members,
+            timeline,
+            profile
+        ]));
+    }
+    let mut exported = Vec::new();
+    project
+        .export(&ExportQuery::default(), &mut |event| {
+            exported.push(json!([
+                event.time_ms,
+                event.is_unweighed,
+                events(event.json)
+            ]));
+            Ok(true)
+        })
+        .unwrap();
+    all.push(Value::Array(exported));
+    let figures = project.figures();
+    all.push(json!([figures.events_total, figures.ids]));
+    all
+}
+
+fn erase_ids(folder: &Path, model: Model, ids: &[&str], events: ErasedEvents) -> ErasureReceipt {
+    let settings = settings(model);
+    let options = idmerge_store::Options {
+        settings: settings.to_string(),
+        ..idmerge_store::Options::default()
+    };
+    let erasure = Erasure {
+        ids: ids.iter().map(|id| id.parse().unwrap()).collect(),
+        until_ms: None,
+        events,
+        key: [5; 32],
+        dry_run: false,
+    };
+    let service = ProjectErasure::new(settings.clone());
+    let fresh = move || settings.engine();
+    erase(folder, fresh, &options, &erasure, Some(&service), &|_| true).unwrap()
+}
+
+/// The blocks of events without compression, in a file of their own.
+fn unpack(folder: &Path) {
+    const EVENTS: TableDefinition<'_, u64, &[u8]> = TableDefinition::new("events");
+    let database = Database::open(folder.join("store.redb")).unwrap();
+    let mut unpacked = Vec::new();
+    if let Ok(events) = database.begin_read().unwrap().open_table(EVENTS) {
+        for row in events.iter().unwrap() {
+            let (_, row) = row.unwrap();
+            unpacked.extend(zstd::stream::decode_all(&row.value()[12..]).unwrap());
+        }
+    }
+    drop(database);
+    fs::write(folder.join("unpacked"), unpacked).unwrap();
+}
+
+fn erasure_holds(
+    model: Model,
+    sent: &[Sent],
+    later: &[Sent],
+    named: usize,
+    is_user: bool,
+) -> TestCaseResult {
+    let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
+    let [folder, other_folder] = folders.each_ref().map(|folder| folder.path());
+    let project = open(folder, model);
+    let mut truth = Truth::of(model);
+    let mut events = Vec::new();
+    for (number, sent) in sent.iter().enumerate() {
+        match sent {
+            Sent::Event(kind, ids) => {
+                let event = event(model, *kind, *ids, number);
+                prop_assert!(submit(&project, number, &event, true).records[0].is_stored());
+                let at_arrival = truth.weigh(&event.to_string());
+                events.push((number, event, at_arrival));
+            }
+            Sent::Profile(at) => {
+                let ids = all_ids();
+                submit(
+                    &project,
+                    number,
+                    &update(&ids[at % ids.len()], number),
+                    false,
+                );
+            }
+        }
+    }
+    project.close().unwrap();
+    let before_ids = all_ids();
+    let named = if is_user {
+        USERS[named].to_owned()
+    } else {
+        format!("$device:{}", DEVICES[named])
+    };
+    let named = truth.settings.read_id(&named).unwrap().to_buf();
+    let erased: BTreeSet<DistinctIdBuf> = truth
+        .engine
+        .erased_with(named.as_id())
+        .map(DistinctIdBuf::from)
+        .collect();
+    let is_gone = |id: DistinctId<'_>| erased.contains(&id.to_buf());
+    let profiles_before = answers(&project, &before_ids);
+    drop(project);
+    let receipt = erase_ids(
+        folder,
+        model,
+        &[&named.as_id().to_string()],
+        ErasedEvents::Erased,
+    );
+    prop_assert_eq!(receipt.ids_erased, erased.len() as u64);
+
+    // The other project gets the other events.
+    let is_erased = |key: &str, text: &str| {
+        let id = DistinctId::try_from(text).unwrap();
+        let [plain, device] = [DistinctId::plain(id.id()), DistinctId::device(id.id())];
+        match (model, key) {
+            (Model::Simplified, "$user_id") => is_gone(id),
+            (Model::Simplified, "$device_id") => is_gone(device),
+            (Model::Simplified, _) => is_gone(plain) || is_gone(device),
+            _ => is_gone(plain),
+        }
+    };
+    let others = open(other_folder, model);
+    let mut gone = 0;
+    let mut events = events.iter();
+    for (number, sent) in sent.iter().enumerate() {
+        match sent {
+            Sent::Profile(at) => {
+                let ids = all_ids();
+                let id = &ids[at % ids.len()];
+                if !is_gone(truth.settings.read_id(id).unwrap()) {
+                    submit(&others, number, &update(id, number), false);
+                }
+            }
+            Sent::Event(..) => {
+                let (_, event, at_arrival) = events.next().unwrap();
+                let text = event.to_string();
+                let parsed = JsonEvent::parse_text(&text).unwrap();
+                let own = truth
+                    .settings
+                    .read(&parsed.event())
+                    .unwrap()
+                    .distinct_id
+                    .unwrap();
+                let under = match truth.settings.attribution() {
+                    Attribution::AtArrival => at_arrival.clone().unwrap(),
+                    Attribution::Retroactive => truth.engine.resolve(own).to_buf(),
+                };
+                if is_gone(under.as_id()) {
+                    gone += 1;
+                    continue;
+                }
+                let event = without(event, &own.to_string(), &is_erased);
+                prop_assert!(submit(&others, number, &event, true).records[0].is_stored());
+            }
+        }
+    }
+    prop_assert_eq!(receipt.rows.events_erased, gone);
+    let ids: Vec<String> = all_ids()
+        .into_iter()
+        .filter(|id| !is_gone(truth.settings.read_id(id).unwrap()))
+        .collect();
+    let mut project = open(folder, model);
+    for is_reopened in [false, true] {
+        prop_assert_eq!(
+            answers(&project, &ids),
+            answers(&others, &ids),
+            "reopened: {}",
+            is_reopened
+        );
+        if !is_reopened {
+            drop(project);
+            project = open(folder, model);
+        }
+    }
+    drop(profiles_before);
+    for (at, sent) in later.iter().enumerate() {
+        let number = 1_000 + at;
+        let Sent::Event(kind, places) = sent else {
+            continue;
+        };
+        let event = event(model, *kind, *places, number);
+        let text = event.to_string();
+        let parsed = JsonEvent::parse_text(&text).unwrap();
+        let reading = truth.settings.read(&parsed.event()).unwrap();
+        let is_ignored = |id: DistinctId<'_>| is_gone(DistinctId::device(id.id()));
+        let names = reading.distinct_id.is_some_and(is_gone)
+            || reading.claim.is_some_and(|claim| {
+                claim
+                    .ids()
+                    .into_iter()
+                    .any(|id| is_gone(id) || is_ignored(id) && id.is_device())
+            });
+        match &submit(&project, number, &event, true).records[0] {
+            RecordAnswer::Refused(error) => {
+                prop_assert!(names, "{event}");
+                prop_assert_eq!(error.rule(), "erased");
+            }
+            _ => {
+                prop_assert!(!names, "{event}");
+                submit(&others, number, &event, true);
+            }
+        }
+    }
+    prop_assert_eq!(answers(&project, &ids), answers(&others, &ids));
+    let refused = update(&named.as_id().to_string(), 7);
+    prop_assert!(!submit(&project, 5_000, &refused, false).records[0].is_stored());
+    Ok(())
+}
+
+/// Nothing of the erased is left in the file, compressed or not.
+fn nothing_is_left(folder: &Path, ids: &[&str]) {
+    unpack(folder);
+    assert_eq!(traces::traces(folder, ids), Vec::<String>::new());
+}
+
+fn any_sent() -> impl Strategy<Value = Sent> {
+    prop_oneof![
+        8 => (any::<u8>(), [0..4_usize, 0..4_usize]).prop_map(|(kind, ids)| Sent::Event(kind, ids)),
+        1 => (0..12_usize).prop_map(Sent::Profile),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 24, failure_persistence: None, max_shrink_iters: 60, ..ProptestConfig::default() })]
+
+    #[test]
+    fn e_5_a_project_answers_as_one_that_was_given_all_other_events(
+        model in prop::sample::select(&[Model::Simplified, Model::Original, Model::Legacy][..]),
+        sent in prop::collection::vec(any_sent(), 1..60),
+        later in prop::collection::vec(any_sent(), 0..10),
+        named in 0..4_usize,
+        is_user in any::<bool>(),
+    ) {
+        erasure_holds(model, &sent, &later, named, is_user)?;
+    }
+}
+
+/// Two people, one of whom used the device of the other.
+fn two_people(folder: &Path, model: Model) {
+    let project = open(folder, model);
+    let mut number = 0;
+    let mut send = |event: Value| {
+        number += 1;
+        let mut event = event;
+        event["properties"]["$insert_id"] = format!("insert-{number}").into();
+        let answer = submit(&project, number, &event, true);
+        assert!(answer.records[0].is_stored(), "{answer:?}");
+    };
+    let (ursula, viktor) = (USERS[0], USERS[1]);
+    let [d1, d2] = [DEVICES[0], DEVICES[1]];
+    for at in 0..200 {
+        send(
+            json!({"event": "View", "properties": {"$device_id": d1, "distinct_id": format!("$device:{d1}"), "at": at, "email": ursula.to_uppercase(), "list": [{"who": ursula}], "city": "Utrecht"}}),
+        );
+        send(
+            json!({"event": "View", "properties": {"$device_id": d2, "distinct_id": format!("$device:{d2}"), "at": at, "city": "Valencia"}}),
+        );
+    }
+    match model {
+        Model::Simplified => {
+            for (user, device) in [(ursula, d1), (viktor, d2), (viktor, d1)] {
+                send(
+                    json!({"event": "Log In", "properties": {"$device_id": device, "$user_id": user, "distinct_id": user}}),
+                );
+            }
+        }
+        _ => {
+            for (user, device) in [(ursula, d1), (viktor, d2), (viktor, d1)] {
+                send(
+                    json!({"event": "$identify", "properties": {"distinct_id": user, "$identified_id": user, "$anon_distinct_id": device, "$device_id": device}}),
+                );
+            }
+        }
+    }
+    for (user, number) in [(ursula, 0), (viktor, 2)] {
+        submit(&project, number, &update(user, number), false);
+    }
+    project.close().unwrap();
+}
+
+#[test]
+fn e_1_e_3_nothing_of_a_person_is_left_and_the_other_one_has_all_events() {
+    for model in [Model::Simplified, Model::Original] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        two_people(folder, model);
+        let before = open(folder, model);
+        let events = before
+            .user_events(USERS[1], None, 1_000)
+            .unwrap()
+            .events
+            .len();
+        drop(before);
+        let receipt = erase_ids(folder, model, &[USERS[0]], ErasedEvents::Erased);
+        assert_eq!(receipt.ids_erased, 2);
+        assert_eq!(receipt.rows.events_erased, 201);
+        assert_eq!(receipt.rows.events_of_others_changed, 1);
+        assert_eq!(receipt.rows.profiles_erased, 1);
+        assert_eq!((receipt.devices_refused, receipt.entries_rewritten), (1, 2));
+        nothing_is_left(folder, &[USERS[0], DEVICES[0]]);
+        let after = open(folder, model);
+        let page = after.user_events(USERS[1], None, 1_000).unwrap();
+        assert_eq!(page.events.len(), events);
+        assert!(after.profile(USERS[1]).unwrap().is_some());
+        assert!(after.profile(USERS[0]).unwrap().is_none());
+        assert_eq!(after.figures().events_total, 202);
+        // A second one finds nothing.
+        after.close().unwrap();
+        drop(after);
+        let again = erase_ids(folder, model, &[USERS[0], DEVICES[0]], ErasedEvents::Erased);
+        assert_eq!((again.rows.events_erased, again.entries_rewritten), (0, 0));
+        assert_eq!(again.digest_before, receipt.digest_after);
+    }
+}
+
+#[test]
+fn e_4_anonymous_events_stay_under_no_id() {
+    for model in [Model::Simplified, Model::Original] {
+        let folder = tempfile::tempdir().unwrap();
+        let folder = folder.path();
+        two_people(folder, model);
+        let receipt = erase_ids(
+            folder,
+            model,
+            &[DEVICES[0], &format!("$device:{}", DEVICES[0])],
+            ErasedEvents::Anonymous,
+        );
+        let identity_events = u64::from(model == Model::Original);
+        assert_eq!(receipt.rows.events_made_anonymous, 201 - identity_events);
+        assert_eq!(receipt.rows.events_erased, identity_events);
+        nothing_is_left(folder, &[USERS[0], DEVICES[0], "insert-1\""]);
+        let project = open(folder, model);
+        let mut views = 0;
+        project
+            .export(&ExportQuery::default(), &mut |event| {
+                let event: Value = serde_json::from_slice(event.json).unwrap();
+                let properties = event["properties"].as_object().unwrap();
+                if properties.get("city").is_some_and(|city| city == "Utrecht") {
+                    let mut keys: Vec<&str> = properties.keys().map(String::as_str).collect();
+                    keys.sort_unstable();
+                    assert_eq!(keys, ["at", "city", "distinct_id"]);
+                    assert_eq!(properties["distinct_id"], "");
+                    views += 1;
+                }
+                Ok(true)
+            })
+            .unwrap();
+        assert_eq!(views, 200);
+    }
+}
