@@ -1,7 +1,6 @@
 //! Erases people from the events and profiles of a project (E-1 to E-5).
 
 mod events;
-mod live;
 mod profiles;
 mod rewrite;
 

@@ -36,5 +36,5 @@ pub use config::{
 };
 pub use error::{ConfigError, ServeError};
 pub use idmerge_adapters::Output;
-pub use idmerge_project::{ProfileCheck, ProfileMerge};
+pub use idmerge_project::{ProfileCheck, ProfileMerge, ProjectErasure};
 pub use server::{OnHangup, Prepared, Server, run};

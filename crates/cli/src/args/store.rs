@@ -9,6 +9,7 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
+use crate::args::analyze::value::date;
 use crate::args::engine::EngineArgs;
 
 #[derive(Debug, clap::Args)]
@@ -48,6 +49,8 @@ Example:
     Digest(DigestArgs),
     /// Find the first entry in which two stores differ
     Compare(CompareArgs),
+    /// Erase people: their claims, events and profiles
+    Erase(EraseArgs),
     /// Write the whole store to one file, even while it is in use
     Backup(BackupArgs),
     /// Create a store from a backup
@@ -232,6 +235,49 @@ pub(crate) struct CompareArgs {
     /// The folder of the second store
     #[arg(value_name = "OTHER")]
     pub(crate) second: PathBuf,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  idmerge store erase people ada@example.com --dry-run   # what would be erased
+  idmerge store erase people ada@example.com '$device:D1' > receipt.json
+  idmerge store erase data/shop ada@example.com --until 2031-01-01
+
+The whole cluster of each ID is erased: its claims, and in the folder of a server's project its events and \
+profiles. Stop the server first. The store is written anew beside \
+the old file, so the disk needs room for it twice; if the command is broken off, nothing is erased, and running it \
+again erases all. The output is a receipt.
+
+From then on everything that names an erased ID is refused, also a device that somebody else uses next. \
+Backups and exports that were made before still have what was erased: delete them.")]
+pub(crate) struct EraseArgs {
+    #[command(flatten)]
+    pub(crate) store: FolderArgs,
+
+    /// Any IDs of the people, in the form of distinct_ids; one with a leading hyphen after --
+    // If hyphens were allowed, an option after an ID would be taken for an ID.
+    #[arg(value_name = "ID", required = true)]
+    pub(crate) ids: Vec<String>,
+
+    /// Print the receipt and change nothing; takes as long
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// Refuse the erased IDs only before this day, UTC [default: for ever]
+    #[arg(long, value_name = "DATE", value_parser = date)]
+    pub(crate) until: Option<i64>,
+
+    /// Keep the events of these people under no ID, without what names them
+    #[arg(long, value_name = "HOW")]
+    pub(crate) keep_events: Option<KeptEvents>,
+}
+
+/// How events are kept.
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+pub(crate) enum KeptEvents {
+    /// Under no ID
+    Anonymous,
 }
 
 #[derive(Debug, clap::Args)]

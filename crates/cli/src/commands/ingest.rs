@@ -8,6 +8,7 @@ use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
 use std::slice;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use idmerge_engines::{Engine, Model, Settings};
@@ -68,8 +69,12 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let others = of_other_models(&settings);
+    let erased = store.erased().clone();
+    let now_ms = now_ms();
     let worker = || {
         IngestWorker(IngestReader {
+            erased: &erased,
+            now_ms,
             max_line_bytes: args.input.max_line_bytes,
             settings: &settings,
             others: &others,
@@ -84,6 +89,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         commit_claims: args.commit_claims,
         uncommitted: 0,
         events: 0,
+        erased: 0,
         outcomes: Outcomes::default(),
     };
     let pass =
@@ -97,6 +103,14 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let adapted = adapting.and_then(Adapting::report);
     sink.print(entries_before, &known, adapted.as_ref(), form);
     sink.close()
+}
+
+/// The time of day, in milliseconds since 1970.
+fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    since.map_or(0, |since| {
+        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
+    })
 }
 
 /// The settings of the other models, with the same rules for IDs.
@@ -121,6 +135,8 @@ struct StoreSink<'a> {
     commit_claims: u64,
     uncommitted: u64,
     events: u64,
+    /// How many of them name an erased ID.
+    erased: u64,
     outcomes: Outcomes,
 }
 
@@ -196,6 +212,7 @@ impl StoreSink<'_> {
             continues_again: self.taken.continues_again(),
             taken_before: self.taken.events_in(known.passed()),
             events: self.events,
+            erased: self.erased,
             repeated: self.taken.repeated,
             new_entries: self.store.committed() - entries_before,
             outcomes: &self.outcomes,
@@ -263,6 +280,7 @@ impl<'w> Worker for IngestWorker<'w> {
         let (events, tally) = (read.events as u64, read.tally());
         let refused = mem::take(&mut read.refused);
         let (lines, with_id) = (tally.lines, tally.with_id);
+        let erased = read.erased;
         let mut logged = read.take_claims(&self.0);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
@@ -272,6 +290,7 @@ impl<'w> Worker for IngestWorker<'w> {
             sink.check_refused()?;
             sink.taken.take_new(&mut logged, &sink.store)?;
             sink.events += events;
+            sink.erased += erased;
             let rejected = sink.apply(&logged, position.file)?;
             if let Some(conflicts) = &mut sink.conflicts {
                 conflicts.add_block(block, position, &refused_lines, &rejected)?;
@@ -312,6 +331,8 @@ struct IngestSummary<'s> {
     /// before (AR-3).
     taken_before: u64,
     events: u64,
+    /// How many events were refused, because they name an erased ID (E-2).
+    erased: u64,
     /// How many events made no claim, because they are duplicates (AR-2).
     repeated: u64,
     new_entries: u64,
@@ -328,6 +349,9 @@ impl fmt::Display for IngestSummary<'_> {
             row(f, "taken before", self.taken_before, " events")?;
         }
         row(f, "events", self.events, "")?;
+        if self.erased > 0 {
+            row(f, "  erased", self.erased, "")?;
+        }
         if self.repeated > 0 {
             row(f, "  repeated", self.repeated, "")?;
         }
@@ -342,6 +366,7 @@ impl Figures for IngestSummary<'_> {
             "continues_again": self.continues_again,
             "events_taken_before": self.taken_before,
             "events": self.events,
+            "events_erased": self.erased,
             "events_repeated": self.repeated,
             "new_entries": self.new_entries,
         });

@@ -1,6 +1,7 @@
 //! `idmerge store`: asks a store, withdraws entries, and maintains it.
 
 mod backup;
+mod erase;
 mod explain;
 mod maintenance;
 pub(super) mod open;
@@ -24,6 +25,7 @@ pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
         StoreCommand::AsOf(args) => queries::as_of(args, &mut output)?,
         StoreCommand::Digest(args) => queries::digest(args, &mut output)?,
         StoreCommand::Compare(args) => exit_code = queries::compare(args, &mut output)?,
+        StoreCommand::Erase(args) => erase::run(args, &mut output)?,
         StoreCommand::Backup(args) => backup::backup(args, &mut output)?,
         StoreCommand::Restore(args) => {
             backup::restore(args)?;

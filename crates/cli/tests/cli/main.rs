@@ -30,6 +30,8 @@ mod copies;
 mod demo;
 #[cfg(all(unix, feature = "serve"))]
 mod deploy;
+#[cfg(feature = "store")]
+mod erasure;
 #[cfg(all(unix, feature = "serve"))]
 mod first_start;
 mod flows;
@@ -47,6 +49,8 @@ mod inspect;
 mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
+mod killed_erasure;
 #[cfg(all(unix, feature = "store"))]
 mod killed_ingest;
 #[cfg(all(target_os = "linux", target_env = "gnu", feature = "serve"))]

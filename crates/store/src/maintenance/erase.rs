@@ -7,7 +7,7 @@ pub(crate) mod named;
 mod replay;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use idmerge_core::{DistinctIdBuf, IdentityResolver, Resolve};
 use idmerge_disk::STORE_FILE;
@@ -95,7 +95,7 @@ pub struct ErasureReceipt {
     /// The digest of the state now.
     pub digest_after: String,
     /// Files in the folder of the store that were made before and still have what was erased. Delete them.
-    pub older_files: Vec<PathBuf>,
+    pub older_files: Vec<String>,
     /// What else to look for.
     pub note: &'static str,
 }
@@ -240,13 +240,13 @@ pub fn erase<R: IdentityResolver>(
 }
 
 /// Files that a repair has put aside, and backups in the folder.
-fn older_files(folder: &Path) -> Result<Vec<PathBuf>, StoreError> {
+fn older_files(folder: &Path) -> Result<Vec<String>, StoreError> {
     let mut older = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
         let name = entry.file_name();
         if entry.file_type()?.is_file() && name != STORE_FILE {
-            older.push(entry.path());
+            older.push(entry.path().display().to_string());
         }
     }
     older.sort_unstable();

@@ -6,7 +6,7 @@ use std::mem;
 use idmerge_core::{Claim, Event, InvalidEvent};
 use idmerge_engines::{Model, Settings};
 use idmerge_events::{Envelope, RawJson, Repeatable, TimeRange};
-use idmerge_store::Cause;
+use idmerge_store::{Cause, ErasedIds};
 
 use crate::stream::block::Block;
 use crate::stream::events::{Refusal, RefusedLine, first_refused, read_events};
@@ -19,6 +19,18 @@ pub(super) struct IngestReader<'w> {
     pub(super) settings: &'w Settings,
     /// The other models. Their claims are logged too, for `store simulate`.
     pub(super) others: &'w [Settings],
+    /// What names one of these IDs is refused (E-2).
+    pub(super) erased: &'w ErasedIds,
+    /// The time of the run, in milliseconds since 1970.
+    pub(super) now_ms: i64,
+}
+
+/// What is read of an event.
+struct EventRead {
+    /// Whether the event has a distinct_id.
+    has_id: bool,
+    /// Whether the event names an erased ID. Then it makes no claim.
+    is_erased: bool,
 }
 
 impl IngestReader<'_> {
@@ -33,8 +45,7 @@ impl IngestReader<'_> {
         read
     }
 
-    /// Adds the claims of an event, which has this number in its block. Returns whether the event has a
-    /// distinct_id. The model of the store may refuse the event; if another model refuses it, it makes
+    /// Adds the claims of an event, which has this number in its block. The model of the store may refuse the event; if another model refuses it, it makes
     /// no claim by that model.
     fn add_claims<'e>(
         &self,
@@ -42,9 +53,11 @@ impl IngestReader<'_> {
         event: &Event<'e>,
         envelope: &Envelope<'e>,
         to: &mut Vec<LoggedClaim<'e>>,
-    ) -> Result<bool, InvalidEvent> {
+    ) -> Result<EventRead, InvalidEvent> {
         let own = self.settings.read(event)?;
         let has_id = own.distinct_id.is_some();
+        let before = to.len();
+        let mut is_erased = self.erased.refuses_event(&own, self.now_ms);
         let mut is_first = true;
         let others = self
             .others
@@ -54,6 +67,10 @@ impl IngestReader<'_> {
             let Some(claim) = reading.claim else {
                 continue;
             };
+            is_erased |= self.erased.refuses_claim(claim, self.now_ms);
+            if is_erased {
+                break;
+            }
             // Original and Legacy read the same claim from `$create_alias`.
             let is_made = |made: &LoggedClaim<'_>| made.number == number && made.claim == claim;
             if to.iter().rev().take(Model::ALL.len()).any(is_made) {
@@ -68,7 +85,10 @@ impl IngestReader<'_> {
             to.push(logged);
             is_first = false;
         }
-        Ok(has_id)
+        if is_erased {
+            to.truncate(before);
+        }
+        Ok(EventRead { has_id, is_erased })
     }
 }
 
@@ -81,6 +101,8 @@ pub(super) struct IngestBlock<'b> {
     pub(super) events: usize,
     /// How many of them have a distinct_id.
     with_id: u64,
+    /// How many of them name an erased ID.
+    pub(super) erased: u64,
     claims: Vec<LoggedClaim<'b>>,
     /// Events with escapes, and their numbers. Their claims borrow from them, not from the block.
     escaped: Vec<(usize, Envelope<'b>)>,
@@ -95,11 +117,14 @@ impl<'b> IngestBlock<'b> {
     ) -> Result<(), InvalidEvent> {
         let number = self.events;
         if let Some(event) = envelope.json_event().event_in_text() {
-            let has_id = reader.add_claims(number, &event, &envelope, &mut self.claims)?;
-            self.with_id += u64::from(has_id);
+            let read = reader.add_claims(number, &event, &envelope, &mut self.claims)?;
+            self.with_id += u64::from(read.has_id);
+            self.erased += u64::from(read.is_erased);
         } else {
-            let reading = reader.settings.read(&envelope.json_event().event())?;
-            self.with_id += u64::from(reading.distinct_id.is_some());
+            let event = envelope.json_event().event();
+            let read = reader.add_claims(number, &event, &envelope, &mut Vec::new())?;
+            self.with_id += u64::from(read.has_id);
+            self.erased += u64::from(read.is_erased);
             self.escaped.push((number, envelope));
         }
         self.events += 1;
@@ -122,7 +147,7 @@ impl<'b> IngestBlock<'b> {
         for (number, envelope) in &self.escaped {
             let event = envelope.json_event().event();
             // It was read before, and not refused.
-            let _has_id = reader.add_claims(*number, &event, envelope, &mut all);
+            let _read = reader.add_claims(*number, &event, envelope, &mut all);
         }
         if !self.escaped.is_empty() {
             all.sort_by_key(|logged| logged.number);
@@ -178,6 +203,8 @@ mod tests {
             max_line_bytes: 1_000,
             settings: &Settings::of(model),
             others: &others.map(Settings::of).collect::<Vec<_>>(),
+            erased: &ErasedIds::default(),
+            now_ms: 0,
         };
         let block = Block::of(lines.as_bytes());
         let mut read = reader.read(&block);
@@ -244,6 +271,8 @@ mod tests {
             max_line_bytes: 1_000,
             settings: &settings,
             others: &[],
+            erased: &ErasedIds::default(),
+            now_ms: 0,
         };
         let before = probe::of_thread();
         let mut read = reader.read(&block);

@@ -1,1 +1,0 @@
-//! Erases people while the project is open.
