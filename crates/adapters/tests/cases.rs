@@ -174,7 +174,7 @@ fn a_5_every_product_says_what_its_records_say() {
     check(include_str!("data/warehouse.jsonl"), 10);
     check(include_str!("data/mparticle.jsonl"), 20);
     check(include_str!("data/amplitude.jsonl"), 20);
-    check(include_str!("data/posthog.jsonl"), 20);
+    check(include_str!("data/posthog.jsonl"), 27);
     check(include_str!("data/ga4.jsonl"), 20);
     check(include_str!("data/snowplow.jsonl"), 20);
     check(include_str!("data/csv.jsonl"), 20);

@@ -45,37 +45,87 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         .ok_or_else(|| Refusal::missing("event", "it is the name of the event"))?;
     let mut id = |side, field, value| read_id(&options.ids, side, field, value, &mut to.counts);
     let own = id(Side::User, "distinct_id", own)?;
-    let device = id(Side::Device, "$device_id", device)?;
+    let id_of_device = id(Side::Device, "$device_id", device)?;
     let anon = id(Side::Device, "$anon_distinct_id", anon)?;
     let other = id(Side::User, "alias", alias)?;
+    let ids = match &*name {
+        "$identify" => Ids::of_user(own.clone(), anon),
+        "$create_alias" | MERGE => Ids::default(),
+        _ => Ids::of_event(own.clone(), id_of_device.clone(), is_identified),
+    };
+    let other_device = Some(device).filter(|_| ids.device != id_of_device);
     let mut event = PosthogEvent {
         options,
         parts: Parts {
             format: Format::PostHog,
-            user: None,
-            device: None,
-            distinct_id: None,
+            user: ids.user,
+            device: ids.device,
+            distinct_id: ids.distinct_id,
             time_ms: first_time(&[("timestamp", time)])?,
             message_id: uuid.text(),
         },
         carried: Carried {
-            named: &[("source_person", person), ("created_at", created)],
+            named: &[
+                ("source_person", person),
+                ("created_at", created),
+                ("source_$device_id", other_device.unwrap_or_default()),
+            ],
             rest: &rest,
             properties: &properties,
             ..Carried::default()
         },
     };
     match &*name {
-        "$identify" => event.identify(own, anon, to),
+        "$identify" => event
+            .parts
+            .identify(options.target, "Identify", event.carried, to),
         "$create_alias" => event.alias("$create_alias", own, other, to)?,
         MERGE => event.alias("$merge", own, other, to)?,
         "$groupidentify" | "$set" => to.counts.pass_over(match &*name {
             "$set" => "$set",
             _ => "$groupidentify",
         }),
-        name => event.ordinary(name, own, device, is_true(is_identified), to),
+        name => event.parts.event(name, event.carried, to),
     }
     Ok(())
+}
+
+/// The IDs that an event is written with.
+#[derive(Default)]
+struct Ids<'e> {
+    user: Option<Cow<'e, str>>,
+    device: Option<Cow<'e, str>>,
+    distinct_id: Option<Cow<'e, str>>,
+}
+
+impl<'e> Ids<'e> {
+    fn of_user(user: Option<Cow<'e, str>>, device: Option<Cow<'e, str>>) -> Self {
+        Self {
+            user,
+            device,
+            distinct_id: None,
+        }
+    }
+
+    /// In PostHog an event belongs to its `distinct_id`, whatever its device. After a `reset()` the device is the same
+    /// and the `distinct_id` is a new anonymous one, so the device may be that of somebody who has logged out.
+    fn of_event(
+        own: Option<Cow<'e, str>>,
+        device: Option<Cow<'e, str>>,
+        is_identified: Value<'_>,
+    ) -> Self {
+        match is_identified.as_str() {
+            "true" | "\"true\"" => Self::of_user(own, device),
+            // `$identify` then names this ID as the anonymous one.
+            "false" | "\"false\"" => Self::of_user(None, own.or(device)),
+            _ if own.is_none() || own == device => Self::of_user(None, device),
+            // An SDK of a server, or an old one: it may be a user.
+            _ => Self {
+                distinct_id: own,
+                ..Self::default()
+            },
+        }
+    }
 }
 
 struct PosthogEvent<'e> {
@@ -85,34 +135,6 @@ struct PosthogEvent<'e> {
 }
 
 impl<'e> PosthogEvent<'e> {
-    fn ordinary(
-        &mut self,
-        name: &str,
-        own: Option<Cow<'e, str>>,
-        device: Option<Cow<'e, str>>,
-        is_identified: bool,
-        to: &mut Adapted,
-    ) {
-        if is_identified {
-            self.parts.user = own;
-        } else {
-            self.parts.distinct_id = own;
-        }
-        self.parts.device = device;
-        self.parts.event(name, self.carried, to);
-    }
-
-    fn identify(
-        &mut self,
-        user: Option<Cow<'e, str>>,
-        anon: Option<Cow<'e, str>>,
-        to: &mut Adapted,
-    ) {
-        (self.parts.user, self.parts.device) = (user, anon);
-        self.parts
-            .identify(self.options.target, "Identify", self.carried, to);
-    }
-
     /// Two IDs that are one person: by `$create_alias`, or by `$merge`.
     fn alias(
         &mut self,
@@ -160,9 +182,4 @@ impl<'e> PosthogEvent<'e> {
 
 fn is_uuid(id: &str) -> bool {
     UuidText::new(id).is_some()
-}
-
-/// Whether it is `true`, or text that says so.
-fn is_true(value: Value<'_>) -> bool {
-    matches!(value.as_str(), "true" | "\"true\"")
 }
