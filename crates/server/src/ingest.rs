@@ -12,6 +12,7 @@ use axum::extract::{Request, State};
 use axum::http::{HeaderValue, Method, header};
 use axum::response::{IntoResponse, Response};
 use idmerge_wire::{Endpoint, Problem};
+use jiff::Timestamp;
 
 use crate::app::App;
 use crate::http::body::{BodyShare, ReadBody};
@@ -70,6 +71,44 @@ pub(crate) async fn pixel(
         .headers_mut()
         .insert(header::CACHE_CONTROL, no_store);
     response
+}
+
+/// A call in the query of a URL, as the pixel API of RudderStack takes it: as that of Segment, and the call has besides
+/// what RudderStack's own server adds to it, which shows that it is of RudderStack (A-8).
+pub(crate) async fn rudderstack_pixel(
+    kind: &'static str,
+    app: State<Arc<App>>,
+    mut request: Request,
+) -> Response {
+    let uri = request.uri();
+    let query = rudderstack_query(uri.query().unwrap_or_default(), records::now_ms());
+    let with_query = format!("{}?{query}", uri.path()).parse();
+    // One that is too long is answered as if it had no data.
+    if let Ok(uri) = with_query.or_else(|_| uri.path().parse()) {
+        *request.uri_mut() = uri;
+    }
+    pixel(kind, app, request).await
+}
+
+/// The query with what RudderStack's server adds, where the sender does not say it: of a name that occurs twice the last
+/// value counts. Its server also takes the quotation marks off an `anonymousId`, which AMP pages send.
+fn rudderstack_query(sent: &str, now_ms: i64) -> String {
+    let now = Timestamp::from_millisecond(now_ms).unwrap_or_default();
+    let mut query = format!("channel=web&originalTimestamp={now}&sentAt={now}");
+    for parameter in sent.split('&') {
+        query.push('&');
+        let quoted = parameter.strip_prefix("anonymousId=");
+        match quoted.and_then(without_quotation_marks) {
+            Some(id) => query.extend(["anonymousId=", id]),
+            None => query.push_str(parameter),
+        }
+    }
+    query
+}
+
+fn without_quotation_marks(encoded: &str) -> Option<&str> {
+    let mut marks = ["%22", "\""].into_iter();
+    marks.find_map(|mark| encoded.strip_prefix(mark)?.strip_suffix(mark))
 }
 
 async fn handle(app: &App, endpoint: Endpoint, request: Request) -> Response {

@@ -76,6 +76,10 @@ const PIXELS: [(&str, &str); 6] = [
     ("/v1/pixel/alias", "alias"),
 ];
 
+/// The paths of the pixel API of RudderStack, and the type of their calls.
+const RUDDERSTACK_PIXELS: [(&str, &str); 2] =
+    [("/pixel/v1/track", "track"), ("/pixel/v1/page", "page")];
+
 /// The endpoints of SDKs. Pages of any origin may call them, because they only take data: none of
 /// their responses contains stored data. Nor does the response for a path that does not exist. It has
 /// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
@@ -104,6 +108,10 @@ fn sdk_routes() -> Router<Arc<App>> {
         }
         for (path, kind) in PIXELS {
             let handler = move |app, request| ingest::pixel(kind, app, request);
+            routes = routes.route(&at(path), get(handler));
+        }
+        for (path, kind) in RUDDERSTACK_PIXELS {
+            let handler = move |app, request| ingest::rudderstack_pixel(kind, app, request);
             routes = routes.route(&at(path), get(handler));
         }
     }

@@ -1,4 +1,4 @@
-//! The pixel API of Segment: a call in the query of an image.
+//! The pixel APIs of Segment and RudderStack: a call in the query of an image.
 
 #![allow(
     clippy::unwrap_used,
@@ -23,8 +23,12 @@ fn escaped(text: &str) -> String {
 }
 
 fn pixel(server: &Running, kind: &str, query: &str) -> Answer {
-    let answer = server.get(&format!("/v1/pixel/{kind}?{query}"), &[]);
-    assert_eq!(answer.status, 200, "{kind} {query}");
+    image(server, &format!("/v1/pixel/{kind}"), query)
+}
+
+fn image(server: &Running, path: &str, query: &str) -> Answer {
+    let answer = server.get(&format!("{path}?{query}"), &[]);
+    assert_eq!(answer.status, 200, "{path} {query}");
     assert_eq!(answer.header("content-type"), Some("image/gif"));
     assert_eq!(answer.header("cache-control"), Some("no-store"));
     assert!(answer.body.starts_with("GIF89a\u{1}\0\u{1}\0"), "{query}");
@@ -173,6 +177,77 @@ fn in_8_an_id_that_is_not_utf_8_is_refused_and_a_property_is_not() {
     let events = events(&server, "TOK");
     assert_eq!(events.len(), 1);
     assert_eq!(events[0]["properties"]["a"], "\u{fffd}");
+}
+
+/// The calls of RudderStack's documentation. Its server adds `channel` and the time of arrival, and takes the quotation
+/// marks off an `anonymousId` (rudder-server f2655fbbe, `gateway/handle_http_pixel.go`).
+#[test]
+fn a_8_rudderstacks_pixel_is_a_call_of_rudderstack() {
+    let server = Running::of(Model::Simplified);
+    let page = "writeKey=TOK&context.library.name=Rudderstack%20AMP%20SDK&context.platform=AMP&anonymousId=%22amp-1%22\
+                &context.page.path=/find&context.screen.width=1280&properties.title=Find&name=Home";
+    image(&server, "/pixel/v1/page", page);
+    let track =
+        "writeKey=TOK&anonymousId=amp-1&userId=U1&event=Email%20Opened&properties.subject=May";
+    image(&server, "/pixel/v1/track/", track);
+    let sent =
+        "writeKey=TOK&event=A&userId=%22U1%22&channel=mail&originalTimestamp=2024-05-01T12:00:00Z";
+    image(&server, "/pixel/v1/track", sent);
+    let events = events(&server, "TOK");
+    let [page, track, sent] = &events[..] else {
+        panic!("{events:?}")
+    };
+    let of = |event: &Value, key: &str| event["properties"][key].clone();
+    assert_eq!(page["event"], "Page");
+    assert_eq!(of(page, "$source"), "rudderstack");
+    // The link comes later, and counts for this event too.
+    assert_eq!(
+        [of(page, "$device_id"), of(page, "distinct_id")],
+        ["amp-1", "U1"]
+    );
+    assert_eq!([of(page, "name"), of(page, "title")], ["Home", "Find"]);
+    assert_eq!(of(page, "channel"), "web");
+    let context = json!({
+        "library": {"name": "Rudderstack AMP SDK"}, "platform": "AMP", "page": {"path": "/find"},
+        "screen": {"width": "1280"},
+    });
+    assert_eq!(of(page, "context"), context);
+    let time = of(page, "originalTimestamp");
+    assert!(
+        time.as_str().unwrap().starts_with("20") && time == of(page, "sentAt"),
+        "{time}"
+    );
+    assert_eq!(track["event"], "Email Opened");
+    assert_eq!(
+        [of(track, "$device_id"), of(track, "$user_id")],
+        ["amp-1", "U1"]
+    );
+    assert_eq!(
+        [of(track, "subject"), of(track, "$source")],
+        ["May", "rudderstack"]
+    );
+    assert_eq!(
+        [of(sent, "channel"), of(sent, "$user_id")],
+        ["mail", "\"U1\""]
+    );
+    assert_eq!(of(sent, "originalTimestamp"), "2024-05-01T12:00:00Z");
+    assert_eq!(of(sent, "time"), 1_714_564_800);
+
+    for query in ["", "event=A&userId=U1", "writeKey=TOK&userId=U1&event="] {
+        image(&server, "/pixel/v1/track", query);
+    }
+    let long = format!("writeKey=TOK&userId=U1&event={}", "x".repeat(65_450));
+    image(&server, "/pixel/v1/track", &long);
+    let path = format!(
+        "/pixel/v1/track?{track}",
+        track = "writeKey=TOK&userId=U1&event=Head"
+    );
+    assert_eq!(server.send("HEAD", &path, &[], b"").status, 200);
+    assert_eq!(self::events(&server, "TOK").len(), 3);
+    assert_eq!(
+        server.get("/pixel/v1/identify?writeKey=TOK", &[]).status,
+        404
+    );
 }
 
 /// An image cannot tell an error. The metrics do.

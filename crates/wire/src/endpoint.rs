@@ -14,7 +14,8 @@ pub enum Endpoint {
     /// `/v1/track`, `/v1/batch` and so on: calls in the HTTP API of Segment and RudderStack. The type of
     /// the call, such as `track`, if the path says it.
     Calls(Option<&'static str>),
-    /// `/v1/pixel/track` and so on: a call of this type in the query of a URL, as the pixel API of Segment takes it.
+    /// `/v1/pixel/track` and so on: a call of this type in the query of a URL, as the pixel APIs of Segment and
+    /// RudderStack take it.
     Pixel(&'static str),
 }
 
