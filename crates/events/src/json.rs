@@ -2,12 +2,14 @@
 
 mod containers;
 mod raw;
+mod reader;
 mod scanner;
 mod special;
 mod values;
 
 pub use containers::{ContainerLimits, Excess};
 pub use raw::{Pair, RawJson, visit_members, visit_pairs};
+pub use reader::{JsonReader, Key};
 pub use values::{NotJson, Values};
 
 pub(crate) use containers::{ExcessFinder, Observer};

@@ -2,7 +2,8 @@
 
 use std::borrow::Cow;
 
-use super::scanner::{Lexeme, Scanner, Span};
+use super::reader::JsonReader;
+use super::scanner::{Lexeme, Scanner};
 use super::special::is_plain;
 
 /// The JSON text of one value, which a scan has found to be valid.
@@ -110,6 +111,22 @@ pub struct Pair<'t> {
 }
 
 impl<'t> Pair<'t> {
+    /// The text is from the key to the end of the value.
+    #[inline(always)]
+    pub(super) fn new(
+        text: &'t str,
+        key_bytes: usize,
+        value_start: usize,
+        has_escaped_key: bool,
+    ) -> Self {
+        Self {
+            text,
+            key_bytes,
+            value_start,
+            has_escaped_key,
+        }
+    }
+
     /// The key: a JSON string, which can be written into another object unchanged.
     #[inline]
     pub fn key(self) -> RawJson<'t> {
@@ -155,23 +172,12 @@ impl<'t> Pair<'t> {
 /// ```
 #[inline]
 pub fn visit_pairs<'t>(text: &'t str, mut visit: impl FnMut(Pair<'t>)) -> Option<()> {
-    let mut scanner = Scanner::new(text);
-    let mut has_more = scanner.has_members()?;
-    while has_more {
-        let key = scanner.key()?;
-        let value = scanner.value()?;
-        visit(Pair {
-            text: scanner.text(Span {
-                start: key.span.start,
-                end: value.span.end,
-            }),
-            key_bytes: key.span.end - key.span.start,
-            value_start: value.span.start - key.span.start,
-            has_escaped_key: key.is_escaped,
-        });
-        has_more = scanner.has_more_members()?;
-    }
-    scanner.is_at_end().then_some(())
+    let mut reader = JsonReader::new(text);
+    reader.members(|reader, key| {
+        visit(reader.pair(key)?);
+        Some(())
+    })?;
+    reader.end()
 }
 
 /// What is between the quotation marks of a string, or `None` if the value is something else.

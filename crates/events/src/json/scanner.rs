@@ -63,6 +63,12 @@ impl<'t> Scanner<'t> {
         &self.text[span.start..span.end]
     }
 
+    /// The text that is scanned.
+    #[inline(always)]
+    pub(crate) fn whole_text(&self) -> &'t str {
+        self.text
+    }
+
     /// The bytes between the quotation marks of a string.
     #[inline]
     pub(crate) fn bytes_between_quotes(&self, string: Span) -> &'t [u8] {
@@ -124,23 +130,44 @@ impl<'t> Scanner<'t> {
     /// [`has_more_members`](Self::has_more_members) returns whether another one follows.
     #[inline(always)]
     pub(crate) fn has_members(&mut self) -> Option<bool> {
-        self.pass(b'{')?;
-        let is_empty = self.peek() == b'}';
+        self.has_any(b'{', b'}')
+    }
+
+    /// Passes the comma after a member, or the brace that ends the object.
+    #[inline(always)]
+    pub(crate) fn has_more_members(&mut self) -> Option<bool> {
+        self.has_more(b'}')
+    }
+
+    /// As [`has_members`](Self::has_members), for the elements of an array.
+    #[inline(always)]
+    pub(crate) fn has_elements(&mut self) -> Option<bool> {
+        self.has_any(b'[', b']')
+    }
+
+    /// As [`has_more_members`](Self::has_more_members), for the elements of an array.
+    #[inline(always)]
+    pub(crate) fn has_more_elements(&mut self) -> Option<bool> {
+        self.has_more(b']')
+    }
+
+    #[inline(always)]
+    fn has_any(&mut self, start: u8, end: u8) -> Option<bool> {
+        self.pass(start)?;
+        let is_empty = self.peek() == end;
         if is_empty {
             self.at += 1;
         }
         Some(!is_empty)
     }
 
-    /// Passes the comma after a member, or the brace that ends the object.
     #[inline(always)]
-    pub(crate) fn has_more_members(&mut self) -> Option<bool> {
+    fn has_more(&mut self, end: u8) -> Option<bool> {
         let next = self.peek();
         self.at += 1;
         match next {
             b',' => Some(true),
-            b'}' => Some(false),
-            _ => None,
+            _ => (next == end).then_some(false),
         }
     }
 

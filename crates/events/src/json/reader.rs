@@ -1,0 +1,204 @@
+//! Reads a JSON text from left to right, and goes into its containers.
+
+use super::raw::{Pair, RawJson};
+use super::scanner::{Lexeme, Scanner, Span};
+
+/// Reads a JSON text in one scan, and goes into those objects and arrays that its caller wants the members and
+/// elements of. `None` means that the text is not JSON, or that something else was asked for than what comes next.
+///
+/// ```
+/// use idmerge_events::JsonReader;
+///
+/// let mut reader = JsonReader::new(r#"{"a":1,"b":{"c":[2,3]}}"#);
+/// let mut numbers = Vec::new();
+/// let read = reader.members(|reader, key| match key.plain() {
+///     Some(b"b") => reader.members(|reader, _| {
+///         reader.elements(|reader| {
+///             numbers.push(reader.value()?.as_str());
+///             Some(())
+///         })
+///     }),
+///     _ => reader.value().map(drop),
+/// });
+/// assert_eq!(read.and_then(|()| reader.end()), Some(()));
+/// assert_eq!(numbers, ["2", "3"]);
+/// ```
+#[derive(Debug)]
+pub struct JsonReader<'t>(Scanner<'t>);
+
+/// The key of a member whose value was not read yet.
+#[derive(Clone, Copy, Debug)]
+pub struct Key<'t> {
+    lexeme: Lexeme,
+    /// The text that has the key.
+    text: &'t str,
+}
+
+impl<'t> Key<'t> {
+    /// The text of the key, if it is written without escapes.
+    #[inline(always)]
+    pub fn plain(&self) -> Option<&'t [u8]> {
+        let Span { start, end } = self.lexeme.span;
+        (!self.lexeme.is_escaped).then(|| &self.text.as_bytes()[start + 1..end - 1])
+    }
+
+    /// The key as it is written: a JSON string.
+    #[inline]
+    pub fn json(&self) -> RawJson<'t> {
+        let Span { start, end } = self.lexeme.span;
+        RawJson::new(&self.text[start..end])
+    }
+}
+
+impl<'t> JsonReader<'t> {
+    /// Nothing is read yet.
+    #[inline]
+    pub fn new(text: &'t str) -> Self {
+        Self(Scanner::new(text))
+    }
+
+    /// Whether an object comes next.
+    #[inline(always)]
+    pub fn is_at_object(&mut self) -> bool {
+        self.0.peek() == b'{'
+    }
+
+    /// Whether an array comes next.
+    #[inline(always)]
+    pub fn is_at_array(&mut self) -> bool {
+        self.0.peek() == b'['
+    }
+
+    /// Reads an object. `visit` gets each key, and must read its value.
+    #[inline(always)]
+    pub fn members(
+        &mut self,
+        mut visit: impl FnMut(&mut Self, Key<'t>) -> Option<()>,
+    ) -> Option<()> {
+        let mut has_more = self.0.has_members()?;
+        while has_more {
+            let lexeme = self.0.key()?;
+            let text = self.0.whole_text();
+            visit(self, Key { lexeme, text })?;
+            has_more = self.0.has_more_members()?;
+        }
+        Some(())
+    }
+
+    /// Reads an array. `visit` must read each element.
+    #[inline(always)]
+    pub fn elements(&mut self, mut visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+        let mut has_more = self.0.has_elements()?;
+        while has_more {
+            visit(self)?;
+            has_more = self.0.has_more_elements()?;
+        }
+        Some(())
+    }
+
+    /// Reads a value of any kind.
+    #[inline(always)]
+    pub fn value(&mut self) -> Option<RawJson<'t>> {
+        let value = self.0.value()?;
+        Some(RawJson::new(self.0.text(value.span)))
+    }
+
+    /// Reads the value of a key.
+    #[inline(always)]
+    pub fn pair(&mut self, key: Key<'t>) -> Option<Pair<'t>> {
+        let value = self.0.value()?;
+        Some(self.pair_of(key, value.span.start))
+    }
+
+    /// Reads a value with `read`, and returns the value as a whole.
+    #[inline(always)]
+    pub fn within(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<RawJson<'t>> {
+        self.0.peek();
+        let start = self.0.at();
+        read(self)?;
+        Some(RawJson::new(self.0.text(self.0.since(start).span)))
+    }
+
+    /// Checks that nothing but white space is left.
+    #[inline]
+    pub fn end(&mut self) -> Option<()> {
+        self.0.is_at_end().then_some(())
+    }
+
+    /// The pair of a key and the value that starts there and was read last.
+    #[inline(always)]
+    fn pair_of(&self, key: Key<'t>, value_start: usize) -> Pair<'t> {
+        let key_span = key.lexeme.span;
+        Pair::new(
+            self.0.text(Span {
+                start: key_span.start,
+                end: self.0.at(),
+            }),
+            key_span.end - key_span.start,
+            value_start - key_span.start,
+            key.lexeme.is_escaped,
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_read(text: &str) -> bool {
+        let mut reader = JsonReader::new(text);
+        let read = reader.members(|reader, _| match () {
+            () if reader.is_at_object() => reader.members(|reader, key| reader.pair(key).map(drop)),
+            () if reader.is_at_array() => reader.elements(|reader| reader.value().map(drop)),
+            () => reader.value().map(drop),
+        });
+        read.and_then(|()| reader.end()).is_some()
+    }
+
+    #[test]
+    fn containers_are_gone_into_as_they_are_passed() {
+        let texts = [
+            r#"{"a":{"b":1,"c":[]},"d":[1,{"e":2},[3]],"f":"g"}"#,
+            " { \"a\" : [ ] , \"b\" : { } , \"c\" : [ 1 , 2 ] } ",
+            "{}",
+            r#"{"a":[1,]}"#,
+            r#"{"a":[,1]}"#,
+            r#"{"a":[1 2]}"#,
+            r#"{"a":[1}"#,
+            r#"{"a":{"b":1,}}"#,
+            r#"{"a":{"b"}}"#,
+            r#"{"a":[1]}]"#,
+            r#"{"a":{"b":1}"#,
+            r#"{"\u0061":["\n"]}"#,
+            r#"{"\q":["\n"]}"#,
+        ];
+        let beginnings_of = |text: &&'static str| {
+            let text = *text;
+            (0..=text.len()).map(move |end| &text[..end])
+        };
+        for text in texts.iter().flat_map(beginnings_of) {
+            let is_json = serde_json::from_str::<serde_json::Value>(text).is_ok();
+            assert_eq!(is_read(text), is_json, "{text}");
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_gone_into_is_known_as_a_whole() {
+        let mut reader = JsonReader::new(r#" {"a" : {"b":"c"} , "d":1}"#);
+        let (mut whole, mut pairs) = (Vec::new(), Vec::new());
+        reader.members(|reader, key| {
+            let inner = |reader: &mut JsonReader<'static>, key| {
+                pairs.push(reader.pair(key)?);
+                Some(())
+            };
+            match key.plain() {
+                Some(b"a") => whole.push(reader.within(|reader| reader.members(inner))?.as_str()),
+                _ => pairs.push(reader.pair(key)?),
+            }
+            Some(())
+        });
+        assert_eq!(whole, [r#"{"b":"c"}"#]);
+        let compact: Vec<_> = pairs.iter().map(|pair| pair.compact()).collect();
+        assert_eq!(compact, [Some(r#""b":"c""#), Some(r#""d":1"#)]);
+    }
+}
