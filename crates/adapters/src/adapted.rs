@@ -193,12 +193,21 @@ impl Adapted {
     ) {
         let mut index = 0;
         while let Ok(Some(element)) = elements.next_value() {
-            self.attempt(|to| {
-                adapt(to, Value::Json(element), index)
-                    .map_err(|refusal| refusal.within(format_args!("\"{field}\"[{index}]")))
-            });
+            self.attempt_element(field, index, |to| adapt(to, Value::Json(element), index));
             index += 1;
         }
+    }
+
+    /// Attempts the element at this place of the list in this field.
+    pub(crate) fn attempt_element(
+        &mut self,
+        field: &str,
+        index: u64,
+        adapt: impl FnOnce(&mut Self) -> Result<(), Refusal>,
+    ) {
+        self.attempt(|to| {
+            adapt(to).map_err(|refusal| refusal.within(format_args!("\"{field}\"[{index}]")))
+        });
     }
 
     pub(crate) fn end_line(&mut self, kind: LineKind, parts: Option<EventParts>) {

@@ -2,14 +2,18 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::{Pair, RawJson, Values, visit_pairs};
+use idmerge_events::{JsonReader, Key, Pair, RawJson, Values};
 
 use crate::read::names::FieldNames;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 
-/// How many other fields most records have at most.
-const USUAL_REST: usize = 32;
+/// How many other fields most records have at most. So many of them take less than a kilobyte, and allocators keep such
+/// memory at hand.
+const USUAL_REST: usize = 25;
+
+/// The names of an object of which every member is wanted.
+pub(crate) static NO_NAMES: FieldNames<0> = FieldNames::new([]);
 
 /// A field: its name as JSON, and its value.
 #[derive(Clone, Copy, Debug)]
@@ -96,25 +100,102 @@ pub(crate) struct Fields<'r, const N: usize> {
 }
 
 impl<'r, const N: usize> Fields<'r, N> {
+    /// No fields.
+    pub(crate) fn none() -> Self {
+        Self {
+            values: [Value::Missing; N],
+            rest: Vec::new(),
+        }
+    }
+
     /// Reads an object. `None` if the text is not one.
     pub(crate) fn of_object(text: &'r str, names: &FieldNames<N>) -> Option<Self> {
-        let mut rest = Vec::new();
-        let values = read(
-            text,
-            |name| names.find(name),
-            |pair| {
-                if rest.is_empty() {
-                    rest.reserve(USUAL_REST);
-                }
-                rest.push(Member::Whole(pair));
-            },
-        )?;
-        Some(Self { values, rest })
+        let mut fields = Self::none();
+        let mut reader = JsonReader::new(text);
+        reader.members(|reader, key| fields.read(reader, key, names))?;
+        reader.end()?;
+        Some(fields)
+    }
+
+    /// Reads an object, and in the same scan what is in the field with this index: `enter` gets the reader at its
+    /// value, and must read it. If the field occurs twice, the last one counts (IN-2).
+    #[inline]
+    pub(crate) fn of_object_entering(
+        text: &'r str,
+        names: &FieldNames<N>,
+        entered: usize,
+        mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
+    ) -> Option<Self> {
+        let mut fields = Self::none();
+        let mut reader = JsonReader::new(text);
+        fields.read_entering(&mut reader, names, entered, &mut enter)?;
+        reader.end()?;
+        Some(fields)
+    }
+
+    /// Reads the object that comes next as [`of_object_entering`](Self::of_object_entering) does, and forgets what was
+    /// read before.
+    #[inline]
+    pub(crate) fn read_entering(
+        &mut self,
+        reader: &mut JsonReader<'r>,
+        names: &FieldNames<N>,
+        entered: usize,
+        mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
+    ) -> Option<()> {
+        self.clear();
+        reader.members(|reader, key| {
+            if index_of(names, key) != Some(entered) {
+                return self.read(reader, key, names);
+            }
+            self.values[entered] = Value::Json(reader.within(&mut enter)?);
+            Some(())
+        })
+    }
+
+    /// Reads the object that comes next, and forgets what was read before. Anything else has no fields.
+    #[inline]
+    pub(crate) fn read_object(
+        &mut self,
+        reader: &mut JsonReader<'r>,
+        names: &FieldNames<N>,
+    ) -> Option<()> {
+        self.clear();
+        match reader.is_at_object() {
+            true => reader.members(|reader, key| self.read(reader, key, names)),
+            false => reader.value().map(drop),
+        }
+    }
+
+    /// Reads an object, and in the same scan the object that the field with this index has.
+    pub(crate) fn of_object_and_inner<const M: usize>(
+        text: &'r str,
+        names: &FieldNames<N>,
+        entered: usize,
+        inner_names: &FieldNames<M>,
+    ) -> Option<(Self, Fields<'r, M>)> {
+        let mut inner = Fields::none();
+        let fields = Self::of_object_entering(text, names, entered, |reader| {
+            inner.read_object(reader, inner_names)
+        })?;
+        Some((fields, inner))
     }
 
     /// Reads a record, which must be an object.
     pub(crate) fn of_record(text: &'r str, names: &FieldNames<N>) -> Result<Self, Refusal> {
         Self::of_object(text, names).ok_or_else(|| Refusal::not_a_record(text))
+    }
+
+    /// Reads a record, which must be an object, and the object that one of its fields has, as
+    /// [`of_object_and_inner`](Self::of_object_and_inner) does.
+    pub(crate) fn of_record_and_inner<const M: usize>(
+        text: &'r str,
+        names: &FieldNames<N>,
+        entered: usize,
+        inner_names: &FieldNames<M>,
+    ) -> Result<(Self, Fields<'r, M>), Refusal> {
+        Self::of_object_and_inner(text, names, entered, inner_names)
+            .ok_or_else(|| Refusal::not_a_record(text))
     }
 
     /// Reads the object that a field has. Anything else has no fields.
@@ -123,45 +204,74 @@ impl<'r, const N: usize> Fields<'r, N> {
             Value::Json(json) => Self::of_object(json.as_str(), names),
             Value::Missing => None,
         };
-        fields.unwrap_or_else(|| Self {
-            values: [Value::Missing; N],
-            rest: Vec::new(),
-        })
+        fields.unwrap_or_else(Self::none)
+    }
+
+    /// Reads one field.
+    #[inline(always)]
+    fn read(
+        &mut self,
+        reader: &mut JsonReader<'r>,
+        key: Key<'r>,
+        names: &FieldNames<N>,
+    ) -> Option<()> {
+        let pair = reader.pair(key)?;
+        match index_of(names, key) {
+            // IN-2: the last one counts.
+            Some(index) => self.values[index] = Value::Json(pair.value()),
+            None => {
+                if self.rest.is_empty() {
+                    self.rest.reserve(USUAL_REST);
+                }
+                self.rest.push(Member::Whole(pair));
+            }
+        }
+        Some(())
+    }
+
+    fn clear(&mut self) {
+        self.values = [Value::Missing; N];
+        self.rest.clear();
+    }
+}
+
+/// The index of the name that a key is.
+#[inline(always)]
+fn index_of<const N: usize>(names: &FieldNames<N>, key: Key<'_>) -> Option<usize> {
+    match key.plain() {
+        Some(name) => names.find(name),
+        None => names.find(key.json().string()?.as_bytes()),
     }
 }
 
 /// The fields with these names of the object that a field has. Anything else has no fields.
 pub(crate) fn values_of<'r, const N: usize>(value: Value<'r>, names: [&str; N]) -> [Value<'r>; N] {
-    let find = |name: &[u8]| {
+    let mut values = [Value::Missing; N];
+    let Value::Json(json) = value else {
+        return values;
+    };
+    let mut reader = JsonReader::new(json.as_str());
+    let read = reader.members(|reader, key| {
+        let value = reader.value()?;
         let mut names = names.iter();
-        names.position(|looked_for| looked_for.as_bytes() == name)
-    };
-    let values = match value {
-        Value::Json(json) => read(json.as_str(), find, |_| ()),
-        Value::Missing => None,
-    };
-    values.unwrap_or([Value::Missing; N])
+        if let Some(index) = names.position(|name| is_key(key, name)) {
+            values[index] = Value::Json(value);
+        }
+        Some(())
+    });
+    match read.and_then(|()| reader.end()) {
+        Some(()) => values,
+        None => [Value::Missing; N],
+    }
 }
 
-#[inline(always)]
-fn read<'r, const N: usize>(
-    text: &'r str,
-    find: impl Fn(&[u8]) -> Option<usize>,
-    mut other: impl FnMut(Pair<'r>),
-) -> Option<[Value<'r>; N]> {
-    let mut values = [Value::Missing; N];
-    visit_pairs(text, |pair| {
-        let index = match pair.plain_key() {
-            Some(name) => find(name),
-            None => pair.key().string().and_then(|name| find(name.as_bytes())),
-        };
-        match index {
-            // IN-2: the last one counts.
-            Some(index) => values[index] = Value::Json(pair.value()),
-            None => other(pair),
-        }
-    })?;
-    Some(values)
+/// Whether a key is this name.
+#[inline]
+pub(crate) fn is_key(key: Key<'_>, name: &str) -> bool {
+    match key.plain() {
+        Some(plain) => plain == name.as_bytes(),
+        None => key.json().string().as_deref() == Some(name),
+    }
 }
 
 /// An object or an array that a field has: as JSON, or as text that has the JSON.
@@ -183,6 +293,14 @@ impl<'r> ObjectText<'r> {
     /// A text that is JSON.
     pub(crate) fn of_json(json: &'r str) -> Self {
         Self::Text(Cow::Borrowed(json))
+    }
+
+    /// The members of an object: those that were read with the record, or those of a text.
+    pub(crate) fn members_or(&self, read: Vec<Member<'r>>) -> Vec<Member<'_>> {
+        match self {
+            Self::Json(_) => read,
+            Self::Text(_) => members(self.as_value()),
+        }
     }
 
     /// The value, if the text is JSON.
@@ -207,5 +325,5 @@ pub(crate) fn find<'r>(members: &[Member<'r>], name: &str) -> Value<'r> {
 
 /// All members of the object that a field has.
 pub(crate) fn members(value: Value<'_>) -> Vec<Member<'_>> {
-    Fields::of_value(value, &const { FieldNames::new([]) }).rest
+    Fields::of_value(value, &NO_NAMES).rest
 }

@@ -3,7 +3,7 @@
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, ObjectText, members};
+use crate::read::fields::{Fields, NO_NAMES, ObjectText};
 use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
 use crate::refusal::Refusal;
@@ -24,8 +24,12 @@ static NAMES: FieldNames<12> = FieldNames::new([
     "event_properties",
 ]);
 
+/// The place of `event_properties` among the names.
+const PROPERTIES_AT: usize = 11;
+
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let (Fields { values, rest }, inner) =
+        Fields::of_record_and_inner(text, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
     let [
         name,
         user,
@@ -66,7 +70,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("server_upload_time", uploaded),
             ],
             rest: &rest,
-            properties: &members(properties.as_value()),
+            properties: &properties.members_or(inner.rest),
             ..Carried::default()
         },
         to,

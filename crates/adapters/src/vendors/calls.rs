@@ -98,7 +98,7 @@ fn direct(
         message_id: call.message_id.text(),
     };
     let user_traits = traits_of(kind, call);
-    let (traits, properties) = (members(user_traits), members(call.properties));
+    let traits = members(user_traits);
     let carried = Carried {
         named: &[
             ("name", call.name),
@@ -111,7 +111,7 @@ fn direct(
         ],
         traits: &traits,
         rest: &call.rest,
-        properties: &properties,
+        properties: &call.property_members,
     };
     match kind {
         Kind::Track => parts.event(&call.event_name()?, carried, to),

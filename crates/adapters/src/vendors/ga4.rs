@@ -1,11 +1,11 @@
 //! Events of Google Analytics 4, as its BigQuery export has them.
 
-use idmerge_events::visit_pairs;
+use idmerge_events::JsonReader;
 
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, ObjectText, values_of};
+use crate::read::fields::{Fields, Member, ObjectText, is_key};
 use crate::read::names::FieldNames;
 use crate::read::time::micros_ms;
 use crate::read::value::Value;
@@ -23,8 +23,16 @@ static NAMES: FieldNames<7> = FieldNames::new([
     "event_params",
 ]);
 
+/// The place of `event_params` among the names.
+const PARAMETERS_AT: usize = 6;
+
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let mut parameters = Vec::new();
+    let Fields { values, rest } =
+        Fields::of_object_entering(text, &NAMES, PARAMETERS_AT, |reader| {
+            read_parameters(reader, &mut parameters)
+        })
+        .ok_or_else(|| Refusal::not_a_record(text))?;
     let [name, device, user, time, bundle, index, params] = values;
     let time_ms = micros_ms("event_timestamp", time)?;
     let event = name
@@ -43,6 +51,10 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         message_id: Some(message_id.into()),
     };
     let params = ObjectText::of(params);
+    if let ObjectText::Text(text) = &params {
+        // Text that is no JSON has none.
+        read_parameters(&mut JsonReader::new(text), &mut parameters);
+    }
     parts.event(
         &event,
         Carried {
@@ -51,7 +63,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("batch_event_index", index),
             ],
             rest: &rest,
-            properties: &parameters(params.as_value()),
+            properties: &parameters,
             ..Carried::default()
         },
         to,
@@ -59,28 +71,48 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     Ok(())
 }
 
-/// The parameters of an event: each has a key and, under the name of its type, a value.
-fn parameters(params: Value<'_>) -> Vec<Member<'_>> {
-    let mut members = Vec::new();
-    let Some(mut elements) = params.elements() else {
-        return members;
-    };
-    while let Ok(Some(element)) = elements.next_value() {
-        let [key, value] = values_of(Value::Json(element), ["key", "value"]);
-        if let (Value::Json(key), Value::Json(value)) = (key, value) {
-            let mut found = None;
-            visit_pairs(value.as_str(), |pair| {
-                if !pair.value().is_null() {
-                    found = Some(pair.value());
-                }
-            });
-            let is_text = key.as_str().starts_with('"');
-            members.extend(
-                found
-                    .filter(|_| is_text)
-                    .map(|value| Member::Parts { name: key, value }),
-            );
-        }
+/// Reads the parameters of an event: each has a key and, under the name of its type, a value.
+fn read_parameters<'r>(
+    reader: &mut JsonReader<'r>,
+    parameters: &mut Vec<Member<'r>>,
+) -> Option<()> {
+    parameters.clear();
+    if !reader.is_at_array() {
+        return reader.value().map(drop);
     }
-    members
+    reader.elements(|reader| {
+        parameters.extend(parameter(reader)?);
+        Some(())
+    })
+}
+
+fn parameter<'r>(reader: &mut JsonReader<'r>) -> Option<Option<Member<'r>>> {
+    let (mut name, mut found) = (None, None);
+    if !reader.is_at_object() {
+        reader.value()?;
+        return Some(None);
+    }
+    reader.members(|reader, key| {
+        if is_key(key, "key") {
+            name = Some(reader.value()?);
+        } else if is_key(key, "value") {
+            found = None;
+            if !reader.is_at_object() {
+                return reader.value().map(drop);
+            }
+            return reader.members(|reader, _| {
+                let value = reader.value()?;
+                if !value.is_null() {
+                    found = Some(value);
+                }
+                Some(())
+            });
+        } else {
+            reader.value()?;
+        }
+        Some(())
+    })?;
+    let name = name.filter(|name| name.as_str().starts_with('"'));
+    let member = |(name, value)| Member::Parts { name, value };
+    Some(name.zip(found).map(member))
 }

@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
+use idmerge_events::JsonReader;
+
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, find, members, values_of};
+use crate::read::fields::{Fields, Member, NO_NAMES, find, is_key, members, values_of};
 use crate::read::ids::{Side, read_id};
 use crate::read::names::FieldNames;
 use crate::read::time::first_time;
@@ -43,6 +45,9 @@ static DATA: FieldNames<DATA_NAMES> = FieldNames::new([
     "current_mpid",
 ]);
 
+/// The place of `custom_attributes` among the names.
+const ATTRIBUTES_AT: usize = 4;
+
 /// The name of the event of a changed identity.
 const IDENTITY_CHANGE: &str = "Identity Change";
 
@@ -59,9 +64,12 @@ struct Batch<'b> {
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
     let [events, identities, mpid, device, device_info, id, ..] = values;
-    let Some(events) = events.elements() else {
-        let why = "a batch has its events in an array";
-        return Err(Refusal::missing("events", why));
+    let events = match events {
+        Value::Json(events) if events.as_str().starts_with('[') => events.as_str(),
+        _ => {
+            let why = "a batch has its events in an array";
+            return Err(Refusal::missing("events", why));
+        }
     };
     let kind = &*options.user_identity;
     let user = match kind {
@@ -90,8 +98,12 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         mpid,
         rest: rest.into_iter().filter(is_small).collect(),
     };
-    to.attempt_each("events", events, |to, event, index| {
-        batch.event(event, index, to)
+    let mut index = 0;
+    JsonReader::new(events).elements(|reader| {
+        let event = BatchEvent::read(reader)?;
+        to.attempt_element("events", index, |to| batch.event(event, index, to));
+        index += 1;
+        Some(())
     });
     Ok(())
 }
@@ -116,14 +128,60 @@ fn identity(value: Value<'_>) -> (Option<Cow<'_, str>>, Value<'_>) {
     (kind.text(), identity)
 }
 
+/// An event of a batch.
+struct BatchEvent<'e> {
+    kind: Value<'e>,
+    data: Value<'e>,
+    /// The fields of `data`.
+    fields: Fields<'e, DATA_NAMES>,
+    /// The members of `custom_attributes`.
+    attributes: Fields<'e, 0>,
+}
+
+impl<'e> BatchEvent<'e> {
+    /// Reads the event that comes next, in one scan.
+    fn read(reader: &mut JsonReader<'e>) -> Option<Self> {
+        let mut event = Self {
+            kind: Value::Missing,
+            data: Value::Missing,
+            fields: Fields::none(),
+            attributes: Fields::none(),
+        };
+        if !reader.is_at_object() {
+            reader.value()?;
+            return Some(event);
+        }
+        reader.members(|reader, key| {
+            if is_key(key, "event_type") {
+                event.kind = Value::Json(reader.value()?);
+            } else if is_key(key, "data") {
+                let (fields, attributes) = (&mut event.fields, &mut event.attributes);
+                event.data = Value::Json(reader.within(|reader| {
+                    // IN-2: the last one counts.
+                    (*fields, *attributes) = (Fields::none(), Fields::none());
+                    if !reader.is_at_object() {
+                        return reader.value().map(drop);
+                    }
+                    fields.read_entering(reader, &DATA, ATTRIBUTES_AT, |reader| {
+                        attributes.read_object(reader, &NO_NAMES)
+                    })
+                })?);
+            } else {
+                reader.value()?;
+            }
+            Some(())
+        })?;
+        Some(event)
+    }
+}
+
 impl Batch<'_> {
-    fn event(&self, event: Value<'_>, index: u64, to: &mut Adapted) -> Result<(), Refusal> {
-        let [kind, data] = values_of(event, ["event_type", "data"]);
-        let Some(kind) = kind.text() else {
+    fn event(&self, event: BatchEvent<'_>, index: u64, to: &mut Adapted) -> Result<(), Refusal> {
+        let Some(kind) = event.kind.text() else {
             return Err(Refusal::missing("event_type", "it says what the event is"));
         };
-        let Fields { values, rest } = Fields::of_value(data, &DATA);
-        let [time, event_id, source_id, _, attributes, screen, ..] = values;
+        let Fields { values, rest } = event.fields;
+        let [time, event_id, source_id, _, _, screen, ..] = values;
         let place = || {
             Some(Cow::Owned(insert_id_of(&format!(
                 "{}\n{index}",
@@ -138,16 +196,15 @@ impl Batch<'_> {
             time_ms: first_time(&[("timestamp_unixtime_ms", time)])?,
             message_id: event_id.or(source_id).text().or_else(place),
         };
-        let attributes = members(attributes);
         let rest: Vec<_> = rest.into_iter().chain(self.rest.iter().copied()).collect();
         let carried = Carried {
             named: &[("mpid", self.mpid), ("screen_name", screen)],
             rest: &rest,
-            properties: &attributes,
+            properties: &event.attributes.rest,
             ..Carried::default()
         };
         if kind == "user_attribute_change" {
-            self.attribute_change(data, to);
+            self.attribute_change(event.data, to);
             return Ok(());
         }
         self.write(&kind, &values, parts, carried, to)

@@ -25,6 +25,9 @@ static NAMES: FieldNames<7> = FieldNames::new([
     "properties",
 ]);
 
+/// The place of `properties` among the names.
+const PROPERTIES_AT: usize = 6;
+
 static PROPERTIES: FieldNames<4> =
     FieldNames::new(["$device_id", "$is_identified", "$anon_distinct_id", "alias"]);
 
@@ -32,14 +35,18 @@ static PROPERTIES: FieldNames<4> =
 const MERGE: &str = "$merge_dangerously";
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
+    let (Fields { values, rest }, inner) =
+        Fields::of_record_and_inner(text, &NAMES, PROPERTIES_AT, &PROPERTIES)?;
     let [name, time, created, uuid, own, person, properties] = values;
     to.received(time_ms(created));
     let properties = ObjectText::of(properties);
     let Fields {
         values: [device, is_identified, anon, alias],
         rest: properties,
-    } = Fields::of_value(properties.as_value(), &PROPERTIES);
+    } = match properties {
+        ObjectText::Json(_) => inner,
+        ObjectText::Text(_) => Fields::of_value(properties.as_value(), &PROPERTIES),
+    };
     let name = name
         .text()
         .ok_or_else(|| Refusal::missing("event", "it is the name of the event"))?;

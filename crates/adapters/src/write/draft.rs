@@ -218,10 +218,11 @@ fn length_bit(name: &[u8]) -> u64 {
 
 /// Whether the vendor takes this `$insert_id`.
 fn is_insert_id(text: &str) -> bool {
-    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() | (byte == b'-');
     let is_blocked = |blocked: &&str| text.eq_ignore_ascii_case(blocked);
     (1..=INSERT_ID_BYTES_MAX).contains(&text.len())
-        && text.bytes().all(is_allowed)
+        // Without an early end, so that several bytes are looked at together.
+        && text.bytes().fold(true, |are_allowed, byte| are_allowed & is_allowed(byte))
         && !IdRules::DEFAULT_BLOCKED_VALUES.iter().any(is_blocked)
 }
 

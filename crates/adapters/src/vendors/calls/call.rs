@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use crate::read::fields::{Fields, Member};
+use crate::read::fields::{Fields, Member, NO_NAMES};
 use crate::read::names::FieldNames;
 use crate::read::time::first_time;
 use crate::read::value::Value;
@@ -29,6 +29,8 @@ pub(crate) struct Call<'r> {
     pub(crate) context: Value<'r>,
     pub(crate) batch: Value<'r>,
     pub(crate) rest: Vec<Member<'r>>,
+    /// The members of `properties`.
+    pub(crate) property_members: Vec<Member<'r>>,
 }
 
 /// What the calls of a batch take over from it, if they have none of their own.
@@ -67,9 +69,13 @@ static NAMES: FieldNames<17> = FieldNames::new([
     "batch",
 ]);
 
+/// The place of `properties` among the names.
+const PROPERTIES_AT: usize = 13;
+
 impl<'r> Call<'r> {
     pub(crate) fn of_object(text: &'r str) -> Option<Self> {
-        let Fields { values, rest } = Fields::of_object(text, &NAMES)?;
+        let (Fields { values, rest }, inner) =
+            Fields::of_object_and_inner(text, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
         let [
             kind,
             event,
@@ -108,6 +114,7 @@ impl<'r> Call<'r> {
             context,
             batch,
             rest,
+            property_members: inner.rest,
         })
     }
 

@@ -128,10 +128,10 @@ fn event(
 ) -> Result<(), Refusal> {
     let time_ms = call.time_ms()?;
     let [super_traits] = values_of(call.context, ["traits"]);
-    let (properties, super_traits) = (members(call.properties), members(super_traits));
+    let (properties, super_traits) = (&call.property_members, members(super_traits));
     let derived = derived(call);
     message::event(name, to, |object| {
-        carry(kind, call, &properties, &super_traits, &derived, object);
+        carry(kind, call, properties, &super_traits, &derived, object);
         for (key, value) in &derived {
             match key.as_ref() {
                 // It is made a text.

@@ -123,8 +123,8 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
         Some("Iterable") => "Iterable",
         _ => "segment",
     };
-    let properties = members(call.properties);
-    let is_callers = |key: &str| !is_own(key) && has_plain(&properties, key);
+    let properties = &call.property_members;
+    let is_callers = |key: &str| !is_own(key) && has_plain(properties, key);
     message::event(name, to, |object| {
         if let Some(ms) = time_ms {
             object.number("time", ms);
@@ -154,7 +154,7 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
         if let Some(library) = library.text().filter(|_| !is_callers("mp_lib")) {
             object.text("mp_lib", &format!("Segment Actions: {library}"));
         }
-        for member in &properties {
+        for member in properties {
             if !OWN_KEYS.contains(&member.name().as_str()) {
                 object.verbatim(member);
             }
