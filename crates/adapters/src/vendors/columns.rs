@@ -5,45 +5,42 @@ use std::borrow::Cow;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
-use crate::read::fields::{Fields, Member, find};
-use crate::read::names::FieldNames;
+use crate::read::fields::{Fields, Member, NO_NAMES};
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
-/// Every column is looked for by the arguments.
-static NO_NAMES: FieldNames<0> = FieldNames::new([]);
+/// How many parts of an event a column can have.
+const PARTS: usize = 6;
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { rest, .. } = Fields::of_record(text, &NO_NAMES)?;
-    let map = &options.columns;
-    let named = |column| named(&rest, column);
-    to.received(time_ms(named(&map.receipt).1));
-    let event = match &map.event {
+    let Fields { mut rest, .. } = Fields::of_record(text, &NO_NAMES)?;
+    let columns = columns_of(&options.columns);
+    let values = take(&columns, &mut rest);
+    let named = [0, 1, 2, 3, 4, 5].map(|part| (columns[part].unwrap_or_default(), values[part]));
+    let [user, device, event, time, id, receipt] = named;
+    to.received(time_ms(receipt.1));
+    let event = match &options.columns.event {
         EventName::Always(name) => Cow::Borrowed(&**name),
-        EventName::Column(column) => find(&rest, column)
+        EventName::Column(column) => event
+            .1
             .text()
             .ok_or_else(|| Refusal::missing(column, "it has the name of the event, by --map"))?,
     };
-    let (user, device) = ids(options, named(&map.user), named(&map.device), to)?;
+    let (user, device) = ids(options, user, device, to)?;
     let parts = Parts {
         format: Format::Csv,
         user,
         device,
         distinct_id: None,
-        time_ms: first_time(&[named(&map.time)])?,
-        message_id: named(&map.id).1.text(),
+        time_ms: first_time(&[time])?,
+        message_id: id.1.text(),
     };
-    let carried: Vec<_> = rest
-        .iter()
-        .copied()
-        .filter(|column| !is_mapped(map, column))
-        .collect();
     parts.event(
         &event,
         Carried {
-            rest: &carried,
+            rest: &rest,
             ..Carried::default()
         },
         to,
@@ -51,29 +48,40 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     Ok(())
 }
 
-/// The name and the value of a column, if it is given.
-fn named<'c, 'r>(row: &[Member<'r>], column: &'c Option<String>) -> (&'c str, Value<'r>) {
-    match column {
-        Some(column) => (column, find(row, column)),
-        None => ("", Value::Missing),
-    }
-}
-
-/// Whether the column has become something else. The time of receipt is carried as well.
-fn is_mapped(map: &Columns, column: &Member<'_>) -> bool {
+/// The columns that are mapped, that of receipt last.
+fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
     let event = match &map.event {
         EventName::Column(column) => Some(column),
         EventName::Always(_) => None,
     };
-    let columns = [
+    [
         map.user.as_ref(),
         map.device.as_ref(),
         event,
         map.time.as_ref(),
         map.id.as_ref(),
-    ];
-    columns
-        .into_iter()
-        .flatten()
-        .any(|name| column.is_named(name))
+        map.receipt.as_ref(),
+    ]
+    .map(|column| column.map(String::as_str))
+}
+
+/// Takes the values of these columns, of which several can be one. The column of receipt stays, so that it is carried as
+/// well.
+fn take<'r>(columns: &[Option<&str>; PARTS], row: &mut Vec<Member<'r>>) -> [Value<'r>; PARTS] {
+    let mut values = [Value::Missing; PARTS];
+    row.retain(|member| {
+        let mut is_carried = true;
+        let Some(name) = member.name_text() else {
+            return is_carried;
+        };
+        for (part, column) in columns.iter().enumerate() {
+            if column.is_some_and(|column| column.as_bytes() == &*name) {
+                // IN-2: the last one counts.
+                values[part] = member.value();
+                is_carried &= part == PARTS - 1;
+            }
+        }
+        is_carried
+    });
+    values
 }
