@@ -35,10 +35,11 @@ fn a_funnel_stops_at_the_next_block_of_events() {
     let asked = Cell::new(0);
     let ask_until = |limit| {
         asked.set(0);
-        project.funnel_while(&query, &|| {
+        let may_go_on = || {
             asked.set(asked.get() + 1);
             asked.get() < limit
-        })
+        };
+        project.funnel_while(&query, &may_go_on, &mut |_, _| {})
     };
     let funnel = ask_until(u32::MAX).unwrap();
     assert_eq!(funnel.steps[0].users, 40);

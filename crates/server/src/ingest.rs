@@ -15,6 +15,7 @@ use idmerge_wire::{Endpoint, Problem};
 use jiff::Timestamp;
 
 use crate::app::App;
+use crate::clock::now_ms;
 use crate::http::body::{BodyShare, ReadBody};
 use crate::http::peers::Peer;
 
@@ -81,7 +82,7 @@ pub(crate) async fn rudderstack_pixel(
     mut request: Request,
 ) -> Response {
     let uri = request.uri();
-    let query = rudderstack_query(uri.query().unwrap_or_default(), records::now_ms());
+    let query = rudderstack_query(uri.query().unwrap_or_default(), now_ms());
     let with_query = format!("{}?{query}", uri.path()).parse();
     // One that is too long is answered as if it had no data.
     if let Ok(uri) = with_query.or_else(|_| uri.path().parse()) {

@@ -1,7 +1,6 @@
 //! The health of a project: what joined and what did not, and the mistakes of tracking that spoil figures.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use axum::Json;
 use idmerge_analysis::DAY_MS;
@@ -13,6 +12,7 @@ use utoipa::ToSchema;
 
 use super::live::UnknownToken;
 use super::query::Reader;
+use crate::clock::now_ms;
 use crate::http::api_error::ApiError;
 
 /// The newest entries of the log that are looked at. An older project has more, and its health is that of now.
@@ -132,7 +132,7 @@ pub(crate) async fn health(reader: Reader) -> Result<Json<HealthResponse>, ApiEr
 }
 
 fn health_of(project: &Project, may_go_on: &MayGoOn) -> Result<HealthResponse, ProjectError> {
-    let mut claims = Claims::new(SystemTime::now());
+    let mut claims = Claims::new(now_ms());
     let history = project.history()?.only_while(may_go_on.clone());
     let first = history.last().saturating_sub(ENTRIES_MAX - 1).max(1);
     history.entries(first, &mut |entry| {
@@ -174,9 +174,8 @@ struct Shared {
 }
 
 impl Claims {
-    fn new(now: SystemTime) -> Self {
-        let now = now.duration_since(UNIX_EPOCH).unwrap_or_default();
-        let today = i64::try_from(now.as_millis()).unwrap_or(i64::MAX) / DAY_MS;
+    fn new(now_ms: i64) -> Self {
+        let today = now_ms.div_euclid(DAY_MS);
         let day = |day| HealthDay {
             day_ms: day * DAY_MS,
             merges: 0,
