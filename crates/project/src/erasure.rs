@@ -3,9 +3,10 @@
 mod events;
 mod profiles;
 mod rewrite;
+mod tables;
 
 use idmerge_engines::{Engine, Settings};
-use idmerge_store::redb::{ReadTransaction, TableHandle};
+use idmerge_store::redb::TableHandle;
 use idmerge_store::{ErasedRows, Erasing, ErasureService, StoreError};
 
 use crate::archive::tables::{
@@ -67,23 +68,11 @@ impl ProjectErasure {
     fn erase_all(&self, erasing: &Erasing<'_, Engine>) -> Result<ErasedRows, ProjectError> {
         // A fingerprint has the `$insert_id` in it, so nobody can guess an ID from it.
         for table in SEEN.tables() {
-            copy_if_there(erasing, table)?;
+            tables::copy_if_there(erasing, table)?;
         }
         let mut rows = ErasedRows::default();
         events::erase(&self.settings, erasing, &mut rows)?;
         profiles::erase(erasing, &mut rows)?;
         Ok(rows)
     }
-}
-
-/// Copies a table as it is.
-fn copy_if_there(erasing: &Erasing<'_, Engine>, table: &str) -> Result<(), ProjectError> {
-    match has_table(erasing.read, table)? {
-        true => Ok(erasing.copy(table)?),
-        false => Ok(()),
-    }
-}
-
-fn has_table(read: &ReadTransaction, table: &str) -> Result<bool, ProjectError> {
-    Ok(read.list_tables()?.any(|it| it.name() == table))
 }

@@ -6,7 +6,8 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "helpers of tests; the lint sees only test functions"
+    clippy::disallowed_methods,
+    reason = "helpers of tests; the lint sees only test functions. They look into the files"
 )]
 
 #[path = "../../store/tests/support/traces.rs"]
@@ -126,7 +127,7 @@ fn submit(project: &Project, number: usize, sent: &Value, record: bool) -> Answe
 
 fn update(id: &str, number: usize) -> Value {
     // Every second profile is long, and so in a table of its own.
-    let text = "x".repeat(if number % 2 == 0 { 20_000 } else { 10 });
+    let text = "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 });
     json!({"$distinct_id": id, "$set": {"number": number, "text": text}})
 }
 
@@ -281,7 +282,7 @@ fn erasure_holds(
     is_user: bool,
 ) -> TestCaseResult {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
-    let [folder, other_folder] = folders.each_ref().map(|folder| folder.path());
+    let [folder, other_folder] = folders.each_ref().map(tempfile::TempDir::path);
     let project = open(folder, model);
     let mut truth = Truth::of(model);
     let mut events = Vec::new();
@@ -305,7 +306,6 @@ fn erasure_holds(
         }
     }
     project.close().unwrap();
-    let before_ids = all_ids();
     let named = if is_user {
         USERS[named].to_owned()
     } else {
@@ -318,7 +318,6 @@ fn erasure_holds(
         .map(DistinctIdBuf::from)
         .collect();
     let is_gone = |id: DistinctId<'_>| erased.contains(&id.to_buf());
-    let profiles_before = answers(&project, &before_ids);
     drop(project);
     let receipt = erase_ids(
         folder,
@@ -392,7 +391,6 @@ fn erasure_holds(
             project = open(folder, model);
         }
     }
-    drop(profiles_before);
     for (at, sent) in later.iter().enumerate() {
         let number = 1_000 + at;
         let Sent::Event(kind, places) = sent else {

@@ -1,6 +1,10 @@
 //! Erasure: an erasure that is broken off at any step changes nothing, and its marks outlive what is done to a store.
 
-#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and looks into the files"
+)]
 
 mod support;
 

@@ -80,18 +80,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
             others: &others,
         })
     };
-    let sink = StoreSink {
-        folder: &args.folder,
-        store,
-        refused,
-        conflicts,
-        taken,
-        commit_claims: args.commit_claims,
-        uncommitted: 0,
-        events: 0,
-        erased: 0,
-        outcomes: Outcomes::default(),
-    };
+    let sink = StoreSink::new(args, store, taken, refused, conflicts);
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let pass = pass.passing(&mut known);
@@ -138,6 +127,29 @@ struct StoreSink<'a> {
     /// How many of them name an erased ID.
     erased: u64,
     outcomes: Outcomes,
+}
+
+impl<'a> StoreSink<'a> {
+    fn new(
+        args: &'a IngestArgs,
+        store: Durable<Engine>,
+        taken: Taken,
+        refused: RefusedWriter,
+        conflicts: Option<ConflictsWriter>,
+    ) -> Self {
+        Self {
+            folder: &args.folder,
+            store,
+            refused,
+            conflicts,
+            taken,
+            commit_claims: args.commit_claims,
+            uncommitted: 0,
+            events: 0,
+            erased: 0,
+            outcomes: Outcomes::default(),
+        }
+    }
 }
 
 impl StoreSink<'_> {

@@ -8,8 +8,8 @@ use idmerge_events::JsonEvent;
 use idmerge_store::redb::{TableError, TableHandle};
 use idmerge_store::{ErasedEvents, ErasedRows, Erasing, StoreError};
 
-use super::copy_if_there;
 use super::rewrite::{Rewriter, Rewritten};
+use super::tables::copy_if_there;
 use crate::archive::block::{BlockBuilder, EventBlock, NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::{BlockHead, Directory};
 use crate::archive::numbers;

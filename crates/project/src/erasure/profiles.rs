@@ -7,7 +7,7 @@ use idmerge_engines::Engine;
 use idmerge_store::redb::{ReadOnlyTable, TableError, TableHandle};
 use idmerge_store::{ErasedRows, Erasing};
 
-use super::copy_if_there;
+use super::tables::copy_if_there;
 use crate::error::ProjectError;
 use crate::profiles::{GROUPS, HIDDEN, PROFILES, RowById, SOURCES, TEXTS, TextNumber};
 

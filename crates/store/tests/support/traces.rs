@@ -39,6 +39,7 @@ fn base64(text: &str, before: usize) -> Vec<u8> {
 }
 
 /// The files of a folder that have a trace of one of these texts, each with the text.
+#[allow(clippy::disallowed_methods, reason = "a test looks into the files")]
 pub(crate) fn traces(folder: &Path, texts: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder).unwrap() {
