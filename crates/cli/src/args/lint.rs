@@ -88,6 +88,8 @@ would change an answer.
 In simplified the order of the claims of a device decides who owns it. In original it also decides which ID \
 of a person is the canonical one: the people are then the same, and only their name differs.
 
+With --store the claims in the log are read; how many events an ID has is then not known (null in JSON).
+
 To weigh events by their time instead, use --order-by time.")]
 pub(crate) struct OrderArgs {
     #[command(flatten)]

@@ -61,7 +61,7 @@ fn json_of(report: &OrderReport, refused: u64, places: &Places) -> Value {
         "all_orders_claims": ALL_ORDERS_CLAIMS,
         "dependent_ids": report.dependent_ids,
         "dependent_users": report.dependent_users,
-        "dependent_events": report.dependent_events,
+        "dependent_events": (!places.is_log()).then_some(report.dependent_events),
         "examples": report.examples.iter().map(|it| json_of_group(it, places)).collect::<Vec<_>>(),
     })
 }
@@ -86,7 +86,7 @@ fn json_of_group(group: &Dependent, places: &Places) -> Value {
         "orders": group.orders,
         "all_answers": group.are_all,
         "only_the_canonical_id": group.only_names,
-        "events": group.events,
+        "events": (!places.is_log()).then_some(group.events),
         "ids": ids.collect::<Vec<_>>(),
         "pairs": pairs.collect::<Vec<_>>(),
     })

@@ -87,9 +87,14 @@ fn a_store_is_asked_by_its_log() {
         pair["if"],
         json!({"entry": 2, "insert_id": "ada", "source": pair["if"]["source"]})
     );
+    assert_eq!(report["dependent_events"], Value::Null);
     let page = folder.run("order -q --store people").code(0).stdout;
     assert!(
         page.contains("if entry 2, $insert_id ada came before entry 1"),
+        "{page}"
+    );
+    assert!(
+        !page.contains("event)") && !page.contains("their events"),
         "{page}"
     );
     folder.run("order events --store people").code(2);

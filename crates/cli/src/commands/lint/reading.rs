@@ -334,13 +334,14 @@ impl Places {
         &self.names
     }
 
+    /// Whether these are entries of a log, which does not have the events that make no claim.
     #[cfg(feature = "store")]
-    fn is_log(&self) -> bool {
+    pub(crate) fn is_log(&self) -> bool {
         self.log.is_some()
     }
 
     #[cfg(not(feature = "store"))]
-    fn is_log(&self) -> bool {
+    pub(crate) fn is_log(&self) -> bool {
         false
     }
 

@@ -14,6 +14,9 @@ const LINES: usize = 3;
 
 const ID_COLUMNS_MAX: usize = 44;
 
+/// A log does not have the events of an ID.
+const EVENTS: &str = "  their events";
+
 pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> String {
     let mut page = String::new();
     let names = places.names();
@@ -42,7 +45,7 @@ pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> Strin
     let rows = [
         ("users that depend on the order", report.dependent_users),
         ("IDs whose canonical ID does", report.dependent_ids),
-        ("  their events", report.dependent_events),
+        (EVENTS, report.dependent_events),
         (
             "groups of connected IDs with several claims",
             report.components,
@@ -55,6 +58,9 @@ pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> Strin
         ("  in which only some orders were tried", report.sampled),
     ];
     for (name, number) in rows {
+        if name == EVENTS && places.is_log() {
+            continue;
+        }
         add(&mut page, format_args!("{name:<46}{:>14}\n", human(number)));
     }
     for group in &report.examples {
@@ -78,9 +84,13 @@ fn add_group(page: &mut String, group: &Dependent, many_files: bool, places: &Pl
         let others: Vec<_> = it.others.iter().map(|other| id(other)).collect();
         let (this, now) = (id(&it.id), id(&it.now));
         let others = others.join(" or ");
-        let events = count(it.events, "event", "events");
-        let text =
-            format!("{this}: counted under {now}, in another order under {others} ({events})");
+        let mut text = format!("{this}: counted under {now}, in another order under {others}");
+        if !places.is_log() {
+            add(
+                &mut text,
+                format_args!(" ({})", count(it.events, "event", "events")),
+            );
+        }
         page.push_str(&wrapped("- ", &text));
     }
     more(page, group.ids.len(), "ID", "IDs");
