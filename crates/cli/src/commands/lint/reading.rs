@@ -6,6 +6,7 @@ use std::marker::PhantomData;
 use std::mem;
 use std::sync::Arc;
 
+#[cfg(feature = "store")]
 use anyhow::Context as _;
 use idmerge_core::InvalidEvent;
 use idmerge_engines::Settings;
