@@ -88,10 +88,8 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
             .identify(options.target, "Identify", event.carried, to),
         "$create_alias" => event.alias("$create_alias", own, other, to)?,
         MERGE => event.alias("$merge", own, other, to)?,
-        "$groupidentify" | "$set" => to.counts.pass_over(match &*name {
-            "$set" => "$set",
-            _ => "$groupidentify",
-        }),
+        "$groupidentify" => to.counts.pass_over("$groupidentify"),
+        "$set" => to.counts.pass_over("$set"),
         name => event.parts.event(name, event.carried, to),
     }
     Ok(())
