@@ -371,7 +371,7 @@ for (const engine of ENGINES) {
     for (const [width, colorScheme] of isOriginal ? windows.slice(0, 2) : windows) {
       test(`every state is accessible and fits ${width} px, ${colorScheme}`, async () => {
         // axe is put into the page by the test, which the page's policy would forbid.
-        const context = await chromium.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: true });
+        const context = await chromium.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
         const view = await context.newPage();
         const check = async (name) => {
           await view.screenshot({ path: path.join(OUT, `page-${engine}-${name}-${width}-${colorScheme}.png`) });
