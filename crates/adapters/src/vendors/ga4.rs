@@ -51,9 +51,9 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         message_id: Some(message_id.into()),
     };
     let params = ObjectText::of(params);
-    if let ObjectText::Text(text) = &params {
-        // Text that is no JSON has none.
-        read_parameters(&mut JsonReader::new(text), &mut parameters);
+    // Text that is no JSON has none.
+    if let (ObjectText::Text(_), Value::Json(json)) = (&params, params.as_value()) {
+        read_parameters(&mut JsonReader::new(json.as_str()), &mut parameters);
     }
     parts.event(
         &event,
