@@ -8,11 +8,10 @@ use crate::read::names::FieldNames;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 
-/// How many other fields most records have at most. So many of them take less than a kilobyte, and allocators keep such
-/// memory at hand.
+/// How many other fields most records have at most. These take less than a kilobyte, which allocators have at hand.
 const USUAL_REST: usize = 25;
 
-/// The names of an object of which every member is wanted.
+/// For objects whose members are all wanted: none is read by name, so all are in `rest`.
 pub(crate) static NO_NAMES: FieldNames<0> = FieldNames::new([]);
 
 /// A field: its name as JSON, and its value.

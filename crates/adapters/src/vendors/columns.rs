@@ -1,5 +1,6 @@
 //! Records of one's own: the columns that `--map` names.
 
+use std::array;
 use std::borrow::Cow;
 
 use crate::adapted::Adapted;
@@ -18,8 +19,8 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     let Fields { mut rest, .. } = Fields::of_record(text, &NO_NAMES)?;
     let columns = columns_of(&options.columns);
     let values = take(&columns, &mut rest);
-    let named = [0, 1, 2, 3, 4, 5].map(|part| (columns[part].unwrap_or_default(), values[part]));
-    let [user, device, event, time, id, receipt] = named;
+    let [user, device, event, time, id, receipt] =
+        array::from_fn(|part| (columns[part].unwrap_or_default(), values[part]));
     to.received(time_ms(receipt.1));
     let event = match &options.columns.event {
         EventName::Always(name) => Cow::Borrowed(&**name),
@@ -65,8 +66,8 @@ fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
     .map(|column| column.map(String::as_str))
 }
 
-/// Takes the values of these columns, of which several can be one. The column of receipt stays, so that it is carried as
-/// well.
+/// Takes the values of these columns out of a row. Several parts can come from one column. The column of receipt stays in
+/// the row, so that it is carried as well.
 fn take<'r>(columns: &[Option<&str>; PARTS], row: &mut Vec<Member<'r>>) -> [Value<'r>; PARTS] {
     let mut values = [Value::Missing; PARTS];
     row.retain(|member| {
