@@ -83,7 +83,7 @@ impl Value {
 
 /// The JSON of an array or an object, the same for equal ones. SDKs write the same list with and without spaces.
 fn one_spelling(text: &str, depth: usize) -> String {
-    // Each level is a call, so what is nested deeper is compared as it is written.
+    // This function calls itself at each level. The limit bounds the stack: deeper values are compared as written.
     const MAX_DEPTH: usize = 64;
     if depth == MAX_DEPTH {
         return text.to_owned();

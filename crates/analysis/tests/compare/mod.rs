@@ -51,7 +51,7 @@ pub(crate) fn real_step(step: &oracle::Step) -> Step {
     Step::parse(&(step.name.clone() + &conditions.unwrap_or_default()))
 }
 
-/// The events as the models read them. Those without both IDs are nobody's, and are not added to an analysis.
+/// The events as the models read them. Events without IDs belong to nobody (F-1) and are left out, as in [`fold`].
 pub(crate) fn canonical(events: &[oracle::Event]) -> Vec<oracle::Event> {
     let is_of_somebody = |event: &&oracle::Event| event.user.is_some() && event.own.is_some();
     let event = |event: &oracle::Event| {
@@ -126,8 +126,8 @@ fn properties() -> impl Strategy<Value = BTreeMap<String, String>> {
     })
 }
 
-/// Events of at most three users with five distinct_ids, of which two are called like users. Each distinct_id has
-/// one user.
+/// Events of at most three users with five distinct_ids. Two distinct_ids have the names of users. Each distinct_id
+/// belongs to one user.
 pub(crate) fn events(times_ms: BoxedStrategy<i64>) -> impl Strategy<Value = Vec<oracle::Event>> {
     const OWN: [&str; 5] = ["u0", "u1", "$device:d0", "$device:d1", "$device:d2"];
     let own = prop::option::weighted(0.95, 0..OWN.len());

@@ -123,16 +123,14 @@ fn opened_with(
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{ask, events};
+    use super::super::cases::{ask, events, rows};
     use super::*;
 
     /// Rows `STEPS | OPTIONS | TOUCH | EVENTS | ANSWER`, as in the cases of funnels. The property is `v`.
     /// The answer has `VALUE=USERS,CONVERTED` for each row, and then the same two without ID merge if they
     /// are not equal to them. The value `-` is the lack of one.
-    fn check(rows: &str) {
-        let no_comment = |row: &&str| !row.is_empty() && !row.starts_with('#');
-        for text in rows.lines().map(str::trim).filter(no_comment) {
-            let columns: Vec<&str> = text.split('|').map(str::trim).collect();
+    fn check(table: &str) {
+        for (text, columns) in rows(table) {
             let touch = match columns[2] {
                 "first" => Touch::First,
                 "last" => Touch::Last,

@@ -75,12 +75,17 @@ pub(super) fn events(text: &str) -> Vec<Event> {
     text.split_whitespace().map(one).collect()
 }
 
+/// The rows of a table, each with its columns, which `|` separates. `#` begins a comment.
+pub(super) fn rows(table: &str) -> impl Iterator<Item = (&str, Vec<&str>)> {
+    let rows = table.lines().map(str::trim);
+    let rows = rows.filter(|row| !row.is_empty() && !row.starts_with('#'));
+    rows.map(|row| (row, row.split('|').map(str::trim).collect()))
+}
+
 /// Rows `STEPS | OPTIONS | EVENTS | ANSWER`. The answer is the users or entries at each step. After `ms` it
-/// is the times of each step from the second, with commas between steps. `#` begins a comment.
-fn check(rows: &str) {
-    let no_comment = |row: &&str| !row.is_empty() && !row.starts_with('#');
-    for row in rows.lines().map(str::trim).filter(no_comment) {
-        let columns: Vec<&str> = row.split('|').map(str::trim).collect();
+/// is the times of each step from the second, with commas between steps.
+fn check(table: &str) {
+    for (row, columns) in rows(table) {
         let (question, events) = (ask(columns[0], columns[1]), events(columns[2]));
         let answer = match columns[3].strip_prefix("ms") {
             None => format!("{:?}", reached(&events, &question, true)),

@@ -11,9 +11,10 @@
 //! - R-4 The last period is that of the latest event of any name with a usable time that belongs to a user,
 //!   with or without ID merge. It is one for both, so both have figures for the same periods. It need not be
 //!   in the range, nor after it.
-//! - R-5 A cohort has as many figures as periods, of which each can be 0.
-//! - R-6 An event of nobody changes no figure: not the last period, nor the number of events that were passed
-//!   over. An event that counts as coming and as coming back is passed over once.
+//! - R-5 A cohort has one figure for each period. A figure can be 0.
+//! - R-6 An event without an ID belongs to nobody (F-1) and changes no figure: neither the last period nor the
+//!   number of events that were passed over. An event that counts both as coming and as coming back is counted
+//!   there once.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -143,17 +144,15 @@ fn first_day(period: i64, every: Every) -> i64 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cases::{ask, events};
+    use super::super::cases::{ask, events, rows};
     use super::*;
 
     /// Rows `COMES > COMES_BACK | OPTIONS | EVENTS | ANSWER`. `*` is any event. The options are `week`,
     /// `periods=N`, and the range as in the cases of funnels; 7 periods unless changed. The answer has for
     /// each cohort `FIRST_DAY=USERS:RETURNS,RETURNS,…`, each figure as `WITH/WITHOUT` if the two differ, and
     /// then the events that were passed over, if there are some, as `no-time=NUMBER`.
-    fn check(rows: &str) {
-        let no_comment = |row: &&str| !row.is_empty() && !row.starts_with('#');
-        for text in rows.lines().map(str::trim).filter(no_comment) {
-            let columns: Vec<&str> = text.split('|').map(str::trim).collect();
+    fn check(table: &str) {
+        for (text, columns) in rows(table) {
             let (comes, comes_back) = columns[0].split_once('>').unwrap();
             let step = |text: &str| match text.trim() {
                 "*" => None,
@@ -216,7 +215,7 @@ mod tests {
             * > * | | A:0:x:x A:3d:y:y | 0=1:0,0,0 3=1:
             A > A | | A:0:x:x X:3d:y:y | 0=1:0,0,0
             A > A | to=0 | A:0:x:x A:2d:y:y | 0=1:0,0
-            # An event of nobody is none of any user.
+            # An event without an ID belongs to no user, so it makes no last period.
             A > A | | A:0:x:x X:3d:-:- | 0=1:
             A > A | | A:0:x:x X:1d:d:- | 0=1:0
             A > A | | A:0:x:x X:-:y:y | 0=1:

@@ -18,7 +18,7 @@ use std::collections::BTreeMap;
 
 use serde_json::value::RawValue;
 
-/// A value, of which equal ones are equal in Rust.
+/// A value in one form: two values are equal by the rules if they are equal in Rust.
 #[derive(Debug, PartialEq, Eq)]
 enum Value {
     Null,
