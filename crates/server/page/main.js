@@ -1,8 +1,8 @@
 // Which view is shown: each has an address, so back, forward and links work.
 
-import { ask, Problem, signedIn, signIn, signOut, watchTrouble } from "./lib/api.js";
+import { Problem, project, signedIn, signIn, signOut, watchTrouble } from "./lib/api.js";
 import { at, h, mark, say } from "./lib/dom.js";
-import { visible } from "./lib/words.js";
+import { capital, visible } from "./lib/words.js";
 import { funnel } from "./views/funnel.js";
 import { health } from "./views/health.js";
 import { live } from "./views/live.js";
@@ -17,7 +17,7 @@ const TITLES = { users: "Users", live: "Live", funnel: "Funnel", health: "Health
 let leave = new AbortController();
 
 /** Opens an address of this page. */
-export function go(path) {
+function go(path) {
   history.pushState(null, "", path);
   return show();
 }
@@ -58,15 +58,16 @@ async function show() {
   }
   showProject();
   const query = new URLSearchParams(location.search);
+  const context = { signal, go, reload: show };
   try {
     if (view === "users" && id !== undefined) {
       frame("users", visible(id));
       // The sentence that a view opens with needs figures, so the view comes when it has them.
-      return place(await user(id, tab, { signal, go }), signal);
+      return place(await user(id, tab, context), signal);
     }
     const make = VIEWS[view];
     frame(view, TITLES[view] ?? "Nothing here");
-    const made = make ? await make(query, { signal, go }) : say("There is no such page here.");
+    const made = make ? await make(query, context) : say("There is no such page here.");
     return place(made, signal);
   } catch (error) {
     return fail(error, signal);
@@ -96,15 +97,11 @@ function fail(error, signal) {
 }
 
 async function showProject() {
-  if (showProject.known) return;
-  showProject.known = true;
   try {
-    const { token, model } = await ask("/v1/project");
-    const named = model.charAt(0).toUpperCase() + model.slice(1);
-    at("project").replaceChildren(h("b", {}, visible(token)), ` · ${named}`);
+    const { token, model } = await project();
+    at("project").replaceChildren(h("b", {}, visible(token)), ` · ${capital(model)}`);
   } catch {
     // The view itself says what is wrong.
-    showProject.known = false;
   }
 }
 
@@ -119,7 +116,6 @@ function takeSecret() {
 at("brand").prepend(mark());
 at("sign-out").addEventListener("click", () => {
   signOut();
-  showProject.known = false;
   at("project").replaceChildren();
   show();
 });

@@ -1,6 +1,6 @@
 // Identity: how the IDs of a user came together, as lanes that run into one.
 
-import { all, ask, inPath, post } from "../lib/api.js";
+import { all, ask, inPath } from "../lib/api.js";
 import { at, h } from "../lib/dom.js";
 import { avatar, DEVICE, deviceIcon, idText, initials, shortName } from "../lib/people.js";
 import { capital, many, n, word } from "../lib/words.js";
@@ -10,7 +10,7 @@ import { idTable } from "./ids.js";
 import { momentsOf } from "./moments.js";
 import { momentRow } from "./rows.js";
 import { idsOf, storyOf } from "./story.js";
-import { withdraw, letCount } from "./withdraw.js";
+import { letCount, preview, withdraw } from "./withdraw.js";
 
 const PAGE_IDS = 500;
 const ENTRIES_MAX = 5_000;
@@ -41,13 +41,13 @@ export async function identity(person, { signal }) {
   return box;
 }
 
-/** Who withdrew which claim, and why. A withdrawal that changes nothing tells which one was before it. */
+/** Who withdrew which claim, and why. */
 async function findWithdrawals({ lanes }) {
   const withdrawn = lanes.filter((lane) => lane.withdrawn).slice(0, HOLDERS_MAX);
   await Promise.all(withdrawn.map(async (lane) => {
-    const preview = await post("/v1/retract", { sequence: lane.claim, who: "a preview", why: "a preview", dry_run: true }).catch(() => null);
-    if (!preview || preview.is_new) return;
-    const { entries } = await ask("/v1/log", { from: preview.sequence, limit: 1 });
+    const found = await preview(lane.claim).catch(() => null);
+    if (!found || found.is_new) return;
+    const { entries } = await ask("/v1/log", { from: found.sequence, limit: 1 });
     lane.withdrawn = entries[0] ?? {};
   }));
 }
@@ -135,6 +135,6 @@ function sum(person, joined) {
     shown.map((lane, at) => part(at > 0 && h("i", {}, "+"), deviceIcon(lane.kind, lane.colour), lane.name)),
     rest > 0 && part(h("i", {}, "+"), `${n(rest)} more`),
     part(h("i", {}, "+"), idText(person.distinct_id)),
-    h("span", { class: "part whole" }, h("i", {}, "="), avatar(person, "small-one"), shortName(person)));
+    h("span", { class: "part whole" }, h("i", {}, "="), avatar(person), shortName(person)));
 }
 

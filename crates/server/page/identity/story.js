@@ -18,7 +18,7 @@ export function idsOf(entry) {
 const isMerged = (entry) => entry.claim && !entry.withdrawn && entry.answer === "merged";
 
 /**
- * The lanes of a user: `{ id, device, kind, colour, events, first_ms, join_ms, claim, how, into, entry, withdrawn }`.
+ * The lanes of a user: `{ id, name, kind, colour, events, first_ms, join_ms, claim, how, into, withdrawn }`.
  * The canonical ID has no lane: it is the line that the others run into.
  */
 export function storyOf(person, entries) {
@@ -62,7 +62,7 @@ function lane(id, figures, person) {
   };
 }
 
-const joining = (entry) => ({ join_ms: entry.time_ms ?? null, claim: entry.sequence, how: entry.claim, entry });
+const joining = (entry) => ({ join_ms: entry.time_ms ?? null, claim: entry.sequence, how: entry.claim });
 
 /**
  * Joins the lanes in the order of the claims. Of the two sides of a claim, the one with the canonical ID goes on,
@@ -78,10 +78,9 @@ function joinLanes(person, merged, laneOf) {
   for (const entry of merged) {
     const [joined, target] = idsOf(entry).map(rootOf);
     if (joined === target) continue;
-    const isTurned = joined === person.distinct_id;
-    const [ends, goesOn] = isTurned ? [target, joined] : [joined, target];
+    const [ends, goesOn] = joined === person.distinct_id ? [target, joined] : [joined, target];
     parents.set(ends, goesOn);
     const into = goesOn === person.distinct_id ? null : laneOf(goesOn);
-    Object.assign(laneOf(ends), { ...joining(entry), into, target: idsOf(entry)[isTurned ? 0 : 1] });
+    Object.assign(laneOf(ends), { ...joining(entry), into });
   }
 }

@@ -5,15 +5,18 @@ import { announce, at, glyph, h } from "../lib/dom.js";
 import { deviceIcon, idText, nameOf, shortName } from "../lib/people.js";
 import { clock, day, many, n } from "../lib/words.js";
 
-const PREVIEW = "a preview";
 const IDS_SHOWN = 5;
+
+/** What a withdrawal of a claim would change. If the claim is withdrawn already, it tells by which entry. */
+export const preview = (claim) =>
+  post("/v1/retract", { sequence: claim, who: "a preview", why: "a preview", dry_run: true });
 
 export async function withdraw(person, lane, done) {
   const box = at("dialog");
   const title = h("h2", { id: "withdraw-title" },
     lane.kind === "user" ? `Is ${lane.name} not ${shortName(person)}?` : `Is this ${lane.name.replace(/^.* on /, "")} not ${shortName(person)}’s?`);
   const when = lane.join_ms === null ? "" : `, ${day(lane.join_ms)} ${clock(lane.join_ms)}`;
-  const preview = h("ul", { class: "preview", "aria-busy": "true" }, h("li", {}, h("span"), h("span", {}, "Asking what would change …")));
+  const shown = h("ul", { class: "preview", "aria-busy": "true" }, h("li", {}, h("span"), h("span", {}, "Asking what would change …")));
   const problem = h("p", { class: "problem", role: "alert" });
   const who = h("input", { id: "who", required: true, autocomplete: "username", maxlength: 200 });
   const why = h("input", { id: "why", required: true, placeholder: "a shared phone", maxlength: 200 });
@@ -34,7 +37,7 @@ export async function withdraw(person, lane, done) {
   };
   box.setAttribute("aria-labelledby", "withdraw-title");
   box.replaceChildren(h("form", { onsubmit: submit }, title,
-    h("p", { class: "soft" }, `Claim ${n(lane.claim)}${when}. If you withdraw it:`), preview,
+    h("p", { class: "soft" }, `Claim ${n(lane.claim)}${when}. If you withdraw it:`), shown,
     h("div", { class: "field" }, h("label", { for: "who" }, "Your name, for the log"), who),
     h("div", { class: "field" }, h("label", { for: "why" }, "Why"), why), problem,
     h("p", { class: "small soft" }, "Nothing is deleted. A withdrawal can be withdrawn."),
@@ -42,12 +45,12 @@ export async function withdraw(person, lane, done) {
   box.showModal();
   who.focus();
   try {
-    const found = await post("/v1/retract", { sequence: lane.claim, who: PREVIEW, why: PREVIEW, dry_run: true });
-    preview.replaceChildren(...await linesOf(person, lane, found.changes));
+    const { changes } = await preview(lane.claim);
+    shown.replaceChildren(...await linesOf(person, lane, changes));
   } catch (error) {
-    preview.replaceChildren(line(glyph("look"), `What would change is not known: ${error.message}`));
+    shown.replaceChildren(line(glyph("look"), `What would change is not known: ${error.message}`));
   }
-  preview.removeAttribute("aria-busy");
+  shown.removeAttribute("aria-busy");
 }
 
 const line = (icon, ...text) => h("li", {}, icon, h("span", {}, ...text));

@@ -5,14 +5,16 @@ const TRIES_MS = [1_000, 3_000];
 
 /** A request that failed, with a message for people. */
 export class Problem extends Error {
-  constructor(message, status, body) {
+  constructor(message, status) {
     super(message);
     this.status = status;
-    this.body = body;
   }
 }
 
 let credential = null;
+
+/** The answer of `/v1/project`, as a promise, once it was asked for. */
+let openProject = null;
 
 /** The credential of this tab: `{ secret, project }`, or null. */
 export function signedIn() {
@@ -28,6 +30,7 @@ export function signedIn() {
 
 export function signIn(secret, project) {
   credential = { secret, project };
+  openProject = null;
   try {
     sessionStorage.setItem(KEPT_AS, JSON.stringify(credential));
   } catch {
@@ -37,6 +40,7 @@ export function signIn(secret, project) {
 
 export function signOut() {
   credential = null;
+  openProject = null;
   try {
     sessionStorage.removeItem(KEPT_AS);
   } catch {
@@ -88,15 +92,15 @@ async function send(path, query, options) {
 
 async function problemOf(response) {
   const text = await response.text();
-  let body = null;
+  let said = "";
   try {
-    body = JSON.parse(text);
+    const { error } = JSON.parse(text);
+    if (typeof error === "string") said = error.trim();
   } catch {
     // A proxy in front of the server may answer with HTML.
   }
-  const said = typeof body?.error === "string" ? body.error.trim() : "";
   const fallback = `The server answered with status ${response.status} and no message.`;
-  return new Problem(said || fallback, response.status, body);
+  return new Problem(said || fallback, response.status);
 }
 
 const isPassing = (status) => status === 0 || status === 429 || status === 503;
@@ -126,8 +130,42 @@ export async function ask(path, query = {}, options = {}) {
   }
 }
 
+/** The project that the credential opens: its token and its model. It is asked for once. */
+export function project() {
+  openProject ??= ask("/v1/project").catch((error) => {
+    openProject = null;
+    throw error;
+  });
+  return openProject;
+}
+
 export const post = (path, body) =>
   ask(path, {}, { method: "POST", body: JSON.stringify(body), headers: { "Content-Type": "application/json" } });
+
+/**
+ * The page of a list after `after`. The server ends a page after some work, so it can have no rows although there
+ * are more: such pages are passed over.
+ */
+export async function pageAfter(after, path, query, rowsOf) {
+  for (;;) {
+    const page = await ask(path, { ...query, after });
+    if (rowsOf(page).length || !page.next) return page;
+    after = page.next;
+  }
+}
+
+/**
+ * Runs `action` for the last call only: answers can overtake each other. `action` gets the arguments of the call after
+ * a function that tells whether it still is the last one.
+ */
+export function latestOnly(action) {
+  let number = 0;
+  return async (...given) => {
+    number += 1;
+    const mine = number;
+    await action(() => mine === number, ...given);
+  };
+}
 
 /** All pages of a list, up to `max` rows: `[rows, next]`, where `next` is null if there are no more. */
 export async function all(path, query, rowsOf, max) {

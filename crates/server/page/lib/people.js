@@ -21,10 +21,10 @@ const COLOURS = 6;
 
 /**
  * The colour of each device of a user: those with the most events have one each, in the order in which they
- * appeared, and the others share a grey.
+ * appeared, and the others share a grey. Devices without figures are in this order already.
  */
 export function coloursOf(ids) {
-  const busiest = [...ids].sort((a, b) => b.events - a.events).slice(0, COLOURS);
+  const busiest = [...ids].sort((a, b) => (b.events ?? 0) - (a.events ?? 0)).slice(0, COLOURS);
   const inOrder = busiest.sort((a, b) => (a.first_seen_ms ?? 0) - (b.first_seen_ms ?? 0));
   return new Map(inOrder.map((each, number) => [each.distinct_id, `var(--d${number + 1})`]));
 }

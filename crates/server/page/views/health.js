@@ -30,7 +30,7 @@ function sentence(act, look) {
 function checksOf(report) {
   const checks = [tokens(report), shared(report), resets(report), large(report), junk(report), commits(report)];
   const order = Object.keys(STATES);
-  return checks.filter(Boolean).sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
+  return checks.sort((a, b) => order.indexOf(a.state) - order.indexOf(b.state));
 }
 
 function tokens({ unknown_tokens: unknown = [] }) {

@@ -1,6 +1,6 @@
 // Live: events as they come, with what each identity event joined.
 
-import { ask, stream } from "../lib/api.js";
+import { project, stream } from "../lib/api.js";
 import { announce, glyph, h, say } from "../lib/dom.js";
 import { deviceIcon, time, userLink } from "../lib/people.js";
 import { many, n, seconds, shortId, visible, clock } from "../lib/words.js";
@@ -11,18 +11,19 @@ const KEPT_MAX = 2_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const AGAIN_MS = 3_000;
+const COUNT_MS = 1_000;
 
-export async function live(_query, { signal }) {
-  const project = await ask("/v1/project");
-  const view = new Live(project, signal);
+export async function live(_query, { signal, reload }) {
+  const view = new Live(await project(), signal, reload);
   view.follow();
   return view.element;
 }
 
 class Live {
-  constructor(project, signal) {
-    this.project = project;
+  constructor({ token }, signal, reload) {
+    this.token = token;
     this.signal = signal;
+    this.reload = reload;
     this.only = "all";
     this.isRunning = true;
     this.kept = [];
@@ -37,7 +38,8 @@ class Live {
     this.pause = h("button", { type: "button", onclick: () => this.toggle() }, "Pause");
     this.element = h("div", {}, this.heading, this.notices,
       h("div", { class: "tools" }, this.picker(), this.pause, this.state), this.list);
-    const tick = setInterval(() => (signal.aborted ? clearInterval(tick) : this.count()), 5_000);
+    // Not for each event: it looks through those of the last hour.
+    const tick = setInterval(() => (signal.aborted ? clearInterval(tick) : this.count()), COUNT_MS);
   }
 
   picker() {
@@ -70,7 +72,7 @@ class Live {
         await stream("/v1/live", { after: this.last }, this.signal, (kind, data, id) => this.take(kind, data, id));
       } catch (error) {
         if (this.signal.aborted || error.name === "AbortError") return;
-        if (error.status === 401) return void dispatchEvent(new PopStateEvent("popstate"));
+        if (error.status === 401) return void this.reload();
       }
       if (this.signal.aborted) return;
       const since = seconds(Date.now());
@@ -86,7 +88,6 @@ class Live {
     this.seen.push([data.received_ms, data.answer]);
     if (this.isRunning) this.add(data);
     else if (this.kept.push(data) > KEPT_MAX) this.kept.shift();
-    this.count();
   }
 
   add(event) {
@@ -143,7 +144,7 @@ class Live {
       h("p", {},
         h("b", {}, `${many(each.events, "event")} ${each.events === 1 ? "was" : "were"} thrown away: no project here has the token “${visible(each.token)}”. `),
         `It comes from ${visible(each.from)} since ${clock(each.since_ms)}. A typo in `, h("code", {}, "mixpanel.init()"),
-        "? The token of this project is “", h("bdi", {}, visible(this.project.token)), "”."))));
+        "? The token of this project is “", h("bdi", {}, visible(this.token)), "”."))));
   }
 }
 

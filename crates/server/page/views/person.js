@@ -11,8 +11,11 @@ const IDS_MAX = 2_000;
 /** The user that an ID belongs to, with the figures of each ID: `members` in order, and `byId`. */
 export async function personOf(id) {
   const path = inPath(id);
-  const user = await ask(`/v1/users/${path}`);
-  const [members, next] = await all(`/v1/users/${path}/ids`, { limit: PAGE_IDS }, (page) => page.ids, IDS_MAX);
+  const [user, [members, next]] = await Promise.all([
+    ask(`/v1/users/${path}`),
+    all(`/v1/users/${path}/ids`, { limit: PAGE_IDS }, (page) => page.ids, IDS_MAX),
+  ]);
   const colours = coloursOf(members.filter((each) => each.distinct_id !== user.distinct_id || !user.has_user_id));
-  return { ...user, asked: id, path, members, byId: new Map(members.map((each) => [each.distinct_id, each])), hasMore: next !== null, colours };
+  const byId = new Map(members.map((each) => [each.distinct_id, each]));
+  return { ...user, asked: id, path, members, byId, hasMore: next !== null, colours };
 }

@@ -1,6 +1,6 @@
 // Sign in: the secret is checked once, and kept for this tab.
 
-import { ask, signIn, signOut } from "../lib/api.js";
+import { project as askProject, signIn, signOut } from "../lib/api.js";
 import { h, mark, say } from "../lib/dom.js";
 
 const UNKNOWN = "No project here has this secret. It was printed when the server first started, and stands in data/idmerge.toml.";
@@ -26,7 +26,7 @@ export function signInView(done, reason = "") {
     button.disabled = true;
     signIn(secret.value, project.value.trim() || null);
     try {
-      await ask("/v1/project");
+      await askProject();
       done();
     } catch (error) {
       signOut();

@@ -1,6 +1,6 @@
 // Users: who was seen last, and search.
 
-import { ask } from "../lib/api.js";
+import { ask, latestOnly, pageAfter, project } from "../lib/api.js";
 import { announce, copyButton, h, none, say, whenNear } from "../lib/dom.js";
 import { avatar, coloursOf, deviceIcon, marked, nameOf, time, userLink, userPath } from "../lib/people.js";
 import { ago, many, plain, shortId, visible } from "../lib/words.js";
@@ -10,19 +10,22 @@ const DEVICES_SHOWN = 5;
 const TYPED_MS = 150;
 const FIRST_EVENT_MS = 2_000;
 
-export async function users(query, { signal }) {
+export async function users(query, { signal, reload }) {
   const words = query.get("q") ?? "";
   const first = await pageOf(null);
-  if (!first.users.length && !words) return nobodyYet(signal);
+  if (!first.users.length && !words) return nobodyYet(signal, reload);
   const list = h("div");
-  const show = latestOnly(signal, async (wanted, isCurrent) => {
+  const show = latestOnly(async (isLatest, wanted, waitMs) => {
+    // Somebody who types asks once.
+    if (waitMs) await new Promise((done) => setTimeout(done, waitMs));
+    if (!isLatest() || signal.aborted) return;
     if (!plain(wanted)) {
       announce("");
       list.replaceChildren(...newestSeen(first));
       return;
     }
     const found = await ask("/v1/search", { q: wanted, limit: PAGE_USERS });
-    if (isCurrent()) showFound(list, found, wanted);
+    if (isLatest()) showFound(list, found, wanted);
   });
   const find = h("input", {
     id: "find", type: "search", value: words, placeholder: "Find by name, e-mail or any ID",
@@ -46,32 +49,13 @@ export async function users(query, { signal }) {
     list);
 }
 
-/** A page of users. The server ends a page after some work, so it can have none although there are more. */
-async function pageOf(after) {
-  for (;;) {
-    const page = await ask("/v1/users", { limit: PAGE_USERS, after });
-    if (page.users.length || !page.next) return page;
-    after = page.next;
-  }
-}
+const pageOf = (after) => pageAfter(after, "/v1/users", { limit: PAGE_USERS }, (page) => page.users);
 
 function sentence({ totals, users: shown, next }) {
   if (totals) return `${many(totals.users, "person", "people")}, known by ${many(totals.ids, "ID")}.`;
   if (next) return "The people who were seen last.";
   const ids = shown.reduce((sum, each) => sum + each.ids, 0);
   return `${many(shown.length, "person", "people")}, known by ${many(ids, "ID")}.`;
-}
-
-/** Runs `action` for the last words only: answers can overtake each other. */
-function latestOnly(signal, action) {
-  let number = 0;
-  return async (wanted, waitMs) => {
-    number += 1;
-    const mine = number;
-    const isCurrent = () => mine === number && !signal.aborted;
-    if (waitMs) await new Promise((done) => setTimeout(done, waitMs));
-    if (isCurrent()) await action(wanted, isCurrent);
-  };
 }
 
 function newestSeen(first) {
@@ -121,7 +105,7 @@ function row(user, words = "") {
   const label = nameOf(user);
   const hit = user.matched?.text;
   const shown = hit && hit !== user.name ? hit : user.email && user.email !== label ? user.email : user.distinct_id;
-  const colours = coloursOf(user.devices.map((each) => ({ ...each, events: each.events ?? 0 })));
+  const colours = coloursOf(user.devices);
   const devices = user.devices.slice(0, DEVICES_SHOWN);
   return h("li", {}, h("a", { href: userPath(user.distinct_id) }, avatar(user),
     h("span", {},
@@ -137,8 +121,8 @@ function row(user, words = "") {
 /** The events of a user with very many IDs are not counted. */
 const eventsOf = ({ events }) => (events === null ? "very many events" : many(events, "event"));
 
-async function nobodyYet(signal) {
-  const { token } = await ask("/v1/project");
+async function nobodyYet(signal, reload) {
+  const { token } = await project();
   const snippet = `mixpanel.init('${token}', { api_host: '${location.origin}' });\nmixpanel.track('Hello');`;
   const made = h("div", {}, say("Nobody yet."),
     h("p", { class: "sub" },
@@ -151,8 +135,7 @@ async function nobodyYet(signal) {
     const { users: seen } = await ask("/v1/users", { limit: 1 }).catch(() => ({ users: [] }));
     if (!seen.length || signal.aborted) return undefined;
     clearInterval(look);
-    // The view of an address that is opened again is made anew.
-    return dispatchEvent(new PopStateEvent("popstate"));
+    return reload();
   }, FIRST_EVENT_MS);
   return made;
 }
