@@ -1,8 +1,15 @@
-//! Texts that variables of the environment have, such as secrets.
+//! What the system says: the time, and the texts of variables of the environment, such as secrets.
 
 use std::env;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::bail;
+
+/// The time of day, in milliseconds since 1970.
+pub(crate) fn now_ms() -> i64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
+}
 
 /// The text of a variable, if it is set.
 ///

@@ -8,7 +8,6 @@ use std::io::{self, Write};
 use std::mem;
 use std::path::Path;
 use std::slice;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use idmerge_engines::{Engine, Model, Settings};
@@ -20,6 +19,7 @@ use crate::commands::ingest::block::{IngestReader, LoggedClaim};
 use crate::commands::ingest::taken::{BlockTaken, Taken};
 use crate::commands::sorting::Ordering;
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
+use crate::environment::now_ms;
 use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
 use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, add_adapted, row};
@@ -92,14 +92,6 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let adapted = adapting.and_then(Adapting::report);
     sink.print(entries_before, &known, adapted.as_ref(), form);
     sink.close()
-}
-
-/// The time of day, in milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    since.map_or(0, |since| {
-        i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
-    })
 }
 
 /// The settings of the other models, with the same rules for IDs.

@@ -8,7 +8,6 @@ mod upload;
 
 use std::process::ExitCode;
 use std::slice;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use anyhow::Context;
 use idmerge_migrate::{Gathering, Options, People, Report, Tally};
@@ -21,6 +20,7 @@ use crate::commands::migrate::passes::{Gathered, Starts};
 use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
 use crate::commands::sorting::Ordering;
+use crate::environment::now_ms;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
 use crate::stream::adapt::Adapting;
@@ -128,12 +128,6 @@ fn check_kept(folder: &Folder, inputs: &[Input], side_files: &SideFiles) -> anyh
         side_files.must_be_kept_by(&destination)?;
     }
     Ok(())
-}
-
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    let ms = since.map(|since| since.as_millis()).unwrap_or_default();
-    i64::try_from(ms).unwrap_or(i64::MAX)
 }
 
 /// What both passes over the input share.

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use idmerge_engines::Model;
@@ -12,6 +12,7 @@ use serde_json::Value;
 use ureq::Agent;
 
 use crate::args::demo::DemoArgs;
+use crate::environment::now_ms;
 use crate::report::say;
 
 /// How many events are sent in a second at a speed of 1.
@@ -126,10 +127,4 @@ impl People {
         }
         Ok(())
     }
-}
-
-/// The time now, in milliseconds since 1970.
-fn now_ms() -> i64 {
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    i64::try_from(since.unwrap_or_default().as_millis()).unwrap_or(i64::MAX)
 }

@@ -45,8 +45,8 @@ impl IngestReader<'_> {
         read
     }
 
-    /// Adds the claims of an event, which has this number in its block. The model of the store may refuse the event; if another model refuses it, it makes
-    /// no claim by that model.
+    /// Adds the claims of an event, which has this number in its block. The model of the store may refuse the event;
+    /// if another model refuses it, it makes no claim by that model.
     fn add_claims<'e>(
         &self,
         number: usize,
