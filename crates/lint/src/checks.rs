@@ -9,7 +9,7 @@ use idmerge_core::RuleBook;
 use crate::fold::Lint;
 use crate::ids::Bits;
 use crate::kind::Kind;
-use crate::report::{At, Evidence, Finding, Gathered, Report};
+use crate::report::{Finding, Gathered, Report};
 
 impl Lint {
     /// The findings, the worst one first. Each has at most `examples_max` examples, and counts all IDs.
@@ -40,7 +40,7 @@ impl Lint {
     }
 }
 
-/// The checks, each of which finds one kind of mistake, or several that exclude each other.
+/// The checks. Each finds one kind of mistake, or several that exclude each other.
 struct Checks<'l> {
     lint: &'l mut Lint,
     rule_book: RuleBook,
@@ -60,11 +60,6 @@ impl Checks<'_> {
     fn is_reported(&self, number: u32) -> bool {
         self.lint.ids.row(number).bits.has(Bits::REPORTED)
     }
-}
-
-/// The evidence of one event.
-fn evidence(at: At, time_ms: Option<i64>) -> Evidence {
-    Evidence { at, time_ms }
 }
 
 /// A number with its noun.

@@ -2,7 +2,7 @@
 
 use foldhash::{HashMap, HashSet};
 
-use crate::report::At;
+use crate::report::Evidence;
 
 /// What events show of a device.
 #[derive(Clone, Debug)]
@@ -10,12 +10,12 @@ pub(crate) struct Device {
     pub(crate) first_user: u32,
     pub(crate) last_user: u32,
     pub(crate) users: u32,
-    pub(crate) first: At,
-    pub(crate) first_ms: Option<i64>,
+    /// The first event that shows it with a user.
+    pub(crate) first: Evidence,
     /// How many events show it with another user than its first.
     pub(crate) events: u64,
-    /// Its second user, and where that one came.
-    pub(crate) second: Option<(u32, At, Option<i64>)>,
+    /// Its second user, and the first event of that one.
+    pub(crate) second: Option<(u32, Evidence)>,
     /// By the claims that count.
     pub(crate) owner: Option<Owner>,
 }
@@ -24,19 +24,18 @@ pub(crate) struct Device {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Owner {
     pub(crate) user: u32,
-    pub(crate) at: At,
-    /// The earliest time of its claims.
-    pub(crate) time_ms: Option<i64>,
-    /// Of another user: the earliest time.
-    pub(crate) other: Option<(u32, At, i64)>,
+    /// Where its first claim is, with the earliest time of its claims.
+    pub(crate) first: Evidence,
+    /// Of the other users: the earliest claim that has a time.
+    pub(crate) other: Option<(u32, Evidence)>,
 }
 
 impl Device {
     /// The user that came before its owner, or at the same time.
-    pub(crate) fn earlier_user(&self) -> Option<(Owner, (u32, At, i64))> {
+    pub(crate) fn earlier_user(&self) -> Option<(Owner, (u32, Evidence))> {
         let owner = self.owner?;
         let other = owner.other?;
-        (other.2 <= owner.time_ms?).then_some((owner, other))
+        (other.1.time_ms? <= owner.first.time_ms?).then_some((owner, other))
     }
 }
 
@@ -50,7 +49,7 @@ pub(crate) struct Devices {
 
 impl Devices {
     /// An event shows a device with a user. Returns whether it is the first one that shows both.
-    pub(crate) fn show(&mut self, device: u32, user: u32, time_ms: Option<i64>, at: At) -> bool {
+    pub(crate) fn show(&mut self, device: u32, user: u32, event: Evidence) -> bool {
         let mut is_new = false;
         let known = self.of.entry(device).or_insert_with(|| {
             is_new = true;
@@ -58,8 +57,7 @@ impl Devices {
                 first_user: user,
                 last_user: user,
                 users: 1,
-                first: at,
-                first_ms: time_ms,
+                first: event,
                 events: 0,
                 second: None,
                 owner: None,
@@ -70,7 +68,7 @@ impl Devices {
             if known.last_user != user && self.further.insert((device, user)) {
                 is_new = true;
                 known.users += 1;
-                known.second.get_or_insert((user, at, time_ms));
+                known.second.get_or_insert((user, event));
             }
         }
         known.last_user = user;
@@ -78,23 +76,25 @@ impl Devices {
     }
 
     /// A claim that counts says that a device belongs to a user.
-    pub(crate) fn claim(&mut self, device: u32, user: u32, time_ms: Option<i64>, at: At) {
+    pub(crate) fn claim(&mut self, device: u32, user: u32, event: Evidence) {
         let Some(device) = self.of.get_mut(&device) else {
             return;
         };
         let owner = device.owner.get_or_insert(Owner {
             user,
-            at,
-            time_ms,
+            first: event,
             other: None,
         });
-        let Some(time_ms) = time_ms else {
+        let Some(time_ms) = event.time_ms else {
             return;
         };
-        if owner.user == user {
-            owner.time_ms = Some(owner.time_ms.map_or(time_ms, |known| known.min(time_ms)));
-        } else if owner.other.is_none_or(|(_, _, known)| time_ms < known) {
-            owner.other = Some((user, at, time_ms));
+        let is_earlier = |known: Evidence| known.time_ms.is_none_or(|known_ms| time_ms < known_ms);
+        if owner.user != user {
+            if owner.other.is_none_or(|(_, known)| is_earlier(known)) {
+                owner.other = Some((user, event));
+            }
+        } else if is_earlier(owner.first) {
+            owner.first.time_ms = Some(time_ms);
         }
     }
 
@@ -106,13 +106,12 @@ impl Devices {
         self.of.iter().map(|(number, device)| (*number, device))
     }
 
-    /// The users of these devices.
-    pub(crate) fn users_of(&self, is_of: impl Fn(u32) -> bool) -> HashSet<u32> {
-        let mut users: HashSet<u32> = HashSet::default();
-        let firsts = self.of.iter().filter(|(number, _)| is_of(**number));
-        users.extend(firsts.map(|(_, device)| device.first_user));
-        let further = self.further.iter().filter(|(device, _)| is_of(*device));
-        users.extend(further.map(|(_, user)| *user));
-        users
+    /// The users of these devices, whose numbers are sorted.
+    pub(crate) fn users_of(&self, devices: &[u32]) -> HashSet<u32> {
+        let is_of = |device: &u32| devices.binary_search(device).is_ok();
+        let firsts = self.of.iter().filter(|(device, _)| is_of(device));
+        let firsts = firsts.map(|(_, device)| device.first_user);
+        let further = self.further.iter().filter(|(device, _)| is_of(device));
+        firsts.chain(further.map(|(_, user)| *user)).collect()
     }
 }

@@ -9,7 +9,7 @@ use idmerge_engines::{Engine, Model, Settings};
 
 use crate::devices::Devices;
 use crate::ids::{Bits, Ids};
-use crate::report::{At, Report};
+use crate::report::{Evidence, Report};
 use crate::said::{IdKind, Shown, each_named_id};
 use crate::words::Look;
 
@@ -99,8 +99,7 @@ impl Reader {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TurnedDown {
     pub(crate) events: u64,
-    pub(crate) first: At,
-    pub(crate) time_ms: Option<i64>,
+    pub(crate) first: Evidence,
     /// The other ID, or [`Ids::NONE`].
     pub(crate) other: u32,
 }
@@ -158,28 +157,17 @@ impl Lint {
         }
     }
 
-    fn without_id(&mut self, name: &str, time_ms: Option<i64>, at: At) {
+    fn without_id(&mut self, name: &str, event: Evidence) {
         let is_full = self.without_id.len() >= VALUES_MAX;
         let name = match is_full && !self.without_id.contains_key(name) {
             true => "other names",
             false => name,
         };
-        count(
-            &mut self.without_id,
-            name.to_owned(),
-            time_ms,
-            at,
-            Ids::NONE,
-        );
+        count(&mut self.without_id, name.to_owned(), event, Ids::NONE);
     }
 
     /// Weighs a claim, and returns the cause if it is rejected.
-    fn weigh(
-        &mut self,
-        claim: Claim<'_>,
-        time_ms: Option<i64>,
-        at: At,
-    ) -> Result<Option<Cause>, EngineError> {
+    fn weigh(&mut self, claim: Claim<'_>, event: Evidence) -> Result<Option<Cause>, EngineError> {
         let [first, second] = claim.ids().map(|id| self.ids.number(id.id()));
         let (cause, code) = match self.engine.apply(claim)? {
             Outcome::Merged => {
@@ -188,7 +176,7 @@ impl Lint {
                     let row = self.ids.row_mut(number);
                     if !row.bits.has(Bits::JOINED) {
                         row.bits.insert(Bits::JOINED);
-                        row.joined_ms = time_ms.unwrap_or(i64::MIN);
+                        row.joined_ms = event.time_ms.unwrap_or(i64::MIN);
                     }
                 }
                 return Ok(None);
@@ -217,7 +205,7 @@ impl Lint {
             (_, Claim::Link { .. }) => (first, second),
             _ => (second, first),
         };
-        count(&mut self.rejected, (cause, about), time_ms, at, other);
+        count(&mut self.rejected, (cause, about), event, other);
         Ok(Some(cause))
     }
 
@@ -227,8 +215,7 @@ impl Lint {
         shown: Shown<'_>,
         is_of_claim: bool,
         is_shown_otherwise: bool,
-        time_ms: Option<i64>,
-        at: At,
+        event: Evidence,
     ) {
         let [device, user] = [shown.device, shown.user].map(|id| self.ids.number(id));
         if self.ids.row(device).kind.has(IdKind::USER) {
@@ -236,7 +223,7 @@ impl Lint {
             if is_shown_otherwise {
                 return;
             }
-            self.devices.show(device, device, time_ms, at);
+            self.devices.show(device, device, event);
         }
         if self.ids.row(user).look == Look::Code {
             if self.of_code.insert((user, device)) {
@@ -244,20 +231,20 @@ impl Lint {
             }
             return;
         }
-        let is_new = self.devices.show(device, user, time_ms, at);
+        let is_new = self.devices.show(device, user, event);
         if is_new {
             self.ids.row_mut(user).devices += 1;
         }
         if is_of_claim {
-            self.devices.claim(device, user, time_ms, at);
+            self.devices.claim(device, user, event);
         }
     }
 }
 
 /// Takes what events say, in arrival order.
 pub trait Fold {
-    /// Adds an event that was read. `weighs` is false for a duplicate (AR-2): its claim does not count. `name`
-    /// is that of the event.
+    /// Adds an event that was read, which has this name and is found there. `weighs` is false for a duplicate
+    /// (AR-2): its claim does not count.
     ///
     /// # Errors
     ///
@@ -267,18 +254,11 @@ pub trait Fold {
         facts: &Facts<'_>,
         name: &str,
         weighs: bool,
-        time_ms: Option<i64>,
-        at: At,
+        found: Evidence,
     ) -> Result<(), EngineError>;
 
     /// Adds an event that the rules refuse.
-    fn add_refused(
-        &mut self,
-        event: &Event<'_>,
-        error: &InvalidEvent,
-        time_ms: Option<i64>,
-        at: At,
-    );
+    fn add_refused(&mut self, event: &Event<'_>, error: &InvalidEvent, found: Evidence);
 }
 
 impl Fold for Lint {
@@ -287,8 +267,7 @@ impl Fold for Lint {
         facts: &Facts<'_>,
         name: &str,
         weighs: bool,
-        time_ms: Option<i64>,
-        at: At,
+        found: Evidence,
     ) -> Result<(), EngineError> {
         self.report.events += 1;
         for (id, kind) in &facts.named {
@@ -302,37 +281,31 @@ impl Fold for Lint {
                 let row = self.ids.row_mut(number);
                 row.events += 1;
                 if row.events == 1 {
-                    row.first = at;
-                    row.time_ms = time_ms.unwrap_or(i64::MIN);
+                    row.first = found.at;
+                    row.time_ms = found.time_ms.unwrap_or(i64::MIN);
                 }
                 row.plain_events += u64::from(!own.is_device());
             }
             // An identity event has no effect in a model that does not read the IDs that it names (S-8).
             None if facts.is_event && !Event::named(name).is_identity_event() => {
-                self.without_id(name, time_ms, at);
+                self.without_id(name, found);
             }
             None => {}
         }
         let rejection = match facts.claim {
-            Some(claim) if weighs => self.weigh(claim, time_ms, at)?,
+            Some(claim) if weighs => self.weigh(claim, found)?,
             _ => None,
         };
         let counts = facts.claim.as_ref().and_then(Shown::by);
         for shown in &facts.shown {
             let is_of_claim =
                 weighs && counts == Some(*shown) && matches!(rejection, None | Some(Cause::Taken));
-            self.show(*shown, is_of_claim, facts.shown.len() > 1, time_ms, at);
+            self.show(*shown, is_of_claim, facts.shown.len() > 1, found);
         }
         Ok(())
     }
 
-    fn add_refused(
-        &mut self,
-        event: &Event<'_>,
-        error: &InvalidEvent,
-        time_ms: Option<i64>,
-        at: At,
-    ) {
+    fn add_refused(&mut self, event: &Event<'_>, error: &InvalidEvent, found: Evidence) {
         let is_incomplete = matches!(
             error.reason(),
             InvalidEventReason::NoIdentifiedId
@@ -354,7 +327,7 @@ impl Fold for Lint {
         if self.refused.len() >= VALUES_MAX && !self.refused.contains_key(&refused) {
             refused.value = "other values".to_owned();
         }
-        count(&mut self.refused, refused, time_ms, at, Ids::NONE);
+        count(&mut self.refused, refused, found, Ids::NONE);
     }
 }
 
@@ -372,17 +345,15 @@ fn cause_of(rejection: &Rejection<'_>) -> Option<Cause> {
 fn count<K: std::hash::Hash + Eq>(
     map: &mut HashMap<K, TurnedDown>,
     key: K,
-    time_ms: Option<i64>,
-    at: At,
+    event: Evidence,
     other: u32,
 ) {
-    let found = map.entry(key).or_insert(TurnedDown {
+    let all = map.entry(key).or_insert(TurnedDown {
         events: 0,
-        first: at,
-        time_ms,
+        first: event,
         other,
     });
-    found.events += 1;
+    all.events += 1;
 }
 
 /// The text of a property as the event has it.

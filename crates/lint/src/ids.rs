@@ -5,7 +5,7 @@ use std::fmt;
 use idmerge_core::Id;
 use idmerge_state::IdTable;
 
-use crate::report::At;
+use crate::report::{At, Evidence};
 use crate::said::IdKind;
 use crate::words::Look;
 
@@ -45,6 +45,17 @@ pub(crate) struct Row {
     pub(crate) time_ms: i64,
     /// When it came into its cluster; `i64::MIN` if its event has no time.
     pub(crate) joined_ms: i64,
+}
+
+impl Row {
+    /// The first event that has the ID as its own distinct_id.
+    pub(crate) fn first_event(&self) -> Option<Evidence> {
+        let first = Evidence {
+            at: self.first,
+            time_ms: (self.time_ms != i64::MIN).then_some(self.time_ms),
+        };
+        (self.events > 0).then_some(first)
+    }
 }
 
 /// The IDs that events name, without the prefix `$device:`.

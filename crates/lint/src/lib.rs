@@ -9,15 +9,14 @@
 //! ```
 //! use idmerge_core::Event;
 //! use idmerge_engines::{Model, Settings};
-//! use idmerge_lint::{At, Fold as _, Kind, Lint, Reader};
+//! use idmerge_lint::{Evidence, Fold as _, Kind, Lint, Reader};
 //!
 //! let settings = Settings::of(Model::Simplified);
 //! let (reader, mut lint) = (Reader::new(&settings), Lint::new(&settings));
 //! for (line, user) in (1..).zip(["ben", "ada"]) {
 //!     let event = Event { device_id: "D1".into(), user_id: user.into(), ..Event::named("Log In") };
 //!     let reading = settings.read(&event)?;
-//!     let at = At { line, ..At::default() };
-//!     lint.add(&reader.read(&event, &reading), event.name, true, None, at)?;
+//!     lint.add(&reader.read(&event, &reading), event.name, true, Evidence::of_line(line))?;
 //! }
 //! let report = lint.finish(3);
 //! assert_eq!(report.findings[0].kind, Kind::MissingReset);

@@ -24,6 +24,17 @@ pub struct Evidence {
     pub time_ms: Option<i64>,
 }
 
+impl Evidence {
+    /// A line of the only input, or an entry of a log, without a time.
+    pub fn of_line(line: u64) -> Self {
+        let at = At {
+            line,
+            ..At::default()
+        };
+        Self { at, time_ms: None }
+    }
+}
+
 /// An ID for which there is a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Example {
@@ -65,7 +76,7 @@ pub struct Report {
     pub events: u64,
     /// How many IDs there are.
     pub ids: u64,
-    /// How many claims joined IDs, and how many said again what was known.
+    /// How many claims joined IDs.
     pub merges: u64,
     /// How many claims repeated a merge.
     pub already_merged: u64,

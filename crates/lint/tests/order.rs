@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use idmerge_core::{Claim, ClaimKind, DistinctId, Id, IdentityResolver as _, Resolve as _};
 use idmerge_engines::{Model, Overrides, Settings};
-use idmerge_lint::{ALL_ORDERS_CLAIMS, At, Fold as _, Order, OrderReport, Reader};
+use idmerge_lint::{ALL_ORDERS_CLAIMS, Evidence, Fold as _, Order, OrderReport, Reader};
 
 /// Two forms of anonymous IDs are UUIDv4, so that `$identify` can be accepted, and two are not.
 const IDS: [&str; 6] = [
@@ -77,12 +77,9 @@ fn by_brute_force(settings: &Settings, stream: &[Claim<'_>]) -> BTreeMap<String,
 fn report(settings: &Settings, stream: &[Claim<'_>]) -> OrderReport {
     let (reader, mut order) = (Reader::new(settings), Order::new(settings));
     for (line, claim) in (1..).zip(stream) {
-        let at = At {
-            line,
-            ..At::default()
-        };
+        let found = Evidence::of_line(line);
         order
-            .add(&reader.read_claim(*claim), "", true, None, at)
+            .add(&reader.read_claim(*claim), "", true, found)
             .unwrap();
     }
     order.finish(usize::MAX, &mut |_| ()).unwrap()

@@ -4,7 +4,7 @@ use foldhash::HashMap;
 use idmerge_core::{DistinctId, RuleBook};
 use idmerge_engines::NEAR_CAP_PERCENT;
 
-use super::{Checks, evidence};
+use super::Checks;
 use crate::fold::{Cause, TurnedDown};
 use crate::kind::Kind;
 use crate::report::{Evidence, Example};
@@ -87,8 +87,8 @@ impl Checks<'_> {
                 ..*found
             });
             all.events += found.events;
-            if found.first < all.first {
-                (all.first, all.time_ms) = (found.first, found.time_ms);
+            if found.first.at < all.first.at {
+                all.first = found.first;
             }
         }
         over
@@ -136,10 +136,9 @@ impl Checks<'_> {
             let mut shown: Vec<Evidence> = Vec::new();
             if let Some(over) = over.get(&cluster.canonical) {
                 what = format!("{what}, {} rejected", super::counted(over.events, "claim"));
-                shown.push(evidence(over.first, over.time_ms));
-            } else if row.events > 0 {
-                let time_ms = (row.time_ms != i64::MIN).then_some(row.time_ms);
-                shown.push(evidence(row.first, time_ms));
+                shown.push(over.first);
+            } else {
+                shown.extend(row.first_event());
             }
             Example {
                 id: ids.text(cluster.canonical),

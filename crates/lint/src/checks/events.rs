@@ -1,10 +1,11 @@
 //! Mistakes that single events show: refused ones, those without an ID, and rejected claims.
 
-use super::{Checks, counted, evidence};
+use super::{Checks, counted};
 use crate::fold::{Cause, RefusedFor, TurnedDown};
 use crate::ids::Ids;
 use crate::kind::Kind;
 use crate::report::Example;
+use crate::said::IdKind;
 
 impl Checks<'_> {
     pub(super) fn refused(&mut self) {
@@ -28,7 +29,7 @@ impl Checks<'_> {
                     id: value.to_owned(),
                     what: format!("as {} ({})", why.property, why.rule),
                     events,
-                    evidence: vec![evidence(found.first, found.time_ms)],
+                    evidence: vec![found.first],
                     full_in_ms: None,
                 }
             });
@@ -49,7 +50,7 @@ impl Checks<'_> {
                 id: name.clone(),
                 what: counted(events, "event"),
                 events,
-                evidence: vec![evidence(found.first, found.time_ms)],
+                evidence: vec![found.first],
                 full_in_ms: None,
             }
         });
@@ -93,7 +94,7 @@ impl Checks<'_> {
                     id: ids.text(number),
                     what: other.unwrap_or_else(|| counted(events, "event")),
                     events,
-                    evidence: vec![evidence(found.first, found.time_ms)],
+                    evidence: vec![found.first],
                     full_in_ms: None,
                 }
             });
@@ -104,7 +105,7 @@ impl Checks<'_> {
     /// Whether events name an ID as a user: then `$identify` names the user who was logged in before.
     fn is_user(&self, number: u32) -> bool {
         let kind = self.lint.ids.row(number).kind;
-        kind.has(crate::said::IdKind::USER)
+        kind.has(IdKind::USER)
     }
 }
 

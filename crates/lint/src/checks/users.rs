@@ -1,10 +1,10 @@
 //! Mistakes that the users of devices show, and IDs that stand out.
 
-use super::{Checks, counted, evidence};
+use super::{Checks, counted};
 use crate::devices::Device;
-use crate::ids::{Bits, Row};
+use crate::ids::Bits;
 use crate::kind::Kind;
-use crate::report::{Evidence, Example};
+use crate::report::Example;
 use crate::said::IdKind;
 use crate::words::Look;
 
@@ -59,7 +59,7 @@ impl Checks<'_> {
                     (devices, _) => counted(devices.into(), "device"),
                 },
                 events,
-                evidence: first_event(row),
+                evidence: row.first_event().into_iter().collect(),
                 full_in_ms: None,
             }
         });
@@ -67,55 +67,44 @@ impl Checks<'_> {
     }
 
     pub(super) fn devices(&mut self) {
-        let several = self.lint.devices.iter();
-        let several = several.filter(|(_, device)| device.users > 1);
-        let mut numbers: Vec<u32> = several.map(|(number, _)| number).collect();
-        numbers.retain(|number| !self.is_reported(*number));
-        numbers.sort_unstable();
-        let is_shared = |this: &Self, number: u32| {
-            let device = this.lint.devices.get(number);
-            device.is_some_and(|device| device.users >= SHARED_DEVICE_USERS)
-        };
-        let decided: Vec<u32> = numbers
-            .iter()
-            .copied()
-            .filter(|number| {
-                let device = self.lint.devices.get(*number);
-                !is_shared(self, *number)
-                    && device.is_some_and(|device| device.earlier_user().is_some())
-            })
-            .collect();
-        for (kind, shared) in [(Kind::SharedDevice, true), (Kind::MissingReset, false)] {
-            let of_kind: Vec<u32> = numbers
-                .iter()
-                .copied()
-                .filter(|number| is_shared(self, *number) == shared)
-                .collect();
-            let mut gathered = self.gathered(kind);
-            for number in &of_kind {
-                let events = self.lint.devices.get(*number).map_or(0, |it| it.events);
-                gathered.add(*number, events);
-                self.report(*number);
-            }
-            let is_of_kind = |device: u32| of_kind.binary_search(&device).is_ok();
-            let users = self.lint.devices.users_of(is_of_kind).len() as u64;
-            let finding = gathered.finish(Some(users), |number, events| {
-                self.several_users(number, events)
-            });
-            self.findings.extend(finding);
-        }
-        self.order_decided(&decided);
+        let devices = &self.lint.devices;
+        let several = devices.iter().filter(|(_, device)| device.users > 1);
+        let mut several: Vec<u32> = several.map(|(number, _)| number).collect();
+        several.retain(|number| !self.is_reported(*number));
+        several.sort_unstable();
+        let has = |number: u32, holds: fn(&Device) -> bool| devices.get(number).is_some_and(holds);
+        let is_shared = |number: &u32| has(*number, |it| it.users >= SHARED_DEVICE_USERS);
+        let is_decided = |number: &u32| has(*number, |it| it.earlier_user().is_some());
+        let (shared, passed): (Vec<u32>, Vec<u32>) = several.into_iter().partition(is_shared);
+        let decided: Vec<u32> = passed.iter().copied().filter(is_decided).collect();
+        self.devices_of(Kind::SharedDevice, &shared, Self::several_users);
+        self.devices_of(Kind::MissingReset, &passed, Self::several_users);
+        self.devices_of(Kind::OrderDecided, &decided, Self::order_decided);
     }
 
+    /// Finds a mistake that these devices show, whose numbers are sorted.
+    fn devices_of(&mut self, kind: Kind, numbers: &[u32], example: fn(&Self, u32, u64) -> Example) {
+        let mut gathered = self.gathered(kind);
+        for number in numbers {
+            let events = self.lint.devices.get(*number).map_or(0, |it| it.events);
+            gathered.add(*number, events);
+            self.report(*number);
+        }
+        let users = self.lint.devices.users_of(numbers).len() as u64;
+        let finding = gathered.finish(Some(users), |number, events| example(self, number, events));
+        self.findings.extend(finding);
+    }
+
+    /// A device with several users.
     fn several_users(&self, number: u32, events: u64) -> Example {
         let ids = &self.lint.ids;
         let (mut what, mut shown) = (String::new(), Vec::new());
         if let Some(device) = self.lint.devices.get(number) {
             what = ids.text(device.first_user);
-            shown.push(evidence(device.first, device.first_ms));
-            if let Some((second, at, time_ms)) = device.second {
+            shown.push(device.first);
+            if let Some((second, first_of_second)) = device.second {
                 what = format!("{what}, then {}", ids.text(second));
-                shown.push(evidence(at, time_ms));
+                shown.push(first_of_second);
             }
             if device.users > 2 {
                 what = format!("{what} and {} more", device.users - 2);
@@ -130,40 +119,27 @@ impl Checks<'_> {
         }
     }
 
-    /// Devices whose first user by arrival is not their first user by time.
-    fn order_decided(&mut self, numbers: &[u32]) {
-        let mut gathered = self.gathered(Kind::OrderDecided);
-        for number in numbers {
-            let device = self.lint.devices.get(*number);
-            gathered.add(*number, device.map_or(0, |device| device.events));
+    /// A device whose first user by arrival is not its first user by time.
+    fn order_decided(&self, number: u32, events: u64) -> Example {
+        let ids = &self.lint.ids;
+        let (mut what, mut shown) = (String::new(), Vec::new());
+        let earlier = self.lint.devices.get(number).and_then(Device::earlier_user);
+        if let Some((owner, (other, of_other))) = earlier {
+            let [owner_text, other] = [owner.user, other].map(|user| ids.text(user));
+            let when = match owner.first.time_ms == of_other.time_ms {
+                true => "at the same time",
+                false => "before",
+            };
+            what = format!("belongs to {owner_text}, but {other} was there {when}");
+            shown = vec![owner.first, of_other];
         }
-        let is_decided = |device: u32| numbers.binary_search(&device).is_ok();
-        let users = self.lint.devices.users_of(is_decided).len() as u64;
-        let (ids, devices) = (&self.lint.ids, &self.lint.devices);
-        let finding = gathered.finish(Some(users), |number, events| {
-            let (mut what, mut shown) = (String::new(), Vec::new());
-            let earlier = devices.get(number).and_then(Device::earlier_user);
-            if let Some((owner, (other, at, time_ms))) = earlier {
-                let [owner_text, other] = [owner.user, other].map(|user| ids.text(user));
-                let when = match owner.time_ms == Some(time_ms) {
-                    true => "at the same time",
-                    false => "before",
-                };
-                what = format!("belongs to {owner_text}, but {other} was there {when}");
-                shown = vec![
-                    evidence(owner.at, owner.time_ms),
-                    evidence(at, Some(time_ms)),
-                ];
-            }
-            Example {
-                id: ids.text(number),
-                what,
-                events,
-                evidence: shown,
-                full_in_ms: None,
-            }
-        });
-        self.findings.extend(finding);
+        Example {
+            id: ids.text(number),
+            what,
+            events,
+            evidence: shown,
+            full_in_ms: None,
+        }
     }
 
     /// IDs with far more events than others, and users with far more devices.
@@ -198,7 +174,7 @@ impl Checks<'_> {
                 id: ids.text(number),
                 what,
                 events,
-                evidence: first_event(row),
+                evidence: row.first_event().into_iter().collect(),
                 full_in_ms: None,
             }
         });
@@ -225,20 +201,11 @@ impl Checks<'_> {
                 id: ids.text(number),
                 what: format!("{} without $device:", counted(events, "event")),
                 events,
-                evidence: first_event(row),
+                evidence: row.first_event().into_iter().collect(),
                 full_in_ms: None,
             }
         });
         self.findings.extend(finding);
-    }
-}
-
-/// The first event of an ID, if one has it as its own distinct_id.
-fn first_event(row: &Row) -> Vec<Evidence> {
-    let time_ms = (row.time_ms != i64::MIN).then_some(row.time_ms);
-    match row.events {
-        0 => Vec::new(),
-        _ => vec![evidence(row.first, time_ms)],
     }
 }
 

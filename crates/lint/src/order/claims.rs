@@ -12,7 +12,7 @@ use idmerge_state::IdTable;
 use super::component::{Component, Made};
 use super::report::{OrderReport, Reporting};
 use crate::fold::{Facts, Fold};
-use crate::report::{At, Evidence};
+use crate::report::Evidence;
 
 /// A claim by the numbers of its IDs.
 type Key = (ClaimKind, [u32; 2]);
@@ -201,8 +201,7 @@ impl Fold for Order {
         facts: &Facts<'_>,
         _name: &str,
         weighs: bool,
-        time_ms: Option<i64>,
-        at: At,
+        found: Evidence,
     ) -> Result<(), EngineError> {
         self.events += 1;
         if let Some(own) = facts.own {
@@ -210,10 +209,10 @@ impl Fold for Order {
             *self.ids[number as usize % 2].row_mut(number / 2) += 1;
         }
         match facts.claim {
-            Some(claim) if weighs => self.weigh(claim, Evidence { at, time_ms }),
+            Some(claim) if weighs => self.weigh(claim, found),
             _ => Ok(()),
         }
     }
 
-    fn add_refused(&mut self, _: &Event<'_>, _: &InvalidEvent, _: Option<i64>, _: At) {}
+    fn add_refused(&mut self, _: &Event<'_>, _: &InvalidEvent, _: Evidence) {}
 }

@@ -53,8 +53,8 @@ pub struct Dependent {
     pub events: u64,
     /// The IDs whose canonical ID depends on the order.
     pub ids: Vec<DependentId>,
-    /// The pairs of claims of which the later one, if it came before the earlier one, changes an answer. If there
-    /// is none, more than one claim must move.
+    /// The pairs of claims that decide: if the later claim came before the earlier one, an answer would change. If
+    /// there is no pair, more than one claim must move.
     pub pairs: Vec<Pair>,
 }
 

@@ -5,7 +5,7 @@
 use idmerge_core::InvalidEvent;
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, TimeRange};
-use idmerge_lint::{At, Fold as _, Lint, Reader, Report};
+use idmerge_lint::{Evidence, Fold as _, Lint, Reader, Report};
 
 /// Adds one line after the other.
 pub(crate) struct Linting {
@@ -27,26 +27,23 @@ impl Linting {
 
     pub(crate) fn add(&mut self, line: &[u8]) {
         self.line += 1;
-        let at = At {
-            line: self.line,
-            ..At::default()
-        };
         let envelope = Envelope::parse(line).unwrap();
         let event = envelope.json_event().event();
-        let time_ms = envelope.time(TimeRange::Year9999).ms();
+        let found = Evidence {
+            time_ms: envelope.time(TimeRange::Year9999).ms(),
+            ..Evidence::of_line(self.line)
+        };
         let reading: Result<_, InvalidEvent> = self.settings.read(&event);
         match reading {
             Ok(reading) => {
                 let facts = self.reader.read(&event, &reading);
-                self.lint
-                    .add(&facts, event.name, true, time_ms, at)
-                    .unwrap();
+                self.lint.add(&facts, event.name, true, found).unwrap();
             }
-            Err(error) => self.lint.add_refused(&event, &error, time_ms, at),
+            Err(error) => self.lint.add_refused(&event, &error, found),
         }
     }
 
     pub(crate) fn finish(self) -> Report {
-        self.lint.finish(usize::MAX / 4)
+        self.lint.finish(usize::MAX)
     }
 }

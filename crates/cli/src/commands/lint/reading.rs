@@ -101,11 +101,11 @@ fn read_log<F: Fold>(store: OpenStore, name: String, mut fold: F) -> anyhow::Res
         if let What::Claim { claim, .. } = entry.what
             && !withdrawn.contains(&entry.sequence)
         {
-            let at = At {
-                line: entry.sequence,
-                ..At::default()
+            let found = Evidence {
+                time_ms: entry.cause.time_ms,
+                ..Evidence::of_line(entry.sequence)
             };
-            fold.add(&reader.read_claim(claim), "", true, entry.cause.time_ms, at)?;
+            fold.add(&reader.read_claim(claim), "", true, found)?;
         }
         Ok(true)
     })?;
@@ -301,19 +301,21 @@ impl<F: Fold + Send> Worker for FoldWorker<'_, F> {
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             for (found, facts) in read.found.iter().zip(&facts) {
-                let at = self.at(block, &position, found.line);
-                let time_ms = found.envelope.time(TimeRange::Year9999).ms();
+                let evidence = Evidence {
+                    at: self.at(block, &position, found.line),
+                    time_ms: found.envelope.time(TimeRange::Year9999).ms(),
+                };
                 if let Some(facts) = facts {
                     let weighs = match found.fingerprint {
                         Some(event) => sink.weighed.is_first(event)?,
                         None => true,
                     };
                     let name = found.envelope.name();
-                    sink.fold.add(facts, name, weighs, time_ms, at)?;
+                    sink.fold.add(facts, name, weighs, evidence)?;
                 } else if let Some(error) = &found.refused {
                     sink.invalid += 1;
                     let event = found.envelope.json_event().event();
-                    sink.fold.add_refused(&event, error, time_ms, at);
+                    sink.fold.add_refused(&event, error, evidence);
                 }
             }
             sink.refused.add_all(position, refused)
