@@ -195,6 +195,21 @@ for (const engine of ENGINES) {
       await page.waitForFunction(() => document.querySelectorAll(".events .name").length > 1);
     });
 
+    test("a page of events that is empty is not the end", async () => {
+      // The server ends a page after some work, so a rare event can be on a later one. This cursor is before all events.
+      let isFirst = true;
+      await page.route(/\/v1\/users\/ada\/events/, (route) => {
+        if (!isFirst) return route.continue();
+        isFirst = false;
+        return route.fulfill({ json: { events: [], next: "9000000000000.1" } });
+      });
+      await open("/users/ada/events");
+      await page.waitForSelector(".events .name");
+      assert.equal(isFirst, false);
+      assert.equal(await page.locator(".none").count(), 0);
+      await page.unroute(/\/v1\/users\/ada\/events/);
+    });
+
     test("the lanes say how the IDs came together, and what was turned down", async () => {
       await open(`/users/${encodeURIComponent(`$device:${LAPTOP}`)}/identity`);
       assert.equal(await heading(), "Ada <b>L</b>");

@@ -1,6 +1,6 @@
 // The events of a user, newest first: grouped into sessions, older ones on scrolling.
 
-import { ask } from "../lib/api.js";
+import { ask, latestOnly, pageAfter } from "../lib/api.js";
 import { h, none, whenNear } from "../lib/dom.js";
 import { DEVICE, GREY, deviceIcon, idText, time, userPath } from "../lib/people.js";
 import { clock, day, longDay, shortId, utc, visible, visibleJson } from "../lib/words.js";
@@ -20,11 +20,11 @@ export async function events(person) {
     person.members.slice(0, IDS_IN_LIST).map((each) => h("option", { value: each.distinct_id },
       each.device ? `${each.device.label} · ${shortId(each.distinct_id)}` : shortId(each.distinct_id))));
   const out = h("div");
-  const draw = async () => {
+  const draw = latestOnly(async (isLatest) => {
     const list = new EventList(person, { event: byName.value, distinct_id: byId.value });
     await list.load();
-    out.replaceChildren(list.isEmpty ? nothing(byName, byId, draw) : list.element);
-  };
+    if (isLatest()) out.replaceChildren(list.isEmpty ? nothing(byName, byId, draw) : list.element);
+  });
   byName.addEventListener("change", draw);
   byId.addEventListener("change", draw);
   await draw();
@@ -65,8 +65,8 @@ class EventList {
     if (this.isAsking) return;
     this.isAsking = true;
     try {
-      const query = { ...this.filter, limit: PAGE_EVENTS, after: this.next };
-      const page = await ask(`/v1/users/${this.person.path}/events`, query);
+      const query = { ...this.filter, limit: PAGE_EVENTS };
+      const page = await pageAfter(this.next, `/v1/users/${this.person.path}/events`, query, ({ events }) => events);
       this.next = page.next;
       if (page.events.length) this.append(page.events);
       this.end();
