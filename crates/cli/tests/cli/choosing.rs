@@ -204,6 +204,47 @@ fn a_reset_is_missing_if_a_device_keeps_its_id_for_another_user() {
         missing(&(alias("ada", "u1") + &alias("ben", "u1"))),
         (0, 0, 0)
     );
+    // At a login the SDK names the user who was logged in as the anonymous ID. That one is no device.
+    let login = |user: &str, before: &str| {
+        let ids = json!({
+            "$device_id": "d1", "$user_id": user, "distinct_id": user, "$anon_distinct_id": before,
+        });
+        line("$identify", ids)
+    };
+    let logins = login("ada", "$device:d1")
+        + &login("ben", "ada")
+        + &login("ada", "ben")
+        + &login("eve", "ada");
+    assert_eq!(missing(&logins), (3, 1, 2));
+    // If events do not name the device, that user stands for it.
+    let named = by("d1", "ada") + &identify("ben", "ada");
+    assert_eq!(missing(&named), (1, 1, 1));
+}
+
+/// `lint` divides the devices with several users into those that are shared and those that lack a reset.
+#[test]
+fn lint_finds_the_devices_that_inspect_counts() {
+    let folder = Folder::new();
+    let json =
+        |args: &str| -> Value { serde_json::from_str(&folder.run(args).code(0).stdout).unwrap() };
+    for seed in 1..4 {
+        folder
+            .run(&format!(
+                "generate --workload web-login --events 6000 --seed {seed} --mistakes truth -q -o in"
+            ))
+            .ok();
+        let counted =
+            &json("inspect in -q --format json")["evidence"]["devices_with_several_users"];
+        for engine in ["simplified", "original"] {
+            let report = json(&format!("lint in -q --json --engine {engine}"));
+            let findings = report["findings"].as_array().unwrap().iter();
+            let kinds = ["missing-reset", "shared-device"];
+            let of_kinds = findings.filter(|it| kinds.contains(&it["finding"].as_str().unwrap()));
+            let found: u64 = of_kinds.map(|it| it["ids"].as_u64().unwrap()).sum();
+            assert_eq!(counted, found, "seed {seed}, {engine}");
+            assert!(found > 5, "{found}");
+        }
+    }
 }
 
 #[test]
