@@ -21,10 +21,11 @@ use idmerge_core::{Attribution, DistinctId, DistinctIdBuf, IdentityResolver, Res
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
 use idmerge_project::{
-    Answer, Batch, ExportQuery, Options, Project, ProjectErasure, Record, RecordAnswer,
+    Answer, Batch, ExportQuery, Options, ProfileMerge, Project, ProjectErasure, ProjectError,
+    Record, RecordAnswer, RetractionTarget,
 };
 use idmerge_store::redb::{Database, ReadableDatabase, ReadableTable, TableDefinition};
-use idmerge_store::{ErasedEvents, Erasure, ErasureReceipt, erase};
+use idmerge_store::{ErasedEvents, Erasure, ErasureReceipt, StoreError, erase};
 use proptest::prelude::*;
 use proptest::test_runner::TestCaseResult;
 use serde_json::{Value, json};
@@ -42,13 +43,18 @@ const USERS: [&str; 4] = [
     "xaver_xanten_0042",
 ];
 
+/// How many groups have profiles.
+const GROUPS: usize = 3;
+
 /// An event or an update that is sent.
 #[derive(Clone, Debug)]
 enum Sent {
     /// Properties with IDs, by the kind of the event.
     Event(u8, [usize; 2]),
-    /// Sets a property of the profile of a user or a device.
-    Profile(usize),
+    /// Sets properties of the profile of a user or a device; with `$ignore_alias` of the very ID, which may be hidden.
+    Profile(usize, bool),
+    /// Sets properties of the profile of a group.
+    Group(usize),
 }
 
 fn all_ids() -> Vec<String> {
@@ -62,7 +68,12 @@ fn settings(model: Model) -> Settings {
 }
 
 fn open(folder: &Path, model: Model) -> Project {
+    open_with(folder, model, ProfileMerge::Vendor)
+}
+
+fn open_with(folder: &Path, model: Model, profile_merge: ProfileMerge) -> Project {
     let options = Options {
+        profile_merge,
         // So that runs are written.
         index_events: 20,
         ..Options::default()
@@ -125,10 +136,21 @@ fn submit(project: &Project, number: usize, sent: &Value, record: bool) -> Answe
     project.submit_and_wait(batch).unwrap()
 }
 
-fn update(id: &str, number: usize) -> Value {
-    // Every second profile is long, and so in a table of its own.
-    let text = "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 });
-    json!({"$distinct_id": id, "$set": {"number": number, "text": text}})
+fn update(id: &str, ignores_alias: bool, number: usize) -> Value {
+    // The last property is one that other profiles may lack.
+    let last = format!("p{}", number % 4);
+    let set = json!({"number": number, "text": text(number), last: number});
+    json!({"$distinct_id": id, "$ignore_alias": ignores_alias, "$set": set})
+}
+
+fn update_of_group(id: usize, number: usize) -> Value {
+    let set = json!({"number": number, "text": text(number)});
+    json!({"$group_key": "company", "$group_id": id.to_string(), "$set": set})
+}
+
+/// Every second profile is long, and so in a table of its own.
+fn text(number: usize) -> String {
+    "x".repeat(if number.is_multiple_of(2) { 20_000 } else { 10 })
 }
 
 /// Who is who: a plain engine, and what it gave each event at its arrival.
@@ -155,6 +177,15 @@ impl Truth {
             self.engine.apply(claim).unwrap();
         }
         Some(self.engine.resolve(reading.distinct_id?).to_buf())
+    }
+
+    /// The ID to whose profile an update goes now (LP-1).
+    fn target(&self, id: &str, ignores_alias: bool) -> DistinctIdBuf {
+        let id = self.settings.read_id(id).unwrap();
+        match ignores_alias {
+            true => id.to_buf(),
+            false => self.engine.resolve(id).to_buf(),
+        }
     }
 }
 
@@ -236,6 +267,7 @@ fn answers(project: &Project, ids: &[String]) -> Vec<Value> {
         })
         .unwrap();
     all.push(Value::Array(exported));
+    all.extend((0..GROUPS).map(|id| project.group("company", &id.to_string()).unwrap().into()));
     let figures = project.figures();
     all.push(json!([figures.events_total, figures.ids]));
     all
@@ -274,8 +306,19 @@ fn unpack(folder: &Path) {
     fs::write(folder.join("unpacked"), unpacked).unwrap();
 }
 
+/// Withdraws every claim that names an ID.
+fn detach(project: &Project, id: &str) {
+    let target = RetractionTarget::Named(id.to_owned());
+    match project.retract(target, "ada", "a test") {
+        // What is left of one project can name fewer IDs than what the other one was given: an ID as both IDs of a
+        // claim, which joins nothing.
+        Err(ProjectError::Store(StoreError::NotNamed { .. })) => {}
+        retracted => drop(retracted.unwrap()),
+    }
+}
+
 fn erasure_holds(
-    model: Model,
+    (model, profile_merge): (Model, ProfileMerge),
     sent: &[Sent],
     later: &[Sent],
     named: usize,
@@ -283,9 +326,10 @@ fn erasure_holds(
 ) -> TestCaseResult {
     let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
     let [folder, other_folder] = folders.each_ref().map(tempfile::TempDir::path);
-    let project = open(folder, model);
+    let project = open_with(folder, model, profile_merge);
     let mut truth = Truth::of(model);
     let mut events = Vec::new();
+    let mut targets = Vec::new();
     for (number, sent) in sent.iter().enumerate() {
         match sent {
             Sent::Event(kind, ids) => {
@@ -294,14 +338,13 @@ fn erasure_holds(
                 let at_arrival = truth.weigh(&event.to_string());
                 events.push((number, event, at_arrival));
             }
-            Sent::Profile(at) => {
-                let ids = all_ids();
-                submit(
-                    &project,
-                    number,
-                    &update(&ids[at % ids.len()], number),
-                    false,
-                );
+            Sent::Profile(at, ignores_alias) => {
+                let id = &all_ids()[*at];
+                submit(&project, number, &update(id, *ignores_alias, number), false);
+                targets.push(truth.target(id, *ignores_alias));
+            }
+            Sent::Group(id) => {
+                submit(&project, number, &update_of_group(*id, number), false);
             }
         }
     }
@@ -338,17 +381,19 @@ fn erasure_holds(
             _ => is_gone(plain),
         }
     };
-    let others = open(other_folder, model);
+    let others = open_with(other_folder, model, profile_merge);
     let mut gone = 0;
-    let mut events = events.iter();
+    let (mut events, mut targets) = (events.iter(), targets.iter());
     for (number, sent) in sent.iter().enumerate() {
         match sent {
-            Sent::Profile(at) => {
-                let ids = all_ids();
-                let id = &ids[at % ids.len()];
-                if !is_gone(truth.settings.read_id(id).unwrap()) {
-                    submit(&others, number, &update(id, number), false);
+            Sent::Profile(at, ignores_alias) => {
+                if !is_gone(targets.next().unwrap().as_id()) {
+                    let update = update(&all_ids()[*at], *ignores_alias, number);
+                    submit(&others, number, &update, false);
                 }
+            }
+            Sent::Group(id) => {
+                submit(&others, number, &update_of_group(*id, number), false);
             }
             Sent::Event(..) => {
                 let (_, event, at_arrival) = events.next().unwrap();
@@ -378,7 +423,7 @@ fn erasure_holds(
         .into_iter()
         .filter(|id| !is_gone(truth.settings.read_id(id).unwrap()))
         .collect();
-    let mut project = open(folder, model);
+    let mut project = open_with(folder, model, profile_merge);
     for is_reopened in [false, true] {
         prop_assert_eq!(
             answers(&project, &ids),
@@ -388,7 +433,7 @@ fn erasure_holds(
         );
         if !is_reopened {
             drop(project);
-            project = open(folder, model);
+            project = open_with(folder, model, profile_merge);
         }
     }
     for (at, sent) in later.iter().enumerate() {
@@ -420,7 +465,13 @@ fn erasure_holds(
         }
     }
     prop_assert_eq!(answers(&project, &ids), answers(&others, &ids));
-    let refused = update(&named.as_id().to_string(), 7);
+    // Until each ID is alone, and every profile that a merge has hidden is shown again.
+    for id in &ids {
+        detach(&project, id);
+        detach(&others, id);
+    }
+    prop_assert_eq!(answers(&project, &ids), answers(&others, &ids), "detached");
+    let refused = update(&named.as_id().to_string(), false, 7);
     prop_assert!(!submit(&project, 5_000, &refused, false).records[0].is_stored());
     Ok(())
 }
@@ -434,7 +485,8 @@ fn nothing_is_left(folder: &Path, ids: &[&str]) {
 fn any_sent() -> impl Strategy<Value = Sent> {
     prop_oneof![
         8 => (any::<u8>(), [0..4_usize, 0..4_usize]).prop_map(|(kind, ids)| Sent::Event(kind, ids)),
-        1 => (0..12_usize).prop_map(Sent::Profile),
+        2 => (0..12_usize, prop::bool::weighted(0.2)).prop_map(|(at, ignores_alias)| Sent::Profile(at, ignores_alias)),
+        1 => (0..GROUPS).prop_map(Sent::Group),
     ]
 }
 
@@ -444,12 +496,13 @@ proptest! {
     #[test]
     fn e_5_a_project_answers_as_one_that_was_given_all_other_events(
         model in prop::sample::select(&[Model::Simplified, Model::Original, Model::Legacy][..]),
+        profile_merge in prop::sample::select(&ProfileMerge::ALL[..]),
         sent in prop::collection::vec(any_sent(), 1..60),
         later in prop::collection::vec(any_sent(), 0..10),
         named in 0..4_usize,
         is_user in any::<bool>(),
     ) {
-        erasure_holds(model, &sent, &later, named, is_user)?;
+        erasure_holds((model, profile_merge), &sent, &later, named, is_user)?;
     }
 }
 
@@ -491,7 +544,7 @@ fn two_people(folder: &Path, model: Model) {
         }
     }
     for (user, number) in [(ursula, 0), (viktor, 2)] {
-        submit(&project, number, &update(user, number), false);
+        submit(&project, number, &update(user, false, number), false);
     }
     project.close().unwrap();
 }
@@ -565,4 +618,33 @@ fn e_4_anonymous_events_stay_under_no_id() {
             .unwrap();
         assert_eq!(views, 200);
     }
+}
+
+/// The profile of an ID that was an alias of an erased one is shown again (LP-2, LE-1): no alias hides it.
+#[test]
+fn le_1_another_alias_has_its_own_profile_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let model = Model::Legacy;
+    let (root, [first, second]) = (DEVICES[0], [USERS[0], USERS[1]]);
+    let project = open(folder, model);
+    for (number, id) in [(1, second), (2, root)] {
+        submit(&project, number, &update(id, false, number), false);
+    }
+    for (number, alias) in [(3, first), (4, second)] {
+        let properties = json!({"distinct_id": root, "alias": alias});
+        let event = json!({"event": "$create_alias", "properties": properties});
+        submit(&project, number, &event, true);
+    }
+    let number_of = |project: &Project| {
+        let profile = project.profile(second).unwrap()?.json;
+        let profile: Value = serde_json::from_str(&profile).unwrap();
+        profile["number"].as_u64()
+    };
+    assert_eq!(number_of(&project), Some(2));
+    project.close().unwrap();
+    drop(project);
+    let receipt = erase_ids(folder, model, &[first], ErasedEvents::Erased);
+    assert_eq!((receipt.ids_erased, receipt.rows.profiles_erased), (2, 1));
+    assert_eq!(number_of(&open(folder, model)), Some(1));
 }

@@ -146,6 +146,11 @@ pub struct Erasing<'e, R> {
 }
 
 impl<R: IdentityResolver> Erasing<'_, R> {
+    /// The state as it is from now on.
+    pub fn state_after(&self) -> &dyn Resolve {
+        self.to
+    }
+
     /// Writes some rows of the new tables. There can be many such commits.
     ///
     /// # Errors
