@@ -30,7 +30,12 @@ const EXAMPLE: &str = "examples/posthog-model/Cargo.toml";
 /// Fails with the first command that fails.
 pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
-    cmd!(sh, "cargo test --workspace --all-features {args...}").run()?;
+    // One run tells every test that fails. Arguments can end with some for the tests.
+    cmd!(
+        sh,
+        "cargo test --workspace --all-features --no-fail-fast {args...}"
+    )
+    .run()?;
     if !args.is_empty() {
         return Ok(());
     }
