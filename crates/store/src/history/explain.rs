@@ -58,38 +58,49 @@ impl<R: IdentityResolver> History<R> {
             };
         }
         let [from, to] = [first, second].map(|id| own(engine, id).to_buf());
-        // Breadth first: the IDs one claim away, then two, and so on.
-        let mut came_by: HashMap<DistinctIdBuf, Option<(DistinctIdBuf, LogEntry)>> =
-            HashMap::from([(from.clone(), None)]);
-        let mut new = vec![from];
-        while !came_by.contains_key(&to) {
-            if new.is_empty() {
-                return Ok(Explanation::JoinedElsewhere);
-            }
-            let mut reached = Vec::new();
-            for (entry, ids) in answers.naming(new.iter().map(DistinctIdBuf::as_id))? {
-                if !entry.is_accepted() {
-                    continue;
-                }
-                let [a, b] = &ids;
-                for (known, other) in [(a, b), (b, a)] {
-                    if new.contains(known) && !came_by.contains_key(other) {
-                        came_by.insert(other.clone(), Some((known.clone(), entry.clone())));
-                        reached.push(other.clone());
-                    }
-                }
-            }
-            new = reached;
-        }
-        let mut chain = Vec::new();
-        let mut at = &to;
-        while let Some(Some((before, entry))) = came_by.get(at) {
-            chain.push(entry.clone());
-            at = before;
-        }
-        chain.reverse();
-        Ok(Explanation::Joined(chain))
+        let chain = shortest_chain(from, &to, |ids| {
+            let mut accepted = answers.naming(ids.iter().map(DistinctIdBuf::as_id))?;
+            accepted.retain(|(entry, _)| entry.is_accepted());
+            Ok(accepted)
+        })?;
+        Ok(chain.map_or(Explanation::JoinedElsewhere, Explanation::Joined))
     }
+}
+
+/// The fewest claims that lead from one ID to another, in the order of the way. `claims_of` gives the claims that
+/// name one of some IDs. `None` if no claims lead there.
+fn shortest_chain(
+    from: DistinctIdBuf,
+    to: &DistinctIdBuf,
+    mut claims_of: impl FnMut(&HashSet<DistinctIdBuf>) -> Result<Vec<Claimed>, StoreError>,
+) -> Result<Option<Vec<LogEntry>>, StoreError> {
+    // Breadth first: the IDs one claim away, then two, and so on.
+    let mut came_by: HashMap<DistinctIdBuf, Option<(DistinctIdBuf, LogEntry)>> =
+        HashMap::from([(from.clone(), None)]);
+    let mut new = HashSet::from([from]);
+    while !came_by.contains_key(to) {
+        if new.is_empty() {
+            return Ok(None);
+        }
+        let mut reached = HashSet::new();
+        for (entry, [a, b]) in claims_of(&new)? {
+            for (known, other) in [(&a, &b), (&b, &a)] {
+                if new.contains(known) && !came_by.contains_key(other) {
+                    came_by.insert(other.clone(), Some((known.clone(), entry.clone())));
+                    reached.insert(other.clone());
+                }
+            }
+        }
+        new = reached;
+    }
+    let mut chain = Vec::new();
+    let mut at = to;
+    while let Some(Some((before, entry))) = came_by.get(at) {
+        chain.push(entry.clone());
+        at = before;
+    }
+    chain.reverse();
+    Ok(Some(chain))
 }
 
 /// The claims between two users that were rejected.
@@ -122,45 +133,17 @@ fn rejected_through_others<R: IdentityResolver>(
     first: DistinctId<'_>,
     second: DistinctId<'_>,
 ) -> Result<Option<Vec<LogEntry>>, StoreError> {
-    let [from, to] = [first, second].map(|id| engine.resolve(own(engine, id)).to_buf());
-    // Breadth first: the users one rejected claim away, then two, and so on.
-    let mut came_by: HashMap<DistinctIdBuf, Option<(DistinctIdBuf, LogEntry)>> =
-        HashMap::from([(from.clone(), None)]);
-    let mut new = vec![from];
-    while !came_by.contains_key(&to) {
-        if new.is_empty() {
-            return Ok(None);
+    let user = |id: DistinctId<'_>| engine.resolve(own(engine, id)).to_buf();
+    shortest_chain(user(first), &user(second), |users| {
+        let ids = users.iter().map(DistinctIdBuf::as_id);
+        let ids = ids.flat_map(|id| members(engine.cluster(id), id));
+        let mut rejected = answers.naming(ids)?;
+        rejected.retain(|(entry, _)| entry.is_rejected());
+        for (_, ids) in &mut rejected {
+            *ids = ids.each_ref().map(|id| user(id.as_id()));
         }
-        let of_users: Vec<DistinctIdBuf> = new
-            .iter()
-            .flat_map(|user| members(engine.cluster(user.as_id()), user.as_id()))
-            .map(DistinctIdBuf::from)
-            .collect();
-        let mut reached = Vec::new();
-        for (entry, ids) in answers.naming(of_users.iter().map(DistinctIdBuf::as_id))? {
-            if !entry.is_rejected() {
-                continue;
-            }
-            let [a, b] = ids
-                .each_ref()
-                .map(|id| engine.resolve(own(engine, id.as_id())).to_buf());
-            for (known, other) in [(&a, &b), (&b, &a)] {
-                if new.contains(known) && !came_by.contains_key(other) {
-                    came_by.insert(other.clone(), Some((known.clone(), entry.clone())));
-                    reached.push(other.clone());
-                }
-            }
-        }
-        new = reached;
-    }
-    let mut chain = Vec::new();
-    let mut at = &to;
-    while let Some(Some((before, entry))) = came_by.get(at) {
-        chain.push(entry.clone());
-        at = before;
-    }
-    chain.reverse();
-    Ok(Some(chain))
+        Ok(rejected)
+    })
 }
 
 /// Finds claims of the log, with the answers that count now.
