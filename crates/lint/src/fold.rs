@@ -52,7 +52,7 @@ impl Reader {
             is_event: true,
             own: reading.distinct_id,
             claim: reading.claim,
-            shown: Vec::new(),
+            shown: self.shown(event),
             named: Vec::new(),
         };
         each_named_id(event, self.settings.id_rules(), |id, kind| {
@@ -60,17 +60,24 @@ impl Reader {
                 facts.named.push((id, kind));
             }
         });
+        facts
+    }
+
+    /// The devices that an event shows with a user. There are two if a login names as the anonymous ID another one than
+    /// the device.
+    pub fn shown<'e>(&self, event: &Event<'e>) -> Vec<Shown<'e>> {
+        let mut all = Vec::new();
         // A browser sends `$user_id` and `$device_id` with `$identify` too, which Simplified ignores (S-8).
         let as_ordinary = Event { name: "", ..*event };
         for (settings, event) in [(&self.simplified, &as_ordinary), (&self.original, event)] {
             let claim = settings.read(event).ok().and_then(|reading| reading.claim);
             if let Some(shown) = claim.as_ref().and_then(Shown::by)
-                && !facts.shown.contains(&shown)
+                && !all.contains(&shown)
             {
-                facts.shown.push(shown);
+                all.push(shown);
             }
         }
-        facts
+        all
     }
 
     /// What a claim says, if its event is not known.

@@ -18,14 +18,14 @@ use foldhash::quality::RandomState;
 use idmerge_adapters::Target;
 use idmerge_engines::{Model, Settings};
 use idmerge_events::JsonEvent;
-use idmerge_lint::has_user_id;
+use idmerge_lint::{Reader, has_user_id};
 
 use crate::args::input::ReportFormat;
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::inspect::InspectArgs;
 use crate::commands::apply::Weighed;
 use crate::commands::inspect::evidence::{Evidence, EvidenceReader};
-use crate::commands::inspect::ids::{Devices, Kinds, Moves};
+use crate::commands::inspect::ids::{Devices, Kinds, Moves, ShownHashes};
 use crate::commands::inspect::model::{Arrival, Claims, ModelBatch, ModelState, Unlimited};
 use crate::commands::inspect::report::{Models, Report};
 use crate::commands::inspect::signs::CurrentModel;
@@ -68,6 +68,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         refused,
         found: Found::new(&models, &original),
     };
+    let ids = Reader::new(&original);
     let max_line_bytes = args.input.max_line_bytes;
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
@@ -78,7 +79,8 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
             max_line_bytes,
             models: &models,
             hasher: &hasher,
-            reader: EvidenceReader::new(),
+            evidence: EvidenceReader::new(),
+            ids: &ids,
         },
     )?;
     progress.finish();
@@ -228,7 +230,8 @@ struct InspectWorker<'w> {
     max_line_bytes: u64,
     models: &'w [Settings; 3],
     hasher: &'w RandomState,
-    reader: EvidenceReader,
+    evidence: EvidenceReader,
+    ids: &'w Reader,
 }
 
 /// The events of a block.
@@ -240,6 +243,7 @@ struct InspectBlock<'b> {
     evidence: Evidence,
     kinds: Kinds,
     moves: Moves,
+    shown: Vec<ShownHashes>,
     models: [ModelBatch; 3],
     /// For each model the numbers and fingerprints of the identity events that can have duplicates
     /// (AR-2).
@@ -288,7 +292,10 @@ impl InspectWorker<'_> {
         }
         read.kinds.add_event(&properties, rules, self.hasher);
         read.moves.add_event(&properties, rules, self.hasher);
-        self.reader.add(&event, &mut read.evidence);
+        let shown = self.ids.shown(&properties);
+        read.shown
+            .extend(ShownHashes::of_event(&shown, self.hasher));
+        self.evidence.add(&event, &mut read.evidence);
         read.tally.events += u64::from(usable);
         read.tally.with_id += u64::from(has_id);
         read.events.push(event);
@@ -297,17 +304,6 @@ impl InspectWorker<'_> {
             _ => Ok(()),
         }
     }
-}
-
-/// What the claims of a block show of devices, in arrival order. An event makes a claim in some models.
-fn shown(claims: &[Claims<'_>; 3], hasher: &RandomState) -> Vec<(u64, u64)> {
-    let of_models = claims.iter().take(LEGACY);
-    let mut shown: Vec<_> = of_models
-        .flat_map(|(claimants, claims)| claimants.iter().zip(claims))
-        .filter_map(|(number, claim)| Some((*number, Devices::of_claim(claim, hasher)?)))
-        .collect();
-    shown.sort_by_key(|(number, _)| *number);
-    shown.into_iter().map(|(_, shown)| shown).collect()
 }
 
 /// The events that have an ID in Legacy, which attributes them at their arrival.
@@ -347,12 +343,11 @@ impl Worker for InspectWorker<'_> {
                 })
                 .unzip()
         });
-        let shown = shown(&claims, self.hasher);
         let arrivals: Vec<_> = arrivals(&read.events, &self.models[LEGACY]).collect();
         let (tally, refused) = (mem::take(&mut read.tally), mem::take(&mut read.refused));
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
-            sink.found.devices.add(shown);
+            sink.found.devices.add(&read.shown);
             sink.found.add(&read, claims, &arrivals, self.hasher)?;
             sink.refused.add_all(position, refused)
         })

@@ -1,10 +1,10 @@
 //! What the events say about each ID: whether it is a user or a device, and which users a device has.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher, BuildHasherDefault};
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Claim, DistinctId, Event, Id, IdProperty, IdRules, Resolve, Value};
+use idmerge_core::{DistinctId, Event, Id, IdProperty, IdRules, Resolve, Value};
 use idmerge_lint::{IdKind, Shown, each_named_id};
 use serde::Serialize;
 
@@ -127,7 +127,9 @@ pub(super) fn hash_of(id: Id<'_>, hasher: &RandomState) -> u64 {
 /// The users of each device that an event shows with a user. All are hashes.
 #[derive(Debug, Default)]
 pub(super) struct Devices {
-    users: ByHash<DeviceUsers>,
+    of: ByHash<DeviceUsers>,
+    /// The users.
+    users: HashSet<u64, BuildHasherDefault<NoHasher>>,
     missing: MissingResets,
 }
 
@@ -150,34 +152,61 @@ pub(super) struct MissingResets {
     pub(super) events: u64,
 }
 
+/// The hashes of a device and of a user that an event shows together.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ShownHashes {
+    device: u64,
+    user: u64,
+    /// Whether the event shows the user with another device too.
+    is_shown_otherwise: bool,
+}
+
+impl ShownHashes {
+    pub(super) fn of_event(all: &[Shown<'_>], hasher: &RandomState) -> impl Iterator<Item = Self> {
+        all.iter().map(|shown| Self {
+            device: hash_of(shown.device, hasher),
+            user: hash_of(shown.user, hasher),
+            is_shown_otherwise: all.len() > 1,
+        })
+    }
+}
+
 impl Devices {
-    /// The device and the user that a claim shows together.
-    pub(super) fn of_claim(claim: &Claim<'_>, hasher: &RandomState) -> Option<(u64, u64)> {
-        let Shown { device, user } = Shown::by(claim)?;
-        Some((hash_of(device, hasher), hash_of(user, hasher)))
+    /// Adds what events show, in arrival order.
+    pub(super) fn add(&mut self, all: &[ShownHashes]) {
+        for shown in all {
+            self.users.insert(shown.user);
+            if self.users.contains(&shown.device) {
+                // A login while another user is logged in: the SDK names that user as the anonymous ID.
+                if shown.is_shown_otherwise {
+                    continue;
+                }
+                if !self.of.contains_key(&shown.device) {
+                    self.show(shown.device, shown.device);
+                }
+            }
+            self.show(shown.device, shown.user);
+        }
     }
 
-    /// Adds what events show, in arrival order.
-    pub(super) fn add(&mut self, shown: impl IntoIterator<Item = (u64, u64)>) {
-        for (device, user) in shown {
-            let users = self.users.entry(device).or_insert(DeviceUsers {
-                first: user,
-                last: user,
-                has_several: false,
-            });
-            if users.last != user {
-                users.last = user;
-                self.missing.calls += 1;
-                self.missing.devices += u64::from(!users.has_several);
-                users.has_several = true;
-            }
-            self.missing.events += u64::from(users.first != user);
+    fn show(&mut self, device: u64, user: u64) {
+        let users = self.of.entry(device).or_insert(DeviceUsers {
+            first: user,
+            last: user,
+            has_several: false,
+        });
+        if users.last != user {
+            users.last = user;
+            self.missing.calls += 1;
+            self.missing.devices += u64::from(!users.has_several);
+            users.has_several = true;
         }
+        self.missing.events += u64::from(users.first != user);
     }
 
     /// The number of devices that events show with a user.
     pub(super) fn count(&self) -> u64 {
-        self.users.len() as u64
+        self.of.len() as u64
     }
 
     pub(super) fn missing_resets(&self) -> MissingResets {
