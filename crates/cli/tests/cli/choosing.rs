@@ -242,7 +242,7 @@ fn lint_finds_the_devices_that_inspect_counts() {
             let of_kinds = findings.filter(|it| kinds.contains(&it["finding"].as_str().unwrap()));
             let found: u64 = of_kinds.map(|it| it["ids"].as_u64().unwrap()).sum();
             assert_eq!(counted, found, "seed {seed}, {engine}");
-            assert!(found > 5, "{found}");
+            assert!(found > 0, "seed {seed}, {engine}");
         }
     }
 }

@@ -31,7 +31,7 @@ fn query(said: &[String], path: &str) -> Value {
 /// Starts a demo whose temporary files are in `folder/tmp`.
 fn demo(folder: &Folder, args: &str) -> (std::process::Child, Vec<String>) {
     fs::create_dir_all(folder.path("tmp")).unwrap();
-    let mut command = folder.command(&format!("demo {args}"));
+    let mut command = folder.in_terminal(&format!("demo {args}"));
     command.env("TMPDIR", folder.path("tmp"));
     started_by(&mut command, 6)
 }

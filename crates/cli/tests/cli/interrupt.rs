@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use crate::run::{Folder, event, signal, wait};
+use crate::run::{DEFAULT_SIGNALS, Folder, event, signal, wait};
 
 /// Starts the program through the command `way`, which sets its signals, and waits until it has this many
 /// temporary files.
@@ -42,9 +42,6 @@ fn temporary(folder: &Folder) -> usize {
         .count()
 }
 
-/// The test runner may ignore signals, and child processes inherit that.
-const DEFAULT: &[&str] = &["env", "--default-signal=INT,TERM,HUP"];
-
 const RESOLVE: &str = "resolve -q --engine simplified -o out --refused refused";
 
 #[track_caller]
@@ -66,7 +63,7 @@ fn goes_away(mut child: Child, by: &str) {
 fn an_interrupt_while_reading_leaves_no_file() {
     for by in ["INT", "TERM", "HUP"] {
         let folder = Folder::with(&[("out", "old\n")]);
-        goes_away(started(&folder, DEFAULT, RESOLVE, 2), by);
+        goes_away(started(&folder, DEFAULT_SIGNALS, RESOLVE, 2), by);
         assert_eq!(folder.names(), ["out"]);
         assert_eq!(folder.read("out"), "old\n");
     }
@@ -76,12 +73,8 @@ fn an_interrupt_while_reading_leaves_no_file() {
 fn an_interrupt_while_writing_leaves_no_file() {
     let folder = Folder::with(&[("truth", "old\n")]);
     let generate = "generate -q --workload cap --events 1000000000000 -o out --truth truth";
-    let mut child = Command::new(DEFAULT[0]);
+    let mut child = folder.in_terminal(generate);
     let child = child
-        .args(&DEFAULT[1..])
-        .arg(env!("CARGO_BIN_EXE_idmerge"))
-        .args(generate.split(' '))
-        .current_dir(folder.path(""))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
@@ -108,7 +101,11 @@ fn an_interrupt_while_writing_leaves_no_file() {
 
 #[test]
 fn a_signal_that_is_ignored_leaves_the_others_as_they_are() {
-    let ignoring = [DEFAULT, &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""]].concat();
+    let ignoring = [
+        DEFAULT_SIGNALS,
+        &["sh", "-c", "trap '' HUP; exec \"$0\" \"$@\""],
+    ]
+    .concat();
     for by in ["INT", "TERM"] {
         let folder = Folder::with(&[("out", "old\n")]);
         goes_away(started(&folder, &ignoring, RESOLVE, 2), by);

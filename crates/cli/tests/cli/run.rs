@@ -17,6 +17,14 @@ const DEADLINE: Duration = Duration::from_secs(180);
 /// The folder that has the files of a test, and in which the program runs.
 pub(crate) struct Folder(TempDir);
 
+/// A test runner may ignore signals, as under `nohup`, and child processes inherit that. This starts one that does not;
+/// the `env` of other systems cannot.
+#[cfg(unix)]
+pub(crate) const DEFAULT_SIGNALS: &[&str] = match cfg!(target_os = "linux") {
+    true => &["env", "--default-signal=INT,TERM,HUP"],
+    false => &["env"],
+};
+
 impl Folder {
     pub(crate) fn new() -> Self {
         Self(tempfile::tempdir().unwrap())
@@ -55,6 +63,17 @@ impl Folder {
     /// The program with these arguments, separated by spaces.
     pub(crate) fn command(&self, args: &str) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_idmerge"));
+        command.args(args.split_whitespace());
+        command.current_dir(self.0.path());
+        command
+    }
+
+    /// The program, with signals as a terminal has them.
+    #[cfg(unix)]
+    pub(crate) fn in_terminal(&self, args: &str) -> Command {
+        let mut command = Command::new(DEFAULT_SIGNALS[0]);
+        command.args(&DEFAULT_SIGNALS[1..]);
+        command.arg(env!("CARGO_BIN_EXE_idmerge"));
         command.args(args.split_whitespace());
         command.current_dir(self.0.path());
         command

@@ -109,7 +109,8 @@ fn accepted_events_are_there_after_a_restart() {
 #[test]
 fn a_server_stops_when_its_terminal_closes_unless_it_was_started_to_stay() {
     let folder = Folder::new();
-    let (child, _) = started(&folder, &format!("{SERVE} --engine simplified"), 3);
+    let mut terminal = folder.in_terminal(&format!("{SERVE} --engine simplified"));
+    let (child, _) = started_by(&mut terminal, 3);
     signal("HUP", child.id());
     wait(child).ok();
 
