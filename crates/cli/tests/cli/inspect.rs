@@ -142,7 +142,7 @@ fn each_event_counts_under_what_it_carries() {
             "devices": 5,
             "devices_with_several_users": 1,
             "devices_with_several_users_share": 0.2,
-            "missing_resets": {"calls": 1, "devices": 1, "events": 1},
+            "missing_resets": {"calls": 2, "devices": 1, "events": 1},
         })
     );
     check_models(&report, &lines.concat());
