@@ -1,5 +1,7 @@
 //! [`Lint`]: adds up what events say.
 
+use std::iter;
+
 use foldhash::{HashMap, HashSet};
 use idmerge_core::{
     Claim, DistinctId, EngineError, Event, Id, IdProperty, InvalidEvent, InvalidEventReason,
@@ -66,11 +68,14 @@ impl Reader {
     /// The devices that an event shows with a user. There are two if a login names as the anonymous ID another one than
     /// the device.
     pub fn shown<'e>(&self, event: &Event<'e>) -> Vec<Shown<'e>> {
-        let mut all = Vec::new();
         // A browser sends `$user_id` and `$device_id` with `$identify` too, which Simplified ignores (S-8).
-        let as_ordinary = Event { name: "", ..*event };
-        for (settings, event) in [(&self.simplified, &as_ordinary), (&self.original, event)] {
-            let claim = settings.read(event).ok().and_then(|reading| reading.claim);
+        let as_ordinary = self.simplified.read(&Event { name: "", ..*event });
+        // Ordinary events claim nothing in Original.
+        let is_identity = event.is_identity_event();
+        let in_original = is_identity.then(|| self.original.read(event));
+        let mut all = Vec::new();
+        for reading in iter::once(as_ordinary).chain(in_original) {
+            let claim = reading.ok().and_then(|reading| reading.claim);
             if let Some(shown) = claim.as_ref().and_then(Shown::by)
                 && !all.contains(&shown)
             {

@@ -2,9 +2,9 @@
 
 use super::{Checks, counted};
 use crate::devices::Device;
-use crate::ids::Bits;
+use crate::ids::{Bits, Ids};
 use crate::kind::Kind;
-use crate::report::Example;
+use crate::report::{Evidence, Example};
 use crate::said::IdKind;
 use crate::words::Look;
 
@@ -77,69 +77,38 @@ impl Checks<'_> {
         let is_decided = |number: &u32| has(*number, |it| it.earlier_user().is_some());
         let (shared, passed): (Vec<u32>, Vec<u32>) = several.into_iter().partition(is_shared);
         let decided: Vec<u32> = passed.iter().copied().filter(is_decided).collect();
-        self.devices_of(Kind::SharedDevice, &shared, Self::several_users);
-        self.devices_of(Kind::MissingReset, &passed, Self::several_users);
-        self.devices_of(Kind::OrderDecided, &decided, Self::order_decided);
+        self.devices_of(Kind::SharedDevice, &shared, several_users);
+        self.devices_of(Kind::MissingReset, &passed, several_users);
+        self.devices_of(Kind::OrderDecided, &decided, order_decided);
     }
 
-    /// Finds a mistake that these devices show, whose numbers are sorted.
-    fn devices_of(&mut self, kind: Kind, numbers: &[u32], example: fn(&Self, u32, u64) -> Example) {
+    /// Finds a mistake that these devices show, whose numbers are sorted. `says` gives what one shows, and where.
+    fn devices_of(
+        &mut self,
+        kind: Kind,
+        numbers: &[u32],
+        says: fn(&Ids, &Device) -> (String, Vec<Evidence>),
+    ) {
         let mut gathered = self.gathered(kind);
         for number in numbers {
             let events = self.lint.devices.get(*number).map_or(0, |it| it.events);
             gathered.add(*number, events);
             self.report(*number);
         }
-        let users = self.lint.devices.users_of(numbers).len() as u64;
-        let finding = gathered.finish(Some(users), |number, events| example(self, number, events));
+        let (ids, devices) = (&self.lint.ids, &self.lint.devices);
+        let users = devices.users_of(numbers).len() as u64;
+        let finding = gathered.finish(Some(users), |number, events| {
+            let device = devices.get(number);
+            let (what, evidence) = device.map(|it| says(ids, it)).unwrap_or_default();
+            Example {
+                id: ids.text(number),
+                what,
+                events,
+                evidence,
+                full_in_ms: None,
+            }
+        });
         self.findings.extend(finding);
-    }
-
-    /// A device with several users.
-    fn several_users(&self, number: u32, events: u64) -> Example {
-        let ids = &self.lint.ids;
-        let (mut what, mut shown) = (String::new(), Vec::new());
-        if let Some(device) = self.lint.devices.get(number) {
-            what = ids.text(device.first_user);
-            shown.push(device.first);
-            if let Some((second, first_of_second)) = device.second {
-                what = format!("{what}, then {}", ids.text(second));
-                shown.push(first_of_second);
-            }
-            if device.users > 2 {
-                what = format!("{what} and {} more", device.users - 2);
-            }
-        }
-        Example {
-            id: ids.text(number),
-            what,
-            events,
-            evidence: shown,
-            full_in_ms: None,
-        }
-    }
-
-    /// A device whose first user by arrival is not its first user by time.
-    fn order_decided(&self, number: u32, events: u64) -> Example {
-        let ids = &self.lint.ids;
-        let (mut what, mut shown) = (String::new(), Vec::new());
-        let earlier = self.lint.devices.get(number).and_then(Device::earlier_user);
-        if let Some((owner, (other, of_other))) = earlier {
-            let [owner_text, other] = [owner.user, other].map(|user| ids.text(user));
-            let when = match owner.first.time_ms == of_other.time_ms {
-                true => "at the same time",
-                false => "before",
-            };
-            what = format!("belongs to {owner_text}, but {other} was there {when}");
-            shown = vec![owner.first, of_other];
-        }
-        Example {
-            id: ids.text(number),
-            what,
-            events,
-            evidence: shown,
-            full_in_ms: None,
-        }
     }
 
     /// IDs with far more events than others, and users with far more devices.
@@ -207,6 +176,33 @@ impl Checks<'_> {
         });
         self.findings.extend(finding);
     }
+}
+
+/// A device with several users.
+fn several_users(ids: &Ids, device: &Device) -> (String, Vec<Evidence>) {
+    let (mut what, mut shown) = (ids.text(device.first_user), vec![device.first]);
+    if let Some((second, first_of_second)) = device.second {
+        what = format!("{what}, then {}", ids.text(second));
+        shown.push(first_of_second);
+    }
+    if device.users > 2 {
+        what = format!("{what} and {} more", device.users - 2);
+    }
+    (what, shown)
+}
+
+/// A device whose first user by arrival is not its first user by time.
+fn order_decided(ids: &Ids, device: &Device) -> (String, Vec<Evidence>) {
+    let Some((owner, (other, of_other))) = device.earlier_user() else {
+        return Default::default();
+    };
+    let [owner_text, other] = [owner.user, other].map(|user| ids.text(user));
+    let when = match owner.first.time_ms == of_other.time_ms {
+        true => "at the same time",
+        false => "before",
+    };
+    let what = format!("belongs to {owner_text}, but {other} was there {when}");
+    (what, vec![owner.first, of_other])
 }
 
 /// The numbers of the IDs that have any.
