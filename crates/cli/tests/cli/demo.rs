@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::run::{Folder, signal, wait};
+use crate::run::{DEFAULT_SIGNALS, Folder, signal, wait};
 use crate::serve::{address, ask, started_by};
 
 /// How long a test waits for what takes a few seconds.
@@ -31,7 +31,7 @@ fn query(said: &[String], path: &str) -> Value {
 /// Starts a demo whose temporary files are in `folder/tmp`.
 fn demo(folder: &Folder, args: &str) -> (std::process::Child, Vec<String>) {
     fs::create_dir_all(folder.path("tmp")).unwrap();
-    let mut command = folder.in_terminal(&format!("demo {args}"));
+    let mut command = folder.command_by(DEFAULT_SIGNALS, &format!("demo {args}"));
     command.env("TMPDIR", folder.path("tmp"));
     started_by(&mut command, 6)
 }

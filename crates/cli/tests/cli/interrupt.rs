@@ -1,7 +1,7 @@
 //! Ctrl-C and similar signals: unfinished files are deleted.
 
 use std::io::Write;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -11,12 +11,8 @@ use crate::run::{DEFAULT_SIGNALS, Folder, event, signal, wait};
 /// temporary files.
 #[track_caller]
 fn started(folder: &Folder, way: &[&str], args: &str, temporary_files: usize) -> Child {
-    let mut command = Command::new(way[0]);
+    let mut command = folder.command_by(way, args);
     let child = command
-        .args(&way[1..])
-        .arg(env!("CARGO_BIN_EXE_idmerge"))
-        .args(args.split(' '))
-        .current_dir(folder.path(""))
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped());
@@ -73,7 +69,7 @@ fn an_interrupt_while_reading_leaves_no_file() {
 fn an_interrupt_while_writing_leaves_no_file() {
     let folder = Folder::with(&[("truth", "old\n")]);
     let generate = "generate -q --workload cap --events 1000000000000 -o out --truth truth";
-    let mut child = folder.in_terminal(generate);
+    let mut child = folder.command_by(DEFAULT_SIGNALS, generate);
     let child = child
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -68,14 +68,13 @@ impl Folder {
         command
     }
 
-    /// The program, with signals as a terminal has them.
+    /// The program, started through the command `way`, which sets its signals.
     #[cfg(unix)]
-    pub(crate) fn in_terminal(&self, args: &str) -> Command {
-        let mut command = Command::new(DEFAULT_SIGNALS[0]);
-        command.args(&DEFAULT_SIGNALS[1..]);
-        command.arg(env!("CARGO_BIN_EXE_idmerge"));
-        command.args(args.split_whitespace());
-        command.current_dir(self.0.path());
+    pub(crate) fn command_by(&self, way: &[&str], args: &str) -> Command {
+        let program = self.command(args);
+        let mut command = Command::new(way[0]);
+        command.args(&way[1..]).arg(program.get_program());
+        command.args(program.get_args()).current_dir(self.0.path());
         command
     }
 

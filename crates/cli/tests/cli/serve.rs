@@ -4,7 +4,7 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 
-use crate::run::{Folder, signal, wait};
+use crate::run::{DEFAULT_SIGNALS, Folder, signal, wait};
 
 /// Starts a server and reads the first lines of its output.
 pub(crate) fn started(folder: &Folder, args: &str, lines: usize) -> (Child, Vec<String>) {
@@ -109,18 +109,12 @@ fn accepted_events_are_there_after_a_restart() {
 #[test]
 fn a_server_stops_when_its_terminal_closes_unless_it_was_started_to_stay() {
     let folder = Folder::new();
-    let mut terminal = folder.in_terminal(&format!("{SERVE} --engine simplified"));
-    let (child, _) = started_by(&mut terminal, 3);
+    let args = format!("{SERVE} --engine simplified");
+    let (child, _) = started_by(&mut folder.command_by(DEFAULT_SIGNALS, &args), 3);
     signal("HUP", child.id());
     wait(child).ok();
 
-    let command = folder.command(&format!("{SERVE} --engine simplified"));
-    let mut nohup = Command::new("nohup");
-    nohup
-        .arg(command.get_program())
-        .args(command.get_args())
-        .current_dir(folder.path(""));
-    let (child, said) = started_by(&mut nohup, 3);
+    let (child, said) = started_by(&mut folder.command_by(&["nohup"], &args), 3);
     signal("HUP", child.id());
     let alive = "GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(ask(address(&said), alive).starts_with("HTTP/1.1 200 "));
