@@ -51,7 +51,7 @@ pub(crate) fn real_step(step: &oracle::Step) -> Step {
     Step::parse(&(step.name.clone() + &conditions.unwrap_or_default()))
 }
 
-/// The events as the models read them. Events without IDs belong to nobody (F-1) and are left out, as in [`fold`].
+/// The events that have IDs, as the models read them. [`fold`] leaves out the others too (F-1).
 pub(crate) fn canonical(events: &[oracle::Event]) -> Vec<oracle::Event> {
     let is_of_somebody = |event: &&oracle::Event| event.user.is_some() && event.own.is_some();
     let event = |event: &oracle::Event| {

@@ -12,9 +12,9 @@
 //!   with or without ID merge. It is one for both, so both have figures for the same periods. It need not be
 //!   in the range, nor after it.
 //! - R-5 A cohort has one figure for each period. A figure can be 0.
-//! - R-6 An event without an ID belongs to nobody (F-1) and changes no figure: neither the last period nor the
-//!   number of events that were passed over. An event that counts both as coming and as coming back is counted
-//!   there once.
+//! - R-6 An event without an ID belongs to nobody (F-1). It does not make a last period, and it is not counted
+//!   among the events that were passed over. An event that is both one of coming and one of coming back is passed
+//!   over once.
 
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -2,8 +2,8 @@
 //!
 //! # Decided
 //!
-//! - U-1 An event without an ID belongs to nobody (F-1) and is in no figure. It is not among the events that were
-//!   passed over, either. (The first version of the model counted it in the events of its row, because F-1 did not
+//! - U-1 An event without an ID belongs to nobody (F-1). No row counts it, and neither does the number of events
+//!   that were passed over. (The first version of the model counted it in the events of its row, because F-1 did not
 //!   say; now it does.)
 //! - U-2 The range includes `from_ms` and `to_ms`, as D-1.
 //! - U-3 A day is the number of whole days since 1970-01-01 in UTC, rounded down, so 1 ms before 1970 is in
