@@ -88,7 +88,7 @@ pub use project::Project;
 pub use read::event_names::EventNames;
 pub use read::export::{ExportQuery, ExportedEvent, WrittenId};
 pub use read::identity::{Identity, MemberCursor, MembersQuery};
-pub use read::profiles::{ProfilePage, StoredProfile};
+pub use read::profiles::{HiddenProfiles, ProfilePage, StoredProfile};
 pub use read::timeline::{Cursor, EventFilter, Timeline, TimelineEvent};
 pub use read::users::{
     Device, DeviceKind, FoundUser, Holder, LiveAnswer, LiveClaim, LiveEvent, LivePage,

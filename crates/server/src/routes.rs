@@ -143,6 +143,10 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/v1/users/{id}/ids", get(people::ids))
         .route("/v1/users/{id}/events", get(users::events))
         .route("/v1/users/{id}/profile", get(users::profile))
+        .route(
+            "/v1/users/{id}/hidden-profiles",
+            get(users::hidden_profiles),
+        )
         .route("/v1/backup", get(backup::backup))
         .route("/v1/digest", get(questions::digest))
         .route("/v1/info", get(questions::info))

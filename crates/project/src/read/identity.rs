@@ -89,13 +89,23 @@ fn invalid_cursor(cursor: &str) -> ProjectError {
     }
 }
 
+impl MemberCursor {
+    /// The end of a page whose last member is this one.
+    pub(super) fn after(member: DistinctId<'_>) -> Self {
+        Self {
+            member: member.to_string(),
+            claims_until: 0,
+        }
+    }
+}
+
 /// The members of a page, as the engine had them at one moment.
-struct Members {
-    canonical: DistinctIdBuf,
-    members: Vec<DistinctIdBuf>,
+pub(super) struct Members {
+    pub(super) canonical: DistinctIdBuf,
+    pub(super) members: Vec<DistinctIdBuf>,
     /// Whether the first member was listed on an earlier page.
     is_first_listed: bool,
-    has_more: bool,
+    pub(super) has_more: bool,
 }
 
 impl Project {
@@ -168,7 +178,7 @@ impl Project {
         })
     }
 
-    fn members(
+    pub(super) fn members(
         &self,
         state: &State,
         id: DistinctId<'_>,

@@ -12,6 +12,10 @@ use crate::profiles::{
     GROUPS, PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json,
 };
 use crate::project::Project;
+use crate::read::identity::{MemberCursor, MembersQuery};
+
+/// A page of hidden profiles ends after so many bytes.
+const HIDDEN_PAGE_BYTES: usize = 2 << 20;
 
 /// A profile of a user.
 #[derive(Clone, Debug, PartialEq)]
@@ -33,7 +37,59 @@ pub struct ProfilePage {
     pub next: Option<String>,
 }
 
+/// The profiles of a user that are not shown, with the IDs that they are stored under.
+#[derive(Clone, Debug, PartialEq)]
+pub struct HiddenProfiles {
+    /// The canonical distinct_id of the user.
+    pub canonical: String,
+    /// The hidden profiles, in the order of the user's IDs.
+    pub profiles: Vec<StoredProfile>,
+    /// The page after this one; `None` on the last page.
+    pub next: Option<MemberCursor>,
+}
+
 impl Project {
+    /// The profiles that merges have hidden behind that of a user (P-3, LP-2), and those that were set with
+    /// `$ignore_alias`. A page looks at as many IDs of the user as `query` says, and ends after 2 MiB of profiles, so it
+    /// can have none although there are more.
+    ///
+    /// # Errors
+    ///
+    /// [`ProjectError::InvalidId`], [`ProjectError::InvalidCursor`], and any error of the disk.
+    pub fn hidden_profiles(
+        &self,
+        distinct_id: &str,
+        query: &MembersQuery,
+    ) -> Result<HiddenProfiles, ProjectError> {
+        let id = self.inner.settings.read_id(distinct_id)?;
+        let state = self.inner.state()?;
+        let page = self.members(&state, id, query)?;
+        let read = state.store.read().begin_read()?;
+        let mut hidden = HiddenProfiles {
+            canonical: page.canonical.to_string(),
+            profiles: Vec::new(),
+            next: None,
+        };
+        let mut bytes = 0;
+        for (at, member) in page.members.iter().enumerate() {
+            let key = ProfileKey::Hidden(member.to_string());
+            if let Some(json) = committed_json(&read, &key)? {
+                bytes += json.len();
+                hidden.profiles.push(StoredProfile {
+                    distinct_id: member.to_string(),
+                    json,
+                });
+            }
+            let is_last = at + 1 == page.members.len();
+            if bytes >= HIDDEN_PAGE_BYTES || is_last {
+                let has_more = page.has_more || !is_last;
+                hidden.next = has_more.then(|| MemberCursor::after(member.as_id()));
+                break;
+            }
+        }
+        Ok(hidden)
+    }
+
     /// The profile of the user with this ID. Profiles that a merge has hidden are not returned.
     ///
     /// # Errors

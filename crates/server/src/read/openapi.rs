@@ -36,6 +36,7 @@ use crate::store::{backup, questions, retract};
         people::ids,
         users::events,
         users::profile,
+        users::hidden_profiles,
         funnel::funnel,
         export::export,
         health::health,

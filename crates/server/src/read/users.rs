@@ -4,7 +4,9 @@ use axum::body::Body;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
-use idmerge_project::{Cursor, EventFilter, Project, ProjectError, Timeline};
+use idmerge_project::{
+    Cursor, EventFilter, MemberCursor, MembersQuery, Project, ProjectError, StoredProfile, Timeline,
+};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use utoipa::{IntoParams, ToSchema};
@@ -209,9 +211,78 @@ pub(crate) async fn profile(reader: Reader, IdInPath(id): IdInPath) -> Result<Re
         let error = format!("the user has no profile{}", hint.unwrap_or_default());
         ApiError::new(StatusCode::NOT_FOUND, error)
     })?;
-    let response = ProfileResponse {
-        distinct_id: profile.distinct_id,
-        properties: RawValue::from_string(profile.json).map_err(damaged)?,
+    let response = ProfileResponse::of(profile).map_err(damaged)?;
+    respond(reader, share, response)
+}
+
+impl ProfileResponse {
+    fn of(profile: StoredProfile) -> Result<Self, serde_json::Error> {
+        Ok(Self {
+            distinct_id: profile.distinct_id,
+            properties: RawValue::from_string(profile.json)?,
+        })
+    }
+}
+
+/// The page of hidden profiles to return.
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(crate) struct HiddenParameters {
+    /// `next` of the previous page. The first page by default.
+    after: Option<String>,
+    /// How many IDs of the user to look at, from 1 to 1,000. 100 by default.
+    limit: Option<usize>,
+}
+
+/// A page of the profiles of a user that are not shown.
+#[derive(Serialize, ToSchema)]
+pub(crate) struct HiddenProfilesResponse {
+    /// The canonical ID of the user.
+    distinct_id: String,
+    /// The hidden profiles, each with the ID that it is stored under.
+    hidden: Vec<ProfileResponse>,
+    /// The value of `after` for the next page. `null` on the last page.
+    next: Option<String>,
+}
+
+/// List the profiles that merges have hidden behind the profile of a user
+///
+/// They are those of P-3 and LP-2, and those that were set with `$ignore_alias`. Of the profile of a device that
+/// Simplified drops at a log-in (P-2) nothing is stored. A page ends after `limit` IDs or 2 MiB of profiles, so it can
+/// have none; `next` is `null` on the last page alone.
+#[utoipa::path(
+    get,
+    path = "/v1/users/{id}/hidden-profiles",
+    params(("id" = String, Path, description = "Any ID of the user, percent-encoded (a slash as %2F)"), HiddenParameters),
+    responses(
+        (status = 200, body = HiddenProfilesResponse),
+        (status = 400, description = "`id` is not an ID, or `after` is not a cursor of its user", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
+    ),
+)]
+pub(crate) async fn hidden_profiles(
+    reader: Reader,
+    IdInPath(id): IdInPath,
+    Parameters(parameters): Parameters<HiddenParameters>,
+) -> Result<Response, ApiError> {
+    let share = reader.answer_memory().reserve(PROFILE_BYTES).await?;
+    let found = reader
+        .run(move |project| {
+            let after = parameters.after.as_deref().map(str::parse::<MemberCursor>);
+            let query = MembersQuery {
+                after: after.transpose()?,
+                limit: page_rows(parameters.limit),
+                ..MembersQuery::default()
+            };
+            project.hidden_profiles(&id, &query)
+        })
+        .await?;
+    let hidden = found.profiles.into_iter().map(ProfileResponse::of);
+    let response = HiddenProfilesResponse {
+        distinct_id: found.canonical,
+        hidden: hidden.collect::<Result<_, _>>().map_err(damaged)?,
+        next: found.next.map(|next| next.to_string()),
     };
     respond(reader, share, response)
 }
