@@ -51,11 +51,11 @@ export async function users(query, { signal, reload }) {
 
 const pageOf = (after) => pageAfter(after, "/v1/users", { limit: PAGE_USERS }, (page) => page.users);
 
-function sentence({ totals, users: shown, next }) {
-  if (totals) return `${many(totals.users, "person", "people")}, known by ${many(totals.ids, "ID")}.`;
-  if (next) return "The people who were seen last.";
-  const ids = shown.reduce((sum, each) => sum + each.ids, 0);
-  return `${many(shown.length, "person", "people")}, known by ${many(ids, "ID")}.`;
+/** Nobody counts all people: that would take as long as there are. So the sentence is about those of the first page. */
+function sentence({ users: shown, next }) {
+  const known = `known by ${many(shown.reduce((sum, each) => sum + each.ids, 0), "ID")}`;
+  const people = many(shown.length, "person", "people");
+  return next ? `The ${people} seen last are ${known}.` : `${people}, ${known}.`;
 }
 
 function newestSeen(first) {

@@ -97,17 +97,6 @@ pub(crate) struct UsersResponse {
     users: Vec<User>,
     /// The value of `after` for the next page. `null` on the last page.
     next: Option<String>,
-    /// How many users and IDs there are. `null` if that would take long to find out.
-    totals: Option<Totals>,
-}
-
-/// How many users and IDs a project has.
-#[derive(Serialize, ToSchema)]
-pub(crate) struct Totals {
-    /// The users, devices of nobody included.
-    users: u64,
-    /// Their IDs.
-    ids: u64,
 }
 
 /// List the users, newest seen first
@@ -142,7 +131,6 @@ pub(crate) async fn users(
     let response = UsersResponse {
         users: page.users.into_iter().map(User::from).collect(),
         next: page.next.map(|next| next.to_string()),
-        totals: None,
     };
     respond(reader, share, response)
 }
