@@ -356,18 +356,25 @@ impl Needle {
         text.contains(&self.text).then_some(Fit::Part)
     }
 
-    /// In how many places a text differs, if they are few enough for a slip.
+    /// In how many places a text differs, or its first word, if they are few enough for a slip.
     fn edits(&self, text: &str) -> Option<usize> {
         if text.len() > MAX_NEAR_BYTES || self.text.len() > MAX_NEAR_BYTES {
             return None;
         }
         let text = lower(text);
         let bare = text.strip_prefix(DEVICE_PREFIX).unwrap_or(&text);
-        let most = (self.chars / 2).max(2);
-        if bare.chars().count().abs_diff(self.chars) > most {
+        let whole = self.edits_within(bare, (self.chars / 2).max(2));
+        // The first name, or an e-mail address before its domain: so short a text is near only if it is nearer.
+        let word = bare.split([' ', '@']).next().filter(|word| *word != bare);
+        let word = word.and_then(|word| self.edits_within(word, self.chars / 3));
+        whole.into_iter().chain(word).min()
+    }
+
+    fn edits_within(&self, text: &str, most: usize) -> Option<usize> {
+        if text.chars().count().abs_diff(self.chars) > most {
             return None;
         }
-        let edits = strsim::levenshtein(&self.text, bare);
+        let edits = strsim::levenshtein(&self.text, text);
         (edits <= most).then_some(edits)
     }
 }
@@ -409,6 +416,10 @@ mod tests {
             ("tobias", "thomas", Some(3)),
             ("tobias", "ulrike", None),
             ("D1", "$device:d2", Some(1)),
+            ("marra", "Mara Quill", Some(1)),
+            ("marra", "mara@example.com", Some(1)),
+            ("marra", "tora@example.com", None),
+            ("mo", "mae brown", None),
         ] {
             assert_eq!(Needle::new(needle).edits(text), wanted, "{needle} {text}");
         }
