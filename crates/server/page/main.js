@@ -147,6 +147,10 @@ document.addEventListener("click", (clicked) => {
   go(link.pathname + link.search);
 });
 addEventListener("popstate", show);
-watchTrouble((words) => (at("trouble").textContent = words));
+watchTrouble((words) => {
+  at("trouble").textContent = words;
+  // The first view waits for its figures.
+  if (words && !at("main").children.length) at("main").append(say("Waiting for the server."));
+});
 takeSecret();
 show();

@@ -29,6 +29,7 @@ files![
     "identity/drawing.js",
     "identity/identity.js",
     "identity/ids.js",
+    "identity/known.js",
     "identity/moments.js",
     "identity/rows.js",
     "identity/story.js",

@@ -283,7 +283,8 @@ fn the_openapi_description_has_every_query() {
 fn a_credential_tells_its_project() {
     let server = Running::of(Model::Original);
     let project = read(&server, "/v1/project").json();
-    assert_eq!(project, json!({"token": "TOK", "model": "original"}));
+    let named = json!({"token": "TOK", "model": "original", "profile_merge": "vendor"});
+    assert_eq!(project, named);
     assert_eq!(server.get("/v1/project", &[]).status, 401);
 }
 

@@ -3,6 +3,7 @@
 
 import { h, s } from "../lib/dom.js";
 import { at16, deviceIcon, GREY } from "../lib/people.js";
+import { between } from "./known.js";
 import { columnsOf } from "./moments.js";
 
 const NARROW = 640;
@@ -22,6 +23,8 @@ function sizesOf(list, lanes, moments) {
 class Drawing {
   constructor(list, moments, story, initials) {
     Object.assign(this, sizesOf(list, story.lanes, moments));
+    this.known = story.known;
+    this.colours = new Map(story.lanes.map((lane) => [lane.id, lane.colour]));
     list.style.setProperty("--graph", `${this.graph}px`);
     this.list = list;
     this.moments = moments;
@@ -65,6 +68,20 @@ class Drawing {
     for (let at = 0; at < shown; at += 1) {
       const y = fromY + ((at + 0.5) * (toY - fromY)) / shown;
       this.ticks.push(s("path", { class: "tick", d: `M${x - 6} ${y}h12`, "--c": colour }));
+    }
+  }
+
+  /** Ticks left of the spine: what was sent as the known user, in the colour of the device. */
+  quiet(at, { ms, until, known: devices }) {
+    const colours = between(this.known, ms, until)?.map(([, device]) => this.colours.get(device) ?? GREY)
+      ?? devices.map((lane) => lane.colour);
+    const [fromY, toY] = [this.tops[at] + 3, this.bottoms[at] - 3];
+    const shown = Math.min(colours.length, Math.floor((toY - fromY) / 4.5));
+    const [left, right] = [this.spineX - (this.isNarrow ? 12 : 19), this.spineX - 7];
+    for (let tick = 0; tick < shown; tick += 1) {
+      const y = fromY + ((tick + 0.5) * (toY - fromY)) / shown;
+      const colour = colours[Math.floor((tick * colours.length) / shown)];
+      this.ticks.push(s("path", { class: "tick", d: `M${left} ${y}H${right}`, "--c": colour }));
     }
   }
 

@@ -6,10 +6,12 @@ export const SHOW_ALL = 12;
 const KEPT = 3;
 /** A join that follows the first event so closely is one row with it. */
 const HOOK_MS = 30 * 60_000;
+/** What happened between two moments gets a row of its own if they are so far apart. */
+const QUIET_MS = 12 * 3_600_000;
 
 /**
- * The moments of a user's identity in their order: an ID that appears, that joins, that is turned down, and a run
- * of ordinary joins that is folded. `kept` are IDs that are never folded.
+ * The moments of a user's identity in their order: an ID that appears, that joins, that is turned down, a run
+ * of ordinary joins that is folded, and a quiet time between two of them. `kept` are IDs that are never folded.
  */
 export function momentsOf({ lanes, rejected }, { isOpen, kept, until_ms: until }) {
   const joined = lanes.filter((each) => each.join_ms !== null).sort(byJoin);
@@ -28,9 +30,27 @@ export function momentsOf({ lanes, rejected }, { isOpen, kept, until_ms: until }
   // Claims of one millisecond stand in the order of the log.
   moments.sort((a, b) => a.ms - b.ms || claimOf(a) - claimOf(b));
   fold(moments, [...folded].sort(byJoin));
-  if (joined.length) moments.push({ kind: "now", ms: until });
-  return moments;
+  if (!joined.length) return moments;
+  // Of many joins the drawing shows the joins alone.
+  const shown = joined.length <= SHOW_ALL ? withQuiet(moments, lanes, until) : moments;
+  return [...shown, { kind: "now", ms: until }];
 }
+
+/** Adds the quiet times from the first join on, each with the devices that were known by then. */
+function withQuiet(moments, lanes, end) {
+  const first = moments.findIndex(({ kind, lane }) => kind === "join" && !lane.withdrawn);
+  return moments.flatMap((moment, at) => {
+    const until = moments[at + 1]?.ms ?? end;
+    if (first < 0 || at < first || until - moment.ms < QUIET_MS) return [moment];
+    const known = lanes.filter((lane) => lane.kind !== "user" && isKnownBy(lane, moment.ms));
+    const isLast = at === moments.length - 1;
+    return [moment, { kind: "quiet", ms: moment.ms, until: isLast ? Infinity : until, known }];
+  });
+}
+
+/** Whether a lane flows into the user by then, if through others. */
+const isKnownBy = (lane, ms) =>
+  lane.join_ms !== null && lane.join_ms <= ms && !lane.withdrawn && (lane.into === null || isKnownBy(lane.into, ms));
 
 const byJoin = (a, b) => a.join_ms - b.join_ms || a.claim - b.claim;
 const claimOf = ({ kind, lane, entry }) => (kind === "appear" ? 0 : entry?.sequence ?? lane?.claim ?? 0);

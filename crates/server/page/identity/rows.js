@@ -2,8 +2,9 @@
 
 import { h } from "../lib/dom.js";
 import { deviceIcon, idText, nameOf, shortName, time, userLink } from "../lib/people.js";
-import { clock, day, many, n, shortId, visible } from "../lib/words.js";
+import { clock, day, many, n, shortId, visible, word } from "../lib/words.js";
 import { histogram } from "./drawing.js";
+import { between } from "./known.js";
 import { idsOf } from "./story.js";
 
 const BARS = 40;
@@ -13,7 +14,7 @@ export function momentRow(moment, context) {
   return ROWS[moment.kind](moment, context);
 }
 
-const ROWS = { appear, join, reject, now, bundle };
+const ROWS = { appear, join, reject, quiet, now, bundle };
 
 function row(kind, ms, what, act, claim) {
   const when = ms === null ? h("div", { class: "when" }) : h("div", { class: "when num" }, time(ms, day(ms), h("br"), ` ${clock(ms)}`));
@@ -30,7 +31,7 @@ function appear({ lane, ms }) {
     h("p", { class: "line2" }, many(lane.events, "event"), until, rowId(lane.id))]);
 }
 
-function join({ lane, ms }, { person, withdraw, letCount }) {
+function join({ lane, ms }, { person, isLegacy, withdraw, letCount }) {
   const icon = [deviceIcon(lane.kind, lane.colour), " "];
   if (lane.withdrawn) {
     const { who, why } = lane.withdrawn;
@@ -48,7 +49,10 @@ function join({ lane, ms }, { person, withdraw, letCount }) {
     alias: `: $create_alias makes it another name of ${target}. `,
   }[lane.how] ?? `: ${owner} logs in. `;
   const done = lane.how === "merge" ? "They are one person." : `It is ${owner}’s.`;
-  const moved = lane.events === 1 ? "Its 1 earlier event moved along" : `Its ${n(lane.events)} earlier events moved along`;
+  const isOne = lane.events === 1;
+  // L-9: what came before an alias stays where it is.
+  const moved = isLegacy ? `Its ${many(lane.events, "earlier event")} ${isOne ? "stays" : "stay"} under it`
+    : `Its ${many(lane.events, "earlier event")} moved along`;
   const button = h("button", {
     class: "text faint", type: "button", "aria-label": `Withdraw claim ${lane.claim}, ${lane.name}`, onclick: () => withdraw(lane),
   }, "Withdraw…");
@@ -63,11 +67,11 @@ const REASONS = {
   errManyIDs: () => "Together they would have too many IDs.",
 };
 
-function reject({ entry, ms, other }, { person }) {
+function reject({ entry, ms, other, first }, { person, known }) {
   const [joined, target] = idsOf(entry);
   const isOwn = person.byId.has(joined);
   const id = isOwn || joined !== person.distinct_id ? joined : target;
-  const device = isOwn ? person.byId.get(joined).device : other?.devices.find((each) => each.distinct_id === id);
+  const device = isOwn ? person.byId.get(joined).device : other?.device ?? other?.devices.find((each) => each.distinct_id === id);
   const icon = [deviceIcon(device?.kind ?? "unknown", isOwn ? person.colours.get(joined) : undefined), " "];
   const name = h("b", {}, device?.label ?? shortId(id));
   const evidence = h("span", { class: "small" }, `Claim ${n(entry.sequence)}, rule ${entry.rule}, `, h("code", {}, entry.answer));
@@ -75,16 +79,30 @@ function reject({ entry, ms, other }, { person }) {
     const [who, holder] = isOwn ? [other, person] : [person, other];
     const link = (user, text) => (user === other ? userLink(other.distinct_id, text) : text);
     const done = (text) => h("b", { class: "done" }, text);
+    const since = first ? ` (${first.ms === null ? "" : `${day(first.ms)}, `}claim ${n(first.claim)})` : "";
+    const here = who === person ? (known ?? []).filter(([, on]) => on === joined).length : 0;
+    const stay = here ? `The ${many(here, "event")} sent here as ${shortName(who)} ${here === 1 ? "is" : "are"}` : `The events sent here as ${shortName(who)} are`;
     return row("reject", ms, [
       h("p", { class: "line1" }, icon, name, ": ", link(who, shortName(who)), " logs in. ", done("Not joined: it is "),
         isOwn ? done(`${nameOf(holder)}’s`) : link(holder, `${nameOf(holder)}’s`), done(".")),
       h("p", { class: "line2" },
-        `${shortName(holder)} logged in on it first, and a device stays with its first user. The events sent here as ${shortName(who)} are ${shortName(who)}’s all the same. `, evidence)], null);
+        `${shortName(holder)} logged in on it first${since}, and a device stays with its first user. ${stay} ${shortName(who)}’s all the same. `, evidence)], null);
   }
   const reason = REASONS[entry.answer]?.(id, entry.rule) ?? visible(entry.description ?? "");
   return row("reject", ms, [
     h("p", { class: "line1" }, icon, name, ": ", h("b", { class: "done" }, "not joined.")),
     h("p", { class: "line2" }, reason, " ", evidence)], null);
+}
+
+/** What was sent between two moments as the known user; of a user with very many events, only who it was by then. */
+function quiet({ ms, until, known: devices }, { person, known }) {
+  const name = shortName(person);
+  const sent = between(known, ms, until);
+  const on = sent ? [...new Set(sent.map(([, device]) => device).filter(Boolean))] : devices.map((lane) => lane.id);
+  const only = person.byId.get(on[0])?.device?.label ?? "a device";
+  const where = on.length ? `, on ${on.length === 1 ? only : `${word(on.length)} devices`}` : "";
+  const words = sent ? `${sent.length ? many(sent.length, "event") : "Nothing was sent"} as ${name}${where}` : `${name} is known${where}`;
+  return row("quiet", null, h("p", { class: "line2" }, words));
 }
 
 function now(_moment, { person }) {

@@ -28,7 +28,9 @@ export function storyOf(person, entries) {
     if (!lanes.has(id)) lanes.set(id, lane(id, figures.get(id), person));
     return lanes.get(id);
   };
-  for (const { distinct_id: id } of person.members) if (id !== person.distinct_id) laneOf(id);
+  // The device of nobody is a line, too: there is no user for it to run into.
+  const isLane = (id) => id !== person.distinct_id || !person.has_user_id;
+  for (const { distinct_id: id } of person.members) if (isLane(id)) laneOf(id);
   joinLanes(person, entries.filter(isMerged), laneOf);
   for (const entry of entries) {
     if (!entry.withdrawn || entry.answer !== "merged") continue;

@@ -11,7 +11,7 @@ const IDS_SHOWN = 5;
 export const preview = (claim) =>
   post("/v1/retract", { sequence: claim, who: "a preview", why: "a preview", dry_run: true });
 
-export async function withdraw(person, lane, done) {
+export async function withdraw(person, lane, isLegacy, done) {
   const box = at("dialog");
   const title = h("h2", { id: "withdraw-title" },
     lane.kind === "user" ? `Is ${lane.name} not ${shortName(person)}?` : `Is this ${lane.name.replace(/^.* on /, "")} not ${shortName(person)}’s?`);
@@ -46,7 +46,7 @@ export async function withdraw(person, lane, done) {
   who.focus();
   try {
     const { changes } = await preview(lane.claim);
-    shown.replaceChildren(...await linesOf(person, lane, changes));
+    shown.replaceChildren(...await linesOf(person, lane, changes, isLegacy));
   } catch (error) {
     shown.replaceChildren(line(glyph("look"), `What would change is not known: ${error.message}`));
   }
@@ -56,7 +56,7 @@ export async function withdraw(person, lane, done) {
 const line = (icon, ...text) => h("li", {}, icon, h("span", {}, ...text));
 
 /** Which IDs move and to whom, which events move with them, what stays, and what would undo it. */
-async function linesOf(person, lane, changes) {
+async function linesOf(person, lane, changes, isLegacy) {
   const lines = [];
   for (const [to, ids] of Map.groupBy(changes, (each) => each.to)) {
     const count = h("b", {}, ids.length === 1 ? "1 ID moves. " : `${n(ids.length)} IDs move. `);
@@ -74,7 +74,8 @@ async function linesOf(person, lane, changes) {
   const moving = changes.filter((each) => each.from === person.distinct_id);
   const events = moving.reduce((sum, each) => sum + (figures.get(each.id)?.events ?? 0), 0);
   if (moving.length) {
-    lines.push(line(glyph("done"), `${many(events, "event")} from before ${events === 1 ? "moves" : "move"} with ${moving.length === 1 ? "it" : "them"}. Those sent as ${shortName(person)} stay ${shortName(person)}’s.`));
+    if (isLegacy) lines.push(line(glyph("done"), "No event moves: each stays where it was put when it came."));
+    else lines.push(line(glyph("done"), `${many(events, "event")} from before ${events === 1 ? "moves" : "move"} with ${moving.length === 1 ? "it" : "them"}. Those sent as ${shortName(person)} stay ${shortName(person)}’s.`));
     lines.push(line(glyph("done"), `${nameOf(person)} keeps ${many(person.ids - moving.length, "ID")}. Nobody else changes.`));
   }
   const again = { merge: "The same $merge, sent again, joins them again.", alias: "The same $create_alias, sent again, joins them again." }[lane.how];

@@ -24,7 +24,9 @@ const COLOURS = 6;
  * appeared, and the others share a grey. Devices without figures are in this order already.
  */
 export function coloursOf(ids) {
-  const busiest = [...ids].sort((a, b) => (b.events ?? 0) - (a.events ?? 0)).slice(0, COLOURS);
+  // One without events has no line to be told by.
+  const seen = ids.filter(({ events }) => events !== 0);
+  const busiest = seen.sort((a, b) => (b.events ?? 0) - (a.events ?? 0)).slice(0, COLOURS);
   const inOrder = busiest.sort((a, b) => (a.first_seen_ms ?? 0) - (b.first_seen_ms ?? 0));
   return new Map(inOrder.map((each, number) => [each.distinct_id, `var(--d${number + 1})`]));
 }
@@ -45,8 +47,11 @@ export function nameOf(user) {
   return device ? `Somebody on ${device.label}` : shortId(user.distinct_id);
 }
 
-/** The name within a sentence: the first name, if there is one. */
-export const shortName = (user) => (user.name ? visible(user.name.trim().split(/\s+/)[0]) : nameOf(user));
+/** The name within a sentence: the first name, if there is one. That of "QA robot" is not "QA". */
+export function shortName(user) {
+  const [first = ""] = user.name?.trim().split(/\s+/) ?? [];
+  return first && !/^\p{Lu}{2,3}$/u.test(first) ? visible(first) : nameOf(user);
+}
 
 export function initials(user) {
   if (!user.has_user_id && !user.name) return "?";

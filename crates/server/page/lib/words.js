@@ -13,29 +13,27 @@ export const percent = (part, whole) => {
   return part === whole ? "100 %" : `${((100 * part) / whole).toFixed(1)} %`;
 };
 
-const isThisYear = (date) => date.getFullYear() === new Date().getFullYear();
-export function day(ms) {
-  const date = new Date(ms);
-  const year = isThisYear(date) ? {} : { year: "numeric" };
-  return date.toLocaleDateString("en-GB", { day: "numeric", month: "short", ...year });
-}
-export function longDay(ms) {
-  const date = new Date(ms);
-  const year = isThisYear(date) ? {} : { year: "numeric" };
-  return date.toLocaleDateString("en-GB", { weekday: "long", day: "numeric", month: "long", ...year });
-}
-export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
-export const seconds = (ms) => new Date(ms).toLocaleTimeString("en-GB");
+// Made once: a list of events shows thousands of times.
+const format = (options) => new Intl.DateTimeFormat("en-GB", options);
+const DAY = format({ day: "numeric", month: "short" });
+const DAY_OF_YEAR = format({ day: "numeric", month: "short", year: "numeric" });
+const LONG_DAY = format({ weekday: "long", day: "numeric", month: "long" });
+const LONG_DAY_OF_YEAR = format({ weekday: "long", day: "numeric", month: "long", year: "numeric" });
+const CLOCK = format({ hour: "2-digit", minute: "2-digit" });
+const SECONDS = format({ hour: "2-digit", minute: "2-digit", second: "2-digit" });
 
-/** The time in UTC. A sender can name a time that no calendar has. */
-export function utc(ms) {
-  const date = new Date(ms);
-  return Number.isNaN(+date) ? "no valid time" : `${date.toISOString().slice(0, 19).replace("T", " ")} UTC`;
-}
-export function iso(ms) {
-  const date = new Date(ms);
-  return Number.isNaN(+date) ? "" : date.toISOString();
-}
+/** A sender can name a time that no calendar has. */
+const isTime = (ms) => !Number.isNaN(+new Date(ms));
+const isThisYear = (ms) => new Date(ms).getFullYear() === new Date().getFullYear();
+const shown = (ms, thisYear, other = thisYear) => (isTime(ms) ? (isThisYear(ms) ? thisYear : other).format(ms) : "no valid time");
+
+export const day = (ms) => shown(ms, DAY, DAY_OF_YEAR);
+export const longDay = (ms) => shown(ms, LONG_DAY, LONG_DAY_OF_YEAR);
+export const clock = (ms) => shown(ms, CLOCK);
+export const seconds = (ms) => shown(ms, SECONDS);
+
+export const utc = (ms) => (isTime(ms) ? `${new Date(ms).toISOString().slice(0, 19).replace("T", " ")} UTC` : "no valid time");
+export const iso = (ms) => (isTime(ms) ? new Date(ms).toISOString() : "");
 
 export function ago(ms) {
   const minutes = Math.round((Date.now() - ms) / MINUTE_MS);

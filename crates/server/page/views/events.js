@@ -2,14 +2,17 @@
 
 import { ask, latestOnly, pageAfter } from "../lib/api.js";
 import { h, none, whenNear } from "../lib/dom.js";
-import { DEVICE, GREY, deviceIcon, idText, time, userPath } from "../lib/people.js";
+import { GREY, deviceIcon, idText, time, userPath } from "../lib/people.js";
 import { clock, day, longDay, shortId, utc, visible, visibleJson } from "../lib/words.js";
+import { deviceOf } from "./person.js";
 import { readable, telling } from "./telling.js";
 
 const PAGE_EVENTS = 100;
+/** So many rows are made in one frame: all of a page would hold up scrolling. */
+const PART_EVENTS = 25;
 const MINUTE_MS = 60_000;
 const SESSION_GAP_MS = 30 * MINUTE_MS;
-const FAR = "3000px";
+const FAR = "2000px";
 const IDS_IN_LIST = 200;
 
 export async function events(person) {
@@ -44,8 +47,8 @@ function nothing(byName, byId, draw) {
 }
 
 /**
- * Pages of events. A page that is far from what is visible is taken out of the document, and its height is
- * kept, so that 100,000 events scroll like a hundred.
+ * Parts of the list of events. A part that is far from what is visible is taken out of the document, and its height is
+ * kept, so that 100,000 events scroll like a hundred. A frame fills one part.
  */
 class EventList {
   constructor(person, filter) {
@@ -54,10 +57,11 @@ class EventList {
     this.next = null;
     this.isEmpty = true;
     this.lastSession = null;
-    this.pages = h("div");
+    this.parts = h("div");
     this.foot = h("p", { class: "soft end" });
-    this.element = h("div", {}, this.pages, this.foot);
-    this.near = new IntersectionObserver((seen) => seen.forEach(turn), { rootMargin: FAR });
+    this.element = h("div", {}, this.parts, this.foot);
+    this.wanted = new Set();
+    this.near = new IntersectionObserver((seen) => seen.forEach((each) => this.turn(each)), { rootMargin: FAR });
     this.isAsking = false;
   }
 
@@ -68,7 +72,10 @@ class EventList {
       const query = { ...this.filter, limit: PAGE_EVENTS };
       const page = await pageAfter(this.next, `/v1/users/${this.person.path}/events`, query, ({ events }) => events);
       this.next = page.next;
-      if (page.events.length) this.append(page.events);
+      for (let at = 0; at < page.events.length; at += PART_EVENTS) {
+        if (at > 0) await nextFrame();
+        this.append(page.events.slice(at, at + PART_EVENTS));
+      }
       this.end();
     } finally {
       this.isAsking = false;
@@ -79,11 +86,37 @@ class EventList {
     this.isEmpty = false;
     const sessions = sessionsOf(this.person, events, this.lastSession);
     this.lastSession = sessions.at(-1);
-    const page = h("div", { class: "page" });
-    page.make = () => sessions.map((each) => block(this.person, each));
-    page.append(...page.make());
-    this.pages.append(page);
-    this.near.observe(page);
+    const part = h("div", { class: "part" });
+    part.make = () => sessions.map((each) => block(this.person, each));
+    part.append(...part.make());
+    this.parts.append(part);
+    this.near.observe(part);
+  }
+
+  /** Empties a part that is far away, and fills one that comes near, in a frame of its own. */
+  turn({ target, isIntersecting, boundingClientRect }) {
+    if (!isIntersecting) {
+      this.wanted.delete(target);
+      if (target.dataset.far || target.contains(document.activeElement)) return;
+      target.style.height = `${boundingClientRect.height}px`;
+      target.dataset.far = "1";
+      target.replaceChildren();
+    } else if (target.dataset.far) {
+      this.wanted.add(target);
+      if (this.wanted.size === 1) this.fill();
+    }
+  }
+
+  async fill() {
+    while (this.wanted.size) {
+      await nextFrame();
+      const part = nearest([...this.wanted]);
+      if (!part) return;
+      this.wanted.delete(part);
+      delete part.dataset.far;
+      part.style.height = "";
+      part.append(...part.make());
+    }
   }
 
   end() {
@@ -100,25 +133,16 @@ class EventList {
   }
 }
 
-/** Fills a page that comes near, and empties one that is far away. */
-function turn({ target, isIntersecting, boundingClientRect }) {
-  if (isIntersecting && target.dataset.far) {
-    delete target.dataset.far;
-    target.style.height = "";
-    target.append(...target.make());
-  } else if (!isIntersecting && !target.dataset.far && !target.contains(document.activeElement)) {
-    target.style.height = `${boundingClientRect.height}px`;
-    target.dataset.far = "1";
-    target.replaceChildren();
-  }
-}
+const nextFrame = () => new Promise((done) => requestAnimationFrame(done));
 
-/** The device that an event came from, as an ID of the user; null if it names none. */
-function deviceOf(person, { event, distinct_id: own }) {
-  const device = event.properties.$device_id;
-  if (typeof device !== "string" || !device) return own.startsWith(DEVICE) ? own : null;
-  // Only Simplified has the prefix in an ID of a device (S-10).
-  return person.byId.has(device) ? device : device.startsWith(DEVICE) ? device : DEVICE + device;
+/** The part that is nearest to the middle of the window: somebody may have jumped to it. */
+function nearest(parts) {
+  const middle = innerHeight / 2;
+  const away = (part) => {
+    const { top, bottom } = part.getBoundingClientRect();
+    return Math.max(top - middle, middle - bottom);
+  };
+  return parts.map((part) => [part, away(part)]).sort(([, a], [, b]) => a - b)[0]?.[0];
 }
 
 /** Events in sessions, newest first: of one device, with no pause of half an hour. */
@@ -132,8 +156,9 @@ function sessionsOf(person, events, last) {
       session.events.push(each);
       session.start_ms = each.time_ms;
     } else {
-      // A session that began on the page before goes on without a second heading.
-      sessions.push({ device, start_ms: each.time_ms, end_ms: each.time_ms, events: [each], goesOn: Boolean(isSame) });
+      // A session that began in the part before goes on without a second heading.
+      const before = isSame ? session : null;
+      sessions.push({ device, start_ms: each.time_ms, end_ms: each.time_ms, events: [each], before });
     }
   }
   return sessions;
@@ -149,12 +174,13 @@ function block(person, session) {
     events.map((each) => row(person, each)));
   const length = lengthOf(session.end_ms - session.start_ms);
   const words = known.length ? "Before the log-in, when nobody knew who it was. " : "Nobody was logged in. ";
-  return h("section", { class: "session" },
-    !session.goesOn && h("header", {},
+  const isSaid = Boolean(session.before?.events.some(isAnonymous));
+  return h("section", { class: `session${session.before ? " goes-on" : ""}` },
+    !session.before && h("header", {},
       h("h2", { class: "num" }, time(session.start_ms, `${longDay(session.start_ms)}, ${clock(session.start_ms)}`)),
       h("span", { class: "soft" }, deviceIcon(member?.device?.kind ?? "unknown", colour, known.length === 0), ` ${labelOf(session, member)}${length}`)),
     list(known, false),
-    before.length > 0 && h("p", { class: "small soft", "--c": colour }, words,
+    before.length > 0 && !isSaid && h("p", { class: "small soft", "--c": colour }, words,
       before.some((each) => each.is_reattributed) && h("a", { href: userPath(person.distinct_id, "identity") }, `Counted as ${shortId(person.distinct_id)} since.`)),
     list(before, true));
 }

@@ -21,7 +21,10 @@ export async function funnel(query, { go, signal }) {
   }
   const report = await ask("/v1/funnel", { steps: JSON.stringify(steps), window_days: days, stopped: STOPPED_SHOWN }, { signal });
   announce("Counted");
-  return h("div", {}, figures(report, days), nobody(report, names), editor);
+  const missing = nobody(report, names);
+  // Nobody took the first step, so there are no figures to show.
+  if (!report.steps[0].users) return h("div", {}, say(missing ?? `Nobody did “${visible(steps[0])}” within ${many(days, "day")}.`), editor);
+  return h("div", {}, figures(report, days), missing && none(missing), editor);
 }
 
 /** The events that most users did, without those that idmerge and SDKs make. */
@@ -77,10 +80,10 @@ function stoppedAt(count, ids) {
 /** A step that nobody did is mostly a name that is spelt another way. */
 function nobody({ steps }, names) {
   const missing = steps.find((each) => each.users === 0 && !names.some(({ event }) => event === each.event));
-  if (!missing) return "";
+  if (!missing) return null;
   const like = names.find(({ event }) => plain(event) === plain(missing.event));
   const hint = like ? ` Did you mean “${visible(like.event)}”?` : "";
-  return none(`Nobody did “${visible(missing.event)}”.${hint}`);
+  return `Nobody did “${visible(missing.event)}”.${hint}`;
 }
 
 function form(steps, days, names, go) {

@@ -85,6 +85,8 @@ class Live {
     if (this.isRunning) this.stateText.textContent = "Live";
     if (kind === "unknown_token") return this.warn(data);
     this.last = id ?? data.number;
+    // The first events come at once, and their sentence with them.
+    if (!this.seen.length) requestAnimationFrame(() => this.count());
     this.seen.push([data.received_ms, data.answer]);
     if (this.isRunning) this.add(data);
     else if (this.kept.push(data) > KEPT_MAX) this.kept.shift();

@@ -1,7 +1,7 @@
 // What is asked about a user for every tab: the figures of the user and of each ID.
 
 import { all, ask, inPath } from "../lib/api.js";
-import { coloursOf } from "../lib/people.js";
+import { DEVICE, coloursOf } from "../lib/people.js";
 
 const PAGE_IDS = 500;
 
@@ -18,4 +18,12 @@ export async function personOf(id) {
   const colours = coloursOf(members.filter((each) => each.distinct_id !== user.distinct_id || !user.has_user_id));
   const byId = new Map(members.map((each) => [each.distinct_id, each]));
   return { ...user, asked: id, path, members, byId, hasMore: next !== null, colours };
+}
+
+/** The device that an event came from, as an ID of the user; null if it names none. */
+export function deviceOf(person, { event, distinct_id: own }) {
+  const device = event.properties.$device_id;
+  if (typeof device !== "string" || !device) return own.startsWith(DEVICE) ? own : null;
+  // Only Simplified has the prefix in an ID of a device (S-10).
+  return person.byId.has(device) ? device : device.startsWith(DEVICE) ? device : DEVICE + device;
 }

@@ -7,7 +7,7 @@ use axum::extract::{FromRequestParts, Path as PathSegments};
 use axum::http::request::Parts;
 use axum::http::{StatusCode, header};
 use idmerge_engines::Settings;
-use idmerge_project::{MayGoOn, Project, ProjectError};
+use idmerge_project::{MayGoOn, ProfileMerge, Project, ProjectError};
 use idmerge_wire::Credentials;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -36,6 +36,7 @@ pub(crate) fn page_rows(limit: Option<usize>) -> usize {
 /// A project that the request may read.
 pub(crate) struct Reader {
     token: String,
+    profile_merge: ProfileMerge,
     project: Arc<Project>,
     folder: PathBuf,
     backups: Backups,
@@ -81,6 +82,7 @@ impl FromRequestParts<Arc<App>> for Reader {
         let open = &app.projects[project_index];
         Ok(Self {
             token: open.config.token.clone(),
+            profile_merge: open.config.profile_merge,
             project: Arc::clone(&open.project),
             folder: open.folder.clone(),
             backups: open.backups.clone(),
@@ -98,9 +100,9 @@ impl FromRequestParts<Arc<App>> for Reader {
 }
 
 impl Reader {
-    /// The token of the project, and the settings of its engine.
-    pub(crate) fn named(&self) -> (&str, &Settings) {
-        (&self.token, self.project.settings())
+    /// The token of the project, the settings of its engine, and what becomes of profiles when users merge.
+    pub(crate) fn named(&self) -> (&str, &Settings, ProfileMerge) {
+        (&self.token, self.project.settings(), self.profile_merge)
     }
 
     /// The folder of the project's data.

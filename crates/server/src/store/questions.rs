@@ -33,6 +33,8 @@ pub(crate) struct ProjectResponse {
     token: String,
     /// `original`, `simplified` or `legacy`.
     model: &'static str,
+    /// What becomes of the profiles of users that merge: `vendor` (P-2 and P-3) or `fill`.
+    profile_merge: &'static str,
 }
 
 /// Get the project that a credential opens
@@ -48,10 +50,11 @@ pub(crate) struct ProjectResponse {
     ),
 )]
 pub(crate) async fn project(reader: Reader) -> Json<ProjectResponse> {
-    let (token, settings) = reader.named();
+    let (token, settings, profile_merge) = reader.named();
     Json(ProjectResponse {
         token: token.to_owned(),
         model: settings.model().rule_book().name(),
+        profile_merge: profile_merge.name(),
     })
 }
 
