@@ -1,10 +1,9 @@
-// Tests the server's own page in a real browser: every view, in light and dark, wide and narrow.
+// Tests the server's own page in a real browser: what each view shows, and what can be done there.
 import assert from "node:assert/strict";
-import { mkdir, readFile } from "node:fs/promises";
-import path from "node:path";
 import { after, before, describe, test } from "node:test";
 
-import { ENGINES, OUT, Project, SERVER, browser, device, here, until } from "./support.mjs";
+import { Sender, Watch, anonymous, logged } from "./page.mjs";
+import { ENGINES, Project, SERVER, browser, device, until } from "./support.mjs";
 
 const LAPTOP = "5f1ed002-ab5e-4c1d-9bd1-0000000000a1";
 const PHONE = "5f1ed002-ab5e-4c1d-9bd1-0000000000a2";
@@ -14,50 +13,12 @@ const MARKUP = "<img src=x onerror=window.wasHit=1>";
 const SCRIPT = "<script>window.wasHit=1</script>";
 const CLICKS = 130;
 const CODE = "errAnonDistinctIdAssignedAlready";
-const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
 
 let chromium;
-let axe;
 before(async () => {
   chromium = await browser();
-  axe = await readFile(path.join(here, "node_modules/axe-core/axe.min.js"), "utf8");
-  await mkdir(OUT, { recursive: true });
 });
 after(() => chromium?.close());
-
-/** Sends events in the order in which they happened. */
-class Sender {
-  constructor(project) {
-    this.project = project;
-    this.time = Date.now() - 6 * 3_600_000;
-  }
-
-  async send(where, records) {
-    const response = await fetch(SERVER + where, {
-      method: "POST",
-      headers: { "Content-Type": "application/json", Authorization: `Basic ${btoa(`${this.project.secret}:`)}` },
-      body: JSON.stringify(records),
-    });
-    const text = await response.text();
-    assert(response.ok && (where !== "/track" || text === "1"), `${where}: ${response.status} ${text}`);
-  }
-
-  event(name, properties) {
-    this.time += 1_000;
-    const browserOf = { $browser: "Chrome", $os: "Mac OS X" };
-    return { event: name, properties: { token: this.project.token, time: this.time, $insert_id: `i${this.time}`, ...browserOf, ...properties } };
-  }
-
-  logIn(user, id) {
-    return [
-      this.event("$identify", { ...logged(user, id), $anon_distinct_id: `$device:${id}` }),
-      this.event("Log In", logged(user, id)),
-    ];
-  }
-}
-
-const anonymous = (id) => ({ distinct_id: `$device:${id}`, $device_id: id });
-const logged = (user, id) => ({ distinct_id: user, $user_id: user, ...(id && { $device_id: id }) });
 
 /** Several people: ada on two devices, eve on ada's laptop, bob without a device, and a device of nobody. */
 async function fill(sender, isOriginal) {
@@ -90,8 +51,7 @@ for (const engine of ENGINES) {
     const sender = new Sender(project);
     const members = ["ada", device(engine, LAPTOP), device(engine, PHONE), device(engine, MARKUP)];
     let page;
-    const problems = [];
-    const asked = [];
+    let watch;
 
     const texts = (selector) => page.locator(selector).allTextContents();
     const heading = () => page.textContent("main h1");
@@ -99,18 +59,10 @@ for (const engine of ENGINES) {
       await page.goto(SERVER + address);
       await page.waitForSelector("main h1");
     };
-    const watch = (one) => {
-      one.on("console", (message) => message.type() === "error" && problems.push(message.text()));
-      one.on("pageerror", (error) => problems.push(String(error)));
-      one.on("request", (request) => asked.push(request.url()));
-    };
-    /** A request that the test makes fail is logged by the browser. */
-    const expect = (status) => problems.splice(0, problems.length, ...problems.filter((text) => !text.includes(String(status))));
-
     before(async () => {
       await fill(sender, isOriginal);
       page = await chromium.newPage({ viewport: { width: 1280, height: 900 }, colorScheme: "light" });
-      watch(page);
+      watch = new Watch(page);
       await page.goto(SERVER);
     });
 
@@ -119,7 +71,7 @@ for (const engine of ENGINES) {
       await page.press("#secret", "Enter");
       await page.waitForFunction(() => document.querySelector("#secret-problem").textContent);
       assert.match(await page.textContent("#secret-problem"), /^No project here has this secret/);
-      expect(401);
+      watch.expect(401);
       await page.fill("#secret", project.secret);
       await page.press("#secret", "Enter");
       await page.waitForSelector(".people");
@@ -172,7 +124,7 @@ for (const engine of ENGINES) {
       });
       // Pages that are far away have given up their rows, so all of them are looked at from the top.
       const names = [];
-      for (const part of await page.locator(".page").all()) {
+      for (const part of await page.locator(".part").all()) {
         await part.scrollIntoViewIfNeeded();
         await page.waitForFunction((one) => !one.dataset.far, await part.elementHandle());
         names.push(...(await part.locator(".events .name").allTextContents()));
@@ -267,7 +219,7 @@ for (const engine of ENGINES) {
       assert.match(await page.textContent(".tree"), /city Ghent/);
       await open("/users/bob/properties");
       assert.match(await page.textContent(".none"), /^Nothing is known about bob beyond their events/);
-      expect(404);
+      watch.expect(404);
     });
 
     test("the funnel counts with ID merge and without, and says who stopped", async () => {
@@ -291,7 +243,7 @@ for (const engine of ENGINES) {
       await page.goForward();
       await page.waitForSelector(".steps");
       await open("/funnel?step=view&step=Purchase");
-      assert.match(await page.textContent(".none"), /Nobody did “view”\. Did you mean “View”\?/);
+      assert.match(await heading(), /^Nobody did “view”\. Did you mean “View”\?/);
     });
 
     test("events come live: a log-in that joins, one that does not, and a token that nobody knows", async () => {
@@ -346,7 +298,7 @@ for (const engine of ENGINES) {
     test("an address of nobody, and a secret that is signed out", async () => {
       await open(`/users/${encodeURIComponent("who?/#&%")}/events`);
       assert.match(await heading(), /^Nobody has the ID “who\?\/#&%”/);
-      expect(404);
+      watch.expect(404);
       await open("/users/ada/events");
       await page.click("#sign-out");
       await page.waitForSelector("#secret");
@@ -375,51 +327,6 @@ for (const engine of ENGINES) {
       assert([...reached].some((label) => label.startsWith("Withdraw claim")));
     });
 
-    const STATES = {
-      users: "/users", search: "/users?q=adda", live: "/live", events: "/users/ada/events", identity: "/users/ada/identity",
-      rejected: "/users/eve/identity", properties: "/users/ada/properties", nothing: "/users/bob/properties",
-      device: `/users/${encodeURIComponent(device(engine, OTHER))}/identity`, nobody: "/users/marra/events",
-      funnel: "/funnel?step=View&step=Sign+Up&step=Purchase", steps: "/funnel", health: "/health", dialog: "/users/ada/identity",
-    };
-    // The views are the same code in both models, so the second one shows them at two widths alone.
-    const windows = [[1280, "light"], [390, "dark"], [1280, "dark"], [390, "light"], [320, "light"]];
-    for (const [width, colorScheme] of isOriginal ? windows.slice(0, 2) : windows) {
-      test(`every state is accessible and fits ${width} px, ${colorScheme}`, async () => {
-        // axe is put into the page by the test, which the page's policy would forbid.
-        const context = await chromium.newContext({ viewport: { width, height: 900 }, colorScheme, bypassCSP: true, reducedMotion: "reduce" });
-        const view = await context.newPage();
-        const check = async (name) => {
-          await view.screenshot({ path: path.join(OUT, `page-${engine}-${name}-${width}-${colorScheme}.png`) });
-          await view.evaluate(axe);
-          const { violations } = await view.evaluate((rules) => window.axe.run({ runOnly: rules }), RULES);
-          assert.deepEqual(violations.map(({ id, nodes }) => `${name}: ${id} ${nodes[0].html}`), []);
-          const over = await view.evaluate(() => document.documentElement.scrollWidth - innerWidth);
-          assert(over <= 0, `${name} is ${over} px wider than the window`);
-        };
-        await view.goto(SERVER);
-        await view.waitForSelector("#secret");
-        await check("signin");
-        await view.goto(`${SERVER}/users#secret=${project.secret}`);
-        await view.waitForSelector(".people");
-        for (const [name, address] of Object.entries(STATES)) {
-          await view.goto(SERVER + address);
-          await view.waitForSelector("main h1");
-          if (name === "live") await view.waitForSelector(".live li");
-          if (name === "events") await view.locator(".events summary").first().click();
-          if (name === "dialog") {
-            await view.locator(".act button").first().click();
-            await view.waitForSelector(".preview:not([aria-busy])");
-          }
-          await check(name);
-        }
-        await context.close();
-      });
-    }
-
-    test("the page made no other requests and logged no errors", () => {
-      const elsewhere = asked.filter((url) => !url.startsWith(`${SERVER}/`) && !url.startsWith("data:"));
-      assert.deepEqual(elsewhere, []);
-      assert.deepEqual(problems, []);
-    });
+    test("the page made no other requests and logged no errors", () => watch.assertClean());
   });
 }

@@ -23,6 +23,13 @@ pub const MAY_SKIP: &str = "IDMERGE_E2E_MAY_SKIP";
 /// The engines. Each suite has a project of each engine.
 const ENGINES: [&str; 3] = ["simplified", "original", "legacy"];
 
+/// The parts of the suite of the page. They run one after the other, since one of them measures times, and each has
+/// projects of its own.
+const PAGE_PARTS: [&str; 4] = ["page", "page-hostile", "page-figures", "page-states"];
+
+/// Projects of the page that stay empty.
+const PAGE_EMPTY: &str = "page-empty";
+
 /// The number of requests that schemathesis generates for each operation. They take about 20
 /// seconds.
 const SCHEMATHESIS_EXAMPLES_MAX: &str = "200";
@@ -125,7 +132,11 @@ fn run_suite(
     let node = |file: &str| cmd!(sh, "node --test --test-reporter=spec {file}").run();
     match suite {
         Suite::Browser => node("browser.test.mjs")?,
-        Suite::Page => node("page.test.mjs")?,
+        Suite::Page => {
+            for part in PAGE_PARTS {
+                node(&format!("{part}.test.mjs"))?;
+            }
+        }
         Suite::Readme => node("readme.test.mjs")?,
         Suite::Node => node("node.test.mjs")?,
         Suite::Cdp => node("cdp.test.mjs")?,
@@ -174,12 +185,15 @@ fn run_schemathesis(
 }
 
 /// The server's configuration: a project for each suite and engine, with credentials made from its
-/// token; for each engine a project that is copied, and a project of each engine that it is copied to;
-/// and a project that accepts the IDs that browser SDKs generated before 2025.
+/// token; more of these for the parts of the page; for each engine a project that is copied, and a project of
+/// each engine that it is copied to; and a project that accepts the IDs that browser SDKs generated before 2025.
 fn configuration() -> String {
     let suites = Suite::value_variants();
-    let projects = suites.iter().flat_map(|suite| {
-        ENGINES.map(|engine| project(&format!("{}-{engine}", suite.name()), engine, ""))
+    // The first part of the page has the projects of the suite.
+    let pages = PAGE_PARTS.into_iter().skip(1).chain([PAGE_EMPTY]);
+    let names = suites.iter().map(|suite| suite.name()).chain(pages);
+    let projects = names.flat_map(|name| {
+        ENGINES.map(|engine| project(&format!("{name}-{engine}"), engine, ""))
     });
     let copies = ENGINES.into_iter().flat_map(|from| {
         let copy = |engine| project(&format!("copy-of-{from}-{engine}"), engine, "");
