@@ -330,3 +330,80 @@ for (const engine of ENGINES) {
     test("the page made no other requests and logged no errors", () => watch.assertClean());
   });
 }
+
+describe("the page, legacy", () => {
+  const project = new Project("page-legacy");
+  const sender = new Sender(project);
+  let page;
+  let watch;
+  const open = async (address) => {
+    await page.goto(SERVER + address);
+    await page.waitForSelector("main h1");
+  };
+  const named = (user, id) => ({ distinct_id: user, $user_id: user, $device_id: id });
+
+  before(async () => {
+    const alias = (id, name) => sender.event("$create_alias", { distinct_id: id, alias: name, $device_id: id });
+    await sender.send("/track", [
+      // Before `ada` is an alias. It stays under `ada` for ever (L-9).
+      sender.event("Early", { distinct_id: "ada" }),
+      sender.event("View", anonymous(LAPTOP)), sender.event("View", anonymous(LAPTOP)),
+      alias(LAPTOP, "ada"),
+      sender.event("Log In", named("ada", LAPTOP)), sender.event("Purchase", named("ada", LAPTOP)),
+      sender.event("View", anonymous(PHONE)), sender.event("View", anonymous(PHONE)), sender.event("View", anonymous(PHONE)),
+      // `$identify` links nothing (L-11), and an alias can stand for one ID alone (L-6).
+      sender.event("$identify", { ...named("ada", PHONE), $anon_distinct_id: `$device:${PHONE}` }),
+      sender.event("View", named("ada", PHONE)),
+      alias(PHONE, "ada"),
+    ]);
+    page = await chromium.newPage({ viewport: { width: 1280, height: 900 } });
+    watch = new Watch(page);
+    await page.goto(`${SERVER}/users#secret=${project.secret}`);
+    await page.waitForSelector(".people");
+  });
+
+  test("each event is with the user that it was attributed to at its arrival", async () => {
+    const rows = await page.locator(".people > li").allTextContents();
+    // The rejected alias came last, and is an event of the phone (L-4).
+    assert.equal(rows.length, 2);
+    assert.match(rows[0], /1 ID.*4 events/);
+    assert.match(rows[1], /2 IDs.*7 events/);
+    await open("/users/ada/events");
+    assert.equal(await page.getAttribute(".head .id", "title"), LAPTOP);
+    const names = await page.locator(".events .name").allTextContents();
+    assert.deepEqual(names.toSorted(), ["$create_alias", "$identify", "Log In", "Purchase", "View", "View", "View"]);
+  });
+
+  test("the lanes say that earlier events stay where they are", async () => {
+    await open("/users/ada/identity");
+    const join = page.locator(".lanes .join");
+    assert.equal(await join.count(), 1);
+    assert.match(await join.textContent(), /ada: \$create_alias makes it another name of 5f1ed002.*Its 1 earlier event stays under it/);
+    assert.doesNotMatch(await page.textContent("main"), /moved? along/);
+    await page.locator(".act button").click();
+    await page.waitForSelector(".preview:not([aria-busy])");
+    assert.match(await page.textContent(".preview"), /1 ID moves.*No event moves/s);
+    await page.keyboard.press("Escape");
+    await open(`/users/${PHONE}/identity`);
+    assert.match(await page.textContent(".lanes .reject"), /not joined\..*errAliasAlreadyExists/);
+  });
+
+  test("the funnel counts users as they were at each event", async () => {
+    await open("/funnel?step=View&step=Purchase");
+    const figures = await page.locator(".figures").evaluateAll((all) => all.map((one) => one.firstChild.textContent));
+    // The laptop goes all the way as one user. By raw IDs `ada` buys first and views later, on the phone.
+    assert.deepEqual(figures, ["2", "3", "1", "0"]);
+  });
+
+  test("a new alias comes live, and moves nothing", async () => {
+    await open("/live");
+    await sender.send("/track", [sender.event("View", anonymous(OTHER)), sender.event("$create_alias", { distinct_id: OTHER, alias: "cleo", $device_id: OTHER })]);
+    const merged = page.locator(".live .merged", { hasText: "$create_alias" }).first();
+    await merged.waitFor();
+    assert.doesNotMatch(await merged.textContent(), /moved/);
+    await open("/health");
+    assert.match(await page.textContent("main"), /2 merges/);
+  });
+
+  test("the page made no other requests and logged no errors", () => watch.assertClean());
+});

@@ -10,7 +10,7 @@ import { signInView } from "./views/signin.js";
 import { user } from "./views/user.js";
 import { users } from "./views/users.js";
 
-const VIEWS = { users, live, funnel, health };
+const VIEWS = new Map(Object.entries({ users, live, funnel, health }));
 const TITLES = { users: "Users", live: "Live", funnel: "Funnel", health: "Health" };
 
 /** Ends what the view that is shown has started. */
@@ -65,8 +65,8 @@ async function show() {
       // The sentence that a view opens with needs figures, so the view comes when it has them.
       return place(await user(id, tab, context), signal);
     }
-    const make = VIEWS[view];
-    frame(view, TITLES[view] ?? "Nothing here");
+    const make = VIEWS.get(view);
+    frame(view, make ? TITLES[view] : "Nothing here");
     const made = make ? await make(query, context) : say("There is no such page here.");
     return place(made, signal);
   } catch (error) {

@@ -10,6 +10,7 @@
 
 mod support;
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use idmerge_engines::Model;
@@ -130,4 +131,160 @@ fn an_empty_project_is_well() {
     assert_eq!(health["entries"], 0);
     assert_eq!(total(&health, "merges"), 0);
     assert_eq!(health["large_users"], json!([]));
+}
+
+/// What a fold over all events says, by the rules S-7 and O-11: a device stays with the first user.
+#[derive(Default)]
+struct Truth {
+    holders: BTreeMap<u64, &'static str>,
+    /// The users that were claimed for each device, in order, with the time.
+    claimed: BTreeMap<u64, Vec<(&'static str, u64)>>,
+    /// Merges and rejections by day.
+    days: BTreeMap<u64, (u64, u64)>,
+    resets: BTreeSet<u64>,
+}
+
+impl Truth {
+    fn add(&mut self, device: u64, user: &'static str, time_s: u64) {
+        let claimed = self.claimed.entry(device).or_default();
+        if claimed.iter().any(|(other, _)| *other == user) {
+            return;
+        }
+        let before = claimed.last().copied();
+        claimed.push((user, time_s));
+        let day = self.days.entry(time_s / DAY_S).or_default();
+        if *self.holders.entry(device).or_insert(user) == user {
+            day.0 += 1;
+            return;
+        }
+        day.1 += 1;
+        if before.is_some_and(|(_, before_s)| time_s.abs_diff(before_s) <= 60) {
+            self.resets.insert(device);
+        }
+    }
+}
+
+fn import(server: &Running, events: &[Value]) {
+    let secret = format!("Bearer {SECRET} of TOK");
+    let headers = [
+        ("authorization", &*secret),
+        ("content-type", "application/json"),
+    ];
+    let body = json!(events).to_string();
+    let answer = server.send("POST", "/import?strict=0", &headers, body.as_bytes());
+    assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+#[test]
+fn the_figures_are_those_of_a_fold_over_all_events() {
+    const USERS: [&str; 5] = ["ada", "ben", "cat", "dan", "eve"];
+    let server = Running::of(Model::Simplified);
+    let now_s = SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap()
+        .as_secs();
+    let mut state = 7_u64;
+    let mut below = |limit: u64| {
+        state = state
+            .wrapping_mul(6_364_136_223_846_793_005)
+            .wrapping_add(1_442_695_040_888_963_407);
+        (state >> 33) % limit
+    };
+    let mut truth = Truth::default();
+    let mut events = Vec::new();
+    let mut time_s = now_s - 30 * DAY_S;
+    // Some follow on the same device within seconds, others elsewhere after hours, for thirty days.
+    let mut number = 0;
+    while time_s < now_s {
+        let user = USERS[usize::try_from(below(5)).unwrap()];
+        truth.add(number, user, time_s);
+        events.push(json!({"event": "Log In", "properties": {
+            "time": time_s, "$insert_id": format!("i{}", events.len()), "distinct_id": user,
+            "$user_id": user, "$device_id": device(number),
+        }}));
+        time_s += match below(2) {
+            0 => 1 + below(90),
+            _ => {
+                number = below(60);
+                below(12 * 3_600)
+            }
+        };
+    }
+
+    for part in events.chunks(1_000) {
+        import(&server, part);
+    }
+
+    let health = get(&server);
+    let days = health["days"].as_array().unwrap();
+    for day in days {
+        let number = day["day_ms"].as_u64().unwrap() / 1_000 / DAY_S;
+        let (merges, rejections) = truth.days.get(&number).copied().unwrap_or_default();
+        assert_eq!(day["merges"], merges, "{day}");
+        assert_eq!(day["rejections"], rejections, "{day}");
+    }
+    assert!(total(&health, "rejections") > 0, "{health}");
+    let shared = truth.claimed.values().filter(|users| users.len() > 1);
+    assert_eq!(health["shared_devices"], shared.count());
+    assert!(!truth.resets.is_empty());
+    assert_eq!(health["missing_resets"], truth.resets.len());
+    let claims: usize = truth.claimed.values().map(Vec::len).sum();
+    assert_eq!(health["entries"], claims);
+    for example in health["shared_device_examples"].as_array().unwrap() {
+        let id = example["distinct_id"].as_str().unwrap();
+        let number = id.rsplit('-').next().unwrap().parse().unwrap();
+        assert_eq!(example["holder"]["distinct_id"], truth.holders[&number]);
+        let others: BTreeSet<_> = truth.claimed[&number][1..]
+            .iter()
+            .map(|(user, _)| *user)
+            .collect();
+        let listed: Vec<_> = example["others"].as_array().unwrap().iter().collect();
+        let wanted: Vec<_> = others.iter().take(3).collect();
+        assert_eq!(listed.len(), wanted.len(), "{example}");
+        for (listed, wanted) in listed.iter().zip(wanted) {
+            assert_eq!(listed["distinct_id"], **wanted);
+        }
+    }
+}
+
+#[test]
+fn a_user_with_many_aliases_or_merges_is_large() {
+    for (model, name, least) in [
+        (Model::Legacy, "$create_alias", 100),
+        (Model::Original, "$merge", 450),
+    ] {
+        let server = Running::of(model);
+        let events: Vec<_> = (1..least)
+            .map(|number| {
+                let other = format!("robot-{number}");
+                json!({"event": name, "properties": {
+                    "time": 1_700_000_000 + number, "$insert_id": format!("i{number}"),
+                    "distinct_id": "robot", "alias": other, "$distinct_ids": ["robot", other],
+                }})
+            })
+            .collect();
+        import(&server, &events[1..]);
+        assert_eq!(get(&server)["large_users"], json!([]), "{model:?}");
+        import(&server, &events[..1]);
+        let health = get(&server);
+        assert_eq!(
+            health["large_users"],
+            json!([{"distinct_id": "robot", "name": null, "ids": least}]),
+            "{model:?}"
+        );
+    }
+}
+
+#[test]
+fn a_time_that_no_calendar_has_is_in_no_day() {
+    let server = Running::of(Model::Simplified);
+    for (number, time) in [json!(-9.0e15), json!(i64::MIN), json!(1), json!(9.0e15)]
+        .iter()
+        .enumerate()
+    {
+        let event = json!([{"event": "A", "properties": {"token": "TOK", "time": time,
+            "$device_id": format!("d{number}"), "$user_id": "ada", "distinct_id": "ada"}}]);
+        server.post("/track", "application/json", &event.to_string());
+    }
+    assert_eq!(get(&server)["days"].as_array().unwrap().len(), 14);
 }

@@ -46,7 +46,8 @@ const WORDS = { $os: "System", $browser: "Browser", $current_url: "Page", $refer
 
 /** `first_login` is *First login*. */
 export function title(name) {
-  if (WORDS[name]) return WORDS[name];
+  // A sender can name a property as it likes, such as `constructor`.
+  if (Object.hasOwn(WORDS, name)) return WORDS[name];
   const words = visible(name).replace(/^\$/, "").replace(/([a-z])([A-Z])/g, "$1 $2").replace(/[_-]+/g, " ").trim();
   return words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
 }

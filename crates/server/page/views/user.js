@@ -10,7 +10,7 @@ import { properties } from "./properties.js";
 import { personOf } from "./person.js";
 import { nearest } from "./users.js";
 
-const TABS = { events, identity, properties };
+const TABS = new Map(Object.entries({ events, identity, properties }));
 const TITLES = [["events", "Events"], ["identity", "Identity"], ["properties", "Properties"]];
 export async function user(id, tab, context) {
   let person;
@@ -21,10 +21,11 @@ export async function user(id, tab, context) {
     throw error;
   }
   document.title = `${nameOf(person)} · idmerge`;
-  const body = await (TABS[tab] ?? events)(person, context);
+  const shown = TABS.has(tab) ? tab : "events";
+  const body = await TABS.get(shown)(person, context);
   return h("div", {}, head(person),
     h("nav", { class: "under", "aria-label": nameOf(person) }, TITLES.map(([name, text]) =>
-      h("a", { href: userPath(id, name), "aria-current": (TABS[tab] ? tab : "events") === name && "page" }, text))),
+      h("a", { href: userPath(id, name), "aria-current": shown === name && "page" }, text))),
     body);
 }
 

@@ -1,6 +1,7 @@
 //! The health of a project: what joined and what did not, and the mistakes of tracking that spoil figures.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::rc::Rc;
 
 use axum::Json;
 use idmerge_analysis::DAY_MS;
@@ -68,7 +69,7 @@ pub(super) struct HealthDay {
 }
 
 /// A user by name.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(super) struct Named {
     /// The canonical ID.
     distinct_id: String,
@@ -88,7 +89,7 @@ pub(super) struct SharedDevice {
 }
 
 /// A user with very many IDs.
-#[derive(Serialize, ToSchema)]
+#[derive(Clone, Serialize, ToSchema)]
 pub(super) struct LargeUser {
     #[serde(flatten)]
     user: Named,
@@ -113,7 +114,9 @@ pub(super) struct Commits {
 
 /// Get the health of a project
 ///
-/// It reads the newest 100,000 entries of the log, and holds up no claim.
+/// It reads the newest 100,000 entries of the log, and holds up no claim. The log has a claim when it is made for the
+/// first time, with the answer that it got then. So a log-in that is repeated changes no figure (in Original some repeats
+/// of `$identify` have an entry, and count again), and neither does a withdrawal.
 #[utoipa::path(
     get,
     path = "/v1/health",
@@ -124,7 +127,13 @@ pub(super) struct Commits {
     ),
 )]
 pub(crate) async fn health(reader: Reader) -> Result<Json<HealthResponse>, ApiError> {
-    let found = reader.run_while(|project, may_go_on| health_of(project, &may_go_on));
+    // The IDs of 100,000 entries are in memory, so it takes its turn with the searches.
+    let permit = reader.search().await?;
+    let found = reader.run_while(move |project, may_go_on| {
+        let health = health_of(project, &may_go_on);
+        drop(permit);
+        health
+    });
     let mut health = found.await?;
     let (tokens, _) = reader.token_feed().since(0, LISTED_MAX);
     health.unknown_tokens = tokens.into_iter().map(UnknownToken::from).collect();
@@ -133,6 +142,7 @@ pub(crate) async fn health(reader: Reader) -> Result<Json<HealthResponse>, ApiEr
 
 fn health_of(project: &Project, may_go_on: &MayGoOn) -> Result<HealthResponse, ProjectError> {
     let mut claims = Claims::new(now_ms());
+    let mut names = Names::new(project, may_go_on);
     let history = project.history()?.only_while(may_go_on.clone());
     let first = history.last().saturating_sub(ENTRIES_MAX - 1).max(1);
     history.entries(first, &mut |entry| {
@@ -144,9 +154,9 @@ fn health_of(project: &Project, may_go_on: &MayGoOn) -> Result<HealthResponse, P
     Ok(HealthResponse {
         entries: claims.entries,
         shared_devices: claims.shared.len(),
-        shared_device_examples: claims.shared_devices(project, may_go_on)?,
+        shared_device_examples: claims.shared_devices(&mut names)?,
         missing_resets: claims.missing_resets(),
-        large_users: claims.large_users(project, may_go_on, max_cluster_ids)?,
+        large_users: claims.large_users(&mut names, max_cluster_ids)?,
         max_cluster_ids,
         days: claims.days,
         refused: figures.refused.clone(),
@@ -159,17 +169,19 @@ fn health_of(project: &Project, may_go_on: &MayGoOn) -> Result<HealthResponse, P
 struct Claims {
     entries: u64,
     days: Vec<HealthDay>,
+    /// Each ID once, however many claims name it.
+    ids: HashSet<Rc<str>>,
     /// The user of the last claim of each device, and its time.
-    last: HashMap<String, (String, Option<i64>)>,
-    shared: HashMap<String, Shared>,
+    last: HashMap<Rc<str>, (Rc<str>, Option<i64>)>,
+    shared: HashMap<Rc<str>, Shared>,
     /// How many claims joined an ID to each user.
-    joined: HashMap<String, u64>,
+    joined: HashMap<Rc<str>, u64>,
 }
 
 /// A device that was claimed for a second user.
 struct Shared {
-    holder: String,
-    others: BTreeSet<String>,
+    holder: Rc<str>,
+    others: BTreeSet<Rc<str>>,
     follows_at_once: bool,
 }
 
@@ -184,6 +196,7 @@ impl Claims {
         Self {
             entries: 0,
             days: (today - DAYS + 1..=today).map(day).collect(),
+            ids: HashSet::new(),
             last: HashMap::new(),
             shared: HashMap::new(),
             joined: HashMap::new(),
@@ -196,30 +209,48 @@ impl Claims {
             return;
         };
         self.add_to_day(entry.cause.time_ms, outcome);
-        let (device, user) = match claim {
-            Claim::Link { device, user } => (format!("{DEVICE_PREFIX}{device}"), user.to_string()),
-            Claim::Identify { identified, anon } => (anon.to_string(), identified.to_string()),
+        // What is joined, and whom it is joined to.
+        let (joined, user) = match claim {
+            Claim::Link { device, user } => (format!("{DEVICE_PREFIX}{device}"), user),
+            Claim::Identify { identified, anon } => (anon.to_string(), identified),
+            Claim::Alias { distinct_id, alias } => (alias.to_string(), distinct_id),
+            Claim::Merge { first, second } => (second.to_string(), first),
+            // A kind of claim that this version does not know is in the figures of its day alone.
             _ => return,
         };
-        let time_ms = entry.cause.time_ms;
-        match outcome {
-            Outcome::Merged => *self.joined.entry(user.clone()).or_default() += 1,
-            Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { holder, .. }) => {
-                self.add_shared(&device, &user, holder.to_string(), time_ms);
-            }
-            _ => {}
+        let user = self.id(user.to_string());
+        if outcome == Outcome::Merged {
+            *self.joined.entry(Rc::clone(&user)).or_default() += 1;
         }
-        self.last.insert(device, (user, time_ms));
+        // Somebody logs in on a device.
+        if matches!(claim, Claim::Link { .. } | Claim::Identify { .. }) {
+            let device = self.id(joined);
+            let time_ms = entry.cause.time_ms;
+            if let Outcome::Rejected(Rejection::AnonDistinctIdAssignedAlready { holder, .. }) =
+                outcome
+            {
+                let holder = self.id(holder.to_string());
+                self.add_shared(&device, &user, holder, time_ms);
+            }
+            self.last.insert(device, (user, time_ms));
+        }
+    }
+
+    fn id(&mut self, id: String) -> Rc<str> {
+        if let Some(known) = self.ids.get(&*id) {
+            return Rc::clone(known);
+        }
+        let id: Rc<str> = id.into();
+        self.ids.insert(Rc::clone(&id));
+        id
     }
 
     fn add_to_day(&mut self, time_ms: Option<i64>, outcome: Outcome<'_>) {
         let first = self.days.first().map_or(0, |day| day.day_ms);
-        let at = time_ms.and_then(|time_ms| usize::try_from((time_ms - first) / DAY_MS).ok());
-        let is_before = time_ms.is_some_and(|time_ms| time_ms < first);
-        let Some(day) = at
-            .filter(|_| !is_before)
-            .and_then(|at| self.days.get_mut(at))
-        else {
+        // A sender can name any time.
+        let day = time_ms.and_then(|time_ms| time_ms.checked_sub(first));
+        let day = day.and_then(|ms| usize::try_from(ms.div_euclid(DAY_MS)).ok());
+        let Some(day) = day.and_then(|day| self.days.get_mut(day)) else {
             return;
         };
         match outcome {
@@ -229,18 +260,24 @@ impl Claims {
         }
     }
 
-    fn add_shared(&mut self, device: &str, user: &str, holder: String, time_ms: Option<i64>) {
+    fn add_shared(
+        &mut self,
+        device: &Rc<str>,
+        user: &Rc<str>,
+        holder: Rc<str>,
+        time_ms: Option<i64>,
+    ) {
         let follows_at_once = self.last.get(device).is_some_and(|(last_user, last_ms)| {
             let apart = time_ms.zip(*last_ms).map(|(now, last)| now.abs_diff(last));
             last_user != user && apart.is_some_and(|apart| apart <= RESET_MS.unsigned_abs())
         });
-        let shared = self.shared.entry(device.to_owned());
+        let shared = self.shared.entry(Rc::clone(device));
         let shared = shared.or_insert_with(|| Shared {
             holder,
             others: BTreeSet::new(),
             follows_at_once: false,
         });
-        shared.others.insert(user.to_owned());
+        shared.others.insert(Rc::clone(user));
         shared.follows_at_once |= follows_at_once;
     }
 
@@ -249,20 +286,16 @@ impl Claims {
         self.shared.values().filter(at_once).count()
     }
 
-    fn shared_devices(
-        &self,
-        project: &Project,
-        may_go_on: &MayGoOn,
-    ) -> Result<Vec<SharedDevice>, ProjectError> {
+    fn shared_devices(&self, names: &mut Names<'_>) -> Result<Vec<SharedDevice>, ProjectError> {
         let mut shared: Vec<_> = self.shared.iter().collect();
         shared.sort_by(|a, b| b.1.others.len().cmp(&a.1.others.len()).then(a.0.cmp(b.0)));
         let listed = shared.into_iter().take(LISTED_MAX).map(|(device, shared)| {
             let others = shared.others.iter().take(3);
             Ok(SharedDevice {
-                distinct_id: device.clone(),
-                holder: named(project, &shared.holder, may_go_on)?.user,
+                distinct_id: device.to_string(),
+                holder: names.of(&shared.holder)?.user,
                 others: others
-                    .map(|user| Ok(named(project, user, may_go_on)?.user))
+                    .map(|user| Ok(names.of(user)?.user))
                     .collect::<Result<_, ProjectError>>()?,
             })
         });
@@ -271,8 +304,7 @@ impl Claims {
 
     fn large_users(
         &self,
-        project: &Project,
-        may_go_on: &MayGoOn,
+        names: &mut Names<'_>,
         max_cluster_ids: Option<u32>,
     ) -> Result<Vec<LargeUser>, ProjectError> {
         let large = max_cluster_ids.map_or(LARGE_IDS, |max| (max as usize * 9).div_ceil(10));
@@ -280,36 +312,58 @@ impl Claims {
         busiest.sort_by(|a, b| b.1.cmp(a.1).then(a.0.cmp(b.0)));
         let mut users = BTreeMap::new();
         for (user, _) in busiest.into_iter().take(LISTED_MAX) {
-            let user = named(project, user, may_go_on)?;
+            let user = names.of(user)?;
             if user.ids >= large {
                 users.insert(user.user.distinct_id.clone(), user);
             }
         }
         let mut users: Vec<_> = users.into_values().collect();
+        // Stable: users with as many IDs are in the order of their IDs.
         users.sort_by_key(|user| std::cmp::Reverse(user.ids));
         Ok(users)
     }
 }
 
-/// The user of an ID, as known now.
-fn named(project: &Project, id: &str, may_go_on: &MayGoOn) -> Result<LargeUser, ProjectError> {
-    let user = project.user_while(id, may_go_on.clone())?;
-    Ok(match user {
-        Some(user) => LargeUser {
-            ids: user.ids,
-            user: Named {
-                distinct_id: user.distinct_id,
-                name: user.name,
+/// The users of IDs, as known now. Each is looked up once: a user with thousands of IDs can be named often.
+struct Names<'p> {
+    project: &'p Project,
+    may_go_on: &'p MayGoOn,
+    known: HashMap<String, LargeUser>,
+}
+
+impl<'p> Names<'p> {
+    fn new(project: &'p Project, may_go_on: &'p MayGoOn) -> Self {
+        Self {
+            project,
+            may_go_on,
+            known: HashMap::new(),
+        }
+    }
+
+    fn of(&mut self, id: &str) -> Result<LargeUser, ProjectError> {
+        if let Some(known) = self.known.get(id) {
+            return Ok(known.clone());
+        }
+        let user = self.project.user_while(id, self.may_go_on.clone())?;
+        let user = match user {
+            Some(user) => LargeUser {
+                ids: user.ids,
+                user: Named {
+                    distinct_id: user.distinct_id,
+                    name: user.name,
+                },
             },
-        },
-        None => LargeUser {
-            ids: 1,
-            user: Named {
-                distinct_id: id.to_owned(),
-                name: None,
+            None => LargeUser {
+                ids: 1,
+                user: Named {
+                    distinct_id: id.to_owned(),
+                    name: None,
+                },
             },
-        },
-    })
+        };
+        self.known.insert(id.to_owned(), user.clone());
+        Ok(user)
+    }
 }
 
 impl Commits {
