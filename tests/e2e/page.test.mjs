@@ -122,16 +122,17 @@ for (const engine of ENGINES) {
         await page.evaluate(() => scrollTo(0, document.body.scrollHeight));
         return (await texts(".end")).some((text) => text.startsWith("That is everything"));
       });
-      // Pages that are far away have given up their rows, so all of them are looked at from the top.
+      // Parts that are far away have given up their rows, so all of them are looked at from the top.
       const names = [];
+      const before = [];
       for (const part of await page.locator(".part").all()) {
         await part.scrollIntoViewIfNeeded();
         await page.waitForFunction((one) => !one.dataset.far, await part.elementHandle());
         names.push(...(await part.locator(".events .name").allTextContents()));
+        before.push(...(await part.locator(".events.anon .name").allTextContents()));
       }
       assert.deepEqual(names.toSorted(), events.map((event) => event.event.event).toSorted());
       // Within a session, what was sent as nobody comes after what was sent as ada.
-      const before = await texts(".events.anon .name");
       assert.equal(before.filter((name) => name === "Click").length, CLICKS);
       const row = page.locator(".events li", { hasText: "Purchase" }).first();
       await row.scrollIntoViewIfNeeded();

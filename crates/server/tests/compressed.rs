@@ -1,5 +1,13 @@
 //! The files of the page are compressed for clients that accept it. Answers with data are not.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and talks to a server as a client does"
+)]
+
 mod support;
 
 use std::io::{Read, Write};
@@ -10,7 +18,6 @@ use idmerge_engines::Model;
 use support::{Running, basic};
 
 /// The head and the body of an answer, as they are sent.
-#[expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 fn ask(server: &Running, path: &str, headers: &str) -> (String, Vec<u8>) {
     let mut stream = TcpStream::connect(server.address).unwrap();
     // HTTP/1.0 has no chunks, so the body ends with the connection.

@@ -2,7 +2,10 @@
 
 #![allow(
     clippy::unwrap_used,
-    reason = "a test fails by panicking; the lint sees only test functions"
+    clippy::panic,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a test fails by panicking, and talks to a server as a client does"
 )]
 
 mod support;

@@ -192,9 +192,8 @@ fn configuration() -> String {
     // The first part of the page has the projects of the suite.
     let pages = PAGE_PARTS.into_iter().skip(1).chain([PAGE_EMPTY]);
     let names = suites.iter().map(|suite| suite.name()).chain(pages);
-    let projects = names.flat_map(|name| {
-        ENGINES.map(|engine| project(&format!("{name}-{engine}"), engine, ""))
-    });
+    let projects = names
+        .flat_map(|name| ENGINES.map(|engine| project(&format!("{name}-{engine}"), engine, "")));
     let copies = ENGINES.into_iter().flat_map(|from| {
         let copy = |engine| project(&format!("copy-of-{from}-{engine}"), engine, "");
         let copied = project(&format!("copied-{from}"), from, "");
