@@ -6,7 +6,7 @@
 use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
 use idmerge_events::{JsonEvent, Resolved};
 
-use crate::check::{Differences, apply, clusters_of};
+use crate::check::{Differences, apply, clusters_of, snapshot_of};
 use crate::compare::{comparable, same_as_oracle};
 use crate::generate::all_ids;
 use crate::laws::state_is_consistent;
@@ -102,7 +102,7 @@ pub fn claims(
 }
 
 /// Reads any bytes as a snapshot: they are an error that changes nothing, or a state that keeps the
-/// laws and writes exactly these bytes.
+/// laws, writes exactly these bytes, and takes claims.
 ///
 /// # Panics
 ///
@@ -130,6 +130,49 @@ pub fn snapshot(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn Identity
             assert!(cluster.members.len() <= settings.max_cluster_ids as usize);
         }
     }
+    if let Err(what) = goes_on(&mut *engine, &mut *make(&settings)) {
+        unreachable!("{what}");
+    }
+}
+
+/// Applies claims of all kinds that name IDs of this state and new ones. The clusters stay consistent, and are
+/// those of a state that is loaded from its snapshot.
+fn goes_on(
+    engine: &mut dyn IdentityResolver,
+    loaded: &mut dyn IdentityResolver,
+) -> Result<(), String> {
+    const CLUSTERS_MAX: usize = 8;
+    const KINDS: [fn(String, String) -> OwnedClaim; 4] = [
+        OwnedClaim::Link,
+        OwnedClaim::Identify,
+        OwnedClaim::Alias,
+        OwnedClaim::Merge,
+    ];
+    let clusters = engine.clusters().take(CLUSTERS_MAX);
+    let ends = clusters.flat_map(|cluster| {
+        [
+            cluster.members.first().copied(),
+            cluster.members.last().copied(),
+        ]
+    });
+    let mut ids: Vec<String> = ends
+        .flatten()
+        .map(|id| id.id().text().into_owned())
+        .collect();
+    ids.extend(["new", "another"].map(str::to_owned));
+    for (pair, kind) in ids.windows(2).zip(KINDS.iter().cycle()) {
+        apply(engine, &kind(pair[0].clone(), pair[1].clone()))?;
+    }
+    let mut differences = Differences::default();
+    state_is_consistent(engine, &mut differences);
+    let read = loaded.read_snapshot(&mut &*snapshot_of(engine)?);
+    differences.expect("reading the snapshot of later", &true, &read.is_ok());
+    differences.expect(
+        "the clusters of later",
+        &clusters_of(engine),
+        &clusters_of(loaded),
+    );
+    differences.into_result()
 }
 
 fn stays_consistent(

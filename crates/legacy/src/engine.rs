@@ -38,7 +38,7 @@ impl Settings {
 #[derive(Default)]
 pub struct Legacy {
     settings: Settings,
-    aliases: Aliases,
+    pub(crate) aliases: Aliases,
 }
 
 impl Legacy {

@@ -12,9 +12,9 @@
 use std::io;
 
 use idmerge_core::{RuleBook, SnapshotError};
-use idmerge_state::{Found, SnapshotReader, SnapshotWriter};
+use idmerge_state::{SnapshotReader, SnapshotWriter};
 
-use crate::aliases::Aliases;
+use crate::aliases::{Aliases, AliasesLoader};
 
 const VERSION: u16 = 1;
 
@@ -36,36 +36,27 @@ pub(crate) fn write(aliases: &Aliases, sink: &mut dyn io::Write) -> io::Result<(
 
 pub(crate) fn read(source: &mut dyn io::Read) -> Result<Aliases, SnapshotError> {
     let mut reader = SnapshotReader::begin(source, RuleBook::Legacy, VERSION)?;
-    let mut aliases = Aliases::default();
+    let mut loader = AliasesLoader::default();
     for _ in 0..reader.number()? {
-        let (stands_for, _) = read_id(&mut reader, &mut aliases, None)?;
-        let (alias, is_new) = read_id(&mut reader, &mut aliases, Some(stands_for))?;
-        if !is_new && (aliases.is_alias(alias) || alias.owner == stands_for.owner) {
-            return Err(damaged("an alias is made twice, or stands for itself"));
+        let stands_for = read_id(&mut reader, &mut loader)?;
+        let alias = read_id(&mut reader, &mut loader)?;
+        if !loader.make(alias, stands_for) {
+            return Err(damaged("an alias is made twice"));
         }
-        aliases.make(alias, stands_for);
     }
     reader.end()?;
-    Ok(aliases)
+    loader.finish()
 }
 
-/// Reads an ID, and enters it if it is new: to the cluster of another ID, or to one of its own. The
-/// second value is whether it is new.
+/// Reads the number of an ID, and its text if it is new.
 fn read_id(
     reader: &mut SnapshotReader<'_>,
-    aliases: &mut Aliases,
-    other: Option<Found>,
-) -> Result<(Found, bool), SnapshotError> {
+    loader: &mut AliasesLoader,
+) -> Result<u32, SnapshotError> {
     let number = reader.number()?;
     match u32::try_from(number) {
-        Ok(number) if number < aliases.ids.len() => Ok((aliases.ids.found(number), false)),
-        Ok(number) if number == aliases.ids.len() && aliases.ids.room() > 0 => {
-            let id = aliases.ids.probe(reader.id()?);
-            if aliases.ids.find(&id).is_some() {
-                return Err(damaged("an ID occurs twice"));
-            }
-            Ok((aliases.ids.enter(&id, other), true))
-        }
+        Ok(number) if number < loader.ids() => Ok(number),
+        Ok(number) if number == loader.ids() => loader.id(reader.id()?),
         _ => Err(damaged("an ID has no number that it can have")),
     }
 }
@@ -147,6 +138,85 @@ mod tests {
         }
         writer.end().unwrap();
         bytes
+    }
+
+    /// Reads a snapshot by making one alias after the other, as a second way to the same state.
+    fn read_one_by_one(source: &mut dyn io::Read) -> Result<Aliases, SnapshotError> {
+        let mut reader = SnapshotReader::begin(source, RuleBook::Legacy, VERSION)?;
+        let mut aliases = Aliases::default();
+        for _ in 0..reader.number()? {
+            let mut other = None;
+            for _ in 0..2 {
+                let number = u32::try_from(reader.number()?).unwrap();
+                let is_new = number == aliases.ids.len();
+                let id = if is_new {
+                    let id = aliases.ids.probe(reader.id()?);
+                    if aliases.ids.find(&id).is_some() {
+                        return Err(damaged("twice"));
+                    }
+                    aliases.ids.enter(&id, other)
+                } else if number < aliases.ids.len() {
+                    aliases.ids.found(number)
+                } else {
+                    return Err(damaged("not the next"));
+                };
+                let Some(stands_for) = other else {
+                    other = Some(id);
+                    continue;
+                };
+                if !is_new && (aliases.is_alias(id) || id.owner == stands_for.owner) {
+                    return Err(damaged("an alias of itself"));
+                }
+                aliases.make(id, stands_for);
+            }
+        }
+        reader.end()?;
+        Ok(aliases)
+    }
+
+    proptest! {
+        #[test]
+        fn loading_a_state_gives_what_making_aliases_one_by_one_gives(
+            aliases in prop::collection::vec([any::<prop::sample::Index>(), any::<prop::sample::Index>()], 0..9),
+            twice in prop::option::weighted(0.1, any::<prop::sample::Index>()),
+            later in prop::collection::vec(("[a-t]", "[a-t]"), 0..30),
+        ) {
+            // Numbers of earlier IDs and new ones. Some make an alias twice, or a circle.
+            let mut ids = 0;
+            let mut rows: Vec<(u64, String)> = Vec::new();
+            for number in aliases.iter().flatten() {
+                let number = number.index(2 * ids + 1).min(ids);
+                let text = char::from(b'a' + u8::try_from(ids).unwrap()).to_string();
+                rows.push(if number == ids { (ids as u64, text) } else { (number as u64, String::new()) });
+                ids += usize::from(number == ids);
+            }
+            if let Some(twice) = twice && !rows.is_empty() {
+                let row = &mut rows[twice.index(ids.max(1))];
+                if !row.1.is_empty() {
+                    row.1 = "a".to_owned();
+                }
+            }
+            let rows: Vec<_> = rows.iter().map(|(number, text)| (*number, &**text)).collect();
+            let bytes = forged(aliases.len() as u64, &rows);
+            let one_by_one = read_one_by_one(&mut &bytes[..]);
+            let loaded = read(&mut &bytes[..]);
+            prop_assert_eq!(loaded.is_ok(), one_by_one.is_ok());
+            let (Ok(loaded), Ok(one_by_one)) = (loaded, one_by_one) else {
+                return Ok(());
+            };
+            let [mut loaded, mut one_by_one] = [loaded, one_by_one].map(|aliases| {
+                let mut engine = Legacy::default();
+                engine.aliases = aliases;
+                engine
+            });
+            prop_assert_eq!(&bytes_of(&loaded), &bytes);
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            for (a, b) in &later {
+                prop_assert_eq!(apply(&mut loaded, (a, b)), apply(&mut one_by_one, (a, b)));
+            }
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            prop_assert_eq!(bytes_of(&loaded), bytes_of(&one_by_one));
+        }
     }
 
     #[test]

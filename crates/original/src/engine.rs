@@ -59,7 +59,7 @@ impl Default for Settings {
 #[derive(Default)]
 pub struct Original {
     settings: Settings,
-    partition: Partition,
+    pub(crate) partition: Partition,
 }
 
 impl Original {

@@ -1,7 +1,7 @@
 //! The state: a partition of IDs into clusters, and the marks of each ID. It knows which IDs are in
 //! one cluster and which one is canonical. The guardrails are in `engine.rs`.
 
-use idmerge_state::{Found, Partition as Ids};
+use idmerge_state::{Found, Partition as Ids, PartitionLoader};
 
 /// The IDs of the partition by number. The number of an ID is its age (rule O-14): a lower number
 /// is older. An ID that enters has no marks, so the canonical ID of the cluster that it enters stays.
@@ -44,14 +44,33 @@ impl Partition {
         *self.ids.data(number)
     }
 
-    /// O-15: the oldest identified ID, or the oldest ID if none is identified.
     fn canonical_of(&self, candidates: [u32; 2]) -> u32 {
-        let [a, b] = candidates;
-        match (self.marks(a).identified, self.marks(b).identified) {
-            (true, false) => a,
-            (false, true) => b,
-            _ => a.min(b),
-        }
+        canonical_of(candidates, |number| self.marks(number))
+    }
+}
+
+/// O-15: the oldest identified ID, or the oldest ID if none is identified.
+fn canonical_of(candidates: [u32; 2], marks: impl Fn(u32) -> Marks) -> u32 {
+    let [a, b] = candidates;
+    match (marks(a).identified, marks(b).identified) {
+        (true, false) => a,
+        (false, true) => b,
+        _ => a.min(b),
+    }
+}
+
+/// The IDs of a partition that is loaded, the oldest first.
+pub(crate) type Loader = PartitionLoader<Marks>;
+
+/// Puts the latest ID of a partition that is loaded into its cluster.
+pub(crate) fn put(loader: &mut Loader, id: u32, cluster: u32, marks: Marks) {
+    loader.put(cluster);
+    *loader.data_mut(id) = marks;
+    // Without the mark the canonical ID stays: it is older.
+    if marks.identified {
+        let candidates = [loader.canonical(cluster), id];
+        let canonical = canonical_of(candidates, |number| *loader.data(number));
+        loader.set_canonical(cluster, canonical);
     }
 }
 

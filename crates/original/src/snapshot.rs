@@ -11,9 +11,9 @@
 use std::io;
 
 use idmerge_core::{RuleBook, SnapshotError};
-use idmerge_state::{Found, SnapshotReader, SnapshotWriter};
+use idmerge_state::{SnapshotReader, SnapshotWriter};
 
-use crate::partition::Partition;
+use crate::partition::{Loader, Marks, Partition, put};
 
 const VERSION: u16 = 1;
 const IDENTIFIED: u64 = 1;
@@ -51,34 +51,26 @@ pub(crate) fn read(
 ) -> Result<Partition, SnapshotError> {
     let damaged = |what| SnapshotError::Damaged { what };
     let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
-    let mut partition = Partition::default();
-    // The oldest ID of each cluster.
-    let mut oldest: Vec<Found> = Vec::new();
+    let mut loader = Loader::default();
     for _ in 0..reader.number()? {
-        let id = partition.ids.probe(reader.id()?);
-        if partition.ids.room() == 0 || partition.ids.find(&id).is_some() {
-            return Err(damaged("an ID occurs twice, or there are too many"));
-        }
-        let mut id = partition.ids.enter(&id, None);
-        let cluster = usize::try_from(reader.number()?).unwrap_or(usize::MAX);
-        match oldest.get(cluster) {
-            Some(&member) => id.owner = partition.join(member, id),
-            None if cluster == oldest.len() => oldest.push(id),
-            None => return Err(damaged("a cluster has no oldest ID")),
+        let id = loader.push(reader.id()?)?;
+        let cluster = u32::try_from(reader.number()?).unwrap_or(NOT_NUMBERED);
+        if cluster > loader.clusters() {
+            return Err(damaged("a cluster has no oldest ID"));
         }
         let marks = reader.number()?;
         if marks > IDENTIFIED + ALIAS {
             return Err(damaged("an ID has an unknown mark"));
         }
-        if marks & IDENTIFIED != 0 {
-            partition.mark_identified(id);
-        }
-        if marks & ALIAS != 0 {
-            partition.mark_alias(id);
-        }
+        let marks = Marks {
+            identified: marks & IDENTIFIED != 0,
+            alias: marks & ALIAS != 0,
+        };
+        put(&mut loader, id, cluster, marks);
     }
-    for id in oldest {
-        let cluster_ids = partition.ids.cluster_ids(id);
+    reader.end()?;
+    for cluster in 0..loader.clusters() {
+        let cluster_ids = loader.cluster_ids(cluster);
         if cluster_ids == 1 {
             return Err(damaged("a cluster has only one ID"));
         }
@@ -89,17 +81,35 @@ pub(crate) fn read(
             });
         }
     }
-    reader.end()?;
-    Ok(partition)
+    let ids = loader.finish()?;
+    Ok(Partition { ids })
 }
 
 #[cfg(test)]
 mod tests {
     use idmerge_core::{Claim, Id, IdentityResolver, Resolve};
+    use idmerge_state::Found;
     use proptest::prelude::*;
 
     use super::*;
     use crate::{Original, Settings};
+
+    fn claim<'a>(verb: u8, a: Id<'a>, b: Id<'a>) -> Claim<'a> {
+        match verb {
+            0 => Claim::Identify {
+                identified: a,
+                anon: b,
+            },
+            1 => Claim::Alias {
+                distinct_id: a,
+                alias: b,
+            },
+            _ => Claim::Merge {
+                first: a,
+                second: b,
+            },
+        }
+    }
 
     fn engine(claims: &[(u8, String, String)]) -> Original {
         let mut engine = Original::new(Settings {
@@ -109,21 +119,7 @@ mod tests {
         });
         for (verb, a, b) in claims {
             let (a, b) = (Id::new(a).unwrap(), Id::new(b).unwrap());
-            let claim = match verb {
-                0 => Claim::Identify {
-                    identified: a,
-                    anon: b,
-                },
-                1 => Claim::Alias {
-                    distinct_id: a,
-                    alias: b,
-                },
-                _ => Claim::Merge {
-                    first: a,
-                    second: b,
-                },
-            };
-            engine.apply(claim).unwrap();
+            engine.apply(claim(*verb, a, b)).unwrap();
         }
         engine
     }
@@ -149,13 +145,100 @@ mod tests {
             prop_assert_eq!(&bytes_of(&back), &bytes);
             // The marks were restored too, so both engines answer the next claim alike.
             let (a, b) = (Id::new(&later.1).unwrap(), Id::new(&later.2).unwrap());
-            let claim = match later.0 {
-                0 => Claim::Identify { identified: a, anon: b },
-                1 => Claim::Alias { distinct_id: a, alias: b },
-                _ => Claim::Merge { first: a, second: b },
-            };
+            let claim = claim(later.0, a, b);
             prop_assert_eq!(engine.apply(claim).unwrap(), back.apply(claim).unwrap());
             prop_assert_eq!(bytes_of(&engine), bytes_of(&back));
+        }
+    }
+
+    /// Reads a snapshot by entering and joining one ID after the other, as a second way to the same state.
+    fn read_one_by_one(source: &mut dyn io::Read, max: u32) -> Result<Partition, SnapshotError> {
+        let damaged = || SnapshotError::Damaged { what: "one by one" };
+        let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
+        let mut partition = Partition::default();
+        let mut oldest: Vec<Found> = Vec::new();
+        for _ in 0..reader.number()? {
+            let id = partition.ids.probe(reader.id()?);
+            if partition.ids.find(&id).is_some() {
+                return Err(damaged());
+            }
+            let mut id = partition.ids.enter(&id, None);
+            let cluster = usize::try_from(reader.number()?).unwrap();
+            match oldest.get(cluster) {
+                Some(&member) => id.owner = partition.join(member, id),
+                None if cluster == oldest.len() => oldest.push(id),
+                None => return Err(damaged()),
+            }
+            match reader.number()? {
+                0 => {}
+                1 => partition.mark_identified(id),
+                2 => partition.mark_alias(id),
+                3 => {
+                    partition.mark_identified(id);
+                    partition.mark_alias(id);
+                }
+                _ => return Err(damaged()),
+            }
+        }
+        reader.end()?;
+        let sizes = oldest.iter().map(|&id| partition.ids.cluster_ids(id));
+        if sizes.into_iter().any(|ids| ids < 2 || ids > max) {
+            return Err(damaged());
+        }
+        Ok(partition)
+    }
+
+    proptest! {
+        #[test]
+        fn loading_a_state_gives_what_entering_one_by_one_gives(
+            ids in prop::collection::vec(
+                (prop_oneof![4 => "[a-z]{2}", 1 => "[a-z]{20}"], any::<prop::sample::Index>(), 0..4_u64), 0..14,
+            ),
+            wrong in prop::option::weighted(0.1, (any::<prop::sample::Index>(), 0..9_u64, 0..9_u64)),
+            later in prop::collection::vec((0..3_u8, any::<prop::sample::Index>(), any::<prop::sample::Index>()), 0..30),
+        ) {
+            // Of two IDs that are the same, the later one stays in a quarter of the cases.
+            let mut clusters = 0;
+            let mut rows: Vec<(String, u64, u64)> = Vec::new();
+            for (text, cluster, marks) in ids {
+                if marks > 0 && rows.iter().any(|(before, ..)| *before == text) {
+                    continue;
+                }
+                // Most clusters have several IDs.
+                let cluster = cluster.index(2 * clusters + 1).min(clusters);
+                let cluster = if cluster == clusters { clusters } else { cluster / 2 };
+                clusters = clusters.max(cluster + 1);
+                rows.push((text, cluster as u64, marks));
+            }
+            if let Some((at, cluster, marks)) = wrong && !rows.is_empty() {
+                let at = at.index(rows.len());
+                rows[at].1 = cluster;
+                rows[at].2 = marks;
+            }
+            let rows: Vec<_> = rows.iter().map(|(text, cluster, marks)| (&**text, *cluster, *marks)).collect();
+            let bytes = forged(&rows);
+            let one_by_one = read_one_by_one(&mut &bytes[..], 5);
+            let loaded = read(&mut &bytes[..], 5);
+            prop_assert_eq!(loaded.is_ok(), one_by_one.is_ok());
+            let (Ok(loaded), Ok(one_by_one)) = (loaded, one_by_one) else {
+                return Ok(());
+            };
+            let [mut loaded, mut one_by_one] = [loaded, one_by_one].map(|partition| {
+                let mut engine = engine(&[]);
+                engine.partition = partition;
+                engine
+            });
+            prop_assert_eq!(&bytes_of(&loaded), &bytes);
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            // Claims of IDs that are there, and of new ones.
+            let texts: Vec<_> = rows.iter().map(|row| row.0).chain(["a-1-1-1-1", "b-1-1-1-1", "c", "d"]).collect();
+            for (verb, a, b) in &later {
+                let [a, b] = [a, b].map(|at| Id::new(texts[at.index(texts.len())]).unwrap());
+                let claim = claim(*verb, a, b);
+                prop_assert_eq!(loaded.apply(claim).unwrap(), one_by_one.apply(claim).unwrap());
+            }
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            prop_assert_eq!(bytes_of(&loaded), bytes_of(&one_by_one));
         }
     }
 

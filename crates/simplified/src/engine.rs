@@ -39,7 +39,7 @@ impl Settings {
 #[derive(Default)]
 pub struct Simplified {
     settings: Settings,
-    links: Links,
+    pub(crate) links: Links,
 }
 
 impl Simplified {

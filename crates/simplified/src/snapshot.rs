@@ -8,10 +8,10 @@
 
 use std::io;
 
-use idmerge_core::{Id, RuleBook, SnapshotError};
+use idmerge_core::{RuleBook, SnapshotError};
 use idmerge_state::{SnapshotReader, SnapshotWriter};
 
-use crate::links::Links;
+use crate::links::{Links, LinksLoader};
 
 const VERSION: u16 = 1;
 
@@ -29,33 +29,27 @@ pub(crate) fn write(links: &Links, sink: &mut dyn io::Write) -> io::Result<()> {
 }
 
 pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
-    let damaged = |what| SnapshotError::Damaged { what };
     let mut reader = SnapshotReader::begin(source, RuleBook::Simplified, VERSION)?;
-    let mut links = Links::default();
+    let mut loader = LinksLoader::default();
     for _ in 0..reader.number()? {
-        let user = reader.id()?.to_string();
-        let user = Id::new(&user).map_err(|_| damaged("an ID is not valid"))?;
+        let user = loader.user(reader.id()?)?;
         let devices = reader.number()?;
-        if devices == 0 || links.user(user).is_some() {
-            return Err(damaged("a user has no device or occurs twice"));
+        if devices == 0 {
+            return Err(SnapshotError::Damaged {
+                what: "a user has no device",
+            });
         }
         for _ in 0..devices {
-            let device = links.devices.probe(reader.id()?);
-            if links.devices.find(&device).is_some() {
-                return Err(damaged("a device occurs twice"));
-            }
-            links
-                .link(&device, user)
-                .map_err(|_| damaged("it has more IDs than can be numbered"))?;
+            loader.device(user, reader.id()?)?;
         }
     }
     reader.end()?;
-    Ok(links)
+    loader.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Claim, IdentityResolver, Resolve};
+    use idmerge_core::{Claim, Id, IdentityResolver, Resolve};
     use proptest::prelude::*;
 
     use crate::Simplified;
@@ -88,6 +82,72 @@ mod tests {
             back.read_snapshot(&mut &bytes[..]).unwrap();
             prop_assert!(engine.clusters().eq(back.clusters()));
             prop_assert_eq!(bytes_of(&back), bytes);
+        }
+    }
+
+    /// Reads a snapshot by linking one device after the other, as a second way to the same state.
+    fn read_one_by_one(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
+        let damaged = SnapshotError::Damaged { what: "twice" };
+        let mut reader = SnapshotReader::begin(source, RuleBook::Simplified, VERSION)?;
+        let mut links = Links::default();
+        for _ in 0..reader.number()? {
+            let user = reader.id()?.to_string();
+            let user = Id::new(&user).unwrap();
+            let devices = reader.number()?;
+            if devices == 0 || links.user(user).is_some() {
+                return Err(damaged);
+            }
+            for _ in 0..devices {
+                let device = links.devices.probe(reader.id()?);
+                if links.devices.find(&device).is_some() {
+                    return Err(damaged);
+                }
+                links.link(&device, user).unwrap();
+            }
+        }
+        reader.end()?;
+        Ok(links)
+    }
+
+    proptest! {
+        #[test]
+        fn loading_a_state_gives_what_linking_one_by_one_gives(
+            users in prop::collection::vec(
+                ("[A-Z]{1,2}", prop::collection::vec("[a-z]{1,2}|[a-z]{20}", 0..6)), 0..12,
+            ),
+            later in prop::collection::vec(("[a-c]{1,2}", "[A-C]"), 0..40),
+        ) {
+            let bytes = forged(|writer| {
+                writer.number(users.len() as u64)?;
+                for (user, devices) in &users {
+                    writer.id(Id::new(user).unwrap())?;
+                    writer.number(devices.len() as u64)?;
+                    for device in devices {
+                        writer.id(Id::new(device).unwrap())?;
+                    }
+                }
+                Ok(())
+            });
+            let one_by_one = read_one_by_one(&mut &bytes[..]);
+            let loaded = read(&mut &bytes[..]);
+            prop_assert_eq!(loaded.is_ok(), one_by_one.is_ok());
+            let (Ok(loaded), Ok(one_by_one)) = (loaded, one_by_one) else {
+                return Ok(());
+            };
+            let [mut loaded, mut one_by_one] = [loaded, one_by_one].map(|links| {
+                let mut engine = Simplified::default();
+                engine.links = links;
+                engine
+            });
+            prop_assert_eq!(&bytes_of(&loaded), &bytes);
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            for (device, user) in &later {
+                let (device, user) = (Id::new(device).unwrap(), Id::new(user).unwrap());
+                let claim = Claim::Link { device, user };
+                prop_assert_eq!(loaded.apply(claim).unwrap(), one_by_one.apply(claim).unwrap());
+            }
+            prop_assert!(loaded.clusters().eq(one_by_one.clusters()));
+            prop_assert_eq!(bytes_of(&loaded), bytes_of(&one_by_one));
         }
     }
 

@@ -11,6 +11,10 @@ use crate::key::Key;
 use crate::rows::Rows;
 use crate::texts::Texts;
 
+mod loader;
+
+pub use loader::IdLoader;
+
 /// A table of IDs that numbers them in the order of their insertion: 0, 1, 2, …
 ///
 /// Each ID has an owner, which is a number that the engine gives a meaning to, and a row for
@@ -199,17 +203,24 @@ impl<R> IdTable<R> {
     pub fn insert(&mut self, probe: &Probe<'_>, owner: u32, row: R) -> u32 {
         assert!(self.room() > 0, "the table is full; ask `room` first");
         debug_assert!(self.find(probe).is_none(), "an ID is inserted once");
+        let number = self.push(probe, row);
+        // Not `self.key_hashes()`: it would borrow the index, which changes below.
+        let (rows, packed_hash) = (&self.rows, &self.packed_hash);
+        let others = KeyHashes { rows, packed_hash };
+        let new = Found { number, owner };
+        self.index.insert(probe.hash, new, &others);
+        number
+    }
+
+    /// Adds a row without an entry in the index, and returns its number.
+    #[inline]
+    fn push(&mut self, probe: &Probe<'_>, row: R) -> u32 {
         let key = match probe.key {
             Ok(key) => key,
             Err(text) => Key::of_long(probe.hash, self.texts.push(text)),
         };
         let number = self.len();
         self.rows.push(Entry { key, row });
-        // Not `self.key_hashes()`: it would borrow the index, which changes below.
-        let (rows, packed_hash) = (&self.rows, &self.packed_hash);
-        let others = KeyHashes { rows, packed_hash };
-        let new = Found { number, owner };
-        self.index.insert(probe.hash, new, &others);
         number
     }
 
@@ -263,6 +274,18 @@ impl<R> IdTable<R> {
         KeyHashes {
             rows: &self.rows,
             packed_hash: &self.packed_hash,
+        }
+    }
+
+    /// Whether the keys of two numbers are of the same ID.
+    #[inline]
+    fn is_same_key(&self, a: u32, b: u32) -> bool {
+        let [a, b] = [a, b].map(|number| &self.rows.at(number).key);
+        match (a.long(), b.long()) {
+            (Some((hash, a)), Some((other, b))) => {
+                hash == other && self.texts.at(a) == self.texts.at(b)
+            }
+            _ => a == b,
         }
     }
 

@@ -25,6 +25,13 @@ pub struct Found {
     pub owner: u32,
 }
 
+/// The number of numbers in each shard of an index that will be [built](Index::build).
+pub(crate) struct ShardSizes([u32; SHARDS]);
+
+/// Two numbers are of the same key.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Duplicate;
+
 /// Computes the hash of a number that is in an index.
 pub(crate) trait Hashes {
     /// The hash of a number.
@@ -52,6 +59,8 @@ struct Bucket {
 }
 
 const SHARDS: usize = 256;
+/// How many numbers are added together to an index that is built: so many cache misses overlap.
+const BUILD_BATCH: usize = 32;
 const BUCKET_NUMBERS: usize = 7;
 /// How full a shard may be, in tenths. A fuller shard takes less memory, but more lookups touch a
 /// second cache line.
@@ -71,7 +80,58 @@ fn tag_of(hash: u64) -> u8 {
     (hash.to_le_bytes()[0]).max(FREE + 1)
 }
 
+impl Default for ShardSizes {
+    fn default() -> Self {
+        Self([0; SHARDS])
+    }
+}
+
+impl ShardSizes {
+    /// Counts the hash of a number.
+    #[inline]
+    pub(crate) fn count(&mut self, hash: u64) {
+        self.0[shard_of(hash)] += 1;
+    }
+}
+
 impl Index {
+    /// An index of the numbers 0, 1, 2, …, with the hash and the owner of each in this order. `sizes` must
+    /// have counted these hashes. `is_same` compares the keys of two numbers.
+    ///
+    /// The shards are as large as if the numbers had been inserted, and not smaller: if all were full, the
+    /// next inserts would grow all of them, one soon after the other. But they never grow, so this takes a fraction
+    /// of the time.
+    pub(crate) fn build(
+        sizes: &ShardSizes,
+        numbers: impl Iterator<Item = (u64, u32)>,
+        is_same: impl Fn(u32, u32) -> bool,
+    ) -> Result<Self, Duplicate> {
+        let shards = sizes.0.iter().enumerate();
+        let mut index = Self {
+            shards: shards.map(|(at, &size)| Shard::of_size(at, size)).collect(),
+        };
+        let mut batch = Vec::with_capacity(BUILD_BATCH);
+        let found = |(number, (hash, owner))| (hash, Found { number, owner });
+        let mut numbers = (0..).zip(numbers).map(found);
+        loop {
+            batch.clear();
+            batch.extend(numbers.by_ref().take(BUILD_BATCH));
+            if batch.is_empty() {
+                break;
+            }
+            for &(hash, _) in &batch {
+                index.prefetch(hash);
+            }
+            for &(hash, new) in &batch {
+                index.shards[shard_of(hash)].put_new(hash, new, &is_same)?;
+            }
+        }
+        for shard in &index.shards {
+            use_huge_pages(&shard.buckets);
+        }
+        Ok(index)
+    }
+
     /// The number with this hash for which `is_it` returns true.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Found> {
@@ -168,28 +228,62 @@ impl Shard {
         }
     }
 
+    /// A shard with free slots for this many numbers, as large as it would have grown by inserting them.
+    fn of_size(at: usize, numbers: u32) -> Self {
+        let mut buckets = 0;
+        while max_numbers(buckets) < numbers {
+            buckets = grown(buckets, at);
+        }
+        Self {
+            buckets: vec![Bucket::default(); buckets],
+            numbers,
+            max_numbers: max_numbers(buckets),
+        }
+    }
+
+    /// Puts a number into the first free slot, if none of the same key is there. The shard must have a free slot.
+    #[inline]
+    fn put_new(
+        &mut self,
+        hash: u64,
+        new: Found,
+        is_same: impl Fn(u32, u32) -> bool,
+    ) -> Result<(), Duplicate> {
+        // A number of the same key has the same hash, so it is in one of the buckets that `put` tries.
+        let mut at = self.bucket_of(hash).unwrap_or_default();
+        loop {
+            let bucket = &self.buckets[at];
+            let mut matches = bucket.matches(tag_of(hash));
+            while let Some(found) = bucket.first(matches) {
+                if is_same(found.number, new.number) {
+                    return Err(Duplicate);
+                }
+                matches &= matches - 1;
+            }
+            if !bucket.is_full() {
+                break;
+            }
+            at = self.after(at);
+        }
+        self.buckets[at].put(hash, new);
+        Ok(())
+    }
+
     /// Puts a number into the first free slot. The shard must have one.
     fn put(&mut self, hash: u64, new: Found) {
         let mut at = self.bucket_of(hash).unwrap_or_default();
         while self.buckets[at].is_full() {
             at = self.after(at);
         }
-        let bucket = &mut self.buckets[at];
-        let free = bucket.matches(FREE).trailing_zeros() as usize / 8;
-        bucket.tags[free] = tag_of(hash);
-        bucket.numbers[free] = new.number;
-        bucket.owners[free] = new.owner;
+        self.buckets[at].put(hash, new);
     }
 
     #[cold]
     fn grow(&mut self, at: usize, others: &impl Hashes) {
         let before = std::mem::take(&mut self.buckets);
-        // Grow by 3/8 to 5/8, a different factor in each shard, so that they do not grow together.
-        let more = before.len() * (3 * SHARDS / 2 + at) / (4 * SHARDS);
-        let buckets = before.len() + more + 1;
+        let buckets = grown(before.len(), at);
         self.buckets = vec![Bucket::default(); buckets];
-        let max_numbers = buckets * BUCKET_NUMBERS * MAX_LOAD_TENTHS / 10;
-        self.max_numbers = u32::try_from(max_numbers).unwrap_or(u32::MAX);
+        self.max_numbers = max_numbers(buckets);
         // Rehash a few buckets at a time, so that their cache misses overlap.
         for buckets in before.chunks(4) {
             let all = || buckets.iter().flat_map(Bucket::all);
@@ -204,7 +298,28 @@ impl Shard {
     }
 }
 
+/// The number of buckets of a shard that grows: 3/8 to 5/8 more, a different factor in each shard, so that
+/// they do not grow together.
+fn grown(buckets: usize, at: usize) -> usize {
+    buckets + buckets * (3 * SHARDS / 2 + at) / (4 * SHARDS) + 1
+}
+
+/// How many numbers a shard with so many buckets may have.
+fn max_numbers(buckets: usize) -> u32 {
+    let max_numbers = buckets * BUCKET_NUMBERS * MAX_LOAD_TENTHS / 10;
+    u32::try_from(max_numbers).unwrap_or(u32::MAX)
+}
+
 impl Bucket {
+    /// Puts a number into the first free slot. The bucket must have one.
+    #[inline]
+    fn put(&mut self, hash: u64, new: Found) {
+        let free = self.matches(FREE).trailing_zeros() as usize / 8;
+        self.tags[free] = tag_of(hash);
+        self.numbers[free] = new.number;
+        self.owners[free] = new.owner;
+    }
+
     /// A bit mask of the slots with this tag: the highest bit of the slot's byte is set. The unused
     /// last byte never matches.
     #[inline]
@@ -292,6 +407,61 @@ mod tests {
                 let found = index.find(hash(number, hashes), |other| other == number);
                 prop_assert_eq!(found, Some(expected));
             }
+        }
+    }
+
+    fn built(numbers: u32, hashes: u32) -> Result<Index, Duplicate> {
+        let mut sizes = ShardSizes::default();
+        for number in 0..numbers {
+            sizes.count(hash(number, hashes));
+        }
+        let all = (0..numbers).map(|number| (hash(number, hashes), found(number).owner));
+        Index::build(&sizes, all, |a, b| a == b)
+    }
+
+    proptest! {
+        #[test]
+        fn an_index_that_is_built_is_like_one_that_was_filled(
+            numbers in 0..3_000_u32, hashes in 1..4_000_u32, more in 0..1_000_u32,
+        ) {
+            let mut filled = Index::default();
+            for number in 0..numbers {
+                filled.insert(hash(number, hashes), found(number), &Spread(hashes));
+            }
+            let mut built = built(numbers, hashes).unwrap();
+            // The shards have the same sizes, so the same inserts make them grow.
+            for number in numbers..numbers + more {
+                let sizes = |index: &Index| -> Vec<_> {
+                    let shards = index.shards.iter();
+                    shards.map(|shard| (shard.buckets.len(), shard.numbers, shard.max_numbers)).collect()
+                };
+                if number % 512 == 0 && !filled.shards.is_empty() {
+                    prop_assert_eq!(sizes(&built), sizes(&filled));
+                }
+                for index in [&mut built, &mut filled] {
+                    index.insert(hash(number, hashes), found(number), &Spread(hashes));
+                }
+            }
+            for number in 0..numbers + more {
+                let found = |index: &Index| index.find(hash(number, hashes), |other| other == number);
+                prop_assert_eq!(found(&built), Some(self::found(number)));
+                prop_assert_eq!(found(&filled), Some(self::found(number)));
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_of_the_same_key_are_not_built() {
+        for hashes in [1, 2_000] {
+            let mut sizes = ShardSizes::default();
+            let all: Vec<_> = (0..3_000).map(|number| (hash(number, hashes), 0)).collect();
+            for &(hash, _) in &all {
+                sizes.count(hash);
+            }
+            // In the second case number 2,345 has the hash of number 345, and only of that one.
+            let is_same = |a: u32, b| a.max(b) == 2_345 && a.min(b) == 345;
+            let built = Index::build(&sizes, all.into_iter(), is_same);
+            assert_eq!(built.err(), Some(Duplicate));
         }
     }
 

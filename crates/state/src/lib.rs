@@ -18,8 +18,8 @@ mod rows;
 mod snapshot;
 mod texts;
 
-pub use id_table::{BATCH_IDS, IdTable, Probe};
+pub use id_table::{BATCH_IDS, IdLoader, IdTable, Probe};
 pub use index::Found;
-pub use partition::{Pairs, Partition};
+pub use partition::{Pairs, Partition, PartitionLoader};
 pub use rows::Rows;
 pub use snapshot::{SnapshotReader, SnapshotWriter};

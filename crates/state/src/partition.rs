@@ -2,14 +2,18 @@
 
 use std::collections::BinaryHeap;
 
-use idmerge_core::{Cluster, DistinctId, EngineError, Id};
+use idmerge_core::{Cluster, DistinctId, EngineError, Id, SnapshotError};
 
 use crate::id_table::{BATCH_IDS, IdTable, Probe};
 use crate::index::Found;
 use crate::rows::Rows;
 
+mod cluster_rows;
+mod loader;
 mod pairs;
 
+use cluster_rows::{ClusterRow, IdRow};
+pub use loader::PartitionLoader;
 pub use pairs::Pairs;
 
 /// IDs in clusters, each with one canonical ID that the engine chooses. IDs are numbered in the order
@@ -49,17 +53,25 @@ pub struct Partition<D> {
     free_labels: Vec<u32>,
 }
 
-#[derive(Debug)]
-struct IdRow<D> {
-    /// The next ID in the ring of the cluster.
-    next: u32,
-    data: D,
-}
-
-#[derive(Debug)]
-struct ClusterRow {
-    ids: u32,
-    canonical: u32,
+// Here and not in `loader.rs`, so that that file need not import this one.
+impl<D: Default> PartitionLoader<D> {
+    /// The partition of these IDs.
+    ///
+    /// # Errors
+    ///
+    /// If an ID occurs twice.
+    ///
+    /// # Panics
+    ///
+    /// If an ID is in no cluster.
+    pub fn finish(self) -> Result<Partition<D>, SnapshotError> {
+        let (ids, clusters) = self.into_rows()?;
+        Ok(Partition {
+            ids,
+            clusters,
+            free_labels: Vec::new(),
+        })
+    }
 }
 
 impl<D> Partition<D> {

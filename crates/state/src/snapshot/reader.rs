@@ -19,6 +19,9 @@ pub struct SnapshotReader<'r> {
     text: Vec<u8>,
 }
 
+/// A number of so many bytes cannot exceed 64 bits.
+const SHORT_NUMBER_BYTES: usize = 9;
+
 const DAMAGED_BLOCKS: SnapshotError = SnapshotError::Damaged {
     what: "its blocks do not fit its content",
 };
@@ -94,7 +97,26 @@ impl<'r> SnapshotReader<'r> {
     /// # Errors
     ///
     /// A [`SnapshotError`] that says what is wrong.
+    #[inline]
     pub fn number(&mut self) -> Result<u64, SnapshotError> {
+        // The usual case: a number in its shortest form that is not cut by the end of the block.
+        let rest = &self.block[self.used..];
+        let mut number = 0;
+        for (at, &byte) in rest.iter().take(SHORT_NUMBER_BYTES).enumerate() {
+            number |= u64::from(byte & 0x7f) << (7 * at);
+            if byte & 0x80 == 0 {
+                if byte == 0 && at > 0 {
+                    break;
+                }
+                self.used += at + 1;
+                return Ok(number);
+            }
+        }
+        self.number_by_bytes()
+    }
+
+    /// Reads any number, and says what is wrong with it.
+    fn number_by_bytes(&mut self) -> Result<u64, SnapshotError> {
         const NOT_A_NUMBER: SnapshotError = SnapshotError::Damaged {
             what: "a number is not in its shortest form, or exceeds 64 bits",
         };
@@ -124,6 +146,7 @@ impl<'r> SnapshotReader<'r> {
     /// # Errors
     ///
     /// A [`SnapshotError`] that says what is wrong.
+    #[inline]
     pub fn id(&mut self) -> Result<Id<'_>, SnapshotError> {
         const NOT_AN_ID: SnapshotError = SnapshotError::Damaged {
             what: "an ID is empty, too long, or not UTF-8",
@@ -132,12 +155,20 @@ impl<'r> SnapshotReader<'r> {
         if len > Id::CEILING_BYTES {
             return Err(NOT_AN_ID);
         }
-        let mut text = std::mem::take(&mut self.text);
-        text.resize(len, 0);
-        let read = self.bytes(&mut text);
-        self.text = text;
-        read?;
-        str::from_utf8(&self.text)
+        let start = self.used;
+        let text = if len <= self.block.len() - start {
+            self.used += len;
+            &self.block[start..self.used]
+        } else {
+            // The ID is cut by the end of the block.
+            let mut text = std::mem::take(&mut self.text);
+            text.resize(len, 0);
+            let read = self.bytes(&mut text);
+            self.text = text;
+            read?;
+            &self.text
+        };
+        str::from_utf8(text)
             .ok()
             .and_then(|text| Id::new(text).ok())
             .ok_or(NOT_AN_ID)
