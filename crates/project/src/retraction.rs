@@ -8,8 +8,7 @@ use parking_lot::Mutex;
 
 use crate::error::ProjectError;
 use crate::project::Project;
-use crate::write::prepare::PreparedBatch;
-use crate::write::queue::Job;
+use crate::write::alone::Alone;
 use crate::write::withdrawal::{RetractionTarget, Withdrawal};
 
 /// The most entries that a retraction folds again. Batches wait meanwhile.
@@ -94,18 +93,7 @@ impl Project {
             may_go_on,
             result: Mutex::default(),
         });
-        let batch = PreparedBatch::of_withdrawal(withdrawal.clone());
-        let (sender, receiver) = std::sync::mpsc::sync_channel(1);
-        self.inner.check()?;
-        let reservation = self.inner.queue.reserve(batch.bytes)?;
-        reservation.fill(Job {
-            batch,
-            refused: None,
-            // This cannot fail: the receiver lives until it has received.
-            callback: Box::new(move |answer| drop(sender.send(answer))),
-        });
-        self.inner.wake_writer();
-        receiver.recv().unwrap_or(Err(ProjectError::Closed))?;
+        self.carry_out_alone(Alone::Withdrawal(withdrawal.clone()))?;
         let result = withdrawal.result.lock().take();
         // Only a commit that failed and is on the disk all the same gives none.
         let failed = || ProjectError::Failed {

@@ -1,6 +1,7 @@
 //! The path of a batch: it reserves room in the queue ([`queue`]), is parsed on the caller's thread
 //! ([`prepare`]), and is applied and committed ([`commit`]) by the single writer thread ([`writer`]).
 
+pub(crate) mod alone;
 pub(crate) mod batch;
 pub(crate) mod carry_out;
 pub(crate) mod claims;

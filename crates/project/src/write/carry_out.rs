@@ -1,4 +1,4 @@
-//! Carries a retraction out, on the thread that writes.
+//! Carries out what needs a commit of its own, on the thread that writes.
 
 use idmerge_engines::Settings;
 use idmerge_store::{Cause, StoreError};
@@ -7,11 +7,24 @@ use crate::error::ProjectError;
 use crate::open::revision;
 use crate::open::state::State;
 use crate::options::Options;
+use crate::write::alone::Alone;
 use crate::write::withdrawal::Withdrawal;
 
-/// Carries the retraction out, commits it, and then moves the profiles. After a crash or an error in
-/// between, the next opening moves them.
+/// Carries it out, and commits it. Returns the number of the last entry of the log.
 pub(crate) fn carry_out(
+    alone: &Alone,
+    state: &State,
+    settings: &Settings,
+    options: &Options,
+) -> Result<u64, ProjectError> {
+    match alone {
+        Alone::Withdrawal(withdrawal) => withdraw(withdrawal, state, settings, options),
+    }
+}
+
+/// Commits a retraction, and then moves the profiles. After a crash or an error in between, the next opening
+/// moves them.
+fn withdraw(
     withdrawal: &Withdrawal,
     state: &State,
     settings: &Settings,

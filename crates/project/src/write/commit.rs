@@ -64,12 +64,12 @@ impl Committer {
     pub(crate) fn write(&mut self, jobs: &mut [Job]) -> Result<u64, ProjectError> {
         if let [job] = &mut *jobs
             && self.may_write(job)
-            && let Some(withdrawal) = &job.batch.withdrawal
+            && let Some(alone) = &job.batch.alone
         {
             let Inner {
                 settings, options, ..
             } = &*self.inner;
-            let committed = carry_out(withdrawal, &self.state.shared, settings, options)?;
+            let committed = carry_out(alone, &self.state.shared, settings, options)?;
             // A profile that was hidden may be shown again, and it may be the only one.
             let read = self.state.shared.store.read().begin_read()?;
             self.state.profiles = ProfileChanges::open(&read)?;

@@ -2,7 +2,6 @@
 //! done here, so that the writer thread has less to do.
 
 use std::ops::Range;
-use std::sync::Arc;
 
 use idmerge_core::{Attribution, Claim, ClaimKind, Event, Id, IdBuffer};
 use idmerge_engines::Settings;
@@ -15,10 +14,10 @@ use crate::archive::fingerprint::{Fingerprint, Guarded};
 use crate::error::ProjectError;
 use crate::options::Options;
 use crate::user_key::{push_id, user_key};
+use crate::write::alone::Alone;
 use crate::write::batch::{
     Batch, ClaimAnswer, EventOrder, Record, RecordAnswer, RecordError, Sender,
 };
-use crate::write::withdrawal::Withdrawal;
 
 /// A batch that is ready for the writer.
 #[derive(Default)]
@@ -47,8 +46,8 @@ pub(crate) struct PreparedBatch {
     pub(crate) answers: Vec<RecordAnswer>,
     /// The IDs of all claims, joined.
     claim_ids: String,
-    /// A retraction, which has no records and is carried out alone.
-    pub(crate) withdrawal: Option<Arc<Withdrawal>>,
+    /// What has no records and is carried out alone.
+    pub(crate) alone: Option<Alone>,
 }
 
 /// A valid event of a batch.
@@ -144,12 +143,12 @@ pub(crate) fn prepare(
 }
 
 impl PreparedBatch {
-    /// A retraction, in the place of a batch.
-    pub(crate) fn of_withdrawal(withdrawal: Arc<Withdrawal>) -> Self {
+    /// What is carried out alone, in the place of a batch.
+    pub(crate) fn of_alone(alone: Alone) -> Self {
         Self {
-            bytes: withdrawal.bytes(),
-            queue_bytes: withdrawal.bytes(),
-            withdrawal: Some(withdrawal),
+            bytes: alone.bytes(),
+            queue_bytes: alone.bytes(),
+            alone: Some(alone),
             ..Self::default()
         }
     }

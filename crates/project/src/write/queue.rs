@@ -27,9 +27,9 @@ pub(crate) struct Job {
 }
 
 impl Job {
-    /// Whether it shares its commit with no other: a retraction commits by itself.
+    /// Whether it shares its commit with no other.
     fn is_alone(&self) -> bool {
-        self.batch.withdrawal.is_some()
+        self.batch.alone.is_some()
     }
 }
 
