@@ -13,6 +13,7 @@ use crate::archive::tables::{
     BLOCK_HEADS, BLOCKS, NUMBERS, RECENT_NUMBERS, REPLACED, SEEN, USER_INDEX,
 };
 use crate::error::ProjectError;
+use crate::privacy::table::{self, TASKS};
 use crate::profiles::{GROUPS, HIDDEN, PROFILES, SOURCES, TEXTS};
 
 /// Erases from the tables of a project, for [`idmerge_store::erase`].
@@ -45,6 +46,7 @@ impl ErasureService<Engine> for ProjectErasure {
             groups,
             sources,
             BLOCK_HEADS.name().to_owned(),
+            TASKS.name().to_owned(),
             // What a crash has left of showing that there is room.
             "room".to_owned(),
         ];
@@ -73,6 +75,7 @@ impl ProjectErasure {
         let mut rows = ErasedRows::default();
         events::erase(&self.settings, erasing, &mut rows)?;
         profiles::erase(erasing, &mut rows)?;
+        table::erase(&self.settings, erasing)?;
         Ok(rows)
     }
 }

@@ -61,6 +61,21 @@ pub enum ProjectError {
         /// The error of the disk or the store.
         reason: String,
     },
+    /// People are being erased, so the store is closed. Send the batch or the query again in a few seconds.
+    #[error(
+        "people are being erased from the project, so it takes and answers nothing; send the request again in \
+         a few seconds"
+    )]
+    Erasing,
+    /// The IDs of the privacy tasks that wait or can be downloaded are as many as may be.
+    #[error(
+        "the deletions that wait and the retrievals of the last days have {max_ids} IDs or 10,000 tasks, which is the \
+         most; try again when some are done"
+    )]
+    TooManyTasks {
+        /// The most IDs.
+        max_ids: usize,
+    },
     /// The text is not an ID under the rules of the project.
     #[error(transparent)]
     InvalidId(#[from] InvalidEvent),

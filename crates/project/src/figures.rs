@@ -48,6 +48,14 @@ pub struct Figures {
     pub recoveries: u64,
     /// How often background work failed and was left for later, such as a snapshot that had no room on the disk.
     pub maintenance_failures: u64,
+    /// How often people were erased.
+    pub erasures: u64,
+    /// How many IDs were erased.
+    pub ids_erased: u64,
+    /// Deletions that wait or are carried out.
+    pub deletions_waiting: usize,
+    /// Whether the store is closed, because people are being erased.
+    pub is_erasing: bool,
     /// Why the project cannot write; `None` if it can.
     pub failure: Option<String>,
 }

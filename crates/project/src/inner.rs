@@ -14,7 +14,11 @@ use crate::open::clock::Clock;
 use crate::open::health::{Failure, Health};
 use crate::open::state::State;
 use crate::open::store::MakeScratch;
+use crate::open::store::Opener;
 use crate::options::Options;
+use crate::privacy::pause::Pause;
+use crate::privacy::table;
+use crate::privacy::tasks::Tasks;
 use crate::workers::Task;
 use crate::write::queue::Queue;
 
@@ -28,7 +32,8 @@ pub(crate) struct Inner {
     pub(crate) options: Options,
     pub(crate) clock: Box<dyn Clock>,
     pub(crate) scratch: MakeScratch,
-    /// `None` from a failure until the store is open again.
+    pub(crate) open: Opener,
+    /// `None` from a failure until the store is open again, and during an erasure.
     state: RwLock<Option<Arc<State>>>,
     pub(crate) queue: Queue,
     /// The task that takes batches from the queue.
@@ -36,6 +41,9 @@ pub(crate) struct Inner {
     /// Counters since the project was opened.
     pub(crate) counters: Mutex<Figures>,
     pub(crate) failure: Failure,
+    /// Closes the store for an erasure.
+    pub(crate) pause: Pause,
+    pub(crate) tasks: Tasks,
     /// Called after a commit with new events.
     pub(crate) events_watch: RwLock<Option<EventsWatch>>,
     /// Whether the project is closing, so that no background work is worth its time.
@@ -48,8 +56,9 @@ impl Inner {
         settings: Settings,
         options: Options,
         clock: Box<dyn Clock>,
-        scratch: MakeScratch,
+        open: Opener,
     ) -> Self {
+        let scratch = open.lock().scratch();
         Self {
             queue: Queue::new(&options),
             writer: OnceLock::new(),
@@ -57,9 +66,12 @@ impl Inner {
             options,
             clock,
             scratch,
+            open,
             state: RwLock::new(Some(state)),
             counters: Mutex::default(),
             failure: Failure::default(),
+            pause: Pause::default(),
+            tasks: Tasks::default(),
             events_watch: RwLock::default(),
             is_closing: AtomicBool::new(false),
         }
@@ -69,7 +81,8 @@ impl Inner {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Failed`] from a failure until the store is open again.
+    /// [`ProjectError::Failed`] from a failure until the store is open again, and [`ProjectError::Erasing`] during an
+    /// erasure.
     pub(crate) fn state(&self) -> Result<Arc<State>, ProjectError> {
         let state = self.state.read().clone();
         state.ok_or_else(|| self.check().err().unwrap_or_else(reopened))
@@ -95,6 +108,18 @@ impl Inner {
     /// Lets queries use a state, although batches may not be written yet.
     pub(crate) fn publish(&self, state: &Arc<State>) {
         *self.state.write() = Some(state.clone());
+    }
+
+    /// Shows no state any more. The store is closed once nobody uses it.
+    pub(crate) fn unpublish(&self) {
+        *self.state.write() = None;
+    }
+
+    /// Takes the privacy tasks of a store that was opened.
+    pub(crate) fn load_tasks(&self, state: &State) -> Result<(), ProjectError> {
+        let read = state.store.read().begin_read()?;
+        self.tasks.load(table::read(&read)?);
+        Ok(())
     }
 
     /// Notes that a state has failed: what is in memory may differ from what is on the disk, so nothing
@@ -133,6 +158,9 @@ impl Inner {
 
     /// Fails if the project cannot write.
     pub(crate) fn check(&self) -> Result<(), ProjectError> {
+        if self.pause.is_on() {
+            return Err(ProjectError::Erasing);
+        }
         match self.failure.reason() {
             None => Ok(()),
             Some(reason) => Err(ProjectError::Failed { reason }),
@@ -157,6 +185,8 @@ impl Inner {
             last.ids = figures.ids;
         }
         figures.max_ids = self.options.max_ids;
+        figures.deletions_waiting = self.tasks.waiting();
+        figures.is_erasing = self.pause.is_on();
         figures.failure = self.failure.reason();
         figures
     }

@@ -6,6 +6,7 @@ use std::sync::{Arc, mpsc};
 
 use idmerge_engines::Settings;
 use idmerge_store::{LastSync, StoreError};
+use parking_lot::Mutex;
 
 use crate::error::ProjectError;
 use crate::figures::Figures;
@@ -13,7 +14,7 @@ use crate::inner::Inner;
 use crate::open::clock::{Clock, SystemClock};
 use crate::open::health::Health;
 use crate::open::state::WriterState;
-use crate::open::store::{InFolder, OpenStore};
+use crate::open::store::{InFolder, OpenStore, Opener};
 use crate::options::Options;
 use crate::workers::{Task, Work, Workers};
 use crate::write::batch::{Answer, Batch};
@@ -69,7 +70,7 @@ impl Project {
     }
 
     pub(crate) fn open_at(
-        mut open: Box<dyn OpenStore>,
+        open: Box<dyn OpenStore>,
         settings: Settings,
         options: Options,
         clock: Box<dyn Clock>,
@@ -79,15 +80,12 @@ impl Project {
             Some(workers) => workers,
             None => Workers::new(1, 1).map_err(StoreError::from)?,
         };
-        let state = WriterState::read(open.open()?, &settings, &options)?;
-        let inner = Inner::new(
-            state.shared.clone(),
-            settings,
-            options,
-            clock,
-            open.scratch(),
-        );
+        let open: Opener = Arc::new(Mutex::new(open));
+        let opened = open.lock().open()?;
+        let state = WriterState::read(opened, &settings, &options)?;
+        let inner = Inner::new(state.shared.clone(), settings, options, clock, open.clone());
         let inner = Arc::new(inner);
+        inner.load_tasks(&state.shared)?;
         let mut maintenance = Maintenance::new(inner.clone());
         let maintenance = workers.task(Work::Maintain, move || maintenance.turn());
         let mut writer = Writer::new(inner.clone(), state, open, maintenance.clone());
@@ -117,9 +115,9 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Full`], [`ProjectError::TooManyUpdates`], [`ProjectError::Closed`] and
-    /// [`ProjectError::Failed`]: the batch was not taken, and `answer` is not called. The last two can also
-    /// be the answer later.
+    /// [`ProjectError::Full`], [`ProjectError::TooManyUpdates`], [`ProjectError::Closed`],
+    /// [`ProjectError::Erasing`] and [`ProjectError::Failed`]: the batch was not taken, and `answer` is not called.
+    /// The last three can also be the answer later.
     pub fn submit(
         &self,
         batch: Batch,
@@ -175,6 +173,10 @@ impl Project {
     pub fn close_while(&self, may_go_on: &dyn Fn() -> bool) -> Result<(), ProjectError> {
         self.inner.queue.close();
         self.stop();
+        // An erasure ends soon, and has closed the store.
+        if self.inner.pause.is_on() {
+            return Ok(());
+        }
         self.inner.check()?;
         self.inner.state()?.store.read().snapshot_while(may_go_on)?;
         Ok(())
@@ -198,7 +200,8 @@ impl Project {
     /// # Errors
     ///
     /// [`ProjectError::Failed`] from a failed commit until the project has recovered by itself, which
-    /// is after a commit that succeeded. Meanwhile it takes no batches.
+    /// is after a commit that succeeded; [`ProjectError::Erasing`] while people are being erased. Meanwhile it takes
+    /// no batches.
     pub fn check(&self) -> Result<(), ProjectError> {
         self.inner.check()
     }
@@ -222,6 +225,7 @@ impl Project {
 
     fn stop(&self) {
         self.inner.is_closing.store(true, Ordering::Relaxed);
+        self.inner.pause.close();
         self.writer.end();
         self.maintenance.end();
     }

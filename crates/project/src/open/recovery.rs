@@ -6,7 +6,7 @@ use std::time::Duration;
 use idmerge_engines::Engine;
 use idmerge_store::{Durable, StoreError};
 
-use crate::open::store::OpenStore;
+use crate::open::store::Opener;
 
 /// The delay before the second attempt. It doubles with each one.
 const FIRST_DELAY: Duration = Duration::from_millis(100);
@@ -21,7 +21,7 @@ const ROOM_BYTES: (usize, usize) = (1 << 20, 16 << 20);
 
 /// Opens the store again after a failure, at growing intervals.
 pub(crate) struct Recovery {
-    open: Box<dyn OpenStore>,
+    open: Opener,
     /// Attempts since the project was stable.
     attempts: u32,
     /// When the next attempt is due.
@@ -31,7 +31,7 @@ pub(crate) struct Recovery {
 }
 
 impl Recovery {
-    pub(crate) fn new(open: Box<dyn OpenStore>) -> Self {
+    pub(crate) fn new(open: Opener) -> Self {
         Self {
             open,
             attempts: 0,
@@ -72,25 +72,29 @@ impl Recovery {
     }
 
     pub(crate) fn open(&mut self) -> Result<Durable<Engine>, StoreError> {
-        self.open.open()
+        self.open.lock().open()
     }
 
     /// Fails if the disk has no room for a batch like the one that failed. Returns how many bytes are to
     /// be written to the store to be sure.
     pub(crate) fn check_room(&mut self) -> Result<usize, StoreError> {
-        self.open.check_room(self.room_bytes)?;
+        self.open.lock().check_room(self.room_bytes)?;
         Ok(self.room_bytes)
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
+    use parking_lot::Mutex;
+
     use super::*;
 
     const SECOND: Duration = Duration::from_secs(1);
 
     fn recovery() -> Recovery {
-        Recovery::new(Box::new(|| Err(StoreError::InUse)))
+        Recovery::new(Arc::new(Mutex::new(Box::new(|| Err(StoreError::InUse)))))
     }
 
     #[test]

@@ -4,14 +4,22 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use idmerge_engines::{Engine, Settings};
-use idmerge_store::{Durable, LastSync, Scratch, Sharing, StoreError};
+use idmerge_store::{
+    Durable, Erasure, ErasureReceipt, GoOn, LastSync, Scratch, Sharing, StoreError,
+};
+use parking_lot::Mutex;
 use tempfile::spooled_tempfile_in;
+
+use crate::erasure::ProjectErasure;
 
 /// A temporary file with more bytes is on the disk: the copy of a state of about 2 million UUIDs.
 const SCRATCH_BYTES_IN_MEMORY: usize = 64 << 20;
 
 /// Makes temporary files.
 pub(crate) type MakeScratch = Arc<dyn Fn() -> Box<dyn Scratch> + Send + Sync>;
+
+/// What opens the store. The writer and an erasure share it.
+pub(crate) type Opener = Arc<Mutex<Box<dyn OpenStore>>>;
 
 /// Opens the store of a project, at the start and again after a failure.
 pub(crate) trait OpenStore: Send {
@@ -23,6 +31,13 @@ pub(crate) trait OpenStore: Send {
     /// while the disk is full, so it may succeed without need.
     fn check_room(&mut self, _bytes: usize) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    /// Erases people from the store, which is closed. It may not be closed yet, if a query still reads from it: this
+    /// then fails with [`StoreError::InUse`].
+    fn erase(&mut self, _: &Erasure, _: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
+        let only = "only the store of a folder can be written anew";
+        Err(StoreError::Service(only.to_owned()))
     }
 
     /// Where temporary files are: in memory, or on the disk of the store.
@@ -46,30 +61,62 @@ pub(crate) struct InFolder {
     pub(crate) last_sync: LastSync,
 }
 
-impl OpenStore for InFolder {
-    fn open(&mut self) -> Result<Durable<Engine>, StoreError> {
-        let open = |text: String| {
-            let settings = self.settings.clone();
-            let options = idmerge_store::Options {
+impl InFolder {
+    /// Does something with the options of the store: with the canonical text of the settings, or with another text of
+    /// the same settings that an earlier version has written.
+    fn with_options<T>(
+        &self,
+        work: &dyn Fn(idmerge_store::Options) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let with = |text: String| {
+            work(idmerge_store::Options {
                 settings: text,
                 sharing: Sharing::Nobody,
                 cache_bytes: self.cache_bytes,
                 last_sync: self.last_sync.clone(),
                 ..idmerge_store::Options::default()
-            };
-            Durable::open(&self.folder, move || settings.engine(), options)
+            })
         };
         let settings = &self.settings;
-        match open(settings.to_string()) {
-            // An earlier version may have written the same settings as another text.
+        match with(settings.to_string()) {
             Err(StoreError::OtherSettings { found, .. })
                 if Settings::of_store(settings.rule_book(), &found)
                     .is_ok_and(|stored| stored == *settings) =>
             {
-                open(found)
+                with(found)
             }
             result => result,
         }
+    }
+}
+
+impl OpenStore for InFolder {
+    fn open(&mut self) -> Result<Durable<Engine>, StoreError> {
+        self.with_options(&|options| {
+            let settings = self.settings.clone();
+            Durable::open(&self.folder, move || settings.engine(), options)
+        })
+    }
+
+    fn erase(&mut self, erasure: &Erasure, go_on: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
+        let erased = self.with_options(&|options| {
+            let settings = self.settings.clone();
+            let fresh = move || settings.engine();
+            let service = ProjectErasure::new(self.settings.clone());
+            idmerge_store::erase(
+                &self.folder,
+                fresh,
+                &options,
+                erasure,
+                Some(&service),
+                go_on,
+            )
+        });
+        if !matches!(erased, Err(StoreError::InUse)) {
+            // There may be a new file, and what was synced last was in the old one.
+            self.last_sync = LastSync::default();
+        }
+        erased
     }
 
     fn check_room(&mut self, bytes: usize) -> Result<(), StoreError> {

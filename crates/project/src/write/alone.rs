@@ -2,6 +2,8 @@
 
 use std::sync::{Arc, mpsc};
 
+use idmerge_store::redb::WriteTransaction;
+
 use crate::error::ProjectError;
 use crate::project::Project;
 use crate::write::prepare::PreparedBatch;
@@ -12,6 +14,15 @@ use crate::write::withdrawal::Withdrawal;
 pub(crate) enum Alone {
     /// A retraction.
     Withdrawal(Arc<Withdrawal>),
+    /// Rows of a table that has nothing to do with events and claims.
+    Rows(RowChange),
+}
+
+/// Rows to write, and what to do once they are durable. Both happen on the thread that writes.
+pub(crate) struct RowChange {
+    pub(crate) bytes: usize,
+    pub(crate) write: Box<dyn Fn(&WriteTransaction) -> Result<(), ProjectError> + Send>,
+    pub(crate) committed: Box<dyn Fn() + Send>,
 }
 
 impl Alone {
@@ -19,6 +30,7 @@ impl Alone {
     pub(crate) fn bytes(&self) -> usize {
         match self {
             Self::Withdrawal(withdrawal) => withdrawal.bytes(),
+            Self::Rows(rows) => rows.bytes,
         }
     }
 }

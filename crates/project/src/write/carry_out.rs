@@ -19,6 +19,14 @@ pub(crate) fn carry_out(
 ) -> Result<u64, ProjectError> {
     match alone {
         Alone::Withdrawal(withdrawal) => withdraw(withdrawal, state, settings, options),
+        Alone::Rows(rows) => {
+            let committed = state
+                .store
+                .read()
+                .commit_with(|write| (rows.write)(write))?;
+            (rows.committed)();
+            Ok(committed)
+        }
     }
 }
 

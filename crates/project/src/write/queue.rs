@@ -132,6 +132,11 @@ impl Queue {
         taken
     }
 
+    /// Takes the batches that are begun.
+    pub(crate) fn take_begun(&self) -> Vec<Job> {
+        self.contents.lock().unfinished.drain(..).collect()
+    }
+
     /// Whether a batch waits for the writer.
     pub(crate) fn has_jobs(&self) -> bool {
         let contents = self.contents.lock();

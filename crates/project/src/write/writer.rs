@@ -10,7 +10,8 @@ use crate::error::ProjectError;
 use crate::inner::Inner;
 use crate::open::recovery::Recovery;
 use crate::open::state::WriterState;
-use crate::open::store::OpenStore;
+use crate::open::store::Opener;
+use crate::privacy::pause::Phase;
 use crate::workers::{Next, Task};
 use crate::write::batch::Answer;
 use crate::write::commit::Committer;
@@ -29,7 +30,7 @@ impl Writer {
     pub(crate) fn new(
         inner: Arc<Inner>,
         state: WriterState,
-        open: Box<dyn OpenStore>,
+        open: Opener,
         maintenance: Arc<Task>,
     ) -> Self {
         Self {
@@ -43,6 +44,15 @@ impl Writer {
     /// A turn of the writer: writes the batches that share a commit and answers them, or tries to
     /// recover from a failure. Does not wait for batches.
     pub(crate) fn turn(&mut self) -> Next {
+        match self.inner.pause.phase() {
+            Phase::Off => {}
+            Phase::Wanted => return self.close_store(),
+            Phase::Closed => {
+                self.answer_all();
+                return Next::Wait;
+            }
+            Phase::Ending => return self.open_store(),
+        }
         if self.inner.check().is_err() {
             return self.turn_failed();
         }
@@ -54,6 +64,42 @@ impl Writer {
             Next::Again
         } else {
             Next::Wait
+        }
+    }
+
+    /// Closes the store for an erasure. The batches that are begun are written before.
+    fn close_store(&mut self) -> Next {
+        let begun = self.inner.queue.take_begun();
+        if !begun.is_empty() {
+            self.write_and_answer(begun);
+            return Next::Again;
+        }
+        if self.inner.failure.reason().is_some() {
+            self.inner.pause.end();
+            return Next::Again;
+        }
+        self.committer = None;
+        self.inner.unpublish();
+        self.answer_all();
+        self.inner.pause.let_go();
+        Next::Wait
+    }
+
+    /// Opens the store after an erasure.
+    fn open_store(&mut self) -> Next {
+        self.answer_all();
+        if let Err(error) = unpanicked(|| self.reopen()) {
+            self.recovery.failed(self.inner.clock.now(), 0);
+            self.inner.still_fails(error.reason());
+        }
+        self.inner.pause.end();
+        Next::Again
+    }
+
+    /// Answers all batches in the queue, none of which is written.
+    fn answer_all(&self) {
+        while self.inner.queue.has_jobs() {
+            self.answer(self.inner.queue.take(usize::MAX), None);
         }
     }
 
@@ -108,16 +154,22 @@ impl Writer {
         }
     }
 
+    fn reopen(&mut self) -> Result<(), ProjectError> {
+        let Inner {
+            settings, options, ..
+        } = &*self.inner;
+        let state = WriterState::read(self.recovery.open()?, settings, options)?;
+        self.inner.load_tasks(&state.shared)?;
+        let committer = Committer::new(self.inner.clone(), state, self.maintenance.clone());
+        // What is committed can be read, even if the disk is still full.
+        self.inner.publish(committer.state());
+        self.committer = Some(committer);
+        Ok(())
+    }
+
     fn reopen_and_probe(&mut self) -> Result<(), ProjectError> {
         if self.committer.is_none() {
-            let Inner {
-                settings, options, ..
-            } = &*self.inner;
-            let state = WriterState::read(self.recovery.open()?, settings, options)?;
-            let committer = Committer::new(self.inner.clone(), state, self.maintenance.clone());
-            // What is committed can be read, even if the disk is still full.
-            self.inner.publish(committer.state());
-            self.committer = Some(committer);
+            self.reopen()?;
         }
         let bytes = self.recovery.check_room()?;
         // A commit that fails makes the database unusable, and so does a panic.
@@ -159,6 +211,7 @@ impl Writer {
 
 fn refusal(failure: Option<&ProjectError>) -> ProjectError {
     let reason = match failure {
+        Some(ProjectError::Erasing) => return ProjectError::Erasing,
         Some(ProjectError::Failed { reason }) => reason.clone(),
         _ => "a commit failed".to_owned(),
     };

@@ -10,7 +10,8 @@ use crate::write::queue::{Job, Queue};
 
 fn committer() -> (Arc<Inner>, Committer) {
     let (settings, options) = (Settings::of(Model::Simplified), Options::default());
-    let store = on(&Disk::default(), &settings).open().unwrap();
+    let mut open = on(&Disk::default(), &settings);
+    let store = open.open().unwrap();
     let state = WriterState::read(store, &settings, &options).unwrap();
     let clock = Box::new(TestClock::default());
     let inner = Arc::new(Inner::new(
@@ -18,7 +19,7 @@ fn committer() -> (Arc<Inner>, Committer) {
         settings,
         options,
         clock,
-        Arc::new(idmerge_store::in_memory),
+        Arc::new(Mutex::new(open)),
     ));
     let workers = Workers::new(0, 0).unwrap();
     let maintenance = workers.task(Work::Maintain, || Next::Wait);
