@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::extract::FromRef;
+use tokio::sync::Notify;
 
 use crate::config::{Bounds, ProjectConfig};
 use crate::http::answer_memory::AnswerMemory;
@@ -35,6 +36,8 @@ pub(crate) struct App {
     pub(crate) permits: Vec<Permits>,
     pub(crate) answer_memory: AnswerMemory,
     pub(crate) cancellation: Cancellation,
+    /// Wakes what carries out deletions.
+    pub(crate) deletions_changed: Notify,
     is_stopping: AtomicBool,
 }
 
@@ -64,6 +67,7 @@ impl App {
             permits: Permits::of_projects(projects.len(), &bounds),
             answer_memory: AnswerMemory::default(),
             cancellation,
+            deletions_changed: Notify::new(),
             is_stopping: AtomicBool::new(false),
             projects,
             bounds,

@@ -96,6 +96,9 @@ pub struct Bounds {
     /// How long [`run`](crate::run) takes to stop after a signal, at most. It then returns even if a commit
     /// or a query still runs. Everything that was acknowledged is on the disk.
     pub stop_timeout: Duration,
+    /// How long a deletion of people waits before it is carried out. It can be cancelled meanwhile, and those that wait
+    /// are carried out together.
+    pub erasure_delay: Duration,
     /// How old the answer of `/metrics` may be. Everybody may ask for it, so it is not made for each request.
     pub metrics_age: Duration,
     /// How often the log may have a warning about clients that do something wrong, such as sending wrong
@@ -122,6 +125,7 @@ impl Bounds {
         drain_timeout: Duration::from_secs(5),
         // systemd and Docker wait at least ten seconds before they kill a process.
         stop_timeout: Duration::from_secs(9),
+        erasure_delay: Duration::from_secs(60),
         metrics_age: Duration::from_secs(1),
         warning_interval: Duration::from_secs(60),
     };
@@ -223,6 +227,9 @@ impl Config {
         bounds.max_page_cache_bytes = file
             .page_cache_mib_max
             .map(|mib| mib.get().saturating_mul(1 << 20));
+        if let Some(seconds) = file.erasure_delay_s {
+            bounds.erasure_delay = Duration::from_secs(seconds.into());
+        }
         let into_config = |table: ProjectTable| table.into_config(folder);
         let projects = file.project.into_iter().map(into_config);
         let config = Self {

@@ -21,6 +21,11 @@ mod http;
 mod ingest;
 mod page;
 mod permits;
+#[allow(
+    unused_qualifications,
+    reason = "the macros that describe the endpoints name parameters by their whole path"
+)]
+mod privacy;
 mod projects;
 #[allow(
     unused_qualifications,

@@ -1,5 +1,6 @@
 //! The endpoints that answer queries. Each one needs a project secret or a service account.
 
+pub(crate) mod archive;
 mod chunks;
 pub(crate) mod dates;
 pub(crate) mod export;

@@ -9,6 +9,7 @@ use axum::http::{HeaderValue, Method, StatusCode, Uri, header};
 use axum::middleware;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{any, get, post};
+use idmerge_project::{Project, ProjectError};
 use tower_http::cors::{AllowHeaders, AllowOrigin, CorsLayer};
 
 use crate::app::App;
@@ -18,6 +19,7 @@ use crate::http::refusals;
 use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, sdk_settings, stubs};
 use crate::page;
+use crate::privacy::{deletions, retrievals};
 use crate::read::{
     export, find, funnel, health, identity, live, mappings, openapi, people, profiles, users,
 };
@@ -28,6 +30,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
     let routes = Router::new()
         .merge(sdk_routes())
         .merge(query_routes())
+        .merge(privacy_routes())
         .merge(page::routes())
         .route("/openapi.json", get(openapi::describe))
         .route("/healthz", get(healthy))
@@ -162,6 +165,33 @@ fn query_routes() -> Router<Arc<App>> {
         .route("/api/2.0/engage", profiles)
 }
 
+/// The requests of people about their data. Each handler takes a `Requester`, which exists only for an authorized
+/// request, but for the archive, whose link is the credential.
+fn privacy_routes() -> Router<Arc<App>> {
+    let mut routes = Router::new();
+    for slash in ["", "/"] {
+        let at = |path: &str| format!("/api/app/{path}{slash}");
+        routes = routes
+            .route(
+                &at("data-deletions/v3.0"),
+                post(deletions::create).get(deletions::list),
+            )
+            .route(
+                &at("data-deletions/v3.0/{tracking_id}"),
+                get(deletions::status).delete(deletions::cancel),
+            )
+            .route(&at("data-retrievals/v3.0"), post(retrievals::create))
+            .route(
+                &at("data-retrievals/v3.0/{tracking_id}"),
+                get(retrievals::status).delete(retrievals::cancel),
+            );
+    }
+    routes.route(
+        "/api/app/data-retrievals/v3.0/{tracking_id}/archive",
+        get(retrievals::archive),
+    )
+}
+
 async fn healthy() -> &'static str {
     "ok\n"
 }
@@ -171,10 +201,7 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_stopping() {
         unavailable("stopping\n".to_owned())
     } else {
-        let failed = app
-            .projects
-            .iter()
-            .filter(|open| open.project.check().is_err());
+        let failed = app.projects.iter().filter(|open| has_failed(&open.project));
         let failed: String = failed
             .map(|open| format!("project {} cannot write\n", open.config.token))
             .collect();
@@ -183,6 +210,12 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
             false => unavailable(failed),
         }
     }
+}
+
+/// Whether a project cannot write because something is wrong. While people are being erased from one project, the
+/// others are served.
+fn has_failed(project: &Project) -> bool {
+    !matches!(project.check(), Ok(()) | Err(ProjectError::Erasing))
 }
 
 /// Replaces several slashes in a row by one: SDKs join a configured address that ends with a slash and a

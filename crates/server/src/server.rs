@@ -14,6 +14,7 @@ use crate::config::Config;
 use crate::error::ServeError;
 use crate::http::listen::listen;
 use crate::http::listeners::Listeners;
+use crate::privacy::runner;
 use crate::projects;
 use crate::routes::routes;
 use crate::store::socket::{BackupSocket, Served};
@@ -122,13 +123,14 @@ impl Server {
             std::future::pending::<()>().await;
         };
         let routes = routes(Arc::clone(&self.app));
-        let mut warnings = JoinSet::new();
-        warnings.spawn(Arc::clone(&self.app).warn_regularly());
+        let mut background = JoinSet::new();
+        background.spawn(Arc::clone(&self.app).warn_regularly());
+        background.spawn(runner::run(Arc::clone(&self.app)));
         tokio::select! {
             () = listen(self.listeners, routes, &self.app, stop) => {}
             () = refuse => {}
         }
-        drop((self.backup_sockets, warnings));
+        drop((self.backup_sockets, background));
         app.warn();
         let ends_snapshots = Instant::now() + plan.snapshot_time();
         let closing = Arc::clone(&app);

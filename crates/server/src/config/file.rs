@@ -25,6 +25,7 @@ pub(super) struct File {
     pub(super) connections_per_address_max: Option<usize>,
     pub(super) body_bytes_in_memory_max: Option<usize>,
     pub(super) page_cache_mib_max: Option<NonZeroUsize>,
+    pub(super) erasure_delay_s: Option<u32>,
 }
 
 fn local() -> Listen {

@@ -54,10 +54,11 @@ impl From<ProjectError> for ApiError {
             | ProjectError::FunnelTooLarge { .. } => StatusCode::BAD_REQUEST,
             // The failure itself is logged, once.
             ProjectError::Failed { .. }
+            | ProjectError::Erasing
             | ProjectError::Closed
             | ProjectError::Cancelled
             | ProjectError::Store(StoreError::Failed) => StatusCode::SERVICE_UNAVAILABLE,
-            ProjectError::Busy => StatusCode::TOO_MANY_REQUESTS,
+            ProjectError::Busy | ProjectError::TooManyTasks { .. } => StatusCode::TOO_MANY_REQUESTS,
             _ => StatusCode::INTERNAL_SERVER_ERROR,
         };
         if code == StatusCode::INTERNAL_SERVER_ERROR {

@@ -255,7 +255,7 @@ impl Debug for Projects {
 /// A figure of a project: its name, its help text, and how to get it.
 type Figure = (&'static str, &'static str, fn(&Figures) -> u64);
 
-const COUNTERS: [Figure; 7] = [
+const COUNTERS: [Figure; 9] = [
     ("events", "Events stored since the start", |f| f.events),
     (
         "events_replaced",
@@ -283,9 +283,15 @@ const COUNTERS: [Figure; 7] = [
         "How often background work failed and was left for later, since the start",
         |f| f.maintenance_failures,
     ),
+    (
+        "erasures",
+        "How often people were erased, since the start",
+        |f| f.erasures,
+    ),
+    ("erased_ids", "IDs erased since the start", |f| f.ids_erased),
 ];
 
-const GAUGES: [Figure; 8] = [
+const GAUGES: [Figure; 10] = [
     ("events_kept", "Events stored in total", |f| f.events_total),
     ("claims_logged", "Entries in the log of claims", |f| {
         f.sequence
@@ -310,6 +316,16 @@ const GAUGES: [Figure; 8] = [
         "clusters_near_cap",
         "Clusters with at least 90 % of the IDs that a cluster may have",
         |f| f.clusters_near_cap as u64,
+    ),
+    (
+        "deletions_waiting",
+        "Deletions of people that wait or are carried out",
+        |f| f.deletions_waiting as u64,
+    ),
+    (
+        "erasing",
+        "1 while people are erased and the project answers nothing, else 0",
+        |f| u64::from(f.is_erasing),
     ),
     ("failed", "1 if the project cannot write, else 0", |f| {
         u64::from(f.failure.is_some())

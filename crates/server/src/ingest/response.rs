@@ -55,7 +55,9 @@ pub(super) fn problem(error: &ProjectError) -> Problem {
             reason: error.to_string(),
         },
         // The failure itself is logged, once.
-        ProjectError::Failed { .. } | ProjectError::Closed => Problem::Unavailable,
+        ProjectError::Failed { .. } | ProjectError::Erasing | ProjectError::Closed => {
+            Problem::Unavailable
+        }
         error => {
             tracing::error!(
                 error = error as &dyn std::error::Error,

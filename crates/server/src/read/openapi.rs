@@ -9,6 +9,7 @@ use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
 use utoipa::{Modify, OpenApi};
 
 use super::{export, find, funnel, health, identity, live, mappings, people, profiles, users};
+use crate::privacy::{deletions, retrievals};
 use crate::store::{backup, questions, retract};
 
 #[derive(OpenApi)]
@@ -42,6 +43,14 @@ use crate::store::{backup, questions, retract};
         health::health,
         profiles::by_query,
         profiles::by_form,
+        deletions::create,
+        deletions::list,
+        deletions::status,
+        deletions::cancel,
+        retrievals::create,
+        retrievals::status,
+        retrievals::cancel,
+        retrievals::archive,
     ),
     components(schemas(live::UnknownToken)),
     security(("basic" = []), ("bearer" = [])),

@@ -79,8 +79,15 @@ impl FromRequestParts<Arc<App>> for Reader {
                 return Err(ApiError::new(StatusCode::UNAUTHORIZED, problem.to_string()));
             }
         };
+        Ok(Self::of(app, project_index))
+    }
+}
+
+impl Reader {
+    /// The project with this index, for a request that may read it.
+    pub(crate) fn of(app: &App, project_index: usize) -> Self {
         let open = &app.projects[project_index];
-        Ok(Self {
+        Self {
             token: open.config.token.clone(),
             profile_merge: open.config.profile_merge,
             project: Arc::clone(&open.project),
@@ -95,11 +102,14 @@ impl FromRequestParts<Arc<App>> for Reader {
                 tokens: Arc::clone(&app.unknown_tokens),
                 own_token: (app.projects.len() > 1).then(|| open.config.token.clone()),
             },
-        })
+        }
     }
-}
 
-impl Reader {
+    /// The project, for what needs no thread that may block.
+    pub(crate) fn project(&self) -> &Project {
+        &self.project
+    }
+
     /// The token of the project, the settings of its engine, and what becomes of profiles when users merge.
     pub(crate) fn named(&self) -> (&str, &Settings, ProfileMerge) {
         (&self.token, self.project.settings(), self.profile_merge)

@@ -30,7 +30,7 @@ pub(super) struct Backup {
 
 /// Why there is no backup.
 #[derive(Debug, Error)]
-pub(super) enum BackupError {
+pub(crate) enum BackupError {
     #[error("a backup of this project is being made or read; try again when it has ended")]
     Busy,
     #[error(
@@ -73,8 +73,7 @@ impl Backups {
         project: &Project,
         may_go_on: MayGoOn,
     ) -> Result<Backup, BackupError> {
-        let permit = Arc::clone(&self.one_at_a_time).try_acquire_owned();
-        let permit = permit.map_err(|_| BackupError::Busy)?;
+        let permit = self.try_hold().ok_or(BackupError::Busy)?;
         self.check_room()?;
         let mut file = tempfile::tempfile_in(&self.folder)?;
         let entries = project.backup_while(file.try_clone()?, may_go_on)?;
@@ -88,8 +87,13 @@ impl Backups {
         })
     }
 
+    /// Keeps backups from being made until it is dropped. `None`: one is being made or read.
+    pub(crate) fn try_hold(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.one_at_a_time).try_acquire_owned().ok()
+    }
+
     /// Fails if a copy could fill the disk, so that events could not be taken any more.
-    fn check_room(&self) -> Result<(), BackupError> {
+    pub(crate) fn check_room(&self) -> Result<(), BackupError> {
         let mut needed = 0;
         for entry in fs::read_dir(&self.folder)? {
             needed += entry?.metadata()?.len();

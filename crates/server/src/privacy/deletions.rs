@@ -1,0 +1,143 @@
+//! `/api/app/data-deletions/v3.0`: erasing people.
+
+use axum::Json;
+use axum::extract::Path;
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use idmerge_project::{TaskKind, TaskStatus};
+
+use super::answers::{Answer, TaskAnswer, TaskCreated};
+use super::request::{PrivacyRequest, Requester};
+use crate::http::api_error::ApiError;
+use crate::http::body::ReadBody;
+
+/// Request that people are erased
+///
+/// Everything about them is erased: events, profiles and claims, of the whole cluster of each ID. The deletion is
+/// durable when this answers, and can be cancelled until it is started, which is a minute later by default. While it is
+/// carried out the project answers other requests with status 503 and Retry-After.
+#[utoipa::path(
+    post,
+    path = "/api/app/data-deletions/v3.0",
+    params(("token" = Option<String>, Query, description = "The token of the project")),
+    request_body = PrivacyRequest,
+    responses(
+        (status = 201, description = "The ID of the task", body = Answer<TaskCreated>),
+        (status = 400, description = "The body is wrong, or an ID is none", body = ApiError),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
+        (status = 415, description = "The credential is Basic, and the body is not declared as JSON", body = ApiError),
+        (status = 429, description = "As many tasks as may wait; try again after Retry-After", body = ApiError),
+        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
+    ),
+)]
+pub(crate) async fn create(
+    requester: Requester,
+    headers: HeaderMap,
+    body: ReadBody,
+) -> Result<(StatusCode, Json<Answer<TaskCreated>>), ApiError> {
+    let task = requester.task(TaskKind::Deletion, &headers, &body.bytes)?;
+    requester.add(task).await
+}
+
+/// List the deletions of the last 90 days, the oldest first
+#[utoipa::path(
+    get,
+    path = "/api/app/data-deletions/v3.0",
+    params(("token" = Option<String>, Query, description = "The token of the project")),
+    responses(
+        (status = 200, body = Answer<Vec<TaskAnswer>>),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
+    ),
+)]
+pub(crate) async fn list(requester: Requester) -> Json<Answer<Vec<TaskAnswer>>> {
+    let tasks = requester.reader.project().privacy_tasks().into_iter();
+    let deletions = tasks.filter(|task| task.kind == TaskKind::Deletion);
+    let answers = deletions.map(|task| requester.answer(task, String::new()));
+    Answer::of(answers.collect())
+}
+
+/// Ask how far a deletion is
+#[utoipa::path(
+    get,
+    path = "/api/app/data-deletions/v3.0/{tracking_id}",
+    params(
+        ("tracking_id" = String, Path, description = "The ID of the task"),
+        ("token" = Option<String>, Query, description = "The token of the project"),
+    ),
+    responses(
+        (status = 200, description = "The task; its status is `NOT_FOUND` if there is none", body = Answer<TaskAnswer>),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
+    ),
+)]
+pub(crate) async fn status(
+    requester: Requester,
+    Path(id): Path<String>,
+) -> Json<Answer<TaskAnswer>> {
+    let task = requester.reader.project().privacy_task(&id);
+    Answer::of(match task.filter(|task| task.kind == TaskKind::Deletion) {
+        Some(task) => requester.answer(task, String::new()),
+        None => requester.not_found(id),
+    })
+}
+
+/// Cancel a deletion
+#[utoipa::path(
+    delete,
+    path = "/api/app/data-deletions/v3.0/{tracking_id}",
+    params(
+        ("tracking_id" = String, Path, description = "The ID of the task"),
+        ("token" = Option<String>, Query, description = "The token of the project"),
+    ),
+    responses(
+        (status = 204, description = "It is cancelled"),
+        (status = 401, description = "The credential is missing or wrong", body = ApiError),
+        (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
+        (status = 404, description = "There is no such deletion", body = ApiError),
+        (status = 405, description = "It is started or done", body = ApiError),
+        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
+    ),
+)]
+pub(crate) async fn cancel(
+    requester: Requester,
+    Path(id): Path<String>,
+) -> Result<Response, ApiError> {
+    requester.cancel(id, TaskKind::Deletion).await
+}
+
+impl Requester {
+    pub(super) async fn cancel(&self, id: String, kind: TaskKind) -> Result<Response, ApiError> {
+        let task = self.reader.project().privacy_task(&id);
+        let status = match task
+            .filter(|task| task.kind == kind)
+            .map(|task| task.status)
+        {
+            None => None,
+            // This needs no store, which may be closed.
+            Some(TaskStatus::Started) => Some(TaskStatus::Started),
+            Some(_) => {
+                let cancelled = self
+                    .reader
+                    .run(move |project| project.cancel_privacy_task(&id));
+                cancelled.await?
+            }
+        };
+        match status {
+            Some(TaskStatus::Revoked) => Ok(StatusCode::NO_CONTENT.into_response()),
+            None => {
+                let error = "there is no such task in the project";
+                Err(ApiError::new(StatusCode::NOT_FOUND, error))
+            }
+            Some(status) => {
+                let error = format!(
+                    "the task is {}, so it is too late to cancel it",
+                    status.name()
+                );
+                let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, error);
+                Ok(([(header::ALLOW, "GET")], error).into_response())
+            }
+        }
+    }
+}
