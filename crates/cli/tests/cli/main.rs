@@ -50,6 +50,7 @@ mod interrupt;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
+mod killed_erasing;
 mod killed_erasure;
 #[cfg(all(unix, feature = "store"))]
 mod killed_ingest;
