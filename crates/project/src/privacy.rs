@@ -7,3 +7,5 @@ mod requests;
 pub(crate) mod table;
 pub(crate) mod task;
 pub(crate) mod tasks;
+#[cfg(test)]
+mod tests;

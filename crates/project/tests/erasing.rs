@@ -102,6 +102,15 @@ fn traces_of_ada(folder: &Path) -> Vec<String> {
     traces::traces(folder, &[ADA, TABLET])
 }
 
+/// Ends the senders, also if the test fails.
+struct Ends<'e>(&'e AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn e_6_others_lose_nothing_and_double_nothing_while_somebody_is_erased() {
     let folder = tempfile::tempdir().unwrap();
@@ -136,6 +145,7 @@ fn e_6_others_lose_nothing_and_double_nothing_while_somebody_is_erased() {
             acknowledged
         };
         let senders: Vec<_> = (0..3).map(|_| scope.spawn(send_some)).collect();
+        let ends = Ends(&is_over);
         while next.load(Ordering::SeqCst) < 1_100 {
             thread::yield_now();
         }
@@ -148,7 +158,7 @@ fn e_6_others_lose_nothing_and_double_nothing_while_somebody_is_erased() {
         while next.load(Ordering::SeqCst) < end {
             thread::yield_now();
         }
-        is_over.store(true, Ordering::SeqCst);
+        drop(ends);
         let senders = senders.into_iter();
         let mut all: Vec<_> = senders.flat_map(|sender| sender.join().unwrap()).collect();
         all.sort_unstable();

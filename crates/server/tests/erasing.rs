@@ -171,6 +171,15 @@ fn send_until(
     (acknowledged, refused)
 }
 
+/// Ends the senders, also if the test fails.
+struct Ends<'e>(&'e AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 fn e_6_nothing_of_others_is_lost_or_doubled_and_another_project_goes_on() {
     let projects = ["TOK", "OTHER"].map(|token| project(token, Model::Simplified));
@@ -202,6 +211,7 @@ fn e_6_nothing_of_others_is_lost_or_doubled_and_another_project_goes_on() {
         let send = || send_until(&server, "TOK", &next, &is_over).0;
         let senders = [(); 2].map(|()| scope.spawn(send));
         let other = scope.spawn(|| send_until(&server, "OTHER", &next_of_other, &is_over_there));
+        let ends = [Ends(&is_over), Ends(&is_over_there)];
         wait_until("events are sent", || next.load(Ordering::SeqCst) > 3_020);
         let id = request(&server, DELETIONS, &[ADA]);
         let done = wait_for(&server, &id, "SUCCESS");
@@ -215,8 +225,7 @@ fn e_6_nothing_of_others_is_lost_or_doubled_and_another_project_goes_on() {
         wait_until("events are sent", || {
             next.load(Ordering::SeqCst) > after + 20
         });
-        is_over.store(true, Ordering::SeqCst);
-        is_over_there.store(true, Ordering::SeqCst);
+        drop(ends);
         let mut all: Vec<_> = (1_000..3_000).collect();
         all.extend(senders.into_iter().flat_map(|it| it.join().unwrap()));
         all.sort_unstable();

@@ -143,6 +143,15 @@ fn send(address: &str, next: &AtomicU64, is_over: &AtomicBool) -> Vec<u64> {
     acknowledged
 }
 
+/// Ends the senders, also if the test fails.
+struct Ends<'e>(&'e AtomicBool);
+
+impl Drop for Ends<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
 #[test]
 #[expect(clippy::print_stderr, reason = "a long run says how much it has tried")]
 fn e_6_a_server_that_is_killed_has_erased_all_or_nothing_and_goes_on() {
@@ -176,11 +185,12 @@ fn e_6_a_server_that_is_killed_has_erased_all_or_nothing_and_goes_on() {
         let address = server.address.clone();
         let task = thread::scope(|scope| {
             let sender = scope.spawn(|| send(&address, &next, &is_over));
+            let ends = Ends(&is_over);
             let task = delete(&address, kill);
             // The last ones come after the erasure.
             thread::sleep(takes * kill / kills() * 5 / 4);
             server.end(true);
-            is_over.store(true, Ordering::SeqCst);
+            drop(ends);
             wanted.extend(sender.join().unwrap());
             task
         });

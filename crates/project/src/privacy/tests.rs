@@ -1,0 +1,140 @@
+//! What becomes of batches when the store is closed for an erasure. The turns of the writer are given by hand.
+
+use std::sync::Arc;
+use std::thread;
+
+use idmerge_engines::{Model, Settings};
+use idmerge_store::LastSync;
+use parking_lot::Mutex;
+
+use super::pause::Phase;
+use super::task::{PrivacyTask, TaskKind, TaskStatus};
+use crate::error::ProjectError;
+use crate::open::clock::SystemClock;
+use crate::open::store::InFolder;
+use crate::options::Options;
+use crate::project::Project;
+use crate::workers::{Work, Workers};
+use crate::write::batch::{Answer, Batch, Record};
+
+type Answers = Arc<Mutex<Vec<Result<Answer, ProjectError>>>>;
+
+struct Tested {
+    project: Project,
+    workers: Workers,
+    _folder: tempfile::TempDir,
+}
+
+impl Tested {
+    fn open() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = Settings::of(Model::Simplified);
+        let workers = Workers::new(0, 0).unwrap();
+        let options = Options {
+            workers: Some(workers.clone()),
+            // Each update is carried out in a commit of its own.
+            max_commit_members: 1,
+            max_commit_profile_bytes: 1,
+            ..Options::default()
+        };
+        let open = Box::new(InFolder {
+            folder: folder.path().to_owned(),
+            settings: settings.clone(),
+            cache_bytes: 1 << 20,
+            last_sync: LastSync::default(),
+        });
+        let clock = Box::new(SystemClock::new());
+        let project = Project::open_at(open, settings, options, clock).unwrap();
+        Self {
+            project,
+            workers,
+            _folder: folder,
+        }
+    }
+
+    fn submit(&self, batch: Batch) -> Answers {
+        let answers = Answers::default();
+        let kept = answers.clone();
+        let submitted = self
+            .project
+            .submit(batch, move |answer| kept.lock().push(answer));
+        submitted.unwrap();
+        answers
+    }
+
+    /// Runs `work` on another thread, and gives the writer turns until it has ended.
+    fn while_writing<T: Send>(&self, work: impl FnOnce(&Project) -> T + Send) -> T {
+        thread::scope(|scope| {
+            let working = scope.spawn(|| work(&self.project));
+            while !working.is_finished() {
+                self.workers.turn(Work::Write);
+                thread::yield_now();
+            }
+            working.join().unwrap()
+        })
+    }
+
+    fn request(&self, id: &str) {
+        let task = PrivacyTask {
+            id: id.to_owned(),
+            kind: TaskKind::Deletion,
+            status: TaskStatus::Pending,
+            requested_ms: 1,
+            requested_by: String::new(),
+            compliance_type: "GDPR".to_owned(),
+            distinct_ids: vec![id.to_owned()],
+            ids_named: 1,
+            error: None,
+            receipt: None,
+            key: None,
+        };
+        self.while_writing(|project| project.add_privacy_task(task))
+            .unwrap();
+    }
+}
+
+fn updates(count: usize) -> Batch {
+    let mut batch = Batch::new("/engage", 1);
+    for _ in 0..count {
+        let update = r#"{"$distinct_id":"ben","$add":{"seen":1}}"#;
+        batch.push(update, Record::Update);
+    }
+    batch
+}
+
+fn one_event() -> Batch {
+    let mut batch = Batch::new("/track", 1);
+    let event = r#"{"event":"A","properties":{"distinct_id":"ben"}}"#;
+    batch.push(event, Record::event(Some(1), None));
+    batch
+}
+
+#[test]
+fn e_6_a_batch_that_is_begun_is_written_and_one_that_waits_is_refused() {
+    let tested = Tested::open();
+    tested.request("ada");
+    let begun = tested.submit(updates(5));
+    assert!(tested.workers.turn(Work::Write));
+    assert!(begun.lock().is_empty());
+    let waits = tested.submit(one_event());
+    thread::scope(|scope| {
+        let project = &tested.project;
+        let erasing = scope.spawn(|| project.erase_waiting(1, [1; 32]));
+        while project.inner.pause.phase() != Phase::Wanted {
+            thread::yield_now();
+        }
+        // Queries go on until the store is closed.
+        assert!(matches!(project.check(), Err(ProjectError::Erasing)));
+        assert_eq!(project.last_event().unwrap(), 0);
+        while !erasing.is_finished() {
+            tested.workers.turn(Work::Write);
+            thread::yield_now();
+        }
+        erasing.join().unwrap().unwrap().unwrap();
+    });
+    assert!(matches!(&begun.lock()[..], [Ok(_)]));
+    assert!(matches!(&waits.lock()[..], [Err(ProjectError::Erasing)]));
+    let profile = tested.project.profile("ben").unwrap().unwrap();
+    assert_eq!(profile.json, r#"{"seen":5}"#);
+    assert_eq!(tested.project.last_event().unwrap(), 0);
+}
