@@ -12,7 +12,7 @@ use std::path::Path;
 use idmerge_core::{DistinctIdBuf, IdentityResolver, Resolve};
 use idmerge_disk::STORE_FILE;
 use redb::backends::FileBackend;
-use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 use serde::Serialize;
 
 use self::named::NamedIds;
@@ -224,13 +224,13 @@ pub fn erase<R: IdentityResolver>(
     if fs::exists(&unfinished)? {
         fs::remove_file(&unfinished)?;
     }
-    let work = Work {
-        old: &old,
-        erasure,
-        service,
-        go_on,
-    };
-    let written = unpanicked(|| work.write(&unfinished, fresh, options));
+    let written = unpanicked(|| {
+        let new = new_file(&unfinished)?;
+        let to = FileBackend::new(new.try_clone()?)?;
+        let receipt = erase_into(&old, to, fresh, options, erasure, service, go_on)?;
+        new.sync_all()?;
+        Ok(receipt)
+    });
     if written.is_err() || erasure.dry_run {
         // It may not exist at all, so ignore an error.
         drop(fs::remove_file(&unfinished));
@@ -242,6 +242,30 @@ pub fn erase<R: IdentityResolver>(
         older_files: older_files(folder)?,
         ..written?
     })
+}
+
+/// Writes what a store is to be after an erasure to an empty file, and nothing to the store itself. All of it is synced
+/// when this returns. [`erase`] then gives it the name of the store. The receipt names no older files.
+///
+/// # Errors
+///
+/// Those of [`erase`]. The new file may have a part of it then.
+pub fn erase_into<R: IdentityResolver>(
+    old: &Durable<R>,
+    to: impl StorageBackend,
+    fresh: impl Fn() -> R + Send + Sync + 'static,
+    options: &Options,
+    erasure: &Erasure,
+    service: Option<&dyn ErasureService<R>>,
+    go_on: &GoOn<'_>,
+) -> Result<ErasureReceipt, StoreError> {
+    let work = Work {
+        old,
+        erasure,
+        service,
+        go_on,
+    };
+    work.write(to, fresh, options)
 }
 
 /// Files that a repair has put aside, and backups in the folder.
@@ -270,7 +294,7 @@ impl<R: IdentityResolver> Work<'_, R> {
     /// Writes the new file.
     fn write(
         &self,
-        file: &Path,
+        to: impl StorageBackend,
         fresh: impl Fn() -> R + Send + Sync + 'static,
         options: &Options,
     ) -> Result<ErasureReceipt, StoreError> {
@@ -283,14 +307,13 @@ impl<R: IdentityResolver> Work<'_, R> {
         }
         let log = Log::committed(&read, old.committed());
         let named = NamedIds::of(*old, &erasure.ids);
-        let file = new_file(file)?;
         let options = Options {
             // Nobody else opens the file before it has its name.
             sharing: Sharing::Nobody,
             last_sync: LastSync::default(),
             ..options.clone()
         };
-        let mut new = Durable::open_backend(FileBackend::new(file.try_clone()?)?, fresh, options)?;
+        let mut new = Durable::open_backend(to, fresh, options)?;
         self.copy_about(&new, &read, &named)?;
         let entries_rewritten = new.replay(log, &named, self.go_on)?;
         let rows = self.write_tables(&new, &read, &named)?;
@@ -310,7 +333,6 @@ impl<R: IdentityResolver> Work<'_, R> {
             note: NOTE,
         };
         new.close()?;
-        file.sync_all()?;
         Ok(receipt)
     }
 
