@@ -13,5 +13,6 @@ pub(crate) mod prepare;
 pub(crate) mod profiles;
 pub(crate) mod queue;
 pub(crate) mod repeated;
+mod submit_alone;
 pub(crate) mod withdrawal;
 pub(crate) mod writer;

@@ -78,6 +78,8 @@ fn wait_for(server: &Running, id: &str, status: &str) -> Value {
     wait_until(&format!("{id} is {status}"), || {
         last = task(server, DELETIONS, id);
         assert_ne!(last["status"], "FAILURE", "{last}");
+        // Other projects are served meanwhile.
+        assert_eq!(server.get("/readyz", &[]).status, 200);
         last["status"] == status
     });
     last
@@ -136,7 +138,7 @@ fn restarted(mut server: Running, seconds: u64) -> Running {
     server.stop();
     let folder: TempDir = server.folder.take().unwrap();
     Running::in_folder(folder, vec![project("TOK", Model::Simplified)], |bounds| {
-        bounds.erasure_delay = Duration::from_secs(seconds)
+        bounds.erasure_delay = Duration::from_secs(seconds);
     })
 }
 
@@ -283,6 +285,7 @@ fn the_vendors_api_as_its_documentation_has_it() {
     )
     .json();
     assert_eq!(list["results"][0]["tracking_id"], id);
+    assert_eq!(list["results"][0]["distinct_ids"], json!([]));
 
     // A path with a slash at its end, as the vendor's examples have it.
     let path = format!("{DELETIONS}/{id}/?token=TOK");
@@ -328,10 +331,10 @@ fn a_bad_request_says_what_is_wrong_and_asks_for_nothing() {
     for (body, wanted) in [
         (json!([]), "not the JSON of a request"),
         (json!({}), "missing field `distinct_ids`"),
-        (json!({"distinct_ids": []}), "has 0 IDs; give 1 to 2000"),
+        (json!({"distinct_ids": []}), "has no ID; give 1 to 2000"),
         (
             json!({"distinct_ids": many}),
-            "has 2001 IDs; give 1 to 2000",
+            "has more IDs; give 1 to 2000",
         ),
         (
             json!({"distinct_ids": ["u", {}]}),

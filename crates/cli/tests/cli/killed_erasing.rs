@@ -153,7 +153,6 @@ impl Drop for Ends<'_> {
 }
 
 #[test]
-#[expect(clippy::print_stderr, reason = "a long run says how much it has tried")]
 fn e_6_a_server_that_is_killed_has_erased_all_or_nothing_and_goes_on() {
     let folder = Folder::with(&[("now.toml", &config(0)), ("later.toml", &config(86_400))]);
     let server = Server::start(&folder, "now.toml");

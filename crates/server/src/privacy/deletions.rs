@@ -11,6 +11,9 @@ use super::request::{PrivacyRequest, Requester};
 use crate::http::api_error::ApiError;
 use crate::http::body::ReadBody;
 
+/// The most deletions of a list.
+const LISTED_MAX: usize = 1_000;
+
 /// Request that people are erased
 ///
 /// Everything about them is erased: events, profiles and claims, of the whole cluster of each ID. The deletion is
@@ -40,7 +43,9 @@ pub(crate) async fn create(
     requester.add(task).await
 }
 
-/// List the deletions of the last 90 days, the oldest first
+/// List the newest 1,000 deletions of the last 90 days, the oldest first
+///
+/// Without their IDs and receipts, which the status of each has.
 #[utoipa::path(
     get,
     path = "/api/app/data-deletions/v3.0",
@@ -49,13 +54,20 @@ pub(crate) async fn create(
         (status = 200, body = Answer<Vec<TaskAnswer>>),
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
+        (status = 429, description = "Too many queries are running; try again after Retry-After", body = ApiError),
     ),
 )]
-pub(crate) async fn list(requester: Requester) -> Json<Answer<Vec<TaskAnswer>>> {
-    let tasks = requester.reader.project().privacy_tasks().into_iter();
-    let deletions = tasks.filter(|task| task.kind == TaskKind::Deletion);
-    let answers = deletions.map(|task| requester.answer(task, String::new()));
-    Answer::of(answers.collect())
+pub(crate) async fn list(requester: Requester) -> Result<Json<Answer<Vec<TaskAnswer>>>, ApiError> {
+    let tasks = requester.reader.run(|project| Ok(project.privacy_tasks()));
+    let mut deletions = tasks.await?;
+    deletions.retain(|task| task.kind == TaskKind::Deletion);
+    let newest = deletions.split_off(deletions.len().saturating_sub(LISTED_MAX));
+    let answers = newest.into_iter().map(|mut task| {
+        task.distinct_ids = Vec::new();
+        task.receipt = None;
+        requester.answer(task, String::new())
+    });
+    Ok(Answer::of(answers.collect()))
 }
 
 /// Ask how far a deletion is

@@ -1,15 +1,17 @@
 //! Reads a request about people: whose it is, and what it asks for.
 
+use std::fmt;
+use std::sync::Arc;
+
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use idmerge_project::{PrivacyTask, TaskKind, TaskStatus};
 use idmerge_wire::Credentials;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::de::{Error, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
-
-use std::sync::Arc;
 
 use crate::app::App;
 use crate::clock::now_ms;
@@ -96,11 +98,43 @@ fn other_project() -> ApiError {
 pub(crate) struct PrivacyRequest {
     /// Any IDs of the people: 1 to 2,000.
     #[schema(value_type = Vec<String>)]
-    distinct_ids: Vec<Value>,
+    distinct_ids: GivenIds,
     /// `GDPR`, the default, or `CCPA`. An archive for the CCPA has the events of the last 365 days.
     compliance_type: Option<String>,
     /// Of a retrieval: only `Data`, the default, is supported.
     disclosure_type: Option<String>,
+}
+
+/// The IDs of a request, which are not read yet. An array with more is refused before it takes memory.
+struct GivenIds(Vec<Box<RawValue>>);
+
+impl<'de> Deserialize<'de> for GivenIds {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_seq(IdsVisitor)
+    }
+}
+
+struct IdsVisitor;
+
+impl<'de> Visitor<'de> for IdsVisitor {
+    type Value = GivenIds;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array of IDs")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<GivenIds, A::Error> {
+        let mut ids = Vec::new();
+        while let Some(id) = array.next_element()? {
+            if ids.len() == IDS_MAX {
+                return Err(A::Error::custom(format_args!(
+                    "distinct_ids has more IDs; give 1 to {IDS_MAX}, and the others in another request"
+                )));
+            }
+            ids.push(id);
+        }
+        Ok(GivenIds(ids))
+    }
 }
 
 impl Requester {
@@ -138,7 +172,7 @@ impl Requester {
                 quoted(&law)
             )));
         }
-        let ids = self.ids(&request.distinct_ids)?;
+        let ids = self.ids(&request.distinct_ids.0)?;
         Ok(PrivacyTask {
             id: unguessable()?,
             kind,
@@ -154,25 +188,26 @@ impl Requester {
         })
     }
 
-    fn ids(&self, given: &[Value]) -> Result<Vec<String>, ApiError> {
-        if !(1..=IDS_MAX).contains(&given.len()) {
+    fn ids(&self, given: &[Box<RawValue>]) -> Result<Vec<String>, ApiError> {
+        if given.is_empty() {
             return Err(ApiError::bad_request(format!(
-                "distinct_ids has {} IDs; give 1 to {IDS_MAX}, and more in another request",
-                given.len()
+                "distinct_ids has no ID; give 1 to {IDS_MAX}"
             )));
         }
         let (_, settings, _) = self.reader.named();
         let ids = given.iter().enumerate().map(|(index, id)| {
-            let id = match id {
-                Value::String(text) => text.clone(),
+            let json = id.get();
+            let id = match json.as_bytes().first() {
+                Some(b'"') => serde_json::from_str::<String>(json).ok(),
                 // As some SDKs send it.
-                Value::Number(number) => number.to_string(),
-                other => {
-                    return Err(ApiError::bad_request(format!(
-                        "distinct_ids[{index}] is {}; give a string",
-                        quoted(&other.to_string())
-                    )));
-                }
+                Some(b'-' | b'0'..=b'9') => Some(json.to_owned()),
+                _ => None,
+            };
+            let Some(id) = id else {
+                return Err(ApiError::bad_request(format!(
+                    "distinct_ids[{index}] is {}; give a string",
+                    quoted(json)
+                )));
             };
             match settings.read_id(&id) {
                 Ok(_) => Ok(id),
