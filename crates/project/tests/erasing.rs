@@ -15,10 +15,12 @@ use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 
+use idmerge_core::IdentityResolver;
 use idmerge_engines::{Model, Settings};
 use idmerge_project::{
     Batch, ExportQuery, Options, PrivacyTask, Project, ProjectError, Record, TaskKind, TaskStatus,
 };
+use idmerge_store::{Durable, StoreError};
 use serde_json::{Value, json};
 
 const ADA: &str = "ada.lovelace@example.com";
@@ -363,4 +365,40 @@ fn bad_requests_are_refused() {
         .add_privacy_task(deletion("T4", later_ms + 1, &["u"]))
         .unwrap();
     assert!(project.privacy_task("T").is_none());
+}
+
+#[test]
+fn a_deletion_that_can_never_be_carried_out_fails_and_says_why_and_the_project_goes_on() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = Settings::of(Model::Simplified);
+    let fresh = settings.clone();
+    let options = idmerge_store::Options {
+        settings: settings.to_string(),
+        ..idmerge_store::Options::default()
+    };
+    let mut store = Durable::open(folder.path(), move || fresh.engine(), options).unwrap();
+    let mut state = Vec::new();
+    settings.engine().write_snapshot(&mut state).unwrap();
+    store.read_snapshot(&mut &state[..]).unwrap();
+    store.close().unwrap();
+
+    let project = open(folder.path());
+    send(&project, ADA, TABLET, 1).unwrap();
+    project.add_privacy_task(deletion("T", 1, &[ADA])).unwrap();
+    let error = project.erase_waiting(1, KEY);
+    assert!(
+        matches!(
+            error,
+            Err(ProjectError::Store(StoreError::NotFromClaims { .. }))
+        ),
+        "{error:?}"
+    );
+    let task = project.privacy_task("T").unwrap();
+    assert_eq!(task.status, TaskStatus::Failure);
+    assert!(task.error.unwrap().contains("loaded"));
+    // It is not tried again.
+    assert!(project.erase_waiting(1, KEY).unwrap().is_none());
+    send(&project, ADA, TABLET, 2).unwrap();
+    assert_eq!(stored(&project).len(), 2);
+    assert_eq!(project.figures().erasures, 0);
 }
