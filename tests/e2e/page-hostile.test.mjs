@@ -111,14 +111,14 @@ for (const engine of ALL_ENGINES) {
     test("a search, a funnel and an address with such texts", async () => {
       for (const text of TRIES) {
         const part = encodeURIComponent(text);
-        for (const address of [`/users?q=${part}`, `/users/${part}/events`, `/users/${encodeURIComponent(`user0${TRIES[0]}`)}/${part}`, `/${part}`, `/funnel?step=${part}&step=${part}&days=${part}`]) {
+        for (const address of [`/users?q=${part}`, `/users/${part}/events`, `/users/${encodeURIComponent(`user0${TRIES[0]}`)}/${part}`, `/funnel?step=${part}&step=${part}&days=${part}`]) {
           await page.goto(`${SERVER}${address}#secret=${project.secret}`);
-          // An address that the server does not know has no page.
-          if (!(await page.locator("#main").count())) continue;
           await page.waitForSelector("main h1");
           await assertInert(address);
         }
-        await open(page, project, "/users");
+      }
+      await open(page, project, "/users");
+      for (const text of TRIES) {
         await page.evaluate((hash) => (location.hash = hash), text);
         await page.fill("#find", text);
         await page.press("#find", "Enter");
@@ -127,7 +127,8 @@ for (const engine of ALL_ENGINES) {
       for (const status of [400, 404, 500, 502]) watch.expect(status);
     });
 
-    test("a preview of a withdrawal names IDs as text", { skip: engine === "legacy" }, async () => {
+    // In the other models none of these IDs joins another one by a log-in (O-8, L-11).
+    test("a preview of a withdrawal names IDs as text", { skip: engine !== "simplified" }, async () => {
       await open(page, project, `/users/${encodeURIComponent(device(engine, `dev0${TRIES[0]}`))}/identity`);
       await page.locator(".act button").first().click();
       await page.waitForSelector(".preview:not([aria-busy])");

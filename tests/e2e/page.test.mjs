@@ -134,8 +134,8 @@ for (const engine of ENGINES) {
       assert.deepEqual(names.toSorted(), events.map((event) => event.event.event).toSorted());
       // Within a session, what was sent as nobody comes after what was sent as ada.
       assert.equal(before.filter((name) => name === "Click").length, CLICKS);
+      await page.evaluate(() => scrollTo(0, 0));
       const row = page.locator(".events li", { hasText: "Purchase" }).first();
-      await row.scrollIntoViewIfNeeded();
       assert.match(await row.locator(".tell").textContent(), /wool 🧦 socks · amount 9/);
       await row.locator("summary").first().click();
       assert.match(await row.locator(".pairs").textContent(), /Came asadaCounted asada/);
