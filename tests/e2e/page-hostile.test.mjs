@@ -6,6 +6,7 @@ import { Sender, Watch, anonymous, logged, open } from "./page.mjs";
 import { ALL_ENGINES, Project, SERVER, browser, device } from "./support.mjs";
 
 const POLICY = "default-src 'self'; img-src 'self' data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'";
+const USERS_SHOWN = 8;
 const HIT = "window.wasHit=1";
 const TRIES = [
   `<img src=x onerror=${HIT}>`, `<script>${HIT}</script>`, `"><svg onload=${HIT}>`, `'onmouseover='${HIT}`, `javascript:${HIT}`,
@@ -96,7 +97,8 @@ for (const engine of ALL_ENGINES) {
       await open(page, project, "/live");
       await page.waitForSelector(".live li");
       await assertInert("/live");
-      for (const { distinct_id: id } of users) {
+      // The views are the same code in each model: the others show a few users.
+      for (const { distinct_id: id } of users.slice(0, engine === "simplified" ? users.length : USERS_SHOWN)) {
         for (const tab of ["events", "identity", "properties"]) {
           const address = `/users/${encodeURIComponent(id)}/${tab}`;
           await open(page, project, address);
