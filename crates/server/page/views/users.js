@@ -95,9 +95,9 @@ function showFound(list, found, words) {
 /** The few whose name, address or ID is hardly another. */
 export function nearest(near = []) {
   if (!near.length) return h("p", { class: "soft" }, "Nothing is near it.");
+  const other = (user) => (user.matched && visible(user.matched.text) !== nameOf(user) ? user.matched.text : user.distinct_id);
   return h("ul", { "aria-label": "Nearest" }, near.map((user) =>
-    h("li", {}, userLink(user.distinct_id, nameOf(user)), " ",
-      h("span", { class: "id soft" }, shortId(user.matched?.text ?? user.distinct_id)))));
+    h("li", {}, userLink(user.distinct_id, nameOf(user)), " ", h("span", { class: "id soft" }, shortId(other(user))))));
 }
 
 function row(user, words = "") {
