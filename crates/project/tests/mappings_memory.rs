@@ -1,4 +1,6 @@
 //! A copy of the mappings takes the memory of one engine with the identities, and no more.
+//!
+//! A program of its own, because it counts allocations.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,4 +1,6 @@
 //! Projects that share the threads that write and maintain them.
+//!
+//! A program of its own, because it counts the threads of its process.
 
 #![cfg(target_os = "linux")]
 #![allow(

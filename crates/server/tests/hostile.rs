@@ -1,4 +1,6 @@
 //! Clients that attack the server, are slow, or disconnect.
+//!
+//! A program of its own, because it raises the limit on the open files of its process.
 
 #![allow(
     clippy::unwrap_used,

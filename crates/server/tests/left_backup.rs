@@ -1,4 +1,6 @@
 //! A backup and a retraction end when their client leaves.
+//!
+//! A program of its own, because it counts the files that its process has open.
 
 #![allow(
     clippy::unwrap_used,

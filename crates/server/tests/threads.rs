@@ -1,4 +1,6 @@
 //! The threads of a server do not grow with the number of its projects.
+//!
+//! A program of its own, because it counts the threads of its process.
 
 #![cfg(target_os = "linux")]
 #![allow(

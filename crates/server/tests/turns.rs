@@ -1,4 +1,6 @@
 //! Anybody can ask for much work with few bytes, without a secret. Others are answered meanwhile.
+//!
+//! A program of its own, because it measures how long a client waits.
 
 #![allow(
     clippy::unwrap_used,

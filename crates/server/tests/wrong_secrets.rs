@@ -1,4 +1,6 @@
 //! Wrong secrets and unknown tokens are counted, logged and slowed down.
+//!
+//! A program of its own, because it reads the log of its process.
 
 #![allow(
     clippy::unwrap_used,

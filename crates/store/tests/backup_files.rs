@@ -1,5 +1,7 @@
 //! The files that backups leave: half a copy, the mark of a backup, and a file that is named without a
 //! folder.
+//!
+//! A program of its own, because it starts itself again by the names of its tests.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 #![allow(

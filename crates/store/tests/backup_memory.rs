@@ -1,4 +1,6 @@
 //! A backup keeps little of the copy in memory, however large the store is.
+//!
+//! A program of its own, because it counts allocations.
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -1,5 +1,7 @@
 //! What a store keeps in memory for a distinct claim, beyond its engine (LG-1). `docs/store.md` has the
 //! figures that this test prints.
+//!
+//! A program of its own, because it counts allocations.
 
 #![allow(
     clippy::unwrap_used,

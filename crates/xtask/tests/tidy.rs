@@ -139,19 +139,19 @@ const NO_VECTORS: &[(&str, &str)] = &[
     ),
     (
         "AR-1",
-        "a vector has no requests; crates/server/tests/order.rs",
+        "a vector has no requests; crates/server/tests/server/order.rs",
     ),
     (
         "AR-2",
-        "a vector has no repetitions; crates/project/tests/replaced.rs",
+        "a vector has no repetitions; crates/project/tests/project/replaced.rs",
     ),
     (
         "LP-1",
-        "a vector has no profiles; crates/project/tests/legacy.rs",
+        "a vector has no profiles; crates/project/tests/project/legacy.rs",
     ),
     (
         "LP-2",
-        "a vector has no profiles; crates/project/tests/legacy.rs",
+        "a vector has no profiles; crates/project/tests/project/legacy.rs",
     ),
     (
         "AR-3",
@@ -167,11 +167,11 @@ const NO_VECTORS: &[(&str, &str)] = &[
     ),
     (
         "E",
-        "a vector has no erasures; crates/store/tests/erasure.rs, crates/project/tests/erasure.rs",
+        "a vector has no erasures; crates/store/tests/store/erasure.rs, crates/project/tests/project/erasure.rs",
     ),
     (
         "F",
-        "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs, crates/server/tests/funnel.rs",
+        "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs, crates/server/tests/server/funnel.rs",
     ),
 ];
 

@@ -1,0 +1,96 @@
+//! A store that was closed and opened again goes on as if it had stayed open.
+
+use idmerge_core::{Claim, Outcome};
+use idmerge_original::Original;
+use idmerge_simplified::Simplified;
+use idmerge_store::{Cause, Durable, Entry, Options};
+
+use crate::support::Engine;
+use crate::support::disk::Disk;
+use crate::support::workload::{Numbers, OwnedClaim, claims};
+
+const SEEDS: std::ops::Range<u64> = 0..30;
+
+fn open<E: Engine>(disk: &Disk) -> Durable<E> {
+    Durable::open_backend(disk.clone(), E::empty, Options::default()).unwrap()
+}
+
+/// Applies a claim in one of the ways that there are.
+fn apply<E: Engine>(store: &mut Durable<E>, claim: Claim<'_>, in_a_batch: bool) {
+    if in_a_batch {
+        let mut answers = 0;
+        let count = &mut |_: Outcome<'_>| answers += 1;
+        let causes = [Cause::default()];
+        store.apply_batch_caused(&[claim], &causes, count).unwrap();
+        assert_eq!(answers, 1);
+    } else {
+        store.apply_caused(claim, Cause::default()).unwrap();
+    }
+}
+
+fn log<E: Engine>(store: &Durable<E>) -> Vec<String> {
+    let mut log = Vec::new();
+    let each = &mut |entry: Entry<'_>| {
+        log.push(format!("{} {:?}", entry.sequence, entry.what));
+        Ok(true)
+    };
+    store.history().unwrap().entries(1, each).unwrap();
+    log
+}
+
+/// Gives the claims to a store that stays open and to one that is opened again every now and then,
+/// sometimes with a snapshot. Returns the log, which both have.
+fn log_of_both<E: Engine>(seed: u64, claims: &[OwnedClaim], in_a_batch: bool) -> Vec<String> {
+    let mut numbers = Numbers::new(seed);
+    let mut stays = open::<E>(&Disk::default());
+    let disk = Disk::default();
+    let mut again = open::<E>(&disk);
+    for claim in claims {
+        for store in [&mut stays, &mut again] {
+            apply(store, claim.as_claim(), in_a_batch);
+            store.commit().unwrap();
+        }
+        assert_eq!(again.sequence(), stays.sequence(), "{claim:?}, seed {seed}");
+        if numbers.below(3) == 0 {
+            if numbers.below(2) == 0 {
+                again.snapshot().unwrap();
+            }
+            again.close().unwrap();
+            again = open::<E>(&disk);
+        }
+    }
+    let log = log(&stays);
+    assert_eq!(self::log(&again), log, "seed {seed}");
+    log
+}
+
+/// Compares the logs of random claims. Returns how many entries have a claim that had an entry before.
+fn repeats_in_logs<E: Engine>() -> usize {
+    let mut repeats = 0;
+    for seed in SEEDS {
+        let claims = claims::<E>(seed, 60, 4);
+        for in_a_batch in [false, true] {
+            let log = log_of_both::<E>(seed, &claims, in_a_batch);
+            let claim_of = |entry: &String| {
+                let (_, claim) = entry.split_once(' ').unwrap();
+                claim.split_once("outcome").unwrap().0.to_owned()
+            };
+            let mut claims: Vec<_> = log.iter().map(claim_of).collect();
+            claims.sort_unstable();
+            claims.dedup();
+            repeats += log.len() - claims.len();
+        }
+    }
+    repeats
+}
+
+#[test]
+fn lg_1_a_store_of_original_logs_the_same_entries_however_often_it_is_opened() {
+    // Without repeats that need an entry the test says little.
+    assert!(repeats_in_logs::<Original>() > 100);
+}
+
+#[test]
+fn lg_1_a_store_of_simplified_logs_the_same_entries_however_often_it_is_opened() {
+    repeats_in_logs::<Simplified>();
+}
