@@ -1,16 +1,20 @@
 // Which view is shown: each has an address, so back, forward and links work.
 
-import { Problem, project, signedIn, signIn, signOut, watchTrouble } from "./lib/api.js";
+import { Problem, part, project, signedIn, signIn, signOut, watchTrouble } from "./lib/api.js";
 import { at, h, mark, say } from "./lib/dom.js";
-import { capital, visible } from "./lib/words.js";
-import { funnel } from "./views/funnel.js";
-import { health } from "./views/health.js";
-import { live } from "./views/live.js";
-import { signInView } from "./views/signin.js";
-import { user } from "./views/user.js";
-import { users } from "./views/users.js";
+import { capital, sentence, visible } from "./lib/words.js";
 
-const VIEWS = new Map(Object.entries({ users, live, funnel, health }));
+/** The view of each address. The first one is shown as soon as it is there; the others are loaded after it. */
+const VIEWS = new Map(Object.entries({
+  users: async () => (await import("./views/users.js")).users,
+  live: async () => (await import("./views/live.js")).live,
+  funnel: async () => (await import("./views/funnel.js")).funnel,
+  health: async () => (await import("./views/health.js")).health,
+}));
+const user = async () => (await import("./views/user.js")).user;
+const signInView = async () => (await import("./views/signin.js")).signInView;
+/** So long after the first view the others are loaded. */
+const REST_MS = 500;
 const TITLES = { users: "Users", live: "Live", funnel: "Funnel", health: "Health" };
 
 /** Ends what the view that is shown has started. */
@@ -52,26 +56,38 @@ async function show() {
   at("trouble").textContent = "";
   if (at("dialog").open) at("dialog").close();
   const [view, id, tab = "events"] = parts();
-  if (!signedIn()) {
-    frame("signin", "Sign in");
-    return place(signInView(show), signal);
-  }
-  showProject();
+  if (signedIn()) showProject();
   const query = new URLSearchParams(location.search);
   const context = { signal, go, reload: show };
   try {
+    if (!signedIn()) {
+      frame("signin", "Sign in");
+      return place((await part(signInView))(show), signal);
+    }
     if (view === "users" && id !== undefined) {
       frame("users", visible(id));
       // The sentence that a view opens with needs figures, so the view comes when it has them.
-      return place(await user(id, tab, context), signal);
+      return place(await (await part(user))(id, tab, context), signal);
     }
-    const make = VIEWS.get(view);
-    frame(view, make ? TITLES[view] : "Nothing here");
-    const made = make ? await make(query, context) : say("There is no such page here.");
+    const load = VIEWS.get(view);
+    frame(view, load ? TITLES[view] : "Nothing here");
+    const made = load ? await (await part(load))(query, context) : say("There is no such page here.");
     return place(made, signal);
   } catch (error) {
     return fail(error, signal);
+  } finally {
+    loadRest();
   }
+}
+
+/** What was not shown yet is there before it is asked for. What cannot be loaded now is said when it is shown. */
+function loadRest() {
+  if (loadRest.ran) return;
+  loadRest.ran = true;
+  setTimeout(async () => {
+    const { TABS } = await import("./views/user.js").catch(() => ({ TABS: new Map() }));
+    for (const load of [...VIEWS.values(), ...TABS.values()]) load().catch(() => {});
+  }, REST_MS);
 }
 
 function place(made, signal) {
@@ -82,24 +98,25 @@ function place(made, signal) {
   scrollTo(0, 0);
 }
 
-function fail(error, signal) {
+async function fail(error, signal) {
   if (signal.aborted || error.name === "AbortError") return;
   if (error.status === 401 || error.status === 403) {
     signOut();
     frame("signin", "Sign in");
-    place(signInView(show, "This secret was changed. Sign in again."), signal);
+    place((await part(signInView))(show, "This secret was changed. Sign in again."), signal);
     return;
   }
-  const again = h("button", { type: "button", onclick: show }, "Try again");
-  const words = error instanceof Problem ? error.message : "This page made a mistake; the console of the browser has it.";
-  place(h("div", {}, say("That did not work."), h("p", { class: "sub problem" }, words), h("p", {}, again)), signal);
+  const isOfPage = !(error instanceof Problem) || error.isOfPage;
+  const again = h("button", { type: "button", onclick: () => (isOfPage ? location.reload() : show()) }, "Try again");
+  const words = error instanceof Problem ? sentence(error.message) : "This page made a mistake; the console of the browser has it.";
+  place(h("div", {}, say("That did not work."), h("p", { class: "sub problem" }, words), h("p", { class: "tools" }, again)), signal);
   if (!(error instanceof Problem)) throw error;
 }
 
 async function showProject() {
   try {
     const { token, model } = await project();
-    at("project").replaceChildren(h("b", {}, visible(token)), ` · ${capital(model)}`);
+    at("project").replaceChildren(h("b", {}, visible(token)), h("span", {}, ` · ${capital(model)}`));
   } catch {
     // The view itself says what is wrong.
   }

@@ -11,6 +11,21 @@ export class Problem extends Error {
   }
 }
 
+/**
+ * A module that is loaded when it is needed. A browser does not ask again for one that it could not get, and another
+ * version of the server has none of this one, so the whole page has to be loaded anew.
+ */
+export async function part(load) {
+  try {
+    return await load();
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    const problem = new Problem("A part of this page could not be loaded. The server may be stopped, or have another version now.", 0);
+    problem.isOfPage = true;
+    throw problem;
+  }
+}
+
 let credential = null;
 
 /** The answer of `/v1/project`, as a promise, once it was asked for. */

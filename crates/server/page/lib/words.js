@@ -52,11 +52,17 @@ export const visibleJson = (value) => JSON.stringify(value, null, 2).split("\n")
 
 const SHORT_MAX = 28;
 
+/** Words that a server or an SDK sent, as a sentence. */
+export const sentence = (text) => {
+  const shown = capital(visible(text).trim());
+  return !shown || /[.!?]$/.test(shown) ? shown : `${shown}.`;
+};
+
 /** An ID with its middle left out, if it is long. */
 export function shortId(id) {
   const characters = Array.from(visible(id));
   if (characters.length <= SHORT_MAX) return characters.join("");
-  return `${characters.slice(0, 17).join("")}…${characters.slice(-5).join("")}`;
+  return `${characters.slice(0, 17).join("").replace(/[^\p{L}\p{N}]+$/u, "")}…${characters.slice(-5).join("")}`;
 }
 
 /** Case, spaces and a missing `$device:` do not matter to somebody who looks for an ID. */

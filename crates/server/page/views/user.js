@@ -1,28 +1,32 @@
 // A user: who it is, and the tabs Events, Identity and Properties.
 
-import { ask } from "../lib/api.js";
+import { ask, part } from "../lib/api.js";
 import { copyButton, h, none, say } from "../lib/dom.js";
 import { avatar, nameOf, time, userPath } from "../lib/people.js";
 import { ago, day, n, plain, shortId, visible } from "../lib/words.js";
-import { identity } from "../identity/identity.js";
-import { events } from "./events.js";
-import { properties } from "./properties.js";
 import { personOf } from "./person.js";
 import { nearest } from "./users.js";
 
-const TABS = new Map(Object.entries({ events, identity, properties }));
+/** Each tab is loaded when it is shown, or after the first view. */
+export const TABS = new Map(Object.entries({
+  events: async () => (await import("./events.js")).events,
+  identity: async () => (await import("../identity/identity.js")).identity,
+  properties: async () => (await import("./properties.js")).properties,
+}));
 const TITLES = [["events", "Events"], ["identity", "Identity"], ["properties", "Properties"]];
+
 export async function user(id, tab, context) {
+  const shown = TABS.has(tab) ? tab : "events";
   let person;
+  let make;
   try {
-    person = await personOf(id);
+    [person, make] = await Promise.all([personOf(id), part(TABS.get(shown))]);
   } catch (error) {
     if (error.status === 404 || error.status === 400) return nobody(id);
     throw error;
   }
   document.title = `${nameOf(person)} · idmerge`;
-  const shown = TABS.has(tab) ? tab : "events";
-  const body = await TABS.get(shown)(person, context);
+  const body = await make(person, context);
   return h("div", {}, head(person),
     h("nav", { class: "under", "aria-label": nameOf(person) }, TITLES.map(([name, text]) =>
       h("a", { href: userPath(id, name), "aria-current": shown === name && "page" }, text))),

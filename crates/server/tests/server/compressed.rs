@@ -34,20 +34,32 @@ fn ask(server: &Running, path: &str, headers: &str) -> (String, Vec<u8>) {
 #[test]
 fn a_file_of_the_page_is_compressed_for_those_who_accept_it() {
     let server = Running::of(Model::Simplified);
-    for path in [
-        "/",
-        "/users/ada/events",
-        "/page/main.js",
-        "/page/style/base.css",
-    ] {
+    let html = server.get("/", &[]).body;
+    let named = html.split('"').filter(|text| text.starts_with("/page/"));
+    let main = ["main.js", "style.css"];
+    let main = named.filter(|path| main.iter().any(|file| path.ends_with(file)));
+    let paths: Vec<_> = ["/", "/users/ada/events"].into_iter().chain(main).collect();
+    assert_eq!(paths.len(), 4);
+    for path in paths {
         let (head, whole) = ask(&server, path, "");
         assert!(head.starts_with("http/1.0 200"), "{head}");
         assert!(!head.contains("content-encoding"), "{head}");
         // A cache must not give the compressed file to somebody else.
         assert!(head.contains("vary: accept-encoding"), "{head}");
-        let (head, refused) = ask(&server, path, "Accept-Encoding: gzip;q=0, identity\r\n");
-        assert!(!head.contains("content-encoding"), "{head}");
-        assert_eq!(refused, whole);
+        for refused in ["gzip;q=0, identity", "br", "gzip; q=0.000", "identity"] {
+            let headers = format!("Accept-Encoding: {refused}\r\n");
+            let (head, plain) = ask(&server, path, &headers);
+            assert!(!head.contains("content-encoding"), "{refused}: {head}");
+            assert_eq!(plain, whole);
+        }
+        for accepted in ["gzip", "GZIP;q=0.5", "br;q=1.0, gzip;q=0.8"] {
+            let headers = format!("Accept-Encoding: {accepted}\r\n");
+            let (head, _) = ask(&server, path, &headers);
+            assert!(
+                head.contains("content-encoding: gzip"),
+                "{accepted}: {head}"
+            );
+        }
 
         let (head, compressed) = ask(&server, path, "Accept-Encoding: br, gzip\r\n");
         assert!(head.contains("content-encoding: gzip"), "{head}");

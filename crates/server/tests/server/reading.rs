@@ -293,16 +293,40 @@ fn every_view_of_the_page_has_an_address() {
         ("/live", HTML),
         ("/funnel?step=A", HTML),
         ("/health", HTML),
-        ("/page/main.js", CODE),
-        ("/page/lib/api.js", CODE),
-        ("/page/style/base.css", "text/css; charset=utf-8"),
     ] {
         let part = server.get(path, &[]);
         let found = (part.status, part.header("content-type"));
         assert_eq!(found, (200, Some(content_type)), "{path}");
+        // It names the files of its version, so it must never be an old one.
+        assert_eq!(part.header("cache-control"), Some("no-cache"), "{path}");
     }
-    assert_eq!(server.get("/page/main.ts", &[]).status, 404);
-    assert_eq!(server.get("/page/../Cargo.toml", &[]).status, 404);
+    // Each file that the document names is there for ever, and no file of another version.
+    let html = server.get("/", &[]).body;
+    let named: Vec<_> = html
+        .split('"')
+        .filter(|text| text.starts_with("/page/"))
+        .collect();
+    assert!(named.len() > 3, "{named:?}");
+    for path in &named {
+        let part = server.get(path, &[]);
+        let content_type = match path.ends_with(".css") {
+            true => "text/css; charset=utf-8",
+            false => CODE,
+        };
+        let found = (part.status, part.header("content-type"));
+        assert_eq!(found, (200, Some(content_type)), "{path}");
+        let cache = part.header("cache-control");
+        assert_eq!(cache, Some("public, max-age=31536000, immutable"), "{path}");
+    }
+    let folder = named[0].strip_suffix("style.css").unwrap();
+    for path in [
+        "/page/main.js",
+        "/page/0123456789abcdef/main.js",
+        &format!("{folder}main.ts"),
+        &format!("{folder}../Cargo.toml"),
+    ] {
+        assert_eq!(server.get(path, &[]).status, 404, "{path}");
+    }
 }
 
 #[test]
