@@ -52,7 +52,7 @@ export class Sender {
   event(name, properties) {
     this.time += 1_000;
     this.sent += 1;
-    return { event: name, properties: { token: this.project.token, time: this.time, $insert_id: `i${this.sent}`, ...MAC, ...properties } };
+    return { event: name, properties: { token: this.project.token, time: this.time, $insert_id: `i${this.sent}`, ...(properties.$os ? {} : MAC), ...properties } };
   }
 
   logIn(user, id, browserOf = {}) {

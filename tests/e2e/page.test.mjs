@@ -379,14 +379,14 @@ describe("the page, legacy", () => {
     await open("/users/ada/identity");
     const join = page.locator(".lanes .join");
     assert.equal(await join.count(), 1);
-    assert.match(await join.textContent(), /ada: \$create_alias makes it another name of 5f1ed002.*Its 1 earlier event stays under it/);
+    assert.match(await join.textContent(), /ada: \$create_alias makes it another name of Chrome on Mac\. .*Its 1 earlier event stays under it/);
     assert.doesNotMatch(await page.textContent("main"), /moved? along/);
     await page.locator(".act button").click();
     await page.waitForSelector(".preview:not([aria-busy])");
     assert.match(await page.textContent(".preview"), /1 ID moves.*No event moves/s);
     await page.keyboard.press("Escape");
     await open(`/users/${PHONE}/identity`);
-    assert.match(await page.textContent(".lanes .reject"), /not joined\..*errAliasAlreadyExists/);
+    assert.match(await page.textContent(".lanes .reject"), /: \$create_alias would give it the name ada\. Not joined: that is .*errAliasAlreadyExists/);
   });
 
   test("the funnel counts users as they were at each event", async () => {

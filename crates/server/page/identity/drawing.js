@@ -2,7 +2,7 @@
 // likes. The list alone says everything; the drawing is hidden from screen readers.
 
 import { h, s } from "../lib/dom.js";
-import { at16, deviceIcon, GREY } from "../lib/people.js";
+import { at16, deviceIcon, GREY, initials } from "../lib/people.js";
 import { between } from "./known.js";
 import { columnsOf } from "./moments.js";
 
@@ -21,14 +21,15 @@ function sizesOf(list, lanes, moments) {
 }
 
 class Drawing {
-  constructor(list, moments, story, initials) {
+  constructor(list, moments, story, person) {
     Object.assign(this, sizesOf(list, story.lanes, moments));
     this.known = story.known;
-    this.colours = new Map(story.lanes.map((lane) => [lane.id, lane.colour]));
+    this.colours = person.colours;
     list.style.setProperty("--graph", `${this.graph}px`);
+    this.own = story.lanes.find((lane) => lane.id === person.distinct_id);
     this.list = list;
     this.moments = moments;
-    this.initials = initials;
+    this.initials = initials(person);
     const rows = [...list.querySelectorAll(":scope > li")];
     this.tops = rows.map((row) => row.offsetTop);
     this.bottoms = rows.map((row) => row.offsetTop + row.offsetHeight);
@@ -138,11 +139,13 @@ class Drawing {
 
   reject(at, { otherInitials }) {
     const y = this.middle(at);
-    const cross = (this.spineX + this.lastX) / 2;
+    // Of a device of nobody there is no spine, but its own lane.
+    const from = this.own ? this.x(this.own) : this.spineX;
+    const cross = (from + this.lastX) / 2;
     this.heads.push(
-      s("path", { class: "bad dash", d: `M${this.spineX + 7} ${y}H${cross - 11}` }),
+      s("path", { class: "bad dash", d: `M${from + 7} ${y}H${cross - 11}` }),
       s("path", { class: "bad", d: `M${cross - 5} ${y - 5}l10 10m0 -10l-10 10` }),
-      s("circle", { class: "knot", cx: this.spineX, cy: y, r: 5, "--c": "var(--reject)" }));
+      s("circle", { class: "knot", cx: from, cy: y, r: 5, "--c": "var(--reject)" }));
     if (!otherInitials) return;
     this.heads.push(
       s("circle", { class: "other", cx: this.lastX, cy: y, r: this.isNarrow ? 9 : 13 }),
@@ -172,9 +175,9 @@ class Drawing {
 }
 
 /** Draws the lanes over the rows of `list`, and again whenever its size changes. */
-export function draw(list, moments, story, initials) {
+export function draw(list, moments, story, person) {
   const redraw = () => {
-    if (list.isConnected && list.children.length) new Drawing(list, moments, story, initials).finish();
+    if (list.isConnected && list.children.length) new Drawing(list, moments, story, person).finish();
   };
   let width = -1;
   let height = -1;

@@ -7,7 +7,7 @@ import { capital, many, n, word } from "../lib/words.js";
 import { personOf } from "../views/person.js";
 import { draw } from "./drawing.js";
 import { idTable } from "./ids.js";
-import { knownEvents } from "./known.js";
+import { between, knownEvents } from "./known.js";
 import { SHOW_ALL, momentsOf } from "./moments.js";
 import { momentRow } from "./rows.js";
 import { idsOf, storyOf } from "./story.js";
@@ -104,7 +104,8 @@ function render(view, claim) {
   const { box, person, story } = view;
   // The ID that was looked for is never folded away.
   const kept = new Set([person.asked, `${DEVICE}${person.asked}`]);
-  const moments = momentsOf(story, { isOpen: view.isOpen, kept, until_ms: person.last_seen_ms ?? 0 });
+  const isTold = ({ kind, ms, until }) => kind !== "quiet" || between(story.known, ms, until)?.length !== 0;
+  const moments = momentsOf(story, { isOpen: view.isOpen, kept, until_ms: person.last_seen_ms ?? 0 }).filter(isTold);
   for (const moment of moments) {
     if (moment.kind !== "reject") continue;
     moment.other = view.others.get(moment.entry) ?? null;
@@ -130,6 +131,7 @@ function render(view, claim) {
   const fold = h("button", { class: "text", type: "button", onclick: () => {
     view.isOpen = false;
     render(view);
+    box.querySelector(".bundle button")?.focus();
   } }, "Fold them again");
   const count = person.members.length;
   const title = count === 1 ? "Its ID" : `All ${many(count, "ID")}${person.hasMore ? " that are shown" : ""}`;
@@ -137,7 +139,7 @@ function render(view, claim) {
     isJoinedOnce(story) && h("p", { class: "small soft how" }, HOW[view.model] ?? HOW.simplified),
     h("p", { hidden: !view.isOpen }, fold),
     h("section", { class: "id-list" }, h("h2", { id: "all-ids" }, title), ...idTable(person, story))].filter(Boolean));
-  draw(list, moments, story, initials(person));
+  draw(list, moments, story, person);
   // Whoever pressed a button in a row is in that row again.
   if (claim) box.querySelector(`[data-claim="${claim}"] button`)?.focus();
 }
@@ -163,11 +165,14 @@ function words(person, { lanes }, model) {
     return [h("h2", { class: "say" }, sentence),
       h("p", { class: "sub" }, NEXT[model] ?? NEXT.simplified)];
   }
-  const users = joined.filter((each) => each.kind === "user").length;
-  const devices = joined.length - users;
+  // In Legacy the first of all IDs is often a device (L-12).
+  const device = person.byId.get(person.distinct_id)?.device;
+  const users = joined.filter((each) => each.kind === "user").length + (device ? 0 : 1);
+  const devices = joined.length + 1 - users;
   const name = shortName(person);
-  const sentence = users
-    ? `${devices ? `${capital(word(devices))} ${devices === 1 ? "device" : "devices"} and ${word(users + 1)} user IDs` : `${capital(word(users + 1))} user IDs`} are one person: ${name}.`
+  const ids = `${word(users)} user ${users === 1 ? "ID" : "IDs"}`;
+  const sentence = users > 1 || device
+    ? `${capital(devices ? `${word(devices)} ${devices === 1 ? "device" : "devices"} and ${ids}` : ids)} are one person: ${name}.`
     : `${name} logged in on ${devices === 1 ? "one device" : `${word(devices)} devices`}, so ${word(devices + 1)} IDs are one person.`;
   return [h("h2", { class: "say" }, sentence), sum(person, joined)];
 }
@@ -177,10 +182,11 @@ function sum(person, joined) {
   const shown = inOrder.length <= SUM_MAX ? inOrder : inOrder.slice(0, SUM_MAX - 1);
   const part = (...content) => h("span", { class: "part" }, content);
   const rest = inOrder.length - shown.length;
+  const { device } = person.byId.get(person.distinct_id) ?? {};
   return h("p", { class: "sum" },
     shown.map((lane, at) => part(at > 0 && h("i", {}, "+"), deviceIcon(lane.kind, lane.colour), lane.name)),
     rest > 0 && part(h("i", {}, "+"), `${n(rest)} more`),
-    part(h("i", {}, "+"), idText(person.distinct_id)),
+    part(h("i", {}, "+"), device ? [deviceIcon(device.kind, person.colours.get(person.distinct_id)), device.label] : idText(person.distinct_id)),
     h("span", { class: "part whole" }, h("i", {}, "="), avatar(person), shortName(person)));
 }
 

@@ -2,7 +2,7 @@
 
 import { h } from "../lib/dom.js";
 import { deviceIcon, idText, nameOf, shortName, time, userLink } from "../lib/people.js";
-import { clock, day, many, n, shortId, visible, word } from "../lib/words.js";
+import { clock, day, many, n, sentence, shortId, visible, word } from "../lib/words.js";
 import { histogram } from "./drawing.js";
 import { between } from "./known.js";
 import { idsOf } from "./story.js";
@@ -43,16 +43,18 @@ function join({ lane, ms }, { person, isLegacy, withdraw, letCount }) {
       h("p", { class: "line2" }, reason, rowId(lane.id))], again, lane.claim);
   }
   const owner = lane.into === null ? shortName(person) : lane.into.name;
-  const target = lane.into === null ? shortId(person.distinct_id) : shortId(lane.into.id);
+  const { device } = person.byId.get(person.distinct_id) ?? {};
+  const target = lane.into !== null ? shortId(lane.into.id) : device?.label ?? shortId(person.distinct_id);
   const says = {
     merge: `: $merge names it beside ${target}. `,
     alias: `: $create_alias makes it another name of ${target}. `,
   }[lane.how] ?? `: ${owner} logs in. `;
   const done = lane.how === "merge" ? "They are one person." : `It is ${owner}’s.`;
   const isOne = lane.events === 1;
+  const count = many(lane.events, "earlier event");
   // L-9: what came before an alias stays where it is.
-  const moved = isLegacy ? `Its ${many(lane.events, "earlier event")} ${isOne ? "stays" : "stay"} under it`
-    : `Its ${many(lane.events, "earlier event")} moved along`;
+  const moved = !lane.events ? "It had no events before"
+    : isLegacy ? `Its ${count} ${isOne ? "stays" : "stay"} under it` : `Its ${count} moved along`;
   const button = h("button", {
     class: "text faint", type: "button", "aria-label": `Withdraw claim ${lane.claim}, ${lane.name}`, onclick: () => withdraw(lane),
   }, "Withdraw…");
@@ -67,6 +69,8 @@ const REASONS = {
   errManyIDs: () => "Together they would have too many IDs.",
 };
 
+const done = (...text) => h("b", { class: "done" }, ...text);
+
 function reject({ entry, ms, other, first }, { person, known }) {
   const [joined, target] = idsOf(entry);
   const isOwn = person.byId.has(joined);
@@ -74,11 +78,10 @@ function reject({ entry, ms, other, first }, { person, known }) {
   const device = isOwn ? person.byId.get(joined).device : other?.device ?? other?.devices.find((each) => each.distinct_id === id);
   const icon = [deviceIcon(device?.kind ?? "unknown", isOwn ? person.colours.get(joined) : undefined), " "];
   const name = h("b", {}, device?.label ?? shortId(id));
-  const evidence = h("span", { class: "small" }, `Claim ${n(entry.sequence)}, rule ${entry.rule}, `, h("code", {}, entry.answer));
+  const evidence = h("span", { class: "small" }, `Claim ${n(entry.sequence)}, `, h("span", { class: "whole" }, `rule ${entry.rule}`), ", ", h("code", {}, entry.answer));
   if (entry.answer === "errAnonDistinctIdAssignedAlready" && other) {
     const [who, holder] = isOwn ? [other, person] : [person, other];
     const link = (user, text) => (user === other ? userLink(other.distinct_id, text) : text);
-    const done = (text) => h("b", { class: "done" }, text);
     const since = first ? ` (${first.ms === null ? "" : `${day(first.ms)}, `}claim ${n(first.claim)})` : "";
     const here = who === person ? (known ?? []).filter(([, on]) => on === joined).length : 0;
     const stay = here ? `The ${many(here, "event")} sent here as ${shortName(who)} ${here === 1 ? "is" : "are"}` : `The events sent here as ${shortName(who)} are`;
@@ -88,10 +91,23 @@ function reject({ entry, ms, other, first }, { person, known }) {
       h("p", { class: "line2" },
         `${shortName(holder)} logged in on it first${since}, and a device stays with its first user. ${stay} ${shortName(who)}’s all the same. `, evidence)], null);
   }
-  const reason = REASONS[entry.answer]?.(id, entry.rule) ?? visible(entry.description ?? "");
+  if (entry.answer === "errAliasAlreadyExists" && other) return aliasTaken(entry, ms, isOwn, other, person, evidence);
+  const reason = REASONS[entry.answer]?.(id, entry.rule) ?? sentence(entry.description ?? "");
   return row("reject", ms, [
     h("p", { class: "line1" }, icon, name, ": ", h("b", { class: "done" }, "not joined.")),
     h("p", { class: "line2" }, reason, " ", evidence)], null);
+}
+
+/** An alias is another name of one ID alone, so one that is taken cannot be given to another ID. */
+function aliasTaken(entry, ms, isOwn, other, person, evidence) {
+  const [alias, target] = idsOf(entry);
+  const [who, holder] = isOwn ? [other, person] : [person, other];
+  const icon = deviceIcon(who.devices.find((each) => each.distinct_id === target)?.kind ?? who.devices[0]?.kind ?? "user", isOwn ? undefined : person.colours.get(target));
+  const link = (user) => (user === other ? userLink(other.distinct_id, nameOf(other)) : nameOf(user));
+  return row("reject", ms, [
+    h("p", { class: "line1" }, icon, " ", h("b", {}, link(who)), `: $create_alias would give it the name ${shortId(alias)}. `,
+      done("Not joined: that is "), isOwn ? done(`${nameOf(holder)}’s`) : userLink(holder.distinct_id, `${nameOf(holder)}’s`), done(".")),
+    h("p", { class: "line2" }, "An alias is another name of one ID alone. The events sent here stay where they are. ", evidence)], null);
 }
 
 /** What was sent between two moments as the known user; of a user with very many events, only who it was by then. */

@@ -3,7 +3,7 @@
 import { ask, inPath, post } from "../lib/api.js";
 import { announce, at, glyph, h } from "../lib/dom.js";
 import { deviceIcon, idText, nameOf, shortName } from "../lib/people.js";
-import { clock, day, many, n } from "../lib/words.js";
+import { clock, day, many, n, sentence, shortId } from "../lib/words.js";
 
 const IDS_SHOWN = 5;
 
@@ -30,7 +30,7 @@ export async function withdraw(person, lane, isLegacy, done) {
       announce(`Claim ${lane.claim} is withdrawn`);
       await done();
     } catch (error) {
-      problem.textContent = `It was not withdrawn: ${error.message}. Nothing changed.`;
+      problem.textContent = `It was not withdrawn: ${sentence(error.message)} Nothing changed.`;
     } finally {
       stop.disabled = false;
     }
@@ -48,7 +48,7 @@ export async function withdraw(person, lane, isLegacy, done) {
     const { changes } = await preview(lane.claim);
     shown.replaceChildren(...await linesOf(person, lane, changes, isLegacy));
   } catch (error) {
-    shown.replaceChildren(line(glyph("look"), `What would change is not known: ${error.message}`));
+    shown.replaceChildren(line(glyph("look"), `What would change is not known: ${sentence(error.message)}`));
   }
   shown.removeAttribute("aria-busy");
 }
@@ -58,6 +58,8 @@ const line = (icon, ...text) => h("li", {}, icon, h("span", {}, ...text));
 /** Which IDs move and to whom, which events move with them, what stays, and what would undo it. */
 async function linesOf(person, lane, changes, isLegacy) {
   const lines = [];
+  /** To whom IDs go that do not become a person of their own. */
+  const gains = [];
   for (const [to, ids] of Map.groupBy(changes, (each) => each.to)) {
     const count = h("b", {}, ids.length === 1 ? "1 ID moves. " : `${n(ids.length)} IDs move. `);
     const shown = ids.slice(0, IDS_SHOWN).map((each, at) => [at > 0 && ", ", idText(each.id)]);
@@ -66,7 +68,8 @@ async function linesOf(person, lane, changes, isLegacy) {
     const owner = isAlone ? null : await ask(`/v1/users/${inPath(to)}`).catch(() => null);
     const end = isAlone
       ? ids.length === 1 ? " becomes a person of its own." : " become a person of their own."
-      : [" becomes ", h("b", {}, owner ? `${nameOf(owner)}’s` : idText(to)), ": a claim that was turned down so far will count."];
+      : [owner && !owner.has_user_id ? " goes to " : " becomes ", h("b", {}, owner ? `${nameOf(owner)}${owner.has_user_id ? "’s" : ""}` : idText(to)), ": a claim that was turned down so far will count."];
+    if (!isAlone) gains.push(owner ? nameOf(owner) : shortId(to));
     lines.push(line(deviceIcon(lane.kind, lane.colour, true), count, shown, rest, end));
   }
   if (!changes.length) lines.push(line(glyph("done"), h("b", {}, "No ID moves. "), "Another claim says the same."));
@@ -76,10 +79,15 @@ async function linesOf(person, lane, changes, isLegacy) {
   if (moving.length) {
     if (isLegacy) lines.push(line(glyph("done"), "No event moves: each stays where it was put when it came."));
     else lines.push(line(glyph("done"), `${many(events, "event")} from before ${events === 1 ? "moves" : "move"} with ${moving.length === 1 ? "it" : "them"}. Those sent as ${shortName(person)} stay ${shortName(person)}’s.`));
-    lines.push(line(glyph("done"), `${nameOf(person)} keeps ${many(person.ids - moving.length, "ID")}. Nobody else changes.`));
+    lines.push(line(glyph("done"), `${nameOf(person)} keeps ${many(person.ids - moving.length, "ID")}. ${gains.length ? `Only ${gains.join(" and ")} ${gains.length === 1 ? "changes" : "change"} too` : "Nobody else changes"}.`));
   }
-  const again = { merge: "The same $merge, sent again, joins them again.", alias: "The same $create_alias, sent again, joins them again." }[lane.how];
-  lines.push(line(glyph("look"), again ?? `The next log-in as ${shortName(person)} on it joins it again.`));
+  const again = {
+    merge: "The same $merge, sent again, joins them again.",
+    alias: `The same $create_alias, sent again, ${gains.length ? "is turned down then" : "joins them again"}.`,
+  }[lane.how];
+  // Whoever the device goes to, it stays with them.
+  const next = gains.length ? `A later log-in as ${shortName(person)} on it is turned down then.` : `The next log-in as ${shortName(person)} on it joins it again.`;
+  lines.push(line(glyph("look"), again ?? next));
   return lines;
 }
 

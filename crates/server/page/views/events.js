@@ -23,25 +23,50 @@ export async function events(person) {
     person.members.slice(0, IDS_IN_LIST).map((each) => h("option", { value: each.distinct_id },
       each.device ? `${each.device.label} · ${shortId(each.distinct_id)}` : shortId(each.distinct_id))));
   const out = h("div");
+  const asked = new URLSearchParams(location.search);
+  choose(byName, asked.get("event"));
+  choose(byId, asked.get("id"));
   const draw = latestOnly(async (isLatest) => {
     const list = new EventList(person, { event: byName.value, distinct_id: byId.value });
-    await list.load();
-    if (isLatest()) out.replaceChildren(list.isEmpty ? nothing(byName, byId, draw) : list.element);
+    out.setAttribute("aria-busy", "true");
+    try {
+      await list.load();
+    } finally {
+      if (isLatest()) out.removeAttribute("aria-busy");
+    }
+    if (isLatest()) out.replaceChildren(list.isEmpty ? nothing(byName, byId, filter) : list.element);
   });
-  byName.addEventListener("change", draw);
-  byId.addEventListener("change", draw);
+  // Whoever comes back finds the filters as they were.
+  const filter = () => {
+    const chosen = new URLSearchParams();
+    if (byName.value) chosen.set("event", byName.value);
+    if (byId.value) chosen.set("id", byId.value);
+    history.replaceState(null, "", `${location.pathname}${chosen.size ? `?${chosen}` : ""}`);
+    return draw();
+  };
+  byName.addEventListener("change", filter);
+  byId.addEventListener("change", filter);
   await draw();
   return h("div", {}, h("div", { class: "filters" },
     h("div", {}, h("label", { for: "by-name" }, "Event"), byName),
     h("div", {}, h("label", { for: "by-id" }, "ID"), byId)), out);
 }
 
-function nothing(byName, byId, draw) {
+/** Chooses what an address names, which need not be in the list. */
+function choose(list, value) {
+  if (!value) return;
+  if (![...list.options].some((option) => option.value === value)) list.append(h("option", { value }, shortId(value)));
+  list.value = value;
+}
+
+function nothing(byName, byId, filter) {
   if (!byName.value && !byId.value) return none("There is no event of theirs.");
   const all = h("button", { class: "text", type: "button", onclick: () => {
     byName.value = "";
     byId.value = "";
-    draw();
+    // The button goes away with the sentence.
+    byName.focus();
+    filter();
   } }, "Show all events");
   return none("No event of theirs is like that.", h("p", { class: "small" }, all));
 }
@@ -188,9 +213,9 @@ function block(person, session) {
 /** What the device is: of a device that is somebody else's, what its event says. */
 function labelOf({ device, events }, member) {
   if (member?.device) return member.device.label;
-  const { $browser: browser, $os: system } = events[0].event.properties;
-  const words = [browser, system].filter((each) => typeof each === "string" && each);
-  if (words.length) return visible(words.join(" on "));
+  const { $browser: browser, $device: model, $os: system } = events[0].event.properties;
+  const words = [browser, model ?? system].filter((each) => typeof each === "string" && each);
+  if (words.length) return visible(words.join(" on ").replace(/^Mobile /, "").replace("Mac OS X", "Mac"));
   return device ? shortId(device) : "No device";
 }
 

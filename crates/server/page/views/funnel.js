@@ -38,6 +38,8 @@ function figures({ steps, stopped }, days) {
   const end = steps.at(-1);
   const widest = Math.max(whole.users, whole.users_without_merge, 1);
   const wide = (users) => `${(100 * users) / widest}%`;
+  // Even one is to be seen, and none is not.
+  const bar = (width) => width !== "0%" && h("i", { "--wide": width });
   const headline = (kind, label, part, of) =>
     h("figure", { class: kind }, h("b", {}, percent(part, of)), h("figcaption", { class: "soft" }, label));
   const sentence = `${n(end.users)} of ${many(whole.users, "person", "people")} went from ${visible(whole.event)} to ${visible(end.event)} within ${many(days, "day")}. Counted by raw IDs it looks like ${n(end.users_without_merge)} of ${n(whole.users_without_merge)}.`;
@@ -48,10 +50,10 @@ function figures({ steps, stopped }, days) {
       h("h2", {}, visible(each.event), before && h("span", { class: "num" }, `${percent(each.users, before.users)} go on`)),
       h("div", { class: "pair" },
         h("div", {},
-          h("div", { class: "full" }, h("i", { "--wide": wide(each.users) }), lost > 0 && h("s", { "--wide": wide(lost) })),
+          h("div", { class: "full" }, bar(wide(each.users)), lost > 0 && h("s", { "--wide": wide(lost) })),
           h("span", { class: "figures num" }, h("b", {}, n(each.users)), h("span", {}, percent(each.users, whole.users)))),
         h("div", { class: "small soft" },
-          h("div", { class: "thin" }, h("i", { "--wide": wide(each.users_without_merge) })),
+          h("div", { class: "thin" }, bar(wide(each.users_without_merge))),
           h("span", { class: "figures num" }, h("span", {}, n(each.users_without_merge)),
             h("span", {}, percent(each.users_without_merge, whole.users_without_merge), h("span", { class: "sr" }, " without ID merge"))))),
       at < steps.length - 1 ? stoppedAt(each.users - steps[at + 1].users, stopped?.[at] ?? []) : h("p", { class: "lost" }));

@@ -16,7 +16,7 @@ export async function health() {
   const report = await ask("/v1/health");
   const checks = checksOf(report);
   const of = (state) => checks.filter((each) => each.state === state).length;
-  return h("div", {}, say(sentence(of("act"), of("look"))), plot(report.days),
+  return h("div", {}, say(sentence(of("act"), of("look"))), claimsOf(report.days),
     h("section", {}, h("h2", { class: "sr" }, "Checks"), h("ul", {}, checks.map(check))));
 }
 
@@ -54,7 +54,7 @@ function shared({ shared_devices: count, shared_device_examples: examples }) {
 function resets({ missing_resets: count, shared_devices: devices }) {
   const title = "Missing resets";
   if (!count) return { state: "well", title, text: "Nobody followed another user within a minute on one device." };
-  const text = `On ${count === devices && count > 1 ? `all ${n(count)}` : n(count)} of them one user followed another within a minute, with the same device ID.`;
+  const text = `On ${count === devices && count > 1 ? `all ${word(count)}` : word(count)} of them one user followed another within a minute, with the same device ID.`;
   return { state: "look", title, text, more: [h("code", {}, "reset()"), " was likely not called at log-out."] };
 }
 
@@ -72,7 +72,7 @@ function junk({ refused }) {
   const title = "Junk IDs";
   const count = refused["ID-4"] ?? 0;
   if (!count) return { state: "well", title, text: "No event came with an ID such as “undefined” since the server was started." };
-  const text = `${many(count, "event")} since the server was started came with an ID such as “undefined”, and ${count === 1 ? "was" : "were"} refused (rule ID-4). They joined nobody.`;
+  const text = `${many(count, "event")} since the server was started came with an ID such as “undefined”, and ${count === 1 ? "was" : "were"} refused (rule ID-4). ${count === 1 ? "It" : "They"} joined nobody.`;
   return { state: "well", title, text };
 }
 
@@ -95,6 +95,12 @@ function check({ state, title, text, more, items = [] }) {
       items.length > 0 && h("ul", {}, items.map((item) => h("li", {}, item)))));
 }
 
+/** The claims of the last days. Without any there is nothing to draw. */
+function claimsOf(days) {
+  if (days.some((each) => each.merges || each.rejections)) return plot(days);
+  return h("p", { class: "sub" }, `No claim joined anything in the last ${many(days.length, "day")}, and none was turned down.`);
+}
+
 /** Bars of the merges upwards and of the rejections downwards, a day each; the table says the same. */
 function plot(days) {
   const width = 700;
@@ -103,7 +109,7 @@ function plot(days) {
   const mostRejected = Math.max(1, ...days.map((each) => each.rejections));
   const each = width / days.length;
   const bar = (kind, at, y, height) => height > 0 && s("rect", { class: kind, x: at * each + each * 0.26, y, width: each * 0.48, height });
-  const total = (kind) => n(days.reduce((sum, one) => sum + one[kind], 0));
+  const total = (kind) => days.reduce((sum, one) => sum + one[kind], 0);
   return h("figure", { class: "plot" },
     s("svg", { viewBox: `0 0 ${width} 150`, preserveAspectRatio: "none", "aria-hidden": "true" },
       s("path", { class: "zero", d: `M0 ${zero}H${width}` }),
@@ -112,9 +118,9 @@ function plot(days) {
         return [bar("m", at, zero - up, up), bar("r", at, zero + 3, (one.rejections * 34) / mostRejected)];
       })),
     h("p", { class: "axis small soft num", "aria-hidden": "true" }, days.map((one, at) => h("span", {}, at % 2 ? "" : day(one.day_ms)))),
-    h("figcaption", { class: "key" }, h("span", {}, h("i", { class: "k-merge" }), `${total("merges")} merges`),
-      h("span", {}, h("i", { class: "k-reject" }), `${total("rejections")} rejections, on a scale of their own`),
-      h("span", {}, `${n(most)} merges on the busiest day`)),
+    h("figcaption", { class: "key" }, h("span", {}, h("i", { class: "k-merge" }), many(total("merges"), "merge")),
+      h("span", {}, h("i", { class: "k-reject" }), `${many(total("rejections"), "rejection")}, on a scale of their own`),
+      h("span", {}, `${many(most, "merge")} on the busiest day`)),
     h("table", { class: "sr" }, h("caption", {}, "Merges and rejections by day"),
       h("thead", {}, h("tr", {}, ["Day", "Merges", "Rejections"].map((text) => h("th", { scope: "col" }, text)))),
       h("tbody", {}, days.map((one) => h("tr", {}, h("th", { scope: "row" }, day(one.day_ms)), h("td", {}, n(one.merges)), h("td", {}, n(one.rejections)))))));

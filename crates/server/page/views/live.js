@@ -6,12 +6,20 @@ import { deviceIcon, time, userLink } from "../lib/people.js";
 import { many, n, seconds, shortId, visible, clock } from "../lib/words.js";
 import { telling } from "./telling.js";
 
+/** What stands instead of a list without rows. */
+const NOTHING = {
+  all: "What comes from now on appears here at once.",
+  merged: "No event of those shown joined anything.",
+  rejected: "No event of those shown was turned down.",
+};
 const ROWS_MAX = 200;
 const KEPT_MAX = 2_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 60 * MINUTE_MS;
 const AGAIN_MS = 3_000;
 const COUNT_MS = 1_000;
+/** Of what comes at once, the sentence is made when it is there. */
+const BURST_MS = 50;
 
 export async function live(_query, { signal, reload }) {
   const view = new Live(await project(), signal, reload);
@@ -34,10 +42,11 @@ class Live {
     this.notices = h("div", {});
     this.tokens = new Map();
     this.stateText = h("span", {}, "Live");
+    this.empty = h("p", { class: "soft nothing" }, NOTHING.all);
     this.state = h("p", { role: "status" }, h("span", { class: "beat" }), this.stateText);
     this.pause = h("button", { type: "button", onclick: () => this.toggle() }, "Pause");
     this.element = h("div", {}, this.heading, this.notices,
-      h("div", { class: "tools" }, this.picker(), this.pause, this.state), this.list);
+      h("div", { class: "tools" }, this.picker(), this.pause, this.state), this.list, this.empty);
     // Not for each event: it looks through those of the last hour.
     const tick = setInterval(() => (signal.aborted ? clearInterval(tick) : this.count()), COUNT_MS);
   }
@@ -49,12 +58,18 @@ class Live {
         this.only = key;
         for (const each of buttons) each.setAttribute("aria-pressed", String(each === pressed.currentTarget));
         for (const row of this.list.children) row.hidden = !this.isShown(row.dataset.kind);
+        this.sayIfEmpty();
       } }, text));
     return h("div", { class: "pick", role: "group", "aria-label": "Show" }, buttons);
   }
 
   isShown(kind) {
     return this.only === "all" || this.only === kind;
+  }
+
+  sayIfEmpty() {
+    this.empty.textContent = NOTHING[this.only];
+    this.empty.hidden = [...this.list.children].some((row) => !row.hidden);
   }
 
   toggle() {
@@ -76,17 +91,19 @@ class Live {
       }
       if (this.signal.aborted) return;
       const since = seconds(Date.now());
+      this.state.classList.add("gone");
       this.stateText.textContent = `Not live: the connection is gone. Events since ${since} are fetched when it is back.`;
       await new Promise((done) => setTimeout(done, AGAIN_MS));
     }
   }
 
   take(kind, data, id) {
+    this.state.classList.remove("gone");
     if (this.isRunning) this.stateText.textContent = "Live";
     if (kind === "unknown_token") return this.warn(data);
     this.last = id ?? data.number;
-    // The first events come at once, and their sentence with them.
-    if (!this.seen.length) requestAnimationFrame(() => this.count());
+    clearTimeout(this.burst);
+    this.burst = setTimeout(() => this.count(), BURST_MS);
     this.seen.push([data.received_ms, data.answer]);
     if (this.isRunning) this.add(data);
     else if (this.kept.push(data) > KEPT_MAX) this.kept.shift();
@@ -103,6 +120,7 @@ class Live {
       h("span", { class: "tell" }, this.tell(event)));
     row.hidden = !this.isShown(kind);
     this.list.prepend(row);
+    if (!row.hidden) this.empty.hidden = true;
     if (this.list.children.length > ROWS_MAX) this.list.lastChild.remove();
     if (kind !== "event") announce(row.textContent);
   }
@@ -120,8 +138,8 @@ class Live {
     if (event.answer !== "rejected") return telling(event.properties ?? {});
     if (event.error === "errAnonDistinctIdAssignedAlready" && event.holder) {
       const { distinct_id: id, name } = event.holder;
-      return ["Not joined: this device has been ", userLink(id, `${name ? visible(name) : shortId(id)}’s`),
-        " before. Was reset() not called?"];
+      return ["Not joined: this device is already ", userLink(id, `${name ? visible(name) : shortId(id)}’s`),
+        ". Was reset() not called?"];
     }
     return `Not joined: ${visible(event.error ?? "")}`;
   }

@@ -15,7 +15,8 @@ export async function personOf(id) {
     ask(`/v1/users/${path}`),
     all(`/v1/users/${path}/ids`, { limit: PAGE_IDS }, (page) => page.ids, IDS_MAX),
   ]);
-  const colours = coloursOf(members.filter((each) => each.distinct_id !== user.distinct_id || !user.has_user_id));
+  // The user has the colour of persons, but for a device that stands for one: the root of aliases can be one (L-12).
+  const colours = coloursOf(members.filter((each) => each.distinct_id !== user.distinct_id || !user.has_user_id || each.device));
   const byId = new Map(members.map((each) => [each.distinct_id, each]));
   return { ...user, asked: id, path, members, byId, hasMore: next !== null, colours };
 }

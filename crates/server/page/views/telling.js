@@ -42,7 +42,7 @@ export function readable(properties) {
   return [...own, ...added].map(([name, value]) => [title(name), name, value]);
 }
 
-const WORDS = { $os: "System", $browser: "Browser", $current_url: "Page", $referrer: "Came from", $city: "City", $region: "Region", mp_country_code: "Country", $email: "E-mail", $name: "Name", $phone: "Phone", $created: "Created", $avatar: "Picture" };
+const WORDS = { $user_id: "User ID", $device_id: "Device ID", $os: "System", $browser: "Browser", $current_url: "Page", $referrer: "Came from", $city: "City", $region: "Region", mp_country_code: "Country", $email: "E-mail", $name: "Name", $phone: "Phone", $created: "Created", $avatar: "Picture" };
 
 /** `first_login` is *First login*. */
 export function title(name) {

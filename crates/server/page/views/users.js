@@ -9,23 +9,29 @@ const PAGE_USERS = 50;
 const DEVICES_SHOWN = 5;
 const TYPED_MS = 150;
 const FIRST_EVENT_MS = 2_000;
+const DEVICES = "A filled device is one they logged in on; an outlined one is still nobody’s.";
+const NEWEST = `Newest seen first. ${DEVICES}`;
 
 export async function users(query, { signal, reload }) {
   const words = query.get("q") ?? "";
   const first = await pageOf(null);
   if (!first.users.length && !words) return nobodyYet(signal, reload);
   const list = h("div");
+  const order = h("p", { class: "sub" });
   const show = latestOnly(async (isLatest, wanted, waitMs) => {
     // Somebody who types asks once.
     if (waitMs) await new Promise((done) => setTimeout(done, waitMs));
     if (!isLatest() || signal.aborted) return;
     if (!plain(wanted)) {
       announce("");
+      order.textContent = NEWEST;
       list.replaceChildren(...newestSeen(first));
       return;
     }
     const found = await ask("/v1/search", { q: wanted, limit: PAGE_USERS });
-    if (isLatest()) showFound(list, found, wanted);
+    if (!isLatest()) return;
+    order.textContent = `Best matches first. ${DEVICES}`;
+    showFound(list, found, wanted);
   });
   const find = h("input", {
     id: "find", type: "search", value: words, placeholder: "Find by name, e-mail or any ID",
@@ -42,8 +48,7 @@ export async function users(query, { signal, reload }) {
   };
   await show(words, 0);
   return h("div", {}, say(sentence(first)),
-    h("p", { class: "sub" },
-      "Newest seen first. A filled device is one they logged in on; an outlined one is still nobody’s."),
+    order,
     h("form", { class: "find", role: "search", onsubmit: open },
       h("label", { class: "sr", for: "find" }, "Find by name, e-mail or any ID"), find),
     list);
@@ -85,11 +90,11 @@ function showFound(list, found, words) {
   if (found.users.length) {
     const rows = found.users.map((user) => row(user, words));
     const cut = found.is_complete === false && h("p", { class: "soft" }, "There may be more: the search ended early. Type more of it.");
-    list.replaceChildren(h("ol", { class: "people", "aria-label": "People, newest seen first" }, rows), cut || "");
+    list.replaceChildren(h("ol", { class: "people", "aria-label": "People who were found" }, rows), cut || "");
     return;
   }
   const text = `Nobody has “${visible(words.trim())}” as an ID, a name or an e-mail address.`;
-  list.replaceChildren(none(text, nearest(found.nearest)));
+  list.replaceChildren(none(text, found.nearest.length > 0 && h("p", { class: "small soft" }, "Nearest:"), nearest(found.nearest)));
 }
 
 /** The few whose name, address or ID is hardly another. */
@@ -110,7 +115,8 @@ function row(user, words = "") {
   return h("li", {}, h("a", { href: userPath(user.distinct_id) }, avatar(user),
     h("span", {},
       h("span", { class: `who${isNobody ? " nobody" : ""}` }, marked(label, words)),
-      h("span", { class: "id", title: visible(shown) }, marked(shortId(shown), words))),
+      // Somebody without a name is called by the ID already.
+      shortId(shown) !== label && h("span", { class: "id", title: visible(shown) }, marked(shortId(shown), words))),
     h("span", { class: "devs" },
       devices.map((each) => deviceIcon(each.kind, colours.get(each.distinct_id), !user.has_user_id)),
       h("span", {}, many(user.ids, "ID"))),
@@ -123,12 +129,10 @@ const eventsOf = ({ events }) => (events === null ? "very many events" : many(ev
 
 async function nobodyYet(signal, reload) {
   const { token } = await project();
-  const snippet = `mixpanel.init('${token}', { api_host: '${location.origin}' });\nmixpanel.track('Hello');`;
+  const snippet = `mixpanel.init('${token}', {\n  api_host: '${location.origin}',\n});\nmixpanel.track('Hello');`;
   const made = h("div", {}, say("Nobody yet."),
-    h("p", { class: "sub" },
-      "Send the first event from your page or app, and whoever sent it stands here a moment later. ",
-      copyButton(snippet, "the lines")),
-    h("pre", { class: "snippet", tabindex: "0" }, visibleLines(snippet)),
+    h("p", { class: "sub" }, "Send the first event from your page or app, and whoever sent it stands here a moment later."),
+    h("div", { class: "snippet" }, h("pre", { tabindex: "0" }, visibleLines(snippet)), copyButton(snippet, "the lines")),
     h("p", { class: "soft", role: "status" }, h("span", { class: "beat" }), "Waiting for the first event"));
   const look = setInterval(async () => {
     if (signal.aborted) return clearInterval(look);
