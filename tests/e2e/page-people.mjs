@@ -12,6 +12,9 @@ export async function populate(sender, engine) {
   life.many("qa-robot", 199, 76 * DAY_H, 9, 1_000);
   life.others();
   if (engine === "original") life.noor();
+  if (engine === "legacy") life.lea();
+  // P-3 and LP-2: a profile that is hidden by what comes later.
+  if (engine === "legacy") await sender.profile("lea@example.com", { $name: "Lea (newsletter)", list: "winter", opened: 3 });
   life.events.sort((one, other) => one.properties.time - other.properties.time);
   // A server refuses `$identify` for Simplified unless it comes from a browser.
   const isWanted = ({ event }) => engine !== "simplified" || event !== "$identify";
@@ -118,6 +121,26 @@ class Life {
     this.add(this.sender.event("$create_alias", { distinct_id: "noor", alias: "legacy-883" }));
     this.visit(DAY_H, logged("noor", edge), WINDOWS, 30);
   }
+
+  /** A laptop with two aliases, one of which was in use before, and a phone that cannot have the same alias. */
+  lea() {
+    const [mac, phone] = [uuid(5_000), uuid(5_001)];
+    const user = "lea@example.com";
+    const as = (id) => ({ distinct_id: id, $user_id: id, $device_id: mac });
+    const alias = (id, name, device = MAC) => this.sender.event("$create_alias", { distinct_id: id, alias: name, $device_id: id, ...device });
+    this.visit(20 * DAY_H, { distinct_id: user }, {}, 2);
+    this.visit(19 * DAY_H, { distinct_id: mac, $device_id: mac }, MAC, 7);
+    this.sender.hoursAgo(19 * DAY_H - 0.2);
+    this.add(alias(mac, user));
+    this.visit(17 * DAY_H, as(user), MAC, 12);
+    this.visit(12 * DAY_H, { distinct_id: phone, $device_id: phone }, IPHONE, 5);
+    this.sender.hoursAgo(12 * DAY_H - 0.2);
+    this.add(alias(phone, user, IPHONE));
+    this.sender.hoursAgo(9 * DAY_H);
+    this.add(alias(mac, "lea@work.example"));
+    this.visit(6 * DAY_H, as("lea@work.example"), MAC, 18);
+    this.visit(0.4, as(user), MAC, 4);
+  }
 }
 
 async function profiles(sender, engine) {
@@ -131,6 +154,7 @@ async function profiles(sender, engine) {
   for (const [id, name] of [["ines", "Ines Valdorra"], ["oona", "Oona Brask"], ["suri", "Suri Hallow"], ["wim", "Wim Aster"], ["emre", "Emre Caldwin"], ["lotte", "Lotte Finch"]]) {
     await sender.profile(`${id}@example.com`, { $name: name, $email: `${id}@example.com` });
   }
+  if (engine === "legacy") await sender.profile("lea@example.com", { $name: "Lea Moor", $email: "lea@example.com", plan: "plus" });
   if (engine !== "original") return;
   await sender.profile("noor", { $name: "Noor Tamsin", $email: "noor@example.com", plan: "plus" });
   // P-3: a profile that a merge hides. `before` the merge it was shown.

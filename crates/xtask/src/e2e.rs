@@ -25,7 +25,13 @@ const ENGINES: [&str; 3] = ["simplified", "original", "legacy"];
 
 /// The parts of the suite of the page. They run one after the other, since one of them measures times, and each has
 /// projects of its own.
-const PAGE_PARTS: [&str; 4] = ["page", "page-hostile", "page-figures", "page-states"];
+const PAGE_PARTS: [&str; 5] = [
+    "page",
+    "page-keyboard",
+    "page-hostile",
+    "page-figures",
+    "page-states",
+];
 
 /// Projects of the page that stay empty.
 const PAGE_EMPTY: &str = "page-empty";
