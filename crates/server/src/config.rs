@@ -99,6 +99,9 @@ pub struct Bounds {
     /// How long a deletion of people waits before it is carried out. It can be cancelled meanwhile, and those that wait
     /// are carried out together.
     pub erasure_delay: Duration,
+    /// How long a deletion waits after it could not be carried out, such as for lack of room on the disk. It doubles with
+    /// each failure, up to an hour.
+    pub erasure_retry: Duration,
     /// How old the answer of `/metrics` may be. Everybody may ask for it, so it is not made for each request.
     pub metrics_age: Duration,
     /// How often the log may have a warning about clients that do something wrong, such as sending wrong
@@ -126,6 +129,7 @@ impl Bounds {
         // systemd and Docker wait at least ten seconds before they kill a process.
         stop_timeout: Duration::from_secs(9),
         erasure_delay: Duration::from_secs(60),
+        erasure_retry: Duration::from_secs(60),
         metrics_age: Duration::from_secs(1),
         warning_interval: Duration::from_secs(60),
     };

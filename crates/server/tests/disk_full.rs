@@ -1,6 +1,6 @@
 //! A server whose disk fails is not ready, until the disk is good again.
 //!
-//! The test has a process of its own, because the limit on the size of files is the process's.
+//! The tests have a process of their own, because the limit on the size of files is the process's.
 
 #![cfg(unix)]
 #![allow(
@@ -12,14 +12,22 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
-use std::time::Instant;
+use std::fs;
+use std::io::Read;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use idmerge_engines::Model;
 use rlimit::Resource;
 use serde_json::json;
-use support::{Answer, PATIENCE, Running, SECRET, project};
+use support::privacy::{
+    ADA, DELETIONS, TABLET, event, import_many, request, stored, task, wait_for,
+};
+use support::{Answer, PATIENCE, Running, SECRET, backups, privacy, project, wait_until};
+
+/// One test at a time has a full disk.
+static DISK: Mutex<()> = Mutex::new(());
 
 /// SIGXFSZ, which kills a process that writes above the limit, unless it is handled.
 const FILE_TOO_LARGE: i32 = 25;
@@ -39,8 +47,8 @@ fn wait_until_ready_says(server: &Running, wanted: &str) {
 
 #[test]
 fn a_server_is_not_ready_while_a_project_cannot_write_and_recovers_by_itself() {
-    let is_handled = Arc::new(AtomicBool::new(false));
-    signal_hook::flag::register(FILE_TOO_LARGE, is_handled).unwrap();
+    let _disk = DISK.lock().unwrap_or_else(PoisonError::into_inner);
+    let _is_full = notice_full_disk();
     let projects = ["ONE", "TWO"].map(|token| project(token, Model::Simplified));
     let server = Running::with(projects.into(), |_| {});
     assert_eq!(server.get("/readyz", &[]).body, "ready\n");
@@ -85,6 +93,62 @@ fn a_server_is_not_ready_while_a_project_cannot_write_and_recovers_by_itself() {
             r#"recoveries_total{project="TWO"} 1"#,
         ],
     );
+}
+
+/// Whether the disk was full since this was called.
+fn notice_full_disk() -> Arc<AtomicBool> {
+    let is_full = Arc::new(AtomicBool::new(false));
+    signal_hook::flag::register(FILE_TOO_LARGE, is_full.clone()).unwrap();
+    is_full
+}
+
+/// A client that does not read its backup keeps the deletion waiting until the disk is full.
+#[test]
+fn a_deletion_that_finds_no_room_is_tried_again_and_carried_out_once_there_is_room() {
+    let _disk = DISK.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut server = Running::with(vec![project("TOK", Model::Simplified)], |bounds| {
+        bounds.erasure_delay = Duration::ZERO;
+        bounds.erasure_retry = Duration::from_millis(20);
+    });
+    let of_ada: Vec<_> = (0..100).map(|number| event(ADA, TABLET, number)).collect();
+    assert_eq!(privacy::import(&server, "TOK", &of_ada).status, 200);
+    let of_others = import_many(&server);
+    let (mut backup, _) = backups::ask(&server);
+    let id = request(&server, DELETIONS, &[ADA]);
+    let is_full = notice_full_disk();
+    let (_, hard) = rlimit::getrlimit(Resource::FSIZE).unwrap();
+    rlimit::setrlimit(Resource::FSIZE, 64 * 1024, hard).unwrap();
+    backup.read_to_end(&mut Vec::new()).unwrap();
+    wait_until("the disk is full", || is_full.load(Ordering::SeqCst));
+    // It has not failed for good, and is tried more than once.
+    is_full.store(false, Ordering::SeqCst);
+    wait_until("the disk is full", || is_full.load(Ordering::SeqCst));
+    let found = task(&server, DELETIONS, &id);
+    assert!(
+        found["status"] == "PENDING" || found["status"] == "STARTED",
+        "{found}"
+    );
+    assert_eq!(found["distinct_ids"], json!([ADA]));
+
+    rlimit::setrlimit(Resource::FSIZE, hard, hard).unwrap();
+    wait_for(&server, &id, "SUCCESS");
+    wait_until_ready_says(&server, "ready\n");
+    wait_until("the project is open again", || {
+        server.metric("idmerge_erasing{project=\"TOK\"}") == 0
+    });
+    let found: Vec<_> = stored(&server, "TOK").into_keys().collect();
+    assert!(
+        found == of_others.collect::<Vec<_>>(),
+        "{} events",
+        found.len()
+    );
+    server.stop();
+    let mut names: Vec<_> = fs::read_dir(server.folder.as_ref().unwrap().path().join("TOK"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .collect();
+    names.sort();
+    assert_eq!(names, ["store.redb"]);
 }
 
 /// Imports the event of this number into the second project.

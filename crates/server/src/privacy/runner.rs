@@ -12,11 +12,9 @@ use crate::projects::OpenProject;
 
 /// How long the runner sleeps at most, because the clock of the system can be set.
 const SLEEP_MAX: Duration = Duration::from_secs(60);
-/// How long it waits while a backup is made or read.
+/// How long it waits at most while a backup is made or read.
 const BUSY_MS: i64 = 5_000;
-/// How long it waits after the first failure. It doubles with each one.
-const FIRST_DELAY_MS: i64 = 60_000;
-/// The longest delay.
+/// The longest delay after a failure.
 const MAX_DELAY_MS: i64 = 3_600_000;
 
 /// When a project may be erased from again.
@@ -28,10 +26,10 @@ struct Wait {
 
 /// Carries out deletions when they are due, for ever.
 pub(crate) async fn run(app: Arc<App>) {
-    let delay_ms = i64::try_from(app.bounds.erasure_delay.as_millis()).unwrap_or(i64::MAX);
+    let [delay_ms, retry_ms] = [app.bounds.erasure_delay, app.bounds.erasure_retry].map(millis);
     let mut waits = vec![Wait::default(); app.projects.len()];
     loop {
-        let mut sleep_ms = i64::try_from(SLEEP_MAX.as_millis()).unwrap_or(i64::MAX);
+        let mut sleep_ms = millis(SLEEP_MAX);
         for (open, wait) in app.projects.iter().zip(&mut waits) {
             let Some(oldest_ms) = open.project.oldest_deletion_ms() else {
                 continue;
@@ -39,7 +37,7 @@ pub(crate) async fn run(app: Arc<App>) {
             let now_ms = now_ms();
             let due_ms = oldest_ms.saturating_add(delay_ms).max(wait.until_ms);
             if due_ms <= now_ms && !app.is_stopping() {
-                erase(open, now_ms - delay_ms, wait).await;
+                erase(open, now_ms - delay_ms, retry_ms, wait).await;
                 sleep_ms = 0;
             } else {
                 sleep_ms = sleep_ms.min(due_ms - now_ms);
@@ -53,13 +51,17 @@ pub(crate) async fn run(app: Arc<App>) {
     }
 }
 
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
 /// Erases from a project what was requested until this time. Afterwards `wait` says when to try again, if something is
-/// left.
-async fn erase(open: &OpenProject, until_ms: i64, wait: &mut Wait) {
+/// left: `retry_ms` later after the first failure.
+async fn erase(open: &OpenProject, until_ms: i64, retry_ms: i64, wait: &mut Wait) {
     let token = &open.config.token;
     // A backup would be broken off; the next one has to wait for the erasure.
     let Some(_backup) = open.backups.try_hold() else {
-        wait.until_ms = now_ms() + BUSY_MS;
+        wait.until_ms = now_ms() + retry_ms.min(BUSY_MS);
         return;
     };
     let erased = match open.backups.check_room() {
@@ -93,7 +95,7 @@ async fn erase(open: &OpenProject, until_ms: i64, wait: &mut Wait) {
             }
         }
         Err(error) => {
-            let delay_ms = FIRST_DELAY_MS << wait.failures.min(6);
+            let delay_ms = retry_ms.saturating_mul(1 << wait.failures.min(16));
             wait.failures += 1;
             wait.until_ms = now_ms() + delay_ms.min(MAX_DELAY_MS);
             tracing::error!(

@@ -1,35 +1,19 @@
 //! `GET /v1/backup`: of one moment, for a client that does not read too, and never without a secret.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Read, Write};
-use std::net::TcpStream;
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use crate::support::backups::{PATH, ask, padding, request};
 use crate::support::{PATIENCE, Running, SECRET, project};
 use idmerge_engines::Model;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PATH: &str = "/v1/backup";
-
 fn secret() -> String {
     format!("Bearer {SECRET} of TOK")
-}
-
-/// 1,600 digits that hardly compress.
-fn padding(seed: &str) -> String {
-    let mut state = seed.bytes().fold(0x9e37_79b9_u64, |state, byte| {
-        state.wrapping_mul(31).wrapping_add(u64::from(byte))
-    });
-    let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
-        state ^ (state >> 29)
-    };
-    (0..100).map(|_| format!("{:016x}", next())).collect()
 }
 
 fn log_in(device: &str, user: &str) -> Value {
@@ -80,35 +64,6 @@ fn answer(server: &Running, path: &str) -> String {
     let answer = server.get(path, &[("authorization", &secret())]);
     assert_eq!(answer.status, 200, "{}", answer.body);
     answer.body
-}
-
-fn request(server: &Running) -> TcpStream {
-    let mut stream = TcpStream::connect(server.address).unwrap();
-    let head = format!(
-        "GET {PATH} HTTP/1.0\r\nhost: x\r\nauthorization: {}\r\n\r\n",
-        secret()
-    );
-    stream.write_all(head.as_bytes()).unwrap();
-    stream
-}
-
-/// Sends the request, and reads the head of the response. Returns the length of the body.
-fn ask(server: &Running) -> (BufReader<TcpStream>, u64) {
-    let stream = request(server);
-    let mut stream = BufReader::with_capacity(16, stream);
-    let (mut length, mut line) = (None, String::new());
-    while line != "\r\n" {
-        line.clear();
-        assert!(stream.read_line(&mut line).unwrap() > 0);
-        assert!(
-            !line.starts_with("HTTP/") || line.contains(" 200 "),
-            "{line}"
-        );
-        if let Some(value) = line.to_ascii_lowercase().strip_prefix("content-length: ") {
-            length = Some(value.trim().parse().unwrap());
-        }
-    }
-    (stream, length.unwrap())
 }
 
 /// A server on what a backup has.

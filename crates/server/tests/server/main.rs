@@ -45,6 +45,7 @@ mod pace;
 mod pages;
 mod people;
 mod pixel;
+mod privacy_api;
 mod reading;
 mod retract;
 mod round_trip;

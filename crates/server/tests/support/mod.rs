@@ -2,8 +2,10 @@
 
 #![allow(dead_code, reason = "each test file uses a part of it")]
 
+pub(crate) mod backups;
 pub(crate) mod live;
 pub(crate) mod people;
+pub(crate) mod privacy;
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -198,10 +200,12 @@ impl Running {
     }
 
     fn answer(mut answer: Response<Body>) -> Answer {
+        let body = answer.body_mut().with_config().limit(u64::MAX);
+        let body = body.read_to_vec().unwrap();
         Answer {
             status: answer.status().as_u16(),
             headers: answer.headers().clone(),
-            body: String::from_utf8_lossy(&answer.body_mut().read_to_vec().unwrap()).into_owned(),
+            body: String::from_utf8_lossy(&body).into_owned(),
         }
     }
 
