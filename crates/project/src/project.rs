@@ -20,7 +20,7 @@ use crate::workers::{Task, Work, Workers};
 use crate::write::batch::{Answer, Batch};
 use crate::write::maintenance::Maintenance;
 use crate::write::prepare::prepare;
-use crate::write::queue::Job;
+use crate::write::queue::{Job, Reservation};
 use crate::write::writer::Writer;
 
 /// An open project. Many threads can use it at the same time.
@@ -123,20 +123,33 @@ impl Project {
         batch: Batch,
         answer: impl FnOnce(Result<Answer, ProjectError>) + Send + 'static,
     ) -> Result<(), ProjectError> {
+        let (reservation, job) = self.prepare(batch, answer)?;
+        reservation.fill(job);
+        self.inner.wake_writer();
+        Ok(())
+    }
+
+    /// A batch that has room in the queue. People can be erased before it gets there.
+    pub(crate) fn prepare(
+        &self,
+        batch: Batch,
+        answer: impl FnOnce(Result<Answer, ProjectError>) + Send + 'static,
+    ) -> Result<(Reservation<'_>, Job), ProjectError> {
         let inner = &self.inner;
+        let erasures = inner.pause.begun();
         inner.check()?;
         let mut reservation = inner.queue.reserve(batch.text.len())?;
         let mut reserve = |bytes| reservation.grow(bytes);
         let erased = inner.state()?.erased.clone();
         let (settings, options) = (&inner.settings, &inner.options);
         let batch = prepare(batch, settings, options, &erased, &mut reserve)?;
-        reservation.fill(Job {
+        let job = Job {
             batch,
             callback: Box::new(answer),
+            erasures,
             refused: None,
-        });
-        inner.wake_writer();
-        Ok(())
+        };
+        Ok((reservation, job))
     }
 
     /// Submits a batch and waits for the answer.

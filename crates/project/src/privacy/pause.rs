@@ -1,6 +1,6 @@
 //! [`Pause`]: closes the store of a project that goes on, for an erasure.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::{Condvar, Mutex};
@@ -17,6 +17,8 @@ pub(crate) struct Pause {
     phase: Mutex<Phase>,
     changed: Condvar,
     is_closing: AtomicBool,
+    /// How many erasures have begun.
+    begun: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -47,8 +49,14 @@ impl Pause {
         let is_off = *phase == Phase::Off;
         if is_off {
             *phase = Phase::Wanted;
+            self.begun.fetch_add(1, Ordering::SeqCst);
         }
         is_off
+    }
+
+    /// How many erasures have begun. What was read before the last one began can name an ID that is erased.
+    pub(crate) fn begun(&self) -> u64 {
+        self.begun.load(Ordering::SeqCst)
     }
 
     /// The writer has closed the store.

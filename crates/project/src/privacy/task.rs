@@ -56,7 +56,7 @@ pub enum TaskStatus {
 }
 
 impl TaskStatus {
-    const ALL: [Self; 5] = [
+    pub(super) const ALL: [Self; 5] = [
         Self::Pending,
         Self::Started,
         Self::Success,

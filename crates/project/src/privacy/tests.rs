@@ -74,6 +74,7 @@ impl Tested {
         })
     }
 
+    /// Requests that an ID is erased, as a task with its name.
     fn request(&self, id: &str) {
         let task = PrivacyTask {
             id: id.to_owned(),
@@ -136,5 +137,67 @@ fn e_6_a_batch_that_is_begun_is_written_and_one_that_waits_is_refused() {
     assert!(matches!(&waits.lock()[..], [Err(ProjectError::Erasing)]));
     let profile = tested.project.profile("ben").unwrap().unwrap();
     assert_eq!(profile.json, r#"{"seen":5}"#);
+    assert_eq!(tested.project.last_event().unwrap(), 0);
+}
+
+/// The names of the vendor's documentation, which clients compare with.
+#[test]
+fn a_status_has_the_name_that_the_vendor_gives_it() {
+    let names = TaskStatus::ALL.map(TaskStatus::name);
+    let wanted = ["PENDING", "STARTED", "SUCCESS", "FAILURE", "REVOKED"];
+    assert_eq!(names, wanted);
+}
+
+#[test]
+fn e_6_a_deletion_that_is_started_cannot_be_cancelled_and_waits_for_a_query() {
+    let tested = Tested::open();
+    tested.request("ada");
+    // A query that reads from the store.
+    let reading = tested.project.inner.state().unwrap();
+    thread::scope(|scope| {
+        let project = &tested.project;
+        let erasing = scope.spawn(|| project.erase_waiting(1, [1; 32]));
+        let status = || project.privacy_task("ada").unwrap().status;
+        while status() != TaskStatus::Started {
+            tested.workers.turn(Work::Write);
+            thread::yield_now();
+        }
+        let cancelled = project.cancel_privacy_task("ada").unwrap();
+        assert_eq!(cancelled, Some(TaskStatus::Started));
+        assert!(!erasing.is_finished());
+        drop(reading);
+        while !erasing.is_finished() {
+            tested.workers.turn(Work::Write);
+            thread::yield_now();
+        }
+        erasing.join().unwrap().unwrap().unwrap();
+        assert_eq!(status(), TaskStatus::Success);
+    });
+}
+
+/// A client whose batch was checked before the erasure, and gets into the queue after it.
+#[test]
+fn e_2_a_batch_that_comes_late_into_the_queue_is_checked_again() {
+    let tested = Tested::open();
+    tested.request("ben");
+    let answers = Answers::default();
+    let kept = answers.clone();
+    let prepared = (tested.project).prepare(one_event(), move |answer| kept.lock().push(answer));
+    let (reservation, job) = prepared.unwrap();
+    let erased = tested.while_writing(|project| project.erase_waiting(1, [1; 32]));
+    assert_eq!(erased.unwrap().unwrap().ids_erased, 1);
+    reservation.fill(job);
+    tested.project.inner.wake_writer();
+    while tested.workers.turn(Work::Write) {}
+    assert!(matches!(&answers.lock()[..], [Err(ProjectError::Erasing)]));
+    assert_eq!(tested.project.last_event().unwrap(), 0);
+    // Sent again, it is refused.
+    let again = tested.submit(one_event());
+    while tested.workers.turn(Work::Write) {}
+    let answers = again.lock();
+    let [Ok(answer)] = &answers[..] else {
+        panic!("{answers:?}");
+    };
+    assert!(!answer.records[0].is_stored());
     assert_eq!(tested.project.last_event().unwrap(), 0);
 }

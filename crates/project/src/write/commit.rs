@@ -117,6 +117,10 @@ impl Committer {
     fn may_write(&self, job: &mut Job) -> bool {
         let queue = &self.inner.queue;
         let is_begun = job.batch.profile_bytes.is_some();
+        if !is_begun && job.refused.is_none() && job.erasures != self.inner.pause.begun() {
+            job.batch.give_up();
+            job.refused = Some(ProjectError::Erasing);
+        }
         if !is_begun && job.refused.is_none() && !queue.may_begin() {
             job.batch.give_up();
             job.refused = Some(ProjectError::Closed);

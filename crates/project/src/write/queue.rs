@@ -22,6 +22,8 @@ pub(crate) type Callback = Box<dyn FnOnce(Result<Answer, ProjectError>) + Send>;
 pub(crate) struct Job {
     pub(crate) batch: PreparedBatch,
     pub(crate) callback: Callback,
+    /// How many erasures had begun before the batch was checked for IDs that are erased.
+    pub(crate) erasures: u64,
     /// Why the batch is not taken, if the writer finds out.
     pub(crate) refused: Option<ProjectError>,
 }

@@ -13,10 +13,12 @@ impl Project {
     pub(crate) fn carry_out_alone(&self, alone: Alone) -> Result<(), ProjectError> {
         let batch = PreparedBatch::of_alone(alone);
         let (sender, receiver) = mpsc::sync_channel(1);
+        let erasures = self.inner.pause.begun();
         self.inner.check()?;
         let reservation = self.inner.queue.reserve(batch.bytes)?;
         reservation.fill(Job {
             batch,
+            erasures,
             refused: None,
             // This cannot fail: the receiver lives until it has received.
             callback: Box::new(move |answer| drop(sender.send(answer))),

@@ -38,6 +38,7 @@ fn job(inner: &Inner, answers: &Answers) -> Job {
         )
         .unwrap(),
         callback: Box::new(move |answer| answers.lock().push(answer)),
+        erasures: 0,
         refused: None,
     }
 }
