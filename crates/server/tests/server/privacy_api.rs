@@ -24,6 +24,7 @@ fn the_vendors_api_as_its_documentation_has_it() {
     let date = date.unwrap().as_str().unwrap().to_owned();
     assert_eq!((date.len(), &date[10..11]), (19, "T"), "{date}");
     assert_eq!(found, wanted);
+    request(&server, RETRIEVALS, &ids);
     let list = ask(
         &server,
         "GET",
@@ -31,6 +32,8 @@ fn the_vendors_api_as_its_documentation_has_it() {
         &Value::Null,
     )
     .json();
+    // Without the retrieval.
+    assert_eq!(list["results"].as_array().unwrap().len(), 1);
     assert_eq!(list["results"][0]["tracking_id"], id);
     assert_eq!(list["results"][0]["distinct_ids"], json!([]));
 
