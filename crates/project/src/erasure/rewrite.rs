@@ -60,10 +60,17 @@ impl Rewriter<'_> {
     ) -> Option<Rewritten> {
         let is_described =
             (stored.failure).is_some_and(|[_, description]| self.is_named_in_quotes(description));
+        // The text can be that of a device that is erased, and of a user who is not.
+        let is_own = |key: &str, value: RawJson<'_>| {
+            key == IdProperty::DistinctId.key()
+                && own.is_some_and(|own| !self.named.has(own) && is_text_of(own, value))
+        };
+        let is_named = |key: &str, value: RawJson<'_>| {
+            is_id(key) && self.is_named(key, value) && !is_own(key, value)
+        };
         let mut names = false;
         let _is_object = visit_members(event.properties().as_str(), |key, value| {
-            let key = str::from_utf8(key).unwrap_or_default();
-            names |= is_id(key) && self.is_named(key, value);
+            names |= is_named(str::from_utf8(key).unwrap_or_default(), value);
         });
         if !names && !is_described {
             return None;
@@ -73,16 +80,16 @@ impl Rewriter<'_> {
         let in_its_place = other.map(|id| json_of(&id.to_string()));
         let is_identity_event = event.event().is_identity_event();
         let text = self.write(event, &|key, value| {
-            if !is_id(key) || !self.is_named(key, value) {
+            if !is_named(key, value) {
                 return Fate::Stays;
             }
-            let is_own = own.is_some_and(|own| self.named.has(own));
+            let is_own_erased = own.is_some_and(|own| self.named.has(own));
             match &in_its_place {
                 Some(other) if key == IdProperty::DistinctIds.key() => {
                     Fate::Becomes(self.without_named(value, other))
                 }
                 // The claim is rejected wherever the event is read again: both IDs are one.
-                Some(other) if is_identity_event || is_own => Fate::Becomes(other.clone()),
+                Some(other) if is_identity_event || is_own_erased => Fate::Becomes(other.clone()),
                 _ => Fate::Goes,
             }
         });
@@ -178,6 +185,12 @@ impl Rewriter<'_> {
         let end = start + properties.len();
         format!("{}{new}{}", &text[..start], &text[end..])
     }
+}
+
+/// Whether the value of a property is the text of an ID.
+fn is_text_of(id: DistinctId<'_>, value: RawJson<'_>) -> bool {
+    let text = value.string_or_number();
+    text.is_some_and(|text| DistinctId::try_from(&*text).is_ok_and(|other| other == id))
 }
 
 fn is_id(key: &str) -> bool {

@@ -357,6 +357,42 @@ fn e_4_anonymous_events_stay_under_no_id() {
     }
 }
 
+/// In Simplified a device and a user can have one text, and only one of them is erased.
+#[test]
+fn e_5_a_user_with_the_text_of_an_erased_device_keeps_the_events() {
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    let id = DEVICES[0];
+    let project = open(folder, Model::Simplified);
+    for (number, properties) in [
+        json!({"$device_id": id, "distinct_id": format!("$device:{id}")}),
+        json!({"distinct_id": id}),
+        json!({"$user_id": id, "distinct_id": id}),
+        // Of another user, who has nothing to do with it: no rule reads it there.
+        json!({"$user_id": USERS[1], "distinct_id": id}),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let event = json!({"event": "View", "properties": properties});
+        assert!(submit(&project, number, &event, true).records[0].is_stored());
+    }
+    project.close().unwrap();
+    drop(project);
+    let device = format!("$device:{id}");
+    let receipt = erase_ids(folder, Model::Simplified, &[&device], ErasedEvents::Erased);
+    assert_eq!((receipt.ids_erased, receipt.rows.events_erased), (1, 1));
+    assert_eq!(receipt.rows.events_of_others_changed, 1);
+    let project = open(folder, Model::Simplified);
+    let numbers = |id: &str| -> Vec<_> {
+        let page = project.user_events(id, None, 10).unwrap();
+        page.events.iter().map(|event| event.number).collect()
+    };
+    assert_eq!(numbers(id), [3, 2]);
+    assert_eq!(numbers(USERS[1]), [4]);
+    assert_eq!(numbers(&device), [0; 0]);
+}
+
 /// The profile of an ID that was an alias of an erased one is shown again (LP-2, LE-1): no alias hides it.
 #[test]
 fn le_1_another_alias_has_its_own_profile_again() {
