@@ -17,6 +17,7 @@
 mod acts;
 mod client;
 mod disk;
+mod erasing;
 #[path = "../tests/support/event_list.rs"]
 mod event_list;
 pub(crate) mod hooks;
@@ -24,7 +25,6 @@ mod laws;
 mod model;
 mod process;
 mod random;
-mod scratch;
 mod world;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -145,6 +145,24 @@ fn an_index_that_is_not_read_again_is_found() {
 #[test]
 fn an_export_that_has_replaced_events_is_found() {
     finds(Mistake::ExportsReplaced);
+}
+
+/// Seed 6.
+#[test]
+fn an_erasure_that_leaves_profiles_is_found() {
+    finds(Mistake::LeavesProfiles);
+}
+
+/// Seed 46.
+#[test]
+fn an_erasure_that_leaves_names_in_the_events_of_others_is_found() {
+    finds(Mistake::LeavesTraces);
+}
+
+/// Seed 6.
+#[test]
+fn a_deletion_that_is_forgotten_at_a_crash_is_found() {
+    finds(Mistake::ForgetsTasks);
 }
 
 /// A seed that failed can be replayed: nothing but the seed decides.

@@ -9,6 +9,8 @@ use idmerge_store::{ErasedRows, Erasing};
 
 use crate::error::ProjectError;
 use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, SOURCES, TEXTS, TextNumber};
+#[cfg(test)]
+use crate::simulation::hooks::{Mistake, makes};
 
 /// A commit has about this many bytes of profiles, or one profile more.
 const COMMIT_BYTES: usize = 8 << 20;
@@ -143,6 +145,10 @@ fn copy_sources(erasing: &Erasing<'_, Engine>) -> Result<(), ProjectError> {
 }
 
 fn is_erased(erasing: &Erasing<'_, Engine>, id: &str) -> bool {
+    #[cfg(test)]
+    if makes(Mistake::LeavesProfiles) {
+        return false;
+    }
     // The keys of profiles were IDs when they were written.
     DistinctId::try_from(id).is_ok_and(|id| erasing.named.has(id))
 }

@@ -39,7 +39,7 @@ impl World {
         let name = client.name;
         let Some(request) = client.request.clone() else {
             if is_busy {
-                let sources: &[_] = match self.withdraws {
+                let sources: &[_] = match self.withdraws || self.erases {
                     true => &["/import"],
                     false => &["/track", "/import"],
                 };
@@ -75,7 +75,9 @@ impl World {
             Some(Err(error)) => {
                 client.waits = None;
                 match error {
-                    ProjectError::Failed { .. } | ProjectError::Closed => Ok(()),
+                    ProjectError::Failed { .. } | ProjectError::Closed | ProjectError::Erasing => {
+                        Ok(())
+                    }
                     error => Err(broken(format!("an answer of an unknown kind: {error:?}"))),
                 }
             }
@@ -123,6 +125,12 @@ impl World {
             let Ok(reading) = self.settings.read(&event.event()) else {
                 continue;
             };
+            // Somebody was erased since.
+            let models = self.models.borrow();
+            if (models.iter()).any(|model| model.may_be_gone(&reading, sent.insert_id.as_deref())) {
+                continue;
+            }
+            drop(models);
             if let RecordAnswer::Stored(ClaimAnswer::Merged | ClaimAnswer::AlreadyMerged) = record
                 && let Some(claim) = reading.claim
                 && !self.has_withdrawn.get()
@@ -264,7 +272,8 @@ impl World {
         let (seen, _) = export(project, &mut || true).map_err(broken)?;
         let models = self.models.borrow();
         let fits = models.iter().any(|model| {
-            let shown = model.list.events.iter().filter(|event| !event.is_replaced);
+            let shown =
+                (model.list.events.iter()).filter(|event| !event.is_replaced && !event.is_erased);
             shown.count() == seen.len()
         });
         match fits {

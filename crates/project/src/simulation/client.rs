@@ -187,5 +187,7 @@ impl Request {
 pub(crate) struct Feed {
     /// The entry after which the next page begins.
     pub(crate) since: u64,
+    /// The entry after which `changes` begins: that of the last erasure.
+    pub(crate) first: u64,
     pub(crate) changes: Vec<Change>,
 }

@@ -1,5 +1,7 @@
 //! A simulated disk: what a process sees, what a power failure leaves, and every fault of a disk.
 
+pub(crate) mod scratch;
+
 use std::io;
 use std::sync::Arc;
 
@@ -167,6 +169,53 @@ impl Disk {
             let bytes = page.as_ref().map_or(&[][..], |page| &page[..]);
             digest ^ twox_hash::XxHash3_64::oneshot_with_seed(place as u64, bytes)
         })
+    }
+
+    /// A new file on this disk. What is to fail is what happens to the new file, until [`rename`](Self::rename).
+    pub(crate) fn new_file(&self) -> Self {
+        let mut contents = self.0.lock();
+        Self::of(Contents {
+            dies_after: contents.dies_after.take(),
+            fails_after: contents.fails_after.take(),
+            is_dead: contents.is_dead,
+            is_full: contents.is_full,
+            lies: contents.lies,
+            random: contents.random.take(),
+            ..Contents::default()
+        })
+    }
+
+    /// The new file is given up, or written: what is to fail happens to this one again.
+    pub(crate) fn take_faults(&self, new: &Self) {
+        let (mut contents, mut new) = (self.0.lock(), new.0.lock());
+        contents.dies_after = new.dies_after.take();
+        contents.fails_after = new.fails_after.take();
+        contents.random = new.random.take();
+        contents.is_dead |= new.is_dead;
+        contents.failures += new.failures;
+        contents.syncs += new.syncs;
+    }
+
+    /// Gives a new file, which is synced, the name of this one. If the power fails, it has it or not.
+    pub(crate) fn rename(&self, new: &Self) -> io::Result<()> {
+        let mut contents = self.alive()?;
+        contents.operate()?;
+        let dies = contents.dies_after == Some(0);
+        contents.dies_after = contents.dies_after.map(|more| more.saturating_sub(1));
+        let chance = contents.random.as_mut();
+        if !dies || chance.is_none_or(|random| random.percent(50)) {
+            let mut new = new.0.lock();
+            contents.seen = std::mem::take(&mut new.seen);
+            contents.synced = std::mem::take(&mut new.synced);
+            contents.since = std::mem::take(&mut new.since);
+            contents.has_forgotten = new.has_forgotten;
+        }
+        contents.is_dead = dies;
+        match dies {
+            true => Err(io::Error::other("the power fails")),
+            // The folder is not synced, and the new file has the name.
+            false => contents.operate(),
+        }
     }
 
     /// From now on nothing fails.

@@ -22,6 +22,12 @@ pub(crate) enum Mistake {
     ForgetsIndex,
     /// An export in runs has the events that those of later runs have replaced.
     ExportsReplaced,
+    /// An erasure leaves the profiles.
+    LeavesProfiles,
+    /// An erasure leaves the events that name an erased ID beside another one.
+    LeavesTraces,
+    /// Opening does not read the tasks that wait.
+    ForgetsTasks,
 }
 
 thread_local! {
@@ -32,6 +38,11 @@ thread_local! {
 /// Whether the project makes this mistake, on this thread.
 pub(crate) fn makes(mistake: Mistake) -> bool {
     MISTAKE.get() == Some(mistake)
+}
+
+/// The mistake of this thread, for another one that works for it.
+pub(crate) fn mistake() -> Option<Mistake> {
+    MISTAKE.get()
 }
 
 /// Runs something with a mistake in the project.

@@ -3,12 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
-use idmerge_core::IdentityResolver;
+use idmerge_core::{Attribution, IdentityResolver};
 use idmerge_events::JsonEvent;
 
 use super::acts::{Seen, export};
 use super::client::{Client, Request};
 use super::hooks::{Broken, broken};
+use super::model::{Committed, mark};
 use super::world::World;
 use crate::project::Project;
 
@@ -41,6 +42,11 @@ impl World {
         let models = self.models.borrow();
         let events = models.iter().flat_map(|model| &model.list.events);
         if self.has_withdrawn.get() || events.clone().any(|event| event.is_replaced) {
+            return Ok(());
+        }
+        // In Legacy an event goes with the user that it had at its arrival, and its claim can name others.
+        let has_erased = models.iter().any(|model| !model.list.erased.is_empty());
+        if has_erased && self.settings.attribution() == Attribution::AtArrival {
             return Ok(());
         }
         let mut engine = self.settings.engine();
@@ -79,7 +85,10 @@ impl World {
         let Some(process) = self.healthy() else {
             return Err(broken("the project is down at the end"));
         };
-        let all = process.project.changes(0, usize::MAX).map_err(broken)?;
+        let all = process
+            .project
+            .changes(self.feed.borrow().first, usize::MAX)
+            .map_err(broken)?;
         let feed = self.feed.borrow();
         match feed.changes == all {
             true => Ok(()),
@@ -125,6 +134,8 @@ impl World {
         found: &BTreeMap<&str, usize>,
         sent: &mut BTreeSet<&'c str>,
     ) -> Result<(), Broken> {
+        let models = self.models.borrow();
+        let model = models.first().ok_or_else(|| broken("there is no model"))?;
         let times = |mark: &str| found.get(mark).copied().unwrap_or_default();
         let all = |requests: &'c [Rc<Request>]| requests.iter().flat_map(|it| &it.events);
         for event in all(&client.acknowledged) {
@@ -135,8 +146,15 @@ impl World {
             sent.insert(mark);
             let json = event.json();
             let parsed = JsonEvent::parse_text(&json).map_err(broken)?;
-            let is_valid = self.settings.read(&parsed.event()).is_ok();
-            if times(mark) != usize::from(is_valid) {
+            let reading = self.settings.read(&parsed.event()).ok();
+            let wanted = usize::from(reading.is_some());
+            let is_right = match reading {
+                Some(reading) if model.is_gone(&reading) => times(mark) == 0,
+                // It came before the erasure, or was refused after it.
+                Some(reading) if model.may_be_gone(&reading, Some(mark)) => times(mark) <= 1,
+                _ => times(mark) == wanted,
+            };
+            if !is_right {
                 let times = times(mark);
                 return Err(broken(format!(
                     "{mark} was acknowledged and is there {times} times"
@@ -166,12 +184,17 @@ impl World {
             return Ok(());
         }
         let replay = self.quiet()?;
-        for sending in &model.committed {
-            let submitted = replay.submit(sending.clone());
-            if submitted.is_none() {
-                return Err(broken("the replay takes no batch"));
+        for committed in &model.committed {
+            match committed {
+                Committed::Sending(sending) => {
+                    if replay.submit(sending.clone()).is_none() {
+                        return Err(broken("the replay takes no batch"));
+                    }
+                    replay.write()?;
+                }
+                Committed::Deletion(id) => replay.request_deletion(id)?,
+                Committed::Erasure => replay.erase()?,
             }
-            replay.write()?;
         }
         let Some(process) = replay.healthy() else {
             return Err(broken("the replay is down"));
@@ -193,13 +216,6 @@ impl World {
             )),
         }
     }
-}
-
-/// The `$insert_id` of an event, which is in its JSON as the clients name it; empty if it has none.
-fn mark(json: &str) -> &str {
-    let mark = json.split_once("\"mark\":\"");
-    mark.and_then(|(_, rest)| rest.split_once('"'))
-        .map_or("", |(mark, _)| mark)
 }
 
 /// The numbers of the log have no gap.

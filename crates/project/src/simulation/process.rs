@@ -6,11 +6,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use idmerge_engines::Engine;
-use idmerge_store::{Durable, Sharing, StoreError};
+use idmerge_store::{Durable, Erasure, ErasureReceipt, GoOn, Sharing, StoreError};
 
 use super::disk::Disk;
+use super::disk::scratch::Scratches;
+use super::erasing::{Rewriting, Stop};
 use super::hooks::{Broken, broken};
-use super::scratch::Scratches;
 use super::world::{Process, World};
 use crate::open::clock::Clock;
 use crate::open::store::{MakeScratch, OpenStore};
@@ -30,12 +31,17 @@ impl Clock for Time {
 /// A store with its temporary files.
 struct Opening<F> {
     open: F,
+    rewriting: Rewriting,
     scratches: Scratches,
 }
 
 impl<F: FnMut() -> Result<Durable<Engine>, StoreError> + Send> OpenStore for Opening<F> {
     fn open(&mut self) -> Result<Durable<Engine>, StoreError> {
         (self.open)()
+    }
+
+    fn erase(&mut self, erasure: &Erasure, go_on: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
+        self.rewriting.erase(&mut self.open, erasure, go_on)
     }
 
     fn scratch(&self) -> MakeScratch {
@@ -128,8 +134,16 @@ impl World {
                 workers: Some(workers.clone()),
                 ..self.options.clone()
             };
+            let stop = Stop::default();
+            let rewriting = Rewriting {
+                disk: self.disk.borrow().clone(),
+                settings: self.settings.clone(),
+                options: self.store_options(),
+                stop: stop.clone(),
+            };
             let open = Box::new(Opening {
                 open: self.open_store(),
+                rewriting,
                 scratches: self.scratches.clone(),
             });
             let clock = Box::new(Time(self.time_ms.clone()));
@@ -147,6 +161,7 @@ impl World {
                     let process = Process {
                         project,
                         workers,
+                        stop,
                         number,
                         failures: self.disk.borrow().failures(),
                     };

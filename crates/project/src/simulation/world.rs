@@ -11,11 +11,12 @@ use parking_lot::Mutex;
 
 use super::client::{Client, Feed, Mailbox, Sending};
 use super::disk::Disk;
+use super::disk::scratch::Scratches;
+use super::erasing::Stop;
 use super::event_list::EventList;
 use super::hooks::{Broken, Mistake, broken, makes, set_during_sync};
 use super::model::Model;
 use super::random::Random;
-use super::scratch::Scratches;
 use crate::error::ProjectError;
 use crate::options::Options;
 use crate::project::Project;
@@ -28,6 +29,7 @@ pub(crate) const CLIENTS: usize = 3;
 pub(crate) struct Process {
     pub(crate) project: Project,
     pub(crate) workers: Workers,
+    pub(crate) stop: Stop,
     /// Which process it is, from 1.
     pub(crate) number: usize,
     /// How many operations of the disk had failed before it started.
@@ -67,6 +69,10 @@ pub(crate) struct World {
     pub(crate) has_withdrawn: Cell<bool>,
     /// Whether somebody tracks forged events before the true ones are imported.
     pub(crate) forges: bool,
+    /// Whether people are erased.
+    pub(crate) erases: bool,
+    /// Whether another thread works with the project, so that nothing may depend on how many turns the writer has.
+    pub(crate) is_erasing: Cell<bool>,
     /// What failed in the middle of a sync.
     broken: RefCell<Option<Broken>>,
     is_traced: bool,
@@ -106,6 +112,8 @@ impl World {
         }
         // The schedules of the other seeds are as before anybody forged events.
         world.forges = seed % 4 == 3 && !world.withdraws;
+        // The schedules of the other seeds are as before anybody was erased.
+        world.erases = seed % 4 == 2 && !world.withdraws;
         let world = Rc::new(world);
         let weak: Weak<Self> = Rc::downgrade(&world);
         set_during_sync(Some(Rc::new(move || {
@@ -158,6 +166,8 @@ impl World {
             is_turn: Cell::default(),
             has_withdrawn: Cell::default(),
             forges: false,
+            erases: false,
+            is_erasing: Cell::default(),
             broken: RefCell::default(),
             is_traced,
             steps: Cell::default(),
@@ -250,6 +260,9 @@ impl World {
             return self.boot();
         }
         let is_nested = self.depth.get() > 0;
+        if self.erases && !is_nested && self.percent(7) {
+            self.delete()?;
+        }
         match self.below(100) {
             0..45 => self.act(self.below(CLIENTS), true)?,
             45..72 => self.write()?,
@@ -282,7 +295,7 @@ impl World {
         self.trace(|| format!("the clock jumps by {by}00 s"));
     }
 
-    fn arm(&self) {
+    pub(crate) fn arm(&self) {
         let disk = self.disk.borrow();
         if self.percent(60) {
             let syncs = self.below(6) as u64;
@@ -329,6 +342,12 @@ impl World {
             format!("the writer: {group:?} of {}", answered.len())
         });
         let is_dead = self.disk.borrow().is_dead();
+        if answered
+            .iter()
+            .all(|(_, answer)| matches!(answer, Err(ProjectError::Erasing)))
+        {
+            return Ok(());
+        }
         if group.iter().all(|(_, answer)| answer.is_ok()) {
             return self.committed(&group);
         }
@@ -427,6 +446,7 @@ impl World {
         let submitted = process.project.submit(batch, move |answer| {
             let copy = match &answer {
                 Ok(answer) => Ok(answer.clone()),
+                Err(ProjectError::Erasing) => Err(ProjectError::Erasing),
                 Err(error) => Err(ProjectError::Failed {
                     reason: error.to_string(),
                 }),
@@ -451,7 +471,11 @@ impl World {
     /// While the disk syncs, others read and send.
     fn during_sync(&self) {
         // Opening has no readers.
-        if !self.is_turn.get() || self.disk.borrow().is_dead() || !self.percent(20) {
+        if !self.is_turn.get()
+            || self.is_erasing.get()
+            || self.disk.borrow().is_dead()
+            || !self.percent(20)
+        {
             return;
         }
         self.is_turn.set(false);

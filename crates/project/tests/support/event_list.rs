@@ -6,14 +6,15 @@
     reason = "helpers of tests; the lint sees only test functions"
 )]
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use idmerge_core::{
-    Attribution, IdentityResolver, IdentityResolverExt, Outcome, Resolve, RuleBook, Value,
+    Attribution, DistinctId, DistinctIdBuf, IdentityResolver, IdentityResolverExt, Outcome,
+    Reading, Resolve, RuleBook, Value,
 };
 use idmerge_engines::{Engine, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
-use idmerge_project::{ClaimAnswer, EventOrder, RecordAnswer, Sender};
+use idmerge_project::{ClaimAnswer, EventOrder, RecordAnswer, RecordError, Sender};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
@@ -47,6 +48,10 @@ pub(crate) struct ListedEvent {
     pub(crate) is_replaced: bool,
     /// Its sender may not make its claim.
     pub(crate) is_forbidden: bool,
+    /// Its user was erased.
+    pub(crate) is_erased: bool,
+    /// It may have another text, without an ID that was erased.
+    pub(crate) is_rewritten: bool,
 }
 
 /// Name, time, own ID and `insert_id`.
@@ -62,6 +67,7 @@ pub(crate) struct Exported {
     pub(crate) own: Option<String>,
     pub(crate) canonical: Option<String>,
     pub(crate) time_ms: i64,
+    pub(crate) is_rewritten: bool,
 }
 
 impl Exported {
@@ -78,6 +84,8 @@ pub(crate) struct EventList {
     /// The index of the event that counts, and the rank of the best known of its senders.
     pub(crate) stored: HashMap<DedupKey, (usize, u8)>,
     pub(crate) anybody_may_alias: bool,
+    /// The IDs that were erased.
+    pub(crate) erased: HashSet<DistinctIdBuf>,
 }
 
 impl EventList {
@@ -88,6 +96,7 @@ impl EventList {
             events: Vec::new(),
             stored: HashMap::new(),
             anybody_may_alias: true,
+            erased: HashSet::new(),
         }
     }
 
@@ -116,6 +125,9 @@ impl EventList {
             Ok(reading) => reading,
             Err(invalid) => return RecordAnswer::Refused(Box::new(invalid.into())),
         };
+        if self.names_erased(&reading) {
+            return RecordAnswer::Refused(Box::new(RecordError::Erased));
+        }
         let is_forbidden = match event.name {
             "$merge" => sent.sender == Sender::Anybody,
             "$create_alias" => !self.anybody_may_alias && sent.sender != Sender::Credential,
@@ -183,8 +195,76 @@ impl EventList {
             counts,
             is_replaced: false,
             is_forbidden,
+            is_erased: false,
+            is_rewritten: false,
         });
         RecordAnswer::Stored(answer)
+    }
+
+    /// Erases the clusters of these IDs, as they are (E-1). Returns how many events that were.
+    pub(crate) fn erase<'i>(&mut self, ids: impl Iterator<Item = &'i str>) -> u64 {
+        let mut erased = HashSet::new();
+        for id in ids {
+            let id = self.engine.read_id(id).unwrap();
+            erased.extend(self.engine.erased_with(id).map(DistinctIdBuf::from));
+        }
+        let mut events = std::mem::take(&mut self.events);
+        let mut gone = 0;
+        for event in events.iter_mut().filter(|event| !event.is_erased) {
+            let json = JsonEvent::parse_text(&event.json).unwrap();
+            let own = self.engine.read(&json.event()).unwrap().distinct_id;
+            let under = match &event.at_arrival {
+                Some(at_arrival) => self.engine.read_id(at_arrival).ok(),
+                None => own.map(|own| self.engine.resolve(own)),
+            };
+            event.is_erased = under.is_some_and(|id| erased.contains(&id.to_buf()));
+            let has_text = |id: &DistinctIdBuf| event.json.contains(&*id.as_id().id().text());
+            event.is_rewritten |= erased.iter().any(has_text);
+            gone += u64::from(event.is_erased);
+        }
+        self.events = events;
+        self.erased.extend(erased);
+        self.weigh_again();
+        gone
+    }
+
+    /// The engine as it is if only the claims that still count were made (E-5, LG-2).
+    pub(crate) fn weigh_again(&mut self) {
+        let mut engine = self.settings.engine();
+        let mut events = std::mem::take(&mut self.events);
+        for event in events.iter_mut().filter(|event| event.counts) {
+            let json = JsonEvent::parse_text(&event.json).unwrap();
+            let claim = engine.read(&json.event()).unwrap().claim;
+            let claim = claim.expect("it made a claim before");
+            event.counts = !self.names(&claim.ids(), !engine.rule_book().weighs(claim.kind()));
+            if event.counts {
+                engine.apply(claim).unwrap();
+            }
+        }
+        self.events = events;
+        self.engine = engine;
+    }
+
+    /// Whether an event names an ID that was erased (E-2).
+    pub(crate) fn names_erased(&self, reading: &Reading<'_>) -> bool {
+        let own = reading.distinct_id;
+        own.is_some_and(|own| self.names(&[own], false))
+            || reading.claim.is_some_and(|claim| {
+                self.names(&claim.ids(), !self.engine.rule_book().weighs(claim.kind()))
+            })
+    }
+
+    /// Whether one of these IDs was erased. If the model ignores what names them, nobody knows which of them are devices.
+    pub(crate) fn names(&self, ids: &[DistinctId<'_>], is_ignored: bool) -> bool {
+        ids.iter().any(|id| {
+            let device = DistinctId::device(id.id()).to_buf();
+            let plain = DistinctId::plain(id.id()).to_buf();
+            match self.settings.rule_book().has_device_namespace() {
+                false => self.erased.contains(&plain),
+                true if is_ignored => self.erased.contains(&plain) || self.erased.contains(&device),
+                true => self.erased.contains(&id.to_buf()),
+            }
+        })
     }
 
     fn is_at_arrival(&self) -> bool {
@@ -194,7 +274,7 @@ impl EventList {
     /// The export of all events that are not replaced.
     pub(crate) fn exported(&self) -> Vec<Exported> {
         let shown = self.events.iter().zip(1..);
-        let shown = shown.filter(|(listed, _)| !listed.is_replaced);
+        let shown = shown.filter(|(listed, _)| !listed.is_replaced && !listed.is_erased);
         let exported = shown.map(|(listed, number)| {
             let event = JsonEvent::parse_text(&listed.json).unwrap();
             let own = self.engine.read(&event.event()).unwrap().distinct_id;
@@ -236,6 +316,7 @@ impl EventList {
                 own: own.map(|id| id.to_string()),
                 canonical: canonical.map(|id| id.to_string()),
                 time_ms: listed.time_ms,
+                is_rewritten: listed.is_rewritten,
             }
         });
         exported.collect()

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use parking_lot::Mutex;
 
-use super::random::Random;
 use crate::open::store::MakeScratch;
+use crate::simulation::random::Random;
 
 /// The temporary files of a world. Each write of one fails at random, if there is chance.
 #[derive(Clone, Default)]
