@@ -56,6 +56,24 @@ fn the_events_that_decide_are_named() {
 }
 
 #[test]
+fn without_events_nothing_is_said_to_be_right_and_no_bar_is_explained() {
+    let folder = Folder::new();
+    for command in ["lint", "order"] {
+        let page = folder.pipe("", &format!("{command} -q --engine original"));
+        let page = page.code(0).stdout;
+        assert!(
+            page.contains("There is no event, so nothing was checked."),
+            "{page}"
+        );
+    }
+    for command in ["uniques --by event", "retention"] {
+        let page = folder.pipe("", &format!("{command} -q --engine original"));
+        let page = page.code(0).stdout;
+        assert!(!page.contains("of them only with ID merge"), "{page}");
+    }
+}
+
+#[test]
 fn nothing_depends_on_the_order_of_clean_events() {
     let folder = Folder::new();
     let clean = folder

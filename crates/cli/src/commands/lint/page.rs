@@ -44,7 +44,10 @@ pub(super) fn page(report: &Report, model: Model, refused: u64, places: &Places)
     page.push_str(&wrapped("claims: ", &claims));
     page.push('\n');
     if report.findings.is_empty() {
-        page.push_str("No mistake was found.\n");
+        page.push_str(match report.events {
+            0 => "There is no event, so nothing was checked.\n",
+            _ => "No mistake was found.\n",
+        });
         return page;
     }
     let many_files = names.len() > 1;

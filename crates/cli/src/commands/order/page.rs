@@ -32,6 +32,7 @@ pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> Strin
     );
     if report.dependent == 0 {
         let text = match report.sampled {
+            0 if report.events == 0 => "There is no event, so nothing was checked.".to_owned(),
             0 => "No answer depends on the order of arrival.".to_owned(),
             sampled => format!(
                 "No answer was found that depends on the order of arrival. {} so many claims that only some \

@@ -21,8 +21,11 @@ pub(super) fn page(charts: &[Chart], notes: &[String], columns_max: usize) -> St
         add(chart, columns_max, &mut page);
         page.push('\n');
     }
-    page.push_str(LEGEND);
-    page.push('\n');
+    // Without users there is no bar.
+    if page.contains(['█', '▒', '░']) {
+        page.push_str(LEGEND);
+        page.push('\n');
+    }
     for note in charts
         .iter()
         .filter_map(Chart::note)
