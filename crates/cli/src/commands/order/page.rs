@@ -17,6 +17,19 @@ const ID_COLUMNS_MAX: usize = 44;
 /// A log does not have the events of an ID.
 const EVENTS: &str = "  their events";
 
+/// What is said if no answer was found that depends on the order.
+fn independent(report: &OrderReport) -> String {
+    match report.sampled {
+        0 if report.events == 0 => "There is no event, so nothing was checked.".to_owned(),
+        0 => "No answer depends on the order of arrival.".to_owned(),
+        sampled => format!(
+            "No answer was found that depends on the order of arrival. {} so many claims that only some \
+                 orders were tried.",
+            count(sampled, "group has", "groups have")
+        ),
+    }
+}
+
 pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> String {
     let mut page = String::new();
     let names = places.names();
@@ -31,16 +44,7 @@ pub(super) fn page(report: &OrderReport, model: Model, places: &Places) -> Strin
         format_args!("{inputs}: {events}, {claims}, {model}\n\n"),
     );
     if report.dependent == 0 {
-        let text = match report.sampled {
-            0 if report.events == 0 => "There is no event, so nothing was checked.".to_owned(),
-            0 => "No answer depends on the order of arrival.".to_owned(),
-            sampled => format!(
-                "No answer was found that depends on the order of arrival. {} so many claims that only some \
-                 orders were tried.",
-                count(sampled, "group has", "groups have")
-            ),
-        };
-        page.push_str(&wrapped("", &text));
+        page.push_str(&wrapped("", &independent(report)));
         return page;
     }
     let rows = [
