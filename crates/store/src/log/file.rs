@@ -35,7 +35,12 @@ pub(crate) fn open_or_make(
 ) -> Result<Database, StoreError> {
     make_folder(folder)?;
     let file = folder.join(STORE_FILE);
-    let open = || unpanicked(|| open_file(&file, options));
+    let open = || {
+        // An erasure or a repair that failed when it synced its name would otherwise be undone by a crash, together
+        // with what has been committed since.
+        sync_names(folder)?;
+        unpanicked(|| open_file(&file, options))
+    };
     if fs::exists(&file)? {
         return open();
     }
