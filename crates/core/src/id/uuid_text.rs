@@ -123,17 +123,11 @@ impl UuidText {
 
     /// The text.
     pub(crate) fn text_in<'b>(&self, text: &'b mut [u8; Self::TEXT_BYTES]) -> &'b str {
-        let a = if self.is_upper_case { b'A' } else { b'a' };
+        let [high, low] = self.words;
         let mut digits = [0; 32];
-        for (pair, byte) in digits.as_chunks_mut::<2>().0.iter_mut().zip(self.bytes()) {
-            let digit = |value: u8| {
-                if value < 10 {
-                    b'0' + value
-                } else {
-                    a - 10 + value
-                }
-            };
-            *pair = [digit(byte >> 4), digit(byte & 0xf)];
+        let parts = [high >> 32, high, low >> 32, low];
+        for (eight, part) in digits.as_chunks_mut::<8>().0.iter_mut().zip(parts) {
+            *eight = hex_digits(part, self.is_upper_case);
         }
         let mut used = 0;
         for group in GROUPS {
@@ -149,6 +143,21 @@ impl UuidText {
             Err(_) => unreachable!("hex digits and hyphens are ASCII"),
         }
     }
+}
+
+/// The last eight hex digits of a number, all computed at once in the bytes of one.
+fn hex_digits(number: u64, is_upper_case: bool) -> [u8; 8] {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    // Each digit gets a byte of its own.
+    let number = number & 0xffff_ffff;
+    let number = (number << 16 | number) & 0x0000_ffff_0000_ffff;
+    let number = (number << 8 | number) & 0x00ff_00ff_00ff_00ff;
+    let values = (number << 4 | number) & (ONES * 0x0f);
+    // 1 in the byte of each letter, since 10 + 6 is 16.
+    let letters = (values + ONES * 6) >> 4 & ONES;
+    let first = if is_upper_case { b'A' } else { b'a' };
+    let digits = values + ONES * u64::from(b'0') + letters * u64::from(first - 10 - b'0');
+    digits.to_be_bytes()
 }
 
 /// Whether a hex digit of the number is a letter (10 to 15).

@@ -3,7 +3,7 @@
 use std::hash::Hasher as _;
 use std::io::{self, Write};
 
-use idmerge_core::{Id, RuleBook};
+use idmerge_core::{Id, IdBuffer, RuleBook};
 
 use super::format::{BLOCK_BYTES, CUSTOM, Checksummed, MAGIC, rule_book_byte};
 
@@ -47,7 +47,12 @@ impl<'w> SnapshotWriter<'w> {
     /// # Errors
     ///
     /// Any error of the sink.
+    #[inline]
     pub fn number(&mut self, mut number: u64) -> io::Result<()> {
+        // The usual case.
+        if number < 0x80 {
+            return self.bytes(&[number.to_le_bytes()[0]]);
+        }
         let mut bytes = [0; 10];
         let mut len = 0;
         loop {
@@ -68,7 +73,8 @@ impl<'w> SnapshotWriter<'w> {
     ///
     /// Any error of the sink.
     pub fn id(&mut self, id: Id<'_>) -> io::Result<()> {
-        let text = id.text();
+        let mut buffer = IdBuffer::new();
+        let text = id.text_in(&mut buffer);
         self.number(text.len() as u64)?;
         self.bytes(text.as_bytes())
     }
@@ -92,7 +98,18 @@ impl<'w> SnapshotWriter<'w> {
     /// # Errors
     ///
     /// Any error of the sink.
-    pub fn bytes(&mut self, mut bytes: &[u8]) -> io::Result<()> {
+    #[inline]
+    pub fn bytes(&mut self, bytes: &[u8]) -> io::Result<()> {
+        // The usual case: the bytes do not fill the block.
+        if bytes.len() < BLOCK_BYTES - self.block.len() {
+            self.block.extend_from_slice(bytes);
+            return Ok(());
+        }
+        self.bytes_by_blocks(bytes)
+    }
+
+    #[cold]
+    fn bytes_by_blocks(&mut self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
             let (now, later) = bytes.split_at(bytes.len().min(BLOCK_BYTES - self.block.len()));
             self.block.extend_from_slice(now);

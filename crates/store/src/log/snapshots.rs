@@ -15,6 +15,11 @@ use crate::options::MayGoOn;
 /// The checksum of a piece, the piece, and what the database adds to both fit 128 pages.
 const ROW_BYTES: usize = row::CHECKSUM_BYTES + (512 << 10) - 256;
 
+/// An empty row with room for a whole piece.
+fn start_row() -> Vec<u8> {
+    row::start_with_capacity(ROW_BYTES - row::CHECKSUM_BYTES)
+}
+
 /// A snapshot in the store.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Snapshot {
@@ -61,7 +66,7 @@ pub(crate) fn write(
         pieces: &mut pieces,
         sequence,
         written: 0,
-        row: row::start(),
+        row: start_row(),
         may_go_on,
     };
     fill(&mut writer)?;
@@ -106,7 +111,7 @@ pub(crate) fn write_in_turns(
         {
             let mut pieces = write.open_table(PIECES)?;
             for _ in 0..PIECES_PER_COMMIT {
-                let mut row = row::start();
+                let mut row = start_row();
                 let most = (ROW_BYTES - row.len()) as u64;
                 let read = (&mut *source).take(most).read_to_end(&mut row);
                 let read = read.map_err(StoreError::Scratch)?;
@@ -229,10 +234,7 @@ impl PieceWriter<'_, '_> {
             return Err(io::Error::other("the snapshot is left off"));
         }
         let key = (self.sequence, self.written);
-        let row = row::seal(
-            row::place_of(key),
-            mem::replace(&mut self.row, row::start()),
-        );
+        let row = row::seal(row::place_of(key), mem::replace(&mut self.row, start_row()));
         self.pieces
             .insert(key, &*row)
             .map_err(|error| match StoreError::from(error) {
