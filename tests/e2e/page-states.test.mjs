@@ -108,7 +108,8 @@ function states(engine) {
 const LIVE = `event: event\nid: 1\ndata: ${JSON.stringify({ number: 1, time_ms: Date.now(), received_ms: Date.now(), event: "Page View", distinct_id: MARA, name: "Mara Quill", answer: null, properties: {} })}\n\n`;
 
 for (const engine of ALL_ENGINES) {
-  describe(`the states of the page, ${engine}`, () => {
+  // Two windows at once: axe keeps a core busy for each.
+  describe(`the states of the page, ${engine}`, { concurrency: 2 }, () => {
     const project = new Project(`page-states-${engine}`);
     const empty = new Project(`page-empty-${engine}`);
 
