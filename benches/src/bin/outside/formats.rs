@@ -1,24 +1,39 @@
 //! Raw records of other products, and the same as events, which an adapter has made beforehand.
 
 use std::fs::File;
-use std::io::{BufRead, BufReader, BufWriter, Read as _, Write as _};
+use std::io::{BufRead, BufReader, BufWriter, Read as _, Write};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Error, Result, ensure};
 use idmerge_adapters::{Adapted, Adapter, Format, Options, Target};
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 /// A product, and the names of its two rows: of its records, and of the events that are made of them.
-pub(crate) const FORMATS: [(Format, &str, &str); 4] = [
+pub(crate) const FORMATS: [(Format, &str, &str); 8] = [
     (
         Format::Segment,
         "idmerge resolve --from segment",
         "idmerge resolve, the events of segment",
     ),
     (
+        Format::RudderStack,
+        "idmerge resolve --from rudderstack",
+        "idmerge resolve, the events of rudderstack",
+    ),
+    (
+        Format::MParticle,
+        "idmerge resolve --from mparticle",
+        "idmerge resolve, the events of mparticle",
+    ),
+    (
         Format::Amplitude,
         "idmerge resolve --from amplitude",
         "idmerge resolve, the events of amplitude",
+    ),
+    (
+        Format::PostHog,
+        "idmerge resolve --from posthog",
+        "idmerge resolve, the events of posthog",
     ),
     (
         Format::Ga4,
@@ -30,7 +45,15 @@ pub(crate) const FORMATS: [(Format, &str, &str); 4] = [
         "idmerge resolve --from snowplow",
         "idmerge resolve, the events of snowplow",
     ),
+    (
+        Format::Csv,
+        "idmerge resolve --from csv",
+        "idmerge resolve, the events of csv",
+    ),
 ];
+
+/// The columns of the table, for `--map`.
+pub(crate) const COLUMNS: &str = "user=customer,device=cookie,event=action,time=created_at,id=row";
 
 /// Files with the records of a product, and with their events.
 pub(crate) struct Files {
@@ -41,21 +64,29 @@ pub(crate) struct Files {
 impl Files {
     /// Writes both, from the first events of a file.
     pub(crate) fn write(format: Format, web: &Path, events: usize, folder: &Path) -> Result<Self> {
-        let file = |kind: &str| folder.join(format!("{format}-{kind}.ndjson"));
+        let is_table = format == Format::Csv;
+        let ending = if is_table { "csv" } else { "ndjson" };
         let files = Self {
-            records: file("records"),
-            events: file("events"),
+            records: folder.join(format!("{format}-records.{ending}")),
+            events: folder.join(format!("{format}-events.ndjson")),
         };
-        let adapter = Adapter::new(format, Options::new(Target::Simplified))?;
+        let mut options = Options::new(Target::Simplified);
+        if is_table {
+            options.columns = COLUMNS.parse().map_err(Error::msg)?;
+        }
+        let adapter = Adapter::new(format, options)?;
         let mut records = BufWriter::new(File::create(&files.records)?);
         let mut out = BufWriter::new(File::create(&files.events)?);
         let mut adapted = Adapted::default();
         for (number, line) in (0..).zip(BufReader::new(File::open(web)?).lines().take(events)) {
             let event: Value = serde_json::from_str(&line?)?;
             let record = record(format, number, &event["event"], &event["properties"])
-                .with_context(|| format!("{format} has no records here"))?
-                .to_string();
-            writeln!(records, "{record}")?;
+                .with_context(|| format!("{format} has no records here"))?;
+            match record.as_object().filter(|_| is_table) {
+                Some(cells) => write_row(&mut records, number == 0, cells)?,
+                None => writeln!(records, "{record}")?,
+            }
+            let record = record.to_string();
             adapted.clear();
             adapter.adapt(number, &record, &mut adapted);
             out.write_all(adapted.text())?;
@@ -64,6 +95,20 @@ impl Files {
         out.flush()?;
         Ok(files)
     }
+}
+
+/// Writes a row of a CSV file, after the names of its columns if it is the first one.
+fn write_row(out: &mut impl Write, is_first: bool, cells: &Map<String, Value>) -> Result<()> {
+    if is_first {
+        let names: Vec<_> = cells.keys().map(String::as_str).collect();
+        writeln!(out, "{}", names.join(","))?;
+    }
+    let quoted = cells.values().map(|cell| {
+        let text = cell.as_str().unwrap_or_default();
+        format!("\"{}\"", text.replace('"', "\"\""))
+    });
+    writeln!(out, "{}", quoted.collect::<Vec<_>>().join(","))?;
+    Ok(())
 }
 
 /// Checks that two files have the same bytes, and some.
@@ -113,9 +158,13 @@ fn record(format: Format, number: u64, name: &Value, event: &Value) -> Option<Va
     };
     Some(match format {
         Format::Segment => segment(&event),
+        Format::RudderStack => rudderstack(&event),
+        Format::MParticle => mparticle(&event),
         Format::Amplitude => amplitude(&event),
+        Format::PostHog => posthog(&event),
         Format::Ga4 => ga4(&event),
         Format::Snowplow => snowplow(&event),
+        Format::Csv => row(&event),
         _ => return None,
     })
 }
@@ -142,6 +191,102 @@ fn segment(event: &Event<'_>) -> Value {
         "originalTimestamp": format!("2026-06-01T{clock}Z"), "sentAt": format!("2026-06-01T{clock}Z"),
         "receivedAt": format!("2026-06-01T{clock}Z"), "timestamp": format!("2026-06-01T{clock}Z"),
         "version": 2,
+    })
+}
+
+fn rudderstack(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        url,
+        clock,
+        properties,
+        ..
+    } = event;
+    json!({
+        "anonymousId": device, "channel": "web",
+        "context": {
+            "app": {"name": "RudderLabs JavaScript SDK", "version": "2.3.0"}, "locale": "fr-FR",
+            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
+            "userAgent": AGENT,
+        },
+        "event": name, "integrations": {"All": true}, "messageId": id,
+        "originalTimestamp": format!("2026-06-01T{clock}Z"), "properties": properties,
+        "receivedAt": format!("2026-06-01T{clock}Z"), "request_ip": "192.0.2.7", "rudderId": id,
+        "sentAt": format!("2026-06-01T{clock}Z"), "type": "track", "userId": user,
+    })
+}
+
+/// A batch of one event, which is the most text for an event.
+fn mparticle(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        number,
+        properties,
+        ..
+    } = event;
+    json!({
+        "batch_id": number, "device_info": {"brand": "iPhone14,5", "os_version": "17.4", "platform": "iOS"},
+        "environment": "production",
+        "events": [{
+            "data": {
+                "custom_attributes": properties, "custom_event_type": "navigation", "event_id": id,
+                "event_name": name, "session_id": number / 50,
+                "timestamp_unixtime_ms": 1_780_000_000_000 + number,
+            },
+            "event_type": "custom_event",
+        }],
+        "ip": "192.0.2.7", "mp_deviceid": device, "mpid": (number / 8).to_string(),
+        "user_attributes": {"plan": "pro"}, "user_identities": {"customer_id": user},
+    })
+}
+
+fn posthog(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        url,
+        number,
+        clock,
+        ..
+    } = event;
+    let is_identified = user.is_string();
+    json!({
+        "created_at": format!("2026-06-01T{clock}+00:00"),
+        "distinct_id": if is_identified { user } else { device }, "elements_chain": "", "event": name,
+        "person_id": number / 8,
+        "properties": {
+            "$browser": "Chrome", "$current_url": url, "$device_id": device, "$geoip_city_name": "Paris",
+            "$is_identified": is_identified, "$lib": "web", "$lib_version": "1.130.0", "$os": "Mac OS X",
+            "$screen_height": 900, "$session_id": number / 50, "price": number % 100, "title": "Moby Dick",
+        },
+        "team_id": 2, "timestamp": format!("2026-06-01T{clock}+00:00"), "uuid": id,
+    })
+}
+
+/// A row of a table. All cells of a CSV file are texts.
+fn row(event: &Event<'_>) -> Value {
+    let Event {
+        name,
+        user,
+        device,
+        id,
+        url,
+        number,
+        clock,
+        ..
+    } = event;
+    json!({
+        "row": id, "customer": user.as_str().unwrap_or_default(), "cookie": device, "action": name,
+        "created_at": format!("2026-06-01T{clock}Z"), "price": (number % 100).to_string(),
+        "title": "Moby Dick", "category": "Books", "url": url,
     })
 }
 

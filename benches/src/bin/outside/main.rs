@@ -26,7 +26,7 @@ use idmerge_benches::measure::Samples;
 use idmerge_benches::report::{Report, grouped};
 
 use crate::answers::{ensure_equal, ensure_equal_in_any_order, ensure_same_funnel};
-use crate::formats::{FORMATS, Files, ensure_same};
+use crate::formats::{COLUMNS, FORMATS, Files, ensure_same};
 use crate::peers::Python;
 use crate::run::{Compare, Contender, measure, with_output};
 
@@ -90,7 +90,8 @@ fn main() -> Result<()> {
     );
     check(&contenders, &folder)?;
     contenders.extend(funnels(&idmerge, &web, &python, &folder, &mut report)?);
-    let records = if args.quick { 10_000 } else { 100_000 };
+    // With fewer, the start of the program would be a part of the figure.
+    let records = 100_000;
     for format in FORMATS {
         contenders.extend(of_format(format, &idmerge, &web, records, &folder)?);
     }
@@ -207,7 +208,10 @@ fn of_format(
     folder: &Path,
 ) -> Result<[Contender; 2]> {
     let files = Files::write(format, web, records, folder)?;
-    let from = ["--from", format.name()];
+    let mut from = vec!["--from", format.name()];
+    if format == Format::Csv {
+        from.extend(["--map", COLUMNS]);
+    }
     let pair = [
         resolve(idmerge, of_records, &files.records, "simplified", &from),
         resolve(idmerge, of_events, &files.events, "simplified", &[]),
