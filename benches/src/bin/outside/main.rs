@@ -321,7 +321,7 @@ fn tables(
     report.text(format_args!(
         "{} events per file, in memory; the median of {rounds} interleaved rounds. The disk is \
          idle when a program starts. Answers are equal, event by event, and in the same order \
-         except for the first DuckDB. The rows of other products have a tenth of the events, and their answers \
+         except for the first DuckDB. The rows of other products have 100 000 events, and their answers \
          are equal, byte by byte, and so are the figures of the two funnels. Versions: {}.",
         grouped(events),
         peers::versions(),
