@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
+#[path = "../../state/tests/support/forged.rs"]
+mod forged;
+
 use std::hint::black_box;
 
 use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Resolve, RuleBook};
 use idmerge_original::{Original, Settings};
-use idmerge_state::SnapshotWriter;
+
+use forged::{MOST, forged, is_refused_with_little_memory};
 
 fn id(text: &str) -> Id<'_> {
     Id::new(text).unwrap()
@@ -104,32 +108,15 @@ fn reading_resolving_and_claims_that_change_nothing_do_not_allocate() {
 
 #[test]
 fn a_snapshot_takes_memory_for_what_is_in_it_and_not_for_what_it_announces() {
-    const MOST: u64 = u32::MAX as u64;
-    let forged = |payload: &[u64], texts: &[&str]| {
-        let mut bytes = Vec::new();
-        let mut writer = SnapshotWriter::begin(&mut bytes, RuleBook::Original, 1).unwrap();
-        for &number in payload {
-            writer.number(number).unwrap();
-        }
-        for text in texts {
-            writer.id(id(text)).unwrap();
-        }
-        writer.end().unwrap();
-        bytes
-    };
     for bytes in [
         // So many IDs, and a cluster that cannot be so far on.
-        forged(&[MOST], &[]),
-        forged(&[MOST, 1, u64::from(b'a'), MOST - 1, 0], &["b"]),
+        forged(RuleBook::Original, &[MOST], &[]),
+        forged(
+            RuleBook::Original,
+            &[MOST, 1, u64::from(b'a'), MOST - 1, 0],
+            &["b"],
+        ),
     ] {
-        let measured = allocation_counter::measure(|| {
-            let mut engine = Original::default();
-            assert!(engine.read_snapshot(&mut &*bytes).is_err());
-        });
-        assert!(
-            measured.bytes_max < 512 << 10,
-            "{} bytes",
-            measured.bytes_max
-        );
+        is_refused_with_little_memory(Original::default(), &bytes);
     }
 }
