@@ -136,6 +136,13 @@ struct Event<'e> {
     properties: Value,
 }
 
+impl Event<'_> {
+    /// Its time, with what the product writes between day and clock, and at the end.
+    fn time(&self, separator: char, end: &str) -> String {
+        format!("2026-06-01{separator}{}{end}", self.clock)
+    }
+}
+
 const AGENT: &str =
     "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) AppleWebKit/537.36 (KHTML, like Gecko)";
 
@@ -170,168 +177,104 @@ fn record(format: Format, number: u64, name: &Value, event: &Value) -> Option<Va
 }
 
 fn segment(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        url,
-        clock,
-        properties,
-        ..
-    } = event;
     json!({
-        "anonymousId": device, "userId": user, "type": "track", "event": name, "messageId": id,
+        "anonymousId": event.device, "userId": event.user, "type": "track", "event": event.name,
+        "messageId": event.id,
         "context": {
             "ip": "192.0.2.7", "library": {"name": "analytics.js", "version": "2.11.1"},
-            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
+            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": event.url},
             "userAgent": AGENT,
         },
-        "integrations": {"All": true}, "properties": properties,
-        "originalTimestamp": format!("2026-06-01T{clock}Z"), "sentAt": format!("2026-06-01T{clock}Z"),
-        "receivedAt": format!("2026-06-01T{clock}Z"), "timestamp": format!("2026-06-01T{clock}Z"),
+        "integrations": {"All": true}, "properties": event.properties,
+        "originalTimestamp": event.time('T', "Z"), "sentAt": event.time('T', "Z"),
+        "receivedAt": event.time('T', "Z"), "timestamp": event.time('T', "Z"),
         "version": 2,
     })
 }
 
 fn rudderstack(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        url,
-        clock,
-        properties,
-        ..
-    } = event;
     json!({
-        "anonymousId": device, "channel": "web",
+        "anonymousId": event.device, "channel": "web",
         "context": {
             "app": {"name": "RudderLabs JavaScript SDK", "version": "2.3.0"}, "locale": "fr-FR",
-            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": url},
+            "page": {"path": "/find", "referrer": "", "search": "", "title": "Find", "url": event.url},
             "userAgent": AGENT,
         },
-        "event": name, "integrations": {"All": true}, "messageId": id,
-        "originalTimestamp": format!("2026-06-01T{clock}Z"), "properties": properties,
-        "receivedAt": format!("2026-06-01T{clock}Z"), "request_ip": "192.0.2.7", "rudderId": id,
-        "sentAt": format!("2026-06-01T{clock}Z"), "type": "track", "userId": user,
+        "event": event.name, "integrations": {"All": true}, "messageId": event.id,
+        "originalTimestamp": event.time('T', "Z"), "properties": event.properties,
+        "receivedAt": event.time('T', "Z"), "request_ip": "192.0.2.7", "rudderId": event.id,
+        "sentAt": event.time('T', "Z"), "type": "track", "userId": event.user,
     })
 }
 
 /// A batch of one event, which is the most text for an event.
 fn mparticle(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        number,
-        properties,
-        ..
-    } = event;
     json!({
-        "batch_id": number, "device_info": {"brand": "iPhone14,5", "os_version": "17.4", "platform": "iOS"},
+        "batch_id": event.number, "device_info": {"brand": "iPhone14,5", "os_version": "17.4", "platform": "iOS"},
         "environment": "production",
         "events": [{
             "data": {
-                "custom_attributes": properties, "custom_event_type": "navigation", "event_id": id,
-                "event_name": name, "session_id": number / 50,
-                "timestamp_unixtime_ms": 1_780_000_000_000 + number,
+                "custom_attributes": event.properties, "custom_event_type": "navigation", "event_id": event.id,
+                "event_name": event.name, "session_id": event.number / 50,
+                "timestamp_unixtime_ms": 1_780_000_000_000 + event.number,
             },
             "event_type": "custom_event",
         }],
-        "ip": "192.0.2.7", "mp_deviceid": device, "mpid": (number / 8).to_string(),
-        "user_attributes": {"plan": "pro"}, "user_identities": {"customer_id": user},
+        "ip": "192.0.2.7", "mp_deviceid": event.device, "mpid": (event.number / 8).to_string(),
+        "user_attributes": {"plan": "pro"}, "user_identities": {"customer_id": event.user},
     })
 }
 
 fn posthog(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        url,
-        number,
-        clock,
-        ..
-    } = event;
-    let is_identified = user.is_string();
+    let is_identified = event.user.is_string();
     json!({
-        "created_at": format!("2026-06-01T{clock}+00:00"),
-        "distinct_id": if is_identified { user } else { device }, "elements_chain": "", "event": name,
-        "person_id": number / 8,
+        "created_at": event.time('T', "+00:00"),
+        "distinct_id": if is_identified { event.user } else { event.device }, "elements_chain": "",
+        "event": event.name,
+        "person_id": event.number / 8,
         "properties": {
-            "$browser": "Chrome", "$current_url": url, "$device_id": device, "$geoip_city_name": "Paris",
+            "$browser": "Chrome", "$current_url": event.url, "$device_id": event.device, "$geoip_city_name": "Paris",
             "$is_identified": is_identified, "$lib": "web", "$lib_version": "1.130.0", "$os": "Mac OS X",
-            "$screen_height": 900, "$session_id": number / 50, "price": number % 100, "title": "Moby Dick",
+            "$screen_height": 900, "$session_id": event.number / 50, "price": event.number % 100, "title": "Moby Dick",
         },
-        "team_id": 2, "timestamp": format!("2026-06-01T{clock}+00:00"), "uuid": id,
+        "team_id": 2, "timestamp": event.time('T', "+00:00"), "uuid": event.id,
     })
 }
 
 /// A row of a table. All cells of a CSV file are texts.
 fn row(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        url,
-        number,
-        clock,
-        ..
-    } = event;
     json!({
-        "row": id, "customer": user.as_str().unwrap_or_default(), "cookie": device, "action": name,
-        "created_at": format!("2026-06-01T{clock}Z"), "price": (number % 100).to_string(),
-        "title": "Moby Dick", "category": "Books", "url": url,
+        "row": event.id, "customer": event.user.as_str().unwrap_or_default(), "cookie": event.device,
+        "action": event.name,
+        "created_at": event.time('T', "Z"), "price": (event.number % 100).to_string(),
+        "title": "Moby Dick", "category": "Books", "url": event.url,
     })
 }
 
 fn amplitude(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        number,
-        clock,
-        properties,
-        ..
-    } = event;
     json!({
-        "$insert_id": id, "amplitude_id": number / 8, "app": 12_345, "city": "Paris",
-        "client_event_time": format!("2026-06-01 {clock}000"), "country": "France", "data": {"path": "/2"},
-        "device_family": "Mac", "device_id": device, "event_id": number, "event_properties": properties,
-        "event_time": format!("2026-06-01 {clock}000"), "event_type": name, "group_properties": {},
+        "$insert_id": event.id, "amplitude_id": event.number / 8, "app": 12_345, "city": "Paris",
+        "client_event_time": event.time(' ', "000"), "country": "France", "data": {"path": "/2"},
+        "device_family": "Mac", "device_id": event.device, "event_id": event.number, "event_properties": event.properties,
+        "event_time": event.time(' ', "000"), "event_type": event.name, "group_properties": {},
         "groups": {}, "ip_address": "192.0.2.7", "language": "French", "library": "amplitude-js/8.1",
         "os_name": "Chrome", "os_version": "90", "platform": "Web",
-        "server_received_time": format!("2026-06-01 {clock}000"),
-        "server_upload_time": format!("2026-06-01 {clock}000"), "session_id": number / 50,
-        "user_id": user, "user_properties": {"plan": "pro"}, "uuid": id, "version_name": null,
+        "server_received_time": event.time(' ', "000"),
+        "server_upload_time": event.time(' ', "000"), "session_id": event.number / 50,
+        "user_id": event.user, "user_properties": {"plan": "pro"}, "uuid": event.id, "version_name": null,
     })
 }
 
 fn ga4(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        url,
-        number,
-        ..
-    } = event;
     json!({
-        "event_date": "20260601", "event_timestamp": (1_780_000_000_000_000 + 1_000 * number).to_string(),
-        "event_name": name, "event_bundle_sequence_id": number.to_string(),
+        "event_date": "20260601", "event_timestamp": (1_780_000_000_000_000 + 1_000 * event.number).to_string(),
+        "event_name": event.name, "event_bundle_sequence_id": event.number.to_string(),
         "event_params": [
-            {"key": "page_location", "value": {"string_value": url}},
-            {"key": "ga_session_id", "value": {"int_value": (number / 50).to_string()}},
+            {"key": "page_location", "value": {"string_value": event.url}},
+            {"key": "ga_session_id", "value": {"int_value": (event.number / 50).to_string()}},
             {"key": "page_title", "value": {"string_value": "Find"}},
         ],
-        "user_id": user, "user_pseudo_id": device, "user_properties": [],
+        "user_id": event.user, "user_pseudo_id": event.device, "user_properties": [],
         "device": {
             "category": "desktop", "operating_system": "Macintosh", "language": "fr",
             "web_info": {"browser": "Chrome", "browser_version": "90"},
@@ -343,27 +286,17 @@ fn ga4(event: &Event<'_>) -> Value {
 }
 
 fn snowplow(event: &Event<'_>) -> Value {
-    let Event {
-        name,
-        user,
-        device,
-        id,
-        url,
-        clock,
-        properties,
-        ..
-    } = event;
     json!({
-        "app_id": "shop", "platform": "web", "etl_tstamp": format!("2026-06-01 {clock}000"),
-        "collector_tstamp": format!("2026-06-01 {clock}000"),
-        "dvce_created_tstamp": format!("2026-06-01 {clock}000"), "event": "unstruct", "event_id": id,
+        "app_id": "shop", "platform": "web", "etl_tstamp": event.time(' ', "000"),
+        "collector_tstamp": event.time(' ', "000"),
+        "dvce_created_tstamp": event.time(' ', "000"), "event": "unstruct", "event_id": event.id,
         "txn_id": null, "name_tracker": "sp", "v_tracker": "js-3.1", "v_collector": "ssc-2",
-        "v_etl": "enrich-3", "user_id": user, "user_ipaddress": "192.0.2.7", "domain_userid": device,
-        "domain_sessionidx": 3, "network_userid": id, "geo_country": "FR", "geo_city": "Paris",
-        "page_url": url, "page_title": "Find", "page_referrer": null, "page_urlhost": "shop.test",
+        "v_etl": "enrich-3", "user_id": event.user, "user_ipaddress": "192.0.2.7", "domain_userid": event.device,
+        "domain_sessionidx": 3, "network_userid": event.id, "geo_country": "FR", "geo_city": "Paris",
+        "page_url": event.url, "page_title": "Find", "page_referrer": null, "page_urlhost": "shop.test",
         "page_urlpath": "/find", "useragent": AGENT, "br_lang": "fr", "dvce_ismobile": false,
-        "derived_tstamp": format!("2026-06-01 {clock}000"), "event_vendor": "test.shop",
-        "event_name": name, "event_format": "jsonschema", "event_version": "1-0-0",
-        "unstruct_event_test_shop_find_1": properties,
+        "derived_tstamp": event.time(' ', "000"), "event_vendor": "test.shop",
+        "event_name": event.name, "event_format": "jsonschema", "event_version": "1-0-0",
+        "unstruct_event_test_shop_find_1": event.properties,
     })
 }
