@@ -74,8 +74,8 @@ fn make(
     fill(&unfinished, options, content)
         // Half a store is useless. It may not exist at all, so ignore an error.
         .inspect_err(|_| drop(fs::remove_file(&unfinished)))?;
-    fs::rename(&unfinished, folder.join(STORE_FILE))?;
-    Ok(sync_names(folder)?)
+    // Opening the file syncs its name.
+    Ok(fs::rename(&unfinished, folder.join(STORE_FILE))?)
 }
 
 /// Makes a new file with this content, in place of anything that a crash has left.
