@@ -121,8 +121,8 @@ impl ProjectError {
         Self::Damaged { first, what }
     }
 
-    /// The reason of a failure with this error: the error and its sources.
-    pub(crate) fn reason(&self) -> String {
+    /// The reason of a failure with this error, for a log: the error and its sources.
+    pub fn reason(&self) -> String {
         if let Self::Failed { reason } = self {
             return reason.clone();
         }

@@ -112,7 +112,7 @@ impl Inner {
         *self.state.write() = Some(state.clone());
     }
 
-    /// Shows no state any more. The store is closed once nobody uses it.
+    /// Hides the state from new readers. The store is closed when the last reader is done.
     pub(crate) fn unpublish(&self) {
         *self.state.write() = None;
     }

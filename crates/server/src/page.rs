@@ -78,16 +78,16 @@ static VERSION: LazyLock<String> = LazyLock::new(|| {
 });
 
 /// The document, which names the files of this version.
-static DOCUMENT: LazyLock<Sent> = LazyLock::new(|| {
+static DOCUMENT: LazyLock<Asset> = LazyLock::new(|| {
     let html = HTML.replace("\"/page/", &format!("\"/page/{}/", *VERSION));
-    Sent::new("text/html; charset=utf-8", html)
+    Asset::new("text/html; charset=utf-8", html)
 });
 
-static FILES: LazyLock<HashMap<&str, Sent>> = LazyLock::new(|| {
+static FILES: LazyLock<HashMap<&str, Asset>> = LazyLock::new(|| {
     let modules = MODULES
         .iter()
-        .map(|(path, text)| (*path, Sent::new("text/javascript; charset=utf-8", *text)));
-    let style = (STYLE_PATH, Sent::new("text/css; charset=utf-8", STYLE));
+        .map(|(path, text)| (*path, Asset::new("text/javascript; charset=utf-8", *text)));
+    let style = (STYLE_PATH, Asset::new("text/css; charset=utf-8", STYLE));
     modules.chain([style]).collect()
 });
 
@@ -134,13 +134,13 @@ async fn file(Path((version, path)): Path<(String, String)>, headers: HeaderMap)
 }
 
 /// A text that never changes, so it is compressed once.
-struct Sent {
+struct Asset {
     content_type: HeaderValue,
     plain: Bytes,
     gzip: Option<Bytes>,
 }
 
-impl Sent {
+impl Asset {
     fn new(content_type: &'static str, text: impl Into<Bytes>) -> Self {
         let plain = text.into();
         let mut encoder = GzEncoder::new(Vec::new(), Compression::best());

@@ -113,7 +113,7 @@ impl OpenStore for InFolder {
             )
         });
         if !matches!(erased, Err(StoreError::InUse)) {
-            // There may be a new file, and what was synced last was in the old one.
+            // The file may have been replaced. What is known of the last sync is about the old file.
             self.last_sync = LastSync::default();
         }
         erased

@@ -79,7 +79,7 @@ impl Pause {
         self.changed.notify_all();
     }
 
-    /// The project is closing: nobody waits any more.
+    /// The project is closing, so all waiting ends.
     pub(crate) fn close(&self) {
         self.is_closing.store(true, Ordering::Relaxed);
         let _phase = self.phase.lock();

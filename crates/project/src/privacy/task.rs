@@ -4,10 +4,10 @@ use serde_json::{Value, json};
 
 use crate::error::ProjectError;
 
-/// A request to erase people, or to retrieve what is stored about them.
+/// A deletion (people are erased) or a retrieval (what is stored about people is given).
 #[derive(Clone, Debug, PartialEq)]
 pub struct PrivacyTask {
-    /// Nobody can guess it.
+    /// A random text that cannot be guessed.
     pub id: String,
     /// What is requested.
     pub kind: TaskKind,
@@ -27,7 +27,7 @@ pub struct PrivacyTask {
     pub error: Option<String>,
     /// The receipt of the erasure that did it, as JSON. Several deletions can have one.
     pub receipt: Option<String>,
-    /// What the link to the archive of a retrieval has in it; nobody can guess it.
+    /// The random part of the link to the archive of a retrieval. It cannot be guessed.
     pub key: Option<String>,
 }
 
@@ -77,6 +77,24 @@ impl TaskStatus {
 }
 
 impl PrivacyTask {
+    /// A deletion of one ID, which is also the ID of the task.
+    #[cfg(test)]
+    pub(crate) fn deletion_of(id: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            kind: TaskKind::Deletion,
+            status: TaskStatus::Pending,
+            requested_ms: 1,
+            requested_by: String::new(),
+            compliance_type: "GDPR".to_owned(),
+            distinct_ids: vec![id.to_owned()],
+            ids_named: 1,
+            error: None,
+            receipt: None,
+            key: None,
+        }
+    }
+
     /// Whether it is a deletion that is not carried out yet.
     pub(crate) fn waits(&self) -> bool {
         self.kind == TaskKind::Deletion && self.status == TaskStatus::Pending

@@ -8,7 +8,7 @@ use idmerge_store::LastSync;
 use parking_lot::Mutex;
 
 use super::pause::Phase;
-use super::task::{PrivacyTask, TaskKind, TaskStatus};
+use super::task::{PrivacyTask, TaskStatus};
 use crate::error::ProjectError;
 use crate::open::clock::SystemClock;
 use crate::open::store::InFolder;
@@ -76,19 +76,7 @@ impl Tested {
 
     /// Requests that an ID is erased, as a task with its name.
     fn request(&self, id: &str) {
-        let task = PrivacyTask {
-            id: id.to_owned(),
-            kind: TaskKind::Deletion,
-            status: TaskStatus::Pending,
-            requested_ms: 1,
-            requested_by: String::new(),
-            compliance_type: "GDPR".to_owned(),
-            distinct_ids: vec![id.to_owned()],
-            ids_named: 1,
-            error: None,
-            receipt: None,
-            key: None,
-        };
+        let task = PrivacyTask::deletion_of(id);
         self.while_writing(|project| project.add_privacy_task(task))
             .unwrap();
     }

@@ -13,7 +13,7 @@ use super::model::{IDS, Model};
 use super::world::{CLIENTS, Process, World};
 use crate::erasure::ProjectErasure;
 use crate::error::ProjectError;
-use crate::privacy::task::{PrivacyTask, TaskKind, TaskStatus};
+use crate::privacy::task::{PrivacyTask, TaskStatus};
 use crate::project::Project;
 
 /// Where the thread that erases waits, with the store closed, until the others have acted.
@@ -121,19 +121,7 @@ impl World {
         let Some(process) = self.healthy() else {
             return Ok(());
         };
-        let task = PrivacyTask {
-            id: id.to_owned(),
-            kind: TaskKind::Deletion,
-            status: TaskStatus::Pending,
-            requested_ms: 1,
-            requested_by: String::new(),
-            compliance_type: "GDPR".to_owned(),
-            distinct_ids: vec![id.to_owned()],
-            ids_named: 1,
-            error: None,
-            receipt: None,
-            key: None,
-        };
+        let task = PrivacyTask::deletion_of(id);
         let has_job = |project: &Project| project.inner.queue.size().0 > 0;
         let added =
             self.with_turns(&process, &has_job, |project| project.add_privacy_task(task))?;

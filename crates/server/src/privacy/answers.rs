@@ -1,8 +1,9 @@
-//! The answers of the vendor's API.
+//! What deletions and retrievals share: their answers, and adding, finding and cancelling a task.
 
 use axum::Json;
-use axum::http::StatusCode;
-use idmerge_project::{PrivacyTask, ProjectError};
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use idmerge_project::{PrivacyTask, ProjectError, TaskKind, TaskStatus};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -96,6 +97,12 @@ impl Requester {
         }
     }
 
+    /// The task of this kind and ID.
+    pub(super) fn find(&self, id: &str, kind: TaskKind) -> Option<PrivacyTask> {
+        let task = self.reader.project().privacy_task(id);
+        task.filter(|task| task.kind == kind)
+    }
+
     /// The answer if there is no such task.
     pub(super) fn not_found(&self, tracking_id: String) -> TaskAnswer {
         let project_id = &self.project_id;
@@ -140,5 +147,35 @@ impl Requester {
         }
         self.app.deletions_changed.notify_one();
         Ok((StatusCode::CREATED, Answer::of(TaskCreated { task_id })))
+    }
+
+    /// Cancels a task that is not started yet.
+    pub(super) async fn cancel(&self, id: String, kind: TaskKind) -> Result<Response, ApiError> {
+        let status = match self.find(&id, kind).map(|task| task.status) {
+            None => None,
+            // This needs no store, which may be closed.
+            Some(TaskStatus::Started) => Some(TaskStatus::Started),
+            Some(_) => {
+                let cancelled = self
+                    .reader
+                    .run(move |project| project.cancel_privacy_task(&id));
+                cancelled.await?
+            }
+        };
+        match status {
+            Some(TaskStatus::Revoked) => Ok(StatusCode::NO_CONTENT.into_response()),
+            None => {
+                let error = "there is no such task in the project";
+                Err(ApiError::new(StatusCode::NOT_FOUND, error))
+            }
+            Some(status) => {
+                let error = format!(
+                    "the task is {}, so it is too late to cancel it",
+                    status.name()
+                );
+                let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, error);
+                Ok(([(header::ALLOW, "GET")], error).into_response())
+            }
+        }
     }
 }

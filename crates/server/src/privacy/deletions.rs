@@ -2,9 +2,9 @@
 
 use axum::Json;
 use axum::extract::Path;
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use idmerge_project::{TaskKind, TaskStatus};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::Response;
+use idmerge_project::TaskKind;
 
 use super::answers::{Answer, TaskAnswer, TaskCreated};
 use super::request::{PrivacyRequest, Requester};
@@ -88,8 +88,7 @@ pub(crate) async fn status(
     requester: Requester,
     Path(id): Path<String>,
 ) -> Json<Answer<TaskAnswer>> {
-    let task = requester.reader.project().privacy_task(&id);
-    Answer::of(match task.filter(|task| task.kind == TaskKind::Deletion) {
+    Answer::of(match requester.find(&id, TaskKind::Deletion) {
         Some(task) => requester.answer(task, String::new()),
         None => requester.not_found(id),
     })
@@ -117,39 +116,4 @@ pub(crate) async fn cancel(
     Path(id): Path<String>,
 ) -> Result<Response, ApiError> {
     requester.cancel(id, TaskKind::Deletion).await
-}
-
-impl Requester {
-    pub(super) async fn cancel(&self, id: String, kind: TaskKind) -> Result<Response, ApiError> {
-        let task = self.reader.project().privacy_task(&id);
-        let status = match task
-            .filter(|task| task.kind == kind)
-            .map(|task| task.status)
-        {
-            None => None,
-            // This needs no store, which may be closed.
-            Some(TaskStatus::Started) => Some(TaskStatus::Started),
-            Some(_) => {
-                let cancelled = self
-                    .reader
-                    .run(move |project| project.cancel_privacy_task(&id));
-                cancelled.await?
-            }
-        };
-        match status {
-            Some(TaskStatus::Revoked) => Ok(StatusCode::NO_CONTENT.into_response()),
-            None => {
-                let error = "there is no such task in the project";
-                Err(ApiError::new(StatusCode::NOT_FOUND, error))
-            }
-            Some(status) => {
-                let error = format!(
-                    "the task is {}, so it is too late to cancel it",
-                    status.name()
-                );
-                let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, error);
-                Ok(([(header::ALLOW, "GET")], error).into_response())
-            }
-        }
-    }
 }

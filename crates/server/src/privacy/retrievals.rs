@@ -79,8 +79,7 @@ pub(crate) async fn status(
     Path(id): Path<String>,
     headers: HeaderMap,
 ) -> Json<Answer<TaskAnswer>> {
-    let task = requester.reader.project().privacy_task(&id);
-    Answer::of(match task.filter(|task| task.kind == TaskKind::Retrieval) {
+    Answer::of(match requester.find(&id, TaskKind::Retrieval) {
         Some(task) => {
             let link = task.key.as_ref().filter(|_| is_current(&task));
             let link = link.map(|key| link_to(&headers, &task.id, key));

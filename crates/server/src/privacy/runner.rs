@@ -81,7 +81,7 @@ async fn erase(open: &OpenProject, until_ms: i64, retry_ms: i64, wait: &mut Wait
             erased.await.map_or_else(
                 |panic| Err(panic.to_string()),
                 |erased: Result<Option<ErasureReceipt>, ProjectError>| {
-                    erased.map_err(|error| with_sources(&error))
+                    erased.map_err(|error| error.reason())
                 },
             )
         }
@@ -106,14 +106,4 @@ async fn erase(open: &OpenProject, until_ms: i64, retry_ms: i64, wait: &mut Wait
             );
         }
     }
-}
-
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text += &format!(": {error}");
-        source = error.source();
-    }
-    text
 }
