@@ -50,8 +50,8 @@ pub(crate) struct ListedEvent {
     pub(crate) is_forbidden: bool,
     /// Its user was erased.
     pub(crate) is_erased: bool,
-    /// It may have another text, without an ID that was erased.
-    pub(crate) is_rewritten: bool,
+    /// The erased IDs whose text was in it when they were erased. It may have another text, without these.
+    pub(crate) removed: HashSet<DistinctIdBuf>,
 }
 
 /// Name, time, own ID and `insert_id`.
@@ -67,7 +67,7 @@ pub(crate) struct Exported {
     pub(crate) own: Option<String>,
     pub(crate) canonical: Option<String>,
     pub(crate) time_ms: i64,
-    pub(crate) is_rewritten: bool,
+    pub(crate) removed: HashSet<DistinctIdBuf>,
 }
 
 impl Exported {
@@ -196,7 +196,7 @@ impl EventList {
             is_replaced: false,
             is_forbidden,
             is_erased: false,
-            is_rewritten: false,
+            removed: HashSet::new(),
         });
         RecordAnswer::Stored(answer)
     }
@@ -218,8 +218,10 @@ impl EventList {
                 None => own.map(|own| self.engine.resolve(own)),
             };
             event.is_erased = under.is_some_and(|id| erased.contains(&id.to_buf()));
-            let has_text = |id: &DistinctIdBuf| event.json.contains(&*id.as_id().id().text());
-            event.is_rewritten |= erased.iter().any(has_text);
+            let has_text = |id: &&DistinctIdBuf| event.json.contains(&*id.as_id().id().text());
+            event
+                .removed
+                .extend(erased.iter().filter(has_text).cloned());
             gone += u64::from(event.is_erased);
         }
         self.events = events;
@@ -316,7 +318,7 @@ impl EventList {
                 own: own.map(|id| id.to_string()),
                 canonical: canonical.map(|id| id.to_string()),
                 time_ms: listed.time_ms,
-                is_rewritten: listed.is_rewritten,
+                removed: listed.removed.clone(),
             }
         });
         exported.collect()
