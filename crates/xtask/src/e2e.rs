@@ -36,10 +36,6 @@ const PAGE_PARTS: [&str; 5] = [
 /// Projects of the page that stay empty.
 const PAGE_EMPTY: &str = "page-empty";
 
-/// The number of requests that schemathesis generates for each operation. They take about 20
-/// seconds.
-const SCHEMATHESIS_EXAMPLES_MAX: &str = "200";
-
 /// A suite of end-to-end tests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Suite {
@@ -172,19 +168,10 @@ fn run_schemathesis(
     let schemathesis = machine.python("st");
     let document = format!("{}/openapi.json", serving.url());
     let credential = format!("secret-of-api-{engine}:");
-    let options = [
-        "--max-examples",
-        SCHEMATHESIS_EXAMPLES_MAX,
-        // Sends the same requests each time, so that a failure can be repeated.
-        "--generation-deterministic",
-        // A schema cannot fully describe an ID, a day or a cursor: some requests that match the
-        // schema are answered with 400, and the document says so.
-        "--exclude-checks",
-        "positive_data_acceptance",
-    ];
+    let settings = machine.root().join(SCRIPTS).join("schemathesis.toml");
     cmd!(
         sh,
-        "{schemathesis} run {document} --auth {credential} {options...}"
+        "{schemathesis} --config-file {settings} run {document} --auth {credential}"
     )
     .run()?;
     Ok(())

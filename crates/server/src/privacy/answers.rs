@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, OneOfBuilder, Schema, Type};
 
 use super::request::Requester;
 use crate::http::api_error::ApiError;
@@ -54,7 +55,7 @@ pub(crate) struct TaskAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     compliance_type: Option<String>,
     /// The project ID of the configuration as a number, if it is one; or else as text; or else the token.
-    #[schema(value_type = Object)]
+    #[schema(schema_with = number_or_text)]
     project_id: serde_json::Value,
     /// When it was requested, in UTC, such as `2026-01-31T12:00:00`.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,6 +75,13 @@ pub(crate) struct TaskAnswer {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(value_type = Option<idmerge_store::ErasureReceipt>)]
     receipt: Option<Box<RawValue>>,
+}
+
+/// The schema of a project ID.
+fn number_or_text() -> Schema {
+    let number = ObjectBuilder::new().schema_type(Type::Integer);
+    let text = ObjectBuilder::new().schema_type(Type::String);
+    Schema::OneOf(OneOfBuilder::new().item(number).item(text).build())
 }
 
 impl Requester {

@@ -31,7 +31,6 @@ const LISTED_MAX: usize = 1_000;
         (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
         (status = 415, description = "The credential is Basic, and the body is not declared as JSON", body = ApiError),
         (status = 429, description = "As many tasks as may wait; try again after Retry-After", body = ApiError),
-        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn create(
@@ -108,7 +107,6 @@ pub(crate) async fn status(
         (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
         (status = 404, description = "There is no such deletion", body = ApiError),
         (status = 405, description = "It is started or done", body = ApiError),
-        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn cancel(

@@ -43,7 +43,6 @@ const CCPA_MS: i64 = 365 * 24 * 3_600_000;
         (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
         (status = 415, description = "The credential is Basic, and the body is not declared as JSON", body = ApiError),
         (status = 429, description = "As many tasks as may wait; try again after Retry-After", body = ApiError),
-        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn create(
@@ -102,7 +101,6 @@ pub(crate) async fn status(
         (status = 401, description = "The credential is missing or wrong", body = ApiError),
         (status = 403, description = "The credential is that of another project than `token`", body = ApiError),
         (status = 404, description = "There is no such retrieval", body = ApiError),
-        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
     ),
 )]
 pub(crate) async fn cancel(
@@ -130,9 +128,9 @@ pub(crate) struct ArchiveParameters {
     ),
     responses(
         (status = 200, description = "For each person the events, newest first, each as in `/api/2.0/export`, and the profile, as in `/api/query/engage`: one JSON object per line", content_type = "application/x-ndjson", body = String),
+        (status = 400, description = "`key` is missing", body = ApiError),
         (status = 404, description = "The link is wrong, too old, or cancelled, or the people are erased", body = ApiError),
         (status = 429, description = "Too many queries are running or too many exports are open; try again after Retry-After", body = ApiError),
-        (status = 503, description = "The project is being erased from; try again after Retry-After", body = ApiError),
     ),
     security(()),
 )]

@@ -6,6 +6,7 @@ use axum::http::header;
 use axum::response::IntoResponse;
 use bytes::Bytes;
 use utoipa::openapi::security::{Http, HttpAuthScheme, SecurityScheme};
+use utoipa::openapi::{Content, PathItem, Ref, ResponseBuilder};
 use utoipa::{Modify, OpenApi};
 
 use super::{export, find, funnel, health, identity, live, mappings, people, profiles, users};
@@ -54,7 +55,7 @@ use crate::store::{backup, questions, retract};
     ),
     components(schemas(live::UnknownToken)),
     security(("basic" = []), ("bearer" = [])),
-    modifiers(&Credentials),
+    modifiers(&Credentials, &Unavailable),
 )]
 struct Description;
 
@@ -68,6 +69,34 @@ impl Modify for Credentials {
         let scheme = |scheme| SecurityScheme::Http(Http::new(scheme));
         components.add_security_scheme("basic", scheme(HttpAuthScheme::Basic));
         components.add_security_scheme("bearer", scheme(HttpAuthScheme::Bearer));
+    }
+}
+
+/// Every operation can be answered with status 503, so the document says it once for all.
+struct Unavailable;
+
+impl Modify for Unavailable {
+    fn modify(&self, description: &mut utoipa::openapi::OpenApi) {
+        let error = Content::new(Some(Ref::from_schema_name("ApiError")));
+        let unavailable = ResponseBuilder::new()
+            .description(
+                "The project cannot answer now: people are being erased from it, or its disk is full or faulty; or the \
+                 server has as many connections as it may have. Try again after Retry-After",
+            )
+            .content("application/json", error)
+            .build();
+        let operations = (description.paths.paths.values_mut()).flat_map(|path| {
+            let PathItem {
+                get, post, delete, ..
+            } = path;
+            [get, post, delete].into_iter().flatten()
+        });
+        for operation in operations {
+            let responses = &mut operation.responses.responses;
+            responses
+                .entry("503".into())
+                .or_insert_with(|| unavailable.clone().into());
+        }
     }
 }
 
