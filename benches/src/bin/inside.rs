@@ -17,7 +17,7 @@ use idmerge_benches::inputs::links::{Links, Plan, Texts};
 use idmerge_benches::measure::{Asking, Samples, nanoseconds_each, resident_bytes, time_resolve};
 use idmerge_benches::probe::{Pages, Probe};
 use idmerge_benches::report::{Report, grouped};
-use idmerge_benches::rows::sharing::{SHARED_ROWS, one_writer_one_reader};
+use idmerge_benches::rows::sharing::{SHARED_ROWS, one_writer};
 use idmerge_benches::rows::{Row, check};
 use idmerge_benches::{MAP, ORIGINAL, PETGRAPH, ROWS, SIMPLIFIED};
 
@@ -37,6 +37,9 @@ const LOOKUPS: u64 = 1_000_000;
 
 /// The percentage of devices that were never linked, in the columns `missing`.
 const PERCENT_MISSING: u64 = 30;
+
+/// The numbers of threads that resolve while one applies.
+const READERS: [usize; 2] = [1, 4];
 
 /// The number of rounds of each measurement.
 struct Rounds {
@@ -302,29 +305,34 @@ fn sharing(devices: u64, report: &mut Report) -> Result<()> {
     let (first, rest) = (plan.links(0..devices), plan.links(devices..2 * devices));
     let ids = plan.up_to(devices).lookups(LOOKUPS / 10, 0, 1);
     let mut rows = Vec::new();
-    for (name, make) in SHARED_ROWS {
-        eprintln!("one writer and one reader: {name}");
-        let figures = one_writer_one_reader(&*make(), &first, &rest, &ids)
-            .map_err(|why| anyhow::anyhow!("{name} gives other answers with a writer: {why}"))?;
-        let cells = [
-            figures.apply_alone,
-            figures.apply_concurrent,
-            figures.resolve_alone,
-            figures.resolve_concurrent,
-            figures.resolve_slow,
-            figures.resolve_slowest,
-        ];
-        let cells = cells.map(|figure| format!("{figure:.0}"));
-        rows.push([name.to_owned()].into_iter().chain(cells).collect());
+    for readers in READERS {
+        for (name, make) in SHARED_ROWS {
+            eprintln!("one writer, {readers} readers: {name}");
+            let figures = one_writer(&*make(), readers, &first, &rest, &ids).map_err(|why| {
+                anyhow::anyhow!("{name} gives other answers with a writer: {why}")
+            })?;
+            let cells = [
+                figures.apply_alone,
+                figures.apply_concurrent,
+                figures.resolve_alone,
+                figures.resolve_concurrent,
+                figures.resolve_slow,
+                figures.resolve_slowest,
+            ];
+            let cells = cells.map(|figure| format!("{figure:.0}"));
+            let names = [name.to_owned(), readers.to_string()];
+            rows.push(names.into_iter().chain(cells).collect());
+        }
     }
     let heading = format!(
-        "One writer and one reader, {} linked devices at first, ns",
+        "One writer and some readers, {} linked devices at first, ns",
         grouped(devices)
     );
     let head = [
         "row",
+        "readers",
         "apply alone",
-        "apply with a reader",
+        "apply with readers",
         "resolve alone",
         "resolve with a writer",
         "99.99th percentile",

@@ -1,10 +1,10 @@
-//! Rows for one thread that applies while another resolves: `idmerge-shared`, and a lock, which a
+//! Rows for one thread that applies while others resolve: `idmerge-shared`, and a lock, which a
 //! service would use without it.
 
 use std::hint::black_box;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Barrier, PoisonError, RwLock};
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
 use std::time::Instant;
 
 use idmerge_core::{IdBuffer, Outcome};
@@ -69,16 +69,16 @@ impl<E: LinkEngine> SharedRow for RwLock<E> {
     }
 }
 
-/// The times of one writer and one reader.
+/// The times of one writer and some readers.
 #[derive(Clone, Copy, Debug)]
 pub struct SharingFigures {
-    /// Nanoseconds per claim, without a reader.
+    /// Nanoseconds per claim, without readers.
     pub apply_alone: f64,
-    /// Nanoseconds per claim, with a concurrent reader.
+    /// Nanoseconds per claim, with concurrent readers.
     pub apply_concurrent: f64,
-    /// Nanoseconds per ID, without a writer.
+    /// Nanoseconds per ID, of one reader without a writer.
     pub resolve_alone: f64,
-    /// Nanoseconds per ID, with a concurrent writer.
+    /// Nanoseconds per ID of each reader, with a concurrent writer.
     pub resolve_concurrent: f64,
     /// The 99.99th percentile of the nanoseconds per ID, with a concurrent writer.
     pub resolve_slow: f64,
@@ -86,14 +86,15 @@ pub struct SharingFigures {
     pub resolve_slowest: f64,
 }
 
-/// Applies the first links, then half of the rest alone, and the other half while a reader resolves
+/// Applies the first links, then half of the rest alone, and the other half while each of the readers resolves
 /// `ids`. The first links must name all of `ids`.
 ///
 /// # Errors
 ///
-/// The reader got other answers with a concurrent writer than alone.
-pub fn one_writer_one_reader(
+/// A reader got other answers with a concurrent writer than alone.
+pub fn one_writer(
     shared: &dyn SharedRow,
+    readers: usize,
     first: &Links,
     rest: &Links,
     ids: &Texts,
@@ -107,10 +108,10 @@ pub fn one_writer_one_reader(
         rest.iter().take(half).for_each(|link| shared.apply(&link));
     });
 
-    let (start, is_done) = (Barrier::new(2), AtomicBool::new(false));
+    let (start, is_done) = (&Barrier::new(readers + 1), &AtomicBool::new(false));
     let mut apply_concurrent = 0.0;
     let (passes, seen) = thread::scope(|scope| {
-        let reader = scope.spawn(|| {
+        let read = move || {
             let (mut times, mut seen) = (Vec::new(), Vec::new());
             start.wait();
             // At least one pass: on a busy machine the writer may be done before the first one.
@@ -120,14 +121,17 @@ pub fn one_writer_one_reader(
                     return (times, seen);
                 }
             }
-        });
+        };
+        let reading: Vec<_> = (0..readers).map(|_| scope.spawn(read)).collect();
         let links = rest.iter().skip(half);
         start.wait();
         apply_concurrent = nanoseconds_each(rest.len() - half, || {
             links.for_each(|link| shared.apply(&link));
         });
         is_done.store(true, Ordering::Relaxed);
-        reader.join().unwrap_or_default()
+        let ended = reading.into_iter().map(ScopedJoinHandle::join);
+        let (times, seen): (Vec<_>, Vec<_>) = ended.map(Result::unwrap_or_default).unzip();
+        (times.concat(), seen.concat())
     });
     if seen.is_empty() || seen.iter().any(|&seen| seen != seen_alone) {
         return Err(format!("alone {seen_alone}, with a writer {seen:?}"));
@@ -190,11 +194,13 @@ mod tests {
         let (first, rest) = (plan.links(0..2_000), plan.links(2_000..4_000));
         let ids = plan.up_to(2_000).lookups(1_000, 0, 1);
         for (name, make) in SHARED_ROWS {
-            let figures = one_writer_one_reader(&*make(), &first, &rest, &ids);
-            assert!(figures.is_ok(), "{name}: {figures:?}");
+            for readers in [1, 4] {
+                let figures = one_writer(&*make(), readers, &first, &rest, &ids);
+                assert!(figures.is_ok(), "{name}: {figures:?}");
+            }
             // IDs that the writer adds meanwhile change the answers: that is an error.
             let (row, all) = (make(), plan.lookups(1_000, 0, 1));
-            assert!(one_writer_one_reader(&*row, &first, &rest, &all).is_err());
+            assert!(one_writer(&*row, 1, &first, &rest, &all).is_err());
         }
     }
 }

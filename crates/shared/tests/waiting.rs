@@ -1,5 +1,5 @@
-//! A thread that resolves waits for one claim at most. The test counts claims and measures no time,
-//! so a busy machine does not change the result.
+//! A thread that resolves is let in although another applies claims without a pause. The test counts claims and
+//! measures no time, so a busy machine does not change the result.
 
 // Only Linux tells this test whether a thread is asleep.
 #![cfg(target_os = "linux")]
@@ -11,6 +11,7 @@
 )]
 
 use std::fs;
+use std::hint::black_box;
 use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
@@ -40,6 +41,13 @@ impl Reader {
         stat.rsplit_once(") ").unwrap().1.starts_with('S')
     }
 }
+
+/// How often each claim reads the state of the waiting thread, which takes more than a microsecond.
+const READS: usize = 10;
+
+/// The most claims that a thread waits for. It is let in after a millisecond at most, which is less than a hundred
+/// claims.
+const CLAIMS_MAX: u64 = 1_000;
 
 /// An engine whose claim ends only when a waiting reader is asleep.
 #[derive(Debug)]
@@ -73,6 +81,9 @@ impl IdentityResolver for Patient<'_> {
 
     fn apply<'a>(&'a mut self, _: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
         self.applied += 1;
+        for _ in 0..READS {
+            black_box(self.reader.is_asleep());
+        }
         if self.reader.asks.load(SeqCst) {
             while !self.reader.is_asleep() {
                 std::hint::spin_loop();
@@ -93,7 +104,7 @@ impl IdentityResolver for Patient<'_> {
 }
 
 #[test]
-fn a_reader_waits_for_one_claim_at_most() {
+fn a_reader_is_let_in_between_claims_that_follow_each_other() {
     const ROUNDS: usize = 300;
     let reader = &Reader::default();
     let engine = &Shared::new(Patient { reader, applied: 0 });
@@ -124,5 +135,5 @@ fn a_reader_waits_for_one_claim_at_most() {
         stop.store(true, SeqCst);
         waits
     });
-    assert!(waits.iter().all(|&more| more == 0), "{waits:?}");
+    assert!(waits.iter().all(|&more| more < CLAIMS_MAX), "{waits:?}");
 }
