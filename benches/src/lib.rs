@@ -24,12 +24,13 @@ use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use rows::Entry;
 use rows::engines::EngineRow;
-use rows::peers::{BehindMap, DisjointSets, Ena, Map, Petgraph};
+use rows::peers::{BehindMap, DisjointSets, Ena, Expert, Map, Petgraph};
 
 /// The rows of the tables in memory, by name.
-pub const ROWS: [Entry; 6] = [
+pub const ROWS: [Entry; 7] = [
     (SIMPLIFIED, || Box::<EngineRow<Simplified>>::default()),
     (ORIGINAL, || Box::<EngineRow<Original>>::default()),
+    (EXPERT, || Box::<Expert>::default()),
     (MAP, || Box::<Map>::default()),
     (PETGRAPH, || Box::<BehindMap<Petgraph>>::default()),
     ("ena behind HashMap", || Box::<BehindMap<Ena>>::default()),
@@ -42,6 +43,8 @@ pub const ROWS: [Entry; 6] = [
 pub const SIMPLIFIED: &str = "simplified";
 /// The name of a row.
 pub const ORIGINAL: &str = "original";
+/// The name of a row that targets refer to.
+pub const EXPERT: &str = "hashbrown<u128, u32>, foldhash";
 /// The name of a row that targets refer to.
 pub const MAP: &str = "HashMap<String, String>";
 /// The name of a row that targets refer to.

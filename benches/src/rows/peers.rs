@@ -1,13 +1,15 @@
 //! The peers as rows: code that a service would write without an engine.
 //!
-//! Each is written in the usual way: the standard `HashMap` with its default hasher, and no initial
+//! Each but [`Expert`] is written in the usual way: the standard `HashMap` with its default hasher. None has an initial
 //! capacity, because the length of a stream of claims is not known. They do less than the engines: no
 //! limit on clusters, no order or listing of members, no snapshot, and no check of IDs.
 
 use std::collections::HashMap;
 
 use ena::unify::{InPlaceUnificationTable, UnifyKey};
+use foldhash::fast::RandomState;
 use petgraph::unionfind::UnionFind;
+use uuid::Uuid;
 
 use crate::inputs::links::{Links, Texts};
 use crate::rows::Row;
@@ -29,6 +31,50 @@ impl Row for Map {
     fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) {
         for id in ids.iter() {
             answer(self.0.get(id).map_or(id, String::as_str));
+        }
+    }
+}
+
+/// What an expert writes for the same question: UUIDs as keys of 16 bytes in the table itself, a faster hasher, and
+/// each text of a user once.
+#[derive(Debug, Default)]
+pub struct Expert {
+    uuids: hashbrown::HashMap<u128, u32, RandomState>,
+    others: hashbrown::HashMap<String, u32, RandomState>,
+    numbers: hashbrown::HashMap<Box<str>, u32, RandomState>,
+    users: Vec<Box<str>>,
+}
+
+impl Expert {
+    fn user(&mut self, text: &str) -> u32 {
+        if let Some(&number) = self.numbers.get(text) {
+            return number;
+        }
+        let number = u32::try_from(self.users.len()).unwrap_or(u32::MAX);
+        self.users.push(text.into());
+        self.numbers.insert(text.into(), number);
+        number
+    }
+}
+
+impl Row for Expert {
+    fn apply(&mut self, links: &Links) {
+        for link in links.iter() {
+            let user = self.user(link.user);
+            match Uuid::try_parse(link.device) {
+                Ok(device) => *self.uuids.entry(device.as_u128()).or_insert(user),
+                Err(_) => *self.others.entry_ref(link.device).or_insert(user),
+            };
+        }
+    }
+
+    fn resolve(&mut self, ids: &Texts, answer: &mut dyn FnMut(&str)) {
+        for id in ids.iter() {
+            let user = match Uuid::try_parse(id) {
+                Ok(device) => self.uuids.get(&device.as_u128()),
+                Err(_) => self.others.get(id),
+            };
+            answer(user.map_or(id, |&user| &self.users[user as usize]));
         }
     }
 }
