@@ -1,4 +1,4 @@
-"""How long an erasure takes while a server runs, and what another client waits meanwhile.
+"""How long an erasure takes while a server runs, and what other clients wait meanwhile.
 
     cargo build --release && python3 benches/erasure.py target/release/idmerge --events 1000000
 
@@ -50,23 +50,21 @@ def event(number, events, chance):
     }}
 
 
-class Sender(threading.Thread):
-    """Sends one event after the other, each until it is acknowledged."""
+class Other(threading.Thread):
+    """Another client, which makes one request after the other, each until it is answered."""
 
-    def __init__(self):
+    def __init__(self, name, request):
         super().__init__()
+        self.name, self.request = name, request
         self.waits_ms, self.refused, self.is_over = [], 0, False
 
     def run(self):
         connection, number = client(), 0
         while not self.is_over:
             number += 1
-            sent = [{"event": "View", "properties": {
-                "token": "shop", "distinct_id": f"user-{number % 1000}@example.com", "$insert_id": f"t{number}",
-                "time": int(time.time()),
-            }}]
+            request = self.request(number)
             start = time.perf_counter()
-            while ask(connection, "POST", "/track", sent)[0] != 200:
+            while ask(connection, *request)[0] != 200:
                 self.refused += 1
                 # Sooner than any SDK, so that the figure is that of the server.
                 time.sleep(0.1)
@@ -77,8 +75,19 @@ class Sender(threading.Thread):
         waits, refused = sorted(self.waits_ms), self.refused
         self.waits_ms, self.refused = [], 0
         p50, p99 = waits[len(waits) // 2], waits[int(len(waits) * 0.99)]
-        print(f"/track {when}: {len(waits)} requests, p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
+        print(f"{self.name} {when}: {len(waits)} requests, p50 {p50:.1f} ms, p99 {p99:.1f} ms, "
               f"longest {waits[-1]:.0f} ms, {refused} times 503")
+
+
+def track(number):
+    return "POST", "/track", [{"event": "View", "properties": {
+        "token": "shop", "distinct_id": f"user-{number % 1000}@example.com", "$insert_id": f"t{number}",
+        "time": int(time.time()),
+    }}]
+
+
+def events_of_a_user(number):
+    return "GET", f"/v1/users/user-{number % 1000}@example.com/events?limit=20"
 
 
 def main():
@@ -113,10 +122,12 @@ def measure(events, data):
         assert status == 200, answer
     size = os.path.getsize(os.path.join(data, "shop", "store.redb"))
     print(f"{events} events, {size >> 20} MiB")
-    sender = Sender()
-    sender.start()
+    others = [Other("/track", track), Other("/v1/users/…/events", events_of_a_user)]
+    for other in others:
+        other.start()
     time.sleep(5)
-    sender.report("before")
+    for other in others:
+        other.report("before")
     start = time.perf_counter()
     api = "/api/app/data-deletions/v3.0"
     status, answer = ask(connection, "POST", f"{api}/?token=shop", {"distinct_ids": ["ada@example.com"]})
@@ -129,9 +140,10 @@ def measure(events, data):
     time.sleep(1)
     receipt = json.loads(ask(connection, "GET", path)[1])["results"]["receipt"]
     assert receipt["events_erased"] == events // 1000, receipt
-    sender.report("from the POST until a second after")
-    sender.is_over = True
-    sender.join()
+    for other in others:
+        other.report("from the POST until a second after")
+        other.is_over = True
+        other.join()
 
 
 main()

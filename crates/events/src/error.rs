@@ -7,7 +7,7 @@ use thiserror::Error;
 #[non_exhaustive]
 pub enum MalformedEvent {
     /// The line is not UTF-8.
-    #[error("not UTF-8 from byte {valid_bytes} on (IN-1)")]
+    #[error("not UTF-8 from byte {valid_bytes} on; save or send the text as UTF-8 (IN-1)")]
     NotUtf8 {
         /// How many bytes before that are UTF-8.
         valid_bytes: usize,

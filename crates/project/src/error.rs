@@ -61,10 +61,10 @@ pub enum ProjectError {
         /// The error of the disk or the store.
         reason: String,
     },
-    /// People are being erased, so the store is closed. Send the batch or the query again in a few seconds.
+    /// People are being erased, so no batch is taken, and in the end no query. Send it again in a few seconds.
     #[error(
-        "people are being erased from the project, so it takes and answers nothing; send the request again in \
-         a few seconds"
+        "people are being erased from the project, so it takes nothing meanwhile; send the request again in a few \
+         seconds"
     )]
     Erasing,
     /// The IDs of the privacy tasks that wait or can be downloaded are as many as may be.

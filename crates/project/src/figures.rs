@@ -54,7 +54,7 @@ pub struct Figures {
     pub ids_erased: u64,
     /// Deletions that wait or are carried out.
     pub deletions_waiting: usize,
-    /// Whether the store is closed, because people are being erased.
+    /// Whether people are being erased, so that nothing else is written.
     pub is_erasing: bool,
     /// Why the project cannot write; `None` if it can.
     pub failure: Option<String>,

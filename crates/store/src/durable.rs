@@ -29,6 +29,7 @@ use crate::log::{Log, tail::Tail};
 use crate::maintenance::merger::Merger;
 use crate::options::{Opened, Options};
 use crate::state::State;
+use crate::state::overlay::Fresh;
 use crate::state::seen_claims::SeenClaims;
 use turns::Turns;
 
@@ -152,6 +153,15 @@ impl<R: IdentityResolver> Durable<R> {
             committed: AtomicU64::new(committed),
             failed: false,
         })
+    }
+
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
+    /// What makes an empty engine.
+    pub(crate) fn fresh(&self) -> Fresh<R> {
+        self.state.overlay.fresh.clone()
     }
 
     /// How the store came to its state when it was opened.
@@ -444,7 +454,7 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// If the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
-        let fresh = self.state.overlay.fresh.clone();
+        let fresh = self.fresh();
         let read = self.database.begin_read()?;
         // Ask the transaction and not the tail: another thread may commit now, and a backup needs the log
         // and the tables of a service of the same moment.

@@ -49,7 +49,7 @@ pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::erase::named::NamedIds;
 pub use maintenance::erase::{
     ErasedEvents, ErasedRows, Erasing, Erasure, ErasureProgress, ErasureReceipt, ErasureService,
-    GoOn, erase, erase_into,
+    GoOn, begin_erasure, discard_erasure, erase, erase_into, finish_erasure,
 };
 pub use maintenance::merger::Merger;
 pub use maintenance::repair::{Repair, ServiceCheck, repair, repair_with};

@@ -241,7 +241,7 @@ fn in_7_an_element_that_is_not_utf_8_is_refused_alone() {
             .pipe(bytes, "resolve -q --engine simplified")
             .code(0);
         assert_eq!(event_names(&done.stdout), ["a", "a"]);
-        done.says("not UTF-8 from byte 10 on");
+        done.says("not UTF-8 from byte 10 on; save or send the text as UTF-8");
     }
 }
 

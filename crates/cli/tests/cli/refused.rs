@@ -181,7 +181,7 @@ fn in_1_a_line_that_is_not_utf_8_is_written_as_base64() {
     assert_eq!(
         refused("original", line),
         format!(
-            "{{\"line\":1,\"file\":\"in\",\"error\":\"not UTF-8 from byte 10 on (IN-1)\",\"rule\":\"IN-1\",\"base64\":\"{base64}\"}}\n"
+            "{{\"line\":1,\"file\":\"in\",\"error\":\"not UTF-8 from byte 10 on; save or send the text as UTF-8 (IN-1)\",\"rule\":\"IN-1\",\"base64\":\"{base64}\"}}\n"
         )
     );
 }

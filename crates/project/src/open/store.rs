@@ -33,12 +33,25 @@ pub(crate) trait OpenStore: Send {
         Ok(())
     }
 
-    /// Erases people from the store, which is closed. It may not be closed yet, if a query still reads from it: this
-    /// then fails with [`StoreError::InUse`].
-    fn erase(&mut self, _: &Erasure, _: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
+    /// Writes what the open store is to be after an erasure to another file, as [`idmerge_store::begin_erasure`] does.
+    fn begin_erasure(
+        &mut self,
+        _: &Durable<Engine>,
+        _: &Erasure,
+        _: &GoOn<'_>,
+    ) -> Result<ErasureReceipt, StoreError> {
         let only = "only the store of a folder can be written anew";
         Err(StoreError::Service(only.to_owned()))
     }
+
+    /// Puts that file in the place of the store, which is closed. It may not be closed yet, if a query still reads from
+    /// it: this then fails with [`StoreError::InUse`]. Returns the older files that are left.
+    fn finish_erasure(&mut self) -> Result<Vec<String>, StoreError> {
+        Ok(Vec::new())
+    }
+
+    /// Removes that file.
+    fn discard_erasure(&mut self) {}
 
     /// Where temporary files are: in memory, or on the disk of the store.
     fn scratch(&self) -> MakeScratch {
@@ -98,25 +111,27 @@ impl OpenStore for InFolder {
         })
     }
 
-    fn erase(&mut self, erasure: &Erasure, go_on: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
-        let erased = self.with_options(&|options| {
-            let settings = self.settings.clone();
-            let fresh = move || settings.engine();
-            let service = ProjectErasure::new(self.settings.clone());
-            idmerge_store::erase(
-                &self.folder,
-                fresh,
-                &options,
-                erasure,
-                Some(&service),
-                go_on,
-            )
-        });
-        if !matches!(erased, Err(StoreError::InUse)) {
-            // The file may have been replaced. What is known of the last sync is about the old file.
+    fn begin_erasure(
+        &mut self,
+        store: &Durable<Engine>,
+        erasure: &Erasure,
+        go_on: &GoOn<'_>,
+    ) -> Result<ErasureReceipt, StoreError> {
+        let service = ProjectErasure::new(self.settings.clone());
+        idmerge_store::begin_erasure(store, &self.folder, erasure, Some(&service), go_on)
+    }
+
+    fn finish_erasure(&mut self) -> Result<Vec<String>, StoreError> {
+        let replaced = idmerge_store::finish_erasure(&self.folder);
+        if !matches!(replaced, Err(StoreError::InUse)) {
+            // What is known of the last sync is about the old file.
             self.last_sync = LastSync::default();
         }
-        erased
+        replaced
+    }
+
+    fn discard_erasure(&mut self) {
+        idmerge_store::discard_erasure(&self.folder);
     }
 
     fn check_room(&mut self, bytes: usize) -> Result<(), StoreError> {

@@ -20,9 +20,10 @@ impl Project {
     /// Carries out the deletions that were requested until this time, in one erasure. `None` if there are none. The
     /// `key` is that of [`Erasure::key`].
     ///
-    /// The store is closed meanwhile, which takes as long as writing it anew: batches and queries get
-    /// [`ProjectError::Erasing`], and [`privacy_task`](Self::privacy_task) still answers. A batch that is begun is
-    /// written before. After a crash everything or nothing is erased, and the tasks say so.
+    /// The store is written anew meanwhile: batches get [`ProjectError::Erasing`], and queries still find who is erased.
+    /// Then it is closed, renamed and opened, and queries get that error too. A batch that is begun is written before.
+    /// [`privacy_task`](Self::privacy_task) always answers. After a crash everything or nothing is erased, and the tasks
+    /// say so.
     ///
     /// # Errors
     ///
@@ -46,8 +47,8 @@ impl Project {
         let paused = Paused(inner);
         inner.wake_writer();
         match inner.pause.wait_while(Phase::Wanted)? {
-            Phase::Closed => {}
-            // The writer has failed before it could close the store.
+            Phase::Held => {}
+            // The writer has failed before.
             _ => return Err(inner.check().err().unwrap_or(ProjectError::Erasing)),
         }
         let due = inner.tasks.start(until_ms);
@@ -91,7 +92,7 @@ impl Project {
     }
 }
 
-/// Opens the store again when it is dropped.
+/// Lets the project go on when it is dropped.
 struct Paused<'p>(&'p Inner);
 
 impl Drop for Paused<'_> {
@@ -125,19 +126,54 @@ impl Inner {
             key,
             dry_run: false,
         };
+        let receipt = self.write_anew(&erasure)?;
+        let replaced = self.close_store().and_then(|()| self.replace());
+        let older_files = replaced.inspect_err(|_| self.open.lock().discard_erasure())?;
+        let mut counters = self.counters.lock();
+        counters.erasures += 1;
+        counters.ids_erased += receipt.ids_erased;
+        Ok(Some(ErasureReceipt {
+            older_files,
+            ..receipt
+        }))
+    }
+
+    /// Writes what the store is to be to another file. Queries go on.
+    fn write_anew(&self, erasure: &Erasure) -> Result<ErasureReceipt, ProjectError> {
+        let go_on =
+            |_: ErasureProgress| !self.pause.is_closing() && self.failure.reason().is_none();
+        let state = self.state()?;
+        let store = state.store.read();
+        match self.open.lock().begin_erasure(&store, erasure, &go_on) {
+            Err(StoreError::Cancelled) => Err(self.failed_or_closed()),
+            written => Ok(written?),
+        }
+    }
+
+    /// Has the writer close the store.
+    fn close_store(&self) -> Result<(), ProjectError> {
+        self.pause.close_store();
+        self.wake_writer();
+        match self.pause.wait_while(Phase::Closing)? {
+            Phase::Closed => Ok(()),
+            _ => Err(self.failed_or_closed()),
+        }
+    }
+
+    fn failed_or_closed(&self) -> ProjectError {
+        match self.failure.reason() {
+            Some(reason) => ProjectError::Failed { reason },
+            None => ProjectError::Closed,
+        }
+    }
+
+    /// Puts the other file in the place of the store, once no query reads from it.
+    fn replace(&self) -> Result<Vec<String>, ProjectError> {
         let mut waited = Duration::ZERO;
         loop {
-            let go_on = |_: ErasureProgress| !self.pause.is_closing();
-            match self.open.lock().erase(&erasure, &go_on) {
+            match self.open.lock().finish_erasure() {
                 Err(StoreError::InUse) if waited < READERS_TIMEOUT => {}
-                Err(StoreError::Cancelled) => return Err(ProjectError::Closed),
-                erased => {
-                    let receipt = erased?;
-                    let mut counters = self.counters.lock();
-                    counters.erasures += 1;
-                    counters.ids_erased += receipt.ids_erased;
-                    return Ok(Some(receipt));
-                }
+                replaced => return Ok(replaced?),
             }
             if self.pause.is_closing() {
                 return Err(ProjectError::Closed);

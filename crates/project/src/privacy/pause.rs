@@ -1,4 +1,4 @@
-//! [`Pause`]: closes the store of a project that goes on, for an erasure.
+//! [`Pause`]: what a project does during an erasure.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -7,11 +7,12 @@ use parking_lot::{Condvar, Mutex};
 
 use crate::error::ProjectError;
 
-/// Whether the store is closed for an erasure.
+/// Whether people are being erased, and how far that is.
 ///
-/// The thread that erases asks the writer for the store ([`begin`](Self::begin)). The writer finishes the batches
-/// that it has begun, closes the store ([`let_go`](Self::let_go)) and refuses all others, until it is asked to open
-/// the store again ([`resume`](Self::resume)).
+/// The thread that erases asks the writer to stop ([`begin`](Self::begin)). The writer finishes the batches that it has
+/// begun and refuses all others ([`hold`](Self::hold)). The other thread writes the new file meanwhile, which queries do
+/// not notice, and asks for the old one ([`close_store`](Self::close_store)). The writer closes it
+/// ([`let_go`](Self::let_go)), and opens the store again when it is asked to ([`resume`](Self::resume)).
 #[derive(Default)]
 pub(crate) struct Pause {
     phase: Mutex<Phase>,
@@ -26,11 +27,15 @@ pub(crate) enum Phase {
     /// The project works.
     #[default]
     Off,
-    /// The writer is to close the store.
+    /// The writer is to stop.
     Wanted,
+    /// The writer writes nothing, and the store is open.
+    Held,
+    /// The writer is to close the store.
+    Closing,
     /// The store is closed, or will be as soon as no query reads from it.
     Closed,
-    /// The writer is to open the store.
+    /// The writer is to open the store, if it is closed, and to go on.
     Ending,
 }
 
@@ -43,7 +48,7 @@ impl Pause {
         self.phase() != Phase::Off
     }
 
-    /// Asks the writer to close the store. `false`: another erasure runs.
+    /// Asks the writer to stop. `false`: another erasure runs.
     pub(crate) fn begin(&self) -> bool {
         let mut phase = self.phase.lock();
         let is_off = *phase == Phase::Off;
@@ -59,12 +64,22 @@ impl Pause {
         self.begun.load(Ordering::SeqCst)
     }
 
+    /// The writer has stopped.
+    pub(crate) fn hold(&self) {
+        self.set(Phase::Held);
+    }
+
+    /// Asks the writer to close the store.
+    pub(crate) fn close_store(&self) {
+        self.set(Phase::Closing);
+    }
+
     /// The writer has closed the store.
     pub(crate) fn let_go(&self) {
         self.set(Phase::Closed);
     }
 
-    /// Asks the writer to open the store.
+    /// Asks the writer to go on.
     pub(crate) fn resume(&self) {
         self.set(Phase::Ending);
     }

@@ -1,4 +1,4 @@
-//! What becomes of batches when the store is closed for an erasure. The turns of the writer are given by hand.
+//! What becomes of batches and queries during an erasure. The turns of the writer are given by hand.
 
 use std::sync::Arc;
 use std::thread;

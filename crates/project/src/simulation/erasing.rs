@@ -13,10 +13,12 @@ use super::model::{IDS, Model};
 use super::world::{CLIENTS, Process, World};
 use crate::erasure::ProjectErasure;
 use crate::error::ProjectError;
+use crate::privacy::pause::Phase;
 use crate::privacy::task::{PrivacyTask, TaskStatus};
 use crate::project::Project;
 
-/// Where the thread that erases waits, with the store closed, until the others have acted.
+/// Where the thread that erases waits until the others have acted: before the new file is written, and when the store is
+/// closed.
 #[derive(Clone, Default)]
 pub(crate) struct Stop(Arc<(Mutex<Place>, Condvar)>);
 
@@ -59,28 +61,28 @@ impl Drop for GoesOn {
     }
 }
 
-/// Writes a store anew on its disk, as [`idmerge_store::erase`] does in a folder.
+/// Writes a store anew on its disk, as [`idmerge_store::begin_erasure`] does in a folder.
 pub(crate) struct Rewriting {
     pub(crate) disk: Disk,
     pub(crate) settings: Settings,
     pub(crate) options: idmerge_store::Options,
     pub(crate) stop: Stop,
+    pub(crate) new: Option<Disk>,
 }
 
 impl Rewriting {
-    pub(crate) fn erase(
-        &self,
-        open: &mut dyn FnMut() -> Result<Durable<Engine>, StoreError>,
+    pub(crate) fn begin(
+        &mut self,
+        old: &Durable<Engine>,
         erasure: &Erasure,
         go_on: &GoOn<'_>,
     ) -> Result<ErasureReceipt, StoreError> {
         self.stop.wait();
-        let old = open()?;
         let new = self.disk.new_file();
         let settings = self.settings.clone();
         let service = ProjectErasure::new(self.settings.clone());
         let erased = erase_into(
-            &old,
+            old,
             new.clone(),
             move || settings.engine(),
             &self.options,
@@ -89,10 +91,21 @@ impl Rewriting {
             go_on,
         );
         self.disk.take_faults(&new);
-        drop(old);
-        let receipt = erased?;
-        self.disk.rename(&new)?;
-        Ok(receipt)
+        self.new = Some(new);
+        erased
+    }
+
+    pub(crate) fn finish(
+        &mut self,
+        open: &mut dyn FnMut() -> Result<Durable<Engine>, StoreError>,
+    ) -> Result<Vec<String>, StoreError> {
+        self.stop.wait();
+        // Nobody else has the store open. This disk has no files that are open without a name.
+        drop(open()?);
+        if let Some(new) = self.new.take() {
+            self.disk.rename(&new)?;
+        }
+        Ok(Vec::new())
     }
 }
 
@@ -213,8 +226,9 @@ impl World {
             let mut result = Ok(());
             while !working.is_finished() {
                 if stop.is_reached() {
-                    result = result.and_then(|()| self.act_while_closed(project));
-                    stop.set(Place::Behind);
+                    result = result.and_then(|()| self.act_meanwhile(project));
+                    // The thread goes on, and waits again at the next place.
+                    stop.set(Place::Before);
                 }
                 result = result.and_then(|()| self.write());
                 thread::yield_now();
@@ -226,15 +240,24 @@ impl World {
         result.map_err(|_| self::broken("a panic"))
     }
 
-    /// The store is closed, and somebody sends, asks, or fails.
-    fn act_while_closed(&self, project: &Project) -> Result<(), Broken> {
+    /// People are being erased, and somebody sends, asks, or fails.
+    fn act_meanwhile(&self, project: &Project) -> Result<(), Broken> {
+        if !self.erases {
+            // A replay: there is nobody else, and nothing fails.
+            return Ok(());
+        }
         for task in project.privacy_tasks() {
             if !matches!(task.status, TaskStatus::Started | TaskStatus::Success) {
                 return Err(broken(format!("a deletion is {:?} meanwhile", task.status)));
             }
         }
         let found = project.last_event();
-        if !matches!(found, Err(ProjectError::Erasing)) {
+        let is_closed = project.inner.pause.phase() == Phase::Closed;
+        let is_right = match &found {
+            Ok(_) => !is_closed,
+            Err(error) => is_closed && matches!(error, ProjectError::Erasing),
+        };
+        if !is_right {
             return Err(broken(format!("a query gets {found:?} meanwhile")));
         }
         for _ in 0..self.below(4) {

@@ -40,8 +40,21 @@ impl<F: FnMut() -> Result<Durable<Engine>, StoreError> + Send> OpenStore for Ope
         (self.open)()
     }
 
-    fn erase(&mut self, erasure: &Erasure, go_on: &GoOn<'_>) -> Result<ErasureReceipt, StoreError> {
-        self.rewriting.erase(&mut self.open, erasure, go_on)
+    fn begin_erasure(
+        &mut self,
+        store: &Durable<Engine>,
+        erasure: &Erasure,
+        go_on: &GoOn<'_>,
+    ) -> Result<ErasureReceipt, StoreError> {
+        self.rewriting.begin(store, erasure, go_on)
+    }
+
+    fn finish_erasure(&mut self) -> Result<Vec<String>, StoreError> {
+        self.rewriting.finish(&mut self.open)
+    }
+
+    fn discard_erasure(&mut self) {
+        self.rewriting.new = None;
     }
 
     fn scratch(&self) -> MakeScratch {
@@ -140,6 +153,7 @@ impl World {
                 settings: self.settings.clone(),
                 options: self.store_options(),
                 stop: stop.clone(),
+                new: None,
             };
             let open = Box::new(Opening {
                 open: self.open_store(),

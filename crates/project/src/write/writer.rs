@@ -46,11 +46,12 @@ impl Writer {
     pub(crate) fn turn(&mut self) -> Next {
         match self.inner.pause.phase() {
             Phase::Off => {}
-            Phase::Wanted => return self.close_store(),
-            Phase::Closed => {
+            Phase::Wanted => return self.stop_writing(),
+            Phase::Held | Phase::Closed => {
                 self.answer_all();
                 return Next::Wait;
             }
+            Phase::Closing => return self.close_store(),
             Phase::Ending => return self.open_store(),
         }
         if self.inner.check().is_err() {
@@ -67,13 +68,24 @@ impl Writer {
         }
     }
 
-    /// Closes the store for an erasure. The batches that are begun are written before.
-    fn close_store(&mut self) -> Next {
+    /// Writes nothing more, for an erasure, but the batches that are begun.
+    fn stop_writing(&mut self) -> Next {
         let begun = self.inner.queue.take_begun();
         if !begun.is_empty() {
             self.write_and_answer(begun);
             return Next::Again;
         }
+        if self.inner.failure.reason().is_some() {
+            self.inner.pause.end();
+            return Next::Again;
+        }
+        self.answer_all();
+        self.inner.pause.hold();
+        Next::Wait
+    }
+
+    /// Closes the store for an erasure, which is then carried out by renaming a file.
+    fn close_store(&mut self) -> Next {
         if self.inner.failure.reason().is_some() {
             self.inner.pause.end();
             return Next::Again;
@@ -85,10 +97,12 @@ impl Writer {
         Next::Wait
     }
 
-    /// Opens the store after an erasure.
+    /// Goes on after an erasure. The store is still open if the new file could not be written.
     fn open_store(&mut self) -> Next {
         self.answer_all();
-        if let Err(error) = unpanicked(|| self.reopen()) {
+        if self.committer.is_none()
+            && let Err(error) = unpanicked(|| self.reopen())
+        {
             self.recovery.failed(self.inner.clock.now(), 0);
             self.inner.still_fails(error.reason());
         }

@@ -18,7 +18,8 @@ const LISTED_MAX: usize = 1_000;
 ///
 /// Everything about them is erased: events, profiles and claims, of the whole cluster of each ID. The deletion is
 /// durable when this answers, and can be cancelled until it is started, which is a minute later by default. While it is
-/// carried out the project answers other requests with status 503 and Retry-After.
+/// carried out the project answers what is sent with status 503 and Retry-After, and for a moment at the end also
+/// queries.
 #[utoipa::path(
     post,
     path = "/api/app/data-deletions/v3.0",

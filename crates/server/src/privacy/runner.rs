@@ -70,7 +70,7 @@ async fn erase(open: &OpenProject, until_ms: i64, retry_ms: i64, wait: &mut Wait
             let project = Arc::clone(&open.project);
             tracing::info!(
                 project = token,
-                "erasing people; requests get status 503 meanwhile"
+                "erasing people; what is sent gets status 503 meanwhile"
             );
             let erased = tokio::task::spawn_blocking(move || {
                 let mut key = [0; 32];

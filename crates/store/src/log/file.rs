@@ -54,7 +54,7 @@ pub(crate) fn open_or_make(
 }
 
 #[allow(clippy::disallowed_types, reason = "the store is in files")]
-fn open_file(file: &Path, options: &Options) -> Result<Database, StoreError> {
+pub(crate) fn open_file(file: &Path, options: &Options) -> Result<Database, StoreError> {
     let file = fs::File::options().read(true).write(true).open(file)?;
     if file.metadata()?.len() == 0 {
         return Err(StoreError::NotAStore);

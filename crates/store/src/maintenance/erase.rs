@@ -22,7 +22,7 @@ use crate::error::StoreError;
 use crate::history::digest::Digest;
 use crate::log::about::{self, KEY_BYTES};
 use crate::log::file::last_sync::LastSync;
-use crate::log::file::{FolderLock, UNFINISHED_FILE, new_file, sync_names, unpanicked};
+use crate::log::file::{FolderLock, UNFINISHED_FILE, new_file, open_file, sync_names, unpanicked};
 use crate::log::{Log, snapshots};
 use crate::maintenance::service_tables::{self, Unreadable};
 use crate::options::{Options, Sharing};
@@ -207,19 +207,43 @@ fn go_on(go_on: &GoOn<'_>, stage: &'static str, done: u64, of: u64) -> Result<()
 /// [`StoreError::NotFromClaims`] if a snapshot was loaded into the store, [`StoreError::NotErasable`] if it has a
 /// table that `service` does not know, [`StoreError::InUse`], [`StoreError::Cancelled`], those of
 /// [`Durable::open`], and if the disk fails. The store is then as it was.
-pub fn erase<R: IdentityResolver>(
+pub fn erase<R: IdentityResolver + 'static>(
     folder: impl AsRef<Path>,
-    fresh: impl Fn() -> R + Clone + Send + Sync + 'static,
+    fresh: impl Fn() -> R + Send + Sync + 'static,
     options: &Options,
     erasure: &Erasure,
     service: Option<&dyn ErasureService<R>>,
     go_on: &GoOn<'_>,
 ) -> Result<ErasureReceipt, StoreError> {
     let folder = folder.as_ref();
-    let file = folder.join(STORE_FILE);
-    fs::metadata(&file)?;
+    fs::metadata(folder.join(STORE_FILE))?;
     let _lock = FolderLock::take(folder)?;
-    let old = Durable::open(folder, fresh.clone(), options.clone())?;
+    let old = Durable::open(folder, fresh, options.clone())?;
+    let receipt = begin_erasure(&old, folder, erasure, service, go_on)?;
+    match erasure.dry_run {
+        true => discard_erasure(folder),
+        false => rename(folder)?,
+    }
+    Ok(ErasureReceipt {
+        older_files: older_files(folder)?,
+        ..receipt
+    })
+}
+
+/// Writes what an open store in this folder is to be after an erasure to a file beside it, and nothing to the store. All of
+/// it is synced when this returns. The caller must not commit anything to the store that [`finish_erasure`] is not to lose. The
+/// receipt names no older files.
+///
+/// # Errors
+///
+/// Those of [`erase`]. No such file is left then.
+pub fn begin_erasure<R: IdentityResolver + 'static>(
+    old: &Durable<R>,
+    folder: &Path,
+    erasure: &Erasure,
+    service: Option<&dyn ErasureService<R>>,
+    go_on: &GoOn<'_>,
+) -> Result<ErasureReceipt, StoreError> {
     let unfinished = folder.join(UNFINISHED_FILE);
     if fs::exists(&unfinished)? {
         fs::remove_file(&unfinished)?;
@@ -227,21 +251,49 @@ pub fn erase<R: IdentityResolver>(
     let written = unpanicked(|| {
         let new = new_file(&unfinished)?;
         let to = FileBackend::new(new.try_clone()?)?;
-        let receipt = erase_into(&old, to, fresh, options, erasure, service, go_on)?;
+        let fresh = old.fresh();
+        let receipt = erase_into(
+            old,
+            to,
+            move || fresh(),
+            old.options(),
+            erasure,
+            service,
+            go_on,
+        )?;
         new.sync_all()?;
         Ok(receipt)
     });
-    if written.is_err() || erasure.dry_run {
-        // It may not exist at all, so ignore an error.
-        drop(fs::remove_file(&unfinished));
-    } else {
-        fs::rename(&unfinished, &file)?;
-        sync_names(folder)?;
-    }
-    Ok(ErasureReceipt {
-        older_files: older_files(folder)?,
-        ..written?
-    })
+    written.inspect_err(|_| discard_erasure(folder))
+}
+
+/// Puts the file of [`begin_erasure`] in the place of the store, in one step. Returns the files of the folder that were made
+/// before and still have what was erased.
+///
+/// # Errors
+///
+/// [`StoreError::InUse`] if somebody has the store open, and if the disk fails.
+pub fn finish_erasure(folder: &Path) -> Result<Vec<String>, StoreError> {
+    let _lock = FolderLock::take(folder)?;
+    let alone = Options {
+        sharing: Sharing::Nobody,
+        ..Options::default()
+    };
+    // Nobody can open it meanwhile.
+    let _old = unpanicked(|| open_file(&folder.join(STORE_FILE), &alone))?;
+    rename(folder)?;
+    older_files(folder)
+}
+
+/// Removes the file of [`begin_erasure`].
+pub fn discard_erasure(folder: &Path) {
+    // It may not exist at all, so ignore an error.
+    drop(fs::remove_file(folder.join(UNFINISHED_FILE)));
+}
+
+fn rename(folder: &Path) -> Result<(), StoreError> {
+    fs::rename(folder.join(UNFINISHED_FILE), folder.join(STORE_FILE))?;
+    Ok(sync_names(folder)?)
 }
 
 /// Writes what a store is to be after an erasure to an empty file, and nothing to the store itself. All of it is synced
