@@ -37,6 +37,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("events", &["core"], &["simplified", "original"]),
     ("adapters", &["core", "events"], &["simplified", "original"]),
     ("analysis", &["core", "events"], &[]),
+    ("tables", &["core", "events"], &[]),
     (
         "lint",
         &["core", "engines", "state"],
@@ -100,6 +101,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "server",
             "spill",
             "store",
+            "tables",
             "workloads",
         ],
         &[],
