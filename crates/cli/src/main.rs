@@ -28,6 +28,8 @@ use commands::help;
 use report::{UsageError, say};
 
 fn main() -> ExitCode {
+    #[cfg(feature = "tables")]
+    report::silence_caught_panics();
     let result = match Args::try_parse() {
         Ok(args) => commands::run(&args.command),
         Err(error) => help::show(&args::engine::with_models(error)),

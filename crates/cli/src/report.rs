@@ -10,6 +10,18 @@ pub(crate) fn say(message: fmt::Arguments<'_>) {
     let _unheard = writeln!(io::stderr(), "idmerge: {message}");
 }
 
+/// Damaged Parquet data can make its library panic, which is caught, and becomes an error. That panic is not
+/// reported too.
+#[cfg(feature = "tables")]
+pub(crate) fn silence_caught_panics() {
+    let report = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        if !idmerge_tables::is_decoding() {
+            report(panic);
+        }
+    }));
+}
+
 /// An error in the arguments: the program ends with exit code 2 and a hint to `--help`.
 #[derive(Debug)]
 pub(crate) struct UsageError(String);

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 
 use clap::ValueEnum;
 
-use crate::output::destination::Destination;
+use crate::output::destination::{self, Destination, Layout};
 use crate::output::refused::{MaxRefused, RefusedWriter};
 use crate::output::summary::SummaryForm;
 use crate::report::wrong_usage;
@@ -95,9 +95,25 @@ impl SummaryArgs {
 impl OutputArgs {
     /// # Errors
     ///
-    /// No file can be at this path.
+    /// No file can be at this path, or it is to be a table that the command does not write.
     pub(crate) fn destination(&self) -> anyhow::Result<Destination> {
-        Destination::of(self.output.as_deref())
+        let path = self.output.as_deref();
+        if let Some(path) = path.filter(|path| destination::is_parquet(path)) {
+            return Err(wrong_usage(format_args!(
+                "this command writes no Parquet, and --output names {}; name a file with another ending",
+                path.display()
+            )));
+        }
+        Destination::of(path)
+    }
+
+    /// The destination of lines that can become the rows of a table.
+    ///
+    /// # Errors
+    ///
+    /// No file can be at this path.
+    pub(crate) fn destination_of(&self, layout: Layout) -> anyhow::Result<Destination> {
+        Destination::of_table(self.output.as_deref(), layout)
     }
 }
 

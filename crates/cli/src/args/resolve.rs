@@ -28,6 +28,7 @@ Examples:
   idmerge resolve today.ndjson --store people > resolved.ndjson
   idmerge resolve calls/*.gz --from segment --engine simplified > out.ndjson
   idmerge resolve events.ndjson --engine original --conflicts cases > out
+  idmerge resolve events.parquet --engine simplified -o resolved.parquet
   idmerge resolve mon.gz tue.gz --order-by time --engine original > out.ndjson
 
 A merge is retroactive: events before it also get the canonical distinct_id. So the input is read \
@@ -36,6 +37,9 @@ meanwhile is an error: to resolve a file that is being written, copy it first. W
 that are made of the records are kept between the two readings, uncompressed: 4 MiB of them in memory, the \
 rest in a temporary file (TMPDIR sets the folder). If its disk has no room for as much again, which the \
 output may need, the file is removed, and the events are made twice.
+
+Parquet is read and written if idmerge was installed with `cargo install idmerge --features tables`. A name \
+after -o that ends with .parquet or .csv gives a table; docs/tables.md has the columns.
 
 With --engine legacy no merge is retroactive: each event gets what its ID stands for when it comes. The \
 input is read once, and lines are written while it is read. With --store, such a model answers with what \
@@ -104,6 +108,7 @@ Examples:
   $device:D1,U1
 
   idmerge mappings --store people -o mappings.ndjson.zst
+  idmerge mappings events.ndjson --engine original -o mappings.parquet
   idmerge mappings calls/*.gz --from segment --engine simplified
 
 There is a row for each ID of a cluster that is not its canonical ID: any other ID is its own canonical \
@@ -116,9 +121,9 @@ pub(crate) struct MappingsArgs {
     #[command(flatten)]
     pub(crate) output: OutputArgs,
 
-    /// The format of the rows
-    #[arg(long, value_name = "FORMAT", value_enum, default_value_t = RowFormat::Ndjson)]
-    pub(crate) format: RowFormat,
+    /// The format of the rows [default: by the end of the name of --output, else ndjson]
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub(crate) format: Option<RowFormat>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]

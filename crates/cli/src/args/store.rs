@@ -11,6 +11,7 @@ use clap::Subcommand;
 
 use crate::args::analyze::value::date;
 use crate::args::engine::EngineArgs;
+use crate::args::input::OutputArgs;
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -148,9 +149,11 @@ pub(crate) struct RetractArgs {
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
-Example:
+Examples:
   idmerge store changes people --since 90000
   {\"sequence\":90017,\"id\":\"$device:D1\",\"from\":\"$device:D1\",\"to\":\"U1\"}
+
+  idmerge store changes people --since 90000 -o changes.csv
 
 To continue later, pass the last sequence that you have processed to --since. One entry can change \
 many IDs: --limit never cuts between its lines.")]
@@ -165,6 +168,9 @@ pub(crate) struct ChangesArgs {
     /// Stop after N lines, at the end of an entry
     #[arg(long, value_name = "N")]
     pub(crate) limit: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) output: OutputArgs,
 }
 
 #[derive(Debug, clap::Args)]

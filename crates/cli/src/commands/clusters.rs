@@ -1,16 +1,16 @@
 //! `idmerge clusters`, `idmerge cluster` and `idmerge mappings`: IDs that belong to one person.
 
 use idmerge_core::{Cluster, Resolve};
-use idmerge_events::MappingWriter;
+use idmerge_events::{MappingFormat, MappingWriter};
 
 use crate::args::identities::{Identities, IdentityArgs, read_id, say_did_you_mean};
 use crate::args::input::adapt::AdaptArgs;
-use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs};
+use crate::args::resolve::{ClusterArgs, ClustersArgs, MappingsArgs, RowFormat};
 use crate::commands::apply::apply_all;
 use crate::commands::sorting::{self, Ordering};
 #[cfg(feature = "store")]
 use crate::commands::store::open::open_for_reading;
-use crate::output::destination::{Destination, Output};
+use crate::output::destination::{Destination, Layout, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 #[cfg(not(feature = "store"))]
@@ -23,7 +23,7 @@ use crate::stream::progress::Progress;
 
 pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
     let identities = args.identity.identities()?;
-    let output = args.output.destination()?;
+    let output = args.output.destination_of(Layout::Clusters)?;
     let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
     for cluster in engine.clusters() {
         write_line(&cluster, &mut output)?;
@@ -33,10 +33,16 @@ pub(crate) fn run_all(args: &ClustersArgs) -> anyhow::Result<()> {
 
 pub(crate) fn run_mappings(args: &MappingsArgs) -> anyhow::Result<()> {
     let identities = args.identity.identities()?;
-    let output = args.output.destination()?;
+    let output = match args.format {
+        Some(_) => args.output.destination()?,
+        None => args.output.destination_of(Layout::Mappings)?,
+    };
+    let format = args
+        .format
+        .map_or(MappingFormat::Ndjson, RowFormat::of_mappings);
     let (engine, mut output) = engine_and_output(&args.identity, &identities, output)?;
     output.write_with(|out| {
-        let mut rows = MappingWriter::new(args.format.of_mappings(), out)?;
+        let mut rows = MappingWriter::new(format, out)?;
         for cluster in engine.clusters() {
             rows.write_cluster(&cluster)?;
         }

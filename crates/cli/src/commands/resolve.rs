@@ -19,7 +19,7 @@ use crate::commands::resolve_at_arrival;
 use crate::commands::resolve_by_store;
 use crate::commands::sorting::{self, Ordering};
 use crate::output::conflicts::ConflictsWriter;
-use crate::output::destination::Output;
+use crate::output::destination::{Layout, Output};
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
 use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
@@ -41,7 +41,7 @@ use crate::stream::side_file;
 
 pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     let input_args = &args.identity.input;
-    let output = args.output.destination()?;
+    let output = args.output.destination_of(Layout::Events)?;
     let refused = input_args.refused(Some(&output))?;
     let inputs = input::find_all(&input_args.paths)?;
     let mapping = side_file::find(args.mapping.as_ref())?;

@@ -26,6 +26,7 @@ use crate::stream::block::{Block, Limits};
 use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::sorted::{Origin, SortedWriter};
+use crate::stream::input::table::TableForm;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
@@ -72,7 +73,8 @@ impl<'o> Ordering<'o> {
         }
     }
 
-    /// The inputs as one, with the records in the order of `--order-by`. Records without that field are refused.
+    /// Settles what the rows of tables are, since this is known for all inputs here: events, or records.
+    /// Returns the inputs as one, with the records in the order of `--order-by`. Records without that field are refused.
     /// Without the argument, the inputs as they are.
     ///
     /// # Errors
@@ -83,6 +85,10 @@ impl<'o> Ordering<'o> {
         mut inputs: Vec<Input>,
         refused: &mut RefusedWriter,
     ) -> anyhow::Result<Vec<Input>> {
+        let form = TableForm::of_inputs(self.settings, self.adapting, self.input.quiet);
+        inputs
+            .iter_mut()
+            .for_each(|input| input.read_table_as(&form));
         let fields = &self.by.fields[..];
         if fields.is_empty() || inputs.is_empty() {
             return Ok(inputs);

@@ -10,10 +10,14 @@ mod queries;
 use std::process::ExitCode;
 
 use crate::args::store::{StoreArgs, StoreCommand};
-use crate::output::destination::{Destination, Output};
+use crate::output::destination::{Destination, Layout, Output};
 
 pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
-    let mut output = Output::create(Destination::STDOUT)?;
+    let destination = match &args.command {
+        StoreCommand::Changes(args) => args.output.destination_of(Layout::Changes)?,
+        _ => Destination::STDOUT,
+    };
+    let mut output = Output::create(destination)?;
     let mut exit_code = ExitCode::SUCCESS;
     match &args.command {
         StoreCommand::Info(args) => queries::info(&args.folder, &mut output)?,

@@ -1,5 +1,7 @@
 //! The destination of output: stdout, or a file that is replaced only on success.
 
+mod table;
+
 use std::fs::{self, File};
 use std::io::{self, BufWriter, IsTerminal, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -8,6 +10,8 @@ use anyhow::Context;
 use tempfile::{NamedTempFile, SpooledTempFile};
 
 use crate::output::compress::{Compression, Compressor};
+pub(crate) use crate::output::destination::table::Layout;
+use crate::output::destination::table::{Form, TableLines};
 use crate::output::interrupt::UnfinishedFile;
 use crate::report::wrong_usage;
 use crate::startup;
@@ -24,6 +28,8 @@ const HELD_BYTES_IN_MEMORY: usize = 1024 * 1024;
 pub(crate) struct Destination {
     place: Place,
     compression: Compression,
+    /// If the lines become the rows of a table.
+    table: Option<(Layout, Form)>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -40,9 +46,16 @@ enum Place {
 #[derive(Debug)]
 pub(crate) struct Output {
     name: String,
-    writer: BufWriter<Compressor<Target>>,
+    writer: BufWriter<Encoder>,
     /// Output that may not be written yet.
     held: Option<SpooledTempFile>,
+}
+
+/// Turns lines into the bytes of the output.
+#[derive(Debug)]
+enum Encoder {
+    Lines(Box<Compressor<Target>>),
+    Table(Box<TableLines<Compressor<Target>>>),
 }
 
 #[derive(Debug)]
@@ -62,6 +75,7 @@ impl Destination {
     pub(crate) const STDOUT: Self = Self {
         place: Place::Stdout,
         compression: Compression::None,
+        table: None,
     };
 
     /// The destination that an argument names. `None` and `-` mean stdout. A name that ends with
@@ -78,7 +92,21 @@ impl Destination {
         Ok(Self {
             place: place.with_context(|| format!("cannot write {}", path.display()))?,
             compression: Compression::of(path),
+            table: None,
         })
+    }
+
+    /// The destination of lines with this layout. A name that ends with `.csv` or `.parquet` means that they
+    /// become the rows of a table.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Self::of`].
+    pub(crate) fn of_table(path: Option<&Path>, layout: Layout) -> anyhow::Result<Self> {
+        let form = path.and_then(Form::of);
+        let mut destination = Self::of(path)?;
+        destination.table = form.map(|form| (layout, form));
+        Ok(destination)
     }
 
     /// The destination of an option that may be left out.
@@ -152,6 +180,11 @@ fn new_file(path: &Path) -> io::Result<PathBuf> {
     }
 }
 
+/// Whether the name of a file says that it is Parquet.
+pub(crate) fn is_parquet(path: &Path) -> bool {
+    Form::of(path) == Some(Form::Parquet)
+}
+
 /// The folder that a file is in, or would be in.
 pub(crate) fn folder_of(path: &Path) -> &Path {
     match path.parent() {
@@ -162,16 +195,26 @@ pub(crate) fn folder_of(path: &Path) -> &Path {
 
 impl Output {
     pub(crate) fn create(destination: Destination) -> anyhow::Result<Self> {
-        let Destination { place, compression } = destination;
+        let Destination {
+            place,
+            compression,
+            table,
+        } = destination;
         let name = match &place {
             Place::Stdout => "stdout".to_owned(),
             Place::Device(path) | Place::File(path) => path.display().to_string(),
         };
         let target = Target::create(place).and_then(|target| compression.start(target));
-        let target = target.with_context(|| format!("cannot write {name}"))?;
+        let encoder = target.and_then(|target| match table {
+            None => Ok(Encoder::Lines(Box::new(target))),
+            Some((layout, form)) => {
+                TableLines::new(layout, form, target).map(|rows| Encoder::Table(Box::new(rows)))
+            }
+        });
+        let encoder = encoder.with_context(|| format!("cannot write {name}"))?;
         Ok(Self {
             name,
-            writer: BufWriter::with_capacity(BUFFER_BYTES, target),
+            writer: BufWriter::with_capacity(BUFFER_BYTES, encoder),
             held: None,
         })
     }
@@ -232,9 +275,41 @@ impl Output {
         writer
             .into_inner()
             .map_err(io::IntoInnerError::into_error)
-            .and_then(Compressor::finish)
+            .and_then(Encoder::finish)
             .and_then(Target::finish)
             .with_context(|| format!("cannot write {name}"))
+    }
+}
+
+impl Encoder {
+    fn inner(&self) -> &Target {
+        match self {
+            Self::Lines(lines) => lines.inner(),
+            Self::Table(rows) => rows.inner().inner(),
+        }
+    }
+
+    fn finish(self) -> io::Result<Target> {
+        match self {
+            Self::Lines(lines) => lines.finish(),
+            Self::Table(rows) => rows.finish().and_then(Compressor::finish),
+        }
+    }
+}
+
+impl Write for Encoder {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Lines(lines) => lines.write(bytes),
+            Self::Table(rows) => rows.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Lines(lines) => lines.flush(),
+            Self::Table(rows) => rows.flush(),
+        }
     }
 }
 

@@ -107,6 +107,13 @@ impl Adapting {
         self.origin.tables()
     }
 
+    /// The columns that `--map` names IDs in.
+    pub(crate) fn id_columns(&self) -> Vec<String> {
+        let columns = &self.options.columns;
+        let named = [&columns.user, &columns.device];
+        named.into_iter().flatten().cloned().collect()
+    }
+
     /// What the first pass has found.
     pub(crate) fn report(&self) -> Option<AdaptReport> {
         self.lock().clone()

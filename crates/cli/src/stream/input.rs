@@ -2,14 +2,15 @@
 
 mod ahead;
 pub(crate) mod content;
+mod copy;
 mod decompress;
 pub(crate) mod known;
 pub(crate) mod sorted;
+pub(crate) mod table;
 mod unchanged;
 
-use std::env;
 use std::fs::{self, File, Metadata};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,9 +18,11 @@ use anyhow::{Context, bail};
 
 use crate::report::wrong_usage;
 use crate::stream::input::ahead::Ahead;
+use crate::stream::input::copy::{Tee, not_copied};
 use crate::stream::input::decompress::decompressed;
 use crate::stream::input::known::{Known, KnownInputs};
 use crate::stream::input::sorted::Origins;
+use crate::stream::input::table::TableForm;
 pub(crate) use crate::stream::input::unchanged::InputChanged;
 use crate::stream::input::unchanged::{Change, Exact, Reading, Stamp, Unchanged};
 use crate::stream::progress::Progress;
@@ -30,6 +33,8 @@ pub(crate) struct Input {
     /// As the user named it.
     pub(crate) name: String,
     contents: Contents,
+    /// What the rows are if the input is a table.
+    form: TableForm,
 }
 
 #[derive(Debug)]
@@ -120,7 +125,16 @@ impl Input {
     fn find(path: &Path) -> anyhow::Result<Self> {
         let name = path.display().to_string();
         let contents = Contents::find(path).with_context(|| format!("cannot open {name}"))?;
-        Ok(Self { name, contents })
+        Ok(Self {
+            name,
+            contents,
+            form: TableForm::RECORDS,
+        })
+    }
+
+    /// Says what the rows are if the input is a table.
+    pub(crate) fn read_table_as(&mut self, form: &TableForm) {
+        self.form = form.clone();
     }
 
     /// The records of other inputs, in the order of a field.
@@ -131,6 +145,7 @@ impl Input {
                 records,
                 origins: Arc::new(origins),
             },
+            form: TableForm::RECORDS,
         }
     }
 
@@ -183,7 +198,8 @@ impl Input {
             |error| anyhow::Error::new(error).context(format!("cannot read {}", self.name));
         let ahead = ahead.insert(Ahead::new(origin.open().map_err(failed)?));
         // An error of the data is found again when the input is read.
-        let found = match decompressed(&mut *ahead) {
+        let silent = Progress::of_bytes(None, true);
+        let found = match decompressed(&mut *ahead, &self.name, &mut self.form, &silent) {
             Ok(mut stream) => known.find(&mut *stream),
             Err(_) => None,
         };
@@ -206,19 +222,19 @@ impl Input {
                 "cannot read {name}: it has 0 bytes, but {format} data is never empty: it was cut off"
             );
         }
-        let name = &*self.name;
+        let (name, form) = (&*self.name, &mut self.form);
         let text = match &mut self.contents {
-            Contents::File(file) => file.read(name, reread, progress),
+            Contents::File(file) => file.read(name, reread, form, progress),
             Contents::Stream {
                 ahead: Some(ahead), ..
             } => ahead
                 .start_over()
-                .and_then(|stream| decompressed(progress.watch(stream))),
+                .and_then(|stream| decompressed(progress.watch(stream), name, form, progress)),
             Contents::Stream { origin, copy, .. } => read_stream(origin, copy, reread)
-                .and_then(|stream| decompressed(progress.watch(stream))),
+                .and_then(|stream| decompressed(progress.watch(stream), name, form, progress)),
             Contents::Sorted { records, .. } => records
                 .rewind()
-                .and_then(|()| decompressed(progress.watch(records))),
+                .and_then(|()| decompressed(progress.watch(records), name, form, progress)),
         };
         text.map_err(|error| match InputChanged::of(&error) {
             Some(changed) => changed.clone().into(),
@@ -287,6 +303,7 @@ impl InputFile {
         &'i mut self,
         name: &'i str,
         reread: Reread,
+        form: &mut TableForm,
         progress: &Progress,
     ) -> io::Result<Box<dyn Read + Send + 'i>> {
         let reading = match (self.hash, reread) {
@@ -305,7 +322,14 @@ impl InputFile {
         let mut file = self.origin.open()?;
         file.seek(SeekFrom::Start(self.start))?;
         let open = file.try_clone()?;
-        let text = decompressed(progress.watch(Exact::new(file, self.bytes())))?;
+        let text = match self.start == 0 && table::is_table(&mut file)? {
+            true => table::text(file, name, form, progress)?,
+            false => {
+                file.seek(SeekFrom::Start(self.start))?;
+                let bytes = Exact::new(file, self.bytes());
+                decompressed(progress.watch(bytes), name, form, progress)?
+            }
+        };
         let now = move || Ok(Stamp::of(&open.metadata()?));
         let Self { before, hash, .. } = self;
         let text = Unchanged::new(text, name, reading, before, now, hash);
@@ -368,29 +392,6 @@ impl Origin {
             Self::Stdin => duplicate_stdin()?.metadata(),
         }
     }
-}
-
-/// A reader that copies what is read.
-struct Tee<'i> {
-    stream: File,
-    copy: &'i mut File,
-}
-
-impl Read for Tee<'_> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let bytes = self.stream.read(buffer)?;
-        self.copy.write_all(&buffer[..bytes]).map_err(not_copied)?;
-        Ok(bytes)
-    }
-}
-
-fn not_copied(error: io::Error) -> io::Error {
-    let message = format!(
-        "it must be read twice, and its copy cannot be written to {}: {error} (TMPDIR sets another \
-         folder)",
-        env::temp_dir().display()
-    );
-    io::Error::new(error.kind(), message)
 }
 
 #[cfg(unix)]

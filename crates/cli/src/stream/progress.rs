@@ -1,9 +1,35 @@
 //! The progress bar on stderr, drawn only if stderr is a terminal.
 
+#[cfg(feature = "tables")]
+use std::fs::File;
 use std::io::Read;
+#[cfg(feature = "tables")]
+use std::io::{self, Seek, SeekFrom};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+#[cfg(feature = "tables")]
+struct Watched {
+    file: File,
+    bar: ProgressBar,
+}
+
+#[cfg(feature = "tables")]
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let bytes = self.file.read(buffer)?;
+        self.bar.inc(bytes as u64);
+        Ok(bytes)
+    }
+}
+
+#[cfg(feature = "tables")]
+impl Seek for Watched {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.file.seek(to)
+    }
+}
 
 /// A bar that counts bytes of input as they are read, or events as they are made.
 #[derive(Debug)]
@@ -70,6 +96,13 @@ impl Progress {
     /// Counts the bytes that are read from `reader`.
     pub(crate) fn watch<'r>(&self, reader: impl Read + Send + 'r) -> impl Read + Send + 'r {
         self.0.wrap_read(reader)
+    }
+
+    /// Counts the bytes that are read from a file, wherever they are in it.
+    #[cfg(feature = "tables")]
+    pub(crate) fn watch_file(&self, file: File) -> impl Read + Seek + Send + 'static {
+        let bar = self.0.clone();
+        Watched { file, bar }
     }
 
     /// Hides the bar while `write` writes to stderr.

@@ -345,7 +345,10 @@ fn in_6_a_file_without_one_event_is_an_error_that_says_what_it_looks_like() {
     unusable(b"PK\x03\x04\x14\0\0\0\x08\0abc", "a zip archive");
     unusable(b"\xfd7zXZ\0\0\x04abc", "xz");
     unusable(b"BZh91AY&SYabc", "bzip2");
-    unusable(b"PAR1\x15\x04\x15\x10PAR1", "Parquet");
+    unusable(
+        &gzip(b"PAR1\x15\x04\x15\x10PAR1"),
+        "Parquet that is compressed",
+    );
     unusable(&gzip(gzip(&text)), "gzip");
     unusable(&zstd(gzip(&text)), "gzip");
     unusable(b"event,distinct_id,time\nA,u1,5\nB,u1,6\n", "CSV");

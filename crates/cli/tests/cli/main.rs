@@ -97,6 +97,7 @@ mod stopping;
 #[cfg(feature = "store")]
 mod store;
 mod summary;
+mod tables;
 mod unusable;
 mod usage;
 #[cfg(feature = "store")]

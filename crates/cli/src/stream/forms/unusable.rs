@@ -171,7 +171,10 @@ const MAGIC: &[(&[u8], &str)] = &[
         b"\x04\x22\x4d\x18",
         "data compressed with lz4: unpack it with `lz4 -d`",
     ),
-    (b"PAR1", "Parquet, which this build cannot read"),
+    (
+        b"PAR1",
+        "Parquet that is compressed as a whole: decompress it",
+    ),
     (b"Obj\x01", "Avro, which idmerge cannot read"),
     (b"ORC", "ORC, which idmerge cannot read"),
     (b"SQLite format 3\0", "a SQLite database"),

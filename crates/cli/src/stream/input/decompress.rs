@@ -4,24 +4,32 @@ use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 
+use crate::stream::input::table::{self, TableForm};
+use crate::stream::progress::Progress;
+
 /// How much compressed data is read at a time.
 const BUFFER_BYTES: usize = 128 * 1024;
 
-/// Decompresses gzip and zstd; anything else is passed through.
+/// Decompresses gzip and zstd, and reads Parquet row by row; anything else is passed through.
 ///
 /// Both passes over the input decompress it. Keeping the decompressed text would need its full size
 /// on disk, and writing and reading that takes as long as decompressing again, which other threads
 /// overlap with parsing.
 pub(super) fn decompressed<'i>(
     mut raw: impl Read + Send + 'i,
+    name: &str,
+    form: &mut TableForm,
+    progress: &Progress,
 ) -> io::Result<Box<dyn Read + Send + 'i>> {
     let mut magic = Vec::new();
     raw.by_ref().take(4).read_to_end(&mut magic)?;
     let format = Format::of(&magic);
+    let is_table = magic == table::MAGIC;
     let raw = io::Cursor::new(magic).chain(raw);
     let buffered = |raw| BufReader::with_capacity(BUFFER_BYTES, raw);
     let decoder: Box<dyn Read + Send + 'i> = match format {
         // Blocks are large reads: a buffer would only copy.
+        Format::Plain if is_table => return table::text_of_stream(raw, name, form, progress),
         Format::Plain => return Ok(Box::new(raw)),
         Format::Gzip => Box::new(GzipMembers::new(buffered(raw))),
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(buffered(raw))?),

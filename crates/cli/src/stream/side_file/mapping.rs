@@ -31,10 +31,7 @@ pub(crate) fn for_each_mapping(
             .fill_buf()
             .with_context(|| format!("cannot read {shown}"))?;
         if head.starts_with(b"PAR1") {
-            bail!(
-                "{shown} is Parquet, which this build cannot read: convert it to CSV with the columns \
-                 distinct_id and resolved_distinct_id"
-            );
+            bail!("{shown} is Parquet that is compressed as a whole: decompress it");
         }
         let is_json = head.trim_ascii_start().starts_with(b"{");
         let mut persons: HashMap<String, String> = HashMap::default();
