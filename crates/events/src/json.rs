@@ -10,6 +10,7 @@ mod values;
 pub use containers::{ContainerLimits, Excess};
 pub use raw::{Pair, RawJson, visit_members, visit_pairs};
 pub use reader::{JsonReader, Key};
+pub use special::SpecialBytes;
 pub use values::{NotJson, Values};
 
 pub(crate) use containers::{ExcessFinder, Observer};

@@ -30,7 +30,7 @@ impl<const N: usize> FieldNames<N> {
         let mut candidates = *self.of_length.get(name.len())?;
         while candidates != 0 {
             let index = candidates.trailing_zeros() as usize;
-            if self.names[index].as_bytes() == name {
+            if is_same(self.names[index].as_bytes(), name) {
                 return Some(index);
             }
             candidates &= candidates - 1;
@@ -39,9 +39,37 @@ impl<const N: usize> FieldNames<N> {
     }
 }
 
+/// Whether two texts of the same length are equal. Names are short: a call of the C library takes longer.
+#[inline(always)]
+fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if let (Some(one_end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
+        let (one, _) = one.as_chunks::<8>();
+        let (other, _) = other.as_chunks::<8>();
+        return one_end == other_end && one.iter().zip(other).all(|(one, other)| one == other);
+    }
+    if let (Some(one_end), Some(other_end)) = (one.last_chunk::<4>(), other.last_chunk::<4>()) {
+        return one_end == other_end && one.first_chunk::<4>() == other.first_chunk::<4>();
+    }
+    one.iter().zip(other).all(|(one, other)| one == other)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_2_names_of_any_length_are_compared_as_a_whole() {
+        for length in 0..LENGTHS {
+            let mut other = vec![b'n'; length];
+            let one = other.clone();
+            assert!(is_same(&one, &other));
+            for at in 0..length {
+                other[at] = b'N';
+                assert!(!is_same(&one, &other), "{at} of {length}");
+                other[at] = b'n';
+            }
+        }
+    }
 
     #[test]
     fn a_2_each_name_is_found_and_no_other_one() {

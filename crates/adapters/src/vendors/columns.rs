@@ -10,6 +10,7 @@ use crate::read::fields::{Fields, Member, NO_NAMES};
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
+use crate::write::draft::length_bit;
 use crate::write::event::{Carried, Parts, ids};
 
 /// How many parts of an event a column can have.
@@ -70,11 +71,18 @@ fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
 /// the row, so that it is carried as well.
 fn take<'r>(columns: &[Option<&str>; PARTS], row: &mut Vec<Member<'r>>) -> [Value<'r>; PARTS] {
     let mut values = [Value::Missing; PARTS];
+    let lengths = columns
+        .iter()
+        .flatten()
+        .fold(0, |lengths, column| lengths | length_bit(column.as_bytes()));
     row.retain(|member| {
         let mut is_carried = true;
         let Some(name) = member.name_text() else {
             return is_carried;
         };
+        if lengths & length_bit(&name) == 0 {
+            return is_carried;
+        }
         for (part, column) in columns.iter().enumerate() {
             if column.is_some_and(|column| column.as_bytes() == &*name) {
                 // IN-2: the last one counts.

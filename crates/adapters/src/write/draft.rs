@@ -211,8 +211,9 @@ impl<'m, 'r> Names<'m, 'r> {
     }
 }
 
+/// A bit for the length of a name. Most names are told apart by it.
 #[inline]
-fn length_bit(name: &[u8]) -> u64 {
+pub(crate) fn length_bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
 }
 

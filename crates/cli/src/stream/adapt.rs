@@ -3,6 +3,7 @@
 
 pub(crate) mod block;
 mod report;
+mod rows;
 pub(crate) mod table;
 
 use std::ops::Range;

@@ -7,9 +7,16 @@ use wide::u8x16;
 /// How many bytes are looked at together: one for each bit of a word.
 const WINDOW_BYTES: usize = u64::BITS as usize;
 
-/// Finds special bytes from left to right.
+/// Finds special bytes from left to right: those that end a run of plain characters in a JSON string, and `ALSO`.
+///
+/// ```
+/// let text = b"one,\"two\"";
+/// let mut special = idmerge_events::SpecialBytes::<b','>::new(text);
+/// assert_eq!([0, 4, 5].map(|at| special.next(text, at)), [3, 4, 8]);
+/// assert_eq!(special.next(text, 9), text.len());
+/// ```
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct SpecialBytes {
+pub struct SpecialBytes<const ALSO: u8 = b'"'> {
     /// The offset of the window in the text.
     start: usize,
     /// One bit for each byte of the window, the first byte lowest: whether it is special and was not
@@ -17,21 +24,22 @@ pub(crate) struct SpecialBytes {
     bits: u64,
 }
 
-impl SpecialBytes {
-    pub(crate) fn new(text: &[u8]) -> Self {
+impl<const ALSO: u8> SpecialBytes<ALSO> {
+    /// Nothing is found yet.
+    pub fn new(text: &[u8]) -> Self {
         Self {
             start: 0,
-            bits: special_bits(text, 0),
+            bits: special_bits::<ALSO>(text, 0),
         }
     }
 
     /// The offset of the first special byte at `at` or after it, or the length of the text if there
     /// is none. Each one is returned once, so `at` must be greater than the last returned offset.
     #[inline(always)]
-    pub(crate) fn next(&mut self, text: &[u8], at: usize) -> usize {
+    pub fn next(&mut self, text: &[u8], at: usize) -> usize {
         loop {
             if self.bits == 0 {
-                *self = find_more(text, self.start);
+                *self = find_more::<ALSO>(text, self.start);
                 if self.bits == 0 {
                     return text.len();
                 }
@@ -48,7 +56,7 @@ impl SpecialBytes {
 /// The next window that has special bytes, or a window without any if there are no more. Takes and
 /// returns values instead of references, so that the caller can keep its own in registers.
 #[inline(never)]
-fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
+fn find_more<const ALSO: u8>(text: &[u8], mut start: usize) -> SpecialBytes<ALSO> {
     loop {
         start += WINDOW_BYTES;
         if start >= text.len() {
@@ -58,7 +66,7 @@ fn find_more(text: &[u8], mut start: usize) -> SpecialBytes {
                 bits: 0,
             };
         }
-        let bits = special_bits(text, start);
+        let bits = special_bits::<ALSO>(text, start);
         if bits != 0 {
             return SpecialBytes { start, bits };
         }
@@ -71,14 +79,14 @@ pub(crate) fn is_plain(text: &[u8]) -> bool {
     let (quarters, _) = text.as_chunks();
     let are_plain = quarters
         .iter()
-        .all(|quarter| special_bits_of_quarter(quarter) == 0);
+        .all(|quarter| special_bits_of_quarter::<b'"'>(quarter) == 0);
     // The last bytes overlap those before: most texts are short, and a loop over bytes takes most of the time.
     let last = match (text.last_chunk(), text.first_chunk(), text.last_chunk()) {
         (Some(last), ..) => *last,
         (None, Some(first), Some(last)) => joined::<8>(*first, *last),
         _ => return text.iter().all(|byte| !is_special(*byte)),
     };
-    are_plain && special_bits_of_quarter(&last) == 0
+    are_plain && special_bits_of_quarter::<b'"'>(&last) == 0
 }
 
 #[inline]
@@ -95,37 +103,42 @@ fn is_special(byte: u8) -> bool {
 
 /// The special bytes of the window at `start`. There are none past the end of the text.
 #[inline(always)]
-fn special_bits(text: &[u8], start: usize) -> u64 {
+fn special_bits<const ALSO: u8>(text: &[u8], start: usize) -> u64 {
     if let Some(window) = text[start..].first_chunk() {
-        return special_bits_of(window);
+        return special_bits_of::<ALSO>(window);
     }
     // The end of the text: bytes before `start` fill the window, and are shifted out again.
     match text.last_chunk() {
-        Some(window) => special_bits_of(window) >> (start + WINDOW_BYTES - text.len()),
+        Some(window) => special_bits_of::<ALSO>(window) >> (start + WINDOW_BYTES - text.len()),
         None => {
             let mut window = [0; WINDOW_BYTES];
             let rest = &text[start..];
             window[..rest.len()].copy_from_slice(rest);
-            special_bits_of(&window) & !(!0 << rest.len())
+            special_bits_of::<ALSO>(&window) & !(!0 << rest.len())
         }
     }
 }
 
 #[inline]
-fn special_bits_of(window: &[u8; WINDOW_BYTES]) -> u64 {
+fn special_bits_of<const ALSO: u8>(window: &[u8; WINDOW_BYTES]) -> u64 {
     let (quarters, _) = window.as_chunks();
-    let [a, b, c, d] = [0, 1, 2, 3].map(|quarter| special_bits_of_quarter(&quarters[quarter]));
+    let [a, b, c, d] =
+        [0, 1, 2, 3].map(|quarter| special_bits_of_quarter::<ALSO>(&quarters[quarter]));
     a | b << 16 | c << 32 | d << 48
 }
 
 /// Uses vectors of 16 bytes, which every x86-64 and ARM64 processor has.
 #[inline]
-fn special_bits_of_quarter(quarter: &[u8; 16]) -> u64 {
+fn special_bits_of_quarter<const ALSO: u8>(quarter: &[u8; 16]) -> u64 {
     let bytes = u8x16::new(*quarter);
     let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
     let is_quotation_mark = bytes.simd_eq(u8x16::splat(b'"'));
     let is_backslash = bytes.simd_eq(u8x16::splat(b'\\'));
-    u64::from((is_control | is_quotation_mark | is_backslash).to_bitmask())
+    let mut is_special = is_control | is_quotation_mark | is_backslash;
+    if ALSO != b'"' {
+        is_special |= bytes.simd_eq(u8x16::splat(ALSO));
+    }
+    u64::from(is_special.to_bitmask())
 }
 
 #[cfg(test)]
@@ -141,7 +154,7 @@ mod tests {
                 let mut window = [b' '; WINDOW_BYTES];
                 window[at] = byte;
                 let bits = u64::from(is_special(byte)) << at;
-                assert_eq!(special_bits_of(&window), bits, "{byte} at {at}");
+                assert_eq!(special_bits_of::<b'"'>(&window), bits, "{byte} at {at}");
             }
         }
     }
@@ -151,7 +164,11 @@ mod tests {
         for bytes in [0, 1, 63, 64, 65, 127] {
             let text = vec![b' '; bytes];
             for start in (0..bytes).step_by(WINDOW_BYTES) {
-                assert_eq!(special_bits(&text, start), 0, "{bytes} from {start}");
+                assert_eq!(
+                    special_bits::<b'"'>(&text, start),
+                    0,
+                    "{bytes} from {start}"
+                );
             }
         }
     }
@@ -172,7 +189,7 @@ mod tests {
     fn any_bytes() -> impl Strategy<Value = Vec<u8>> {
         let byte = prop_oneof![
             20 => Just(b'a'),
-            1 => prop::sample::select(&b"\"\\\x1f\x20\x21\x23\x00\x80\xff"[..]),
+            1 => prop::sample::select(&b"Z\"\\\x1f\x20\x21\x23\x00\x80\xff"[..]),
             1 => any::<u8>(),
         ];
         prop::collection::vec(byte, 0..300)
@@ -189,7 +206,7 @@ mod tests {
         fn each_byte_of_a_window_has_its_bit(bytes in any::<[[u8; 16]; 4]>()) {
             let window: &[u8; WINDOW_BYTES] = bytes.as_flattened().try_into().unwrap();
             let bits = window.iter().rev().fold(0, |bits, &byte| bits << 1 | u64::from(is_special(byte)));
-            prop_assert_eq!(special_bits_of(window), bits);
+            prop_assert_eq!(special_bits_of::<b'"'>(window), bits);
         }
 
         #[test]
@@ -197,13 +214,14 @@ mod tests {
             bytes in any_bytes(),
             steps in prop::collection::vec(1..90_usize, 1..20),
         ) {
-            let mut special = SpecialBytes::new(&bytes);
+            let mut special = SpecialBytes::<b'Z'>::new(&bytes);
             let mut at = 0;
             for step in steps {
                 if at > bytes.len() {
                     break;
                 }
-                let next = (at..bytes.len()).find(|&at| is_special(bytes[at]));
+                let is_found = |&at: &usize| is_special(bytes[at]) || bytes[at] == b'Z';
+                let next = (at..bytes.len()).find(is_found);
                 let next = next.unwrap_or(bytes.len());
                 prop_assert_eq!(special.next(&bytes, at), next);
                 at = next + step;

@@ -6,6 +6,7 @@ use csv::{ByteRecord, ReaderBuilder};
 use idmerge_adapters::{ATOMIC_COLUMNS, Refusal};
 use idmerge_events::write_json_string;
 
+use crate::stream::adapt::rows::{Place, UsualRows};
 use crate::stream::forms::text::BYTE_ORDER_MARK;
 
 /// How the tables among the inputs are read.
@@ -103,22 +104,94 @@ impl Table {
         if self.separator == b'\t' {
             return memchr::memrchr(b'\n', text).map(|end| end + 1);
         }
-        let (mut is_quoted, mut end) = (false, None);
-        for at in memchr::memchr2_iter(b'\n', b'"', text) {
+        // Counting is a fraction of the work of looking at each of them.
+        let mut is_quoted = memchr::memchr_iter(b'"', text).count() % 2 == 1;
+        for at in memchr::memrchr2_iter(b'\n', b'"', text) {
             match text[at] {
                 b'"' => is_quoted = !is_quoted,
-                _ if !is_quoted => end = Some(at + 1),
+                _ if !is_quoted => return Some(at + 1),
                 _ => {}
             }
         }
-        end
+        None
     }
 
     /// Visits the rows of a block, which has the header if it is the first one.
     pub(crate) fn visit_rows(&self, text: &[u8], is_first: bool, mut visit: impl FnMut(Row<'_>)) {
-        let mut reader = reader_of(self.separator, text);
+        let is_header = is_first && self.has_header;
+        let place = Place { at: 0, line: 1 };
+        let rest = match (str::from_utf8(text), self.separator) {
+            // The reader of CSV leaves it out.
+            _ if text.starts_with(BYTE_ORDER_MARK) => (place, is_header),
+            (Err(_), _) => (place, is_header),
+            (Ok(text), b',') => self.visit_usual::<b','>(text, is_header, &mut visit),
+            (Ok(text), b';') => self.visit_usual::<b';'>(text, is_header, &mut visit),
+            (Ok(text), _) => self.visit_usual::<b'\t'>(text, is_header, &mut visit),
+        };
+        let (mut place, is_header) = rest;
+        if text[place.at..].starts_with(BYTE_ORDER_MARK) && place.at > 0 {
+            // Within a text it belongs to a cell. The reader leaves it out where it begins, so it begins with the
+            // line feed before.
+            place.at -= 1;
+            place.line -= 1;
+        }
+        if place.at < text.len() {
+            self.visit_any(text, (place, is_header), &mut visit);
+        }
+    }
+
+    /// Visits the rows up to one of an unusual form. Returns where that begins, and whether it is the header.
+    fn visit_usual<const SEPARATOR: u8>(
+        &self,
+        text: &str,
+        mut is_header: bool,
+        visit: &mut impl FnMut(Row<'_>),
+    ) -> (Place, bool) {
+        let mut rows = UsualRows::<SEPARATOR>::new(text);
+        let mut object = String::new();
+        loop {
+            let before = rows.place();
+            object.clear();
+            object.push('{');
+            let mut columns = self.columns.iter();
+            let cut = rows.cut(|cell| {
+                if let Some(name) = columns.next()
+                    && !cell.is_empty()
+                {
+                    object.push_str(name);
+                    object.push(':');
+                    cell.write(&mut object);
+                    object.push(',');
+                }
+            });
+            let Some(row) = cut else {
+                return (before, is_header);
+            };
+            if std::mem::take(&mut is_header) {
+                continue;
+            }
+            if object.len() > 1 {
+                object.pop();
+            }
+            object.push('}');
+            let json = match row.cells == self.columns.len() {
+                true => Ok(&*object),
+                false => Err(self.wrong_cells(row.cells)),
+            };
+            let (line, bytes) = (row.line, row.bytes);
+            visit(Row { line, bytes, json });
+        }
+    }
+
+    /// Visits the rows of any form, from one place on.
+    fn visit_any(
+        &self,
+        text: &[u8],
+        (from, mut is_header): (Place, bool),
+        visit: &mut impl FnMut(Row<'_>),
+    ) {
+        let mut reader = reader_of(self.separator, &text[from.at..]);
         let (mut row, mut object) = (ByteRecord::new(), Vec::new());
-        let mut is_header = is_first && self.has_header;
         loop {
             let start = reader.position().clone();
             // Reading a slice does not fail, and rows of any length are taken.
@@ -129,7 +202,10 @@ impl Table {
             if std::mem::take(&mut is_header) {
                 continue;
             }
-            let at = |byte: u64| usize::try_from(byte).unwrap_or(text.len()).min(text.len());
+            let at = |byte: u64| {
+                let at = usize::try_from(byte).unwrap_or(text.len());
+                at.saturating_add(from.at).min(text.len())
+            };
             let (mut start, end) = (at(position.byte()), at(reader.position().byte()));
             // The reader passes over blank lines, but begins the row with them.
             let is_break = |byte: &&u8| matches!(byte, b'\n' | b'\r');
@@ -137,7 +213,7 @@ impl Table {
             let breaks = memchr::memchr_iter(b'\n', &text[start..start + blank]).count();
             start += blank;
             visit(Row {
-                line: position.line() + breaks as u64,
+                line: from.line - 1 + position.line() + breaks as u64,
                 bytes: start..end,
                 json: self.object(&row, &mut object),
             });
@@ -147,13 +223,7 @@ impl Table {
     /// A row as a JSON object.
     fn object<'o>(&self, row: &ByteRecord, object: &'o mut Vec<u8>) -> Result<&'o str, Refusal> {
         if row.len() != self.columns.len() {
-            let error = format!(
-                "the row has {} cells, but there are {} columns; quote a cell that has the separator or a \
-                 line break in it (A-2)",
-                row.len(),
-                self.columns.len()
-            );
-            return Err(Refusal::with_text("A-2", error));
+            return Err(self.wrong_cells(row.len()));
         }
         object.clear();
         object.push(b'{');
@@ -175,10 +245,21 @@ impl Table {
         object.push(b'}');
         Ok(str::from_utf8(object).unwrap_or_default())
     }
+
+    fn wrong_cells(&self, cells: usize) -> Refusal {
+        let error = format!(
+            "the row has {cells} cells, but there are {} columns; quote a cell that has the separator or a \
+             line break in it (A-2)",
+            self.columns.len()
+        );
+        Refusal::with_text("A-2", error)
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn table(head: &str) -> Option<Table> {
@@ -241,5 +322,80 @@ mod tests {
         );
         let upper = table("USER_ID,EVENT_TYPE\n").unwrap();
         assert_eq!(upper.columns(), r#"{"user_id":null,"event_type":null}"#);
+    }
+
+    /// What a visit says of each row.
+    fn visited(visit: impl FnOnce(&mut dyn FnMut(Row<'_>)), text: &[u8]) -> Vec<String> {
+        let mut rows = Vec::new();
+        visit(&mut |row| {
+            let bytes = text[row.bytes].trim_ascii_end();
+            let json = row.json.map_err(|error| error.to_string());
+            rows.push(format!("{} {bytes:?} {json:?}", row.line));
+        });
+        rows
+    }
+
+    const PIECES: &[&[u8]] = &[
+        b"a",
+        b"bc",
+        b"\xc3\xbc",
+        b"\"",
+        b"\"\"",
+        b"\"x\"",
+        b"\"y,z\"",
+        b"\"u\nv\"",
+        b"\"w\"\"\"",
+        b"\\",
+        b"\x01",
+        b",",
+        b",",
+        b",",
+        b";",
+        b"\t",
+        b"\t",
+        b"\n",
+        b"\n",
+        b"\r\n",
+        b"\r",
+        b" ",
+        b"\xef\xbb\xbf",
+        b"\xff",
+        b"a long text without anything that is special to anybody",
+    ];
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(3_000))]
+
+        #[test]
+        fn a_2_rows_are_cut_as_a_reader_of_any_csv_cuts_them(
+            pieces in prop::collection::vec(
+                prop::sample::select(PIECES),
+                0..40,
+            ),
+            separator in prop::sample::select(&b",;\t"[..]),
+            is_first: bool,
+        ) {
+            let text = pieces.concat();
+            let columns = ["\"a\"", "\"b\\n\""].map(str::to_owned).into();
+            let table = Table { separator, columns, has_header: true };
+            let usual = visited(|visit| table.visit_rows(&text, is_first, visit), &text);
+            let from = (Place { at: 0, line: 1 }, is_first);
+            let any = visited(|mut visit| table.visit_any(&text, from, &mut visit), &text);
+            prop_assert_eq!(usual, any);
+        }
+
+        #[test]
+        fn a_2_the_last_row_ends_where_quotation_marks_are_closed(text in "[\n\"a,]{0,30}") {
+            let table = table("a,b\n").unwrap();
+            let (mut is_quoted, mut end) = (false, None);
+            for (at, byte) in text.bytes().enumerate() {
+                match byte {
+                    b'"' => is_quoted = !is_quoted,
+                    b'\n' if !is_quoted => end = Some(at + 1),
+                    _ => {}
+                }
+            }
+            prop_assert_eq!(table.end_of_rows(text.as_bytes()), end);
+        }
     }
 }
