@@ -9,10 +9,10 @@ use crate::read::value::Value;
 use crate::refusal::Refusal;
 
 /// How many other fields most records have at most. These take less than a kilobyte, which allocators have at hand.
-const USUAL_REST: usize = 25;
+const USUAL_REST: usize = 18;
 
 /// For objects whose members are all wanted: none is read by name, so all are in `rest`.
-pub(crate) static NO_NAMES: FieldNames<0> = FieldNames::new([]);
+pub(crate) static NO_NAMES: FieldNames<'static, 0> = FieldNames::new([]);
 
 /// A field: its name as JSON, and its value.
 #[derive(Clone, Copy, Debug)]
@@ -51,13 +51,13 @@ impl<'r> Member<'r> {
         })
     }
 
-    /// The text of the name, and the name, a colon and the value, if the record has them so and without escapes
+    /// The text of the name, and the member, if the record has its name, a colon and its value so and without escapes
     /// in the name. Most members are so.
     #[inline]
-    pub(crate) fn usual(&self) -> Option<(&'r [u8], &'r str)> {
+    pub(crate) fn usual(&self) -> Option<(&'r [u8], Pair<'r>)> {
         match self {
-            Self::Whole(pair) => pair.plain_key().zip(pair.compact()),
-            Self::Parts { .. } => None,
+            Self::Whole(pair) if pair.is_compact() => Some((pair.plain_key()?, *pair)),
+            _ => None,
         }
     }
 
@@ -108,7 +108,7 @@ impl<'r, const N: usize> Fields<'r, N> {
     }
 
     /// Reads an object. `None` if the text is not one.
-    pub(crate) fn of_object(text: &'r str, names: &FieldNames<N>) -> Option<Self> {
+    pub(crate) fn of_object(text: &'r str, names: &FieldNames<'_, N>) -> Option<Self> {
         let mut fields = Self::none();
         let mut reader = JsonReader::new(text);
         reader.members(|reader, key| fields.read(reader, key, names))?;
@@ -121,7 +121,7 @@ impl<'r, const N: usize> Fields<'r, N> {
     #[inline]
     pub(crate) fn of_object_entering(
         text: &'r str,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
         entered: usize,
         mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
     ) -> Option<Self> {
@@ -138,7 +138,7 @@ impl<'r, const N: usize> Fields<'r, N> {
     pub(crate) fn read_entering(
         &mut self,
         reader: &mut JsonReader<'r>,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
         entered: usize,
         mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
     ) -> Option<()> {
@@ -157,7 +157,7 @@ impl<'r, const N: usize> Fields<'r, N> {
     pub(crate) fn read_object(
         &mut self,
         reader: &mut JsonReader<'r>,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
     ) -> Option<()> {
         self.clear();
         match reader.is_at_object() {
@@ -169,9 +169,9 @@ impl<'r, const N: usize> Fields<'r, N> {
     /// Reads an object, and in the same scan the object that the field with this index has.
     pub(crate) fn of_object_and_inner<const M: usize>(
         text: &'r str,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
         entered: usize,
-        inner_names: &FieldNames<M>,
+        inner_names: &FieldNames<'_, M>,
     ) -> Option<(Self, Fields<'r, M>)> {
         let mut inner = Fields::none();
         let fields = Self::of_object_entering(text, names, entered, |reader| {
@@ -181,7 +181,7 @@ impl<'r, const N: usize> Fields<'r, N> {
     }
 
     /// Reads a record, which must be an object.
-    pub(crate) fn of_record(text: &'r str, names: &FieldNames<N>) -> Result<Self, Refusal> {
+    pub(crate) fn of_record(text: &'r str, names: &FieldNames<'_, N>) -> Result<Self, Refusal> {
         Self::of_object(text, names).ok_or_else(|| Refusal::not_a_record(text))
     }
 
@@ -189,16 +189,16 @@ impl<'r, const N: usize> Fields<'r, N> {
     /// [`of_object_and_inner`](Self::of_object_and_inner) does.
     pub(crate) fn of_record_and_inner<const M: usize>(
         text: &'r str,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
         entered: usize,
-        inner_names: &FieldNames<M>,
+        inner_names: &FieldNames<'_, M>,
     ) -> Result<(Self, Fields<'r, M>), Refusal> {
         Self::of_object_and_inner(text, names, entered, inner_names)
             .ok_or_else(|| Refusal::not_a_record(text))
     }
 
     /// Reads the object that a field has. Anything else has no fields.
-    pub(crate) fn of_value(value: Value<'r>, names: &FieldNames<N>) -> Self {
+    pub(crate) fn of_value(value: Value<'r>, names: &FieldNames<'_, N>) -> Self {
         let fields = match value {
             Value::Json(json) => Self::of_object(json.as_str(), names),
             Value::Missing => None,
@@ -212,7 +212,7 @@ impl<'r, const N: usize> Fields<'r, N> {
         &mut self,
         reader: &mut JsonReader<'r>,
         key: Key<'r>,
-        names: &FieldNames<N>,
+        names: &FieldNames<'_, N>,
     ) -> Option<()> {
         let pair = reader.pair(key)?;
         match index_of(names, key) {
@@ -236,7 +236,7 @@ impl<'r, const N: usize> Fields<'r, N> {
 
 /// The index of the name that a key is.
 #[inline(always)]
-fn index_of<const N: usize>(names: &FieldNames<N>, key: Key<'_>) -> Option<usize> {
+fn index_of<const N: usize>(names: &FieldNames<'_, N>, key: Key<'_>) -> Option<usize> {
     match key.plain() {
         Some(name) => names.find(name),
         None => names.find(key.json().string()?.as_bytes()),

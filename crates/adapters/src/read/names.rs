@@ -1,33 +1,47 @@
 //! The names of the fields that an adapter reads.
 
-/// Longer names cannot be looked for.
+/// Names of this length and longer ones are not told apart by it.
 const LENGTHS: usize = 32;
 
 /// The names of the fields that an adapter reads. A record has many other fields, and most of them are told
 /// apart by the length of their names.
 #[derive(Debug)]
-pub(crate) struct FieldNames<const N: usize> {
-    names: [&'static str; N],
+pub(crate) struct FieldNames<'n, const N: usize> {
+    names: [&'n str; N],
     /// For each length the names that have it, one bit each.
     of_length: [u32; LENGTHS],
 }
 
-impl<const N: usize> FieldNames<N> {
-    pub(crate) const fn new(names: [&'static str; N]) -> Self {
-        assert!(N <= u32::BITS as usize, "one bit for each name");
-        let mut of_length = [0; LENGTHS];
+impl<'n, const N: usize> FieldNames<'n, N> {
+    pub(crate) const fn new(names: [&'n str; N]) -> Self {
+        let mut all = [None; N];
         let mut index = 0;
         while index < N {
-            of_length[names[index].len()] |= 1 << index;
+            all[index] = Some(names[index]);
+            index += 1;
+        }
+        Self::of_some(all)
+    }
+
+    /// Of names some of which are missing.
+    pub(crate) const fn of_some(some: [Option<&'n str>; N]) -> Self {
+        assert!(N <= u32::BITS as usize, "one bit for each name");
+        let (mut names, mut of_length) = ([""; N], [0; LENGTHS]);
+        let mut index = 0;
+        while index < N {
+            if let Some(name) = some[index] {
+                names[index] = name;
+                of_length[length_index(name.len())] |= 1 << index;
+            }
             index += 1;
         }
         Self { names, of_length }
     }
 
-    /// The index of a name.
+    /// The index of a name: the first one, if it is there several times.
     #[inline(always)]
     pub(crate) fn find(&self, name: &[u8]) -> Option<usize> {
-        let mut candidates = *self.of_length.get(name.len())?;
+        let mut candidates = self.of_length[length_index(name.len())];
         while candidates != 0 {
             let index = candidates.trailing_zeros() as usize;
             if is_same(self.names[index].as_bytes(), name) {
@@ -39,9 +53,21 @@ impl<const N: usize> FieldNames<N> {
     }
 }
 
-/// Whether two texts of the same length are equal. Names are short: a call of the C library takes longer.
+#[inline(always)]
+const fn length_index(length: usize) -> usize {
+    if length < LENGTHS {
+        length
+    } else {
+        LENGTHS - 1
+    }
+}
+
+/// Whether two texts are equal. Names are short: a call of the C library takes longer.
 #[inline(always)]
 fn is_same(one: &[u8], other: &[u8]) -> bool {
+    if one.len() != other.len() {
+        return false;
+    }
     if let (Some(one_end), Some(other_end)) = (one.last_chunk::<8>(), other.last_chunk::<8>()) {
         let (one, _) = one.as_chunks::<8>();
         let (other, _) = other.as_chunks::<8>();
@@ -56,6 +82,16 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_2_a_missing_name_is_not_found_and_of_two_the_first() {
+        let names = FieldNames::of_some([None, Some("a"), Some(""), Some("a")]);
+        assert_eq!(
+            [b"a", &b""[..]].map(|name| names.find(name)),
+            [Some(1), Some(2)]
+        );
+        assert_eq!(FieldNames::of_some([None]).find(b""), None);
+    }
 
     #[test]
     fn a_2_names_of_any_length_are_compared_as_a_whole() {
@@ -73,19 +109,21 @@ mod tests {
 
     #[test]
     fn a_2_each_name_is_found_and_no_other_one() {
-        const NAMES: FieldNames<5> = FieldNames::new(["a", "bb", "", "cc", "dd"]);
-        for (index, name) in NAMES.names.iter().enumerate() {
-            assert_eq!(NAMES.find(name.as_bytes()), Some(index));
+        let long = ["x", "y", "z"].map(|last| "x".repeat(31) + last);
+        let names = ["a", "bb", "", "cc", "dd", &long[0], &long[1]];
+        let names = FieldNames::new(names);
+        for (index, name) in names.names.iter().enumerate() {
+            assert_eq!(names.find(name.as_bytes()), Some(index));
         }
         for other in [
             "b",
             "ab",
             "ddd",
             &"x".repeat(31),
-            &"x".repeat(32),
+            &long[2],
             &"x".repeat(100),
         ] {
-            assert_eq!(NAMES.find(other.as_bytes()), None, "{other}");
+            assert_eq!(names.find(other.as_bytes()), None, "{other}");
         }
     }
 }

@@ -83,27 +83,29 @@ fn by_jiff(civil: &str) -> Option<i64> {
 /// takes.
 fn usual_form(text: &[u8]) -> Option<i64> {
     let (time, fraction) = text.split_first_chunk::<19>()?;
-    let separators = [time[4], time[7], time[10], time[13], time[16]];
-    if !matches!(separators, [b'-', b'-', b'T' | b' ', b':', b':']) {
+    let date = digits_of(time.first_chunk()?, *b"0000-00-")?;
+    let clock = digits_of(time.last_chunk()?, *b"00:00:00")?;
+    let day = digits_of(
+        &[time[8], time[9], b'0', b'0', b'0', b'0', b'0', b'0'],
+        [b'0'; 8],
+    )?;
+    if !matches!(time[10], b'T' | b' ') {
         return None;
     }
-    let mut digits = Digits { are_valid: true };
-    let two = |digits: &mut Digits, at: usize| digits.two([time[at], time[at + 1]]);
-    let year = two(&mut digits, 0) * 100 + two(&mut digits, 2);
-    let [month, day, hour, minute, second] = [5, 8, 11, 14, 17].map(|at| two(&mut digits, at));
+    let two = |digits: &[u8; 8], at: usize| i64::from(digits[at]) * 10 + i64::from(digits[at + 1]);
+    let (year, month, day) = (
+        two(&date, 0) * 100 + two(&date, 2),
+        two(&date, 5),
+        two(&day, 0),
+    );
+    let [hour, minute, second] = [0, 3, 6].map(|at| two(&clock, at));
     let nanosecond = match fraction {
         [] => 0,
-        [b'.', fraction @ ..] if (1..=9).contains(&fraction.len()) => {
-            let mut padded = [b'0'; 9];
-            padded[..fraction.len()].copy_from_slice(fraction);
-            let number = |number, digit: &u8| number * 10 + digits.one(*digit);
-            padded.iter().fold(0, number)
-        }
+        [b'.', fraction @ ..] if (1..=9).contains(&fraction.len()) => nanosecond(fraction)?,
         _ => return None,
     };
     // The last day of the year 9999 is no time for jiff.
-    if !digits.are_valid
-        || year == 9999
+    if year == 9999
         || !(1..=12).contains(&month)
         || !(1..=days_of_month(year, month)).contains(&day)
         || hour > 23
@@ -119,23 +121,42 @@ fn usual_form(text: &[u8]) -> Option<i64> {
     Some(seconds * 1_000 + ms + i64::from(seconds < 0 && rest > 0))
 }
 
-/// Reads digits, and notes whether something else was among them.
-struct Digits {
-    are_valid: bool,
+/// The digits of a text of this form, with 0 in place of what is between them. `None` if the text has another form.
+#[inline(always)]
+fn digits_of(text: &[u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
+    const EACH: u64 = 0x0101_0101_0101_0101;
+    // Each byte is now 0, or a digit that is 0 to 9 in place of the 0 of the form.
+    let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(form);
+    // With this added, a greater value reaches the highest bit.
+    let most = u64::from_le_bytes(form.map(|byte| if byte == b'0' { 0x76 } else { 0x7f }));
+    ((values | values.wrapping_add(most)) & EACH * 0x80 == 0).then(|| values.to_le_bytes())
 }
 
-impl Digits {
-    #[inline(always)]
-    fn one(&mut self, digit: u8) -> i64 {
+/// The nanosecond that up to nine digits of a fraction say.
+#[inline]
+fn nanosecond(fraction: &[u8]) -> Option<i64> {
+    let mut nanosecond = 0;
+    for digit in fraction {
         let digit = digit.wrapping_sub(b'0');
-        self.are_valid &= digit <= 9;
-        i64::from(digit)
+        if digit > 9 {
+            return None;
+        }
+        nanosecond = nanosecond * 10 + i64::from(digit);
     }
-
-    #[inline(always)]
-    fn two(&mut self, [tens, ones]: [u8; 2]) -> i64 {
-        self.one(tens) * 10 + self.one(ones)
-    }
+    let scale = [
+        1,
+        10,
+        100,
+        1_000,
+        10_000,
+        100_000,
+        1_000_000,
+        10_000_000,
+        100_000_000,
+    ];
+    scale
+        .get(9 - fraction.len())
+        .map(|scale| nanosecond * scale)
 }
 
 fn is_leap(year: i64) -> bool {

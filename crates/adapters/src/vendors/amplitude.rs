@@ -9,7 +9,7 @@ use crate::read::time::{first_time, time_ms};
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
-static NAMES: FieldNames<12> = FieldNames::new([
+static NAMES: FieldNames<'static, 12> = FieldNames::new([
     "event_type",
     "user_id",
     "device_id",

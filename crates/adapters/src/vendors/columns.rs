@@ -6,23 +6,32 @@ use std::borrow::Cow;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
-use crate::read::fields::{Fields, Member, NO_NAMES};
+use crate::read::fields::{Fields, find};
+use crate::read::names::FieldNames;
 use crate::read::time::{first_time, time_ms};
-use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::write::draft::length_bit;
 use crate::write::event::{Carried, Parts, ids};
 
-/// How many parts of an event a column can have.
-const PARTS: usize = 6;
+/// How many parts of an event a column can have, besides the time of receipt.
+const PARTS: usize = 5;
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { mut rest, .. } = Fields::of_record(text, &NO_NAMES)?;
     let columns = columns_of(&options.columns);
-    let values = take(&columns, &mut rest);
-    let [user, device, event, time, id, receipt] =
+    let Fields { mut values, rest } = Fields::of_record(text, &FieldNames::of_some(columns))?;
+    // Several parts can come from one column.
+    for part in 1..PARTS {
+        if let Some(first) = columns[..part].iter().position(|it| *it == columns[part]) {
+            values[part] = values[first];
+        }
+    }
+    if let Some(column) = options.columns.receipt.as_deref() {
+        let part = columns.iter().position(|it| *it == Some(column));
+        // This column stays in the row, so that it is carried as well.
+        let receipt = part.map_or_else(|| find(&rest, column), |part| values[part]);
+        to.received(time_ms(receipt));
+    }
+    let [user, device, event, time, id] =
         array::from_fn(|part| (columns[part].unwrap_or_default(), values[part]));
-    to.received(time_ms(receipt.1));
     let event = match &options.columns.event {
         EventName::Always(name) => Cow::Borrowed(&**name),
         EventName::Column(column) => event
@@ -50,7 +59,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     Ok(())
 }
 
-/// The columns that are mapped, that of receipt last.
+/// The columns that are mapped.
 fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
     let event = match &map.event {
         EventName::Column(column) => Some(column),
@@ -62,35 +71,6 @@ fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
         event,
         map.time.as_ref(),
         map.id.as_ref(),
-        map.receipt.as_ref(),
     ]
     .map(|column| column.map(String::as_str))
-}
-
-/// Takes the values of these columns out of a row. Several parts can come from one column. The column of receipt stays in
-/// the row, so that it is carried as well.
-fn take<'r>(columns: &[Option<&str>; PARTS], row: &mut Vec<Member<'r>>) -> [Value<'r>; PARTS] {
-    let mut values = [Value::Missing; PARTS];
-    let lengths = columns
-        .iter()
-        .flatten()
-        .fold(0, |lengths, column| lengths | length_bit(column.as_bytes()));
-    row.retain(|member| {
-        let mut is_carried = true;
-        let Some(name) = member.name_text() else {
-            return is_carried;
-        };
-        if lengths & length_bit(&name) == 0 {
-            return is_carried;
-        }
-        for (part, column) in columns.iter().enumerate() {
-            if column.is_some_and(|column| column.as_bytes() == &*name) {
-                // IN-2: the last one counts.
-                values[part] = member.value();
-                is_carried &= part == PARTS - 1;
-            }
-        }
-        is_carried
-    });
-    values
 }

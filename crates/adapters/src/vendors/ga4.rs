@@ -13,7 +13,7 @@ use crate::refusal::Refusal;
 use crate::write::draft::insert_id_of;
 use crate::write::event::{Carried, Parts, ids};
 
-static NAMES: FieldNames<7> = FieldNames::new([
+static NAMES: FieldNames<'static, 7> = FieldNames::new([
     "event_name",
     "user_pseudo_id",
     "user_id",

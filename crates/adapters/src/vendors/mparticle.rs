@@ -17,7 +17,7 @@ use crate::write::draft::insert_id_of;
 use crate::write::event::{Carried, Parts};
 use crate::write::message;
 
-static NAMES: FieldNames<8> = FieldNames::new([
+static NAMES: FieldNames<'static, 8> = FieldNames::new([
     "events",
     "user_identities",
     "mpid",
@@ -31,7 +31,7 @@ static NAMES: FieldNames<8> = FieldNames::new([
 /// The number of names in [`DATA`].
 const DATA_NAMES: usize = 11;
 
-static DATA: FieldNames<DATA_NAMES> = FieldNames::new([
+static DATA: FieldNames<'static, DATA_NAMES> = FieldNames::new([
     "timestamp_unixtime_ms",
     "event_id",
     "source_message_id",

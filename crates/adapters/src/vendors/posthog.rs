@@ -15,7 +15,7 @@ use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts};
 
-static NAMES: FieldNames<7> = FieldNames::new([
+static NAMES: FieldNames<'static, 7> = FieldNames::new([
     "event",
     "timestamp",
     "created_at",
@@ -28,7 +28,7 @@ static NAMES: FieldNames<7> = FieldNames::new([
 /// The place of `properties` among the names.
 const PROPERTIES_AT: usize = 6;
 
-static PROPERTIES: FieldNames<4> =
+static PROPERTIES: FieldNames<'static, 4> =
     FieldNames::new(["$device_id", "$is_identified", "$anon_distinct_id", "alias"]);
 
 /// The event that joins any two IDs.

@@ -16,7 +16,7 @@ use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
-static NAMES: FieldNames<8> = FieldNames::new([
+static NAMES: FieldNames<'static, 8> = FieldNames::new([
     "domain_userid",
     "network_userid",
     "user_id",

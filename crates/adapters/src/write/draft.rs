@@ -45,7 +45,7 @@ impl<'a> Draft<'a> {
         let start = adapted.text.len();
         let mut members = start_event(head.name, &mut adapted.text);
         let mut parts = event_parts(start, head.name, members.end());
-        members.text("$source", head.source);
+        members.plain("$source", head.source);
         let in_line = |value: Range<usize>| value.start - start..value.end - start;
         for (property, id) in head.ids {
             let value = members.text(property.key(), id);
@@ -118,13 +118,11 @@ impl<'a> Draft<'a> {
         prefix: &str,
         properties: impl Iterator<Item = &'m Member<'r>>,
     ) {
-        let mut members = self.members();
         let (mut has_answer, mut has_detail) = (false, false);
-        for property in properties {
-            let carried = members.carried(prefix, property);
+        self.members().carry_each(prefix, properties, |carried| {
             has_answer |= carried == Carried::Answer;
             has_detail |= carried == Carried::Detail;
-        }
+        });
         if has_detail {
             self.parts = self.parts.map(EventParts::without_details);
         }
@@ -211,9 +209,8 @@ impl<'m, 'r> Names<'m, 'r> {
     }
 }
 
-/// A bit for the length of a name. Most names are told apart by it.
 #[inline]
-pub(crate) fn length_bit(name: &[u8]) -> u64 {
+fn length_bit(name: &[u8]) -> u64 {
     1 << (name.len() % 64)
 }
 

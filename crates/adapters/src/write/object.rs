@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use idmerge_events::{RawJson, is_answer, write_json_string};
+use idmerge_events::{Pair, RawJson, is_answer, write_json_string};
 
 use crate::read::fields::Member;
 use crate::read::value::Value;
@@ -26,6 +26,14 @@ impl Carried {
     /// By the name of the property.
     #[inline]
     fn of(name: &[u8]) -> Self {
+        match (name.first(), name.len()) {
+            // Most names: no other one that is read is as long and begins otherwise.
+            (Some(b'$'), _) | (_, 4 | 5 | 11 | 21) => Self::of_any(name),
+            _ => Self::Plain,
+        }
+    }
+
+    fn of_any(name: &[u8]) -> Self {
         match name {
             b"$device_id"
             | b"$user_id"
@@ -92,8 +100,12 @@ impl<'o> Members<'o> {
     }
 
     /// The key is written as it is: it must need no escapes, or have them.
+    #[inline]
     fn key(&mut self, key: &str) {
-        self.start_key("", key);
+        self.out.reserve(key.len() + 4);
+        self.start_member();
+        self.out.push(b'"');
+        self.out.extend_from_slice(key.as_bytes());
         self.end_key();
     }
 
@@ -121,6 +133,14 @@ impl<'o> Members<'o> {
         let start = self.out.len();
         write_json_string(text, self.out);
         start..self.out.len()
+    }
+
+    /// A text that needs no escapes.
+    pub(crate) fn plain(&mut self, key: &str, text: &str) {
+        self.key(key);
+        self.out.push(b'"');
+        self.out.extend_from_slice(text.as_bytes());
+        self.out.push(b'"');
     }
 
     /// Returns where the value is.
@@ -182,16 +202,49 @@ impl<'o> Members<'o> {
         self.out.push(b'}');
     }
 
+    /// Properties of the record, each as [`carried`](Self::carried). `visit` gets what each is carried as.
+    pub(crate) fn carry_each<'m, 'r: 'm>(
+        &mut self,
+        prefix: &str,
+        properties: impl Iterator<Item = &'m Member<'r>>,
+        mut visit: impl FnMut(Carried),
+    ) {
+        // The first and the last of some that follow each other in the record: they are copied at once.
+        let mut run: Option<(Pair<'r>, Pair<'r>)> = None;
+        for property in properties {
+            if prefix.is_empty()
+                && let Some((name, pair)) = property.usual()
+            {
+                let carried = Carried::of(name);
+                if carried != Carried::Renamed {
+                    visit(carried);
+                    let first = match run {
+                        Some((first, last)) if last.is_before(pair) => first,
+                        _ => {
+                            self.run(run);
+                            pair
+                        }
+                    };
+                    run = Some((first, pair));
+                    continue;
+                }
+            }
+            self.run(run.take());
+            visit(self.carried(prefix, property));
+        }
+        self.run(run);
+    }
+
+    #[inline]
+    fn run(&mut self, run: Option<(Pair<'_>, Pair<'_>)>) {
+        if let Some((first, last)) = run {
+            self.member(first.through(last));
+        }
+    }
+
     /// A property of the record that no rule reads, under its own name with a prefix. If the rules read
     /// that name, it becomes `source_<name>` (A-2).
-    pub(crate) fn carried(&mut self, prefix: &str, member: &Member<'_>) -> Carried {
-        if let (Some((name, compact)), "") = (member.usual(), prefix) {
-            let carried = Carried::of(name);
-            if carried != Carried::Renamed {
-                self.member(compact);
-                return carried;
-            }
-        }
+    fn carried(&mut self, prefix: &str, member: &Member<'_>) -> Carried {
         let Some(text) = member.name_text() else {
             return Carried::LeftOut;
         };
@@ -222,18 +275,37 @@ fn between_quotes(name: RawJson<'_>) -> &str {
     json.get(1..json.len() - 1).unwrap_or_default()
 }
 
+/// The digits of each number below 100.
+static PAIRS: [[u8; 2]; 100] = {
+    let mut pairs = [[b'0'; 2]; 100];
+    let (mut number, mut tens) = (0, b'0');
+    while number < 100 {
+        let mut ones = b'0';
+        while ones <= b'9' {
+            pairs[number] = [tens, ones];
+            number += 1;
+            ones += 1;
+        }
+        tens += 1;
+    }
+    pairs
+};
+
 /// Writes a number, in a fraction of the time that formatting takes.
 fn push_number(number: i64, out: &mut Vec<u8>) {
     let mut digits = [0; 20];
     let mut start = digits.len();
     let mut rest = number.unsigned_abs();
-    loop {
+    // Two at a time: each step waits for the one before.
+    while rest >= 10 {
+        let two = usize::try_from(rest % 100).unwrap_or_default();
+        rest /= 100;
+        start -= 2;
+        digits[start..start + 2].copy_from_slice(&PAIRS[two]);
+    }
+    if rest > 0 || start == digits.len() {
         start -= 1;
-        digits[start] = b'0' + u8::try_from(rest % 10).unwrap_or_default();
-        rest /= 10;
-        if rest == 0 {
-            break;
-        }
+        digits[start] = b'0' + u8::try_from(rest).unwrap_or_default();
     }
     if number < 0 {
         out.push(b'-');
@@ -262,8 +334,45 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_2_names_are_told_apart_by_their_beginning_and_length() {
+        let read = [
+            "$device_id",
+            "$user_id",
+            "distinct_id",
+            "time",
+            "$insert_id",
+            "$source",
+            "$anon_id",
+            "$identified_id",
+            "alias",
+            "$distinct_ids",
+            "$anon_distinct_id",
+            "$distinct_id_before_identity",
+            "$idmerge_unweighed",
+            "$idmerge_time_ms",
+            "$mp_metadata",
+            "mp_processing_time_ms",
+            "token",
+            "$ignore",
+            "$is_reshuffled",
+            "$identity_failure_reason",
+            "$failure_reason",
+            "$failure_description",
+            "$preshuffle_distinct_id",
+        ];
+        for name in read {
+            assert_ne!(Carried::of(name.as_bytes()), Carried::Plain, "{name}");
+            assert_eq!(
+                Carried::of(name.as_bytes()),
+                Carried::of_any(name.as_bytes())
+            );
+        }
+    }
+
+    #[test]
     fn a_2_numbers_are_written_as_they_are_formatted() {
-        for number in [0, 1, -1, 9, 10, 1_714_566_600_250, i64::MAX, i64::MIN] {
+        let numbers = (0..2_000).chain([1_714_566_600_250, i64::MAX, i64::MIN]);
+        for number in numbers.flat_map(|number| [number, number.wrapping_neg()]) {
             let mut out = Vec::new();
             push_number(number, &mut out);
             assert_eq!(String::from_utf8(out).unwrap(), number.to_string());

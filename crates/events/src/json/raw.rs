@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::reader::JsonReader;
-use super::scanner::{Lexeme, Scanner};
+use super::scanner::{Lexeme, Scanner, Span};
 use super::special::is_plain;
 
 /// The JSON text of one value, which a scan has found to be valid.
@@ -103,59 +103,79 @@ pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>
 /// A member of an object, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'t> {
-    /// From the key to the end of the value.
+    /// The text that has the member. Parts are cut out only if they are needed.
     text: &'t str,
-    key_bytes: usize,
-    value_start: usize,
+    key: Span,
+    value: Span,
     has_escaped_key: bool,
 }
 
 impl<'t> Pair<'t> {
-    /// The text is from the key to the end of the value.
     #[inline(always)]
-    pub(super) fn new(
-        text: &'t str,
-        key_bytes: usize,
-        value_start: usize,
-        has_escaped_key: bool,
-    ) -> Self {
+    pub(super) fn new(text: &'t str, key: Lexeme, value: Span) -> Self {
         Self {
             text,
-            key_bytes,
-            value_start,
-            has_escaped_key,
+            key: key.span,
+            value,
+            has_escaped_key: key.is_escaped,
         }
     }
 
     /// The key: a JSON string, which can be written into another object unchanged.
     #[inline]
     pub fn key(self) -> RawJson<'t> {
-        RawJson(&self.text[..self.key_bytes])
+        RawJson(&self.text[self.key.start..self.key.end])
     }
 
     /// The bytes of the key, with its quotation marks.
     #[inline]
     pub fn key_bytes(self) -> &'t [u8] {
-        &self.text.as_bytes()[..self.key_bytes]
+        &self.text.as_bytes()[self.key.start..self.key.end]
     }
 
     /// The text of the key, if it is written without escapes.
     #[inline]
     pub fn plain_key(self) -> Option<&'t [u8]> {
         // Cutting text would also check where its characters begin.
-        (!self.has_escaped_key).then(|| &self.text.as_bytes()[1..self.key_bytes - 1])
+        (!self.has_escaped_key).then(|| &self.text.as_bytes()[self.key.start + 1..self.key.end - 1])
     }
 
     /// The value.
     #[inline]
     pub fn value(self) -> RawJson<'t> {
-        RawJson(&self.text[self.value_start..])
+        RawJson(&self.text[self.value.start..self.value.end])
+    }
+
+    /// Whether there is nothing but a colon between the key and the value.
+    #[inline]
+    pub fn is_compact(self) -> bool {
+        self.value.start == self.key.end + 1
     }
 
     /// The key, a colon and the value. `None` if there is white space between them.
     #[inline]
     pub fn compact(self) -> Option<&'t str> {
-        (self.value_start == self.key_bytes + 1).then_some(self.text)
+        self.is_compact().then(|| self.through(self))
+    }
+
+    /// Whether `next` follows in the same text, with nothing but a comma between.
+    ///
+    /// ```
+    /// let mut pairs = Vec::new();
+    /// idmerge_events::visit_pairs(r#"{"a":1,"b":2, "c":3}"#, |pair| pairs.push(pair));
+    /// assert!(pairs[0].is_before(pairs[1]) && !pairs[1].is_before(pairs[2]));
+    /// assert_eq!(pairs[0].through(pairs[1]), r#""a":1,"b":2"#);
+    /// ```
+    #[inline]
+    pub fn is_before(self, next: Self) -> bool {
+        // In the same text, the only byte between two members is their comma.
+        next.key.start == self.value.end + 1 && std::ptr::eq(self.text, next.text)
+    }
+
+    /// The text from here to the end of `last`, which comes later in the same text or is this member.
+    #[inline]
+    pub fn through(self, last: Self) -> &'t str {
+        &self.text[self.key.start..last.value.end]
     }
 }
 

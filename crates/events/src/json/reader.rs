@@ -107,7 +107,7 @@ impl<'t> JsonReader<'t> {
     #[inline(always)]
     pub fn pair(&mut self, key: Key<'t>) -> Option<Pair<'t>> {
         let value = self.0.value()?;
-        Some(self.pair_of(key, value.span.start))
+        Some(Pair::new(self.0.whole_text(), key.lexeme, value.span))
     }
 
     /// Reads a value with `read`, and returns the value as a whole.
@@ -123,21 +123,6 @@ impl<'t> JsonReader<'t> {
     #[inline]
     pub fn end(&mut self) -> Option<()> {
         self.0.is_at_end().then_some(())
-    }
-
-    /// The pair of a key and the value that starts there and was read last.
-    #[inline(always)]
-    fn pair_of(&self, key: Key<'t>, value_start: usize) -> Pair<'t> {
-        let key_span = key.lexeme.span;
-        Pair::new(
-            self.0.text(Span {
-                start: key_span.start,
-                end: self.0.at(),
-            }),
-            key_span.end - key_span.start,
-            value_start - key_span.start,
-            key.lexeme.is_escaped,
-        )
     }
 }
 

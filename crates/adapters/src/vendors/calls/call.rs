@@ -49,7 +49,7 @@ impl<'r> Inherited<'r> {
     }
 }
 
-static NAMES: FieldNames<17> = FieldNames::new([
+static NAMES: FieldNames<'static, 17> = FieldNames::new([
     "type",
     "event",
     "userId",

@@ -7,7 +7,7 @@ use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
 
-static NAMES: FieldNames<11> = FieldNames::new([
+static NAMES: FieldNames<'static, 11> = FieldNames::new([
     "id",
     "anonymous_id",
     "user_id",
