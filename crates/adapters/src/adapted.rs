@@ -9,6 +9,9 @@ use crate::counts::Counts;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 
+/// How many lines take memory that is kept: a few hundred kilobytes.
+const LINES_KEPT: usize = 2_000;
+
 /// What became of some records: a text with a line for each event, in order.
 ///
 /// A record that is refused has a blank line, so that the lines are in the order of the records.
@@ -79,12 +82,13 @@ impl Receipts {
 }
 
 impl Adapted {
-    /// Forgets everything, and keeps the memory.
+    /// Forgets everything, and keeps the memory, but for that of very many lines.
     pub fn clear(&mut self) {
         for bytes in [&mut self.text, &mut self.profiles, &mut self.groups] {
             bytes.clear();
         }
         self.lines.clear();
+        self.lines.shrink_to(LINES_KEPT);
         self.conflicts.clear();
         self.counts = Counts::default();
         self.receipts = Receipts::default();

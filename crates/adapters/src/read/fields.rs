@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::{JsonReader, Key, Pair, RawJson, Values};
+use idmerge_events::{JsonReader, Key, MemberPlace, Pair, RawJson, Values};
 
 use crate::read::names::FieldNames;
 use crate::read::value::Value;
@@ -206,6 +206,27 @@ impl<'r, const N: usize> Fields<'r, N> {
         fields.unwrap_or_else(Self::none)
     }
 
+    /// The fields of an object whose members are known. `None` if a place is wrong.
+    pub(crate) fn of_members(
+        text: &'r str,
+        members: &[MemberPlace],
+        names: &FieldNames<'_, N>,
+    ) -> Option<Self> {
+        let mut fields = Self::none();
+        for member in members {
+            let pair = Pair::at(text, member)?;
+            let index = match pair.plain_key() {
+                Some(name) => names.find(name),
+                None => pair
+                    .key()
+                    .string()
+                    .and_then(|name| names.find(name.as_bytes())),
+            };
+            fields.add(pair, index);
+        }
+        Some(fields)
+    }
+
     /// Reads one field.
     #[inline(always)]
     fn read(
@@ -215,7 +236,13 @@ impl<'r, const N: usize> Fields<'r, N> {
         names: &FieldNames<'_, N>,
     ) -> Option<()> {
         let pair = reader.pair(key)?;
-        match index_of(names, key) {
+        self.add(pair, index_of(names, key));
+        Some(())
+    }
+
+    #[inline(always)]
+    fn add(&mut self, pair: Pair<'r>, index: Option<usize>) {
+        match index {
             // IN-2: the last one counts.
             Some(index) => self.values[index] = Value::Json(pair.value()),
             None => {
@@ -225,7 +252,6 @@ impl<'r, const N: usize> Fields<'r, N> {
                 self.rest.push(Member::Whole(pair));
             }
         }
-        Some(())
     }
 
     fn clear(&mut self) {

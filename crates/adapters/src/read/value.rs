@@ -14,6 +14,11 @@ pub(crate) enum Value<'r> {
 }
 
 impl<'r> Value<'r> {
+    #[inline]
+    pub(crate) fn is_missing(self) -> bool {
+        matches!(self, Self::Missing)
+    }
+
     /// Whether the field is missing, `null` or empty: these are the same.
     pub(crate) fn is_absent(self) -> bool {
         match self {

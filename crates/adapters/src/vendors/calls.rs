@@ -112,6 +112,7 @@ fn direct(
         traits: &traits,
         rest: &call.rest,
         properties: &call.property_members,
+        ..Carried::default()
     };
     match kind {
         Kind::Track => parts.event(&call.event_name()?, carried, to),

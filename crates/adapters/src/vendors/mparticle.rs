@@ -28,6 +28,9 @@ static NAMES: FieldNames<'static, 8> = FieldNames::new([
     "deleted_user_attributes",
 ]);
 
+/// The place of `events` among the names.
+const EVENTS_AT: usize = 0;
+
 /// The number of names in [`DATA`].
 const DATA_NAMES: usize = 11;
 
@@ -62,8 +65,11 @@ struct Batch<'b> {
 }
 
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, rest } = Fields::of_record(text, &NAMES)?;
-    let [events, identities, mpid, device, device_info, id, ..] = values;
+    let mut read = ReadEvents::default();
+    let Fields { values, mut rest } =
+        Fields::of_object_entering(text, &NAMES, EVENTS_AT, |reader| read.read(reader))
+            .ok_or_else(|| Refusal::not_a_record(text))?;
+    let [events, identities, mpid, device, device_info, batch_id, ..] = values;
     let events = match events {
         Value::Json(events) if events.as_str().starts_with('[') => events.as_str(),
         _ => {
@@ -76,36 +82,82 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         "mpid" => mpid,
         kind => identity_of(identities, kind),
     };
-    let mut read = |side, name, value| read_id(&options.ids, side, name, value, &mut to.counts);
-    let user = read(Side::User, kind, user)?;
-    let mut device = read(Side::Device, "mp_deviceid", device)?;
+    let mut id = |side, name, value| read_id(&options.ids, side, name, value, &mut to.counts);
+    let user = id(Side::User, kind, user)?;
+    let mut device = id(Side::Device, "mp_deviceid", device)?;
     if device.is_none() {
         let [android, ios] = values_of(device_info, ["android_uuid", "ios_idfv"]);
-        let android = read(Side::Device, "android_uuid", android)?;
+        let android = id(Side::Device, "android_uuid", android)?;
         let vendor = match android {
             Some(id) => Some(id),
-            None => read(Side::Device, "ios_idfv", ios)?,
+            None => id(Side::Device, "ios_idfv", ios)?,
         };
         // The systems disagree about the case.
         device = vendor.map(|id| Cow::Owned(id.to_ascii_lowercase()));
     }
-    let is_small = |member: &Member<'_>| !member.value().as_str().starts_with(['{', '[']);
+    rest.retain(|member| !member.value().as_str().starts_with(['{', '[']));
     let batch = Batch {
         options,
         user,
         device,
-        id: id.text(),
+        id: batch_id.text(),
         mpid,
-        rest: rest.into_iter().filter(is_small).collect(),
+        rest,
     };
     let mut index = 0;
-    JsonReader::new(events).elements(|reader| {
-        let event = BatchEvent::read(reader)?;
+    let mut take = |event: BatchEvent<'_>| {
         to.attempt_element("events", index, |to| batch.event(event, index, to));
         index += 1;
-        Some(())
-    });
+    };
+    match read {
+        ReadEvents::All(events) => events.into_iter().for_each(take),
+        ReadEvents::TooMany => {
+            JsonReader::new(events).elements(|reader| {
+                take(BatchEvent::read(reader)?);
+                Some(())
+            });
+        }
+    }
     Ok(())
+}
+
+/// How many events of a batch are read in the scan of the batch. They take memory, and a sender chooses how many
+/// there are.
+const EVENTS_MAX: usize = 32;
+
+/// The events of a batch.
+enum ReadEvents<'e> {
+    All(Vec<BatchEvent<'e>>),
+    /// They are to be read one by one.
+    TooMany,
+}
+
+impl Default for ReadEvents<'_> {
+    fn default() -> Self {
+        Self::All(Vec::new())
+    }
+}
+
+impl<'e> ReadEvents<'e> {
+    /// Reads the value that comes next, in place of what was read before (IN-2).
+    fn read(&mut self, reader: &mut JsonReader<'e>) -> Option<()> {
+        *self = Self::default();
+        if !reader.is_at_array() {
+            return reader.value().map(drop);
+        }
+        reader.elements(|reader| {
+            match self {
+                Self::All(events) if events.len() < EVENTS_MAX => {
+                    events.push(BatchEvent::read(reader)?);
+                }
+                _ => {
+                    *self = Self::TooMany;
+                    reader.value()?;
+                }
+            }
+            Some(())
+        })
+    }
 }
 
 /// The identity of a type: a member of an object, or an element of a list.
@@ -196,10 +248,10 @@ impl Batch<'_> {
             time_ms: first_time(&[("timestamp_unixtime_ms", time)])?,
             message_id: event_id.or(source_id).text().or_else(place),
         };
-        let rest: Vec<_> = rest.into_iter().chain(self.rest.iter().copied()).collect();
         let carried = Carried {
             named: &[("mpid", self.mpid), ("screen_name", screen)],
             rest: &rest,
+            shared: &self.rest,
             properties: &event.attributes.rest,
             ..Carried::default()
         };

@@ -187,7 +187,7 @@ impl<'m, 'r> Names<'m, 'r> {
             sorted.sort_unstable();
         }
         let lengths = members.iter().fold(0, |lengths, member| {
-            lengths | length_bit(member.name_json())
+            lengths | length_bit(member.name_json().len())
         });
         Self {
             members,
@@ -196,10 +196,16 @@ impl<'m, 'r> Names<'m, 'r> {
         }
     }
 
+    /// Whether one of them is this name, which needs no escapes.
+    #[inline]
+    pub(crate) fn has_plain(&self, name: &str) -> bool {
+        self.lengths & length_bit(name.len() + 2) != 0 && has_plain(self.members, name)
+    }
+
     /// Whether one of them is this name, which is JSON.
     #[inline]
     pub(crate) fn has(&self, name: &[u8]) -> bool {
-        if self.lengths & length_bit(name) == 0 {
+        if self.lengths & length_bit(name.len()) == 0 {
             return false;
         }
         match self.sorted.is_empty() {
@@ -210,8 +216,8 @@ impl<'m, 'r> Names<'m, 'r> {
 }
 
 #[inline]
-fn length_bit(name: &[u8]) -> u64 {
-    1 << (name.len() % 64)
+fn length_bit(length: usize) -> u64 {
+    1 << (length % 64)
 }
 
 /// Whether the vendor takes this `$insert_id`.

@@ -12,7 +12,7 @@ use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
-use crate::write::draft::{Draft, Head, Names, has_plain, valid_insert_id};
+use crate::write::draft::{Draft, Head, Names, valid_insert_id};
 use crate::write::object::write_texts;
 
 /// The parts of an event, before it is known which model it is for.
@@ -35,6 +35,8 @@ pub(crate) struct Carried<'c, 'r> {
     pub(crate) traits: &'c [Member<'r>],
     /// Other fields of the record.
     pub(crate) rest: &'c [Member<'r>],
+    /// Other fields of the batch that has the record.
+    pub(crate) shared: &'c [Member<'r>],
     pub(crate) properties: &'c [Member<'r>],
 }
 
@@ -174,15 +176,22 @@ impl Parts<'_> {
         if let Some((key, json)) = json {
             draft.json(key, json);
         }
+        let names = Names::of(carried.properties);
         for (name, value) in carried.named {
-            if *value != Value::Missing && !has_plain(carried.properties, name) {
+            if !value.is_missing() && !names.has_plain(name) {
                 draft.value(name, *value);
             }
         }
         draft.carry("traits_", carried.traits);
         match carried.properties {
-            [] => draft.carry("", carried.rest),
-            properties => draft.carry_unless_in(carried.rest, &Names::of(properties)),
+            [] => {
+                draft.carry("", carried.rest);
+                draft.carry("", carried.shared);
+            }
+            _ => {
+                draft.carry_unless_in(carried.rest, &names);
+                draft.carry_unless_in(carried.shared, &names);
+            }
         }
         draft.carry("", carried.properties);
         draft.end();

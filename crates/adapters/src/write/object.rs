@@ -159,7 +159,7 @@ impl<'o> Members<'o> {
 
     /// A value, unless the field is missing.
     pub(crate) fn value(&mut self, key: &str, value: Value<'_>) {
-        if value != Value::Missing {
+        if !value.is_missing() {
             self.key(key);
             write_value(value, self.out);
         }

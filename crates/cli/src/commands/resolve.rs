@@ -126,11 +126,14 @@ fn resolve_by_engine(
         progress.finish();
     }
     let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
-    let pass = match keeping.blocks.and_then(BlocksWriter::read) {
+    let blocks = keeping.blocks.and_then(BlocksWriter::read);
+    let are_blocks_kept = blocks.is_some();
+    let pass = match blocks {
         Some(blocks) => pass.of_kept(blocks),
         None => pass.adapting(adapting),
     };
     let kept = Kept {
+        are_blocks_kept,
         rejections: first.rejections,
         outlines: keeping.outlines.read(),
     };
@@ -156,6 +159,8 @@ struct FirstPass {
 }
 
 struct Kept {
+    /// Whether the pass reads the blocks that the outlines were made of.
+    are_blocks_kept: bool,
     rejections: RejectionsReader,
     outlines: OutlinesReader,
 }
@@ -235,6 +240,7 @@ fn second_pass(
 ) -> anyhow::Result<(Written, UserCount)> {
     let users = Mutex::new(UserCount::default());
     let max_line_bytes = pass.limits.max_line_bytes;
+    let are_blocks_kept = kept.are_blocks_kept;
     let written = pass.run(
         Written { output, events: 0 },
         |block| {
@@ -243,6 +249,7 @@ fn second_pass(
         },
         || ResolveWorker {
             max_line_bytes,
+            are_blocks_kept,
             settings,
             writer: BlockWriter::new(settings, engine, &users),
         },
@@ -268,6 +275,7 @@ impl Sink for Written {}
 
 struct ResolveWorker<'w> {
     max_line_bytes: u64,
+    are_blocks_kept: bool,
     settings: &'w Settings,
     writer: BlockWriter<'w>,
 }
@@ -283,7 +291,10 @@ impl Worker for ResolveWorker<'_> {
         ticket: Ticket<'_, OrderedSink<Written>>,
     ) -> anyhow::Result<()> {
         let outlines = match outlines {
-            Some(outlines) if outlines.are_of(block.fingerprint()) => outlines,
+            // A block that was kept cannot have changed.
+            Some(outlines) if self.are_blocks_kept || outlines.are_of(block.fingerprint()) => {
+                outlines
+            }
             Some(_) => {
                 return in_turn(ticket, |ordered| {
                     Err(InputChanged::content(ordered.input_of(block)).into())

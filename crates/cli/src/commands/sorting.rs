@@ -286,7 +286,7 @@ impl SortWorker<'_> {
         let mut keyed = Keyed::default();
         let max_line_bytes = self.limits.max_line_bytes;
         let lines = take_records(block, max_line_bytes, &mut |number, bytes, text| {
-            keyed.take(self, number, bytes, text);
+            keyed.take(self, number, bytes, text.map(|record| record.json));
         });
         (keyed, lines)
     }

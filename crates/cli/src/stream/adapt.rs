@@ -22,7 +22,7 @@ use crate::report::say;
 use crate::spill::TEMPORARY;
 use crate::stream::adapt::block::{AdaptedBlock, RefusedRecord};
 pub(crate) use crate::stream::adapt::report::AdaptReport;
-use crate::stream::adapt::table::{Table, Tables};
+use crate::stream::adapt::table::{Record, Table, Tables};
 use crate::stream::block::{Block, Unit};
 use crate::stream::forms::text::valid_text;
 use crate::stream::lines::{self, Lines, too_long};
@@ -208,19 +208,22 @@ impl Stage<'_> {
     }
 
     /// Turns the records of a block into events, and then waits for the block's turn to leave out
-    /// duplicates.
+    /// duplicates. `adapted` is memory for that.
     pub(crate) fn adapt(
         &self,
         block: &mut Block,
         max_line_bytes: u64,
         ticket: Ticket<'_, InOrder>,
+        adapted: &mut Adapted,
     ) -> anyhow::Result<()> {
         let adapter = self.adapting.adapter();
         let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
-        let mut adapted = Adapted::default();
-        adapted.take_text(block.take_spare());
+        adapted.clear();
         let lines = match adapter {
-            Some(adapter) => adapt_block(adapter, block, max_line_bytes, &mut adapted),
+            Some(adapter) => {
+                adapted.take_text(block.take_spare());
+                adapt_block(adapter, block, max_line_bytes, adapted)
+            }
             None if leaves_out => fingerprinted(block, max_line_bytes, &self.adapting.settings),
             None => Vec::new(),
         };
@@ -270,10 +273,10 @@ fn adapt_block(
     adapted: &mut Adapted,
 ) -> Vec<Line> {
     let mut refused = Vec::new();
-    let mut take = |number: u64, record: &[u8], text: Result<&str, Refusal>| {
+    let mut take = |number: u64, record: &[u8], said: Result<Record<'_>, Refusal>| {
         let before = adapted.lines().len();
-        match text {
-            Ok(text) => adapter.adapt(number, text, adapted),
+        match said {
+            Ok(Record { json, members }) => adapter.adapt_members(number, json, members, adapted),
             Err(refusal) => adapted.refuse(number, refusal),
         }
         for (index, line) in adapted.lines().iter().enumerate().skip(before) {
@@ -287,19 +290,19 @@ fn adapt_block(
         }
     };
     let records = take_records(block, max_line_bytes, &mut take);
-    let lines = adapted.take_lines();
     let events = adapted.take_text(Vec::new());
+    let conflicts = adapted.take_conflicts();
+    let lines = adapted.lines();
     let numbers = lines.iter().map(|line| line.record).collect();
     let parts = lines.iter().map(|line| line.parts).collect();
-    let conflicts = adapted.take_conflicts();
-    let adapted = AdaptedBlock {
+    let block_adapted = AdaptedBlock {
         records,
         numbers,
         parts,
         refused,
         conflicts,
     };
-    block.replace(events, adapted);
+    block.replace(events, block_adapted);
     let starts = [0].into_iter().chain(lines.iter().map(|line| line.end));
     let of_event = |(index, (line, start)): (_, (&AdaptedLine, usize))| match line.kind {
         LineKind::Event(Some(fingerprint)) => Some(Line {
@@ -313,8 +316,8 @@ fn adapt_block(
     lines.filter_map(of_event).collect()
 }
 
-/// Takes the number, the bytes and the text of a record.
-type Take<'t, 'b> = &'t mut dyn FnMut(u64, &'b [u8], Result<&str, Refusal>);
+/// Takes the number and the bytes of a record, and what it says.
+type Take<'t, 'b> = &'t mut dyn FnMut(u64, &'b [u8], Result<Record<'_>, Refusal>);
 
 /// Takes each record of a block. Returns how many lines there are.
 pub(crate) fn take_records<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> u64 {
@@ -335,8 +338,8 @@ fn take_lines<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> 
                 let error = too_long(unit, max_line_bytes);
                 Err(Refusal::with_text("IN-3", error))
             }
-            Some(text) => Ok(&text[line.start..][..line.bytes.len()]),
-            None => str::from_utf8(line.bytes).map_err(|error| {
+            Some(text) => Ok(Record::of(&text[line.start..][..line.bytes.len()])),
+            None => str::from_utf8(line.bytes).map(Record::of).map_err(|error| {
                 let valid_bytes = error.valid_up_to();
                 MalformedEvent::NotUtf8 { valid_bytes }.into()
             }),
@@ -352,14 +355,14 @@ fn take_rows<'b>(table: &Table, block: &'b Block, max_line_bytes: u64, take: Tak
     let is_first = block.starts_input && block.passed.is_none();
     table.visit_rows(text, is_first, |row| {
         let bytes = &text[row.bytes];
-        let json = match row.json {
+        let record = match row.record {
             _ if bytes.trim_ascii_end().len() as u64 > max_line_bytes => Err(Refusal::with_text(
                 "IN-3",
                 too_long(Unit::Line, max_line_bytes),
             )),
-            json => json,
+            record => record,
         };
-        take(row.line, bytes.trim_ascii_end(), json);
+        take(row.line, bytes.trim_ascii_end(), record);
     });
     let breaks = memchr::memchr_iter(b'\n', text).count() as u64;
     breaks + u64::from(!text.ends_with(b"\n"))

@@ -11,6 +11,8 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
+use idmerge_adapters::Adapted;
+
 use crate::spill::blocks::BlocksReader;
 use crate::stream::adapt::table::Tables;
 use crate::stream::adapt::{Adapting, Stage};
@@ -399,7 +401,7 @@ fn work<W: Worker>(
     mut worker: W,
     limits: Limits,
 ) -> anyhow::Result<()> {
-    let mut block = Block::default();
+    let (mut block, mut adapted) = (Block::default(), Adapted::default());
     loop {
         let mut reading = lock(reader);
         if ordered.is_stopped() {
@@ -421,7 +423,7 @@ fn work<W: Worker>(
                 Ok(kept) => {
                     drop(reading);
                     if let (Some(stage), Some(at_stage)) = (stage, at_stage) {
-                        stage.adapt(&mut block, limits.max_line_bytes, at_stage)?;
+                        stage.adapt(&mut block, limits.max_line_bytes, at_stage, &mut adapted)?;
                     }
                     worker.block(&block, kept, ticket)?;
                 }

@@ -38,8 +38,16 @@ pub(super) fn push_key(key: &str, out: &mut Vec<u8>) {
 }
 
 /// Writes a text as a JSON string.
+#[inline]
 pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
-    push_string(&[text], out);
+    if is_plain(text.as_bytes()) {
+        out.reserve(text.len() + 2);
+        out.push(b'"');
+        out.extend_from_slice(text.as_bytes());
+        out.push(b'"');
+    } else {
+        push_escaped(text, out);
+    }
 }
 
 /// Writes these parts as one JSON string.
@@ -47,9 +55,14 @@ fn push_string(parts: &[&str], out: &mut Vec<u8>) {
     if parts.iter().all(|part| is_plain(part.as_bytes())) {
         push_quoted(parts, out);
     } else {
-        let written = serde_json::to_writer(out, &parts.concat());
-        debug_assert!(written.is_ok(), "writing to memory cannot fail");
+        push_escaped(&parts.concat(), out);
     }
+}
+
+#[cold]
+fn push_escaped(text: &str, out: &mut Vec<u8>) {
+    let written = serde_json::to_writer(out, text);
+    debug_assert!(written.is_ok(), "writing to memory cannot fail");
 }
 
 /// Writes these parts between quotation marks, without escapes.

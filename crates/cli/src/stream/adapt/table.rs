@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use csv::{ByteRecord, ReaderBuilder};
 use idmerge_adapters::{ATOMIC_COLUMNS, Refusal};
-use idmerge_events::write_json_string;
+use idmerge_events::{MemberPlace, write_json_string};
 
 use crate::stream::adapt::rows::{Place, UsualRows};
 use crate::stream::forms::text::BYTE_ORDER_MARK;
@@ -31,8 +31,22 @@ pub(crate) struct Row<'r> {
     /// The number of the line in the block on which it begins, counted from 1.
     pub(crate) line: u64,
     pub(crate) bytes: Range<usize>,
-    /// The row as a JSON object. A cell that is empty is left out.
-    pub(crate) json: Result<&'r str, Refusal>,
+    pub(crate) record: Result<Record<'r>, Refusal>,
+}
+
+/// A record of an input.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Record<'r> {
+    /// A JSON object. Of a row, a cell that is empty is left out.
+    pub(crate) json: &'r str,
+    /// Where its members are, if that is known without a scan.
+    pub(crate) members: &'r [MemberPlace],
+}
+
+impl<'r> Record<'r> {
+    pub(crate) fn of(json: &'r str) -> Self {
+        Self { json, members: &[] }
+    }
 }
 
 impl Tables {
@@ -148,19 +162,27 @@ impl Table {
         visit: &mut impl FnMut(Row<'_>),
     ) -> (Place, bool) {
         let mut rows = UsualRows::<SEPARATOR>::new(text);
-        let mut object = String::new();
+        let (mut object, mut members) = (String::new(), Vec::new());
         loop {
             let before = rows.place();
             object.clear();
+            members.clear();
             object.push('{');
             let mut columns = self.columns.iter();
             let cut = rows.cut(|cell| {
                 if let Some(name) = columns.next()
                     && !cell.is_empty()
                 {
+                    let start = object.len();
                     object.push_str(name);
                     object.push(':');
+                    let value = object.len();
                     cell.write(&mut object);
+                    members.push(MemberPlace {
+                        key: start..value - 1,
+                        value: value..object.len(),
+                        has_escaped_key: name.contains('\\'),
+                    });
                     object.push(',');
                 }
             });
@@ -174,12 +196,17 @@ impl Table {
                 object.pop();
             }
             object.push('}');
-            let json = match row.cells == self.columns.len() {
-                true => Ok(&*object),
+            let (json, members) = (&*object, &*members);
+            let record = match row.cells == self.columns.len() {
+                true => Ok(Record { json, members }),
                 false => Err(self.wrong_cells(row.cells)),
             };
             let (line, bytes) = (row.line, row.bytes);
-            visit(Row { line, bytes, json });
+            visit(Row {
+                line,
+                bytes,
+                record,
+            });
         }
     }
 
@@ -215,7 +242,7 @@ impl Table {
             visit(Row {
                 line: from.line - 1 + position.line() + breaks as u64,
                 bytes: start..end,
-                json: self.object(&row, &mut object),
+                record: self.object(&row, &mut object).map(Record::of),
             });
         }
     }
@@ -258,6 +285,7 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
+    use idmerge_events::{Pair, visit_pairs};
     use proptest::prelude::*;
 
     use super::*;
@@ -270,8 +298,8 @@ mod tests {
         let mut rows = Vec::new();
         table.visit_rows(text.as_bytes(), is_first, |row| {
             let json = row
-                .json
-                .map_or_else(|error| error.to_string(), str::to_owned);
+                .record
+                .map_or_else(|error| error.to_string(), |record| record.json.to_owned());
             rows.push((row.line, json));
         });
         rows
@@ -329,7 +357,17 @@ mod tests {
         let mut rows = Vec::new();
         visit(&mut |row| {
             let bytes = text[row.bytes].trim_ascii_end();
-            let json = row.json.map_err(|error| error.to_string());
+            let json = row.record.map(|record| {
+                let mut places = record.members.iter();
+                let known = !record.members.is_empty();
+                visit_pairs(record.json, |pair| {
+                    let place = places.next().and_then(|place| Pair::at(record.json, place));
+                    assert_eq!(place, known.then_some(pair));
+                });
+                assert_eq!(places.next(), None);
+                record.json
+            });
+            let json = json.map_err(|error| error.to_string());
             rows.push(format!("{} {bytes:?} {json:?}", row.line));
         });
         rows
