@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use idmerge_adapters::{Adapted, Adapter, Format, Options, Target, fuzz};
 use idmerge_core::{IdentityResolverExt, Resolve};
-use idmerge_events::JsonEvent;
+use idmerge_events::{JsonEvent, MemberPlace, visit_pairs};
 use idmerge_simplified::Simplified;
 use proptest::prelude::*;
 
@@ -81,6 +81,101 @@ fn a_1_every_record_of_every_case_is_read_as_every_format() {
     for record in records() {
         for format in Format::ALL {
             fuzz::record(*format, record.as_bytes());
+        }
+    }
+}
+
+/// The events of a record, without their `$insert_id`: that of GA4 is a hash of the JSON.
+fn events_of(adapter: &Adapter, record: &str) -> Vec<serde_json::Value> {
+    let events = adapt(adapter, [record]);
+    let events = events
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty());
+    let event = |line| {
+        let mut event: serde_json::Value = serde_json::from_slice(line).unwrap();
+        event["properties"]["$insert_id"].take();
+        event
+    };
+    events.map(event).collect()
+}
+
+/// Members that follow each other are copied at once, and those with white space between them one by one.
+#[test]
+fn a_2_white_space_between_members_changes_no_event() {
+    let mut events = 0;
+    for record in records() {
+        let Ok(json) = serde_json::from_str::<serde_json::Value>(&record) else {
+            continue;
+        };
+        let (dense, spread) = (json.to_string(), format!("{json:#}").replace('\n', " "));
+        for format in Format::ALL {
+            let adapter = Adapter::new(*format, Options::new(Target::Both)).unwrap();
+            let wanted = events_of(&adapter, &spread);
+            events += wanted.len();
+            assert_eq!(events_of(&adapter, &dense), wanted, "{record}");
+        }
+    }
+    assert!(events > 300, "{events}");
+}
+
+#[test]
+fn a_2_a_large_batch_of_mparticle_gives_the_events_of_small_ones() {
+    let adapter = Adapter::new(Format::MParticle, Options::new(Target::Both)).unwrap();
+    let batch = |events: &[String]| {
+        let events = events.join(",");
+        format!(
+            r#"{{"events":[1,2],"mpid":"1","ip":"::1","events":[{events}],"mp_deviceid":"D","user_identities":{{"customer_id":"U"}}}}"#
+        )
+    };
+    let event = |number: u32| match number % 7 {
+        6 => "[]".to_owned(),
+        _ => format!(
+            r#"{{"event_type":"custom_event","data":{{"event_id":"{number}","event_name":"E","custom_attributes":{{"n":{number}}}}}}}"#
+        ),
+    };
+    for count in [0, 1, 31, 32, 33, 100] {
+        let events: Vec<_> = (0..count).map(event).collect();
+        let alone = events.iter().flat_map(|event| {
+            let record = batch(std::slice::from_ref(event));
+            adapt(&adapter, [&*record])
+        });
+        let alone: Vec<u8> = alone.collect();
+        let together = adapt(&adapter, [&*batch(&events)]);
+        assert_eq!(
+            String::from_utf8_lossy(&together),
+            String::from_utf8_lossy(&alone)
+        );
+    }
+}
+
+#[test]
+fn a_2_a_record_whose_members_are_known_gives_the_same_events() {
+    for record in records() {
+        let mut members = Vec::new();
+        let at = |text: &str| {
+            let start = text.as_ptr().addr() - record.as_ptr().addr();
+            start..start + text.len()
+        };
+        let is_object = visit_pairs(&record, |pair| {
+            members.push(MemberPlace {
+                key: at(pair.key().as_str()),
+                value: at(pair.value().as_str()),
+                has_escaped_key: pair.plain_key().is_none(),
+            });
+        });
+        if is_object.is_none() {
+            continue;
+        }
+        for format in Format::ALL {
+            let mut options = Options::new(Target::Both);
+            options.columns = "user=customer,device=cookie,event=action,time=created_at,id=row"
+                .parse()
+                .unwrap();
+            let adapter = Adapter::new(*format, options).unwrap();
+            let mut adapted = Adapted::default();
+            adapter.adapt_members(1, &record, &members, &mut adapted);
+            let known = adapted.take_text(Vec::new());
+            assert!(known == adapt(&adapter, [&*record]), "{record}");
         }
     }
 }

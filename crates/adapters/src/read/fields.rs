@@ -54,9 +54,9 @@ impl<'r> Member<'r> {
     /// The text of the name, and the member, if the record has its name, a colon and its value so and without escapes
     /// in the name. Most members are so.
     #[inline]
-    pub(crate) fn usual(&self) -> Option<(&'r [u8], Pair<'r>)> {
+    pub(crate) fn usual(&self) -> Option<(&'r [u8], &Pair<'r>)> {
         match self {
-            Self::Whole(pair) if pair.is_compact() => Some((pair.plain_key()?, *pair)),
+            Self::Whole(pair) if pair.is_compact() => Some((pair.plain_key()?, pair)),
             _ => None,
         }
     }
@@ -144,8 +144,10 @@ impl<'r, const N: usize> Fields<'r, N> {
     ) -> Option<()> {
         self.clear();
         reader.members(|reader, key| {
-            if index_of(names, key) != Some(entered) {
-                return self.read(reader, key, names);
+            let index = index_of(names, key);
+            if index != Some(entered) {
+                self.add(reader.pair(key)?, index);
+                return Some(());
             }
             self.values[entered] = Value::Json(reader.within(&mut enter)?);
             Some(())

@@ -27,6 +27,13 @@ pub(crate) fn first_time(fields: &[(&str, Value<'_>)]) -> Result<Option<i64>, Re
 
 /// The time that a value says: text by ISO 8601, or a number of seconds or milliseconds.
 pub(crate) fn time_ms(value: Value<'_>) -> Option<i64> {
+    // A text of the usual form has no escapes.
+    if let Value::Json(json) = value
+        && let [b'"', text @ .., b'Z', b'"'] = json.as_str().as_bytes()
+        && let Some(ms) = usual_form(text)
+    {
+        return Some(ms);
+    }
     let text = value.text()?;
     time_of_text(&text).or_else(|| number_ms(&text))
 }
@@ -124,12 +131,12 @@ fn usual_form(text: &[u8]) -> Option<i64> {
 /// The digits of a text of this form, with 0 in place of what is between them. `None` if the text has another form.
 #[inline(always)]
 fn digits_of(text: &[u8; 8], form: [u8; 8]) -> Option<[u8; 8]> {
-    const EACH: u64 = 0x0101_0101_0101_0101;
+    const HIGHEST_BITS: u64 = 0x8080_8080_8080_8080;
     // Each byte is now 0, or a digit that is 0 to 9 in place of the 0 of the form.
     let values = u64::from_le_bytes(*text) ^ u64::from_le_bytes(form);
     // With this added, a greater value reaches the highest bit.
     let most = u64::from_le_bytes(form.map(|byte| if byte == b'0' { 0x76 } else { 0x7f }));
-    ((values | values.wrapping_add(most)) & EACH * 0x80 == 0).then(|| values.to_le_bytes())
+    ((values | values.wrapping_add(most)) & HIGHEST_BITS == 0).then(|| values.to_le_bytes())
 }
 
 /// The nanosecond that up to nine digits of a fraction say.

@@ -7,7 +7,7 @@ use idmerge_events::JsonReader;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, NO_NAMES, find, is_key, members, values_of};
+use crate::read::fields::{Fields, Member, NO_NAMES, is_key, values_of};
 use crate::read::ids::{Side, read_id};
 use crate::read::names::FieldNames;
 use crate::read::time::first_time;
@@ -148,7 +148,12 @@ impl<'e> ReadEvents<'e> {
         reader.elements(|reader| {
             match self {
                 Self::All(events) if events.len() < EVENTS_MAX => {
-                    events.push(BatchEvent::read(reader)?);
+                    let event = BatchEvent::read(reader)?;
+                    if events.is_empty() {
+                        // Many batches have one, for which allocators have memory at hand.
+                        events.reserve_exact(1);
+                    }
+                    events.push(event);
                 }
                 _ => {
                     *self = Self::TooMany;
@@ -163,7 +168,7 @@ impl<'e> ReadEvents<'e> {
 /// The identity of a type: a member of an object, or an element of a list.
 fn identity_of<'r>(identities: Value<'r>, kind: &str) -> Value<'r> {
     let Some(mut elements) = identities.elements() else {
-        return find(&members(identities), kind);
+        return values_of(identities, [kind])[0];
     };
     while let Ok(Some(element)) = elements.next_value() {
         let (this, identity) = identity(Value::Json(element));

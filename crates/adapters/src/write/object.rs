@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use idmerge_events::{Pair, RawJson, is_answer, write_json_string};
+use idmerge_events::{PairRun, RawJson, is_answer, write_json_string};
 
 use crate::read::fields::Member;
 use crate::read::value::Value;
@@ -209,8 +209,8 @@ impl<'o> Members<'o> {
         properties: impl Iterator<Item = &'m Member<'r>>,
         mut visit: impl FnMut(Carried),
     ) {
-        // The first and the last of some that follow each other in the record: they are copied at once.
-        let mut run: Option<(Pair<'r>, Pair<'r>)> = None;
+        // Those that follow each other in the record are copied at once.
+        let mut run: Option<PairRun<'r>> = None;
         for property in properties {
             if prefix.is_empty()
                 && let Some((name, pair)) = property.usual()
@@ -218,14 +218,9 @@ impl<'o> Members<'o> {
                 let carried = Carried::of(name);
                 if carried != Carried::Renamed {
                     visit(carried);
-                    let first = match run {
-                        Some((first, last)) if last.is_before(pair) => first,
-                        _ => {
-                            self.run(run);
-                            pair
-                        }
-                    };
-                    run = Some((first, pair));
+                    if !run.as_mut().is_some_and(|run| run.extend(pair)) {
+                        self.run(run.replace(PairRun::of(pair)));
+                    }
                     continue;
                 }
             }
@@ -236,9 +231,9 @@ impl<'o> Members<'o> {
     }
 
     #[inline]
-    fn run(&mut self, run: Option<(Pair<'_>, Pair<'_>)>) {
-        if let Some((first, last)) = run {
-            self.member(first.through(last));
+    fn run(&mut self, run: Option<PairRun<'_>>) {
+        if let Some(run) = run {
+            self.member(run.as_str());
         }
     }
 

@@ -162,59 +162,90 @@ impl<'t> Pair<'t> {
 
     /// The key: a JSON string, which can be written into another object unchanged.
     #[inline]
-    pub fn key(self) -> RawJson<'t> {
+    pub fn key(&self) -> RawJson<'t> {
         RawJson(&self.text[self.key.start..self.key.end])
     }
 
     /// The bytes of the key, with its quotation marks.
     #[inline]
-    pub fn key_bytes(self) -> &'t [u8] {
+    pub fn key_bytes(&self) -> &'t [u8] {
         &self.text.as_bytes()[self.key.start..self.key.end]
     }
 
     /// The text of the key, if it is written without escapes.
     #[inline]
-    pub fn plain_key(self) -> Option<&'t [u8]> {
+    pub fn plain_key(&self) -> Option<&'t [u8]> {
         // Cutting text would also check where its characters begin.
         (!self.has_escaped_key).then(|| &self.text.as_bytes()[self.key.start + 1..self.key.end - 1])
     }
 
     /// The value.
     #[inline]
-    pub fn value(self) -> RawJson<'t> {
+    pub fn value(&self) -> RawJson<'t> {
         RawJson(&self.text[self.value.start..self.value.end])
     }
 
     /// Whether there is nothing but a colon between the key and the value.
     #[inline]
-    pub fn is_compact(self) -> bool {
+    pub fn is_compact(&self) -> bool {
         self.value.start == self.key.end + 1
     }
 
     /// The key, a colon and the value. `None` if there is white space between them.
     #[inline]
-    pub fn compact(self) -> Option<&'t str> {
-        self.is_compact().then(|| self.through(self))
+    pub fn compact(&self) -> Option<&'t str> {
+        self.is_compact().then(|| PairRun::of(self).as_str())
+    }
+}
+
+/// Members that follow each other in a text, with nothing but a comma between.
+///
+/// ```
+/// use idmerge_events::{PairRun, visit_pairs};
+///
+/// let mut runs: Vec<PairRun<'_>> = Vec::new();
+/// visit_pairs(r#"{"a":1,"b":2, "c":3}"#, |pair| {
+///     if !runs.last_mut().is_some_and(|run| run.extend(&pair)) {
+///         runs.push(PairRun::of(&pair));
+///     }
+/// });
+/// let runs: Vec<_> = runs.iter().map(PairRun::as_str).collect();
+/// assert_eq!(runs, [r#""a":1,"b":2"#, r#""c":3"#]);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PairRun<'t> {
+    text: &'t str,
+    span: Span,
+}
+
+impl<'t> PairRun<'t> {
+    /// One member.
+    #[inline]
+    pub fn of(pair: &Pair<'t>) -> Self {
+        Self {
+            text: pair.text,
+            span: Span {
+                start: pair.key.start,
+                end: pair.value.end,
+            },
+        }
     }
 
-    /// Whether `next` follows in the same text, with nothing but a comma between.
-    ///
-    /// ```
-    /// let mut pairs = Vec::new();
-    /// idmerge_events::visit_pairs(r#"{"a":1,"b":2, "c":3}"#, |pair| pairs.push(pair));
-    /// assert!(pairs[0].is_before(pairs[1]) && !pairs[1].is_before(pairs[2]));
-    /// assert_eq!(pairs[0].through(pairs[1]), r#""a":1,"b":2"#);
-    /// ```
+    /// Adds a member, if it follows. Otherwise `false`.
     #[inline]
-    pub fn is_before(self, next: Self) -> bool {
+    pub fn extend(&mut self, next: &Pair<'t>) -> bool {
         // In the same text, the only byte between two members is their comma.
-        next.key.start == self.value.end + 1 && std::ptr::eq(self.text, next.text)
+        let follows = next.key.start == self.span.end + 1 && std::ptr::eq(self.text, next.text);
+        if follows {
+            self.span.end = next.value.end;
+        }
+        follows
     }
 
-    /// The text from here to the end of `last`, which comes later in the same text or is this member.
+    /// The members as they are in the text.
     #[inline]
-    pub fn through(self, last: Self) -> &'t str {
-        &self.text[self.key.start..last.value.end]
+    pub fn as_str(&self) -> &'t str {
+        &self.text[self.span.start..self.span.end]
     }
 }
 

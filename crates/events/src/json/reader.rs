@@ -183,7 +183,7 @@ mod tests {
             Some(())
         });
         assert_eq!(whole, [r#"{"b":"c"}"#]);
-        let compact: Vec<_> = pairs.iter().map(|pair| pair.compact()).collect();
+        let compact: Vec<_> = pairs.iter().map(Pair::compact).collect();
         assert_eq!(compact, [Some(r#""b":"c""#), Some(r#""d":1"#)]);
     }
 }
