@@ -83,12 +83,8 @@ fn direct(
         to.counts.pass_over(kind);
         return Ok(());
     }
-    let (user, device) = ids(
-        options,
-        ("userId", call.user),
-        ("anonymousId", call.device),
-        to,
-    )?;
+    let device = ("anonymousId", call.device);
+    let (user, device) = ids(options, ("userId", call.user), device, to)?;
     let parts = Parts {
         format,
         user,
