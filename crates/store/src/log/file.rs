@@ -84,14 +84,26 @@ pub(crate) fn fill(
     options: &Options,
     content: impl FnOnce(&Database) -> Result<(), StoreError>,
 ) -> Result<(), StoreError> {
-    if fs::exists(file)? {
-        fs::remove_file(file)?;
-    }
+    remove_left(file)?;
     let new = new_file(file)?;
     let database =
         unpanicked(|| Ok(builder(options).create_with_backend(FileBackend::new(new)?)?))?;
     content(&database)?;
     Ok(database.close()?)
+}
+
+/// Removes a file that a crash may have left.
+pub(crate) fn remove_left(file: &Path) -> io::Result<()> {
+    match fs::exists(file)? {
+        true => fs::remove_file(file),
+        false => Ok(()),
+    }
+}
+
+/// Gives the [unfinished](UNFINISHED_FILE) file of a folder, which is whole and synced, the name of the store in one step.
+pub(crate) fn give_name(folder: &Path) -> io::Result<()> {
+    fs::rename(folder.join(UNFINISHED_FILE), folder.join(STORE_FILE))?;
+    sync_names(folder)
 }
 
 /// Creates a file that only its owner can read: a store has the IDs of people.

@@ -13,7 +13,8 @@ use crate::error::StoreError;
 use crate::history::History;
 use crate::log::about;
 use crate::log::file::{
-    FolderLock, UNFINISHED_FILE, builder, make_folder, new_file, sync_names, unpanicked,
+    FolderLock, UNFINISHED_FILE, builder, give_name, make_folder, new_file, remove_left,
+    sync_names, unpanicked,
 };
 use crate::maintenance::copy::copy_store;
 use crate::maintenance::service_tables::Unreadable;
@@ -199,16 +200,13 @@ fn restore_alone(from: &Path, folder: &Path) -> Result<(), StoreError> {
     }
     must_be_unused(folder, from)?;
     let unfinished = folder.join(UNFINISHED_FILE);
-    if fs::exists(&unfinished)? {
-        fs::remove_file(&unfinished)?;
-    }
+    remove_left(&unfinished)?;
     let copied = copy_checked(from, &unfinished);
     if let Err(error) = copied {
         drop(fs::remove_file(&unfinished));
         return Err(error);
     }
-    fs::rename(&unfinished, &file)?;
-    Ok(sync_names(folder)?)
+    Ok(give_name(folder)?)
 }
 
 /// # Errors

@@ -22,7 +22,9 @@ use crate::error::StoreError;
 use crate::history::digest::Digest;
 use crate::log::about::{self, KEY_BYTES};
 use crate::log::file::last_sync::LastSync;
-use crate::log::file::{FolderLock, UNFINISHED_FILE, new_file, open_file, sync_names, unpanicked};
+use crate::log::file::{
+    FolderLock, UNFINISHED_FILE, give_name, new_file, open_file, remove_left, unpanicked,
+};
 use crate::log::{Log, snapshots};
 use crate::maintenance::service_tables::{self, Unreadable};
 use crate::options::{Options, Sharing};
@@ -222,7 +224,7 @@ pub fn erase<R: IdentityResolver + 'static>(
     let receipt = begin_erasure(&old, folder, erasure, service, go_on)?;
     match erasure.dry_run {
         true => discard_erasure(folder),
-        false => rename(folder)?,
+        false => give_name(folder)?,
     }
     Ok(ErasureReceipt {
         older_files: older_files(folder)?,
@@ -230,9 +232,9 @@ pub fn erase<R: IdentityResolver + 'static>(
     })
 }
 
-/// Writes what an open store in this folder is to be after an erasure to a file beside it, and nothing to the store. All of
-/// it is synced when this returns. The caller must not commit anything to the store that [`finish_erasure`] is not to lose. The
-/// receipt names no older files.
+/// Writes a new file in the folder of an open store: the store as it is to be after an erasure. Writes nothing to the store
+/// itself. The new file is synced when this returns. [`finish_erasure`] then puts it in the place of the store, so whatever
+/// is committed to the store after this began is lost. The receipt names no older files.
 ///
 /// # Errors
 ///
@@ -245,9 +247,7 @@ pub fn begin_erasure<R: IdentityResolver + 'static>(
     go_on: &GoOn<'_>,
 ) -> Result<ErasureReceipt, StoreError> {
     let unfinished = folder.join(UNFINISHED_FILE);
-    if fs::exists(&unfinished)? {
-        fs::remove_file(&unfinished)?;
-    }
+    remove_left(&unfinished)?;
     let written = unpanicked(|| {
         let new = new_file(&unfinished)?;
         let to = FileBackend::new(new.try_clone()?)?;
@@ -267,8 +267,8 @@ pub fn begin_erasure<R: IdentityResolver + 'static>(
     written.inspect_err(|_| discard_erasure(folder))
 }
 
-/// Puts the file of [`begin_erasure`] in the place of the store, in one step. Returns the files of the folder that were made
-/// before and still have what was erased.
+/// Puts the file of [`begin_erasure`] in the place of the store, in one step. Returns the other files of the folder, such as
+/// backups, which still have what was erased.
 ///
 /// # Errors
 ///
@@ -279,9 +279,9 @@ pub fn finish_erasure(folder: &Path) -> Result<Vec<String>, StoreError> {
         sharing: Sharing::Nobody,
         ..Options::default()
     };
-    // Nobody can open it meanwhile.
+    // While this has the store open, nobody else can open it.
     let _old = unpanicked(|| open_file(&folder.join(STORE_FILE), &alone))?;
-    rename(folder)?;
+    give_name(folder)?;
     older_files(folder)
 }
 
@@ -289,11 +289,6 @@ pub fn finish_erasure(folder: &Path) -> Result<Vec<String>, StoreError> {
 pub fn discard_erasure(folder: &Path) {
     // It may not exist at all, so ignore an error.
     drop(fs::remove_file(folder.join(UNFINISHED_FILE)));
-}
-
-fn rename(folder: &Path) -> Result<(), StoreError> {
-    fs::rename(folder.join(UNFINISHED_FILE), folder.join(STORE_FILE))?;
-    Ok(sync_names(folder)?)
 }
 
 /// Writes what a store is to be after an erasure to an empty file, and nothing to the store itself. All of it is synced
