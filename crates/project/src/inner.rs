@@ -167,10 +167,13 @@ impl Inner {
         if self.pause.is_on() {
             return Err(ProjectError::Erasing);
         }
-        match self.failure.reason() {
-            None => Ok(()),
-            Some(reason) => Err(ProjectError::Failed { reason }),
-        }
+        self.failed().map_or(Ok(()), Err)
+    }
+
+    /// Why the project cannot write. `None` if it can.
+    pub(crate) fn failed(&self) -> Option<ProjectError> {
+        let reason = self.failure.reason()?;
+        Some(ProjectError::Failed { reason })
     }
 
     /// The counters, with the gauges read now. While there is no state, those of the last call.

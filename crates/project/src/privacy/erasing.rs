@@ -140,8 +140,7 @@ impl Inner {
 
     /// Writes what the store is to be to another file. Queries go on.
     fn write_anew(&self, erasure: &Erasure) -> Result<ErasureReceipt, ProjectError> {
-        let go_on =
-            |_: ErasureProgress| !self.pause.is_closing() && self.failure.reason().is_none();
+        let go_on = |_: ErasureProgress| !self.pause.is_closing() && self.failed().is_none();
         let state = self.state()?;
         let store = state.store.read();
         match self.open.lock().begin_erasure(&store, erasure, &go_on) {
@@ -161,10 +160,7 @@ impl Inner {
     }
 
     fn failed_or_closed(&self) -> ProjectError {
-        match self.failure.reason() {
-            Some(reason) => ProjectError::Failed { reason },
-            None => ProjectError::Closed,
-        }
+        self.failed().unwrap_or(ProjectError::Closed)
     }
 
     /// Puts the other file in the place of the store, once no query reads from it.

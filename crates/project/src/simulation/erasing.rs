@@ -100,7 +100,8 @@ impl Rewriting {
         open: &mut dyn FnMut() -> Result<Durable<Engine>, StoreError>,
     ) -> Result<Vec<String>, StoreError> {
         self.stop.wait();
-        // Nobody else has the store open. This disk has no files that are open without a name.
+        // This fails if somebody else has the store open. It is closed before the rename, because what is written to an
+        // open store of this disk would go into the new file.
         drop(open()?);
         if let Some(new) = self.new.take() {
             self.disk.rename(&new)?;
@@ -243,7 +244,7 @@ impl World {
     /// People are being erased, and somebody sends, asks, or fails.
     fn act_meanwhile(&self, project: &Project) -> Result<(), Broken> {
         if !self.erases {
-            // A replay: there is nobody else, and nothing fails.
+            // This world replays another one. It has no clients of its own, and its disk must not fail.
             return Ok(());
         }
         for task in project.privacy_tasks() {

@@ -75,8 +75,7 @@ impl Writer {
             self.write_and_answer(begun);
             return Next::Again;
         }
-        if self.inner.failure.reason().is_some() {
-            self.inner.pause.end();
+        if self.ends_erasure() {
             return Next::Again;
         }
         self.answer_all();
@@ -84,10 +83,18 @@ impl Writer {
         Next::Wait
     }
 
+    /// Ends the erasure if the project has failed, because it must recover first.
+    fn ends_erasure(&self) -> bool {
+        let has_failed = self.inner.failed().is_some();
+        if has_failed {
+            self.inner.pause.end();
+        }
+        has_failed
+    }
+
     /// Closes the store for an erasure, which is then carried out by renaming a file.
     fn close_store(&mut self) -> Next {
-        if self.inner.failure.reason().is_some() {
-            self.inner.pause.end();
+        if self.ends_erasure() {
             return Next::Again;
         }
         self.committer = None;
