@@ -27,6 +27,3 @@ mod write;
 
 pub use read::{Rows, Shape, is_decoding};
 pub use write::{Column, TableWriter};
-
-/// The bytes that a Parquet file begins and ends with.
-pub const MAGIC: &[u8; 4] = b"PAR1";

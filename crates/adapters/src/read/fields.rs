@@ -217,14 +217,7 @@ impl<'r, const N: usize> Fields<'r, N> {
         let mut fields = Self::none();
         for member in members {
             let pair = Pair::at(text, member)?;
-            let index = match pair.plain_key() {
-                Some(name) => names.find(name),
-                None => pair
-                    .key()
-                    .string()
-                    .and_then(|name| names.find(name.as_bytes())),
-            };
-            fields.add(pair, index);
+            fields.add(pair, index_in(names, pair.plain_key(), || pair.key()));
         }
         Some(fields)
     }
@@ -265,9 +258,19 @@ impl<'r, const N: usize> Fields<'r, N> {
 /// The index of the name that a key is.
 #[inline(always)]
 fn index_of<const N: usize>(names: &FieldNames<'_, N>, key: Key<'_>) -> Option<usize> {
-    match key.plain() {
+    index_in(names, key.plain(), || key.json())
+}
+
+/// The index of the name that a key is. `plain` is its text, if that is written without escapes.
+#[inline(always)]
+fn index_in<'k, const N: usize>(
+    names: &FieldNames<'_, N>,
+    plain: Option<&[u8]>,
+    json: impl FnOnce() -> RawJson<'k>,
+) -> Option<usize> {
+    match plain {
         Some(name) => names.find(name),
-        None => names.find(key.json().string()?.as_bytes()),
+        None => names.find(json().string()?.as_bytes()),
     }
 }
 

@@ -23,7 +23,7 @@ impl<'n, const N: usize> FieldNames<'n, N> {
         Self::of_some(all)
     }
 
-    /// Of names some of which are missing.
+    /// The names that are there. An index without a name is never found.
     pub(crate) const fn of_some(some: [Option<&'n str>; N]) -> Self {
         assert!(N <= u32::BITS as usize, "one bit for each name");
         let (mut names, mut of_slot) = ([""; N], [0; SLOTS]);

@@ -103,9 +103,7 @@ impl<'o> Members<'o> {
     #[inline]
     fn key(&mut self, key: &str) {
         self.out.reserve(key.len() + 4);
-        self.start_member();
-        self.out.push(b'"');
-        self.out.extend_from_slice(key.as_bytes());
+        self.start_key("", key);
         self.end_key();
     }
 
@@ -116,6 +114,7 @@ impl<'o> Members<'o> {
         self.is_first = false;
     }
 
+    #[inline]
     fn start_key(&mut self, prefix: &str, key: &str) {
         self.start_member();
         self.out.push(b'"');
@@ -270,42 +269,8 @@ fn between_quotes(name: RawJson<'_>) -> &str {
     json.get(1..json.len() - 1).unwrap_or_default()
 }
 
-/// The digits of each number below 100.
-static PAIRS: [[u8; 2]; 100] = {
-    let mut pairs = [[b'0'; 2]; 100];
-    let (mut number, mut tens) = (0, b'0');
-    while number < 100 {
-        let mut ones = b'0';
-        while ones <= b'9' {
-            pairs[number] = [tens, ones];
-            number += 1;
-            ones += 1;
-        }
-        tens += 1;
-    }
-    pairs
-};
-
-/// Writes a number, in a fraction of the time that formatting takes.
 fn push_number(number: i64, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    let mut rest = number.unsigned_abs();
-    // Two at a time: each step waits for the one before.
-    while rest >= 10 {
-        let two = usize::try_from(rest % 100).unwrap_or_default();
-        rest /= 100;
-        start -= 2;
-        digits[start..start + 2].copy_from_slice(&PAIRS[two]);
-    }
-    if rest > 0 || start == digits.len() {
-        start -= 1;
-        digits[start] = b'0' + u8::try_from(rest).unwrap_or_default();
-    }
-    if number < 0 {
-        out.push(b'-');
-    }
-    out.extend_from_slice(&digits[start..]);
+    out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 
 pub(crate) fn write_value(value: Value<'_>, out: &mut Vec<u8>) {

@@ -42,9 +42,7 @@ pub(super) fn push_key(key: &str, out: &mut Vec<u8>) {
 pub fn write_json_string(text: &str, out: &mut Vec<u8>) {
     if is_plain(text.as_bytes()) {
         out.reserve(text.len() + 2);
-        out.push(b'"');
-        out.extend_from_slice(text.as_bytes());
-        out.push(b'"');
+        push_quoted(&[text], out);
     } else {
         push_escaped(text, out);
     }
@@ -66,6 +64,7 @@ fn push_escaped(text: &str, out: &mut Vec<u8>) {
 }
 
 /// Writes these parts between quotation marks, without escapes.
+#[inline]
 fn push_quoted(parts: &[&str], out: &mut Vec<u8>) {
     out.push(b'"');
     for part in parts {

@@ -134,15 +134,7 @@ impl<'b> Cells<'b> {
                 }
                 out.push(b']');
             }
-            Self::Struct(_, members) => {
-                out.push(b'{');
-                let start = out.len();
-                members
-                    .iter()
-                    .for_each(|member| member.write(row, start, out));
-                out.push(b'}');
-            }
-            Self::Map(..) => {
+            Self::Struct(..) | Self::Map(..) => {
                 out.push(b'{');
                 self.write_members(row, out.len(), out);
                 out.push(b'}');

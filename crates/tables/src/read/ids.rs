@@ -29,6 +29,10 @@ impl Claims {
     }
 }
 
+/// What to do about columns with other names.
+const NAME_COLUMNS: &str =
+    "name the columns as in `--from csv --map user=COL,device=COL,event=COL,time=COL`";
+
 /// The properties that name the user of an event. Each model reads these first.
 const OWN: &[&str] = &["distinct_id", "$user_id", "$device_id"];
 
@@ -65,8 +69,7 @@ impl<'f> Columns<'f> {
     pub(super) fn check_events(&self, models: &[RuleBook]) -> Checked {
         let Some(event) = self.column("event") else {
             return Err(format!(
-                "there is no column event, which has the name of the event (IN-1). {}; name the columns as in \
-                 `--from csv --map user=COL,device=COL,event=COL,time=COL`",
+                "there is no column event, which has the name of the event (IN-1). {}; {NAME_COLUMNS}",
                 self.names()
             ));
         };
@@ -88,8 +91,7 @@ impl<'f> Columns<'f> {
             let has = |name: &&str| self.property(name).is_some();
             if !OWN.iter().any(has) {
                 return Err(format!(
-                    "there is no column distinct_id, $user_id or $device_id, so no event would have an ID. {}; name \
-                     the columns as in `--from csv --map user=COL,device=COL,event=COL,time=COL`",
+                    "there is no column distinct_id, $user_id or $device_id, so no event would have an ID. {}; {NAME_COLUMNS}",
                     self.names()
                 ));
             }

@@ -13,6 +13,7 @@ use arrow_array::types::{
 };
 use arrow_schema::{DataType, TimeUnit};
 use idmerge_events::write_json_string;
+use uuid::Uuid;
 
 /// Writes the value of a row, which is not null, or `null` if JSON has no such value.
 pub(super) type WriteValue = fn(&dyn Array, usize, &mut Vec<u8>);
@@ -42,13 +43,9 @@ pub(super) fn writer_of(kind: &DataType) -> WriteValue {
                 out,
             );
         },
-        DataType::Float32 => |array, row, out| {
-            let value = array.as_primitive::<Float32Type>().value(row);
-            match value.is_finite() {
-                true => write_displayed(format_args!("{value:?}"), out),
-                false => out.extend_from_slice(b"null"),
-            }
-        },
+        DataType::Float32 => {
+            |array, row, out| write_float(array.as_primitive::<Float32Type>().value(row), out)
+        }
         DataType::Float64 => {
             |array, row, out| write_float(array.as_primitive::<Float64Type>().value(row), out)
         }
@@ -124,8 +121,8 @@ fn write_integer<T: ArrowPrimitiveType<Native: std::fmt::Display>>(
 }
 
 /// A float keeps its point, so that it is never taken for an integer. JSON has no infinity.
-fn write_float(value: f64, out: &mut Vec<u8>) {
-    match value.is_finite() {
+fn write_float(value: impl Into<f64> + Copy + std::fmt::Debug, out: &mut Vec<u8>) {
+    match value.into().is_finite() {
         true => write_displayed(format_args!("{value:?}"), out),
         false => out.extend_from_slice(b"null"),
     }
@@ -154,23 +151,14 @@ fn write_timestamp<T: ArrowTimestampType>(array: &dyn Array, row: usize, out: &m
 
 /// The milliseconds since 1970 of a time.
 pub(super) fn milliseconds(array: &dyn Array, row: usize) -> Option<i64> {
-    let (unit, value) = match array.data_type() {
-        DataType::Timestamp(unit @ TimeUnit::Second, _) => {
-            (unit, array.as_primitive::<TimestampSecondType>().value(row))
-        }
-        DataType::Timestamp(unit @ TimeUnit::Millisecond, _) => (
-            unit,
-            array.as_primitive::<TimestampMillisecondType>().value(row),
-        ),
-        DataType::Timestamp(unit @ TimeUnit::Microsecond, _) => (
-            unit,
-            array.as_primitive::<TimestampMicrosecondType>().value(row),
-        ),
-        DataType::Timestamp(unit @ TimeUnit::Nanosecond, _) => (
-            unit,
-            array.as_primitive::<TimestampNanosecondType>().value(row),
-        ),
-        _ => return None,
+    let DataType::Timestamp(unit, _) = array.data_type() else {
+        return None;
+    };
+    let value = match unit {
+        TimeUnit::Second => array.as_primitive::<TimestampSecondType>().value(row),
+        TimeUnit::Millisecond => array.as_primitive::<TimestampMillisecondType>().value(row),
+        TimeUnit::Microsecond => array.as_primitive::<TimestampMicrosecondType>().value(row),
+        TimeUnit::Nanosecond => array.as_primitive::<TimestampNanosecondType>().value(row),
     };
     i64::try_from((i128::from(value) * nanoseconds(*unit)).div_euclid(1_000_000)).ok()
 }
@@ -193,14 +181,10 @@ fn write_time(nanoseconds: i64, out: &mut Vec<u8>) {
 
 /// The only values of 16 bytes that analytics has are UUIDs; Parquet has a type for them.
 fn write_uuid(array: &dyn Array, row: usize, out: &mut Vec<u8>) {
-    out.push(b'"');
-    for (index, byte) in array.as_fixed_size_binary().value(row).iter().enumerate() {
-        if matches!(index, 4 | 6 | 8 | 10) {
-            out.push(b'-');
-        }
-        write_displayed(format_args!("{byte:02x}"), out);
+    match Uuid::from_slice(array.as_fixed_size_binary().value(row)) {
+        Ok(uuid) => write_quoted(format_args!("{uuid}"), out),
+        Err(_) => write_null(array, row, out),
     }
-    out.push(b'"');
 }
 
 /// Bytes that are UTF-8 are text, since some writers do not say of texts that they are. Others stay as they are, so
