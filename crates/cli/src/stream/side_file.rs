@@ -8,20 +8,13 @@ use std::slice;
 
 use anyhow::Context;
 
-use crate::stream::input::table::TableForm;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::progress::Progress;
 
 /// Finds a file before anything is read.
 pub(crate) fn find(path: Option<&PathBuf>) -> anyhow::Result<Option<Input>> {
     match path {
-        Some(path) => {
-            let mut files = input::find_all(slice::from_ref(path))?;
-            files
-                .iter_mut()
-                .for_each(|file| file.read_table_as(&TableForm::RECORDS));
-            Ok(files.pop())
-        }
+        Some(path) => Ok(input::find_all(slice::from_ref(path))?.pop()),
         None => Ok(None),
     }
 }

@@ -164,10 +164,8 @@ impl<W: Write + Send> TableLines<W> {
         if line.is_empty() {
             return Ok(());
         }
-        let is_written = str::from_utf8(line)
-            .ok()
-            .and_then(|line| cells(self.layout, line));
-        let Some(cells) = is_written else {
+        let line = str::from_utf8(line).ok();
+        let Some(cells) = line.and_then(|line| cells(self.layout, line)) else {
             return Err(io::Error::other("a line of the output has no row"));
         };
         let texts: Vec<_> = cells.iter().map(Option::as_deref).collect();
@@ -249,7 +247,7 @@ fn cells(layout: Layout, line: &str) -> Option<Cells<'_>> {
         return Some(cells);
     }
     let mut others = String::new();
-    let mut failed = None;
+    let mut is_split = true;
     visit_pairs(line, |pair| match pair.key().string().as_deref() {
         Some("event") => {
             // A name with half a surrogate pair is no text.
@@ -260,13 +258,11 @@ fn cells(layout: Layout, line: &str) -> Option<Cells<'_>> {
             // Only the last one counts (IN-2).
             cells[1..].fill(None);
             others.clear();
-            failed = split_properties(pair.value(), &mut cells, &mut others)
-                .is_none()
-                .then_some(());
+            is_split = split_properties(pair.value(), &mut cells, &mut others).is_some();
         }
         _ => {}
     })?;
-    if failed.is_some() {
+    if !is_split {
         return None;
     }
     let last = cells.len() - 1;

@@ -12,8 +12,9 @@ pub(super) struct Place {
     pub(super) line: u64,
 }
 
-/// The rows of a text, as long as they are of the usual form: a cell is in quotation marks, each of which is doubled
-/// within it, or has none. Lines end with LF or CRLF. With tabs between cells no quotation mark means anything.
+/// The rows of a text, as long as they are of the usual form. Lines end with LF or CRLF. A cell either has no quotation
+/// mark, or is enclosed in two of them; those within it are then doubled. If tabs separate the cells, quotation marks are
+/// characters like any other.
 pub(super) struct UsualRows<'t, const SEPARATOR: u8> {
     text: &'t str,
     place: Place,
@@ -36,7 +37,7 @@ pub(super) enum Cell<'t> {
     /// As it is between quotation marks, which are here; it needs no escapes in JSON.
     PlainQuoted(&'t str),
     Other(&'t str),
-    /// What is between quotation marks, each of which is doubled within it.
+    /// The text between the enclosing quotation marks. Quotation marks within it are still doubled.
     OtherQuoted(&'t str),
 }
 

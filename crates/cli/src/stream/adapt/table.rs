@@ -162,15 +162,17 @@ impl Table {
         visit: &mut impl FnMut(Row<'_>),
     ) -> (Place, bool) {
         let mut rows = UsualRows::<SEPARATOR>::new(text);
+        let names = self.columns.iter().map(String::as_str);
+        let names: Vec<_> = names.map(|name| (name, name.contains('\\'))).collect();
         let (mut object, mut members) = (String::new(), Vec::new());
         loop {
             let before = rows.place();
             object.clear();
             members.clear();
             object.push('{');
-            let mut columns = self.columns.iter();
+            let mut columns = names.iter();
             let cut = rows.cut(|cell| {
-                if let Some(name) = columns.next()
+                if let Some((name, has_escaped_key)) = columns.next()
                     && !cell.is_empty()
                 {
                     let start = object.len();
@@ -181,7 +183,7 @@ impl Table {
                     members.push(MemberPlace {
                         key: start..value - 1,
                         value: value..object.len(),
-                        has_escaped_key: name.contains('\\'),
+                        has_escaped_key: *has_escaped_key,
                     });
                     object.push(',');
                 }

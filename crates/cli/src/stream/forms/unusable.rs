@@ -8,6 +8,7 @@ use idmerge_events::visit_members;
 
 use super::text::valid_text;
 use super::wrapped::{array_of_records, jq_filter};
+use crate::stream::input::table;
 use crate::stream::pipeline::BlockPosition;
 
 /// How many lines and events a block has.
@@ -172,7 +173,7 @@ const MAGIC: &[(&[u8], &str)] = &[
         "data compressed with lz4: unpack it with `lz4 -d`",
     ),
     (
-        b"PAR1",
+        table::MAGIC,
         "Parquet that is compressed as a whole: decompress it",
     ),
     (b"Obj\x01", "Avro, which idmerge cannot read"),

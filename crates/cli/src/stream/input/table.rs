@@ -11,7 +11,7 @@ use crate::stream::input::copy::not_copied;
 use crate::stream::progress::Progress;
 
 /// The bytes that a Parquet file begins with.
-pub(super) const MAGIC: &[u8; 4] = b"PAR1";
+pub(crate) const MAGIC: &[u8; 4] = b"PAR1";
 
 /// What the rows of a table become.
 #[derive(Clone, Debug)]

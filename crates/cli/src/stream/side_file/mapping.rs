@@ -7,6 +7,7 @@ use anyhow::{Context, bail};
 use foldhash::HashMap;
 use idmerge_events::visit_members;
 
+use crate::stream::input::table::MAGIC;
 use crate::stream::input::{Input, Reread};
 use crate::stream::side_file::{for_each_text_line, with_text};
 
@@ -30,7 +31,7 @@ pub(crate) fn for_each_mapping(
         let head = reader
             .fill_buf()
             .with_context(|| format!("cannot read {shown}"))?;
-        if head.starts_with(b"PAR1") {
+        if head.starts_with(MAGIC) {
             bail!("{shown} is Parquet that is compressed as a whole: decompress it");
         }
         let is_json = head.trim_ascii_start().starts_with(b"{");
