@@ -1,42 +1,36 @@
 //! Reads a Parquet file as lines of JSON.
 
-mod cells;
 mod chunks;
 mod guard;
-mod ids;
-mod row;
-mod values;
 
 use std::io::{self, Read, Seek};
 
 use arrow_array::RecordBatch;
-use idmerge_core::RuleBook;
 use parquet::arrow::arrow_reader::{
     ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
 };
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 
 use chunks::Chunks;
 use guard::decoding;
 pub use guard::is_decoding;
-use row::RowWriter;
+
+use crate::rows::{Columns, RowWriter, Shape};
 
 /// A batch has about this many bytes of values, and at most [`BATCH_ROWS_MAX`] rows.
 const BATCH_BYTES: u64 = 8 << 20;
 
 const BATCH_ROWS_MAX: u64 = 4096;
 
-/// What a row becomes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Shape {
-    /// An event, `{"event":…,"properties":{…}}`, that the engines of these models read. Columns that they read must
-    /// have a type that an ID can have.
-    Events(Vec<RuleBook>),
-    /// A JSON object with a member for each column, of which those with these names are IDs.
-    Records(Vec<String>),
-}
+/// The lines of a batch are written in parts of about this size.
+const LINES_BYTES: usize = 1 << 20;
+
+/// What to do about columns with other names.
+const NAME_COLUMNS: &str =
+    "name the columns as in `--from csv --map user=COL,device=COL,event=COL,time=COL`";
 
 /// The rows of a Parquet file as text: a line of JSON for each row, in the order of the file. Null values are left
 /// out.
@@ -68,7 +62,12 @@ impl Rows {
                 .map_err(damaged)?;
             let metadata = builder.metadata().clone();
             check_compression(&metadata)?;
-            let (writer, warnings) = RowWriter::new(builder.schema(), &metadata, shape)?;
+            let columns = Columns {
+                schema: builder.schema(),
+                is_empty: &|name| is_empty(&metadata, name),
+                name_columns: NAME_COLUMNS,
+            };
+            let (writer, warnings) = RowWriter::new(columns, shape)?;
             let batches = builder.with_batch_size(batch_rows(&metadata)).build();
             Ok((batches.map_err(damaged)?, writer, warnings))
         };
@@ -103,17 +102,29 @@ impl Rows {
                 }
             }
         };
-        let row = self.writer.write(&batch, start, &mut self.lines);
-        let row = row.map_err(|error| {
-            let at = self.rows + error.row as u64 + 1;
-            io::Error::new(io::ErrorKind::InvalidData, format!("row {at}: {error}"))
-        })?;
+        let row = self.write_batch(&batch, start)?;
         if row < batch.num_rows() {
             self.batch = Some((batch, row));
         } else {
             self.rows += batch.num_rows() as u64;
         }
         Ok(true)
+    }
+
+    /// Writes the rows of a batch from `start`, until there is much text. Returns the first row that is not written.
+    fn write_batch(&mut self, batch: &RecordBatch, start: usize) -> io::Result<usize> {
+        let rows = self.writer.batch(batch);
+        for row in start..batch.num_rows() {
+            if self.lines.len() >= LINES_BYTES {
+                return Ok(row);
+            }
+            rows.write(row, &mut self.lines).map_err(|error| {
+                let at = self.rows + row as u64 + 1;
+                io::Error::new(io::ErrorKind::InvalidData, format!("row {at}: {error}"))
+            })?;
+            self.lines.push(b'\n');
+        }
+        Ok(batch.num_rows())
     }
 
     fn damaged_here(&self, error: &dyn std::fmt::Display) -> io::Error {
@@ -182,6 +193,20 @@ fn check_compression(metadata: &ParquetMetaData) -> io::Result<()> {
             ),
         )),
     }
+}
+
+/// Whether the file says that all values of a column are null.
+fn is_empty(metadata: &ParquetMetaData, name: &str) -> bool {
+    metadata.row_groups().iter().all(|group| {
+        let mut chunks = group.columns().iter().filter(|chunk| {
+            let path = chunk.column_path().parts();
+            path.last().is_some_and(|last| last == name)
+        });
+        chunks.all(|chunk| {
+            let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
+            nulls.is_some() && nulls == u64::try_from(group.num_rows()).ok()
+        })
+    })
 }
 
 /// How many rows of this file have [`BATCH_BYTES`].

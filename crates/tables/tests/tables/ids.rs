@@ -69,7 +69,7 @@ fn an_identity_event_whose_column_was_dropped_is_an_error() {
         let error = refusal(columns(event), model);
         assert!(
             error.starts_with(&format!(
-                "row 1: the event is {event}, but the file has no column {missing}"
+                "row 1: the event is {event}, but there is no column {missing} with values"
             )),
             "{error}"
         );

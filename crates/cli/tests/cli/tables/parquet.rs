@@ -296,7 +296,7 @@ fn a_table_that_cannot_be_used_is_named_and_nothing_is_written() {
         ("cut.parquet", "its Parquet data is damaged"),
         ("flipped.parquet", "its Parquet data is damaged"),
         ("types.parquet", "column $user_id is Boolean"),
-        ("dropped.parquet", "the file has no column $anon_id"),
+        ("dropped.parquet", "there is no column $anon_id with values"),
     ] {
         let done = folder.run(&format!(
             "resolve nested {file} --engine original -o out.parquet"

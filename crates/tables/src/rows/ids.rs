@@ -1,16 +1,19 @@
-//! Checks that the columns of a file can have the IDs that an engine reads.
+//! Checks that the columns of a table can have the IDs that an engine reads.
 
 use arrow_schema::{DataType, Field, SchemaRef};
 use idmerge_core::RuleBook;
-use parquet::file::metadata::ParquetMetaData;
-use parquet::file::statistics::Statistics;
 
 use super::cells::is_readable;
 
-/// The columns of a file.
-pub(super) struct Columns<'f> {
-    schema: &'f SchemaRef,
-    metadata: &'f ParquetMetaData,
+/// The columns of a table.
+#[derive(Clone, Copy)]
+pub struct Columns<'f> {
+    /// Their names and types.
+    pub schema: &'f SchemaRef,
+    /// Whether all values of the column with this name, or of this member of `properties`, are known to be null.
+    pub is_empty: &'f dyn Fn(&str) -> bool,
+    /// How the caller says which columns have other names, for errors.
+    pub name_columns: &'f str,
 }
 
 /// The identity events that name IDs in columns that are not there: the name of the event, and the columns.
@@ -22,16 +25,12 @@ impl Claims {
     pub(super) fn lost(&self, name: &str) -> Option<String> {
         let (_, columns) = self.0.iter().find(|(event, _)| *event == name)?;
         Some(format!(
-            "the event is {name}, but the file has no column {columns}, which it names an ID in: the claim would \
-             be lost. Programs that convert JSON can drop a column, so write the file again with it, or leave out \
+            "the event is {name}, but there is no column {columns} with values, which it names an ID in: the claim would \
+             be lost. Programs that convert JSON can drop a column, so make the table again with it, or leave out \
              the {name} events"
         ))
     }
 }
-
-/// What to do about columns with other names.
-const NAME_COLUMNS: &str =
-    "name the columns as in `--from csv --map user=COL,device=COL,event=COL,time=COL`";
 
 /// The properties that name the user of an event. Each model reads these first.
 const OWN: &[&str] = &["distinct_id", "$user_id", "$device_id"];
@@ -61,16 +60,13 @@ fn claims(model: RuleBook) -> &'static [(&'static str, &'static [&'static str])]
 type Checked = Result<(Claims, Vec<String>), String>;
 
 impl<'f> Columns<'f> {
-    pub(super) fn new(schema: &'f SchemaRef, metadata: &'f ParquetMetaData) -> Self {
-        Self { schema, metadata }
-    }
-
-    /// Checks a file of events for these models.
+    /// Checks a table of events for these models.
     pub(super) fn check_events(&self, models: &[RuleBook]) -> Checked {
         let Some(event) = self.column("event") else {
             return Err(format!(
-                "there is no column event, which has the name of the event (IN-1). {}; {NAME_COLUMNS}",
-                self.names()
+                "there is no column event, which has the name of the event (IN-1). {}; {}",
+                self.names(),
+                self.name_columns
             ));
         };
         if !matches!(event.data_type(), DataType::Utf8 | DataType::Binary) {
@@ -91,8 +87,9 @@ impl<'f> Columns<'f> {
             let has = |name: &&str| self.property(name).is_some();
             if !OWN.iter().any(has) {
                 return Err(format!(
-                    "there is no column distinct_id, $user_id or $device_id, so no event would have an ID. {}; {NAME_COLUMNS}",
-                    self.names()
+                    "there is no column distinct_id, $user_id or $device_id, so no event would have an ID. {}; {}",
+                    self.names(),
+                    self.name_columns
                 ));
             }
             let links = ["$user_id", "$device_id"];
@@ -122,7 +119,7 @@ impl<'f> Columns<'f> {
         Ok((claims_lost, warnings))
     }
 
-    /// Checks a file of records with IDs in these columns.
+    /// Checks a table of records with IDs in these columns.
     pub(super) fn check_records(&self, ids: &[String]) -> Checked {
         for name in ids {
             if self.column(name).is_none() {
@@ -157,7 +154,7 @@ impl<'f> Columns<'f> {
                 }
                 _ => "an ID is text or an integer (ID-3): write it as text",
             };
-            if !self.is_empty(name) {
+            if !(self.is_empty)(name) {
                 return Err(format!("column {name} is {kind}, but {remedy}"));
             }
         }
@@ -180,30 +177,18 @@ impl<'f> Columns<'f> {
         }
     }
 
+    /// The column or the member that can have values of a property: one of the type null has none.
     fn property(&self, name: &str) -> Option<&'f Field> {
-        let field = self.column(name).or_else(|| self.member(name))?;
-        is_readable(field.data_type()).then_some(field)
+        let has_values =
+            |field: &&Field| is_readable(field.data_type()) && !field.data_type().is_null();
+        let mut fields = [self.column(name), self.member(name)].into_iter().flatten();
+        fields.find(has_values)
     }
 
     /// Whether the properties are not known by the columns.
     fn is_open(&self) -> bool {
         let kind = self.column("properties").map(Field::data_type);
         kind.is_some_and(|kind| matches!(kind, DataType::Utf8 | DataType::Map(..)))
-    }
-
-    /// Whether the file says that all values of a column are null.
-    fn is_empty(&self, name: &str) -> bool {
-        let mut groups = self.metadata.row_groups().iter();
-        groups.all(|group| {
-            let mut chunks = group.columns().iter().filter(|chunk| {
-                let path = chunk.column_path().parts();
-                path.last().is_some_and(|last| last == name)
-            });
-            chunks.all(|chunk| {
-                let nulls = chunk.statistics().and_then(Statistics::null_count_opt);
-                nulls.is_some() && nulls == u64::try_from(group.num_rows()).ok()
-            })
-        })
     }
 
     fn names(&self) -> String {

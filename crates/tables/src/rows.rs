@@ -1,22 +1,37 @@
-//! A row as an event or a record.
+//! Rows of record batches as lines of JSON: events or records.
+
+mod cells;
+mod ids;
+mod values;
 
 use std::fmt;
 use std::io;
 
 use arrow_array::{Array, RecordBatch};
 use arrow_schema::{DataType, Field, SchemaRef};
-use parquet::file::metadata::ParquetMetaData;
+use idmerge_core::RuleBook;
 
-use super::Shape;
-use super::cells::{Cells, Member, is_readable};
-use super::ids::{Claims, Columns};
-use super::values::milliseconds;
+use cells::{Cells, Member, is_readable};
+use ids::Claims;
+pub use ids::Columns;
+use values::milliseconds;
 
-/// The lines of a batch are written in parts of about this size.
-const LINES_BYTES: usize = 1 << 20;
+/// What a row becomes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// An event, `{"event":…,"properties":{…}}`, that the engines of these models read. Columns that they read must
+    /// have a type that an ID can have.
+    Events(Vec<RuleBook>),
+    /// A JSON object with a member for each column, of which those with these names are IDs.
+    Records(Vec<String>),
+}
 
-/// Writes the rows of one file.
-pub(super) struct RowWriter {
+/// Writes the rows of record batches of one schema as JSON. Null values are left out.
+///
+/// The columns have the types that Parquet's own types are read as: there are no views, no dictionaries, and no
+/// offsets of 64 bits.
+#[derive(Debug)]
+pub struct RowWriter {
     schema: SchemaRef,
     roles: Vec<Role>,
     is_event: bool,
@@ -39,28 +54,41 @@ enum Role {
     Nothing,
 }
 
-/// A row that no line can be made of.
-#[derive(Debug)]
-pub(super) struct RowError {
-    /// In the batch.
-    pub(super) row: usize,
-    pub(super) message: String,
+/// The rows of a batch.
+pub struct BatchRows<'b> {
+    writer: &'b RowWriter,
+    columns: Vec<Column<'b>>,
 }
 
-impl fmt::Display for RowError {
+impl BatchRows<'_> {
+    /// Writes a row, without a line break.
+    ///
+    /// # Errors
+    ///
+    /// The row is an identity event that names an ID in a column that is not there.
+    pub fn write(&self, row: usize, out: &mut Vec<u8>) -> Result<(), String> {
+        if self.writer.is_event {
+            return self.writer.write_event(&self.columns, row, out);
+        }
+        write_record(&self.columns, row, out);
+        Ok(())
+    }
+}
+
+impl fmt::Debug for BatchRows<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.message)
+        f.debug_struct("BatchRows").finish_non_exhaustive()
     }
 }
 
 impl RowWriter {
-    /// Also returns warnings.
-    pub(super) fn new(
-        schema: &SchemaRef,
-        metadata: &ParquetMetaData,
-        shape: &Shape,
-    ) -> io::Result<(Self, Vec<String>)> {
-        let columns = Columns::new(schema, metadata);
+    /// Also returns what is odd about the columns, and why it may matter.
+    ///
+    /// # Errors
+    ///
+    /// A column is missing without which every row would be refused, or an ID has a type that no ID has.
+    pub fn new(columns: Columns<'_>, shape: &Shape) -> io::Result<(Self, Vec<String>)> {
+        let schema = columns.schema;
         let checked = match shape {
             Shape::Events(models) => columns.check_events(models),
             Shape::Records(ids) => columns.check_records(ids),
@@ -97,25 +125,12 @@ impl RowWriter {
         Ok((writer, warnings))
     }
 
-    /// Writes the rows from `start`, until there is much text. Returns the first row that is not written.
-    pub(super) fn write(
-        &self,
-        batch: &RecordBatch,
-        start: usize,
-        lines: &mut Vec<u8>,
-    ) -> Result<usize, RowError> {
-        let columns: Vec<_> = self.columns(batch).collect();
-        for row in start..batch.num_rows() {
-            if lines.len() >= LINES_BYTES {
-                return Ok(row);
-            }
-            match self.is_event {
-                true => self.write_event(&columns, row, lines)?,
-                false => write_record(&columns, row, lines),
-            }
-            lines.push(b'\n');
+    /// The rows of a batch with the schema of this writer.
+    pub fn batch<'b>(&'b self, batch: &'b RecordBatch) -> BatchRows<'b> {
+        BatchRows {
+            writer: self,
+            columns: self.columns(batch).collect(),
         }
-        Ok(batch.num_rows())
     }
 
     fn columns<'b>(&'b self, batch: &'b RecordBatch) -> impl Iterator<Item = Column<'b>> {
@@ -137,7 +152,7 @@ impl RowWriter {
         columns: &[Column<'_>],
         row: usize,
         out: &mut Vec<u8>,
-    ) -> Result<(), RowError> {
+    ) -> Result<(), String> {
         let of_role = |role| columns.iter().filter(move |column| column.role == role);
         out.push(b'{');
         let start = out.len();
@@ -147,7 +162,7 @@ impl RowWriter {
                 && !names.is_null(row)
             {
                 let message = self.claims.lost(names.value(row));
-                message.map_or(Ok(()), |message| Err(RowError { row, message }))?;
+                message.map_or(Ok(()), Err)?;
             }
         }
         if out.len() > start {
