@@ -5,6 +5,7 @@
 //! a free port of this machine. All output goes to `target/e2e`.
 
 mod machine;
+mod wheel;
 
 use std::io::Write;
 use std::path::Path;
@@ -57,6 +58,8 @@ pub enum Suite {
     Python,
     /// Requests that schemathesis generates from /openapi.json
     Api,
+    /// The package of Python: installs it and runs its tests, which compare it with the command
+    Wheel,
 }
 
 impl Suite {
@@ -71,6 +74,7 @@ impl Suite {
             Self::Segment => "segment",
             Self::Python => "python",
             Self::Api => "api",
+            Self::Wheel => "wheel",
         }
     }
 }
@@ -150,6 +154,7 @@ fn run_suite(
             cmd!(sh, "{python} python_sdk.py").run()?;
         }
         Suite::Api => run_schemathesis(folder, machine, serving)?,
+        Suite::Wheel => wheel::run(machine.root(), folder)?,
     }
     Ok(())
 }

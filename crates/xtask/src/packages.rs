@@ -32,12 +32,14 @@ impl Package {
     }
 }
 
-/// All packages, sorted by folder: the members of the workspace, and `fuzz`, which is a workspace
-/// of its own.
+/// The packages that are workspaces of their own.
+const APART: [&str; 2] = ["fuzz", "python"];
+
+/// All packages, sorted by folder: the members of the workspace, and those that are workspaces of their own.
 pub(crate) fn packages(root: &Path) -> anyhow::Result<Vec<Package>> {
     let mut packages = members(root)?;
-    if let Some(fuzz) = fuzz(root)? {
-        packages.push(fuzz);
+    for folder in APART {
+        packages.extend(apart(root, folder)?);
     }
     packages.sort_by(|a, b| a.folder.cmp(&b.folder));
     Ok(packages)
@@ -62,16 +64,16 @@ pub(crate) fn members(root: &Path) -> anyhow::Result<Vec<Package>> {
     Ok(packages)
 }
 
-/// The package of the fuzz targets, if the tree has one.
-fn fuzz(root: &Path) -> anyhow::Result<Option<Package>> {
-    let manifest = root.join("fuzz/Cargo.toml");
+/// The package in a folder that is a workspace of its own, if the tree has it.
+fn apart(root: &Path, folder: &str) -> anyhow::Result<Option<Package>> {
+    let manifest = root.join(folder).join("Cargo.toml");
     if !manifest.is_file() {
         return Ok(None);
     }
     let metadata = metadata(&manifest)?;
     Ok(metadata.root_package().map(|package| Package {
-        name: "fuzz".to_owned(),
-        folder: "fuzz".to_owned(),
+        name: folder.to_owned(),
+        folder: folder.to_owned(),
         metadata: package.clone(),
     }))
 }

@@ -16,6 +16,15 @@ const CARGO_DENY_VERSION: &str = "0.20.2";
 /// compiler. Only a run of the fuzzer needs that.
 const WITHOUT_FUZZER: (&str, &str) = ("CUSTOM_LIBFUZZER_PATH", "none/libfuzzer.a");
 
+/// The package of Python.
+const PYTHON: &str = "python/Cargo.toml";
+
+/// Checking it needs no Python: the limited API is the same everywhere, and an extension is linked with no library.
+const WITHOUT_PYTHON: [(&str, &str); 2] = [
+    ("PYO3_NO_PYTHON", "1"),
+    ("PYO3_BUILD_EXTENSION_MODULE", "1"),
+];
+
 /// An engine of a model of its own, which joins the suite from outside the workspace.
 const EXAMPLE: &str = "examples/posthog-model/Cargo.toml";
 
@@ -69,6 +78,7 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
     let has_fuzz = root.join("fuzz").is_dir();
     let has_example = root.join(EXAMPLE).is_file();
+    let has_python = root.join(PYTHON).is_file();
 
     cmd!(sh, "cargo fmt --all --check").run()?;
     if has_fuzz {
@@ -76,6 +86,9 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     }
     if has_example {
         cmd!(sh, "cargo fmt --manifest-path {EXAMPLE} --check").run()?;
+    }
+    if has_python {
+        cmd!(sh, "cargo fmt --manifest-path {PYTHON} --check").run()?;
     }
     let members = members(root)?;
     clippy(&sh, &members)?;
@@ -87,6 +100,11 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     if has_example {
         let example = ["--manifest-path", EXAMPLE, "--all-targets"];
         cmd!(sh, "cargo clippy {example...} -- -D warnings").run()?;
+    }
+    if has_python {
+        let python = ["--manifest-path", PYTHON, "--all-targets"];
+        let clippy = cmd!(sh, "cargo clippy {python...} -- -D warnings");
+        clippy.envs(WITHOUT_PYTHON).run()?;
     }
     let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;

@@ -120,10 +120,11 @@ const MAY_NAME: &[MayName<'_>] = &[
         ],
         &[],
     ),
+    ("python", &["core", "engines", "events", "tables"], &[]),
 ];
 
 /// The packages that are not published.
-const INTERNAL: &[&str] = &["benches", "differential", "fuzz", "xtask"];
+const INTERNAL: &[&str] = &["benches", "differential", "fuzz", "python", "xtask"];
 
 /// Rules, or all rules of a series, that no vector can show: (rule or series, why).
 const NO_VECTORS: &[(&str, &str)] = &[

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell, cmd};
 
-use super::Suite;
+use super::{Suite, wheel};
 
 /// The names of the browser's program.
 const CHROMIUMS: [&str; 4] = [
@@ -20,6 +20,9 @@ const NODE_MAJOR_MIN: u32 = 20;
 
 /// The oldest minor version of Python 3 that the packages support.
 const PYTHON_MINOR_MIN: u32 = 10;
+
+/// The oldest minor version of Python 3 that has the libraries whose tables the package of Python takes.
+const WHEEL_PYTHON_MINOR_MIN: u32 = 12;
 
 /// The folder of the scripts and their packages.
 pub(super) const SCRIPTS: &str = "tests/e2e";
@@ -64,6 +67,7 @@ impl<'a> Machine<'a> {
             Suite::Node => Ok(self.prepare_node(SCRIPTS)),
             Suite::Segment => Ok(self.prepare_node(SEGMENT)),
             Suite::Python | Suite::Api => self.prepare_python(),
+            Suite::Wheel => self.prepare_wheel(),
         }
     }
 
@@ -107,30 +111,61 @@ impl<'a> Machine<'a> {
         if self.has_python_packages {
             return Ok(Ok(()));
         }
-        let sh = self.sh;
-        let is_new = format!(
-            "import sys, venv, ensurepip; assert sys.version_info >= (3, {PYTHON_MINOR_MIN})"
-        );
-        if read(cmd!(sh, "python3 -c {is_new}")).is_none() {
-            let lack = format!("Python 3.{PYTHON_MINOR_MIN} or later with venv");
+        let venv = self.folder.join("venv");
+        if let Err(lack) = self.make_venv(&venv, PYTHON_MINOR_MIN)? {
             return Ok(Err(lack));
         }
-        let venv = self.folder.join("venv");
-        cmd!(sh, "python3 -m venv {venv}").run()?;
-        let pip = self.python("pip");
-        let options = ["--quiet", "--disable-pip-version-check"];
-        let install = cmd!(
-            sh,
-            "{pip} install {options...} -r tests/e2e/requirements.txt"
-        )
-        .run();
-        if let Err(error) = install {
-            return Ok(Err(format!(
-                "the Python packages, which cannot be installed: {error}"
-            )));
+        let packages = ["-r", "tests/e2e/requirements.txt"];
+        if let Err(lack) = self.pip_install(&self.python("pip"), &packages) {
+            return Ok(Err(lack));
         }
         self.has_python_packages = true;
         Ok(Ok(()))
+    }
+
+    /// Makes an environment of Python 3, of this minor version or a later one.
+    fn make_venv(&self, venv: &Path, minor_min: u32) -> anyhow::Result<Available> {
+        let sh = self.sh;
+        let is_new =
+            format!("import sys, venv, ensurepip; assert sys.version_info >= (3, {minor_min})");
+        if read(cmd!(sh, "python3 -c {is_new}")).is_none() {
+            return Ok(Err(format!("Python 3.{minor_min} or later with venv")));
+        }
+        cmd!(sh, "python3 -m venv {venv}").run()?;
+        Ok(Ok(()))
+    }
+
+    fn pip_install(&self, pip: &Path, packages: &[&str]) -> Available {
+        let sh = self.sh;
+        let options = ["--quiet", "--disable-pip-version-check"];
+        cmd!(sh, "{pip} install {options...} {packages...}")
+            .run()
+            .map_err(|error| format!("the Python packages, which cannot be installed: {error}"))
+    }
+
+    /// Installs what the tests of the package of Python need, but not the package.
+    fn prepare_wheel(&self) -> anyhow::Result<Available> {
+        // An environment that is left of an earlier run would hide what the package needs and does not name.
+        let (venv, old_pandas) = (wheel::venv(self.folder), wheel::old_pandas(self.folder));
+        self.sh.remove_path(&venv)?;
+        self.sh.remove_path(&old_pandas)?;
+        if let Err(lack) = self.make_venv(&venv, WHEEL_PYTHON_MINOR_MIN)? {
+            return Ok(Err(lack));
+        }
+        let pip = venv.join("bin/pip");
+        let packages = ["-r", "python/tests/requirements.txt"];
+        if let Err(lack) = self.pip_install(&pip, &packages) {
+            return Ok(Err(lack));
+        }
+        let target = old_pandas.display().to_string();
+        let packages = [
+            "--no-deps",
+            "--target",
+            &target,
+            "-r",
+            "python/tests/old-pandas.txt",
+        ];
+        Ok(self.pip_install(&pip, &packages))
     }
 
     fn prepare_chromium(&mut self) -> Available {

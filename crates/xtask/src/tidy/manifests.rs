@@ -37,8 +37,8 @@ pub fn package_names(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(packages(root)?.iter().filter_map(complaint).collect())
 }
 
-/// Finds manifests that repeat what the workspace says for all. `fuzz` is its own workspace, and
-/// has nothing to inherit.
+/// Finds manifests that repeat what the workspace says for all. `fuzz` and `python` are workspaces of their own, and
+/// have nothing to inherit.
 ///
 /// # Errors
 ///

@@ -1,0 +1,47 @@
+//! Tests the package of Python as a user installs it.
+
+use std::path::{Path, PathBuf};
+
+use xshell::cmd;
+
+use crate::packages::metadata;
+use crate::shell_at;
+
+/// The environment in which the package is tested.
+pub(super) fn venv(folder: &Path) -> PathBuf {
+    folder.join("wheel")
+}
+
+/// The folder with the pandas before the newest one.
+pub(super) fn old_pandas(folder: &Path) -> PathBuf {
+    folder.join("old-pandas")
+}
+
+/// Installs the package, and runs its tests with the newest pandas and with the one before.
+pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
+    let pip = venv(folder).join("bin/pip");
+    // A build that fails is no lack of the machine.
+    cmd!(sh, "{pip} install --disable-pip-version-check ./python").run()?;
+
+    let target = metadata(&root.join("Cargo.toml"))?.target_directory;
+    let python = venv(folder).join("bin/python");
+    // Not in the folder of the package, whose sources would be imported in place of what was installed.
+    let tests = [
+        "-m",
+        "pytest",
+        "-c",
+        "python/pyproject.toml",
+        "--rootdir",
+        "python",
+    ];
+    let program = target.join("debug").join("idmerge");
+    let pytest = cmd!(sh, "{python} {tests...} python/tests");
+    pytest.env("IDMERGE", &program).run()?;
+    let pytest = cmd!(sh, "{python} {tests...} python/tests -k pandas");
+    pytest
+        .env("IDMERGE", &program)
+        .env("PYTHONPATH", old_pandas(folder))
+        .run()?;
+    Ok(())
+}

@@ -1,0 +1,72 @@
+//! The events that a function of the module gets.
+
+use std::ffi::CString;
+
+use idmerge_engines::Settings;
+use pyo3::exceptions::{PyUserWarning, PyValueError};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::summary::{refused_rows, said};
+use crate::arrow::input::Input;
+use crate::errors::InvalidEventError;
+use crate::reading::{Names, Read, read_all};
+
+/// What to do about rows that are no valid events.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum OnInvalid {
+    Keep,
+    Raise,
+}
+
+impl OnInvalid {
+    pub(super) fn new(name: &str) -> PyResult<Self> {
+        match name {
+            "keep" => Ok(Self::Keep),
+            "raise" => Ok(Self::Raise),
+            _ => Err(PyValueError::new_err(format!(
+                "on_invalid is {name:?}, but it must be \"keep\" or \"raise\""
+            ))),
+        }
+    }
+}
+
+/// A table of events, and what was read of it.
+pub(super) struct Checked {
+    pub(super) input: Input,
+    pub(super) read: Vec<Read>,
+}
+
+/// Reads a table of events. An error leaves no trace.
+pub(super) fn read_events(
+    events: &Bound<'_, PyAny>,
+    settings: &Settings,
+    columns: Option<&Bound<'_, PyDict>>,
+    on_invalid: OnInvalid,
+) -> PyResult<Checked> {
+    let py = events.py();
+    let names = columns
+        .map(|columns| columns.items().extract())
+        .transpose()?;
+    let names = Names::new(names)?;
+    // An ID, and the prefix of a device.
+    let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
+    let input = Input::read(events, bytes_per_row)?;
+    let (read, warnings) = py.detach(|| read_all(&input, settings, &names))?;
+    for warning in warnings {
+        let warning = CString::new(warning)?;
+        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
+    }
+    if on_invalid == OnInvalid::Raise
+        && let Some((row, refused)) = refused_rows(&read).next()
+    {
+        let count = refused_rows(&read).count();
+        let message = said(row, refused);
+        return Err(InvalidEventError::new_err(format!(
+            "{count} of {} rows are no valid events. The first is {message}. on_invalid=\"keep\" keeps them, without \
+             a distinct_id",
+            input.rows()
+        )));
+    }
+    Ok(Checked { input, read })
+}

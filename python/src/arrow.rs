@@ -1,0 +1,5 @@
+//! Arrow data that comes from Python and goes there.
+
+pub(crate) mod capsule;
+pub(crate) mod input;
+pub(crate) mod plain;

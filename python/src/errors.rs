@@ -1,0 +1,62 @@
+//! The exceptions.
+
+use std::fmt::Display;
+
+use idmerge_core::{EngineError, SnapshotError as EngineSnapshotError};
+use pyo3::exceptions::{PyRuntimeError, PyValueError};
+use pyo3::{PyErr, create_exception};
+
+create_exception!(
+    idmerge,
+    IdmergeError,
+    PyValueError,
+    "What was given cannot be used. The message says why, and what to do."
+);
+create_exception!(
+    idmerge,
+    ColumnError,
+    IdmergeError,
+    "A column cannot have the IDs that the engine reads, or is missing."
+);
+create_exception!(
+    idmerge,
+    InvalidEventError,
+    IdmergeError,
+    "An event or an ID is invalid (rule ID-7)."
+);
+create_exception!(
+    idmerge,
+    SnapshotError,
+    IdmergeError,
+    "The bytes are no snapshot that this engine can read."
+);
+
+pub(crate) fn idmerge_error(error: impl Display) -> PyErr {
+    IdmergeError::new_err(error.to_string())
+}
+
+pub(crate) fn column_error(error: impl Display) -> PyErr {
+    ColumnError::new_err(error.to_string())
+}
+
+/// A library gave a stream that breaks Arrow's format, or its computation failed.
+pub(crate) fn broken_stream(error: &dyn Display) -> PyErr {
+    PyRuntimeError::new_err(format!("the Arrow stream cannot be read: {error}"))
+}
+
+pub(crate) fn engine_failed(error: &EngineError) -> PyErr {
+    PyRuntimeError::new_err(error.to_string())
+}
+
+pub(crate) fn snapshot_error(error: &EngineSnapshotError) -> PyErr {
+    let remedy = match error {
+        EngineSnapshotError::OtherRuleBook { found, .. } => {
+            format!("; read it with Engine.from_snapshot(snapshot, {found:?})")
+        }
+        EngineSnapshotError::OverLimit { cluster_ids, .. } => {
+            format!("; give max_cluster_ids={cluster_ids}, or what the snapshot was made with")
+        }
+        _ => String::new(),
+    };
+    SnapshotError::new_err(format!("{error}{remedy}"))
+}

@@ -1,0 +1,117 @@
+//! The state of an engine, and what claims do to it.
+
+use std::collections::BTreeMap;
+
+use foldhash::{HashSet, HashSetExt};
+use idmerge_core::{Claim, EngineError, Outcome, Rejection};
+use idmerge_engines::{Engine, Settings};
+
+use crate::reading::claims::Claims;
+
+/// An engine, and the identity events that it has weighed.
+pub(crate) struct State {
+    pub(crate) engine: Engine,
+    /// Their duplicates are not weighed (AR-2).
+    weighed: HashSet<u128>,
+}
+
+/// A claim that a guardrail turned down.
+pub(crate) struct Rejected {
+    /// The number of the claim in its batch.
+    pub(crate) claim: usize,
+    pub(crate) code: &'static str,
+    pub(crate) description: String,
+}
+
+/// How many claims had which outcome.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outcomes {
+    pub(crate) merges: u64,
+    pub(crate) rejections: BTreeMap<&'static str, u64>,
+}
+
+/// How many claims are given to the engine at once.
+const CHUNK_CLAIMS: usize = 1024;
+
+impl State {
+    pub(crate) fn new(settings: &Settings) -> Self {
+        Self::of(settings.engine())
+    }
+
+    pub(crate) fn of(engine: Engine) -> Self {
+        Self {
+            engine,
+            weighed: HashSet::new(),
+        }
+    }
+
+    /// Weighs the claims of a batch, and returns those that were rejected.
+    pub(crate) fn fold(
+        &mut self,
+        claims: &Claims,
+        outcomes: &mut Outcomes,
+    ) -> Result<Vec<Rejected>, EngineError> {
+        let mut rejected = Vec::new();
+        let mut chunk: Vec<Claim<'_>> = Vec::with_capacity(CHUNK_CLAIMS);
+        let mut numbers = Vec::with_capacity(CHUNK_CLAIMS);
+        for claim in 0..claims.len() {
+            let fingerprint = claims.fingerprints[claim];
+            let is_first = fingerprint.is_none_or(|fingerprint| self.weighed.insert(fingerprint));
+            if is_first && let Some(weighed) = claims.get(claim) {
+                chunk.push(weighed);
+                numbers.push(claim);
+            }
+            if chunk.len() == CHUNK_CLAIMS || claim + 1 == claims.len() {
+                let mut weighed = numbers.drain(..);
+                self.engine.apply_batch(&chunk, &mut |outcome| {
+                    let rejection = outcomes.count(&outcome);
+                    let claim = weighed.next().unwrap_or_default();
+                    rejected.extend(rejection.map(|rejection| Rejected::of(claim, &rejection)));
+                })?;
+                drop(weighed);
+                chunk.clear();
+            }
+        }
+        Ok(rejected)
+    }
+
+    /// Weighs one claim of a batch.
+    pub(crate) fn fold_one(
+        &mut self,
+        claims: &Claims,
+        claim: usize,
+        outcomes: &mut Outcomes,
+    ) -> Result<Option<Rejected>, EngineError> {
+        let fingerprint = claims.fingerprints[claim];
+        let is_first = fingerprint.is_none_or(|fingerprint| self.weighed.insert(fingerprint));
+        let Some(weighed) = claims.get(claim).filter(|_| is_first) else {
+            return Ok(None);
+        };
+        let rejection = outcomes.count(&self.engine.apply(weighed)?);
+        Ok(rejection.map(|rejection| Rejected::of(claim, &rejection)))
+    }
+}
+
+impl Rejected {
+    fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
+        Self {
+            claim,
+            code: rejection.code(),
+            description: rejection.to_string(),
+        }
+    }
+}
+
+impl Outcomes {
+    fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
+        match outcome {
+            Outcome::Merged => self.merges += 1,
+            Outcome::Rejected(rejection) => {
+                *self.rejections.entry(rejection.code()).or_default() += 1;
+                return Some(*rejection);
+            }
+            _ => {}
+        }
+        None
+    }
+}
