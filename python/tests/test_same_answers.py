@@ -199,3 +199,12 @@ def test_all_columns_are_kept_and_only_those_of_an_earlier_answer_are_replaced()
     ]
     assert pa.table(resolved).to_pylist()[0]["price"] == 1.5
     assert pa.table(resolved)["$failure_reason"].to_pylist() == [None]
+
+
+def test_a_part_of_a_table_is_read_alone(command, engine):
+    rows = odd_rows()
+    for kind, table in nested(rows):
+        try:
+            same(command, engine, rows[3:-4], table.slice(3, len(rows) - 7))
+        except AssertionError as error:
+            raise AssertionError(kind) from error

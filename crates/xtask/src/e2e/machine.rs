@@ -22,7 +22,7 @@ const NODE_MAJOR_MIN: u32 = 20;
 const PYTHON_MINOR_MIN: u32 = 10;
 
 /// The oldest minor version of Python 3 that has the libraries whose tables the package of Python takes.
-const WHEEL_PYTHON_MINOR_MIN: u32 = 12;
+const WHEEL_PYTHON_MINOR_MIN: u32 = 11;
 
 /// The folder of the scripts and their packages.
 pub(super) const SCRIPTS: &str = "tests/e2e";
