@@ -1,11 +1,13 @@
 //! The answer to each event of a table: its canonical distinct_id, and why its claim was rejected.
 
+use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, StringBuilder};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use foldhash::HashSet;
+use foldhash::quality::RandomState;
 use idmerge_core::{Attribution, DistinctId, EngineError, Resolve, RuleBook};
 use idmerge_engines::Settings;
 
@@ -68,12 +70,14 @@ pub(crate) fn answer(
     outcomes: &mut Outcomes,
 ) -> Result<Answered, Failed> {
     let mut answers = Vec::with_capacity(read.len());
+    let mut users = UserCount::default();
     match settings.attribution() {
         Attribution::Retroactive => {
             let rejected = read.iter().map(|read| state.fold(&read.claims, outcomes));
             let rejected = rejected.collect::<Result<Vec<_>, _>>()?;
             for (read, rejected) in read.iter().zip(&rejected) {
-                let canonical = canonical(&read.own, &*state.engine);
+                let count = &mut |own, canonical| users.add(own, canonical);
+                let canonical = canonical(&read.own, &*state.engine, count);
                 answers.push(Answers::new(
                     settings.rule_book(),
                     read,
@@ -84,7 +88,7 @@ pub(crate) fn answer(
         }
         Attribution::AtArrival => {
             for read in read {
-                let (canonical, rejected) = arrive(read, state, outcomes)?;
+                let (canonical, rejected) = arrive(read, state, outcomes, &mut users)?;
                 answers.push(Answers::new(
                     settings.rule_book(),
                     read,
@@ -94,7 +98,6 @@ pub(crate) fn answer(
             }
         }
     }
-    let users = Users::of(read, &answers);
     let layout = Layout::of(&input.schema);
     let schema = layout.schema(&input.schema);
     let batches = input.batches.iter().zip(answers);
@@ -102,7 +105,7 @@ pub(crate) fn answer(
     Ok(Answered {
         batches: batches.collect::<Result<_, _>>()?,
         schema,
-        users,
+        users: users.users(),
     })
 }
 
@@ -112,16 +115,23 @@ fn id(own: &StringArray, row: usize) -> Option<DistinctId<'_>> {
     DistinctId::try_from(text).ok()
 }
 
-/// The canonical ID of each ID, now.
-pub(crate) fn canonical(own: &StringArray, engine: &dyn Resolve) -> StringArray {
+/// The canonical ID of each ID, now. `each` gets the two.
+pub(crate) fn canonical<'a>(
+    own: &'a StringArray,
+    engine: &'a dyn Resolve,
+    each: &mut dyn FnMut(DistinctId<'a>, DistinctId<'a>),
+) -> StringArray {
     let ids = || (0..own.len()).map(|row| id(own, row));
     let mut canonical: Vec<_> = ids().flatten().collect();
     engine.resolve_batch(&mut canonical);
     let mut canonical = canonical.into_iter();
     let mut texts = StringBuilder::with_capacity(own.len(), own.values().len());
     for own in ids() {
-        match own.and_then(|_| canonical.next()) {
-            Some(id) => push_id(&mut texts, id),
+        match own.zip(own.and_then(|_| canonical.next())) {
+            Some((own, id)) => {
+                each(own, id);
+                push_id(&mut texts, id);
+            }
             None => texts.append_null(),
         }
     }
@@ -134,6 +144,7 @@ fn arrive(
     read: &Read,
     state: &mut State,
     outcomes: &mut Outcomes,
+    users: &mut UserCount,
 ) -> Result<(StringArray, Vec<Rejected>), EngineError> {
     let mut texts = StringBuilder::with_capacity(read.own.len(), read.own.values().len());
     let mut rejected = Vec::new();
@@ -143,7 +154,11 @@ fn arrive(
             rejected.extend(state.fold_one(&read.claims, claim, outcomes)?);
         }
         match id(&read.own, row) {
-            Some(own) => push_id(&mut texts, state.engine.resolve(own)),
+            Some(own) => {
+                let root = state.engine.resolve(own);
+                users.add(own, root);
+                push_id(&mut texts, root);
+            }
             None => texts.append_null(),
         }
     }
@@ -189,22 +204,34 @@ impl Answers {
     }
 }
 
-impl Users {
-    fn of(read: &[Read], answers: &[Answers]) -> Self {
-        let count = |texts: &mut dyn Iterator<Item = &StringArray>| {
-            let mut users: HashSet<&str> = HashSet::default();
-            for texts in texts {
-                users.extend(texts.iter().flatten());
-            }
-            users.len() as u64
+/// Counts different IDs by a 64-bit hash with a random key, as the command does.
+#[derive(Default)]
+struct UserCount {
+    state: RandomState,
+    before: HashSet<u64>,
+    after: HashSet<u64>,
+    last: Option<(u64, u64)>,
+}
+
+impl UserCount {
+    fn add(&mut self, own: DistinctId<'_>, canonical: DistinctId<'_>) {
+        let before = self.state.hash_one(own);
+        let after = match own == canonical {
+            true => before,
+            false => self.state.hash_one(canonical),
         };
-        let canonical = answers.iter().map(|answers| {
-            use arrow_array::cast::AsArray;
-            answers.0[0].as_string()
-        });
-        Self {
-            before: count(&mut read.iter().map(|read| &read.own)),
-            after: count(&mut canonical.into_iter()),
+        // Successive events often have the same user.
+        if self.last != Some((before, after)) {
+            self.last = Some((before, after));
+            self.before.insert(before);
+            self.after.insert(after);
+        }
+    }
+
+    fn users(&self) -> Users {
+        Users {
+            before: self.before.len() as u64,
+            after: self.after.len() as u64,
         }
     }
 }

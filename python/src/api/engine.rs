@@ -65,13 +65,20 @@ impl Engine {
         id.map_err(|error| InvalidEventError::new_err(error.to_string()))
     }
 
-    fn resolve_one(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-        if id.is_none() {
-            return Ok(None);
-        }
-        let text = id_text(id)?;
-        let own = self.id(&text)?;
-        Ok(Some(self.read().engine.resolve(own).to_string()))
+    fn resolve_texts(&self, texts: &[Option<String>]) -> PyResult<Vec<Option<String>>> {
+        let state = self.read();
+        let resolved = texts.iter().map(|text| {
+            let own = text.as_deref().map(|text| self.id(text)).transpose()?;
+            Ok(own.map(|own| state.engine.resolve(own).to_string()))
+        });
+        resolved.collect()
+    }
+
+    fn members(&self, text: &str) -> PyResult<Option<Vec<String>>> {
+        let id = self.id(text)?;
+        let state = self.read();
+        let cluster = state.engine.cluster(id);
+        Ok(cluster.map(|cluster| cluster.members.iter().map(ToString::to_string).collect()))
     }
 
     /// The rows of a column with the IDs that they resolve to.
@@ -100,7 +107,7 @@ impl Engine {
                     None => own.append_null(),
                 }
             }
-            let resolved = canonical(&own.finish(), &*state.engine);
+            let resolved = canonical(&own.finish(), &*state.engine, &mut |_, _| {});
             let columns: Vec<ArrayRef> = vec![part, Arc::new(resolved)];
             let batch = RecordBatch::try_new(schema.clone(), columns);
             batches.push(batch.map_err(|error| broken_stream(&error))?);
@@ -175,13 +182,16 @@ impl Engine {
 /// Tables of IDs come in batches of about so many rows.
 const BATCH_ROWS: usize = 1 << 16;
 
-/// The text of an ID that is given alone: text, or an integer (ID-3).
-fn id_text(id: &Bound<'_, PyAny>) -> PyResult<String> {
+/// The text of an ID that is given alone: text, or an integer (ID-3). `None` stays so.
+fn id_text(id: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
+    if id.is_none() {
+        return Ok(None);
+    }
     if let Ok(text) = id.cast::<PyString>() {
-        return text.extract();
+        return text.extract().map(Some);
     }
     if id.is_exact_instance_of::<PyInt>() {
-        return id.str()?.extract();
+        return id.str()?.extract().map(Some);
     }
     let kind = id.get_type().name()?;
     Err(PyTypeError::new_err(format!(
@@ -273,21 +283,26 @@ impl Engine {
             || ids.is_instance_of::<PyString>()
             || ids.is_instance_of::<PyInt>()
             || ids.is_instance_of::<PyBytes>();
+        let texts = match is_one {
+            true => vec![id_text(ids)?],
+            false => {
+                let texts = ids.try_iter()?.map(|id| id_text(&id?));
+                texts.collect::<PyResult<_>>()?
+            }
+        };
+        // Another thread may hold the engine, and must not hold Python up too.
+        let resolved = py.detach(|| self.resolve_texts(&texts))?;
         if is_one {
-            return Ok(self.resolve_one(ids)?.into_pyobject(py)?.into_any());
+            let one = resolved.into_iter().next().flatten();
+            return Ok(one.into_pyobject(py)?.into_any());
         }
-        let resolved = ids.try_iter()?.map(|id| self.resolve_one(&id?));
-        let resolved = resolved.collect::<PyResult<Vec<_>>>()?;
         Ok(PyList::new(py, resolved)?.into_any())
     }
 
     /// The IDs of the person with this ID, in the order in which they were joined; ``None`` if it is in no cluster.
     fn cluster(&self, id: &Bound<'_, PyAny>) -> PyResult<Option<Vec<String>>> {
-        let text = id_text(id)?;
-        let id = self.id(&text)?;
-        let state = self.read();
-        let cluster = state.engine.cluster(id);
-        Ok(cluster.map(|cluster| cluster.members.iter().map(ToString::to_string).collect()))
+        let text = id_text(id)?.unwrap_or_default();
+        id.py().detach(|| self.members(&text))
     }
 
     /// The people who have several IDs: a table of ``canonical`` and ``members``.
@@ -319,15 +334,15 @@ impl Engine {
     }
 
     /// How many IDs are in clusters.
-    fn __len__(&self) -> usize {
-        self.read().engine.clustered_ids()
+    fn __len__(&self, py: Python<'_>) -> usize {
+        py.detach(|| self.read().engine.clustered_ids())
     }
 
-    fn __repr__(&self) -> String {
+    fn __repr__(&self, py: Python<'_>) -> String {
         format!(
             "<idmerge.Engine {}: {} IDs in clusters>",
             self.name(),
-            self.__len__()
+            self.__len__(py)
         )
     }
 
