@@ -211,6 +211,8 @@ def test_all_columns_are_kept_and_only_those_of_an_earlier_answer_are_replaced()
 
 def test_a_part_of_a_table_is_read_alone(command, engine):
     rows = odd_rows()
+    rows.insert(0, {**rows[-6], "$distinct_ids": ["cut", "away"]})
+    assert rows[-6]["event"] == "$merge"
     for kind, table in nested(rows):
         try:
             same(command, engine, rows[3:-4], table.slice(3, len(rows) - 7))
