@@ -84,10 +84,17 @@ pub fn time_resolve(row: &mut dyn Row, ids: &Texts, asking: Asking) -> Option<(f
 
 /// The resident memory of this process now. `None` if the system does not tell.
 pub fn resident_bytes() -> Option<u64> {
+    bytes_of_status("VmRSS:")
+}
+
+/// The most resident memory that this process has had. `None` if the system does not tell.
+pub fn peak_bytes() -> Option<u64> {
+    bytes_of_status("VmHWM:")
+}
+
+fn bytes_of_status(name: &str) -> Option<u64> {
     let status = fs::read_to_string("/proc/self/status").ok()?;
-    let line = status
-        .lines()
-        .find_map(|line| line.strip_prefix("VmRSS:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     let kibibytes: u64 = line.trim().strip_suffix("kB")?.trim().parse().ok()?;
     Some(kibibytes * 1024)
 }

@@ -79,6 +79,57 @@ pub(crate) fn ensure_equal_in_any_order(ours: &Path, theirs: &Path) -> Result<()
     Ok(())
 }
 
+/// Checks that two files have the same bytes, and some. It holds only a piece of each file in memory.
+pub(crate) fn ensure_same(one: &Path, other: &Path) -> Result<()> {
+    let open = |path| Ok::<_, std::io::Error>(BufReader::with_capacity(1 << 16, File::open(path)?));
+    let (mut one, mut other) = (open(one)?, open(other)?);
+    let mut bytes = 0;
+    loop {
+        let (left, right) = (one.fill_buf()?, other.fill_buf()?);
+        let both = left.len().min(right.len());
+        ensure!(
+            left[..both] == right[..both],
+            "the files differ after {bytes} bytes"
+        );
+        if both == 0 {
+            ensure!(
+                left.is_empty() && right.is_empty(),
+                "one file ends after {bytes} bytes"
+            );
+            ensure!(bytes > 0, "the files are empty");
+            return Ok(());
+        }
+        bytes += both;
+        one.consume(both);
+        other.consume(both);
+    }
+}
+
+/// Checks that the lengths of two files differ by at most a hundredth, and that they have equally many lines, but for
+/// the header of a table.
+pub(crate) fn ensure_as_long(ours: &Path, theirs: &Path) -> Result<()> {
+    let size = |path| -> Result<(usize, usize)> {
+        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
+        let (mut bytes, mut lines) = (0, 0);
+        loop {
+            let block = file.fill_buf()?;
+            if block.is_empty() {
+                return Ok((bytes, lines));
+            }
+            lines += memchr::memchr_iter(b'\n', block).count();
+            let length = block.len();
+            bytes += length;
+            file.consume(length);
+        }
+    };
+    let (ours, theirs) = (size(ours)?, size(theirs)?);
+    ensure!(
+        ours.1.abs_diff(theirs.1) <= 1 && ours.0.abs_diff(theirs.0) <= ours.0 / 100,
+        "bytes and lines differ: {ours:?} and {theirs:?}"
+    );
+    Ok(())
+}
+
 #[derive(Debug, Deserialize, PartialEq)]
 struct Funnel {
     steps: Vec<FunnelStep>,
@@ -128,6 +179,36 @@ mod tests {
         assert!(!equal(&format!("{ours}\n")));
         assert!(!equal(&format!("{two}{ours}\n")));
         assert!(ensure_equal(file("").path(), file("").path()).is_err());
+    }
+
+    #[test]
+    fn files_are_the_same_byte_by_byte() {
+        let long = "0123456789".repeat(20_000);
+        let same = |one: &str, other: &str| ensure_same(file(one).path(), file(other).path());
+        same(&long, &long).unwrap();
+        for (one, other) in [
+            (&*long, &long[1..]),
+            (&long, &long[..long.len() - 1]),
+            (&long[..150_000], &long),
+            ("a", "b"),
+            ("", "a"),
+            ("", ""),
+        ] {
+            assert!(same(one, other).is_err());
+            assert!(same(other, one).is_err());
+        }
+    }
+
+    #[test]
+    fn lengths_may_differ_a_little_and_lines_may_not() {
+        let as_long =
+            |one: &str, other: &str| ensure_as_long(file(one).path(), file(other).path()).is_ok();
+        let line = "0123456789".repeat(20);
+        let two = format!("{line}\n{line}\n");
+        assert!(as_long(&two, &format!("{line}--\n{line}\n")));
+        assert!(!as_long(&two, &format!("{line}----\n{line}-\n")));
+        assert!(as_long(&two, &format!("{line}\n{line}-")));
+        assert!(!as_long(&two, &format!("{line}-{line}-")));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Starts a program and measures its time and memory.
 
 use std::fs::{self, File};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
 use anyhow::{Context, Result, ensure};
-use idmerge_benches::measure::Samples;
+use idmerge_benches::measure::{Samples, peak_bytes};
 use wait4::{ResUse, Wait4 as _};
 
 /// Makes the command of a contender that writes to this file.
@@ -19,15 +19,22 @@ pub(crate) struct Contender {
     pub(crate) command: MakeCommand,
 }
 
-/// How the output of a program must compare with that of `idmerge resolve`.
-#[derive(Clone, Copy, PartialEq)]
+/// What the output of a program must be.
 pub(crate) enum Compare {
+    /// The programs after this one, up to the next such program, are compared with this one.
+    Reference,
     /// The same events in the same order.
     InOrder,
     /// The same events.
     InAnyOrder,
-    /// Not compared.
-    Other,
+    /// The same bytes.
+    SameBytes,
+    /// A copy of this file.
+    CopyOf(PathBuf),
+    /// As many bytes, within a hundredth, in as many lines, but for a header.
+    AsLong,
+    /// The same counts of users.
+    SameFunnel,
 }
 
 /// The measurements of a program.
@@ -68,11 +75,29 @@ pub(crate) fn run(contender: &Contender, output: &Path) -> Result<ResUse> {
     Ok(used)
 }
 
-/// Runs a contender and adds its measurements.
+/// The peak of a program is at least the peak of this one, because the system counts it from the start of the
+/// process, which begins as a copy of this program. So this program must stay smaller than what it measures.
+const MOST_BYTES_OF_THIS: u64 = 16 << 20;
+
+/// The least peak that a program can show, which is the peak of this program.
 ///
-/// The peak counts from the start of the process, which begins as a copy of this program. So this
-/// program must stay small.
+/// # Errors
+///
+/// This program is so large that the peaks of other programs would be its own.
+pub(crate) fn least_peak_bytes() -> Result<u64> {
+    let bytes = peak_bytes().unwrap_or_default();
+    ensure!(
+        bytes <= MOST_BYTES_OF_THIS,
+        "the benchmark itself has taken {} MB, so the peak of a smaller program cannot be seen: it must not hold a \
+         whole file in memory",
+        bytes / 1_000_000
+    );
+    Ok(bytes)
+}
+
+/// Runs a contender and adds its measurements.
 pub(crate) fn measure(contender: &Contender, folder: &Path, figures: &mut Figures) -> Result<()> {
+    least_peak_bytes()?;
     let output = folder.join("measured.ndjson");
     if output.exists() {
         fs::remove_file(&output)?;
@@ -88,4 +113,36 @@ pub(crate) fn measure(contender: &Contender, folder: &Path, figures: &mut Figure
     #[expect(clippy::cast_precision_loss, reason = "no process has 2^52 bytes")]
     figures.peak_megabytes.push(used.rusage.maxrss as f64 / 1e6);
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The peak of `dd` with a buffer of this many MiB, which it fills.
+    fn peak_of_dd(mebibytes: u64) -> u64 {
+        let contender = Contender {
+            name: "dd",
+            compare: Compare::Reference,
+            command: Box::new(move |output| {
+                let size = format!("bs={}", mebibytes << 20);
+                with_output(
+                    Command::new("dd").args(["if=/dev/zero", "count=1", "status=none", &size]),
+                    output,
+                )
+            }),
+        };
+        let folder = tempfile::tempdir().unwrap();
+        run(&contender, &folder.path().join("out"))
+            .unwrap()
+            .rusage
+            .maxrss
+    }
+
+    #[test]
+    fn the_peak_is_that_of_the_program() {
+        let (small, large) = (peak_of_dd(1), peak_of_dd(64));
+        assert!(small < MOST_BYTES_OF_THIS + (8 << 20), "{small}");
+        assert!((64 << 20..80 << 20).contains(&large), "{large}");
+    }
 }
