@@ -10,6 +10,7 @@ use anyhow::{anyhow, bail};
 use clap::ValueEnum;
 use xshell::cmd;
 
+use crate::packages::metadata;
 use crate::shell_at;
 
 /// A part of the benchmarks.
@@ -17,7 +18,7 @@ use crate::shell_at;
 pub enum Part {
     /// Engines compared with other libraries and with memory bandwidth: apply and resolve
     Inside,
-    /// `idmerge resolve` compared with `DuckDB`, Polars, a Python loop and cat; installs the wheels
+    /// `idmerge resolve` compared with its limit, databases, a Python loop and cat; installs the wheels
     Outside,
     /// Bytes per ID, at every size at which a table grows
     Memory,
@@ -27,19 +28,22 @@ pub enum Part {
     Scale,
     /// The store compared with `SQLite`, and a store of 10 M claims
     Store,
+    /// A server under load: events and requests a second, and their latency
+    Server,
     /// Criterion benchmarks of single calls; the results are not kept
     Criterion,
 }
 
 impl Part {
     /// The parts whose results are kept, in the order of the file.
-    const KEPT: [Self; 6] = [
+    const KEPT: [Self; 7] = [
         Self::Inside,
         Self::Outside,
         Self::Memory,
         Self::Counts,
         Self::Scale,
         Self::Store,
+        Self::Server,
     ];
 
     const fn name(self) -> &'static str {
@@ -50,6 +54,7 @@ impl Part {
             Self::Counts => "counts",
             Self::Scale => "scale",
             Self::Store => "store",
+            Self::Server => "server",
             Self::Criterion => "criterion",
         }
     }
@@ -62,7 +67,7 @@ pub struct Options {
     pub quick: bool,
     /// Write the new counts to `benches/counts.toml`. Only for [`Part::Counts`].
     pub update: bool,
-    /// Arguments for `cargo bench`. Only for [`Part::Criterion`].
+    /// Arguments for the program of a part, or for `cargo bench` with [`Part::Criterion`].
     pub args: Vec<OsString>,
 }
 
@@ -81,12 +86,19 @@ pub fn bench(root: &Path, part: Option<Part>, options: &Options) -> anyhow::Resu
     if part == Some(Part::Criterion) {
         return Ok(cmd!(sh, "cargo bench -p idmerge-benches {args...}").run()?);
     }
-    if !args.is_empty() {
-        bail!("arguments after -- are for `cargo xtask bench criterion`");
+    if !args.is_empty() && part.is_none() {
+        bail!(
+            "arguments after -- are for the program of one part, such as `cargo xtask bench server`"
+        );
     }
-    cmd!(sh, "cargo build --release -p idmerge -p idmerge-benches").run()?;
-    let stamp = results::stamp(root)?;
     let parts = part.map_or(Part::KEPT.to_vec(), |part| vec![part]);
+    // SQLite takes long to build, and only one part needs it. All programs are built in one command, so that the
+    // dependencies are built once, with the same features.
+    let features = ["--features", "idmerge-benches/store"];
+    let features = features.iter().filter(|_| parts.contains(&Part::Store));
+    let packages = ["-p", "idmerge", "-p", "idmerge-benches"];
+    cmd!(sh, "cargo build --release {packages...} {features...}").run()?;
+    let stamp = results::stamp(root)?;
     let mut targets = String::new();
     let mut failure = None;
     for part in parts {
@@ -111,16 +123,12 @@ fn report(
 ) -> anyhow::Result<(String, anyhow::Result<()>)> {
     let sh = shell_at(root)?;
     let name = part.name();
-    // SQLite takes long to build, and only this part needs it.
-    let features = ["--features", "store"];
-    let features = features.iter().filter(|_| part == Part::Store);
+    let target = metadata(&root.join("Cargo.toml"))?.target_directory;
+    let program = target.join("release").join(name);
     let quick = options.quick.then_some("--quick");
     let update = options.update.then_some("--update");
-    let bench = cmd!(
-        sh,
-        "cargo run --release --quiet -p idmerge-benches {features...} --bin {name} --"
-    );
-    let bench = bench.args(quick).args(update);
+    let bench = cmd!(sh, "{program}").args(quick).args(update);
+    let bench = bench.args(&options.args);
 
     let line = bench.to_string();
     eprintln!("$ {line}");

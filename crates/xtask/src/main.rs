@@ -48,7 +48,7 @@ enum Command {
         /// Write the new counts to benches/counts.toml
         #[arg(long)]
         update: bool,
-        /// Arguments for `cargo bench`, with criterion
+        /// Arguments for the program of the part; with criterion, for `cargo bench`
         #[arg(last = true)]
         args: Vec<OsString>,
     },
@@ -70,6 +70,7 @@ Examples:
   cargo xtask bench
   cargo xtask bench inside --quick
   cargo xtask bench counts --update
+  cargo xtask bench server -- --baseline ../first-edition/target/release/idmerge
   cargo xtask bench criterion -- resolve_batch";
 
 fn main() -> anyhow::Result<()> {
