@@ -42,7 +42,8 @@ struct Subject {
     spelling: Spelling,
     /// The unit that its bytes are divided by.
     unit: Unit,
-    /// The limits at the median and at the worst point.
+    /// The limits at the median and at the worst point. For UUIDs they are what an engine took before it shared its
+    /// tables with readers that never wait, and 4 bytes more.
     wanted: Option<(f64, f64)>,
 }
 
@@ -58,13 +59,13 @@ const SUBJECTS: [Subject; 5] = [
         row: SIMPLIFIED,
         spelling: Spelling::Uuid,
         unit: Unit::LinkedDevice,
-        wanted: Some((48.0, 64.0)),
+        wanted: Some((45.9, 48.1)),
     },
     Subject {
         row: ORIGINAL,
         spelling: Spelling::Uuid,
         unit: Unit::Member,
-        wanted: Some((56.0, 72.0)),
+        wanted: Some((43.5, 45.8)),
     },
     Subject {
         row: SIMPLIFIED,
