@@ -17,6 +17,7 @@ pub mod counts;
 pub mod inputs;
 pub mod measure;
 pub mod probe;
+pub mod programs;
 pub mod report;
 pub mod rows;
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::hint::black_box;
+use std::io::{self, BufRead as _, BufReader, Read};
 use std::time::Instant;
 
 use crate::inputs::links::Texts;
@@ -80,6 +81,26 @@ pub fn time_resolve(row: &mut dyn Row, ids: &Texts, asking: Asking) -> Option<(f
         Asking::InBatches => is_done = row.resolve_batch(ids, &mut answer),
     });
     is_done.then(|| (nanoseconds, black_box(seen)))
+}
+
+/// How many bytes and line feeds a stream has. It holds only a piece of it in memory.
+///
+/// # Errors
+///
+/// The stream cannot be read.
+pub fn bytes_and_lines(stream: impl Read) -> io::Result<(usize, usize)> {
+    let mut stream = BufReader::with_capacity(1 << 16, stream);
+    let (mut bytes, mut lines) = (0, 0);
+    loop {
+        let piece = stream.fill_buf()?;
+        if piece.is_empty() {
+            return Ok((bytes, lines));
+        }
+        lines += memchr::memchr_iter(b'\n', piece).count();
+        let length = piece.len();
+        bytes += length;
+        stream.consume(length);
+    }
 }
 
 /// The resident memory of this process now. `None` if the system does not tell.

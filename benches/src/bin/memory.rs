@@ -42,8 +42,8 @@ struct Subject {
     spelling: Spelling,
     /// The unit that its bytes are divided by.
     unit: Unit,
-    /// The limits at the median and at the worst point. For UUIDs they are what an engine took before it shared its
-    /// tables with readers that never wait, and 4 bytes more.
+    /// The limits at the median and at the worst point. For UUIDs they are what was measured at commit 198c0ea2cc88,
+    /// and 4 bytes more.
     wanted: Option<(f64, f64)>,
 }
 

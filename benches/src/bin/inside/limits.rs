@@ -5,11 +5,11 @@ use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::Plan;
 use idmerge_benches::measure::{Samples, resident_bytes};
 use idmerge_benches::probe::{Pages, Probe};
+use idmerge_benches::programs::run_this;
 use idmerge_benches::report::{Report, grouped};
 use idmerge_benches::{ORIGINAL, ROWS, SIMPLIFIED};
 
 use crate::figures::{Figures, of};
-use crate::process::run_this;
 
 /// The memory of the first engine.
 pub(crate) fn bytes_of(devices: u64) -> u64 {
@@ -23,8 +23,8 @@ pub(crate) fn bytes_of(devices: u64) -> u64 {
 
 /// Compares resolving with random reads of memory.
 pub(crate) fn compare(devices: u64, figures: &[Figures], report: &mut Report) -> Result<()> {
-    let engine_bytes = run_this("--bytes-of", &devices.to_string())?;
-    let engine_bytes: usize = engine_bytes.context("no bytes")?.trim().parse()?;
+    let engine_bytes = run_this(&["--bytes-of".as_ref(), devices.to_string().as_ref()])?;
+    let engine_bytes: usize = engine_bytes.trim().parse()?;
     let size = grouped(devices);
     let mut rows = Vec::new();
     for pages in Pages::ALL {

@@ -12,7 +12,6 @@
 mod figures;
 mod limits;
 mod own_process;
-mod process;
 mod sharing;
 
 use anyhow::{Result, bail};

@@ -8,9 +8,8 @@ use idmerge_benches::ROWS;
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::Plan;
 use idmerge_benches::measure::{Asking, nanoseconds_each, time_resolve};
+use idmerge_benches::programs::{numbers, run_this};
 use idmerge_benches::rows::check;
-
-use crate::process::{numbers, run_this};
 
 /// The percentage of devices that were never linked, in the columns `missing`.
 pub(crate) const PERCENT_MISSING: u64 = 30;
@@ -106,9 +105,10 @@ impl Run {
 
     /// The figures of this run, from a process of its own. `None` if the row has no batches.
     pub(crate) fn in_own_process(self) -> Result<Option<Measured>> {
-        let Some(text) = run_this("--run", &self.to_string())? else {
+        let text = run_this(&["--run".as_ref(), self.to_string().as_ref()])?;
+        if text.is_empty() {
             return Ok(None);
-        };
+        }
         let mut lines = text.lines();
         let apply = lines.next().context("no figures")?.parse()?;
         let (mut resolve, mut seen) = (Vec::new(), Vec::new());

@@ -6,10 +6,9 @@ use std::str::FromStr;
 use anyhow::{Context as _, Error, Result};
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::Plan;
+use idmerge_benches::programs::{numbers, run_this};
 use idmerge_benches::report::{Report, grouped};
 use idmerge_benches::rows::sharing::{SHARED_ROWS, one_writer};
-
-use crate::process::{numbers, run_this};
 
 /// The numbers of threads that resolve while one applies.
 const READERS: [usize; 2] = [1, 4];
@@ -83,7 +82,7 @@ pub(crate) fn measure(devices: u64, report: &mut Report) -> Result<()> {
                 readers,
                 devices,
             };
-            let text = run_this("--sharing", &run.to_string())?.context("no figures")?;
+            let text = run_this(&["--sharing".as_ref(), run.to_string().as_ref()])?;
             let cells = numbers::<f64>(text.trim())?;
             let names = [(*name).to_owned(), readers.to_string()];
             rows.push(

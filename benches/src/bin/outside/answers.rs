@@ -7,6 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
+use idmerge_benches::measure::bytes_and_lines;
 use serde::Deserialize;
 
 #[derive(Deserialize, Hash, PartialEq)]
@@ -108,21 +109,8 @@ pub(crate) fn ensure_same(one: &Path, other: &Path) -> Result<()> {
 /// Checks that the lengths of two files differ by at most a hundredth, and that they have equally many lines, but for
 /// the header of a table.
 pub(crate) fn ensure_as_long(ours: &Path, theirs: &Path) -> Result<()> {
-    let size = |path| -> Result<(usize, usize)> {
-        let mut file = BufReader::with_capacity(1 << 16, File::open(path)?);
-        let (mut bytes, mut lines) = (0, 0);
-        loop {
-            let block = file.fill_buf()?;
-            if block.is_empty() {
-                return Ok((bytes, lines));
-            }
-            lines += memchr::memchr_iter(b'\n', block).count();
-            let length = block.len();
-            bytes += length;
-            file.consume(length);
-        }
-    };
-    let (ours, theirs) = (size(ours)?, size(theirs)?);
+    let ours = bytes_and_lines(File::open(ours)?)?;
+    let theirs = bytes_and_lines(File::open(theirs)?)?;
     ensure!(
         ours.1.abs_diff(theirs.1) <= 1 && ours.0.abs_diff(theirs.0) <= ours.0 / 100,
         "bytes and lines differ: {ours:?} and {theirs:?}"

@@ -15,13 +15,13 @@ mod rows;
 mod run;
 mod targets;
 
-use std::env;
 use std::fs;
 use std::path::Path;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result};
 use clap::Parser;
 use idmerge_benches::measure::Samples;
+use idmerge_benches::programs;
 use idmerge_benches::report::{Report, grouped};
 
 use crate::answers::{
@@ -48,22 +48,16 @@ fn main() -> Result<()> {
     } else {
         (1_000_000, 5)
     };
-    let program = env::current_exe()?;
-    let programs = program.parent().context("a program is in a folder")?;
-    for (name, package) in [("idmerge", "idmerge"), ("limit", "idmerge-benches")] {
-        ensure!(
-            programs.join(name).is_file(),
-            "{} is missing: build it with `cargo build --release -p {package}`",
-            programs.join(name).display()
-        );
-    }
-    let folder = programs.join("bench-outside");
+    let idmerge = programs::beside("idmerge", "idmerge")?;
+    let limit = programs::beside("limit", "idmerge-benches")?;
+    let folder = programs::folder()?.join("bench-outside");
     fs::create_dir_all(&folder)?;
 
     let mut report = Report::default();
     let python = Python::install(&folder);
     let mut maker = Maker {
-        programs,
+        idmerge,
+        limit,
         folder: &folder,
         events,
         python,

@@ -48,8 +48,9 @@ const RECORDS: usize = 100_000;
 
 /// What the rows are made of.
 pub(crate) struct Maker<'m> {
-    /// The folder with the programs of this workspace.
-    pub(crate) programs: &'m Path,
+    pub(crate) idmerge: PathBuf,
+    /// `src/bin/limit.rs`
+    pub(crate) limit: PathBuf,
     /// The folder for files.
     pub(crate) folder: &'m Path,
     pub(crate) events: u64,
@@ -77,12 +78,15 @@ impl Maker<'_> {
                 from.extend(["--map", COLUMNS]);
             }
             let reference = Compare::Reference;
-            rows.push(self.resolve(of_records, reference, &files.records, "simplified", &from));
+            let ours = self.resolve(of_records, reference, &files.records, "simplified", &from);
+            let peers = match is_csv {
+                true => self.csv(&files.records, &ours)?,
+                false => Vec::new(),
+            };
             let same = Compare::SameBytes;
+            rows.push(ours);
             rows.push(self.resolve(of_events, same, &files.events, "simplified", &[]));
-            if is_csv {
-                rows.extend(self.csv(&files.records, rows.len() - 2, &rows)?);
-            }
+            rows.extend(peers);
         }
         Ok(rows)
     }
@@ -134,9 +138,9 @@ impl Maker<'_> {
     }
 
     /// The peers that read a table. Events are longer than its rows, so the limit program adds as many bytes.
-    fn csv(&mut self, records: &Path, ours: usize, rows: &[Contender]) -> Result<Vec<Contender>> {
+    fn csv(&mut self, records: &Path, ours: &Contender) -> Result<Vec<Contender>> {
         let output = self.folder.join("ours.ndjson");
-        run::run(&rows[ours], &output)?;
+        run::run(ours, &output)?;
         let more = fs::metadata(&output)?
             .len()
             .saturating_sub(fs::metadata(records)?.len());
@@ -148,7 +152,7 @@ impl Maker<'_> {
 
     /// A funnel, and the same in SQL.
     fn funnel(&mut self, web: &Path) -> Vec<Contender> {
-        let (idmerge, input) = (self.programs.join("idmerge"), web.to_owned());
+        let (idmerge, input) = (self.idmerge.clone(), web.to_owned());
         let ours = move |output: &Path| {
             let mut command = Command::new(&idmerge);
             command
@@ -213,7 +217,7 @@ impl Maker<'_> {
         engine: &'static str,
         options: &[&'static str],
     ) -> Contender {
-        let idmerge = self.programs.join("idmerge");
+        let idmerge = self.idmerge.clone();
         let (input, options) = (input.to_owned(), options.to_owned());
         let command = move |output: &Path| {
             let mut command = Command::new(&idmerge);
@@ -230,9 +234,9 @@ impl Maker<'_> {
         }
     }
 
-    /// `src/bin/limit.rs`, which adds `pad` bytes to each line.
+    /// The limit program, which adds `pad` bytes to each line.
     fn limit(&self, name: &'static str, input: &Path, compare: Compare, pad: u64) -> Contender {
-        let (limit, input) = (self.programs.join("limit"), input.to_owned());
+        let (limit, input) = (self.limit.clone(), input.to_owned());
         let command = move |output: &Path| {
             let mut command = Command::new(&limit);
             command.arg(&input).arg("--output").arg(output);
@@ -249,7 +253,7 @@ impl Maker<'_> {
     /// Generates a file of events, the same in every run.
     fn generate(&self, workload: &str) -> Result<PathBuf> {
         let file = self.folder.join(format!("{workload}.ndjson"));
-        let status = Command::new(self.programs.join("idmerge"))
+        let status = Command::new(&self.idmerge)
             .args(["generate", "--workload", workload, "--seed", "1", "--quiet"])
             .args(["--events", &self.events.to_string(), "--output"])
             .arg(&file)

@@ -13,13 +13,13 @@
 mod load;
 mod serving;
 
-use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context as _, Result, ensure};
 use clap::Parser;
 use idmerge_benches::measure::Samples;
+use idmerge_benches::programs;
 use idmerge_benches::report::{Report, grouped};
 
 use crate::load::{Kind, Load};
@@ -112,16 +112,9 @@ struct Sending {
 fn main() -> Result<()> {
     let args = Args::parse();
     let rounds = if args.quick { 1 } else { 3 };
-    let program = env::current_exe()?;
-    let programs = program.parent().context("a program is in a folder")?;
-    let idmerge = programs.join("idmerge");
-    ensure!(
-        idmerge.is_file(),
-        "{} is missing: build it with `cargo build --release -p idmerge`",
-        idmerge.display()
-    );
+    let idmerge = programs::beside("idmerge", "idmerge")?;
     // On the disk of the target folder, because a folder for temporary files may be in memory.
-    let folder = programs.join("bench-server");
+    let folder = programs::folder()?.join("bench-server");
     fs::create_dir_all(&folder)?;
 
     let mut versions = vec![("", idmerge)];
@@ -141,8 +134,7 @@ fn main() -> Result<()> {
         }
     }
     let mut report = Report::default();
-    let has_baseline = versions.len() > 1;
-    targets(&rows, &figures, has_baseline, &mut report);
+    targets(&rows, &figures, versions.len(), &mut report);
     let names: Vec<_> = versions.iter().map(|(version, _)| *version).collect();
     method(&rows, rounds, &mut report);
     tables(&rows, &figures, &names, &mut report);
@@ -154,25 +146,15 @@ fn main() -> Result<()> {
 fn measure(row: &Row, program: &Path, folder: &Path, figures: &mut Figures) -> Result<()> {
     let data = tempfile::tempdir_in(folder)?;
     let serving = Serving::start(program, data.path(), row.engine)?;
-    let mut batches = row.load.batches();
-    figures
-        .new
-        .push(&row.load, &row.load.send(&mut batches, serving.address())?);
-    ensure!(
-        serving.stored_events()? == row.load.all_events(),
-        "the server does not have the events that it has acknowledged"
-    );
-    let mut events = row.load.all_events();
-    if row.has_again {
+    let lost = "the server does not have the events that it has acknowledged";
+    let doubled = "the server has stored an event twice";
+    let sendings = [(&mut figures.new, lost), (&mut figures.again, doubled)];
+    let mut events = 0;
+    for (sending, wrong) in sendings.into_iter().take(1 + usize::from(row.has_again)) {
         let mut batches = row.load.batches();
-        figures
-            .again
-            .push(&row.load, &row.load.send(&mut batches, serving.address())?);
-        ensure!(
-            serving.stored_events()? == row.load.all_events(),
-            "the server has stored an event twice"
-        );
-        events *= 2;
+        sending.push(&row.load, &row.load.send(&mut batches, serving.address())?);
+        ensure!(serving.stored_events()? == row.load.all_events(), wrong);
+        events += row.load.all_events();
     }
     let used = serving.stop()?;
     let cpu = (used.utime + used.stime).as_secs_f64();
@@ -192,10 +174,9 @@ impl Sending {
     }
 }
 
-fn targets(rows: &[Row], figures: &[Figures], has_baseline: bool, report: &mut Report) {
-    let versions = if has_baseline { 2 } else { 1 };
-    let all = rows.iter().zip(figures.chunks(versions));
-    for (row, figures) in all {
+/// `figures` has those of each row, for as many versions.
+fn targets(rows: &[Row], figures: &[Figures], versions: usize, report: &mut Report) {
+    for (row, figures) in rows.iter().zip(figures.chunks(versions)) {
         let [ours, baseline @ ..] = figures else {
             continue;
         };

@@ -1,6 +1,5 @@
 //! A server in its own process.
 
-use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -8,6 +7,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use idmerge_benches::measure::bytes_and_lines;
 use wait4::{ResourceUsage, Wait4 as _};
 
 /// The token and the secret of the only project.
@@ -69,17 +69,8 @@ impl Serving {
         let url = self.url("/api/2.0/export?from_date=2000-01-01&to_date=2099-12-31");
         let bearer = format!("Bearer {SECRET}");
         let answer = ureq::get(url).header("authorization", bearer).call()?;
-        let mut lines = BufReader::with_capacity(1 << 16, answer.into_body().into_reader());
-        let mut events = 0;
-        loop {
-            let block = lines.fill_buf()?;
-            if block.is_empty() {
-                return Ok(events);
-            }
-            events += memchr::memchr_iter(b'\n', block).count() as u64;
-            let length = block.len();
-            lines.consume(length);
-        }
+        let (_, events) = bytes_and_lines(answer.into_body().into_reader())?;
+        Ok(events as u64)
     }
 
     /// Stops the server with the signal that service managers send. Returns what it has used.

@@ -9,6 +9,7 @@ use anyhow::{Context as _, Result, ensure};
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::{Links, Plan};
 use idmerge_benches::measure::{Samples, timed};
+use idmerge_benches::programs::numbers;
 use idmerge_benches::report::{Report, grouped};
 use idmerge_core::{
     Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent, Outcome,
@@ -53,11 +54,7 @@ impl FromStr for Run {
     type Err = anyhow::Error;
 
     fn from_str(text: &str) -> Result<Self> {
-        let numbers = text
-            .split(',')
-            .map(str::parse)
-            .collect::<Result<Vec<u64>, _>>()?;
-        let [row, group, total] = numbers[..] else {
+        let [row, group, total] = numbers::<u64>(text)?[..] else {
             anyhow::bail!("three numbers");
         };
         let (row, _) = ROWS.get(usize::try_from(row)?).context("no such row")?;

@@ -1,13 +1,13 @@
-//! Claims, stores, and processes of this program.
+//! Claims and stores, and measurements in a process of their own.
 
-use std::env;
+use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
-use std::process::{Command, Stdio};
 
-use anyhow::{Context as _, Result, ensure};
+use anyhow::{Context as _, Result};
 use idmerge_benches::inputs::ids::Spelling;
 use idmerge_benches::inputs::links::{Links, Plan};
+use idmerge_benches::programs::run_this;
 use idmerge_core::{Claim, Id, InvalidId};
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, Options};
@@ -45,18 +45,9 @@ pub(crate) fn pair(plan: &Plan, device: u64) -> (String, String) {
 
 /// Runs this program with these arguments and a folder, and reads the seconds that it prints.
 pub(crate) fn in_own_process(args: &[&str], folder: &Path) -> Result<f64> {
-    let output = Command::new(env::current_exe()?)
-        .args(args)
-        .arg("--folder")
-        .arg(folder)
-        .stderr(Stdio::inherit())
-        .output()?;
-    ensure!(
-        output.status.success(),
-        "the process of a row failed: {args:?}"
-    );
-    let text = str::from_utf8(&output.stdout)?;
-    text.trim().parse().context("no seconds")
+    let mut args: Vec<_> = args.iter().map(OsStr::new).collect();
+    args.extend([OsStr::new("--folder"), folder.as_os_str()]);
+    run_this(&args)?.trim().parse().context("no seconds")
 }
 
 pub(crate) fn caused(count: usize) -> Caused {
