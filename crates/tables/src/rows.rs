@@ -22,7 +22,7 @@ pub enum Shape {
     /// An event, `{"event":…,"properties":{…}}`, that the engines of these models read. Columns that they read must
     /// have a type that an ID can have.
     Events(Vec<RuleBook>),
-    /// A JSON object with a member for each column, of which those with these names are IDs.
+    /// A JSON object with a member for each column. The columns with these names have IDs.
     Records(Vec<String>),
 }
 

@@ -51,7 +51,7 @@ impl Engine {
         Self { settings, state }
     }
 
-    /// A panic while claims were weighed would leave a state that nobody can trust, but the engines do not panic.
+    /// A lock is poisoned if a thread has panicked while it weighed claims. The engines do not panic.
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -278,7 +278,7 @@ impl Engine {
             let table = py.detach(|| self.resolve_column(&column))?;
             return Ok(Bound::new(py, table)?.into_any());
         }
-        // Bytes are also a sequence of integers, which nobody means.
+        // Bytes are a sequence of integers too, but they are meant as one ID.
         let is_one = ids.is_none()
             || ids.is_instance_of::<PyString>()
             || ids.is_instance_of::<PyInt>()

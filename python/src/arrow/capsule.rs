@@ -25,9 +25,8 @@ pub(crate) fn take_stream(source: &Bound<'_, PyAny>) -> PyResult<FFI_ArrowArrayS
     let capsule = capsule.cast_into::<PyCapsule>()?;
     let stream = capsule.pointer_checked(Some(STREAM))?;
     // SAFETY: The name of the capsule was checked, and by the PyCapsule interface a capsule of this name points to an
-    // `ArrowArrayStream` that was initialised. It lives as long as the capsule, which is held here. The GIL is held, so
-    // nobody else uses it meanwhile, and what is left in the capsule is an empty stream, which its destructor passes
-    // over.
+    // `ArrowArrayStream` that was initialised. It lives as long as the capsule, which is held here. The GIL is held, so no
+    // other thread uses it meanwhile. An empty stream is left in the capsule, and the destructor does nothing to that.
     let stream = unsafe { FFI_ArrowArrayStream::from_raw(stream.cast().as_ptr()) };
     Ok(stream)
 }

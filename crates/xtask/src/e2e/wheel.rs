@@ -26,7 +26,7 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
 
     let target = metadata(&root.join("Cargo.toml"))?.target_directory;
     let python = venv(folder).join("bin/python");
-    // Not in the folder of the package, whose sources would be imported in place of what was installed.
+    // Not in the folder of the package: Python would import the sources there, and not what was installed.
     let tests = [
         "-m",
         "pytest",
