@@ -8,8 +8,10 @@ the command ``idmerge``, and so are the answers: https://github.com/idmerge/idme
 """
 
 from idmerge._idmerge import (
+    Claims,
     ColumnError,
     Engine,
+    Folded,
     IdmergeError,
     InvalidEventError,
     Resolved,
@@ -24,8 +26,10 @@ from idmerge._idmerge import (
 )
 
 __all__ = [
+    "Claims",
     "ColumnError",
     "Engine",
+    "Folded",
     "IdmergeError",
     "InvalidEventError",
     "Resolved",

@@ -71,6 +71,18 @@ class Resolved(Table):
     def engine(self) -> Engine: ...
 
 @final
+class Claims(Table):
+    @property
+    def summary(self) -> Summary: ...
+
+@final
+class Folded:
+    @property
+    def summary(self) -> Summary: ...
+    @property
+    def failures(self) -> Table: ...
+
+@final
 class Engine:
     def __new__(cls, engine: EngineName, **settings: Unpack[Settings]) -> Engine: ...
     @staticmethod
@@ -86,6 +98,22 @@ class Engine:
         columns: Mapping[str, str] | None = None,
         on_invalid: OnInvalid = "keep",
     ) -> Summary: ...
+    def fold(
+        self,
+        claims: ArrowStream,
+        order: str | list[str] | None = None,
+        *,
+        after: ArrowStream | None = None,
+    ) -> Folded: ...
+    def resolve_events(
+        self,
+        events: Events,
+        *,
+        columns: Mapping[str, str] | None = None,
+        on_invalid: OnInvalid = "keep",
+        failures: tuple[str, str] | None = None,
+        weigh: bool = False,
+    ) -> Table: ...
     @overload
     def resolve(self, ids: str | int) -> str: ...  # type: ignore[overload-overlap]
     @overload
@@ -123,6 +151,7 @@ def own_ids(
     events: Events,
     *,
     engine: EngineName,
+    claims: bool = False,
     columns: Mapping[str, str] | None = None,
     on_invalid: OnInvalid = "keep",
     settings: Settings | None = None,
@@ -135,4 +164,5 @@ def claims(
     columns: Mapping[str, str] | None = None,
     on_invalid: OnInvalid = "keep",
     settings: Settings | None = None,
-) -> Table: ...
+) -> Claims: ...
+def event_columns() -> list[str]: ...

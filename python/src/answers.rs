@@ -1,5 +1,7 @@
 //! The answer to each event of a table: its canonical distinct_id, and why its claim was rejected.
 
+mod now;
+
 use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
@@ -15,6 +17,7 @@ use crate::arrow::input::Input;
 use crate::arrow::plain::Plain;
 use crate::reading::{Read, push_id};
 use crate::state::{Outcomes, Rejected, State};
+pub(crate) use now::{Failures, answer_now};
 
 /// The columns of an answer (W-1 to W-4).
 const COLUMNS: [(&str, DataType); 6] = [

@@ -6,6 +6,8 @@ use idmerge_core::{EngineError, SnapshotError as EngineSnapshotError};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::{PyErr, create_exception};
 
+use crate::answers::Failed;
+
 create_exception!(
     idmerge,
     IdmergeError,
@@ -46,6 +48,13 @@ pub(crate) fn broken_stream(error: &dyn Display) -> PyErr {
 
 pub(crate) fn engine_failed(error: &EngineError) -> PyErr {
     PyRuntimeError::new_err(error.to_string())
+}
+
+pub(crate) fn failed(error: &Failed) -> PyErr {
+    match error {
+        Failed::Engine(error) => engine_failed(error),
+        Failed::Arrow(error) => broken_stream(error),
+    }
 }
 
 pub(crate) fn snapshot_error(error: &EngineSnapshotError) -> PyErr {

@@ -12,6 +12,7 @@ mod answers;
 mod api;
 mod arrow;
 mod errors;
+mod order;
 mod reading;
 mod settings;
 mod state;
@@ -20,18 +21,28 @@ use pyo3::prelude::*;
 
 #[pymodule]
 mod _idmerge {
+    use pyo3::pyfunction;
+
     #[pymodule_export]
     use crate::api::engine::Engine;
+    #[pymodule_export]
+    use crate::api::fold::Folded;
     #[pymodule_export]
     use crate::api::functions::{claims, mapping, own_ids, resolve};
     #[pymodule_export]
     use crate::api::summary::Summary;
     #[pymodule_export]
-    use crate::api::table::{Resolved, Table};
+    use crate::api::table::{Claims, Resolved, Table};
     #[pymodule_export]
     use crate::errors::{ColumnError, IdmergeError, InvalidEventError, SnapshotError};
 
     #[expect(non_upper_case_globals, reason = "Python's name")]
     #[pymodule_export]
     const __version__: &str = env!("CARGO_PKG_VERSION");
+
+    /// The columns that are read of events.
+    #[pyfunction]
+    fn event_columns() -> Vec<&'static str> {
+        crate::reading::properties().collect()
+    }
 }

@@ -16,7 +16,7 @@ use crate::arrow::input::Input;
 use crate::errors::{broken_stream, column_error};
 use claims::{Claims, ClaimsBuilder};
 use columns::Columns;
-pub(crate) use columns::Names;
+pub(crate) use columns::{Names, properties};
 use quick::{Quick, QuickBatch};
 
 /// Reads the batches of one table.

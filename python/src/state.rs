@@ -93,7 +93,7 @@ impl State {
 }
 
 impl Rejected {
-    fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
+    pub(crate) fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
         Self {
             claim,
             code: rejection.code(),

@@ -2,7 +2,7 @@
 
 use idmerge_core::{
     Attribution, Claim, DistinctId, Event, IdBuffer, IdProperty, IdRules, IdentityResolver,
-    InvalidEvent, Reading, RuleBook,
+    InvalidEvent, Reading, Rejection, Resolve, RuleBook,
 };
 use idmerge_legacy::Legacy;
 use idmerge_original::Original;
@@ -171,6 +171,25 @@ impl Settings {
             let mut buffer = IdBuffer::new();
             let text = id.id().text_in(&mut buffer);
             self.id_rules().id(IdProperty::DistinctId, text).is_ok()
+        })
+    }
+
+    /// Why an engine that has weighed this claim before rejects it, if the state alone tells: in Simplified a device
+    /// stays with its first user for ever, so each link to another user is rejected, whenever it comes (S-7). The other
+    /// models give `None`: there the answer depends on what was known when the claim came.
+    pub fn rejection_by_state<'c>(
+        &self,
+        engine: &'c dyn Resolve,
+        claim: Claim<'c>,
+    ) -> Option<Rejection<'c>> {
+        let Claim::Link { device, user } = claim else {
+            return None;
+        };
+        let holder = engine.resolve(DistinctId::device(device));
+        let is_free = holder.is_device() || holder == DistinctId::plain(user);
+        (!is_free).then(|| Rejection::AnonDistinctIdAssignedAlready {
+            anon: device,
+            holder: holder.id(),
         })
     }
 

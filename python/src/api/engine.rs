@@ -13,14 +13,16 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString};
 
 use super::events::{Checked, OnInvalid, read_events};
+use super::fold::{ClaimTable, Folded};
 use super::summary::Summary;
 use super::table::Table;
-use crate::answers::canonical;
+use crate::answers::{Failures, answer, answer_now, canonical};
 use crate::arrow::input::{has_stream, read_column};
 use crate::arrow::plain::Plain;
 use crate::errors::{
-    InvalidEventError, broken_stream, column_error, engine_failed, snapshot_error,
+    InvalidEventError, broken_stream, column_error, engine_failed, failed, snapshot_error,
 };
+use crate::order::OrderNames;
 use crate::reading::push_id;
 use crate::settings::settings;
 use crate::state::{Outcomes, State};
@@ -264,6 +266,93 @@ impl Engine {
             })
             .map_err(|error| engine_failed(&error))?;
         Ok(Summary::new(&read, outcomes, None))
+    }
+
+    /// Weighs claims that :func:`claims` gave, which may be those of many tables. If there is an error, nothing has
+    /// changed.
+    ///
+    /// ``order`` names the column, or the columns, that the claims are sorted by: integers, dates, times or texts
+    /// that rise from each row to the next. Claims that are not sorted are a :class:`ColumnError`, since the order
+    /// decides who is joined to whom. ``None`` stands for the order of the rows. To give a long table in parts, name
+    /// the part before as ``after``: its last row must be before the first one.
+    ///
+    /// >>> numbered = events.append_column("seq", [[1, 2, 3]])
+    /// >>> engine = idmerge.Engine("simplified")
+    /// >>> folded = engine.fold(idmerge.claims(numbered, engine="simplified", keep=["seq"]), order="seq")
+    /// >>> folded.summary.merges, len(folded.failures)
+    /// (1, 0)
+    #[pyo3(signature = (claims, order=None, *, after=None))]
+    fn fold(
+        &self,
+        claims: &Bound<'_, PyAny>,
+        order: Option<OrderNames>,
+        after: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<Folded> {
+        let py = claims.py();
+        let order = order.map(OrderNames::into_list);
+        let table = ClaimTable::read(claims, &self.settings, order, after)?;
+        let mut outcomes = Outcomes::default();
+        let rejected = py.detach(|| {
+            let mut state = self.write();
+            let folded = table.claims.iter();
+            let folded = folded.map(|claims| state.fold(claims, &mut outcomes));
+            folded.collect::<Result<Vec<_>, _>>()
+        });
+        let rejected = rejected.map_err(|error| engine_failed(&error))?;
+        table.folded(py, outcomes, &rejected)
+    }
+
+    /// The events, each with the ``distinct_id`` of its person, as of now. Their claims are not weighed, and the engine
+    /// stays as it is: :meth:`apply` or :meth:`fold` has weighed them before. It writes what :func:`resolve` writes.
+    ///
+    /// In Simplified the state tells which claims were rejected. In Original and Legacy it does not: ``failures`` names
+    /// two columns of the events, the ``code`` and the ``description`` of :attr:`Folded.failures`, which were joined to
+    /// them.
+    ///
+    /// With ``weigh=True`` the claims are weighed first, in the order of the rows. In Legacy, where an event stays with
+    /// the person of its arrival (L-3), this is the only way to what :func:`resolve` writes.
+    ///
+    /// >>> engine = idmerge.Engine("simplified")
+    /// >>> summary = engine.apply(events)
+    /// >>> pa.table(engine.resolve_events(events))["distinct_id"].to_pylist()
+    /// ['ben', 'ben', 'ben']
+    #[pyo3(signature = (events, *, columns=None, on_invalid="keep", failures=None, weigh=false))]
+    fn resolve_events(
+        &self,
+        events: &Bound<'_, PyAny>,
+        columns: Option<&Bound<'_, PyDict>>,
+        on_invalid: &str,
+        failures: Option<(String, String)>,
+        weigh: bool,
+    ) -> PyResult<Table> {
+        let on_invalid = OnInvalid::new(on_invalid)?;
+        let Checked { input, read } = read_events(events, &self.settings, columns, on_invalid)?;
+        let failures = failures.map(|names| Failures::new(&names, &input));
+        let failures = failures.transpose()?;
+        let mut outcomes = Outcomes::default();
+        events.py().detach(|| {
+            let answered = match weigh {
+                true => answer(
+                    &input,
+                    &read,
+                    &self.settings,
+                    &mut self.write(),
+                    &mut outcomes,
+                ),
+                false => {
+                    let state = self.read();
+                    answer_now(
+                        &input,
+                        &read,
+                        &self.settings,
+                        &*state.engine,
+                        failures.as_ref(),
+                    )?
+                }
+            };
+            let answered = answered.map_err(|error| failed(&error))?;
+            Ok(Table::new(answered.schema, answered.batches))
+        })
     }
 
     /// The canonical ID of an ID, now. Takes one ID, a list of IDs, or a column of texts of any Arrow library; a column

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::builder::StringBuilder;
-use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
+use arrow_array::{Array as _, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
@@ -11,11 +11,12 @@ use pyo3::types::PyDict;
 use super::engine::Engine;
 use super::events::{Checked, OnInvalid, read_events};
 use super::summary::{Summary, refused_rows};
-use super::table::{Resolved, Table};
-use crate::answers::{Failed, answer};
+use super::table::{Claims, Resolved, Table};
+use crate::answers::answer;
 use crate::arrow::plain::{Plain, chosen};
-use crate::errors::{broken_stream, column_error, engine_failed};
+use crate::errors::{broken_stream, column_error, engine_failed, failed};
 use crate::reading::Read;
+use crate::reading::claims::COLUMNS;
 use crate::settings::settings;
 use crate::state::{Outcomes, State};
 
@@ -52,10 +53,7 @@ pub(crate) fn resolve(
     let mut state = State::new(&settings);
     let mut outcomes = Outcomes::default();
     let answered = py.detach(|| answer(input, read, &settings, &mut state, &mut outcomes));
-    let answered = answered.map_err(|error| match error {
-        Failed::Engine(error) => engine_failed(&error),
-        Failed::Arrow(error) => broken_stream(&error),
-    })?;
+    let answered = answered.map_err(|error| failed(&error))?;
     Resolved::new(
         py,
         Table::new(answered.schema, answered.batches),
@@ -128,29 +126,50 @@ pub(crate) fn mapping(
 ///
 /// >>> pa.table(idmerge.own_ids(events, engine="simplified"))["distinct_id"].to_pylist()
 /// ['$device:D1', 'ben', 'ben']
+///
+/// ``claims=True`` adds the columns ``kind``, ``first`` and ``second`` of the claim that each event makes; null if it
+/// makes none.
 #[pyfunction]
-#[pyo3(signature = (events, *, engine, columns=None, on_invalid="keep", settings=None))]
+#[pyo3(signature = (events, *, engine, claims=false, columns=None, on_invalid="keep", settings=None))]
 pub(crate) fn own_ids(
     events: &Bound<'_, PyAny>,
     engine: &str,
+    claims: bool,
     columns: Option<&Bound<'_, PyDict>>,
     on_invalid: &str,
     settings: Option<&Bound<'_, PyDict>>,
 ) -> PyResult<Table> {
     let settings = self::settings(engine, settings)?;
     let checked = read_events(events, &settings, columns, OnInvalid::new(on_invalid)?)?;
-    let schema = Arc::new(Schema::new(vec![Field::new(
-        "distinct_id",
-        DataType::Utf8,
-        true,
-    )]));
+    let names = ["distinct_id"].into_iter();
+    let names = names.chain(COLUMNS[..3].iter().copied().filter(|_| claims));
+    let fields = names.map(|name| Field::new(name, DataType::Utf8, true));
+    let schema = Arc::new(Schema::new(fields.collect::<Vec<_>>()));
     let batches = checked.read.into_iter().map(|read| {
-        let column: ArrayRef = Arc::new(read.own);
-        RecordBatch::try_new(schema.clone(), vec![column])
+        let rows = read.own.len();
+        let mut columns: Vec<ArrayRef> = vec![Arc::new(read.own)];
+        if claims {
+            let kinds = read.claims.kinds.iter().map(|kind| kind.name());
+            let kinds = StringArray::from_iter_values(kinds);
+            for texts in [&kinds].into_iter().chain(&read.claims.ids) {
+                columns.push(Arc::new(spread(texts, &read.claims.rows, rows)));
+            }
+        }
+        RecordBatch::try_new(schema.clone(), columns)
     });
     let batches = batches.collect::<Result<_, _>>();
     let batches = batches.map_err(|error| broken_stream(&error))?;
     Ok(Table::new(schema, batches))
+}
+
+/// A column with these texts in these rows, which rise, and null in all others.
+fn spread(texts: &StringArray, places: &[usize], rows: usize) -> StringArray {
+    let mut claims = places.iter().enumerate().peekable();
+    let text = |row| {
+        let claim = claims.next_if(|(_, place)| **place == row);
+        claim.map(|(claim, _)| texts.value(claim))
+    };
+    (0..rows).map(text).collect()
 }
 
 /// The claims that the events make: the few rows that can join IDs.
@@ -158,6 +177,8 @@ pub(crate) fn own_ids(
 /// ``kind`` is ``link`` (of a device, ``first``, to a user, ``second``), ``identify``, ``alias`` or ``merge``. The IDs
 /// have no prefix ``$device:``. Events with one ``fingerprint`` are duplicates (AR-2). ``keep`` names columns of the
 /// events to keep, such as a sequence number. The other arguments are those of :func:`resolve`.
+///
+/// Claims of many tables can be computed in parallel. :meth:`Engine.fold` weighs them.
 ///
 /// >>> pa.table(idmerge.claims(events, engine="simplified", keep=["event"])).to_pylist()
 /// [{'kind': 'link', 'first': 'D1', 'second': 'ben', 'fingerprint': None, 'event': 'Log In'}]
@@ -171,7 +192,7 @@ pub(crate) fn claims(
     columns: Option<&Bound<'_, PyDict>>,
     on_invalid: &str,
     settings: Option<&Bound<'_, PyDict>>,
-) -> PyResult<Table> {
+) -> PyResult<Py<Claims>> {
     let settings = self::settings(engine, settings)?;
     let checked = read_events(events, &settings, columns, OnInvalid::new(on_invalid)?)?;
     let Checked { input, read } = &checked;
@@ -182,9 +203,7 @@ pub(crate) fn claims(
     });
     let kept = kept.collect::<PyResult<Vec<_>>>()?;
     let text = |name| Arc::new(Field::new(name, DataType::Utf8, name == "fingerprint"));
-    let fields = ["kind", "first", "second", "fingerprint"]
-        .map(text)
-        .into_iter();
+    let fields = COLUMNS.map(text).into_iter();
     let fields = fields.chain(
         kept.iter()
             .map(|place| Plain::Output.field(&input.schema.fields()[*place])),
@@ -216,5 +235,6 @@ pub(crate) fn claims(
         batches.collect::<Result<_, _>>()
     });
     let batches = batches.map_err(|error: arrow_schema::ArrowError| broken_stream(&error))?;
-    Ok(Table::new(schema, batches))
+    let summary = Summary::new(read, Outcomes::default(), None);
+    Claims::new(py, Table::new(schema, batches), summary)
 }

@@ -38,6 +38,17 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
+    pub(crate) fn of_claims(claims: u64, outcomes: Outcomes) -> Self {
+        Self {
+            events: claims,
+            ..Self::new(&[], outcomes, None)
+        }
+    }
+
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     pub(crate) fn new(read: &[Read], outcomes: Outcomes, users: Option<Users>) -> Self {
         let sum = |count: fn(&Read) -> usize| read.iter().map(count).sum::<usize>() as u64;
         let refused = sum(|read| read.refused.len());

@@ -32,9 +32,13 @@ impl Table {
         Self { schema, batches }
     }
 
+    pub(crate) fn rows(&self) -> usize {
+        self.batches.iter().map(RecordBatch::num_rows).sum()
+    }
+
     fn described(&self, name: &str) -> String {
         let columns = self.columns().join(", ");
-        format!("<idmerge.{name}: {} rows; {columns}>", self.__len__())
+        format!("<idmerge.{name}: {} rows; {columns}>", self.rows())
     }
 }
 
@@ -48,7 +52,7 @@ impl Table {
     }
 
     fn __len__(&self) -> usize {
-        self.batches.iter().map(RecordBatch::num_rows).sum()
+        self.rows()
     }
 
     /// The rows as an Arrow stream, for other libraries. It can be taken any number of times. A schema that is
@@ -117,5 +121,33 @@ impl Resolved {
 impl Resolved {
     fn __repr__(slf: PyRef<'_, Self>) -> String {
         slf.as_super().described("Resolved")
+    }
+}
+
+/// The claims that :func:`claims` gives.
+///
+/// >>> idmerge.claims(events, engine="simplified").summary
+/// Summary(events=3, events_without_id=0, merges=0, rejections=0, refused=0)
+#[pyclass(module = "idmerge", frozen, extends = Table)]
+pub(crate) struct Claims {
+    /// The figures of the events. No claim was weighed yet.
+    #[pyo3(get)]
+    summary: Py<Summary>,
+}
+
+impl Claims {
+    pub(crate) fn new(py: Python<'_>, table: Table, summary: Summary) -> PyResult<Py<Self>> {
+        let summary = Py::new(py, summary)?;
+        Py::new(
+            py,
+            PyClassInitializer::from(table).add_subclass(Self { summary }),
+        )
+    }
+}
+
+#[pymethods]
+impl Claims {
+    fn __repr__(slf: PyRef<'_, Self>) -> String {
+        slf.as_super().described("Claims")
     }
 }

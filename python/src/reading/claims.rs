@@ -1,8 +1,12 @@
 //! Claims in columns.
 
+mod table;
+
 use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 use idmerge_core::{Claim, ClaimKind, Id, IdBuffer};
+
+pub(crate) use table::{COLUMNS, read_table};
 
 /// Claims in arrival order.
 pub(crate) struct Claims {

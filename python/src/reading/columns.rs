@@ -69,7 +69,8 @@ impl Names {
     }
 }
 
-fn properties() -> impl Iterator<Item = &'static str> {
+/// The names of the properties that are read, by which their columns are called.
+pub(crate) fn properties() -> impl Iterator<Item = &'static str> {
     let ids = IdProperty::ALL.into_iter().map(IdProperty::key);
     OTHERS.into_iter().chain(ids)
 }

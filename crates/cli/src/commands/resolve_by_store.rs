@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::{Mutex, PoisonError};
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Attribution, Claim, DistinctId, Outcome, Rejection, Resolve, RuleBook};
+use idmerge_core::{Attribution, Claim, Outcome, Resolve, RuleBook};
 use idmerge_engines::Settings;
 
 use crate::args::resolve::ResolveArgs;
@@ -73,17 +73,15 @@ impl RejectedClaims {
     }
 
     /// Why the store rejects a claim, if it does.
-    fn get(&self, engine: &dyn Resolve, claim: Claim<'_>) -> Option<Rejected> {
-        if let Claim::Link { device, user } = claim {
-            let holder = engine.resolve(DistinctId::device(device));
-            let is_free = holder.is_device() || holder == DistinctId::plain(user);
-            let rejection = Rejection::AnonDistinctIdAssignedAlready {
-                anon: device,
-                holder: holder.id(),
-            };
-            return (!is_free).then(|| Rejected::by(&rejection));
-        }
-        self.rejections.get(&self.state.hash_one(claim)).cloned()
+    fn get(
+        &self,
+        settings: &Settings,
+        engine: &dyn Resolve,
+        claim: Claim<'_>,
+    ) -> Option<Rejected> {
+        let by_state = settings.rejection_by_state(engine, claim);
+        let by_state = by_state.map(|rejection| Rejected::by(&rejection));
+        by_state.or_else(|| self.rejections.get(&self.state.hash_one(claim)).cloned())
     }
 }
 
@@ -112,7 +110,7 @@ impl Worker for StoreWorker<'_> {
         let outlines = events.take_outlines().unwrap_or_default();
         let (claimants, claims) = events.take_claims(self.settings);
         let made = claimants.iter().zip(&claims);
-        let reason = |claim| self.rejected.get(self.engine, claim);
+        let reason = |claim| self.rejected.get(self.settings, self.engine, claim);
         let (rejected, reasons): (Vec<_>, Vec<_>) = made
             .filter_map(|(&event, &claim)| {
                 let reason = reason(claim)?;

@@ -1,0 +1,105 @@
+//! The answers of a state that stays as it is.
+
+use std::sync::Arc;
+
+use arrow_array::builder::StringBuilder;
+use arrow_array::cast::AsArray;
+use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use idmerge_core::{Resolve, RuleBook};
+use idmerge_engines::Settings;
+use pyo3::prelude::*;
+
+use super::{Answered, Answers, Failed, Layout, UserCount, canonical};
+use crate::arrow::input::Input;
+use crate::arrow::plain::Plain;
+use crate::errors::{broken_stream, column_error};
+use crate::reading::Read;
+use crate::state::Rejected;
+
+/// Columns of the events that say why claims were rejected when they were weighed: the code and the description.
+pub(crate) struct Failures([usize; 2]);
+
+impl Failures {
+    pub(crate) fn new(names: &(String, String), input: &Input) -> PyResult<Self> {
+        let place = |name: &str| {
+            input.column(name).ok_or_else(|| {
+                column_error(format!(
+                    "failures names the column {name}, which is not there: join the failures of Engine.fold to the events"
+                ))
+            })
+        };
+        Ok(Self([place(&names.0)?, place(&names.1)?]))
+    }
+
+    /// The reasons of the events of a batch that make claims.
+    fn texts(&self, batch: &RecordBatch, read: &Read) -> PyResult<[ArrayRef; 2]> {
+        let mut texts: [ArrayRef; 2] = [0, 1].map(|_| Arc::new(StringArray::new_null(0)) as _);
+        for (texts, place) in texts.iter_mut().zip(self.0) {
+            let column = Plain::Input
+                .array(batch.column(place))
+                .map_err(|error| broken_stream(&error))?;
+            let Some(given) = column.as_string_opt::<i32>() else {
+                return Err(column_error(format!(
+                    "a column of failures is {}, but reasons are text",
+                    column.data_type()
+                )));
+            };
+            let mut kept = StringBuilder::new();
+            let mut claimants = read.claims.rows.iter().peekable();
+            for row in 0..given.len() {
+                let makes_claim = claimants.next_if(|claimant| **claimant == row).is_some();
+                let text = (makes_claim && given.is_valid(row)).then(|| given.value(row));
+                kept.append_option(text);
+            }
+            *texts = Arc::new(kept.finish());
+        }
+        Ok(texts)
+    }
+}
+
+/// Answers the events of a table as of now. Their claims are not weighed.
+pub(crate) fn answer_now(
+    input: &Input,
+    read: &[Read],
+    settings: &Settings,
+    engine: &dyn Resolve,
+    failures: Option<&Failures>,
+) -> PyResult<Result<Answered, Failed>> {
+    let rule_book = settings.rule_book();
+    let layout = Layout::of(&input.schema);
+    let schema = layout.schema(&input.schema);
+    let mut users = UserCount::default();
+    let mut batches = Vec::with_capacity(read.len());
+    for (batch, read) in input.batches.iter().zip(read) {
+        let canonical = canonical(&read.own, engine, &mut |own, id| users.add(own, id));
+        let rejected = rejected_by_state(read, settings, engine);
+        let mut answers = Answers::new(rule_book, read, canonical, &rejected);
+        if let Some(failures) = failures
+            && rule_book != RuleBook::Simplified
+        {
+            let [code, description] = failures.texts(batch, read)?;
+            answers.0[4] = code;
+            answers.0[5] = description;
+        }
+        match layout.batch(batch, &answers, &schema) {
+            Ok(batch) => batches.push(batch),
+            Err(error) => return Ok(Err(error.into())),
+        }
+    }
+    let users = users.users();
+    Ok(Ok(Answered {
+        schema,
+        batches,
+        users,
+    }))
+}
+
+/// The claims of a batch that a state rejects for ever.
+fn rejected_by_state(read: &Read, settings: &Settings, engine: &dyn Resolve) -> Vec<Rejected> {
+    let claims = 0..read.claims.len();
+    let rejected = claims.filter_map(|claim| {
+        let rejection = settings.rejection_by_state(engine, read.claims.get(claim)?)?;
+        Some(Rejected::of(claim, &rejection))
+    });
+    rejected.collect()
+}
