@@ -5,6 +5,7 @@
 //! a free port of this machine. All output goes to `target/e2e`.
 
 mod machine;
+mod spark;
 mod wheel;
 
 use std::io::Write;
@@ -60,6 +61,8 @@ pub enum Suite {
     Api,
     /// The package of Python: installs it and runs its tests, which compare it with the command
     Wheel,
+    /// `idmerge.spark` of that package, on two executors of Spark and on Sail
+    Spark,
 }
 
 impl Suite {
@@ -75,6 +78,7 @@ impl Suite {
             Self::Python => "python",
             Self::Api => "api",
             Self::Wheel => "wheel",
+            Self::Spark => "spark",
         }
     }
 }
@@ -155,6 +159,7 @@ fn run_suite(
         }
         Suite::Api => run_schemathesis(folder, machine, serving)?,
         Suite::Wheel => wheel::run(machine.root(), folder)?,
+        Suite::Spark => spark::run(machine.root(), folder)?,
     }
     Ok(())
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell, cmd};
 
-use super::{Suite, wheel};
+use super::{Suite, spark, wheel};
 
 /// The names of the browser's program.
 const CHROMIUMS: [&str; 4] = [
@@ -23,6 +23,9 @@ const PYTHON_MINOR_MIN: u32 = 10;
 
 /// The oldest minor version of Python 3 that has the libraries whose tables the package of Python takes.
 const WHEEL_PYTHON_MINOR_MIN: u32 = 11;
+
+/// The oldest version of Java that Spark 4 runs on.
+const JAVA_MIN: u32 = 17;
 
 /// The folder of the scripts and their packages.
 pub(super) const SCRIPTS: &str = "tests/e2e";
@@ -68,6 +71,7 @@ impl<'a> Machine<'a> {
             Suite::Segment => Ok(self.prepare_node(SEGMENT)),
             Suite::Python | Suite::Api => self.prepare_python(),
             Suite::Wheel => self.prepare_wheel(),
+            Suite::Spark => self.prepare_spark(),
         }
     }
 
@@ -168,6 +172,39 @@ impl<'a> Machine<'a> {
         Ok(self.pip_install(&pip, &packages))
     }
 
+    /// Installs Spark and Sail. The environments are kept: Spark has 400 MB.
+    fn prepare_spark(&self) -> anyhow::Result<Available> {
+        // Java prints its version to stderr.
+        let version = cmd!(self.sh, "java -version").quiet().ignore_stdout();
+        let version = version.read_stderr().ok();
+        if version
+            .as_deref()
+            .and_then(java_version)
+            .is_none_or(|major| major < JAVA_MIN)
+        {
+            return Ok(Err(format!("Java {JAVA_MIN} or later")));
+        }
+        let environments = [
+            (
+                spark::venv(self.folder),
+                "python/tests/spark/requirements.txt",
+            ),
+            (
+                spark::sail_venv(self.folder),
+                "python/tests/spark/sail-requirements.txt",
+            ),
+        ];
+        for (venv, requirements) in environments {
+            if let Err(lack) = self.make_venv(&venv, WHEEL_PYTHON_MINOR_MIN)? {
+                return Ok(Err(lack));
+            }
+            if let Err(lack) = self.pip_install(&venv.join("bin/pip"), &["-r", requirements]) {
+                return Ok(Err(lack));
+            }
+        }
+        Ok(Ok(()))
+    }
+
     fn prepare_chromium(&mut self) -> Available {
         if self.chromium.is_some() {
             return Ok(());
@@ -196,6 +233,12 @@ fn read(command: Cmd<'_>) -> Option<String> {
     command.quiet().ignore_stderr().read().ok()
 }
 
+/// The major version of Java, of a text such as `openjdk version "17.0.15" 2025-04-15`.
+fn java_version(text: &str) -> Option<u32> {
+    let version = text.split('"').nth(1)?;
+    version.split('.').next()?.parse().ok()
+}
+
 fn find_chromium() -> Option<PathBuf> {
     if let Some(chromium) = env::var_os("CHROMIUM") {
         return Some(chromium.into());
@@ -206,4 +249,18 @@ fn find_chromium() -> Option<PathBuf> {
         .iter()
         .flat_map(|name| folders.iter().map(move |folder| folder.join(name)))
         .find(|program| program.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_version_of_java_is_its_first_number() {
+        let of_17 = "openjdk version \"17.0.15\" 2025-04-15\nOpenJDK Runtime Environment";
+        assert_eq!(java_version(of_17), Some(17));
+        assert_eq!(java_version("openjdk version \"21\" 2023-09-19"), Some(21));
+        assert_eq!(java_version("java version \"1.8.0_392\""), Some(1));
+        assert_eq!(java_version("command not found"), None);
+    }
 }

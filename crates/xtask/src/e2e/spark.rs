@@ -1,0 +1,117 @@
+//! Tests the package of Python on Spark: on executors of this machine, and on Sail through Spark Connect.
+
+use std::net::{TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command};
+use std::time::{Duration, Instant};
+use std::{fs, thread};
+
+use anyhow::{Context, bail};
+use xshell::cmd;
+
+use crate::packages::metadata;
+use crate::shell_at;
+
+/// How long Sail may take to start.
+const START_TIME_MAX: Duration = Duration::from_secs(60);
+
+/// The environment with Spark.
+pub(super) fn venv(folder: &Path) -> PathBuf {
+    folder.join("spark")
+}
+
+/// The environment with Sail. It has another version of the client.
+pub(super) fn sail_venv(folder: &Path) -> PathBuf {
+    folder.join("sail")
+}
+
+/// Builds the package once, and runs its tests of Spark in both environments.
+pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
+    let wheels = folder.join("wheels");
+    sh.remove_path(&wheels)?;
+    let pip = venv(folder).join("bin/pip");
+    cmd!(
+        sh,
+        "{pip} wheel --no-deps --disable-pip-version-check --wheel-dir {wheels} ./python"
+    )
+    .run()?;
+    let wheel = sh.read_dir(&wheels)?.pop();
+    let wheel = wheel.context("pip has built no package")?;
+
+    let target = metadata(&root.join("Cargo.toml"))?.target_directory;
+    let program = target.join("debug").join("idmerge");
+    let tests = |venv: &Path, remote: Option<&str>| {
+        let (pip, python) = (venv.join("bin/pip"), venv.join("bin/python"));
+        // The version is the same after each change.
+        let options = [
+            "--force-reinstall",
+            "--no-deps",
+            "--quiet",
+            "--disable-pip-version-check",
+        ];
+        cmd!(sh, "{pip} install {options...} {wheel}").run()?;
+        let options = [
+            "-m",
+            "pytest",
+            "-c",
+            "python/pyproject.toml",
+            "--rootdir",
+            "python",
+        ];
+        let pytest = cmd!(sh, "{python} {options...} python/tests/spark");
+        let pytest = pytest.env("IDMERGE", &program);
+        match remote {
+            Some(remote) => pytest.env("SPARK_REMOTE", remote).run(),
+            None => pytest.run(),
+        }
+    };
+    tests(&venv(folder), None)?;
+    let sail = Sail::start(folder)?;
+    tests(&sail_venv(folder), Some(&sail.url))?;
+    Ok(())
+}
+
+/// A server of Sail, which is killed when it is dropped.
+struct Sail {
+    server: Child,
+    url: String,
+}
+
+impl Sail {
+    fn start(folder: &Path) -> anyhow::Result<Self> {
+        let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
+        let log = fs::File::create(folder.join("sail.log"))?;
+        let server = Command::new(sail_venv(folder).join("bin/sail"))
+            .args(["spark", "server", "--ip", "127.0.0.1", "--port"])
+            .arg(port.to_string())
+            .stdout(log.try_clone()?)
+            .stderr(log)
+            .spawn()
+            .context("cannot start Sail")?;
+        let url = format!("sc://127.0.0.1:{port}");
+        let mut sail = Self { server, url };
+        let started = Instant::now();
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            if let Some(status) = sail.server.try_wait()? {
+                bail!(
+                    "Sail has ended with {status}; see sail.log in {}",
+                    folder.display()
+                );
+            }
+            if started.elapsed() > START_TIME_MAX {
+                bail!("Sail does not listen; see sail.log in {}", folder.display());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(sail)
+    }
+}
+
+impl Drop for Sail {
+    fn drop(&mut self) {
+        // A server that has ended cannot be killed, which is as well.
+        let _killed = self.server.kill();
+        let _ended = self.server.wait();
+    }
+}
