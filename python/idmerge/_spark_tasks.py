@@ -198,7 +198,7 @@ def merged(figures, more):
 
 
 #: The engine of the latest snapshot. A Python process of an executor has one for all its tasks.
-_engines = {}
+_engines: dict[bytes, idmerge.Engine] = {}
 
 
 def engine_of(snapshot, engine, settings):

@@ -76,6 +76,13 @@ def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path):
     exec(first, names)
     names["own"] = idmerge.own_ids(names["events"], engine="original")
     names["mapping"] = idmerge.mapping(names["events"], engine="original")
-    second = block(text[text.index(first) :].split("```", 1)[1], "python")
+    rest = text[text.index(first) :].split("```", 1)[1]
+    second = block(rest, "python")
     exec(second, names)
+    numbered = names["events"].to_arrow_table()
+    numbered = numbered.add_column(0, "seq", pa.array(range(len(numbered))))
+    names.update(pa=pa, numbered=numbered, parts=[numbered.slice(0, 20), numbered.slice(20)], engine=idmerge.Engine("original"))
+    exec(block(rest[rest.index(second) :].split("```", 1)[1], "python"), names)
+    wanted = pa.table(idmerge.resolve(numbered, engine="original"))
+    assert pa.table(names["resolved"]).select(wanted.column_names) == wanted and len(names["failures"]) == 1
     assert idmerge.Engine.from_snapshot(names["today"], "original").mapping().columns == names["mapping"].columns
