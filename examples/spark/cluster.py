@@ -105,8 +105,7 @@ class Killer(threading.Thread):
     def __init__(self, spark, cluster, stage):
         super().__init__(daemon=True)
         self.cluster, self.stage, self.killed, self.ended = cluster, stage, None, threading.Event()
-        context = spark.sparkContext
-        self.url = f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/stages"
+        self.url = stages_of(spark)
         #: What the script does now.
         self.phase = None
 
@@ -131,6 +130,12 @@ class Killer(threading.Thread):
                     self.cluster.kill(worker)
                     self.killed = f"{name}, {done}"
                     return
+
+
+def stages_of(spark):
+    """Where Spark says what its stages do."""
+    context = spark.sparkContext
+    return f"{context.uiWebUrl}/api/v1/applications/{context.applicationId}/stages"
 
 
 def get(url):

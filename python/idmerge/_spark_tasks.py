@@ -76,6 +76,9 @@ def claims(batches, *, engine, order, columns, on_invalid, settings, drops_repea
         if figures["first_refused"] is None and made.summary.first_refused:
             first = ", ".join(f"{name}={table[name][0].as_py()!r}" for name in order)
             figures["first_refused"] = f"{made.summary.first_refused} (rows are counted from the one with {first})"
+        for name in order:
+            if found[name].null_count:
+                raise idmerge.ColumnError(f"the column {name} is null in an event with a claim: it must say when each came")
         figures["claims"] += len(found)
         if drops_repeats:
             found = without_repeats(found, order)

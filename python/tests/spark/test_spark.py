@@ -256,7 +256,7 @@ def test_a_source_without_an_order_is_refused(spark, events):
     ("change", "message"),
     [
         ("seq div 2", r"the column seq does not rise: row \d+ has (\d+) after \1; which of them came first .* add a column"),
-        ("if(seq = 7, null, seq)", r"the column seq is null in row \d"),
+        ("if(seq = 7, null, seq)", r"the column seq is null in an event with a claim"),
     ],
 )
 def test_an_order_that_does_not_rise_is_an_error(spark, events, change, message):
