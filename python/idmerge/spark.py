@@ -36,9 +36,9 @@ __all__ = ["Run", "mapping", "resolve"]
 
 log = logging.getLogger("idmerge.spark")
 
-#: A snapshot up to this size is sent to every Python process. Spark Connect takes messages of at most 128 MB.
+#: A snapshot up to this size is sent to every Python process. Spark Connect takes messages of at most 128 MiB.
 BROADCAST_BYTES_MAX = 1 << 30
-CONNECT_BROADCAST_BYTES_MAX = 1 << 26
+CONNECT_BYTES_MAX = 100 << 20
 
 #: Failures up to this number are sent to every executor to be joined.
 BROADCAST_FAILURES_MAX = 1_000_000
@@ -134,7 +134,7 @@ def resolve(
     fold = Fold(source, snapshot, buckets, wants_mapping=attach == "join" or buckets is not None)
     if engine == "legacy":
         return Run(fold, source.arrivals(snapshot))
-    limit = CONNECT_BROADCAST_BYTES_MAX if source.is_connect else BROADCAST_BYTES_MAX
+    limit = CONNECT_BYTES_MAX if source.is_connect else BROADCAST_BYTES_MAX
     is_large = fold.snapshot is None or len(fold.snapshot) > limit
     fold.metrics["attach"] = "join" if attach == "join" or (attach == "auto" and is_large) else "broadcast"
     joined = {"join": joined_with_mapping, "broadcast": resolved_by_snapshot}[fold.metrics["attach"]]
@@ -262,6 +262,11 @@ class Fold:
         if buckets is not None and buckets < 1:
             raise ValueError(f"buckets is {buckets}, but it must be at least 1")
         if snapshot is not None:
+            if source.is_connect and len(snapshot) > CONNECT_BYTES_MAX:
+                raise idmerge.SnapshotError(
+                    f"the snapshot has {len(snapshot):,} bytes, but Spark Connect takes messages of at most 128 MiB: run "
+                    "this in a session of Spark itself"
+                )
             # On the driver the error is sooner, and of one line.
             tasks.new_engine(source.engine, source.settings, snapshot)
         self.source, self.kept, self.metrics = source, [], {}
