@@ -1,23 +1,25 @@
 //! The answer to each event of a table: its canonical distinct_id, and why its claim was rejected.
 
 mod now;
+mod users;
 
-use std::hash::BuildHasher as _;
 use std::sync::Arc;
 
 use arrow_array::builder::{BooleanBuilder, StringBuilder};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
-use foldhash::HashSet;
 use foldhash::quality::RandomState;
 use idmerge_core::{Attribution, DistinctId, EngineError, Resolve, RuleBook};
 use idmerge_engines::Settings;
 
 use crate::arrow::input::Input;
 use crate::arrow::plain::Plain;
+use crate::parallel;
 use crate::reading::{Read, push_id};
 use crate::state::{Outcomes, Rejected, State};
 pub(crate) use now::{Failures, answer_now};
+use users::Seen;
+pub(crate) use users::Users;
 
 /// The columns of an answer (W-1 to W-4).
 const COLUMNS: [(&str, DataType); 6] = [
@@ -31,13 +33,6 @@ const COLUMNS: [(&str, DataType); 6] = [
 
 /// The answers to the events of a batch: the columns of [`COLUMNS`].
 struct Answers([ArrayRef; COLUMNS.len()]);
-
-/// The users of a table, before and after their IDs are joined.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Users {
-    pub(crate) before: u64,
-    pub(crate) after: u64,
-}
 
 /// A table with the answers to its events.
 pub(crate) struct Answered {
@@ -72,43 +67,41 @@ pub(crate) fn answer(
     state: &mut State,
     outcomes: &mut Outcomes,
 ) -> Result<Answered, Failed> {
-    let mut answers = Vec::with_capacity(read.len());
-    let mut users = UserCount::default();
-    match settings.attribution() {
+    let rule_book = settings.rule_book();
+    let layout = Layout::of(&input.schema);
+    let schema = layout.schema(&input.schema);
+    let key = RandomState::default();
+    let finish = |number: usize, canonical: StringArray, rejected: &[Rejected]| {
+        let (batch, read) = (&input.batches[number], &read[number]);
+        let seen = Seen::new(&key, &read.own, &canonical);
+        let answers = Answers::new(rule_book, read, canonical, rejected);
+        Ok((layout.batch(batch, &answers, &schema)?, seen))
+    };
+    let answered: Vec<Result<_, ArrowError>> = match settings.attribution() {
+        // No answer depends on another one, once all claims are weighed.
         Attribution::Retroactive => {
             let rejected = read.iter().map(|read| state.fold(&read.claims, outcomes));
             let rejected = rejected.collect::<Result<Vec<_>, _>>()?;
-            for (read, rejected) in read.iter().zip(&rejected) {
-                let count = &mut |own, canonical| users.add(own, canonical);
-                let canonical = canonical(&read.own, &*state.engine, count);
-                answers.push(Answers::new(
-                    settings.rule_book(),
-                    read,
-                    canonical,
-                    rejected,
-                ));
-            }
+            parallel::map(read.len(), |number| {
+                let canonical = canonical(&read[number].own, &*state.engine);
+                finish(number, canonical, &rejected[number])
+            })
         }
         Attribution::AtArrival => {
-            for read in read {
-                let (canonical, rejected) = arrive(read, state, outcomes, &mut users)?;
-                answers.push(Answers::new(
-                    settings.rule_book(),
-                    read,
-                    canonical,
-                    &rejected,
-                ));
-            }
+            let arrived = read.iter().map(|read| arrive(read, state, outcomes));
+            let arrived = arrived.collect::<Result<Vec<_>, _>>()?;
+            parallel::map(read.len(), |number| {
+                let (canonical, rejected) = &arrived[number];
+                finish(number, canonical.clone(), rejected)
+            })
         }
-    }
-    let layout = Layout::of(&input.schema);
-    let schema = layout.schema(&input.schema);
-    let batches = input.batches.iter().zip(answers);
-    let batches = batches.map(|(batch, answers)| layout.batch(batch, &answers, &schema));
+    };
+    let answered = answered.into_iter().collect::<Result<Vec<_>, _>>()?;
+    let (batches, seen): (Vec<_>, Vec<_>) = answered.into_iter().unzip();
     Ok(Answered {
-        batches: batches.collect::<Result<_, _>>()?,
+        batches,
         schema,
-        users: users.users(),
+        users: users::count(&seen),
     })
 }
 
@@ -118,23 +111,15 @@ fn id(own: &StringArray, row: usize) -> Option<DistinctId<'_>> {
     DistinctId::try_from(text).ok()
 }
 
-/// The canonical ID of each ID, now. `each` gets the two.
-pub(crate) fn canonical<'a>(
-    own: &'a StringArray,
-    engine: &'a dyn Resolve,
-    each: &mut dyn FnMut(DistinctId<'a>, DistinctId<'a>),
-) -> StringArray {
-    let ids = || (0..own.len()).map(|row| id(own, row));
-    let mut canonical: Vec<_> = ids().flatten().collect();
+/// The canonical ID of each ID, now.
+pub(crate) fn canonical<'a>(own: &'a StringArray, engine: &'a dyn Resolve) -> StringArray {
+    let mut canonical: Vec<_> = (0..own.len()).filter_map(|row| id(own, row)).collect();
     engine.resolve_batch(&mut canonical);
     let mut canonical = canonical.into_iter();
     let mut texts = StringBuilder::with_capacity(own.len(), own.values().len());
-    for own in ids() {
-        match own.zip(own.and_then(|_| canonical.next())) {
-            Some((own, id)) => {
-                each(own, id);
-                push_id(&mut texts, id);
-            }
+    for row in 0..own.len() {
+        match id(own, row).and_then(|_| canonical.next()) {
+            Some(id) => push_id(&mut texts, id),
             None => texts.append_null(),
         }
     }
@@ -147,7 +132,6 @@ fn arrive(
     read: &Read,
     state: &mut State,
     outcomes: &mut Outcomes,
-    users: &mut UserCount,
 ) -> Result<(StringArray, Vec<Rejected>), EngineError> {
     let mut texts = StringBuilder::with_capacity(read.own.len(), read.own.values().len());
     let mut rejected = Vec::new();
@@ -157,11 +141,7 @@ fn arrive(
             rejected.extend(state.fold_one(&read.claims, claim, outcomes)?);
         }
         match id(&read.own, row) {
-            Some(own) => {
-                let root = state.engine.resolve(own);
-                users.add(own, root);
-                push_id(&mut texts, root);
-            }
+            Some(own) => push_id(&mut texts, state.engine.resolve(own)),
             None => texts.append_null(),
         }
     }
@@ -187,8 +167,11 @@ impl Answers {
         }
         let at = |rejected: &Rejected| read.claims.rows[rejected.claim];
         let texts = |is_written: bool, text: fn(&Rejected) -> &str| {
+            if !is_written || rejected.is_empty() {
+                return StringArray::new_null(rows);
+            }
             let mut texts = StringBuilder::new();
-            let mut rejected = rejected.iter().filter(|_| is_written).peekable();
+            let mut rejected = rejected.iter().peekable();
             for row in 0..rows {
                 let rejected = rejected.next_if(|rejected| at(rejected) == row);
                 texts.append_option(rejected.map(text));
@@ -204,38 +187,6 @@ impl Answers {
             Arc::new(texts(!is_simplified, |rejected| rejected.code)),
             Arc::new(texts(!is_simplified, |rejected| &rejected.description)),
         ])
-    }
-}
-
-/// Counts different IDs by a 64-bit hash with a random key, as the command does.
-#[derive(Default)]
-struct UserCount {
-    state: RandomState,
-    before: HashSet<u64>,
-    after: HashSet<u64>,
-    last: Option<(u64, u64)>,
-}
-
-impl UserCount {
-    fn add(&mut self, own: DistinctId<'_>, canonical: DistinctId<'_>) {
-        let before = self.state.hash_one(own);
-        let after = match own == canonical {
-            true => before,
-            false => self.state.hash_one(canonical),
-        };
-        // Successive events often have the same user.
-        if self.last != Some((before, after)) {
-            self.last = Some((before, after));
-            self.before.insert(before);
-            self.after.insert(after);
-        }
-    }
-
-    fn users(&self) -> Users {
-        Users {
-            before: self.before.len() as u64,
-            after: self.after.len() as u64,
-        }
     }
 }
 

@@ -13,6 +13,7 @@ mod api;
 mod arrow;
 mod errors;
 mod order;
+mod parallel;
 mod reading;
 mod settings;
 mod state;

@@ -14,6 +14,7 @@ use pyo3::prelude::*;
 
 use crate::arrow::input::Input;
 use crate::errors::{broken_stream, column_error};
+use crate::parallel;
 use claims::{Claims, ClaimsBuilder};
 use columns::Columns;
 pub(crate) use columns::{Names, properties};
@@ -52,13 +53,19 @@ pub(crate) fn read_all(
     names: &Names,
 ) -> PyResult<(Vec<Read>, Vec<String>)> {
     let reader = Reader::new(input, settings, names)?;
-    let mut first = 0;
-    let read = input.batches.iter().map(|batch| {
-        let read = reader.read(batch, first);
-        first += batch.num_rows();
-        read
+    let firsts: Vec<_> = input
+        .batches
+        .iter()
+        .scan(0, |next, batch| {
+            let first = *next;
+            *next += batch.num_rows();
+            Some(first)
+        })
+        .collect();
+    let read = parallel::map(input.batches.len(), |number| {
+        reader.read(&input.batches[number], firsts[number])
     });
-    let read = read.collect::<PyResult<_>>()?;
+    let read = read.into_iter().collect::<PyResult<_>>()?;
     Ok((read, reader.warnings))
 }
 

@@ -5,14 +5,17 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
+use foldhash::quality::RandomState;
 use idmerge_core::{Resolve, RuleBook};
 use idmerge_engines::Settings;
 use pyo3::prelude::*;
 
-use super::{Answered, Answers, Failed, Layout, UserCount, canonical};
+use super::users::{self, Seen};
+use super::{Answered, Answers, Failed, Layout, canonical};
 use crate::arrow::input::Input;
 use crate::arrow::plain::Plain;
 use crate::errors::{broken_stream, column_error};
+use crate::parallel;
 use crate::reading::Read;
 use crate::state::Rejected;
 
@@ -68,10 +71,11 @@ pub(crate) fn answer_now(
     let rule_book = settings.rule_book();
     let layout = Layout::of(&input.schema);
     let schema = layout.schema(&input.schema);
-    let mut users = UserCount::default();
-    let mut batches = Vec::with_capacity(read.len());
-    for (batch, read) in input.batches.iter().zip(read) {
-        let canonical = canonical(&read.own, engine, &mut |own, id| users.add(own, id));
+    let key = RandomState::default();
+    let answered = parallel::map(read.len(), |number| {
+        let (batch, read) = (&input.batches[number], &read[number]);
+        let canonical = canonical(&read.own, engine);
+        let seen = Seen::new(&key, &read.own, &canonical);
         let rejected = rejected_by_state(read, settings, engine);
         let mut answers = Answers::new(rule_book, read, canonical, &rejected);
         if let Some(failures) = failures
@@ -81,16 +85,15 @@ pub(crate) fn answer_now(
             answers.0[4] = code;
             answers.0[5] = description;
         }
-        match layout.batch(batch, &answers, &schema) {
-            Ok(batch) => batches.push(batch),
-            Err(error) => return Ok(Err(error.into())),
-        }
-    }
-    let users = users.users();
-    Ok(Ok(Answered {
+        let answered = layout.batch(batch, &answers, &schema);
+        Ok(answered.map(|batch| (batch, seen)))
+    });
+    let answered = answered.into_iter().collect::<PyResult<Vec<_>>>()?;
+    let answered: Result<(Vec<_>, Vec<_>), _> = answered.into_iter().collect();
+    Ok(answered.map_err(Failed::from).map(|(batches, seen)| Answered {
         schema,
         batches,
-        users,
+        users: users::count(&seen),
     }))
 }
 

@@ -109,7 +109,7 @@ impl Engine {
                     None => own.append_null(),
                 }
             }
-            let resolved = canonical(&own.finish(), &*state.engine, &mut |_, _| {});
+            let resolved = canonical(&own.finish(), &*state.engine);
             let columns: Vec<ArrayRef> = vec![part, Arc::new(resolved)];
             let batch = RecordBatch::try_new(schema.clone(), columns);
             batches.push(batch.map_err(|error| broken_stream(&error))?);
