@@ -1,7 +1,6 @@
 //! `idmerge ingest`: applies the claims of events to a store.
 
 mod block;
-mod taken;
 
 use std::fmt;
 use std::io::{self, Write};
@@ -10,13 +9,13 @@ use std::path::Path;
 use std::slice;
 
 use anyhow::Context;
-use idmerge_engines::{Engine, Model, Settings};
+use idmerge_engines::Engine;
+use idmerge_ingest::{EventClaims, KnownInputs, LoggedClaim, Part, Taken, snapshot_if_old};
 use idmerge_store::Durable;
 use serde_json::{Value, json};
 
 use crate::args::ingest::IngestArgs;
-use crate::commands::ingest::block::{IngestReader, LoggedClaim};
-use crate::commands::ingest::taken::{BlockTaken, Taken};
+use crate::commands::ingest::block::IngestReader;
 use crate::commands::sorting::Ordering;
 use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
 use crate::environment::now_ms;
@@ -27,14 +26,10 @@ use crate::report::say;
 use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
 use crate::stream::events::numbers_of;
-use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
-
-/// Take a snapshot after this many new entries: opening a store replays at most these.
-const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
 const CONTINUES_AGAIN: &str = "this continues the --again run that did not finish: what that run has taken is passed \
      over (AR-3); to take it anew, run the same command again afterwards";
@@ -68,16 +63,12 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let mut known = taken.known_inputs();
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
-    let others = of_other_models(&settings);
     let erased = store.erased().clone();
-    let now_ms = now_ms();
+    let claims = EventClaims::new(&settings, &erased, now_ms());
     let worker = || {
         IngestWorker(IngestReader {
-            erased: &erased,
-            now_ms,
             max_line_bytes: args.input.max_line_bytes,
-            settings: &settings,
-            others: &others,
+            claims: &claims,
         })
     };
     let sink = StoreSink::new(args, store, taken, refused, conflicts);
@@ -87,21 +78,11 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let mut sink = pass.run(sink, |_| Ok(()), worker)?;
     sink.finish_inputs()?;
     progress.stage("indexing");
-    sink.snapshot_if_old()?;
+    snapshot_if_old(&sink.store).with_context(|| sink.write_error())?;
     progress.finish();
     let adapted = adapting.and_then(Adapting::report);
     sink.print(entries_before, &known, adapted.as_ref(), form);
     sink.close()
-}
-
-/// The settings of the other models, with the same rules for IDs.
-fn of_other_models(settings: &Settings) -> Vec<Settings> {
-    let others = Model::ALL
-        .into_iter()
-        .filter(|model| *model != settings.model());
-    others
-        .map(|model| Settings::of(model).with_id_rules(settings.id_rules().clone()))
-        .collect()
 }
 
 /// The store that claims go to, and counts of what it answered.
@@ -183,26 +164,13 @@ impl StoreSink<'_> {
         let committed = self.taken.commit(&self.store);
         committed.with_context(|| self.write_error())?;
         self.uncommitted = 0;
-        self.store.index().with_context(|| self.write_error())?;
-        if self.store.since_snapshot()? > SNAPSHOT_ENTRIES {
-            self.store.snapshot().with_context(|| self.write_error())?;
-        }
         Ok(())
     }
 
     /// Commits after all inputs have been read.
     fn finish_inputs(&mut self) -> anyhow::Result<()> {
         let finished = self.taken.finish(&self.store);
-        finished.with_context(|| self.write_error())?;
-        self.commit()
-    }
-
-    /// Takes a snapshot, unless the latest one is recent enough.
-    fn snapshot_if_old(&mut self) -> anyhow::Result<()> {
-        if self.store.since_snapshot()? > self.store.committed() / 10 {
-            self.store.snapshot().with_context(|| self.write_error())?;
-        }
-        Ok(())
+        finished.with_context(|| self.write_error())
     }
 
     fn summary<'s>(
@@ -281,11 +249,11 @@ impl<'w> Worker for IngestWorker<'w> {
         ticket: Ticket<'_, OrderedSink<StoreSink<'w>>>,
     ) -> anyhow::Result<()> {
         let mut read = self.0.read(block);
-        let (events, tally) = (read.events as u64, read.tally());
+        let (events, tally) = (read.claims.events as u64, read.tally());
         let refused = mem::take(&mut read.refused);
         let (lines, with_id) = (tally.lines, tally.with_id);
-        let erased = read.erased;
-        let mut logged = read.take_claims(&self.0);
+        let erased = read.claims.erased;
+        let mut logged = read.claims.take(self.0.claims);
         in_turn(ticket, |ordered| {
             let (sink, position) = ordered.for_block(block, tally)?;
             let refused_lines = numbers_of(&refused);
@@ -299,12 +267,14 @@ impl<'w> Worker for IngestWorker<'w> {
             if let Some(conflicts) = &mut sink.conflicts {
                 conflicts.add_block(block, position, &refused_lines, &rejected)?;
             }
-            let taken = BlockTaken {
+            sink.taken.add(&Part {
+                input: block.input,
+                passed: block.passed.map(|passed| passed.number),
+                content: block.content,
                 records: position.records_before() + block.records(lines),
                 events,
                 with_id,
-            };
-            sink.taken.add(block, &taken);
+            });
             sink.commit_if_due()
         })
     }

@@ -5,11 +5,11 @@ use std::io::{self, Read};
 use std::mem;
 use std::sync::Arc;
 
+use idmerge_ingest::Content;
 use twox_hash::XxHash3_64;
 
 use crate::stream::adapt::block::AdaptedBlock;
 use crate::stream::adapt::table::Table;
-use crate::stream::input::content::Content;
 
 /// The size of a block, unless it is one longer line or the end of an input.
 ///

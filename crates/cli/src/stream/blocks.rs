@@ -5,12 +5,11 @@ use std::sync::Arc;
 use std::{mem, slice};
 
 use anyhow::Context;
+use idmerge_ingest::{Content, ContentHasher, KnownInputs};
 
 use crate::stream::adapt::table::{Table, Tables};
 use crate::stream::block::{BLOCK_BYTES, Block, Limits, Passed};
 use crate::stream::forms::{self, Cut, Source, terminated_early};
-use crate::stream::input::content::{Content, ContentHasher};
-use crate::stream::input::known::KnownInputs;
 use crate::stream::input::{Input, Reread};
 use crate::stream::progress::Progress;
 

@@ -11,12 +11,11 @@ mod wrapped;
 
 use std::io::{self, Read};
 
+use idmerge_ingest::{ContentHasher, Known, pass};
 pub(super) use records::{Cut, Records};
 use scanner::{Scanned, ValueScanner};
 
 use crate::stream::forms::text::BYTE_ORDER_MARK;
-use crate::stream::input::content::ContentHasher;
-use crate::stream::input::known::{Known, pass};
 
 /// The last line of an export that the vendor could not complete.
 pub(super) const TERMINATED_EARLY: &[u8] = b"export terminated early";

@@ -1,10 +1,8 @@
 //! Input files and stdin, read once or twice.
 
 mod ahead;
-pub(crate) mod content;
 mod copy;
 mod decompress;
-pub(crate) mod known;
 pub(crate) mod sorted;
 pub(crate) mod table;
 mod unchanged;
@@ -15,12 +13,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, bail};
+use idmerge_ingest::{Known, KnownInputs};
 
 use crate::report::wrong_usage;
 use crate::stream::input::ahead::Ahead;
 use crate::stream::input::copy::{Tee, not_copied};
 use crate::stream::input::decompress::decompressed;
-use crate::stream::input::known::{Known, KnownInputs};
 use crate::stream::input::sorted::Origins;
 use crate::stream::input::table::TableForm;
 pub(crate) use crate::stream::input::unchanged::InputChanged;

@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
 use idmerge_adapters::Adapted;
+use idmerge_ingest::KnownInputs;
 
 use crate::spill::blocks::BlocksReader;
 use crate::stream::adapt::table::Tables;
@@ -19,7 +20,6 @@ use crate::stream::adapt::{Adapting, Stage};
 use crate::stream::block::{Block, Limits, Unit};
 use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
-use crate::stream::input::known::KnownInputs;
 use crate::stream::input::sorted::Origins;
 use crate::stream::input::{self, Input, InputChanged, Reread};
 use crate::stream::lines::too_long;

@@ -32,6 +32,44 @@ pub enum Explanation {
 /// An entry as it counts now, and the IDs of its claim.
 type Claimed = (LogEntry, [DistinctIdBuf; 2]);
 
+impl Explanation {
+    /// Whether the IDs are one user.
+    pub fn is_one_user(&self) -> bool {
+        matches!(self, Self::Joined(_) | Self::JoinedElsewhere)
+    }
+
+    /// The kind of the explanation, as the command line and Python name it.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Joined(_) => "joined",
+            Self::JoinedElsewhere => "joined by a state that came from elsewhere",
+            Self::Apart(_) | Self::ApartThroughOthers(_) => "apart",
+        }
+    }
+
+    /// What the [`claims`](Self::claims) are.
+    pub fn why(&self) -> &'static str {
+        match self {
+            Self::Joined(claims) if claims.is_empty() => "this is one ID",
+            Self::Joined(_) => "these claims joined them",
+            Self::JoinedElsewhere => "the claims that joined them are not in this log",
+            Self::Apart(claims) if claims.is_empty() => "no claim ever connected them",
+            Self::Apart(_) => "each of these claims would have joined them, and was rejected",
+            Self::ApartThroughOthers(_) => {
+                "these claims together would have joined them, through other people, and were rejected"
+            }
+        }
+    }
+
+    /// The claims that explain it.
+    pub fn claims(&self) -> &[LogEntry] {
+        match self {
+            Self::Joined(claims) | Self::Apart(claims) | Self::ApartThroughOthers(claims) => claims,
+            Self::JoinedElsewhere => &[],
+        }
+    }
+}
+
 impl<R: IdentityResolver> History<R> {
     /// Explains why two IDs are one user or are two. Each claim has the answer that counts now, which
     /// differs from the answer in the log if an earlier entry was withdrawn. `engine` must have the

@@ -7,8 +7,9 @@ use super::scanner::{Scanned, ValueScanner};
 use super::text::BYTE_ORDER_MARK;
 use super::tracker::Tracker;
 use super::{Form, Prefixed, TERMINATED_EARLY};
+use idmerge_ingest::{Content, ContentHasher};
+
 use crate::stream::block::{BLOCK_BYTES, Block};
-use crate::stream::input::content::{Content, ContentHasher};
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 64 * 1024;

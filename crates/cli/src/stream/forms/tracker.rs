@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use crate::stream::input::content::{Content, ContentHasher};
+use idmerge_ingest::{Content, ContentHasher};
 
 /// The length of a byte order mark.
 const MARK_BYTES: u64 = 3;

@@ -3,24 +3,24 @@
 use idmerge_engines::Engine;
 use idmerge_store::{Durable, Intake, LazyRuns, StoreError, TakenInput, What};
 
-use crate::commands::ingest::block::LoggedClaim;
-use crate::stream::block::Block;
-use crate::stream::input::content::Content;
-use crate::stream::input::known::{Known, KnownInputs};
+use crate::claims::LoggedClaim;
+use crate::content::Content;
+use crate::known::{Known, KnownInputs};
 
 /// The inputs and events that a run takes, in addition to those of earlier runs.
-pub(super) struct Taken {
+#[derive(Debug)]
+pub struct Taken {
     intake: Intake,
     /// The number of the first input of the run.
     first_number: u64,
     again: Again,
     input: InputTaken,
     /// How many events were not weighed because they were taken before.
-    pub(super) repeated: u64,
+    pub repeated: u64,
 }
 
 /// A run that takes inputs and events anew.
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Again {
     /// The number of the run; 0 if nothing is taken anew.
     run: u64,
@@ -31,7 +31,7 @@ struct Again {
 }
 
 /// The input that is being read.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct InputTaken {
     index: Option<usize>,
     /// The beginning of it that was taken before.
@@ -41,17 +41,30 @@ struct InputTaken {
     is_usable: bool,
 }
 
-/// The part of an input up to the end of a block.
-pub(super) struct BlockTaken {
-    /// How many lines or records this part has.
-    pub(super) records: u64,
-    pub(super) events: u64,
-    pub(super) with_id: u64,
+/// A part of an input that was taken.
+#[derive(Clone, Copy, Debug)]
+pub struct Part {
+    /// The number of the input among those of the run, from 0.
+    pub input: usize,
+    /// The number of the known input that it begins with and that was passed over.
+    pub passed: Option<u64>,
+    /// The input from its start to the end of this part, if it can be known again.
+    pub content: Option<Content>,
+    /// How many lines or records that is.
+    pub records: u64,
+    /// How many events this part has.
+    pub events: u64,
+    /// How many of them have a distinct_id.
+    pub with_id: u64,
 }
 
 impl Taken {
     /// Reads which inputs and events the store has taken before. If `is_again`, they are taken anew.
-    pub(super) fn open(store: &Durable<Engine>, is_again: bool) -> Result<Self, StoreError> {
+    ///
+    /// # Errors
+    ///
+    /// The list of them is damaged, or the disk fails.
+    pub fn open(store: &Durable<Engine>, is_again: bool) -> Result<Self, StoreError> {
         let intake = Intake::open(&store.begin_read()?)?;
         let first_number = intake.next_number();
         let again = match is_again {
@@ -68,13 +81,13 @@ impl Taken {
     }
 
     /// Whether the run continues an earlier one that took inputs anew and did not finish.
-    pub(super) fn continues_again(&self) -> bool {
+    pub fn continues_again(&self) -> bool {
         self.again.is_continued
     }
 
     /// The inputs that are not taken again. With `--again` these are only the inputs that the same run
     /// took before it was interrupted.
-    pub(super) fn known_inputs(&self) -> KnownInputs {
+    pub fn known_inputs(&self) -> KnownInputs {
         let inputs = self.intake.inputs().iter();
         let known = inputs.filter(|input| self.again.run == 0 || input.again == self.again.run);
         let known = known.map(|input| Known {
@@ -90,7 +103,7 @@ impl Taken {
     }
 
     /// How many events these inputs have.
-    pub(super) fn events_in(&self, inputs: &[Known]) -> u64 {
+    pub fn events_in(&self, inputs: &[Known]) -> u64 {
         let events = inputs.iter().filter_map(|known| self.find(known.number));
         events.map(|input| input.events).sum()
     }
@@ -102,7 +115,11 @@ impl Taken {
     }
 
     /// Leaves out the claims of events that were taken before, and takes the others.
-    pub(super) fn take_new(
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn take_new(
         &mut self,
         logged: &mut Vec<LoggedClaim<'_>>,
         store: &Durable<Engine>,
@@ -147,12 +164,12 @@ impl Taken {
         intake.is_repeated(of_run, time_ms, runs)
     }
 
-    /// Notes how far the input of a block was taken.
-    pub(super) fn add(&mut self, block: &Block, taken: &BlockTaken) {
-        if self.input.index != Some(block.input) {
-            let passed = block.passed.and_then(|passed| self.find(passed.number));
+    /// Notes how far an input was taken.
+    pub fn add(&mut self, taken: &Part) {
+        if self.input.index != Some(taken.input) {
+            let passed = taken.passed.and_then(|number| self.find(number));
             self.input = InputTaken {
-                index: Some(block.input),
+                index: Some(taken.input),
                 is_usable: passed.is_some(),
                 passed,
                 events: 0,
@@ -163,12 +180,12 @@ impl Taken {
         input.is_usable |= taken.with_id > 0;
         let before = input.passed.unwrap_or(NOTHING);
         // An input that cannot be used is read again, so that the error comes again.
-        if let Some(content) = block.content
+        if let Some(content) = taken.content
             && input.is_usable
             && content.bytes > before.bytes
         {
             self.intake.set_input(TakenInput {
-                number: self.first_number + block.input as u64,
+                number: self.first_number + taken.input as u64,
                 bytes: content.bytes,
                 hash: content.hash,
                 head: content.head,
@@ -181,22 +198,36 @@ impl Taken {
     }
 
     /// Whether a commit is due.
-    pub(super) fn is_commit_due(&self) -> bool {
+    pub fn is_commit_due(&self) -> bool {
         self.intake.is_commit_due()
     }
 
     /// Commits the claims that were applied, together with what was taken.
-    pub(super) fn commit(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
-        if !self.intake.has_changes() {
-            return store.commit().map(drop);
+    ///
+    /// # Errors
+    ///
+    /// The disk fails.
+    pub fn commit(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
+        if self.intake.has_changes() {
+            let intake = &mut self.intake;
+            store.commit_with::<StoreError>(|write| intake.write(write))?;
+            store.merge_runs(Intake::runs())?;
+        } else {
+            store.commit()?;
         }
-        let intake = &mut self.intake;
-        store.commit_with::<StoreError>(|write| intake.write(write))?;
-        store.merge_runs(Intake::runs())
+        store.index()?;
+        if store.since_snapshot()? > SNAPSHOT_ENTRIES {
+            store.snapshot()?;
+        }
+        Ok(())
     }
 
     /// Commits that the run has taken everything.
-    pub(super) fn finish(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
+    ///
+    /// # Errors
+    ///
+    /// The disk fails.
+    pub fn finish(&mut self, store: &Durable<Engine>) -> Result<(), StoreError> {
         if self.again.run != 0 {
             self.intake.finish_again();
         }
@@ -230,6 +261,21 @@ impl Again {
             after: store.committed(),
             is_continued: false,
         })
+    }
+}
+
+/// Take a snapshot after this many new entries: opening a store replays at most these.
+const SNAPSHOT_ENTRIES: u64 = 5_000_000;
+
+/// Takes a snapshot, unless the latest one is recent enough.
+///
+/// # Errors
+///
+/// The disk fails.
+pub fn snapshot_if_old(store: &Durable<Engine>) -> Result<(), StoreError> {
+    match store.since_snapshot()? > store.committed() / 10 {
+        true => store.snapshot(),
+        false => Ok(()),
     }
 }
 

@@ -5,13 +5,14 @@ const HEAD_BYTES_MAX: u64 = 64 * 1024;
 
 /// Identifies the beginning of an input: the bytes from its start to the end of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Content {
-    pub(crate) bytes: u64,
+pub struct Content {
+    /// How many bytes there are.
+    pub bytes: u64,
     /// The hash of these bytes.
-    pub(crate) hash: [u8; 32],
+    pub hash: [u8; 32],
     /// The hash of the first 2ⁿ of these bytes, with the greatest n for which there are as many, up to
     /// [`HEAD_BYTES_MAX`].
-    pub(crate) head: u64,
+    pub head: u64,
 }
 
 /// Hashes the decompressed bytes of an input.
@@ -19,14 +20,15 @@ pub(crate) struct Content {
 /// The hash is BLAKE3, because strangers write much of the content of an input, and an input that had the
 /// hash of another one would be left out.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ContentHasher {
+pub struct ContentHasher {
     hasher: blake3::Hasher,
     bytes: u64,
     head: u64,
 }
 
 impl ContentHasher {
-    pub(crate) fn update(&mut self, mut bytes: &[u8]) {
+    /// Adds the next bytes.
+    pub fn update(&mut self, mut bytes: &[u8]) {
         while let Some(missing) = self.missing_for_head()
             && !bytes.is_empty()
         {
@@ -48,22 +50,24 @@ impl ContentHasher {
         self.bytes += bytes.len() as u64;
     }
 
-    pub(crate) fn bytes(&self) -> u64 {
+    /// How many bytes were added.
+    pub fn bytes(&self) -> u64 {
         self.bytes
     }
 
     /// How many bytes are missing until `head` changes; `None` if it does not change any more.
-    pub(super) fn missing_for_head(&self) -> Option<u64> {
+    pub(crate) fn missing_for_head(&self) -> Option<u64> {
         let next = (self.bytes + 1).next_power_of_two();
         (next <= HEAD_BYTES_MAX).then(|| next - self.bytes)
     }
 
     /// [`Content::head`] of the bytes so far.
-    pub(super) fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
-    pub(crate) fn content(&self) -> Content {
+    /// The content so far.
+    pub fn content(&self) -> Content {
         Content {
             bytes: self.bytes,
             hash: *self.hasher.finalize().as_bytes(),

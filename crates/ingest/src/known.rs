@@ -4,24 +4,25 @@ use std::io::{self, Read};
 
 use foldhash::HashMap;
 
-use crate::stream::input::content::{Content, ContentHasher};
+use crate::content::{Content, ContentHasher};
 
 /// How much is read at a time.
 const CHUNK_BYTES: usize = 128 * 1024;
 
 /// The beginning of an input that was read before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Known {
+pub struct Known {
     /// A number that the caller knows it by.
-    pub(crate) number: u64,
-    pub(crate) content: Content,
+    pub number: u64,
+    /// The bytes of this beginning.
+    pub content: Content,
     /// How many lines or records it has.
-    pub(crate) records: u64,
+    pub records: u64,
 }
 
 /// The inputs that were read before, by earlier runs or by this one.
 #[derive(Debug, Default)]
-pub(crate) struct KnownInputs {
+pub struct KnownInputs {
     by_head: HashMap<u64, Vec<Known>>,
     /// The number of the first input of this run; the next one has the next number.
     first_number: u64,
@@ -30,8 +31,8 @@ pub(crate) struct KnownInputs {
 }
 
 impl KnownInputs {
-    #[cfg(any(feature = "store", test))]
-    pub(crate) fn new(known: impl IntoIterator<Item = Known>, first_number: u64) -> Self {
+    /// `first_number` is for the first input of this run.
+    pub fn new(known: impl IntoIterator<Item = Known>, first_number: u64) -> Self {
         let mut inputs = Self {
             first_number,
             ..Self::default()
@@ -40,7 +41,8 @@ impl KnownInputs {
         inputs
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Whether no input is known.
+    pub fn is_empty(&self) -> bool {
         self.by_head.is_empty()
     }
 
@@ -52,7 +54,7 @@ impl KnownInputs {
     }
 
     /// Adds the beginning of the input of this run with this index.
-    pub(crate) fn add(&mut self, index: usize, content: Content, records: u64) {
+    pub fn add(&mut self, index: usize, content: Content, records: u64) {
         self.insert(Known {
             number: self.number(index),
             content,
@@ -61,18 +63,17 @@ impl KnownInputs {
     }
 
     /// The number of an input of this run.
-    pub(crate) fn number(&self, index: usize) -> u64 {
+    pub fn number(&self, index: usize) -> u64 {
         self.first_number + index as u64
     }
 
     /// Records that an input of this run begins with a known one, and is read from there.
-    pub(crate) fn pass(&mut self, known: Known) {
+    pub fn pass(&mut self, known: Known) {
         self.passed.push(known);
     }
 
     /// The known inputs that inputs of this run begin with.
-    #[cfg(feature = "store")]
-    pub(crate) fn passed(&self) -> &[Known] {
+    pub fn passed(&self) -> &[Known] {
         &self.passed
     }
 
@@ -94,7 +95,7 @@ impl KnownInputs {
     /// of the longest one with the same first bytes.
     ///
     /// An error ends the search, because reading the input afterwards gives the same error.
-    pub(crate) fn find(&self, input: &mut dyn Read) -> Option<Known> {
+    pub fn find(&self, input: &mut dyn Read) -> Option<Known> {
         let mut hasher = ContentHasher::default();
         // Those with the same first bytes, the shortest last.
         let mut candidates: Vec<Known> = Vec::new();
@@ -137,8 +138,12 @@ impl KnownInputs {
     }
 }
 
-/// Reads this many bytes.
-pub(crate) fn pass(
+/// Reads this many bytes, in parts of the size of `chunk`.
+///
+/// # Errors
+///
+/// The input ends before, or fails.
+pub fn pass(
     input: &mut dyn Read,
     bytes: u64,
     chunk: &mut [u8],
