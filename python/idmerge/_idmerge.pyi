@@ -1,5 +1,8 @@
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal, Protocol, TypeAlias, TypedDict, final, overload
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NoReturn, Protocol, TypeAlias, TypedDict, final, overload
 
 from typing_extensions import Unpack, disjoint_base
 
@@ -23,12 +26,32 @@ class Settings(TypedDict, total=False):
     max_id_bytes: int
     blocked_ids: list[str]
 
+class Ingested(TypedDict):
+    continues_again: bool
+    events_taken_before: int
+    events: int
+    events_erased: int
+    events_repeated: int
+    new_entries: int
+    merges: int
+    rejections: int
+    rejections_by_code: dict[str, int]
+    refused: int
+    first_refused: str | None
+
+class Retracted(TypedDict):
+    sequence: int
+    is_new: bool
+    claims: int
+    changes: Table
+
 __version__: str
 
 class IdmergeError(ValueError): ...
 class ColumnError(IdmergeError): ...
 class InvalidEventError(IdmergeError): ...
 class SnapshotError(IdmergeError): ...
+class StoreError(IdmergeError): ...
 
 @final
 class Summary:
@@ -130,6 +153,82 @@ class Engine:
     def snapshot(self) -> bytes: ...
     def __len__(self) -> int: ...
     def __bool__(self) -> bool: ...
+
+@final
+class Store:
+    def __new__(
+        cls,
+        path: str | PathLike[str],
+        *,
+        engine: EngineName | None = None,
+        read_only: bool = False,
+        **settings: Unpack[Settings],
+    ) -> Store: ...
+    @property
+    def engine(self) -> EngineName: ...
+    @property
+    def path(self) -> Path: ...
+    @property
+    def last(self) -> int: ...
+    def ingest(
+        self,
+        events: Events,
+        *,
+        columns: Mapping[str, str] | None = None,
+        on_invalid: OnInvalid = "keep",
+        source: str = "python",
+        again: bool = False,
+    ) -> Ingested: ...
+    @overload
+    def resolve(self, ids: str | int) -> str: ...  # type: ignore[overload-overlap]
+    @overload
+    def resolve(self, ids: None) -> None: ...
+    @overload
+    def resolve(self, ids: ArrowStream) -> Table: ...
+    @overload
+    def resolve(self, ids: Iterable[str | int]) -> list[str]: ...
+    @overload
+    def resolve(self, ids: Iterable[str | int | None]) -> list[str | None]: ...
+    @overload
+    def as_of(self, sequence: int, ids: str | int) -> str: ...  # type: ignore[overload-overlap]
+    @overload
+    def as_of(self, sequence: int, ids: None) -> None: ...
+    @overload
+    def as_of(self, sequence: int, ids: ArrowStream) -> Table: ...
+    @overload
+    def as_of(self, sequence: int, ids: Iterable[str | int]) -> list[str]: ...
+    @overload
+    def as_of(self, sequence: int, ids: Iterable[str | int | None]) -> list[str | None]: ...
+    def cluster(self, id: str | int) -> list[str] | None: ...
+    def mapping(self) -> Table: ...
+    def explain(self, id: str | int, other: str | int | None = None) -> dict[str, Any]: ...
+    def retract(
+        self,
+        sequence: int | None = None,
+        *,
+        who: str,
+        why: str,
+        detach: str | int | None = None,
+    ) -> Retracted: ...
+    def changes(self, since: int = 0, *, limit: int | None = None) -> Table: ...
+    def simulate(
+        self,
+        engine: EngineName,
+        *,
+        as_of: int | None = None,
+        examples: int = 5,
+        **settings: Unpack[Settings],
+    ) -> dict[str, Any]: ...
+    def digest(self, *, as_of: int | None = None) -> str: ...
+    def close(self) -> None: ...
+    def __enter__(self) -> Store: ...
+    def __exit__(
+        self,
+        exception_type: type[BaseException] | None = None,
+        exception: BaseException | None = None,
+        traceback: TracebackType | None = None,
+    ) -> None: ...
+    def __reduce__(self) -> NoReturn: ...
 
 def resolve(
     events: Events,

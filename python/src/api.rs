@@ -4,5 +4,7 @@ pub(crate) mod engine;
 mod events;
 pub(crate) mod fold;
 pub(crate) mod functions;
+mod ids;
+pub(crate) mod store;
 pub(crate) mod summary;
 pub(crate) mod table;

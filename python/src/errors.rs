@@ -1,5 +1,6 @@
 //! The exceptions.
 
+use std::error::Error;
 use std::fmt::Display;
 
 use idmerge_core::{EngineError, SnapshotError as EngineSnapshotError};
@@ -32,6 +33,28 @@ create_exception!(
     IdmergeError,
     "The bytes are no snapshot that this engine can read."
 );
+
+create_exception!(
+    idmerge,
+    StoreError,
+    IdmergeError,
+    "A store cannot be opened, or cannot do what it was asked to do."
+);
+
+pub(crate) fn store_error(error: impl Display) -> PyErr {
+    StoreError::new_err(error.to_string())
+}
+
+/// With the causes, such as what the system says of a file.
+pub(crate) fn store_failed(error: &dyn Error) -> PyErr {
+    let mut message = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        message = format!("{message}: {error}");
+        cause = error.source();
+    }
+    store_error(message)
+}
 
 pub(crate) fn idmerge_error(error: impl Display) -> PyErr {
     IdmergeError::new_err(error.to_string())

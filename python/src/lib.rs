@@ -12,6 +12,7 @@ mod answers;
 mod api;
 mod arrow;
 mod errors;
+mod intake;
 mod order;
 mod parallel;
 mod reading;
@@ -31,11 +32,13 @@ mod _idmerge {
     #[pymodule_export]
     use crate::api::functions::{claims, mapping, own_ids, resolve};
     #[pymodule_export]
+    use crate::api::store::Store;
+    #[pymodule_export]
     use crate::api::summary::Summary;
     #[pymodule_export]
     use crate::api::table::{Claims, Resolved, Table};
     #[pymodule_export]
-    use crate::errors::{ColumnError, IdmergeError, InvalidEventError, SnapshotError};
+    use crate::errors::{ColumnError, IdmergeError, InvalidEventError, SnapshotError, StoreError};
 
     #[expect(non_upper_case_globals, reason = "Python's name")]
     #[pymodule_export]

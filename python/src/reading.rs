@@ -69,17 +69,53 @@ pub(crate) fn read_all(
     Ok((read, reader.warnings))
 }
 
+/// The rows of a table as lines of JSON, with all columns: the lines that the command makes of the same rows in Parquet.
+pub(crate) struct Lines {
+    columns: Columns,
+    writer: RowWriter,
+}
+
+impl Lines {
+    pub(crate) fn new(input: &Input, settings: &Settings, names: &Names) -> PyResult<Self> {
+        let columns = Columns::all(input, names)?;
+        let (writer, _) = row_writer(&columns, input, settings)?;
+        Ok(Self { columns, writer })
+    }
+
+    /// The lines of a batch. `Err` if a claim would be lost, which [`read_all`] finds, too.
+    pub(crate) fn of(&self, batch: &RecordBatch) -> Result<Vec<u8>, String> {
+        let batch = self.columns.batch(batch);
+        let batch = batch.map_err(|error| error.to_string())?;
+        let rows = self.writer.batch(&batch);
+        let mut lines = Vec::new();
+        for row in 0..batch.num_rows() {
+            rows.write(row, &mut lines)?;
+            lines.push(b'\n');
+        }
+        Ok(lines)
+    }
+}
+
+/// What makes lines of the rows of these columns, and what is odd about the columns.
+fn row_writer(
+    columns: &Columns,
+    input: &Input,
+    settings: &Settings,
+) -> PyResult<(RowWriter, Vec<String>)> {
+    let described = idmerge_tables::Columns {
+        schema: &columns.schema,
+        is_empty: &|name| columns.is_empty(input, name),
+        name_columns: NAME_COLUMNS,
+    };
+    let shape = Shape::Events(vec![settings.rule_book()]);
+    RowWriter::new(described, &shape).map_err(column_error)
+}
+
 impl<'s> Reader<'s> {
     fn new(input: &Input, settings: &'s Settings, names: &Names) -> PyResult<Self> {
         let columns = Columns::new(input, names)?;
+        let (writer, warnings) = row_writer(&columns, input, settings)?;
         let is_empty = |name: &str| columns.is_empty(input, name);
-        let described = idmerge_tables::Columns {
-            schema: &columns.schema,
-            is_empty: &is_empty,
-            name_columns: NAME_COLUMNS,
-        };
-        let shape = Shape::Events(vec![settings.rule_book()]);
-        let (writer, warnings) = RowWriter::new(described, &shape).map_err(column_error)?;
         let quick = Quick::new(&columns.schema, &is_empty);
         Ok(Self {
             settings,

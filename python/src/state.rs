@@ -103,7 +103,7 @@ impl Rejected {
 }
 
 impl Outcomes {
-    fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
+    pub(crate) fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
         match outcome {
             Outcome::Merged => self.merges += 1,
             Outcome::Rejected(rejection) => {

@@ -25,7 +25,7 @@ def documented():
 
 
 @pytest.mark.parametrize(("name", "value"), list(documented()), ids=[name for name, _ in documented()])
-def test_a_docstring_is_there_and_its_example_works(name, value):
+def test_a_docstring_is_there_and_its_example_works(name, value, tmp_path):
     assert value.__doc__, f"{name} has no docstring"
     if isinstance(value, type) and issubclass(value, Exception):
         return
@@ -36,7 +36,7 @@ def test_a_docstring_is_there_and_its_example_works(name, value):
             "$user_id": [None, "ben", "ben"],
         }
     )
-    names = {"idmerge": idmerge, "pa": pa, "pl": pl, "pd": pd, "duckdb": duckdb, "events": events}
+    names = {"idmerge": idmerge, "pa": pa, "pl": pl, "pd": pd, "duckdb": duckdb, "events": events, "folder": tmp_path / "people"}
     test = doctest.DocTestParser().get_doctest(value.__doc__, names, name, None, None)
     if not hasattr(pd.DataFrame, "from_arrow") and name == "Table":
         pytest.skip("pandas before 3 has no from_arrow")

@@ -19,7 +19,7 @@ def check(*arguments, cwd):
 def test_the_stubs_have_what_the_package_has(tmp_path):
     # The protocols and the aliases of the stubs are types alone.
     allowed = tmp_path / "allowed"
-    types = ("ArrowStream", "LazyFrame", "Settings", "Events", "EngineName", "OnInvalid")
+    types = ("ArrowStream", "LazyFrame", "Settings", "Events", "EngineName", "OnInvalid", "Ingested", "Retracted")
     names = [f"idmerge._idmerge.{name}" for name in types]
     # What runs on Spark is checked where Spark is. The private modules have no stubs.
     names += [r"idmerge\.spark", r"idmerge\._spark_.*", r"idmerge\.spark\..*"]

@@ -3,25 +3,19 @@
 use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use arrow_array::builder::{ArrayBuilder as _, ListBuilder, StringBuilder};
-use arrow_array::cast::AsArray;
-use arrow_array::{Array as _, ArrayRef, RecordBatch};
+use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
-use idmerge_core::{DistinctId, Resolve};
 use idmerge_engines::Settings;
-use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyDict, PyInt, PyList, PyString};
+use pyo3::types::{PyBytes, PyDict};
 
 use super::events::{Checked, OnInvalid, read_events};
 use super::fold::{ClaimTable, Folded};
+use super::ids::{BATCH_ROWS, Ids, id_text, mapping_table, read_id};
 use super::summary::Summary;
 use super::table::Table;
-use crate::answers::{Failures, answer, answer_now, canonical};
-use crate::arrow::input::{has_stream, read_column};
-use crate::arrow::plain::Plain;
-use crate::errors::{
-    InvalidEventError, broken_stream, column_error, engine_failed, failed, snapshot_error,
-};
+use crate::answers::{Failures, answer, answer_now};
+use crate::errors::{broken_stream, engine_failed, failed, snapshot_error};
 use crate::order::OrderNames;
 use crate::reading::push_id;
 use crate::settings::settings;
@@ -62,90 +56,15 @@ impl Engine {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn id<'i>(&self, text: &'i str) -> PyResult<DistinctId<'i>> {
-        let id = self.settings.read_id(text);
-        id.map_err(|error| InvalidEventError::new_err(error.to_string()))
-    }
-
-    fn resolve_texts(&self, texts: &[Option<String>]) -> PyResult<Vec<Option<String>>> {
-        let state = self.read();
-        let resolved = texts.iter().map(|text| {
-            let own = text.as_deref().map(|text| self.id(text)).transpose()?;
-            Ok(own.map(|own| state.engine.resolve(own).to_string()))
-        });
-        resolved.collect()
-    }
-
     fn members(&self, text: &str) -> PyResult<Option<Vec<String>>> {
-        let id = self.id(text)?;
+        let id = read_id(&self.settings, text)?;
         let state = self.read();
         let cluster = state.engine.cluster(id);
         Ok(cluster.map(|cluster| cluster.members.iter().map(ToString::to_string).collect()))
     }
 
-    /// The rows of a column with the IDs that they resolve to.
-    fn resolve_column(&self, column: &[ArrayRef]) -> PyResult<Table> {
-        let schema = Schema::new(vec![
-            Field::new("distinct_id", DataType::Utf8, true),
-            Field::new("resolved_distinct_id", DataType::Utf8, true),
-        ]);
-        let schema = Arc::new(schema);
-        let state = self.read();
-        let mut batches = Vec::with_capacity(column.len());
-        for part in column {
-            let kind = part.data_type();
-            let part = Plain::Input
-                .array(part)
-                .map_err(|error| broken_stream(&error))?;
-            let Some(texts) = part.as_string_opt::<i32>() else {
-                return Err(column_error(format!(
-                    "the column is {kind}, but here IDs are text: give a column of texts, not a table"
-                )));
-            };
-            let mut own = StringBuilder::with_capacity(texts.len(), texts.values().len());
-            for text in texts {
-                match text {
-                    Some(text) => push_id(&mut own, self.id(text)?),
-                    None => own.append_null(),
-                }
-            }
-            let resolved = canonical(&own.finish(), &*state.engine);
-            let columns: Vec<ArrayRef> = vec![part, Arc::new(resolved)];
-            let batch = RecordBatch::try_new(schema.clone(), columns);
-            batches.push(batch.map_err(|error| broken_stream(&error))?);
-        }
-        Ok(Table::new(schema, batches))
-    }
-
-    /// As the command `idmerge mappings` writes it.
     pub(crate) fn mapping_table(&self) -> PyResult<Table> {
-        let names = ["distinct_id", "resolved_distinct_id"];
-        let fields = names.map(|name| Field::new(name, DataType::Utf8, false));
-        let schema = Arc::new(Schema::new(fields.to_vec()));
-        let state = self.read();
-        let mut batches = Vec::new();
-        let mut columns = names.map(|_| StringBuilder::new());
-        let take = |columns: &mut [StringBuilder; 2]| {
-            let columns = columns
-                .each_mut()
-                .map(|column| Arc::new(column.finish()) as ArrayRef);
-            RecordBatch::try_new(schema.clone(), columns.to_vec())
-        };
-        for cluster in state.engine.cluster_parts(BATCH_ROWS) {
-            let others = cluster
-                .members
-                .iter()
-                .filter(|id| **id != cluster.canonical);
-            for member in others {
-                push_id(&mut columns[0], *member);
-                push_id(&mut columns[1], cluster.canonical);
-            }
-            if columns[0].len() >= BATCH_ROWS {
-                batches.push(take(&mut columns).map_err(|error| broken_stream(&error))?);
-            }
-        }
-        batches.push(take(&mut columns).map_err(|error| broken_stream(&error))?);
-        Ok(Table::new(schema, batches))
+        mapping_table(&*self.read().engine)
     }
 
     fn clusters_table(&self) -> PyResult<Table> {
@@ -179,26 +98,6 @@ impl Engine {
         batches.push(batch.map_err(|error| broken_stream(&error))?);
         Ok(Table::new(schema, batches))
     }
-}
-
-/// Tables of IDs come in batches of about so many rows.
-const BATCH_ROWS: usize = 1 << 16;
-
-/// The text of an ID that is given alone: text, or an integer (ID-3). `None` stays so.
-fn id_text(id: &Bound<'_, PyAny>) -> PyResult<Option<String>> {
-    if id.is_none() {
-        return Ok(None);
-    }
-    if let Ok(text) = id.cast::<PyString>() {
-        return text.extract().map(Some);
-    }
-    if id.is_exact_instance_of::<PyInt>() {
-        return id.str()?.extract().map(Some);
-    }
-    let kind = id.get_type().name()?;
-    Err(PyTypeError::new_err(format!(
-        "an ID is a text or an integer (ID-3), not {kind}"
-    )))
 }
 
 #[pymethods]
@@ -361,31 +260,7 @@ impl Engine {
     /// An ID that the engine does not know is its own canonical ID; one that is invalid is an
     /// :class:`InvalidEventError`.
     fn resolve<'py>(&self, ids: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
-        let py = ids.py();
-        if has_stream(ids)? {
-            let column = read_column(ids)?;
-            let table = py.detach(|| self.resolve_column(&column))?;
-            return Ok(Bound::new(py, table)?.into_any());
-        }
-        // Bytes are a sequence of integers too, but they are meant as one ID.
-        let is_one = ids.is_none()
-            || ids.is_instance_of::<PyString>()
-            || ids.is_instance_of::<PyInt>()
-            || ids.is_instance_of::<PyBytes>();
-        let texts = match is_one {
-            true => vec![id_text(ids)?],
-            false => {
-                let texts = ids.try_iter()?.map(|id| id_text(&id?));
-                texts.collect::<PyResult<_>>()?
-            }
-        };
-        // Another thread may hold the engine, and must not hold Python up too.
-        let resolved = py.detach(|| self.resolve_texts(&texts))?;
-        if is_one {
-            let one = resolved.into_iter().next().flatten();
-            return Ok(one.into_pyobject(py)?.into_any());
-        }
-        Ok(PyList::new(py, resolved)?.into_any())
+        Ids::new(ids)?.resolve(ids.py(), |ids| ids.of(&self.settings, &*self.read().engine))
     }
 
     /// The IDs of the person with this ID, in the order in which they were joined; ``None`` if it is in no cluster.

@@ -45,10 +45,7 @@ pub(super) fn read_events(
     on_invalid: OnInvalid,
 ) -> PyResult<Checked> {
     let py = events.py();
-    let names = columns
-        .map(|columns| columns.items().extract())
-        .transpose()?;
-    let names = Names::new(names)?;
+    let names = Names::given(columns)?;
     // An ID, and the prefix of a device.
     let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
     let input = Input::read(events, bytes_per_row)?;

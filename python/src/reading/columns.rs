@@ -7,6 +7,7 @@ use arrow_array::{Array, RecordBatch, RecordBatchOptions};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use idmerge_core::IdProperty;
 use pyo3::prelude::*;
+use pyo3::types::PyDict;
 
 use crate::arrow::input::{Input, place_of};
 use crate::arrow::plain::Plain;
@@ -36,8 +37,14 @@ const PARTS: [(&str, &str); 3] = [
 pub(crate) struct Names(Vec<(String, String)>);
 
 impl Names {
+    /// `columns` of a caller.
+    pub(crate) fn given(columns: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
+        let given = columns.map(|columns| columns.items().extract());
+        Self::new(given.transpose()?)
+    }
+
     /// `given` has the names of properties, and of their columns.
-    pub(crate) fn new(given: Option<Vec<(String, String)>>) -> PyResult<Self> {
+    fn new(given: Option<Vec<(String, String)>>) -> PyResult<Self> {
         let given = given.unwrap_or_default().into_iter();
         let named = given.map(|(property, column)| {
             let part = PARTS.iter().find(|(part, _)| *part == property);
@@ -101,6 +108,25 @@ impl Columns {
             let field = Plain::Input.field(&input.schema.fields()[place]);
             places.push(place);
             fields.push(Arc::new(Field::clone(&field).with_name(property)));
+        }
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Self { places, schema })
+    }
+
+    /// All columns of the table. Those that are read have the names of properties.
+    pub(super) fn all(input: &Input, names: &Names) -> PyResult<Self> {
+        let read = Self::new(input, names)?;
+        let (mut places, mut fields) = (Vec::new(), Vec::new());
+        for (place, field) in input.schema.fields().iter().enumerate() {
+            let is_read = |name: &str| place_of(&read.schema, name).is_some();
+            let property = read.places.iter().position(|read| *read == place);
+            match property {
+                Some(property) => fields.push(read.schema.fields()[property].clone()),
+                // Another column is this property.
+                None if is_read(field.name()) => continue,
+                None => fields.push(Plain::Input.field(field)),
+            }
+            places.push(place);
         }
         let schema = Arc::new(Schema::new(fields));
         Ok(Self { places, schema })
