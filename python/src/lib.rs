@@ -5,8 +5,8 @@
 //!            arrow/      reading/               state     answers     api/
 //! ```
 //!
-//! No rule is here: `idmerge-engines` reads events and weighs claims, and `idmerge-tables` says what the columns of a
-//! table of events mean.
+//! No rule is here: `idmerge-engines` reads events and weighs claims, `idmerge-tables` says what the columns of a
+//! table of events mean, and `idmerge-ingest` what a store takes of them (`intake.rs`).
 
 mod answers;
 mod api;

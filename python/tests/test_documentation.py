@@ -67,7 +67,7 @@ def test_the_example_of_the_readme_of_the_package_works():
     exec(compile(block((ROOT / "python/README.md").read_text(), "python"), "python/README.md", "exec"), {})
 
 
-def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path):
+def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path, capsys):
     text = (ROOT / "docs/python.md").read_text()
     (tmp_path / "events.ndjson").write_bytes((ROOT / "examples/web-shop.ndjson").read_bytes())
     monkeypatch.chdir(tmp_path)
@@ -85,4 +85,6 @@ def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path):
     exec(block(rest[rest.index(second) :].split("```", 1)[1], "python"), names)
     wanted = pa.table(idmerge.resolve(numbered, engine="original"))
     assert pa.table(names["resolved"]).select(wanted.column_names) == wanted and len(names["failures"]) == 1
+    exec(block(text[text.index("## A store\n") :], "python"), names)
+    assert capsys.readouterr().out == "these claims joined them\n" and len(names["changes"]) > 5
     assert idmerge.Engine.from_snapshot(names["today"], "original").mapping().columns == names["mapping"].columns

@@ -50,7 +50,8 @@ def test_a_store_of_python_is_a_store_of_the_command(command, engine, tmp_path):
     assert figures["merges"] > 5 and figures["new_entries"] > 10
     assert asked(command, "store", "compare", ours, theirs)[0]["same"]
     logs = [asked(command, "store", "log", folder) for folder in (ours, theirs)]
-    for entry in logs[0] + logs[1]:
+    assert {entry.pop("source") for entry in logs[0]} == {"python"}
+    for entry in logs[1]:
         entry.pop("source")
     assert logs[0] == logs[1]
     # Neither is the one that wrote it.

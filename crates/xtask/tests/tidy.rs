@@ -122,7 +122,11 @@ const MAY_NAME: &[MayName<'_>] = &[
         ],
         &[],
     ),
-    ("python", &["core", "engines", "events", "tables"], &[]),
+    (
+        "python",
+        &["core", "engines", "events", "ingest", "store", "tables"],
+        &[],
+    ),
 ];
 
 /// The packages that are not published.
