@@ -73,12 +73,7 @@ impl RejectedClaims {
     }
 
     /// Why the store rejects a claim, if it does.
-    fn get(
-        &self,
-        settings: &Settings,
-        engine: &dyn Resolve,
-        claim: Claim<'_>,
-    ) -> Option<Rejected> {
+    fn get(&self, settings: &Settings, engine: &dyn Resolve, claim: Claim<'_>) -> Option<Rejected> {
         let by_state = settings.rejection_by_state(engine, claim);
         let by_state = by_state.map(|rejection| Rejected::by(&rejection));
         by_state.or_else(|| self.rejections.get(&self.state.hash_one(claim)).cloned())
