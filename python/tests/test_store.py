@@ -95,6 +95,9 @@ def test_questions_get_the_answers_of_the_command(command, engine, tmp_path):
         later = pa.table(store.changes(half, limit=1)).to_pylist()
         simulated = store.simulate("original", max_cluster_ids=2, as_of=half)
         earlier = store.as_of(half, [pair[0]]), store.digest(as_of=half)
+        for change in changes[:9]:
+            at, id = change["sequence"], change["id"]
+            assert store.as_of(at - 1, id) == change["from"] != change["to"] == store.as_of(at, id)
     for found, ids in zip(explained, (pair, apart, pair[:1])):
         head, *claims = asked(command, "store", "explain", tmp_path, *ids)
         assert found.pop("claims") == claims and found == head

@@ -60,7 +60,6 @@ impl<'k> Seen<'k> {
     }
 }
 
-#[expect(clippy::cast_possible_truncation, reason = "there are few parts")]
 fn part_of(seen: u64) -> usize {
     (seen >> (u64::BITS - PART_BITS)) as usize
 }

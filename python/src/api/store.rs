@@ -155,6 +155,10 @@ impl Store {
         let lines = Lines::new(&input, &self.settings, &Names::given(columns)?)?;
         let interrupt = Mutex::new(None);
         let may_go_on = || {
+            #[expect(
+                clippy::redundant_closure_for_method_calls,
+                reason = "the method is of one lifetime, and the closure of all"
+            )]
             let signals = Python::attach(|py| py.check_signals());
             let mut interrupt = interrupt.lock().unwrap_or_else(PoisonError::into_inner);
             *interrupt = signals.err();

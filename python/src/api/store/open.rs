@@ -10,7 +10,7 @@ use pyo3::prelude::*;
 use crate::errors::{store_error, store_failed};
 
 pub(super) enum State {
-    Writing(Durable<Engine>),
+    Writing(Box<Durable<Engine>>),
     Reading(Box<Reader<Engine>>),
     /// Why.
     Closed(&'static str),
@@ -23,7 +23,7 @@ pub(super) const FAILED: &str = "the store was closed when a write failed; what 
 impl State {
     pub(super) fn engine(&self) -> PyResult<&dyn Resolve> {
         match self {
-            Self::Writing(store) => Ok(store),
+            Self::Writing(store) => Ok(&**store),
             Self::Reading(store) => Ok(&**store),
             Self::Closed(why) => Err(store_error(why)),
         }
@@ -92,7 +92,9 @@ pub(super) fn open(
     let engine = settings.clone();
     let fresh = move || engine.engine();
     let state = match is_read {
-        false => State::Writing(Durable::open(folder, fresh, options).map_err(failed)?),
+        false => State::Writing(Box::new(
+            Durable::open(folder, fresh, options).map_err(failed)?,
+        )),
         true => State::Reading(Box::new(
             open_for_reading(folder, fresh, &options).map_err(failed)?,
         )),
