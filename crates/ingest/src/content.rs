@@ -11,7 +11,7 @@ pub struct Content {
     /// The hash of these bytes.
     pub hash: [u8; 32],
     /// The hash of the first 2ⁿ of these bytes, with the greatest n for which there are as many, up to
-    /// [`HEAD_BYTES_MAX`].
+    /// 64 KiB.
     pub head: u64,
 }
 
