@@ -90,11 +90,13 @@ pub(crate) fn answer_now(
     });
     let answered = answered.into_iter().collect::<PyResult<Vec<_>>>()?;
     let answered: Result<(Vec<_>, Vec<_>), _> = answered.into_iter().collect();
-    Ok(answered.map_err(Failed::from).map(|(batches, seen)| Answered {
-        schema,
-        batches,
-        users: users::count(&seen),
-    }))
+    Ok(answered
+        .map_err(Failed::from)
+        .map(|(batches, seen)| Answered {
+            schema,
+            batches,
+            users: users::count(&seen),
+        }))
 }
 
 /// The claims of a batch that a state rejects for ever.
