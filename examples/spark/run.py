@@ -55,7 +55,7 @@ def parse():
     parser.add_argument("--buckets", type=int, help="also fold the components of the claims in so many buckets")
     parser.add_argument("--only-two", action="store_true", help="do not run with one worker, which takes the longest")
     parser.add_argument("--no-kill", action="store_true", help="kill no worker")
-    parser.add_argument("--worker-memory", default="2g", help="memory of a worker, of which its executor takes all [default: 2g]")
+    parser.add_argument("--worker-memory", default="2g", help="memory of a worker; its executor gets all of it [default: 2g]")
     parser.add_argument("--idmerge", default="target/release/idmerge", help="the command [default: target/release/idmerge]")
     parser.add_argument("--folder", help="where the events and the answers go [default: a temporary folder]")
     parser.add_argument("--keep", action="store_true", help="leave the folder")

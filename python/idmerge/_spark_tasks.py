@@ -44,7 +44,13 @@ def chunks(batches):
         yield pa.Table.from_batches(kept)
 
 
-def in_order(table, order, work):
+def first_row(table, order):
+    """Where the rows of a table are counted from in a message."""
+    first = ", ".join(f"{name}={table[name][0].as_py()!r}" for name in order)
+    return f"(rows are counted from the one with {first})"
+
+
+def with_place(table, order, work):
     """What ``work`` gives for the table. The rows of an error are counted from the start of the table, so it says
     which row that is."""
     with warnings.catch_warnings():
@@ -53,8 +59,7 @@ def in_order(table, order, work):
         try:
             return work(table)
         except idmerge.IdmergeError as error:
-            first = ", ".join(f"{name}={table[name][0].as_py()!r}" for name in order)
-            raise type(error)(f"{error} (rows are counted from the one with {first})") from None
+            raise type(error)(f"{error} {first_row(table, order)}") from None
 
 
 def claims(batches, *, engine, order, columns, on_invalid, settings, drops_repeats):
@@ -63,7 +68,7 @@ def claims(batches, *, engine, order, columns, on_invalid, settings, drops_repea
     found = None
     for table in chunks(batches):
         started = time.perf_counter()
-        made = in_order(
+        made = with_place(
             table,
             order,
             lambda table: idmerge.claims(
@@ -74,8 +79,7 @@ def claims(batches, *, engine, order, columns, on_invalid, settings, drops_repea
         for name in ("events", "events_without_id", "refused"):
             figures[name] += getattr(made.summary, name)
         if figures["first_refused"] is None and made.summary.first_refused:
-            first = ", ".join(f"{name}={table[name][0].as_py()!r}" for name in order)
-            figures["first_refused"] = f"{made.summary.first_refused} (rows are counted from the one with {first})"
+            figures["first_refused"] = f"{made.summary.first_refused} {first_row(table, order)}"
         for name in order:
             if found[name].null_count:
                 raise idmerge.ColumnError(f"the column {name} is null in an event with a claim: it must say when each came")
@@ -216,7 +220,7 @@ def resolve(batches, *, engine, snapshot, order, columns, on_invalid, settings, 
     """The events with the IDs of a snapshot."""
     state = engine_of(snapshot, engine, settings)
     for table in chunks(batches):
-        resolved = in_order(
+        resolved = with_place(
             table,
             order,
             lambda table: state.resolve_events(table, columns=columns, on_invalid=on_invalid, failures=failures),
@@ -228,7 +232,7 @@ def arrive(batches, *, engine, snapshot, order, columns, on_invalid, settings, n
     """The events, sorted, each with the ID of its arrival (L-3)."""
     state = new_engine(engine, settings, snapshot)
     for table in chunks(batches):
-        resolved = in_order(
+        resolved = with_place(
             table,
             order,
             lambda table: state.resolve_events(table, columns=columns, on_invalid=on_invalid, weigh=True),
@@ -239,7 +243,7 @@ def arrive(batches, *, engine, snapshot, order, columns, on_invalid, settings, n
 def own(batches, *, engine, order, columns, on_invalid, settings, names):
     """The events, each with its own ID and the IDs of its claim."""
     for table in chunks(batches):
-        ids = in_order(
+        ids = with_place(
             table,
             order,
             lambda table: idmerge.own_ids(

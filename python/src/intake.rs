@@ -8,17 +8,15 @@ use idmerge_core::EngineError;
 use idmerge_engines::{Engine, Settings};
 use idmerge_events::Envelope;
 use idmerge_ingest::{
-    BlockClaims, ContentHasher, EventClaims, Known, LoggedClaim, Part, Taken, snapshot_if_old,
+    BlockClaims, COMMIT_CLAIMS, ContentHasher, EventClaims, Known, LoggedClaim, Part, Taken,
+    snapshot_if_old,
 };
 use idmerge_store::{Durable, StoreError};
 
-use crate::arrow::input::Input;
+use crate::arrow::input::{Input, first_rows};
 use crate::parallel;
 use crate::reading::Lines;
 use crate::state::Outcomes;
-
-/// A commit is due after this many claims, as for the command.
-const COMMIT_CLAIMS: usize = 50_000;
 
 /// So many batches are read at once.
 const WINDOW_BATCHES: usize = 8;
@@ -125,25 +123,18 @@ impl Taking<'_> {
                 .into_iter()
                 .collect::<Result<_, _>>()
                 .map_err(Stopped::Lost)?;
-            let firsts: Vec<_> = window
-                .iter()
-                .scan(rows, |next, batch| {
-                    let first = *next;
-                    *next += batch.num_rows() as u64;
-                    Some(first)
-                })
-                .collect();
+            let firsts = first_rows(window, rows);
             let blocks = parallel::map(texts.len(), |batch| {
-                ReadBlock::read(&texts[batch], firsts[batch], skipped, &reader)
+                ReadBlock::read(&texts[batch], firsts[batch] as u64, skipped, &reader)
             });
             for ((mut block, text), batch) in blocks.into_iter().zip(&texts).zip(window) {
                 let mut logged = block.claims.take(&reader);
                 taken.take_new(&mut logged, store)?;
                 self.apply(&logged, store, &mut intake.outcomes)?;
-                uncommitted += logged.len();
+                uncommitted += logged.len() as u64;
                 drop(logged);
                 hasher.update(text);
-                rows += batch.num_rows() as u64;
+                rows += batch.num_rows();
                 let events = block.claims.events as u64;
                 intake.events += events;
                 intake.erased += block.claims.erased;
@@ -153,7 +144,7 @@ impl Taking<'_> {
                     input: 0,
                     passed: passed.map(|known| known.number),
                     content: Some(hasher.content()),
-                    records: rows,
+                    records: rows as u64,
                     events,
                     with_id: block.claims.with_id,
                 });

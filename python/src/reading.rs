@@ -12,7 +12,7 @@ use idmerge_events::{Envelope, JsonEvent};
 use idmerge_tables::{BatchRows, RowWriter, Shape};
 use pyo3::prelude::*;
 
-use crate::arrow::input::Input;
+use crate::arrow::input::{Input, first_rows};
 use crate::errors::{broken_stream, column_error};
 use crate::parallel;
 use claims::{Claims, ClaimsBuilder};
@@ -53,15 +53,7 @@ pub(crate) fn read_all(
     names: &Names,
 ) -> PyResult<(Vec<Read>, Vec<String>)> {
     let reader = Reader::new(input, settings, names)?;
-    let firsts: Vec<_> = input
-        .batches
-        .iter()
-        .scan(0, |next, batch| {
-            let first = *next;
-            *next += batch.num_rows();
-            Some(first)
-        })
-        .collect();
+    let firsts = first_rows(&input.batches, 0);
     let read = parallel::map(input.batches.len(), |number| {
         reader.read(&input.batches[number], firsts[number])
     });

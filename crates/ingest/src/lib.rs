@@ -35,4 +35,4 @@ pub use claims::{BlockClaims, EventClaims, LoggedClaim};
 pub use content::{Content, ContentHasher};
 pub use known::{Known, KnownInputs, pass};
 #[cfg(feature = "store")]
-pub use taken::{Part, Taken, snapshot_if_old};
+pub use taken::{COMMIT_CLAIMS, Part, Taken, snapshot_if_old};

@@ -264,6 +264,9 @@ impl Again {
     }
 }
 
+/// A commit is due after this many claims: it costs little of the time that they take, and a crash loses little work.
+pub const COMMIT_CLAIMS: u64 = 50_000;
+
 /// Take a snapshot after this many new entries: opening a store replays at most these.
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 

@@ -46,9 +46,7 @@ pub(super) fn read_events(
 ) -> PyResult<Checked> {
     let py = events.py();
     let names = Names::given(columns)?;
-    // An ID, and the prefix of a device.
-    let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
-    let input = Input::read(events, bytes_per_row)?;
+    let input = Input::read(events, settings)?;
     let (read, warnings) = py.detach(|| read_all(&input, settings, &names))?;
     for warning in warnings {
         let warning = CString::new(warning)?;

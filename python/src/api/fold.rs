@@ -42,9 +42,8 @@ impl ClaimTable {
         order: Option<Vec<String>>,
         after: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Self> {
-        let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
-        let input = Input::read(table, bytes_per_row)?;
-        let before = after.map(|after| Input::read(after, bytes_per_row));
+        let input = Input::read(table, settings)?;
+        let before = after.map(|after| Input::read(after, settings));
         let before = before.transpose()?;
         table.py().detach(|| {
             let order = order.map(|names| Order::new(names, &input)).transpose()?;

@@ -3,6 +3,7 @@
 use arrow_array::ffi_stream::{ArrayStreamReader, RecordBatchStreamReader};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader as _};
 use arrow_schema::{ArrowError, Schema, SchemaRef};
+use idmerge_engines::Settings;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -24,9 +25,11 @@ pub(crate) struct Input {
 }
 
 impl Input {
-    /// Reads all batches. `bytes_per_row` is how many bytes a text of an answer about a row may have.
-    pub(crate) fn read(table: &Bound<'_, PyAny>, bytes_per_row: u64) -> PyResult<Self> {
+    /// Reads all batches, cut so that the answers about a batch fit.
+    pub(crate) fn read(table: &Bound<'_, PyAny>, settings: &Settings) -> PyResult<Self> {
         let py = table.py();
+        // A text of an answer is at most an ID, and the prefix of a device.
+        let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
         let table = with_stream(table)?;
         let stream = take_stream(&table)?;
         // The library that made the stream may compute its batches now, and may call Python for it.
@@ -56,6 +59,16 @@ impl Input {
 pub(crate) fn place_of(schema: &Schema, name: &str) -> Option<usize> {
     let mut fields = schema.fields().iter();
     fields.position(|field| field.name() == name)
+}
+
+/// The numbers of the first rows of batches that follow each other; the first one has this number.
+pub(crate) fn first_rows(batches: &[RecordBatch], first: usize) -> Vec<usize> {
+    let firsts = batches.iter().scan(first, |next, batch| {
+        let first = *next;
+        *next += batch.num_rows();
+        Some(first)
+    });
+    firsts.collect()
 }
 
 /// One column, such as a Series.

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use idmerge_ingest::COMMIT_CLAIMS;
+
 use crate::args::engine::OptionalEngineArgs;
 use crate::args::input::adapt::AdaptArgs;
 use crate::args::input::conflicts::ConflictsArgs;
@@ -56,6 +58,6 @@ pub(crate) struct IngestArgs {
     pub(crate) again: bool,
 
     /// Commit after this many claims; for tests that kill a run between two commits
-    #[arg(long, value_name = "N", default_value_t = 50_000, hide = true)]
+    #[arg(long, value_name = "N", default_value_t = COMMIT_CLAIMS, hide = true)]
     pub(crate) commit_claims: u64,
 }

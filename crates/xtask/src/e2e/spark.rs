@@ -9,7 +9,7 @@ use std::{fs, thread};
 use anyhow::{Context, bail};
 use xshell::cmd;
 
-use crate::packages::metadata;
+use super::wheel::pytest;
 use crate::shell_at;
 
 /// How long Sail may take to start.
@@ -39,10 +39,8 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
     let wheel = sh.read_dir(&wheels)?.pop();
     let wheel = wheel.context("pip has built no package")?;
 
-    let target = metadata(&root.join("Cargo.toml"))?.target_directory;
-    let program = target.join("debug").join("idmerge");
     let tests = |venv: &Path, remote: Option<&str>| {
-        let (pip, python) = (venv.join("bin/pip"), venv.join("bin/python"));
+        let pip = venv.join("bin/pip");
         // The version is the same after each change.
         let options = [
             "--force-reinstall",
@@ -51,20 +49,12 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
             "--disable-pip-version-check",
         ];
         cmd!(sh, "{pip} install {options...} {wheel}").run()?;
-        let options = [
-            "-m",
-            "pytest",
-            "-c",
-            "python/pyproject.toml",
-            "--rootdir",
-            "python",
-        ];
-        let pytest = cmd!(sh, "{python} {options...} python/tests/spark");
-        let pytest = pytest.env("IDMERGE", &program);
+        let pytest = pytest(&sh, root, venv, &["python/tests/spark"])?;
         match remote {
-            Some(remote) => pytest.env("SPARK_REMOTE", remote).run(),
-            None => pytest.run(),
+            Some(remote) => pytest.env("SPARK_REMOTE", remote).run()?,
+            None => pytest.run()?,
         }
+        anyhow::Ok(())
     };
     tests(&venv(folder), None)?;
     let sail = Sail::start(folder)?;

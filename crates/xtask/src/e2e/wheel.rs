@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use xshell::cmd;
+use xshell::{Cmd, Shell, cmd};
 
 use crate::packages::metadata;
 use crate::shell_at;
@@ -24,10 +24,25 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
     // A build that fails is no lack of the machine.
     cmd!(sh, "{pip} install --disable-pip-version-check ./python").run()?;
 
+    let pytest = |arguments: &[&str]| pytest(&sh, root, &venv(folder), arguments);
+    pytest(&["python/tests"])?.run()?;
+    let pytest = pytest(&["python/tests", "-k", "pandas"])?;
+    pytest.env("PYTHONPATH", old_pandas(folder)).run()?;
+    Ok(())
+}
+
+/// Tests of the package that is installed in an environment, which compare it with the command.
+pub(super) fn pytest<'s>(
+    sh: &'s Shell,
+    root: &Path,
+    venv: &Path,
+    arguments: &[&str],
+) -> anyhow::Result<Cmd<'s>> {
     let target = metadata(&root.join("Cargo.toml"))?.target_directory;
-    let python = venv(folder).join("bin/python");
+    let program = target.join("debug").join("idmerge");
+    let python = venv.join("bin/python");
     // Not in the folder of the package: Python would import the sources there, and not what was installed.
-    let tests = [
+    let options = [
         "-m",
         "pytest",
         "-c",
@@ -35,13 +50,6 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
         "--rootdir",
         "python",
     ];
-    let program = target.join("debug").join("idmerge");
-    let pytest = cmd!(sh, "{python} {tests...} python/tests");
-    pytest.env("IDMERGE", &program).run()?;
-    let pytest = cmd!(sh, "{python} {tests...} python/tests -k pandas");
-    pytest
-        .env("IDMERGE", &program)
-        .env("PYTHONPATH", old_pandas(folder))
-        .run()?;
-    Ok(())
+    let pytest = cmd!(sh, "{python} {options...} {arguments...}");
+    Ok(pytest.env("IDMERGE", program))
 }

@@ -7,7 +7,7 @@ use idmerge_engines::Settings;
 use pyo3::prelude::*;
 
 use super::Claims;
-use crate::arrow::input::{Input, place_of};
+use crate::arrow::input::Input;
 use crate::arrow::plain::Plain;
 use crate::errors::{InvalidEventError, broken_stream, column_error};
 
@@ -18,7 +18,7 @@ pub(crate) const COLUMNS: [&str; 4] = ["kind", "first", "second", "fingerprint"]
 pub(crate) fn read_table(input: &Input, settings: &Settings) -> PyResult<Vec<Claims>> {
     let mut places = [0; COLUMNS.len()];
     for (place, name) in places.iter_mut().zip(COLUMNS) {
-        *place = place_of(&input.schema, name).ok_or_else(|| {
+        *place = input.column(name).ok_or_else(|| {
             column_error(format!(
                 "there is no column {name}: give what idmerge.claims(events, engine={:?}) gives",
                 settings.model().name()
