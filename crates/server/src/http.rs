@@ -10,6 +10,7 @@ pub(crate) mod metrics;
 pub(crate) mod parameters;
 pub(crate) mod peers;
 pub(crate) mod refusals;
+pub(crate) mod sent_body;
 mod shares;
 pub(crate) mod unread_bodies;
 pub(crate) mod wrong_secrets;

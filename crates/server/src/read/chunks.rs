@@ -11,7 +11,6 @@ use std::time::{Duration, Instant};
 
 use axum::body::{Body, HttpBody};
 use bytes::{Buf, Bytes};
-use http_body_util::channel::{Channel, Sender};
 use hyper::body::Frame;
 use idmerge_project::{MayGoOn, Project, ProjectError};
 use tokio::runtime::Handle;
@@ -19,6 +18,7 @@ use tokio::runtime::Handle;
 use super::gone::{Client, Gone};
 use super::query::Reader;
 use crate::http::api_error::ApiError;
+use crate::http::sent_body::{ChunkSender, SentBody, channel};
 use crate::permits::{Permit, Run};
 
 /// How many bytes are sent at once.
@@ -35,7 +35,7 @@ const TURN: Duration = Duration::from_millis(100);
 
 /// A body whose end is noticed also while nothing is sent.
 struct Watched {
-    body: Channel<Bytes, io::Error>,
+    body: SentBody,
     _client: Client,
 }
 
@@ -78,7 +78,7 @@ pub(super) enum Sent {
 /// [`finish`](Self::finish), the connection is broken, so that the client does not take a part for the
 /// whole.
 pub(super) struct Chunks {
-    sender: Option<Sender<Bytes, io::Error>>,
+    sender: Option<ChunkSender>,
     handle: Handle,
     folder: PathBuf,
     waiting: Waiting,
@@ -96,7 +96,7 @@ enum Waiting {
 
 impl Chunks {
     fn new(folder: PathBuf) -> (Self, Body) {
-        let (sender, body) = Channel::new(MAX_CHUNKS);
+        let (sender, body) = channel(MAX_CHUNKS);
         let chunks = Self {
             sender: Some(sender),
             handle: Handle::current(),
@@ -115,13 +115,13 @@ impl Chunks {
     /// Sends bytes, the rest of them later if the client has no room for them. Then, and when other streams
     /// are to go on, it returns [`Sent::Part`], and no more may be sent now.
     pub(super) fn send(&mut self, mut bytes: Bytes) -> Sent {
-        let Some(sender) = &mut self.sender else {
+        let Some(sender) = &self.sender else {
             return Sent::Part;
         };
         while !bytes.is_empty() {
             let chunk = first_chunk(&bytes);
             let length = chunk.len();
-            let sent = async { tokio::time::timeout(PATIENCE, sender.send_data(chunk)).await };
+            let sent = async { tokio::time::timeout(PATIENCE, sender.send(chunk)).await };
             match self.handle.block_on(sent) {
                 Ok(Ok(())) => bytes.advance(length),
                 Ok(Err(_)) => {
@@ -160,7 +160,7 @@ impl Chunks {
             Ok(file) => self.waiting = Waiting::Disk(file),
             Err(error) => {
                 tracing::error!(%error, "a response for a slow client cannot be kept on the disk");
-                self.abort();
+                self.sender = None;
             }
         }
     }
@@ -179,13 +179,13 @@ impl Chunks {
                     }
                 },
             };
-            let Some(sender) = &mut self.sender else {
+            let Some(sender) = &self.sender else {
                 return false;
             };
             if chunk.is_empty() {
                 return !self.gone.is_set();
             }
-            if sender.send_data(chunk).await.is_err() {
+            if sender.send(chunk).await.is_err() {
                 return false;
             }
             if let Some(file) = rest {
@@ -196,12 +196,8 @@ impl Chunks {
 
     /// Ends the response.
     fn finish(mut self) {
-        drop(self.sender.take());
-    }
-
-    fn abort(&mut self) {
         if let Some(sender) = self.sender.take() {
-            sender.abort(io::Error::other("the response failed midway"));
+            sender.finish();
         }
     }
 }
@@ -233,12 +229,6 @@ async fn next_chunk(mut file: File) -> io::Result<(Bytes, File)> {
     };
     let read = tokio::task::spawn_blocking(read).await;
     read.map_err(io::Error::other)?
-}
-
-impl Drop for Chunks {
-    fn drop(&mut self) {
-        self.abort();
-    }
 }
 
 /// The body of a response that a source makes, run by run.

@@ -1,16 +1,13 @@
 //! A backup of the whole project, made while it is served.
 
-use std::io;
-
 use axum::body::Body;
 use axum::http::{HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use bytes::Bytes;
-use http_body_util::channel::Channel;
 use idmerge_project::Project;
 
 use super::copy::{Backup, BackupError, Chunks};
 use crate::http::api_error::ApiError;
+use crate::http::sent_body::channel;
 use crate::read::query::Reader;
 
 impl From<BackupError> for ApiError {
@@ -71,19 +68,22 @@ const ENTRIES: HeaderName = HeaderName::from_static("idmerge-entries");
 
 /// Sends a backup no faster than the client reads, without a thread that waits for it.
 fn stream(backup: Backup) -> Body {
-    let (mut sender, body) = Channel::<Bytes, io::Error>::new(2);
+    let (sender, body) = channel(2);
     tokio::spawn(async move {
         let mut chunks = Chunks::of(backup);
         loop {
             match chunks.next().await {
                 Ok(Some(chunk)) => {
                     // If the client is gone, so is the need for the copy.
-                    if sender.send_data(chunk).await.is_err() {
+                    if sender.send(chunk).await.is_err() {
                         return;
                     }
                 }
-                Ok(None) => return,
-                Err(error) => return sender.abort(error),
+                Ok(None) => return sender.finish(),
+                Err(error) => {
+                    tracing::error!(%error, "a backup cannot be read");
+                    return;
+                }
             }
         }
     });
