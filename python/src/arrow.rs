@@ -2,4 +2,3 @@
 
 pub(crate) mod capsule;
 pub(crate) mod input;
-pub(crate) mod plain;

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::fmt::Display;
 
+use idmerge_columns::ColumnsError;
 use idmerge_core::{EngineError, SnapshotError as EngineSnapshotError};
 use pyo3::exceptions::{PyRuntimeError, PyValueError};
 use pyo3::{PyErr, create_exception};
@@ -62,6 +63,13 @@ pub(crate) fn idmerge_error(error: impl Display) -> PyErr {
 
 pub(crate) fn column_error(error: impl Display) -> PyErr {
     ColumnError::new_err(error.to_string())
+}
+
+pub(crate) fn unreadable(error: &ColumnsError) -> PyErr {
+    match error {
+        ColumnsError::Column(problem) => column_error(problem),
+        ColumnsError::Arrow(error) => broken_stream(error),
+    }
 }
 
 /// A library gave a stream that breaks Arrow's format, or its computation failed.

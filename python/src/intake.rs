@@ -4,6 +4,7 @@ use std::io::{self, Read};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use arrow_array::RecordBatch;
+use idmerge_columns::{Lines, Outcomes, parallel};
 use idmerge_core::EngineError;
 use idmerge_engines::{Engine, Settings};
 use idmerge_events::Envelope;
@@ -14,9 +15,6 @@ use idmerge_ingest::{
 use idmerge_store::{Durable, StoreError};
 
 use crate::arrow::input::{Input, first_rows};
-use crate::parallel;
-use crate::reading::Lines;
-use crate::state::Outcomes;
 
 /// So many batches are read at once.
 const WINDOW_BATCHES: usize = 8;

@@ -2,22 +2,21 @@
 //!
 //! ```text
 //! stream ──▶ batches ──▶ own IDs and claims ──▶ state ──▶ answers ──▶ stream
-//!            arrow/      reading/               state     answers     api/
+//!            arrow/      reading                          answers     api/
 //! ```
 //!
-//! No rule is here: `idmerge-engines` reads events and weighs claims, `idmerge-tables` says what the columns of a
-//! table of events mean, and `idmerge-ingest` what a store takes of them (`intake.rs`).
+//! No rule is here: `idmerge-columns` reads batches, weighs their claims and answers them, and `idmerge-ingest` says
+//! what a store takes of them (`intake.rs`).
 
 mod answers;
 mod api;
 mod arrow;
+mod claims;
 mod errors;
 mod intake;
 mod order;
-mod parallel;
 mod reading;
 mod settings;
-mod state;
 
 use pyo3::prelude::*;
 
@@ -47,6 +46,6 @@ mod _idmerge {
     /// The columns that are read of events.
     #[pyfunction]
     fn event_columns() -> Vec<&'static str> {
-        crate::reading::properties().collect()
+        idmerge_columns::properties().collect()
     }
 }

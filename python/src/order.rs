@@ -11,10 +11,10 @@ use arrow_array::types::{
 };
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use arrow_schema::{DataType, TimeUnit};
+use idmerge_columns::Plain;
 use pyo3::prelude::*;
 
 use crate::arrow::input::Input;
-use crate::arrow::plain::Plain;
 use crate::errors::{broken_stream, column_error};
 
 /// The names of the columns that rows are sorted by.

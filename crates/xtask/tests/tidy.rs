@@ -38,6 +38,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("adapters", &["core", "events"], &["simplified", "original"]),
     ("analysis", &["core", "events"], &[]),
     ("tables", &["core", "events"], &[]),
+    ("columns", &["core", "engines", "events", "tables"], &[]),
     (
         "lint",
         &["core", "engines", "state"],
@@ -124,7 +125,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     (
         "python",
-        &["core", "engines", "events", "ingest", "store", "tables"],
+        &["columns", "core", "engines", "events", "ingest", "store"],
         &[],
     ),
 ];

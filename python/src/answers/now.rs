@@ -6,18 +6,15 @@ use arrow_array::builder::StringBuilder;
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, ArrayRef, RecordBatch, StringArray};
 use foldhash::quality::RandomState;
+use idmerge_columns::{Answers, Layout, Plain, Read, Rejected, canonical, parallel};
 use idmerge_core::{Resolve, RuleBook};
 use idmerge_engines::Settings;
 use pyo3::prelude::*;
 
 use super::users::{self, Seen};
-use super::{Answered, Answers, Failed, Layout, canonical};
+use super::{Answered, Failed};
 use crate::arrow::input::Input;
-use crate::arrow::plain::Plain;
 use crate::errors::{broken_stream, column_error};
-use crate::parallel;
-use crate::reading::Read;
-use crate::state::Rejected;
 
 /// Columns of the events that say why claims were rejected when they were weighed: the code and the description.
 pub(crate) struct Failures([usize; 2]);
@@ -82,8 +79,7 @@ pub(crate) fn answer_now(
             && rule_book != RuleBook::Simplified
         {
             let [code, description] = failures.texts(batch, read)?;
-            answers.0[4] = code;
-            answers.0[5] = description;
+            answers = answers.with_failures(code, description);
         }
         let answered = layout.batch(batch, &answers, &schema);
         Ok(answered.map(|batch| (batch, seen)))

@@ -6,7 +6,7 @@ use arrow_array::StringArray;
 use foldhash::HashMap;
 use foldhash::quality::RandomState;
 
-use crate::parallel;
+use idmerge_columns::parallel;
 
 /// The users of a table, before and after their IDs are joined.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

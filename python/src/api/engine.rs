@@ -5,6 +5,7 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use arrow_array::builder::{ArrayBuilder as _, ListBuilder, StringBuilder};
 use arrow_array::{ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use idmerge_columns::{Outcomes, State, push_id};
 use idmerge_engines::Settings;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -17,9 +18,7 @@ use super::table::Table;
 use crate::answers::{Failures, answer, answer_now};
 use crate::errors::{broken_stream, engine_failed, failed, snapshot_error};
 use crate::order::OrderNames;
-use crate::reading::push_id;
 use crate::settings::settings;
-use crate::state::{Outcomes, State};
 
 /// Decides which IDs belong to one person, event by event. ``engine`` is ``"simplified"``, ``"original"`` or
 /// ``"legacy"``; the settings are ``max_cluster_ids`` and ``anon_id_format`` (Original), ``max_id_bytes`` and

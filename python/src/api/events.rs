@@ -2,6 +2,7 @@
 
 use std::ffi::CString;
 
+use idmerge_columns::Read;
 use idmerge_engines::Settings;
 use pyo3::exceptions::{PyUserWarning, PyValueError};
 use pyo3::prelude::*;
@@ -10,7 +11,7 @@ use pyo3::types::PyDict;
 use super::summary::{refused_rows, said};
 use crate::arrow::input::Input;
 use crate::errors::InvalidEventError;
-use crate::reading::{Names, Read, read_all};
+use crate::reading::{names, read_all};
 
 /// What to do about rows that are no valid events.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,7 +46,7 @@ pub(super) fn read_events(
     on_invalid: OnInvalid,
 ) -> PyResult<Checked> {
     let py = events.py();
-    let names = Names::given(columns)?;
+    let names = names(columns)?;
     let input = Input::read(events, settings)?;
     let (read, warnings) = py.detach(|| read_all(&input, settings, &names))?;
     for warning in warnings {

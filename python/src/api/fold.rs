@@ -4,17 +4,16 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use idmerge_columns::{Claims, Outcomes, Plain, Rejected, chosen};
 use idmerge_engines::Settings;
 use pyo3::prelude::*;
 
 use super::summary::Summary;
 use super::table::Table;
 use crate::arrow::input::Input;
-use crate::arrow::plain::{Plain, chosen};
+use crate::claims::{COLUMNS, read_table};
 use crate::errors::broken_stream;
 use crate::order::Order;
-use crate::reading::claims::{COLUMNS, Claims, read_table};
-use crate::state::{Outcomes, Rejected};
 
 /// What :meth:`Engine.fold` did.
 #[pyclass(module = "idmerge", frozen, get_all)]

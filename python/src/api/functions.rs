@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow_array::builder::StringBuilder;
 use arrow_array::{Array as _, ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field, Schema};
+use idmerge_columns::{Outcomes, Plain, Read, State, chosen};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
@@ -13,12 +14,9 @@ use super::events::{Checked, OnInvalid, read_events};
 use super::summary::{Summary, refused_rows};
 use super::table::{Claims, Resolved, Table};
 use crate::answers::answer;
-use crate::arrow::plain::{Plain, chosen};
+use crate::claims::COLUMNS;
 use crate::errors::{broken_stream, column_error, engine_failed, failed};
-use crate::reading::Read;
-use crate::reading::claims::COLUMNS;
 use crate::settings::settings;
-use crate::state::{Outcomes, State};
 
 /// Gives each event the distinct_id of the person who did it.
 ///

@@ -6,6 +6,7 @@ use arrow_array::builder::{ArrayBuilder as _, StringBuilder};
 use arrow_array::cast::AsArray;
 use arrow_array::{Array as _, ArrayRef, RecordBatch};
 use arrow_schema::{DataType, Field, Schema};
+use idmerge_columns::{Plain, canonical, push_id};
 use idmerge_core::{DistinctId, Resolve};
 use idmerge_engines::Settings;
 use pyo3::exceptions::PyTypeError;
@@ -13,11 +14,8 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyInt, PyList, PyString};
 
 use super::table::Table;
-use crate::answers::canonical;
 use crate::arrow::input::{has_stream, read_column};
-use crate::arrow::plain::Plain;
 use crate::errors::{InvalidEventError, broken_stream, column_error};
-use crate::reading::push_id;
 
 /// Tables of IDs come in batches of about so many rows.
 pub(super) const BATCH_ROWS: usize = 1 << 16;

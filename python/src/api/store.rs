@@ -19,7 +19,7 @@ use super::ids::{Ids, id_text, mapping_table, read_id};
 use super::table::Table;
 use crate::errors::{engine_failed, store_error, store_failed};
 use crate::intake::{Intake, Stopped, Taking};
-use crate::reading::{Lines, Names};
+use crate::reading::{lines_of, names};
 use crate::settings::settings;
 use changes::changes_table;
 use open::{CLOSED, FAILED, State, open};
@@ -152,7 +152,7 @@ impl Store {
         let on_invalid = OnInvalid::new(on_invalid)?;
         // It also finds each claim that would be lost, before anything is taken.
         let Checked { input, .. } = read_events(events, &self.settings, columns, on_invalid)?;
-        let lines = Lines::new(&input, &self.settings, &Names::given(columns)?)?;
+        let lines = lines_of(&input, &self.settings, &names(columns)?)?;
         let interrupt = Mutex::new(None);
         let may_go_on = || {
             #[expect(

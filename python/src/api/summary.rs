@@ -1,11 +1,10 @@
 //! The figures of a run.
 
+use idmerge_columns::{Outcomes, Read, Refused};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use crate::answers::Users;
-use crate::reading::{Read, Refused};
-use crate::state::Outcomes;
 
 /// The figures of a run, with the names that ``idmerge resolve --summary json`` gives them.
 ///

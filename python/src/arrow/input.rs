@@ -2,14 +2,14 @@
 
 use arrow_array::ffi_stream::{ArrayStreamReader, RecordBatchStreamReader};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader as _};
-use arrow_schema::{ArrowError, Schema, SchemaRef};
+use arrow_schema::{ArrowError, SchemaRef};
+use idmerge_columns::{bytes_max, place_of};
 use idmerge_engines::Settings;
 use pyo3::exceptions::PyTypeError;
 use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::capsule::take_stream;
-use super::plain::bytes_max;
 use crate::errors::broken_stream;
 
 /// A batch has at most so many rows: an answer about fewer rows stays in the caches of a processor.
@@ -53,12 +53,6 @@ impl Input {
     pub(crate) fn column(&self, name: &str) -> Option<usize> {
         place_of(&self.schema, name)
     }
-}
-
-/// The place of the first column with this name.
-pub(crate) fn place_of(schema: &Schema, name: &str) -> Option<usize> {
-    let mut fields = schema.fields().iter();
-    fields.position(|field| field.name() == name)
 }
 
 /// The numbers of the first rows of batches that follow each other; the first one has this number.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 /// What `make` makes of each number below `count`, in this order. The numbers are shared out among the cores.
-pub(crate) fn map<R: Send>(count: usize, make: impl Fn(usize) -> R + Sync) -> Vec<R> {
+pub fn map<R: Send>(count: usize, make: impl Fn(usize) -> R + Sync) -> Vec<R> {
     let threads = thread::available_parallelism().map_or(1, usize::from);
     let next = AtomicUsize::new(0);
     let work = || {

@@ -6,39 +6,46 @@ use foldhash::{HashSet, HashSetExt};
 use idmerge_core::{Claim, EngineError, Outcome, Rejection};
 use idmerge_engines::{Engine, Settings};
 
-use crate::reading::claims::Claims;
+use crate::claims::Claims;
 
 /// An engine, and the identity events that it has weighed.
-pub(crate) struct State {
-    pub(crate) engine: Engine,
+pub struct State {
+    /// The engine that weighs.
+    pub engine: Engine,
     /// Their duplicates are not weighed (AR-2).
     weighed: HashSet<u128>,
 }
 
 /// A claim that a guardrail turned down.
-pub(crate) struct Rejected {
+pub struct Rejected {
     /// The number of the claim in its batch.
-    pub(crate) claim: usize,
-    pub(crate) code: &'static str,
-    pub(crate) description: String,
+    pub claim: usize,
+    /// The code of the rejection.
+    pub code: &'static str,
+    /// What it means for this claim.
+    pub description: String,
 }
 
 /// How many claims had which outcome.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outcomes {
-    pub(crate) merges: u64,
-    pub(crate) rejections: BTreeMap<&'static str, u64>,
+pub struct Outcomes {
+    /// Those that joined two clusters.
+    pub merges: u64,
+    /// Those that were rejected, by code.
+    pub rejections: BTreeMap<&'static str, u64>,
 }
 
 /// How many claims are given to the engine at once.
 const CHUNK_CLAIMS: usize = 1024;
 
 impl State {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    /// The state in which nothing was weighed.
+    pub fn new(settings: &Settings) -> Self {
         Self::of(settings.engine())
     }
 
-    pub(crate) fn of(engine: Engine) -> Self {
+    /// A state with the IDs of an engine.
+    pub fn of(engine: Engine) -> Self {
         Self {
             engine,
             weighed: HashSet::new(),
@@ -46,7 +53,11 @@ impl State {
     }
 
     /// Weighs the claims of a batch, and returns those that were rejected.
-    pub(crate) fn fold(
+    ///
+    /// # Errors
+    ///
+    /// The engine has no room for more IDs.
+    pub fn fold(
         &mut self,
         claims: &Claims,
         outcomes: &mut Outcomes,
@@ -76,7 +87,11 @@ impl State {
     }
 
     /// Weighs one claim of a batch.
-    pub(crate) fn fold_one(
+    ///
+    /// # Errors
+    ///
+    /// The engine has no room for more IDs.
+    pub fn fold_one(
         &mut self,
         claims: &Claims,
         claim: usize,
@@ -93,7 +108,8 @@ impl State {
 }
 
 impl Rejected {
-    pub(crate) fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
+    /// The claim of this number was rejected.
+    pub fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
         Self {
             claim,
             code: rejection.code(),
@@ -103,7 +119,8 @@ impl Rejected {
 }
 
 impl Outcomes {
-    pub(crate) fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
+    /// Counts an outcome, and returns its rejection.
+    pub fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
         match outcome {
             Outcome::Merged => self.merges += 1,
             Outcome::Rejected(rejection) => {

@@ -1,31 +1,35 @@
 //! Claims in columns.
 
-mod table;
-
 use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 use idmerge_core::{Claim, ClaimKind, Id, IdBuffer};
 
-pub(crate) use table::{COLUMNS, read_table};
-
 /// Claims in arrival order.
-pub(crate) struct Claims {
+#[derive(Clone, Debug)]
+pub struct Claims {
     /// The rows that make them, each in its batch.
-    pub(crate) rows: Vec<usize>,
-    pub(crate) kinds: Vec<ClaimKind>,
+    pub rows: Vec<usize>,
+    /// What each says.
+    pub kinds: Vec<ClaimKind>,
     /// The two IDs of each, without the prefix of a device.
-    pub(crate) ids: [StringArray; 2],
+    pub ids: [StringArray; 2],
     /// By which duplicates of an identity event are known (AR-2).
-    pub(crate) fingerprints: Vec<Option<u128>>,
+    pub fingerprints: Vec<Option<u128>>,
 }
 
 impl Claims {
-    pub(crate) fn len(&self) -> usize {
+    /// How many there are.
+    pub fn len(&self) -> usize {
         self.kinds.len()
     }
 
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        self.kinds.is_empty()
+    }
+
     /// A claim. `None` if one of its IDs is empty, which no claim that was read has.
-    pub(crate) fn get(&self, index: usize) -> Option<Claim<'_>> {
+    pub fn get(&self, index: usize) -> Option<Claim<'_>> {
         let [first, second] = &self.ids;
         let ids = [
             Id::new(first.value(index)).ok()?,
@@ -36,7 +40,7 @@ impl Claims {
 }
 
 #[derive(Default)]
-pub(super) struct ClaimsBuilder {
+pub(crate) struct ClaimsBuilder {
     rows: Vec<usize>,
     kinds: Vec<ClaimKind>,
     ids: [StringBuilder; 2],
@@ -44,7 +48,7 @@ pub(super) struct ClaimsBuilder {
 }
 
 impl ClaimsBuilder {
-    pub(super) fn add(&mut self, row: usize, claim: Claim<'_>, fingerprint: Option<u128>) {
+    pub(crate) fn add(&mut self, row: usize, claim: Claim<'_>, fingerprint: Option<u128>) {
         self.rows.push(row);
         self.kinds.push(claim.kind());
         self.fingerprints.push(fingerprint);
@@ -53,7 +57,7 @@ impl ClaimsBuilder {
         }
     }
 
-    pub(super) fn finish(mut self) -> Claims {
+    pub(crate) fn finish(mut self) -> Claims {
         Claims {
             rows: self.rows,
             kinds: self.kinds,

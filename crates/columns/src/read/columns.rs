@@ -2,16 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_array::cast::AsArray;
-use arrow_array::{Array, RecordBatch, RecordBatchOptions};
-use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
+use arrow_array::{RecordBatch, RecordBatchOptions};
+use arrow_schema::{ArrowError, Field, Schema, SchemaRef};
 use idmerge_core::IdProperty;
-use pyo3::prelude::*;
-use pyo3::types::PyDict;
 
-use crate::arrow::input::{Input, place_of};
-use crate::arrow::plain::Plain;
-use crate::errors::column_error;
+use crate::plain::Plain;
+use crate::table::{ColumnsError, Values, place_of};
 
 /// What is read besides the identity properties. The last five say which events are duplicates (AR-2).
 const OTHERS: [&str; 8] = [
@@ -33,36 +29,34 @@ const PARTS: [(&str, &str); 3] = [
 ];
 
 /// The columns that have other names than the properties that they are.
-#[derive(Default)]
-pub(crate) struct Names(Vec<(String, String)>);
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names(Vec<(String, String)>);
 
 impl Names {
-    /// `columns` of a caller.
-    pub(crate) fn given(columns: Option<&Bound<'_, PyDict>>) -> PyResult<Self> {
-        let given = columns.map(|columns| columns.items().extract());
-        Self::new(given.transpose()?)
-    }
-
-    /// `given` has the names of properties, and of their columns.
-    fn new(given: Option<Vec<(String, String)>>) -> PyResult<Self> {
-        let given = given.unwrap_or_default().into_iter();
-        let named = given.map(|(property, column)| {
+    /// `given` has the names of properties, and of their columns. `user`, `device` and `id` are short for `$user_id`,
+    /// `$device_id` and `$insert_id`.
+    ///
+    /// # Errors
+    ///
+    /// No engine reads such a property, or it is named twice.
+    pub fn new(given: Vec<(String, String)>) -> Result<Self, ColumnsError> {
+        let named = given.into_iter().map(|(property, column)| {
             let part = PARTS.iter().find(|(part, _)| *part == property);
             let property = part.map_or(property, |(_, property)| (*property).to_owned());
             if properties().any(|known| known == property) {
                 return Ok((property, column));
             }
             let known: Vec<_> = properties().collect();
-            Err(column_error(format!(
+            Err(ColumnsError::Column(format!(
                 "columns has {property:?}, which no engine reads; they read {}, and user, device and id are short \
                  names",
                 known.join(", ")
             )))
         });
-        let named: Vec<_> = named.collect::<PyResult<_>>()?;
+        let named: Vec<_> = named.collect::<Result<_, _>>()?;
         for (place, (property, column)) in named.iter().enumerate() {
             if let Some((_, other)) = named[..place].iter().find(|(known, _)| known == property) {
-                return Err(column_error(format!(
+                return Err(ColumnsError::Column(format!(
                     "columns names {property} twice: {other} and {column}"
                 )));
             }
@@ -77,12 +71,13 @@ impl Names {
 }
 
 /// The names of the properties that are read, by which their columns are called.
-pub(crate) fn properties() -> impl Iterator<Item = &'static str> {
+pub fn properties() -> impl Iterator<Item = &'static str> {
     let ids = IdProperty::ALL.into_iter().map(IdProperty::key);
     OTHERS.into_iter().chain(ids)
 }
 
 /// The columns that are read, by their places in the table.
+#[derive(Debug)]
 pub(super) struct Columns {
     places: Vec<usize>,
     /// Plain types, and the names of properties.
@@ -90,22 +85,22 @@ pub(super) struct Columns {
 }
 
 impl Columns {
-    pub(super) fn new(input: &Input, names: &Names) -> PyResult<Self> {
+    pub(super) fn new(schema: &SchemaRef, names: &Names) -> Result<Self, ColumnsError> {
         let (mut places, mut fields) = (Vec::new(), Vec::new());
         for property in properties() {
             let (name, is_named) = names.column(property);
-            let Some(place) = place_of(&input.schema, name) else {
+            let Some(place) = place_of(schema, name) else {
                 if !is_named {
                     continue;
                 }
-                let fields = input.schema.fields().iter();
+                let fields = schema.fields().iter();
                 let there: Vec<_> = fields.map(|field| field.name().as_str()).collect();
-                return Err(column_error(format!(
+                return Err(ColumnsError::Column(format!(
                     "columns says that {property} is the column {name}, which is not there. There are {}",
                     there.join(", ")
                 )));
             };
-            let field = Plain::Input.field(&input.schema.fields()[place]);
+            let field = Plain::Input.field(&schema.fields()[place]);
             places.push(place);
             fields.push(Arc::new(Field::clone(&field).with_name(property)));
         }
@@ -114,10 +109,10 @@ impl Columns {
     }
 
     /// All columns of the table. Those that are read have the names of properties.
-    pub(super) fn all(input: &Input, names: &Names) -> PyResult<Self> {
-        let read = Self::new(input, names)?;
+    pub(super) fn all(schema: &SchemaRef, names: &Names) -> Result<Self, ColumnsError> {
+        let read = Self::new(schema, names)?;
         let (mut places, mut fields) = (Vec::new(), Vec::new());
-        for (place, field) in input.schema.fields().iter().enumerate() {
+        for (place, field) in schema.fields().iter().enumerate() {
             let is_read = |name: &str| place_of(&read.schema, name).is_some();
             let property = read.places.iter().position(|read| *read == place);
             match property {
@@ -144,19 +139,9 @@ impl Columns {
     }
 
     /// Whether a column and the member of `properties` with its name have no values.
-    pub(super) fn is_empty(&self, input: &Input, name: &str) -> bool {
+    pub(super) fn is_empty(&self, values: &(impl Values + ?Sized), name: &str) -> bool {
         let place = |name: &str| Some(self.places[place_of(&self.schema, name)?]);
-        let is_null = |array: &dyn Array| array.logical_null_count() == array.len();
-        let mut batches = input.batches.iter();
-        batches.all(|batch| {
-            let column = place(name).map(|place| batch.column(place));
-            let properties = place("properties").map(|place| batch.column(place));
-            let member = properties.and_then(|array| match array.data_type() {
-                DataType::Struct(_) => array.as_struct().column_by_name(name),
-                _ => None,
-            });
-            let found = [column, member];
-            found.into_iter().flatten().all(|array| is_null(array))
-        })
+        place(name).is_none_or(|place| values.is_empty(place))
+            && place("properties").is_none_or(|place| values.is_member_empty(place, name))
     }
 }

@@ -10,9 +10,10 @@ use arrow_buffer::NullBuffer;
 use arrow_schema::{DataType, Schema};
 use idmerge_core::{Event, Value};
 
-use crate::arrow::input::place_of;
+use crate::table::place_of;
 
 /// Where the properties of ordinary events are.
+#[derive(Debug)]
 pub(super) struct Quick {
     event: usize,
     distinct_id: Places,
@@ -23,9 +24,10 @@ pub(super) struct Quick {
 }
 
 /// Where a property is: in a column, and where that is null in a member of `properties` (IN-2).
+#[derive(Debug)]
 struct Places(Vec<Place>);
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 enum Place {
     Column(usize),
     Member(usize, usize),

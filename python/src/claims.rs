@@ -2,13 +2,12 @@
 
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, RecordBatch, StringArray};
+use idmerge_columns::{Claims, Plain};
 use idmerge_core::{Claim, ClaimKind, Id};
 use idmerge_engines::Settings;
 use pyo3::prelude::*;
 
-use super::Claims;
 use crate::arrow::input::Input;
-use crate::arrow::plain::Plain;
 use crate::errors::{InvalidEventError, broken_stream, column_error};
 
 /// The columns of a table of claims. The last one can be null.

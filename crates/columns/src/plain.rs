@@ -13,7 +13,7 @@ use arrow_schema::{ArrowError, DataType, Field, FieldRef, Fields};
 
 /// Which types are replaced.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Plain {
+pub enum Plain {
     /// Views of texts and bytes, which not every library can sort or join, in what is given back.
     Output,
     /// Everything that [`idmerge_tables::RowWriter`] does not read: also offsets of 64 bits and dictionaries.
@@ -24,7 +24,7 @@ type Converted = Result<ArrayRef, ArrowError>;
 
 impl Plain {
     /// The type that replaces a type.
-    pub(crate) fn kind(self, kind: &DataType) -> DataType {
+    pub fn kind(self, kind: &DataType) -> DataType {
         let is_input = self == Self::Input;
         match kind {
             DataType::Utf8View => DataType::Utf8,
@@ -49,7 +49,8 @@ impl Plain {
         }
     }
 
-    pub(crate) fn field(self, field: &FieldRef) -> FieldRef {
+    /// A field with the type that replaces its type.
+    pub fn field(self, field: &FieldRef) -> FieldRef {
         let kind = self.kind(field.data_type());
         Arc::new(Field::clone(field).with_data_type(kind))
     }
@@ -59,7 +60,11 @@ impl Plain {
     }
 
     /// The same values in an array of the type that replaces its type.
-    pub(crate) fn array(self, array: &ArrayRef) -> Converted {
+    ///
+    /// # Errors
+    ///
+    /// The array breaks the format of Arrow.
+    pub fn array(self, array: &ArrayRef) -> Converted {
         let kind = array.data_type();
         if self.kind(kind) == *kind {
             return Ok(array.clone());
@@ -161,10 +166,11 @@ fn of_rows<O: OffsetSizeTrait>(values: &ArrayRef, offsets: &OffsetBuffer<O>) -> 
 
 /// The values in these rows; null where there is no row. (The crate `arrow-select` does this faster, and takes a sixth of
 /// the time of the whole build.)
-pub(crate) fn chosen(
-    array: &ArrayRef,
-    rows: impl ExactSizeIterator<Item = Option<usize>>,
-) -> Converted {
+///
+/// # Errors
+///
+/// The values do not fit in one array.
+pub fn chosen(array: &ArrayRef, rows: impl ExactSizeIterator<Item = Option<usize>>) -> Converted {
     let data = array.to_data();
     let mut chosen = MutableArrayData::new(vec![&data], true, rows.len());
     for row in rows {
@@ -177,7 +183,7 @@ pub(crate) fn chosen(
 }
 
 /// How many bytes one array of texts has at most when it is made plain: its offsets have 32 bits. 0 if it stays as it is.
-pub(crate) fn bytes_max(array: &dyn Array) -> u64 {
+pub fn bytes_max(array: &dyn Array) -> u64 {
     match array.data_type() {
         DataType::Utf8View => lengths(array.as_string_view().views()).sum(),
         DataType::BinaryView => lengths(array.as_binary_view().views()).sum(),
