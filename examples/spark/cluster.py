@@ -105,12 +105,14 @@ class Killer(threading.Thread):
     def __init__(self, spark, cluster, stage):
         super().__init__(daemon=True)
         self.cluster, self.stage, self.killed, self.ended = cluster, stage, None, threading.Event()
+        # Now: to look for them would take longer than a short stage.
+        self.workers = {cluster.executor(worker): worker for worker in cluster.workers}
         self.url = stages_of(spark)
         #: What the script does now.
         self.phase = None
 
     def run(self):
-        while self.killed is None and not self.ended.wait(0.05):
+        while self.killed is None and not self.ended.wait(0.01):
             with contextlib.suppress(OSError, json.JSONDecodeError):
                 self.look()
 
@@ -123,13 +125,11 @@ class Killer(threading.Thread):
             if name != "fold" and stage["numCompleteTasks"] == 0:
                 continue
             running = get(f"{self.url}/{stage['stageId']}/{stage['attemptId']}/taskList?status=running")
-            busy = {task["executorId"] for task in running}
-            for worker in self.cluster.workers:
-                if self.cluster.executor(worker) in busy:
-                    done = f"{stage['numCompleteTasks']} of {stage['numTasks']} tasks done"
-                    self.cluster.kill(worker)
-                    self.killed = f"{name}, {done}"
-                    return
+            busy = [task["executorId"] for task in running if task["executorId"] in self.workers]
+            if busy:
+                self.cluster.kill(self.workers[busy[0]])
+                self.killed = f"{name}, {stage['numCompleteTasks']} of {stage['numTasks']} tasks done"
+                return
 
 
 def stages_of(spark):

@@ -28,6 +28,8 @@ from cluster import Cluster, Killer, get, stages_of
 TEXTS = ["$browser", "$os", "$current_url", "mp_lib", "$lib_version", "$insert_id", "distinct_id", "$device_id", "$user_id", "$anon_distinct_id"]
 PROPERTIES = pa.struct([*((name, pa.string()) for name in TEXTS), ("$screen_height", pa.int64()), ("time", pa.float64())])
 FILES = 16
+#: A short stage can end before its worker is found.
+ATTEMPTS = 10
 
 
 def main():
@@ -54,7 +56,8 @@ def parse():
     parser.add_argument("--engine", nargs="+", default=["simplified"], choices=["simplified", "original"], help="[default: simplified]")
     parser.add_argument("--buckets", type=int, help="also fold the components of the claims in so many buckets")
     parser.add_argument("--only-two", action="store_true", help="do not run with one worker, which takes the longest")
-    parser.add_argument("--no-kill", action="store_true", help="kill no worker")
+    stages = ["claims", "fold", "write"]
+    parser.add_argument("--kill", nargs="*", default=stages, choices=stages, help="kill a worker in these stages [default: in each]")
     parser.add_argument("--worker-memory", default="2g", help="memory of a worker; its executor gets all of it [default: 2g]")
     parser.add_argument("--idmerge", default="target/release/idmerge", help="the command [default: target/release/idmerge]")
     parser.add_argument("--folder", help="where the events and the answers go [default: a temporary folder]")
@@ -139,12 +142,17 @@ def compare(arguments, engine, cluster, folder, wanted):
         )
     if arguments.buckets:
         run(arguments, engine, cluster, folder, wanted, 2, buckets=arguments.buckets)
-    for stage in () if arguments.no_kill else ("claims", "fold", "write"):
-        run(arguments, engine, cluster, folder, wanted, 2, kill=stage)
+    for stage in arguments.kill:
+        for _ in range(ATTEMPTS):
+            if run(arguments, engine, cluster, folder, wanted, 2, kill=stage):
+                break
+        else:
+            raise SystemExit(f"the stage {stage} ended before a worker could be killed, {ATTEMPTS} times: give more --events")
 
 
 def run(arguments, engine, cluster, folder, wanted, workers, kill=None, buckets=None):
-    """Resolves the events in an application of its own. Fails if the answers are not those of the command."""
+    """Resolves the events in an application of its own. Fails if the answers are not those of the command. Returns what it cost;
+    nothing if the stage in which a worker was to be killed ended before."""
     import idmerge.spark
     from pyspark.sql import SparkSession
 
@@ -166,9 +174,9 @@ def run(arguments, engine, cluster, folder, wanted, workers, kill=None, buckets=
     spark = spark.getOrCreate()
     spark.sparkContext.setLogLevel("OFF" if kill else "ERROR")
     out = folder / "resolved"
-    killer = Killer(spark, cluster, kill) if kill else None
     # The executors start now, and load Python.
     spark.range(workers * 4).repartition(workers * 4).mapInArrow(lambda batches: batches, "id long").count()
+    killer = Killer(spark, cluster, kill) if kill else None
     processor, started = cluster.processor_seconds(), time.perf_counter()
     if killer:
         killer.phase = "fold"
@@ -184,7 +192,8 @@ def run(arguments, engine, cluster, folder, wanted, workers, kill=None, buckets=
         killer.ended.set()
         killer.join()
         if killer.killed is None:
-            raise SystemExit(f"the stage {kill} ended before a worker could be killed: give more --events")
+            spark.stop()
+            return None
     shuffled = sum(stage["shuffleWriteBytes"] for stage in get(stages_of(spark)))
     mapping = digest(sorted(tuple(row) for row in found.mapping.collect()))
     spark.stop()

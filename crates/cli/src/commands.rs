@@ -19,6 +19,8 @@ mod resolve;
 mod resolve_at_arrival;
 #[cfg(feature = "store")]
 mod resolve_by_store;
+#[cfg(feature = "tables")]
+mod resolve_columns;
 #[cfg(feature = "serve")]
 mod serve;
 mod sorting;

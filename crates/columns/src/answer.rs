@@ -38,7 +38,8 @@ pub fn canonical<'a>(own: &'a StringArray, engine: &'a dyn Resolve) -> StringArr
     let mut canonical = canonical.into_iter();
     let mut texts = StringBuilder::with_capacity(own.len(), own.values().len());
     for row in 0..own.len() {
-        match id(own, row).and_then(|_| canonical.next()) {
+        // A valid row has an ID, which was read before.
+        match own.is_valid(row).then(|| canonical.next()).flatten() {
             Some(id) => push_id(&mut texts, id),
             None => texts.append_null(),
         }
@@ -117,8 +118,8 @@ impl Answers {
             Arc::new(canonical),
             Arc::new(before.finish()),
             Arc::new(is_reshuffled.finish()),
-            Arc::new(texts(is_simplified, |rejected| rejected.code)),
-            Arc::new(texts(!is_simplified, |rejected| rejected.code)),
+            Arc::new(texts(is_simplified, |rejected| &rejected.code)),
+            Arc::new(texts(!is_simplified, |rejected| &rejected.code)),
             Arc::new(texts(!is_simplified, |rejected| &rejected.description)),
         ])
     }

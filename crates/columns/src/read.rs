@@ -78,12 +78,25 @@ impl Lines {
     ///
     /// A claim would be lost, which [`Reader::read`] finds, too.
     pub fn of(&self, batch: &RecordBatch) -> Result<Vec<u8>, String> {
+        self.of_rows(batch, 0..batch.num_rows())
+    }
+
+    /// The lines of some rows of a batch.
+    ///
+    /// # Errors
+    ///
+    /// As of [`of`](Self::of).
+    pub fn of_rows(
+        &self,
+        batch: &RecordBatch,
+        rows: impl IntoIterator<Item = usize>,
+    ) -> Result<Vec<u8>, String> {
         let batch = self.columns.batch(batch);
         let batch = batch.map_err(|error| error.to_string())?;
-        let rows = self.writer.batch(&batch);
+        let of_batch = self.writer.batch(&batch);
         let mut lines = Vec::new();
-        for row in 0..batch.num_rows() {
-            rows.write(row, &mut lines)?;
+        for row in rows {
+            of_batch.write(row, &mut lines)?;
             lines.push(b'\n');
         }
         Ok(lines)

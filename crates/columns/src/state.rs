@@ -1,5 +1,6 @@
 //! The state of an engine, and what claims do to it.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use foldhash::{HashSet, HashSetExt};
@@ -21,7 +22,7 @@ pub struct Rejected {
     /// The number of the claim in its batch.
     pub claim: usize,
     /// The code of the rejection.
-    pub code: &'static str,
+    pub code: Cow<'static, str>,
     /// What it means for this claim.
     pub description: String,
 }
@@ -112,7 +113,7 @@ impl Rejected {
     pub fn of(claim: usize, rejection: &Rejection<'_>) -> Self {
         Self {
             claim,
-            code: rejection.code(),
+            code: rejection.code().into(),
             description: rejection.to_string(),
         }
     }

@@ -36,7 +36,7 @@ mod rows;
 mod write;
 
 #[cfg(feature = "parquet")]
-pub use read::{Rows, is_decoding};
+pub use read::{Batches, NAME_COLUMNS, Rows, TableFile, is_decoding};
 pub use rows::{BatchRows, Columns, RowWriter, Shape};
 #[cfg(feature = "parquet")]
-pub use write::{Column, TableWriter};
+pub use write::{Column, Group, GroupEncoder, GroupsWriter, TableWriter};

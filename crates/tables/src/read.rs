@@ -1,20 +1,19 @@
 //! Reads a Parquet file as lines of JSON.
 
 mod chunks;
+mod file;
 mod guard;
 
 use std::io::{self, Read, Seek};
 
 use arrow_array::RecordBatch;
-use parquet::arrow::arrow_reader::{
-    ArrowReaderOptions, ParquetRecordBatchReader, ParquetRecordBatchReaderBuilder,
-};
+use parquet::arrow::arrow_reader::{ArrowReaderOptions, ParquetRecordBatchReader};
 use parquet::basic::Compression;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
-use chunks::Chunks;
+pub use file::{Batches, TableFile};
 use guard::decoding;
 pub use guard::is_decoding;
 
@@ -28,8 +27,8 @@ const BATCH_ROWS_MAX: u64 = 4096;
 /// The lines of a batch are written in parts of about this size.
 const LINES_BYTES: usize = 1 << 20;
 
-/// What to do about columns with other names.
-const NAME_COLUMNS: &str =
+/// What the user of the command can do about columns with other names.
+pub const NAME_COLUMNS: &str =
     "name the columns as in `--from csv --map user=COL,device=COL,event=COL,time=COL`";
 
 /// The rows of a Parquet file as text: a line of JSON for each row, in the order of the file. Null values are left
@@ -56,22 +55,21 @@ impl Rows {
     /// The file is damaged, cut off or encrypted; or it lacks a column without which every row would be refused,
     /// or an ID has a type that no ID has.
     pub fn new(file: impl Read + Seek + Send + 'static, shape: &Shape) -> io::Result<Self> {
-        let chunks = Chunks::new(file)?;
-        let open = || {
-            let builder = ParquetRecordBatchReaderBuilder::try_new_with_options(chunks, options())
-                .map_err(damaged)?;
-            let metadata = builder.metadata().clone();
-            check_compression(&metadata)?;
-            let columns = Columns {
-                schema: builder.schema(),
-                is_empty: &|name| is_empty(&metadata, name),
-                name_columns: NAME_COLUMNS,
-            };
-            let (writer, warnings) = RowWriter::new(columns, shape)?;
-            let batches = builder.with_batch_size(batch_rows(&metadata)).build();
-            Ok((batches.map_err(damaged)?, writer, warnings))
+        let file = TableFile::open(file)?;
+        let columns = Columns {
+            schema: file.schema(),
+            is_empty: &|name| is_empty(file.metadata(), name),
+            name_columns: NAME_COLUMNS,
         };
-        let (batches, writer, warnings) = decoding(open)?;
+        let (writer, warnings) = RowWriter::new(columns, shape)?;
+        let build = || {
+            let rows = batch_rows(file.metadata(), BATCH_ROWS_MAX);
+            file.builder()
+                .with_batch_size(rows)
+                .build()
+                .map_err(damaged)
+        };
+        let batches = decoding(build)?;
         Ok(Self {
             batches,
             writer,
@@ -210,14 +208,14 @@ fn is_empty(metadata: &ParquetMetaData, name: &str) -> bool {
 }
 
 /// How many rows of this file have [`BATCH_BYTES`].
-fn batch_rows(metadata: &ParquetMetaData) -> usize {
+fn batch_rows(metadata: &ParquetMetaData, rows_max: u64) -> usize {
     let of_group = |group: &RowGroupMetaData| {
         let rows = u64::try_from(group.num_rows()).unwrap_or(0);
         let bytes = u64::try_from(group.total_byte_size()).unwrap_or(0);
         BATCH_BYTES / (bytes / rows.max(1)).max(1)
     };
     let rows = metadata.row_groups().iter().map(of_group).min();
-    let rows = rows.unwrap_or(1).clamp(1, BATCH_ROWS_MAX);
+    let rows = rows.unwrap_or(1).clamp(1, rows_max);
     usize::try_from(rows).unwrap_or(1)
 }
 

@@ -1,5 +1,7 @@
 //! Writes rows of cells as a Parquet file.
 
+mod groups;
+
 use std::io::{self, Write};
 use std::sync::Arc;
 
@@ -20,6 +22,8 @@ const GROUP_BYTES_MAX: usize = 128 << 20;
 /// Rows are passed on when their cells have this many bytes, or there are [`BATCH_ROWS_MAX`] of them.
 const BATCH_BYTES: usize = 4 << 20;
 const BATCH_ROWS_MAX: usize = 16 * 1024;
+
+pub use groups::{Group, GroupEncoder, GroupsWriter};
 
 /// A column of a new file. Any value can be null.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -150,17 +154,7 @@ impl<W: Write + Send> TableWriter<W> {
     pub fn new(columns: &[Column<'_>], to: W) -> io::Result<Self> {
         let fields: Vec<_> = columns.iter().map(|column| column.field()).collect();
         let schema = Arc::new(Schema::new(fields));
-        let properties = WriterProperties::builder()
-            .set_compression(Compression::ZSTD(ZstdLevel::default()))
-            .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
-            .set_created_by(format!("idmerge {}", env!("CARGO_PKG_VERSION")))
-            .build();
-        let options = ArrowWriterOptions::new()
-            .with_properties(properties)
-            // The types of Parquet say all.
-            .with_skip_arrow_metadata(true);
-        let writer =
-            ArrowWriter::try_new_with_options(to, schema.clone(), options).map_err(failed)?;
+        let writer = writer(to, &schema)?;
         Ok(Self {
             schema,
             builders: columns.iter().map(|column| column.builder()).collect(),
@@ -233,6 +227,20 @@ impl<W: Write + Send> std::fmt::Debug for TableWriter<W> {
             .field("rows", &self.rows)
             .finish_non_exhaustive()
     }
+}
+
+/// What writes record batches.
+fn writer<W: Write + Send>(to: W, schema: &SchemaRef) -> io::Result<ArrowWriter<W>> {
+    let properties = WriterProperties::builder()
+        .set_compression(Compression::ZSTD(ZstdLevel::default()))
+        .set_max_row_group_row_count(Some(GROUP_ROWS_MAX))
+        .set_created_by(format!("idmerge {}", env!("CARGO_PKG_VERSION")))
+        .build();
+    let options = ArrowWriterOptions::new()
+        .with_properties(properties)
+        // The types of Parquet say all.
+        .with_skip_arrow_metadata(true);
+    ArrowWriter::try_new_with_options(to, schema.clone(), options).map_err(failed)
 }
 
 fn failed(error: ParquetError) -> io::Error {

@@ -93,6 +93,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         &[
             "adapters",
             "analysis",
+            "columns",
             "core",
             "engines",
             "simplified",

@@ -123,7 +123,7 @@ impl ClaimTable {
             let ids = rows().map(|row| ids.value(row));
             columns.push(Arc::new(StringArray::from_iter_values(ids)));
         }
-        let codes = rejected.iter().map(|rejected| rejected.code);
+        let codes = rejected.iter().map(|rejected| &*rejected.code);
         columns.push(Arc::new(StringArray::from_iter_values(codes)));
         let descriptions = rejected.iter().map(|rejected| &rejected.description);
         columns.push(Arc::new(StringArray::from_iter_values(descriptions)));

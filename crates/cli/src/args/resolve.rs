@@ -39,7 +39,8 @@ rest in a temporary file (TMPDIR sets the folder). If its disk has no room for a
 output may need, the file is removed, and the events are made twice.
 
 Parquet is read and written if idmerge was installed with `cargo install idmerge --features tables`. A name \
-after -o that ends with .parquet or .csv gives a table; docs/tables.md has the columns.
+after -o that ends with .parquet or .csv gives a table. From Parquet to Parquet all columns are kept; docs/tables.md has the \
+columns of other tables.
 
 With --engine legacy no merge is retroactive: each event gets what its ID stands for when it comes. The \
 input is read once, and lines are written while it is read. With --store, such a model answers with what \

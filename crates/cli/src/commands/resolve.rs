@@ -17,8 +17,12 @@ use crate::commands::resolve::mapping::MappedState;
 use crate::commands::resolve_at_arrival;
 #[cfg(feature = "store")]
 use crate::commands::resolve_by_store;
+#[cfg(feature = "tables")]
+use crate::commands::resolve_columns::Columns;
 use crate::commands::sorting::{self, Ordering};
 use crate::output::conflicts::ConflictsWriter;
+#[cfg(feature = "tables")]
+use crate::output::destination::Destination;
 use crate::output::destination::{Layout, Output};
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::resolved::BlockWriter;
@@ -54,7 +58,6 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     if form == SummaryForm::Json {
         refused.silence();
     }
-    let output = Output::create(output)?;
     let identities = args.identity.identities()?;
     let settings = sorting::settings(&identities)?;
     if mapping.is_some() {
@@ -62,6 +65,16 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
     }
     let adapting = args.adapting(&settings)?;
     let adapting = adapting.as_ref();
+    #[cfg(feature = "tables")]
+    if conflicts.is_none()
+        && keeps_columns(args, &identities, adapting, &output)
+        && let Some(columns) = Columns::of(&inputs)?
+    {
+        let summary = columns.resolve(&settings, output, refused, input_args.quiet)?;
+        summary::print(&summary, form);
+        return Ok(());
+    }
+    let output = Output::create(output)?;
     let ordering = Ordering::of(&args.identity, &settings, adapting);
     let files = Files {
         inputs: ordering.order(inputs, &mut refused)?,
@@ -86,6 +99,21 @@ pub(crate) fn run(args: &ResolveArgs) -> anyhow::Result<()> {
         adapted.warn(form);
     }
     Ok(())
+}
+
+/// Whether rows of Parquet become rows of Parquet, and nothing needs them as lines of JSON.
+#[cfg(feature = "tables")]
+fn keeps_columns(
+    args: &ResolveArgs,
+    identities: &Identities<'_>,
+    adapting: Option<&Adapting>,
+    output: &Destination,
+) -> bool {
+    output.is_parquet()
+        && matches!(identities, Identities::OfInput(_))
+        && adapting.is_none()
+        && args.identity.sorting.fields.is_empty()
+        && args.mapping.is_none()
 }
 
 /// Reads the input twice: a merge is retroactive, so nothing can be written before everything has

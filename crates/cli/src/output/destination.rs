@@ -109,6 +109,21 @@ impl Destination {
         Ok(destination)
     }
 
+    /// Whether the lines become the rows of a Parquet file.
+    #[cfg(feature = "tables")]
+    pub(crate) fn is_parquet(&self) -> bool {
+        matches!(self.table, Some((_, Form::Parquet)))
+    }
+
+    /// The same destination, for bytes that are the content of the file.
+    #[cfg(feature = "tables")]
+    pub(crate) fn of_bytes(self) -> Self {
+        Self {
+            table: None,
+            ..self
+        }
+    }
+
     /// The destination of an option that may be left out.
     ///
     /// # Errors
@@ -278,6 +293,17 @@ impl Output {
             .and_then(Encoder::finish)
             .and_then(Target::finish)
             .with_context(|| format!("cannot write {name}"))
+    }
+}
+
+#[cfg(feature = "tables")]
+impl Write for Output {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.writer.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.writer.flush()
     }
 }
 

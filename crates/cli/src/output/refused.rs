@@ -104,6 +104,12 @@ impl RefusedWriter {
         Ok(())
     }
 
+    /// Adds a row of a table, as the line of JSON that it is.
+    #[cfg(feature = "tables")]
+    pub(crate) fn add_row(&mut self, refusal: &Refusal<'_>, line: &[u8]) -> anyhow::Result<()> {
+        self.write(refusal, line)
+    }
+
     /// Adds a line that is refused unread, and not held in memory; `copy` writes it.
     pub(crate) fn add_unread(
         &mut self,

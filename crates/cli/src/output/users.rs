@@ -41,11 +41,31 @@ impl UserBatch {
         } else {
             self.state.hash_one(canonical)
         };
-        let hashes = (hash, hash_after);
+        self.push((hash, hash_after));
+    }
+
+    fn push(&mut self, hashes: (u64, u64)) {
         // Successive events often have the same user.
         if self.hashes.last() != Some(&hashes) {
             self.hashes.push(hashes);
         }
+    }
+}
+
+#[cfg(feature = "tables")]
+impl UserBatch {
+    /// As [`add`](Self::add), of IDs as texts. The IDs of one count are all added in one of these ways.
+    pub(crate) fn add_text(&mut self, own: Option<&str>, canonical: Option<&str>) {
+        let (Some(own), Some(canonical)) = (own, canonical) else {
+            self.events_without_id += 1;
+            return;
+        };
+        let hash = self.state.hash_one(own);
+        let hash_after = match canonical == own {
+            true => hash,
+            false => self.state.hash_one(canonical),
+        };
+        self.push((hash, hash_after));
     }
 }
 

@@ -31,9 +31,22 @@ impl RejectionsWriter {
         event: usize,
         rejection: &Rejection<'_>,
     ) -> io::Result<()> {
-        self.description.clear();
-        write!(self.description, "{rejection}").map_err(io::Error::other)?;
-        let (code, description) = (rejection.code(), &self.description);
+        let mut description = std::mem::take(&mut self.description);
+        description.clear();
+        write!(description, "{rejection}").map_err(io::Error::other)?;
+        let added = self.add_text(block, event, rejection.code(), &description);
+        self.description = description;
+        added
+    }
+
+    /// As [`add`](Self::add), of the texts of a rejection.
+    pub(crate) fn add_text(
+        &mut self,
+        block: u64,
+        event: usize,
+        code: &str,
+        description: &str,
+    ) -> io::Result<()> {
         self.file.write_all(&block.to_le_bytes())?;
         for length in [event, code.len(), description.len()] {
             let length = u32::try_from(length).map_err(io::Error::other)?;

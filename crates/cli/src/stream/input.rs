@@ -171,6 +171,39 @@ impl Input {
         }
     }
 
+    /// The file, if it is a table that can be read anywhere and again.
+    #[cfg(feature = "tables")]
+    pub(crate) fn open_table(&self) -> anyhow::Result<Option<File>> {
+        let Contents::File(file) = &self.contents else {
+            return Ok(None);
+        };
+        let open = || {
+            let mut open = file.origin.open()?;
+            let is_table = file.start == 0 && table::is_table(&mut open)?;
+            Ok(is_table.then_some(open))
+        };
+        open().map_err(|error: io::Error| {
+            anyhow::Error::new(error).context(format!("cannot read {}", self.name))
+        })
+    }
+
+    /// Checks that a file that was opened is the one that was found, and has not changed since.
+    #[cfg(feature = "tables")]
+    pub(crate) fn must_be(&self, open: &File) -> anyhow::Result<()> {
+        let Contents::File(file) = &self.contents else {
+            return Ok(());
+        };
+        let now = Stamp::of(
+            &open
+                .metadata()
+                .with_context(|| format!("cannot read {}", self.name))?,
+        );
+        match file.before.change(&now, Reading::First) {
+            Some(change) => Err(InputChanged::new(&self.name, change).into()),
+            None => Ok(()),
+        }
+    }
+
     /// Whether this is the file at a path, under whatever name.
     pub(crate) fn is_file_at(&self, path: &Path) -> bool {
         match &self.contents {

@@ -3,6 +3,8 @@
 use crate::run::Folder;
 
 #[cfg(feature = "tables")]
+mod columns;
+#[cfg(feature = "tables")]
 mod parquet;
 
 const EVENTS: &str = r#"{"event":"A","properties":{"$device_id":"D1","time":1,"n":9007199254740993}}

@@ -57,6 +57,17 @@ impl UsableEvents {
         };
     }
 
+    /// Of a table that begins with these lines, without an event that has an ID.
+    #[cfg(feature = "tables")]
+    pub(crate) fn of_table(head: Vec<u8>, events: u64, first_error: Option<String>) -> Self {
+        Self {
+            head,
+            events,
+            first_error,
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn add(&mut self, tally: Tally, position: &BlockPosition<'_>) {
         self.events += tally.events;
         self.with_id += tally.with_id;

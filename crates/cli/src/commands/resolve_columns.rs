@@ -1,0 +1,429 @@
+//! `idmerge resolve` from Parquet to Parquet: events are read from their columns, and all columns are kept.
+//!
+//! Row groups are read, answered and encoded on all cores, a few at a time. The claims are folded in between, in their
+//! order.
+
+mod arrivals;
+mod rows;
+mod tables;
+
+use std::hash::Hasher as _;
+use std::thread;
+
+use anyhow::{Context, anyhow};
+use arrow_array::{RecordBatch, StringArray};
+use arrow_schema::{Schema, SchemaRef};
+use idmerge_columns::{
+    Answers, ColumnsError, Layout, Lines, Names, Outcomes as Counted, Read, Reader, Rejected,
+    State, canonical, parallel,
+};
+use idmerge_core::{Attribution, Resolve};
+use idmerge_engines::Settings;
+use idmerge_tables::{GroupEncoder, GroupsWriter, NAME_COLUMNS};
+use twox_hash::XxHash3_64;
+
+use crate::output::destination::{Destination, Output};
+use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::output::summary::{Outcomes, Refused, Summary};
+use crate::output::users::UserCount;
+use crate::report::say;
+use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
+use crate::stream::forms::unusable::UsableEvents;
+use crate::stream::input::{Input, InputChanged};
+use crate::stream::pipeline::{LinePosition, Refusal};
+use crate::stream::progress::Progress;
+use rows::{GroupAnswered, GroupRead, RefusedRow, Usable, add_to_hash, without_refused};
+use tables::{Known, RowGroup, Tables};
+
+const TEMPORARY: &str = "cannot write or read a temporary file";
+const OUTPUT: &str = "cannot write the output";
+
+/// So many rows of a file are looked at to say what it may be.
+const HEAD_ROWS: usize = 16;
+
+/// Files whose columns can be kept.
+pub(crate) struct Columns<'i>(Tables<'i>);
+
+impl<'i> Columns<'i> {
+    /// `None` if an input is no Parquet file, or has other columns than the first.
+    ///
+    /// # Errors
+    ///
+    /// A file cannot be read.
+    pub(crate) fn of(inputs: &'i [Input]) -> anyhow::Result<Option<Self>> {
+        Ok(Tables::open(inputs)?.map(Self))
+    }
+
+    /// Resolves the events. Refused rows are left out.
+    pub(crate) fn resolve(
+        &self,
+        settings: &Settings,
+        output: Destination,
+        mut refused: RefusedWriter,
+        is_quiet: bool,
+    ) -> anyhow::Result<Summary> {
+        let Self(tables) = self;
+        let is_retroactive = settings.attribution() == Attribution::Retroactive;
+        let passes = 1 + u64::from(is_retroactive);
+        let progress = Progress::of_events(passes * tables.rows(), is_quiet);
+        let output = Output::create(output.of_bytes())?;
+        let run = Run::new(settings, tables, &progress)?;
+        if !is_quiet {
+            for warning in run.reader.warnings() {
+                let name = &tables.files[0].input.name;
+                progress.suspended(|| say(format_args!("{name}: {warning}")));
+            }
+        }
+        let mut written = Written {
+            file: GroupsWriter::new(&run.answered, output).context(OUTPUT)?,
+            users: UserCount::default(),
+            events: 0,
+        };
+        let outcomes = match is_retroactive {
+            true => {
+                let weighed = run.weigh(&mut refused)?;
+                run.answer_all(weighed, &mut written)?
+            }
+            false => run.answer_as_they_come(&mut refused, &mut written)?,
+        };
+        let output = written.file.finish().context(OUTPUT)?;
+        tables.check_unchanged()?;
+        output.finish()?;
+        progress.finish();
+        Ok(Summary {
+            events: written.events,
+            users: written.users,
+            outcomes: Outcomes {
+                merges: outcomes.merges,
+                rejections: outcomes.rejections,
+            },
+            refused: Refused::of(&refused),
+            adapted: None,
+            is_of_now: false,
+        })
+    }
+}
+
+/// What is the same for all row groups.
+struct Run<'r> {
+    settings: &'r Settings,
+    tables: &'r Tables<'r>,
+    progress: &'r Progress,
+    /// Reads batches with all columns.
+    reader: Reader<'r>,
+    lines: Lines,
+    layout: Layout,
+    answered: SchemaRef,
+}
+
+struct Written {
+    file: GroupsWriter<Output>,
+    users: UserCount,
+    events: u64,
+}
+
+/// The results of the first pass, for the second.
+struct Weighed {
+    state: State,
+    outcomes: Counted,
+    rejections: RejectionsReader,
+    /// Of each row group.
+    hashes: Vec<u64>,
+}
+
+impl<'r> Run<'r> {
+    fn new(
+        settings: &'r Settings,
+        tables: &'r Tables<'r>,
+        progress: &'r Progress,
+    ) -> anyhow::Result<Self> {
+        let schema = &tables.schema;
+        let known = Known { schema, tables };
+        let names = Names::default();
+        let lines = Lines::new(schema, &known, settings, &names, NAME_COLUMNS);
+        let layout = Layout::of(schema);
+        Ok(Self {
+            settings,
+            tables,
+            progress,
+            reader: reader(settings, &known)?,
+            lines: lines.map_err(|error| unreadable(error, &tables.files[0].input.name))?,
+            answered: layout.schema(schema),
+            layout,
+        })
+    }
+
+    /// Weighs the claims of all events.
+    fn weigh(&self, refused: &mut RefusedWriter) -> anyhow::Result<Weighed> {
+        let tables = self.tables;
+        self.progress.stage("reading");
+        let places = tables.read_places();
+        let schema = SchemaRef::new(Schema::new(
+            places
+                .iter()
+                .map(|place| tables.schema.fields()[*place].clone())
+                .collect::<Vec<_>>(),
+        ));
+        let schema = &schema;
+        let reader = reader(self.settings, &Known { schema, tables })?;
+        let mut state = State::new(self.settings);
+        let (mut outcomes, mut hashes) = (Counted::default(), Vec::new());
+        let mut rejections = RejectionsWriter::new();
+        let mut usable = vec![Usable::default(); tables.files.len()];
+        for (start, window) in windows(&tables.groups) {
+            let read = parallel::map(window.len(), |number| {
+                self.read_group(&window[number], &reader, &places)
+            });
+            for ((number, group), read) in (start..).zip(window).zip(read) {
+                let (read, hash) = read?;
+                for (first, claims) in &read.claims {
+                    for rejected in state.fold(claims, &mut outcomes)? {
+                        let row = first + claims.rows[rejected.claim];
+                        let (code, description) = (&rejected.code, &rejected.description);
+                        rejections
+                            .add_text(number, row, code, description)
+                            .context(TEMPORARY)?;
+                    }
+                }
+                self.refuse(group, &read.refused, refused)?;
+                usable[group.file].add(group, &read);
+                hashes.push(hash);
+            }
+        }
+        self.must_be_usable(&usable)?;
+        // Before anything is written.
+        tables.check_unchanged()?;
+        self.progress.suspended(|| refused.finish())?;
+        refused.excess(NOTHING_WRITTEN)?;
+        Ok(Weighed {
+            state,
+            outcomes,
+            rejections: rejections.read().context(TEMPORARY)?,
+            hashes,
+        })
+    }
+
+    /// Reads the rows of a group from the columns that decide the answers.
+    fn read_group(
+        &self,
+        group: &RowGroup,
+        reader: &Reader<'_>,
+        places: &[usize],
+    ) -> anyhow::Result<(GroupRead, u64)> {
+        let mut hasher = XxHash3_64::new();
+        let mut of_group = GroupRead::default();
+        self.tables.visit(group, Some(places), |batch, first| {
+            let read = self.read(reader, group, &batch, first)?;
+            add_to_hash(&read, &mut hasher);
+            of_group.add(&read, first);
+            of_group.claims.push((first, read.claims));
+            self.progress.advance(batch.num_rows() as u64);
+            Ok(())
+        })?;
+        self.add_lines(group, &mut of_group.refused)?;
+        Ok((of_group, hasher.finish()))
+    }
+
+    /// Reads a batch. In messages rows are counted from 1.
+    fn read(
+        &self,
+        reader: &Reader<'_>,
+        group: &RowGroup,
+        batch: &RecordBatch,
+        first: usize,
+    ) -> anyhow::Result<Read> {
+        let number = usize::try_from(group.rows_before)?.saturating_add(first + 1);
+        let read = reader.read(batch, number);
+        read.map_err(|error| unreadable(error, self.tables.name(group)))
+    }
+
+    /// Adds the lines of refused rows, which have all columns.
+    fn add_lines(&self, group: &RowGroup, refused: &mut [RefusedRow]) -> anyhow::Result<()> {
+        if refused.is_empty() {
+            return Ok(());
+        }
+        let mut refused = refused.iter_mut().peekable();
+        self.tables.visit(group, None, |batch, first| {
+            let end = first + batch.num_rows();
+            while let Some(refused) = refused.next_if(|refused| refused.row < end) {
+                let line = self.lines.of_rows(&batch, [refused.row - first]);
+                refused.line = line.map_err(|error| anyhow!(error))?;
+            }
+            Ok(())
+        })
+    }
+
+    fn refuse(
+        &self,
+        group: &RowGroup,
+        rows: &[RefusedRow],
+        refused: &mut RefusedWriter,
+    ) -> anyhow::Result<()> {
+        for row in rows {
+            let refusal = Refusal {
+                position: LinePosition {
+                    file: self.tables.name(group),
+                    line: group.rows_before + row.row as u64 + 1,
+                    record: None,
+                },
+                rule: row.rule,
+                error: row.error.clone(),
+            };
+            refused.add_row(&refusal, &row.line)?;
+        }
+        Ok(())
+    }
+
+    /// Fails if a file has no event that can be used (IN-6).
+    fn must_be_usable(&self, usable: &[Usable]) -> anyhow::Result<()> {
+        for (file, usable) in usable
+            .iter()
+            .enumerate()
+            .filter(|(_, file)| file.with_id == 0)
+        {
+            let mut head = Vec::new();
+            if let Some(group) = self.tables.groups.iter().find(|group| group.file == file) {
+                self.tables.visit(group, None, |batch, first| {
+                    if first == 0 {
+                        let rows = 0..batch.num_rows().min(HEAD_ROWS);
+                        head = self.lines.of_rows(&batch, rows).unwrap_or_default();
+                    }
+                    Ok(())
+                })?;
+            }
+            let usable = UsableEvents::of_table(head, usable.events, usable.first_error.clone());
+            if let Some(error) = usable.error() {
+                return Err(anyhow!("{}: {error}", self.tables.files[file].input.name));
+            }
+        }
+        Ok(())
+    }
+
+    /// Answers all events, by the claims that were weighed before.
+    fn answer_all(&self, weighed: Weighed, written: &mut Written) -> anyhow::Result<Counted> {
+        let Weighed {
+            state,
+            outcomes,
+            mut rejections,
+            hashes,
+        } = weighed;
+        self.progress.stage("writing");
+        let mut hashes = hashes.into_iter();
+        for (start, window) in windows(&self.tables.groups) {
+            let numbers = (start..).take(window.len());
+            let rejected = numbers.map(|number| rejections.read_block(number));
+            let rejected = rejected.collect::<Result<Vec<_>, _>>().context(TEMPORARY)?;
+            let encoder = written.file.encoder();
+            let users = &written.users;
+            let answered = parallel::map(window.len(), |number| {
+                let to = new_group(&encoder, users)?;
+                self.answer_group(&window[number], &*state.engine, &rejected[number], to)
+            });
+            for ((group, answered), hash) in window.iter().zip(answered).zip(&mut hashes) {
+                let (answered, hash_now) = answered?;
+                if hash_now != hash {
+                    return Err(InputChanged::content(self.tables.name(group)).into());
+                }
+                written.add(answered)?;
+            }
+        }
+        Ok(outcomes)
+    }
+
+    fn answer_group(
+        &self,
+        group: &RowGroup,
+        engine: &dyn Resolve,
+        rejections: &BlockRejections,
+        mut to: GroupAnswered,
+    ) -> anyhow::Result<(GroupAnswered, u64)> {
+        let mut hasher = XxHash3_64::new();
+        let mut rejections = rejections.iter().peekable();
+        self.tables.visit(group, None, |batch, first| {
+            let read = self.read(&self.reader, group, &batch, first)?;
+            add_to_hash(&read, &mut hasher);
+            let mut rejected = Vec::new();
+            for (claim, row) in read.claims.rows.iter().enumerate() {
+                if let Some(rejection) = rejections.next_if(|next| next.event == first + row) {
+                    rejected.push(Rejected {
+                        claim,
+                        code: rejection.code.to_owned().into(),
+                        description: rejection.description.to_owned(),
+                    });
+                }
+            }
+            let canonical = canonical(&read.own, engine);
+            self.answer(&batch, &read, canonical, &rejected, &mut to)
+        })?;
+        Ok((to, hasher.finish()))
+    }
+
+    /// Adds the answers to the events of a batch to its group.
+    fn answer(
+        &self,
+        batch: &RecordBatch,
+        read: &Read,
+        canonical: StringArray,
+        rejected: &[Rejected],
+        to: &mut GroupAnswered,
+    ) -> anyhow::Result<()> {
+        let mut refused = read.refused.iter().peekable();
+        for (row, (own, canonical)) in read.own.iter().zip(&canonical).enumerate() {
+            if refused.next_if(|refused| refused.row == row).is_none() {
+                to.users.add_text(own, canonical);
+                to.events += 1;
+            }
+        }
+        let answers = Answers::new(self.settings.rule_book(), read, canonical, rejected);
+        let answered = self.layout.batch(batch, &answers, &self.answered)?;
+        self.progress.advance(batch.num_rows() as u64);
+        match read.refused.is_empty() {
+            true => to.group.write(&answered)?,
+            false => to.group.write(&without_refused(&answered, read)?)?,
+        }
+        Ok(())
+    }
+}
+
+impl Written {
+    fn add(&mut self, mut answered: GroupAnswered) -> anyhow::Result<()> {
+        self.users.add(&mut answered.users);
+        self.events += answered.events;
+        self.file.append(answered.group).context(OUTPUT)
+    }
+}
+
+fn new_group(encoder: &GroupEncoder, users: &UserCount) -> anyhow::Result<GroupAnswered> {
+    Ok(GroupAnswered {
+        group: encoder.group().context(OUTPUT)?,
+        users: users.batch(),
+        events: 0,
+    })
+}
+
+fn reader<'r>(settings: &'r Settings, known: &Known<'_>) -> anyhow::Result<Reader<'r>> {
+    let reader = Reader::new(
+        known.schema,
+        known,
+        settings,
+        &Names::default(),
+        NAME_COLUMNS,
+    );
+    reader.map_err(|error| unreadable(error, &known.tables.files[0].input.name))
+}
+
+fn unreadable(error: ColumnsError, name: &str) -> anyhow::Error {
+    anyhow::Error::new(error).context(format!("cannot read {name}"))
+}
+
+/// Row groups that are read at once, and the number of the first. There are twice as many as cores, so that no core waits
+/// long for the last one.
+fn windows(groups: &[RowGroup]) -> impl Iterator<Item = (u64, &[RowGroup])> {
+    let cores = thread::available_parallelism().map_or(1, usize::from);
+    let windows = groups.chunks(2 * cores);
+    windows.scan(0, |next, window| {
+        let start = *next;
+        *next += window.len() as u64;
+        Some((start, window))
+    })
+}
