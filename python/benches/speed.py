@@ -4,6 +4,7 @@
 
 needs this package, duckdb, polars and pyarrow, and writes a table of Markdown. Each run is a process of its own, the runs of a
 round follow each other, and the answers must be equal before a figure is printed. `--threads` is for DuckDB and Polars.
+`--command PATH` measures the command too, from file to file: one that was built with `cargo build --release --features tables`.
 """
 
 import argparse
@@ -104,6 +105,9 @@ def arrow(how, source, threads):
 
 def parquet(how, source, target, threads):
     """From a file to a file."""
+    if how.startswith("command "):
+        resolve = [how.removeprefix("command "), "resolve", source, "--engine", "simplified", "-q", "-o", target]
+        return lambda: subprocess.run(resolve, check=True)
     if how in ("simplified", "original"):
         import idmerge
         import pyarrow as pa
@@ -132,10 +136,11 @@ def parquet(how, source, target, threads):
 def child(kind, how, source, target, threads):
     """Prints the figures of one run."""
     run = arrow(how, source, threads) if kind == "arrow" else parquet(how, source, target, threads)
-    before, start = resource.getrusage(resource.RUSAGE_SELF), time.perf_counter()
+    who = resource.RUSAGE_CHILDREN if how.startswith("command ") else resource.RUSAGE_SELF
+    before, start = resource.getrusage(who), time.perf_counter()
     made = run()
     wall = time.perf_counter() - start
-    after = resource.getrusage(resource.RUSAGE_SELF)
+    after = resource.getrusage(who)
     if kind == "arrow":
         import pyarrow as pa
         import pyarrow.parquet as pq
@@ -157,6 +162,7 @@ def main():
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--command", help="the command idmerge, with the feature tables")
     arguments = parser.parse_args()
     environment = os.environ | {"POLARS_MAX_THREADS": str(arguments.threads), "OMP_NUM_THREADS": str(arguments.threads)}
     with tempfile.TemporaryDirectory() as folder:
@@ -167,19 +173,21 @@ def main():
         print(f"| {arguments.rows:,} events, {os.cpu_count()} cores | s | processor s | MB |\n|---|---|---|---|")
         for kind in ("arrow", "parquet"):
             figures, answers = {}, {}
+            with_command = ["command " + arguments.command] if arguments.command and kind == "parquet" else []
             for _ in range(arguments.rounds):
-                for how in ("simplified", "duckdb", "polars", "original"):
+                for how in ("simplified", *with_command, "duckdb", "polars", "original"):
                     command = [sys.executable, __file__, "--run", kind, how, source, target, str(arguments.threads)]
                     done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, check=True)
                     figures.setdefault(how, []).append(json.loads(done.stdout))
                     answers[how] = answer(connection, target)
                     target.unlink()
             wanted = answers["simplified"]
-            wrong = [how for how in ("duckdb", "polars") if answers[how] != wanted]
+            wrong = [how for how in ("duckdb", "polars", *with_command) if answers[how] != wanted]
             if wrong:
                 sys.exit(f"{kind}: the answers of {' and '.join(wrong)} differ: {answers}")
             for how, runs in figures.items():
                 name = how if how in ("duckdb", "polars") else f"`idmerge.resolve`, {how}"
+                name = "the command" if how in with_command else name
                 cells = (statistics.median(run[figure] for run in runs) for figure in ("wall", "cpu"))
                 peak = max(run["megabytes"] for run in runs)
                 print(f"| {kind} to {kind}: {name} | {' | '.join(f'{cell:.2f}' for cell in cells)} | {peak:,} |")

@@ -4,9 +4,11 @@ use std::io::{self, Read};
 use std::sync::Arc;
 
 use arrow_array::builder::{ListBuilder, StringBuilder};
+use arrow_array::cast::AsArray;
+use arrow_array::types::Int64Type;
 use arrow_array::{Int64Array, StringArray, StructArray, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field};
-use idmerge_tables::{Rows, Shape};
+use idmerge_tables::{GroupsWriter, Rows, Shape, TableFile};
 use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::WriterProperties;
 
@@ -60,6 +62,44 @@ fn read(file: Vec<u8>) -> io::Result<Vec<u8>> {
     Ok(lines)
 }
 
+/// The same rows, read and written by row groups.
+fn copied(file: Vec<u8>) -> io::Result<Vec<u8>> {
+    let file = TableFile::open(io::Cursor::new(file))?;
+    let mut writer = GroupsWriter::new(file.schema(), Vec::new())?;
+    let encoder = writer.encoder();
+    for group in 0..file.group_rows().count() {
+        let mut copy = encoder.group()?;
+        for batch in file.batches(group, None)? {
+            copy.write(&batch?)?;
+        }
+        writer.append(copy)?;
+    }
+    writer.finish()
+}
+
+#[test]
+fn row_groups_are_copied_as_they_are() {
+    let file = small_file(Compression::UNCOMPRESSED);
+    let copy = copied(file.clone()).unwrap();
+    assert_eq!(read(copy.clone()).unwrap(), read(file.clone()).unwrap());
+    let [file, copy] = [file, copy].map(|file| TableFile::open(io::Cursor::new(file)).unwrap());
+    let rows = |file: &TableFile<_>| file.group_rows().collect::<Vec<_>>();
+    assert_eq!((rows(&copy), rows(&file)), (vec![2, 2], vec![2, 2]));
+    assert_eq!(copy.schema(), file.schema());
+    // The second group alone, and two of its columns.
+    let mut batches = copy.batches(1, Some(&[1, 2])).unwrap();
+    let batch = batches.next().unwrap().unwrap();
+    assert_eq!(batch.schema().field(0).name(), "$user_id");
+    assert_eq!(
+        batch["n"].as_primitive::<Int64Type>().values()[..],
+        [3, i64::MAX]
+    );
+    assert!(batches.next().is_none());
+    // What the file says about its columns without being read.
+    assert!(!copy.is_null(&["nested", "plan"]) && !copy.is_null(&["$user_id"]));
+    assert!(copy.is_null(&["nested", "other"]) && copy.is_null(&["other"]));
+}
+
 #[test]
 fn a_file_that_is_cut_off_anywhere_is_an_error() {
     let file = small_file(Compression::SNAPPY);
@@ -72,8 +112,10 @@ fn a_file_that_is_cut_off_anywhere_is_an_error() {
         4
     );
     for bytes in 0..file.len() {
-        let error = read(file[..bytes].to_vec()).unwrap_err();
-        assert!(error.to_string().contains("Parquet"), "{bytes}: {error}");
+        for read in [read, copied] {
+            let error = read(file[..bytes].to_vec()).unwrap_err();
+            assert!(error.to_string().contains("Parquet"), "{bytes}: {error}");
+        }
     }
 }
 
@@ -90,14 +132,15 @@ fn a_byte_that_is_changed_anywhere_breaks_nothing() {
             let mut file = file.clone();
             file[at] ^= [0x01, 0x10, 0x80, 0xff][(at + number) % 4];
             // Pages have no checksums here: a changed byte can be another value.
-            if let Err(error) = read(file) {
-                assert!(
-                    error.to_string().contains("Parquet") || error.to_string().contains("column"),
-                    "{at}: {error}"
-                );
-                errors += 1;
+            for read in [read, copied] {
+                if let Err(error) = read(file.clone()) {
+                    let error = error.to_string();
+                    let is_named = error.contains("Parquet") || error.contains("column");
+                    assert!(is_named, "{at}: {error}");
+                    errors += 1;
+                }
             }
         }
     }
-    assert!(errors > 1000, "{errors}");
+    assert!(errors > 2000, "{errors}");
 }

@@ -1,4 +1,5 @@
-//! Tests the package of Python on Spark: on executors of this machine, and on Sail through Spark Connect.
+//! Tests the package of Python on Spark: on executors of this machine, and on Sail through Spark Connect, with one process and
+//! as a cluster.
 
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
@@ -57,8 +58,10 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
         anyhow::Ok(())
     };
     tests(&venv(folder), None)?;
-    let sail = Sail::start(folder)?;
-    tests(&sail_venv(folder), Some(&sail.url))?;
+    for mode in ["local", "local-cluster"] {
+        let sail = Sail::start(folder, mode)?;
+        tests(&sail_venv(folder), Some(&sail.url))?;
+    }
     Ok(())
 }
 
@@ -69,12 +72,15 @@ struct Sail {
 }
 
 impl Sail {
-    fn start(folder: &Path) -> anyhow::Result<Self> {
+    /// In the mode `local-cluster` two workers, in the process of the server, run the tasks.
+    fn start(folder: &Path, mode: &str) -> anyhow::Result<Self> {
         let port = TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port();
         let log = fs::File::create(folder.join("sail.log"))?;
         let server = Command::new(sail_venv(folder).join("bin/sail"))
             .args(["spark", "server", "--ip", "127.0.0.1", "--port"])
             .arg(port.to_string())
+            .env("SAIL_MODE", mode)
+            .env("SAIL_CLUSTER__WORKER_INITIAL_COUNT", "2")
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
