@@ -51,6 +51,7 @@ mod interrupt;
 mod killed;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed_erasing;
+#[cfg(all(unix, feature = "serve", feature = "store"))]
 mod killed_erasure;
 #[cfg(all(unix, feature = "store"))]
 mod killed_ingest;
