@@ -39,10 +39,29 @@
 //!
 //! - `store` (default): the module [`store`], and the commands `ingest` and `store`.
 //! - `serve` (default, includes `store`): the commands `serve` and `demo`.
+//! - `tables`: the commands read and write Parquet.
 //!
 //! Without default features the command line lacks `ingest`, `store`, `serve` and `demo`, and a dependency on
 //! this package compiles no database and no server.
 
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "the command line reads files and the environment"
+)]
+
+mod args;
+mod commands;
+mod environment;
+mod output;
+mod report;
+mod spill;
+mod startup;
+mod stream;
+
+/// The command line, for its binary and for the command of the package of Python.
+#[doc(hidden)]
+pub use commands::run_program;
 pub use idmerge_core::*;
 pub use idmerge_engines as engines;
 pub use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};

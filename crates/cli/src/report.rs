@@ -22,6 +22,17 @@ pub(crate) fn silence_caught_panics() {
     }));
 }
 
+/// The exit code of the program. Nobody can read that of the standard library, and the command of the package of
+/// Python must.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct ExitCode(pub(crate) u8);
+
+impl ExitCode {
+    pub(crate) const SUCCESS: Self = Self(0);
+    pub(crate) const FAILURE: Self = Self(1);
+    pub(crate) const WRONG_USAGE: Self = Self(2);
+}
+
 /// An error in the arguments: the program ends with exit code 2 and a hint to `--help`.
 #[derive(Debug)]
 pub(crate) struct UsageError(String);
@@ -41,13 +52,14 @@ pub(crate) fn left_out(what: &str, feature: &str) -> anyhow::Error {
 }
 
 impl UsageError {
-    /// Prints the error as clap prints its own, and ends the program with exit code 2.
-    pub(crate) fn exit(&self) -> ! {
-        clap::Error::raw(
+    /// Prints the error as clap prints its own. Ignores that stderr may be closed.
+    pub(crate) fn show(&self) -> ExitCode {
+        let error = clap::Error::raw(
             ErrorKind::ArgumentConflict,
             format_args!("{self}\n\nFor more information, try '--help'.\n"),
-        )
-        .exit()
+        );
+        let _unheard = error.print();
+        ExitCode::WRONG_USAGE
     }
 }
 

@@ -1,7 +1,6 @@
 //! `idmerge help`: the help of a command, or the rules.
 
 use std::io::{self, Write};
-use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::Parser;
@@ -9,6 +8,7 @@ use clap::Parser;
 use crate::args::Args;
 use crate::args::help::HelpArgs;
 use crate::output::destination::{Destination, Output};
+use crate::report::ExitCode;
 use crate::startup;
 
 /// The rules of ID Merge.
@@ -37,7 +37,9 @@ pub(crate) fn run(args: &HelpArgs) -> anyhow::Result<ExitCode> {
 /// A help text cannot be written.
 pub(crate) fn show(error: &clap::Error) -> anyhow::Result<ExitCode> {
     if error.use_stderr() {
-        error.exit();
+        // Stderr may be closed.
+        let _unheard = error.print();
+        return Ok(ExitCode::WRONG_USAGE);
     }
     let shown = match startup::stdout_was_closed() {
         true => Err(io::Error::other("it is closed")),

@@ -11,7 +11,6 @@ use std::fs;
 use std::io::{self, Write};
 use std::mem;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use foldhash::quality::RandomState;
@@ -33,6 +32,7 @@ use crate::commands::sorting::Ordering;
 use crate::output::destination::{Destination, Output};
 use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::report::ExitCode;
 use crate::stream::block::Block;
 use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
 use crate::stream::forms::unusable::Tally;

@@ -3,8 +3,6 @@
 mod page;
 pub(crate) mod reading;
 
-use std::process::ExitCode;
-
 use idmerge_lint::{Evidence, Finding, Lint, Report};
 use serde_json::{Value, json};
 
@@ -12,6 +10,7 @@ use crate::args::lint::{LintArgs, SeverityArg};
 use crate::commands::lint::page::page;
 use crate::commands::lint::reading::{Places, Read, RefusedEvents, read};
 use crate::output::json::write_line;
+use crate::report::ExitCode;
 
 /// How many IDs of a finding are shown, as text and as JSON.
 const EXAMPLES: [usize; 2] = [1, 10];

@@ -6,7 +6,6 @@ mod passes;
 mod side_files;
 mod upload;
 
-use std::process::ExitCode;
 use std::slice;
 
 use anyhow::Context;
@@ -23,6 +22,7 @@ use crate::commands::sorting::Ordering;
 use crate::environment::now_ms;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
+use crate::report::ExitCode;
 use crate::stream::adapt::Adapting;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::Pass;
@@ -100,7 +100,7 @@ fn end(
     }
     Ok(
         match args.fail_on_conflict && finished.report.conflicts() > 0 {
-            true => ExitCode::from(CONFLICTS),
+            true => ExitCode(CONFLICTS),
             false => ExitCode::SUCCESS,
         },
     )

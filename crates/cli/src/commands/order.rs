@@ -2,8 +2,6 @@
 
 mod page;
 
-use std::process::ExitCode;
-
 use idmerge_lint::{ALL_ORDERS_CLAIMS, Dependent, Order, OrderReport};
 use serde_json::{Value, json};
 
@@ -11,6 +9,7 @@ use crate::args::lint::OrderArgs;
 use crate::commands::lint::reading::{Places, Read, RefusedEvents, read};
 use crate::commands::order::page::page;
 use crate::output::json::write_line;
+use crate::report::ExitCode;
 use crate::stream::progress::Progress;
 
 /// How many groups are shown, as text and as JSON.

@@ -7,10 +7,9 @@ mod maintenance;
 pub(super) mod open;
 mod queries;
 
-use std::process::ExitCode;
-
 use crate::args::store::{StoreArgs, StoreCommand};
 use crate::output::destination::{Destination, Layout, Output};
+use crate::report::ExitCode;
 
 pub(crate) fn run(args: &StoreArgs) -> anyhow::Result<ExitCode> {
     let destination = match &args.command {

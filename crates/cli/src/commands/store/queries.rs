@@ -1,7 +1,6 @@
 //! Questions to a store: each opens it for reading and writes JSON.
 
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context;
 use idmerge_core::Resolve;
@@ -13,6 +12,7 @@ use crate::args::store::{AsOfArgs, ChangesArgs, CompareArgs, DigestArgs, LogArgs
 use crate::commands::store::open::{OpenStore, open_for_reading};
 use crate::output::destination::Output;
 use crate::output::json::write_line;
+use crate::report::ExitCode;
 
 pub(super) fn info(folder: &Path, output: &mut Output) -> anyhow::Result<()> {
     let store = open_for_reading(folder)?;
