@@ -1,5 +1,7 @@
 //! What Python sees.
 
+#[cfg(feature = "command")]
+pub(crate) mod command;
 pub(crate) mod engine;
 mod events;
 pub(crate) mod fold;

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! No rule is here: `idmerge-columns` reads batches, weighs their claims and answers them, and `idmerge-ingest` says
-//! what a store takes of them (`intake.rs`).
+//! what a store takes of them (`intake.rs`). The feature `command` adds the command line, which does its own reading and
+//! writing.
 
 mod answers;
 mod api;
@@ -24,6 +25,9 @@ use pyo3::prelude::*;
 mod _idmerge {
     use pyo3::pyfunction;
 
+    #[cfg(feature = "command")]
+    #[pymodule_export]
+    use crate::api::command::run_command;
     #[pymodule_export]
     use crate::api::engine::Engine;
     #[pymodule_export]

@@ -37,7 +37,7 @@ def command():
     given = os.environ.get("IDMERGE")
     if given:
         return given
-    build = ["cargo", "build", "-p", "idmerge", "--message-format=json"]
+    build = ["cargo", "build", "-p", "idmerge", "--features", "tables", "--message-format=json"]
     built = subprocess.run(build, cwd=ROOT, check=True, stdout=subprocess.PIPE, text=True)
     messages = map(json.loads, built.stdout.splitlines())
     executables = [m["executable"] for m in messages if m.get("executable")]

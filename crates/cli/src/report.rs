@@ -45,8 +45,12 @@ pub(crate) fn wrong_usage(message: fmt::Arguments<'_>) -> anyhow::Error {
 /// The error for a command or an option that this build leaves out.
 #[cfg(not(all(feature = "store", feature = "serve")))]
 pub(crate) fn left_out(what: &str, feature: &str) -> anyhow::Error {
+    let package = match feature {
+        "serve" => " (the package of Python has no server)",
+        _ => "",
+    };
     wrong_usage(format_args!(
-        "this build of idmerge has no {what}: install it with the Cargo feature \"{feature}\" \
+        "this build of idmerge has no {what}{package}: install it with the Cargo feature \"{feature}\" \
          (cargo install idmerge --features {feature})"
     ))
 }

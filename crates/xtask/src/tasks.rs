@@ -103,8 +103,10 @@ pub fn lint(root: &Path) -> anyhow::Result<()> {
     }
     if has_python {
         let python = ["--manifest-path", PYTHON, "--all-targets"];
-        let clippy = cmd!(sh, "cargo clippy {python...} -- -D warnings");
-        clippy.envs(WITHOUT_PYTHON).run()?;
+        for features in [&[] as &[&str], &["--no-default-features"]] {
+            let clippy = cmd!(sh, "cargo clippy {python...} {features...} -- -D warnings");
+            clippy.envs(WITHOUT_PYTHON).run()?;
+        }
     }
     let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
     doc.env("RUSTDOCFLAGS", "-D warnings").run()?;

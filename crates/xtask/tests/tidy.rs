@@ -126,7 +126,9 @@ const MAY_NAME: &[MayName<'_>] = &[
     ),
     (
         "python",
-        &["columns", "core", "engines", "events", "ingest", "store"],
+        &[
+            "cli", "columns", "core", "engines", "events", "ingest", "store",
+        ],
         &[],
     ),
 ];
