@@ -1,38 +1,33 @@
 //! `idmerge resolve` from Parquet to Parquet: events are read from their columns, and all columns are kept.
 //!
-//! Row groups are read, answered and encoded on all cores, a few at a time. The claims are folded in between, in their
-//! order.
+//! Row groups are read, answered and encoded on all cores, one on each. What depends on their order is done in turns: the
+//! claims are folded, and the groups are written.
 
+mod answering;
 mod arrivals;
+mod each_group;
 mod rows;
 mod tables;
-
-use std::hash::Hasher as _;
-use std::thread;
+mod weighing;
 
 use anyhow::{Context, anyhow};
 use arrow_array::{RecordBatch, StringArray};
-use arrow_schema::{Schema, SchemaRef};
-use idmerge_columns::{
-    Answers, ColumnsError, Layout, Lines, Names, Outcomes as Counted, Read, Reader, Rejected,
-    State, canonical, parallel,
-};
-use idmerge_core::{Attribution, Resolve};
+use arrow_schema::SchemaRef;
+use idmerge_columns::{Answers, ColumnsError, Layout, Lines, Names, Read, Reader, Rejected};
+use idmerge_core::Attribution;
 use idmerge_engines::Settings;
 use idmerge_tables::{GroupEncoder, GroupsWriter, NAME_COLUMNS};
-use twox_hash::XxHash3_64;
 
 use crate::output::destination::{Destination, Output};
-use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::output::refused::RefusedWriter;
 use crate::output::summary::{Outcomes, Refused, Summary};
-use crate::output::users::UserCount;
+use crate::output::users::{UserBatch, UserCount};
 use crate::report::say;
-use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::forms::unusable::UsableEvents;
-use crate::stream::input::{Input, InputChanged};
+use crate::stream::input::Input;
 use crate::stream::pipeline::{LinePosition, Refusal};
 use crate::stream::progress::Progress;
-use rows::{GroupAnswered, GroupRead, RefusedRow, Usable, add_to_hash, without_refused};
+use rows::{GroupAnswered, RefusedRow, Usable, without_refused};
 use tables::{Known, RowGroup, Tables};
 
 const TEMPORARY: &str = "cannot write or read a temporary file";
@@ -74,17 +69,17 @@ impl<'i> Columns<'i> {
                 progress.suspended(|| say(format_args!("{name}: {warning}")));
             }
         }
-        let mut written = Written {
+        let written = Written {
             file: GroupsWriter::new(&run.answered, output).context(OUTPUT)?,
             users: UserCount::default(),
             events: 0,
         };
-        let outcomes = match is_retroactive {
+        let (written, outcomes) = match is_retroactive {
             true => {
                 let weighed = run.weigh(&mut refused)?;
-                run.answer_all(weighed, &mut written)?
+                run.answer_all(weighed, written)?
             }
-            false => run.answer_as_they_come(&mut refused, &mut written)?,
+            false => run.answer_as_they_come(&mut refused, written)?,
         };
         let output = written.file.finish().context(OUTPUT)?;
         tables.check_unchanged()?;
@@ -122,15 +117,6 @@ struct Written {
     events: u64,
 }
 
-/// The results of the first pass, for the second.
-struct Weighed {
-    state: State,
-    outcomes: Counted,
-    rejections: RejectionsReader,
-    /// Of each row group.
-    hashes: Vec<u64>,
-}
-
 impl<'r> Run<'r> {
     fn new(
         settings: &'r Settings,
@@ -151,77 +137,6 @@ impl<'r> Run<'r> {
             answered: layout.schema(schema),
             layout,
         })
-    }
-
-    /// Weighs the claims of all events.
-    fn weigh(&self, refused: &mut RefusedWriter) -> anyhow::Result<Weighed> {
-        let tables = self.tables;
-        self.progress.stage("reading");
-        let places = tables.read_places();
-        let schema = SchemaRef::new(Schema::new(
-            places
-                .iter()
-                .map(|place| tables.schema.fields()[*place].clone())
-                .collect::<Vec<_>>(),
-        ));
-        let schema = &schema;
-        let reader = reader(self.settings, &Known { schema, tables })?;
-        let mut state = State::new(self.settings);
-        let (mut outcomes, mut hashes) = (Counted::default(), Vec::new());
-        let mut rejections = RejectionsWriter::new();
-        let mut usable = vec![Usable::default(); tables.files.len()];
-        for (start, window) in windows(&tables.groups) {
-            let read = parallel::map(window.len(), |number| {
-                self.read_group(&window[number], &reader, &places)
-            });
-            for ((number, group), read) in (start..).zip(window).zip(read) {
-                let (read, hash) = read?;
-                for (first, claims) in &read.claims {
-                    for rejected in state.fold(claims, &mut outcomes)? {
-                        let row = first + claims.rows[rejected.claim];
-                        let (code, description) = (&rejected.code, &rejected.description);
-                        rejections
-                            .add_text(number, row, code, description)
-                            .context(TEMPORARY)?;
-                    }
-                }
-                self.refuse(group, &read.refused, refused)?;
-                usable[group.file].add(group, &read);
-                hashes.push(hash);
-            }
-        }
-        self.must_be_usable(&usable)?;
-        // Before anything is written.
-        tables.check_unchanged()?;
-        self.progress.suspended(|| refused.finish())?;
-        refused.excess(NOTHING_WRITTEN)?;
-        Ok(Weighed {
-            state,
-            outcomes,
-            rejections: rejections.read().context(TEMPORARY)?,
-            hashes,
-        })
-    }
-
-    /// Reads the rows of a group from the columns that decide the answers.
-    fn read_group(
-        &self,
-        group: &RowGroup,
-        reader: &Reader<'_>,
-        places: &[usize],
-    ) -> anyhow::Result<(GroupRead, u64)> {
-        let mut hasher = XxHash3_64::new();
-        let mut of_group = GroupRead::default();
-        self.tables.visit(group, Some(places), |batch, first| {
-            let read = self.read(reader, group, &batch, first)?;
-            add_to_hash(&read, &mut hasher);
-            of_group.add(&read, first);
-            of_group.claims.push((first, read.claims));
-            self.progress.advance(batch.num_rows() as u64);
-            Ok(())
-        })?;
-        self.add_lines(group, &mut of_group.refused)?;
-        Ok((of_group, hasher.finish()))
     }
 
     /// Reads a batch. In messages rows are counted from 1.
@@ -299,65 +214,6 @@ impl<'r> Run<'r> {
         Ok(())
     }
 
-    /// Answers all events, by the claims that were weighed before.
-    fn answer_all(&self, weighed: Weighed, written: &mut Written) -> anyhow::Result<Counted> {
-        let Weighed {
-            state,
-            outcomes,
-            mut rejections,
-            hashes,
-        } = weighed;
-        self.progress.stage("writing");
-        let mut hashes = hashes.into_iter();
-        for (start, window) in windows(&self.tables.groups) {
-            let numbers = (start..).take(window.len());
-            let rejected = numbers.map(|number| rejections.read_block(number));
-            let rejected = rejected.collect::<Result<Vec<_>, _>>().context(TEMPORARY)?;
-            let encoder = written.file.encoder();
-            let users = &written.users;
-            let answered = parallel::map(window.len(), |number| {
-                let to = new_group(&encoder, users)?;
-                self.answer_group(&window[number], &*state.engine, &rejected[number], to)
-            });
-            for ((group, answered), hash) in window.iter().zip(answered).zip(&mut hashes) {
-                let (answered, hash_now) = answered?;
-                if hash_now != hash {
-                    return Err(InputChanged::content(self.tables.name(group)).into());
-                }
-                written.add(answered)?;
-            }
-        }
-        Ok(outcomes)
-    }
-
-    fn answer_group(
-        &self,
-        group: &RowGroup,
-        engine: &dyn Resolve,
-        rejections: &BlockRejections,
-        mut to: GroupAnswered,
-    ) -> anyhow::Result<(GroupAnswered, u64)> {
-        let mut hasher = XxHash3_64::new();
-        let mut rejections = rejections.iter().peekable();
-        self.tables.visit(group, None, |batch, first| {
-            let read = self.read(&self.reader, group, &batch, first)?;
-            add_to_hash(&read, &mut hasher);
-            let mut rejected = Vec::new();
-            for (claim, row) in read.claims.rows.iter().enumerate() {
-                if let Some(rejection) = rejections.next_if(|next| next.event == first + row) {
-                    rejected.push(Rejected {
-                        claim,
-                        code: rejection.code.to_owned().into(),
-                        description: rejection.description.to_owned(),
-                    });
-                }
-            }
-            let canonical = canonical(&read.own, engine);
-            self.answer(&batch, &read, canonical, &rejected, &mut to)
-        })?;
-        Ok((to, hasher.finish()))
-    }
-
     /// Adds the answers to the events of a batch to its group.
     fn answer(
         &self,
@@ -386,6 +242,13 @@ impl<'r> Run<'r> {
 }
 
 impl Written {
+    fn new_groups(&self) -> NewGroups {
+        NewGroups {
+            encoder: self.file.encoder(),
+            users: self.users.batch(),
+        }
+    }
+
     fn add(&mut self, mut answered: GroupAnswered) -> anyhow::Result<()> {
         self.users.add(&mut answered.users);
         self.events += answered.events;
@@ -393,12 +256,20 @@ impl Written {
     }
 }
 
-fn new_group(encoder: &GroupEncoder, users: &UserCount) -> anyhow::Result<GroupAnswered> {
-    Ok(GroupAnswered {
-        group: encoder.group().context(OUTPUT)?,
-        users: users.batch(),
-        events: 0,
-    })
+/// Makes row groups without rows.
+struct NewGroups {
+    encoder: GroupEncoder,
+    users: UserBatch,
+}
+
+impl NewGroups {
+    fn group(&self) -> anyhow::Result<GroupAnswered> {
+        Ok(GroupAnswered {
+            group: self.encoder.group().context(OUTPUT)?,
+            users: self.users.clone(),
+            events: 0,
+        })
+    }
 }
 
 fn reader<'r>(settings: &'r Settings, known: &Known<'_>) -> anyhow::Result<Reader<'r>> {
@@ -414,16 +285,4 @@ fn reader<'r>(settings: &'r Settings, known: &Known<'_>) -> anyhow::Result<Reade
 
 fn unreadable(error: ColumnsError, name: &str) -> anyhow::Error {
     anyhow::Error::new(error).context(format!("cannot read {name}"))
-}
-
-/// Row groups that are read at once, and the number of the first. There are twice as many as cores, so that no core waits
-/// long for the last one.
-fn windows(groups: &[RowGroup]) -> impl Iterator<Item = (u64, &[RowGroup])> {
-    let cores = thread::available_parallelism().map_or(1, usize::from);
-    let windows = groups.chunks(2 * cores);
-    windows.scan(0, |next, window| {
-        let start = *next;
-        *next += window.len() as u64;
-        Some((start, window))
-    })
 }

@@ -20,7 +20,7 @@ pub(crate) struct UserCount {
 }
 
 /// The users of some events, collected without the lock and counted later.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct UserBatch {
     state: RandomState,
     /// For each event with a user, the hashes of its own and of its canonical distinct_id.

@@ -1,61 +1,87 @@
-//! Events that are answered as they come.
+//! Events that are answered as they come, in one reading.
 
-use arrow_array::RecordBatch;
-use idmerge_columns::{Outcomes, Read, State, arrive, parallel};
+use arrow_array::{RecordBatch, StringArray};
+use idmerge_columns::{Outcomes, Read, Rejected, State, arrive};
 
+use super::each_group::each_group;
 use super::rows::{GroupRead, Usable};
 use super::tables::RowGroup;
-use super::{Run, Written, new_group, windows};
+use super::{Run, Written};
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
+use crate::stream::ordered::Ordered;
+
+/// What the answers of the next row group depend on.
+struct Arriving<'a> {
+    state: State,
+    outcomes: Outcomes,
+    /// Of each file.
+    usable: Vec<Usable>,
+    refused: &'a mut RefusedWriter,
+}
+
+/// A row group with all its rows.
+struct WholeGroup {
+    read: GroupRead,
+    batches: Vec<(RecordBatch, Read)>,
+}
+
+/// The canonical IDs of the events of a batch, and the claims that were rejected.
+type Arrived = (StringArray, Vec<Rejected>);
 
 impl Run<'_> {
     /// Answers each event by the claims that came before it (L-3).
     pub(super) fn answer_as_they_come(
         &self,
         refused: &mut RefusedWriter,
-        written: &mut Written,
-    ) -> anyhow::Result<Outcomes> {
-        let tables = self.tables;
+        written: Written,
+    ) -> anyhow::Result<(Written, Outcomes)> {
         self.progress.stage("writing");
-        let mut state = State::new(self.settings);
-        let mut outcomes = Outcomes::default();
-        let mut usable = vec![Usable::default(); tables.files.len()];
-        for (_, window) in windows(&tables.groups) {
-            let read = parallel::map(window.len(), |number| self.read_whole(&window[number]));
-            let mut arrived = Vec::new();
-            for (group, read) in window.iter().zip(read) {
-                let (of_group, batches) = read?;
-                let answers = batches.iter();
-                let answers = answers.map(|(_, read)| arrive(read, &mut state, &mut outcomes));
-                let answers = answers.collect::<Result<Vec<_>, _>>()?;
-                self.refuse(group, &of_group.refused, refused)?;
-                usable[group.file].add(group, &of_group);
-                arrived.push((batches, answers));
+        let groups = written.new_groups();
+        let arriving = Ordered::new(Arriving {
+            state: State::new(self.settings),
+            outcomes: Outcomes::default(),
+            usable: vec![Usable::default(); self.tables.files.len()],
+            refused,
+        });
+        let written = Ordered::new(written);
+        each_group(&self.tables.groups, |number, group| {
+            let (arrives, ticket) = (arriving.ticket(number), written.ticket(number));
+            let whole = self.read_whole(group)?;
+            let Some(mut turn) = arrives.wait() else {
+                return Ok(());
+            };
+            let arrived = self.arrive(group, &whole, &mut turn);
+            if arrived.is_err() {
+                turn.stop();
+            } else {
+                drop(turn);
             }
-            let (encoder, users) = (written.file.encoder(), &written.users);
-            let answered = parallel::map(arrived.len(), |number| {
-                let mut to = new_group(&encoder, users)?;
-                let (batches, answers) = &arrived[number];
-                for ((batch, read), (canonical, rejected)) in batches.iter().zip(answers) {
-                    self.answer(batch, read, canonical.clone(), rejected, &mut to)?;
-                }
-                anyhow::Ok(to)
-            });
-            for answered in answered {
-                written.add(answered?)?;
+            let mut to = groups.group()?;
+            for ((batch, read), (canonical, rejected)) in whole.batches.iter().zip(arrived?) {
+                self.answer(batch, read, canonical, &rejected, &mut to)?;
             }
-        }
+            let Some(mut turn) = ticket.wait() else {
+                return Ok(());
+            };
+            let added = turn.add(to);
+            if added.is_err() {
+                turn.stop();
+            }
+            added
+        })?;
+        let Arriving {
+            outcomes,
+            usable,
+            refused,
+            ..
+        } = arriving.into_inner();
         self.must_be_usable(&usable)?;
         self.progress.suspended(|| refused.finish())?;
         refused.excess(NOTHING_WRITTEN)?;
-        Ok(outcomes)
+        Ok((written.into_inner(), outcomes))
     }
 
-    /// Reads a row group and keeps its rows.
-    fn read_whole(
-        &self,
-        group: &RowGroup,
-    ) -> anyhow::Result<(GroupRead, Vec<(RecordBatch, Read)>)> {
+    fn read_whole(&self, group: &RowGroup) -> anyhow::Result<WholeGroup> {
         let (mut of_group, mut batches) = (GroupRead::default(), Vec::new());
         self.tables.visit(group, None, |batch, first| {
             let read = self.read(&self.reader, group, &batch, first)?;
@@ -64,6 +90,24 @@ impl Run<'_> {
             Ok(())
         })?;
         self.add_lines(group, &mut of_group.refused)?;
-        Ok((of_group, batches))
+        Ok(WholeGroup {
+            read: of_group,
+            batches,
+        })
+    }
+
+    fn arrive(
+        &self,
+        group: &RowGroup,
+        whole: &WholeGroup,
+        to: &mut Arriving<'_>,
+    ) -> anyhow::Result<Vec<Arrived>> {
+        let mut arrived = Vec::new();
+        for (_, read) in &whole.batches {
+            arrived.push(arrive(read, &mut to.state, &mut to.outcomes)?);
+        }
+        to.usable[group.file].add(group, &whole.read);
+        self.refuse(group, &whole.read.refused, to.refused)?;
+        Ok(arrived)
     }
 }
