@@ -22,9 +22,12 @@ from idmerge._idmerge import (
     Table,
     __version__,
     claims,
+    funnel,
     mapping,
     own_ids,
     resolve,
+    retention,
+    uniques,
 )
 
 __all__ = [
@@ -42,7 +45,10 @@ __all__ = [
     "Table",
     "__version__",
     "claims",
+    "funnel",
     "mapping",
     "own_ids",
     "resolve",
+    "retention",
+    "uniques",
 ]

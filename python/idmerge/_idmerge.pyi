@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, timedelta
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -266,3 +267,47 @@ def claims(
 ) -> Claims: ...
 def event_columns() -> list[str]: ...
 def run_command(arguments: list[str]) -> int: ...
+def funnel(
+    events: Events,
+    steps: Sequence[str],
+    *,
+    engine: EngineName,
+    window: timedelta | None = None,
+    grace: timedelta | None = None,
+    reentry: Literal["first", "optimized"] = "first",
+    count: Literal["uniques", "totals"] = "uniques",
+    hold: Sequence[str] = ...,
+    exclude: Sequence[str | tuple[str, tuple[int, int]]] = ...,
+    by: str | None = None,
+    touch: Literal["first", "last", "each"] = "first",
+    from_date: date | str | None = None,
+    to_date: date | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_invalid: OnInvalid = "keep",
+    settings: Settings | None = None,
+) -> dict[str, Any]: ...
+def uniques(
+    events: Events,
+    *,
+    engine: EngineName,
+    by: Literal["event", "day"] = "event",
+    from_date: date | str | None = None,
+    to_date: date | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_invalid: OnInvalid = "keep",
+    settings: Settings | None = None,
+) -> dict[str, Any]: ...
+def retention(
+    events: Events,
+    *,
+    engine: EngineName,
+    first: str | None = None,
+    then: str | None = None,
+    period: Literal["day", "week"] = "day",
+    periods: int = 7,
+    from_date: date | str | None = None,
+    to_date: date | str | None = None,
+    columns: Mapping[str, str] | None = None,
+    on_invalid: OnInvalid = "keep",
+    settings: Settings | None = None,
+) -> dict[str, Any]: ...

@@ -1,6 +1,7 @@
 //! What Python sees.
 
 #[cfg(feature = "command")]
+pub(crate) mod analyses;
 pub(crate) mod command;
 pub(crate) mod engine;
 mod events;

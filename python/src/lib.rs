@@ -6,9 +6,11 @@
 //! ```
 //!
 //! No rule is here: `idmerge-columns` reads batches, weighs their claims and answers them, and `idmerge-ingest` says
-//! what a store takes of them (`intake.rs`). The feature `command` adds the command line, which does its own reading and
+//! what a store takes of them (`intake.rs`). `idmerge-analysis` counts users (`analyses.rs`).
+//! The feature `command` adds the command line, which does its own reading and
 //! writing.
 
+mod analyses;
 mod answers;
 mod api;
 mod arrow;
@@ -25,6 +27,8 @@ use pyo3::prelude::*;
 mod _idmerge {
     use pyo3::pyfunction;
 
+    #[pymodule_export]
+    use crate::api::analyses::{funnel, retention, uniques};
     #[cfg(feature = "command")]
     #[pymodule_export]
     use crate::api::command::run_command;

@@ -1,5 +1,6 @@
 """The examples of the docstrings and of the README work as they are written."""
 
+import datetime
 import doctest
 import inspect
 
@@ -71,7 +72,7 @@ def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path, capsys):
     text = (ROOT / "docs/python.md").read_text()
     (tmp_path / "events.ndjson").write_bytes((ROOT / "examples/web-shop.ndjson").read_bytes())
     monkeypatch.chdir(tmp_path)
-    names = {"duckdb": duckdb, "idmerge": idmerge, "yesterday": idmerge.Engine("original").snapshot()}
+    names = {"datetime": datetime, "duckdb": duckdb, "idmerge": idmerge, "yesterday": idmerge.Engine("original").snapshot()}
     first = block(text, "python")
     exec(first, names)
     names["own"] = idmerge.own_ids(names["events"], engine="original")
@@ -87,4 +88,6 @@ def test_the_examples_of_the_documentation_work(monkeypatch, tmp_path, capsys):
     assert pa.table(names["resolved"]).select(wanted.column_names) == wanted and len(names["failures"]) == 1
     exec(block(text[text.index("## A store\n") :], "python"), names)
     assert capsys.readouterr().out == "these claims joined them\n" and len(names["changes"]) > 5
+    exec(block(text[text.index("## Figures\n") :], "python"), names)
+    assert capsys.readouterr().out == "3 users buy, and without the merge 0\n"
     assert idmerge.Engine.from_snapshot(names["today"], "original").mapping().columns == names["mapping"].columns

@@ -50,6 +50,7 @@ mod analysis;
 mod days;
 mod filter;
 mod funnel;
+mod json;
 mod operator;
 mod retention;
 mod share;

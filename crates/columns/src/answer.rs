@@ -21,7 +21,7 @@ const COLUMNS: [(&str, DataType); 6] = [
     ("$failure_description", DataType::Utf8),
 ];
 
-/// The answers to the events of a batch: the columns of [`COLUMNS`].
+/// The answers to the events of a batch, as columns (W-1 to W-4).
 #[derive(Debug)]
 pub struct Answers([ArrayRef; COLUMNS.len()]);
 

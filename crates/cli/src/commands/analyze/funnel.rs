@@ -2,11 +2,9 @@
 
 use idmerge_analysis::{
     Breakdown, BreakdownRow, Count, Exclusion, Funnel, FunnelFold, FunnelQuery, FunnelReport,
-    Reentry, Step, StepFigures, Touch,
+    Reentry, Step, Touch,
 };
 use idmerge_core::DistinctIdBuf;
-use serde::Serialize;
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::args::analyze::{CountArg, FunnelArgs, ReentryArg, TouchArg};
@@ -48,7 +46,7 @@ pub(crate) fn run(args: &FunnelArgs) -> anyhow::Result<()> {
         return output.finish();
     }
     let report = funnel.report(fold);
-    answer(&funnel, &report, events_without_id)?.write(form, &mut output)?;
+    answer(&funnel, &report, events_without_id).write(form, &mut output)?;
     output.finish()
 }
 
@@ -171,29 +169,18 @@ fn write_users(
 }
 
 /// The answer in all forms.
-fn answer(
-    funnel: &Funnel,
-    report: &FunnelReport,
-    events_without_id: u64,
-) -> anyhow::Result<Answer> {
+fn answer(funnel: &Funnel, report: &FunnelReport, events_without_id: u64) -> Answer {
     let by = funnel.query().by.as_ref();
-    let json = serde_json::to_string(&FunnelJson {
-        steps: &report.steps,
-        by: by.map(|by| &*by.property),
-        values: by.map(|_| report.breakdown.iter().map(json_row).collect()),
-        events_without_time: report.events_without_time,
-        events_without_id,
-    })?;
+    let json = report.json(by.map(|by| &*by.property), events_without_id);
     let mut charts = vec![steps_chart(funnel, report)];
     let records: Vec<Value> = match by {
         None => report.steps.iter().map(|step| json!(step)).collect(),
         Some(by) => {
             charts.push(values_chart(&by.property, &report.breakdown));
-            let record = |row: &BreakdownRow| json!(value_row(row, row.text()));
-            report.breakdown.iter().map(record).collect()
+            report.breakdown.iter().map(BreakdownRow::json).collect()
         }
     };
-    Ok(Answer {
+    Answer {
         title: report
             .steps
             .iter()
@@ -208,7 +195,7 @@ fn answer(
         records,
         charts,
         notes: notes(report.events_without_time, events_without_id),
-    })
+    }
 }
 
 const STEP_FIELDS: [&str; 9] = [
@@ -233,55 +220,6 @@ const VALUE_FIELDS: [&str; 8] = [
     "conversion_without_merge",
     "difference",
 ];
-
-/// More converted users than without ID merge.
-fn difference(row: &BreakdownRow) -> i64 {
-    row.converted.cast_signed() - row.converted_without_merge.cast_signed()
-}
-
-/// The figures as JSON.
-#[derive(Serialize)]
-struct FunnelJson<'r> {
-    steps: &'r [StepFigures],
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'r str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    values: Option<Vec<ValueRow<Option<&'r RawValue>>>>,
-    events_without_time: u64,
-    events_without_id: u64,
-}
-
-/// The figures of one value of the property.
-#[derive(Serialize)]
-struct ValueRow<V> {
-    value: V,
-    users: u64,
-    converted: u64,
-    conversion: f64,
-    users_without_merge: u64,
-    converted_without_merge: u64,
-    conversion_without_merge: f64,
-    difference: i64,
-}
-
-fn value_row<V>(row: &BreakdownRow, value: V) -> ValueRow<V> {
-    ValueRow {
-        value,
-        users: row.users,
-        converted: row.converted,
-        conversion: row.conversion,
-        users_without_merge: row.users_without_merge,
-        converted_without_merge: row.converted_without_merge,
-        conversion_without_merge: row.conversion_without_merge,
-        difference: difference(row),
-    }
-}
-
-/// A row with its value as it is: a number can have more digits than one of `serde_json`.
-fn json_row(row: &BreakdownRow) -> ValueRow<Option<&RawValue>> {
-    let value = row.json.as_deref();
-    value_row(row, value.and_then(|json| serde_json::from_str(json).ok()))
-}
 
 fn steps_chart(funnel: &Funnel, report: &FunnelReport) -> Chart {
     let unit = match funnel.query().count {
@@ -348,7 +286,7 @@ fn values_chart(property: &str, rows: &[BreakdownRow]) -> Chart {
                 Cell::without(row.users_without_merge.to_string()),
                 Cell::without(row.converted_without_merge.to_string()),
                 Cell::without(percent(row.conversion_without_merge)),
-                Cell::figure(signed(difference(row))),
+                Cell::figure(signed(row.difference())),
             ],
         );
     }

@@ -47,44 +47,10 @@ const FIELDS: [&str; 7] = [
 ];
 
 fn answer(query: &RetentionQuery, report: &RetentionReport, events_without_id: u64) -> Answer {
-    let name = match query.period {
-        Period::Day => "day",
-        Period::Week => "week",
-    };
-    let returned = |cohort: &Cohort| -> Vec<Value> {
-        let returns = cohort.returned.iter().enumerate();
-        returns
-            .map(|(at, returns)| {
-                json!({
-                    "period": at + 1,
-                    "users": returns.users,
-                    "retention": share(returns.users, cohort.users),
-                    "users_without_merge": returns.users_without_merge,
-                    "retention_without_merge":
-                        share(returns.users_without_merge, cohort.users_without_merge),
-                })
-            })
-            .collect()
-    };
-    let cohort_json = |cohort: &Cohort| {
-        json!({
-            "start": date_text(cohort.start_ms),
-            "users": cohort.users,
-            "users_without_merge": cohort.users_without_merge,
-            "returned": returned(cohort),
-        })
-    };
-    let cohorts: Vec<Value> = report.cohorts.iter().map(cohort_json).collect();
     Answer {
-        title: format!("users who come back, by {name}"),
+        title: format!("users who come back, by {}", query.period.name()),
         header: &FIELDS,
-        json: json!({
-            "period": name,
-            "cohorts": cohorts,
-            "events_without_time": report.events_without_time,
-            "events_without_id": events_without_id,
-        })
-        .to_string(),
+        json: report.json(query.period, events_without_id),
         records: report.cohorts.iter().flat_map(records).collect(),
         charts: vec![chart(query, report)],
         notes: notes(report.events_without_time, events_without_id),
@@ -115,10 +81,7 @@ fn records(cohort: &Cohort) -> impl Iterator<Item = Value> {
 fn chart(query: &RetentionQuery, report: &RetentionReport) -> Chart {
     let periods = report.cohorts.iter().map(|cohort| cohort.returned.len());
     let periods = periods.max().unwrap_or(0);
-    let unit = match query.period {
-        Period::Day => "day",
-        Period::Week => "week",
-    };
+    let unit = query.period.name();
     let mut columns = vec!["cohort".to_owned(), "users".to_owned()];
     columns.extend((1..=periods).map(|at| format!("{unit} {at}")));
     columns.push("without merge".to_owned());
