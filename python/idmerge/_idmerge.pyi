@@ -17,7 +17,7 @@ class LazyFrame(Protocol):
 
     def collect(self) -> Any: ...
 
-Events: TypeAlias = ArrowStream | LazyFrame
+Events: TypeAlias = ArrowStream | LazyFrame | str | PathLike[str]
 EngineName: TypeAlias = Literal["simplified", "original", "legacy"]
 OnInvalid: TypeAlias = Literal["keep", "raise"]
 

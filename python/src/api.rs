@@ -1,7 +1,7 @@
 //! What Python sees.
 
-#[cfg(feature = "command")]
 pub(crate) mod analyses;
+#[cfg(feature = "command")]
 pub(crate) mod command;
 pub(crate) mod engine;
 mod events;

@@ -45,7 +45,8 @@ one: str = resolved.engine.resolve("a")
 idmerge.resolve(events, engine="simplifed")  # expect
 idmerge.Engine("original", max_cluster_id=3)  # expect
 resolved.summary.user_after  # expect
-idmerge.resolve("events.parquet", engine="original")  # expect
+idmerge.resolve(["events.parquet"], engine="original")  # expect
+idmerge.resolve("events.parquet", engine="original")
 """
     )
     done = check("mypy", "--ignore-missing-imports", str(program), cwd=tmp_path)

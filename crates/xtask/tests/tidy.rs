@@ -127,7 +127,7 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "python",
         &[
-            "analysis", "cli", "columns", "core", "engines", "events", "ingest", "store",
+            "analysis", "cli", "columns", "core", "engines", "events", "ingest", "store", "tables",
         ],
         &[],
     ),

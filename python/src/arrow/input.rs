@@ -1,5 +1,7 @@
 //! The tables of other libraries.
 
+use std::path::PathBuf;
+
 use arrow_array::ffi_stream::{ArrayStreamReader, RecordBatchStreamReader};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchReader as _};
 use arrow_schema::{ArrowError, SchemaRef};
@@ -10,6 +12,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 
 use super::capsule::take_stream;
+use super::file::read_file;
 use crate::errors::broken_stream;
 
 /// A batch has at most so many rows: an answer about fewer rows stays in the caches of a processor.
@@ -30,6 +33,18 @@ impl Input {
         let py = table.py();
         // A text of an answer is at most an ID, and the prefix of a device.
         let bytes_per_row = u64::from(settings.id_rules().max_id_bytes()) + 8;
+        if !has_stream(table)?
+            && let Ok(path) = table.extract::<PathBuf>()
+        {
+            let (schema, read) = py
+                .detach(|| read_file(&path))
+                .map_err(|error| error.of(&path))?;
+            let mut batches = Vec::new();
+            for batch in read {
+                cut(batch, bytes_per_row, &mut batches);
+            }
+            return Ok(Self { schema, batches });
+        }
         let table = with_stream(table)?;
         let stream = take_stream(&table)?;
         // The library that made the stream may compute its batches now, and may call Python for it.
@@ -90,20 +105,11 @@ fn with_stream<'py>(table: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
             return Ok(collected);
         }
     }
-    let is_path = table.extract::<&str>().is_ok() || table.hasattr("__fspath__")?;
-    let remedy = match is_path {
-        true => {
-            "a path is not read; open it with your library, such as duckdb.read_parquet(path), \
-             polars.scan_parquet(path) or pyarrow.parquet.read_table(path), or give it to the command `idmerge resolve`"
-        }
-        false => {
-            "give a table that has __arrow_c_stream__: of DuckDB, Polars, pandas 2.2 or later with pyarrow, or pyarrow; \
-             pyarrow.Table.from_pylist(rows) makes one of a list of dicts"
-        }
-    };
     let kind = kind.fully_qualified_name()?;
     Err(PyTypeError::new_err(format!(
-        "{kind} is no table: {remedy}"
+        "{kind} is no table: give a table that has __arrow_c_stream__: of DuckDB, Polars, pandas 2.2 or later with \
+         pyarrow, or pyarrow; pyarrow.Table.from_pylist(rows) makes one of a list of dicts. The path of a file of Parquet, \
+         CSV or NDJSON is a table, too"
     )))
 }
 
