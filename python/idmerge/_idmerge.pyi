@@ -311,3 +311,11 @@ def retention(
     on_invalid: OnInvalid = "keep",
     settings: Settings | None = None,
 ) -> dict[str, Any]: ...
+def lint(
+    events: Events,
+    *,
+    engine: EngineName,
+    examples: int = 10,
+    columns: Mapping[str, str] | None = None,
+    settings: Settings | None = None,
+) -> dict[str, Any]: ...

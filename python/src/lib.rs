@@ -17,6 +17,7 @@ mod arrow;
 mod claims;
 mod errors;
 mod intake;
+mod lints;
 mod order;
 mod reading;
 mod settings;
@@ -28,7 +29,7 @@ mod _idmerge {
     use pyo3::pyfunction;
 
     #[pymodule_export]
-    use crate::api::analyses::{funnel, retention, uniques};
+    use crate::api::analyses::{funnel, lint, retention, uniques};
     #[cfg(feature = "command")]
     #[pymodule_export]
     use crate::api::command::run_command;

@@ -1,4 +1,4 @@
-"""Funnels, unique users and retention have the figures of the command for the same events."""
+"""Funnels, unique users, retention and lint have the figures of the command for the same events."""
 
 import datetime
 import json
@@ -86,6 +86,29 @@ def test_uniques_and_retention_are_those_of_the_command(command, engine, files, 
     found = idmerge.retention(table, engine=engine, first="Page View", then="Log In", period="week", periods=2)
     options = ["--first", "Page View", "--then", "Log In", "--period", "week", "--periods", 2]
     assert found == asked(command, "retention", files, "--engine", engine, *options)
+
+
+def test_lint_finds_what_the_command_finds(command, engine, tmp_path):
+    file = tmp_path / "events.ndjson"
+    generate = [command, "generate", "--workload", "identify", "--events", "20000", "--seed", "3", "-q", "-o", file]
+    subprocess.run([*generate, "--mistakes", tmp_path / "mistakes"], check=True)
+    with file.open("a") as lines:
+        lines.write('{"event":"View","properties":{"distinct_id":"null","time":1780000000}}\n')
+        # A duplicate: its claim does not count twice (AR-2).
+        first = next(line for line in file.read_text().splitlines() if '"$create_alias"' in line)
+        lines.write(first + "\n")
+    found = idmerge.lint(file, engine=engine)
+    wanted = asked(command, "lint", file, "--engine", engine)
+    assert wanted.pop("inputs") == [str(file)]
+    for finding in wanted["findings"]:
+        for example in finding["examples"]:
+            for evidence in example["evidence"]:
+                evidence["row"] = evidence.pop("line") - 1
+                assert evidence.pop("file") == str(file)
+    assert found == wanted
+    assert len(found["findings"]) > 3 and found["refused"] > 0
+    few = idmerge.lint(file, engine=engine, examples=1)
+    assert max(len(finding["examples"]) for finding in few["findings"]) == 1
 
 
 def test_times_can_be_timestamps():

@@ -30,6 +30,7 @@ mod checks;
 mod devices;
 mod fold;
 mod ids;
+mod json;
 mod kind;
 mod order;
 mod report;

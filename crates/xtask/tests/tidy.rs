@@ -127,7 +127,8 @@ const MAY_NAME: &[MayName<'_>] = &[
     (
         "python",
         &[
-            "analysis", "cli", "columns", "core", "engines", "events", "ingest", "store", "tables",
+            "analysis", "cli", "columns", "core", "engines", "events", "ingest", "lint", "store",
+            "tables",
         ],
         &[],
     ),

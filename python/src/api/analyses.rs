@@ -1,4 +1,4 @@
-//! Funnels, unique users and retention.
+//! Funnels, unique users, retention, and mistakes of tracking code.
 
 use std::ffi::CString;
 use std::time::Duration;
@@ -11,10 +11,12 @@ use idmerge_engines::Settings;
 use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
+use serde_json::json;
 
 use super::events::{Checked, OnInvalid, read_events};
 use crate::analyses::{Folded, fold};
 use crate::errors::idmerge_error;
+use crate::lints;
 use crate::reading::{lines_of, names};
 use crate::settings::settings;
 
@@ -237,6 +239,42 @@ pub(crate) fn retention<'py>(
     let folded = asked.fold(&retention)?;
     let report = retention.report(folded.fold);
     loads(py, &report.json(period, folded.events_without_id))
+}
+
+/// Finds mistakes in the tracking code that made the events: a logout without a reset, IDs that many people share, and
+/// others.
+///
+/// The dict has what ``idmerge lint --json`` has. Each of ``findings`` has its ``severity``, the rule, what to change
+/// (``fix``), and at most ``examples`` examples, whose evidence are rows, counted from 0. Events that the rules refuse
+/// are findings, too. The other arguments are those of :func:`resolve`.
+///
+/// >>> idmerge.lint(events, engine="simplified")["claims"]["merged"]
+/// 1
+#[pyfunction]
+#[pyo3(signature = (events, *, engine, examples=10, columns=None, settings=None))]
+pub(crate) fn lint<'py>(
+    py: Python<'py>,
+    events: &Bound<'py, PyAny>,
+    engine: &str,
+    examples: usize,
+    columns: Option<&Bound<'py, PyDict>>,
+    settings: Option<&Bound<'py, PyDict>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let settings = self::settings(engine, settings)?;
+    let Checked { input, read } = read_events(events, &settings, columns, OnInvalid::Keep)?;
+    let lines = lines_of(&input, &settings, &names(columns)?)?;
+    let found = py.detach(|| lints::lint(&input, &read, &lines, &settings))?;
+    let report = found.finish(examples);
+    let refused = read.iter().map(|read| read.refused.len() as u64).sum();
+    let mut report = report.json(refused, &|evidence| {
+        let mut place = json!({ "row": evidence.at.line });
+        if let Some(time_ms) = evidence.time_ms {
+            place["time_ms"] = time_ms.into();
+        }
+        place
+    });
+    report["engine"] = settings.model().name().into();
+    loads(py, &report.to_string())
 }
 
 /// The value of an argument that is one of some names.

@@ -3,12 +3,12 @@
 mod page;
 pub(crate) mod reading;
 
-use idmerge_lint::{Evidence, Finding, Lint, Report};
+use idmerge_lint::Lint;
 use serde_json::{Value, json};
 
 use crate::args::lint::{LintArgs, SeverityArg};
 use crate::commands::lint::page::page;
-use crate::commands::lint::reading::{Places, Read, RefusedEvents, read};
+use crate::commands::lint::reading::{Read, RefusedEvents, read};
 use crate::output::json::write_line;
 use crate::report::ExitCode;
 
@@ -33,7 +33,11 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
     let examples = report.findings.iter().flat_map(|it| &it.examples);
     places.find(examples.flat_map(|example| &example.evidence))?;
     if args.json {
-        let mut found = json_of(&report, refused, &places);
+        let mut found = json!({ "inputs": places.names() });
+        let report = report.json(refused, &|evidence| places.json(evidence));
+        if let (Some(found), Value::Object(report)) = (found.as_object_mut(), report) {
+            found.extend(report);
+        }
         found["engine"] = settings.model().name().into();
         write_line(&found, &mut output)?;
     } else {
@@ -47,46 +51,4 @@ pub(crate) fn run(args: &LintArgs) -> anyhow::Result<ExitCode> {
             false => ExitCode::SUCCESS,
         },
     )
-}
-
-fn json_of(report: &Report, refused: u64, places: &Places) -> Value {
-    json!({
-        "inputs": places.names(),
-        "events": report.events,
-        "refused": refused,
-        "ids": report.ids,
-        "claims": {
-            "merged": report.merges,
-            "already_merged": report.already_merged,
-            "rejected": report.rejections,
-        },
-        "findings": report.findings.iter().map(|it| json_of_finding(it, places)).collect::<Vec<_>>(),
-    })
-}
-
-fn json_of_finding(finding: &Finding, places: &Places) -> Value {
-    let examples = finding.examples.iter().map(|example| {
-        let evidence = |it: &Evidence| places.json(it);
-        let mut json = json!({
-            "id": example.id,
-            "what": example.what,
-            "events": example.events,
-            "evidence": example.evidence.iter().map(evidence).collect::<Vec<_>>(),
-        });
-        if let Some(full_in_ms) = example.full_in_ms {
-            json["full_in_ms"] = full_in_ms.into();
-        }
-        json
-    });
-    json!({
-        "finding": finding.kind.name(),
-        "severity": finding.kind.severity().name(),
-        "rule": finding.rule,
-        "what": finding.kind.title(),
-        "ids": finding.ids,
-        "users": finding.users,
-        "events": finding.events,
-        "examples": examples.collect::<Vec<_>>(),
-        "fix": finding.kind.fix(),
-    })
 }
