@@ -98,6 +98,8 @@ def test_lint_finds_what_the_command_finds(command, engine, tmp_path):
         first = next(line for line in file.read_text().splitlines() if '"$create_alias"' in line)
         lines.write(first + "\n")
     found = idmerge.lint(file, engine=engine)
+    lines = pa.table({name: pa.table(idmerge.resolve(file, engine=engine))[name] for name in ("event", "properties")})
+    assert idmerge.lint(pa.Table.from_batches(lines.combine_chunks().to_batches(max_chunksize=777)), engine=engine) == found
     wanted = asked(command, "lint", file, "--engine", engine)
     assert wanted.pop("inputs") == [str(file)]
     for finding in wanted["findings"]:

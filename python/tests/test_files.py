@@ -37,6 +37,8 @@ def test_csv_has_columns_of_text(engine, tmp_path):
     found = pa.table(idmerge.resolve(file, engine=engine)).to_pylist()
     assert [row["distinct_id"] for row in found] == [row["distinct_id"] for row in wanted]
     assert len({row["distinct_id"] for row in found}) > 7
+    # Absent and empty are the same (ID-3).
+    assert all(value != "" for row in found for value in row.values())
 
 
 def test_lines_of_json_are_events(command, engine, tmp_path):
