@@ -13,6 +13,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
 
+use chunks::Chunks;
 pub use file::{Batches, TableFile};
 use guard::decoding;
 pub use guard::is_decoding;
@@ -55,7 +56,8 @@ impl Rows {
     /// The file is damaged, cut off or encrypted; or it lacks a column without which every row would be refused,
     /// or an ID has a type that no ID has.
     pub fn new(file: impl Read + Seek + Send + 'static, shape: &Shape) -> io::Result<Self> {
-        let file = TableFile::open(file)?;
+        let chunks = Chunks::new(file)?;
+        let file = TableFile::of(&chunks)?;
         let columns = Columns {
             schema: file.schema(),
             is_empty: &|name| is_empty(file.metadata(), name),
@@ -64,10 +66,8 @@ impl Rows {
         let (writer, warnings) = RowWriter::new(columns, shape)?;
         let build = || {
             let rows = batch_rows(file.metadata(), BATCH_ROWS_MAX);
-            file.builder()
-                .with_batch_size(rows)
-                .build()
-                .map_err(damaged)
+            let builder = file.builder(chunks).with_batch_size(rows);
+            builder.build().map_err(damaged)
         };
         let batches = decoding(build)?;
         Ok(Self {

@@ -53,7 +53,7 @@ pub(crate) fn read_file(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), Fi
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.to_ascii_lowercase();
     if start == b"PAR1" {
-        return parquet(file);
+        return parquet(file, path);
     }
     if start.starts_with(&[0x1f, 0x8b]) || start == [0x28, 0xb5, 0x2f, 0xfd] {
         return Err(FileError::Content(
@@ -67,17 +67,18 @@ pub(crate) fn read_file(path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), Fi
 }
 
 #[cfg(feature = "command")]
-fn parquet(file: File) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
-    let file = idmerge_tables::TableFile::open(file)?;
-    let groups = file.group_rows().count();
+fn parquet(file: File, path: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
+    let table = idmerge_tables::TableFile::open(file)?;
+    let groups = table.group_rows().count();
     let read = idmerge_columns::parallel::map(groups, |group| {
-        file.batches(group, None)?.collect::<io::Result<Vec<_>>>()
+        let batches = table.batches(File::open(path)?, group, None)?;
+        batches.collect::<io::Result<Vec<_>>>()
     });
     let mut batches = Vec::new();
     for group in read {
         batches.extend(group?);
     }
-    Ok((file.schema().clone(), batches))
+    Ok((table.schema().clone(), batches))
 }
 
 #[cfg(feature = "command")]
@@ -102,7 +103,7 @@ fn csv(file: File) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
 }
 
 #[cfg(not(feature = "command"))]
-fn parquet(_: File) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
+fn parquet(_: File, _: &Path) -> Result<(SchemaRef, Vec<RecordBatch>), FileError> {
     Err(FileError::Content(not_built_in("Parquet")))
 }
 

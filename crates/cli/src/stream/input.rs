@@ -187,20 +187,26 @@ impl Input {
         })
     }
 
-    /// Checks that a file that was opened is the one that was found, and has not changed since.
+    /// Opens the file of [`open_table`](Self::open_table) again.
+    ///
+    /// # Errors
+    ///
+    /// [`InputChanged`], or it cannot be opened.
     #[cfg(feature = "tables")]
-    pub(crate) fn must_be(&self, open: &File) -> anyhow::Result<()> {
+    pub(crate) fn reopen_table(&self) -> anyhow::Result<File> {
         let Contents::File(file) = &self.contents else {
-            return Ok(());
+            bail!("{} is no file", self.name);
         };
-        let now = Stamp::of(
-            &open
-                .metadata()
-                .with_context(|| format!("cannot read {}", self.name))?,
-        );
+        let failed = || format!("cannot read {}", self.name);
+        let changed = |change| InputChanged::new(&self.name, change);
+        let open = file.origin.open().map_err(|error| match error.kind() {
+            io::ErrorKind::NotFound => anyhow::Error::new(changed(Change::Removed)),
+            _ => anyhow::Error::new(error).context(failed()),
+        })?;
+        let now = Stamp::of(&open.metadata().with_context(failed)?);
         match file.before.change(&now, Reading::First) {
-            Some(change) => Err(InputChanged::new(&self.name, change).into()),
-            None => Ok(()),
+            Some(change) => Err(changed(change).into()),
+            None => Ok(open),
         }
     }
 

@@ -7,7 +7,6 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result};
 use parquet::file::reader::{ChunkReader, Length};
 
-#[derive(Debug)]
 pub(super) struct Chunks<S> {
     source: Arc<Mutex<S>>,
     bytes: u64,
@@ -16,15 +15,6 @@ pub(super) struct Chunks<S> {
 pub(super) struct Part<S> {
     source: Arc<Mutex<S>>,
     at: u64,
-}
-
-impl<S> Clone for Chunks<S> {
-    fn clone(&self) -> Self {
-        Self {
-            source: Arc::clone(&self.source),
-            bytes: self.bytes,
-        }
-    }
 }
 
 impl<S: Seek> Chunks<S> {

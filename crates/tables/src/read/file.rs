@@ -18,25 +18,27 @@ use super::{batch_rows, check_compression, damaged, options};
 /// A batch of a row group has at most so many rows.
 const BATCH_ROWS_MAX: u64 = 16 * 1024;
 
-/// A Parquet file, whose row groups can be read on several threads.
+/// What a Parquet file says about itself. It holds no file, so there can be more of these than open files.
 #[derive(Clone, Debug)]
-pub struct TableFile<S> {
-    chunks: Chunks<S>,
+pub struct TableFile {
     metadata: ArrowReaderMetadata,
 }
 
-impl<S: Read + Seek + Send + 'static> TableFile<S> {
-    /// Reads what the end of a file says about it.
+impl TableFile {
+    /// Reads the end of a file.
     ///
     /// # Errors
     ///
     /// The file is damaged, cut off or encrypted, or compressed in a way that is not read.
-    pub fn open(file: S) -> io::Result<Self> {
-        let chunks = Chunks::new(file)?;
-        let load = || ArrowReaderMetadata::load(&chunks, options()).map_err(damaged);
+    pub fn open(file: impl Read + Seek + Send + 'static) -> io::Result<Self> {
+        Self::of(&Chunks::new(file)?)
+    }
+
+    pub(super) fn of<S: Read + Seek + Send + 'static>(chunks: &Chunks<S>) -> io::Result<Self> {
+        let load = || ArrowReaderMetadata::load(chunks, options()).map_err(damaged);
         let metadata = decoding(load)?;
         check_compression(metadata.metadata())?;
-        Ok(Self { chunks, metadata })
+        Ok(Self { metadata })
     }
 
     /// The columns. Their types are those that Parquet's own types are read as.
@@ -56,12 +58,19 @@ impl<S: Read + Seek + Send + 'static> TableFile<S> {
         groups.into_iter().all(|group| is_null_in(group, path))
     }
 
-    /// The rows of a row group in batches, with the columns in these places only.
+    /// The rows of a row group in batches, with the columns in these places only. `file` is the file, opened for this:
+    /// row groups can be read on several threads, each with a position of its own.
     ///
     /// # Errors
     ///
     /// There is no such row group, or the file is damaged.
-    pub fn batches(&self, group: usize, columns: Option<&[usize]>) -> io::Result<Batches> {
+    pub fn batches(
+        &self,
+        file: impl Read + Seek + Send + 'static,
+        group: usize,
+        columns: Option<&[usize]>,
+    ) -> io::Result<Batches> {
+        let chunks = Chunks::new(file)?;
         let parquet = self.metadata.metadata().file_metadata().schema_descr();
         let mask = match columns {
             None => ProjectionMask::all(),
@@ -69,7 +78,7 @@ impl<S: Read + Seek + Send + 'static> TableFile<S> {
         };
         let build = || {
             let rows = batch_rows(self.metadata(), BATCH_ROWS_MAX);
-            let builder = self.builder().with_row_groups(vec![group]);
+            let builder = self.builder(chunks).with_row_groups(vec![group]);
             let builder = builder.with_projection(mask).with_batch_size(rows);
             builder.build().map_err(damaged)
         };
@@ -80,9 +89,11 @@ impl<S: Read + Seek + Send + 'static> TableFile<S> {
         self.metadata.metadata()
     }
 
-    pub(super) fn builder(&self) -> ParquetRecordBatchReaderBuilder<Chunks<S>> {
-        let metadata = self.metadata.clone();
-        ParquetRecordBatchReaderBuilder::new_with_metadata(self.chunks.clone(), metadata)
+    pub(super) fn builder<S: Read + Seek + Send + 'static>(
+        &self,
+        chunks: Chunks<S>,
+    ) -> ParquetRecordBatchReaderBuilder<Chunks<S>> {
+        ParquetRecordBatchReaderBuilder::new_with_metadata(chunks, self.metadata.clone())
     }
 }
 

@@ -1,7 +1,5 @@
 //! The Parquet files that `resolve` reads by their columns.
 
-use std::fs::File;
-
 use anyhow::Context;
 use arrow_array::RecordBatch;
 use arrow_schema::SchemaRef;
@@ -17,10 +15,10 @@ pub(super) struct Tables<'i> {
     pub(super) schema: SchemaRef,
 }
 
+/// A file is opened when it is read: there may be more files than a process may hold open.
 pub(super) struct TableInput<'i> {
     pub(super) input: &'i Input,
-    open: File,
-    table: TableFile<File>,
+    table: TableFile,
 }
 
 /// A row group of a file.
@@ -45,8 +43,8 @@ impl<'i> Tables<'i> {
             let Some(open) = input.open_table()? else {
                 return Ok(None);
             };
-            let table = open.try_clone().and_then(TableFile::open);
-            let table = table.with_context(|| format!("cannot read {}", input.name))?;
+            let table =
+                TableFile::open(open).with_context(|| format!("cannot read {}", input.name))?;
             if files
                 .iter()
                 .any(|first| first.table.schema() != table.schema())
@@ -63,7 +61,7 @@ impl<'i> Tables<'i> {
                 });
                 rows_before += rows;
             }
-            files.push(TableInput { input, open, table });
+            files.push(TableInput { input, table });
         }
         let schema = files.first().map(|file| file.table.schema().clone());
         Ok(schema.map(|schema| Self {
@@ -99,8 +97,10 @@ impl<'i> Tables<'i> {
         mut visit: impl FnMut(RecordBatch, usize) -> anyhow::Result<()>,
     ) -> anyhow::Result<()> {
         let failed = || format!("cannot read {}", self.name(group));
-        let table = &self.files[group.file].table;
-        let batches = table.batches(group.number, places).with_context(failed)?;
+        let TableInput { input, table } = &self.files[group.file];
+        let file = input.reopen_table()?;
+        let batches = table.batches(file, group.number, places);
+        let batches = batches.with_context(failed)?;
         let mut rows = 0;
         for batch in batches {
             let batch = batch.with_context(failed)?;
@@ -114,7 +114,7 @@ impl<'i> Tables<'i> {
     /// Checks that no file has changed since it was found.
     pub(super) fn check_unchanged(&self) -> anyhow::Result<()> {
         let mut files = self.files.iter();
-        files.try_for_each(|file| file.input.must_be(&file.open))
+        files.try_for_each(|file| file.input.reopen_table().map(drop))
     }
 }
 

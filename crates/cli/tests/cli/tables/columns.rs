@@ -21,10 +21,11 @@ const ANSWERS: [&str; 6] = [
 
 /// The same rows in row groups of `rows` rows.
 fn in_groups(file: Vec<u8>, rows: usize) -> Vec<u8> {
-    let file = TableFile::open(Cursor::new(file)).unwrap();
+    let bytes = Cursor::new(file);
+    let file = TableFile::open(bytes.clone()).unwrap();
     let mut writer = GroupsWriter::new(file.schema(), Vec::new()).unwrap();
     let encoder = writer.encoder();
-    for batch in file.batches(0, None).unwrap() {
+    for batch in file.batches(bytes, 0, None).unwrap() {
         let batch = batch.unwrap();
         for start in (0..batch.num_rows()).step_by(rows) {
             let mut group = encoder.group().unwrap();
@@ -142,6 +143,19 @@ fn several_files_are_one_stream() {
         let wanted = of_ndjson(&folder, "wanted");
         assert_eq!(of_parquet(&folder, "out.parquet"), wanted, "{model}");
     }
+}
+
+#[cfg(unix)]
+#[test]
+fn there_can_be_more_files_than_open_ones() {
+    let folder = Folder::new();
+    for number in 100..200 {
+        folder.write(&format!("in-{number}.parquet"), flat_file(&events()));
+    }
+    let resolve = "idmerge resolve in-* -q --engine simplified -o out.parquet";
+    folder.shell(&format!("ulimit -n 40; {resolve}")).ok();
+    let wanted = 100 * events().lines().count();
+    assert_eq!(of_parquet(&folder, "out.parquet").len(), wanted);
 }
 
 #[test]
