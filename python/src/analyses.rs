@@ -1,9 +1,11 @@
 //! Folds the events of a table under their users (F-1).
 
-use arrow_array::{Array as _, RecordBatch, StringArray};
+use arrow_array::{Array as _, RecordBatch};
 use idmerge_analysis::{Analysis, ResolvedEvent};
-use idmerge_columns::{ColumnsError, Lines, Outcomes, Read, State, arrive, canonical, parallel};
-use idmerge_core::{Attribution, DistinctId};
+use idmerge_columns::{
+    ColumnsError, Lines, Outcomes, Read, State, arrive, canonical, id_in, parallel,
+};
+use idmerge_core::Attribution;
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, TimeRange};
 use pyo3::PyResult;
@@ -59,7 +61,7 @@ pub(crate) fn fold<A: Analysis>(
                 }
             };
             for (row, found) in found {
-                if let (Some(user), Some(own)) = (id(&users, row), id(&read.own, row)) {
+                if let (Some(user), Some(own)) = (id_in(&users, row), id_in(&read.own, row)) {
                     analysis.add(&mut folded.fold, user, own, found);
                 }
             }
@@ -94,9 +96,4 @@ fn found<A: Analysis>(
         found.extend(analysis.read(&event).map(|found| (row, found)));
     }
     Ok(found)
-}
-
-fn id(texts: &StringArray, row: usize) -> Option<DistinctId<'_>> {
-    let text = texts.is_valid(row).then(|| texts.value(row))?;
-    DistinctId::try_from(text).ok()
 }

@@ -8,6 +8,7 @@ mod events;
 pub(crate) mod fold;
 pub(crate) mod functions;
 mod ids;
+mod python;
 pub(crate) mod store;
 pub(crate) mod summary;
 pub(crate) mod table;

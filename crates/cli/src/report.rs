@@ -22,8 +22,7 @@ pub(crate) fn silence_caught_panics() {
     }));
 }
 
-/// The exit code of the program. Nobody can read that of the standard library, and the command of the package of
-/// Python must.
+/// The exit code of the program. The package of Python reads it, and the type of the standard library cannot be read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ExitCode(pub(crate) u8);
 

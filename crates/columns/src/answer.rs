@@ -25,15 +25,15 @@ const COLUMNS: [(&str, DataType); 6] = [
 #[derive(Debug)]
 pub struct Answers([ArrayRef; COLUMNS.len()]);
 
-/// An own ID, which was read before.
-fn id(own: &StringArray, row: usize) -> Option<DistinctId<'_>> {
+/// An own ID or a canonical one, which was read before. `None` if the row has none.
+pub fn id_in(own: &StringArray, row: usize) -> Option<DistinctId<'_>> {
     let text = own.is_valid(row).then(|| own.value(row))?;
     DistinctId::try_from(text).ok()
 }
 
 /// The canonical ID of each ID, now.
 pub fn canonical<'a>(own: &'a StringArray, engine: &'a dyn Resolve) -> StringArray {
-    let mut canonical: Vec<_> = (0..own.len()).filter_map(|row| id(own, row)).collect();
+    let mut canonical: Vec<_> = (0..own.len()).filter_map(|row| id_in(own, row)).collect();
     engine.resolve_batch(&mut canonical);
     let mut canonical = canonical.into_iter();
     let mut texts = StringBuilder::with_capacity(own.len(), own.values().len());
@@ -65,7 +65,7 @@ pub fn arrive(
         if let Some((claim, _)) = claims.next_if(|(_, claimant)| **claimant == row) {
             rejected.extend(state.fold_one(&read.claims, claim, outcomes)?);
         }
-        match id(&read.own, row) {
+        match id_in(&read.own, row) {
             Some(own) => push_id(&mut texts, state.engine.resolve(own)),
             None => texts.append_null(),
         }

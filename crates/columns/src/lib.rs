@@ -53,7 +53,7 @@ mod read;
 mod state;
 mod table;
 
-pub use answer::{Answers, Layout, arrive, canonical};
+pub use answer::{Answers, Layout, arrive, canonical, id_in};
 pub use claims::Claims;
 pub use plain::{Plain, bytes_max, chosen};
 pub use read::{Lines, Names, Read, Reader, Refused, properties, push_id};

@@ -1,6 +1,5 @@
 //! Funnels, unique users, retention, and mistakes of tracking code.
 
-use std::ffi::CString;
 use std::time::Duration;
 
 use idmerge_analysis::{
@@ -8,12 +7,12 @@ use idmerge_analysis::{
     Touch, UniquesBy, UniquesQuery, day_ms, days_ms,
 };
 use idmerge_engines::Settings;
-use pyo3::exceptions::PyUserWarning;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use serde_json::json;
 
 use super::events::{Checked, OnInvalid, read_events};
+use super::python::{of_json, warn};
 use crate::analyses::{Folded, fold};
 use crate::errors::idmerge_error;
 use crate::lints;
@@ -126,7 +125,7 @@ pub(crate) fn funnel<'py>(
         }
     }
     let report = funnel.report(folded.fold);
-    loads(py, &report.json(by.as_deref(), folded.events_without_id))
+    of_json(py, &report.json(by.as_deref(), folded.events_without_id))
 }
 
 /// Counts the users of each event, or of each day of UTC, with ID merge and without it.
@@ -175,7 +174,7 @@ pub(crate) fn uniques<'py>(
     };
     let folded = asked.fold(&query)?;
     let report = query.report(folded.fold);
-    loads(py, &report.json(by, folded.events_without_id))
+    of_json(py, &report.json(by, folded.events_without_id))
 }
 
 /// Counts the users who come back, by the day or week of UTC in which they first came, with ID merge and without it.
@@ -238,7 +237,7 @@ pub(crate) fn retention<'py>(
     let retention = query.retention();
     let folded = asked.fold(&retention)?;
     let report = retention.report(folded.fold);
-    loads(py, &report.json(period, folded.events_without_id))
+    of_json(py, &report.json(period, folded.events_without_id))
 }
 
 /// Finds mistakes in the tracking code that made the events: a logout without a reset, IDs that many people share, and
@@ -274,7 +273,7 @@ pub(crate) fn lint<'py>(
         place
     });
     report["engine"] = settings.model().name().into();
-    loads(py, &report.to_string())
+    of_json(py, &report.to_string())
 }
 
 /// The value of an argument that is one of some names.
@@ -330,14 +329,4 @@ fn range_ms(
     };
     let range = days_ms(day("from_date", from)?, day("to_date", to)?);
     range.ok_or_else(|| idmerge_error("to_date is before from_date"))
-}
-
-fn warn(py: Python<'_>, message: &str) -> PyResult<()> {
-    let message = CString::new(message)?;
-    PyErr::warn(py, &py.get_type::<PyUserWarning>(), &message, 1)
-}
-
-/// JSON as Python's objects.
-fn loads<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?.call_method1("loads", (json,))
 }

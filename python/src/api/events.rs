@@ -1,13 +1,12 @@
 //! The events that a function of the module gets.
 
-use std::ffi::CString;
-
 use idmerge_columns::Read;
 use idmerge_engines::Settings;
-use pyo3::exceptions::{PyUserWarning, PyValueError};
+use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
+use super::python::warn;
 use super::summary::{refused_rows, said};
 use crate::arrow::input::Input;
 use crate::errors::InvalidEventError;
@@ -50,8 +49,7 @@ pub(super) fn read_events(
     let input = Input::read(events, settings)?;
     let (read, warnings) = py.detach(|| read_all(&input, settings, &names))?;
     for warning in warnings {
-        let warning = CString::new(warning)?;
-        PyErr::warn(py, &py.get_type::<PyUserWarning>(), &warning, 1)?;
+        warn(py, &warning)?;
     }
     if on_invalid == OnInvalid::Raise
         && let Some((row, refused)) = refused_rows(&read).next()

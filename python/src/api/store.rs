@@ -12,10 +12,11 @@ use idmerge_store::{Cause, Difference, Durable, History, LogEntry, StoreError, T
 use pyo3::exceptions::PyTypeError;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::events::{Checked, OnInvalid, read_events};
 use super::ids::{Ids, id_text, mapping_table, read_id};
+use super::python::of_json;
 use super::table::Table;
 use crate::errors::{engine_failed, store_error, store_failed};
 use crate::intake::{Intake, Stopped, Taking};
@@ -260,7 +261,7 @@ impl Store {
                 "claims": claims_of(explanation.claims()),
             }))
         })?;
-        python_of(py, &explained)
+        of_json(py, &explained.to_string())
     }
 
     /// Withdraws the claim of an entry, or with ``detach`` every claim that names an ID: ``idmerge store retract``. The
@@ -365,7 +366,7 @@ impl Store {
             }
             Ok(figures)
         })?;
-        python_of(py, &simulated)
+        of_json(py, &simulated.to_string())
     }
 
     /// A hash of the state, or of the state after an entry: equal states have equal hashes, also that of
@@ -441,11 +442,5 @@ fn figures<'py>(py: Python<'py>, intake: &Intake) -> PyResult<Bound<'py, PyDict>
         "refused": intake.refused,
         "first_refused": first.map(|(row, error)| format!("row {row}: {error}")),
     });
-    Ok(python_of(py, &figures)?.cast_into()?)
-}
-
-/// JSON as Python's objects.
-fn python_of<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
-    py.import("json")?
-        .call_method1("loads", (value.to_string(),))
+    Ok(of_json(py, &figures.to_string())?.cast_into()?)
 }

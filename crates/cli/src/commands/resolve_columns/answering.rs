@@ -15,6 +15,7 @@ use super::{Run, TEMPORARY, Written};
 use crate::spill::rejections::BlockRejections;
 use crate::stream::input::InputChanged;
 use crate::stream::ordered::Ordered;
+use crate::stream::pipeline::in_turn;
 
 impl Run<'_> {
     pub(super) fn answer_all(
@@ -33,11 +34,14 @@ impl Run<'_> {
         let (rejections, written) = (Ordered::new(rejections), Ordered::new(written));
         each_group(&self.tables.groups, |number, group| {
             let (kept, ticket) = (rejections.ticket(number), written.ticket(number));
-            let Some(mut turn) = kept.wait() else {
+            let mut rejected = None;
+            in_turn(kept, |rejections| {
+                rejected = Some(rejections.read_block(number).context(TEMPORARY)?);
+                Ok(())
+            })?;
+            let Some(rejected) = rejected else {
                 return Ok(());
             };
-            let rejected = turn.read_block(number).context(TEMPORARY)?;
-            drop(turn);
             let to = groups.group()?;
             let (answered, hash) = self.answer_group(group, &*state.engine, &rejected, to)?;
             if usize::try_from(number)
@@ -47,14 +51,7 @@ impl Run<'_> {
             {
                 return Err(InputChanged::content(self.tables.name(group)).into());
             }
-            let Some(mut turn) = ticket.wait() else {
-                return Ok(());
-            };
-            let added = turn.add(answered);
-            if added.is_err() {
-                turn.stop();
-            }
-            added
+            in_turn(ticket, |written| written.add(answered))
         })?;
         Ok((written.into_inner(), outcomes))
     }

@@ -9,6 +9,7 @@ use super::tables::RowGroup;
 use super::{Run, Written};
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::stream::ordered::Ordered;
+use crate::stream::pipeline::in_turn;
 
 /// What the answers of the next row group depend on.
 struct Arriving<'a> {
@@ -47,27 +48,19 @@ impl Run<'_> {
         each_group(&self.tables.groups, |number, group| {
             let (arrives, ticket) = (arriving.ticket(number), written.ticket(number));
             let whole = self.read_whole(group)?;
-            let Some(mut turn) = arrives.wait() else {
+            let mut arrived = None;
+            in_turn(arrives, |arriving| {
+                arrived = Some(self.arrive(group, &whole, arriving)?);
+                Ok(())
+            })?;
+            let Some(arrived) = arrived else {
                 return Ok(());
             };
-            let arrived = self.arrive(group, &whole, &mut turn);
-            if arrived.is_err() {
-                turn.stop();
-            } else {
-                drop(turn);
-            }
             let mut to = groups.group()?;
-            for ((batch, read), (canonical, rejected)) in whole.batches.iter().zip(arrived?) {
+            for ((batch, read), (canonical, rejected)) in whole.batches.iter().zip(arrived) {
                 self.answer(batch, read, canonical, &rejected, &mut to)?;
             }
-            let Some(mut turn) = ticket.wait() else {
-                return Ok(());
-            };
-            let added = turn.add(to);
-            if added.is_err() {
-                turn.stop();
-            }
-            added
+            in_turn(ticket, |written| written.add(to))
         })?;
         let Arriving {
             outcomes,

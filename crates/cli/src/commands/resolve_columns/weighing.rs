@@ -15,6 +15,7 @@ use super::{Run, TEMPORARY, reader};
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::spill::rejections::{RejectionsReader, RejectionsWriter};
 use crate::stream::ordered::Ordered;
+use crate::stream::pipeline::in_turn;
 
 /// The results of the first reading, for the second.
 pub(super) struct Weighed {
@@ -58,15 +59,10 @@ impl Run<'_> {
         each_group(&tables.groups, |number, group| {
             let ticket = weighing.ticket(number);
             let (read, hash) = self.read_group(group, &reader, &places)?;
-            let Some(mut turn) = ticket.wait() else {
-                return Ok(());
-            };
-            let weighed = self.weigh_group(number, group, &read, &mut turn);
-            turn.hashes.push(hash);
-            if weighed.is_err() {
-                turn.stop();
-            }
-            weighed
+            in_turn(ticket, |weighing| {
+                weighing.hashes.push(hash);
+                self.weigh_group(number, group, &read, weighing)
+            })
         })?;
         let Weighing {
             state,
