@@ -3,6 +3,7 @@
 mod agreement;
 mod batches;
 mod coverage;
+mod image;
 mod independence;
 mod reading;
 mod replay;
@@ -20,6 +21,7 @@ pub(crate) use step::{laws_hold_after, state_is_consistent};
 pub(crate) fn trials(rule_book: RuleBook) -> Vec<Check> {
     let mut trials = step::trials(rule_book);
     trials.extend(replay::trials(rule_book));
+    trials.extend(image::trials(rule_book));
     trials.extend(agreement::trials(rule_book));
     trials.extend(independence::trials(rule_book));
     trials.extend(batches::trials(rule_book));

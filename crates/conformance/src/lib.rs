@@ -35,6 +35,7 @@
 //! | `vector::…` | [test cases](vectors) written as data, each with the rules that it shows | those that you bring with [`Suite::vectors`] |
 //! | `law::0-an-event-merges` | random identity events make claims, and some merge: otherwise the laws would check nothing | only here |
 //! | `law::1-replay` | equal claims give equal snapshots; an engine continues from a snapshot as if there were none | yes |
+//! | `law::1-image` | an engine continues from the image of a snapshot as from the snapshot | yes, if it has images |
 //! | `law::2-idempotence` | a claim that is applied twice in a row changes nothing the second time | yes |
 //! | `law::3-monotone` | two IDs that resolve to one ID do so for ever | yes |
 //! | `law::4-canonical-is-a-member` | `resolve`, `cluster` and `clusters` agree | yes |
@@ -42,6 +43,7 @@
 //! | `law::6-one-user-per-device` | a device keeps its first user | no: a rule of Simplified |
 //! | `law::7-rejected-leaves-no-trace` | a claim that is rejected or ignored does not change the snapshot | yes |
 //! | `law::7-damaged-snapshot-leaves-no-trace` | a damaged snapshot is an error and changes nothing | yes |
+//! | `law::7-damaged-image-leaves-no-trace` | a damaged image is an error and changes nothing, or gives a state that a snapshot can have | yes, if it has images |
 //! | `law::8-agreement` | Simplified and Original find the same users on clean streams | no: about these two models |
 //! | `law::9-independence` | IDs that no claim connects do not affect each other | yes |
 //! | `law::10-round-trip` | events that were resolved give the same state, and the same bytes, when they are resolved again | yes |

@@ -1,9 +1,11 @@
 //! The traits of an engine, and their types.
 
+mod image;
 mod resolver;
 mod rule_book;
 mod snapshot;
 
+pub use image::{ImagePiece, ImageSink, ImageSource};
 pub use resolver::{
     ApplyEventError, Cluster, EngineError, IdentityResolver, IdentityResolverExt, Resolve,
     ResolveExt,

@@ -47,7 +47,8 @@ mod serde;
 pub use claim::{Claim, ClaimKind, Reading};
 pub use engine::{
     ApplyEventError, Attribution, Cluster, EngineError, IdentityResolver, IdentityResolverExt,
-    Resolve, ResolveExt, RuleBook, SnapshotError, UnknownRuleBook,
+    ImagePiece, ImageSink, ImageSource, Resolve, ResolveExt, RuleBook, SnapshotError,
+    UnknownRuleBook,
 };
 pub use event::{DistinctIds, Event, IdProperty, Value};
 pub use id::{

@@ -3,14 +3,14 @@
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, ImageSink,
+    ImageSource, InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 use idmerge_state::{Found, Pairs, Probe};
 
 use crate::partition::{Partition, by_age};
-use crate::{AnonIdFormat, reading, snapshot};
+use crate::{AnonIdFormat, image, reading, snapshot};
 
 /// The settings of Original ID Merge. The defaults are those of the rules.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -266,6 +266,20 @@ impl IdentityResolver for Original {
 
     fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
         self.partition = snapshot::read(source, self.settings.max_cluster_ids)?;
+        Ok(())
+    }
+
+    fn write_image(
+        &self,
+        snapshot: &mut dyn io::Read,
+        sink: &mut dyn ImageSink,
+    ) -> Result<bool, SnapshotError> {
+        image::write(snapshot, sink)?;
+        Ok(true)
+    }
+
+    fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
+        self.partition = image::read(image, self.settings.max_cluster_ids)?;
         Ok(())
     }
 }

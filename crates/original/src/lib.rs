@@ -43,6 +43,7 @@
 
 mod anon_id_format;
 mod engine;
+mod image;
 mod partition;
 mod reading;
 mod snapshot;

@@ -10,7 +10,7 @@
 
 use std::io;
 
-use idmerge_core::{RuleBook, SnapshotError};
+use idmerge_core::{Id, RuleBook, SnapshotError};
 use idmerge_state::{SnapshotReader, SnapshotWriter};
 
 use crate::partition::{Loader, Marks, Partition, put};
@@ -45,20 +45,58 @@ pub(crate) fn write(partition: &Partition, sink: &mut dyn io::Write) -> io::Resu
     writer.end()
 }
 
+/// Takes what is in a snapshot.
+pub(crate) trait Visitor {
+    /// The next ID, the oldest first.
+    fn id(&mut self, id: Id<'_>) -> Result<(), SnapshotError>;
+    /// The cluster and the marks of this ID.
+    fn put(&mut self, cluster: u64, marks: u64) -> Result<(), SnapshotError>;
+}
+
+/// Gives what is in a snapshot to a visitor. Do not use it before this call has succeeded.
+pub(crate) fn visit(
+    source: &mut dyn io::Read,
+    visitor: &mut impl Visitor,
+) -> Result<(), SnapshotError> {
+    let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
+    for _ in 0..reader.number()? {
+        visitor.id(reader.id()?)?;
+        let cluster = reader.number()?;
+        visitor.put(cluster, reader.number()?)?;
+    }
+    reader.end()
+}
+
 pub(crate) fn read(
     source: &mut dyn io::Read,
     max_cluster_ids: u32,
 ) -> Result<Partition, SnapshotError> {
-    let damaged = |what| SnapshotError::Damaged { what };
-    let mut reader = SnapshotReader::begin(source, RuleBook::Original, VERSION)?;
-    let mut loader = Loader::default();
-    for _ in 0..reader.number()? {
-        let id = loader.push(reader.id()?)?;
-        let cluster = u32::try_from(reader.number()?).unwrap_or(NOT_NUMBERED);
-        if cluster > loader.clusters() {
+    let mut loading = Loading::default();
+    visit(source, &mut loading)?;
+    let ids = loading.checked(max_cluster_ids)?.finish()?;
+    Ok(Partition { ids })
+}
+
+/// A partition that is loaded from a snapshot or an image.
+#[derive(Default)]
+pub(crate) struct Loading {
+    loader: Loader,
+    /// How many IDs are in clusters.
+    put: u32,
+}
+
+impl Visitor for Loading {
+    #[inline]
+    fn id(&mut self, id: Id<'_>) -> Result<(), SnapshotError> {
+        self.loader.push(id).map(drop)
+    }
+
+    #[inline]
+    fn put(&mut self, cluster: u64, marks: u64) -> Result<(), SnapshotError> {
+        let cluster = u32::try_from(cluster).unwrap_or(NOT_NUMBERED);
+        if cluster > self.loader.clusters() {
             return Err(damaged("a cluster has no oldest ID"));
         }
-        let marks = reader.number()?;
         if marks > IDENTIFIED + ALIAS {
             return Err(damaged("an ID has an unknown mark"));
         }
@@ -66,28 +104,44 @@ pub(crate) fn read(
             identified: marks & IDENTIFIED != 0,
             alias: marks & ALIAS != 0,
         };
-        put(&mut loader, id, cluster, marks);
+        put(&mut self.loader, self.put, cluster, marks);
+        self.put += 1;
+        Ok(())
     }
-    reader.end()?;
-    for cluster in 0..loader.clusters() {
-        let cluster_ids = loader.cluster_ids(cluster);
-        if cluster_ids == 1 {
-            return Err(damaged("a cluster has only one ID"));
-        }
-        if cluster_ids > max_cluster_ids {
-            return Err(SnapshotError::OverLimit {
-                cluster_ids: cluster_ids.into(),
-                max_cluster_ids: max_cluster_ids.into(),
-            });
-        }
+}
+
+impl Loading {
+    /// IDs that are in no cluster yet.
+    pub(crate) fn of(loader: Loader) -> Self {
+        Self { loader, put: 0 }
     }
-    let ids = loader.finish()?;
-    Ok(Partition { ids })
+
+    /// The loader, if all clusters are allowed.
+    pub(crate) fn checked(self, max_cluster_ids: u32) -> Result<Loader, SnapshotError> {
+        let Self { loader, .. } = self;
+        for cluster in 0..loader.clusters() {
+            let cluster_ids = loader.cluster_ids(cluster);
+            if cluster_ids == 1 {
+                return Err(damaged("a cluster has only one ID"));
+            }
+            if cluster_ids > max_cluster_ids {
+                return Err(SnapshotError::OverLimit {
+                    cluster_ids: cluster_ids.into(),
+                    max_cluster_ids: max_cluster_ids.into(),
+                });
+            }
+        }
+        Ok(loader)
+    }
+}
+
+fn damaged(what: &'static str) -> SnapshotError {
+    SnapshotError::Damaged { what }
 }
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Claim, Id, IdentityResolver, Resolve};
+    use idmerge_core::{Claim, IdentityResolver, Resolve};
     use idmerge_state::Found;
     use proptest::prelude::*;
 

@@ -10,7 +10,7 @@ use std::hint::black_box;
 use idmerge_core::{Claim, DistinctId, Event, Id, IdentityResolver, Outcome, Resolve, RuleBook};
 use idmerge_original::{Original, Settings};
 
-use forged::{MOST, forged, is_refused_with_little_memory};
+use forged::{MOST, forged, is_head_refused_with_little_memory, is_refused_with_little_memory};
 
 fn id(text: &str) -> Id<'_> {
     Id::new(text).unwrap()
@@ -118,5 +118,13 @@ fn a_snapshot_takes_memory_for_what_is_in_it_and_not_for_what_it_announces() {
         ),
     ] {
         is_refused_with_little_memory(Original::default(), &bytes);
+    }
+}
+
+#[test]
+fn an_image_takes_memory_for_what_is_in_it_and_not_for_what_it_announces() {
+    // IDs and pieces of texts.
+    for head in [[u32::MAX, 0], [0, u32::MAX], [0, 1 << 24]] {
+        is_head_refused_with_little_memory(Original::default(), &head);
     }
 }

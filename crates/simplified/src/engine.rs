@@ -3,13 +3,13 @@
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, IdRules, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, DistinctId, EngineError, Event, IdRules, IdentityResolver, ImageSink,
+    ImageSource, InvalidEvent, Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_state::BATCH_IDS;
 
 use crate::links::Links;
-use crate::{reading, snapshot};
+use crate::{image, reading, snapshot};
 
 /// The settings of Simplified ID Merge. The defaults are those of the rules.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -187,6 +187,20 @@ impl IdentityResolver for Simplified {
 
     fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
         self.links = snapshot::read(source)?;
+        Ok(())
+    }
+
+    fn write_image(
+        &self,
+        snapshot: &mut dyn io::Read,
+        sink: &mut dyn ImageSink,
+    ) -> Result<bool, SnapshotError> {
+        image::write(snapshot, sink)?;
+        Ok(true)
+    }
+
+    fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
+        self.links = image::read(image)?;
         Ok(())
     }
 }

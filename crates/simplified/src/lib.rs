@@ -37,6 +37,7 @@
 //! in the order in which they were linked; the row of the user has the last one.
 
 mod engine;
+mod image;
 mod links;
 mod reading;
 mod snapshot;

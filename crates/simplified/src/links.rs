@@ -1,9 +1,11 @@
 //! The state: which device belongs to which user, and rules S-5 to S-7 and S-10 on it.
 
-use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Id, Outcome, Rejection, SnapshotError,
-};
-use idmerge_state::{BATCH_IDS, Found, IdLoader, IdTable, Probe};
+use idmerge_core::{Claim, Cluster, DistinctId, EngineError, Id, Outcome, Rejection};
+use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
+
+mod loader;
+
+pub(crate) use loader::LinksLoader;
 
 /// The devices and users that are linked.
 ///
@@ -197,50 +199,5 @@ impl Links {
         let canonical = DistinctId::plain(self.users.id(user));
         let devices = self.devices_of(user).map(DistinctId::device);
         std::iter::once(canonical).chain(devices)
-    }
-}
-
-/// Links that are loaded, user after user, each with its devices in the order of linking.
-#[derive(Debug, Default)]
-pub(crate) struct LinksLoader {
-    devices: IdLoader<DeviceRow>,
-    users: IdLoader<UserRow>,
-}
-
-impl LinksLoader {
-    /// Adds a user, and returns its number. Its devices must follow.
-    pub(crate) fn user(&mut self, user: Id<'_>) -> Result<u32, SnapshotError> {
-        let last_device = NO_DEVICE;
-        self.users.push(user, UserRow { last_device })
-    }
-
-    /// Adds a device of this user, which is the one that was added last.
-    pub(crate) fn device(&mut self, user: u32, device: Id<'_>) -> Result<(), SnapshotError> {
-        let row = self.users.row_mut(user);
-        let next_device = self.devices.len();
-        let number = self.devices.push(device, DeviceRow { next_device })?;
-        let before = std::mem::replace(&mut row.last_device, number);
-        if before != NO_DEVICE {
-            let before = &mut self.devices.row_mut(before).next_device;
-            let first = std::mem::replace(before, number);
-            self.devices.row_mut(number).next_device = first;
-        }
-        Ok(())
-    }
-
-    /// The links, if no user and no device was added twice.
-    pub(crate) fn finish(self) -> Result<Links, SnapshotError> {
-        let Self { devices, users } = self;
-        let mut user = 0;
-        let owners = (0..devices.len()).map(|device| {
-            if device > users.row(user).last_device {
-                user += 1;
-            }
-            user
-        });
-        Ok(Links {
-            devices: devices.finish(owners)?,
-            users: users.finish(std::iter::repeat(NO_OWNER))?,
-        })
     }
 }

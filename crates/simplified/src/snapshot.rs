@@ -8,7 +8,7 @@
 
 use std::io;
 
-use idmerge_core::{RuleBook, SnapshotError};
+use idmerge_core::{Id, RuleBook, SnapshotError};
 use idmerge_state::{SnapshotReader, SnapshotWriter};
 
 use crate::links::{Links, LinksLoader};
@@ -28,28 +28,60 @@ pub(crate) fn write(links: &Links, sink: &mut dyn io::Write) -> io::Result<()> {
     writer.end()
 }
 
-pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
+/// Takes what is in a snapshot, in this order.
+pub(crate) trait Visitor {
+    /// The next user.
+    fn user(&mut self, user: Id<'_>) -> Result<(), SnapshotError>;
+    /// How many devices of this user follow: at least one.
+    fn device_count(&mut self, _devices: u64) -> Result<(), SnapshotError> {
+        Ok(())
+    }
+    /// The next device of this user.
+    fn device(&mut self, device: Id<'_>) -> Result<(), SnapshotError>;
+}
+
+/// Gives what is in a snapshot to a visitor. Do not use it before this call has succeeded.
+pub(crate) fn visit(
+    source: &mut dyn io::Read,
+    visitor: &mut impl Visitor,
+) -> Result<(), SnapshotError> {
     let mut reader = SnapshotReader::begin(source, RuleBook::Simplified, VERSION)?;
-    let mut loader = LinksLoader::default();
     for _ in 0..reader.number()? {
-        let user = loader.user(reader.id()?)?;
+        visitor.user(reader.id()?)?;
         let devices = reader.number()?;
         if devices == 0 {
             return Err(SnapshotError::Damaged {
                 what: "a user has no device",
             });
         }
+        visitor.device_count(devices)?;
         for _ in 0..devices {
-            loader.device(user, reader.id()?)?;
+            visitor.device(reader.id()?)?;
         }
     }
-    reader.end()?;
+    reader.end()
+}
+
+impl Visitor for LinksLoader {
+    fn user(&mut self, user: Id<'_>) -> Result<(), SnapshotError> {
+        Self::user(self, user)
+    }
+
+    #[inline]
+    fn device(&mut self, device: Id<'_>) -> Result<(), SnapshotError> {
+        Self::device(self, device)
+    }
+}
+
+pub(crate) fn read(source: &mut dyn io::Read) -> Result<Links, SnapshotError> {
+    let mut loader = LinksLoader::default();
+    visit(source, &mut loader)?;
     loader.finish()
 }
 
 #[cfg(test)]
 mod tests {
-    use idmerge_core::{Claim, Id, IdentityResolver, Resolve};
+    use idmerge_core::{Claim, IdentityResolver, Resolve};
     use proptest::prelude::*;
 
     use crate::Simplified;

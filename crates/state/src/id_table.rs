@@ -11,6 +11,8 @@ use crate::key::Key;
 use crate::rows::Rows;
 use crate::texts::Texts;
 
+mod by_shard;
+mod image;
 mod loader;
 
 pub use loader::IdLoader;

@@ -1,6 +1,9 @@
 //! A hash table of numbers that keeps no keys.
 
+mod building;
+
 use crate::memory::{prefetch, use_huge_pages};
+pub(crate) use building::{Duplicate, ShardSizes};
 
 /// A hash table from a hash to a number and the number's owner. The caller compares the keys.
 ///
@@ -25,13 +28,6 @@ pub struct Found {
     pub owner: u32,
 }
 
-/// The number of numbers in each shard of an index that will be [built](Index::build).
-pub(crate) struct ShardSizes([u32; SHARDS]);
-
-/// Two numbers are of the same key.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Duplicate;
-
 /// Computes the hash of a number that is in an index.
 pub(crate) trait Hashes {
     /// The hash of a number.
@@ -42,7 +38,7 @@ pub(crate) trait Hashes {
 }
 
 #[derive(Clone, Debug, Default)]
-struct Shard {
+pub(crate) struct Shard {
     buckets: Vec<Bucket>,
     numbers: u32,
     max_numbers: u32,
@@ -58,9 +54,7 @@ struct Bucket {
     owners: [u32; BUCKET_NUMBERS],
 }
 
-const SHARDS: usize = 256;
-/// How many numbers are added together to an index that is built: so many cache misses overlap.
-const BUILD_BATCH: usize = 32;
+pub(crate) const SHARDS: usize = 256;
 const BUCKET_NUMBERS: usize = 7;
 /// How full a shard may be, in tenths. A fuller shard takes less memory, but more lookups touch a
 /// second cache line.
@@ -70,7 +64,7 @@ const FREE: u8 = 0;
 
 /// The shard of a hash: its highest 8 bits.
 #[inline]
-fn shard_of(hash: u64) -> usize {
+pub(crate) fn shard_of(hash: u64) -> usize {
     (hash >> 56) as usize
 }
 
@@ -80,58 +74,7 @@ fn tag_of(hash: u64) -> u8 {
     (hash.to_le_bytes()[0]).max(FREE + 1)
 }
 
-impl Default for ShardSizes {
-    fn default() -> Self {
-        Self([0; SHARDS])
-    }
-}
-
-impl ShardSizes {
-    /// Counts the hash of a number.
-    #[inline]
-    pub(crate) fn count(&mut self, hash: u64) {
-        self.0[shard_of(hash)] += 1;
-    }
-}
-
 impl Index {
-    /// An index of the numbers 0, 1, 2, …, with the hash and the owner of each in this order. `sizes` must
-    /// have counted these hashes. `is_same` compares the keys of two numbers.
-    ///
-    /// The shards are as large as if the numbers had been inserted, and not smaller: if all were full, the
-    /// next inserts would grow all of them, one soon after the other. But they never grow, so this takes a fraction
-    /// of the time.
-    pub(crate) fn build(
-        sizes: &ShardSizes,
-        numbers: impl Iterator<Item = (u64, u32)>,
-        is_same: impl Fn(u32, u32) -> bool,
-    ) -> Result<Self, Duplicate> {
-        let shards = sizes.0.iter().enumerate();
-        let mut index = Self {
-            shards: shards.map(|(at, &size)| Shard::of_size(at, size)).collect(),
-        };
-        let mut batch = Vec::with_capacity(BUILD_BATCH);
-        let found = |(number, (hash, owner))| (hash, Found { number, owner });
-        let mut numbers = (0..).zip(numbers).map(found);
-        loop {
-            batch.clear();
-            batch.extend(numbers.by_ref().take(BUILD_BATCH));
-            if batch.is_empty() {
-                break;
-            }
-            for &(hash, _) in &batch {
-                index.prefetch(hash);
-            }
-            for &(hash, new) in &batch {
-                index.shards[shard_of(hash)].put_new(hash, new, &is_same)?;
-            }
-        }
-        for shard in &index.shards {
-            use_huge_pages(&shard.buckets);
-        }
-        Ok(index)
-    }
-
     /// The number with this hash for which `is_it` returns true.
     #[inline]
     pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Found> {
@@ -226,47 +169,6 @@ impl Shard {
         } else {
             at + 1
         }
-    }
-
-    /// A shard with free slots for this many numbers, as large as it would have grown by inserting them.
-    fn of_size(at: usize, numbers: u32) -> Self {
-        let mut buckets = 0;
-        while max_numbers(buckets) < numbers {
-            buckets = grown(buckets, at);
-        }
-        Self {
-            buckets: vec![Bucket::default(); buckets],
-            numbers,
-            max_numbers: max_numbers(buckets),
-        }
-    }
-
-    /// Puts a number into the first free slot, if none of the same key is there. The shard must have a free slot.
-    #[inline]
-    fn put_new(
-        &mut self,
-        hash: u64,
-        new: Found,
-        is_same: impl Fn(u32, u32) -> bool,
-    ) -> Result<(), Duplicate> {
-        // A number of the same key has the same hash, so it is in one of the buckets that `put` tries.
-        let mut at = self.bucket_of(hash).unwrap_or_default();
-        loop {
-            let bucket = &self.buckets[at];
-            let mut matches = bucket.matches(tag_of(hash));
-            while let Some(found) = bucket.first(matches) {
-                if is_same(found.number, new.number) {
-                    return Err(Duplicate);
-                }
-                matches &= matches - 1;
-            }
-            if !bucket.is_full() {
-                break;
-            }
-            at = self.after(at);
-        }
-        self.buckets[at].put(hash, new);
-        Ok(())
     }
 
     /// Puts a number into the first free slot. The shard must have one.

@@ -29,6 +29,9 @@ const CASE_BIT: u64 = 1 << 62;
 const SHORT_MAX_BYTES: usize = 15;
 
 impl Key {
+    /// The number of bytes.
+    pub(crate) const BYTES: usize = 16;
+
     /// The key of an ID. `Err` has the text of an ID that does not fit into 16 bytes.
     #[inline]
     pub(crate) fn packed(id: Id<'_>) -> Result<Self, &str> {
@@ -76,6 +79,38 @@ impl Key {
         (self.0[15] & TAG_MASK == LONG_TEXT).then(|| (hash, TextSpan::from_bits(span)))
     }
 
+    /// The key with these bytes, which may come from anywhere. `None` if no ID has this key: in particular, the
+    /// text of a short one is UTF-8. The text of a long one is not looked at.
+    #[inline]
+    pub(crate) fn checked(bytes: [u8; 16]) -> Option<Self> {
+        let key = Self(bytes);
+        let tag = bytes[15] & TAG_MASK;
+        let is_key = match tag {
+            SHORT_TEXT => {
+                let length = usize::from(bytes[15]);
+                let is_padded = |(text, padding): (&[u8], &[u8])| {
+                    str::from_utf8(text).is_ok() && padding.iter().all(|&byte| byte == 0)
+                };
+                (1..=SHORT_MAX_BYTES).contains(&length)
+                    && bytes[..SHORT_MAX_BYTES]
+                        .split_at_checked(length)
+                        .is_some_and(is_padded)
+            }
+            LONG_TEXT => true,
+            _ => {
+                let (high, low) = key.words();
+                let is_upper_case = tag == UPPER_CASE_UUID;
+                UuidText::from_words([high, low & !CASE_BIT], is_upper_case).is_some()
+            }
+        };
+        is_key.then_some(key)
+    }
+
+    /// The 16 bytes.
+    pub(crate) fn to_bytes(self) -> [u8; 16] {
+        self.0
+    }
+
     /// The ID that this key was made from.
     #[inline]
     pub(crate) fn id<'k>(&'k self, texts: &'k Texts) -> Id<'k> {
@@ -106,9 +141,10 @@ impl Key {
     fn short_text(&self) -> &str {
         debug_assert_eq!(self.0[15] & TAG_MASK, SHORT_TEXT);
         let bytes = usize::from(self.0[15]).min(SHORT_MAX_BYTES);
-        // SAFETY: only `of_short` makes keys with this tag, and it has copied a whole `str` of this
-        // length. All other keys come from `of_words` and have another tag: the variant of a UUID,
-        // which is never 00 or 01, or the tag of a long text.
+        // SAFETY: only `of_short` and `checked` make keys with this tag. The first has copied a whole
+        // `str` of this length, the second has checked that these bytes are one. All other keys come from
+        // `of_words` and have another tag: the variant of a UUID, which is never 00 or 01, or the tag of a
+        // long text.
         unsafe { str::from_utf8_unchecked(&self.0[..bytes]) }
     }
 }

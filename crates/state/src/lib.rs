@@ -22,4 +22,5 @@ pub use id_table::{BATCH_IDS, IdLoader, IdTable, Probe};
 pub use index::Found;
 pub use partition::{Pairs, Partition, PartitionLoader};
 pub use rows::Rows;
+pub use snapshot::image::{IdsWriter, ImageIds, ItemsWriter, each_item};
 pub use snapshot::{SnapshotReader, SnapshotWriter};

@@ -30,6 +30,21 @@ pub(crate) fn prefetch<T>(value: &T) {
 /// Meant for a vector that is read at random and that does not move any more. Does nothing if the
 /// vector is smaller than a huge page or if the kernel has no huge pages.
 pub(crate) fn use_huge_pages<T>(vector: &Vec<T>) {
+    advise(vector, Advice::Collapse);
+}
+
+/// As [`use_huge_pages`], for a vector that has its capacity and is not filled yet: the kernel then gives it huge
+/// pages at once, and need not copy it later.
+pub(crate) fn begin_on_huge_pages<T>(vector: &Vec<T>) {
+    advise(vector, Advice::Begin);
+}
+
+enum Advice {
+    Begin,
+    Collapse,
+}
+
+fn advise<T>(vector: &Vec<T>, advice: Advice) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
         const PAGE_BYTES: usize = 2 << 20;
@@ -38,14 +53,18 @@ pub(crate) fn use_huge_pages<T>(vector: &Vec<T>) {
         let end = end - end % PAGE_BYTES;
         if start < end {
             let first = std::ptr::without_provenance_mut::<libc::c_void>(start);
+            let advice = match advice {
+                Advice::Begin => libc::MADV_HUGEPAGE,
+                Advice::Collapse => libc::MADV_COLLAPSE,
+            };
             // SAFETY: the range is whole pages that belong to the vector. The advice changes which
             // physical pages back them, never their content. A failure is harmless: ignore it.
-            let _ignored = unsafe { libc::madvise(first, end - start, libc::MADV_COLLAPSE) };
+            let _ignored = unsafe { libc::madvise(first, end - start, advice) };
         }
     }
     #[cfg(not(all(target_os = "linux", not(miri))))]
     {
-        let _no_hint = vector;
+        let (_no_hint, _) = (vector, advice);
     }
 }
 
@@ -57,6 +76,7 @@ mod tests {
     fn hints_do_not_change_memory() {
         for bytes in [0, 1, 4096, 10 << 20] {
             let mut vector = Vec::with_capacity(bytes);
+            begin_on_huge_pages(&vector);
             use_huge_pages(&vector);
             vector.resize(bytes, 7_u8);
             use_huge_pages(&vector);

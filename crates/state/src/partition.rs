@@ -2,7 +2,7 @@
 
 use std::collections::BinaryHeap;
 
-use idmerge_core::{Cluster, DistinctId, EngineError, Id, SnapshotError};
+use idmerge_core::{Cluster, DistinctId, EngineError, Id, ImageSource, SnapshotError};
 
 use crate::id_table::{BATCH_IDS, IdTable, Probe};
 use crate::index::Found;
@@ -54,7 +54,7 @@ pub struct Partition<D> {
 }
 
 // Here and not in `loader.rs`, so that that file need not import this one.
-impl<D: Default> PartitionLoader<D> {
+impl<D: Default + Send + Sync> PartitionLoader<D> {
     /// The partition of these IDs.
     ///
     /// # Errors
@@ -65,7 +65,24 @@ impl<D: Default> PartitionLoader<D> {
     ///
     /// If an ID is in no cluster.
     pub fn finish(self) -> Result<Partition<D>, SnapshotError> {
-        let (ids, clusters) = self.into_rows()?;
+        self.finish_with(None)
+    }
+
+    /// The partition of these IDs, which were [read](Self::read_image) from this image.
+    ///
+    /// # Errors
+    ///
+    /// If an ID occurs twice.
+    ///
+    /// # Panics
+    ///
+    /// If an ID is in no cluster.
+    pub fn finish_image(self, image: &dyn ImageSource) -> Result<Partition<D>, SnapshotError> {
+        self.finish_with(Some(image))
+    }
+
+    fn finish_with(self, image: Option<&dyn ImageSource>) -> Result<Partition<D>, SnapshotError> {
+        let (ids, clusters) = self.into_rows(image)?;
         Ok(Partition {
             ids,
             clusters,

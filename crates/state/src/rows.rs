@@ -14,7 +14,7 @@ pub struct Rows<T> {
 }
 
 const CHUNK_LOG2: u32 = 20;
-const CHUNK_ROWS: usize = 1 << CHUNK_LOG2;
+pub(crate) const CHUNK_ROWS: usize = 1 << CHUNK_LOG2;
 /// The last chunk grows by one such part of all rows: by an eighth.
 const GROWTH_PART: usize = 8;
 const GROWTH_MIN_ROWS: usize = 4;
@@ -33,6 +33,25 @@ impl<T> Rows<T> {
             chunks: Vec::new(),
             len: 0,
         }
+    }
+
+    /// The rows of these chunks. All but the last one must be full.
+    ///
+    /// # Panics
+    ///
+    /// If one is not, or there are more rows than can be numbered.
+    pub(crate) fn of_chunks(chunks: Vec<Vec<T>>) -> Self {
+        let rows: usize = chunks.iter().map(Vec::len).sum();
+        let (Ok(len), Some(full)) = (u32::try_from(rows), chunks.len().checked_sub(1)) else {
+            assert_eq!(rows, 0, "every index has its row");
+            return Self::new();
+        };
+        let are_full = chunks[..full].iter().all(|chunk| chunk.len() == CHUNK_ROWS);
+        assert!(
+            are_full && chunks[full].len() <= CHUNK_ROWS,
+            "only the last chunk grows"
+        );
+        Self { chunks, len }
     }
 
     /// The number of rows.

@@ -16,6 +16,7 @@
 //! a number is LEB128 in its shortest form, and an ID is its length as a number, then its UTF-8 text.
 
 mod format;
+pub(crate) mod image;
 mod reader;
 mod writer;
 

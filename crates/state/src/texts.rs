@@ -34,6 +34,17 @@ impl TextSpan {
         Self(bits & ((1 << Self::BITS) - 1))
     }
 
+    /// The span of a text of at most 65,535 bytes at this place. `None` if a span cannot have it.
+    pub(crate) fn new(block: u32, start: usize, bytes: usize) -> Option<Self> {
+        let is_one = block < 1 << BLOCK_BITS && start < 1 << START_BITS && bytes < 1 << BYTES_BITS;
+        is_one.then(|| Self::packed([block as usize, start, bytes]))
+    }
+
+    fn packed(span: [usize; 3]) -> Self {
+        let [block, start, bytes] = span.map(|number| number as u64);
+        Self((block << START_BITS | start) << BYTES_BITS | bytes)
+    }
+
     pub(crate) fn bytes(self) -> usize {
         (self.0 & ((1 << BYTES_BITS) - 1)) as usize
     }
@@ -66,8 +77,27 @@ impl Texts {
         let start = block.len();
         block.push_str(text);
         self.bytes += text.len();
-        let [number, start, bytes] = [number, start, text.len()].map(|n| n as u64);
-        TextSpan((number << START_BITS | start) << BYTES_BITS | bytes)
+        TextSpan::packed([number, start, text.len()])
+    }
+
+    /// The texts of these blocks, each of which is at most a block long.
+    ///
+    /// # Panics
+    ///
+    /// If there are more blocks than can be numbered, or one is too long.
+    pub(crate) fn of_blocks(blocks: Vec<String>) -> Self {
+        assert!(blocks.len() <= 1 << BLOCK_BITS, "64 TiB of texts");
+        assert!(blocks.iter().all(|block| block.len() <= BLOCK_MAX_BYTES));
+        let bytes = blocks.iter().map(String::len).sum();
+        Self { blocks, bytes }
+    }
+
+    /// The text at a span that may come from anywhere; `None` if there is none.
+    pub(crate) fn get(&self, span: TextSpan) -> Option<&str> {
+        let start = span.start();
+        self.blocks
+            .get(span.block())?
+            .get(start..start + span.bytes())
     }
 
     #[inline]

@@ -36,11 +36,7 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
             let bytes = snapshot_of(&*one)?;
             differences.expect("the snapshot of a replay", &bytes, &snapshot_of(&*two)?);
 
-            // Another state, so that parts which the snapshot does not replace are noticed.
-            let mut restored = make(settings);
-            for claim in [OwnedClaim::Merge, OwnedClaim::Link, OwnedClaim::Identify] {
-                apply(&mut *restored, &claim("other".to_owned(), "ids".to_owned()))?;
-            }
+            let mut restored = another_state(settings, make)?;
             let mut source = &*[&bytes[..], b"more"].concat();
             if let Err(error) = restored.read_snapshot(&mut source) {
                 differences.expect("reading a snapshot", &String::new(), &error.to_string());
@@ -57,8 +53,20 @@ fn replay(rule_book: RuleBook, make: &Make) -> Result<(), String> {
     )
 }
 
+/// An engine with another state, so that parts which a snapshot does not replace are noticed.
+pub(super) fn another_state(
+    settings: &EngineSettings,
+    make: &Make,
+) -> Result<Box<dyn IdentityResolver>, String> {
+    let mut engine = make(settings);
+    for claim in [OwnedClaim::Merge, OwnedClaim::Link, OwnedClaim::Identify] {
+        apply(&mut *engine, &claim("other".to_owned(), "ids".to_owned()))?;
+    }
+    Ok(engine)
+}
+
 /// Applies the claims to both engines, and compares their outcomes and states.
-fn compare_continuations(
+pub(super) fn compare_continuations(
     one: &mut dyn IdentityResolver,
     restored: &mut dyn IdentityResolver,
     claims: &[OwnedClaim],

@@ -8,8 +8,8 @@ use std::{any, fmt};
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::{LegacyOracle, OriginalOracle, SimplifiedOracle};
 use idmerge_core::{
-    Attribution, Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver,
-    InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Attribution, Claim, Cluster, DistinctId, EngineError, Event, Id, IdentityResolver, ImageSink,
+    ImageSource, InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 
 /// A correct engine: one of the oracles, or that of a custom model.
@@ -125,6 +125,18 @@ pub(crate) trait Mistake: Default + Send + Sync + 'static {
     ) -> Result<(), SnapshotError> {
         oracle.read_snapshot(source)
     }
+
+    fn write_image(&self, _snapshot: &mut dyn Read, _sink: &mut dyn ImageSink) -> Option<()> {
+        None
+    }
+
+    fn read_image(
+        &mut self,
+        _oracle: &mut Self::Oracle,
+        _image: &dyn ImageSource,
+    ) -> Result<(), SnapshotError> {
+        Err(SnapshotError::NotASnapshot)
+    }
 }
 
 /// An oracle with a mistake.
@@ -211,6 +223,18 @@ impl<M: Mistake> IdentityResolver for Decoy<M> {
 
     fn read_snapshot(&mut self, source: &mut dyn Read) -> Result<(), SnapshotError> {
         self.mistake.read_snapshot(&mut self.oracle, source)
+    }
+
+    fn write_image(
+        &self,
+        snapshot: &mut dyn Read,
+        sink: &mut dyn ImageSink,
+    ) -> Result<bool, SnapshotError> {
+        Ok(self.mistake.write_image(snapshot, sink).is_some())
+    }
+
+    fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
+        self.mistake.read_image(&mut self.oracle, image)
     }
 }
 

@@ -7,7 +7,8 @@ use std::{fmt, io};
 use thiserror::Error;
 
 use crate::{
-    Attribution, Claim, DistinctId, Event, InvalidEvent, Outcome, Reading, RuleBook, SnapshotError,
+    Attribution, Claim, DistinctId, Event, ImageSink, ImageSource, InvalidEvent, Outcome, Reading,
+    RuleBook, SnapshotError,
 };
 
 /// An identity cluster: the distinct_ids that are known to be one user.
@@ -214,7 +215,7 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
 /// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `erased_with`, `clustered_ids`,
-/// `members_after`, `cluster_parts` and `attribution`, which have defaults.
+/// `members_after`, `cluster_parts`, `attribution`, `write_image` and `read_image`, which have defaults.
 /// The trait is object safe:
 ///
 /// ```
@@ -288,6 +289,37 @@ pub trait IdentityResolver: Resolve {
     ///
     /// [`SnapshotError`] says what is wrong; the state is then as it was before.
     fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError>;
+
+    /// Writes the image of a snapshot of this rule book: the same state in a form that
+    /// [`read_image`](Self::read_image) reads several times as fast. It depends on the snapshot alone, and not on
+    /// the state of this engine. Returns `false` if this engine has no images, which is the default.
+    ///
+    /// An image is a cache: the snapshot is what counts, and another version may have another form of images.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] says what is wrong with the snapshot, or that the sink failed. What the sink has taken is
+    /// no image then.
+    fn write_image(
+        &self,
+        snapshot: &mut dyn io::Read,
+        sink: &mut dyn ImageSink,
+    ) -> Result<bool, SnapshotError> {
+        let (_, _) = (snapshot, sink);
+        Ok(false)
+    }
+
+    /// Replaces the state with that of the snapshot that the image was made of. The bytes may come from
+    /// anywhere, as those of a snapshot may.
+    ///
+    /// # Errors
+    ///
+    /// [`SnapshotError`] says what is wrong; the state is then as it was before. An engine without images gives
+    /// [`SnapshotError::NotASnapshot`], which is the default.
+    fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
+        let _ = image;
+        Err(SnapshotError::NotASnapshot)
+    }
 }
 
 /// An event that could not be applied.
@@ -439,6 +471,16 @@ macro_rules! forward_identity_resolver {
             }
             fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
                 (**self).read_snapshot(source)
+            }
+            fn write_image(
+                &self,
+                snapshot: &mut dyn io::Read,
+                sink: &mut dyn ImageSink,
+            ) -> Result<bool, SnapshotError> {
+                (**self).write_image(snapshot, sink)
+            }
+            fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
+                (**self).read_image(image)
             }
         }
     )*};

@@ -3,6 +3,7 @@
 use idmerge_core::{Id, SnapshotError};
 
 use super::IdTable;
+use super::by_shard::Read;
 use crate::index::{Hashes as _, Index, ShardSizes};
 
 /// The IDs of a state that is loaded, in the order of their numbers: [`finish`](Self::finish) makes an [`IdTable`] of
@@ -32,8 +33,10 @@ use crate::index::{Hashes as _, Index, ShardSizes};
 /// ```
 pub struct IdLoader<R> {
     /// The table, without its index.
-    ids: IdTable<R>,
-    sizes: ShardSizes,
+    pub(super) ids: IdTable<R>,
+    pub(super) sizes: ShardSizes,
+    /// Only of an image: its IDs, to be put into the index.
+    pub(super) read: Read,
 }
 
 impl<R> IdLoader<R> {
@@ -94,7 +97,7 @@ impl<R> IdLoader<R> {
     ///
     /// If there is not one owner for each ID.
     pub fn finish(self, owners: impl Iterator<Item = u32>) -> Result<IdTable<R>, SnapshotError> {
-        let Self { mut ids, sizes } = self;
+        let Self { mut ids, sizes, .. } = self;
         let mut owned = 0;
         let index = {
             let hashes = ids.key_hashes();
@@ -118,6 +121,7 @@ impl<R> Default for IdLoader<R> {
         Self {
             ids: IdTable::new(),
             sizes: ShardSizes::default(),
+            read: Read::default(),
         }
     }
 }

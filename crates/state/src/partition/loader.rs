@@ -1,10 +1,11 @@
 //! [`PartitionLoader`]: a partition that is filled in one go.
 
-use idmerge_core::{Id, SnapshotError};
+use idmerge_core::{Id, ImageSource, SnapshotError};
 
 use super::cluster_rows::{ClusterRow, IdRow};
 use crate::id_table::{IdLoader, IdTable};
 use crate::rows::Rows;
+use crate::snapshot::image::ImageIds;
 
 /// The IDs of a state that is loaded, in the order of their numbers, and their clusters: [`finish`](Self::finish)
 /// makes a [`Partition`](crate::Partition) of them. It takes a fraction of the time that entering and joining them takes.
@@ -46,6 +47,37 @@ struct Ring {
 }
 
 impl<D: Default> PartitionLoader<D> {
+    /// Reads the IDs of an image. Each must be [put](Self::put) into its cluster, which is given here too. End with
+    /// [`finish_image`](Self::finish_image).
+    ///
+    /// # Errors
+    ///
+    /// If the image is damaged, or there are fewer clusters than IDs.
+    pub fn read_image(
+        image: &dyn ImageSource,
+        ids: &ImageIds,
+        clusters: &[u32],
+    ) -> Result<Self, SnapshotError>
+    where
+        D: Send + Sync,
+    {
+        let row = |&cluster: &u32| {
+            let data = D::default();
+            (IdRow { next: 0, data }, cluster)
+        };
+        let rows = |id: u32| {
+            clusters
+                .get(id as usize..)
+                .unwrap_or_default()
+                .iter()
+                .map(row)
+        };
+        Ok(Self {
+            ids: IdLoader::read_image(image, ids, rows)?,
+            ..Self::default()
+        })
+    }
+
     /// The number of IDs so far.
     pub fn len(&self) -> u32 {
         self.ids.len()
@@ -150,8 +182,14 @@ impl<D: Default> PartitionLoader<D> {
         self.clusters[cluster as usize].canonical = number;
     }
 
-    /// The IDs with their rings closed, and the clusters.
-    pub(super) fn into_rows(self) -> Result<LoadedRows<D>, SnapshotError> {
+    /// The IDs with their rings closed, and the clusters. If the IDs were read from an image, it is given again.
+    pub(super) fn into_rows(
+        self,
+        image: Option<&dyn ImageSource>,
+    ) -> Result<LoadedRows<D>, SnapshotError>
+    where
+        D: Send + Sync,
+    {
         let Self {
             mut ids,
             owners,
@@ -163,7 +201,11 @@ impl<D: Default> PartitionLoader<D> {
             let Ring { ids, canonical, .. } = ring;
             clusters.push(ClusterRow { ids, canonical });
         }
-        let ids = ids.finish((0..owners.len()).map(|number| *owners.at(number)))?;
+        let owner = |number| *owners.at(number);
+        let ids = match image {
+            Some(image) => ids.finish_image(image)?,
+            None => ids.finish((0..owners.len()).map(owner))?,
+        };
         Ok((ids, clusters))
     }
 }

@@ -5,7 +5,9 @@ use std::sync::atomic::{AtomicU8, Ordering};
 
 use idmerge_conformance::EngineSettings;
 use idmerge_conformance::oracle::OriginalOracle;
-use idmerge_core::{Claim, IdentityResolver, Outcome, Resolve, SnapshotError};
+use idmerge_core::{
+    Claim, IdentityResolver, ImagePiece, ImageSink, ImageSource, Outcome, Resolve, SnapshotError,
+};
 
 use crate::decoy::{Mistake, keep_cluster, snapshot_of, weigh};
 use crate::memory::change_each;
@@ -259,5 +261,64 @@ impl Mistake for DamagedPanics {
     ) -> Result<(), SnapshotError> {
         oracle.read_snapshot(source).expect("a whole snapshot");
         Ok(())
+    }
+}
+
+/// Writes the snapshot as the image.
+fn write_image(snapshot: &mut dyn Read, sink: &mut dyn ImageSink) -> Option<()> {
+    let mut bytes = Vec::new();
+    snapshot.read_to_end(&mut bytes).ok()?;
+    sink.put(IMAGE, &bytes).ok()
+}
+
+/// Reads the bytes that [`write_image`] writes.
+fn read_image(image: &dyn ImageSource) -> Result<Vec<u8>, SnapshotError> {
+    let mut snapshot = Vec::new();
+    image.piece(IMAGE, &mut |bytes| snapshot.extend(bytes))?;
+    Ok(snapshot)
+}
+
+const IMAGE: ImagePiece = ImagePiece { part: 1, number: 0 };
+
+/// Reads an image, and keeps the state that was there before.
+#[derive(Default)]
+pub(crate) struct ImagesChangeNothing;
+
+impl Mistake for ImagesChangeNothing {
+    type Oracle = OriginalOracle;
+
+    fn write_image(&self, snapshot: &mut dyn Read, sink: &mut dyn ImageSink) -> Option<()> {
+        write_image(snapshot, sink)
+    }
+
+    fn read_image(
+        &mut self,
+        oracle: &mut OriginalOracle,
+        image: &dyn ImageSource,
+    ) -> Result<(), SnapshotError> {
+        oracle.clone().read_snapshot(&mut &*read_image(image)?)
+    }
+}
+
+/// Forgets its state if an image is damaged.
+#[derive(Default)]
+pub(crate) struct DamagedImageIsEmpty;
+
+impl Mistake for DamagedImageIsEmpty {
+    type Oracle = OriginalOracle;
+
+    fn write_image(&self, snapshot: &mut dyn Read, sink: &mut dyn ImageSink) -> Option<()> {
+        write_image(snapshot, sink)
+    }
+
+    fn read_image(
+        &mut self,
+        oracle: &mut OriginalOracle,
+        image: &dyn ImageSource,
+    ) -> Result<(), SnapshotError> {
+        let snapshot = read_image(image)?;
+        oracle.read_snapshot(&mut &*snapshot).inspect_err(|_| {
+            *oracle = OriginalOracle::new(EngineSettings::default());
+        })
     }
 }
