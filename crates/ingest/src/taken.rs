@@ -270,14 +270,17 @@ pub const COMMIT_CLAIMS: u64 = 50_000;
 /// Take a snapshot after this many new entries: opening a store replays at most these.
 const SNAPSHOT_ENTRIES: u64 = 5_000_000;
 
-/// Takes a snapshot, unless the latest one is recent enough.
+/// Takes a snapshot, with its image, unless the latest one is recent enough.
 ///
 /// # Errors
 ///
 /// The disk fails.
 pub fn snapshot_if_old(store: &Durable<Engine>) -> Result<(), StoreError> {
     match store.since_snapshot()? > store.committed() / 10 {
-        true => store.snapshot(),
+        true => {
+            store.snapshot()?;
+            store.image().map(drop)
+        }
         false => Ok(()),
     }
 }

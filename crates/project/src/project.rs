@@ -177,7 +177,7 @@ impl Project {
         self.close_while(&|| true)
     }
 
-    /// As [`close`](Self::close), but leaves the final snapshot off once `may_go_on` returns `false`. To
+    /// As [`close`](Self::close), but leaves the final snapshot, or its image, off once `may_go_on` returns `false`. To
     /// close soon, first [refuse](Self::refuse_waiting) the batches in the queue.
     ///
     /// # Errors
@@ -191,7 +191,11 @@ impl Project {
             return Ok(());
         }
         self.inner.check()?;
-        self.inner.state()?.store.read().snapshot_while(may_go_on)?;
+        let state = self.inner.state()?;
+        let store = state.store.read();
+        if store.snapshot_while(may_go_on)? {
+            store.image_while(may_go_on)?;
+        }
         Ok(())
     }
 

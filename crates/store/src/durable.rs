@@ -132,7 +132,7 @@ impl<R: IdentityResolver> Durable<R> {
         }
         about::upgrade(&database)?;
         let read = database.begin_read()?;
-        let log = Log::committed(&read, u64::MAX);
+        let log = Log::committed(&read, u64::MAX).on_threads(options.threads);
         let mut seen_claims = SeenClaims::new(about.rule_book);
         let (state, committed, opened) = State::open(Arc::new(fresh), log, Some(&mut seen_claims))?;
         let tail = Mutex::new(Tail::read(&read, committed)?);

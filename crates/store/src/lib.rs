@@ -5,7 +5,8 @@
 //! the repeats that may change a state. The state is a fold over the log, so after a crash the next process
 //! has the state of the last commit.
 //!
-//! The rules are those of the engine. The caller provides the clock and the threads. The log keeps the claims
+//! The rules are those of the engine. The caller provides the clock and the threads; only an opening uses
+//! threads of its own, as many as [`Options::threads`] says. The log keeps the claims
 //! of events and not the events themselves.
 //!
 //! # Where to go next

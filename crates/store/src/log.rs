@@ -38,6 +38,8 @@ pub(crate) struct Log<'l> {
     pub(crate) until: u64,
     /// Reading fails once this returns `false`.
     may_go_on: Option<&'l MayGoOn>,
+    /// On how many threads an image is read.
+    threads: usize,
 }
 
 impl<'l> Log<'l> {
@@ -48,6 +50,7 @@ impl<'l> Log<'l> {
             tail: None,
             until,
             may_go_on: None,
+            threads: 1,
         }
     }
 
@@ -58,6 +61,7 @@ impl<'l> Log<'l> {
             tail: Some(tail),
             until: tail.sequence(),
             may_go_on: None,
+            threads: 1,
         }
     }
 
@@ -72,6 +76,15 @@ impl<'l> Log<'l> {
     /// The same log. Reading it fails once `may_go_on` returns `false`.
     pub(crate) fn only_while(self, may_go_on: Option<&'l MayGoOn>) -> Self {
         Self { may_go_on, ..self }
+    }
+
+    /// The same log. Images are read on so many threads.
+    pub(crate) fn on_threads(self, threads: usize) -> Self {
+        Self { threads, ..self }
+    }
+
+    pub(crate) fn threads(self) -> usize {
+        self.threads
     }
 
     pub(crate) fn may_go_on(self) -> Option<MayGoOn> {

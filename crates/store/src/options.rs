@@ -26,6 +26,11 @@ pub struct Options {
     pub unindexed_max: u64,
     /// How many bytes of the file the database may keep in memory.
     pub cache_bytes: usize,
+    /// On how many threads an image is read when the store is opened. They end before the store is open.
+    pub threads: usize,
+    /// The bytes of a snapshot from which on [`image`](crate::Durable::image) writes one. A smaller snapshot is read in
+    /// a moment.
+    pub image_from_bytes: u64,
     /// For a process that opens a store again after an error: give a clone of the same value each time.
     /// A commit that failed is then not there, although the system may show what it wrote.
     pub last_sync: LastSync,
@@ -40,6 +45,8 @@ impl Default for Options {
             verify: false,
             unindexed_max: 1 << 14,
             cache_bytes: 64 << 20,
+            threads: 1,
+            image_from_bytes: 16 << 20,
             last_sync: LastSync::default(),
         }
     }
@@ -71,6 +78,8 @@ pub struct Opened {
     /// The number of the last entry in the snapshot that opening began with; 0 if it began with the
     /// empty state.
     pub snapshot: u64,
+    /// Whether that snapshot was read from its image.
+    pub is_from_image: bool,
     /// Later snapshots that could not be read, with the reason. The state is right without them.
     pub damaged: Vec<(u64, SnapshotError)>,
     /// Whether the log was revised since the service last called

@@ -58,7 +58,7 @@ impl<R: IdentityResolver> Reader<R> {
         About::read(&read, Some(about.rule_book))?
             .ok_or(StoreError::NotAStore)?
             .admits(&about)?;
-        let log = Log::committed(&read, u64::MAX);
+        let log = Log::committed(&read, u64::MAX).on_threads(options.threads);
         let (state, last, opened) = State::open(Arc::new(fresh), log, None)?;
         drop(read);
         Ok(Self {

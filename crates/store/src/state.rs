@@ -14,7 +14,9 @@ use crate::log::Log;
 use crate::log::about;
 use crate::log::component::Connection;
 use crate::log::entry::{Entry, What};
+use crate::log::file::unpanicked;
 use crate::log::index::{Index, Revisions};
+use crate::log::snapshots::image::Image;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
 use crate::state::overlay::{Before, Fresh, Overlay};
@@ -138,10 +140,14 @@ impl<R: IdentityResolver> State<R> {
         log: Log<'_>,
         snapshot: Snapshot,
         seen_claims: Option<&mut SeenClaims>,
-    ) -> Result<(), SnapshotError> {
+    ) -> Result<bool, SnapshotError> {
         let pieces = PieceReader::new(log.read, snapshot).map_err(io::Error::other)?;
         let pieces = pieces.only_while(log.may_go_on());
         let mut source = io::BufReader::new(pieces);
+        if seen_claims.is_none() && self.read_image(log, snapshot) {
+            return Ok(true);
+        }
+        let has_to_read_image = seen_claims.is_some();
         let head = Head::read(&mut source)?;
         match (head, seen_claims) {
             (Head::SeenClaims(_), Some(seen_claims)) => seen_claims.read(&mut source)?,
@@ -152,7 +158,24 @@ impl<R: IdentityResolver> State<R> {
             }
             (_, None) => head.skip(&mut source)?,
         }
-        self.overlay.replace(&mut source)
+        if has_to_read_image && self.read_image(log, snapshot) {
+            return Ok(true);
+        }
+        self.overlay.replace(&mut source)?;
+        Ok(false)
+    }
+
+    /// Reads the image of a snapshot instead of the state in it. Returns `false` if there is none that can be used:
+    /// it is a cache, so that is no error.
+    fn read_image(&mut self, log: Log<'_>, snapshot: Snapshot) -> bool {
+        // The database panics on some damaged files. The state is replaced only by a whole one.
+        let read = unpanicked(|| {
+            let Some(image) = Image::of(log, snapshot)? else {
+                return Ok(false);
+            };
+            Ok(self.overlay.replace_by_image(&image).is_ok())
+        });
+        read.unwrap_or(false)
     }
 
     /// Reads the claims that have an entry from the log, because a snapshot of format version 1 does
@@ -182,8 +205,9 @@ impl<R: IdentityResolver> State<R> {
                 continue;
             }
             match self.read_snapshot(log, snapshot, seen_claims.as_deref_mut()) {
-                Ok(()) => {
+                Ok(is_from_image) => {
                     opened.snapshot = snapshot.sequence;
+                    opened.is_from_image = is_from_image;
                     return Ok(opened);
                 }
                 Err(error) => {
@@ -271,6 +295,7 @@ impl<R: IdentityResolver> State<R> {
             what: "the state that was loaded into the store is missing",
         })?;
         self.read_snapshot(log, base, None)
+            .map(drop)
             .map_err(|source| StoreError::DamagedBase { sequence, source })
     }
 

@@ -3,6 +3,7 @@
 use std::ffi::OsStr;
 use std::fs;
 use std::path::Path;
+use std::thread::available_parallelism;
 
 use anyhow::{Context as _, Result};
 use idmerge_benches::inputs::ids::Spelling;
@@ -27,11 +28,11 @@ pub(crate) fn plan(devices: u64) -> Plan {
 }
 
 pub(crate) fn open(folder: &Path) -> Result<Durable<Simplified>> {
-    Ok(Durable::open(
-        folder,
-        Simplified::default,
-        Options::default(),
-    )?)
+    let options = Options {
+        threads: available_parallelism()?.get(),
+        ..Options::default()
+    };
+    Ok(Durable::open(folder, Simplified::default, options)?)
 }
 
 /// A device and its user.

@@ -29,6 +29,9 @@ struct Args {
     /// A small run, for a test of the program
     #[arg(long)]
     quick: bool,
+    /// Only the large store
+    #[arg(long)]
+    large: bool,
     /// Measure one run of commits into an empty folder, and print its seconds
     #[arg(long, hide = true, requires = "folder")]
     commits: Option<commits::Run>,
@@ -57,7 +60,9 @@ fn main() -> Result<()> {
          interleaved, each in a process of its own; a figure is the median of its rounds.",
     );
     let (scale, rounds) = if args.quick { (20, 1) } else { (1, 5) };
-    commits::compare(scale, rounds, &mut report)?;
+    if !args.large {
+        commits::compare(scale, rounds, &mut report)?;
+    }
     large::measure(10_000_000 / scale, rounds.min(3), &mut report)?;
     print!("{report}");
     Ok(())

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::thread;
 
 use idmerge_engines::{Engine, Settings};
 use idmerge_store::{
@@ -86,6 +87,7 @@ impl InFolder {
                 settings: text,
                 sharing: Sharing::Nobody,
                 cache_bytes: self.cache_bytes,
+                threads: thread::available_parallelism().map_or(1, Into::into),
                 last_sync: self.last_sync.clone(),
                 ..idmerge_store::Options::default()
             })

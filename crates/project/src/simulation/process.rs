@@ -125,6 +125,8 @@ impl World {
             settings: self.settings.to_string(),
             sharing: Sharing::Nobody,
             unindexed_max: 5,
+            // So that each snapshot has an image.
+            image_from_bytes: 0,
             ..idmerge_store::Options::default()
         }
     }

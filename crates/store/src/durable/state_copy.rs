@@ -1,4 +1,4 @@
-//! [`StateCopy`]: a snapshot that is written while claims go on.
+//! [`StateCopy`]: a snapshot that is written while claims go on, and its image.
 
 use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
@@ -10,7 +10,8 @@ use super::Durable;
 use super::turns::Turns;
 use crate::error::StoreError;
 use crate::lock::lock;
-use crate::log::{Log, snapshots};
+use crate::log::Log;
+use crate::log::snapshots::{self, image};
 use crate::state::State;
 use crate::state::overlay::Fresh;
 
@@ -32,6 +33,7 @@ pub struct StateCopy<R> {
     fresh: Fresh<R>,
     sequence: u64,
     snapshots_kept: usize,
+    image_from_bytes: u64,
     scratch: Box<dyn Scratch>,
     /// Whether the bytes of the engine are missing, because there are parts: the log is folded for them.
     needs_fold: bool,
@@ -81,14 +83,43 @@ impl<R: IdentityResolver> Durable<R> {
             fresh: self.state.overlay.fresh.clone(),
             sequence,
             snapshots_kept: self.options.snapshots_kept,
+            image_from_bytes: self.options.image_from_bytes,
             scratch,
         }))
+    }
+
+    /// Writes the image of the latest snapshot into the store, so that the next opening takes a fraction of the time.
+    /// An image is a cache: without one the snapshot is read, and both give the same state. Commits and claims can
+    /// come between. Returns whether there is an image: there is none of a [small](Options::image_from_bytes)
+    /// snapshot, and not every engine has images.
+    ///
+    /// # Errors
+    ///
+    /// If the disk fails.
+    pub fn image(&self) -> Result<bool, StoreError> {
+        self.image_while(&|| true)
+    }
+
+    /// As [`image`](Self::image), but writes none if `may_go_on` returns `false` meanwhile. It is called for every
+    /// 512 KiB.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`image`](Self::image).
+    pub fn image_while(&self, may_go_on: &dyn Fn() -> bool) -> Result<bool, StoreError> {
+        if self.failed {
+            return Err(StoreError::Failed);
+        }
+        let from_bytes = self.options.image_from_bytes;
+        let engine = self.state.overlay.any();
+        image::write_in_turns(&self.database, &self.turns, engine, from_bytes, may_go_on)
     }
 }
 
 impl<R: IdentityResolver> StateCopy<R> {
-    /// Writes the snapshot into the store, 1 MiB at a time: commits come between. Stops once `may_go_on` returns
-    /// `false`, and then there is no snapshot. Returns whether there is. Two copies are written one after the other.
+    /// Writes the snapshot into the store, 1 MiB at a time, and then its [image](Durable::image): commits come
+    /// between. Stops once `may_go_on` returns
+    /// `false`, and then there is no snapshot, or no image of it. Returns whether there is a snapshot. Two copies are written one after the other.
     ///
     /// # Errors
     ///
@@ -103,13 +134,19 @@ impl<R: IdentityResolver> StateCopy<R> {
         }
         drop(self.read);
         self.scratch.rewind().map_err(StoreError::Scratch)?;
-        snapshots::write_in_turns(
+        let is_written = snapshots::write_in_turns(
             &self.database,
             &self.turns,
             (self.sequence, self.snapshots_kept),
             &mut self.scratch,
             may_go_on,
-        )
+        )?;
+        if is_written {
+            let engine = (self.fresh)();
+            let from_bytes = self.image_from_bytes;
+            image::write_in_turns(&self.database, &self.turns, &engine, from_bytes, may_go_on)?;
+        }
+        Ok(is_written)
     }
 }
 

@@ -1,5 +1,7 @@
 //! Snapshots in the database: whole states, cut into pieces.
 
+pub(crate) mod image;
+
 use std::io::{self, Read, Write};
 use std::mem;
 
@@ -28,6 +30,13 @@ pub(crate) struct Snapshot {
     /// Whether it was loaded and replaced the state, so that the log depends on it.
     pub(crate) is_base: bool,
     pieces: u32,
+}
+
+impl Snapshot {
+    /// About how many bytes it has.
+    fn bytes(self) -> u64 {
+        u64::from(self.pieces) * ROW_BYTES as u64
+    }
 }
 
 /// All snapshots, oldest first.
@@ -138,7 +147,8 @@ pub(crate) fn write_in_turns(
     Ok(true)
 }
 
-/// Removes the pieces that belong to no snapshot: those of snapshots that were removed or left off. Returns `false`,
+/// Removes the pieces that belong to no snapshot: those of snapshots that were removed or left off, and those of images
+/// that are not whole or not of the last snapshot. Returns `false`,
 /// and some may be left, once `may_go_on` returns `false`.
 fn remove_headless(
     database: &Database,
@@ -167,16 +177,23 @@ fn remove_headless(
     }
 }
 
-/// Some pieces that belong to no snapshot.
+/// Some pieces that belong to no snapshot and to no image.
 fn headless(write: &WriteTransaction) -> Result<Vec<(u64, u32)>, StoreError> {
     let snapshots = write.open_table(SNAPSHOTS)?;
     let pieces = write.open_table(PIECES)?;
+    let last = all_snapshots(&snapshots)?.pop();
     let mut next = Some(0);
     while let Some(from) = next
         && let Some(piece) = pieces.range((from, 0)..)?.next()
     {
         let (sequence, _) = piece?.0.value();
-        if snapshots.get(sequence)?.is_none() {
+        let is_needed = match image::snapshot_of(sequence) {
+            None => snapshots.get(sequence)?.is_some(),
+            Some(of) => {
+                last.is_some_and(|last| last.sequence == of) && image::has_head(&pieces, of)?
+            }
+        };
+        if !is_needed {
             let of_one = pieces.range((sequence, 0)..=(sequence, u32::MAX))?;
             let some = of_one.take(PIECES_PER_COMMIT);
             return some.map(|piece| Ok(piece?.0.value())).collect();

@@ -365,6 +365,7 @@ impl<R: IdentityResolver> Work<'_, R> {
         let entries_rewritten = new.replay(log, &named, self.go_on)?;
         let rows = self.write_tables(&new, &read, &named)?;
         new.snapshot()?;
+        new.image()?;
         let receipt = ErasureReceipt {
             dry_run: erasure.dry_run,
             ids_named: erasure.ids.len() as u64,

@@ -12,7 +12,8 @@ use std::sync::Arc;
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, DistinctIdBuf, IdentityResolver, Outcome, SnapshotError,
+    Claim, Cluster, DistinctId, DistinctIdBuf, IdentityResolver, ImageSource, Outcome,
+    SnapshotError,
 };
 
 use crate::error::StoreError;
@@ -92,11 +93,25 @@ impl<R: IdentityResolver> Overlay<R> {
     /// Replaces the whole state by that of a snapshot. After an error the state is as before.
     pub(crate) fn replace(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
         self.main.read_snapshot(source)?;
+        self.is_replaced();
+        Ok(())
+    }
+
+    /// As [`replace`](Self::replace), by that of the snapshot that the image is of.
+    pub(crate) fn replace_by_image(
+        &mut self,
+        image: &dyn ImageSource,
+    ) -> Result<(), SnapshotError> {
+        self.main.read_image(image)?;
+        self.is_replaced();
+        Ok(())
+    }
+
+    fn is_replaced(&mut self) {
         self.parts.clear();
         self.part_of.clear();
         self.obsolete_ids = 0;
         self.refolded = 0;
-        Ok(())
     }
 
     fn part(&self, id: DistinctId<'_>) -> Option<u64> {

@@ -20,6 +20,9 @@ fn options(sharing: Sharing) -> Options {
         sharing,
         // A small number, so that runs are written and merged during the test.
         unindexed_max: 5,
+        // So that each snapshot has an image.
+        image_from_bytes: 0,
+        threads: 2,
         ..Options::default()
     }
 }
@@ -39,7 +42,10 @@ fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: u
             store.commit()?;
             acknowledged += group;
             match groups.below(10) {
-                0 => store.snapshot()?,
+                0 => {
+                    store.snapshot()?;
+                    store.image()?;
+                }
                 1 | 2 => store.index()?,
                 _ => {}
             }
@@ -130,7 +136,10 @@ fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
             store.apply_caused(claim.as_claim(), idmerge_store::Cause::default())?;
             acknowledged = store.commit()?;
             match numbers.below(8) {
-                0 => store.snapshot()?,
+                0 => {
+                    store.snapshot()?;
+                    store.image()?;
+                }
                 1 => store.index()?,
                 2 | 3 => {
                     let sequence = 1 + numbers.below(acknowledged);

@@ -26,6 +26,13 @@ fn open(bytes: Vec<u8>, options: Options) -> Result<Durable<Original>, StoreErro
     Durable::open_backend(Disk::with_bytes(bytes), Original::empty, options)
 }
 
+fn with_images() -> Options {
+    Options {
+        image_from_bytes: 0,
+        ..Options::default()
+    }
+}
+
 fn verifying() -> Options {
     Options {
         verify: true,
@@ -33,12 +40,11 @@ fn verifying() -> Options {
     }
 }
 
-/// The bytes of a store with snapshots after 1,200 and 2,400 of 3,000 claims, and its state after each
+/// The bytes of a store with snapshots, the last one with an image, after 1,200 and 2,400 of 3,000 claims, and its state after each
 /// commit.
 fn store() -> (Vec<u8>, Vec<Vec<u8>>) {
     let disk = Disk::default();
-    let mut store =
-        Durable::open_backend(disk.clone(), Original::empty, Options::default()).unwrap();
+    let mut store = Durable::open_backend(disk.clone(), Original::empty, with_images()).unwrap();
     let mut states = vec![snapshot_of(&store)];
     let claims = claims::<Original>(1, 3000, 800);
     for (group, number) in claims.chunks(300).zip(1..) {
@@ -49,6 +55,7 @@ fn store() -> (Vec<u8>, Vec<Vec<u8>>) {
         states.push(snapshot_of(&store));
         if number % 4 == 0 {
             store.snapshot().unwrap();
+            assert!(store.image().unwrap());
         }
     }
     store.close().unwrap();

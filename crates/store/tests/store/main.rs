@@ -28,6 +28,7 @@ mod failed_sync;
 mod feed;
 mod format;
 mod history;
+mod image;
 mod intake;
 mod joins;
 mod long_rows;

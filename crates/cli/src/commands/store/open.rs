@@ -1,6 +1,7 @@
 //! Opens a store with the engine that it was made with.
 
 use std::path::Path;
+use std::thread;
 
 use anyhow::{Context, bail};
 use idmerge_engines::{Engine, Settings};
@@ -135,6 +136,7 @@ fn exists(folder: &Path) -> anyhow::Result<bool> {
 fn options(settings: String) -> Options {
     Options {
         settings,
+        threads: thread::available_parallelism().map_or(1, Into::into),
         ..Options::default()
     }
 }
