@@ -54,6 +54,10 @@ impl Adapter {
         self.format
     }
 
+    pub(crate) fn options(&self) -> &Options {
+        &self.options
+    }
+
     /// Turns a record, the text of one JSON object, into events. `number` is the number of the record,
     /// which its lines will have.
     ///

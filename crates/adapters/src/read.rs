@@ -1,5 +1,6 @@
 //! Reads the fields of a record.
 
+pub(crate) mod cell;
 pub(crate) mod fields;
 pub(crate) mod ids;
 pub(crate) mod names;

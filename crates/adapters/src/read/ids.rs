@@ -30,19 +30,14 @@ pub(crate) fn read_id<'r>(
     if value.is_absent() {
         return Ok(None);
     }
-    let property = match side {
-        Side::User => IdProperty::UserId,
-        Side::Device => IdProperty::DeviceId,
-    };
     let Some(text) = value.id_text() else {
         let json = quote(value.as_str());
-        let error = InvalidEvent::new(property, InvalidEventReason::NotAnId { json });
+        let error = InvalidEvent::new(side.property(), InvalidEventReason::NotAnId { json });
         return Err(Refusal::invalid_id(field, &error));
     };
-    let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(&text);
-    match rules.id(property, id) {
-        Ok(_) => Ok(Some(text)),
-        Err(error) if matches!(error.reason(), InvalidEventReason::Blocked { .. }) => {
+    match is_id(rules, side, &text) {
+        Ok(true) => Ok(Some(text)),
+        Ok(false) => {
             match side {
                 Side::User => counts.blocked_user_ids += 1,
                 Side::Device => counts.blocked_device_ids += 1,
@@ -50,5 +45,29 @@ pub(crate) fn read_id<'r>(
             Ok(None)
         }
         Err(error) => Err(Refusal::invalid_id(field, &error)),
+    }
+}
+
+impl Side {
+    fn property(self) -> IdProperty {
+        match self {
+            Self::User => IdProperty::UserId,
+            Self::Device => IdProperty::DeviceId,
+        }
+    }
+}
+
+/// Whether a text is an ID, and no blocked value (ID-4).
+///
+/// # Errors
+///
+/// It is neither.
+#[inline]
+pub(crate) fn is_id(rules: &IdRules, side: Side, text: &str) -> Result<bool, InvalidEvent> {
+    let id = text.strip_prefix(DEVICE_PREFIX).unwrap_or(text);
+    match rules.id(side.property(), id) {
+        Ok(_) => Ok(true),
+        Err(error) if matches!(error.reason(), InvalidEventReason::Blocked { .. }) => Ok(false),
+        Err(error) => Err(error),
     }
 }

@@ -34,8 +34,12 @@ pub(crate) fn time_ms(value: Value<'_>) -> Option<i64> {
     {
         return Some(ms);
     }
-    let text = value.text()?;
-    time_of_text(&text).or_else(|| number_ms(&text))
+    time_of_any_text(&value.text()?)
+}
+
+/// The time that a text says: by ISO 8601, or a number of seconds or milliseconds.
+pub(crate) fn time_of_any_text(text: &str) -> Option<i64> {
+    time_of_text(text).or_else(|| number_ms(text))
 }
 
 /// The time that a field has in microseconds since 1970, in milliseconds.

@@ -1,5 +1,7 @@
 //! Records of one's own: the columns that `--map` names.
 
+pub(crate) mod rows;
+
 use std::array;
 use std::borrow::Cow;
 

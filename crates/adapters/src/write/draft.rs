@@ -4,10 +4,11 @@ use std::borrow::Cow;
 use std::ops::Range;
 
 use idmerge_core::{IdProperty, IdRules};
-use idmerge_events::{DedupKey, EventParts};
+use idmerge_events::{DedupKey, EventParts, write_json_string};
 use twox_hash::XxHash3_128;
 
 use crate::adapted::{Adapted, LineKind};
+use crate::read::cell::Cell;
 use crate::read::fields::Member;
 use crate::read::value::Value;
 use crate::write::object::{Carried, EVENT_KEY, Members, PROPERTIES_KEY, start_event};
@@ -37,6 +38,28 @@ pub(crate) struct Draft<'a> {
     start: usize,
     /// The parts of the event, as long as nothing is written that only a scan can tell.
     parts: Option<EventParts>,
+}
+
+/// A column whose cells are carried as properties.
+#[derive(Debug)]
+pub(crate) struct CarriedColumn {
+    /// A comma, the key and a colon.
+    key: Vec<u8>,
+    carried: Carried,
+}
+
+impl CarriedColumn {
+    pub(crate) fn new(name: &str) -> Self {
+        let carried = Carried::of(name.as_bytes());
+        let prefix = match carried {
+            Carried::Renamed => "source_",
+            _ => "",
+        };
+        let mut key = vec![b','];
+        write_json_string(&[prefix, name].concat(), &mut key);
+        key.push(b':');
+        Self { key, carried }
+    }
 }
 
 impl<'a> Draft<'a> {
@@ -128,6 +151,18 @@ impl<'a> Draft<'a> {
         }
         if has_answer {
             self.parts = None;
+        }
+    }
+
+    /// Carries a cell of a column.
+    #[inline]
+    pub(crate) fn carry_cell(&mut self, column: &CarriedColumn, cell: Cell<'_>) {
+        self.adapted.text.extend_from_slice(&column.key);
+        cell.write_json(&mut self.adapted.text);
+        match column.carried {
+            Carried::Detail => self.parts = self.parts.map(EventParts::without_details),
+            Carried::Answer => self.parts = None,
+            Carried::Plain | Carried::Renamed | Carried::LeftOut => {}
         }
     }
 

@@ -72,6 +72,17 @@ impl Parts<'_> {
 
     /// Writes an event with the IDs that there are.
     pub(crate) fn event(&self, name: &str, carried: Carried<'_, '_>, to: &mut Adapted) {
+        self.with_ids(|ids, own| self.write(name, ids, own, carried, to));
+    }
+
+    /// Begins an event with the IDs that there are.
+    pub(crate) fn start<'a>(&self, name: &str, to: &'a mut Adapted) -> Draft<'a> {
+        self.with_ids(|ids, own| Draft::start(to, &self.head(name, ids, own)))
+    }
+
+    /// Gives the IDs that there are, and the one that the event is attributed to.
+    #[inline]
+    fn with_ids<R>(&self, then: impl FnOnce(&[(IdProperty, &str)], Option<&str>) -> R) -> R {
         let own_id = self.user.as_deref().or(self.device.as_deref());
         let own = own_id.or(self.distinct_id.as_deref());
         let device = self.device.as_deref().unwrap_or_default();
@@ -86,7 +97,23 @@ impl Parts<'_> {
                 None => &[][..],
             },
         };
-        self.write(name, ids, own, carried, to);
+        then(ids, own)
+    }
+
+    fn head<'h>(
+        &'h self,
+        name: &'h str,
+        ids: &'h [(IdProperty, &'h str)],
+        own: Option<&'h str>,
+    ) -> Head<'h> {
+        Head {
+            name,
+            ids,
+            own,
+            time_ms: self.time_ms,
+            message_id: self.message_id.as_deref(),
+            source: self.format.name(),
+        }
     }
 
     /// Writes that the device belongs to the user: in an ordinary event for a model that links by both IDs,
@@ -164,15 +191,7 @@ impl Parts<'_> {
         carried: Carried<'_, '_>,
         to: &mut Adapted,
     ) {
-        let head = Head {
-            name,
-            ids,
-            own,
-            time_ms: self.time_ms,
-            message_id: self.message_id.as_deref(),
-            source: self.format.name(),
-        };
-        let mut draft = Draft::start(to, &head);
+        let mut draft = Draft::start(to, &self.head(name, ids, own));
         if let Some((key, json)) = json {
             draft.json(key, json);
         }

@@ -25,7 +25,7 @@ pub(crate) enum Carried {
 impl Carried {
     /// By the name of the property.
     #[inline]
-    fn of(name: &[u8]) -> Self {
+    pub(crate) fn of(name: &[u8]) -> Self {
         match (name.first(), name.len()) {
             // Most names: no other one that is read is as long and begins otherwise.
             (Some(b'$'), _) | (_, 4 | 5 | 11 | 21) => Self::of_any(name),

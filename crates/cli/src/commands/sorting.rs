@@ -283,10 +283,14 @@ impl SortWorker<'_> {
 
     /// The records of a block, and how many lines it has.
     fn keyed<'b>(&mut self, block: &'b Block) -> (Keyed<'b>, u64) {
-        let mut keyed = Keyed::default();
+        let (mut keyed, mut object) = (Keyed::default(), Vec::new());
         let max_line_bytes = self.limits.max_line_bytes;
         let lines = take_records(block, max_line_bytes, &mut |number, bytes, text| {
-            keyed.take(self, number, bytes, text.map(|record| record.json));
+            let text = match &text {
+                Ok(record) => Ok(record.json(&mut object)),
+                Err(refusal) => Err(refusal.clone()),
+            };
+            keyed.take(self, number, bytes, text);
         });
         (keyed, lines)
     }

@@ -272,11 +272,19 @@ fn adapt_block(
     max_line_bytes: u64,
     adapted: &mut Adapted,
 ) -> Vec<Line> {
-    let mut refused = Vec::new();
+    let table = block.table.as_ref();
+    let rows = table.and_then(|table| adapter.rows(table.names()));
+    let (mut refused, mut object) = (Vec::new(), Vec::new());
     let mut take = |number: u64, record: &[u8], said: Result<Record<'_>, Refusal>| {
+        if let Some(rows) = &rows
+            && let Ok(Record::Row(_, cells)) = said
+            && rows.adapt(number, cells, adapted)
+        {
+            return;
+        }
         let before = adapted.lines().len();
         match said {
-            Ok(Record { json, members }) => adapter.adapt_members(number, json, members, adapted),
+            Ok(said) => adapter.adapt(number, said.json(&mut object), adapted),
             Err(refusal) => adapted.refuse(number, refusal),
         }
         for (index, line) in adapted.lines().iter().enumerate().skip(before) {
@@ -338,11 +346,13 @@ fn take_lines<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> 
                 let error = too_long(unit, max_line_bytes);
                 Err(Refusal::with_text("IN-3", error))
             }
-            Some(text) => Ok(Record::of(&text[line.start..][..line.bytes.len()])),
-            None => str::from_utf8(line.bytes).map(Record::of).map_err(|error| {
-                let valid_bytes = error.valid_up_to();
-                MalformedEvent::NotUtf8 { valid_bytes }.into()
-            }),
+            Some(text) => Ok(Record::Json(&text[line.start..][..line.bytes.len()])),
+            None => str::from_utf8(line.bytes)
+                .map(Record::Json)
+                .map_err(|error| {
+                    let valid_bytes = error.valid_up_to();
+                    MalformedEvent::NotUtf8 { valid_bytes }.into()
+                }),
         };
         take(line.number, line.bytes, text);
     }
@@ -355,12 +365,12 @@ fn take_rows<'b>(table: &Table, block: &'b Block, max_line_bytes: u64, take: Tak
     let is_first = block.starts_input && block.passed.is_none();
     table.visit_rows(text, is_first, |row| {
         let bytes = &text[row.bytes];
-        let record = match row.record {
+        let record = match row.cells {
             _ if bytes.trim_ascii_end().len() as u64 > max_line_bytes => Err(Refusal::with_text(
                 "IN-3",
                 too_long(Unit::Line, max_line_bytes),
             )),
-            record => record,
+            cells => cells.map(|cells| Record::Row(table, cells)),
         };
         take(row.line, bytes.trim_ascii_end(), record);
     });

@@ -2,7 +2,8 @@
 
 use std::ops::Range;
 
-use idmerge_events::{SpecialBytes, write_json_string};
+use idmerge_adapters::Cell;
+use idmerge_events::SpecialBytes;
 
 /// Where a row begins in a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,50 +28,6 @@ pub(super) struct CutRow {
     pub(super) line: u64,
     pub(super) bytes: Range<usize>,
     pub(super) cells: usize,
-}
-
-/// A cell.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Cell<'t> {
-    /// It needs no escapes in JSON.
-    Plain(&'t str),
-    /// As it is between quotation marks, which are here; it needs no escapes in JSON.
-    PlainQuoted(&'t str),
-    Other(&'t str),
-    /// The text between the enclosing quotation marks. Quotation marks within it are still doubled.
-    OtherQuoted(&'t str),
-}
-
-impl Cell<'_> {
-    #[inline]
-    pub(super) fn is_empty(&self) -> bool {
-        match self {
-            Self::PlainQuoted(text) => text.len() == 2,
-            Self::Plain(text) | Self::Other(text) | Self::OtherQuoted(text) => text.is_empty(),
-        }
-    }
-
-    /// Writes the cell as a JSON string.
-    #[inline]
-    pub(super) fn write(self, to: &mut String) {
-        match self {
-            Self::PlainQuoted(text) => to.push_str(text),
-            Self::Plain(text) => {
-                to.push('"');
-                to.push_str(text);
-                to.push('"');
-            }
-            Self::Other(text) => push_escaped(text, to),
-            Self::OtherQuoted(text) => push_escaped(&text.replace("\"\"", "\""), to),
-        }
-    }
-}
-
-#[cold]
-fn push_escaped(text: &str, to: &mut String) {
-    let mut json = Vec::new();
-    write_json_string(text, &mut json);
-    to.push_str(str::from_utf8(&json).unwrap_or_default());
 }
 
 /// Where a cell ends, and what comes after it.

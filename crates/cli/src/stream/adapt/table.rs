@@ -3,8 +3,7 @@
 use std::ops::Range;
 
 use csv::{ByteRecord, ReaderBuilder};
-use idmerge_adapters::{ATOMIC_COLUMNS, Refusal};
-use idmerge_events::{MemberPlace, write_json_string};
+use idmerge_adapters::{ATOMIC_COLUMNS, Cell, Refusal};
 
 use crate::stream::adapt::rows::{Place, UsualRows};
 use crate::stream::forms::text::BYTE_ORDER_MARK;
@@ -21,9 +20,15 @@ pub(crate) struct Tables {
 #[derive(Debug)]
 pub(crate) struct Table {
     separator: u8,
-    /// The name of each column, as JSON.
-    columns: Vec<String>,
+    columns: Vec<Column>,
     has_header: bool,
+}
+
+#[derive(Debug)]
+struct Column {
+    name: String,
+    /// The name as JSON.
+    json: String,
 }
 
 /// A row of a table.
@@ -31,21 +36,25 @@ pub(crate) struct Row<'r> {
     /// The number of the line in the block on which it begins, counted from 1.
     pub(crate) line: u64,
     pub(crate) bytes: Range<usize>,
-    pub(crate) record: Result<Record<'r>, Refusal>,
+    /// One cell for each column.
+    pub(crate) cells: Result<&'r [Cell<'r>], Refusal>,
 }
 
 /// A record of an input.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Record<'r> {
-    /// A JSON object. Of a row, a cell that is empty is left out.
-    pub(crate) json: &'r str,
-    /// Where its members are, if that is known without a scan.
-    pub(crate) members: &'r [MemberPlace],
+pub(crate) enum Record<'r> {
+    Json(&'r str),
+    /// A row of a table, which has a cell for each column.
+    Row(&'r Table, &'r [Cell<'r>]),
 }
 
-impl<'r> Record<'r> {
-    pub(crate) fn of(json: &'r str) -> Self {
-        Self { json, members: &[] }
+impl Record<'_> {
+    /// The record as a JSON object. `object` is memory for it.
+    pub(crate) fn json<'j>(&'j self, object: &'j mut Vec<u8>) -> &'j str {
+        match self {
+            Self::Json(json) => json,
+            Self::Row(table, cells) => table.object(cells, object),
+        }
     }
 }
 
@@ -69,14 +78,14 @@ impl Tables {
         if separator == b'\t' && row.len() == ATOMIC_COLUMNS.len() && &row[0] != b"app_id" {
             return Some(Table {
                 separator,
-                columns: ATOMIC_COLUMNS.iter().copied().map(json).collect(),
+                columns: ATOMIC_COLUMNS.iter().copied().map(Column::of).collect(),
                 has_header: false,
             });
         }
         let is_upper = !first.iter().any(u8::is_ascii_lowercase);
         let name = |cell: &[u8]| {
             let name = String::from_utf8_lossy(cell).trim().to_owned();
-            json(&match is_upper && !self.keep_case {
+            Column::of(&match is_upper && !self.keep_case {
                 true => name.to_ascii_lowercase(),
                 false => name,
             })
@@ -89,8 +98,13 @@ impl Tables {
     }
 }
 
-fn json(text: &str) -> String {
-    serde_json::Value::from(text).to_string()
+impl Column {
+    fn of(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            json: serde_json::Value::from(name).to_string(),
+        }
+    }
 }
 
 fn reader_of(separator: u8, text: &[u8]) -> csv::Reader<&[u8]> {
@@ -108,9 +122,14 @@ impl Table {
         let members: Vec<_> = self
             .columns
             .iter()
-            .map(|name| format!("{name}:null"))
+            .map(|column| format!("{}:null", column.json))
             .collect();
         format!("{{{}}}", members.join(","))
+    }
+
+    /// The name of each column.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.columns.iter().map(|column| &*column.name)
     }
 
     /// Where the last row of a text ends that has its line feed: one outside of quotation marks.
@@ -162,30 +181,13 @@ impl Table {
         visit: &mut impl FnMut(Row<'_>),
     ) -> (Place, bool) {
         let mut rows = UsualRows::<SEPARATOR>::new(text);
-        let names = self.columns.iter().map(String::as_str);
-        let names: Vec<_> = names.map(|name| (name, name.contains('\\'))).collect();
-        let (mut object, mut members) = (String::new(), Vec::new());
+        let mut cells = Vec::with_capacity(self.columns.len());
         loop {
             let before = rows.place();
-            object.clear();
-            members.clear();
-            object.push('{');
-            let mut columns = names.iter();
+            cells.clear();
             let cut = rows.cut(|cell| {
-                if let Some((name, has_escaped_key)) = columns.next()
-                    && !cell.is_empty()
-                {
-                    let start = object.len();
-                    object.push_str(name);
-                    object.push(':');
-                    let value = object.len();
-                    cell.write(&mut object);
-                    members.push(MemberPlace {
-                        key: start..value - 1,
-                        value: value..object.len(),
-                        has_escaped_key: *has_escaped_key,
-                    });
-                    object.push(',');
+                if cells.len() < self.columns.len() {
+                    cells.push(cell);
                 }
             });
             let Some(row) = cut else {
@@ -194,21 +196,9 @@ impl Table {
             if std::mem::take(&mut is_header) {
                 continue;
             }
-            if object.len() > 1 {
-                object.pop();
-            }
-            object.push('}');
-            let (json, members) = (&*object, &*members);
-            let record = match row.cells == self.columns.len() {
-                true => Ok(Record { json, members }),
-                false => Err(self.wrong_cells(row.cells)),
-            };
             let (line, bytes) = (row.line, row.bytes);
-            visit(Row {
-                line,
-                bytes,
-                record,
-            });
+            let cells = self.checked(&cells, row.cells);
+            visit(Row { line, bytes, cells });
         }
     }
 
@@ -220,7 +210,7 @@ impl Table {
         visit: &mut impl FnMut(Row<'_>),
     ) {
         let mut reader = reader_of(self.separator, &text[from.at..]);
-        let (mut row, mut object) = (ByteRecord::new(), Vec::new());
+        let mut row = ByteRecord::new();
         loop {
             let start = reader.position().clone();
             // Reading a slice does not fail, and rows of any length are taken.
@@ -241,38 +231,56 @@ impl Table {
             let blank = text[start..end].iter().take_while(is_break).count();
             let breaks = memchr::memchr_iter(b'\n', &text[start..start + blank]).count();
             start += blank;
+            let cells = self.cells(&row);
             visit(Row {
                 line: from.line - 1 + position.line() + breaks as u64,
                 bytes: start..end,
-                record: self.object(&row, &mut object).map(Record::of),
+                cells: cells.as_deref().map_err(Refusal::clone),
             });
         }
     }
 
-    /// A row as a JSON object.
-    fn object<'o>(&self, row: &ByteRecord, object: &'o mut Vec<u8>) -> Result<&'o str, Refusal> {
+    /// The cells of a row, if there is one for each column.
+    fn checked<'r>(&self, cells: &'r [Cell<'r>], count: usize) -> Result<&'r [Cell<'r>], Refusal> {
+        match count == self.columns.len() {
+            true => Ok(cells),
+            false => Err(self.wrong_cells(count)),
+        }
+    }
+
+    /// The cells of a row that a reader of any CSV has read.
+    fn cells<'r>(&self, row: &'r ByteRecord) -> Result<Vec<Cell<'r>>, Refusal> {
         if row.len() != self.columns.len() {
             return Err(self.wrong_cells(row.len()));
         }
+        let columns = self.columns.iter().zip(row);
+        let cells = columns.map(|(column, cell)| match str::from_utf8(cell) {
+            Ok(cell) => Ok(Cell::Other(cell)),
+            Err(_) => {
+                let error = format!("the cell of {} is not UTF-8 (IN-1)", column.json);
+                Err(Refusal::with_text("IN-1", error))
+            }
+        });
+        cells.collect()
+    }
+
+    /// A row as a JSON object. A cell that is empty is left out.
+    fn object<'o>(&self, cells: &[Cell<'_>], object: &'o mut Vec<u8>) -> &'o str {
         object.clear();
         object.push(b'{');
-        for (name, cell) in self.columns.iter().zip(row) {
+        for (column, cell) in self.columns.iter().zip(cells) {
             if cell.is_empty() {
                 continue;
             }
-            let Ok(cell) = str::from_utf8(cell) else {
-                let error = format!("the cell of {name} is not UTF-8 (IN-1)");
-                return Err(Refusal::with_text("IN-1", error));
-            };
             if object.len() > 1 {
                 object.push(b',');
             }
-            object.extend_from_slice(name.as_bytes());
+            object.extend_from_slice(column.json.as_bytes());
             object.push(b':');
-            write_json_string(cell, object);
+            cell.write_json(object);
         }
         object.push(b'}');
-        Ok(str::from_utf8(object).unwrap_or_default())
+        str::from_utf8(object).unwrap_or_default()
     }
 
     fn wrong_cells(&self, cells: usize) -> Refusal {
@@ -287,7 +295,6 @@ impl Table {
 
 #[cfg(test)]
 mod tests {
-    use idmerge_events::{Pair, visit_pairs};
     use proptest::prelude::*;
 
     use super::*;
@@ -297,11 +304,12 @@ mod tests {
     }
 
     fn rows(table: &Table, text: &str, is_first: bool) -> Vec<(u64, String)> {
-        let mut rows = Vec::new();
+        let (mut rows, mut object) = (Vec::new(), Vec::new());
         table.visit_rows(text.as_bytes(), is_first, |row| {
-            let json = row
-                .record
-                .map_or_else(|error| error.to_string(), |record| record.json.to_owned());
+            let json = row.cells.map_or_else(
+                |error| error.to_string(),
+                |cells| table.object(cells, &mut object).to_owned(),
+            );
             rows.push((row.line, json));
         });
         rows
@@ -354,23 +362,23 @@ mod tests {
         assert_eq!(upper.columns(), r#"{"user_id":null,"event_type":null}"#);
     }
 
+    /// The text of a cell, which is the same in JSON.
+    fn said(cell: &Cell<'_>) -> String {
+        let (text, mut json) = (cell.text().into_owned(), Vec::new());
+        cell.write_json(&mut json);
+        assert_eq!(serde_json::from_slice::<String>(&json).unwrap(), text);
+        assert_eq!(cell.is_empty(), text.is_empty());
+        text
+    }
+
     /// What a visit says of each row.
     fn visited(visit: impl FnOnce(&mut dyn FnMut(Row<'_>)), text: &[u8]) -> Vec<String> {
         let mut rows = Vec::new();
         visit(&mut |row| {
             let bytes = text[row.bytes].trim_ascii_end();
-            let json = row.record.map(|record| {
-                let mut places = record.members.iter();
-                let known = !record.members.is_empty();
-                visit_pairs(record.json, |pair| {
-                    let place = places.next().and_then(|place| Pair::at(record.json, place));
-                    assert_eq!(place, known.then_some(pair));
-                });
-                assert_eq!(places.next(), None);
-                record.json
-            });
-            let json = json.map_err(|error| error.to_string());
-            rows.push(format!("{} {bytes:?} {json:?}", row.line));
+            let cells = row.cells.map_err(|error| error.to_string());
+            let cells = cells.map(|cells| cells.iter().map(said).collect::<Vec<_>>());
+            rows.push(format!("{} {bytes:?} {cells:?}", row.line));
         });
         rows
     }
@@ -416,7 +424,7 @@ mod tests {
             is_first: bool,
         ) {
             let text = pieces.concat();
-            let columns = ["\"a\"", "\"b\\n\""].map(str::to_owned).into();
+            let columns = ["a", "b\n"].map(Column::of).into();
             let table = Table { separator, columns, has_header: true };
             let usual = visited(|visit| table.visit_rows(&text, is_first, visit), &text);
             let from = (Place { at: 0, line: 1 }, is_first);
