@@ -67,15 +67,16 @@ impl Seen {
     ///
     /// A temporary file cannot be written or read.
     pub fn insert(&mut self, fingerprint: u128) -> io::Result<bool> {
-        if self.recent.contains(&fingerprint) {
+        // One lookup is enough for most, which are new. The table is too large for caches.
+        if !self.recent.insert(fingerprint) {
             return Ok(false);
         }
         for run in &mut self.runs {
             if run.contains(fingerprint)? {
+                self.recent.remove(&fingerprint);
                 return Ok(false);
             }
         }
-        self.recent.insert(fingerprint);
         if self.recent.len() >= self.recent_max {
             self.spill()?;
         }

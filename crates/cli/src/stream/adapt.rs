@@ -222,7 +222,8 @@ impl Stage<'_> {
         let lines = match adapter {
             Some(adapter) => {
                 adapted.take_text(block.take_spare());
-                adapt_block(adapter, block, max_line_bytes, adapted)
+                adapt_block(adapter, block, max_line_bytes, adapted);
+                Vec::new()
             }
             None if leaves_out => fingerprinted(block, max_line_bytes, &self.adapting.settings),
             None => Vec::new(),
@@ -234,7 +235,7 @@ impl Stage<'_> {
         turn.counts.add(adapted.counts());
         if leaves_out {
             let mut left_out = Vec::new();
-            for line in lines {
+            for line in lines.into_iter().chain(repeatable(adapted.lines())) {
                 if !turn.seen.insert(line.fingerprint).context(TEMPORARY)? {
                     turn.duplicates += 1;
                     // A blank line is passed over.
@@ -265,13 +266,8 @@ impl Stage<'_> {
     }
 }
 
-/// Puts the events of a block in place of its records, and returns the lines.
-fn adapt_block(
-    adapter: &Adapter,
-    block: &mut Block,
-    max_line_bytes: u64,
-    adapted: &mut Adapted,
-) -> Vec<Line> {
+/// Puts the events of a block in place of its records.
+fn adapt_block(adapter: &Adapter, block: &mut Block, max_line_bytes: u64, adapted: &mut Adapted) {
     let table = block.table.as_ref();
     let rows = table.and_then(|table| adapter.rows(table.names()));
     let (mut refused, mut object) = (Vec::new(), Vec::new());
@@ -311,6 +307,10 @@ fn adapt_block(
         conflicts,
     };
     block.replace(events, block_adapted);
+}
+
+/// The lines with events that can have duplicates.
+fn repeatable(lines: &[AdaptedLine]) -> impl Iterator<Item = Line> {
     let starts = [0].into_iter().chain(lines.iter().map(|line| line.end));
     let of_event = |(index, (line, start)): (_, (&AdaptedLine, usize))| match line.kind {
         LineKind::Event(Some(fingerprint)) => Some(Line {
@@ -321,7 +321,7 @@ fn adapt_block(
         _ => None,
     };
     let lines = lines.iter().zip(starts).enumerate();
-    lines.filter_map(of_event).collect()
+    lines.filter_map(of_event)
 }
 
 /// Takes the number and the bytes of a record, and what it says.
