@@ -1,7 +1,5 @@
 //! [`Cell`]: a cell of a row of a table.
 
-use std::borrow::Cow;
-
 use idmerge_events::write_json_string;
 
 /// A cell of a row of a table.
@@ -27,15 +25,13 @@ impl<'t> Cell<'t> {
         }
     }
 
-    /// The text of the cell.
+    /// The text of the cell. `None` if the file has another one, because quotation marks in it are doubled.
     #[inline]
-    pub fn text(self) -> Cow<'t, str> {
+    pub fn text(self) -> Option<&'t str> {
         match self {
-            Self::PlainQuoted(text) => {
-                Cow::Borrowed(text.get(1..text.len() - 1).unwrap_or_default())
-            }
-            Self::Plain(text) | Self::Other(text) => Cow::Borrowed(text),
-            Self::OtherQuoted(text) => single_quotes(text),
+            Self::PlainQuoted(text) => text.get(1..text.len() - 1),
+            Self::Plain(text) | Self::Other(text) => Some(text),
+            Self::OtherQuoted(text) => (!text.contains('"')).then_some(text),
         }
     }
 
@@ -50,16 +46,7 @@ impl<'t> Cell<'t> {
                 out.push(b'"');
             }
             Self::Other(text) => write_json_string(text, out),
-            Self::OtherQuoted(text) => write_json_string(&single_quotes(text), out),
+            Self::OtherQuoted(text) => write_json_string(&text.replace("\"\"", "\""), out),
         }
-    }
-}
-
-/// The text without the second one of each two quotation marks.
-#[cold]
-fn single_quotes(text: &str) -> Cow<'_, str> {
-    match text.contains('"') {
-        true => Cow::Owned(text.replace("\"\"", "\"")),
-        false => Cow::Borrowed(text),
     }
 }

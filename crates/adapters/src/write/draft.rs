@@ -1,7 +1,6 @@
 //! [`Draft`]: an event that is being written.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use idmerge_core::{IdProperty, IdRules};
 use idmerge_events::{DedupKey, EventParts, write_json_string};
@@ -11,10 +10,13 @@ use crate::adapted::{Adapted, LineKind};
 use crate::read::cell::Cell;
 use crate::read::fields::Member;
 use crate::read::value::Value;
-use crate::write::object::{Carried, EVENT_KEY, Members, PROPERTIES_KEY, start_event};
+use crate::write::object::{Carried, EVENT_KEY, Members, PROPERTIES_KEY, push_number, start_event};
 
 /// The longest `$insert_id` that the vendor takes, in bytes.
 const INSERT_ID_BYTES_MAX: usize = 36;
+
+/// The heads of most events have no more.
+const USUAL_HEAD_BYTES: usize = 256;
 
 /// The parts of an event that every adapter writes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -66,30 +68,40 @@ impl<'a> Draft<'a> {
     /// Writes the head of an event.
     pub(crate) fn start(adapted: &'a mut Adapted, head: &Head<'_>) -> Self {
         let start = adapted.text.len();
-        let mut members = start_event(head.name, &mut adapted.text);
-        let mut parts = event_parts(start, head.name, members.end());
-        members.plain("$source", head.source);
-        let in_line = |value: Range<usize>| value.start - start..value.end - start;
+        adapted.text.reserve(USUAL_HEAD_BYTES);
+        let text = &mut adapted.text;
+        start_event(head.name, text);
+        let mut parts = event_parts(start, head.name, text.len());
+        text.extend_from_slice(b"\"$source\":\"");
+        text.extend_from_slice(head.source.as_bytes());
+        text.push(b'"');
         for (property, id) in head.ids {
-            let value = members.text(property.key(), id);
+            push_id_key(*property, text);
+            let value = text.len() - start;
+            write_json_string(id, text);
+            let value = value..text.len() - start;
             // An ID that is longer in the text has escapes.
             let is_plain = value.len() == id.len() + 2;
-            let value = in_line(value);
             parts = parts
                 .filter(|_| is_plain)
                 .and_then(|parts| parts.with_id(*property, value));
         }
         if let Some(ms) = head.time_ms {
-            let value = in_line(members.number("time", ms));
-            parts = parts.map(|parts| parts.with_time(value));
+            text.extend_from_slice(b",\"time\":");
+            let value = text.len() - start;
+            push_number(ms, text);
+            parts = parts.map(|parts| parts.with_time(value..text.len() - start));
         }
         let mut fingerprint = None;
         if let Some(message_id) = head.message_id {
-            let insert_id = &*valid_insert_id(message_id);
-            let value = in_line(members.text("$insert_id", insert_id));
-            parts = parts.map(|parts| parts.with_insert_id(value));
-            if insert_id != message_id {
-                members.text("source_message_id", message_id);
+            let insert_id_text = valid_insert_id(message_id);
+            let insert_id = &*insert_id_text;
+            text.extend_from_slice(b",\"$insert_id\":");
+            let value = text.len() - start;
+            write_json_string(insert_id, text);
+            parts = parts.map(|parts| parts.with_insert_id(value..text.len() - start));
+            if let Cow::Owned(_) = insert_id_text {
+                Members::continued(text).text("source_message_id", message_id);
             }
             let key = DedupKey {
                 name: head.name,
@@ -174,6 +186,21 @@ impl<'a> Draft<'a> {
             .map(|parts| parts.with_properties_end(properties_end));
         self.adapted
             .end_line(LineKind::Event(self.fingerprint), parts);
+    }
+}
+
+/// Writes a comma, the key of an ID and a colon.
+#[inline]
+fn push_id_key(property: IdProperty, text: &mut Vec<u8>) {
+    match property {
+        // Of a length that the compiler knows.
+        IdProperty::DeviceId => text.extend_from_slice(b",\"$device_id\":"),
+        IdProperty::UserId => text.extend_from_slice(b",\"$user_id\":"),
+        other => {
+            text.extend_from_slice(b",\"");
+            text.extend_from_slice(other.key().as_bytes());
+            text.extend_from_slice(b"\":");
+        }
     }
 }
 
@@ -262,8 +289,19 @@ fn is_insert_id(text: &str) -> bool {
     (1..=INSERT_ID_BYTES_MAX).contains(&text.len())
         // Without an early end, so that several bytes are looked at together.
         && text.bytes().fold(true, |are_allowed, byte| are_allowed & is_allowed(byte))
-        && !IdRules::DEFAULT_BLOCKED_VALUES.iter().any(is_blocked)
+        && (BLOCKED_LENGTHS >> text.len() & 1 == 0
+            || !IdRules::DEFAULT_BLOCKED_VALUES.iter().any(is_blocked))
 }
+
+/// A bit for the length of each blocked value. Most IDs are told apart by it.
+const BLOCKED_LENGTHS: u64 = {
+    let (mut lengths, mut index) = (0, 0);
+    while index < IdRules::DEFAULT_BLOCKED_VALUES.len() {
+        lengths |= 1 << IdRules::DEFAULT_BLOCKED_VALUES[index].len();
+        index += 1;
+    }
+    lengths
+};
 
 /// The `$insert_id` of an event: the unique ID of its record, or a hash of it (A-2).
 pub(crate) fn valid_insert_id(message_id: &str) -> Cow<'_, str> {

@@ -1,7 +1,5 @@
 //! Writes the members of a JSON object.
 
-use std::ops::Range;
-
 use idmerge_events::{PairRun, RawJson, is_answer, write_json_string};
 
 use crate::read::fields::Member;
@@ -94,16 +92,17 @@ impl<'o> Members<'o> {
         }
     }
 
-    /// Where the next byte is written.
-    pub(crate) fn end(&self) -> usize {
-        self.out.len()
-    }
-
     /// The key is written as it is: it must need no escapes, or have them.
     #[inline]
     fn key(&mut self, key: &str) {
         self.out.reserve(key.len() + 4);
-        self.start_key("", key);
+        // Two bytes at once, and no prefix: most keys are written here.
+        match self.is_first {
+            true => self.out.push(b'"'),
+            false => self.out.extend_from_slice(b",\""),
+        }
+        self.is_first = false;
+        self.out.extend_from_slice(key.as_bytes());
         self.end_key();
     }
 
@@ -122,32 +121,20 @@ impl<'o> Members<'o> {
         self.out.extend_from_slice(key.as_bytes());
     }
 
+    #[inline]
     fn end_key(&mut self) {
         self.out.extend_from_slice(b"\":");
     }
 
-    /// Returns where the value is.
-    pub(crate) fn text(&mut self, key: &str, text: &str) -> Range<usize> {
+    #[inline]
+    pub(crate) fn text(&mut self, key: &str, text: &str) {
         self.key(key);
-        let start = self.out.len();
         write_json_string(text, self.out);
-        start..self.out.len()
     }
 
-    /// A text that needs no escapes.
-    pub(crate) fn plain(&mut self, key: &str, text: &str) {
+    pub(crate) fn number(&mut self, key: &str, number: i64) {
         self.key(key);
-        self.out.push(b'"');
-        self.out.extend_from_slice(text.as_bytes());
-        self.out.push(b'"');
-    }
-
-    /// Returns where the value is.
-    pub(crate) fn number(&mut self, key: &str, number: i64) -> Range<usize> {
-        self.key(key);
-        let start = self.out.len();
         push_number(number, self.out);
-        start..self.out.len()
     }
 
     /// JSON that is written already.
@@ -269,7 +256,8 @@ fn between_quotes(name: RawJson<'_>) -> &str {
     json.get(1..json.len() - 1).unwrap_or_default()
 }
 
-fn push_number(number: i64, out: &mut Vec<u8>) {
+#[inline]
+pub(crate) fn push_number(number: i64, out: &mut Vec<u8>) {
     out.extend_from_slice(itoa::Buffer::new().format(number).as_bytes());
 }
 

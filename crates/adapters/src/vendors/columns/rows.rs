@@ -1,6 +1,5 @@
 //! [`Rows`]: rows of a table of one's own become events without a record of JSON between.
 
-use std::array;
 use std::borrow::Cow;
 
 use crate::adapted::Adapted;
@@ -63,17 +62,15 @@ impl<'a> Rows<'a> {
     /// `false` if it is not known to become one: nothing is done then, and the record is to be adapted.
     #[must_use]
     pub fn adapt(&self, number: u64, cells: &[Cell<'_>], to: &mut Adapted) -> bool {
-        let Some((parts, name, is_blocked)) = self.parts(cells) else {
+        let Some((parts, name, is_blocked, receipt)) = self.parts(cells) else {
             return false;
         };
         to.start_record(number);
         let [is_user_blocked, is_device_blocked] = is_blocked;
         to.counts.blocked_user_ids += u64::from(is_user_blocked);
         to.counts.blocked_device_ids += u64::from(is_device_blocked);
-        if let Some(receipt) = text_of(cells, self.receipt) {
-            to.received(time_of_any_text(&receipt));
-        }
-        let mut draft = parts.start(&name, to);
+        to.received(receipt);
+        let mut draft = parts.start(name, to);
         for (index, column) in &self.carried {
             if let Some(cell) = cells.get(*index)
                 && !cell.is_empty()
@@ -85,45 +82,49 @@ impl<'a> Rows<'a> {
         true
     }
 
-    /// The parts and the name of an event, and whether the IDs of the user and of the device are blocked values.
-    /// `None` if its record may be refused.
-    #[inline]
-    fn parts<'c>(&'c self, cells: &[Cell<'c>]) -> Option<(Parts<'c>, Cow<'c, str>, [bool; 2])> {
-        let [user, device, event, time, message_id] =
-            array::from_fn(|part| text_of(cells, self.parts[part]));
+    /// The parts and the name of an event, whether the IDs of the user and of the device are blocked values, and the
+    /// time of receipt. `None` if its record may be refused, or if a part is not in the file as it is.
+    #[inline(always)]
+    fn parts<'c>(&'c self, cells: &[Cell<'c>]) -> Option<PartsOfRow<'c>> {
+        let text = |part: Option<usize>| text_of(cells, part);
+        let [user, device, event, time, message_id] = &self.parts;
         let name = match &self.options.columns.event {
-            EventName::Always(name) => Cow::Borrowed(&**name),
-            EventName::Column(_) => event?,
+            EventName::Always(name) => name,
+            EventName::Column(_) => text(*event)??,
         };
-        let time_ms = match time {
-            Some(time) => Some(time_of_any_text(&time)?),
+        let time_ms = match text(*time)? {
+            Some(time) => Some(time_of_any_text(time)?),
             None => None,
         };
-        let mut is_blocked = [false; 2];
-        let mut read = |side, text: Option<Cow<'c, str>>| {
-            let is_usable = match &text {
-                Some(text) => is_id(&self.options.ids, side, text).ok()?,
-                None => return Some(None),
+        let receipt = text(self.receipt)?.and_then(time_of_any_text);
+        let read = |side, text: Option<&'c str>| {
+            let Some(text) = text else {
+                return Some((None, false));
             };
-            is_blocked[side as usize] = !is_usable;
-            Some(text.filter(|_| is_usable))
+            let is_usable = is_id(&self.options.ids, side, text).ok()?;
+            Some((is_usable.then_some(Cow::Borrowed(text)), !is_usable))
         };
-        let (user, device) = (read(Side::User, user)?, read(Side::Device, device)?);
+        let (user, is_user_blocked) = read(Side::User, text(*user)?)?;
+        let (device, is_device_blocked) = read(Side::Device, text(*device)?)?;
         let parts = Parts {
             format: Format::Csv,
             user,
             device,
             distinct_id: None,
             time_ms,
-            message_id,
+            message_id: text(*message_id)?.map(Cow::Borrowed),
         };
-        Some((parts, name, is_blocked))
+        Some((parts, name, [is_user_blocked, is_device_blocked], receipt))
     }
 }
 
-/// The text of the cell at this place, if it is not empty.
-#[inline]
-fn text_of<'c>(cells: &[Cell<'c>], index: Option<usize>) -> Option<Cow<'c, str>> {
-    let cell = cells.get(index?)?;
-    (!cell.is_empty()).then(|| cell.text())
+type PartsOfRow<'c> = (Parts<'c>, &'c str, [bool; 2], Option<i64>);
+
+/// The text of the cell at this place, if it is not empty. `None` if the file does not have it as it is.
+#[inline(always)]
+fn text_of<'c>(cells: &[Cell<'c>], index: Option<usize>) -> Option<Option<&'c str>> {
+    match index.and_then(|index| cells.get(index)) {
+        Some(cell) if !cell.is_empty() => cell.text().map(Some),
+        _ => Some(None),
+    }
 }
