@@ -2,8 +2,6 @@
 
 use std::fmt;
 
-use idmerge_events::MemberPlace;
-
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, Output};
@@ -64,18 +62,6 @@ impl Adapter {
     /// A record that cannot be used has a refusal in place of its events; so has a part of a batch that
     /// cannot be used, and the other parts are used.
     pub fn adapt(&self, number: u64, record: &str, to: &mut Adapted) {
-        self.adapt_members(number, record, &[], to);
-    }
-
-    /// The same for a record whose members the caller knows, because it wrote them: a record of one's own need not be
-    /// scanned then.
-    pub fn adapt_members(
-        &self,
-        number: u64,
-        record: &str,
-        members: &[MemberPlace],
-        to: &mut Adapted,
-    ) {
         to.start_record(number);
         let options = &self.options;
         to.attempt(|to| match self.format {
@@ -85,7 +71,7 @@ impl Adapter {
             Format::PostHog => posthog::adapt(options, record, to),
             Format::Ga4 => ga4::adapt(options, record, to),
             Format::Snowplow => snowplow::adapt(options, record, to),
-            Format::Csv => columns::adapt(options, record, members, to),
+            Format::Csv => columns::adapt(options, record, to),
         });
     }
 }

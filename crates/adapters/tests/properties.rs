@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 
 use idmerge_adapters::{Adapted, Adapter, Format, Options, Target, fuzz};
 use idmerge_core::{IdentityResolverExt, Resolve};
-use idmerge_events::{JsonEvent, MemberPlace, visit_pairs};
+use idmerge_events::JsonEvent;
 use idmerge_simplified::Simplified;
 use proptest::prelude::*;
 
@@ -145,38 +145,6 @@ fn a_2_a_large_batch_of_mparticle_gives_the_events_of_small_ones() {
             String::from_utf8_lossy(&together),
             String::from_utf8_lossy(&alone)
         );
-    }
-}
-
-#[test]
-fn a_2_a_record_whose_members_are_known_gives_the_same_events() {
-    for record in records() {
-        let mut members = Vec::new();
-        let at = |text: &str| {
-            let start = text.as_ptr().addr() - record.as_ptr().addr();
-            start..start + text.len()
-        };
-        let is_object = visit_pairs(&record, |pair| {
-            members.push(MemberPlace {
-                key: at(pair.key().as_str()),
-                value: at(pair.value().as_str()),
-                has_escaped_key: pair.plain_key().is_none(),
-            });
-        });
-        if is_object.is_none() {
-            continue;
-        }
-        for format in Format::ALL {
-            let mut options = Options::new(Target::Both);
-            options.columns = "user=customer,device=cookie,event=action,time=created_at,id=row"
-                .parse()
-                .unwrap();
-            let adapter = Adapter::new(*format, options).unwrap();
-            let mut adapted = Adapted::default();
-            adapter.adapt_members(1, &record, &members, &mut adapted);
-            let known = adapted.take_text(Vec::new());
-            assert!(known == adapt(&adapter, [&*record]), "{record}");
-        }
     }
 }
 

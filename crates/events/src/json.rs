@@ -8,7 +8,7 @@ mod special;
 mod values;
 
 pub use containers::{ContainerLimits, Excess};
-pub use raw::{MemberPlace, Pair, PairRun, RawJson, visit_members, visit_pairs};
+pub use raw::{Pair, PairRun, RawJson, visit_members, visit_pairs};
 pub use reader::{JsonReader, Key};
 pub use special::SpecialBytes;
 pub use values::{NotJson, Values};

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::{JsonReader, Key, MemberPlace, Pair, RawJson, Values};
+use idmerge_events::{JsonReader, Key, Pair, RawJson, Values};
 
 use crate::read::names::FieldNames;
 use crate::read::value::Value;
@@ -208,20 +208,6 @@ impl<'r, const N: usize> Fields<'r, N> {
         fields.unwrap_or_else(Self::none)
     }
 
-    /// The fields of an object whose members are known. `None` if a place is wrong.
-    pub(crate) fn of_members(
-        text: &'r str,
-        members: &[MemberPlace],
-        names: &FieldNames<'_, N>,
-    ) -> Option<Self> {
-        let mut fields = Self::none();
-        for member in members {
-            let pair = Pair::at(text, member)?;
-            fields.add(pair, index_in(names, pair.plain_key(), || pair.key()));
-        }
-        Some(fields)
-    }
-
     /// Reads one field.
     #[inline(always)]
     fn read(
@@ -258,19 +244,9 @@ impl<'r, const N: usize> Fields<'r, N> {
 /// The index of the name that a key is.
 #[inline(always)]
 fn index_of<const N: usize>(names: &FieldNames<'_, N>, key: Key<'_>) -> Option<usize> {
-    index_in(names, key.plain(), || key.json())
-}
-
-/// The index of the name that a key is. `plain` is its text, if that is written without escapes.
-#[inline(always)]
-fn index_in<'k, const N: usize>(
-    names: &FieldNames<'_, N>,
-    plain: Option<&[u8]>,
-    json: impl FnOnce() -> RawJson<'k>,
-) -> Option<usize> {
-    match plain {
+    match key.plain() {
         Some(name) => names.find(name),
-        None => names.find(json().string()?.as_bytes()),
+        None => names.find(key.json().string()?.as_bytes()),
     }
 }
 

@@ -5,8 +5,6 @@ pub(crate) mod rows;
 use std::array;
 use std::borrow::Cow;
 
-use idmerge_events::MemberPlace;
-
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
@@ -19,23 +17,10 @@ use crate::write::event::{Carried, Parts, ids};
 /// How many parts of an event a column can have, besides the time of receipt.
 const PARTS: usize = 5;
 
-/// `members` are those of the record, if they are known.
-pub(crate) fn adapt(
-    options: &Options,
-    text: &str,
-    members: &[MemberPlace],
-    to: &mut Adapted,
-) -> Result<(), Refusal> {
+pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let columns = columns_of(&options.columns);
     let names = FieldNames::of_some(columns);
-    let known = match members {
-        [] => None,
-        members => Fields::of_members(text, members, &names),
-    };
-    let Fields { mut values, rest } = match known {
-        Some(fields) => fields,
-        None => Fields::of_record(text, &names)?,
-    };
+    let Fields { mut values, rest } = Fields::of_record(text, &names)?;
     // Several parts can come from one column.
     for part in 1..PARTS {
         if let Some(first) = columns[..part].iter().position(|it| *it == columns[part]) {

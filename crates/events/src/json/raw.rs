@@ -1,7 +1,6 @@
 //! The JSON text of one value.
 
 use std::borrow::Cow;
-use std::ops::Range;
 
 use super::reader::JsonReader;
 use super::scanner::{Lexeme, Scanner, Span};
@@ -101,17 +100,6 @@ pub fn visit_members<'t>(text: &'t str, mut visit: impl FnMut(&[u8], RawJson<'t>
     })
 }
 
-/// Where a member of an object is in its text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MemberPlace {
-    /// With the quotation marks.
-    pub key: Range<usize>,
-    /// With the quotation marks, if it is a string.
-    pub value: Range<usize>,
-    /// Whether the key is written with escapes.
-    pub has_escaped_key: bool,
-}
-
 /// A member of an object, as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pair<'t> {
@@ -131,33 +119,6 @@ impl<'t> Pair<'t> {
             value,
             has_escaped_key: key.is_escaped,
         }
-    }
-
-    /// The member of an object that is there in a text that was written, so that the object need not be scanned.
-    /// `None` if the place is obviously wrong; another wrong place gives a wrong member.
-    ///
-    /// ```
-    /// use idmerge_events::{MemberPlace, Pair, visit_pairs};
-    ///
-    /// let text = r#"{"a":"b"}"#;
-    /// let place = MemberPlace { key: 1..4, value: 5..8, has_escaped_key: false };
-    /// visit_pairs(text, |pair| assert_eq!(Some(pair), Pair::at(text, &place)));
-    /// ```
-    #[inline]
-    pub fn at(text: &'t str, place: &MemberPlace) -> Option<Self> {
-        let Range { start, end } = place.key;
-        let key = text.get(start..end)?;
-        let value = text.get(place.value.clone())?;
-        let is_key = key.len() >= 2 && key.starts_with('"') && key.ends_with('"');
-        (is_key && !value.is_empty() && end < place.value.start).then_some(Self {
-            text,
-            key: Span { start, end },
-            value: Span {
-                start: place.value.start,
-                end: place.value.end,
-            },
-            has_escaped_key: place.has_escaped_key,
-        })
     }
 
     /// The key: a JSON string, which can be written into another object unchanged.
