@@ -2,10 +2,11 @@
 
 use std::mem;
 
-use idmerge_events::{EventParts, Values};
+use idmerge_events::{EventParts, Shapes, Values};
 
 use crate::conflict::UserConflict;
 use crate::counts::Counts;
+use crate::read::plan::Plans;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 
@@ -24,6 +25,8 @@ pub struct Adapted {
     pub(crate) groups: Vec<u8>,
     pub(crate) counts: Counts,
     pub(crate) scratch: Vec<u8>,
+    /// Those of the records before. Taken out while a record is read by them.
+    pub(crate) shapes: Option<Box<Shapes<Plans>>>,
     record: u64,
     receipts: Receipts,
 }

@@ -5,6 +5,7 @@ use std::fmt;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, Output};
+use crate::read::record::Record;
 use crate::vendors::{amplitude, calls, columns, ga4, mparticle, posthog, snowplow};
 
 /// Turns records of one product into events.
@@ -64,6 +65,12 @@ impl Adapter {
     pub fn adapt(&self, number: u64, record: &str, to: &mut Adapted) {
         to.start_record(number);
         let options = &self.options;
+        let mut shapes = to.shapes.take().unwrap_or_default();
+        let record = match options.output {
+            Output::Direct if self.format != Format::Csv => Record::of_stream(record, &mut shapes),
+            // What a connector sends is put together from lists, and a row has no fields of known names.
+            _ => Record::of_text(record),
+        };
         to.attempt(|to| match self.format {
             Format::Segment | Format::RudderStack => calls::adapt(self.format, options, record, to),
             Format::MParticle => mparticle::adapt(options, record, to),
@@ -71,7 +78,8 @@ impl Adapter {
             Format::PostHog => posthog::adapt(options, record, to),
             Format::Ga4 => ga4::adapt(options, record, to),
             Format::Snowplow => snowplow::adapt(options, record, to),
-            Format::Csv => columns::adapt(options, record, to),
+            Format::Csv => columns::adapt(options, record.text, to),
         });
+        to.shapes = Some(shapes);
     }
 }

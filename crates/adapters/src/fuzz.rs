@@ -2,7 +2,9 @@
 
 use idmerge_events::{Envelope, EventParts, JsonEvent, TimeRange};
 
-use crate::{Adapted, Adapter, BodyLimits, Format, LineKind, Options, Output, Target, adapt_body};
+use crate::{
+    Adapted, Adapter, BodyLimits, Format, Line, LineKind, Options, Output, Target, adapt_body,
+};
 
 /// Turns any bytes, as a record of this product, into events: for each model, and as the product's own
 /// connector if it is known.
@@ -32,7 +34,40 @@ pub fn record(format: Format, bytes: &[u8]) {
                         adapter.adapt(number, line, adapted);
                     }
                 });
+                check_alone(&adapter, text);
             }
+        }
+    }
+}
+
+/// Each record gives what it gives alone, although those before it may have had its shape.
+fn check_alone(adapter: &Adapter, text: &str) {
+    let mut together = Adapted::default();
+    // Twice, so that each shape is known.
+    for line in text.lines().chain(text.lines()) {
+        together.clear();
+        let mut alone = Adapted::default();
+        for adapted in [&mut together, &mut alone] {
+            adapter.adapt(1, line, adapted);
+        }
+        let texts = |adapted: &Adapted| {
+            let texts = [adapted.text(), adapted.profiles(), adapted.groups()];
+            texts.map(|text| String::from_utf8_lossy(text).into_owned())
+        };
+        assert_eq!(texts(&together), texts(&alone), "{line}");
+        assert_eq!(together.counts(), alone.counts(), "{line}");
+        assert_eq!(together.lines().len(), alone.lines().len(), "{line}");
+        for (one, other) in together.lines().iter().zip(alone.lines()) {
+            // Without parts the event is scanned, which is always right.
+            let parts = one.parts.and(other.parts);
+            assert_eq!(
+                *one,
+                Line {
+                    parts,
+                    ..other.clone()
+                },
+                "{line}"
+            );
         }
     }
 }

@@ -22,6 +22,7 @@
 
 mod adapted;
 mod adapter;
+mod carried_as;
 mod conflict;
 mod counts;
 mod detect;

@@ -29,13 +29,44 @@ const RECORDS: &[&str] = &[
 ];
 
 fn records() -> Vec<String> {
-    let cases = RECORDS.iter().flat_map(|text| text.lines());
-    let cases = cases.map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
+    RECORDS.iter().flat_map(|text| records_of(text)).collect()
+}
+
+fn records_of(text: &str) -> Vec<String> {
+    let cases = text
+        .lines()
+        .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap());
     let record = |case: serde_json::Value| match case["record_text"].as_str() {
         Some(text) => text.to_owned(),
         None => case["record"].to_string(),
     };
     cases.map(record).collect()
+}
+
+/// The products, each with its file of records.
+const OWN_RECORDS: [(Format, usize); 8] = [
+    (Format::Segment, 1),
+    (Format::RudderStack, 2),
+    (Format::Segment, 3),
+    (Format::MParticle, 4),
+    (Format::Amplitude, 5),
+    (Format::PostHog, 6),
+    (Format::Ga4, 7),
+    (Format::Snowplow, 8),
+];
+
+/// A product, and mostly a record of it.
+fn format_and_record() -> impl Strategy<Value = (Format, String)> {
+    let own = prop::sample::select(&OWN_RECORDS[..]).prop_flat_map(|(format, file)| {
+        (
+            Just(format),
+            prop::sample::select(records_of(RECORDS[file])),
+        )
+    });
+    prop_oneof![
+        6 => own,
+        1 => (any_format(), prop::sample::select(records())),
+    ]
 }
 
 fn any_format() -> impl Strategy<Value = Format> {
@@ -148,7 +179,124 @@ fn a_2_a_large_batch_of_mparticle_gives_the_events_of_small_ones() {
     }
 }
 
+/// Scalars of records, and such as no record should have.
+const SCALARS: [&str; 16] = [
+    "null",
+    "\"\"",
+    "true",
+    "0",
+    "-1.5e3",
+    "1717200000000",
+    "\"u-1\"",
+    "\"track\"",
+    "\"identify\"",
+    "\"null\"",
+    "\"\\u00e9\\\"\"",
+    "\"2026-06-01T12:00:00+00:00\"",
+    "\"2026-06-01 12:00:00.250\"",
+    "\"{\\\"a\\\":1}\"",
+    "\"😀, é\"",
+    "\"a text that is longer than what is compared at once, and then some\"",
+];
+
+/// The record with other scalars, the number of which is that of each step.
+fn with_scalars(record: &mut serde_json::Value, steps: &mut impl Iterator<Item = usize>) {
+    match record {
+        serde_json::Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|value| with_scalars(value, steps));
+        }
+        serde_json::Value::Array(elements) => {
+            elements
+                .iter_mut()
+                .for_each(|value| with_scalars(value, steps));
+        }
+        scalar => {
+            if let Some(json) = steps.next().and_then(|step| SCALARS.get(step)) {
+                *scalar = serde_json::from_str(json).unwrap();
+            }
+        }
+    }
+}
+
+/// Adds these members to each object of a record.
+fn add_members(record: &mut serde_json::Value, added: &[(&str, serde_json::Value)]) {
+    match record {
+        serde_json::Value::Object(members) => {
+            members
+                .values_mut()
+                .for_each(|value| add_members(value, added));
+            for (name, value) in added {
+                members.entry(*name).or_insert_with(|| value.clone());
+            }
+        }
+        serde_json::Value::Array(elements) => {
+            elements
+                .iter_mut()
+                .for_each(|value| add_members(value, added));
+        }
+        _ => {}
+    }
+}
+
+/// How a record is written.
+#[derive(Clone, Copy, Debug)]
+enum Style {
+    Plain,
+    Spaced,
+    /// With members in front that come again, so that the later ones count.
+    Doubled,
+}
+
+impl Style {
+    fn write(self, record: &serde_json::Value) -> String {
+        let text = record.to_string();
+        match (self, text.strip_prefix('{')) {
+            (Self::Spaced, _) => text.replace("\":", "\" : "),
+            (Self::Doubled, Some(members)) if members != "}" => {
+                let twice = r#""userId":"v","user_id":"v","distinct_id":"v","event":"V","event_name":"V","type":"page","#;
+                format!("{{{twice}{members}")
+            }
+            _ => text,
+        }
+    }
+}
+
 proptest! {
+    #[test]
+    fn a_1_records_of_one_shape_give_what_each_gives_alone(
+        (format, record) in format_and_record(),
+        added in prop::sample::subsequence(
+            vec!["token", "$ignore", "$is_reshuffled", "distinct_id", "time", "price", "more"], 0..5,
+        ),
+        is_of_outermost in any::<bool>(),
+        style in prop::sample::select(vec![Style::Plain, Style::Spaced, Style::Doubled]),
+        steps in prop::collection::vec(prop::collection::vec(0..4 * SCALARS.len(), 30), 1..6),
+    ) {
+        let Ok(mut record) = serde_json::from_str(&record) else {
+            return Ok(());
+        };
+        let value = |name| match name {
+            "more" => serde_json::json!({"than": ["one"]}),
+            _ => serde_json::json!(1),
+        };
+        let added: Vec<_> = added.into_iter().map(|name| (name, value(name))).collect();
+        match (&mut record, is_of_outermost) {
+            (serde_json::Value::Object(members), true) => {
+                members.extend(added.into_iter().map(|(name, value)| (name.to_owned(), value)));
+            }
+            (record, _) => add_members(record, &added),
+        }
+        let mut lines = style.write(&record);
+        for steps in steps {
+            let mut record = record.clone();
+            with_scalars(&mut record, &mut steps.into_iter());
+            lines += &format!("\n{}", style.write(&record));
+        }
+        fuzz::record(format, lines.as_bytes());
+    }
+
     #[test]
     fn a_1_a_record_gives_the_same_events_whatever_comes_before_it(
         format in any_format(),

@@ -4,12 +4,14 @@ mod containers;
 mod raw;
 mod reader;
 mod scanner;
+mod shape;
 mod special;
 mod values;
 
 pub use containers::{ContainerLimits, Excess};
 pub use raw::{Pair, PairRun, RawJson, visit_members, visit_pairs};
-pub use reader::{JsonReader, Key};
+pub use reader::{JsonReader, Key, ReadJson};
+pub use shape::{ShapedReader, Shapes};
 pub use special::SpecialBytes;
 pub use values::{NotJson, Values};
 

@@ -53,8 +53,8 @@ mod write;
 
 pub use error::MalformedEvent;
 pub use json::{
-    ContainerLimits, Excess, JsonReader, Key, NotJson, Pair, PairRun, RawJson, SpecialBytes,
-    Values, visit_members, visit_pairs,
+    ContainerLimits, Excess, JsonReader, Key, NotJson, Pair, PairRun, RawJson, ReadJson,
+    ShapedReader, Shapes, SpecialBytes, Values, visit_members, visit_pairs,
 };
 pub use read::{
     DedupKey, Envelope, EventLayout, EventParts, JsonEvent, Repeatable, Time, TimeRange, is_answer,

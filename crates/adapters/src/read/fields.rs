@@ -2,100 +2,24 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::{JsonReader, Key, Pair, RawJson, Values};
+use idmerge_events::{JsonReader, Pair, ReadJson as _, Values};
 
-use crate::read::names::FieldNames;
+use crate::read::names::{FieldNames, is_key};
+use crate::read::plan::{Planned, RecordReader};
+use crate::read::record::{Read, Record};
+use crate::read::rest::Rest;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 
-/// How many other fields most records have at most. These take less than a kilobyte, which allocators have at hand.
-const USUAL_REST: usize = 18;
-
 /// For objects whose members are all wanted: none is read by name, so all are in `rest`.
 pub(crate) static NO_NAMES: FieldNames<'static, 0> = FieldNames::new([]);
-
-/// A field: its name as JSON, and its value.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Member<'r> {
-    /// As it is in the record.
-    Whole(Pair<'r>),
-    /// A name, which is a JSON string, and a value that are in different places of the record.
-    Parts {
-        name: RawJson<'r>,
-        value: RawJson<'r>,
-    },
-}
-
-impl<'r> Member<'r> {
-    /// The name, with its quotation marks.
-    pub(crate) fn name(&self) -> RawJson<'r> {
-        match self {
-            Self::Whole(pair) => pair.key(),
-            Self::Parts { name, .. } => *name,
-        }
-    }
-
-    /// The bytes of the name, with its quotation marks.
-    #[inline]
-    pub(crate) fn name_json(&self) -> &'r [u8] {
-        match self {
-            Self::Whole(pair) => pair.key_bytes(),
-            Self::Parts { name, .. } => name.as_str().as_bytes(),
-        }
-    }
-
-    pub(crate) fn value(&self) -> Value<'r> {
-        Value::Json(match self {
-            Self::Whole(pair) => pair.value(),
-            Self::Parts { value, .. } => *value,
-        })
-    }
-
-    /// The text of the name, and the member, if the record has its name, a colon and its value so and without escapes
-    /// in the name. Most members are so.
-    #[inline]
-    pub(crate) fn usual(&self) -> Option<(&'r [u8], &Pair<'r>)> {
-        match self {
-            Self::Whole(pair) if pair.is_compact() => Some((pair.plain_key()?, pair)),
-            _ => None,
-        }
-    }
-
-    /// The text of the name. `None` if its escapes are no text.
-    #[inline]
-    pub(crate) fn name_text(&self) -> Option<Cow<'r, [u8]>> {
-        if let Self::Whole(pair) = self
-            && let Some(name) = pair.plain_key()
-        {
-            return Some(Cow::Borrowed(name));
-        }
-        Some(match self.name().string()? {
-            Cow::Borrowed(name) => Cow::Borrowed(name.as_bytes()),
-            Cow::Owned(name) => Cow::Owned(name.into_bytes()),
-        })
-    }
-
-    /// Whether this is the text of the name.
-    pub(crate) fn is_named(&self, text: &str) -> bool {
-        self.name_text().as_deref() == Some(text.as_bytes())
-    }
-
-    /// The name, a colon and the value, if the record has them so.
-    #[inline]
-    pub(crate) fn compact(&self) -> Option<&'r str> {
-        match self {
-            Self::Whole(pair) => pair.compact(),
-            Self::Parts { .. } => None,
-        }
-    }
-}
 
 /// The fields of an object. `values` has those that were looked for, in that order, and `rest` the
 /// others.
 #[derive(Debug)]
 pub(crate) struct Fields<'r, const N: usize> {
     pub(crate) values: [Value<'r>; N],
-    pub(crate) rest: Vec<Member<'r>>,
+    pub(crate) rest: Rest<'r>,
 }
 
 impl<'r, const N: usize> Fields<'r, N> {
@@ -103,48 +27,65 @@ impl<'r, const N: usize> Fields<'r, N> {
     pub(crate) fn none() -> Self {
         Self {
             values: [Value::Missing; N],
-            rest: Vec::new(),
+            rest: Rest::default(),
         }
     }
 
     /// Reads an object. `None` if the text is not one.
     pub(crate) fn of_object(text: &'r str, names: &FieldNames<'_, N>) -> Option<Self> {
+        Self::of(Record::of_text(text), names)
+    }
+
+    fn of(record: Record<'r>, names: &FieldNames<'_, N>) -> Option<Self> {
         let mut fields = Self::none();
-        let mut reader = JsonReader::new(text);
-        reader.members(|reader, key| fields.read(reader, key, names))?;
-        reader.end()?;
+        record.read(&mut Members {
+            fields: &mut fields,
+            names,
+        })?;
         Some(fields)
     }
 
-    /// Reads an object, and in the same scan what is in the field with this index: `enter` gets the reader at its
-    /// value, and must read it. If the field occurs twice, the last one counts (IN-2).
+    /// Reads an object, and in the same scan what is in the field with this index into `inner`. If the field occurs
+    /// twice, the last one counts (IN-2).
     #[inline]
     pub(crate) fn of_object_entering(
-        text: &'r str,
+        record: Record<'r>,
         names: &FieldNames<'_, N>,
         entered: usize,
-        mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
+        inner: &mut impl Read<'r>,
     ) -> Option<Self> {
         let mut fields = Self::none();
-        let mut reader = JsonReader::new(text);
-        fields.read_entering(&mut reader, names, entered, &mut enter)?;
-        reader.end()?;
+        record.read(&mut Entering {
+            fields: &mut fields,
+            names,
+            entered,
+            inner,
+        })?;
         Some(fields)
     }
 
     /// Reads the object that comes next as [`of_object_entering`](Self::of_object_entering) does, and forgets what was
-    /// read before.
+    /// read before. `enter` gets the reader at the value of the field with this index, and must read it.
     #[inline]
-    pub(crate) fn read_entering(
+    pub(crate) fn read_entering<R: RecordReader<'r>>(
         &mut self,
-        reader: &mut JsonReader<'r>,
+        reader: &mut R,
         names: &FieldNames<'_, N>,
         entered: usize,
-        mut enter: impl FnMut(&mut JsonReader<'r>) -> Option<()>,
+        mut enter: impl FnMut(&mut R) -> Option<()>,
     ) -> Option<()> {
         self.clear();
+        if let Some(planned) = Planned::at(reader, names) {
+            self.take(&planned)?;
+            if let Some(number) = planned.number_of(entered) {
+                reader.go_to(number);
+                enter(reader)?;
+            }
+            planned.pass(reader);
+            return Some(());
+        }
         reader.members(|reader, key| {
-            let index = index_of(names, key);
+            let index = names.of_key(key);
             if index != Some(entered) {
                 self.add(reader.pair(key)?, index);
                 return Some(());
@@ -158,45 +99,68 @@ impl<'r, const N: usize> Fields<'r, N> {
     #[inline]
     pub(crate) fn read_object(
         &mut self,
-        reader: &mut JsonReader<'r>,
+        reader: &mut impl RecordReader<'r>,
         names: &FieldNames<'_, N>,
     ) -> Option<()> {
         self.clear();
         match reader.is_at_object() {
-            true => reader.members(|reader, key| self.read(reader, key, names)),
+            true => self.read_members(reader, names),
             false => reader.value().map(drop),
         }
     }
 
+    #[inline]
+    fn read_members(
+        &mut self,
+        reader: &mut impl RecordReader<'r>,
+        names: &FieldNames<'_, N>,
+    ) -> Option<()> {
+        if let Some(planned) = Planned::at(reader, names) {
+            self.take(&planned)?;
+            planned.pass(reader);
+            return Some(());
+        }
+        reader.members(|reader, key| {
+            let pair = reader.pair(key)?;
+            self.add(pair, names.of_key(key));
+            Some(())
+        })
+    }
+
     /// Reads an object, and in the same scan the object that the field with this index has.
     pub(crate) fn of_object_and_inner<const M: usize>(
-        text: &'r str,
+        record: Record<'r>,
         names: &FieldNames<'_, N>,
         entered: usize,
         inner_names: &FieldNames<'_, M>,
     ) -> Option<(Self, Fields<'r, M>)> {
-        let mut inner = Fields::none();
-        let fields = Self::of_object_entering(text, names, entered, |reader| {
-            inner.read_object(reader, inner_names)
-        })?;
-        Some((fields, inner))
+        let mut fields = Fields::none();
+        let mut inner = Inner {
+            fields: &mut fields,
+            names: inner_names,
+        };
+        let outer = Self::of_object_entering(record, names, entered, &mut inner)?;
+        Some((outer, fields))
     }
 
     /// Reads a record, which must be an object.
-    pub(crate) fn of_record(text: &'r str, names: &FieldNames<'_, N>) -> Result<Self, Refusal> {
-        Self::of_object(text, names).ok_or_else(|| Refusal::not_a_record(text))
+    pub(crate) fn of_record(
+        record: Record<'r>,
+        names: &FieldNames<'_, N>,
+    ) -> Result<Self, Refusal> {
+        Self::of(record, names).ok_or_else(|| Refusal::not_a_record(record.text))
     }
 
     /// Reads a record, which must be an object, and the object that one of its fields has, as
     /// [`of_object_and_inner`](Self::of_object_and_inner) does.
     pub(crate) fn of_record_and_inner<const M: usize>(
-        text: &'r str,
+        record: Record<'r>,
         names: &FieldNames<'_, N>,
         entered: usize,
         inner_names: &FieldNames<'_, M>,
     ) -> Result<(Self, Fields<'r, M>), Refusal> {
-        Self::of_object_and_inner(text, names, entered, inner_names)
-            .ok_or_else(|| Refusal::not_a_record(text))
+        Self::of_object_and_inner(record, names, entered, inner_names)
+            .ok_or_else(|| Refusal::not_a_record(record.text))
     }
 
     /// Reads the object that a field has. Anything else has no fields.
@@ -208,16 +172,15 @@ impl<'r, const N: usize> Fields<'r, N> {
         fields.unwrap_or_else(Self::none)
     }
 
-    /// Reads one field.
-    #[inline(always)]
-    fn read(
-        &mut self,
-        reader: &mut JsonReader<'r>,
-        key: Key<'r>,
-        names: &FieldNames<'_, N>,
-    ) -> Option<()> {
-        let pair = reader.pair(key)?;
-        self.add(pair, index_of(names, key));
+    /// Takes what a plan says.
+    #[inline]
+    fn take(&mut self, planned: &Planned<'r>) -> Option<()> {
+        for (index, value) in self.values.iter_mut().enumerate() {
+            if let Some(number) = planned.number_of(index) {
+                *value = Value::Json(planned.value(number)?);
+            }
+        }
+        self.rest = Rest::of_plan(*planned);
         Some(())
     }
 
@@ -227,10 +190,7 @@ impl<'r, const N: usize> Fields<'r, N> {
             // IN-2: the last one counts.
             Some(index) => self.values[index] = Value::Json(pair.value()),
             None => {
-                if self.rest.is_empty() {
-                    self.rest.reserve(USUAL_REST);
-                }
-                self.rest.push(Member::Whole(pair));
+                self.rest.push(pair);
             }
         }
     }
@@ -241,12 +201,47 @@ impl<'r, const N: usize> Fields<'r, N> {
     }
 }
 
-/// The index of the name that a key is.
-#[inline(always)]
-fn index_of<const N: usize>(names: &FieldNames<'_, N>, key: Key<'_>) -> Option<usize> {
-    match key.plain() {
-        Some(name) => names.find(name),
-        None => names.find(key.json().string()?.as_bytes()),
+/// Reads the members of an object.
+struct Members<'f, 'r, 'n, const N: usize> {
+    fields: &'f mut Fields<'r, N>,
+    names: &'f FieldNames<'n, N>,
+}
+
+impl<'r, const N: usize> Read<'r> for Members<'_, 'r, '_, N> {
+    #[inline]
+    fn read(&mut self, reader: &mut impl RecordReader<'r>) -> Option<()> {
+        self.fields.read_members(reader, self.names)
+    }
+}
+
+/// Reads the members of an object, if it is one.
+struct Inner<'f, 'r, 'n, const N: usize> {
+    fields: &'f mut Fields<'r, N>,
+    names: &'f FieldNames<'n, N>,
+}
+
+impl<'r, const N: usize> Read<'r> for Inner<'_, 'r, '_, N> {
+    #[inline]
+    fn read(&mut self, reader: &mut impl RecordReader<'r>) -> Option<()> {
+        self.fields.read_object(reader, self.names)
+    }
+}
+
+/// Reads the members of an object, and `inner` in one of them.
+struct Entering<'f, 'r, 'n, const N: usize, I> {
+    fields: &'f mut Fields<'r, N>,
+    names: &'f FieldNames<'n, N>,
+    entered: usize,
+    inner: &'f mut I,
+}
+
+impl<'r, const N: usize, I: Read<'r>> Read<'r> for Entering<'_, 'r, '_, N, I> {
+    #[inline]
+    fn read(&mut self, reader: &mut impl RecordReader<'r>) -> Option<()> {
+        let inner = &mut *self.inner;
+        let enter = |reader: &mut _| inner.read(reader);
+        self.fields
+            .read_entering(reader, self.names, self.entered, enter)
     }
 }
 
@@ -268,15 +263,6 @@ pub(crate) fn values_of<'r, const N: usize>(value: Value<'r>, names: [&str; N]) 
     match read.and_then(|()| reader.end()) {
         Some(()) => values,
         None => [Value::Missing; N],
-    }
-}
-
-/// Whether a key is this name.
-#[inline]
-pub(crate) fn is_key(key: Key<'_>, name: &str) -> bool {
-    match key.plain() {
-        Some(plain) => plain == name.as_bytes(),
-        None => key.json().string().as_deref() == Some(name),
     }
 }
 
@@ -302,7 +288,7 @@ impl<'r> ObjectText<'r> {
     }
 
     /// The members of an object: those that were read with the record, or those of a text.
-    pub(crate) fn members_or(&self, read: Vec<Member<'r>>) -> Vec<Member<'_>> {
+    pub(crate) fn members_or(&self, read: Rest<'r>) -> Rest<'_> {
         match self {
             Self::Json(_) => read,
             Self::Text(_) => members(self.as_value()),
@@ -323,13 +309,12 @@ impl<'r> ObjectText<'r> {
 }
 
 /// The value of the member with this name. Of several the last one counts (IN-2).
-pub(crate) fn find<'r>(members: &[Member<'r>], name: &str) -> Value<'r> {
-    let mut members = members.iter().rev();
-    let found = members.find(|member| member.is_named(name));
-    found.map_or(Value::Missing, Member::value)
+pub(crate) fn find<'r>(members: &Rest<'r>, name: &str) -> Value<'r> {
+    let found = members.iter().filter(|member| member.is_named(name)).last();
+    found.map_or(Value::Missing, |member| member.value())
 }
 
 /// All members of the object that a field has.
-pub(crate) fn members(value: Value<'_>) -> Vec<Member<'_>> {
+pub(crate) fn members(value: Value<'_>) -> Rest<'_> {
     Fields::of_value(value, &NO_NAMES).rest
 }

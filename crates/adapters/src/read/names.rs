@@ -1,5 +1,7 @@
 //! The names of the fields that an adapter reads.
 
+use idmerge_events::Key;
+
 /// How many slots the names are in.
 const SLOTS: usize = 64;
 
@@ -36,6 +38,15 @@ impl<'n, const N: usize> FieldNames<'n, N> {
             index += 1;
         }
         Self { names, of_slot }
+    }
+
+    /// The index of the name that a key is.
+    #[inline(always)]
+    pub(crate) fn of_key(&self, key: Key<'_>) -> Option<usize> {
+        match key.plain() {
+            Some(name) => self.find(name),
+            None => self.find(key.json().string()?.as_bytes()),
+        }
     }
 
     /// The index of a name: the first one, if it is there several times.
@@ -80,6 +91,15 @@ fn is_same(one: &[u8], other: &[u8]) -> bool {
         return one_end == other_end && one.first_chunk::<4>() == other.first_chunk::<4>();
     }
     one.iter().zip(other).all(|(one, other)| one == other)
+}
+
+/// Whether a key is this name.
+#[inline]
+pub(crate) fn is_key(key: Key<'_>, name: &str) -> bool {
+    match key.plain() {
+        Some(plain) => is_same(plain, name.as_bytes()),
+        None => key.json().string().as_deref() == Some(name),
+    }
 }
 
 #[cfg(test)]

@@ -29,10 +29,17 @@ pub(crate) fn first_time(fields: &[(&str, Value<'_>)]) -> Result<Option<i64>, Re
 pub(crate) fn time_ms(value: Value<'_>) -> Option<i64> {
     // A text of the usual form has no escapes.
     if let Value::Json(json) = value
-        && let [b'"', text @ .., b'Z', b'"'] = json.as_str().as_bytes()
-        && let Some(ms) = usual_form(text)
+        && let [b'"', text @ .., b'"'] = json.as_str().as_bytes()
+        && let Some(ms) = usual_form(without_usual_zone(text))
     {
         return Some(ms);
+    }
+    if let Value::Json(json) = value
+        && json
+            .as_str()
+            .starts_with(|first: char| first.is_ascii_digit())
+    {
+        return number_ms(json.as_str());
     }
     time_of_any_text(&value.text()?)
 }
@@ -57,7 +64,26 @@ pub(crate) fn micros_ms(name: &str, value: Value<'_>) -> Result<Option<i64>, Ref
     ms.map(Some).ok_or_else(|| Refusal::not_a_time(name, value))
 }
 
+/// The text without the zone that nearly all senders write.
+#[inline]
+fn without_usual_zone(text: &[u8]) -> &[u8] {
+    match text {
+        [civil @ .., b'Z'] => civil,
+        [civil @ .., b'+', b'0', b'0', b':', b'0', b'0'] => civil,
+        civil => civil,
+    }
+}
+
+/// How many digits of an integer a float has at least.
+const EXACT_DIGITS: usize = 15;
+
 fn number_ms(text: &str) -> Option<i64> {
+    if text.len() <= EXACT_DIGITS
+        && let Ok(integer) = text.parse::<i64>()
+    {
+        #[expect(clippy::cast_precision_loss, reason = "a float has all of its digits")]
+        return Time::of_number(integer as f64, TimeRange::Year9999).ms();
+    }
     let is_number =
         |byte: u8| byte.is_ascii_digit() || matches!(byte, b'.' | b'-' | b'e' | b'E' | b'+');
     if !text.bytes().all(is_number) {

@@ -5,6 +5,7 @@ use crate::format::Format;
 use crate::options::Options;
 use crate::read::fields::{Fields, NO_NAMES, ObjectText};
 use crate::read::names::FieldNames;
+use crate::read::record::Record;
 use crate::read::time::{first_time, time_ms};
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
@@ -27,9 +28,13 @@ static NAMES: FieldNames<'static, 12> = FieldNames::new([
 /// The place of `event_properties` among the names.
 const PROPERTIES_AT: usize = 11;
 
-pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+pub(crate) fn adapt(
+    options: &Options,
+    record: Record<'_>,
+    to: &mut Adapted,
+) -> Result<(), Refusal> {
     let (Fields { values, rest }, inner) =
-        Fields::of_record_and_inner(text, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
+        Fields::of_record_and_inner(record, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
     let [
         name,
         user,
@@ -69,8 +74,8 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("server_received_time", received),
                 ("server_upload_time", uploaded),
             ],
-            rest: &rest,
-            properties: &properties.members_or(inner.rest),
+            rest: Some(&rest),
+            properties: Some(&properties.members_or(inner.rest)),
             ..Carried::default()
         },
         to,

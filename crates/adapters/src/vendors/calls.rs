@@ -16,6 +16,7 @@ use crate::format::Format;
 use crate::options::{Options, Output};
 use crate::read::fields::{members, values_of};
 use crate::read::ids::{Side, read_id};
+use crate::read::record::Record;
 use crate::read::time::time_ms;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -27,10 +28,11 @@ use crate::write::message;
 pub(crate) fn adapt(
     format: Format,
     options: &Options,
-    text: &str,
+    record: Record<'_>,
     to: &mut Adapted,
 ) -> Result<(), Refusal> {
-    let call = Call::of_object(text).ok_or_else(|| Refusal::not_a_record(text))?;
+    let text = record.text;
+    let call = Call::of_object(record).ok_or_else(|| Refusal::not_a_record(text))?;
     if options.output == Output::Direct && warehouse::is_row(&call) {
         let (kind, call) = warehouse::call_of(text, options)?;
         to.received(time_ms(call.received_at));
@@ -50,7 +52,8 @@ pub(crate) fn adapt(
     };
     to.attempt_each("batch", elements, |to, element, _| {
         let text = element.as_str();
-        let mut inner = Call::of_object(text).ok_or_else(|| Refusal::not_an_object(text))?;
+        let mut inner =
+            Call::of_object(Record::of_text(text)).ok_or_else(|| Refusal::not_an_object(text))?;
         given.add_to(&mut inner);
         adapt_call(format, options, &inner, to)
     });
@@ -105,9 +108,9 @@ fn direct(
             ("receivedAt", call.received_at),
             ("group_id", call.group.or(Value::Missing)),
         ],
-        traits: &traits,
-        rest: &call.rest,
-        properties: &call.property_members,
+        traits: Some(&traits),
+        rest: Some(&call.rest),
+        properties: Some(&call.property_members),
         ..Carried::default()
     };
     match kind {

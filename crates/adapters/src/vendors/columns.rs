@@ -10,6 +10,7 @@ use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
 use crate::read::fields::{Fields, find};
 use crate::read::names::FieldNames;
+use crate::read::record::Record;
 use crate::read::time::{first_time, time_ms};
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
@@ -20,7 +21,7 @@ const PARTS: usize = 5;
 pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
     let columns = columns_of(&options.columns);
     let names = FieldNames::of_some(columns);
-    let Fields { mut values, rest } = Fields::of_record(text, &names)?;
+    let Fields { mut values, rest } = Fields::of_record(Record::of_text(text), &names)?;
     // Several parts can come from one column.
     for part in 1..PARTS {
         if let Some(first) = columns[..part].iter().position(|it| *it == columns[part]) {
@@ -54,7 +55,7 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     parts.event(
         &event,
         Carried {
-            rest: &rest,
+            rest: Some(&rest),
             ..Carried::default()
         },
         to,

@@ -7,9 +7,13 @@ use idmerge_events::JsonReader;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::{Fields, Member, NO_NAMES, is_key, values_of};
+use crate::read::fields::{Fields, NO_NAMES, values_of};
 use crate::read::ids::{Side, read_id};
 use crate::read::names::FieldNames;
+use crate::read::names::is_key;
+use crate::read::plan::{Only, Planned, ReaderByPlans, RecordReader};
+use crate::read::record::{Read, Record};
+use crate::read::rest::Rest;
 use crate::read::time::first_time;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -28,8 +32,12 @@ static NAMES: FieldNames<'static, 8> = FieldNames::new([
     "deleted_user_attributes",
 ]);
 
-/// The place of `events` among the names.
+/// The places of `events` and of `user_identities` among the names.
 const EVENTS_AT: usize = 0;
+const IDENTITIES_AT: usize = 1;
+
+/// The names of an event.
+static EVENT: FieldNames<'static, 2> = FieldNames::new(["event_type", "data"]);
 
 /// The number of names in [`DATA`].
 const DATA_NAMES: usize = 11;
@@ -61,14 +69,18 @@ struct Batch<'b> {
     device: Option<Cow<'b, str>>,
     id: Option<Cow<'b, str>>,
     mpid: Value<'b>,
-    rest: Vec<Member<'b>>,
+    rest: Rest<'b>,
 }
 
-pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+pub(crate) fn adapt(
+    options: &Options,
+    record: Record<'_>,
+    to: &mut Adapted,
+) -> Result<(), Refusal> {
     let mut read = ReadEvents::default();
     let Fields { values, mut rest } =
-        Fields::of_object_entering(text, &NAMES, EVENTS_AT, |reader| read.read(reader))
-            .ok_or_else(|| Refusal::not_a_record(text))?;
+        Fields::of_object_entering(record, &NAMES, EVENTS_AT, &mut read)
+            .ok_or_else(|| Refusal::not_a_record(record.text))?;
     let [events, identities, mpid, device, device_info, batch_id, ..] = values;
     let events = match events {
         Value::Json(events) if events.as_str().starts_with('[') => events.as_str(),
@@ -80,22 +92,17 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     let kind = &*options.user_identity;
     let user = match kind {
         "mpid" => mpid,
-        kind => identity_of(identities, kind),
+        kind => record
+            .value_in(&NAMES, IDENTITIES_AT, kind)
+            .unwrap_or_else(|| identity_of(identities, kind)),
     };
     let mut id = |side, name, value| read_id(&options.ids, side, name, value, &mut to.counts);
     let user = id(Side::User, kind, user)?;
-    let mut device = id(Side::Device, "mp_deviceid", device)?;
-    if device.is_none() {
-        let [android, ios] = values_of(device_info, ["android_uuid", "ios_idfv"]);
-        let android = id(Side::Device, "android_uuid", android)?;
-        let vendor = match android {
-            Some(id) => Some(id),
-            None => id(Side::Device, "ios_idfv", ios)?,
-        };
-        // The systems disagree about the case.
-        device = vendor.map(|id| Cow::Owned(id.to_ascii_lowercase()));
-    }
-    rest.retain(|member| !member.value().as_str().starts_with(['{', '[']));
+    let device = match id(Side::Device, "mp_deviceid", device)? {
+        Some(device) => Some(device),
+        None => device_of_system(device_info, |name, value| id(Side::Device, name, value))?,
+    };
+    rest.keep(Only::Scalars);
     let batch = Batch {
         options,
         user,
@@ -105,18 +112,14 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         rest,
     };
     let mut index = 0;
-    let mut take = |event: BatchEvent<'_>| {
+    let take = |event: BatchEvent<'_>| {
         to.attempt_element("events", index, |to| batch.event(event, index, to));
         index += 1;
     };
     match read {
         ReadEvents::All(events) => events.into_iter().for_each(take),
-        ReadEvents::TooMany => {
-            JsonReader::new(events).elements(|reader| {
-                take(BatchEvent::read(reader)?);
-                Some(())
-            });
-        }
+        ReadEvents::AtHand(reader) => BatchEvent::each_of(reader, take),
+        ReadEvents::TooMany => BatchEvent::each_of(JsonReader::new(events), take),
     }
     Ok(())
 }
@@ -128,6 +131,8 @@ const EVENTS_MAX: usize = 32;
 /// The events of a batch.
 enum ReadEvents<'e> {
     All(Vec<BatchEvent<'e>>),
+    /// They are to be read one by one, and need no scan.
+    AtHand(ReaderByPlans<'e>),
     /// They are to be read one by one.
     TooMany,
 }
@@ -138,11 +143,15 @@ impl Default for ReadEvents<'_> {
     }
 }
 
-impl<'e> ReadEvents<'e> {
+impl<'e> Read<'e> for ReadEvents<'e> {
     /// Reads the value that comes next, in place of what was read before (IN-2).
-    fn read(&mut self, reader: &mut JsonReader<'e>) -> Option<()> {
+    fn read(&mut self, reader: &mut impl RecordReader<'e>) -> Option<()> {
         *self = Self::default();
         if !reader.is_at_array() {
+            return reader.value().map(drop);
+        }
+        if let Some(at_hand) = reader.by_plans() {
+            *self = Self::AtHand(at_hand);
             return reader.value().map(drop);
         }
         reader.elements(|reader| {
@@ -163,6 +172,20 @@ impl<'e> ReadEvents<'e> {
             Some(())
         })
     }
+}
+
+/// The ID of the device by its system. `id` reads an ID.
+fn device_of_system<'r>(
+    device_info: Value<'r>,
+    mut id: impl FnMut(&'static str, Value<'r>) -> Result<Option<Cow<'r, str>>, Refusal>,
+) -> Result<Option<Cow<'r, str>>, Refusal> {
+    let [android, ios] = values_of(device_info, ["android_uuid", "ios_idfv"]);
+    let vendor = match id("android_uuid", android)? {
+        Some(id) => Some(id),
+        None => id("ios_idfv", ios)?,
+    };
+    // The systems disagree about the case.
+    Ok(vendor.map(|id| Cow::Owned(id.to_ascii_lowercase())))
 }
 
 /// The identity of a type: a member of an object, or an element of a list.
@@ -196,14 +219,34 @@ struct BatchEvent<'e> {
 }
 
 impl<'e> BatchEvent<'e> {
+    /// Reads the events of the list that comes next, one by one.
+    fn each_of(mut reader: impl RecordReader<'e>, mut take: impl FnMut(Self)) {
+        reader.elements(|reader| {
+            take(Self::read(reader)?);
+            Some(())
+        });
+    }
+
     /// Reads the event that comes next, in one scan.
-    fn read(reader: &mut JsonReader<'e>) -> Option<Self> {
+    fn read(reader: &mut impl RecordReader<'e>) -> Option<Self> {
         let mut event = Self {
             kind: Value::Missing,
             data: Value::Missing,
             fields: Fields::none(),
             attributes: Fields::none(),
         };
+        if let Some(planned) = Planned::at(reader, &EVENT) {
+            let [kind, data] = [0, 1].map(|index| planned.number_of(index));
+            if let Some(kind) = kind {
+                event.kind = Value::Json(planned.value(kind)?);
+            }
+            if let Some(data) = data {
+                reader.go_to(data);
+                event.read_data(reader)?;
+            }
+            planned.pass(reader);
+            return Some(event);
+        }
         if !reader.is_at_object() {
             reader.value()?;
             return Some(event);
@@ -212,23 +255,28 @@ impl<'e> BatchEvent<'e> {
             if is_key(key, "event_type") {
                 event.kind = Value::Json(reader.value()?);
             } else if is_key(key, "data") {
-                let (fields, attributes) = (&mut event.fields, &mut event.attributes);
-                event.data = Value::Json(reader.within(|reader| {
-                    // IN-2: the last one counts.
-                    (*fields, *attributes) = (Fields::none(), Fields::none());
-                    if !reader.is_at_object() {
-                        return reader.value().map(drop);
-                    }
-                    fields.read_entering(reader, &DATA, ATTRIBUTES_AT, |reader| {
-                        attributes.read_object(reader, &NO_NAMES)
-                    })
-                })?);
+                // IN-2: the last one counts.
+                (event.fields, event.attributes) = (Fields::none(), Fields::none());
+                event.read_data(reader)?;
             } else {
                 reader.value()?;
             }
             Some(())
         })?;
         Some(event)
+    }
+
+    fn read_data(&mut self, reader: &mut impl RecordReader<'e>) -> Option<()> {
+        let (fields, attributes) = (&mut self.fields, &mut self.attributes);
+        self.data = Value::Json(reader.within(|reader| {
+            if !reader.is_at_object() {
+                return reader.value().map(drop);
+            }
+            fields.read_entering(reader, &DATA, ATTRIBUTES_AT, |reader| {
+                attributes.read_object(reader, &NO_NAMES)
+            })
+        })?);
+        Some(())
     }
 }
 
@@ -255,9 +303,9 @@ impl Batch<'_> {
         };
         let carried = Carried {
             named: &[("mpid", self.mpid), ("screen_name", screen)],
-            rest: &rest,
-            shared: &self.rest,
-            properties: &event.attributes.rest,
+            rest: Some(&rest),
+            shared: Some(&self.rest),
+            properties: Some(&event.attributes.rest),
             ..Carried::default()
         };
         if kind == "user_attribute_change" {

@@ -10,6 +10,7 @@ use crate::options::Options;
 use crate::read::fields::{Fields, ObjectText};
 use crate::read::ids::{Side, read_id};
 use crate::read::names::FieldNames;
+use crate::read::record::Record;
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -34,9 +35,13 @@ static PROPERTIES: FieldNames<'static, 4> =
 /// The event that joins any two IDs.
 const MERGE: &str = "$merge_dangerously";
 
-pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
+pub(crate) fn adapt(
+    options: &Options,
+    record: Record<'_>,
+    to: &mut Adapted,
+) -> Result<(), Refusal> {
     let (Fields { values, rest }, inner) =
-        Fields::of_record_and_inner(text, &NAMES, PROPERTIES_AT, &PROPERTIES)?;
+        Fields::of_record_and_inner(record, &NAMES, PROPERTIES_AT, &PROPERTIES)?;
     let [name, time, created, uuid, own, person, properties] = values;
     to.received(time_ms(created));
     let properties = ObjectText::of(properties);
@@ -77,22 +82,12 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
                 ("created_at", created),
                 ("source_$device_id", other_device.unwrap_or_default()),
             ],
-            rest: &rest,
-            properties: &properties,
+            rest: Some(&rest),
+            properties: Some(&properties),
             ..Carried::default()
         },
     };
-    match &*name {
-        "$identify" => event
-            .parts
-            .identify(options.target, "Identify", event.carried, to),
-        "$create_alias" => event.alias("$create_alias", own, other, to)?,
-        MERGE => event.alias("$merge", own, other, to)?,
-        "$groupidentify" => to.counts.pass_over("$groupidentify"),
-        "$set" => to.counts.pass_over("$set"),
-        name => event.parts.event(name, event.carried, to),
-    }
-    Ok(())
+    event.write(&name, own, other, to)
 }
 
 /// The IDs that an event is written with.
@@ -140,6 +135,26 @@ struct PosthogEvent<'e> {
 }
 
 impl<'e> PosthogEvent<'e> {
+    /// Writes what an event of this name becomes.
+    fn write(
+        &mut self,
+        name: &str,
+        own: Option<Cow<'e, str>>,
+        other: Option<Cow<'e, str>>,
+        to: &mut Adapted,
+    ) -> Result<(), Refusal> {
+        let (target, carried) = (self.options.target, self.carried);
+        match name {
+            "$identify" => self.parts.identify(target, "Identify", carried, to),
+            "$create_alias" => self.alias("$create_alias", own, other, to)?,
+            MERGE => self.alias("$merge", own, other, to)?,
+            "$groupidentify" => to.counts.pass_over("$groupidentify"),
+            "$set" => to.counts.pass_over("$set"),
+            name => self.parts.event(name, carried, to),
+        }
+        Ok(())
+    }
+
     /// Two IDs that are one person: by `$create_alias`, or by `$merge`.
     fn alias(
         &mut self,

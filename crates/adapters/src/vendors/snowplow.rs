@@ -9,8 +9,11 @@ use idmerge_core::IdProperty;
 use crate::adapted::Adapted;
 use crate::format::Format;
 use crate::options::{Options, SnowplowDevice};
-use crate::read::fields::{Fields, Member, ObjectText, values_of};
+use crate::read::fields::{Fields, ObjectText, values_of};
 use crate::read::names::FieldNames;
+use crate::read::plan::Only;
+use crate::read::record::Record;
+use crate::read::rest::Rest;
 use crate::read::time::{first_time, time_ms};
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -33,8 +36,12 @@ const CLIENT_SESSION: &str = "com.snowplowanalytics.snowplow/client_session/";
 /// The column that a loader makes of that entity begins with this.
 const CLIENT_SESSION_COLUMN: &str = "\"contexts_com_snowplowanalytics_snowplow_client_session";
 
-pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(), Refusal> {
-    let Fields { values, mut rest } = Fields::of_record(text, &NAMES)?;
+pub(crate) fn adapt(
+    options: &Options,
+    record: Record<'_>,
+    to: &mut Adapted,
+) -> Result<(), Refusal> {
+    let Fields { values, mut rest } = Fields::of_record(record, &NAMES)?;
     let [
         domain,
         network,
@@ -77,12 +84,12 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
         other_device,
     ];
     let named = named.map(|(name, value)| (name, value.or(Value::Missing)));
-    rest.retain(|member| !member.value().is_absent());
+    rest.keep(Only::Present);
     parts.event(
         &name,
         Carried {
             named: &named,
-            rest: &rest,
+            rest: Some(&rest),
             ..Carried::default()
         },
         to,
@@ -91,8 +98,8 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
 }
 
 /// The `userId` of the entity `client_session`.
-fn client_session_user<'r>(rest: &[Member<'r>]) -> Option<Cow<'r, str>> {
-    for member in rest {
+fn client_session_user<'r>(rest: &Rest<'r>) -> Option<Cow<'r, str>> {
+    for member in rest.iter() {
         let (name, value) = (member.name(), member.value());
         if name.as_str().starts_with(CLIENT_SESSION_COLUMN) {
             let text = ObjectText::of(value);

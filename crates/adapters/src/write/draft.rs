@@ -7,10 +7,13 @@ use idmerge_events::{DedupKey, EventParts, write_json_string};
 use twox_hash::XxHash3_128;
 
 use crate::adapted::{Adapted, LineKind};
+use crate::carried_as::CarriedAs;
 use crate::read::cell::Cell;
-use crate::read::fields::Member;
+use crate::read::member::Member;
+use crate::read::plan::length_bit;
+use crate::read::rest::Rest;
 use crate::read::value::Value;
-use crate::write::object::{Carried, EVENT_KEY, Members, PROPERTIES_KEY, push_number, start_event};
+use crate::write::object::{EVENT_KEY, Members, PROPERTIES_KEY, push_number, start_event};
 
 /// The longest `$insert_id` that the vendor takes, in bytes.
 const INSERT_ID_BYTES_MAX: usize = 36;
@@ -47,14 +50,14 @@ pub(crate) struct Draft<'a> {
 pub(crate) struct CarriedColumn {
     /// A comma, the key and a colon.
     key: Vec<u8>,
-    carried: Carried,
+    carried: CarriedAs,
 }
 
 impl CarriedColumn {
     pub(crate) fn new(name: &str) -> Self {
-        let carried = Carried::of(name.as_bytes());
+        let carried = CarriedAs::of(name.as_bytes());
         let prefix = match carried {
-            Carried::Renamed => "source_",
+            CarriedAs::Renamed => "source_",
             _ => "",
         };
         let mut key = vec![b','];
@@ -135,29 +138,48 @@ impl<'a> Draft<'a> {
     }
 
     /// Carries properties, each under its own name with a prefix.
-    pub(crate) fn carry(&mut self, prefix: &str, properties: &[Member<'_>]) {
-        self.carry_each(prefix, properties.iter());
+    pub(crate) fn carry(&mut self, prefix: &str, properties: &Rest<'_>) {
+        match properties {
+            Rest::Listed(properties) => self.carry_each(prefix, properties.iter().copied()),
+            Rest::Planned(planned) => match planned.runs() {
+                Some(runs) if prefix.is_empty() => {
+                    let mut members = self.members();
+                    planned.visit_texts(runs, |text| members.member(text));
+                    self.note(runs.has_answer, runs.has_detail);
+                }
+                _ => self.carry_each(prefix, planned.members()),
+            },
+        }
     }
 
-    /// Carries properties whose names are not among these others.
-    pub(crate) fn carry_unless_in(&mut self, properties: &[Member<'_>], others: &Names<'_, '_>) {
+    /// Carries properties whose names are not among these others, whose names are `names`.
+    pub(crate) fn carry_unless_in(
+        &mut self,
+        properties: &Rest<'_>,
+        others: &Rest<'_>,
+        names: &Names<'_, '_>,
+    ) {
+        if properties.are_apart_from(others) == Some(true) {
+            return self.carry("", properties);
+        }
         let properties = properties.iter();
         self.carry_each(
             "",
-            properties.filter(|property| !others.has(property.name_json())),
+            properties.filter(|property| !names.has(property.name_json())),
         );
     }
 
-    fn carry_each<'m, 'r: 'm>(
-        &mut self,
-        prefix: &str,
-        properties: impl Iterator<Item = &'m Member<'r>>,
-    ) {
+    fn carry_each<'r>(&mut self, prefix: &str, properties: impl Iterator<Item = Member<'r>>) {
         let (mut has_answer, mut has_detail) = (false, false);
         self.members().carry_each(prefix, properties, |carried| {
-            has_answer |= carried == Carried::Answer;
-            has_detail |= carried == Carried::Detail;
+            has_answer |= carried == CarriedAs::Answer;
+            has_detail |= carried == CarriedAs::Detail;
         });
+        self.note(has_answer, has_detail);
+    }
+
+    /// Takes note of what is carried.
+    fn note(&mut self, has_answer: bool, has_detail: bool) {
         if has_detail {
             self.parts = self.parts.map(EventParts::without_details);
         }
@@ -172,9 +194,9 @@ impl<'a> Draft<'a> {
         self.adapted.text.extend_from_slice(&column.key);
         cell.write_json(&mut self.adapted.text);
         match column.carried {
-            Carried::Detail => self.parts = self.parts.map(EventParts::without_details),
-            Carried::Answer => self.parts = None,
-            Carried::Plain | Carried::Renamed | Carried::LeftOut => {}
+            CarriedAs::Detail => self.parts = self.parts.map(EventParts::without_details),
+            CarriedAs::Answer => self.parts = None,
+            CarriedAs::Plain | CarriedAs::Renamed | CarriedAs::LeftOut => {}
         }
     }
 
@@ -216,7 +238,7 @@ fn event_parts(start: usize, name: &str, properties: usize) -> Option<EventParts
 }
 
 /// Whether one of these has this name, which needs no escapes.
-pub(crate) fn has_plain(members: &[Member<'_>], name: &str) -> bool {
+pub(crate) fn has_plain(members: &Rest<'_>, name: &str) -> bool {
     members.iter().any(|other| {
         let other = other.name_json();
         other.len() == name.len() + 2 && &other[1..=name.len()] == name.as_bytes()
@@ -224,17 +246,17 @@ pub(crate) fn has_plain(members: &[Member<'_>], name: &str) -> bool {
 }
 
 /// Whether one of these has this name, which is JSON.
-pub(crate) fn has(members: &[Member<'_>], name: &str) -> bool {
+pub(crate) fn has(members: &Rest<'_>, name: &str) -> bool {
     members.iter().any(|other| other.name().as_str() == name)
 }
 
 /// The names of some members, as JSON. Looking all names of one object up among those of another takes time
 /// for both, and not for their product: a sender chooses how many there are.
 pub(crate) struct Names<'m, 'r> {
-    members: &'m [Member<'r>],
+    members: Option<&'m Rest<'r>>,
     /// Sorted, if there are many.
     sorted: Vec<&'r [u8]>,
-    /// A bit for the length of each, with those of longer names on top. Most names are told apart by it.
+    /// A bit for the length of each. Most names are told apart by it.
     lengths: u64,
 }
 
@@ -242,15 +264,23 @@ pub(crate) struct Names<'m, 'r> {
 const FEW_NAMES: usize = 32;
 
 impl<'m, 'r> Names<'m, 'r> {
-    pub(crate) fn of(members: &'m [Member<'r>]) -> Self {
+    pub(crate) fn of(members: Option<&'m Rest<'r>>) -> Self {
+        let (count, lengths) = match members {
+            None => (0, 0),
+            Some(Rest::Planned(planned)) => planned.count_and_lengths(),
+            Some(Rest::Listed(members)) => {
+                let bits = members
+                    .iter()
+                    .map(|member| length_bit(member.name_json().len()));
+                (members.len(), bits.fold(0, |lengths, bit| lengths | bit))
+            }
+        };
         let mut sorted = Vec::new();
-        if members.len() > FEW_NAMES {
-            sorted.extend(members.iter().map(Member::name_json));
+        if count > FEW_NAMES {
+            let members = members.into_iter().flat_map(Rest::iter);
+            sorted.extend(members.map(|member| member.name_json()));
             sorted.sort_unstable();
         }
-        let lengths = members.iter().fold(0, |lengths, member| {
-            lengths | length_bit(member.name_json().len())
-        });
         Self {
             members,
             sorted,
@@ -261,7 +291,8 @@ impl<'m, 'r> Names<'m, 'r> {
     /// Whether one of them is this name, which needs no escapes.
     #[inline]
     pub(crate) fn has_plain(&self, name: &str) -> bool {
-        self.lengths & length_bit(name.len() + 2) != 0 && has_plain(self.members, name)
+        self.lengths & length_bit(name.len() + 2) != 0
+            && self.members.is_some_and(|members| has_plain(members, name))
     }
 
     /// Whether one of them is this name, which is JSON.
@@ -270,16 +301,12 @@ impl<'m, 'r> Names<'m, 'r> {
         if self.lengths & length_bit(name.len()) == 0 {
             return false;
         }
+        let mut members = self.members.into_iter().flat_map(Rest::iter);
         match self.sorted.is_empty() {
-            true => self.members.iter().any(|other| other.name_json() == name),
+            true => members.any(|other| other.name_json() == name),
             false => self.sorted.binary_search(&name).is_ok(),
         }
     }
-}
-
-#[inline]
-fn length_bit(length: usize) -> u64 {
-    1 << (length % 64)
 }
 
 /// Whether the vendor takes this `$insert_id`.
@@ -313,9 +340,10 @@ pub(crate) fn valid_insert_id(message_id: &str) -> Cow<'_, str> {
 
 /// 32 hexadecimal digits: the XXH3 hash of a text, 128 bits of it.
 pub(crate) fn insert_id_of(text: &str) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
     let bytes = XxHash3_128::oneshot(text.as_bytes()).to_be_bytes();
-    let digits = bytes.map(|byte| [byte >> 4, byte & 0xf].map(|digit| DIGITS[usize::from(digit)]));
+    // Without a table, so that several digits are made together.
+    let digit = |value: u8| value + b'0' + u8::from(value > 9) * (b'a' - b'9' - 1);
+    let digits = bytes.map(|byte| [digit(byte >> 4), digit(byte & 0xf)]);
     str::from_utf8(digits.as_flattened())
         .unwrap_or_default()
         .to_owned()

@@ -8,8 +8,8 @@ use crate::adapted::Adapted;
 use crate::conflict::UserConflict;
 use crate::format::Format;
 use crate::options::{Options, Target};
-use crate::read::fields::Member;
 use crate::read::ids::{Side, read_id};
+use crate::read::rest::Rest;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::draft::{Draft, Head, Names, valid_insert_id};
@@ -32,12 +32,12 @@ pub(crate) struct Carried<'c, 'r> {
     /// Fields of the record, under names that this crate chooses.
     pub(crate) named: &'c [(&'static str, Value<'r>)],
     /// Traits of the user, each as `traits_<name>`.
-    pub(crate) traits: &'c [Member<'r>],
+    pub(crate) traits: Option<&'c Rest<'r>>,
     /// Other fields of the record.
-    pub(crate) rest: &'c [Member<'r>],
+    pub(crate) rest: Option<&'c Rest<'r>>,
     /// Other fields of the batch that has the record.
-    pub(crate) shared: &'c [Member<'r>],
-    pub(crate) properties: &'c [Member<'r>],
+    pub(crate) shared: Option<&'c Rest<'r>>,
+    pub(crate) properties: Option<&'c Rest<'r>>,
 }
 
 /// The text of an ID, if there is one.
@@ -201,18 +201,18 @@ impl Parts<'_> {
                 draft.value(name, *value);
             }
         }
-        draft.carry("traits_", carried.traits);
-        match carried.properties {
-            [] => {
-                draft.carry("", carried.rest);
-                draft.carry("", carried.shared);
-            }
-            _ => {
-                draft.carry_unless_in(carried.rest, &names);
-                draft.carry_unless_in(carried.shared, &names);
+        if let Some(traits) = carried.traits {
+            draft.carry("traits_", traits);
+        }
+        for rest in [carried.rest, carried.shared].into_iter().flatten() {
+            match carried.properties {
+                Some(properties) => draft.carry_unless_in(rest, properties, &names),
+                None => draft.carry("", rest),
             }
         }
-        draft.carry("", carried.properties);
+        if let Some(properties) = carried.properties {
+            draft.carry("", properties);
+        }
         draft.end();
     }
 }

@@ -1,61 +1,12 @@
 //! Writes the members of a JSON object.
 
-use idmerge_events::{PairRun, RawJson, is_answer, write_json_string};
+use std::borrow::Cow;
 
-use crate::read::fields::Member;
+use idmerge_events::{PairRun, RawJson, write_json_string};
+
+use crate::carried_as::CarriedAs;
+use crate::read::member::Member;
 use crate::read::value::Value;
-
-/// What a property of the record is carried as.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Carried {
-    /// A property that no rule reads.
-    Plain,
-    /// A property that no rule of ID Merge reads, but an envelope.
-    Detail,
-    /// An answer to an earlier event, which the next answer replaces (IN-5).
-    Answer,
-    /// A property that the rules read: it gets another name (A-2).
-    Renamed,
-    /// Its name is no text.
-    LeftOut,
-}
-
-impl Carried {
-    /// By the name of the property.
-    #[inline]
-    pub(crate) fn of(name: &[u8]) -> Self {
-        match (name.first(), name.len()) {
-            // Most names: no other one that is read is as long and begins otherwise.
-            (Some(b'$'), _) | (_, 4 | 5 | 11 | 21) => Self::of_any(name),
-            _ => Self::Plain,
-        }
-    }
-
-    fn of_any(name: &[u8]) -> Self {
-        match name {
-            b"$device_id"
-            | b"$user_id"
-            | b"distinct_id"
-            | b"time"
-            | b"$insert_id"
-            | b"$source"
-            | b"$anon_id"
-            | b"$identified_id"
-            | b"alias"
-            | b"$distinct_ids"
-            | b"$anon_distinct_id"
-            // These are read too: IN-5, AR-2 and AR-4.
-            | b"$distinct_id_before_identity"
-            | b"$idmerge_unweighed"
-            | b"$idmerge_time_ms"
-            | b"$mp_metadata"
-            | b"mp_processing_time_ms" => Self::Renamed,
-            b"token" | b"$ignore" => Self::Detail,
-            _ if is_answer(name) => Self::Answer,
-            _ => Self::Plain,
-        }
-    }
-}
 
 pub(crate) const EVENT_KEY: &str = "{\"event\":";
 pub(crate) const PROPERTIES_KEY: &str = ",\"properties\":{";
@@ -153,10 +104,22 @@ impl<'o> Members<'o> {
 
     /// A member that is written already.
     #[inline]
-    fn member(&mut self, compact: &str) {
+    pub(crate) fn member(&mut self, compact: &str) {
         self.out.reserve(compact.len() + 1);
         self.start_member();
         self.out.extend_from_slice(compact.as_bytes());
+    }
+
+    /// A member whose name has no escapes.
+    #[inline]
+    fn member_of(&mut self, plain: &[u8], value: Value<'_>) {
+        let value = value.as_str();
+        self.out.reserve(plain.len() + value.len() + 4);
+        self.start_member();
+        self.out.push(b'"');
+        self.out.extend_from_slice(plain);
+        self.end_key();
+        self.out.extend_from_slice(value.as_bytes());
     }
 
     /// A member as it is in the record.
@@ -189,11 +152,11 @@ impl<'o> Members<'o> {
     }
 
     /// Properties of the record, each as [`carried`](Self::carried). `visit` gets what each is carried as.
-    pub(crate) fn carry_each<'m, 'r: 'm>(
+    pub(crate) fn carry_each<'r>(
         &mut self,
         prefix: &str,
-        properties: impl Iterator<Item = &'m Member<'r>>,
-        mut visit: impl FnMut(Carried),
+        properties: impl Iterator<Item = Member<'r>>,
+        mut visit: impl FnMut(CarriedAs),
     ) {
         // Those that follow each other in the record are copied at once.
         let mut run: Option<PairRun<'r>> = None;
@@ -201,8 +164,8 @@ impl<'o> Members<'o> {
             if prefix.is_empty()
                 && let Some((name, pair)) = property.usual()
             {
-                let carried = Carried::of(name);
-                if carried != Carried::Renamed {
+                let carried = CarriedAs::of(name);
+                if carried != CarriedAs::Renamed {
                     visit(carried);
                     if !run.as_mut().is_some_and(|run| run.extend(pair)) {
                         self.run(run.replace(PairRun::of(pair)));
@@ -211,7 +174,7 @@ impl<'o> Members<'o> {
                 }
             }
             self.run(run.take());
-            visit(self.carried(prefix, property));
+            visit(self.carried(prefix, &property));
         }
         self.run(run);
     }
@@ -225,19 +188,27 @@ impl<'o> Members<'o> {
 
     /// A property of the record that no rule reads, under its own name with a prefix. If the rules read
     /// that name, it becomes `source_<name>` (A-2).
-    fn carried(&mut self, prefix: &str, member: &Member<'_>) -> Carried {
+    fn carried(&mut self, prefix: &str, member: &Member<'_>) -> CarriedAs {
         let Some(text) = member.name_text() else {
-            return Carried::LeftOut;
+            return CarriedAs::LeftOut;
         };
+        if prefix.is_empty()
+            && let Cow::Borrowed(plain) = text
+            && let carried = CarriedAs::of(plain)
+            && carried != CarriedAs::Renamed
+        {
+            self.member_of(plain, member.value());
+            return carried;
+        }
         let carried = match prefix {
-            "" => Carried::of(&text),
-            _ => Carried::of(&[prefix.as_bytes(), &text].concat()),
+            "" => CarriedAs::of(&text),
+            _ => CarriedAs::of(&[prefix.as_bytes(), &text].concat()),
         };
-        if prefix.is_empty() && carried != Carried::Renamed {
+        if prefix.is_empty() && carried != CarriedAs::Renamed {
             self.verbatim(member);
             return carried;
         }
-        if carried == Carried::Renamed {
+        if carried == CarriedAs::Renamed {
             self.start_key("source_", prefix);
         } else {
             self.start_key("", prefix);
@@ -280,42 +251,6 @@ pub(crate) fn write_texts(texts: &[&str], out: &mut Vec<u8>) {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_2_names_are_told_apart_by_their_beginning_and_length() {
-        let read = [
-            "$device_id",
-            "$user_id",
-            "distinct_id",
-            "time",
-            "$insert_id",
-            "$source",
-            "$anon_id",
-            "$identified_id",
-            "alias",
-            "$distinct_ids",
-            "$anon_distinct_id",
-            "$distinct_id_before_identity",
-            "$idmerge_unweighed",
-            "$idmerge_time_ms",
-            "$mp_metadata",
-            "mp_processing_time_ms",
-            "token",
-            "$ignore",
-            "$is_reshuffled",
-            "$identity_failure_reason",
-            "$failure_reason",
-            "$failure_description",
-            "$preshuffle_distinct_id",
-        ];
-        for name in read {
-            assert_ne!(Carried::of(name.as_bytes()), Carried::Plain, "{name}");
-            assert_eq!(
-                Carried::of(name.as_bytes()),
-                Carried::of_any(name.as_bytes())
-            );
-        }
-    }
 
     #[test]
     fn a_2_numbers_are_written_as_they_are_formatted() {

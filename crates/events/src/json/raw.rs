@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::reader::JsonReader;
+use super::reader::{JsonReader, ReadJson as _};
 use super::scanner::{Lexeme, Scanner, Span};
 use super::special::is_plain;
 

@@ -7,7 +7,7 @@ use super::scanner::{Lexeme, Scanner, Span};
 /// elements of. `None` means that the text is not JSON, or that something else was asked for than what comes next.
 ///
 /// ```
-/// use idmerge_events::JsonReader;
+/// use idmerge_events::{JsonReader, ReadJson as _};
 ///
 /// let mut reader = JsonReader::new(r#"{"a":1,"b":{"c":[2,3]}}"#);
 /// let mut numbers = Vec::new();
@@ -42,6 +42,16 @@ impl<'t> Key<'t> {
         (!self.lexeme.is_escaped).then(|| &self.text.as_bytes()[start + 1..end - 1])
     }
 
+    #[inline(always)]
+    pub(super) fn new(text: &'t str, lexeme: Lexeme) -> Self {
+        Self { lexeme, text }
+    }
+
+    #[inline(always)]
+    pub(super) fn lexeme(self) -> Lexeme {
+        self.lexeme
+    }
+
     /// The key as it is written: a JSON string.
     #[inline]
     pub fn json(&self) -> RawJson<'t> {
@@ -50,44 +60,68 @@ impl<'t> Key<'t> {
     }
 }
 
+/// Reads a JSON text from left to right: [`JsonReader`] does by a scan, and [`ShapedReader`](super::ShapedReader) if the
+/// shape of the text is known. `None` means that the text is not JSON, or that something else was asked for than what
+/// comes next.
+pub trait ReadJson<'t> {
+    /// Whether an object comes next.
+    fn is_at_object(&mut self) -> bool;
+
+    /// Whether an array comes next.
+    fn is_at_array(&mut self) -> bool;
+
+    /// Reads an object. `visit` gets each key, and must read its value.
+    fn members(&mut self, visit: impl FnMut(&mut Self, Key<'t>) -> Option<()>) -> Option<()>;
+
+    /// Reads an array. `visit` must read each element.
+    fn elements(&mut self, visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()>;
+
+    /// Reads a value of any kind.
+    fn value(&mut self) -> Option<RawJson<'t>>;
+
+    /// Reads the value of a key.
+    fn pair(&mut self, key: Key<'t>) -> Option<Pair<'t>>;
+
+    /// Reads a value with `read`, and returns the value as a whole.
+    fn within(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<RawJson<'t>>;
+
+    /// Checks that nothing but white space is left.
+    fn end(&mut self) -> Option<()>;
+}
+
 impl<'t> JsonReader<'t> {
     /// Nothing is read yet.
     #[inline]
     pub fn new(text: &'t str) -> Self {
         Self(Scanner::new(text))
     }
+}
 
-    /// Whether an object comes next.
+impl<'t> ReadJson<'t> for JsonReader<'t> {
     #[inline(always)]
-    pub fn is_at_object(&mut self) -> bool {
+    fn is_at_object(&mut self) -> bool {
         self.0.peek() == b'{'
     }
 
-    /// Whether an array comes next.
     #[inline(always)]
-    pub fn is_at_array(&mut self) -> bool {
+    fn is_at_array(&mut self) -> bool {
         self.0.peek() == b'['
     }
 
-    /// Reads an object. `visit` gets each key, and must read its value.
     #[inline(always)]
-    pub fn members(
-        &mut self,
-        mut visit: impl FnMut(&mut Self, Key<'t>) -> Option<()>,
-    ) -> Option<()> {
+    fn members(&mut self, mut visit: impl FnMut(&mut Self, Key<'t>) -> Option<()>) -> Option<()> {
         let mut has_more = self.0.has_members()?;
         while has_more {
             let lexeme = self.0.key()?;
             let text = self.0.whole_text();
-            visit(self, Key { lexeme, text })?;
+            visit(self, Key::new(text, lexeme))?;
             has_more = self.0.has_more_members()?;
         }
         Some(())
     }
 
-    /// Reads an array. `visit` must read each element.
     #[inline(always)]
-    pub fn elements(&mut self, mut visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
+    fn elements(&mut self, mut visit: impl FnMut(&mut Self) -> Option<()>) -> Option<()> {
         let mut has_more = self.0.has_elements()?;
         while has_more {
             visit(self)?;
@@ -96,32 +130,28 @@ impl<'t> JsonReader<'t> {
         Some(())
     }
 
-    /// Reads a value of any kind.
     #[inline(always)]
-    pub fn value(&mut self) -> Option<RawJson<'t>> {
+    fn value(&mut self) -> Option<RawJson<'t>> {
         let value = self.0.value()?;
         Some(RawJson::new(self.0.text(value.span)))
     }
 
-    /// Reads the value of a key.
     #[inline(always)]
-    pub fn pair(&mut self, key: Key<'t>) -> Option<Pair<'t>> {
+    fn pair(&mut self, key: Key<'t>) -> Option<Pair<'t>> {
         let value = self.0.value()?;
         Some(Pair::new(self.0.whole_text(), key.lexeme, value.span))
     }
 
-    /// Reads a value with `read`, and returns the value as a whole.
     #[inline(always)]
-    pub fn within(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<RawJson<'t>> {
+    fn within(&mut self, read: impl FnOnce(&mut Self) -> Option<()>) -> Option<RawJson<'t>> {
         self.0.peek();
         let start = self.0.at();
         read(self)?;
         Some(RawJson::new(self.0.text(self.0.since(start).span)))
     }
 
-    /// Checks that nothing but white space is left.
     #[inline]
-    pub fn end(&mut self) -> Option<()> {
+    fn end(&mut self) -> Option<()> {
         self.0.is_at_end().then_some(())
     }
 }

@@ -130,7 +130,12 @@ fn special_bits_of<const ALSO: u8>(window: &[u8; WINDOW_BYTES]) -> u64 {
 /// Uses vectors of 16 bytes, which every x86-64 and ARM64 processor has.
 #[inline]
 fn special_bits_of_quarter<const ALSO: u8>(quarter: &[u8; 16]) -> u64 {
-    let bytes = u8x16::new(*quarter);
+    u64::from(special_bits_of_sixteen::<ALSO>(u8x16::new(*quarter)))
+}
+
+/// A bit for each of sixteen bytes, the first one lowest: whether it is special.
+#[inline(always)]
+pub(super) fn special_bits_of_sixteen<const ALSO: u8>(bytes: u8x16) -> u32 {
     let is_control = bytes.min(u8x16::splat(0x1f)).simd_eq(bytes);
     let is_quotation_mark = bytes.simd_eq(u8x16::splat(b'"'));
     let is_backslash = bytes.simd_eq(u8x16::splat(b'\\'));
@@ -138,7 +143,7 @@ fn special_bits_of_quarter<const ALSO: u8>(quarter: &[u8; 16]) -> u64 {
     if ALSO != b'"' {
         is_special |= bytes.simd_eq(u8x16::splat(ALSO));
     }
-    u64::from(is_special.to_bitmask())
+    is_special.to_bitmask()
 }
 
 #[cfg(test)]

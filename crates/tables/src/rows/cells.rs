@@ -3,7 +3,7 @@
 use arrow_array::cast::AsArray;
 use arrow_array::{Array, BinaryArray, ListArray, MapArray, StringArray};
 use arrow_schema::{DataType, Field};
-use idmerge_events::{JsonReader, write_json_string};
+use idmerge_events::{JsonReader, ReadJson as _, write_json_string};
 
 use super::values::{WriteValue, write_bytes, write_null, writer_of};
 

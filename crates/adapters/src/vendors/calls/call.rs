@@ -2,8 +2,10 @@
 
 use std::borrow::Cow;
 
-use crate::read::fields::{Fields, Member, NO_NAMES};
+use crate::read::fields::{Fields, NO_NAMES};
 use crate::read::names::FieldNames;
+use crate::read::record::Record;
+use crate::read::rest::Rest;
 use crate::read::time::first_time;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
@@ -28,9 +30,9 @@ pub(crate) struct Call<'r> {
     pub(crate) traits: Value<'r>,
     pub(crate) context: Value<'r>,
     pub(crate) batch: Value<'r>,
-    pub(crate) rest: Vec<Member<'r>>,
+    pub(crate) rest: Rest<'r>,
     /// The members of `properties`.
-    pub(crate) property_members: Vec<Member<'r>>,
+    pub(crate) property_members: Rest<'r>,
 }
 
 /// What the calls of a batch take over from it, if they have none of their own.
@@ -73,9 +75,9 @@ static NAMES: FieldNames<'static, 17> = FieldNames::new([
 const PROPERTIES_AT: usize = 13;
 
 impl<'r> Call<'r> {
-    pub(crate) fn of_object(text: &'r str) -> Option<Self> {
+    pub(crate) fn of_object(record: Record<'r>) -> Option<Self> {
         let (Fields { values, rest }, inner) =
-            Fields::of_object_and_inner(text, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
+            Fields::of_object_and_inner(record, &NAMES, PROPERTIES_AT, &NO_NAMES)?;
         let [
             kind,
             event,

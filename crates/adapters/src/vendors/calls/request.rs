@@ -9,6 +9,7 @@ use crate::detect::is_of_rudderstack;
 use crate::format::Format;
 use crate::options::Options;
 use crate::read::fields::ObjectText;
+use crate::read::record::Record;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::adapt_call;
@@ -167,7 +168,8 @@ fn call_of(text: &str, max_call_bytes: usize) -> Result<Call<'_>, Refusal> {
             ),
         ));
     }
-    let mut call = Call::of_object(text).ok_or_else(|| Refusal::not_a_record(text))?;
+    let mut call =
+        Call::of_object(Record::of_text(text)).ok_or_else(|| Refusal::not_a_record(text))?;
     call.rest.retain(|member| !member.is_named(WRITE_KEY));
     Ok(call)
 }

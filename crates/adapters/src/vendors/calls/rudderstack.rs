@@ -6,7 +6,9 @@ use serde_json::Value as Json;
 
 use crate::adapted::Adapted;
 use crate::options::{Options, Target};
-use crate::read::fields::{Member, find, members, values_of};
+use crate::read::fields::{find, members, values_of};
+use crate::read::member::Member;
+use crate::read::rest::Rest;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::call::{Call, Kind};
@@ -212,8 +214,8 @@ fn quoted(value: Value<'_>) -> String {
 fn carry(
     kind: Kind,
     call: &Call<'_>,
-    properties: &[Member<'_>],
-    super_traits: &[Member<'_>],
+    properties: &Rest<'_>,
+    super_traits: &Rest<'_>,
     derived: &[(Cow<'_, str>, Value<'_>)],
     to: &mut Members<'_>,
 ) {
@@ -237,12 +239,12 @@ fn carry(
             to.verbatim(member);
         }
     };
-    let names = Names::of(last);
+    let names = Names::of(Some(last));
+    let first = first.iter();
     first
-        .iter()
         .filter(|member| !names.has(member.name_json()))
-        .for_each(&mut carry);
-    last.iter().for_each(&mut carry);
+        .for_each(|member| carry(&member));
+    last.iter().for_each(|member| carry(&member));
 }
 
 fn identify(options: &Options, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {

@@ -154,9 +154,9 @@ fn track(name: &str, call: &Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
         if let Some(library) = library.text().filter(|_| !is_callers("mp_lib")) {
             object.text("mp_lib", &format!("Segment Actions: {library}"));
         }
-        for member in properties {
+        for member in properties.iter() {
             if !OWN_KEYS.contains(&member.name().as_str()) {
-                object.verbatim(member);
+                object.verbatim(&member);
             }
         }
     });

@@ -1,6 +1,6 @@
 //! The names that Mixpanel's profiles have for traits of CDPs.
 
-use crate::read::fields::Member;
+use crate::read::rest::Rest;
 use crate::write::draft::has;
 use crate::write::object::Members;
 
@@ -17,9 +17,9 @@ const NAMES: [(&str, &str); 8] = [
 ];
 
 /// Writes traits under the names that profiles have for them.
-pub(crate) fn renamed(traits: &[Member<'_>], to: &mut Members<'_>) {
+pub(crate) fn renamed(traits: &Rest<'_>, to: &mut Members<'_>) {
     let mut has_created = false;
-    for member in traits {
+    for member in traits.iter() {
         let (name, value) = (member.name(), member.value());
         let known = NAMES.iter().find(|(from, _)| *from == name.as_str());
         match known {
@@ -29,7 +29,7 @@ pub(crate) fn renamed(traits: &[Member<'_>], to: &mut Members<'_>) {
                 to.value(key, value);
             }
             None if name.as_str() == "\"name\"" => to.value("$name", value),
-            None => to.verbatim(member),
+            None => to.verbatim(&member),
         }
     }
     let text = |name: &str| {
