@@ -90,7 +90,7 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// Writes the image of the latest snapshot into the store, so that the next opening takes a fraction of the time.
     /// An image is a cache: without one the snapshot is read, and both give the same state. Commits and claims can
-    /// come between. Returns whether there is an image: there is none of a [small](Options::image_from_bytes)
+    /// come between. Returns whether there is an image: there is none of a [small](crate::Options::image_from_bytes)
     /// snapshot, and not every engine has images.
     ///
     /// # Errors
