@@ -25,7 +25,7 @@ pub struct Adapted {
     pub(crate) groups: Vec<u8>,
     pub(crate) counts: Counts,
     pub(crate) scratch: Vec<u8>,
-    /// Those of the records before. Taken out while a record is read by them.
+    /// The shapes of the records before. Taken out while a record is read by them.
     pub(crate) shapes: Option<Box<Shapes<Plans>>>,
     record: u64,
     receipts: Receipts,
@@ -85,7 +85,7 @@ impl Receipts {
 }
 
 impl Adapted {
-    /// Forgets everything, and keeps the memory, but for that of very many lines.
+    /// Forgets everything but the shapes of records, and keeps the memory, but for that of very many lines.
     pub fn clear(&mut self) {
         for bytes in [&mut self.text, &mut self.profiles, &mut self.groups] {
             bytes.clear();

@@ -22,7 +22,7 @@ impl CarriedAs {
     #[inline]
     pub(crate) fn of(name: &[u8]) -> Self {
         match (name.first(), name.len()) {
-            // Most names: no other one that is read is as long and begins otherwise.
+            // All names that are read begin with `$` or have one of these lengths.
             (Some(b'$'), _) | (_, 4 | 5 | 11 | 21) => Self::of_any(name),
             _ => Self::Plain,
         }

@@ -179,6 +179,23 @@ fn a_2_a_large_batch_of_mparticle_gives_the_events_of_small_ones() {
     }
 }
 
+#[test]
+fn a_1_adapters_of_all_products_can_use_one_adapted() {
+    let adapters: Vec<_> = Format::ALL
+        .iter()
+        .map(|format| Adapter::new(*format, Options::new(Target::Both)).unwrap())
+        .collect();
+    let mut adapted = Adapted::default();
+    for record in records() {
+        // Twice, so that each reads the record by a shape that another one has met first.
+        for adapter in adapters.iter().chain(&adapters) {
+            adapted.clear();
+            adapter.adapt(1, &record, &mut adapted);
+            assert!(adapted.text() == adapt(adapter, [&*record]), "{record}");
+        }
+    }
+}
+
 /// Scalars of records, and such as no record should have.
 const SCALARS: [&str; 16] = [
     "null",

@@ -45,7 +45,7 @@ impl<'r, const N: usize> Fields<'r, N> {
         Some(fields)
     }
 
-    /// Reads an object, and in the same scan what is in the field with this index into `inner`. If the field occurs
+    /// Reads an object, and on the way what is in the field with this index into `inner`. If the field occurs
     /// twice, the last one counts (IN-2).
     #[inline]
     pub(crate) fn of_object_entering(
@@ -127,7 +127,7 @@ impl<'r, const N: usize> Fields<'r, N> {
         })
     }
 
-    /// Reads an object, and in the same scan the object that the field with this index has.
+    /// Reads an object, and on the way the object that the field with this index has.
     pub(crate) fn of_object_and_inner<const M: usize>(
         record: Record<'r>,
         names: &FieldNames<'_, N>,

@@ -43,8 +43,8 @@ impl<'r> Member<'r> {
         })
     }
 
-    /// The text of the name, and the member, if the record has its name, a colon and its value so and without escapes
-    /// in the name. Most members are so.
+    /// The text of the name, and the member, if the name has no escapes and only a colon is between it and the value.
+    /// Most members are so.
     #[inline]
     pub(crate) fn usual(&self) -> Option<(&'r [u8], &Pair<'r>)> {
         match self {

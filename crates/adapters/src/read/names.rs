@@ -12,9 +12,11 @@ pub(crate) struct FieldNames<'n, const N: usize> {
     names: [&'n str; N],
     /// For each slot the names that have it, one bit each.
     of_slot: [u32; SLOTS],
+    are_static: bool,
 }
 
 impl<'n, const N: usize> FieldNames<'n, N> {
+    /// Names for a static, whose address tells it from others. Those that the caller chooses are no static.
     pub(crate) const fn new(names: [&'n str; N]) -> Self {
         let mut all = [None; N];
         let mut index = 0;
@@ -22,7 +24,9 @@ impl<'n, const N: usize> FieldNames<'n, N> {
             all[index] = Some(names[index]);
             index += 1;
         }
-        Self::of_some(all)
+        let mut names = Self::of_some(all);
+        names.are_static = true;
+        names
     }
 
     /// The names that are there. An index without a name is never found.
@@ -37,7 +41,17 @@ impl<'n, const N: usize> FieldNames<'n, N> {
             }
             index += 1;
         }
-        Self { names, of_slot }
+        Self {
+            names,
+            of_slot,
+            are_static: false,
+        }
+    }
+
+    /// Whether they are a static.
+    #[inline(always)]
+    pub(crate) fn are_static(&self) -> bool {
+        self.are_static
     }
 
     /// The index of the name that a key is.

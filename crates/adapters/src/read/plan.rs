@@ -52,7 +52,7 @@ pub(crate) struct Plans(OnceCell<Box<[OnceCell<Plan>]>>);
 /// others are carried. All of it follows from the names in the object.
 #[derive(Clone, Debug)]
 pub(crate) struct Plan {
-    /// Where the names that are looked for are in memory. An adapter reads an object by one list, a constant.
+    /// Where the names that are looked for are in memory: they are a static.
     names: usize,
     /// The number of the value of each name.
     values: Box<[Option<u16>]>,
@@ -61,16 +61,17 @@ pub(crate) struct Plan {
     /// How all others are carried, and how those that are no containers.
     all: Option<Runs>,
     scalars: Option<Runs>,
-    /// A bit for the length of the name of each other, with its quotation marks.
+    /// A bit for the length of each name in `rest`, with its quotation marks.
     lengths: u64,
-    /// The number of the object whose names were compared with these last, and whether it has none of them.
-    apart_from: Cell<Option<(usize, bool)>>,
+    /// The numbers of the two objects whose names were compared with these last, and whether they have none of them: an
+    /// event of a batch goes with its own fields and those of the batch.
+    apart: Cell<[Option<(usize, bool)>; 2]>,
     /// The number of the object, and the number after it.
     number: usize,
     end: usize,
 }
 
-/// The bit for names of this length, with that of longer names.
+/// The bit for names of this length. Lengths that differ by 64 share one.
 #[inline]
 pub(crate) fn length_bit(length: usize) -> u64 {
     1 << (length % 64)
@@ -120,7 +121,7 @@ impl<'r> Planned<'r> {
         reader: &mut impl RecordReader<'r>,
         names: &FieldNames<'_, N>,
     ) -> Option<Self> {
-        let reader = reader.by_plans()?;
+        let reader = reader.by_plans().filter(|_| names.are_static())?;
         let plans = reader
             .notes()
             .0
@@ -151,7 +152,7 @@ impl<'r> Planned<'r> {
         self.reader.value_at(number)
     }
 
-    /// Goes behind the object.
+    /// Goes past the object.
     #[inline(always)]
     pub(crate) fn pass(&self, reader: &mut impl RecordReader<'r>) {
         reader.go_to(self.plan.end);
@@ -173,7 +174,12 @@ impl<'r> Planned<'r> {
     /// How they are carried, if all are carried as they are.
     pub(crate) fn runs(&self) -> Option<&'r Runs> {
         match self.only {
-            Only::All | Only::Present => self.plan.all.as_ref(),
+            Only::All => self.plan.all.as_ref(),
+            // Which of the answers and details are present is not known without a look at their values.
+            Only::Present => {
+                let all = self.plan.all.as_ref();
+                all.filter(|runs| !runs.has_answer && !runs.has_detail)
+            }
             Only::Scalars => self.plan.scalars.as_ref(),
         }
     }
@@ -183,32 +189,34 @@ impl<'r> Planned<'r> {
         (self.plan.rest.len(), self.plan.lengths)
     }
 
-    /// Whether one of these has this name, which is JSON.
-    pub(crate) fn has_name(&self, name: &[u8]) -> bool {
-        self.plan.lengths & length_bit(name.len()) != 0
-            && self.members().any(|member| member.name_json() == name)
+    /// The names, as JSON. There may be fewer members.
+    fn names(&self) -> impl Iterator<Item = &'r [u8]> {
+        let reader = self.reader;
+        let numbers = self.plan.rest.iter();
+        let pairs = numbers.filter_map(move |number| reader.pair_at(usize::from(*number)));
+        pairs.map(|pair| pair.key_bytes())
     }
 
-    /// Whether no name of these is one of the others, which are of the same record.
-    pub(crate) fn are_apart_from(&self, others: &Self) -> bool {
-        let other = others.plan.number;
-        if let Some((compared, is_apart)) = self.plan.apart_from.get()
-            && compared == other
-        {
-            return is_apart;
+    /// Whether one of these has this name, which is JSON.
+    pub(crate) fn has_name(&self, name: &[u8]) -> bool {
+        self.plan.lengths & length_bit(name.len()) != 0 && self.names().any(|one| one == name)
+    }
+
+    /// Whether no name of these is one of the others, which are of the same record. `is_other` says whether a name is
+    /// one of the others; it is asked once for all records of the shape.
+    pub(crate) fn are_apart_from(&self, others: &Self, is_other: impl Fn(&[u8]) -> bool) -> bool {
+        if self.plan.lengths & others.plan.lengths == 0 {
+            return true;
         }
-        let all = |planned: &Self| {
-            Self {
-                only: Only::All,
-                ..*planned
+        let number = self.plan.number;
+        let [first, second] = others.plan.apart.get();
+        for (compared, is_apart) in [first, second].into_iter().flatten() {
+            if compared == number {
+                return is_apart;
             }
-            .members()
-        };
-        let is_apart = all(self).all(|one| {
-            let has_name = |other: Member<'_>| one.name_json() == other.name_json();
-            !all(others).any(has_name)
-        });
-        self.plan.apart_from.set(Some((other, is_apart)));
+        }
+        let is_apart = !self.names().any(is_other);
+        others.plan.apart.set([Some((number, is_apart)), first]);
         is_apart
     }
 
@@ -283,7 +291,7 @@ impl Plan {
             lengths: pairs.iter().fold(0, |lengths, (_, pair)| {
                 lengths | length_bit(pair.key_bytes().len())
             }),
-            apart_from: Cell::new(None),
+            apart: Cell::default(),
             number: reader.number(),
             end: walk.number(),
         })
@@ -296,7 +304,7 @@ impl Runs {
         let mut last: Option<PairRun<'_>> = None;
         for (number, pair) in pairs {
             let carried = CarriedAs::of(pair.plain_key()?);
-            if !pair.is_compact() || matches!(carried, CarriedAs::Renamed | CarriedAs::LeftOut) {
+            if !pair.is_compact() || carried == CarriedAs::Renamed {
                 return None;
             }
             runs.has_answer |= carried == CarriedAs::Answer;

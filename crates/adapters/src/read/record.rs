@@ -35,7 +35,7 @@ impl<'r> Record<'r> {
     }
 
     /// The value of this name in the object that a field has, which is found by its index among the names. `None` if the
-    /// record is scanned, or if the field has no object.
+    /// record is scanned, if it was read by other names, or if the field has no object.
     pub(crate) fn value_in<const N: usize>(
         self,
         names: &FieldNames<'_, N>,

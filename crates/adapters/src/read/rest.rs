@@ -10,6 +10,9 @@ use crate::read::plan::{Only, Planned};
 /// How many other fields most records have at most. These take less than a kilobyte, which allocators have at hand.
 const USUAL_REST: usize = 18;
 
+/// How many names are compared one by one.
+pub(crate) const FEW_NAMES: usize = 32;
+
 /// Members of an object that are not read by name.
 #[derive(Clone, Debug)]
 pub(crate) enum Rest<'r> {
@@ -60,21 +63,28 @@ impl<'r> Rest<'r> {
         }
     }
 
-    /// Whether no name of these is one of the others. `None` if that would have to be looked up for each of them.
-    pub(crate) fn are_apart_from(&self, others: &Self) -> Option<bool> {
-        let Self::Planned(these) = self else {
-            return None;
-        };
-        Some(match others {
-            Self::Planned(others) => these.are_apart_from(others),
-            Self::Listed(others) => !others.iter().any(|other| these.has_name(other.name_json())),
-        })
+    /// Whether it is known, without a look at each of them, that no name of these is one of the others. `is_other` says
+    /// whether a name is one of the others.
+    pub(crate) fn are_known_apart_from(
+        &self,
+        others: &Self,
+        is_other: impl Fn(&[u8]) -> bool,
+    ) -> bool {
+        match (self, others) {
+            (Self::Planned(these), Self::Planned(others)) => these.are_apart_from(others, is_other),
+            (Self::Planned(these), Self::Listed(others)) if others.len() <= FEW_NAMES => {
+                let names = others.iter().map(Member::name_json);
+                !names.into_iter().any(|name| these.has_name(name))
+            }
+            _ => false,
+        }
     }
 
-    /// Adds members to a list.
+    /// Adds a member to a list, if there is one.
     pub(crate) fn extend(&mut self, added: Option<Member<'r>>) {
-        if let Self::Listed(members) = self {
-            members.extend(added);
+        match self {
+            Self::Listed(members) => members.extend(added),
+            Self::Planned(_) => debug_assert!(added.is_none(), "a plan has all members"),
         }
     }
 

@@ -10,7 +10,6 @@ use crate::options::Options;
 use crate::read::fields::{Fields, NO_NAMES, values_of};
 use crate::read::ids::{Side, read_id};
 use crate::read::names::FieldNames;
-use crate::read::names::is_key;
 use crate::read::plan::{Only, Planned, ReaderByPlans, RecordReader};
 use crate::read::record::{Read, Record};
 use crate::read::rest::Rest;
@@ -227,7 +226,7 @@ impl<'e> BatchEvent<'e> {
         });
     }
 
-    /// Reads the event that comes next, in one scan.
+    /// Reads the event that comes next.
     fn read(reader: &mut impl RecordReader<'e>) -> Option<Self> {
         let mut event = Self {
             kind: Value::Missing,
@@ -252,14 +251,14 @@ impl<'e> BatchEvent<'e> {
             return Some(event);
         }
         reader.members(|reader, key| {
-            if is_key(key, "event_type") {
-                event.kind = Value::Json(reader.value()?);
-            } else if is_key(key, "data") {
-                // IN-2: the last one counts.
-                (event.fields, event.attributes) = (Fields::none(), Fields::none());
-                event.read_data(reader)?;
-            } else {
-                reader.value()?;
+            match EVENT.of_key(key) {
+                Some(0) => event.kind = Value::Json(reader.value()?),
+                Some(_) => {
+                    // IN-2: the last one counts.
+                    (event.fields, event.attributes) = (Fields::none(), Fields::none());
+                    event.read_data(reader)?;
+                }
+                None => drop(reader.value()?),
             }
             Some(())
         })?;

@@ -11,7 +11,7 @@ use crate::carried_as::CarriedAs;
 use crate::read::cell::Cell;
 use crate::read::member::Member;
 use crate::read::plan::length_bit;
-use crate::read::rest::Rest;
+use crate::read::rest::{FEW_NAMES, Rest};
 use crate::read::value::Value;
 use crate::write::object::{EVENT_KEY, Members, PROPERTIES_KEY, push_number, start_event};
 
@@ -159,7 +159,7 @@ impl<'a> Draft<'a> {
         others: &Rest<'_>,
         names: &Names<'_, '_>,
     ) {
-        if properties.are_apart_from(others) == Some(true) {
+        if properties.are_known_apart_from(others, |name| names.has(name)) {
             return self.carry("", properties);
         }
         let properties = properties.iter();
@@ -259,9 +259,6 @@ pub(crate) struct Names<'m, 'r> {
     /// A bit for the length of each. Most names are told apart by it.
     lengths: u64,
 }
-
-/// How many names are compared one by one.
-const FEW_NAMES: usize = 32;
 
 impl<'m, 'r> Names<'m, 'r> {
     pub(crate) fn of(members: Option<&'m Rest<'r>>) -> Self {

@@ -62,6 +62,14 @@ pub struct Shapes<N = ()> {
     unknown: u32,
 }
 
+/// What is found out about the shape of a text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Found {
+    Known,
+    Unknown,
+    NotTried,
+}
+
 impl<N> Default for Shapes<N> {
     fn default() -> Self {
         Self {
@@ -81,10 +89,11 @@ impl<N> Default for Shapes<N> {
 }
 
 impl<N: Default> Shapes<N> {
-    /// A reader of this text, if its shape is known: it is JSON then.
+    /// A reader of this text, if its shape is found to be known: it is JSON then. Texts of more than 64 KiB are not
+    /// looked at, and only some of the texts that follow many others without a known shape.
     #[inline]
     pub fn read<'s, 't: 's>(&'s mut self, text: &'t str) -> Option<ShapedReader<'t, 's, N>> {
-        self.is_known(text).then(|| self.reader(text))
+        (self.find(text) == Found::Known).then(|| self.reader(text))
     }
 
     /// As [`read`](Self::read). If the shape of the text is not known, it is learned for the next ones.
@@ -93,14 +102,15 @@ impl<N: Default> Shapes<N> {
         &'s mut self,
         text: &'t str,
     ) -> Option<ShapedReader<'t, 's, N>> {
-        if !self.is_known(text) {
-            self.learn(text);
-            return None;
+        match self.find(text) {
+            Found::Known => return Some(self.reader(text)),
+            Found::Unknown => self.learn(text),
+            Found::NotTried => {}
         }
-        Some(self.reader(text))
+        None
     }
 
-    /// Learns the shape of a text, unless too few texts have had a known one.
+    /// Learns the shape of a text of at most 64 KiB, unless too few texts have had a known one.
     pub fn learn(&mut self, text: &str) {
         let lessons_max =
             FIRST_LESSONS + self.known / KNOWN_A_LESSON + self.others / OTHERS_A_LESSON;
@@ -132,20 +142,26 @@ impl<N: Default> Shapes<N> {
         self.last = at;
     }
 
-    /// Whether the shape of this text is known. It is then the last one.
+    /// Looks for the shape of this text. If it is known, it is the last one then.
     #[inline]
-    fn is_known(&mut self, text: &str) -> bool {
-        let is_tried = text.len() <= TEXT_BYTES_MAX
-            && (self.unknown < UNKNOWN_MAX || self.unknown.is_multiple_of(UNKNOWN_A_TRY));
+    fn find(&mut self, text: &str) -> Found {
+        if text.len() > TEXT_BYTES_MAX {
+            return Found::NotTried;
+        }
+        let is_tried = self.unknown < UNKNOWN_MAX || self.unknown.is_multiple_of(UNKNOWN_A_TRY);
         let shape = is_tried.then(|| self.shape_of(text)).flatten();
         let Some(shape) = shape else {
             self.unknown = self.unknown.saturating_add(1);
             self.others = self.others.saturating_add(1);
-            return false;
+            return if is_tried {
+                Found::Unknown
+            } else {
+                Found::NotTried
+            };
         };
         (self.last, self.unknown) = (shape, 0);
         self.known = self.known.saturating_add(1);
-        true
+        Found::Known
     }
 
     /// A reader of the text whose scalars were found last.
@@ -171,8 +187,11 @@ impl<N: Default> Shapes<N> {
         loop {
             let known = self.shapes.get(shape)?;
             // Most texts are of the last shape.
+            let before = passed;
             passed = match known.pass(passed, text, padded, &mut self.ends) {
                 Ok(()) => return Some(shape),
+                // A shape that went on like the text until here. The text has no valid scalar there.
+                Err(passed) if passed == before && shape != self.last => return None,
                 Err(passed) => passed,
             };
             let common = &self.common[shape];
@@ -180,7 +199,7 @@ impl<N: Default> Shapes<N> {
             // A shape that is the same until here goes on.
             shape = others
                 .filter(|(other, _)| usize::from(common[*other]) == passed)
-                .find(|(_, other)| other.goes_on(passed, text, padded, self.ends[passed]))?
+                .find(|(_, other)| other.goes_on(passed, padded, self.ends[passed]))?
                 .0;
         }
     }
@@ -220,15 +239,16 @@ impl Shape {
         }
     }
 
-    /// Whether a text, of which so many scalars have been passed, goes on like this shape at `at`.
-    fn goes_on(&self, passed: usize, text: &str, padded: &[u8], at: usize) -> bool {
+    /// Whether a text, of which so many scalars have been passed, goes on with the literal of this shape at `at`, and then
+    /// with a scalar. No two shapes that differ here do.
+    fn goes_on(&self, passed: usize, padded: &[u8], at: usize) -> bool {
         let end = self
             .literals
             .get(passed)
             .and_then(|literal| literal.end_in(padded, at));
         end.is_some_and(|end| match passed + 1 == self.literals.len() {
-            true => end == text.len(),
-            false => end_of_scalar(text, padded, end).is_some(),
+            true => padded.get(end) == Some(&0),
+            false => !matches!(padded.get(end), None | Some(b'{' | b'[')),
         })
     }
 }

@@ -136,7 +136,11 @@ impl<'t, 's, N> ShapedReader<'t, 's, N> {
         let container = nodes.get(self.at).filter(|node| node.kind == kind)?;
         self.at += 1;
         while self.at < usize::from(container.next) {
-            visit(self, &nodes[self.at])?;
+            let node = &nodes[self.at];
+            visit(self, node)?;
+            if self.at != usize::from(node.next) {
+                return None;
+            }
         }
         Some(())
     }

@@ -211,3 +211,11 @@ fn nesting_length_and_number_of_values_are_limited() {
         assert!(shapes.read(&text).is_none());
     }
 }
+
+#[test]
+fn a_reader_that_is_not_told_to_read_a_value_says_so() {
+    let mut shapes: Shapes = Shapes::default();
+    shapes.learn(r#"{"a":1,"b":2}"#);
+    let mut reader = shapes.read(r#"{"a":3,"b":4}"#).unwrap();
+    assert_eq!(reader.members(|_, _| Some(())), None);
+}
