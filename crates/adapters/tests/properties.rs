@@ -216,7 +216,7 @@ const SCALARS: [&str; 16] = [
     "\"a text that is longer than what is compared at once, and then some\"",
 ];
 
-/// The record with other scalars, the number of which is that of each step.
+/// The record with some of [`SCALARS`] in place of its own. `steps` has a number for each scalar.
 fn with_scalars(record: &mut serde_json::Value, steps: &mut impl Iterator<Item = usize>) {
     match record {
         serde_json::Value::Object(members) => {

@@ -80,7 +80,7 @@ impl Texts {
         TextSpan::packed([number, start, text.len()])
     }
 
-    /// The texts of these blocks, each of which is at most a block long.
+    /// The texts of these blocks. None is longer than a block.
     ///
     /// # Panics
     ///

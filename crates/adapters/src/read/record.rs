@@ -15,7 +15,7 @@ pub(crate) struct Record<'r> {
 
 /// Something that is read in a scan of a record, or by the shape of the record.
 pub(crate) trait Read<'r> {
-    /// Reads the value that comes next. `None` if it is not JSON or not what is wanted.
+    /// Reads the value that comes next. `None` if the text is not JSON, or if another kind of value comes next.
     fn read(&mut self, reader: &mut impl RecordReader<'r>) -> Option<()>;
 }
 
@@ -57,7 +57,7 @@ impl<'r> Record<'r> {
         Some(found)
     }
 
-    /// Reads the record into `what`. `None` if the record is not JSON or not what is wanted.
+    /// Reads the record into `what`. `None` if the record is not JSON, or is another kind of value.
     #[inline]
     pub(crate) fn read(self, what: &mut impl Read<'r>) -> Option<()> {
         match self.shaped {

@@ -73,8 +73,7 @@ impl<'r> Rest<'r> {
         match (self, others) {
             (Self::Planned(these), Self::Planned(others)) => these.are_apart_from(others, is_other),
             (Self::Planned(these), Self::Listed(others)) if others.len() <= FEW_NAMES => {
-                let names = others.iter().map(Member::name_json);
-                !names.into_iter().any(|name| these.has_name(name))
+                !others.iter().any(|other| these.has_name(other.name_json()))
             }
             _ => false,
         }

@@ -178,7 +178,7 @@ impl<'a> Draft<'a> {
         self.note(has_answer, has_detail);
     }
 
-    /// Takes note of what is carried.
+    /// Notes whether answers and details are carried: they decide whether the event has to be scanned.
     fn note(&mut self, has_answer: bool, has_detail: bool) {
         if has_detail {
             self.parts = self.parts.map(EventParts::without_details);

@@ -41,6 +41,24 @@ impl ShardSizes {
     }
 }
 
+/// Puts numbers into an index, a few at a time. `put` gets these with their hashes.
+#[inline]
+fn in_batches(
+    numbers: impl Iterator<Item = (u64, Found)>,
+    mut put: impl FnMut(&[(u64, Found)]) -> Result<(), Duplicate>,
+) -> Result<(), Duplicate> {
+    let mut numbers = numbers.fuse();
+    let mut batch = Vec::with_capacity(BUILD_BATCH);
+    loop {
+        batch.clear();
+        batch.extend(numbers.by_ref().take(BUILD_BATCH));
+        if batch.is_empty() {
+            return Ok(());
+        }
+        put(&batch)?;
+    }
+}
+
 impl Index {
     /// An index of the numbers 0, 1, 2, …, with the hash and the owner of each in this order. `sizes` must
     /// have counted these hashes. `is_same` compares the keys of two numbers.
@@ -57,29 +75,23 @@ impl Index {
         let mut index = Self {
             shards: shards.map(|(at, &size)| Shard::of_size(at, size)).collect(),
         };
-        let mut batch = Vec::with_capacity(BUILD_BATCH);
         let found = |(number, (hash, owner))| (hash, Found { number, owner });
-        let mut numbers = (0..).zip(numbers).map(found);
-        loop {
-            batch.clear();
-            batch.extend(numbers.by_ref().take(BUILD_BATCH));
-            if batch.is_empty() {
-                break;
-            }
-            for &(hash, _) in &batch {
+        in_batches((0..).zip(numbers).map(found), |batch| {
+            for &(hash, _) in batch {
                 index.prefetch(hash);
             }
-            for &(hash, new) in &batch {
-                index.shards[shard_of(hash)].put_new(hash, new, &is_same)?;
-            }
-        }
+            let mut numbers = batch.iter();
+            numbers.try_for_each(|&(hash, new)| {
+                index.shards[shard_of(hash)].put_new(hash, new, &is_same)
+            })
+        })?;
         for shard in &index.shards {
             use_huge_pages(&shard.buckets);
         }
         Ok(index)
     }
 
-    /// An index of these shards, each of which was [built](Shard::build) for its place.
+    /// An index of these shards. Each must have been [built](Shard::build) for its place.
     pub(crate) fn of_shards(shards: Vec<Shard>) -> Self {
         assert_eq!(shards.len(), SHARDS, "an index has each shard once");
         Self {
@@ -98,21 +110,13 @@ impl Shard {
         is_same: impl Fn(u32, u32) -> bool,
     ) -> Result<Self, Duplicate> {
         let mut shard = Self::of_size(at, count);
-        let mut batch = Vec::with_capacity(BUILD_BATCH);
-        let mut numbers = numbers.fuse();
-        loop {
-            batch.clear();
-            batch.extend(numbers.by_ref().take(BUILD_BATCH));
-            if batch.is_empty() {
-                break;
-            }
-            for &(hash, _) in &batch {
+        in_batches(numbers, |batch| {
+            for &(hash, _) in batch {
                 shard.prefetch(hash);
             }
-            for &(hash, new) in &batch {
-                shard.put_new(hash, new, &is_same)?;
-            }
-        }
+            let mut numbers = batch.iter();
+            numbers.try_for_each(|&(hash, new)| shard.put_new(hash, new, &is_same))
+        })?;
         use_huge_pages(&shard.buckets);
         Ok(shard)
     }

@@ -39,6 +39,23 @@ impl Snapshot {
     }
 }
 
+/// Gives the piece with this key to `take`. An error if it is missing or damaged, or if `may_go_on` says no.
+fn take_piece(
+    pieces: &impl ReadableTable<(u64, u32), &'static [u8]>,
+    key: (u64, u32),
+    may_go_on: Option<&MayGoOn>,
+    take: impl FnOnce(&[u8]),
+) -> io::Result<()> {
+    if may_go_on.is_some_and(|may_go_on| !may_go_on()) {
+        return Err(io::Error::other(StoreError::Cancelled));
+    }
+    let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
+    let row = pieces.get(key).map_err(io::Error::other)?;
+    let row = row.ok_or_else(damaged)?;
+    take(row::open(row::place_of(key), row.value()).ok_or_else(damaged)?);
+    Ok(())
+}
+
 /// All snapshots, oldest first.
 pub(crate) fn all(read: &ReadTransaction) -> Result<Vec<Snapshot>, StoreError> {
     all_snapshots(&read.open_table(SNAPSHOTS)?)
@@ -313,23 +330,11 @@ impl PieceReader {
     }
 
     fn read_piece(&mut self) -> io::Result<()> {
-        if self
-            .may_go_on
-            .as_ref()
-            .is_some_and(|may_go_on| !may_go_on())
-        {
-            return Err(io::Error::other(StoreError::Cancelled));
-        }
-        let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let key = (self.snapshot.sequence, self.next);
-        let row = self
-            .pieces
-            .get(key)
-            .map_err(io::Error::other)?
-            .ok_or_else(damaged)?;
-        let piece = row::open(row::place_of(key), row.value()).ok_or_else(damaged)?;
-        self.piece.clear();
-        self.piece.extend(piece);
+        take_piece(&self.pieces, key, self.may_go_on.as_ref(), |piece| {
+            self.piece.clear();
+            self.piece.extend(piece);
+        })?;
         self.at = 0;
         self.next += 1;
         Ok(())

@@ -239,8 +239,8 @@ impl Shape {
         }
     }
 
-    /// Whether a text, of which so many scalars have been passed, goes on with the literal of this shape at `at`, and then
-    /// with a scalar. No two shapes that differ here do.
+    /// Whether a text goes on at `at` with the literal that this shape has after so many scalars, and then with a scalar.
+    /// It goes on so by only one of the shapes that differ here.
     fn goes_on(&self, passed: usize, padded: &[u8], at: usize) -> bool {
         let end = self
             .literals

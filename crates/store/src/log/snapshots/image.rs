@@ -11,7 +11,9 @@ use idmerge_core::{IdentityResolver, ImagePiece, ImageSink, ImageSource, Snapsho
 use idmerge_disk::row;
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable};
 
-use super::{PIECES_PER_COMMIT, PieceReader, Snapshot, all, all_snapshots, remove_headless};
+use super::{
+    PIECES_PER_COMMIT, PieceReader, Snapshot, all, all_snapshots, remove_headless, take_piece,
+};
 use crate::durable::turns::Turns;
 use crate::error::StoreError;
 use crate::log::Log;
@@ -22,7 +24,7 @@ use crate::state::seen_claims::Head;
 /// Set in the number of a snapshot, it is the number of the image. No log has so many entries.
 const IMAGE: u64 = 1 << 63;
 
-/// The piece that is written last. It says of which snapshot the image is.
+/// The piece that is written last. It identifies the snapshot that the image was made of.
 const HEAD: u32 = 0;
 
 const VERSION: [u8; 2] = 1_u16.to_le_bytes();
@@ -93,19 +95,8 @@ impl Image {
 
 impl ImageSource for Image {
     fn piece(&self, piece: ImagePiece, take: &mut dyn FnMut(&[u8])) -> io::Result<()> {
-        if self
-            .may_go_on
-            .as_ref()
-            .is_some_and(|may_go_on| !may_go_on())
-        {
-            return Err(io::Error::other(StoreError::Cancelled));
-        }
-        let damaged = || io::Error::from(io::ErrorKind::UnexpectedEof);
         let key = key(self.snapshot, piece);
-        let row = self.pieces.get(key).map_err(io::Error::other)?;
-        let row = row.ok_or_else(damaged)?;
-        take(row::open(row::place_of(key), row.value()).ok_or_else(damaged)?);
-        Ok(())
+        take_piece(&self.pieces, key, self.may_go_on.as_ref(), take)
     }
 
     fn each(&self, tasks: usize, task: &(dyn Fn(usize) + Sync)) {
