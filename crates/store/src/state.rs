@@ -1,5 +1,6 @@
 //! The state after an entry of the log: a snapshot and the entries after it.
 
+mod claim_batch;
 pub(crate) mod overlay;
 pub(crate) mod seen_claims;
 
@@ -19,6 +20,7 @@ use crate::log::index::{Index, Revisions};
 use crate::log::snapshots::image::Image;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
+use crate::state::claim_batch::ClaimBatch;
 use crate::state::overlay::{Before, Fresh, Overlay};
 use crate::state::seen_claims::{Head, SeenClaims};
 
@@ -50,6 +52,8 @@ impl<R: IdentityResolver> State<R> {
                 })
         };
         let from = state.read_latest(log, &is_good, None)?.snapshot;
+        // After a retraction other entries may have other answers than in the log.
+        let mut folding = Folding::new(&mut state, log, retractions.is_empty(), None);
         log.each_entry(from + 1, &mut |entry| {
             let is_left_out = match entry.what {
                 What::Claim { .. } => withdrawn.contains(&entry.sequence),
@@ -57,11 +61,11 @@ impl<R: IdentityResolver> State<R> {
                 What::Replaced => false,
             };
             if !is_left_out {
-                // After a retraction other entries may have other answers than in the log.
-                state.apply_entry(log, &entry, retractions.is_empty())?;
+                folding.entry(&entry)?;
             }
             Ok(true)
         })?;
+        folding.finish()?;
         Ok(state)
     }
 
@@ -227,17 +231,16 @@ impl<R: IdentityResolver> State<R> {
         &mut self,
         log: Log<'_>,
         after: u64,
-        mut seen_claims: Option<&mut SeenClaims>,
+        seen_claims: Option<&mut SeenClaims>,
     ) -> Result<u64, StoreError> {
         let mut at = after;
+        let mut folding = Folding::new(self, log, true, seen_claims);
         log.each_entry(after + 1, &mut |entry| {
-            self.apply_entry(log, &entry, true)?;
-            if let Some(seen_claims) = seen_claims.as_deref_mut() {
-                seen_claims.entry(&entry, log, self.overlay.any())?;
-            }
+            folding.entry(&entry)?;
             at = entry.sequence;
             Ok(true)
         })?;
+        folding.finish()?;
         Ok(at)
     }
 
@@ -312,6 +315,66 @@ impl<R: IdentityResolver> State<R> {
         let ids = [ids[0].as_id(), ids[1].as_id()];
         let (_, before) = self.overlay.fold_again(ids, log)?;
         Ok(before)
+    }
+}
+
+/// Applies entries of the log in their order, claims that follow each other together.
+struct Folding<'f, 'l, R> {
+    state: &'f mut State<R>,
+    log: Log<'l>,
+    is_answered_as_logged: bool,
+    /// Remembers the entries too.
+    seen_claims: Option<&'f mut SeenClaims>,
+    batch: ClaimBatch,
+}
+
+impl<'f, 'l, R: IdentityResolver> Folding<'f, 'l, R> {
+    fn new(
+        state: &'f mut State<R>,
+        log: Log<'l>,
+        is_answered_as_logged: bool,
+        seen_claims: Option<&'f mut SeenClaims>,
+    ) -> Self {
+        Self {
+            state,
+            log,
+            is_answered_as_logged,
+            seen_claims,
+            batch: ClaimBatch::default(),
+        }
+    }
+
+    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
+        // Of parts each claim may make a new one.
+        if let What::Claim { claim, outcome } = entry.what
+            && self.state.overlay.whole().is_some()
+        {
+            self.batch.add(entry.sequence, claim, outcome);
+            return match self.batch.is_full() {
+                true => self.apply_batch(),
+                false => Ok(()),
+            };
+        }
+        self.apply_batch()?;
+        let state = &mut *self.state;
+        state.apply_entry(self.log, entry, self.is_answered_as_logged)?;
+        match &mut self.seen_claims {
+            Some(seen_claims) => seen_claims.entry(entry, self.log, state.overlay.any()),
+            None => Ok(()),
+        }
+    }
+
+    fn apply_batch(&mut self) -> Result<(), StoreError> {
+        let Some(engine) = self.state.overlay.whole_mut() else {
+            return Ok(());
+        };
+        let seen_claims = self.seen_claims.as_deref_mut();
+        self.batch
+            .apply(engine, self.is_answered_as_logged, seen_claims, self.log)
+    }
+
+    fn finish(mut self) -> Result<(), StoreError> {
+        self.apply_batch()
     }
 }
 

@@ -1,5 +1,7 @@
 //! The bytes of entries, in the form of `docs/store.md`.
 
+use std::fmt::Write as _;
+
 use idmerge_core::{Claim, ClaimKind, DistinctId, Id, IdForm, Outcome, Rejection, UuidText};
 use idmerge_disk::varint::{self, VarintError};
 
@@ -334,7 +336,9 @@ impl<'b> Decoder<'b> {
         let sequence = self.sequence;
         self.sequence += 1;
         if let Some(uuid) = uuid {
-            self.insert_id = uuid.to_string();
+            self.insert_id.clear();
+            // A string takes all of it.
+            let _written = write!(self.insert_id, "{uuid}");
             cause.insert_id = Some(&self.insert_id);
         }
         Ok(Some(Entry {

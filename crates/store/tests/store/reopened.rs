@@ -1,13 +1,13 @@
 //! A store that was closed and opened again goes on as if it had stayed open.
 
-use idmerge_core::{Claim, Outcome};
+use idmerge_core::{Claim, IdentityResolver, Outcome};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Cause, Durable, Entry, Options};
 
-use crate::support::Engine;
 use crate::support::disk::Disk;
 use crate::support::workload::{Numbers, OwnedClaim, claims};
+use crate::support::{Engine, snapshot_of};
 
 const SEEDS: std::ops::Range<u64> = 0..30;
 
@@ -93,4 +93,63 @@ fn lg_1_a_store_of_original_logs_the_same_entries_however_often_it_is_opened() {
 #[test]
 fn lg_1_a_store_of_simplified_logs_the_same_entries_however_often_it_is_opened() {
     repeats_in_logs::<Simplified>();
+}
+
+/// More claims than are applied together while a store is opened, so that its log is applied in several batches.
+const MANY: usize = 3_000;
+
+/// A log of many claims, one of which was withdrawn between two others, opens to the state that an engine has which was
+/// given all claims but that one.
+fn opens_to_the_state_of_many_claims<E: Engine>() {
+    let withdrawn = OwnedClaim::joining::<E>("user-1", "withdrawn");
+    let mut claims = claims::<E>(7, MANY, 1_000);
+    claims.insert(MANY / 2, withdrawn.clone());
+    let disk = Disk::default();
+    let mut store = open::<E>(&disk);
+    let (mut engine, mut at) = (E::empty(), 0);
+    for (number, claim) in claims.iter().enumerate() {
+        store.apply(claim.as_claim()).unwrap();
+        if number == MANY / 2 {
+            at = store.sequence();
+        } else {
+            engine.apply(claim.as_claim()).unwrap();
+        }
+        if number == MANY * 3 / 4 {
+            store
+                .retract(at, "ada", "a test", Cause::default())
+                .unwrap();
+        }
+    }
+    store.commit().unwrap();
+    let entries = log(&store);
+    assert!(entries.len() > 2_000, "{}", entries.len());
+    store.close().unwrap();
+
+    let mut again = open::<E>(&disk);
+    assert_eq!(again.opened().applied, entries.len() as u64);
+    assert!(snapshot_of(&again) == snapshot_of(&engine));
+    // It knows which claims have an entry.
+    let mut stays = open::<E>(&Disk::default());
+    for claim in &claims {
+        stays.apply(claim.as_claim()).unwrap();
+    }
+    let [before, before_of_stays] = [again.sequence(), stays.sequence()];
+    for claim in claims.iter().filter(|claim| claim.ids() != withdrawn.ids()) {
+        again.apply(claim.as_claim()).unwrap();
+        stays.apply(claim.as_claim()).unwrap();
+    }
+    assert_eq!(
+        again.sequence() - before,
+        stays.sequence() - before_of_stays
+    );
+}
+
+#[test]
+fn a_log_of_many_claims_opens_to_their_state_in_simplified() {
+    opens_to_the_state_of_many_claims::<Simplified>();
+}
+
+#[test]
+fn a_log_of_many_claims_opens_to_their_state_in_original() {
+    opens_to_the_state_of_many_claims::<Original>();
 }

@@ -161,17 +161,32 @@ fn an_engine_with_other_rules_than_its_settings_say_is_detected() {
         }
     };
     let mut store = Durable::open_backend(disk.clone(), engine(3), Options::default()).unwrap();
-    for (first, second) in [("A", "B"), ("B", "C")] {
+    let mut merge = |first: &str, second: &str| {
         let [first, second] = [first, second].map(|text| Id::new(text).unwrap());
         store.apply(Claim::Merge { first, second }).unwrap();
+    };
+    let others = |number| [format!("C{number}"), format!("D{number}")];
+    // The second one is in none of the first claims that are applied together, and other ones follow it.
+    for ([first, second], number) in (0..2_000).map(others).zip(1..) {
+        merge(&first, &second);
+        if number == 1_500 {
+            merge("A", "B");
+            merge("B", "C");
+        }
     }
     store.commit().unwrap();
     store.close().unwrap();
     let error = Durable::open_backend(disk, engine(2), Options::default()).unwrap_err();
-    assert!(
-        matches!(error, StoreError::Diverged { sequence: 2, .. }),
-        "{error:?}"
-    );
+    let StoreError::Diverged {
+        sequence: 1_502,
+        logged,
+        now,
+    } = &error
+    else {
+        panic!("{error:?}");
+    };
+    assert_eq!(logged, "Merged");
+    assert!(now.contains("ManyIds"), "{now}");
 }
 
 #[test]

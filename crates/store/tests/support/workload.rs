@@ -36,6 +36,14 @@ pub(crate) struct OwnedClaim {
 }
 
 impl OwnedClaim {
+    /// A claim that joins two IDs in the model of this engine.
+    pub(crate) fn joining<E: Engine>(user: &str, other: &str) -> Self {
+        Self {
+            kind: if E::LINKS_PERCENT > 50 { 3 } else { 2 },
+            ids: [user, other].map(str::to_owned),
+        }
+    }
+
     /// The two IDs of the claim.
     pub(crate) fn ids(&self) -> [&str; 2] {
         [&self.ids[0], &self.ids[1]]
