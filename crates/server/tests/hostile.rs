@@ -14,6 +14,7 @@ mod support;
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
+use std::thread;
 use std::time::Duration;
 
 use idmerge_engines::Model;
@@ -165,7 +166,7 @@ fn bodies_stay_within_the_memory_for_them() {
     let bytes_used = |bytes: &str| {
         let line = format!("\nidmerge_bodies_in_memory_bytes {bytes}\n");
         (0..1_000).any(|_| {
-            std::thread::sleep(Duration::from_millis(5));
+            thread::sleep(Duration::from_millis(5));
             server.get("/metrics", &[]).body.contains(&line)
         })
     };
@@ -203,16 +204,21 @@ fn queries_need_a_credential() {
         Some("Basic"),
         Some("Basic TOK-account:"),
     ];
-    for path in support::READING {
-        for authorization in wrong {
-            let headers: Vec<_> = authorization
-                .map(|value| ("authorization", value))
-                .into_iter()
-                .collect();
-            let answer = server.get(path, &headers);
-            assert_eq!(answer.status, 401, "{path} {authorization:?}");
-            assert!(!answer.body.contains("U1"), "{answer:?}");
+    // At the same time: each answer to a wrong secret waits, once there were some.
+    thread::scope(|clients| {
+        for path in support::READING {
+            for authorization in wrong {
+                let server = &server;
+                clients.spawn(move || {
+                    let headers = authorization.map(|value| ("authorization", value));
+                    let answer = server.get(path, headers.as_slice());
+                    assert_eq!(answer.status, 401, "{path} {authorization:?}");
+                    assert!(!answer.body.contains("U1"), "{answer:?}");
+                });
+            }
         }
+    });
+    for path in support::READING {
         let answer = server.get(path, &[("authorization", &right)]);
         assert_eq!(answer.status, 200, "{path}: {answer:?}");
     }
@@ -305,8 +311,8 @@ fn an_open_request_is_answered_before_the_server_stops() {
     open.write_all(head.as_bytes()).unwrap();
     // Wait until the server has started to read the body.
     open.read_exact(&mut [0; 25]).unwrap();
-    let finish = std::thread::spawn(move || {
-        std::thread::sleep(Duration::from_millis(100));
+    let finish = thread::spawn(move || {
+        thread::sleep(Duration::from_millis(100));
         open.write_all(EVENT.as_bytes()).unwrap();
         read_to_end(&mut open)
     });
