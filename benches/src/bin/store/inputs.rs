@@ -11,7 +11,7 @@ use idmerge_benches::inputs::links::{Links, Plan};
 use idmerge_benches::programs::run_this;
 use idmerge_core::{Claim, Id, InvalidId};
 use idmerge_simplified::Simplified;
-use idmerge_store::{Cause, Durable, Options};
+use idmerge_store::{Cause, Durable, Options, Sharing};
 
 /// The events of the claims, the same for every row.
 pub(crate) struct Caused {
@@ -28,7 +28,9 @@ pub(crate) fn plan(devices: u64) -> Plan {
 }
 
 pub(crate) fn open(folder: &Path) -> Result<Durable<Simplified>> {
+    // As a server opens the store of a project.
     let options = Options {
+        sharing: Sharing::Nobody,
         threads: available_parallelism()?.get(),
         ..Options::default()
     };
