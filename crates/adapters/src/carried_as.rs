@@ -13,7 +13,7 @@ pub(crate) enum CarriedAs {
     Answer,
     /// A property that the rules read: it gets another name.
     Renamed,
-    /// Its name is no text.
+    /// Its name is not text.
     LeftOut,
 }
 

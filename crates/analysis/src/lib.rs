@@ -2,7 +2,7 @@
 //!
 //! An [`Analysis`] reads what it needs of each event, and adds it to its fold under the user who did the event
 //! and under the distinct_id that the event was sent with. So each figure has the same figure *without ID
-//! Merge* beside it. The rules are F-1 to F-8 of `docs/rules.md`.
+//! Merge* beside it. The rules are F-1 to F-11 of `docs/rules.md`.
 //!
 //! - [`FunnelQuery`] counts the users who do some events in order (F-3 to F-7).
 //! - [`UniquesQuery`] counts the users of each event, or of each day.

@@ -176,7 +176,7 @@ mod tests {
         for (text, spelling) in [
             (r#"[ 1.0, "\u0061", null,true ]"#, r#"[1,"a",null,true]"#),
             (r#"{"b": {}, "a" :[ ], "b":1e400}"#, r#"{"a":[],"b":1e400}"#),
-            // Half a surrogate pair is no text, and stays as it is.
+            // Half a surrogate pair is not text, and stays as it is.
             (r#"[ "\ud800" ]"#, r#"["\ud800"]"#),
         ] {
             assert_eq!(Value::of_text(text, 0).json(), spelling);

@@ -1,8 +1,9 @@
-//! Compares the two engines on the same events.
+//! Compares the engines on the same events.
 //!
-//! - `tests/agreement.rs`: law 8 of the rule book, section 7. On clean streams both engines give the
+//! - `tests/agreement.rs`: law 8 of the rule book, section 7. On clean streams Simplified and Original give the
 //!   same partition of events into users.
-//! - `tests/divergences.rs` and `divergences.toml`: cases in which the rule books differ, with both
+//! - `tests/agreement_legacy.rs`: law 8-L, section 9. On some streams Legacy and Original do.
+//! - `tests/divergences.rs` and `divergences.toml`: cases in which Simplified and Original differ, with both
 //!   answers. A case in which they no longer differ fails too.
 //! - `tests/fuzz_inputs.rs`: the fuzz bodies over saved inputs. [`seeds`] makes the inputs that a
 //!   fuzzer starts from.
@@ -18,7 +19,7 @@ pub use answer::{Answer, Attributed, groups, play};
 pub use engines::{ENGINES, engines, legacy, original, simplified};
 pub use seeds::{Seed, seeds};
 
-/// Compiles and runs the examples of `README.md`. They are here because this crate depends on both
+/// Compiles and runs the examples of `README.md`. They are here because this crate depends on
 /// engines and on the JSON of events, as an example may.
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

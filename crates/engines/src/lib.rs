@@ -1,8 +1,9 @@
 //! The choice of an engine and its settings, at run time.
 //!
 //! Everything above the engines (the command line, the store of a server, an embedding program)
-//! names this crate and does not ask which model it has. [`Settings`] does what depends on the
-//! model: it reads events, creates the engine, and can be written as text and read back.
+//! chooses, reads and makes an engine through this crate. Code about one rule still asks for the
+//! model. [`Settings`] does what every caller needs of a model: it reads events, creates the engine,
+//! and can be written as text and read back.
 //!
 //! ```
 //! use idmerge_core::{Event, IdentityResolverExt};

@@ -139,7 +139,7 @@ impl Settings {
         }
     }
 
-    /// The command line of the first edition: nothing, or two settings with default ID rules.
+    /// The command line of an older version: nothing, or two settings with default ID rules.
     fn of_command_text(model: Model, text: &str) -> Result<Self, String> {
         let words: Option<Vec<_>> = text.split_whitespace().map(|w| w.split_once('=')).collect();
         match (model, words.as_deref()) {
@@ -156,7 +156,7 @@ impl Settings {
         }
     }
 
-    /// The server of the first edition: an object as today's, without the engine.
+    /// The server of an older version: an object as today's, without the engine.
     fn of_server_text(model: Model, text: &str) -> Result<Self, String> {
         let mut object: serde_json::Map<String, serde_json::Value> =
             serde_json::from_str(text).map_err(|error| error.to_string())?;

@@ -1,8 +1,8 @@
 //! Events in Parquet files and Arrow record batches, as idmerge reads and writes them.
 //!
-//! [`RowWriter`] makes lines of the rows of record batches. [`Rows`] reads a Parquet file as text with a JSON object on each line: an event, or any record. So everything
-//! that reads the lines of a file reads tables, and the rules know nothing of columns. [`TableWriter`] writes rows
-//! of text cells as columns.
+//! [`RowWriter`] makes lines of the rows of record batches. [`Rows`] reads a Parquet file as text with a JSON
+//! object on each line: an event, or any record. So everything that reads the lines of a file reads tables, and
+//! the rules know nothing of columns. [`TableWriter`] writes rows of text cells as columns.
 //!
 //! ```
 //! # #[cfg(feature = "parquet")]

@@ -7,8 +7,8 @@
 //!
 //! Every function takes the root of the tree, so that tests can use a small tree.
 //!
-//! There are no shell scripts and no task runner to install: everybody who can build the project can
-//! run its tasks.
+//! Only `.ci/run` is a shell script, and there is no task runner to install: everybody who can build the project
+//! can run its tasks.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,

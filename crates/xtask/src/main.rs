@@ -70,7 +70,7 @@ Examples:
   cargo xtask bench
   cargo xtask bench inside --quick
   cargo xtask bench counts --update
-  cargo xtask bench server -- --baseline ../first-edition/target/release/idmerge
+  cargo xtask bench server -- --baseline ../older-version/target/release/idmerge
   cargo xtask bench criterion -- resolve_batch";
 
 fn main() -> anyhow::Result<()> {

@@ -14,7 +14,7 @@ const SHARED_DEVICE_USERS: u32 = 10;
 /// A word that may be the user name of somebody is a mistake if as many devices have it. People have fewer.
 const SUSPICIOUS_DEVICES: u32 = 10;
 
-/// An ID stands out only among so many others: of a few, any can have most events.
+/// An ID stands out only among at least this many others: of a few, any can have most events.
 const HOT_OTHERS: u64 = 30;
 
 /// Fewer are a busy day of one person.

@@ -33,7 +33,7 @@ pub(crate) struct Withdrawal {
     pub(crate) target: RetractionTarget,
     pub(crate) who: String,
     pub(crate) why: String,
-    /// Whether somebody still waits for it. If not, it is left off.
+    /// Whether somebody still waits for it. If not, it is abandoned.
     pub(crate) may_go_on: MayGoOn,
     /// What the store answered.
     pub(crate) result: Mutex<Option<Result<Retraction, StoreError>>>,

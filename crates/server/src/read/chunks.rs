@@ -1,5 +1,5 @@
-//! Long responses, sent in chunks. They are made by a thread that may block, and that leaves off while
-//! the client does not read: a client that reads slowly or not at all holds no thread, no permit, no
+//! Long responses, sent in chunks. They are made by a thread that may block, and that pauses while the
+//! client does not read: a client that reads slowly or not at all holds no thread, no permit, no
 //! transaction of the database and little memory.
 
 use std::fs::File;

@@ -48,7 +48,7 @@ impl Turns {
     }
 
     /// Waits until no other snapshot is written in turns. Until its last transaction the pieces of a snapshot are
-    /// like those of one that was left off, which the next one removes.
+    /// like those of one that was abandoned, which the next one removes.
     pub(crate) fn snapshot(&self) -> MutexGuard<'_, ()> {
         lock(&self.snapshot)
     }

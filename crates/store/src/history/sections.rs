@@ -141,7 +141,7 @@ impl<R: IdentityResolver> Users<R> {
             let changed = self.after.apply_entry(log, entry, true)?;
             return report(&self.after.overlay, entry, &changed, visit);
         };
-        // A claim that was rejected has changed nothing (law 5).
+        // A claim that was rejected has changed nothing (law 7).
         if !may_change(outcome) {
             return Ok(true);
         }

@@ -33,7 +33,7 @@ impl Connection {
 impl Index<'_> {
     /// All entries whose IDs are connected with these IDs by claims. With all attempted claims, leaving
     /// these entries out changes no answer to any other entry (law 9). If nothing was ever withdrawn, the
-    /// accepted claims alone give the same users, because a rejected claim leaves no trace (law 5).
+    /// accepted claims alone give the same users, because a rejected claim leaves no trace (law 7).
     pub(crate) fn component<'i>(
         &self,
         ids: impl Iterator<Item = Id<'i>>,

@@ -1,4 +1,4 @@
-//! A snapshot that is written while claims go on, beside other snapshots and after one that was left off.
+//! A snapshot that is written while claims go on, beside other snapshots and after one that was abandoned.
 
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;

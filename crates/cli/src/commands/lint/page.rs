@@ -9,10 +9,10 @@ use crate::commands::lint::reading::Places;
 use crate::output::figure::{cut, shown, time_text};
 use crate::output::text::{count, human, wrapped};
 
-/// So many findings fit a screen with an example and what to change.
+/// Up to this many findings fit on a screen, each with an example and what to change.
 const EXPLAINED_OF_FEW: usize = 5;
 
-/// Of more, only so many are explained, and the others have one line each.
+/// If there are more, this many are explained, and the others have one line each.
 const EXPLAINED_OF_MANY: usize = 3;
 
 const ID_COLUMNS_MAX: usize = 36;

@@ -18,7 +18,7 @@ const OTHERS_A_LESSON: u32 = 256;
 /// Longer texts are rare, and would take memory.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
-/// After how many texts in a row whose shapes are not known only every so many are tried.
+/// After `UNKNOWN_MAX` unknown texts in a row, only every `UNKNOWN_A_TRY`-th text is tried.
 const UNKNOWN_MAX: u32 = 64;
 const UNKNOWN_A_TRY: u32 = 16;
 
@@ -206,8 +206,8 @@ impl<N: Default> Shapes<N> {
 }
 
 impl Shape {
-    /// Passes a text of whose scalars so many have been passed. `ends` are their ends, after a 0. An error is the number
-    /// of scalars after which the text has something else.
+    /// Continues in a text after its first `passed` scalars. `ends` are the ends of its scalars, after a 0. An error is the
+    /// number of scalars after which the text has something else.
     #[inline(never)]
     fn pass(
         &self,
@@ -239,7 +239,7 @@ impl Shape {
         }
     }
 
-    /// Whether a text goes on at `at` with the literal that this shape has after so many scalars, and then with a scalar.
+    /// Whether a text goes on at `at` with the literal that this shape has after `passed` scalars, and then with a scalar.
     /// It goes on so by only one of the shapes that differ here.
     fn goes_on(&self, passed: usize, padded: &[u8], at: usize) -> bool {
         let end = self
