@@ -6,6 +6,7 @@
 //! repository.
 
 mod circles;
+mod citations;
 mod functions;
 mod manifests;
 mod modules;
@@ -15,6 +16,7 @@ mod rules;
 mod sources;
 
 pub use circles::circles;
+pub use citations::{missing_files, unknown_rules};
 pub use functions::long_functions;
 pub use manifests::{inheritance, package_names};
 pub use picture::{MayName, architecture, siblings};

@@ -75,7 +75,7 @@ const MAY_NAME: &[MayName<'_>] = &[
         &["core", "engines", "events", "spill", "state", "wire"],
         &["conformance"],
     ),
-    // Compares the two engines, so it belongs to neither.
+    // Compares the engines, so it belongs to none of them.
     (
         "differential",
         &[
@@ -168,6 +168,18 @@ const NO_VECTORS: &[(&str, &str)] = &[
         "a vector has no profiles; crates/project/tests/project/legacy.rs",
     ),
     (
+        "LE-1",
+        "a vector has no erasures; crates/legacy/tests/deletion.rs, crates/store/tests/store/erasure.rs",
+    ),
+    (
+        "LG",
+        "a vector has no withdrawals; crates/store/tests/store/withdrawal.rs, crates/server/tests/server/retract.rs",
+    ),
+    (
+        "P",
+        "a vector has no profiles; crates/profiles/src/merge.rs, crates/project/tests/project/merged_profiles.rs",
+    ),
+    (
         "AR-3",
         "a vector is an event, not a file; crates/cli/tests/cli/again.rs",
     ),
@@ -186,6 +198,23 @@ const NO_VECTORS: &[(&str, &str)] = &[
     (
         "F",
         "a vector has no funnels; crates/analysis/tests, crates/cli/tests/cli/funnel.rs, crates/server/tests/server/funnel.rs",
+    ),
+];
+
+/// Files that name rules that are not there: (file, reason).
+const MADE_UP_RULES: &[(&str, &str)] = &[
+    ("CONTRIBUTING.md", "shows how to add a rule"),
+    (
+        "crates/differential/tests/divergences.rs",
+        "its tests need a rule that is not there",
+    ),
+    (
+        "crates/xtask/src/tidy/citations.rs",
+        "its tests have a book of their own",
+    ),
+    (
+        "crates/xtask/src/tidy/rules.rs",
+        "its tests have a book of their own",
     ),
 ];
 
@@ -267,6 +296,16 @@ fn every_rule_has_a_test() {
 #[test]
 fn every_rule_has_vectors_from_both_sides() {
     assert_none(tidy::rules_and_vectors(root(), NO_VECTORS));
+}
+
+#[test]
+fn every_rule_that_is_cited_is_there() {
+    assert_none(tidy::unknown_rules(root(), MADE_UP_RULES));
+}
+
+#[test]
+fn every_source_file_that_a_document_names_is_there() {
+    assert_none(tidy::missing_files(root()));
 }
 
 #[test]

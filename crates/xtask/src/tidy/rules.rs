@@ -6,11 +6,13 @@ use toml::Value;
 
 use crate::files::{files, text, toml};
 
-const RULE_BOOK: &str = "docs/rules.md";
+pub(super) const RULE_BOOK: &str = "docs/rules.md";
 const VECTORS: &str = "crates/conformance/vectors/";
 
-/// The prefixes of the rules that need a test.
-const SERIES: [&str; 11] = ["ID", "S", "O", "L", "LP", "IN", "AR", "W", "M", "A", "F"];
+/// The prefixes of the rules, which all need a test.
+pub(super) const SERIES: [&str; 15] = [
+    "ID", "S", "O", "L", "LP", "LE", "IN", "AR", "W", "P", "LG", "M", "A", "F", "E",
+];
 
 /// Finds rules of `docs/rules.md` that no test cites.
 ///
@@ -54,8 +56,8 @@ pub fn untested_rules(root: &Path) -> anyhow::Result<Vec<String>> {
     Ok(rules.iter().filter_map(complaint).collect())
 }
 
-/// Finds rules of `docs/rules.md` that lack a vector, and rules that vectors cite and the book does
-/// not have.
+/// Finds rules of `docs/rules.md` that lack a vector, rules that vectors cite and the book does
+/// not have, and entries of `exempt` that are of no rule.
 ///
 /// A rule needs a vector that lists it under `rules`, because the rule applies, and one that lists
 /// it under `just_not`, because the rule only just does not apply. `exempt` has the rules and the series of
@@ -66,7 +68,18 @@ pub fn untested_rules(root: &Path) -> anyhow::Result<Vec<String>> {
 /// Fails if the rule book or a vector cannot be read.
 pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> anyhow::Result<Vec<String>> {
     let rules = rules(&text(root, RULE_BOOK)?);
+    let is_of = |rule: &str, exempt: &str| {
+        let series = rule.split_once('-').map_or("", |(series, _)| series);
+        [rule, series].contains(&exempt)
+    };
     let mut complaints = Vec::new();
+    for (exempt, _) in exempt {
+        if !rules.iter().any(|rule| is_of(rule, exempt)) {
+            complaints.push(format!(
+                "{exempt} is no rule or series of {RULE_BOOK}: remove it from NO_VECTORS"
+            ));
+        }
+    }
     for list in ["rules", "just_not"] {
         let mut cited = Vec::new();
         for file in files(root, ".toml")? {
@@ -75,10 +88,7 @@ pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> anyhow::Result
             }
         }
         for rule in &rules {
-            let series = rule.split_once('-').map_or("", |(series, _)| series);
-            let exempt = exempt
-                .iter()
-                .any(|(exempt, _)| [rule.as_str(), series].contains(exempt));
+            let exempt = exempt.iter().any(|(exempt, _)| is_of(rule, exempt));
             if exempt == cited.contains(rule) {
                 complaints.push(if exempt {
                     format!("{rule} has a vector: remove the exception")
@@ -97,7 +107,7 @@ pub fn rules_and_vectors(root: &Path, exempt: &[(&str, &str)]) -> anyhow::Result
 }
 
 /// The rules with the prefixes above, each once, in the order of the book.
-fn rules(book: &str) -> Vec<String> {
+pub(super) fn rules(book: &str) -> Vec<String> {
     let mut rules = Vec::new();
     // Every second part is bold.
     for bold in book.split("**").skip(1).step_by(2) {
@@ -160,7 +170,7 @@ mod tests {
 # Rules
 - **ID-91** Bold, as in **event**, and again **ID-91**.
 | **O-92** | in a table |
-- **W-93** as said in S-94. **P-95** has no test yet. **S-x** and **S-** are no rules.
+- **W-93** as said in S-94. **X-95** is of no series. **S-x** and **S-** are no rules.
 ";
 
     fn untested(files: &[(&str, &str)]) -> Vec<String> {
@@ -246,6 +256,11 @@ mod tests {
         assert_eq!(complaints(&[("W-93", "why")], one_side).len(), 1);
         let needless = complaints(&[("W-93", "why"), ("O-92", "why")], both);
         assert!(needless[0].contains("O-92 has a vector"), "{needless:?}");
+        for exempt in ["W-94", "S", "W-9"] {
+            let stale = complaints(&[("W-93", "why"), (exempt, "why")], both);
+            assert_eq!(stale.len(), 1, "{stale:?}");
+            assert!(stale[0].starts_with(&format!("{exempt} is no rule")));
+        }
         let unknown = both.replace("\"O-92\"]", "\"O-92\", \"O-99\"]");
         let unknown = complaints(&[("W-93", "why")], &unknown);
         assert!(unknown[0].contains("there is no rule O-99"), "{unknown:?}");

@@ -30,7 +30,7 @@ pub fn long_files(
             long.push((file, format!("has {lines} lines")));
         }
     }
-    Ok(without_excused(&long, "LONG_FILES", excused))
+    Ok(without_excused(&long, "LONG_FILES", "split it", excused))
 }
 
 /// Finds folders below `src` that have more than `files_max` source files and no inner folders, and
@@ -70,20 +70,21 @@ pub fn flat_folders(
             )
         })
         .collect();
-    Ok(without_excused(&flat, "FLAT_FOLDERS", excused))
+    Ok(without_excused(&flat, "FLAT_FOLDERS", "split it", excused))
 }
 
 /// The complaints about what was found and is not excused, and about excuses that are not needed.
-fn without_excused(
+pub(super) fn without_excused(
     found: &[(String, String)],
     table: &str,
+    remedy: &str,
     excused: &[(&str, &str)],
 ) -> Vec<String> {
     let is_excused = |path: &str| excused.iter().any(|(excused, _)| *excused == path);
     let mut complaints = Vec::new();
     for (path, what) in found.iter().filter(|(path, _)| !is_excused(path)) {
         complaints.push(format!(
-            "{path} {what}: split it, or add it to {table} with a reason"
+            "{path} {what}: {remedy}, or add it to {table} with a reason"
         ));
     }
     for (path, reason) in excused {
