@@ -78,7 +78,7 @@ impl Format {
     }
 
     /// Whether it is known what the product's connector sends to Mixpanel.
-    pub const fn has_connector(self) -> bool {
+    pub(crate) const fn has_connector(self) -> bool {
         matches!(self, Self::Segment | Self::RudderStack)
     }
 }

@@ -6,10 +6,11 @@ use arrow_array::builder::{BooleanBuilder, StringBuilder};
 use arrow_array::{Array, ArrayRef, RecordBatch, RecordBatchOptions, StringArray};
 use arrow_schema::{ArrowError, DataType, Field, Schema, SchemaRef};
 use idmerge_core::{DistinctId, EngineError, Resolve, RuleBook};
+use idmerge_engines::Outcomes;
 
 use crate::plain::Plain;
 use crate::read::{Read, push_id};
-use crate::state::{Outcomes, Rejected, State};
+use crate::state::{Rejected, State};
 
 /// The columns of an answer (W-1 to W-4).
 const COLUMNS: [(&str, DataType); 6] = [

@@ -13,6 +13,9 @@
 //! No rule is here: `idmerge-engines` reads events and weighs claims, and `idmerge-tables` says what the columns of a
 //! table of events mean. It also makes the lines of JSON of the rows that are not read from their columns.
 //!
+//! It is published because `idmerge` depends on it, and the package of Python uses it too. Any release may change its
+//! API.
+//!
 //! ```
 //! use std::sync::Arc;
 //!
@@ -55,7 +58,9 @@ mod table;
 
 pub use answer::{Answers, Layout, arrive, canonical, id_in};
 pub use claims::Claims;
+/// What [`State::fold`] counts.
+pub use idmerge_engines::Outcomes;
 pub use plain::{Plain, bytes_max, chosen};
 pub use read::{Lines, Names, Read, Reader, Refused, properties, push_id};
-pub use state::{Outcomes, Rejected, State};
+pub use state::{Rejected, State};
 pub use table::{ColumnsError, Values, place_of};

@@ -1,11 +1,10 @@
 //! The state of an engine, and what claims do to it.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
 
 use foldhash::{HashSet, HashSetExt};
-use idmerge_core::{Claim, EngineError, Outcome, Rejection};
-use idmerge_engines::{Engine, Settings};
+use idmerge_core::{Claim, EngineError, Rejection};
+use idmerge_engines::{Engine, Outcomes, Settings};
 
 use crate::claims::Claims;
 
@@ -25,15 +24,6 @@ pub struct Rejected {
     pub code: Cow<'static, str>,
     /// What it means for this claim.
     pub description: String,
-}
-
-/// How many claims had which outcome.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcomes {
-    /// Those that joined two clusters.
-    pub merges: u64,
-    /// Those that were rejected, by code.
-    pub rejections: BTreeMap<&'static str, u64>,
 }
 
 /// How many claims are given to the engine at once.
@@ -92,7 +82,7 @@ impl State {
     /// # Errors
     ///
     /// The engine has no room for more IDs.
-    pub fn fold_one(
+    pub(crate) fn fold_one(
         &mut self,
         claims: &Claims,
         claim: usize,
@@ -116,20 +106,5 @@ impl Rejected {
             code: rejection.code().into(),
             description: rejection.to_string(),
         }
-    }
-}
-
-impl Outcomes {
-    /// Counts an outcome, and returns its rejection.
-    pub fn count<'o>(&mut self, outcome: &Outcome<'o>) -> Option<Rejection<'o>> {
-        match outcome {
-            Outcome::Merged => self.merges += 1,
-            Outcome::Rejected(rejection) => {
-                *self.rejections.entry(rejection.code()).or_default() += 1;
-                return Some(*rejection);
-            }
-            _ => {}
-        }
-        None
     }
 }

@@ -3,7 +3,7 @@
 //! Everything above the engines (the command line, the store of a server, an embedding program)
 //! chooses, reads and makes an engine through this crate. Code about one rule still asks for the
 //! model. [`Settings`] does what every caller needs of a model: it reads events, creates the engine,
-//! and can be written as text and read back.
+//! and can be written as text and read back. [`Outcomes`] counts what the engine answers.
 //!
 //! ```
 //! use idmerge_core::{Event, IdentityResolverExt};
@@ -42,6 +42,7 @@
 mod blocked_ids;
 mod difference;
 mod model;
+mod outcomes;
 mod overrides;
 mod settings;
 mod shown;
@@ -51,6 +52,7 @@ mod text;
 pub use blocked_ids::{BlockedIds, BlockedIdsError};
 pub use idmerge_original::AnonIdFormat;
 pub use model::Model;
+pub use outcomes::Outcomes;
 pub use overrides::{Overrides, SettingsError};
 pub use settings::{Engine, NEAR_CAP_PERCENT, Settings};
 pub use text::SettingsTextError;

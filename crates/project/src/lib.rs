@@ -77,7 +77,7 @@ mod write;
 pub use erasure::ProjectErasure;
 pub use error::ProjectError;
 pub use figures::{Figures, LATENCY_BOUNDS_MS};
-/// The formats of [`Project::write_mappings`].
+/// The formats of [`Project::write_mappings_while`].
 pub use idmerge_events::MappingFormat;
 pub use idmerge_profiles::ProfileMerge;
 /// What a query asks to know whether to go on.

@@ -149,10 +149,7 @@ pub(crate) struct Texts(Option<ReadOnlyTable<u64, &'static [u8]>>);
 
 impl Texts {
     pub(crate) fn open(read: &ReadTransaction) -> Result<Self, ProjectError> {
-        Ok(Self(match read.open_table(TEXTS) {
-            Err(TableError::TableDoesNotExist(_)) => None,
-            table => Some(table?),
-        }))
+        Ok(Self(existing(read.open_table(TEXTS))?))
     }
 
     /// Whether no profile is long.
@@ -224,17 +221,24 @@ fn with_row<T>(
         ProfileKey::Canonical(id) => (PROFILES, id),
         ProfileKey::Hidden(id) => (HIDDEN, id),
         ProfileKey::Group(key, id) => {
-            return Ok(match read.open_table(GROUPS) {
-                Err(TableError::TableDoesNotExist(_)) => None,
-                table => {
-                    let row = table?.get((&**key, &**id))?;
-                    row.map(|row| use_row(row.value()))
-                }
-            });
+            let Some(table) = existing(read.open_table(GROUPS))? else {
+                return Ok(None);
+            };
+            let row = table.get((&**key, &**id))?;
+            return Ok(row.map(|row| use_row(row.value())));
         }
     };
-    match read.open_table(table) {
+    let Some(table) = existing(read.open_table(table))? else {
+        return Ok(None);
+    };
+    Ok(table.get(&**id)?.map(|row| use_row(row.value())))
+}
+
+/// A table that was opened, or `None` if nothing has made it yet.
+pub(crate) fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, TableError> {
+    match table {
+        Ok(table) => Ok(Some(table)),
         Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        table => Ok(table?.get(&**id)?.map(|row| use_row(row.value()))),
+        Err(error) => Err(error),
     }
 }

@@ -24,19 +24,8 @@ impl Project {
         Ok(self.inner.state()?.store.read().history()?)
     }
 
-    /// What [`retract`](Self::retract) would answer, without changing anything. It holds up no batch.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`retract`](Self::retract).
-    pub fn preview_retraction(
-        &self,
-        target: &RetractionTarget,
-    ) -> Result<Retraction, ProjectError> {
-        self.preview_retraction_while(target, Arc::new(|| true))
-    }
-
-    /// As [`preview_retraction`](Self::preview_retraction). Ends soon after `may_go_on` has returned `false`.
+    /// What [`retract`](Self::retract) would answer, without changing anything. It holds up no batch, and ends soon after
+    /// `may_go_on` has returned `false`.
     ///
     /// # Errors
     ///

@@ -9,6 +9,7 @@
 )]
 
 use std::path::Path;
+use std::sync::Arc;
 
 use idmerge_engines::{Model, Settings};
 use idmerge_events::MappingFormat;
@@ -80,7 +81,9 @@ fn a_copy_of_the_mappings_takes_the_memory_of_one_engine() {
             let engine_bytes = u64::try_from(of_engine.bytes_current).unwrap();
             let of_copy = allocation_counter::measure(|| {
                 let to = &mut std::io::sink();
-                project.write_mappings(MappingFormat::Ndjson, to).unwrap();
+                project
+                    .write_mappings_while(MappingFormat::Ndjson, to, Arc::new(|| true))
+                    .unwrap();
             });
             println!(
                 "{model:?}, {users} users, from a snapshot: {is_snapshot}: the engine has {engine_bytes} bytes, \

@@ -335,23 +335,6 @@ impl<R: IdentityResolver> Durable<R> {
         self.options.last_sync.commits()
     }
 
-    /// Commits as [`commit_with`](Self::commit_with) does, and records that the service has adapted
-    /// its tables to a revised log: the next opening says that the log is not
-    /// [revised](Opened::is_revised).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`commit_with`](Self::commit_with).
-    pub fn commit_adapted<E: From<StoreError>>(
-        &self,
-        also: impl FnOnce(&WriteTransaction) -> Result<(), E>,
-    ) -> Result<u64, E> {
-        self.commit_with(|write| {
-            about::clear_revised(write)?;
-            also(write)
-        })
-    }
-
     /// Opens what is committed for reading, including the tables that
     /// [`commit_with`](Self::commit_with) wrote.
     ///

@@ -83,7 +83,7 @@ pub struct Opened {
     /// Later snapshots that could not be read, with the reason. The state is right without them.
     pub damaged: Vec<(u64, SnapshotError)>,
     /// Whether the log was revised since the service last called
-    /// [`commit_adapted`](crate::Durable::commit_adapted): an entry was withdrawn, or a repair lost
+    /// [`clear_revised`](crate::clear_revised): an entry was withdrawn, or a repair lost
     /// entries. What a service derived from an earlier state may then contradict the state.
     pub is_revised: bool,
     /// Up to this entry the log may lack repeats of claims, because a version of idmerge with format

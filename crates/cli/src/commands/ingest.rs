@@ -21,7 +21,9 @@ use crate::commands::store::open::{open_error, open_for_writing, settings_for_in
 use crate::environment::now_ms;
 use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
-use crate::output::summary::{self, Figures, Outcomes, Refused, SummaryForm, add_adapted, row};
+use crate::output::summary::{
+    self, Figures, Outcomes, Refused, SummaryForm, add_adapted, add_outcomes, outcome_rows, row,
+};
 use crate::report::say;
 use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
@@ -330,7 +332,8 @@ impl fmt::Display for IngestSummary<'_> {
             row(f, "  repeated", self.repeated, "")?;
         }
         row(f, "new entries", self.new_entries, "")?;
-        write!(f, "{}{}", self.outcomes, self.refused)
+        outcome_rows(f, self.outcomes)?;
+        write!(f, "{}", self.refused)
     }
 }
 
@@ -344,7 +347,7 @@ impl Figures for IngestSummary<'_> {
             "events_repeated": self.repeated,
             "new_entries": self.new_entries,
         });
-        self.outcomes.add_to(&mut json);
+        add_outcomes(self.outcomes, &mut json);
         self.refused.add_to(&mut json);
         add_adapted(self.adapted, &mut json);
         json

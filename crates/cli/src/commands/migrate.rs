@@ -23,6 +23,7 @@ use crate::environment::now_ms;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
 use crate::report::ExitCode;
+use crate::spill::TEMPORARY;
 use crate::stream::adapt::Adapting;
 use crate::stream::input::{self, Input, Reread};
 use crate::stream::pipeline::Pass;
@@ -63,7 +64,7 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let events_read = gathering.events();
     side_files.add_all(&folder, &mut gathering)?;
     input::check_unchanged(&mut inputs)?;
-    let mut people = gathering.elect().context("cannot use a temporary file")?;
+    let mut people = gathering.elect().context(TEMPORARY)?;
     people.set_now_ms(folder.now_ms(events_read, now_ms));
 
     progress.stage("writing");

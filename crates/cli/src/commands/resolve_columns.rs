@@ -20,7 +20,7 @@ use idmerge_tables::{GroupEncoder, GroupsWriter, NAME_COLUMNS};
 
 use crate::output::destination::{Destination, Output};
 use crate::output::refused::RefusedWriter;
-use crate::output::summary::{Outcomes, Refused, Summary};
+use crate::output::summary::{Refused, Summary};
 use crate::output::users::{UserBatch, UserCount};
 use crate::report::say;
 use crate::stream::forms::unusable::UsableEvents;
@@ -30,10 +30,9 @@ use crate::stream::progress::Progress;
 use rows::{GroupAnswered, RefusedRow, Usable, without_refused};
 use tables::{Known, RowGroup, Tables};
 
-const TEMPORARY: &str = "cannot write or read a temporary file";
 const OUTPUT: &str = "cannot write the output";
 
-/// So many rows of a file are looked at to say what it may be.
+/// At most this many rows of a file are looked at to say what it may be.
 const HEAD_ROWS: usize = 16;
 
 /// Files whose columns can be kept.
@@ -88,10 +87,7 @@ impl<'i> Columns<'i> {
         Ok(Summary {
             events: written.events,
             users: written.users,
-            outcomes: Outcomes {
-                merges: outcomes.merges,
-                rejections: outcomes.rejections,
-            },
+            outcomes,
             refused: Refused::of(&refused),
             adapted: None,
             is_of_now: false,

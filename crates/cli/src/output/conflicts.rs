@@ -13,6 +13,7 @@ use idmerge_migrate::{Conflict, ConflictEvidence, ConflictKind};
 use serde::{Deserialize, Serialize};
 
 use crate::output::destination::{Destination, Output};
+use crate::spill::TEMPORARY;
 use crate::spill::sort::Sorter;
 use crate::stream::block::Block;
 use crate::stream::lines::Lines;
@@ -209,7 +210,7 @@ impl ConflictsWriter {
         });
         gathered
             .and_then(|()| end(&mut case, &mut events))
-            .context("cannot use a temporary file")?;
+            .context(TEMPORARY)?;
         output.write_with(|out| by_events.finish(|line| out.write_all(line)))?;
         output.finish()
     }

@@ -1,12 +1,10 @@
 //! The figures at the end of a run.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{self, Write as _};
 
-use idmerge_core::Outcome;
+pub(crate) use idmerge_engines::Outcomes;
 use indicatif::HumanCount;
-use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::output::refused::RefusedWriter;
@@ -77,42 +75,21 @@ impl fmt::Display for Refused {
     }
 }
 
-/// Counts outcomes of claims.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(crate) struct Outcomes {
-    pub(crate) merges: u64,
-    pub(crate) rejections: BTreeMap<&'static str, u64>,
+/// Adds the outcomes of claims.
+pub(crate) fn add_outcomes(outcomes: &Outcomes, json: &mut Value) {
+    json["merges"] = outcomes.merges.into();
+    json["rejections"] = outcomes.rejections.values().sum::<u64>().into();
+    json["rejections_by_code"] = json!(outcomes.rejections);
 }
 
-impl Outcomes {
-    pub(crate) fn count(&mut self, outcome: &Outcome<'_>) {
-        match outcome {
-            Outcome::Merged => self.merges += 1,
-            Outcome::Rejected(rejection) => self.count_rejection(rejection.code()),
-            _ => {}
-        }
+/// The rows of the outcomes of claims.
+pub(crate) fn outcome_rows(f: &mut fmt::Formatter<'_>, outcomes: &Outcomes) -> fmt::Result {
+    row(f, "merges", outcomes.merges, "")?;
+    row(f, "rejections", outcomes.rejections.values().sum(), "")?;
+    for (code, &count) in &outcomes.rejections {
+        row(f, "", count, &format!(" {code}"))?;
     }
-
-    pub(crate) fn add_to(&self, json: &mut Value) {
-        json["merges"] = self.merges.into();
-        json["rejections"] = self.rejections.values().sum::<u64>().into();
-        json["rejections_by_code"] = json!(self.rejections);
-    }
-
-    pub(crate) fn count_rejection(&mut self, code: &'static str) {
-        *self.rejections.entry(code).or_default() += 1;
-    }
-}
-
-impl fmt::Display for Outcomes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        row(f, "merges", self.merges, "")?;
-        row(f, "rejections", self.rejections.values().sum(), "")?;
-        for (code, &count) in &self.rejections {
-            row(f, "", count, &format!(" {code}"))?;
-        }
-        Ok(())
-    }
+    Ok(())
 }
 
 /// Adds what became of the records of another product.
@@ -136,7 +113,7 @@ impl Figures for Summary {
             "users_before": users.before(),
             "users_after": users.after(),
         });
-        self.outcomes.add_to(&mut json);
+        add_outcomes(&self.outcomes, &mut json);
         self.refused.add_to(&mut json);
         add_adapted(self.adapted.as_ref(), &mut json);
         if self.is_of_now {
@@ -158,7 +135,7 @@ impl fmt::Display for Summary {
         }
         row(f, "users before", users.before(), "")?;
         row(f, "users after", users.after(), "")?;
-        write!(f, "{}", self.outcomes)?;
+        outcome_rows(f, &self.outcomes)?;
         write!(f, "{}", self.refused)?;
         if self.is_of_now {
             writeln!(f, "{OF_NOW}")?;

@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use idmerge_core::{DistinctId, Resolve};
 use idmerge_engines::Engine;
-use idmerge_store::redb::{ReadOnlyTable, TableError, TableHandle};
+use idmerge_store::redb::{ReadOnlyTable, TableHandle};
 use idmerge_store::{ErasedRows, Erasing};
 
 use crate::error::ProjectError;
-use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, SOURCES, TEXTS, TextNumber};
+use crate::profiles::{GROUPS, HIDDEN, PROFILES, ProfileKey, SOURCES, TEXTS, TextNumber, existing};
 #[cfg(test)]
 use crate::simulation::hooks::{Mistake, makes};
 
@@ -159,12 +159,4 @@ fn is_shown_again(erasing: &Erasing<'_, Engine>, id: &str) -> bool {
     let is_canonical = |state: &dyn Resolve, id| state.resolve(id) == id;
     DistinctId::try_from(id)
         .is_ok_and(|id| !is_canonical(erasing.state, id) && is_canonical(erasing.state_after(), id))
-}
-
-fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, ProjectError> {
-    match table {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

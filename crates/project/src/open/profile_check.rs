@@ -2,12 +2,10 @@
 
 use foldhash::{HashSet, HashSetExt};
 use idmerge_profiles::Profile;
-use idmerge_store::redb::{
-    Key, ReadTransaction, ReadableTable, TableError, TableHandle, WriteTransaction,
-};
+use idmerge_store::redb::{Key, ReadTransaction, ReadableTable, TableHandle, WriteTransaction};
 use idmerge_store::{ServiceCheck, StoreError};
 
-use crate::profiles::{GROUPS, HIDDEN, PROFILES, TEXTS, TextNumber, with_json};
+use crate::profiles::{GROUPS, HIDDEN, PROFILES, TEXTS, TextNumber, existing, with_json};
 
 /// The most damaged profiles that are named one by one.
 const NAMED_MAX: usize = 100;
@@ -128,12 +126,4 @@ fn keep(
         used.insert(long.number);
     }
     is_kept
-}
-
-fn existing<T>(table: Result<T, TableError>) -> Result<Option<T>, StoreError> {
-    match table {
-        Ok(table) => Ok(Some(table)),
-        Err(TableError::TableDoesNotExist(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
 }

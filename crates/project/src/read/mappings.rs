@@ -21,24 +21,13 @@ impl Project {
     /// This folds the log into an engine of its own, from the latest snapshot on. So it needs as much memory
     /// as the identities of the project take, until it returns.
     ///
-    /// # Errors
-    ///
-    /// [`ProjectError::Sink`] if `to` fails, and if the log cannot be read.
-    pub fn write_mappings(
-        &self,
-        format: MappingFormat,
-        to: &mut dyn io::Write,
-    ) -> Result<(), ProjectError> {
-        self.write_mappings_while(format, to, Arc::new(|| true))
-    }
-
-    /// As [`write_mappings`](Self::write_mappings), until `may_go_on` returns `false`. It is called for every
-    /// 1,024 entries of the log that are read, and for each cluster or 1,000 members of a large one.
+    /// It ends once `may_go_on` has returned `false`, which is called for every 1,024 entries of the log that are read,
+    /// and for each cluster or 1,000 members of a large one.
     ///
     /// # Errors
     ///
-    /// [`ProjectError::Cancelled`] if it returned `false`, and those of
-    /// [`write_mappings`](Self::write_mappings).
+    /// [`ProjectError::Cancelled`] if `may_go_on` returned `false`, [`ProjectError::Sink`] if `to` fails, and if the log
+    /// cannot be read.
     pub fn write_mappings_while(
         &self,
         format: MappingFormat,

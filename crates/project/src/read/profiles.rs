@@ -4,12 +4,12 @@ use std::io;
 use std::ops::Bound::{Excluded, Included, Unbounded};
 
 use idmerge_core::Resolve;
-use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata, TableError};
+use idmerge_store::redb::{ReadTransaction, ReadableTableMetadata};
 
 use crate::error::ProjectError;
 use crate::large::LargeShare;
 use crate::profiles::{
-    GROUPS, PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json,
+    GROUPS, PROFILES, ProfileKey, TextNumber, Texts, committed_bytes, committed_json, existing,
 };
 use crate::project::Project;
 use crate::read::identity::{MemberCursor, MembersQuery};
@@ -152,10 +152,10 @@ impl Project {
     /// Any error of the disk.
     pub fn count_profiles(&self) -> Result<u64, ProjectError> {
         let read = self.inner.state()?.store.read().begin_read()?;
-        match read.open_table(PROFILES) {
-            Err(TableError::TableDoesNotExist(_)) => Ok(0),
-            table => Ok(table?.len()?),
-        }
+        Ok(match existing(read.open_table(PROFILES))? {
+            Some(table) => table.len()?,
+            None => 0,
+        })
     }
 
     /// The ID of the profile that is `count` profiles after an ID, in the order of the IDs; `None` if there
@@ -170,9 +170,8 @@ impl Project {
         count: usize,
     ) -> Result<Option<String>, ProjectError> {
         let read = self.inner.state()?.store.read().begin_read()?;
-        let table = match read.open_table(PROFILES) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(None),
-            table => table?,
+        let Some(table) = existing(read.open_table(PROFILES))? else {
+            return Ok(None);
         };
         let from = after.map_or(Unbounded, Excluded);
         let mut rows = table.range::<&str>((from, Unbounded))?;
@@ -195,9 +194,8 @@ impl Project {
         visit: &mut dyn FnMut(&str, &str) -> io::Result<bool>,
     ) -> Result<(), ProjectError> {
         let read = self.inner.state()?.store.read().begin_read()?;
-        let table = match read.open_table(PROFILES) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
-            table => table?,
+        let Some(table) = existing(read.open_table(PROFILES))? else {
+            return Ok(());
         };
         let texts = Texts::open(&read)?;
         let from = after.map_or(Unbounded, Excluded);
@@ -223,9 +221,8 @@ impl Project {
         visit: &mut dyn FnMut(&str, &str) -> io::Result<bool>,
     ) -> Result<(), ProjectError> {
         let read = self.inner.state()?.store.read().begin_read()?;
-        let table = match read.open_table(GROUPS) {
-            Err(TableError::TableDoesNotExist(_)) => return Ok(()),
-            table => table?,
+        let Some(table) = existing(read.open_table(GROUPS))? else {
+            return Ok(());
         };
         let texts = Texts::open(&read)?;
         let from = match after {

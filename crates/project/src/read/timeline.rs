@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::FromStr;
 
-use idmerge_core::{Attribution, DistinctId, Resolve, quote};
+use idmerge_core::{Attribution, DistinctId, Resolve};
 use idmerge_events::JsonEvent;
 
 use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
@@ -15,6 +15,7 @@ use crate::error::ProjectError;
 use crate::open::state::State;
 use crate::project::Project;
 use crate::read::export::ScannedEvent;
+use crate::read::read_cursor;
 use crate::user_key::user_key_of;
 use crate::write::batch::endpoint_of;
 
@@ -85,13 +86,8 @@ impl FromStr for Cursor {
     type Err = ProjectError;
 
     fn from_str(text: &str) -> Result<Self, ProjectError> {
-        let (time_ms, number) = text.split_once('.').unwrap_or_default();
-        match (time_ms.parse(), number.parse()) {
-            (Ok(time_ms), Ok(number)) => Ok(Self { time_ms, number }),
-            _ => Err(ProjectError::InvalidCursor {
-                cursor: quote(text),
-            }),
-        }
+        let (time_ms, number) = read_cursor(text)?;
+        Ok(Self { time_ms, number })
     }
 }
 

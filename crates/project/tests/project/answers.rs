@@ -1,6 +1,8 @@
 //! What the answers of a project say: which record was stored, which property is wrong, and which IDs
 //! belong together.
 
+use std::sync::Arc;
+
 use idmerge_engines::{Model, Settings};
 use idmerge_events::MappingFormat;
 use idmerge_project::{Batch, Options, Project, Record, RecordAnswer};
@@ -35,7 +37,9 @@ fn an_answer_says_what_was_stored_and_what_is_wrong() {
 
     let mut rows = Vec::new();
     let format = MappingFormat::Ndjson;
-    project.write_mappings(format, &mut rows).unwrap();
+    project
+        .write_mappings_while(format, &mut rows, Arc::new(|| true))
+        .unwrap();
     assert_eq!(
         String::from_utf8(rows).unwrap(),
         "{\"distinct_id\":\"$device:D1\",\"resolved_distinct_id\":\"U1\"}\n"

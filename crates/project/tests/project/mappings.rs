@@ -133,7 +133,7 @@ fn claims_are_taken_while_the_mappings_of_one_moment_are_copied() {
             bytes: Vec::new(),
         };
         project
-            .write_mappings(MappingFormat::Csv, &mut busy)
+            .write_mappings_while(MappingFormat::Csv, &mut busy, Arc::new(|| true))
             .unwrap();
         let Busy {
             bytes,
@@ -153,7 +153,7 @@ fn claims_are_taken_while_the_mappings_of_one_moment_are_copied() {
             .unwrap();
         let mut later = Vec::new();
         project
-            .write_mappings(MappingFormat::Csv, &mut later)
+            .write_mappings_while(MappingFormat::Csv, &mut later, Arc::new(|| true))
             .unwrap();
         let later = read(&later);
         assert_eq!(later, rows_after(model, next + 500));

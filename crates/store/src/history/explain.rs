@@ -8,7 +8,7 @@ use crate::error::StoreError;
 use crate::history::History;
 use crate::history::log_entry::LogEntry;
 use crate::log::component::Connection;
-use crate::log::entry::What;
+use crate::log::entry::{What, own};
 use crate::log::index::Index;
 use crate::state::overlay::members;
 
@@ -95,7 +95,7 @@ impl<R: IdentityResolver> History<R> {
                 None => Ok(Explanation::Apart(Vec::new())),
             };
         }
-        let [from, to] = [first, second].map(|id| own(engine, id).to_buf());
+        let [from, to] = [first, second].map(|id| own(id, engine.rule_book()).to_buf());
         let chain = shortest_chain(from, &to, |ids| {
             let mut accepted = answers.naming(ids.iter().map(DistinctIdBuf::as_id))?;
             accepted.retain(|(entry, _)| entry.is_accepted());
@@ -148,7 +148,7 @@ fn rejected_between<R: IdentityResolver>(
     first: DistinctId<'_>,
     second: DistinctId<'_>,
 ) -> Result<Vec<LogEntry>, StoreError> {
-    let sides = [first, second].map(|id| members(engine.cluster(id), own(engine, id)));
+    let sides = [first, second].map(|id| members(engine.cluster(id), own(id, engine.rule_book())));
     // A claim between the two names an ID of each, so looking up the smaller side is enough.
     let fewer = sides.iter().min_by_key(|side| side.len());
     let named = answers.naming(fewer.into_iter().flatten().copied())?;
@@ -171,7 +171,7 @@ fn rejected_through_others<R: IdentityResolver>(
     first: DistinctId<'_>,
     second: DistinctId<'_>,
 ) -> Result<Option<Vec<LogEntry>>, StoreError> {
-    let user = |id: DistinctId<'_>| engine.resolve(own(engine, id)).to_buf();
+    let user = |id: DistinctId<'_>| engine.resolve(own(id, engine.rule_book())).to_buf();
     shortest_chain(user(first), &user(second), |users| {
         let ids = users.iter().map(DistinctIdBuf::as_id);
         let ids = ids.flat_map(|id| members(engine.cluster(id), id));
@@ -249,14 +249,5 @@ impl<'h, R: IdentityResolver> Answers<'h, R> {
             Ok(())
         })?;
         Ok(claims)
-    }
-}
-
-/// The ID as its cluster lists it: in Original the mark of a device is not part of the ID (O-1).
-pub(super) fn own<'a>(engine: &dyn Resolve, id: DistinctId<'a>) -> DistinctId<'a> {
-    if engine.rule_book().has_device_namespace() {
-        id
-    } else {
-        DistinctId::plain(id.id())
     }
 }

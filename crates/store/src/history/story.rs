@@ -6,10 +6,9 @@ use idmerge_core::{Claim, DistinctId, DistinctIdBuf, IdentityResolver, Resolve};
 
 use crate::error::StoreError;
 use crate::history::History;
-use crate::history::explain::own;
 use crate::history::log_entry::LogEntry;
 use crate::log::component::Connection;
-use crate::log::entry::What;
+use crate::log::entry::{What, own};
 use crate::log::index::{Index, fingerprint};
 use crate::state::overlay::members;
 
@@ -41,7 +40,7 @@ impl<R: IdentityResolver> History<R> {
         engine: &dyn Resolve,
         id: DistinctId<'_>,
     ) -> Result<Vec<LogEntry>, StoreError> {
-        let id = own(engine, id);
+        let id = own(id, engine.rule_book());
         let canonical = engine.resolve(id);
         let is_of_user = |id: DistinctId<'_>| engine.resolve(id) == canonical;
         let members: Vec<_> = members(engine.cluster(id), id)

@@ -224,8 +224,8 @@ pub(crate) fn set_revised(write: &WriteTransaction) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Records in a commit that the service has adapted its tables to a revised log, as
-/// [`commit_adapted`](crate::Durable::commit_adapted) does.
+/// Records in a commit that the service has adapted its tables to a revised log: the next opening says that the log is
+/// not [revised](crate::Opened::is_revised).
 ///
 /// # Errors
 ///

@@ -71,7 +71,7 @@ pub enum What<'a> {
     },
 }
 
-/// The ID as an engine keeps it.
+/// The ID as an engine keeps it: in Original and Legacy the prefix of a device is not part of the ID (O-1, L-1).
 pub(crate) fn own(id: DistinctId<'_>, rule_book: RuleBook) -> DistinctId<'_> {
     match rule_book.has_device_namespace() {
         true => id,

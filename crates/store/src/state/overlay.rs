@@ -19,7 +19,7 @@ use idmerge_core::{
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::component::Connection;
-use crate::log::entry::What;
+use crate::log::entry::{What, own};
 use crate::log::index::{Index, fingerprint};
 
 /// Makes an empty engine.
@@ -115,20 +115,10 @@ impl<R: IdentityResolver> Overlay<R> {
     }
 
     fn part(&self, id: DistinctId<'_>) -> Option<u64> {
-        let id = self.own(id);
+        let id = own(id, self.main.rule_book());
         let known = self.part_of.get(&fingerprint(id.id()))?;
         let found = known.iter().find(|(other, _)| other.as_id() == id);
         found.map(|(_, part)| *part)
-    }
-
-    /// The ID as the engine keeps it: in Original the prefix of a device is not part of the ID
-    /// (O-1).
-    pub(crate) fn own<'a>(&self, id: DistinctId<'a>) -> DistinctId<'a> {
-        if self.main.rule_book().has_device_namespace() {
-            id
-        } else {
-            DistinctId::plain(id.id())
-        }
     }
 
     /// The engine that answers for an ID.
@@ -259,7 +249,8 @@ impl<R: IdentityResolver> Overlay<R> {
             Place::Main => None,
             Place::Part(part) => Some(part),
             Place::PartWith(part, other) => {
-                self.put(self.own(other).to_buf(), part);
+                let other = own(other, self.main.rule_book()).to_buf();
+                self.put(other, part);
                 Some(part)
             }
             Place::NewPart(ids) => Some(self.fold_again(ids, log)?.0),
@@ -277,10 +268,12 @@ impl<R: IdentityResolver> Overlay<R> {
         let withdrawn = index.withdrawn()?;
         let entries = index.component(ids.iter().map(DistinctId::id), Connection::Attempted)?;
 
-        let mut members: HashSet<DistinctIdBuf> = ids.map(|id| self.own(id).to_buf()).into();
+        let rule_book = self.main.rule_book();
+        let own = |id: DistinctId<'_>| own(id, rule_book).to_buf();
+        let mut members: HashSet<DistinctIdBuf> = ids.map(own).into();
         log.each_of(&entries, &mut |entry| {
             if let What::Claim { claim, .. } = entry.what {
-                members.extend(claim.ids().map(|id| self.own(id).to_buf()));
+                members.extend(claim.ids().map(own));
             }
             Ok(())
         })?;

@@ -112,7 +112,7 @@ impl Fault {
     }
 
     /// The message of `/track`, `/engage` and `/groups`, which is shorter.
-    pub fn legacy_text(&self) -> String {
+    pub(crate) fn legacy_text(&self) -> String {
         match self {
             Self::NotAnObject => "data, not a JSON object".to_owned(),
             Self::NoName => "event, missing".to_owned(),

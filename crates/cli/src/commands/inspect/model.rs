@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::hash::BuildHasher;
 
 use foldhash::quality::RandomState;
-use idmerge_core::{Attribution, Claim, DistinctId, Outcome};
+use idmerge_core::{Attribution, Claim, DistinctId};
 use idmerge_engines::{Engine, Model, Settings};
 use serde::Serialize;
 
@@ -230,8 +230,9 @@ impl ModelState {
             return self.arrive(claims, arrivals, base, hasher);
         }
         let outcomes = &mut self.figures.outcomes;
-        let count = &mut |outcome: Outcome<'_>| outcomes.count(&outcome);
-        self.engine.apply_batch(&claims.1, count)?;
+        self.engine.apply_batch(&claims.1, &mut |outcome| {
+            outcomes.count(&outcome);
+        })?;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use foldhash::HashSet;
-use idmerge_core::{DistinctIdBuf, Resolve, quote};
+use idmerge_core::{DistinctIdBuf, Resolve};
 use idmerge_events::JsonEvent;
 use idmerge_store::MayGoOn;
 
@@ -21,6 +21,7 @@ use crate::archive::block::{NOT_AN_EVENT, StoredEvent};
 use crate::archive::directory::BlockHead;
 use crate::error::ProjectError;
 use crate::project::Project;
+use crate::read::read_cursor;
 
 /// The most blocks of events that are read for a page.
 const MAX_BLOCKS: usize = 200;
@@ -66,13 +67,8 @@ impl FromStr for UsersCursor {
     type Err = ProjectError;
 
     fn from_str(text: &str) -> Result<Self, ProjectError> {
-        let (before, last) = text.split_once('.').unwrap_or_default();
-        match (before.parse(), last.parse()) {
-            (Ok(before), Ok(last)) => Ok(Self { before, last }),
-            _ => Err(ProjectError::InvalidCursor {
-                cursor: quote(text),
-            }),
-        }
+        let (before, last) = read_cursor(text)?;
+        Ok(Self { before, last })
     }
 }
 

@@ -49,7 +49,7 @@ impl NamedIds {
     }
 
     /// Whether a claim names an ID that is erased.
-    pub fn has_named(&self, claim: Claim<'_>) -> bool {
+    pub(crate) fn has_named(&self, claim: Claim<'_>) -> bool {
         let ids = named_ids(claim, Some(self.rule_book));
         ids.into_iter().flatten().any(|id| self.has(id))
     }
