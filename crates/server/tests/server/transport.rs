@@ -1,5 +1,7 @@
 //! The requests of all kinds of clients over a socket, and the response that each expects.
 
+use std::fs;
+
 use crate::support::{Answer, Running, SECRET, gzip, project};
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
@@ -486,4 +488,42 @@ fn metrics_count_requests_and_records() {
     ] {
         assert!(text.contains(line), "{line}\n{text}");
     }
+}
+
+#[test]
+fn every_metric_that_the_documents_name_is_there() {
+    let server = Running::of(Model::Original);
+    // Some metrics are there once something was counted.
+    server.post("/track", JSON, &link("U1", DEVICE));
+    let text = server.get("/metrics", &[]).body;
+    let types = text.lines().filter_map(|line| line.strip_prefix("# TYPE "));
+    let metrics: Vec<_> = types
+        .map(|line| match line.split_once(' ').unwrap() {
+            (name, "counter") => format!("{name}_total"),
+            (name, _) => name.to_owned(),
+        })
+        .collect();
+    let docs = fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs")).unwrap();
+    let mut named = 0;
+    for entry in docs {
+        let path = entry.unwrap().path();
+        if path.extension().is_none_or(|it| it != "md") {
+            continue;
+        }
+        let text = fs::read_to_string(&path).unwrap();
+        for rest in text.split("`idmerge_").skip(1) {
+            let end = rest.find(|c: char| !c.is_ascii_lowercase() && c != '_');
+            let name = format!("idmerge_{}", &rest[..end.unwrap()]);
+            // A property of migrated events (M-12).
+            if name != "idmerge_evidence" {
+                assert!(
+                    metrics.contains(&name),
+                    "{}: {name}: {metrics:?}",
+                    path.display()
+                );
+                named += 1;
+            }
+        }
+    }
+    assert!(named > 9, "only {named} metrics are named");
 }

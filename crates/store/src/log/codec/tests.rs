@@ -134,7 +134,17 @@ proptest! {
     }
 
     #[test]
-    fn wrong_bytes_are_an_error_and_no_panic(
+    fn an_entry_that_ends_early_is_an_error(what in what(), cause in cause()) {
+        let mut encoder = Encoder::default();
+        encoder.entry(Entry { sequence: 1, what, cause }).unwrap();
+        for end in 1..encoder.bytes.len() {
+            let mut decoder = Decoder::new(&encoder.bytes[..end], 1);
+            prop_assert!(decoder.next().is_err(), "{end} bytes of {:?}", encoder.bytes);
+        }
+    }
+
+    #[test]
+    fn no_bytes_make_the_decoder_panic(
         bytes in prop::collection::vec(prop_oneof![0..16_u8, any::<u8>()], 0..60),
     ) {
         let mut decoder = Decoder::new(&bytes, 1);
