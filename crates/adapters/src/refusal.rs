@@ -77,7 +77,10 @@ impl Refusal {
     pub(crate) fn not_an_object(text: &str) -> Self {
         Self::new(
             "IN-1",
-            format_args!("{} is not a JSON object, so it is no record", quote(text)),
+            format_args!(
+                "{} is not a JSON object, so it is not a record",
+                quote(text)
+            ),
         )
     }
 

@@ -62,7 +62,8 @@ Exit code: 0 on success, 1 on failure, 2 on wrong usage, and 128 plus its number
 /// Decide which events belong to one person.
 ///
 /// Products track people before and after they log in. idmerge joins the anonymous events and the
-/// logged-in events of a person by the rules of Mixpanel's ID Merge, Simplified or Original.
+/// logged-in events of a person by the rules of Mixpanel's ID Merge (Simplified or Original), or of
+/// projects without it (Legacy).
 #[derive(Debug, Parser)]
 #[command(name = "idmerge", version, after_help = EXAMPLES, disable_help_subcommand = true)]
 pub(crate) struct Args {

@@ -6,7 +6,8 @@
 //!
 //! - The types and traits of [`idmerge_core`] are in the root: [`Event`], [`Claim`], [`DistinctId`],
 //!   [`Resolve`], [`IdentityResolver`].
-//! - [`Settings`] chooses an engine at run time; [`simplified`] and [`original`] are the engines.
+//! - [`Settings`] chooses an engine at run time; [`simplified`], [`original`] and [`legacy`]
+//!   are the engines.
 //! - [`events`] reads the JSON that SDKs send, and writes the canonical distinct_id back into it.
 //! - [`store`] keeps an engine on disk, with the log of its claims (feature `store`).
 //!
@@ -66,6 +67,7 @@ pub use idmerge_core::*;
 pub use idmerge_engines as engines;
 pub use idmerge_engines::{AnonIdFormat, Engine, Model, Overrides, Settings};
 pub use idmerge_events as events;
+pub use idmerge_legacy as legacy;
 pub use idmerge_original as original;
 pub use idmerge_simplified as simplified;
 #[cfg(feature = "store")]

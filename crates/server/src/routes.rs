@@ -273,6 +273,7 @@ async fn add_headers(mut response: Response) -> Response {
     // Browsers must not guess another content type than the one that the response declares.
     let nosniff = HeaderValue::from_static("nosniff");
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    refusals::add_options(headers);
     if is_unauthorized {
         for challenge in [
             "Basic realm=\"idmerge\", charset=\"UTF-8\"",

@@ -98,6 +98,7 @@ const MAY_NAME: &[MayName<'_>] = &[
             "engines",
             "simplified",
             "original",
+            "legacy",
             "events",
             "ingest",
             "lint",

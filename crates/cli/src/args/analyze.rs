@@ -192,7 +192,8 @@ Examples:
 
 Counts the users of each event, or of each day in UTC, with ID merge and without it, in which every \
 distinct_id is a user of its own. If a busy event has nearly as many users as events after the merge, \
-identity is lost: each event comes under an ID of its own.")]
+identity is lost: each event comes under an ID of its own. The rules are F-1, F-2 and F-10 \
+(`idmerge help rules`).")]
 pub(crate) struct UniquesArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,
@@ -233,7 +234,8 @@ Examples:
 
 Counts the users who come back, by the day or week in which they first came, with ID merge and without it. \
 Days are those of UTC, and a week begins on Monday. A user comes back in each later period with an event. A \
-period after the last event of the input has no figure.")]
+period after the last event of the input has no figure. The rules are F-1, F-2, F-7 and F-11 \
+(`idmerge help rules`).")]
 pub(crate) struct RetentionArgs {
     #[command(flatten)]
     pub(crate) identity: IdentityArgs,

@@ -30,10 +30,19 @@ edit the file.
 A secret that comes from --secret-file or the variable IDMERGE_SECRET is not written: give it at each \
 start. The list of processes shows --secret to every user of the machine.
 
-A configuration file (DATA/idmerge.toml is one) has a [[project]] for each project:
+A configuration file (DATA/idmerge.toml is one) has a [[project]] for each project, which must have \
+a token and an engine. Keys for the whole server come first. All of them:
+
+  listen = \"127.0.0.1:8080\"      # --listen overrides it
+  connections_max = 16384        # more wait until one closes
+  connections_per_address_max = 12288   # three quarters of it; more get 503
+  body_bytes_in_memory_max = 268435456  # of all request bodies together
+  page_cache_mib_max = 256       # of all databases together, in equal parts
+  erasure_delay_s = 60           # how long a deletion of people waits
 
   [[project]]
   token = \"shop\"                 # sent by SDKs with each event; not secret
+  project_id = \"12345\"           # needed if an account is in several projects
   engine = \"original\"            # simplified, original or legacy; it stays
   secret = \"a long secret\"       # to import and read; or secret_file = \"FILE\"
   max_cluster_ids = 500          # Original only
@@ -49,10 +58,10 @@ A configuration file (DATA/idmerge.toml is one) has a [[project]] for each proje
 
   [[project.service_account]]
   user = \"warehouse\"
-  secret = \"another long secret\"
+  secret = \"another long secret\" # or secret_file = \"FILE\"
 
-On SIGTERM, SIGINT or SIGHUP the server answers open requests and exits with code 0. No accepted event \
-is lost. Start it with nohup to keep it when its terminal closes.")]
+On SIGTERM, SIGINT or SIGHUP the server answers open requests and exits with code 0 (1 if a project cannot \
+write). No accepted event is lost. Start it with nohup to keep it when its terminal closes.")]
 pub(crate) struct ServeArgs {
     /// The folder for all data; each project has a folder in it
     #[arg(long, value_name = "DIR")]

@@ -238,7 +238,7 @@ impl SortWorker<'_> {
                 (
                     "IN-1",
                     format!(
-                        "{} is not a JSON object, so it is no record (IN-1)",
+                        "{} is not a JSON object, so it is not a record (IN-1)",
                         quote(record)
                     ),
                 )

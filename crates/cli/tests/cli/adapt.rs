@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 
+use crate::manual::commands;
 use crate::run::{Folder, gzip};
 
 fn lines(text: &str) -> Vec<Value> {
@@ -150,7 +151,7 @@ fn a_3_a_refused_record_is_named_by_its_line_property_and_rule() {
             (
                 7,
                 error("IN-1"),
-                error(r#""x" is not a JSON object, so it is no record (IN-1)"#)
+                error(r#""x" is not a JSON object, so it is not a record (IN-1)"#)
             ),
         ]
     );
@@ -393,4 +394,20 @@ fn a_8_the_first_record_of_each_product_is_recognised() {
             (&"$device:D1".into(), &format.into())
         );
     }
+}
+
+#[test]
+fn every_command_that_reads_events_has_from() {
+    let document = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/adapters.md");
+    let document = std::fs::read_to_string(document).unwrap();
+    assert!(document.contains("another product, in every command that reads events"));
+    let folder = Folder::new();
+    let mut reading = 0;
+    for command in commands(&folder) {
+        let help = folder.run(&format!("{command} --help")).ok();
+        let reads_events = help.contains(" [INPUT]...\n");
+        assert_eq!(help.contains("--from <"), reads_events, "{help}");
+        reading += usize::from(reads_events);
+    }
+    assert!(reading >= 10, "only {reading} commands read events");
 }

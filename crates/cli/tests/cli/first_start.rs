@@ -326,3 +326,50 @@ fn a_configuration_file_takes_the_place_of_the_kept_one() {
         .code(1)
         .says("data/idmerge.toml is not a valid configuration");
 }
+
+/// The configuration file that the help shows.
+fn shown(folder: &Folder) -> String {
+    let help = folder.run("serve --help").ok();
+    let (_, after) = help.split_once("A configuration file").unwrap();
+    let lines = after.lines().skip_while(|line| !line.starts_with("  "));
+    let shown = lines.take_while(|line| line.is_empty() || line.starts_with("  "));
+    shown.map(|line| format!("{line}\n")).collect()
+}
+
+/// The keys that a server reads, by the fields of its tables.
+fn keys() -> Vec<String> {
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/../server/src/config/file.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let mut keys = Vec::new();
+    for table in source.split("#[serde(deny_unknown_fields)]\n").skip(1) {
+        let (table, _) = table.split_once("\n}\n").unwrap();
+        let mut renamed = None;
+        for line in table.lines().skip(1).map(str::trim) {
+            if let Some((_, name)) = line.split_once("rename = \"") {
+                renamed = name.split_once('"').map(|(name, _)| name.to_owned());
+            } else if let Some((field, _)) = line.split_once(": ") {
+                let name = field.rsplit(' ').next().unwrap().to_owned();
+                keys.push(renamed.take().unwrap_or(name));
+            }
+        }
+    }
+    keys
+}
+
+#[test]
+fn the_help_has_every_key_of_the_file_and_a_server_takes_what_it_shows() {
+    let folder = Folder::with(&[("blocked.txt", "test\n")]);
+    let shown = shown(&folder);
+    let keys = keys();
+    assert!(keys.len() > 20, "{keys:?}");
+    let words: Vec<_> = shown
+        .split(|c: char| !c.is_ascii_lowercase() && c != '_')
+        .collect();
+    for key in &keys {
+        assert!(words.contains(&&**key), "{key} is not in:\n{shown}");
+    }
+    folder.write("c.toml", shown);
+    let (child, said) = started(&folder, &format!("{SERVE} --config c.toml"), 2);
+    assert!(may_read(&said, "a long secret"));
+    stop(child);
+}

@@ -4,7 +4,7 @@
 use axum::Json;
 use axum::extract::Request;
 use axum::http::uri::Authority;
-use axum::http::{HeaderValue, Method, StatusCode, Uri, Version, header};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
@@ -46,13 +46,28 @@ pub(crate) async fn not_found(uri: Uri) -> Response {
     refuse(uri.path(), StatusCode::NOT_FOUND, error)
 }
 
-/// The header `Allow` is added by the router, which knows the methods of the path.
+/// The header `Allow` is added by the router, which knows the methods of the path, and then by [`add_options`].
 pub(crate) async fn method_not_allowed(method: Method, uri: Uri) -> Response {
     if method == Method::OPTIONS {
         return StatusCode::NO_CONTENT.into_response();
     }
     let error = "this path does not take this method; the header Allow lists those that it takes";
     refuse(uri.path(), StatusCode::METHOD_NOT_ALLOWED, error)
+}
+
+/// Adds OPTIONS to the methods that a path takes. The router lists those that have a handler, and
+/// [`method_not_allowed`] or the layer for CORS answers OPTIONS at every path.
+pub(crate) fn add_options(headers: &mut HeaderMap) {
+    let Some(allow) = headers.get_mut(header::ALLOW) else {
+        return;
+    };
+    let methods = allow.to_str().unwrap_or_default();
+    if !methods.ends_with("OPTIONS") {
+        let comma = if methods.is_empty() { "" } else { "," };
+        if let Ok(all) = HeaderValue::try_from(format!("{methods}{comma}OPTIONS")) {
+            *allow = all;
+        }
+    }
 }
 
 /// Refuses what hyper lets through. A proxy and a server that read different hosts from one request can

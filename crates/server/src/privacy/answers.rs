@@ -182,7 +182,7 @@ impl Requester {
                     status.name()
                 );
                 let error = ApiError::new(StatusCode::METHOD_NOT_ALLOWED, error);
-                Ok(([(header::ALLOW, "GET")], error).into_response())
+                Ok(([(header::ALLOW, "GET,HEAD,OPTIONS")], error).into_response())
             }
         }
     }

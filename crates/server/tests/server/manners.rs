@@ -168,13 +168,13 @@ fn every_404_and_405_says_why() {
         assert_eq!(answer.header("content-type"), Some(JSON), "{path}");
     }
     for (method, path, allow) in [
-        ("POST", "/v1/changes", "GET,HEAD"),
-        ("DELETE", "/v1/ids/U1", "GET,HEAD"),
-        ("PUT", "/api/query/engage", "GET,HEAD,POST"),
-        ("POST", "/healthz", "GET,HEAD"),
-        ("PUT", "/track", "GET,HEAD,POST"),
-        ("DELETE", "/import/", "GET,HEAD,POST"),
-        ("GET", "/record", "POST"),
+        ("POST", "/v1/changes", "GET,HEAD,OPTIONS"),
+        ("DELETE", "/v1/ids/U1", "GET,HEAD,OPTIONS"),
+        ("PUT", "/api/query/engage", "GET,HEAD,POST,OPTIONS"),
+        ("POST", "/healthz", "GET,HEAD,OPTIONS"),
+        ("PUT", "/track", "GET,HEAD,POST,OPTIONS"),
+        ("DELETE", "/import/", "GET,HEAD,POST,OPTIONS"),
+        ("GET", "/record", "POST,OPTIONS"),
     ] {
         let answer = server.send(method, path, &[], b"");
         assert_eq!(answer.status, 405, "{method} {path}");
@@ -215,7 +215,7 @@ fn every_path_answers_head_and_options() {
     let options = server.send("OPTIONS", "/v1/changes", &[], b"");
     assert_eq!(
         (options.status, options.header("allow")),
-        (204, Some("GET,HEAD"))
+        (204, Some("GET,HEAD,OPTIONS"))
     );
     let text = "OPTIONS * HTTP/1.1\r\nhost: a\r\nconnection: close\r\n\r\n";
     assert!(send_raw(&server, text).starts_with("HTTP/1.1 204 "));

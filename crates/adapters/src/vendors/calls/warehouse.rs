@@ -64,7 +64,7 @@ pub(crate) fn call_of<'r>(text: &'r str, options: &Options) -> Result<(Kind, Cal
         Some("users") => {
             return Err(Refusal::new(
                 "A-2",
-                "a row of the table users has the latest traits only and no anonymous_id, so it is no record; \
+                "a row of the table users has the latest traits only and no anonymous_id, so it is not a record; \
              read the table identifies",
             ));
         }

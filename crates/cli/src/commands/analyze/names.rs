@@ -43,7 +43,9 @@ impl Names {
             return false;
         }
         let hint = match step.not_conditions() {
-            Some(why) => &format!(" (what is in the brackets is no condition, because {why}; F-7)"),
+            Some(why) => {
+                &format!(" (what is in the brackets is not a condition, because {why}; F-7)")
+            }
             None => hint,
         };
         let nearest = self.nearest(name);

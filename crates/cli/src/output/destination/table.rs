@@ -146,10 +146,8 @@ impl<W: Write + Send> TableLines<W> {
             Form::Parquet => {
                 return Err(io::Error::new(
                     io::ErrorKind::Unsupported,
-                    format!(
-                        "it is to be Parquet, {}",
-                        crate::stream::input::table::NOT_BUILT_IN
-                    ),
+                    "this build cannot write Parquet: install idmerge with `cargo install idmerge --features \
+                     tables`, or write NDJSON or CSV",
                 ));
             }
         };
@@ -250,7 +248,7 @@ fn cells(layout: Layout, line: &str) -> Option<Cells<'_>> {
     let mut is_split = true;
     visit_pairs(line, |pair| match pair.key().string().as_deref() {
         Some("event") => {
-            // A name with half a surrogate pair is no text.
+            // A name with half a surrogate pair is not text.
             let value = pair.value();
             cells[0] = value.string().or(Some(Cow::Borrowed(value.as_str())));
         }
