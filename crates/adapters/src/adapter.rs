@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::adapted::Adapted;
+use crate::counts::Counts;
 use crate::format::Format;
 use crate::options::{Options, Output};
 use crate::read::record::Record;
@@ -51,6 +52,21 @@ impl Adapter {
     /// The product.
     pub fn format(&self) -> Format {
         self.format
+    }
+
+    /// What to warn of after records with these counts: fields that the options name, and that no record had. Their IDs
+    /// are missing then, and no record is refused for it.
+    pub fn unfound(&self, counts: &Counts) -> Vec<String> {
+        if counts.records == 0 {
+            return Vec::new();
+        }
+        match self.format {
+            Format::Csv => columns::unfound(&self.options.columns, counts),
+            Format::MParticle => mparticle::unfound(&self.options, counts)
+                .into_iter()
+                .collect(),
+            _ => Vec::new(),
+        }
     }
 
     pub(crate) fn options(&self) -> &Options {

@@ -1,8 +1,10 @@
 //! [`Options`]: how records are turned into events.
 
-use std::str::FromStr;
+mod columns;
 
 use idmerge_core::{IdRules, RuleBook};
+
+pub use crate::options::columns::{Columns, EventName};
 
 /// How records are turned into events.
 #[derive(Clone, Debug)]
@@ -38,84 +40,6 @@ pub enum SnowplowDevice {
     Domain,
     /// `network_userid`: the cookie of the collector.
     Network,
-}
-
-/// The columns of a table of one's own.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Columns {
-    /// The column with the user ID.
-    pub user: Option<String>,
-    /// The column with the device ID.
-    pub device: Option<String>,
-    /// The name of the event.
-    pub event: EventName,
-    /// The column with the time.
-    pub time: Option<String>,
-    /// The column with the unique ID of a row.
-    pub id: Option<String>,
-    /// The column with the time of receipt.
-    pub receipt: Option<String>,
-}
-
-/// Where the name of an event is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EventName {
-    /// In this column.
-    Column(String),
-    /// Every row has this name.
-    Always(String),
-}
-
-impl Default for EventName {
-    fn default() -> Self {
-        Self::Column("event".to_owned())
-    }
-}
-
-impl FromStr for Columns {
-    type Err = String;
-
-    /// Reads `user=COL,device=COL,event=COL,time=COL,id=COL,receipt=COL`. The value of `event` is a name for
-    /// every row if it is in single quotes.
-    fn from_str(text: &str) -> Result<Self, String> {
-        let mut columns = Self::default();
-        for pair in text.split(',') {
-            let Some((part, column)) = pair
-                .split_once('=')
-                .filter(|(_, column)| !column.is_empty())
-            else {
-                return Err(format!(
-                    "\"{pair}\" is not a part and its column, as in user=email"
-                ));
-            };
-            let column = column.to_owned();
-            match part {
-                "user" => columns.user = Some(column),
-                "device" => columns.device = Some(column),
-                "time" => columns.time = Some(column),
-                "id" => columns.id = Some(column),
-                "receipt" => columns.receipt = Some(column),
-                "event" => {
-                    let name = column
-                        .strip_prefix('\'')
-                        .and_then(|name| name.strip_suffix('\''));
-                    columns.event = match name {
-                        Some(name) => EventName::Always(name.to_owned()),
-                        None => EventName::Column(column),
-                    };
-                }
-                _ => {
-                    return Err(format!(
-                        "there is no part {part:?}; the parts are user, device, event, time, id and receipt"
-                    ));
-                }
-            }
-        }
-        match (&columns.user, &columns.device) {
-            (None, None) => Err("name the column of the user, of the device, or both".to_owned()),
-            _ => Ok(columns),
-        }
-    }
 }
 
 /// What the events say.
@@ -163,6 +87,9 @@ impl Target {
 }
 
 impl Options {
+    /// The type of identity that is the user ID in mParticle by default.
+    pub(crate) const CUSTOMER_ID: &str = "customer_id";
+
     /// The default options for a target: what the records say, by the documented rules for IDs.
     pub fn new(target: Target) -> Self {
         Self {
@@ -173,7 +100,7 @@ impl Options {
             token: None,
             group_keys: Vec::new(),
             table: None,
-            user_identity: "customer_id".to_owned(),
+            user_identity: Self::CUSTOMER_ID.to_owned(),
             snowplow_device: SnowplowDevice::default(),
             columns: Columns::default(),
         }

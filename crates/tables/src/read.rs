@@ -81,6 +81,12 @@ impl Rows {
         })
     }
 
+    /// The names of the columns, in their order.
+    pub fn column_names(&self) -> Vec<&str> {
+        let fields = self.writer.schema().fields();
+        fields.iter().map(|field| &**field.name()).collect()
+    }
+
     /// What is odd about the columns, and why it may matter.
     pub fn warnings(&self) -> &[String] {
         &self.warnings

@@ -125,6 +125,11 @@ impl RowWriter {
         Ok((writer, warnings))
     }
 
+    #[cfg(feature = "parquet")]
+    pub(crate) fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
     /// The rows of a batch with the schema of this writer.
     pub fn batch<'b>(&'b self, batch: &'b RecordBatch) -> BatchRows<'b> {
         BatchRows {

@@ -5,13 +5,17 @@ pub(crate) mod rows;
 use std::array;
 use std::borrow::Cow;
 
+use idmerge_core::quote;
+
 use crate::adapted::Adapted;
+use crate::counts::Counts;
 use crate::format::Format;
 use crate::options::{Columns, EventName, Options};
 use crate::read::fields::{Fields, find};
 use crate::read::names::FieldNames;
 use crate::read::record::Record;
 use crate::read::time::{first_time, time_ms};
+use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::write::event::{Carried, Parts, ids};
 
@@ -28,10 +32,14 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
             values[part] = values[first];
         }
     }
+    for (part, value) in values.iter().enumerate() {
+        to.counts.found |= u8::from(*value != Value::Missing) << part;
+    }
     if let Some(column) = options.columns.receipt.as_deref() {
         let part = columns.iter().position(|it| *it == Some(column));
         // This column stays in the row, so that it is carried as well.
         let receipt = part.map_or_else(|| find(&rest, column), |part| values[part]);
+        to.counts.found |= u8::from(receipt != Value::Missing) << PARTS;
         to.received(time_ms(receipt));
     }
     let [user, device, event, time, id] =
@@ -63,18 +71,21 @@ pub(crate) fn adapt(options: &Options, text: &str, to: &mut Adapted) -> Result<(
     Ok(())
 }
 
+/// The warnings about columns that no record had.
+pub(crate) fn unfound(map: &Columns, counts: &Counts) -> Vec<String> {
+    let parts = map.parts().into_iter().enumerate();
+    let unfound = parts.filter_map(|(index, (part, column))| {
+        let column = column.filter(|_| counts.found >> index & 1 == 0)?;
+        Some(format!(
+            "no record has {}, which --map names for {part}; check its name",
+            quote(column)
+        ))
+    });
+    unfound.collect()
+}
+
 /// The columns that are mapped.
 fn columns_of(map: &Columns) -> [Option<&str>; PARTS] {
-    let event = match &map.event {
-        EventName::Column(column) => Some(column),
-        EventName::Always(_) => None,
-    };
-    [
-        map.user.as_ref(),
-        map.device.as_ref(),
-        event,
-        map.time.as_ref(),
-        map.id.as_ref(),
-    ]
-    .map(|column| column.map(String::as_str))
+    let [user, device, event, time, id, _] = map.parts();
+    [user, device, event, time, id].map(|(_, column)| column)
 }

@@ -2,9 +2,11 @@
 
 use std::borrow::Cow;
 
-use idmerge_events::JsonReader;
+use idmerge_core::quote;
+use idmerge_events::{JsonReader, visit_pairs};
 
 use crate::adapted::Adapted;
+use crate::counts::Counts;
 use crate::format::Format;
 use crate::options::Options;
 use crate::read::fields::{Fields, NO_NAMES, values_of};
@@ -95,6 +97,10 @@ pub(crate) fn adapt(
             .value_in(&NAMES, IDENTITIES_AT, kind)
             .unwrap_or_else(|| identity_of(identities, kind)),
     };
+    match user {
+        Value::Missing => each_type(identities, |kind| to.counts.other_identity(kind)),
+        _ => to.counts.found = 1,
+    }
     let mut id = |side, name, value| read_id(&options.ids, side, name, value, &mut to.counts);
     let user = id(Side::User, kind, user)?;
     let device = match id(Side::Device, "mp_deviceid", device)? {
@@ -199,6 +205,51 @@ fn identity_of<'r>(identities: Value<'r>, kind: &str) -> Value<'r> {
         }
     }
     Value::Missing
+}
+
+/// Visits the type of each identity of a batch.
+fn each_type(identities: Value<'_>, mut visit: impl FnMut(&str)) {
+    match identities.elements() {
+        Some(mut elements) => {
+            while let Ok(Some(element)) = elements.next_value() {
+                if let (Some(kind), _) = identity(Value::Json(element)) {
+                    visit(&kind);
+                }
+            }
+        }
+        None => {
+            if let Value::Json(object) = identities {
+                visit_pairs(object.as_str(), |pair| {
+                    if let Some(kind) = pair.key().string() {
+                        visit(&kind);
+                    }
+                });
+            }
+        }
+    }
+}
+
+/// The warning if no batch had the identity that is the user ID.
+pub(crate) fn unfound(options: &Options, counts: &Counts) -> Option<String> {
+    let kind = &*options.user_identity;
+    let others = &counts.other_identities;
+    // Visitors who never log in have no identity, and nothing is wrong.
+    if counts.found > 0 || others.is_empty() && kind == Options::CUSTOMER_ID {
+        return None;
+    }
+    let others: Vec<_> = others.iter().map(|kind| quote(kind)).collect();
+    Some(match &others[..] {
+        [] => format!(
+            "no batch has an identity of the type {}, so no event has a user ID",
+            quote(kind)
+        ),
+        others => format!(
+            "no batch has an identity of the type {}, so no event has a user ID. The batches have {}; name the one \
+             that is the user ID with --user-identity",
+            quote(kind),
+            others.join(", ")
+        ),
+    })
 }
 
 /// The type and the text of an identity.

@@ -24,6 +24,7 @@ use crate::spill::sort::Sorter;
 use crate::stream::adapt::{Adapting, take_records};
 use crate::stream::block::{Block, Limits};
 use crate::stream::events::{RefusedLine, first_refused};
+use crate::stream::forms::HEAD_BYTES;
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::sorted::{Origin, SortedWriter};
 use crate::stream::input::table::TableForm;
@@ -79,7 +80,8 @@ impl<'o> Ordering<'o> {
     ///
     /// # Errors
     ///
-    /// An input cannot be read, none of its events can be used, or a temporary file cannot be written.
+    /// A column of a table is missing. An input cannot be read, none of its events can be used, or a temporary file
+    /// cannot be written.
     pub(crate) fn order(
         &self,
         mut inputs: Vec<Input>,
@@ -89,6 +91,9 @@ impl<'o> Ordering<'o> {
         inputs
             .iter_mut()
             .for_each(|input| input.read_table_as(&form));
+        if let Some(adapting) = self.adapting.filter(|it| it.mapped_columns().is_some()) {
+            check_columns(adapting, &mut inputs)?;
+        }
         let fields = &self.by.fields[..];
         if fields.is_empty() || inputs.is_empty() {
             return Ok(inputs);
@@ -120,6 +125,18 @@ impl<'o> Ordering<'o> {
         progress.finish();
         Ok(vec![sorted])
     }
+}
+
+/// Checks the columns of each input that is a file and a table, before anything is taken of the first one. Those of a
+/// stream are checked when it is read.
+fn check_columns(adapting: &Adapting, inputs: &mut [Input]) -> anyhow::Result<()> {
+    for input in inputs {
+        if let Some(head) = input.head(HEAD_BYTES) {
+            let checked = adapting.check_head(&head);
+            checked.map_err(|error| anyhow::anyhow!("{}: {error}", input.name))?;
+        }
+    }
+    Ok(())
 }
 
 const TEMPORARY: &str =

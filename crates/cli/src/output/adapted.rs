@@ -19,15 +19,22 @@ impl Figures for AdaptReport {
             "blocked_user_id": self.counts.blocked_user_ids,
             "blocked_device_id": self.counts.blocked_device_ids,
             "received_backwards": self.receipts.backwards,
+            "not_found": self.unfound,
         })
     }
 }
 
 impl AdaptReport {
-    /// Warns if the order of the records is not the order in which they were received.
+    /// Warns if no record had a field that an argument names (IN-6), and if the order of the records is not the order in
+    /// which they were received.
     pub(crate) fn warn(&self, form: SummaryForm) {
-        if form == SummaryForm::Text
-            && self.is_out_of_order()
+        if form != SummaryForm::Text {
+            return;
+        }
+        for warning in &self.unfound {
+            say(format_args!("warning: {warning} (IN-6)"));
+        }
+        if self.is_out_of_order()
             && let Some(field) = self.format.receipt_field()
         {
             say(format_args!(

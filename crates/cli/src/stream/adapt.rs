@@ -11,8 +11,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 
 use anyhow::{Context, bail};
 use idmerge_adapters::{
-    Adapted, Adapter, Detected, Format, Line as AdaptedLine, LineKind, Options, Receipts, Refusal,
-    detect,
+    Adapted, Adapter, Columns, Detected, Format, Line as AdaptedLine, LineKind, Options, Receipts,
+    Refusal, detect,
 };
 use idmerge_engines::Settings;
 use idmerge_events::{Envelope, MalformedEvent, Values};
@@ -108,11 +108,9 @@ impl Adapting {
         self.origin.tables()
     }
 
-    /// The columns that `--map` names IDs in.
-    pub(crate) fn id_columns(&self) -> Vec<String> {
-        let columns = &self.options.columns;
-        let named = [&columns.user, &columns.device];
-        named.into_iter().flatten().cloned().collect()
+    /// The columns that `--map` names, if the records are of a table of one's own.
+    pub(crate) fn mapped_columns(&self) -> Option<&Columns> {
+        (self.origin == Origin::Product(Format::Csv)).then_some(&self.options.columns)
     }
 
     /// What the first pass has found.
@@ -124,13 +122,45 @@ impl Adapting {
         self.report.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Finds out who wrote the records, if that is not known and this is the first block.
+    /// Checks that a table has the columns that `--map` names.
     ///
     /// # Errors
     ///
-    /// Several formats fit.
+    /// One of them is missing, or there twice (IN-6).
+    fn check_columns(&self, table: &Table) -> anyhow::Result<()> {
+        let Some(columns) = self.mapped_columns() else {
+            return Ok(());
+        };
+        let names: Vec<_> = table.names().collect();
+        columns.check_header(&names).map_err(anyhow::Error::msg)
+    }
+
+    /// Checks the columns of an input that begins like this, if it is a table.
+    ///
+    /// # Errors
+    ///
+    /// As [`check_columns`](Self::check_columns).
+    pub(crate) fn check_head(&self, head: &[u8]) -> anyhow::Result<()> {
+        match self.tables().and_then(|tables| tables.table(head)) {
+            Some(table) => self.check_columns(&table),
+            None => Ok(()),
+        }
+    }
+
+    /// Finds out who wrote the records, if that is not known, and checks the columns of a table, if this is the first
+    /// block of an input.
+    ///
+    /// # Errors
+    ///
+    /// Several formats fit, or a column is missing.
     pub(crate) fn settle_by(&self, block: &Block, progress: &Progress) -> anyhow::Result<()> {
-        if self.settled.get().is_some() || block.head.is_empty() {
+        if block.head.is_empty() {
+            return Ok(());
+        }
+        if let Some(table) = &block.table {
+            self.check_columns(table)?;
+        }
+        if self.settled.get().is_some() {
             return Ok(());
         }
         let records = match &block.table {
@@ -199,6 +229,8 @@ pub(crate) struct InOrder {
     receipts: Receipts,
     counts: idmerge_adapters::Counts,
     duplicates: u64,
+    /// Whether a header has the fields that arguments name.
+    has_header: bool,
 }
 
 impl Stage<'_> {
@@ -233,6 +265,7 @@ impl Stage<'_> {
         };
         turn.receipts.add(adapted.receipts());
         turn.counts.add(adapted.counts());
+        turn.has_header |= block.table.is_some();
         if leaves_out {
             let mut left_out = Vec::new();
             for line in lines.into_iter().chain(repeatable(adapted.lines())) {
@@ -259,6 +292,10 @@ impl Stage<'_> {
         };
         self.adapting.lock().get_or_insert(AdaptReport {
             format: adapter.format(),
+            unfound: match in_order.has_header {
+                true => Vec::new(),
+                false => adapter.unfound(&in_order.counts),
+            },
             counts: in_order.counts,
             duplicates: in_order.duplicates,
             receipts: in_order.receipts,

@@ -32,6 +32,8 @@ pub(crate) enum Next {
 pub(crate) enum ReadError {
     /// An input could not be opened.
     Open(anyhow::Error),
+    /// The records of an input cannot be what `--from` says.
+    Records(anyhow::Error),
     /// Reading an input failed, after the lines that came before.
     Read(io::Error),
     /// After the lines that came before, an input says that it is incomplete (IN-6).

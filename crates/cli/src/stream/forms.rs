@@ -27,7 +27,7 @@ pub(super) fn terminated_early(lines: &[u8]) -> Option<usize> {
 }
 
 /// How much of an input is read before its form is settled, unless its first value is longer.
-const HEAD_BYTES: usize = 64 * 1024;
+pub(crate) const HEAD_BYTES: usize = 64 * 1024;
 
 /// White space before the first value that is longer is taken for lines.
 const SPACE_BYTES_MAX: usize = HEAD_BYTES;

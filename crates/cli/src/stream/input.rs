@@ -171,6 +171,21 @@ impl Input {
         }
     }
 
+    /// The first bytes of a file of text, decompressed. `None` for other inputs, and if they cannot be read: that is
+    /// found again when the input is read.
+    pub(crate) fn head(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let Contents::File(file) = &self.contents else {
+            return None;
+        };
+        if table::is_table(&mut file.origin.open().ok()?).ok()? {
+            return None;
+        }
+        let (mut head, progress) = (Vec::new(), Progress::of_bytes(None, true));
+        let text = self.read(Reread::No, &progress).ok()?;
+        text.take(bytes as u64).read_to_end(&mut head).ok()?;
+        Some(head)
+    }
+
     /// The file, if it is a table that can be read anywhere and again.
     #[cfg(feature = "tables")]
     pub(crate) fn open_table(&self) -> anyhow::Result<Option<File>> {

@@ -234,7 +234,7 @@ impl<T: Sink> OrderedSink<T> {
     }
 
     fn read_error(&mut self, block: &Block, error: ReadError) -> anyhow::Error {
-        if !matches!(error, ReadError::Open(_) | ReadError::Kept(_))
+        if matches!(error, ReadError::Read(_) | ReadError::TerminatedEarly)
             && let Err(error) = self.for_block(block, Tally::default())
         {
             return error;
@@ -251,6 +251,9 @@ impl<T: Sink> OrderedSink<T> {
         let file = &self.input_names[self.input];
         match error {
             ReadError::Open(error) | ReadError::Kept(error) => error,
+            ReadError::Records(error) => {
+                anyhow::anyhow!("{}: {error:#}", self.input_names[block.input])
+            }
             ReadError::Read(error) => {
                 let message = format!("cannot read {file} after {} {}", self.unit, self.lines);
                 anyhow::Error::new(error).context(message)
@@ -413,11 +416,6 @@ fn work<W: Worker>(
         }
         let ticket = ordered.ticket(turn);
         let at_stage = stage.map(|stage| stage.ticket(turn));
-        if let Some(adapting) = reading.settling
-            && let Err(error) = adapting.settle_by(&block, reading.progress)
-        {
-            return in_turn(ticket, |_| Err(error));
-        }
         if let Ok(Next::Lines) = next {
             match (reading.read_kept)(number) {
                 Ok(kept) => {

@@ -70,6 +70,13 @@ impl<'a> Rows<'a> {
         to.counts.blocked_user_ids += u64::from(is_user_blocked);
         to.counts.blocked_device_ids += u64::from(is_device_blocked);
         to.received(receipt);
+        let is_there = |place: Option<usize>| {
+            let cell = place.and_then(|place| cells.get(place));
+            cell.is_some_and(|cell| !cell.is_empty())
+        };
+        for (part, place) in self.parts.iter().chain([&self.receipt]).enumerate() {
+            to.counts.found |= u8::from(is_there(*place)) << part;
+        }
         let mut draft = parts.start(name, to);
         for (index, column) in &self.carried {
             if let Some(cell) = cells.get(*index)

@@ -9,6 +9,8 @@ pub(crate) struct AdaptReport {
     pub(crate) counts: Counts,
     pub(crate) duplicates: u64,
     pub(crate) receipts: Receipts,
+    /// About fields that the arguments name, and that no record had.
+    pub(crate) unfound: Vec<String>,
 }
 
 impl AdaptReport {

@@ -3,6 +3,7 @@
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 
+use idmerge_adapters::Columns;
 use idmerge_core::RuleBook;
 use idmerge_engines::Settings;
 
@@ -34,14 +35,16 @@ pub(crate) struct TableForm {
 pub(super) enum RowsAs {
     /// Events that the engines of these models read.
     Events(Vec<RuleBook>),
-    /// Records with IDs in these columns.
-    Records(Vec<String>),
+    /// Records with any columns.
+    Records,
+    /// Records with the columns that `--map` names.
+    Mapped(Columns),
 }
 
 impl TableForm {
     /// Rows with any columns.
     pub(crate) const RECORDS: Self = Self {
-        rows: RowsAs::Records(Vec::new()),
+        rows: RowsAs::Records,
         is_quiet: true,
         was_checked: false,
     };
@@ -54,7 +57,10 @@ impl TableForm {
     ) -> Self {
         let records = adapting.filter(|adapting| adapting.tables().is_some());
         let rows = match (records, settings) {
-            (Some(adapting), _) => RowsAs::Records(adapting.id_columns()),
+            (Some(adapting), _) => match adapting.mapped_columns() {
+                Some(columns) => RowsAs::Mapped(columns.clone()),
+                None => RowsAs::Records,
+            },
             (None, [settings]) => RowsAs::Events(vec![settings.rule_book()]),
             // What one model lacks may be what another one does not read.
             (None, _) => RowsAs::Events(Vec::new()),
@@ -88,9 +94,17 @@ pub(super) fn text<'i>(
 
     let shape = match &form.rows {
         RowsAs::Events(models) => Shape::Events(models.clone()),
-        RowsAs::Records(ids) => Shape::Records(ids.clone()),
+        RowsAs::Records => Shape::Records(Vec::new()),
+        RowsAs::Mapped(columns) => {
+            let ids = [&columns.user, &columns.device].into_iter().flatten();
+            Shape::Records(ids.cloned().collect())
+        }
     };
     let rows = Rows::new(progress.watch_file(file), &shape)?;
+    if let RowsAs::Mapped(columns) = &form.rows {
+        let checked = columns.check_header(&rows.column_names());
+        checked.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
+    }
     if !std::mem::replace(&mut form.was_checked, true) && !form.is_quiet {
         for warning in rows.warnings() {
             progress.suspended(|| say(format_args!("{name}: {warning}")));

@@ -16,6 +16,7 @@ pub(super) struct Reader<'p, K> {
     /// Read in place of `blocks`.
     pub(super) kept: Option<KeptBlocks<'p>>,
     pub(super) read_kept: K,
+    /// If it is to be found out who wrote the records.
     pub(super) settling: Option<&'p Adapting>,
     pub(super) progress: &'p Progress,
     /// How many blocks or unread lines were read.
@@ -79,6 +80,13 @@ impl<K> Reader<'_, K> {
                 Err(error) => Err(ReadError::Kept(error)),
             },
         };
+        let next = next.and_then(|next| {
+            if let Some(adapting) = self.settling {
+                let settled = adapting.settle_by(block, self.progress);
+                settled.map_err(ReadError::Records)?;
+            }
+            Ok(next)
+        });
         Numbered { next, turn, number }
     }
 }

@@ -194,6 +194,20 @@ fn a_8_columns_are_named_as_those_of_csv_are() {
     done.code(1)
         .says("cannot read in.parquet")
         .says("no column mail. There are cookie, email, what");
+    for (map, said) in [
+        ("user=email,event=What", "did you mean event=what?"),
+        (
+            "user=email,event=what,time=at",
+            "which --map names for time",
+        ),
+    ] {
+        let args = format!("resolve in.parquet --from csv --map {map} --engine simplified -o out");
+        folder
+            .run(&args)
+            .code(1)
+            .says("cannot read in.parquet")
+            .says(said);
+    }
 }
 
 #[test]
