@@ -1,8 +1,11 @@
 //! Finds out which product wrote some records.
 
+use std::borrow::Cow;
+
 use idmerge_events::visit_pairs;
 
 use crate::format::Format;
+use crate::read::value::Value;
 
 /// Which product wrote some records.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,18 +18,15 @@ pub enum Detected {
     Several(Vec<Format>),
 }
 
-/// Finds out which product wrote these records, by the names of their fields. Each record is the text of
-/// a JSON object; other texts say nothing.
+/// Finds out which product wrote these records, by their fields. Each record is the text of a JSON object; other texts
+/// say nothing.
 pub fn detect<'r>(records: impl IntoIterator<Item = &'r str>) -> Detected {
     let mut formats = Vec::new();
     for record in records {
-        let mut names = Vec::new();
-        let is_object = visit_pairs(record, |pair| names.extend(pair.key().string()));
-        if is_object.is_none() {
+        let Some(fields) = fields_of(record) else {
             continue;
-        }
-        let has = |name: &str| names.iter().any(|other| other == name);
-        for format in formats_of(&has) {
+        };
+        for format in formats_of(&fields) {
             if !formats.contains(&format) {
                 formats.push(format);
             }
@@ -39,10 +39,34 @@ pub fn detect<'r>(records: impl IntoIterator<Item = &'r str>) -> Detected {
     }
 }
 
+/// Whether RudderStack sent a call, the text of a JSON object, and not Segment.
+pub fn is_rudderstack_call(record: &str) -> bool {
+    fields_of(record).is_some_and(|fields| is_of_rudderstack(&|name| value_of(&fields, name)))
+}
+
+type FieldsByName<'r> = Vec<(Cow<'r, str>, Value<'r>)>;
+
+/// The fields of a record; `None` if it is no object.
+fn fields_of(record: &str) -> Option<FieldsByName<'_>> {
+    let mut fields = Vec::new();
+    visit_pairs(record, |pair| {
+        let value = Value::Json(pair.value());
+        fields.extend(pair.key().string().map(|name| (name, value)));
+    })?;
+    Some(fields)
+}
+
+/// The value of the field with this name: the last one of them (IN-2).
+fn value_of<'r>(fields: &FieldsByName<'r>, name: &str) -> Value<'r> {
+    let found = fields.iter().rev().find(|(other, _)| other == name);
+    found.map_or(Value::Missing, |(_, value)| *value)
+}
+
 /// The formats that a record with these fields fits.
-fn formats_of(has: &dyn Fn(&str) -> bool) -> Vec<Format> {
+fn formats_of(fields: &FieldsByName<'_>) -> Vec<Format> {
+    let has = |name: &str| !value_of(fields, name).is_missing();
     let is_call = has("messageId") && has("type");
-    let is_rudderstack = is_of_rudderstack(has);
+    let is_rudderstack = is_of_rudderstack(&|name| value_of(fields, name));
     let is_row = has("anonymous_id") && has("received_at") && has("id");
     let fits = |format: &Format| match format {
         Format::Segment => is_call && !is_rudderstack,
@@ -57,7 +81,26 @@ fn formats_of(has: &dyn Fn(&str) -> bool) -> Vec<Format> {
     Format::ALL.iter().copied().filter(fits).collect()
 }
 
-/// Whether a call with these fields is of RudderStack, and not of Segment.
-pub(crate) fn is_of_rudderstack(has: &dyn Fn(&str) -> bool) -> bool {
-    has("rudderId") || has("request_ip") || has("originalTimestamp") && has("channel")
+/// What Segment writes as the channel. RudderStack writes `web`, `mobile`, `server` and `sources`.
+const CHANNELS_OF_SEGMENT: [&str; 2] = ["client", "browser"];
+
+/// Whether a call with these fields is of RudderStack, and not of Segment. Both have `originalTimestamp`, and
+/// Segment's storage has a `channel`, too.
+pub(crate) fn is_of_rudderstack<'r>(value: &dyn Fn(&str) -> Value<'r>) -> bool {
+    let has = |name: &str| !value(name).is_missing();
+    let is_number = |value: Value<'_>| {
+        value
+            .as_str()
+            .starts_with(|first: char| first == '-' || first.is_ascii_digit())
+    };
+    let is_of_segment = || {
+        let channel = value("channel").text();
+        channel.is_some_and(|channel| CHANNELS_OF_SEGMENT.contains(&&*channel))
+            || has("_metadata")
+            || has("projectId")
+            || is_number(value("version"))
+    };
+    has("rudderId")
+        || has("request_ip")
+        || has("originalTimestamp") && has("channel") && !is_of_segment()
 }

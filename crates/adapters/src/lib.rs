@@ -38,7 +38,7 @@ pub use adapted::{Adapted, Line, LineKind, Receipts};
 pub use adapter::{Adapter, NoConnector};
 pub use conflict::UserConflict;
 pub use counts::Counts;
-pub use detect::{Detected, detect};
+pub use detect::{Detected, detect, is_rudderstack_call};
 pub use format::Format;
 pub use options::{Columns, EventName, Options, Output, SnowplowDevice, Target};
 pub use read::cell::Cell;

@@ -211,6 +211,9 @@ fn a_2_columns_that_cannot_be_read_say_why() {
     }
 }
 
+/// A record of Segment's storage, in the form that its documentation of Amazon S3 shows.
+const SEGMENT_STORED: &str = r#"{"_metadata":{"bundled":["Segment.io"]},"anonymousId":"3f2b8c1e-7d4a-4b5c-9e8f-0a1b2c3d4e5f","channel":"client","context":{},"integrations":{},"messageId":"ajs-1","originalTimestamp":"2019-06-21T16:33:26.060Z","projectId":"P0","receivedAt":"2019-06-21T16:33:26.155Z","sentAt":"2019-06-21T16:33:26.060Z","timestamp":"2019-06-21T16:33:26.155Z","traits":{},"type":"identify","userId":"alice","version":2}"#;
+
 #[test]
 fn a_8_the_format_is_found_by_the_names_of_fields() {
     use idmerge_adapters::{Detected, detect};
@@ -228,6 +231,38 @@ fn a_8_the_format_is_found_by_the_names_of_fields() {
         (
             vec![r#"{"type":"track","messageId":"1","originalTimestamp":"x"}"#],
             Detected::Format(Format::Segment),
+        ),
+        // What Segment stores, with all fields that it adds, and with some of them alone.
+        (vec![SEGMENT_STORED], Detected::Format(Format::Segment)),
+        (
+            vec![r#"{"type":"track","messageId":"1","channel":"client","originalTimestamp":"x"}"#],
+            Detected::Format(Format::Segment),
+        ),
+        (
+            vec![
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","version":2}"#,
+            ],
+            Detected::Format(Format::Segment),
+        ),
+        (
+            vec![
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","projectId":"P"}"#,
+            ],
+            Detected::Format(Format::Segment),
+        ),
+        (
+            vec![
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","_metadata":{}}"#,
+            ],
+            Detected::Format(Format::Segment),
+        ),
+        // What SDKs of RudderStack send, and what its server adds.
+        (
+            vec![
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","version":"3.0.13"}"#,
+                r#"{"type":"track","messageId":"1","channel":"client","rudderId":"r"}"#,
+            ],
+            Detected::Format(Format::RudderStack),
         ),
         (
             vec![r#"{"events":[],"mpid":1}"#],

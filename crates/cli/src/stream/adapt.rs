@@ -15,7 +15,7 @@ use idmerge_adapters::{
     Refusal, detect,
 };
 use idmerge_engines::Settings;
-use idmerge_events::{Envelope, MalformedEvent, Values};
+use idmerge_events::{Envelope, MalformedEvent};
 use idmerge_spill::Seen;
 
 use crate::report::say;
@@ -24,13 +24,10 @@ use crate::stream::adapt::block::{AdaptedBlock, RefusedRecord};
 pub(crate) use crate::stream::adapt::report::AdaptReport;
 use crate::stream::adapt::table::{Record, Table, Tables};
 use crate::stream::block::{Block, Unit};
-use crate::stream::forms::text::valid_text;
+use crate::stream::forms::text::first_records;
 use crate::stream::lines::{self, Lines, too_long};
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
-
-/// How many records the choice of a format looks at.
-const RECORDS_LOOKED_AT: usize = 100;
 
 /// Who wrote the records of the input.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -445,23 +442,4 @@ fn fingerprinted(block: &Block, max_line_bytes: u64, settings: &Settings) -> Vec
     Lines::new(block.bytes(), max_line_bytes)
         .filter_map(of_line)
         .collect()
-}
-
-/// The first records of an input that begins like this.
-fn first_records(head: &[u8]) -> Vec<String> {
-    let text = valid_text(head);
-    let start = text.find(['{', '[']).unwrap_or(text.len());
-    let text = &text[start..];
-    let mut values = match text.starts_with('[') {
-        true => Values::of_array(text),
-        false => Some(Values::in_row(text)),
-    };
-    let mut records = Vec::new();
-    while records.len() < RECORDS_LOOKED_AT
-        && let Some(values) = &mut values
-        && let Ok(Some(value)) = values.next_value()
-    {
-        records.push(value.as_str().to_owned());
-    }
-    records
 }

@@ -241,6 +241,46 @@ fn a_8_auto_says_what_it_chose_or_stops() {
     assert_eq!(done.stdout, "");
 }
 
+/// A shared device, in records of the form that Segment's storage has. RudderStack's destination would send a `$merge`
+/// for each login, which joins the two users.
+#[test]
+fn a_8_what_segment_stores_is_not_taken_for_rudderstack() {
+    let login = |user: &str| {
+        format!(
+            r#"{{"_metadata":{{"bundled":["Segment.io"]}},"anonymousId":"{ANON}","channel":"client","context":{{}},"messageId":"{user}","originalTimestamp":"2019-06-21T16:33:26.060Z","projectId":"P0","receivedAt":"2019-06-21T16:33:26.155Z","timestamp":"2019-06-21T16:33:26.155Z","type":"identify","userId":"{user}","version":2}}"#
+        ) + "\n"
+    };
+    let calls = login("alice") + &login("bob");
+    let clusters = Folder::new().pipe(
+        calls.clone(),
+        "clusters --from auto --as mixpanel --engine original",
+    );
+    let clusters = clusters.code(0).says("read as segment (A-8)").stdout;
+    assert_eq!(
+        clusters,
+        format!("{{\"canonical\":\"alice\",\"members\":[\"alice\",\"{ANON}\"]}}\n")
+    );
+    // Without --from, the advice is what --from auto would choose.
+    for (calls, format) in [
+        (calls.clone(), "segment"),
+        (calls.replace("\"messageId\"", "\"id\""), "segment"),
+        (
+            calls.replace("\"projectId\"", "\"rudderId\""),
+            "rudderstack",
+        ),
+        (
+            calls
+                .replace("\"projectId\"", "\"rudderId\"")
+                .replace("\"messageId\"", "\"id\""),
+            "rudderstack",
+        ),
+    ] {
+        let done = Folder::new().pipe(calls, "resolve --engine original");
+        done.code(1)
+            .says(&format!("read it with `--from {format}`"));
+    }
+}
+
 #[test]
 fn a_4_as_mixpanel_needs_a_product_whose_connector_is_known() {
     let folder = Folder::with(&[("calls", &calls())]);

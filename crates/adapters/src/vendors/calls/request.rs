@@ -8,13 +8,12 @@ use crate::adapted::Adapted;
 use crate::detect::is_of_rudderstack;
 use crate::format::Format;
 use crate::options::Options;
-use crate::read::fields::ObjectText;
+use crate::read::fields::{ObjectText, find};
 use crate::read::record::Record;
 use crate::read::value::Value;
 use crate::refusal::Refusal;
 use crate::vendors::calls::adapt_call;
 use crate::vendors::calls::call::{Call, Inherited};
-use crate::write::draft::has_plain;
 
 /// What the body of a request may have, and the events that are made of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -175,11 +174,11 @@ fn call_of(text: &str, max_call_bytes: usize) -> Result<Call<'_>, Refusal> {
 }
 
 fn adapt_request(options: &Options, call: Call<'_>, to: &mut Adapted) -> Result<(), Refusal> {
-    let has = |name: &str| match name {
-        "originalTimestamp" => call.original_timestamp != Value::Missing,
-        name => has_plain(&call.rest, name),
+    let value = |name: &str| match name {
+        "originalTimestamp" => call.original_timestamp,
+        name => find(&call.rest, name),
     };
-    let format = match is_of_rudderstack(&has) {
+    let format = match is_of_rudderstack(&value) {
         true => Format::RudderStack,
         false => Format::Segment,
     };

@@ -2,11 +2,11 @@
 
 use std::fmt::Write;
 
-use idmerge_adapters::Format;
+use idmerge_adapters::{Detected, Format, detect, is_rudderstack_call};
 use idmerge_core::quote;
 use idmerge_events::visit_members;
 
-use super::text::valid_text;
+use super::text::{first_records, valid_text};
 use super::wrapped::{array_of_records, jq_filter};
 use crate::stream::input::table;
 use crate::stream::pipeline::BlockPosition;
@@ -323,7 +323,22 @@ impl Sender {
         };
         Some(Self {
             key: key.to_owned(),
-            format: *format,
+            format: format_of(head, *format),
         })
+    }
+}
+
+/// The format that `--from auto` would choose. If the records lack what it goes by, the one that a key shows.
+fn format_of(head: &[u8], by_key: Option<Format>) -> Option<Format> {
+    let records = first_records(head);
+    match detect(records.iter().map(String::as_str)) {
+        Detected::Format(format) => Some(format),
+        Detected::Several(_) => None,
+        Detected::Mixpanel if records.iter().any(|record| is_rudderstack_call(record)) => by_key
+            .map(|format| match format {
+                Format::Segment => Format::RudderStack,
+                format => format,
+            }),
+        Detected::Mixpanel => by_key,
     }
 }
