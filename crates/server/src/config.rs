@@ -146,7 +146,7 @@ pub struct ProjectConfig {
     pub project_id: Option<String>,
     /// The model of ID Merge and its settings. They cannot change once the project has data.
     pub settings: Settings,
-    /// The secret that lets servers import and read. At least 8 bytes.
+    /// The secret that lets servers import and read. At least 8 bytes, and no colon.
     pub secret: Option<String>,
     /// More credentials that may import and read.
     pub service_accounts: Vec<ServiceAccount>,
@@ -304,6 +304,15 @@ impl ProjectConfig {
                 return Err(ConfigError::WeakSecret { token: token() });
             }
         }
+        // Basic authentication has it as the user name, and ends that at the first colon. The secret of an account is the
+        // password, which can have colons.
+        if self
+            .secret
+            .as_ref()
+            .is_some_and(|secret| secret.contains(':'))
+        {
+            return Err(ConfigError::SecretWithColon { token: token() });
+        }
         for (index, account) in self.service_accounts.iter().enumerate() {
             let user = || account.user.clone();
             // Basic authentication ends the user name at the first colon.
@@ -353,6 +362,10 @@ mod tests {
                 "8 bytes",
             ),
             (
+                project("engine = \"original\"\nsecret = \"long: secret\""),
+                "the secret of project \"T\" has a colon",
+            ),
+            (
                 project("engine = \"simplified\"\nmax_cluster_ids = 9"),
                 "max_cluster_ids",
             ),
@@ -395,7 +408,7 @@ mod tests {
     fn a_service_account_has_a_user_name_of_its_own_without_a_colon() {
         let accounts = |users: &[&str]| {
             let account = |user| {
-                format!("[[project.service_account]]\nuser = {user:?}\nsecret = \"long enough\"\n")
+                format!("[[project.service_account]]\nuser = {user:?}\nsecret = \"long: enough\"\n")
             };
             let accounts: String = users.iter().map(account).collect();
             let project = "[[project]]\ntoken = \"T\"\nengine = \"original\"\n";

@@ -46,6 +46,16 @@ pub enum ConfigError {
         /// The token of the project.
         token: String,
     },
+    /// The secret of a project has a colon.
+    #[error(
+        "the secret of project {token:?} has a colon, so no request could have it: Basic authentication carries it as \
+         the user name, and ends that at the first colon. Choose another secret, or give this one to a service account, \
+         whose secret is the password"
+    )]
+    SecretWithColon {
+        /// The token of the project.
+        token: String,
+    },
     /// A project or a service account has `secret` and `secret_file`.
     #[error("{holder} has both secret and secret_file; leave out one of them")]
     TwoSecrets {

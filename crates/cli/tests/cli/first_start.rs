@@ -148,7 +148,7 @@ fn a_secret_of_a_file_or_of_the_environment_is_needed_at_each_start() {
     assert!(may_read(&said, "the next secret") && !may_read(&said, "the secret of a file"));
     stop(child);
 
-    let bad: [(&str, &[u8], &str); 5] = [
+    let bad: [(&str, &[u8], &str); 6] = [
         ("empty", b"\n", "empty is empty"),
         ("lines", b"a secret\nanother\n", "lines has several lines"),
         (
@@ -158,6 +158,7 @@ fn a_secret_of_a_file_or_of_the_environment_is_needed_at_each_start() {
         ),
         ("long", &[b'x'; 5_000], "long has more than 4096 bytes"),
         ("short", b"short\n", "at least 8 bytes"),
+        ("colon", b"a secret: long\n", "has a colon"),
     ];
     for (name, bytes, says) in bad {
         folder.write(name, bytes);
@@ -178,6 +179,27 @@ fn a_secret_of_a_file_or_of_the_environment_is_needed_at_each_start() {
     let (child, _) = started(&folder, &by_file, 2);
     let done = stop(child);
     assert!(done.stderr.contains("chmod 600 secret"), "{}", done.stderr);
+}
+
+/// Basic authentication would end it at the colon, so nobody could read or import.
+#[test]
+fn a_secret_with_a_colon_is_refused_at_the_first_start() {
+    let folder = Folder::with(&[("secret", "long:secret\n")]);
+    let says = "the secret of project \"shop\" has a colon, so no request could have it";
+    let first = format!("{SERVE} --engine original --token shop");
+    let by_variable = {
+        let mut command = folder.command(&first);
+        command.env("IDMERGE_SECRET", "long:secret");
+        run(command, "")
+    };
+    for done in [
+        folder.run(&format!("{first} --secret long:secret")),
+        folder.run(&format!("{first} --secret-file secret")),
+        by_variable,
+    ] {
+        done.code(2).says(says);
+    }
+    assert_eq!(folder.names(), ["secret"]);
 }
 
 #[test]
