@@ -11,6 +11,7 @@ use std::fs;
 use std::path::PathBuf;
 
 use anyhow::Context;
+use clap::ValueEnum;
 use idmerge_adapters::Target;
 use idmerge_core::Event;
 use idmerge_engines::Settings;
@@ -146,6 +147,12 @@ fn rate(text: &str) -> Result<f64, String> {
     }
 }
 
+/// A value as it is given.
+fn name_of(value: impl ValueEnum) -> String {
+    let name = value.to_possible_value();
+    name.map_or_else(String::new, |value| value.get_name().to_owned())
+}
+
 impl MigrateArgs {
     /// What the arguments ask for, for a migration at this time.
     ///
@@ -187,6 +194,15 @@ impl MigrateArgs {
             ..Options::new(source, target, now_ms)
         };
         Ok(self.source_rules.of(options))
+    }
+
+    /// The values of `--source-rules` and of `--on-conflict`.
+    pub(crate) fn choices(&self) -> (String, String) {
+        (name_of(self.source_rules), name_of(self.on_conflict))
+    }
+
+    pub(crate) fn has_not_users(&self) -> bool {
+        self.not_users.is_some()
     }
 
     /// How the records of the source become events. `None` if they are events, and nothing is left out.

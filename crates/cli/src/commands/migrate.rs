@@ -3,6 +3,7 @@
 mod finishing;
 mod folder;
 mod passes;
+mod people_options;
 mod side_files;
 mod upload;
 
@@ -16,6 +17,7 @@ use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::finishing::{Finished, Outputs};
 use crate::commands::migrate::folder::Folder;
 use crate::commands::migrate::passes::{Gathered, Starts};
+use crate::commands::migrate::people_options::PeopleOptions;
 use crate::commands::migrate::side_files::SideFiles;
 use crate::commands::migrate::upload::Upload;
 use crate::commands::sorting::Ordering;
@@ -41,6 +43,8 @@ pub(crate) fn run(args: &MigrateArgs) -> anyhow::Result<ExitCode> {
     let inputs = input::find_all(&args.input.paths)?;
     let mut side_files = SideFiles::find(args)?;
     check_kept(&folder, &inputs, &side_files)?;
+    let mapping = side_files.hash_of_mapping()?;
+    folder.keep_people(PeopleOptions::of(args, &options, mapping))?;
     let mut refused = finishing::refused_writer(args, &folder)?;
     let mut inputs = ordering(args, &options, adapting.as_ref()).order(inputs, &mut refused)?;
     side_files.set_inputs(&inputs);

@@ -228,6 +228,55 @@ fn m_22_a_folder_keeps_its_options_and_takes_no_other_files() {
         .code(2)
         .says("--link-event Identity Link")
         .says("M-22");
+    folder.write("ids", "u1\n");
+    folder.write("m.csv", "distinct_id,resolved_distinct_id\nx,y\n");
+    for (option, said) in [
+        ("--source-rules beyond-limits", "with --source-rules as-was"),
+        ("--on-conflict report", "with --on-conflict direct"),
+        ("--user-id ^u", "without --user-id"),
+        ("--not-users ids", "without --not-users"),
+        ("--mapping m.csv", "without --mapping"),
+        ("--max-cluster-ids 7", "with other settings of the source"),
+    ] {
+        let done = folder.run(&format!("{MIGRATE} {option}")).code(2);
+        done.says(said)
+            .says("use the same, or another folder (M-22)");
+    }
+    folder.run(MIGRATE).ok();
+    // Files are known by what is in them.
+    let migrate = |options: &str| {
+        folder.run(&format!(
+            "migrate in --from original --to simplified -o other {options}"
+        ))
+    };
+    migrate("--user-id ^u --not-users ids --mapping m.csv").ok();
+    folder.write("ids-2", "u1\n\n");
+    folder.write("m-2.csv", folder.read("m.csv"));
+    migrate("--user-id ^u --not-users ids-2 --mapping m-2.csv").ok();
+    folder.write("ids-2", "u2\n");
+    folder.write("m-2.csv", folder.read("m.csv") + "z,y\n");
+    for (options, said) in [
+        (
+            "--user-id ^v --not-users ids --mapping m.csv",
+            "with --user-id '^u'",
+        ),
+        (
+            "--user-id ^u --not-users ids-2 --mapping m.csv",
+            "whose file of --not-users had another content",
+        ),
+        (
+            "--user-id ^u --not-users ids --mapping m-2.csv",
+            "whose file of --mapping had another content",
+        ),
+        ("--user-id ^u --not-users ids", "with --mapping"),
+    ] {
+        migrate(options).code(2).says(said);
+    }
+    // Earlier versions did not keep these options.
+    let mut kept: Value = serde_json::from_str(&folder.read("new/migration.json")).unwrap();
+    assert!(kept.as_object_mut().unwrap().remove("people").is_some());
+    folder.write("new/migration.json", kept.to_string());
+    folder.run(&format!("{MIGRATE} --user-id ^u")).ok();
     fs::create_dir(folder.path("full")).unwrap();
     folder.write("full/notes.txt", "mine");
     folder

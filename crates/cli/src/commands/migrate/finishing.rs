@@ -9,8 +9,7 @@ use serde::Serialize;
 
 use crate::args::migrate::MigrateArgs;
 use crate::commands::migrate::folder::{
-    CONFLICTS, EVENTS, Folder, IMPORT, LINKS, MAPPING, MIGRATION, Migration, PROFILES, REFUSED,
-    REPORT,
+    CONFLICTS, EVENTS, Folder, IMPORT, LINKS, MAPPING, MIGRATION, PROFILES, REFUSED, REPORT,
 };
 use crate::commands::migrate::side_files::SideFiles;
 use crate::output::destination::Output;
@@ -129,7 +128,7 @@ impl Outputs {
         let options = people.options();
         let link_time = options.link_time_ms;
         let link_time = link_time.unwrap_or_else(|| link_time_ms(tally.earliest_ms()));
-        let migration = Migration::new(folder.source(), options, link_time, events_read);
+        let migration = folder.migration(options, link_time, events_read);
         let mut others = Others::new(folder, args.dry_run);
         let (links, checker) = write_links(&mut others, folder, people, link_time)?;
         let engine = checker.finish(people, tally)?;

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::args::migrate::MigrateArgs;
 use crate::args::migrate::choices::Source;
+use crate::commands::migrate::people_options::PeopleOptions;
 use crate::output::destination::Destination;
 use crate::report::wrong_usage;
 use crate::stream::side_file::for_each_line;
@@ -37,6 +38,7 @@ pub(super) struct Folder {
     pub(super) earlier: Option<Migration>,
     /// The files of events of the earlier migration, in order. Without one there are none.
     earlier_events: Vec<String>,
+    people: Option<PeopleOptions>,
 }
 
 /// The content of `migration.json`: what a later migration must keep.
@@ -53,10 +55,13 @@ pub(super) struct Migration {
     pub(super) now_ms: i64,
     /// How many events were read. A migration of more events is at its own time.
     pub(super) events_read: u64,
+    /// What decides who is who. Earlier versions did not keep it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) people: Option<PeopleOptions>,
 }
 
 impl Migration {
-    pub(super) fn new(from: &str, options: &Options, link_time_ms: i64, events_read: u64) -> Self {
+    fn new(from: &str, options: &Options, link_time_ms: i64, events_read: u64) -> Self {
         Self {
             version: 1,
             from: from.to_owned(),
@@ -66,11 +71,12 @@ impl Migration {
             link_time_ms,
             now_ms: options.now_ms,
             events_read,
+            people: None,
         }
     }
 
-    /// The first option that is not what it was.
-    fn difference(&self, now: &Self) -> Option<(&'static str, String)> {
+    /// The first option that is not what it was, with its value.
+    fn difference(&self, now: &Self) -> Option<String> {
         let text = |value: &dyn ToString| value.to_string();
         let options = [
             ("--from", text(&self.from), text(&now.from)),
@@ -92,7 +98,7 @@ impl Migration {
             ),
         ];
         let different = options.into_iter().find(|(_, before, now)| before != now);
-        different.map(|(option, before, _)| (option, before))
+        different.map(|(option, before, _)| format!("with {option} {before}"))
     }
 }
 
@@ -132,6 +138,7 @@ impl Folder {
             source: args.from,
             earlier: None,
             earlier_events,
+            people: None,
         };
         folder.earlier = folder.read_earlier()?;
         if folder.earlier.is_none() && !folder.earlier_events.is_empty() {
@@ -166,17 +173,44 @@ impl Folder {
         };
         let link_time_ms = options.link_time_ms.unwrap_or(earlier.link_time_ms);
         let now = Migration::new(self.source(), options, link_time_ms, 0);
-        if let Some((option, before)) = earlier.difference(&now) {
-            return Err(self.other_option(option, &before));
+        if let Some(difference) = earlier.difference(&now) {
+            return Err(self.other_option(&difference));
         }
         options.link_time_ms = Some(link_time_ms);
         Ok(())
     }
 
-    fn other_option(&self, option: &str, before: &str) -> anyhow::Error {
+    /// Keeps the options that decide who is who.
+    ///
+    /// # Errors
+    ///
+    /// The earlier migration had others.
+    pub(super) fn keep_people(&mut self, now: PeopleOptions) -> anyhow::Result<()> {
+        let earlier = self.earlier.as_ref();
+        let before = earlier.and_then(|earlier| earlier.people.as_ref());
+        if let Some(difference) = before.and_then(|before| before.difference(&now)) {
+            return Err(self.other_option(&difference));
+        }
+        self.people = Some(now);
+        Ok(())
+    }
+
+    /// What to keep of this migration for a later one.
+    pub(super) fn migration(
+        &self,
+        options: &Options,
+        link_time_ms: i64,
+        events_read: u64,
+    ) -> Migration {
+        Migration {
+            people: self.people.clone(),
+            ..Migration::new(self.source(), options, link_time_ms, events_read)
+        }
+    }
+
+    fn other_option(&self, difference: &str) -> anyhow::Error {
         wrong_usage(format_args!(
-            "the folder {} has an earlier migration with {option} {before}: use the same, or another \
-             folder (M-22)",
+            "the folder {} has an earlier migration {difference}: use the same, or another folder (M-22)",
             self.path.display()
         ))
     }
@@ -190,7 +224,7 @@ impl Folder {
         self.source = source;
         match &self.earlier {
             Some(earlier) if ![source.name(), Source::Auto.name()].contains(&&*earlier.from) => {
-                Err(self.other_option("--from", &earlier.from))
+                Err(self.other_option(&format!("with --from {}", earlier.from)))
             }
             _ => Ok(()),
         }

@@ -1,5 +1,6 @@
 //! Files beside the events: mappings, profiles, and the output of an earlier migration.
 
+use std::io;
 use std::sync::Arc;
 
 use anyhow::{Context, anyhow};
@@ -10,6 +11,7 @@ use crate::commands::migrate::folder::Folder;
 use crate::output::destination::Destination;
 use crate::stream::input::sorted::Origins;
 use crate::stream::input::{Input, Reread};
+use crate::stream::progress::Progress;
 use crate::stream::side_file::mapping::for_each_mapping;
 use crate::stream::side_file::{self, for_each_text_line, with_text};
 
@@ -32,6 +34,18 @@ impl SideFiles {
             names: Vec::new(),
             origins: Vec::new(),
         })
+    }
+
+    /// The hash of what is in the file of mappings.
+    pub(super) fn hash_of_mapping(&mut self) -> anyhow::Result<Option<String>> {
+        let Some(mapping) = &mut self.mapping else {
+            return Ok(None);
+        };
+        let (name, progress) = (mapping.name.clone(), Progress::of_bytes(None, true));
+        let mut text = mapping.read(Reread::Yes, &progress)?;
+        let mut hasher = blake3::Hasher::new();
+        io::copy(&mut text, &mut hasher).with_context(|| format!("cannot read {name}"))?;
+        Ok(Some(hasher.finalize().to_hex().to_string()))
     }
 
     /// Takes note of the inputs. Call it before any of these files is read.
