@@ -475,6 +475,7 @@ mod tests {
             format!("{{\"a\":1}}\n{{\"{long}\":2}}\nno JSON\n{{\"c\":3}}\n"),
             "\u{feff}[ {\"a\":1}\n,\n\u{feff}{\"b\":\n\u{feff}2},5,{\"c\":[3]}\n]\n".to_owned(),
             format!("[{{\"a\":1}},{{\"{long}\":2}},{{\"c\":3}}]"),
+            "[] [{\"a\":1}]\u{feff}[{\"b\":\n2}]\n[]\n\u{feff}[{\"c\":3}]\n".to_owned(),
             "{\"a\":\n1}{\"b\":2}\n\u{feff}{\n\"c\":3}".to_owned(),
             format!("{{\"a\":1}} {{\"{long}\":2}}\n{{\"c\":3}}\n"),
         ];

@@ -1,4 +1,4 @@
-//! The forms of an input: lines, one JSON array, or JSON objects in a row (IN-6).
+//! The forms of an input: lines, JSON arrays, or JSON objects in a row (IN-6).
 //!
 //! Arrays and rows become lines before anything else sees them, so every command takes them alike.
 
@@ -15,14 +15,22 @@ use idmerge_ingest::{ContentHasher, Known, pass};
 pub(super) use records::{Cut, Records};
 use scanner::{Scanned, ValueScanner};
 
-use crate::stream::forms::text::BYTE_ORDER_MARK;
+use crate::stream::forms::text::{BYTE_ORDER_MARK, after_empty_arrays, after_space};
 
 /// The last line of an export that the vendor could not complete.
 pub(super) const TERMINATED_EARLY: &[u8] = b"export terminated early";
 
-/// Where the last line starts, if it is the one that ends an incomplete export.
+/// Where the last line starts, if it is the one that ends an incomplete export. Blanks and byte order marks can be in
+/// front of its text, as in front of any other line (IN-4).
 pub(super) fn terminated_early(lines: &[u8]) -> Option<usize> {
-    let before = lines.trim_ascii_end().strip_suffix(TERMINATED_EARLY)?;
+    let mut before = lines.trim_ascii_end().strip_suffix(TERMINATED_EARLY)?;
+    loop {
+        let rest = [&b" "[..], b"\t", b"\r", BYTE_ORDER_MARK];
+        let Some(rest) = rest.iter().find_map(|blank| before.strip_suffix(*blank)) else {
+            break;
+        };
+        before = rest;
+    }
     (before.is_empty() || before.ends_with(b"\n")).then_some(before.len())
 }
 
@@ -155,11 +163,17 @@ pub(super) fn settle<'i>(
 /// The form of an input that begins like this. `None` if more of it decides.
 fn form_of(head: &[u8], is_at_end: bool, max_record_bytes: u64) -> Option<Form> {
     let otherwise = |is_enough: bool| (is_at_end || is_enough).then_some(Form::Lines);
-    let text = after_space(head);
+    let first = after_space(head);
+    // The form of an array that has nothing in it is that of the arrays that follow it.
+    let text = after_empty_arrays(first);
+    let has_empty_array = text.len() < first.len();
     if !is_at_end && (text == &BYTE_ORDER_MARK[..1] || text == &BYTE_ORDER_MARK[..2]) {
         return None;
     }
     match text.first() {
+        None if has_empty_array => {
+            (is_at_end || head.len() >= SPACE_BYTES_MAX).then_some(Form::Array)
+        }
         None => otherwise(head.len() >= SPACE_BYTES_MAX),
         Some(b'[') => match after_space(&text[1..]).first() {
             Some(0xef) if !is_at_end && text.len() < SPACE_BYTES_MAX => None,
@@ -167,6 +181,7 @@ fn form_of(head: &[u8], is_at_end: bool, max_record_bytes: u64) -> Option<Form> 
             Some(b'{') => Some(Form::Array),
             Some(_) => Some(Form::Lines),
         },
+        Some(b'{') if has_empty_array => Some(Form::Lines),
         Some(b'{') => match ValueScanner::new(max_record_bytes).scan(text) {
             Scanned::Broken(_) => Some(Form::Lines),
             Scanned::All => otherwise(text.len() as u64 > max_record_bytes),
@@ -182,17 +197,6 @@ fn form_of(head: &[u8], is_at_end: bool, max_record_bytes: u64) -> Option<Form> 
             }
         },
         Some(_) => Some(Form::Lines),
-    }
-}
-
-/// The text after white space and after the byte order marks of its lines (IN-4).
-fn after_space(mut text: &[u8]) -> &[u8] {
-    loop {
-        let rest = text.trim_ascii_start();
-        match rest.strip_prefix(BYTE_ORDER_MARK) {
-            Some(rest) => text = rest,
-            None => return rest,
-        }
     }
 }
 
@@ -243,7 +247,12 @@ mod tests {
             ("{\"a\":\n{\"a\":1}\n", Form::Lines),
             ("{\"a\n\":1}", Form::Lines),
             ("{\"a\":1", Form::Lines),
-            ("[]", Form::Lines),
+            ("[]", Form::Array),
+            (" [ \n]\r\n", Form::Array),
+            ("[]\n\u{feff}[\u{feff}][{\"a\":1}]", Form::Array),
+            ("[]\n{\"a\":1}\n", Form::Lines),
+            ("[] [1]", Form::Lines),
+            ("[] x", Form::Lines),
             ("[1,{}]", Form::Lines),
             ("[", Form::Lines),
             ("5\n{\n}", Form::Lines),

@@ -23,6 +23,10 @@ fn forms() -> Vec<String> {
         format!("\u{feff}\r\n [\r\n{VISIT}\r\n,{LOGIN}\r\n]\r\n\r\n"),
         format!("[\n{visit},\n{login}\n]"),
         format!("[{}]", format!("{visit},{login}").replace('\n', "\r\n")),
+        format!("[{VISIT}]\n[{LOGIN}]\n"),
+        format!("[{VISIT}][{LOGIN}]"),
+        format!("[{visit}]\u{feff}[{login}] \r\n\u{feff}\n"),
+        format!("[]\n[ \n] [{VISIT}]\n\u{feff}[]\r\n[{LOGIN}][]"),
         format!("{visit}\n{login}\n"),
         format!("{visit}{login}"),
         format!("\u{feff}{visit}\n\u{feff}{login}\n\u{feff}\n"),
@@ -185,7 +189,8 @@ fn in_6_after_broken_syntax_the_rest_is_one_refused_record() {
         (format!("[{a},\n"), "]\n".to_owned(), 2),
         (format!("[{a},\n"), String::new(), 2),
         (format!("[{a}\n"), String::new(), 2),
-        (format!("[{a}]\n"), format!("[{b}]"), 2),
+        (format!("[{a}]\n"), format!("{b}[{b}]"), 2),
+        (format!("[{a}]\n["), String::new(), 2),
         (format!("{pretty_a}\n"), format!("oops\n{b}\n{b}"), 7),
         (
             format!("{pretty_a}\n"),
@@ -355,7 +360,7 @@ fn in_6_a_file_without_one_event_is_an_error_that_says_what_it_looks_like() {
     unusable(b"\"event\";\"distinct_id\"\r\n\"A\";\"u1\"\r\n", "CSV");
     unusable(text.replace('\n', "\r").as_bytes(), "CR");
     unusable(b"<!DOCTYPE html>\n<html></html>\n", "HTML");
-    unusable(b"[]\n", "none of its events can be used");
+    unusable(b"[[]]\n", "none of its events can be used");
     unusable(b"hello\nworld\n", "line 1: not JSON");
     unusable(
         b"{\"event\":\"A\"}\n",
@@ -412,8 +417,15 @@ fn in_6_an_export_that_was_terminated_early_is_an_error_of_its_own() {
     let array = format!("[{},\n", lines.trim().replace('\n', ",\n"));
     let rows = pretty(&event("a")) + "\n" + &pretty(&event("b")) + "\n";
     for (start, names) in [(&lines, 2), (&array, 2), (&rows, 2), (&String::new(), 0)] {
-        for end in ["", "\n", "\r\n\n"] {
-            let text = format!("{start}{last}{end}");
+        for (before, end) in [
+            ("", ""),
+            ("", "\n"),
+            ("", "\r\n\n"),
+            ("\u{feff}", "\n"),
+            (" \t", "\n"),
+            (" \u{feff}\u{feff} ", ""),
+        ] {
+            let text = format!("{start}{before}{last}{end}");
             for bytes in [text.clone().into_bytes(), gzip(&text)] {
                 let folder = Folder::new();
                 folder.write("in", &bytes);

@@ -15,6 +15,7 @@ mod adapt;
 mod adapted_once;
 #[cfg(feature = "store")]
 mod again;
+mod arrays;
 #[cfg(all(unix, feature = "serve", feature = "store"))]
 mod backup;
 mod blocks;

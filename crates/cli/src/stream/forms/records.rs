@@ -1,4 +1,4 @@
-//! Cuts an array, or objects in a row, into records, and makes each a line (IN-6).
+//! Cuts arrays, or objects in a row, into records, and makes each a line (IN-6).
 
 use std::io::{self, Read, Write};
 use std::mem;
@@ -6,7 +6,7 @@ use std::mem;
 use super::scanner::{Scanned, ValueScanner};
 use super::text::BYTE_ORDER_MARK;
 use super::tracker::Tracker;
-use super::{Form, Prefixed, TERMINATED_EARLY};
+use super::{Form, Prefixed, terminated_early};
 use idmerge_ingest::{Content, ContentHasher};
 
 use crate::stream::block::{BLOCK_BYTES, Block};
@@ -49,23 +49,21 @@ pub(in crate::stream) struct Records<'i> {
 /// behind it.
 fn ends_early(text: &[u8]) -> bool {
     let text = text.trim_ascii_end();
-    let text = text.strip_suffix(b"]").unwrap_or(text).trim_ascii_end();
-    let Some(before) = text.strip_suffix(TERMINATED_EARLY) else {
-        return false;
-    };
-    before.is_empty() || before.ends_with(b"\n")
+    terminated_early(text.strip_suffix(b"]").unwrap_or(text)).is_some()
 }
 
 /// Where the next byte is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Place {
-    /// Before the bracket of an array.
+    /// Before the bracket of the first array.
     Start,
+    /// Before the first record of an array, or the bracket that ends it.
+    StartOfArray,
     BeforeRecord,
     InRecord,
     /// Before a comma, or the bracket that ends the array.
     AfterElement,
-    /// After the array.
+    /// After an array. Another one can follow.
     AfterArray,
     /// In text that cannot be read.
     Broken,
@@ -285,18 +283,27 @@ impl<'i> Records<'i> {
         }
     }
 
+    /// Passes white space, and between arrays the byte order mark of a file that was put behind another one.
     fn pass_space(&mut self) {
         let space = |byte: &&u8| matches!(byte, b' ' | b'\t' | b'\n' | b'\r');
-        let bytes = self.chunk[self.at..].iter().take_while(space).count();
-        self.pass(bytes);
+        loop {
+            let bytes = self.chunk[self.at..].iter().take_while(space).count();
+            self.pass(bytes);
+            let may_have_mark = matches!(self.place, Place::Start | Place::AfterArray);
+            if !may_have_mark || !self.chunk[self.at..].starts_with(BYTE_ORDER_MARK) {
+                return;
+            }
+            self.pass(BYTE_ORDER_MARK.len());
+        }
     }
 
     /// Passes a byte between records, or starts one with it.
     fn pass_between(&mut self) {
         self.place = match (self.place, self.chunk[self.at]) {
-            (Place::Start, b'[') | (Place::AfterElement, b',') => Place::BeforeRecord,
-            (Place::AfterElement, b']') => Place::AfterArray,
-            (Place::BeforeRecord, _) => {
+            (Place::Start | Place::AfterArray, b'[') => Place::StartOfArray,
+            (Place::AfterElement, b',') => Place::BeforeRecord,
+            (Place::StartOfArray | Place::AfterElement, b']') => Place::AfterArray,
+            (Place::StartOfArray | Place::BeforeRecord, _) => {
                 self.scanner.restart();
                 self.record_line = self.line;
                 self.place = Place::InRecord;

@@ -19,7 +19,7 @@ pub(crate) fn valid_text(bytes: &[u8]) -> &str {
 
 /// The first records of an input that begins like this: those that are complete.
 pub(crate) fn first_records(head: &[u8]) -> Vec<String> {
-    let text = valid_text(head);
+    let text = valid_text(after_empty_arrays(after_space(head)));
     let start = text.find(['{', '[']).unwrap_or(text.len());
     let text = &text[start..];
     let mut values = match text.starts_with('[') {
@@ -34,4 +34,25 @@ pub(crate) fn first_records(head: &[u8]) -> Vec<String> {
         records.push(value.as_str().to_owned());
     }
     records
+}
+
+/// The text after white space and after the byte order marks of its lines (IN-4).
+pub(crate) fn after_space(mut text: &[u8]) -> &[u8] {
+    loop {
+        let rest = text.trim_ascii_start();
+        match rest.strip_prefix(BYTE_ORDER_MARK) {
+            Some(rest) => text = rest,
+            None => return rest,
+        }
+    }
+}
+
+/// The text after the arrays that begin it and have nothing in them.
+pub(crate) fn after_empty_arrays(mut text: &[u8]) -> &[u8] {
+    while let Some(array) = text.strip_prefix(b"[")
+        && let Some(rest) = after_space(array).strip_prefix(b"]")
+    {
+        text = after_space(rest);
+    }
+    text
 }

@@ -6,7 +6,7 @@ use idmerge_adapters::{Detected, Format, detect, is_rudderstack_call};
 use idmerge_core::quote;
 use idmerge_events::visit_members;
 
-use super::text::{first_records, valid_text};
+use super::text::{after_space, first_records, valid_text};
 use super::wrapped::{array_of_records, jq_filter};
 use crate::stream::input::table;
 use crate::stream::pipeline::BlockPosition;
@@ -130,7 +130,7 @@ fn from(format: Format) -> String {
 
 /// The error in a response, which an export that failed writes in place of events.
 fn failed_response(head: &[u8]) -> Option<String> {
-    let text = valid_text(super::after_space(head));
+    let text = valid_text(after_space(head));
     let mut values = serde_json::Deserializer::from_str(text).into_iter::<serde_json::Value>();
     let response = values.next()?.ok()?;
     let error = response.get("error")?.as_str()?;
@@ -139,7 +139,7 @@ fn failed_response(head: &[u8]) -> Option<String> {
 
 /// Describes an input that has its records in an array of one object.
 fn looks_wrapped(head: &[u8]) -> Option<String> {
-    let text = valid_text(super::after_space(head));
+    let text = valid_text(after_space(head));
     let (key, array) = array_of_records(text)?;
     let wrapped = format!("its records are in the array \"{key}\" of an object");
     let sender = Sender::of(array.as_bytes()).and_then(|sender| sender.format);
@@ -246,7 +246,7 @@ fn looks_like(head: &[u8]) -> Option<&'static str> {
     if let Some(name) = looks_like_wide_text(head) {
         return Some(name);
     }
-    let text = super::after_space(head);
+    let text = after_space(head);
     if text.starts_with(b"<") {
         return Some("HTML or XML");
     }
