@@ -57,6 +57,7 @@ impl Origin {
     pub(crate) fn tables(self) -> Option<Tables> {
         (self != Self::Mixpanel).then_some(Tables {
             keep_case: self == Self::Product(Format::Csv),
+            is_named: self != Self::Auto,
         })
     }
 }

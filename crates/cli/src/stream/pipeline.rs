@@ -196,9 +196,7 @@ impl<T: Sink> OrderedSink<T> {
             self.end_input()?;
             self.input = block.input;
             self.lines = block.passed.map_or(0, |passed| passed.records);
-            let was_read_before = block.passed.is_some();
-            self.usable
-                .start(&block.head, was_read_before, self.is_adapting);
+            self.usable.start(block, self.is_adapting);
             self.check(self.usable.archive())?;
         }
         self.unit = block.unit();

@@ -61,6 +61,7 @@ mod large_answers;
 mod legacy;
 mod lint;
 mod manual;
+mod mapped_columns;
 mod mappings;
 #[cfg(feature = "store")]
 mod max_refused;

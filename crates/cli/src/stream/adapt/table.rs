@@ -14,6 +14,8 @@ pub(crate) struct Tables {
     /// Whether names of columns stay as they are. Otherwise names that are all in upper case, as Snowflake
     /// writes them, are read in lower case.
     pub(crate) keep_case: bool,
+    /// Whether the arguments say which product wrote the rows.
+    pub(crate) is_named: bool,
 }
 
 /// An input that is a table.
@@ -22,6 +24,7 @@ pub(crate) struct Table {
     separator: u8,
     columns: Vec<Column>,
     has_header: bool,
+    is_named: bool,
 }
 
 #[derive(Debug)]
@@ -80,6 +83,7 @@ impl Tables {
                 separator,
                 columns: ATOMIC_COLUMNS.iter().copied().map(Column::of).collect(),
                 has_header: false,
+                is_named: self.is_named,
             });
         }
         let is_upper = !first.iter().any(u8::is_ascii_lowercase);
@@ -94,6 +98,7 @@ impl Tables {
             separator,
             columns: row.iter().map(name).collect(),
             has_header: true,
+            is_named: self.is_named,
         })
     }
 }
@@ -125,6 +130,11 @@ impl Table {
             .map(|column| format!("{}:null", column.json))
             .collect();
         format!("{{{}}}", members.join(","))
+    }
+
+    /// Whether the arguments say which product wrote the rows.
+    pub(crate) fn is_named(&self) -> bool {
+        self.is_named
     }
 
     /// The name of each column.
@@ -300,7 +310,11 @@ mod tests {
     use super::*;
 
     fn table(head: &str) -> Option<Table> {
-        Tables { keep_case: false }.table(head.as_bytes())
+        Tables {
+            keep_case: false,
+            is_named: false,
+        }
+        .table(head.as_bytes())
     }
 
     fn rows(table: &Table, text: &str, is_first: bool) -> Vec<(u64, String)> {
@@ -429,7 +443,7 @@ mod tests {
         ) {
             let text = pieces.concat();
             let columns = ["a", "b\n"].map(Column::of).into();
-            let table = Table { separator, columns, has_header: true };
+            let table = Table { separator, columns, has_header: true, is_named: true };
             let usual = visited(|visit| table.visit_rows(&text, is_first, visit), &text);
             let from = (Place { at: 0, line: 1 }, is_first);
             let any = visited(|mut visit| table.visit_any(&text, from, &mut visit), &text);

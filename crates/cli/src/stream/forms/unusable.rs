@@ -1,6 +1,7 @@
 //! Inputs without one usable event, and what such an input looks like (IN-6).
 
 use std::fmt::Write;
+use std::sync::Arc;
 
 use idmerge_adapters::{Detected, Format, detect, is_rudderstack_call};
 use idmerge_core::quote;
@@ -8,6 +9,8 @@ use idmerge_events::visit_members;
 
 use super::text::{after_space, first_records, valid_text};
 use super::wrapped::{array_of_records, jq_filter};
+use crate::stream::adapt::table::Table;
+use crate::stream::block::Block;
 use crate::stream::input::table;
 use crate::stream::pipeline::BlockPosition;
 
@@ -33,6 +36,8 @@ pub(crate) struct UsableEvents {
     first_error: Option<String>,
     /// Whether its records were turned into events before.
     is_adapted: bool,
+    /// Whether it is a table whose rows are records: the name of the form is no news then.
+    is_table: bool,
 }
 
 impl Tally {
@@ -47,12 +52,14 @@ impl Tally {
 }
 
 impl UsableEvents {
-    /// Starts an input that begins with these bytes. A part that was read before was usable.
-    pub(crate) fn start(&mut self, head: &[u8], was_read_before: bool, is_adapted: bool) {
+    /// Starts an input that begins with this block. A part that was read before was usable.
+    pub(crate) fn start(&mut self, block: &Block, is_adapted: bool) {
+        let is_named = |table: &Arc<Table>| table.is_named() || block.adapted.is_some();
         *self = Self {
-            head: head.to_vec(),
-            with_id: was_read_before.into(),
+            head: block.head.clone(),
+            with_id: block.passed.is_some().into(),
             is_adapted,
+            is_table: block.table.as_ref().is_some_and(is_named),
             ..Self::default()
         };
     }
@@ -92,7 +99,7 @@ impl UsableEvents {
         if self.events == 0 {
             let first = self.first_error.as_ref()?;
             let mut error = NONE.to_owned();
-            if let Some(name) = looks_like(&self.head) {
+            if let Some(name) = looks_like(&self.head).filter(|_| !self.is_table) {
                 let _infallible = write!(error, ": it looks like {name}");
             } else if let Some(format) = sender.and_then(|sender| sender.format) {
                 let _infallible = write!(error, ": it looks like {}", from(format));
