@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use idmerge_events::visit_pairs;
 
 use crate::format::Format;
+use crate::read::fields::values_of;
 use crate::read::value::Value;
 
 /// Which product wrote some records.
@@ -96,11 +97,17 @@ pub(crate) fn is_of_rudderstack<'r>(value: &dyn Fn(&str) -> Value<'r>) -> bool {
     let is_of_segment = || {
         let channel = value("channel").text();
         channel.is_some_and(|channel| CHANNELS_OF_SEGMENT.contains(&&*channel))
-            || has("_metadata")
+            || is_metadata_of_browser(value("_metadata"))
             || has("projectId")
             || is_number(value("version"))
     };
     has("rudderId")
         || has("request_ip")
         || has("originalTimestamp") && has("channel") && !is_of_segment()
+}
+
+/// Whether it is what analytics.js says about its integrations. SDKs of RudderStack for Node send another `_metadata`.
+fn is_metadata_of_browser(metadata: Value<'_>) -> bool {
+    let lists = values_of(metadata, ["bundled", "unbundled", "bundledIds"]);
+    lists.iter().any(|list| !list.is_missing())
 }

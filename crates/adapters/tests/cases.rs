@@ -252,7 +252,7 @@ fn a_8_the_format_is_found_by_the_names_of_fields() {
         ),
         (
             vec![
-                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","_metadata":{}}"#,
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","_metadata":{"unbundled":[]}}"#,
             ],
             Detected::Format(Format::Segment),
         ),
@@ -261,6 +261,7 @@ fn a_8_the_format_is_found_by_the_names_of_fields() {
             vec![
                 r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","version":"3.0.13"}"#,
                 r#"{"type":"track","messageId":"1","channel":"client","rudderId":"r"}"#,
+                r#"{"type":"track","messageId":"1","channel":"server","originalTimestamp":"x","_metadata":{"nodeVersion":"20.20.2"}}"#,
             ],
             Detected::Format(Format::RudderStack),
         ),
