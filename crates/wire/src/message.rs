@@ -44,7 +44,10 @@ impl Message<'_> {
     pub fn events(&self, limits: &Limits) -> Result<Vec<Result<EventRecord<'_>, Fault>>, Problem> {
         split(self.text.as_str(), self.layout(), limits, |values| {
             let event = values.next_envelope(limits.of_containers())?;
-            Ok(event.map(|(json, event)| (json, EventRecord::new(event, &self.text, limits))))
+            Ok(
+                event
+                    .map(|(json, event)| (json, EventRecord::new(json, event, &self.text, limits))),
+            )
         })
     }
 

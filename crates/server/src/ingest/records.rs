@@ -189,7 +189,8 @@ fn accept_imported(app: &App, message: &Message<'_>) -> Result<AcceptedRecords, 
             }
             Err(fault) => {
                 count(app, Some(project_index), Endpoint::Import, "invalid");
-                accepted.fail(index, insert_id.map(String::from), fault);
+                let insert_id = insert_id.as_deref().or(fault.insert_id());
+                accepted.fail(index, insert_id.map(str::to_owned), fault);
             }
         }
     }

@@ -5,7 +5,7 @@ use std::fs;
 use crate::support::{Answer, Running, SECRET, gzip, project};
 use idmerge_engines::Model;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use serde_json::json;
+use serde_json::{Value, json};
 
 const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json";
@@ -265,7 +265,29 @@ fn import_reports_each_failed_record() {
         (4, "properties.distinct_id"),
     ];
     assert_eq!(failed, wanted);
-    assert_eq!(json["failed_records"][3]["insert_id"], "f");
+    let ids = |json: &Value| {
+        let failed = json["failed_records"].as_array().unwrap();
+        let ids = failed.iter().map(|record| record["insert_id"].clone());
+        Value::Array(ids.collect())
+    };
+    assert_eq!(ids(&json), json!(["d", "e", "e_f", "f"]));
+    // RudderStack finds the records that failed by it, also those that are no events.
+    let bad = [
+        r#"{"event":"  ","properties":{"$insert_id":"blank"}}"#,
+        r#"{"properties":{"$insert_id":"missing"}}"#,
+        r#"{"event":7,"properties":{"$insert_id":"number"}}"#,
+        r#"{"event":"A","properties":7}"#,
+    ];
+    let answer = import(
+        &server,
+        "/import",
+        JSON,
+        format!("[{}]", bad.join(",")).as_bytes(),
+    );
+    assert_eq!(
+        ids(&answer.json()),
+        json!(["blank", "missing", "number", ""])
+    );
     let lenient = import(&server, "/import?strict=0", JSON, body.as_bytes());
     assert_eq!(
         (

@@ -58,8 +58,9 @@ pub struct Requirements {
 }
 
 impl<'t> EventRecord<'t> {
-    /// Reads an event from the result of its scan.
+    /// Reads an event from its JSON and the result of its scan.
     pub(crate) fn new(
+        json: RawJson<'t>,
         envelope: Result<Envelope<'t>, MalformedEvent>,
         whole: &DecodedText<'_>,
         limits: &Limits,
@@ -69,10 +70,10 @@ impl<'t> EventRecord<'t> {
             MalformedEvent::NotAnObject { .. } => Fault::NotAnObject,
             MalformedEvent::NoProperties { name, .. } if !is_blank(&name) => Fault::NoProperties,
             // The scan has found that the record is valid JSON, so the error is in the name.
-            _ => Fault::NoName,
+            _ => no_name(json),
         })?;
         if is_blank(envelope.name()) {
-            return Err(Fault::NoName);
+            return Err(no_name(json));
         }
         let id = |property| envelope.json_event().property(property);
         let has_id =
@@ -126,7 +127,7 @@ impl<'t> EventRecord<'t> {
         }
         let mut values = Values::in_row(text);
         match values.next_envelope(limits.of_containers()) {
-            Ok(Some((_, envelope))) => Self::new(envelope, whole, limits),
+            Ok(Some((json, envelope))) => Self::new(json, envelope, whole, limits),
             _ => Err(Fault::NotAnObject),
         }
     }
@@ -225,6 +226,28 @@ impl<'t> EventRecord<'t> {
             None => Ok(()),
         }
     }
+}
+
+/// The fault of a record without a name, with the `$insert_id` of its properties.
+fn no_name(record: RawJson<'_>) -> Fault {
+    let insert_id = last_member(record, b"properties")
+        .and_then(|properties| last_member(properties, b"$insert_id"))
+        .and_then(RawJson::string_or_number)
+        .filter(|id| !id.is_empty());
+    Fault::NoName {
+        insert_id: insert_id.map(Cow::into_owned),
+    }
+}
+
+/// The member with this name that counts (IN-2).
+fn last_member<'t>(object: RawJson<'t>, name: &[u8]) -> Option<RawJson<'t>> {
+    let mut found = None;
+    object.visit_members(|key, value| {
+        if key == name {
+            found = Some(value);
+        }
+    });
+    found
 }
 
 /// Checks the form of an `$insert_id`.

@@ -24,7 +24,10 @@ pub enum Fault {
     },
     /// `event` is missing, blank, or not text.
     #[error("'event' must not be missing or blank")]
-    NoName,
+    NoName {
+        /// The `$insert_id` of the record, by which its sender knows it.
+        insert_id: Option<String>,
+    },
     /// `properties` is missing, or not an object.
     #[error("'properties' must be an object")]
     NoProperties,
@@ -97,7 +100,7 @@ impl Fault {
     pub fn field(&self) -> &str {
         match self {
             Self::NotJson { .. } | Self::NotAnObject | Self::TooLarge { .. } => "",
-            Self::NoName => "event",
+            Self::NoName { .. } => "event",
             Self::NoProperties | Self::TooManyMembers { .. } | Self::TooDeep { .. } => "properties",
             Self::Missing { field } => field,
             Self::UserOfGroups => "$distinct_id",
@@ -111,11 +114,19 @@ impl Fault {
         }
     }
 
+    /// The `$insert_id` of a record that is no event, if it has one.
+    pub fn insert_id(&self) -> Option<&str> {
+        match self {
+            Self::NoName { insert_id } => insert_id.as_deref(),
+            _ => None,
+        }
+    }
+
     /// The message of `/track`, `/engage` and `/groups`, which is shorter.
     pub(crate) fn legacy_text(&self) -> String {
         match self {
             Self::NotAnObject => "data, not a JSON object".to_owned(),
-            Self::NoName => "event, missing".to_owned(),
+            Self::NoName { .. } => "event, missing".to_owned(),
             Self::Missing { field } => format!("{field}, missing or empty"),
             Self::NoDistinctId => "distinct_id, missing or empty".to_owned(),
             Self::UserOfGroups => "$distinct_id, not taken by groups".to_owned(),

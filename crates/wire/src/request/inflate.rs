@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::io::{self, Read};
 
-use flate2::read::MultiGzDecoder;
+use flate2::bufread::GzDecoder;
 
 use crate::problem::Problem;
 
@@ -59,20 +59,35 @@ pub fn decompressed_within(body: &[u8], max_bytes: usize) -> Option<Vec<u8>> {
 }
 
 /// A compressed body, decompressed; `None` if it has more bytes than allowed. It takes no more memory than
-/// the limit.
+/// the limit. The body can have several members, and be padded with zeros, as a file can (IN-6).
 fn decompressed(body: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
-    let mut decoder = MultiGzDecoder::new(body);
-    let mut piece = [0; PIECE_BYTES];
     let mut text: Vec<u8> = Vec::new();
+    let mut rest = body;
+    while !rest.is_empty() {
+        let mut member = GzDecoder::new(rest);
+        if !append(&mut member, &mut text, max_bytes)? {
+            return Ok(None);
+        }
+        rest = member.into_inner();
+        let zeros = rest.iter().take_while(|byte| **byte == 0).count();
+        rest = &rest[zeros..];
+    }
+    text.shrink_to_fit();
+    Ok(Some(text))
+}
+
+/// Appends what a member has. `false` if the text has more bytes than allowed then.
+fn append(member: &mut impl Read, text: &mut Vec<u8>, max_bytes: usize) -> io::Result<bool> {
+    let mut piece = [0; PIECE_BYTES];
     loop {
-        let piece = match decoder.read(&mut piece) {
-            Ok(0) => break,
+        let piece = match member.read(&mut piece) {
+            Ok(0) => return Ok(true),
             Ok(bytes) => &piece[..bytes],
             Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
             Err(error) => return Err(error),
         };
         if piece.len() > max_bytes - text.len() {
-            return Ok(None);
+            return Ok(false);
         }
         let bytes = text.len() + piece.len();
         if bytes > text.capacity() {
@@ -82,8 +97,6 @@ fn decompressed(body: &[u8], max_bytes: usize) -> io::Result<Option<Vec<u8>>> {
         }
         text.extend_from_slice(piece);
     }
-    text.shrink_to_fit();
-    Ok(Some(text))
 }
 
 #[cfg(test)]
@@ -155,6 +168,21 @@ mod tests {
             assert_eq!(decompressed_within(&body, bytes - 1), None);
         }
         assert_eq!(decompressed_within(&gzip(&text)[..20], 1_000), None);
+    }
+
+    #[test]
+    fn in_6_gzip_can_be_padded_with_zeros() {
+        let zeros = [0; 1_000];
+        let padded = [&gzip(b"[1,")[..], &zeros, &gzip(b"2]"), &zeros].concat();
+        assert_eq!(&*inflated(&padded, None, 10_000).unwrap(), b"[1,2]");
+        // The limit counts them as bytes of the body.
+        let max_body_bytes = 1_000;
+        let too_large = Err(Problem::TooLarge { max_body_bytes });
+        assert_eq!(inflated(&padded, None, max_body_bytes), too_large);
+        for end in [&b"x"[..], b"\0\0x", b"\0[]"] {
+            let followed = [&gzip(b"[]"), end].concat();
+            assert_eq!(inflated(&followed, None, 100), Err(Problem::NotGzip));
+        }
     }
 
     #[test]

@@ -21,12 +21,12 @@ const SIMPLIFIED: Requirements = Requirements {
 fn read(text: &str) -> Result<EventRecord<'_>, Fault> {
     let limits = Limits::DOCUMENTED;
     let mut values = Values::in_row(text);
-    let (_, event) = values
+    let (json, event) = values
         .next_envelope(limits.of_containers())
         .unwrap()
         .unwrap();
     let whole = DecodedText::decode(text.as_bytes().into(), true, usize::MAX).unwrap();
-    EventRecord::new(event, &whole, &limits)
+    EventRecord::new(json, event, &whole, &limits)
 }
 
 /// The fault of an event with these properties.
@@ -92,14 +92,26 @@ fn in_2_the_last_of_two_equal_keys_counts() {
 
 #[test]
 fn a_record_that_is_not_an_event_is_a_fault() {
+    let no_name = |insert_id: Option<&str>| Fault::NoName {
+        insert_id: insert_id.map(str::to_owned),
+    };
     for (text, wanted) in [
         ("1", Fault::NotAnObject),
         ("[{}]", Fault::NotAnObject),
-        (r#"{"properties":{}}"#, Fault::NoName),
-        (r#"{"event":" ","properties":{}}"#, Fault::NoName),
-        (r#"{"event":null,"properties":{}}"#, Fault::NoName),
-        (r#"{"event":"\ud800","properties":{}}"#, Fault::NoName),
-        (r#"{"event":" ","properties":[]}"#, Fault::NoName),
+        (r#"{"properties":{}}"#, no_name(None)),
+        (r#"{"event":" ","properties":{}}"#, no_name(None)),
+        (r#"{"event":null,"properties":{}}"#, no_name(None)),
+        (r#"{"event":"\ud800","properties":{}}"#, no_name(None)),
+        (r#"{"event":" ","properties":[]}"#, no_name(None)),
+        (
+            r#"{"event":" ","properties":{"$insert_id":"a","\u0024insert_id":"b"}}"#,
+            no_name(Some("b")),
+        ),
+        (
+            r#"{"event":7,"properties":{"$insert_id":7}}"#,
+            no_name(Some("7")),
+        ),
+        (r#"{"properties":{"$insert_id":""}}"#, no_name(None)),
         (r#"{"event":"A"}"#, Fault::NoProperties),
         (r#"{"event":"A","properties":[]}"#, Fault::NoProperties),
     ] {
