@@ -42,7 +42,7 @@ pub(crate) fn routes(app: Arc<App>) -> Router {
     // a router around it.
     Router::new()
         .fallback_service(routes)
-        .layer(middleware::map_request(join_slashes))
+        .layer(middleware::map_request(without_slashes))
         .layer(middleware::from_fn(refusals::check_head))
         .layer(middleware::from_fn_with_state(bodies, read_rest))
         .layer(middleware::map_response(add_headers))
@@ -87,36 +87,33 @@ const RUDDERSTACK_PIXELS: [(&str, &str); 2] =
 /// their responses contains stored data. Nor does the response for a path that does not exist. It has
 /// the CORS headers, so that a page sees that its path is wrong and does not see a network error.
 fn sdk_routes() -> Router<Arc<App>> {
-    let mut routes = Router::new().fallback(refusals::not_found);
-    for slash in ["", "/"] {
-        let at = |path: &str| format!("{path}{slash}");
-        routes = routes
-            .route(&at("/track"), get(ingest::track).post(ingest::track))
-            .route(&at("/import"), get(ingest::import).post(ingest::import))
-            .route(&at("/engage"), get(ingest::engage).post(ingest::engage))
-            .route(&at("/groups"), get(ingest::groups).post(ingest::groups))
-            .route(
-                &at("/v1/projects/{write_key}/settings"),
-                get(sdk_settings::segment),
-            )
-            .route(&at("/sourceConfig"), get(sdk_settings::rudderstack))
-            .route(&at("/v1/m"), post(stubs::metrics))
-            .route(&at("/record"), post(stubs::record))
-            .route(&at("/flags"), any(stubs::flags))
-            .route(&at("/settings"), any(stubs::settings))
-            .route(&at("/decide"), any(stubs::decide));
-        for (path, kind) in CALLS {
-            let handler = move |app, request| ingest::calls(kind, app, request);
-            routes = routes.route(&at(path), post(handler));
-        }
-        for (path, kind) in PIXELS {
-            let handler = move |app, request| ingest::pixel(kind, app, request);
-            routes = routes.route(&at(path), get(handler));
-        }
-        for (path, kind) in RUDDERSTACK_PIXELS {
-            let handler = move |app, request| ingest::rudderstack_pixel(kind, app, request);
-            routes = routes.route(&at(path), get(handler));
-        }
+    let mut routes = Router::new()
+        .fallback(refusals::not_found)
+        .route("/track", get(ingest::track).post(ingest::track))
+        .route("/import", get(ingest::import).post(ingest::import))
+        .route("/engage", get(ingest::engage).post(ingest::engage))
+        .route("/groups", get(ingest::groups).post(ingest::groups))
+        .route(
+            "/v1/projects/{write_key}/settings",
+            get(sdk_settings::segment),
+        )
+        .route("/sourceConfig", get(sdk_settings::rudderstack))
+        .route("/v1/m", post(stubs::metrics))
+        .route("/record", post(stubs::record))
+        .route("/flags", any(stubs::flags))
+        .route("/settings", any(stubs::settings))
+        .route("/decide", any(stubs::decide));
+    for (path, kind) in CALLS {
+        let handler = move |app, request| ingest::calls(kind, app, request);
+        routes = routes.route(path, post(handler));
+    }
+    for (path, kind) in PIXELS {
+        let handler = move |app, request| ingest::pixel(kind, app, request);
+        routes = routes.route(path, get(handler));
+    }
+    for (path, kind) in RUDDERSTACK_PIXELS {
+        let handler = move |app, request| ingest::rudderstack_pixel(kind, app, request);
+        routes = routes.route(path, get(handler));
     }
     // Before the layer, so that it answers the preflight requests of browsers.
     let routes = routes.method_not_allowed_fallback(refusals::method_not_allowed);
@@ -168,28 +165,24 @@ fn query_routes() -> Router<Arc<App>> {
 /// The requests of people about their data. Each handler takes a `Requester`, which exists only for an authorized
 /// request, but for the archive, whose link is the credential.
 fn privacy_routes() -> Router<Arc<App>> {
-    let mut routes = Router::new();
-    for slash in ["", "/"] {
-        let at = |path: &str| format!("/api/app/{path}{slash}");
-        routes = routes
-            .route(
-                &at("data-deletions/v3.0"),
-                post(deletions::create).get(deletions::list),
-            )
-            .route(
-                &at("data-deletions/v3.0/{tracking_id}"),
-                get(deletions::status).delete(deletions::cancel),
-            )
-            .route(&at("data-retrievals/v3.0"), post(retrievals::create))
-            .route(
-                &at("data-retrievals/v3.0/{tracking_id}"),
-                get(retrievals::status).delete(retrievals::cancel),
-            );
-    }
-    routes.route(
-        "/api/app/data-retrievals/v3.0/{tracking_id}/archive",
-        get(retrievals::archive),
-    )
+    Router::new()
+        .route(
+            "/api/app/data-deletions/v3.0",
+            post(deletions::create).get(deletions::list),
+        )
+        .route(
+            "/api/app/data-deletions/v3.0/{tracking_id}",
+            get(deletions::status).delete(deletions::cancel),
+        )
+        .route("/api/app/data-retrievals/v3.0", post(retrievals::create))
+        .route(
+            "/api/app/data-retrievals/v3.0/{tracking_id}",
+            get(retrievals::status).delete(retrievals::cancel),
+        )
+        .route(
+            "/api/app/data-retrievals/v3.0/{tracking_id}/archive",
+            get(retrievals::archive),
+        )
 }
 
 async fn healthy() -> &'static str {
@@ -218,11 +211,11 @@ fn has_failed(project: &Project) -> bool {
     !matches!(project.check(), Ok(()) | Err(ProjectError::Erasing))
 }
 
-/// Replaces several slashes in a row by one: SDKs join a configured address that ends with a slash and a
-/// path that begins with one.
-async fn join_slashes(mut request: Request) -> Request {
+/// Replaces several slashes in a row by one, since SDKs join a configured address that ends with a slash and a path that
+/// begins with one; and leaves out the slash at the end, which the vendor's API allows and its clients send.
+async fn without_slashes(mut request: Request) -> Request {
     let path = request.uri().path();
-    if !path.contains("//") {
+    if path == "/" || !path.contains("//") && !path.ends_with('/') {
         return request;
     }
     let mut joined = String::with_capacity(path.len());
@@ -230,6 +223,9 @@ async fn join_slashes(mut request: Request) -> Request {
         if character != '/' || !joined.ends_with('/') {
             joined.push(character);
         }
+    }
+    if joined.len() > 1 && joined.ends_with('/') {
+        joined.pop();
     }
     if let Some(query) = request.uri().query() {
         joined.push('?');

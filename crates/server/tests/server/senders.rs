@@ -313,10 +313,51 @@ fn slashes_in_a_row_are_one() {
     assert_eq!(answer.status, 200);
     // The credential is still needed.
     assert_eq!(server.get("//v1//ids/U", &[]).status, 401);
-    for path in ["//", "//healthz", "/readyz//", "//metrics"] {
-        let status = if path == "/readyz//" { 404 } else { 200 };
-        assert_eq!(server.get(path, &[]).status, status, "{path}");
+    for path in ["//", "//healthz", "/readyz//", "//metrics", "/readyz/?a=/"] {
+        assert_eq!(server.get(path, &[]).status, 200, "{path}");
     }
+}
+
+#[test]
+fn every_path_can_end_with_a_slash() {
+    let server = Running::of(Model::Simplified);
+    let event =
+        json!({"event": "A", "properties": {"token": "TOK", "$device_id": "d", "$user_id": "U"}});
+    server.send(
+        "POST",
+        "/track/",
+        &[("content-type", JSON)],
+        event.to_string().as_bytes(),
+    );
+    let secret = format!("Bearer {SECRET} of TOK");
+    let secret = [("authorization", &*secret)];
+    for path in [
+        "/v1/users/",
+        "/v1/users/U/",
+        "/v1/ids/U/",
+        "/v1/info/",
+        "/api/2.0/export/?from_date=2000-01-01&to_date=2100-01-01",
+        "/api/query/engage/",
+        "/api/2.0/engage/",
+        "/healthz/",
+        "/readyz/",
+        "/metrics/",
+        "/openapi.json/",
+    ] {
+        let other = path.replacen("/?", "?", 1);
+        let other = other.strip_suffix('/').unwrap_or(&other);
+        let answer = server.get(path, &secret);
+        assert_eq!(answer.status, 200, "{path}");
+        // These answers are never the same twice.
+        if !path.contains("metrics") && !path.contains("engage") {
+            assert_eq!(answer.body, server.get(other, &secret).body, "{path}");
+        }
+    }
+    // An ID keeps its slash, and the credential is still needed.
+    let unknown = server.get("/v1/users/U%2F/", &secret).json();
+    assert_ne!(unknown, server.get("/v1/users/U", &secret).json());
+    assert_eq!(server.get("/v1/users/", &[]).status, 401);
+    assert_eq!(server.get("/no/", &secret).status, 404);
 }
 
 #[test]
