@@ -19,6 +19,23 @@ pub(super) enum Compression {
     Zstd,
 }
 
+/// Endings of names that promise a form that is not written. Without an error, the file would have lines of JSON, and
+/// what opens it by its name could not read it.
+const OTHER_FORMS: &[&str] = &[
+    "bz2", "zip", "xz", "lzma", "7z", "rar", "tar", "tgz", "lz4", "br", "sz", "snappy", "tsv",
+    "xls", "xlsx", "avro", "orc", "feather", "arrow",
+];
+
+/// The ending of a name that promises a form that is not written, as in `.bz2` and `.tsv.gz`.
+pub(super) fn ending_of_other_form(path: &Path) -> Option<&'static str> {
+    let name = path.file_name()?.to_str()?.to_ascii_lowercase();
+    let uncompressed = [".gz", ".zst"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end));
+    let (_, ending) = uncompressed.unwrap_or(&name).rsplit_once('.')?;
+    OTHER_FORMS.iter().copied().find(|other| *other == ending)
+}
+
 /// A writer that compresses what it passes on.
 pub(super) enum Compressor<W: Write> {
     None(W),

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context;
 use tempfile::{NamedTempFile, SpooledTempFile};
 
-use crate::output::compress::{Compression, Compressor};
+use crate::output::compress::{Compression, Compressor, ending_of_other_form};
 pub(crate) use crate::output::destination::table::Layout;
 use crate::output::destination::table::{Form, TableLines};
 use crate::output::interrupt::UnfinishedFile;
@@ -83,8 +83,9 @@ impl Destination {
     ///
     /// # Errors
     ///
-    /// No file can be at this path.
+    /// No file can be at this path, or its name promises a form that is not written.
     pub(crate) fn of(path: Option<&Path>) -> anyhow::Result<Self> {
+        check_ending(path, "")?;
         let Some(path) = path.filter(|path| path.as_os_str() != "-") else {
             return Ok(Self::STDOUT);
         };
@@ -103,6 +104,10 @@ impl Destination {
     ///
     /// As for [`Self::of`].
     pub(crate) fn of_table(path: Option<&Path>, layout: Layout) -> anyhow::Result<Self> {
+        check_ending(
+            path,
+            "; or a table, if the name ends with .csv, .csv.gz, .csv.zst or .parquet",
+        )?;
         let form = path.and_then(Form::of);
         let mut destination = Self::of(path)?;
         destination.table = form.map(|form| (layout, form));
@@ -198,6 +203,20 @@ fn new_file(path: &Path) -> io::Result<PathBuf> {
 /// Whether the name of a file says that it is Parquet.
 pub(crate) fn is_parquet(path: &Path) -> bool {
     Form::of(path) == Some(Form::Parquet)
+}
+
+/// Checks that the name of an output does not promise a form that is not written. `tables` says which other forms there
+/// are than lines.
+fn check_ending(path: Option<&Path>, tables: &str) -> anyhow::Result<()> {
+    let Some((path, ending)) = path.and_then(|path| Some((path, ending_of_other_form(path)?)))
+    else {
+        return Ok(());
+    };
+    Err(wrong_usage(format_args!(
+        "cannot write {}: .{ending} is not written. What can be written is text, compressed if the name ends with .gz \
+         or .zst{tables}",
+        path.display()
+    )))
 }
 
 /// The folder that a file is in, or would be in.

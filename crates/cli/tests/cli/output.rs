@@ -32,6 +32,38 @@ fn an_existing_file_is_replaced() {
 }
 
 #[test]
+fn a_name_that_promises_another_form_is_wrong_usage() {
+    let folder = folder();
+    for (args, name) in [
+        ("resolve in --engine simplified -o", "out.bz2"),
+        ("resolve in --engine simplified -o", "out.ndjson.ZIP"),
+        ("resolve in --engine simplified -o", "out.tsv"),
+        ("mappings in --engine simplified -o", "out.tsv.gz"),
+        (
+            "resolve in --engine simplified -o out --refused",
+            "refused.xz",
+        ),
+        ("clusters in --engine original -o", "out.tar.zst"),
+    ] {
+        let done = folder.run(&format!("{args} {name}")).code(2);
+        let done = done
+            .says(&format!("cannot write {name}: ."))
+            .says("What can be written is text, compressed if the name ends with .gz or .zst");
+        assert_eq!(
+            done.stderr.contains(".csv"),
+            !args.ends_with("refused"),
+            "{}",
+            done.stderr
+        );
+    }
+    assert_eq!(folder.names(), ["in"]);
+    for name in ["zip", "out.zip.ndjson", "day.1"] {
+        folder.run(&format!("{RESOLVE} -o {name}")).ok();
+        assert_eq!(folder.read(name), event("a"));
+    }
+}
+
+#[test]
 fn a_dash_is_stdout() {
     let folder = folder();
     assert_eq!(folder.run(&format!("{RESOLVE} -o -")).ok(), event("a"));
