@@ -66,6 +66,10 @@ struct Difference {
 }
 
 impl Compared {
+    pub(crate) fn events(&self) -> u64 {
+        self.events
+    }
+
     pub(crate) fn events_elsewhere(&self) -> u64 {
         self.events_elsewhere
     }

@@ -39,11 +39,13 @@ pub struct Report {
 
 #[derive(Debug, Serialize)]
 struct Events {
+    /// Those of the next figures but `without_id`, which are some of the ones that are written.
     read: u64,
     written: u64,
     without_id: u64,
     duplicates: u64,
     identity_events: u64,
+    /// With lines that are no events.
     refused: u64,
     /// Those that the target moves: the source put them under another ID when they arrived than today's state
     /// does, and the target joins the two. Only a source that attributes events at their arrival has such.
@@ -84,8 +86,6 @@ struct UserDevices {
 /// Figures that are counted elsewhere.
 #[derive(Debug)]
 pub struct Counted {
-    /// How many events the source accepted.
-    pub events_read: u64,
     /// How many lines link.
     pub links: u64,
     /// How many profiles were written.
@@ -124,7 +124,7 @@ impl Report {
             from: people.options.source.model().name(),
             to: people.options.target.model().name(),
             events: Events {
-                read: counted.events_read,
+                read: tally.written + tally.doubles + tally.identity_events + tally.refused,
                 written: tally.written,
                 without_id: tally.written - tally.with_id,
                 duplicates: tally.doubles,
@@ -191,6 +191,11 @@ impl Report {
     /// How many events belong to another person than by the source's own count, if that was asked.
     pub fn events_elsewhere(&self) -> Option<u64> {
         self.compare.as_ref().map(Compared::events_elsewhere)
+    }
+
+    /// How many events have the property of `--compare`, if that was asked.
+    pub fn events_compared(&self) -> Option<u64> {
+        self.compare.as_ref().map(Compared::events)
     }
 
     /// How many lines link.

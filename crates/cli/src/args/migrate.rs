@@ -201,6 +201,11 @@ impl MigrateArgs {
         (name_of(self.source_rules), name_of(self.on_conflict))
     }
 
+    /// The value of `--compare`.
+    pub(crate) fn compare(&self) -> Option<&str> {
+        self.compare.as_deref()
+    }
+
     pub(crate) fn has_not_users(&self) -> bool {
         self.not_users.is_some()
     }

@@ -10,6 +10,7 @@ mod upload;
 use std::slice;
 
 use anyhow::Context;
+use idmerge_core::quote;
 use idmerge_migrate::{Gathering, Options, People, Report, Tally};
 
 use crate::args::input::adapt::AdaptArgs;
@@ -24,7 +25,7 @@ use crate::commands::sorting::Ordering;
 use crate::environment::now_ms;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::{self, Figures, SummaryForm, row};
-use crate::report::ExitCode;
+use crate::report::{ExitCode, say};
 use crate::spill::TEMPORARY;
 use crate::stream::adapt::Adapting;
 use crate::stream::input::{self, Input, Reread};
@@ -102,6 +103,13 @@ fn end(
     }
     if !args.input.quiet {
         summary::print(&MigrateSummary(&finished.report), SummaryForm::Text);
+        if let (Some(0), Some(field)) = (finished.report.events_compared(), args.compare()) {
+            say(format_args!(
+                "warning: no event that is written has the property {}, which --compare names, so nothing was compared; \
+                 check its name (M-19)",
+                quote(field)
+            ));
+        }
     }
     Ok(
         match args.fail_on_conflict && finished.report.conflicts() > 0 {
@@ -194,7 +202,9 @@ impl std::fmt::Display for MigrateSummary<'_> {
             let what = " events whose user in the product is another";
             row(f, "reattributed", reattributed, what)?;
         }
-        if let Some(elsewhere) = report.events_elsewhere() {
+        if let Some(elsewhere) = report.events_elsewhere()
+            && report.events_compared() != Some(0)
+        {
             let what = " events whose person by --compare is another";
             row(f, "elsewhere", elsewhere, what)?;
         }

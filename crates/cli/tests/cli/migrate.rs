@@ -160,6 +160,7 @@ fn m_15_every_line_is_written_or_refused() {
         count("written") + count("duplicates") + count("identity_events") + count("refused"),
         lines
     );
+    assert_eq!(count("read"), lines);
     assert_eq!(count("refused"), 3);
     let refused = values(&folder.read("new/refused.ndjson"));
     let at: Vec<_> = refused

@@ -176,6 +176,13 @@ fn m_19_amplitude_counts_anonymous_events_for_the_last_user() {
             "differences": [{"theirs": "8", "ours": "ada@x", "events": 2}],
         })
     );
+    let done = folder.run(
+        "migrate in --from amplitude --to simplified -o other --compare nope --order-by event_time",
+    );
+    let done = done.code(0).says(
+        "warning: no event that is written has the property \"nope\", which --compare names, so nothing was compared",
+    );
+    assert!(!done.stderr.contains("elsewhere"), "{}", done.stderr);
 }
 
 #[test]

@@ -60,7 +60,6 @@ pub(crate) fn migrate_with(
             Err(error) => migrated.refused.push((line, error.to_string())),
         }
     }
-    let events_read = gathering.events();
     for (line, (id, head)) in (1..).zip(beside.mapping) {
         gathering
             .add_mapping(id, head, Place { file: 1, line })
@@ -140,7 +139,6 @@ pub(crate) fn migrate_with(
         })
         .unwrap();
     let counted = Counted {
-        events_read,
         links: migrated.links.len() as u64,
         profiles: migrated.profiles.len() as u64,
         conflicts,

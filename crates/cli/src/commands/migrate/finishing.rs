@@ -137,7 +137,6 @@ impl Outputs {
         drop(engine);
         let conflicts = write_conflicts(&mut others, people, &side_files)?;
         let counted = Counted {
-            events_read,
             links,
             profiles,
             conflicts,
