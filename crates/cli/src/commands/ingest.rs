@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use crate::args::ingest::IngestArgs;
 use crate::commands::ingest::block::IngestReader;
 use crate::commands::sorting::Ordering;
-use crate::commands::store::open::{open_error, open_for_writing, settings_for_ingest};
+use crate::commands::store::open::{NewStore, open_error, open_or_make, settings_for_ingest};
 use crate::environment::now_ms;
 use crate::output::conflicts::{ConflictsWriter, RejectedClaim};
 use crate::output::refused::RefusedWriter;
@@ -56,13 +56,17 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
         adapting,
     };
     let mut inputs = ordering.order(inputs, &mut refused)?;
-    let store = open_for_writing(&args.folder, Some(&settings))?;
+    let (store, mut new_store) = open_or_make(&args.folder, &settings)?;
     let entries_before = store.committed();
     let taken = Taken::open(&store, args.again).with_context(|| open_error(&args.folder))?;
     if taken.continues_again() && form == SummaryForm::Text {
         say(format_args!("{CONTINUES_AGAIN}"));
     }
     let mut known = taken.known_inputs();
+    if entries_before > 0 || !known.is_empty() {
+        // Another process has made it in between.
+        new_store.keep();
+    }
     let progress = Progress::of_bytes(input::total_bytes(&inputs), args.input.quiet);
     progress.stage("reading");
     let erased = store.erased().clone();
@@ -73,7 +77,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
             claims: &claims,
         })
     };
-    let sink = StoreSink::new(args, store, taken, refused, conflicts);
+    let sink = StoreSink::new(args, (store, new_store), taken, refused, conflicts);
     let pass =
         Pass::new(&mut inputs, args.input.limits(), Reread::No, &progress).adapting(adapting);
     let pass = pass.passing(&mut known);
@@ -90,6 +94,8 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
 /// The store that claims go to, and counts of what it answered.
 struct StoreSink<'a> {
     folder: &'a Path,
+    /// Before the store, so that it is dropped before.
+    new_store: NewStore,
     store: Durable<Engine>,
     refused: RefusedWriter,
     /// The cases that a person must decide, if they are asked for.
@@ -99,6 +105,8 @@ struct StoreSink<'a> {
     commit_claims: u64,
     uncommitted: u64,
     events: u64,
+    /// Whether one of them has an ID.
+    has_id: bool,
     /// How many of them name an erased ID.
     erased: u64,
     outcomes: Outcomes,
@@ -107,13 +115,14 @@ struct StoreSink<'a> {
 impl<'a> StoreSink<'a> {
     fn new(
         args: &'a IngestArgs,
-        store: Durable<Engine>,
+        (store, new_store): (Durable<Engine>, NewStore),
         taken: Taken,
         refused: RefusedWriter,
         conflicts: Option<ConflictsWriter>,
     ) -> Self {
         Self {
             folder: &args.folder,
+            new_store,
             store,
             refused,
             conflicts,
@@ -121,6 +130,7 @@ impl<'a> StoreSink<'a> {
             commit_claims: args.commit_claims,
             uncommitted: 0,
             events: 0,
+            has_id: false,
             erased: 0,
             outcomes: Outcomes::default(),
         }
@@ -164,6 +174,9 @@ impl StoreSink<'_> {
 
     fn commit(&mut self) -> anyhow::Result<()> {
         let committed = self.taken.commit(&self.store);
+        if self.has_id || committed.is_err() {
+            self.new_store.keep();
+        }
         committed.with_context(|| self.write_error())?;
         self.uncommitted = 0;
         Ok(())
@@ -172,6 +185,7 @@ impl StoreSink<'_> {
     /// Commits after all inputs have been read.
     fn finish_inputs(&mut self) -> anyhow::Result<()> {
         let finished = self.taken.finish(&self.store);
+        self.new_store.keep();
         finished.with_context(|| self.write_error())
     }
 
@@ -264,6 +278,7 @@ impl<'w> Worker for IngestWorker<'w> {
             sink.check_refused()?;
             sink.taken.take_new(&mut logged, &sink.store)?;
             sink.events += events;
+            sink.has_id |= with_id > 0;
             sink.erased += erased;
             let rejected = sink.apply(&logged, position.file)?;
             if let Some(conflicts) = &mut sink.conflicts {

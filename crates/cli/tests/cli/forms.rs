@@ -316,7 +316,8 @@ pub(crate) fn unusable(bytes: &[u8], says: &str) {
             .run("ingest st in good -q --engine simplified")
             .code(1)
             .says(says);
-        assert_eq!(folder.run("clusters --store st").ok(), "");
+        // No store is left that has nothing and is fixed to an engine.
+        assert!(!folder.path("st").exists());
         folder
             .run("ingest st good in -q --engine simplified")
             .code(1)
@@ -324,6 +325,37 @@ pub(crate) fn unusable(bytes: &[u8], says: &str) {
         assert_eq!(folder.run("clusters --store st").ok(), CLUSTER);
         folder.run("resolve in -q --store st").code(1).says(says);
     }
+}
+
+#[cfg(feature = "store")]
+#[test]
+fn a_run_that_takes_nothing_leaves_no_new_store() {
+    let folder = Folder::with(&[("good", LOGIN), ("bad", "PK\u{3}\u{4}"), ("lines", "x\n")]);
+    std::fs::create_dir(folder.path("empty")).unwrap();
+    for args in [
+        "st bad good",
+        "st lines",
+        "st good lines --strict",
+        "empty bad",
+    ] {
+        folder
+            .run(&format!("ingest {args} --engine simplified"))
+            .code(1);
+        assert_eq!(folder.names(), ["bad", "empty", "good", "lines"], "{args}");
+    }
+    assert_eq!(std::fs::read_dir(folder.path("empty")).unwrap().count(), 0);
+    // Another engine is still free to choose.
+    folder.run("ingest st good --engine original").ok();
+    // A store that was there stays, and so does one that has taken something.
+    folder.run("ingest st bad").code(1);
+    folder.run("clusters --store st").ok();
+    folder
+        .run("ingest other good bad --engine simplified")
+        .code(1);
+    assert_eq!(folder.run("clusters --store other").ok(), CLUSTER);
+    folder.write("none", "");
+    folder.run("ingest none-yet none --engine simplified").ok();
+    assert_eq!(folder.run("clusters --store none-yet").ok(), "");
 }
 
 #[test]
@@ -448,7 +480,9 @@ fn in_6_an_export_that_was_terminated_early_is_an_error_of_its_own() {
                         .run("ingest st in -q --engine simplified")
                         .code(1)
                         .says("incomplete");
-                    folder.run("ingest st in -q --allow-incomplete").ok();
+                    folder
+                        .run("ingest st in -q --engine simplified --allow-incomplete")
+                        .ok();
                 }
             }
         }

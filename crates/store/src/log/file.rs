@@ -26,6 +26,16 @@ pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
     fs::exists(folder.as_ref().join(STORE_FILE))
 }
 
+/// Removes the store in a folder. Call it only while this process has a store open that it has made: nobody else can
+/// have written it then. What is open is dropped afterwards.
+///
+/// # Errors
+///
+/// If the file cannot be removed.
+pub fn discard(folder: impl AsRef<Path>) -> io::Result<()> {
+    fs::remove_file(folder.as_ref().join(STORE_FILE))
+}
+
 /// Opens the store in a folder for writing. Makes the folder and the store with this content if they
 /// do not exist.
 pub(crate) fn open_or_make(

@@ -1,6 +1,7 @@
 //! Opens a store with the engine that it was made with.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, bail};
@@ -46,6 +47,21 @@ pub(crate) fn open_for_reading(folder: &Path) -> anyhow::Result<OpenStore> {
     })
 }
 
+/// Opens a store for writing as [`open_for_writing`] does, and says whether this has made it.
+pub(crate) fn open_or_make(
+    folder: &Path,
+    wanted: &Settings,
+) -> anyhow::Result<(Durable<Engine>, NewStore)> {
+    let (is_new, has_new_folder) = (!exists(folder)?, !folder.exists());
+    let store = open_for_writing(folder, Some(wanted))?;
+    // Only now: another process may have made it, and have it open.
+    let new_store = NewStore {
+        folder: is_new.then(|| folder.to_owned()),
+        has_new_folder,
+    };
+    Ok((store, new_store))
+}
+
 /// Opens a store for writing. With settings, a missing store is created, and an existing one must have
 /// been created with the same settings.
 pub(crate) fn open_for_writing(
@@ -72,6 +88,34 @@ pub(crate) fn open_for_writing(
     }
     let store = Durable::open(folder, move || settings.engine(), options(text));
     store.with_context(|| open_error(folder))
+}
+
+/// A store that a run has made. If the run takes nothing, it is not left behind: it would be fixed to settings that
+/// were given for other events.
+#[derive(Debug, Default)]
+pub(crate) struct NewStore {
+    /// `None` if the store is to stay.
+    folder: Option<PathBuf>,
+    has_new_folder: bool,
+}
+
+impl NewStore {
+    /// Something was taken, or may have been.
+    pub(crate) fn keep(&mut self) {
+        self.folder = None;
+    }
+}
+
+/// Drop it before the store, so that no other process can write the store meanwhile.
+impl Drop for NewStore {
+    fn drop(&mut self) {
+        if let Some(folder) = &self.folder
+            && idmerge_store::discard(folder).is_ok()
+            && self.has_new_folder
+        {
+            let _stays_if_it_is_not_empty = fs::remove_dir(folder);
+        }
+    }
 }
 
 /// The settings of an existing store, or the given ones to make a store with.
