@@ -1,6 +1,7 @@
 //! Errors of a configuration, and of starting a server.
 
 use std::io;
+use std::path::PathBuf;
 
 use idmerge_engines::{BlockedIdsError, SettingsError};
 use thiserror::Error;
@@ -133,10 +134,12 @@ pub enum ServeError {
     #[error(transparent)]
     Config(#[from] ConfigError),
     /// A project could not be opened.
-    #[error("cannot open project {token:?}")]
+    #[error("cannot open project {token:?}, whose store is {}", file.display())]
     Open {
         /// The token of the project.
         token: String,
+        /// The file of its store.
+        file: PathBuf,
         /// The cause.
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,

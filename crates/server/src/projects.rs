@@ -36,10 +36,6 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
     warn_of_readers(&config.data);
     let open = |project: &ProjectConfig| {
         let folder = config.data.join(&project.token);
-        let failed = |source: Box<dyn std::error::Error + Send + Sync>| ServeError::Open {
-            token: project.token.clone(),
-            source,
-        };
         let options = Options {
             profile_merge: project.profile_merge,
             max_ids: project.max_ids,
@@ -56,24 +52,7 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
             );
         }
         let opened = Project::open(&folder, project.settings.clone(), options);
-        let opened = opened.map_err(|error| match error {
-            ProjectError::Store(StoreError::OtherSettings { ref found, .. }) => {
-                let settings = &project.settings;
-                let stored = Settings::of_store(settings.rule_book(), found);
-                ServeError::Changed {
-                    token: project.token.clone(),
-                    difference: match stored {
-                        Ok(stored) => stored.difference_from(settings).into(),
-                        Err(_) => error.into(),
-                    },
-                }
-            }
-            ProjectError::Store(StoreError::OtherRuleBook { .. }) => ServeError::Changed {
-                token: project.token.clone(),
-                difference: error.into(),
-            },
-            error => failed(error.into()),
-        })?;
+        let opened = opened.map_err(|error| open_error(project, &folder, error))?;
         let token = project.token.clone();
         opened.watch(move |health| log(&token, health));
         Ok(OpenProject {
@@ -89,6 +68,33 @@ pub(crate) fn open(config: &Config) -> Result<Vec<OpenProject>, ServeError> {
         })
     };
     config.projects.iter().map(open).collect()
+}
+
+/// Why a project cannot be opened.
+fn open_error(project: &ProjectConfig, folder: &Path, error: ProjectError) -> ServeError {
+    let token = project.token.clone();
+    match error {
+        ProjectError::Store(StoreError::OtherSettings { ref found, .. }) => {
+            let settings = &project.settings;
+            let stored = Settings::of_store(settings.rule_book(), found);
+            ServeError::Changed {
+                token,
+                difference: match stored {
+                    Ok(stored) => stored.difference_from(settings).into(),
+                    Err(_) => error.into(),
+                },
+            }
+        }
+        ProjectError::Store(StoreError::OtherRuleBook { .. }) => ServeError::Changed {
+            token,
+            difference: error.into(),
+        },
+        error => ServeError::Open {
+            token,
+            file: idmerge_store::file_of(folder),
+            source: error.into(),
+        },
+    }
 }
 
 /// What wakes the live streams of a project after each commit with events.

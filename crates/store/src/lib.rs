@@ -45,7 +45,7 @@ pub use log::about::{About, clear_revised, has_long_rows, set_long_rows};
 pub use log::entry::sequences::Sequences;
 pub use log::entry::{Cause, Entry, What};
 pub use log::file::last_sync::LastSync;
-pub use log::file::{check_room, discard, exists, make_folder, sync_names};
+pub use log::file::{check_room, discard, exists, file_of, make_folder, sync_names};
 pub use maintenance::backup::{BACKUP_SOCKET, restore};
 pub use maintenance::erase::named::NamedIds;
 pub use maintenance::erase::{

@@ -37,6 +37,15 @@ pub enum Problem {
         /// The error of the parser, and its position.
         reason: String,
     },
+    /// A form or a query has several values of `data`.
+    #[error("data is there twice; send all records in one data, as an array")]
+    DataTwice,
+    /// The body of a request to the API of Segment or RudderStack is JSON, but has no calls.
+    #[error("{reason}")]
+    NoCalls {
+        /// What is missing or wrong in it.
+        reason: String,
+    },
     /// The credentials give no access to a project. The message is the response to the client.
     #[error("{0}")]
     Unauthorized(&'static str),

@@ -107,7 +107,7 @@ impl Head {
     /// # Errors
     ///
     /// [`Problem::TooLarge`] if the body exceeds `limits`, before or after decompression;
-    /// [`Problem::NoData`], [`Problem::NotGzip`], [`Problem::UnknownEncoding`] or
+    /// [`Problem::NoData`], [`Problem::DataTwice`], [`Problem::NotGzip`], [`Problem::UnknownEncoding`] or
     /// [`Problem::NotJson`] if it cannot be decoded.
     pub fn decode<'b>(
         &self,
@@ -188,7 +188,12 @@ impl Head {
                 return Ok(text);
             }
         }
-        let data = match (parameters.set_all(form), &self.data) {
+        let data = parameters.set_all(form);
+        // One of them would be lost without a word.
+        if parameters.repeats_data {
+            return Err(Problem::DataTwice);
+        }
+        let data = match (data, &self.data) {
             (Some(data), _) => data_bytes(data)?,
             (None, Some(QueryData::Encoded(data))) => data_bytes(data)?,
             (None, Some(QueryData::Json(json))) if json.len() > max_body_bytes => {

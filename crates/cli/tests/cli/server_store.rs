@@ -393,3 +393,23 @@ fn the_mappings_of_a_server_are_those_of_its_store() {
         assert_eq!(folder.run(&format!("{mappings} --format csv")).ok(), csv);
     }
 }
+
+#[test]
+fn errors_name_the_stores_of_a_data_folder_and_the_file_that_is_none() {
+    let folder = Folder::new();
+    folder.run("ingest data/shop --engine simplified -q").ok();
+    folder.run("ingest data/app --engine simplified -q").ok();
+    for command in ["store info data", "clusters --store data"] {
+        folder.run(command).code(1).says(
+            "there is no store in data, but it has the projects of a server: name one of data/app, data/shop",
+        );
+    }
+    folder.run("store info data/app").ok();
+    folder.write("data/shop/store.redb", "not a store");
+    let serve = "serve --data data --engine simplified --token shop --secret secret-of-shop --listen 127.0.0.1:0";
+    folder
+        .run(serve)
+        .code(1)
+        .says("cannot open project \"shop\", whose store is data/shop/store.redb")
+        .says("the file is not an idmerge store");
+}

@@ -100,7 +100,7 @@ fn problem(error: BodyError) -> Problem {
         BodyError::TooLong { max_adapted_bytes } => Problem::TooLarge {
             max_body_bytes: max_adapted_bytes,
         },
-        error => Problem::NotJson {
+        error => Problem::NoCalls {
             reason: error.to_string(),
         },
     }

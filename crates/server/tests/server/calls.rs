@@ -293,6 +293,7 @@ fn a_request_with_a_usable_call_is_a_success_and_others_are_errors_that_are_not_
         assert_eq!(answer["code"], "invalid_request");
         let message = answer["message"].as_str().unwrap().to_owned();
         assert!(message.contains(wanted), "{message}");
+        assert!(!message.contains("data is not valid JSON"), "{message}");
     };
     refused("/v1/track", b"", "data, missing or empty");
     refused("/v1/track", b"{\"event\":", "not JSON");
@@ -308,7 +309,11 @@ fn a_request_with_a_usable_call_is_a_success_and_others_are_errors_that_are_not_
         br#"{"event":"A","userId":"U","timestamp":"soon"}"#,
         "which is not a time",
     );
-    refused("/v1/batch", b"{}", "\"batch\" is missing");
+    refused(
+        "/v1/batch",
+        b"{}",
+        "\"batch\" is missing: a batch has its calls in this array",
+    );
     refused(
         "/v1/batch",
         br#"{"batch":[{}, 7]}"#,

@@ -371,6 +371,10 @@ fn track_reports_failures_in_the_body_alone() {
         ("", "data, missing or empty"),
         ("data=", "data, missing or empty"),
         ("[]", "data, missing or empty"),
+        (
+            "data=%7B%7D&data=%7B%7D",
+            "data is there twice; send all records in one data, as an array",
+        ),
         (r#"{"properties":{"token":"TOK"}}"#, "event, missing"),
         (
             r#"{"event":"A","properties":{}}"#,

@@ -5,7 +5,7 @@ pub(crate) mod last_sync;
 use std::fs::{self, TryLockError};
 use std::io::{self, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use idmerge_disk::STORE_FILE;
 use redb::Database;
@@ -17,13 +17,18 @@ use crate::options::Options;
 /// The name of the file while it is being made.
 pub(crate) const UNFINISHED_FILE: &str = "store.redb.unfinished";
 
+/// The file of the store in a folder.
+pub fn file_of(folder: impl AsRef<Path>) -> PathBuf {
+    folder.as_ref().join(STORE_FILE)
+}
+
 /// Whether a folder has the file of a store.
 ///
 /// # Errors
 ///
 /// If the folder cannot be read.
 pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
-    fs::exists(folder.as_ref().join(STORE_FILE))
+    fs::exists(file_of(folder))
 }
 
 /// Removes the store in a folder. Call it only while this process has a store open that it has made: nobody else can
@@ -33,7 +38,7 @@ pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// If the file cannot be removed.
 pub fn discard(folder: impl AsRef<Path>) -> io::Result<()> {
-    fs::remove_file(folder.as_ref().join(STORE_FILE))
+    fs::remove_file(file_of(folder))
 }
 
 /// Opens the store in a folder for writing. Makes the folder and the store with this content if they

@@ -14,6 +14,8 @@ pub(super) struct Parameters {
     pub(super) api_key: Option<String>,
     pub(super) project_id: Option<String>,
     pub(super) write_key: Option<String>,
+    /// Whether there are several values of `data`.
+    pub(super) repeats_data: bool,
 }
 
 impl Parameters {
@@ -36,6 +38,7 @@ impl Parameters {
         let mut data = None;
         for (name, value) in pairs(form) {
             if name == b"data" {
+                self.repeats_data |= data.is_some();
                 data.get_or_insert(value);
             } else {
                 self.set(name, value);

@@ -152,12 +152,35 @@ fn settings_in(about: &About, folder: &Path) -> anyhow::Result<Settings> {
 /// There is no store in the folder.
 pub(super) fn must_exist(folder: &Path) -> anyhow::Result<()> {
     if !exists(folder)? {
-        bail!(
-            "there is no store in {}; create one with `idmerge ingest`",
-            folder.display()
-        );
+        let shown = folder.display();
+        if let Some(projects) = projects_in(folder) {
+            bail!(
+                "there is no store in {shown}, but it has the projects of a server: name one of {projects}"
+            );
+        }
+        bail!("there is no store in {shown}; create one with `idmerge ingest`");
     }
     Ok(())
+}
+
+/// How many projects an error names.
+const PROJECTS_MAX: usize = 20;
+
+/// The folders in this one that have a store, as the data folder of a server has them. `None` if there are none.
+fn projects_in(folder: &Path) -> Option<String> {
+    let entries = fs::read_dir(folder)
+        .ok()?
+        .flatten()
+        .map(|entry| entry.path());
+    let mut projects: Vec<_> = entries
+        .filter(|path| idmerge_store::exists(path).unwrap_or(false))
+        .map(|path| path.display().to_string())
+        .collect();
+    projects.sort();
+    let more = projects.len().saturating_sub(PROJECTS_MAX);
+    projects.truncate(PROJECTS_MAX);
+    let more = (more > 0).then(|| format!(" and {more} more"));
+    (!projects.is_empty()).then(|| projects.join(", ") + &more.unwrap_or_default())
 }
 
 fn about(folder: &Path) -> anyhow::Result<About> {
