@@ -166,34 +166,19 @@ fn missing(part: &str, column: &str, header: &[&str]) -> String {
 /// The name that is spelled nearly like this one: in another case, with or without signs, or with up to two letters
 /// that differ.
 fn nearest<'n>(column: &str, header: &[&'n str]) -> Option<&'n str> {
-    let plain = |name: &str| -> Vec<char> {
+    let plain = |name: &str| -> String {
         let letters = name.chars().filter(|letter| letter.is_alphanumeric());
         letters.flat_map(char::to_lowercase).collect()
     };
     let wanted = plain(column);
-    let distance = |name: &str| letters_between(&wanted, &plain(name));
+    let distance = |name: &str| strsim::levenshtein(&wanted, &plain(name));
     let (name, distance) = header
         .iter()
         .filter(|name| !name.is_empty())
         .map(|name| (*name, distance(name)))
         .min_by_key(|(_, distance)| *distance)?;
     // Of a short name, every letter may be another one.
-    (distance <= 2 && distance * 2 <= wanted.len()).then_some(name)
-}
-
-/// How many letters must be put in, taken out or replaced to make one text of the other.
-fn letters_between(a: &[char], b: &[char]) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a) in a.iter().enumerate() {
-        let mut before = i;
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let replaced = before + usize::from(a != b);
-            before = row[j + 1];
-            row[j + 1] = replaced.min(row[j] + 1).min(before + 1);
-        }
-    }
-    row[b.len()]
+    (distance <= 2 && distance * 2 <= wanted.chars().count()).then_some(name)
 }
 
 #[cfg(test)]

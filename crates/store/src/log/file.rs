@@ -69,13 +69,34 @@ pub(crate) fn open_or_make(
 }
 
 #[allow(clippy::disallowed_types, reason = "the store is in files")]
-pub(crate) fn open_file(file: &Path, options: &Options) -> Result<Database, StoreError> {
-    let file = fs::File::options().read(true).write(true).open(file)?;
-    if file.metadata()?.len() == 0 {
+pub(crate) fn open_file(path: &Path, options: &Options) -> Result<Database, StoreError> {
+    let file = fs::File::options().read(true).write(true).open(path)?;
+    let opened = file.metadata()?;
+    if opened.len() == 0 {
         return Err(StoreError::NotAStore);
     }
     let backend = options.last_sync.of(FileBackend::new(file)?);
-    Ok(builder(options).create_with_backend(backend)?)
+    let database = builder(options).create_with_backend(backend)?;
+    // Another process that had it open may have discarded or replaced it before this one could lock it. What is written to it
+    // then would be lost. From now on nobody else does that.
+    match has_name(path, &opened) {
+        true => Ok(database),
+        false => Err(StoreError::InUse),
+    }
+}
+
+/// Whether an open file, of which this is known, still has this name.
+#[cfg(unix)]
+fn has_name(path: &Path, opened: &fs::Metadata) -> bool {
+    use std::os::unix::fs::MetadataExt;
+    let now = fs::metadata(path);
+    now.is_ok_and(|now| (now.dev(), now.ino()) == (opened.dev(), opened.ino()))
+}
+
+/// A file that is open cannot be removed there.
+#[cfg(not(unix))]
+fn has_name(_: &Path, _: &fs::Metadata) -> bool {
+    true
 }
 
 /// Makes the file under another name and renames it, so that a crash leaves a whole store or none. The
@@ -248,4 +269,29 @@ pub fn sync_names(folder: &Path) -> io::Result<()> {
 #[cfg(not(unix))]
 pub fn sync_names(_: &Path) -> io::Result<()> {
     Ok(())
+}
+
+#[cfg(all(test, unix))]
+#[allow(
+    clippy::disallowed_types,
+    clippy::disallowed_methods,
+    reason = "the store is in files"
+)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_that_was_removed_or_replaced_has_its_name_no_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let [path, other] = ["store", "other"].map(|name| folder.path().join(name));
+        for path in [&path, &other] {
+            fs::write(path, "a store").unwrap();
+        }
+        let opened = fs::File::open(&path).unwrap().metadata().unwrap();
+        assert!(has_name(&path, &opened));
+        fs::rename(&other, &path).unwrap();
+        assert!(!has_name(&path, &opened));
+        fs::remove_file(&path).unwrap();
+        assert!(!has_name(&path, &opened));
+    }
 }
