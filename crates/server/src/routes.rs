@@ -20,6 +20,7 @@ use crate::http::unread_bodies::read_rest;
 use crate::ingest::{self, sdk_settings, stubs};
 use crate::page;
 use crate::privacy::{deletions, retrievals};
+use crate::projects::OpenProject;
 use crate::read::{
     export, find, funnel, health, identity, live, mappings, openapi, people, profiles, users,
 };
@@ -194,15 +195,31 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     if app.is_stopping() {
         unavailable("stopping\n".to_owned())
     } else {
-        let failed = app.projects.iter().filter(|open| has_failed(&open.project));
-        let failed: String = failed
-            .map(|open| format!("project {} cannot write\n", open.config.token))
-            .collect();
-        match failed.is_empty() {
-            true => "ready\n".into_response(),
-            false => unavailable(failed),
+        // It asks the file system.
+        let failures = tokio::task::spawn_blocking(move || {
+            app.projects.iter().filter_map(failure).collect::<String>()
+        });
+        match failures.await {
+            Ok(failures) if failures.is_empty() => "ready\n".into_response(),
+            Ok(failures) => unavailable(failures),
+            Err(error) => {
+                tracing::error!(%error, "it is not known whether the projects can write");
+                StatusCode::INTERNAL_SERVER_ERROR.into_response()
+            }
         }
     }
+}
+
+/// Why a project is not ready. Without its file, what it still writes is lost when the server stops: the system keeps a
+/// file that was removed as long as it is open.
+fn failure(open: &OpenProject) -> Option<String> {
+    let token = &open.config.token;
+    if has_failed(&open.project) {
+        return Some(format!("project {token} cannot write\n"));
+    }
+    let has_file = idmerge_store::exists(&open.folder);
+    matches!(has_file, Ok(false))
+        .then(|| format!("project {token} has lost the file of its store\n"))
 }
 
 /// Whether a project cannot write because something is wrong. While people are being erased from one project, the

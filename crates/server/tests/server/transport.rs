@@ -489,6 +489,23 @@ fn stubs_answer_with_an_empty_success() {
     assert_eq!(server.get("/readyz", &[]).body, "ready\n");
 }
 
+/// What a project writes into a file without a name is lost when the server stops.
+#[cfg(unix)]
+#[test]
+fn a_project_whose_file_was_removed_is_not_ready() {
+    let projects = ["TOK", "OTHER"].map(|token| project(token, Model::Simplified));
+    let server = Running::with(projects.into(), |_| {});
+    assert_eq!(server.get("/readyz", &[]).status, 200);
+    fs::remove_dir_all(server.folder.as_ref().unwrap().path().join("TOK")).unwrap();
+    let answer = server.get("/readyz", &[]);
+    assert_eq!(
+        (answer.status, &*answer.body),
+        (503, "project TOK has lost the file of its store\n")
+    );
+    // A restart would lose more, so the server goes on.
+    assert_eq!(server.get("/healthz", &[]).status, 200);
+}
+
 #[test]
 fn metrics_count_requests_and_records() {
     let server = Running::with(vec![project("TOK", Model::Original)], |_| {});
