@@ -210,7 +210,7 @@ impl Input {
     #[cfg(feature = "tables")]
     pub(crate) fn reopen_table(&self) -> anyhow::Result<File> {
         let Contents::File(file) = &self.contents else {
-            bail!("{} is no file", self.name);
+            bail!("{} is not a file", self.name);
         };
         let failed = || format!("cannot read {}", self.name);
         let changed = |change| InputChanged::new(&self.name, change);

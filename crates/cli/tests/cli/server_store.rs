@@ -11,7 +11,8 @@ const STORE: &str = "data/shop";
 
 /// A server of the project `shop`.
 pub(crate) struct Server {
-    child: Child,
+    /// `None` once it was stopped.
+    child: Option<Child>,
     address: String,
 }
 
@@ -28,7 +29,7 @@ impl Server {
         let (child, said) = started(folder, &args, 1);
         Self {
             address: address(&said).to_owned(),
-            child,
+            child: Some(child),
         }
     }
 
@@ -80,14 +81,24 @@ impl Server {
         self.get(&format!("/v1/users/{id}/profile"))
     }
 
-    pub(crate) fn kill(mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+    pub(crate) fn kill(self) {
+        drop(self);
     }
 
-    pub(crate) fn stop(self) {
-        signal("TERM", self.child.id());
-        wait(self.child).ok();
+    pub(crate) fn stop(mut self) {
+        let child = self.child.take().unwrap();
+        signal("TERM", child.id());
+        wait(child).ok();
+    }
+}
+
+/// A test that fails, or that does not care how the server ends, leaves none behind.
+impl Drop for Server {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.child {
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 }
 
