@@ -168,9 +168,11 @@ describe("mixpanel-browser", { concurrency: 5 }, () => {
               ["track", "View", mark("b1")],
               ["identify", name("carl")],
               ["track", "Buy", mark("b2")],
-              ["identify", name("dora")],
-              ["track", "Buy", mark("b3")],
             );
+            // Requests of one call each may overtake each other, and the device stays that of the user whose claim arrives
+            // first.
+            if (options.batch_requests === false) await assertOnce(project, name("b"), ["1", "2"]);
+            await shared.call(["identify", name("dora")], ["track", "Buy", mark("b3")]);
             await assertOnce(project, name("b"), ["1", "2", "3"]);
             await project.assertCluster(cluster("carl", id));
             // S-7, or O-8: the anonymous ID of the second `$identify` is the first user's ID. In Legacy no
