@@ -4,6 +4,7 @@
 pub(crate) mod adapt;
 pub(crate) mod block;
 pub(crate) mod blocks;
+pub(crate) mod event_reader;
 pub(crate) mod events;
 pub(crate) mod forms;
 pub(crate) mod input;

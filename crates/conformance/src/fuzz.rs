@@ -4,7 +4,7 @@
 //! Each body gets an engine from `make`, and panics if a property does not hold, as a fuzzer expects.
 
 use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
-use idmerge_events::{JsonEvent, Resolved};
+use idmerge_events::{Envelope, EventShapes, JsonEvent, Resolved};
 
 use crate::check::{Differences, apply, clusters_of, snapshot_of};
 use crate::compare::{comparable, same_as_oracle};
@@ -33,6 +33,29 @@ pub fn event(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn IdentityRes
         comparable(engine.read(&event)),
         "{event:?}"
     );
+}
+
+/// Reads any lines as the events of a stream: each is read as it is alone, although one before it may have its shape.
+///
+/// # Panics
+///
+/// Panics if that does not hold.
+pub fn stream(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else {
+        return;
+    };
+    let mut shapes = EventShapes::default();
+    // Twice, so that the shape of each event is known.
+    for line in text.split('\n').chain(text.split('\n')) {
+        let read = shapes.parse_text(line).map_err(|error| error.to_string());
+        let alone = JsonEvent::parse_text(line).map_err(|error| error.to_string());
+        assert_eq!(read, alone, "{line}");
+        let read = shapes
+            .parse_envelope(line)
+            .map_err(|error| error.to_string());
+        let alone = Envelope::parse_text(line).map_err(|error| error.to_string());
+        assert_eq!(read, alone, "{line}");
+    }
 }
 
 /// Reads any bytes as an event and writes the answer onto it: the result is an event with the

@@ -29,7 +29,7 @@ pub fn seeds() -> Result<Vec<Seed>, VectorError> {
         let mut engines = engines(case.settings.max_cluster_ids);
         for (number, step) in case.steps.iter().enumerate() {
             let Some(json) = &step.event else { continue };
-            for target in ["event", "splice"] {
+            for target in ["event", "splice", "stream"] {
                 seeds.push(Seed {
                     target,
                     name: format!("{}-{number}", case.name),

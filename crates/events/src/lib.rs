@@ -57,7 +57,8 @@ pub use json::{
     ShapedReader, Shapes, SpecialBytes, Values, visit_members, visit_pairs,
 };
 pub use read::{
-    DedupKey, Envelope, EventLayout, EventParts, JsonEvent, Repeatable, Time, TimeRange, is_answer,
+    DedupKey, Envelope, EventLayout, EventParts, EventShapes, JsonEvent, Repeatable, Time,
+    TimeRange, is_answer,
 };
 pub use write::{
     Failure, MappingFormat, MappingWriter, Outline, OutlinedEvent, Resolved, write_json_string,

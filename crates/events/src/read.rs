@@ -7,6 +7,7 @@ mod key;
 mod layout;
 mod parts;
 mod properties;
+mod shapes;
 mod time;
 
 pub use dedup_key::{DedupKey, Repeatable};
@@ -14,6 +15,7 @@ pub use envelope::Envelope;
 pub use event::JsonEvent;
 pub use layout::EventLayout;
 pub use parts::EventParts;
+pub use shapes::EventShapes;
 pub use time::{Time, TimeRange};
 
 pub(crate) use key::Key;

@@ -14,6 +14,7 @@ use crate::spill::TEMPORARY;
 use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::OutlinesWriter;
 use crate::stream::block::Block;
+use crate::stream::event_reader::EventReader;
 use crate::stream::events::{BlockEvents, Keep, numbers_of};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
@@ -49,13 +50,14 @@ pub(crate) fn apply_all(
     on_outcome: OnOutcome<'_>,
 ) -> anyhow::Result<Applied> {
     let max_line_bytes = pass.limits.max_line_bytes;
-    let worker = ApplyWorker {
-        max_line_bytes,
+    let keep = match keeping {
+        Some(_) => Keep::Outlines,
+        None => Keep::Nothing,
+    };
+    let worker = || ApplyWorker {
+        reader: EventReader::new(max_line_bytes),
         settings,
-        keep: match keeping {
-            Some(_) => Keep::Outlines,
-            None => Keep::Nothing,
-        },
+        keep,
     };
     let sink = ApplySink {
         applied: Applied {
@@ -67,7 +69,7 @@ pub(crate) fn apply_all(
         on_outcome,
         weighed: Weighed::default(),
     };
-    Ok(pass.run(sink, |_| Ok(()), || worker)?.applied)
+    Ok(pass.run(sink, |_| Ok(()), worker)?.applied)
 }
 
 struct ApplySink<'f> {
@@ -81,9 +83,8 @@ struct ApplySink<'f> {
 #[derive(Default)]
 pub(crate) struct Weighed(Seen);
 
-#[derive(Clone, Copy)]
 struct ApplyWorker<'f> {
-    max_line_bytes: u64,
+    reader: EventReader,
     settings: &'f Settings,
     keep: Keep,
 }
@@ -98,7 +99,7 @@ impl<'f> Worker for ApplyWorker<'f> {
         (): (),
         ticket: Ticket<'_, OrderedSink<ApplySink<'f>>>,
     ) -> anyhow::Result<()> {
-        let mut events = BlockEvents::read(block, self.max_line_bytes, self.settings, self.keep);
+        let mut events = BlockEvents::read(block, &self.reader, self.settings, self.keep);
         let (count, tally) = (events.count(), events.tally());
         let (refused, outlines) = (events.take_refused(), events.take_outlines());
         let fingerprints = events.take_fingerprints();

@@ -27,6 +27,7 @@ use crate::output::summary::{
 use crate::report::say;
 use crate::stream::adapt::{AdaptReport, Adapting};
 use crate::stream::block::Block;
+use crate::stream::event_reader::EventReader;
 use crate::stream::events::numbers_of;
 use crate::stream::input::{self, Reread};
 use crate::stream::ordered::Ticket;
@@ -73,7 +74,7 @@ pub(crate) fn run(args: &IngestArgs) -> anyhow::Result<()> {
     let claims = EventClaims::new(&settings, &erased, now_ms());
     let worker = || {
         IngestWorker(IngestReader {
-            max_line_bytes: args.input.max_line_bytes,
+            events: EventReader::new(args.input.max_line_bytes),
             claims: &claims,
         })
     };

@@ -34,10 +34,10 @@ use crate::output::json::write_line;
 use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::report::ExitCode;
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
+use crate::stream::event_reader::{self, EventReader};
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Reread};
-use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -76,7 +76,7 @@ pub(crate) fn run(args: &InspectArgs) -> anyhow::Result<ExitCode> {
         sink,
         |_| Ok(()),
         || InspectWorker {
-            max_line_bytes,
+            events: EventReader::new(max_line_bytes),
             models: &models,
             hasher: &hasher,
             evidence: EvidenceReader::new(),
@@ -227,7 +227,7 @@ const ORIGINAL: usize = 1;
 const LEGACY: usize = 2;
 
 struct InspectWorker<'w> {
-    max_line_bytes: u64,
+    events: EventReader,
     models: &'w [Settings; 3],
     hasher: &'w RandomState,
     evidence: EvidenceReader,
@@ -253,9 +253,9 @@ struct InspectBlock<'b> {
 impl InspectWorker<'_> {
     fn read<'b>(&self, block: &'b Block) -> InspectBlock<'b> {
         let mut read = InspectBlock::default();
-        let (lines, refused) = read_events(block, self.max_line_bytes, |line, event| {
-            self.add(line, event, &mut read)
-                .map_err(events::Refusal::Invalid)
+        let (lines, refused) = self.events.read(block, |_, event| {
+            self.add(event, &mut read)
+                .map_err(event_reader::Refusal::Invalid)
         });
         read.tally.lines = lines;
         read.tally.first_refused = first_refused(&refused);
@@ -266,7 +266,6 @@ impl InspectWorker<'_> {
     /// Adds an event. It is refused if all models refuse it.
     fn add<'b>(
         &self,
-        line: &Line<'b>,
         event: JsonEvent<'b>,
         read: &mut InspectBlock<'b>,
     ) -> Result<(), idmerge_core::InvalidEvent> {
@@ -278,7 +277,7 @@ impl InspectWorker<'_> {
         for (settings, (batch, fingerprints)) in self.models.iter().zip(batches) {
             match settings.read(&properties) {
                 Ok(reading) => {
-                    let fingerprint = identity_fingerprint(line, &reading, settings);
+                    let fingerprint = self.events.identity_fingerprint(&event, &reading, settings);
                     fingerprints.extend(fingerprint.map(|event| (number, event)));
                     usable = true;
                     has_id |= reading.distinct_id.is_some();

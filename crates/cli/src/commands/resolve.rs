@@ -35,6 +35,7 @@ use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
+use crate::stream::event_reader::EventReader;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, InputChanged, Reread};
@@ -276,7 +277,7 @@ fn second_pass(
                 .context("cannot read a temporary file")
         },
         || ResolveWorker {
-            max_line_bytes,
+            reader: EventReader::new(max_line_bytes),
             are_blocks_kept,
             settings,
             writer: BlockWriter::new(settings, engine, &users),
@@ -302,7 +303,7 @@ struct Written {
 impl Sink for Written {}
 
 struct ResolveWorker<'w> {
-    max_line_bytes: u64,
+    reader: EventReader,
     are_blocks_kept: bool,
     settings: &'w Settings,
     writer: BlockWriter<'w>,
@@ -352,8 +353,7 @@ impl Worker for ResolveWorker<'_> {
 impl ResolveWorker<'_> {
     /// Scans a block again. The first pass has reported its refused lines.
     fn outlines_of(&self, block: &Block) -> BlockOutlines {
-        let mut events =
-            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
+        let mut events = BlockEvents::read(block, &self.reader, self.settings, Keep::Outlines);
         events.take_outlines().unwrap_or_default()
     }
 }

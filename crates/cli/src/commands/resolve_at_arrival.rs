@@ -15,6 +15,7 @@ use crate::output::summary::{Outcomes, Summary};
 use crate::output::users::{UserBatch, UserCount};
 use crate::spill::outlines::BlockText;
 use crate::stream::block::Block;
+use crate::stream::event_reader::EventReader;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Refusal, Sink, Worker, in_turn};
@@ -33,11 +34,11 @@ pub(crate) fn run(
         users,
         lines: Vec::new(),
     };
-    let worker = ArrivalWorker {
-        max_line_bytes: args.identity.input.max_line_bytes,
+    let worker = || ArrivalWorker {
+        reader: EventReader::new(args.identity.input.max_line_bytes),
         settings,
     };
-    let (arrivals, adapted) = one_pass::run(args, files, sink, || worker)?;
+    let (arrivals, adapted) = one_pass::run(args, files, sink, worker)?;
     Ok(Summary {
         adapted,
         ..arrivals.written.finish(arrivals.users, &*arrivals.engine)?
@@ -57,9 +58,8 @@ struct Arrivals {
 
 impl Sink for Arrivals {}
 
-#[derive(Clone, Copy)]
 struct ArrivalWorker<'w> {
-    max_line_bytes: u64,
+    reader: EventReader,
     settings: &'w Settings,
 }
 
@@ -73,14 +73,13 @@ impl Worker for ArrivalWorker<'_> {
         (): (),
         ticket: Ticket<'_, OrderedSink<Arrivals>>,
     ) -> anyhow::Result<()> {
-        let mut events =
-            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
+        let mut events = BlockEvents::read(block, &self.reader, self.settings, Keep::Outlines);
         let (tally, refused) = (events.tally(), events.take_refused());
         let with_id = tally.with_id;
         let outlines = events.take_outlines().unwrap_or_default();
         let fingerprints = events.take_fingerprints();
         let (mut claimants, mut claims) = events.take_claims(self.settings);
-        let text = BlockText::new(block.bytes());
+        let text = BlockText::new(block);
         let writer = EventWriter::new(self.settings, &outlines, text);
         in_turn(ticket, |ordered| {
             let (arrivals, position) = ordered.for_block(block, tally)?;

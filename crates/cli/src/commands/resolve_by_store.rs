@@ -19,6 +19,7 @@ use crate::output::summary::Summary;
 use crate::output::users::UserCount;
 use crate::spill::rejections::StoredRejection;
 use crate::stream::block::Block;
+use crate::stream::event_reader::EventReader;
 use crate::stream::events::{BlockEvents, Keep};
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Refusal, Worker, in_turn};
@@ -28,7 +29,7 @@ pub(crate) fn run(args: &ResolveArgs, folder: &Path, files: Files<'_>) -> anyhow
     let rejected = RejectedClaims::of_store(&store)?;
     let users = Mutex::new(UserCount::default());
     let worker = || StoreWorker {
-        max_line_bytes: args.identity.input.max_line_bytes,
+        reader: EventReader::new(args.identity.input.max_line_bytes),
         settings: &store.settings,
         engine: &store.engine,
         rejected: &rejected,
@@ -81,7 +82,7 @@ impl RejectedClaims {
 }
 
 struct StoreWorker<'w> {
-    max_line_bytes: u64,
+    reader: EventReader,
     settings: &'w Settings,
     engine: &'w dyn Resolve,
     rejected: &'w RejectedClaims,
@@ -98,8 +99,7 @@ impl Worker for StoreWorker<'_> {
         (): (),
         ticket: Ticket<'_, OrderedSink<Written>>,
     ) -> anyhow::Result<()> {
-        let mut events =
-            BlockEvents::read(block, self.max_line_bytes, self.settings, Keep::Outlines);
+        let mut events = BlockEvents::read(block, &self.reader, self.settings, Keep::Outlines);
         let (tally, refused) = (events.tally(), events.take_refused());
         let with_id = tally.with_id;
         let outlines = events.take_outlines().unwrap_or_default();

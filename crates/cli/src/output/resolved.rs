@@ -52,7 +52,7 @@ impl<'w> BlockWriter<'w> {
         outlines: &BlockOutlines,
         rejections: impl Iterator<Item = StoredRejection<'r>>,
     ) -> u64 {
-        let events = EventWriter::new(self.settings, outlines, BlockText::new(block.bytes()));
+        let events = EventWriter::new(self.settings, outlines, BlockText::new(block));
         let capacity = block.bytes().len().min(BLOCK_BYTES) / EVENT_BYTES;
         let (mut own, mut canonical) = (Vec::with_capacity(capacity), Vec::with_capacity(capacity));
         for event in events.events() {

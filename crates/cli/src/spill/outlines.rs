@@ -10,6 +10,7 @@ use idmerge_events::{JsonEvent, Outline, OutlinedEvent};
 use tempfile::SpooledTempFile;
 
 use crate::spill::IN_MEMORY_BYTES;
+use crate::stream::block::Block;
 
 /// The outlines of the events of a block that can be used.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -136,9 +137,11 @@ pub(crate) struct BlockText<'b> {
 }
 
 impl<'b> BlockText<'b> {
-    pub(crate) fn new(bytes: &'b [u8]) -> Self {
-        let text = str::from_utf8(bytes).ok();
-        Self { bytes, text }
+    pub(crate) fn new(block: &'b Block) -> Self {
+        Self {
+            bytes: block.bytes(),
+            text: block.text(),
+        }
     }
 
     fn skip(&mut self, bytes: usize) -> Option<()> {
@@ -305,7 +308,7 @@ mod tests {
     use idmerge_engines::{Model, Settings};
 
     use super::*;
-    use crate::stream::block::Block;
+    use crate::stream::event_reader::EventReader;
     use crate::stream::events::{BlockEvents, Keep};
 
     /// Lines of all sorts: with an outline, without one, and refused.
@@ -335,7 +338,12 @@ mod tests {
 
     fn outlines_of(block: &Block) -> BlockOutlines {
         let settings = Settings::of(Model::Simplified);
-        let mut events = BlockEvents::read(block, 1_000_000, &settings, Keep::Outlines);
+        let mut events = BlockEvents::read(
+            block,
+            &EventReader::new(1_000_000),
+            &settings,
+            Keep::Outlines,
+        );
         let outlines = events.take_outlines().unwrap();
         assert_eq!(outlines.header.events, events.count() as u64);
         outlines
@@ -344,7 +352,7 @@ mod tests {
     /// The text of each event. Checks that its outline has the distinct_id that reading it gives.
     fn events_of(outlines: &BlockOutlines, block: &Block) -> Vec<String> {
         let settings = Settings::of(Model::Simplified);
-        let text = BlockText::new(block.bytes());
+        let text = BlockText::new(block);
         let mut parsed = outlines.parse_rest(text).into_iter();
         let mut texts = Vec::new();
         for kept in outlines.events(text) {
@@ -407,7 +415,7 @@ mod tests {
         // Another block does no harm, even if it were taken for the right one.
         for block in [&other[..], &other[1..], b"", &[b'}'; 200_000]] {
             let block = Block::of(block);
-            let text = BlockText::new(block.bytes());
+            let text = BlockText::new(&block);
             outlines.parse_rest(text);
             assert!(outlines.events(text).count() <= 11);
         }

@@ -374,7 +374,7 @@ pub(crate) fn take_records<'b>(block: &'b Block, max_line_bytes: u64, take: Take
 fn take_lines<'b>(block: &'b Block, max_line_bytes: u64, take: Take<'_, 'b>) -> u64 {
     let unit = block.unit();
     let mut lines = Lines::new(block.bytes(), max_line_bytes);
-    let text = str::from_utf8(block.bytes()).ok();
+    let text = block.text();
     for line in &mut lines {
         let text = match text {
             _ if line.is_too_long => {

@@ -67,6 +67,11 @@ impl Block {
         &self.buffer[..self.filled]
     }
 
+    /// The bytes as text, if all of them are UTF-8. A check of the block is cheaper than one of each line.
+    pub(crate) fn text(&self) -> Option<&str> {
+        str::from_utf8(self.bytes()).ok()
+    }
+
     /// A hash that tells this block from others.
     pub(crate) fn fingerprint(&self) -> u64 {
         XxHash3_64::oneshot(self.bytes())

@@ -9,6 +9,7 @@ mod literal;
 mod node;
 mod reader;
 mod scalar;
+mod trie;
 
 pub use known::Shapes;
 pub use reader::ShapedReader;

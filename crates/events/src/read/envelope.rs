@@ -60,6 +60,11 @@ impl<'e> Envelope<'e> {
         Ok(Self { event, details })
     }
 
+    #[inline]
+    pub(super) fn new(event: JsonEvent<'e>, details: Details) -> Self {
+        Self { event, details }
+    }
+
     /// The event in this text, without a scan of it, as [`JsonEvent::of_parts`] gives it. `None` also if only a
     /// scan finds all properties.
     #[inline]
@@ -245,7 +250,7 @@ impl<'t> Values<'t> {
 
 /// The properties of an event that are read besides its [`JsonEvent`].
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Details {
+pub(super) struct Details {
     token: Span,
     time: Span,
     /// `$idmerge_time_ms`
@@ -264,7 +269,8 @@ struct Details {
 }
 
 /// The keys of `properties` that [`Details`] has.
-enum DetailKey {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum DetailKey {
     Token,
     Time,
     TimeMs,
@@ -274,9 +280,40 @@ enum DetailKey {
     Metadata,
 }
 
+impl Details {
+    /// Of an event with so many properties, none of which is set yet.
+    pub(super) fn of_properties(count: usize) -> Self {
+        Self {
+            properties: count,
+            ..Self::default()
+        }
+    }
+
+    /// Sets where the value of a key is. That of the metadata is not kept.
+    #[inline]
+    pub(super) fn set(&mut self, key: DetailKey, value: Span) {
+        if let Some(place) = self.place(key) {
+            *place = value;
+        }
+    }
+
+    #[inline(always)]
+    fn place(&mut self, key: DetailKey) -> Option<&mut Span> {
+        Some(match key {
+            DetailKey::Token => &mut self.token,
+            DetailKey::Time => &mut self.time,
+            DetailKey::TimeMs => &mut self.time_ms,
+            DetailKey::Processed => &mut self.processed,
+            DetailKey::InsertId => &mut self.insert_id,
+            DetailKey::Ignore => &mut self.ignore,
+            DetailKey::Metadata => return None,
+        })
+    }
+}
+
 impl DetailKey {
     #[inline(always)]
-    fn with_text(text: &[u8]) -> Option<Self> {
+    pub(super) fn with_text(text: &[u8]) -> Option<Self> {
         Some(match text {
             b"token" => Self::Token,
             b"time" => Self::Time,
@@ -321,23 +358,17 @@ impl Extra for Details {
     #[inline(always)]
     fn property_value(&mut self, scanner: &mut Scanner<'_>, key: Lexeme) -> Option<Lexeme> {
         self.properties += 1;
-        let place = match with_key_text(scanner, key, DetailKey::with_text) {
-            None => return observed_value(scanner, &mut self.finder),
-            Some(DetailKey::Metadata) => {
-                let (past, value, event_id) = metadata(*scanner, &mut self.finder)?;
-                *scanner = past;
-                self.property_event_id = Some(event_id);
-                return Some(value);
-            }
-            Some(DetailKey::Token) => &mut self.token,
-            Some(DetailKey::Time) => &mut self.time,
-            Some(DetailKey::TimeMs) => &mut self.time_ms,
-            Some(DetailKey::Processed) => &mut self.processed,
-            Some(DetailKey::InsertId) => &mut self.insert_id,
-            Some(DetailKey::Ignore) => &mut self.ignore,
-        };
+        let known = with_key_text(scanner, key, DetailKey::with_text);
+        if known == Some(DetailKey::Metadata) {
+            let (past, value, event_id) = metadata(*scanner, &mut self.finder)?;
+            *scanner = past;
+            self.property_event_id = Some(event_id);
+            return Some(value);
+        }
         let value = observed_value(scanner, &mut self.finder)?;
-        *place = value.span;
+        if let Some(key) = known {
+            self.set(key, value.span);
+        }
         Some(value)
     }
 }

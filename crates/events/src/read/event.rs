@@ -120,7 +120,7 @@ impl<'e> JsonEvent<'e> {
     }
 
     #[inline(always)]
-    fn unread(text: &'e str) -> Self {
+    pub(super) fn unread(text: &'e str) -> Self {
         Self {
             text,
             name: Cow::Borrowed(""),

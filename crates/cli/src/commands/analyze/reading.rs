@@ -25,10 +25,10 @@ use crate::spill::blocks::BlocksWriter;
 use crate::spill::outlines::{BlockOutlines, OutlinesWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
+use crate::stream::event_reader::{self, EventReader, identity_fingerprint};
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::{self, Input, InputChanged, Reread};
-use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
 use crate::stream::pipeline::{OrderedSink, Pass, Refusal, Sink, Worker, in_turn};
 use crate::stream::progress::Progress;
@@ -137,7 +137,7 @@ impl<A: Analysis> Run<'_, A> {
         };
         let sink = FoldSink::new(self.analysis, settings, None);
         let worker = || FoldWorker {
-            max_line_bytes: limits.max_line_bytes,
+            events: EventReader::new(limits.max_line_bytes),
             settings,
             analysis: self.analysis,
             engine: Some(&*engine),
@@ -178,7 +178,7 @@ impl<A: Analysis> Run<'_, A> {
         let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress).adapting(adapting);
         let sink = FoldSink::new(self.analysis, settings, Some(self.refused));
         let worker = || FoldWorker {
-            max_line_bytes: limits.max_line_bytes,
+            events: EventReader::new(limits.max_line_bytes),
             settings,
             analysis: self.analysis,
             engine,
@@ -270,7 +270,7 @@ impl<'r, A: Analysis> FoldSink<'r, A> {
 }
 
 struct FoldWorker<'r, A> {
-    max_line_bytes: u64,
+    events: EventReader,
     settings: &'r Settings,
     analysis: &'r A,
     /// `None` if events are attributed at their arrival.
@@ -310,9 +310,9 @@ impl<A: Analysis> FoldWorker<'_, A> {
             without_id: 0,
             refused: Vec::new(),
         };
-        let (lines, refused) = read_events(block, self.max_line_bytes, |line, envelope| {
-            self.add(line, envelope, &mut read)
-        });
+        let (lines, refused) = self
+            .events
+            .read(block, |_, envelope| self.add(envelope, &mut read));
         read.tally.lines = lines;
         read.tally.first_refused = first_refused(&refused);
         read.refused = refused;
@@ -321,13 +321,12 @@ impl<A: Analysis> FoldWorker<'_, A> {
 
     fn add<'b>(
         &self,
-        line: &Line<'b>,
         envelope: Envelope<'b>,
         read: &mut FoundBlock<'b, A::Found>,
-    ) -> Result<(), events::Refusal> {
+    ) -> Result<(), event_reader::Refusal> {
         let event = envelope.json_event().event();
         let reading = self.settings.read(&event);
-        let reading = reading.map_err(events::Refusal::Invalid)?;
+        let reading = reading.map_err(event_reader::Refusal::Invalid)?;
         let number = usize::try_from(read.tally.events).unwrap_or(usize::MAX);
         read.tally.events += 1;
         read.names.add(envelope.name());
@@ -346,7 +345,7 @@ impl<A: Analysis> FoldWorker<'_, A> {
             read.without_id += 1;
         }
         if self.engine.is_none() && reading.claim.is_some() {
-            let fingerprint = identity_fingerprint(line, &reading, self.settings);
+            let fingerprint = identity_fingerprint(&envelope, &reading, self.settings);
             read.fingerprints
                 .extend(fingerprint.map(|event| (number, event)));
             read.claimants.push((number, envelope));

@@ -3,12 +3,13 @@
 use idmerge_ingest::{BlockClaims, EventClaims};
 
 use crate::stream::block::Block;
-use crate::stream::events::{Refusal, RefusedLine, first_refused, read_events};
+use crate::stream::event_reader::{EventReader, Refusal};
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 
 /// Reads blocks by the rules of several models.
 pub(super) struct IngestReader<'w> {
-    pub(super) max_line_bytes: u64,
+    pub(super) events: EventReader,
     pub(super) claims: &'w EventClaims<'w>,
 }
 
@@ -16,7 +17,7 @@ impl IngestReader<'_> {
     /// Scans each line once.
     pub(super) fn read<'b>(&self, block: &'b Block) -> IngestBlock<'b> {
         let mut read = IngestBlock::default();
-        let (lines, refused) = read_events(block, self.max_line_bytes, |_, envelope| {
+        let (lines, refused) = self.events.read(block, |_, envelope| {
             let claims = &mut read.claims;
             claims.add(envelope, self.claims).map_err(Refusal::Invalid)
         });
@@ -63,7 +64,7 @@ mod tests {
         let settings = Settings::of(model);
         let erased = ErasedIds::default();
         let reader = IngestReader {
-            max_line_bytes: 1_000,
+            events: EventReader::new(1_000),
             claims: &EventClaims::new(&settings, &erased, 0),
         };
         let block = Block::of(lines.as_bytes());
@@ -127,7 +128,7 @@ mod tests {
         let settings = Settings::of(Model::Simplified);
         let erased = ErasedIds::default();
         let reader = IngestReader {
-            max_line_bytes: 1_000,
+            events: EventReader::new(1_000),
             claims: &EventClaims::new(&settings, &erased, 0),
         };
         let before = probe::of_thread();

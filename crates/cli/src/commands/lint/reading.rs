@@ -26,7 +26,8 @@ use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::report::left_out;
 use crate::report::wrong_usage;
 use crate::stream::block::Block;
-use crate::stream::events::{self, RefusedLine, first_refused, identity_fingerprint, read_events};
+use crate::stream::event_reader::{self, EventReader, identity_fingerprint};
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::input::sorted::Origins;
 use crate::stream::input::{self, Input, Reread};
@@ -182,7 +183,7 @@ fn fold_all<F: Fold + Send>(
     let max_line_bytes = pass.limits.max_line_bytes;
     let reader = Reader::new(settings);
     let worker = || FoldWorker {
-        max_line_bytes,
+        events: EventReader::new(max_line_bytes),
         settings,
         reader: &reader,
         are_sorted: places.origins.iter().any(Option::is_some),
@@ -202,7 +203,7 @@ struct FoldSink<F> {
 impl<F> Sink for FoldSink<F> {}
 
 struct FoldWorker<'r, F> {
-    max_line_bytes: u64,
+    events: EventReader,
     settings: &'r Settings,
     reader: &'r Reader,
     are_sorted: bool,
@@ -230,27 +231,23 @@ impl<F> FoldWorker<'_, F> {
     fn read<'b>(&self, block: &'b Block) -> FoundBlock<'b> {
         let mut read = FoundBlock::default();
         let (tally, all) = (&mut read.tally, &mut read.found);
-        let (lines, refused) = read_events(
-            block,
-            self.max_line_bytes,
-            |line, envelope: Envelope<'b>| {
-                let reading = self.settings.read(&envelope.json_event().event());
-                let mut fingerprint = None;
-                if let Ok(reading) = &reading {
-                    tally.events += 1;
-                    tally.with_id += u64::from(reading.distinct_id.is_some());
-                    fingerprint = identity_fingerprint(line, reading, self.settings);
-                }
-                let error = reading.err();
-                all.push(Found {
-                    line: line.number,
-                    envelope,
-                    fingerprint,
-                    refused: error.clone(),
-                });
-                error.map_or(Ok(()), |error| Err(events::Refusal::Invalid(error)))
-            },
-        );
+        let (lines, refused) = self.events.read(block, |line, envelope: Envelope<'b>| {
+            let reading = self.settings.read(&envelope.json_event().event());
+            let mut fingerprint = None;
+            if let Ok(reading) = &reading {
+                tally.events += 1;
+                tally.with_id += u64::from(reading.distinct_id.is_some());
+                fingerprint = identity_fingerprint(&envelope, reading, self.settings);
+            }
+            let error = reading.err();
+            all.push(Found {
+                line: line.number,
+                envelope,
+                fingerprint,
+                refused: error.clone(),
+            });
+            error.map_or(Ok(()), |error| Err(event_reader::Refusal::Invalid(error)))
+        });
         read.tally.lines = lines;
         read.tally.first_refused = first_refused(&refused);
         read.refused = refused;

@@ -13,7 +13,8 @@ use crate::args::migrate::choices::Source;
 use crate::commands::migrate::finishing::Outputs;
 use crate::output::refused::RefusedWriter;
 use crate::stream::block::Block;
-use crate::stream::events::{RefusedLine, first_refused, read_events};
+use crate::stream::event_reader::EventReader;
+use crate::stream::events::{RefusedLine, first_refused};
 use crate::stream::forms::unusable::Tally as LineTally;
 use crate::stream::lines::Line;
 use crate::stream::ordered::Ticket;
@@ -49,9 +50,9 @@ struct SourceEvents<'b, 'e> {
 }
 
 impl<'b> Parsed<'b> {
-    fn new(block: &'b Block, max_line_bytes: u64) -> Self {
+    fn new(block: &'b Block, reader: &EventReader) -> Self {
         let mut envelopes = Vec::new();
-        let (lines, refused) = read_events(block, max_line_bytes, |line, envelope| {
+        let (lines, refused) = reader.read(block, |line, envelope| {
             envelopes.push((*line, envelope));
             Ok(())
         });
@@ -113,7 +114,7 @@ pub(super) fn gather(
         source,
     };
     let worker = || GatherWorker {
-        max_line_bytes,
+        reader: EventReader::new(max_line_bytes),
         options: &options,
     };
     let sink = pass.run(sink, |_| Ok(()), worker)?;
@@ -129,7 +130,7 @@ struct GatherSink<'s> {
 impl Sink for GatherSink<'_> {}
 
 struct GatherWorker<'o> {
-    max_line_bytes: u64,
+    reader: EventReader,
     options: &'o Options,
 }
 
@@ -143,7 +144,7 @@ impl<'o> Worker for GatherWorker<'o> {
         (): (),
         ticket: Ticket<'_, OrderedSink<GatherSink<'o>>>,
     ) -> anyhow::Result<()> {
-        let mut parsed = Parsed::new(block, self.max_line_bytes);
+        let mut parsed = Parsed::new(block, &self.reader);
         let read = parsed.read(self.options);
         let number = ticket.number();
         in_turn(ticket, |ordered| {
@@ -206,7 +207,7 @@ pub(super) fn write(
     tally.refused = outputs.refused.count();
     let sink = WriteSink { tally, outputs };
     let worker = || WriteWorker {
-        max_line_bytes,
+        reader: EventReader::new(max_line_bytes),
         people,
         writer: people.event_writer(),
     };
@@ -222,7 +223,7 @@ struct WriteSink {
 impl Sink for WriteSink {}
 
 struct WriteWorker<'p> {
-    max_line_bytes: u64,
+    reader: EventReader,
     people: &'p People,
     writer: EventWriter<'p>,
 }
@@ -280,7 +281,7 @@ impl Worker for WriteWorker<'_> {
         start: u64,
         ticket: Ticket<'_, OrderedSink<WriteSink>>,
     ) -> anyhow::Result<()> {
-        let mut parsed = Parsed::new(block, self.max_line_bytes);
+        let mut parsed = Parsed::new(block, &self.reader);
         let mut read = parsed.read(self.people.options());
         let tally = mem::take(&mut read.tally);
         let written = self

@@ -1,6 +1,5 @@
 //! Learns the shape of a text.
 
-use super::literal::Literal;
 use super::node::{Kind, Node, Place, Shape};
 use crate::json::scanner::Scanner;
 
@@ -17,7 +16,7 @@ impl Shape {
         let mut learner = Learner {
             scanner: Scanner::new(text),
             shape: Self {
-                literals: Vec::new(),
+                texts: Vec::new(),
                 nodes: Vec::new(),
             },
             passed: 0,
@@ -102,7 +101,7 @@ impl Learner<'_> {
 
     fn place(&self, offset: usize) -> Option<Place> {
         Some(Place {
-            scalars: u16::try_from(self.shape.literals.len()).ok()?,
+            scalars: u16::try_from(self.shape.texts.len()).ok()?,
             bytes: u16::try_from(offset - self.passed).ok()?,
         })
     }
@@ -112,11 +111,11 @@ impl Learner<'_> {
         let text = self.scanner.whole_text().as_bytes();
         let literal = &text[self.passed..start];
         self.literal_bytes += literal.len();
-        let literals = &mut self.shape.literals;
-        if literals.len() > SCALARS_MAX || self.literal_bytes > LITERAL_BYTES_MAX {
+        let texts = &mut self.shape.texts;
+        if texts.len() > SCALARS_MAX || self.literal_bytes > LITERAL_BYTES_MAX {
             return None;
         }
-        literals.push(Literal::new(literal));
+        texts.push(literal.into());
         self.passed = end;
         Some(())
     }

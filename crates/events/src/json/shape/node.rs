@@ -1,12 +1,10 @@
 //! [`Shape`] and [`Node`]: what is known of a text.
 
-use super::literal::Literal;
-
 /// What a text has in common with others: everything but its scalars.
 #[derive(Clone, Debug)]
 pub(super) struct Shape {
     /// The text in front of each scalar, and that after the last one.
-    pub(super) literals: Vec<Literal>,
+    pub(super) texts: Vec<Box<[u8]>>,
     /// Each value, before those in it.
     pub(super) nodes: Vec<Node>,
 }

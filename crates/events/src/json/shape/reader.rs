@@ -13,6 +13,7 @@ pub struct ShapedReader<'t, 's, N = ()> {
     /// Where the scalars of the text end, and its start in front of them.
     ends: &'s [usize],
     notes: &'s N,
+    has_escapes: bool,
     /// The value that comes next.
     at: usize,
 }
@@ -27,14 +28,33 @@ impl<N> Copy for ShapedReader<'_, '_, N> {}
 
 impl<'t, 's, N> ShapedReader<'t, 's, N> {
     #[inline]
-    pub(super) fn new(text: &'t str, nodes: &'s [Node], ends: &'s [usize], notes: &'s N) -> Self {
+    pub(super) fn new(
+        text: &'t str,
+        nodes: &'s [Node],
+        ends: &'s [usize],
+        notes: &'s N,
+        has_escapes: bool,
+    ) -> Self {
         Self {
             text,
             nodes,
             ends,
             notes,
+            has_escapes,
             at: 0,
         }
+    }
+
+    /// Whether a scalar of the text has escapes. Keys have none.
+    #[inline]
+    pub(crate) fn has_escapes(&self) -> bool {
+        self.has_escapes
+    }
+
+    /// Where the value with this number is.
+    #[inline(always)]
+    pub(crate) fn span_of(&self, number: usize) -> Option<Span> {
+        Some(self.span(self.nodes.get(number)?))
     }
 
     /// What was noted of the shape.
@@ -87,7 +107,7 @@ impl<'t, 's, N> ShapedReader<'t, 's, N> {
     /// The value with this number.
     #[inline]
     pub fn value_at(&self, number: usize) -> Option<RawJson<'t>> {
-        let Span { start, end } = self.span(self.nodes.get(number)?);
+        let Span { start, end } = self.span_of(number)?;
         Some(RawJson::new(self.text.get(start..end)?))
     }
 

@@ -2,54 +2,67 @@
 
 use wide::u8x16;
 
-use super::literal::{CHUNK_BYTES, chunk_at};
+use super::literal::{CHUNK_BYTES, SCALAR_BYTES};
 use crate::json::scanner::Scanner;
 use crate::json::special::special_bits_of_sixteen;
 
-/// Where the scalar ends that begins at `at` in a text, which is padded with zeros. `None` if there is none.
+/// The length of the scalar that these bytes begin with. `None` if it is long, if it has escapes, or if it is none.
 #[inline(always)]
-pub(super) fn end_of_scalar(text: &str, padded: &[u8], at: usize) -> Option<usize> {
-    let end = match padded.get(at)? {
-        b'"' => end_of_string(padded, at),
-        b'1'..=b'9' => end_of_number(padded, at),
-        _ => None,
-    };
-    match end {
-        Some(end) => Some(end),
-        None => scanned(text, at),
-    }
-}
-
-#[inline(always)]
-fn end_of_string(padded: &[u8], at: usize) -> Option<usize> {
-    let mut from = at + 1;
-    loop {
-        let special = special_bits_of_sixteen::<b'"'>(chunk_at(padded, from)?);
-        if special != 0 {
-            let end = from + special.trailing_zeros() as usize;
-            return (*padded.get(end)? == b'"').then_some(end + 1);
+pub(super) fn usual_bytes(found: &[u8; SCALAR_BYTES]) -> Option<usize> {
+    let (first, rest) = found.split_first()?;
+    match first {
+        b'"' => {
+            let (chunks, _) = rest.as_chunks();
+            for (number, chunk) in chunks.iter().enumerate() {
+                let special = special_bits_of_sixteen::<b'"'>(u8x16::new(*chunk));
+                if special != 0 {
+                    let text = number * CHUNK_BYTES + special.trailing_zeros() as usize;
+                    return (rest.get(text) == Some(&b'"')).then_some(text + 2);
+                }
+            }
+            None
         }
-        from += CHUNK_BYTES;
+        b'0'..=b'9' => number_bytes(found),
+        b't' => found.starts_with(b"true").then_some(4),
+        b'f' => found.starts_with(b"false").then_some(5),
+        b'n' => found.starts_with(b"null").then_some(4),
+        _ => None,
     }
 }
 
-/// An integer of a few digits.
+/// A number of a few digits, and perhaps a few after its point.
 #[inline(always)]
-fn end_of_number(padded: &[u8], at: usize) -> Option<usize> {
-    let values = chunk_at(padded, at)? - u8x16::splat(b'0');
-    let are_digits = values.min(u8x16::splat(9)).simd_eq(values).to_bitmask();
-    let end = at + are_digits.trailing_ones() as usize;
-    matches!(padded.get(end)?, b',' | b'}' | b']').then_some(end)
+fn number_bytes(found: &[u8; SCALAR_BYTES]) -> Option<usize> {
+    let digits = digits_at(found, 0)?;
+    if digits > 1 && found[0] == b'0' {
+        return None;
+    }
+    let bytes = match found.get(digits)? {
+        b'.' => match digits_at(found, digits + 1)? {
+            0 => return None,
+            decimals => digits + 1 + decimals,
+        },
+        _ => digits,
+    };
+    matches!(found.get(bytes)?, b',' | b'}' | b']').then_some(bytes)
 }
 
-/// Everything else.
+/// How many digits there are at `at`, up to as many as a chunk has.
+#[inline(always)]
+fn digits_at(found: &[u8; SCALAR_BYTES], at: usize) -> Option<usize> {
+    let values = u8x16::new(*found.get(at..)?.first_chunk()?) - u8x16::splat(b'0');
+    let are_digits = values.min(u8x16::splat(9)).simd_eq(values).to_bitmask();
+    Some(are_digits.trailing_ones() as usize)
+}
+
+/// The length of the scalar that begins at `at`, whatever it is, and whether it has escapes. `None` if there is none.
 #[cold]
 #[inline(never)]
-fn scanned(text: &str, at: usize) -> Option<usize> {
+pub(super) fn scanned(text: &str, at: usize) -> Option<(usize, bool)> {
     let mut scanner = Scanner::new(text.get(at..)?);
     if matches!(scanner.peek(), b'{' | b'[') {
         return None;
     }
-    let value = scanner.value()?.span;
-    (value.start == 0).then(|| at + value.end)
+    let value = scanner.value()?;
+    (value.span.start == 0).then_some((value.span.end, value.is_escaped))
 }
