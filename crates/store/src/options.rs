@@ -26,7 +26,8 @@ pub struct Options {
     pub unindexed_max: u64,
     /// How many bytes of the file the database may keep in memory.
     pub cache_bytes: usize,
-    /// On how many threads an image is read when the store is opened. They end before the store is open.
+    /// On how many threads an image is read when the store is opened. With two or more, the log is read on another thread
+    /// than that which applies its claims. They end before the store is open.
     pub threads: usize,
     /// The bytes of a snapshot from which on [`image`](crate::Durable::image) writes one. A smaller snapshot is read in
     /// a moment.

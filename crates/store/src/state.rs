@@ -1,6 +1,7 @@
 //! The state after an entry of the log: a snapshot and the entries after it.
 
 mod claim_batch;
+mod folding;
 pub(crate) mod overlay;
 pub(crate) mod seen_claims;
 
@@ -20,7 +21,7 @@ use crate::log::index::{Index, Revisions};
 use crate::log::snapshots::image::Image;
 use crate::log::snapshots::{self, PieceReader, Snapshot};
 use crate::options::Opened;
-use crate::state::claim_batch::ClaimBatch;
+use crate::state::folding::Folding;
 use crate::state::overlay::{Before, Fresh, Overlay};
 use crate::state::seen_claims::{Head, SeenClaims};
 
@@ -233,9 +234,9 @@ impl<R: IdentityResolver> State<R> {
         after: u64,
         seen_claims: Option<&mut SeenClaims>,
     ) -> Result<u64, StoreError> {
-        let mut at = after;
         let mut folding = Folding::new(self, log, true, seen_claims);
-        log.each_entry(after + 1, &mut |entry| {
+        let mut at = folding.claims_on_two_threads(after)?;
+        log.each_entry(at + 1, &mut |entry| {
             folding.entry(&entry)?;
             at = entry.sequence;
             Ok(true)
@@ -315,66 +316,6 @@ impl<R: IdentityResolver> State<R> {
         let ids = [ids[0].as_id(), ids[1].as_id()];
         let (_, before) = self.overlay.fold_again(ids, log)?;
         Ok(before)
-    }
-}
-
-/// Applies entries of the log in their order, claims that follow each other together.
-struct Folding<'f, 'l, R> {
-    state: &'f mut State<R>,
-    log: Log<'l>,
-    is_answered_as_logged: bool,
-    /// Remembers the entries too.
-    seen_claims: Option<&'f mut SeenClaims>,
-    batch: ClaimBatch,
-}
-
-impl<'f, 'l, R: IdentityResolver> Folding<'f, 'l, R> {
-    fn new(
-        state: &'f mut State<R>,
-        log: Log<'l>,
-        is_answered_as_logged: bool,
-        seen_claims: Option<&'f mut SeenClaims>,
-    ) -> Self {
-        Self {
-            state,
-            log,
-            is_answered_as_logged,
-            seen_claims,
-            batch: ClaimBatch::default(),
-        }
-    }
-
-    fn entry(&mut self, entry: &Entry<'_>) -> Result<(), StoreError> {
-        // Of parts each claim may make a new one.
-        if let What::Claim { claim, outcome } = entry.what
-            && self.state.overlay.whole().is_some()
-        {
-            self.batch.add(entry.sequence, claim, outcome);
-            return match self.batch.is_full() {
-                true => self.apply_batch(),
-                false => Ok(()),
-            };
-        }
-        self.apply_batch()?;
-        let state = &mut *self.state;
-        state.apply_entry(self.log, entry, self.is_answered_as_logged)?;
-        match &mut self.seen_claims {
-            Some(seen_claims) => seen_claims.entry(entry, self.log, state.overlay.any()),
-            None => Ok(()),
-        }
-    }
-
-    fn apply_batch(&mut self) -> Result<(), StoreError> {
-        let Some(engine) = self.state.overlay.whole_mut() else {
-            return Ok(());
-        };
-        let seen_claims = self.seen_claims.as_deref_mut();
-        self.batch
-            .apply(engine, self.is_answered_as_logged, seen_claims, self.log)
-    }
-
-    fn finish(mut self) -> Result<(), StoreError> {
-        self.apply_batch()
     }
 }
 

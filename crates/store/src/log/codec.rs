@@ -222,7 +222,7 @@ fn kind_of(code: u8) -> Result<ClaimKind, Wrong> {
 }
 
 /// The code of an outcome; `None` if the format does not have the outcome.
-fn outcome_code(outcome: Outcome<'_>) -> Option<u8> {
+pub(crate) fn outcome_code(outcome: Outcome<'_>) -> Option<u8> {
     let rejection = match outcome {
         Outcome::Merged => return Some(MERGED),
         Outcome::AlreadyMerged => return Some(ALREADY_MERGED),

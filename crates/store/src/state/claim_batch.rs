@@ -1,17 +1,18 @@
 //! [`ClaimBatch`]: claims of the log that are applied together.
 
-use std::ops::Range;
-
 use idmerge_core::{Claim, ClaimKind, Id, IdForm, IdentityResolver, Outcome, UuidText};
 
 use crate::error::StoreError;
 use crate::log::Log;
+use crate::log::codec::outcome_code;
 use crate::log::entry::What;
 use crate::state::seen_claims::SeenClaims;
-use crate::state::verdict;
 
 /// How many claims are applied together. More would leave the cache of a core before they are applied.
 const CLAIMS_MAX: usize = 1_024;
+
+/// And how many bytes of their IDs.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// Claims that follow each other in the log. An engine takes half as long for each of many as for one alone.
 #[derive(Debug, Default)]
@@ -21,19 +22,21 @@ pub(crate) struct ClaimBatch {
     texts: String,
 }
 
+/// Small, because the thread that has made it and the one that applies it may have caches of their own.
 #[derive(Debug)]
 struct KeptClaim {
     sequence: u64,
-    kind: ClaimKind,
     ids: [KeptId; 2],
-    /// Of the answer in the log.
-    verdict: Option<&'static str>,
+    kind: ClaimKind,
+    /// The code of the answer in the log.
+    answer: Option<u8>,
 }
 
 #[derive(Debug)]
 enum KeptId {
     Uuid(UuidText),
-    Text(Range<usize>),
+    /// Where a text starts, and how long it is.
+    Text(u32, u32),
 }
 
 impl ClaimBatch {
@@ -44,19 +47,20 @@ impl ClaimBatch {
             IdForm::Text(text) => {
                 let start = self.texts.len();
                 self.texts.push_str(text);
-                KeptId::Text(start..self.texts.len())
+                KeptId::Text(small(start), small(text.len()))
             }
         });
         self.claims.push(KeptClaim {
             sequence,
-            kind: claim.kind(),
             ids,
-            verdict: verdict(outcome),
+            kind: claim.kind(),
+            answer: outcome_code(outcome),
         });
     }
 
+    /// Whether it is to be applied before more is added.
     pub(crate) fn is_full(&self) -> bool {
-        self.claims.len() >= CLAIMS_MAX
+        self.claims.len() >= CLAIMS_MAX || self.texts.len() >= TEXT_BYTES_MAX
     }
 
     /// Applies the claims, and empties the batch. The claims of `seen_claims`, if there are some, then have them too.
@@ -82,11 +86,12 @@ impl ClaimBatch {
             let Some((kept, &claim)) = entries.next() else {
                 return;
             };
-            if is_answered_as_logged && diverged.is_none() && verdict(now) != kept.verdict {
-                diverged = Some((kept.sequence, format!("{now:?}")));
+            let sequence = kept.sequence;
+            if is_answered_as_logged && diverged.is_none() && outcome_code(now) != kept.answer {
+                diverged = Some((sequence, format!("{now:?}")));
             }
             if let Some(seen_claims) = seen_claims.as_deref_mut() {
-                seen_claims.is_news(claim, now, kept.sequence);
+                seen_claims.is_news(claim, now, sequence);
             }
         })?;
         if let Some((sequence, now)) = diverged {
@@ -106,11 +111,19 @@ impl ClaimBatch {
     }
 }
 
+/// A place in the texts of a batch, which are not that long.
+fn small(number: usize) -> u32 {
+    u32::try_from(number).unwrap_or(u32::MAX)
+}
+
 impl KeptClaim {
     fn claim<'t>(&self, texts: &'t str) -> Option<Claim<'t>> {
         let [first, second] = self.ids.each_ref().map(|id| match id {
             KeptId::Uuid(uuid) => Some(Id::from(*uuid)),
-            KeptId::Text(range) => Id::new(texts.get(range.clone())?).ok(),
+            KeptId::Text(start, bytes) => {
+                let start = *start as usize;
+                Id::new(texts.get(start..start + *bytes as usize)?).ok()
+            }
         });
         Some(Claim::new(self.kind, [first?, second?]))
     }

@@ -33,6 +33,13 @@ fn with_images() -> Options {
     }
 }
 
+fn on_two_threads() -> Options {
+    Options {
+        threads: 2,
+        ..Options::default()
+    }
+}
+
 fn verifying() -> Options {
     Options {
         verify: true,
@@ -93,6 +100,12 @@ fn cut(bytes: &mut Vec<u8>, numbers: &mut Numbers) {
 #[test]
 fn a_flipped_bit_is_an_error_or_does_no_harm() {
     let [opened, refused] = damage(&Options::default(), |bytes, numbers| flip(bytes, numbers));
+    assert!(opened > 0 && refused > 0, "{opened} {refused}");
+}
+
+#[test]
+fn a_flipped_bit_is_an_error_or_does_no_harm_when_another_thread_reads_the_log() {
+    let [opened, refused] = damage(&on_two_threads(), |bytes, numbers| flip(bytes, numbers));
     assert!(opened > 0 && refused > 0, "{opened} {refused}");
 }
 
@@ -163,13 +176,18 @@ fn a_damaged_log_is_an_error_that_names_the_entry() {
     // The user has several entries; every occurrence is in the log.
     let at = last_place(&damaged, user.as_bytes());
     damaged[at] ^= 1;
-    let error = open(damaged, Options::default()).unwrap_err();
-    let StoreError::DamagedLog {
-        sequence: place, ..
-    } = error
-    else {
-        unreachable!("{error:?}");
-    };
-    assert!(place > 1, "{place} {sequence}");
-    assert!(error.to_string().contains(&place.to_string()), "{error}");
+    let mut places = Vec::new();
+    for options in [Options::default(), on_two_threads()] {
+        let error = open(damaged.clone(), options).unwrap_err();
+        let StoreError::DamagedLog {
+            sequence: place, ..
+        } = error
+        else {
+            unreachable!("{error:?}");
+        };
+        assert!(place > 1, "{place} {sequence}");
+        assert!(error.to_string().contains(&place.to_string()), "{error}");
+        places.push(place);
+    }
+    assert_eq!(places[0], places[1]);
 }

@@ -12,7 +12,15 @@ use crate::support::{Engine, snapshot_of};
 const SEEDS: std::ops::Range<u64> = 0..30;
 
 fn open<E: Engine>(disk: &Disk) -> Durable<E> {
-    Durable::open_backend(disk.clone(), E::empty, Options::default()).unwrap()
+    open_on::<E>(1, disk)
+}
+
+fn open_on<E: Engine>(threads: usize, disk: &Disk) -> Durable<E> {
+    let options = Options {
+        threads,
+        ..Options::default()
+    };
+    Durable::open_backend(disk.clone(), E::empty, options).unwrap()
 }
 
 /// Applies a claim in one of the ways that there are.
@@ -56,7 +64,7 @@ fn log_of_both<E: Engine>(seed: u64, claims: &[OwnedClaim], in_a_batch: bool) ->
                 again.snapshot().unwrap();
             }
             again.close().unwrap();
-            again = open::<E>(&disk);
+            again = open_on::<E>(1 + numbers.place(2), &disk);
         }
     }
     let log = log(&stays);
@@ -125,23 +133,28 @@ fn opens_to_the_state_of_many_claims<E: Engine>() {
     assert!(entries.len() > 2_000, "{}", entries.len());
     store.close().unwrap();
 
-    let mut again = open::<E>(&disk);
-    assert_eq!(again.opened().applied, entries.len() as u64);
-    assert!(snapshot_of(&again) == snapshot_of(&engine));
-    // It knows which claims have an entry.
     let mut stays = open::<E>(&Disk::default());
     for claim in &claims {
         stays.apply(claim.as_claim()).unwrap();
     }
-    let [before, before_of_stays] = [again.sequence(), stays.sequence()];
-    for claim in claims.iter().filter(|claim| claim.ids() != withdrawn.ids()) {
-        again.apply(claim.as_claim()).unwrap();
+    let before_of_stays = stays.sequence();
+    let others = || claims.iter().filter(|claim| claim.ids() != withdrawn.ids());
+    for claim in others() {
         stays.apply(claim.as_claim()).unwrap();
     }
-    assert_eq!(
-        again.sequence() - before,
-        stays.sequence() - before_of_stays
-    );
+    let repeats = stays.sequence() - before_of_stays;
+    for threads in [1, 2] {
+        let mut again = open_on::<E>(threads, &disk);
+        assert_eq!(again.opened().applied, entries.len() as u64);
+        assert_eq!(again.sequence(), entries.len() as u64);
+        assert!(snapshot_of(&again) == snapshot_of(&engine));
+        // It knows which claims have an entry. What is not committed is lost.
+        for claim in others() {
+            again.apply(claim.as_claim()).unwrap();
+        }
+        assert_eq!(again.sequence() - entries.len() as u64, repeats);
+        again.close().unwrap();
+    }
 }
 
 #[test]

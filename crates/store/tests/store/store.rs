@@ -176,17 +176,23 @@ fn an_engine_with_other_rules_than_its_settings_say_is_detected() {
     }
     store.commit().unwrap();
     store.close().unwrap();
-    let error = Durable::open_backend(disk, engine(2), Options::default()).unwrap_err();
-    let StoreError::Diverged {
-        sequence: 1_502,
-        logged,
-        now,
-    } = &error
-    else {
-        panic!("{error:?}");
-    };
-    assert_eq!(logged, "Merged");
-    assert!(now.contains("ManyIds"), "{now}");
+    for threads in [1, 2] {
+        let options = Options {
+            threads,
+            ..Options::default()
+        };
+        let error = Durable::open_backend(disk.clone(), engine(2), options).unwrap_err();
+        let StoreError::Diverged {
+            sequence: 1_502,
+            logged,
+            now,
+        } = &error
+        else {
+            panic!("{error:?}");
+        };
+        assert_eq!(logged, "Merged");
+        assert!(now.contains("ManyIds"), "{now}");
+    }
 }
 
 #[test]
