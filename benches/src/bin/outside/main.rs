@@ -28,7 +28,7 @@ use crate::answers::{
     ensure_as_long, ensure_equal, ensure_equal_in_any_order, ensure_same, ensure_same_funnel,
 };
 use crate::peers::Python;
-use crate::rows::{IDMERGE, Maker};
+use crate::rows::{IDMERGE, Maker, RECORDS};
 use crate::run::{Compare, Contender, least_peak_bytes, measure};
 use crate::targets::Measured;
 
@@ -125,10 +125,11 @@ fn table(events: u64, rounds: u32, measured: &Measured<'_>, report: &mut Report)
     report.text(format_args!(
         "{} events per file, in memory; the median of {rounds} interleaved rounds. The disk is \
          idle when a program starts. Answers are equal, event by event, and in the same order \
-         except for ClickHouse and the first DuckDB. The rows of other products have 100 000 events (CSV: {}), and \
+         except for ClickHouse and the first DuckDB. The rows of other products have {} events (CSV: {}), and \
          their answers are equal, byte by byte, and so are the figures of the two funnels. No peak can be less \
          than {:.0} MB, that of this benchmark. Versions: {}.",
         grouped(events),
+        grouped(RECORDS.min(events)),
         grouped(events),
         least_peak_bytes()? as f64 / 1e6,
         peers::versions(),
