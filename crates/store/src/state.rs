@@ -14,6 +14,7 @@ use idmerge_core::{Claim, DistinctIdBuf, Id, IdentityResolver, Outcome, Snapshot
 use crate::error::StoreError;
 use crate::log::Log;
 use crate::log::about;
+use crate::log::codec::outcome_code;
 use crate::log::component::Connection;
 use crate::log::entry::{Entry, What};
 use crate::log::file::unpanicked;
@@ -257,7 +258,7 @@ impl<R: IdentityResolver> State<R> {
         match entry.what {
             What::Claim { claim, outcome } => {
                 let now = self.apply(claim, log.up_to(sequence - 1))?;
-                if is_answered_as_logged && verdict(now) != verdict(outcome) {
+                if is_answered_as_logged && outcome_code(now) != outcome_code(outcome) {
                     return Err(StoreError::Diverged {
                         sequence,
                         logged: format!("{outcome:?}"),
@@ -345,7 +346,7 @@ pub(crate) fn claimed_ids(
     Ok(None)
 }
 
-/// The part of an outcome that must never change for a logged claim. The wording of a rejection may.
+/// What an outcome is called: `merged`, or the code of a rejection, without its wording.
 pub(crate) fn verdict(outcome: Outcome<'_>) -> Option<&'static str> {
     match outcome {
         Outcome::Merged => Some("merged"),

@@ -281,7 +281,7 @@ pub(super) enum DetailKey {
 }
 
 impl Details {
-    /// Of an event with so many properties, none of which is set yet.
+    /// Details of an event that has this many properties. No span is set yet.
     pub(super) fn of_properties(count: usize) -> Self {
         Self {
             properties: count,

@@ -221,7 +221,8 @@ fn kind_of(code: u8) -> Result<ClaimKind, Wrong> {
     kind.copied().ok_or("an entry of an unknown kind")
 }
 
-/// The code of an outcome; `None` if the format does not have the outcome.
+/// The code of an outcome: the part of it that must never change for a logged claim. The wording of a rejection may.
+/// `None` if the format does not have the outcome.
 pub(crate) fn outcome_code(outcome: Outcome<'_>) -> Option<u8> {
     let rejection = match outcome {
         Outcome::Merged => return Some(MERGED),

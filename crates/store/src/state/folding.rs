@@ -58,7 +58,7 @@ impl<'f, 'l, R: IdentityResolver> Folding<'f, 'l, R> {
                 return Ok(at);
             };
             let applied = self.apply_batches(filled, &emptied);
-            // The reader has stopped by now, or stops when it notices that nobody takes its batches.
+            // After an error nobody takes batches any more, and the reader stops at its next one.
             let read = reading.join();
             applied?;
             read.unwrap_or_else(|panic| panic::resume_unwind(panic))

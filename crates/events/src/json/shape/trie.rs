@@ -175,7 +175,7 @@ impl Trie {
         }
     }
 
-    /// Passes the step with which the text goes on, and the scalar after it. Returns what has followed.
+    /// Passes the next step, and the scalar after it if there is one. Returns what came after the literal.
     #[inline(never)]
     fn step(&mut self, text: &str, found: &mut Scalars, passed: &mut Passed) -> Option<Then> {
         let window = found.padded.get(passed.bytes..)?.first_chunk()?;

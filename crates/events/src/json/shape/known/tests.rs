@@ -202,6 +202,23 @@ fn texts_that_are_all_different_are_not_learned_from_for_ever() {
 }
 
 #[test]
+fn the_number_of_shapes_is_limited() {
+    let mut shapes: Shapes = Shapes::default();
+    let mut most = 0;
+    for number in 0..400 {
+        let text = format!(r#"{{"a{}":1,"b{}":2}}"#, number / 20, number % 20);
+        // What was known often allows lessons.
+        for _ in 0..200 {
+            if let Some(mut reader) = shapes.read_or_learn(&text) {
+                assert_eq!(walked(&mut reader), scanned(&text));
+            }
+        }
+        most = most.max(shapes.shapes.len());
+    }
+    assert!((200..=256).contains(&most), "{most}");
+}
+
+#[test]
 fn nesting_length_and_number_of_values_are_limited() {
     let nested = format!("{}{}", "[".repeat(100_000), "]".repeat(100_000));
     let long = format!(r#"{{"a":"{}"}}"#, "x".repeat(100_000));
