@@ -47,7 +47,7 @@
 //! | `law::8-agreement` | Simplified and Original find the same users on clean streams | no: about these two models |
 //! | `law::9-independence` | IDs that no claim connects do not affect each other | yes |
 //! | `law::10-round-trip` | events that were resolved give the same state, and the same bytes, when they are resolved again | yes |
-//! | `law::batch-is-one-by-one` | `apply_batch` and `resolve_batch` answer as `apply` and `resolve` do | yes |
+//! | `law::batch-is-one-by-one` | `apply_batch` and `resolve_batch` answer as `apply` and `resolve` do, and so does a [`ConcurrentReader`](idmerge_core::ConcurrentReader), if there is one | yes |
 //! | `law::marked-event-makes-no-claim` | an event with `$idmerge_unweighed` makes no claim and keeps its user | yes |
 //! | `law::outcome-says-what-happened` | after `Merged` and `AlreadyMerged` the IDs are one user; before `Merged` they were not | yes |
 //! | `law::reading-is-pure` | `read` depends on no state and changes none | yes |

@@ -46,9 +46,9 @@ mod serde;
 
 pub use claim::{Claim, ClaimKind, Reading};
 pub use engine::{
-    ApplyEventError, Attribution, Cluster, EngineError, IdentityResolver, IdentityResolverExt,
-    ImagePiece, ImageSink, ImageSource, Resolve, ResolveExt, RuleBook, SnapshotError,
-    UnknownRuleBook,
+    ApplyEventError, Attribution, Cluster, ConcurrentReader, EngineError, IdentityResolver,
+    IdentityResolverExt, ImagePiece, ImageSink, ImageSource, Resolve, ResolveExt, RuleBook,
+    SnapshotError, UnknownRuleBook,
 };
 pub use event::{DistinctIds, Event, IdProperty, Value};
 pub use id::{

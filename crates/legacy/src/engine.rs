@@ -1,10 +1,11 @@
 //! Rules L-3 to L-12: how claims change what an ID stands for.
 
+use std::sync::Arc;
 use std::{fmt, io};
 
 use idmerge_core::{
-    Attribution, Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver,
-    InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Attribution, Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Event, Id, IdRules,
+    IdentityResolver, InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_state::{Found, Pairs, Probe};
 
@@ -165,6 +166,10 @@ impl Resolve for Legacy {
         let oldest = self.aliases.made().map(|made| made.alias);
         Box::new(self.aliases.ids.clusters(oldest, self.aliases.places()))
     }
+
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        Some(self.aliases.ids.concurrent_reader())
+    }
 }
 
 impl IdentityResolver for Legacy {
@@ -177,7 +182,7 @@ impl IdentityResolver for Legacy {
             return Ok(Outcome::Ignored);
         };
         let probes = named.map(|id| self.aliases.ids.probe(id));
-        let found = probes.map(|probe| self.aliases.ids.find(&probe));
+        let found = probes.map(|probe| self.aliases.ids.find_named(&probe));
         self.weigh(named, &probes, found)
     }
 

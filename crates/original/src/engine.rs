@@ -1,10 +1,12 @@
 //! Rules O-7 to O-18: the guardrails, and the effect of a claim that passes them.
 
+use std::sync::Arc;
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, Id, IdRules, IdentityResolver, ImageSink,
-    ImageSource, InvalidEvent, Outcome, Reading, Rejection, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Event, Id, IdRules,
+    IdentityResolver, ImageSink, ImageSource, InvalidEvent, Outcome, Reading, Rejection, Resolve,
+    RuleBook, SnapshotError,
 };
 
 use idmerge_state::{Found, Pairs, Probe};
@@ -136,25 +138,16 @@ impl Original {
         }
         partition.ids.check_room(found)?;
 
-        // O-14: new IDs enter in the order in which the claim names them.
-        let partition = &mut self.partition;
-        let entered = match found {
-            [Some(a), Some(b)] => {
-                let owner = partition.join(a, b);
-                [Found { owner, ..a }, Found { owner, ..b }]
-            }
-            [first, second] => {
-                let ids = &mut partition.ids;
-                let first = first.unwrap_or_else(|| ids.enter(&probes[0], second));
-                let second = second.unwrap_or_else(|| ids.enter(&probes[1], Some(first)));
-                [first, second]
-            }
-        };
-        self.mark(claim, entered);
+        // O-14
+        let identifies = matches!(claim, Claim::Identify { .. });
+        let united = self.partition.unite(probes, found, identifies);
+        if let Claim::Alias { .. } = claim {
+            self.partition.mark_alias(united[1]);
+        }
         Ok(Outcome::Merged)
     }
 
-    /// O-13: an accepted claim marks the IDs that it names.
+    /// O-13: an accepted claim marks the IDs that it names. Those of this one are in one cluster already.
     fn mark(&mut self, claim: Claim<'_>, named: [Found; 2]) {
         let [first, second] = named;
         match claim {
@@ -224,6 +217,10 @@ impl Resolve for Original {
         let ids = &self.partition.ids;
         Box::new(ids.clusters(0..ids.len(), by_age))
     }
+
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        Some(self.partition.ids.concurrent_reader())
+    }
 }
 
 impl IdentityResolver for Original {
@@ -237,7 +234,7 @@ impl IdentityResolver for Original {
         };
         let ids = &self.partition.ids;
         let probes = named.map(|id| ids.probe(id));
-        let found = probes.map(|probe| ids.find(&probe));
+        let found = probes.map(|probe| ids.find_named(&probe));
         self.weigh(claim, named, &probes, found)
     }
 

@@ -219,7 +219,7 @@ mod tests {
             let mut id = partition.ids.enter(&id, None);
             let cluster = usize::try_from(reader.number()?).unwrap();
             match oldest.get(cluster) {
-                Some(&member) => id.owner = partition.join(member, id),
+                Some(&member) => id.owner = partition.join(member, id, false),
                 None if cluster == oldest.len() => oldest.push(id),
                 None => return Err(damaged()),
             }

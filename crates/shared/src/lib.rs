@@ -23,9 +23,13 @@
 //! assert_eq!(engine.read().resolve(device), *"U1");
 //! ```
 //!
-//! # Fairness
+//! # Who waits
 //!
-//! Threads that resolve do not wait for each other. One that waits for a change is let in when the change ends, or
+//! [`resolve`](Shared::resolve) does not wait and takes no lock, if the engine has a
+//! [`ConcurrentReader`]: the built-in ones do. Claims do not wait for it either.
+//!
+//! Everything else locks: [`read`](Shared::read), which gives all answers of an engine, and an engine without such a
+//! reader. Threads that read do not wait for each other. One that waits for a change is let in when the change ends, or
 //! else, if changes are short and follow each other, after about a millisecond at most. To let it in after every short
 //! change would make each change wait until another thread has been woken: thirty times the time of a claim.
 //!
@@ -33,24 +37,51 @@
 //! claims.
 
 use std::fmt;
-use std::ops::Deref;
+use std::ops::{Deref, DerefMut};
+use std::sync::Arc;
 
-use idmerge_core::{Claim, DistinctId, EngineError, IdentityResolver, Outcome, Resolve};
-use parking_lot::{RwLock, RwLockReadGuard};
+use idmerge_core::{
+    Claim, ConcurrentReader, DistinctId, EngineError, IdentityResolver, Outcome, Resolve,
+};
+use idmerge_state::{Published, pin};
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 /// An engine that many threads can use at the same time. See the [crate].
-#[derive(Default)]
-pub struct Shared<R>(RwLock<R>);
+pub struct Shared<R> {
+    engine: RwLock<R>,
+    /// That of the engine, as of the last change.
+    reader: Published<Option<Arc<dyn ConcurrentReader>>>,
+}
 
-impl<R> Shared<R> {
+impl<R: Resolve> Shared<R> {
     /// Shares an engine.
     pub fn new(engine: R) -> Self {
-        Self(RwLock::new(engine))
+        Self {
+            reader: Published::new(engine.concurrent_reader().cloned()),
+            engine: RwLock::new(engine),
+        }
     }
 
-    /// Returns the engine.
-    pub fn into_inner(self) -> R {
-        self.0.into_inner()
+    /// Calls `canonical` with the canonical ID of an ID. It does not wait if the engine has a [`ConcurrentReader`].
+    ///
+    /// It sees each claim of a batch as soon as that one is applied, also before the batch ends. For many IDs in
+    /// one state, [`read`](Self::read) the engine once and resolve a batch.
+    #[inline]
+    pub fn resolve<T>(&self, id: DistinctId<'_>, canonical: impl FnOnce(DistinctId<'_>) -> T) -> T {
+        let pin = pin();
+        let Some(reader) = self.reader.now(&pin) else {
+            // The lock may take long.
+            drop(pin);
+            return canonical(self.engine.read().resolve(id));
+        };
+        let (mut canonical, mut answer) = (Some(canonical), None);
+        reader.resolve(&id, &mut |&found| {
+            answer = canonical.take().map(|canonical| canonical(found));
+        });
+        match answer {
+            Some(answer) => answer,
+            None => unreachable!("a reader calls it once"),
+        }
     }
 
     /// Locks the engine for reading until the guard is dropped.
@@ -59,14 +90,15 @@ impl<R> Shared<R> {
     /// So hold a guard for one batch of IDs, not longer. A thread that calls `read` while it holds a
     /// guard can deadlock: a change may wait between the two.
     pub fn read(&self) -> impl Deref<Target = R> + '_ {
-        ReadGuard(self.0.read())
+        ReadGuard(self.engine.read())
     }
 
     /// Calls `change` with the engine, locked for writing. Changes of several threads are made in the
     /// order of their calls.
     ///
     /// Use this for what [`apply`](Self::apply) does not do: a batch of claims, or the methods of one
-    /// engine, such as the retraction of a store. All other threads wait until `change` returns.
+    /// engine, such as the retraction of a store. Threads that [`read`](Self::read) wait until `change` returns. Those
+    /// that [`resolve`](Self::resolve) see claims meanwhile, and every other change once it has returned.
     ///
     /// ```
     /// use idmerge_core::{Claim, Id, IdentityResolver, Outcome};
@@ -87,18 +119,30 @@ impl<R> Shared<R> {
     /// ```
     pub fn write<T>(&self, change: impl FnOnce(&mut R) -> T) -> T {
         // A thread that has waited for long is let in when this unlocks. `std::sync::RwLock` does not do that.
-        change(&mut self.0.write())
+        let mut engine = Changing {
+            engine: self.engine.write(),
+            shared: self,
+        };
+        change(&mut engine)
+    }
+
+    /// Takes the reader that the engine has now, before the lock of a change is released.
+    fn renew_reader(&self, engine: &R) {
+        let now = engine.concurrent_reader();
+        let is_same = match (self.reader.now(&pin()), now) {
+            (Some(before), Some(now)) => Arc::ptr_eq(before, now),
+            (before, now) => before.is_none() && now.is_none(),
+        };
+        if !is_same {
+            self.reader.replace(now.cloned());
+        }
     }
 }
 
-/// Keeps the lock of another crate out of the public signature.
-struct ReadGuard<'l, R>(RwLockReadGuard<'l, R>);
-
-impl<R> Deref for ReadGuard<'_, R> {
-    type Target = R;
-
-    fn deref(&self) -> &R {
-        &self.0
+impl<R> Shared<R> {
+    /// Returns the engine.
+    pub fn into_inner(self) -> R {
+        self.engine.into_inner()
     }
 }
 
@@ -117,16 +161,51 @@ impl<R: IdentityResolver> Shared<R> {
     }
 }
 
-impl<R: Resolve> Shared<R> {
-    /// Calls `canonical` with the canonical ID of an ID. For many IDs, [`read`](Self::read) the engine
-    /// once and resolve a batch.
-    pub fn resolve<T>(&self, id: DistinctId<'_>, canonical: impl FnOnce(DistinctId<'_>) -> T) -> T {
-        canonical(self.0.read().resolve(id))
+/// Keeps the lock of another crate out of the public signature.
+struct ReadGuard<'l, R>(RwLockReadGuard<'l, R>);
+
+impl<R> Deref for ReadGuard<'_, R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.0
+    }
+}
+
+/// An engine that is being changed. In the end, also if the change panics, its reader is renewed.
+struct Changing<'l, R: Resolve> {
+    engine: RwLockWriteGuard<'l, R>,
+    shared: &'l Shared<R>,
+}
+
+impl<R: Resolve> Deref for Changing<'_, R> {
+    type Target = R;
+
+    fn deref(&self) -> &R {
+        &self.engine
+    }
+}
+
+impl<R: Resolve> DerefMut for Changing<'_, R> {
+    fn deref_mut(&mut self) -> &mut R {
+        &mut self.engine
+    }
+}
+
+impl<R: Resolve> Drop for Changing<'_, R> {
+    fn drop(&mut self) {
+        self.shared.renew_reader(&self.engine);
+    }
+}
+
+impl<R: Resolve + Default> Default for Shared<R> {
+    fn default() -> Self {
+        Self::new(R::default())
     }
 }
 
 impl<R: fmt::Debug> fmt::Debug for Shared<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Shared").field(&*self.0.read()).finish()
+        f.debug_tuple("Shared").field(&*self.engine.read()).finish()
     }
 }

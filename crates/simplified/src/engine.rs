@@ -1,10 +1,11 @@
 //! Rules S-5 to S-10: the state, and how claims change it.
 
+use std::sync::Arc;
 use std::{fmt, io};
 
 use idmerge_core::{
-    Claim, Cluster, DistinctId, EngineError, Event, IdRules, IdentityResolver, ImageSink,
-    ImageSource, InvalidEvent, Outcome, Reading, Resolve, RuleBook, SnapshotError,
+    Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Event, IdRules, IdentityResolver,
+    ImageSink, ImageSource, InvalidEvent, Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
 use idmerge_state::BATCH_IDS;
 
@@ -139,6 +140,10 @@ impl Resolve for Simplified {
     fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         let parts = move |user| self.links.cluster_parts(user, members_max);
         Box::new((0..self.links.users.len()).flat_map(parts))
+    }
+
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        Some(self.links.concurrent_reader())
     }
 }
 

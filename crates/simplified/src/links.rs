@@ -1,11 +1,17 @@
 //! The state: which device belongs to which user, and rules S-5 to S-7 and S-10 on it.
 
-use idmerge_core::{Claim, Cluster, DistinctId, EngineError, Id, Outcome, Rejection};
+use std::sync::{Arc, OnceLock};
+
+use idmerge_core::{
+    Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Id, Outcome, Rejection,
+};
 use idmerge_state::{BATCH_IDS, Found, IdTable, Probe};
 
 mod loader;
+mod reader;
 
 pub(crate) use loader::LinksLoader;
+use reader::LinksReader;
 
 /// The devices and users that are linked.
 ///
@@ -17,6 +23,8 @@ pub(crate) struct Links {
     pub(crate) devices: IdTable<DeviceRow>,
     /// The owner of a user is [`NO_OWNER`].
     pub(crate) users: IdTable<UserRow>,
+    /// Once somebody has asked for it.
+    reader: OnceLock<Arc<dyn ConcurrentReader>>,
 }
 
 #[derive(Debug)]
@@ -77,7 +85,7 @@ impl Links {
         }
         let number = self.devices.len();
         let probe = self.users.probe(user);
-        let (user, next_device) = match self.users.find(&probe) {
+        let (user, next_device) = match self.users.find_with_row(&probe) {
             Some(Found { number: user, .. }) => {
                 let row = self.users.row_mut(user);
                 let before = std::mem::replace(&mut row.last_device, number);
@@ -94,6 +102,16 @@ impl Links {
         Ok(())
     }
 
+    /// What resolves devices while another thread links them.
+    pub(crate) fn concurrent_reader(&self) -> &Arc<dyn ConcurrentReader> {
+        self.reader.get_or_init(|| {
+            Arc::new(LinksReader {
+                devices: self.devices.reader(),
+                users: self.users.reader(),
+            })
+        })
+    }
+
     /// Looks up at most [`BATCH_IDS`] devices at once. `None` finds nothing.
     #[inline]
     pub(crate) fn find_devices<'p>(
@@ -102,7 +120,7 @@ impl Links {
     ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
         // Resolving and weighing both need the user next.
         self.devices
-            .find_all(devices, |user| self.users.prefetch(user))
+            .find_all(devices, |device| self.users.prefetch(device.owner))
     }
 
     /// Prefetches the rows that linking the devices that were not found will need.
@@ -118,8 +136,11 @@ impl Links {
         let mut users = [None; BATCH_IDS];
         self.users.guess(&probes[..new], &mut users);
         for user in users.iter().flatten() {
+            self.users.prefetch_row(user.number);
+        }
+        for user in users.iter().flatten() {
             self.devices
-                .prefetch(self.users.row(user.number).last_device);
+                .prefetch_row(self.users.row(user.number).last_device);
         }
     }
 

@@ -1,30 +1,37 @@
 //! Interned IDs: each is stored once, with a number and a row.
 
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
+use std::sync::OnceLock;
 
 use idmerge_core::Id;
 
-use crate::hash::PairHash;
-use crate::index::{Found, Hashes, Index};
+use crate::index::{Found, Index};
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::rows::Rows;
 use crate::texts::Texts;
 
 mod by_shard;
+mod hashes;
 mod image;
 mod loader;
+mod reader;
 
+pub use hashes::Probe;
+use hashes::{KeyHashes, Others};
 pub use loader::IdLoader;
+use reader::Views;
+pub use reader::{IdReader, IdView, OutOfDate};
 
 /// A table of IDs that numbers them in the order of their insertion: 0, 1, 2, …
 ///
 /// Each ID has an owner, which is a number that the engine gives a meaning to, and a row for
 /// everything else that the engine stores about the ID.
 ///
-/// A lookup touches two cache lines: one of a hash table of numbers and owners, and the row, which
-/// also contains the ID in 16 bytes. An ID that is not a UUID and is longer than 15 bytes has its
-/// text elsewhere, which takes a third cache line.
+/// A lookup touches two cache lines: one of a hash table of numbers and owners, and one of keys: the ID in 16 bytes. An
+/// ID that is not a UUID and is longer than 15 bytes has its text elsewhere, which takes a third cache line.
+///
+/// Other threads can look up IDs with a [`reader`](Self::reader) while one thread inserts. They take no lock.
 ///
 /// Each table has its own random hash keys, so that an attacker cannot choose IDs that collide. No
 /// answer depends on the keys.
@@ -45,41 +52,18 @@ pub use loader::IdLoader;
 /// ```
 pub struct IdTable<R> {
     index: Index,
-    rows: Rows<Entry<R>>,
+    keys: Keys,
+    rows: Rows<R>,
     texts: Texts,
-    /// The hash of long texts.
-    text_hash: RandomState,
-    /// The hash of UUIDs and short texts.
-    packed_hash: PairHash,
+    hashes: KeyHashes,
     max_ids: u32,
-}
-
-struct Entry<R> {
-    key: Key,
-    row: R,
+    /// What readers see, once there is a reader.
+    views: OnceLock<Views>,
 }
 
 /// The number of IDs in one batch of lookups: enough to keep as many cache misses in flight as the
 /// processor can, and few enough for the stack.
 pub const BATCH_IDS: usize = 32;
-
-/// An ID, hashed and packed for a lookup in the table that made the probe.
-#[derive(Clone, Copy, Debug)]
-pub struct Probe<'p> {
-    hash: u64,
-    /// The key that the table would store, or a long text.
-    key: Result<Key, &'p str>,
-}
-
-/// A probe that finds nothing, for an unused slot of a batch.
-impl Default for Probe<'_> {
-    fn default() -> Self {
-        Self {
-            hash: 0,
-            key: Err(""),
-        }
-    }
-}
 
 impl<R> IdTable<R> {
     /// The most IDs that a table can hold. No ID has this number, so engines can use it for "none".
@@ -91,25 +75,21 @@ impl<R> IdTable<R> {
     }
 
     /// An empty table that can hold this many IDs. Allocates nothing.
-    #[allow(
-        clippy::disallowed_methods,
-        reason = "the random keys decide where the table stores an ID, never what it answers"
-    )]
     pub fn with_max_ids(max_ids: u32) -> Self {
-        let random = RandomState::new();
         Self {
             index: Index::default(),
+            keys: Keys::default(),
             rows: Rows::new(),
             texts: Texts::default(),
-            packed_hash: PairHash::keyed(std::array::from_fn(|at| random.hash_one(at))),
-            text_hash: RandomState::new(),
+            hashes: KeyHashes::new(),
             max_ids,
+            views: OnceLock::new(),
         }
     }
 
     /// The number of IDs in the table. All their numbers are below it.
     pub fn len(&self) -> u32 {
-        self.rows.len()
+        self.keys.len()
     }
 
     /// Whether the table has no IDs.
@@ -125,12 +105,7 @@ impl<R> IdTable<R> {
     /// Hashes and packs an ID for a lookup in this table.
     #[inline]
     pub fn probe<'p>(&self, id: Id<'p>) -> Probe<'p> {
-        let key = Key::packed(id);
-        let hash = match key {
-            Ok(key) => self.packed_hash.hash(key.words().0, key.words().1),
-            Err(text) => self.text_hash.hash_one(text),
-        };
-        Probe { hash, key }
+        self.hashes.probe(id)
     }
 
     /// The number and the owner of an ID, or `None` if it is not in the table.
@@ -140,17 +115,26 @@ impl<R> IdTable<R> {
             .find(probe.hash, |number| self.is_key_of(number, probe))
     }
 
+    /// As [`find`](Self::find), for a caller that will need the row: it is loaded at the same time as the key.
+    #[inline]
+    pub fn find_with_row(&self, probe: &Probe<'_>) -> Option<Found> {
+        self.index.find(probe.hash, |number| {
+            self.rows.prefetch(number);
+            self.is_key_of(number, probe)
+        })
+    }
+
     /// Finds up to [`BATCH_IDS`] IDs at once. The result of `None` is `None`.
     ///
     /// A lookup spends most of its time on cache misses, and misses can overlap. So this method
     /// starts loading all lines of the hash table, and then all rows. In between it calls
-    /// `prefetch_owner` with the likely owner of each ID, so that the engine can start loading data
-    /// of that owner. A likely owner may be wrong.
+    /// `prefetch` with the likely number and owner of each ID, so that the engine can start loading its row, or data
+    /// of that owner. They may be wrong.
     #[inline]
     pub fn find_all<'p>(
         &self,
         mut ids: impl Iterator<Item = Option<Id<'p>>>,
-        prefetch_owner: impl Fn(u32),
+        prefetch: impl Fn(Found),
     ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
         let probes = std::array::from_fn(|_| match ids.next().flatten() {
             Some(id) => self.probe(id),
@@ -158,8 +142,8 @@ impl<R> IdTable<R> {
         });
         let mut found = [None; BATCH_IDS];
         self.guess(&probes, &mut found);
-        for likely in found.iter().flatten() {
-            prefetch_owner(likely.owner);
+        for &likely in found.iter().flatten() {
+            prefetch(likely);
         }
         for (probe, found) in probes.iter().zip(&mut found) {
             if found.is_none_or(|guess| !self.is_key_of(guess.number, probe)) {
@@ -170,7 +154,7 @@ impl<R> IdTable<R> {
     }
 
     /// The first half of [`find_all`](Self::find_all): guesses the number and owner of each ID, and
-    /// starts loading its row. A guess may be wrong, so compare it with [`find`](Self::find).
+    /// starts loading its key. A guess may be wrong, so compare it with [`find`](Self::find).
     #[inline]
     pub fn guess(&self, probes: &[Probe<'_>], guesses: &mut [Option<Found>]) {
         for probe in probes {
@@ -179,7 +163,7 @@ impl<R> IdTable<R> {
         for (probe, guess) in probes.iter().zip(guesses) {
             *guess = self.index.guess(probe.hash);
             if let Some(guess) = guess {
-                self.rows.prefetch(guess.number);
+                self.keys.prefetch(guess.number);
             }
         }
     }
@@ -190,7 +174,7 @@ impl<R> IdTable<R> {
     ///
     /// If no ID has this number.
     pub fn found(&self, number: u32) -> Found {
-        let hash = self.key_hashes().hash(number);
+        let hash = self.hash_of(number);
         match self.index.find(hash, |other| other == number) {
             Some(found) => found,
             None => unreachable!("every row is in the index"),
@@ -205,25 +189,33 @@ impl<R> IdTable<R> {
     pub fn insert(&mut self, probe: &Probe<'_>, owner: u32, row: R) -> u32 {
         assert!(self.room() > 0, "the table is full; ask `room` first");
         debug_assert!(self.find(probe).is_none(), "an ID is inserted once");
-        let number = self.push(probe, row);
-        // Not `self.key_hashes()`: it would borrow the index, which changes below.
-        let (rows, packed_hash) = (&self.rows, &self.packed_hash);
-        let others = KeyHashes { rows, packed_hash };
+        let number = self.len();
+        if self.push(probe, row) {
+            // Before the index has the number: a reader that finds it there must find its key.
+            self.publish();
+        }
+        let (keys, hashes) = (&self.keys, &self.hashes);
         let new = Found { number, owner };
-        self.index.insert(probe.hash, new, &others);
+        if self.index.insert(probe.hash, new, &Others { keys, hashes }) {
+            self.publish();
+        }
         number
     }
 
-    /// Adds a row without an entry in the index, and returns its number.
+    /// Adds a key and a row without an entry in the index. Returns whether a view that was made before does not have
+    /// the key.
     #[inline]
-    fn push(&mut self, probe: &Probe<'_>, row: R) -> u32 {
-        let key = match probe.key {
-            Ok(key) => key,
-            Err(text) => Key::of_long(probe.hash, self.texts.push(text)),
+    fn push(&mut self, probe: &Probe<'_>, row: R) -> bool {
+        let (key, is_new_block) = match probe.key {
+            Ok(key) => (key, false),
+            Err(text) => {
+                let (span, is_new_block) = self.texts.push(text);
+                (Key::of_long(probe.hash, span), is_new_block)
+            }
         };
-        let number = self.len();
-        self.rows.push(Entry { key, row });
-        number
+        let is_new_chunk = self.keys.push(key);
+        self.rows.push(row);
+        is_new_block || is_new_chunk
     }
 
     /// Changes the owner of the ID with this number.
@@ -232,13 +224,19 @@ impl<R> IdTable<R> {
     ///
     /// If no ID has this number.
     pub fn set_owner(&mut self, number: u32, owner: u32) {
-        let hash = self.key_hashes().hash(number);
+        let hash = self.hash_of(number);
         self.index.set_owner(hash, Found { number, owner });
+    }
+
+    /// Starts loading an ID that will be needed soon. A number without an ID is ignored.
+    #[inline]
+    pub fn prefetch(&self, number: u32) {
+        self.keys.prefetch(number);
     }
 
     /// Starts loading the row of an ID that will be needed soon. A number without an ID is ignored.
     #[inline]
-    pub fn prefetch(&self, number: u32) {
+    pub fn prefetch_row(&self, number: u32) {
         self.rows.prefetch(number);
     }
 
@@ -249,7 +247,10 @@ impl<R> IdTable<R> {
     /// If no ID has this number.
     #[inline]
     pub fn id(&self, number: u32) -> Id<'_> {
-        self.rows.at(number).key.id(&self.texts)
+        match self.keys.at(number).id(|span| Some(self.texts.at(span))) {
+            Some(id) => id,
+            None => unreachable!("every key was made from an ID"),
+        }
     }
 
     /// The row of the ID with this number.
@@ -259,7 +260,7 @@ impl<R> IdTable<R> {
     /// If no ID has this number.
     #[inline]
     pub fn row(&self, number: u32) -> &R {
-        &self.rows.at(number).row
+        self.rows.at(number)
     }
 
     /// The row of the ID with this number, to change it.
@@ -269,23 +270,21 @@ impl<R> IdTable<R> {
     /// If no ID has this number.
     #[inline]
     pub fn row_mut(&mut self, number: u32) -> &mut R {
-        &mut self.rows.at_mut(number).row
+        self.rows.at_mut(number)
     }
 
-    fn key_hashes(&self) -> KeyHashes<'_, R> {
-        KeyHashes {
-            rows: &self.rows,
-            packed_hash: &self.packed_hash,
-        }
+    #[inline]
+    fn hash_of(&self, number: u32) -> u64 {
+        self.hashes.hash(self.keys.at(number))
     }
 
     /// Whether the keys of two numbers are of the same ID.
     #[inline]
     fn is_same_key(&self, a: u32, b: u32) -> bool {
-        let [a, b] = [a, b].map(|number| &self.rows.at(number).key);
+        let [a, b] = [a, b].map(|number| self.keys.at(number));
         match (a.long(), b.long()) {
             (Some((hash, a)), Some((other, b))) => {
-                hash == other && self.texts.at(a) == self.texts.at(b)
+                hash == other && self.texts.bytes_at(a) == self.texts.bytes_at(b)
             }
             _ => a == b,
         }
@@ -293,35 +292,35 @@ impl<R> IdTable<R> {
 
     #[inline]
     fn is_key_of(&self, number: u32, probe: &Probe<'_>) -> bool {
-        let found = &self.rows.at(number).key;
-        match probe.key {
-            Ok(key) => *found == key,
-            Err(text) => found.long().is_some_and(|(hash, span)| {
-                hash == probe.hash && span.bytes() == text.len() && self.texts.at(span) == text
-            }),
-        }
-    }
-}
-
-/// Computes the hashes of the IDs in a table from their keys.
-struct KeyHashes<'t, R> {
-    rows: &'t Rows<Entry<R>>,
-    packed_hash: &'t PairHash,
-}
-
-impl<R> Hashes for KeyHashes<'_, R> {
-    #[inline]
-    fn hash(&self, number: u32) -> u64 {
-        let key = &self.rows.at(number).key;
-        match key.long() {
-            Some((hash, _)) => hash,
-            None => self.packed_hash.hash(key.words().0, key.words().1),
-        }
+        probe.is_of(self.keys.at(number), |span| Some(self.texts.bytes_at(span))) == Some(true)
     }
 
-    #[inline]
-    fn prefetch(&self, number: u32) {
-        self.rows.prefetch(number);
+    /// A reader, which looks up IDs while this table changes. All readers see the same.
+    ///
+    /// From then on each insert for which memory must grow takes a microsecond or two more, and what has grown is freed
+    /// later.
+    pub fn reader(&self) -> IdReader {
+        self.views.get_or_init(|| Views::new(self.view())).reader()
+    }
+
+    fn view(&self) -> IdView {
+        IdView::new(
+            self.index.view(),
+            self.keys.view(),
+            self.texts.view(),
+            self.hashes.clone(),
+        )
+    }
+
+    /// Shows readers what has grown.
+    #[cold]
+    fn publish(&mut self) {
+        if self.views.get().is_some() {
+            let view = self.view();
+            if let Some(views) = self.views.get_mut() {
+                views.publish(view);
+            }
+        }
     }
 }
 
@@ -390,7 +389,7 @@ mod tests {
                 // The first ID of each batch is `None`.
                 let ids = [None].into_iter().chain(some.iter().map(|text| Some(id(text))));
                 let owners = RefCell::new(Vec::new());
-                let (probes, found) = table.find_all(ids, |owner| owners.borrow_mut().push(owner));
+                let (probes, found) = table.find_all(ids, |likely| owners.borrow_mut().push(likely.owner));
                 prop_assert_eq!(found[0], None);
                 for ((text, found), probe) in some.iter().zip(&found[1..]).zip(&probes[1..]) {
                     prop_assert_eq!(number(*found), numbers.get(*text).copied());

@@ -2,7 +2,10 @@
 
 mod building;
 
+use std::sync::Arc;
+
 use crate::memory::{prefetch, use_huge_pages};
+use crate::sync::{AtomicU32, AtomicU64, Ordering};
 pub(crate) use building::{Duplicate, ShardSizes};
 
 /// A hash table from a hash to a number and the number's owner. The caller compares the keys.
@@ -13,10 +16,19 @@ pub(crate) use building::{Duplicate, ShardSizes};
 /// The table is split into shards that grow independently, each by a different factor around 1.5.
 /// So the table is never copied as a whole, never half empty, and memory grows evenly with the
 /// count of numbers.
+///
+/// Other threads can look up in a [view](Self::view) meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Index {
     /// Empty before the first insert, then [`SHARDS`] shards.
     shards: Box<[Shard]>,
+}
+
+/// The buckets of an index, as they were when the view was made: of a shard that has grown since, the view has those
+/// before. What is inserted into one that has not grown is found.
+#[derive(Debug, Default)]
+pub(crate) struct IndexView {
+    shards: Box<[Arc<[Bucket]>]>,
 }
 
 /// The result of a lookup: the number of an ID, and its owner.
@@ -37,21 +49,25 @@ pub(crate) trait Hashes {
     fn prefetch(&self, number: u32);
 }
 
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub(crate) struct Shard {
-    buckets: Vec<Bucket>,
+    buckets: Arc<[Bucket]>,
     numbers: u32,
     max_numbers: u32,
 }
 
 /// The content of one cache line.
-#[derive(Clone, Copy, Debug, Default)]
-#[repr(align(64))]
+///
+/// One thread writes while others read. It writes a number and its owner before it writes the tag, so a thread that
+/// sees the tag sees the rest, and also the key, which was written before all of it. On x86-64 these are plain loads and
+/// stores.
+#[derive(Debug, Default)]
+#[cfg_attr(not(loom), repr(align(64)))]
 struct Bucket {
-    /// The tag of each number, in the same order. The last byte is unused.
-    tags: [u8; 8],
-    numbers: [u32; BUCKET_NUMBERS],
-    owners: [u32; BUCKET_NUMBERS],
+    /// The tag of each number, in the same order, the lowest byte first. The last byte is unused.
+    tags: AtomicU64,
+    numbers: [AtomicU32; BUCKET_NUMBERS],
+    owners: [AtomicU32; BUCKET_NUMBERS],
 }
 
 pub(crate) const SHARDS: usize = 256;
@@ -77,22 +93,15 @@ fn tag_of(hash: u64) -> u8 {
 impl Index {
     /// The number with this hash for which `is_it` returns true.
     #[inline]
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Found> {
-        let shard = self.shards.get(shard_of(hash))?;
-        let mut at = shard.bucket_of(hash)?;
-        loop {
-            let bucket = &shard.buckets[at];
-            let mut matches = bucket.matches(tag_of(hash));
-            while let Some(found) = bucket.first(matches) {
-                if is_it(found.number) {
-                    return Some(found);
-                }
-                matches &= matches - 1;
-            }
-            if !bucket.is_full() {
-                return None;
-            }
-            at = shard.after(at);
+    pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<Found> {
+        find(&self.shards.get(shard_of(hash))?.buckets, hash, is_it)
+    }
+
+    /// The buckets, for other threads. The view needs all of them, so this takes a microsecond or two.
+    pub(crate) fn view(&self) -> IndexView {
+        let shards = self.shards.iter();
+        IndexView {
+            shards: shards.map(|shard| shard.buckets.clone()).collect(),
         }
     }
 
@@ -100,92 +109,136 @@ impl Index {
     /// first bucket whose tag matches.
     #[inline]
     pub(crate) fn guess(&self, hash: u64) -> Option<Found> {
-        let shard = self.shards.get(shard_of(hash))?;
-        let bucket = &shard.buckets[shard.bucket_of(hash)?];
-        bucket.first(bucket.matches(tag_of(hash)))
+        let buckets = &*self.shards.get(shard_of(hash))?.buckets;
+        let bucket = &buckets[bucket_of(buckets, hash)?];
+        bucket.first(matches(bucket.tags(), tag_of(hash)))
     }
 
     /// Starts loading the cache line in which a lookup of this hash begins.
     #[inline]
     pub(crate) fn prefetch(&self, hash: u64) {
-        let shard = self.shards.get(shard_of(hash));
-        if let Some(bucket) = shard.and_then(|shard| shard.buckets.get(shard.bucket_of(hash)?)) {
-            prefetch(bucket);
+        if let Some(shard) = self.shards.get(shard_of(hash)) {
+            shard.prefetch(hash);
         }
     }
 
     /// Adds a number without a check whether it is there. If a shard has to grow, `others` gives the
-    /// hashes of the numbers in it.
-    pub(crate) fn insert(&mut self, hash: u64, new: Found, others: &impl Hashes) {
+    /// hashes of the numbers in it. Returns whether one has grown: a [view](Self::view) does not show the new number then.
+    pub(crate) fn insert(&mut self, hash: u64, new: Found, others: &impl Hashes) -> bool {
         if self.shards.is_empty() {
             self.shards = vec![Shard::default(); SHARDS].into_boxed_slice();
         }
         let at = shard_of(hash);
         let shard = &mut self.shards[at];
-        if shard.numbers == shard.max_numbers {
+        let is_full = shard.numbers == shard.max_numbers;
+        if is_full {
             shard.grow(at, others);
         }
-        shard.put(hash, new);
+        put(&shard.buckets, hash, new);
         shard.numbers += 1;
+        is_full
     }
 
     /// Changes the owner of a number. Does nothing if the number is not there.
     pub(crate) fn set_owner(&mut self, hash: u64, changed: Found) {
-        let Some(shard) = self.shards.get_mut(shard_of(hash)) else {
+        let Some(shard) = self.shards.get(shard_of(hash)) else {
             return;
         };
-        let mut at = shard.bucket_of(hash).unwrap_or_default();
+        let mut at = bucket_of(&shard.buckets, hash).unwrap_or_default();
         loop {
-            let bucket = &mut shard.buckets[at];
-            let mut numbers = bucket.numbers.iter().zip(&mut bucket.owners);
+            let bucket = &shard.buckets[at];
+            let is_it = |number: &AtomicU32| number.load(Ordering::Relaxed) == changed.number;
             // A free slot also contains number 0. Its tag, checked below, tells it apart.
-            let slot = numbers.position(|(&number, _)| number == changed.number);
-            if let Some(slot) = slot.filter(|&slot| bucket.tags[slot] == tag_of(hash)) {
-                bucket.owners[slot] = changed.owner;
+            let slot = bucket.numbers.iter().position(is_it);
+            let tags = bucket.tags();
+            if let Some(slot) = slot.filter(|&slot| tags.to_le_bytes()[slot] == tag_of(hash)) {
+                bucket.owners[slot].store(changed.owner, Ordering::Release);
                 return;
             }
-            if !bucket.is_full() {
+            if !is_full(tags) {
                 return;
             }
-            at = shard.after(at);
+            at = after(&shard.buckets, at);
+        }
+    }
+}
+
+impl IndexView {
+    /// As [`Index::find`]. A number that was inserted after the view was made may be found or not. Whoever sees it sees
+    /// everything that was written before it was inserted.
+    #[inline]
+    pub(crate) fn find(&self, hash: u64, is_it: impl FnMut(u32) -> bool) -> Option<Found> {
+        find(self.shards.get(shard_of(hash))?, hash, is_it)
+    }
+}
+
+/// The bucket in which a lookup of a hash begins: bits 24 to 55 of the hash, scaled to the number
+/// of buckets. `None` if there are no buckets.
+#[inline]
+fn bucket_of(buckets: &[Bucket], hash: u64) -> Option<usize> {
+    let buckets = buckets.len() as u64;
+    let at = (((hash >> 24) & u64::from(u32::MAX)) * buckets) >> 32;
+    (buckets > 0).then_some(at as usize)
+}
+
+#[inline]
+fn after(buckets: &[Bucket], at: usize) -> usize {
+    if at + 1 == buckets.len() { 0 } else { at + 1 }
+}
+
+/// The number with this hash for which `is_it` returns true.
+#[inline]
+fn find(buckets: &[Bucket], hash: u64, mut is_it: impl FnMut(u32) -> bool) -> Option<Found> {
+    let mut at = bucket_of(buckets, hash)?;
+    loop {
+        let bucket = &buckets[at];
+        let tags = bucket.tags();
+        let mut matches = matches(tags, tag_of(hash));
+        while let Some(found) = bucket.first(matches) {
+            if is_it(found.number) {
+                return Some(found);
+            }
+            matches &= matches - 1;
+        }
+        if !is_full(tags) {
+            return None;
+        }
+        at = after(buckets, at);
+    }
+}
+
+/// Puts a number into the first free slot. There must be one.
+fn put(buckets: &[Bucket], hash: u64, new: Found) {
+    let mut at = bucket_of(buckets, hash).unwrap_or_default();
+    while is_full(buckets[at].tags()) {
+        at = after(buckets, at);
+    }
+    buckets[at].put(hash, new);
+}
+
+/// A shard without buckets.
+impl Default for Shard {
+    fn default() -> Self {
+        Self {
+            buckets: Arc::default(),
+            numbers: 0,
+            max_numbers: 0,
         }
     }
 }
 
 impl Shard {
-    /// The bucket in which a lookup of a hash begins: bits 24 to 55 of the hash, scaled to the number
-    /// of buckets. `None` if there are no buckets.
-    #[inline]
-    fn bucket_of(&self, hash: u64) -> Option<usize> {
-        let buckets = self.buckets.len() as u64;
-        let at = (((hash >> 24) & u64::from(u32::MAX)) * buckets) >> 32;
-        (buckets > 0).then_some(at as usize)
-    }
-
-    #[inline]
-    fn after(&self, at: usize) -> usize {
-        if at + 1 == self.buckets.len() {
-            0
-        } else {
-            at + 1
+    fn prefetch(&self, hash: u64) {
+        if let Some(bucket) = bucket_of(&self.buckets, hash).and_then(|at| self.buckets.get(at)) {
+            prefetch(bucket);
         }
-    }
-
-    /// Puts a number into the first free slot. The shard must have one.
-    fn put(&mut self, hash: u64, new: Found) {
-        let mut at = self.bucket_of(hash).unwrap_or_default();
-        while self.buckets[at].is_full() {
-            at = self.after(at);
-        }
-        self.buckets[at].put(hash, new);
     }
 
     #[cold]
     fn grow(&mut self, at: usize, others: &impl Hashes) {
-        let before = std::mem::take(&mut self.buckets);
+        let before = &self.buckets;
         let buckets = grown(before.len(), at);
-        self.buckets = vec![Bucket::default(); buckets];
-        self.max_numbers = max_numbers(buckets);
+        let more = free_buckets(buckets);
         // Rehash a few buckets at a time, so that their cache misses overlap.
         for buckets in before.chunks(4) {
             let all = || buckets.iter().flat_map(Bucket::all);
@@ -193,11 +246,17 @@ impl Shard {
                 others.prefetch(found.number);
             }
             for found in all() {
-                self.put(others.hash(found.number), found);
+                put(&more, others.hash(found.number), found);
             }
         }
-        use_huge_pages(&self.buckets);
+        use_huge_pages(&more);
+        self.buckets = more;
+        self.max_numbers = max_numbers(buckets);
     }
+}
+
+fn free_buckets(buckets: usize) -> Arc<[Bucket]> {
+    (0..buckets).map(|_| Bucket::default()).collect()
 }
 
 /// The number of buckets of a shard that grows: 3/8 to 5/8 more, a different factor in each shard, so that
@@ -212,26 +271,41 @@ fn max_numbers(buckets: usize) -> u32 {
     u32::try_from(max_numbers).unwrap_or(u32::MAX)
 }
 
+/// A bit mask of the slots with this tag: the highest bit of the slot's byte is set. The unused
+/// last byte never matches.
+#[inline]
+fn matches(tags: u64, tag: u8) -> u64 {
+    const ONES: u64 = u64::from_le_bytes([1; 8]);
+    const LOW: u64 = ONES * 0x7f;
+    let differences = tags ^ (ONES * u64::from(tag));
+    // Sets the highest bit of each byte that is zero, and no other bit.
+    let zeros = !(((differences & LOW) + LOW) | differences | LOW);
+    zeros & (u64::MAX >> 8)
+}
+
+/// Whether a bucket with these tags has no free slot.
+#[inline]
+fn is_full(tags: u64) -> bool {
+    tags.to_le_bytes()[BUCKET_NUMBERS - 1] != FREE
+}
+
 impl Bucket {
-    /// Puts a number into the first free slot. The bucket must have one.
+    /// The tags. What was written before a tag that is there can be read afterwards.
     #[inline]
-    fn put(&mut self, hash: u64, new: Found) {
-        let free = self.matches(FREE).trailing_zeros() as usize / 8;
-        self.tags[free] = tag_of(hash);
-        self.numbers[free] = new.number;
-        self.owners[free] = new.owner;
+    fn tags(&self) -> u64 {
+        self.tags.load(Ordering::Acquire)
     }
 
-    /// A bit mask of the slots with this tag: the highest bit of the slot's byte is set. The unused
-    /// last byte never matches.
+    /// Puts a number into the first free slot. The bucket must have one.
     #[inline]
-    fn matches(&self, tag: u8) -> u64 {
-        const ONES: u64 = u64::from_le_bytes([1; 8]);
-        const LOW: u64 = ONES * 0x7f;
-        let differences = u64::from_le_bytes(self.tags) ^ (ONES * u64::from(tag));
-        // Sets the highest bit of each byte that is zero, and no other bit.
-        let zeros = !(((differences & LOW) + LOW) | differences | LOW);
-        zeros & (u64::MAX >> 8)
+    fn put(&self, hash: u64, new: Found) {
+        let tags = self.tags.load(Ordering::Relaxed);
+        let free = matches(tags, FREE).trailing_zeros() as usize / 8;
+        self.numbers[free].store(new.number, Ordering::Relaxed);
+        self.owners[free].store(new.owner, Ordering::Relaxed);
+        // The slot is free, so its byte is zero.
+        let tags = tags | u64::from(tag_of(hash)) << (8 * free);
+        self.tags.store(tags, Ordering::Release);
     }
 
     /// The content of the first slot in this bit mask.
@@ -244,21 +318,17 @@ impl Bucket {
     #[inline]
     fn at(&self, slot: usize) -> Found {
         Found {
-            number: self.numbers[slot],
-            owner: self.owners[slot],
+            number: self.numbers[slot].load(Ordering::Relaxed),
+            owner: self.owners[slot].load(Ordering::Acquire),
         }
     }
 
     fn all(&self) -> impl Iterator<Item = Found> {
-        let is_taken = |&slot: &usize| self.tags[slot] != FREE;
+        let tags = self.tags().to_le_bytes();
+        let is_taken = move |&slot: &usize| tags[slot] != FREE;
         (0..BUCKET_NUMBERS)
             .filter(is_taken)
             .map(|slot| self.at(slot))
-    }
-
-    #[inline]
-    fn is_full(&self) -> bool {
-        self.tags[BUCKET_NUMBERS - 1] != FREE
     }
 }
 

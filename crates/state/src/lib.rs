@@ -12,15 +12,22 @@ mod hash;
 mod id_table;
 mod index;
 mod key;
+mod keys;
+#[cfg(all(test, loom))]
+mod loom_tests;
 mod memory;
+mod part;
 mod partition;
+mod published;
 mod rows;
 mod snapshot;
+mod sync;
 mod texts;
 
-pub use id_table::{BATCH_IDS, IdLoader, IdTable, Probe};
+pub use id_table::{BATCH_IDS, IdLoader, IdReader, IdTable, IdView, OutOfDate, Probe};
 pub use index::Found;
 pub use partition::{Pairs, Partition, PartitionLoader};
+pub use published::{Pin, Published, pin};
 pub use rows::Rows;
 pub use snapshot::image::{IdsWriter, ImageIds, ItemsWriter, each_item};
 pub use snapshot::{SnapshotReader, SnapshotWriter};

@@ -25,18 +25,18 @@ pub(crate) fn prefetch<T>(value: &T) {
     }
 }
 
-/// Asks the kernel to move a vector onto huge pages, which makes address translation cheaper.
+/// Asks the kernel to move memory onto huge pages, which makes address translation cheaper.
 ///
-/// Meant for a vector that is read at random and that does not move any more. Does nothing if the
-/// vector is smaller than a huge page or if the kernel has no huge pages.
-pub(crate) fn use_huge_pages<T>(vector: &Vec<T>) {
-    advise(vector, Advice::Collapse);
+/// Meant for memory that is read at random and that does not move any more. Does nothing if it is smaller than a
+/// huge page or if the kernel has no huge pages.
+pub(crate) fn use_huge_pages<T>(memory: &[T]) {
+    advise(memory.as_ptr(), memory.len(), Advice::Collapse);
 }
 
 /// As [`use_huge_pages`], for a vector that has its capacity and is not filled yet: the kernel then gives it huge
 /// pages at once, and need not copy it later.
 pub(crate) fn begin_on_huge_pages<T>(vector: &Vec<T>) {
-    advise(vector, Advice::Begin);
+    advise(vector.as_ptr(), vector.capacity(), Advice::Begin);
 }
 
 enum Advice {
@@ -44,12 +44,13 @@ enum Advice {
     Collapse,
 }
 
-fn advise<T>(vector: &Vec<T>, advice: Advice) {
+/// The memory is of so many values, which need not be there yet.
+fn advise<T>(memory: *const T, values: usize, advice: Advice) {
     #[cfg(all(target_os = "linux", not(miri)))]
     {
         const PAGE_BYTES: usize = 2 << 20;
-        let start = vector.as_ptr().addr().next_multiple_of(PAGE_BYTES);
-        let end = vector.as_ptr().addr() + vector.capacity() * size_of::<T>();
+        let start = memory.addr().next_multiple_of(PAGE_BYTES);
+        let end = memory.addr() + values * size_of::<T>();
         let end = end - end % PAGE_BYTES;
         if start < end {
             let first = std::ptr::without_provenance_mut::<libc::c_void>(start);
@@ -57,14 +58,14 @@ fn advise<T>(vector: &Vec<T>, advice: Advice) {
                 Advice::Begin => libc::MADV_HUGEPAGE,
                 Advice::Collapse => libc::MADV_COLLAPSE,
             };
-            // SAFETY: the range is whole pages that belong to the vector. The advice changes which
+            // SAFETY: the range is whole pages that belong to the caller. The advice changes which
             // physical pages back them, never their content. A failure is harmless: ignore it.
             let _ignored = unsafe { libc::madvise(first, end - start, advice) };
         }
     }
     #[cfg(not(all(target_os = "linux", not(miri))))]
     {
-        let (_no_hint, _) = (vector, advice);
+        let (_no_hint, _, _) = (memory, values, advice);
     }
 }
 

@@ -1,20 +1,30 @@
 //! A partition of interned IDs into clusters.
 
 use std::collections::BinaryHeap;
+use std::sync::{Arc, OnceLock};
 
-use idmerge_core::{Cluster, DistinctId, EngineError, Id, ImageSource, SnapshotError};
+use idmerge_core::{
+    Cluster, ConcurrentReader, DistinctId, EngineError, Id, ImageSource, SnapshotError,
+};
 
 use crate::id_table::{BATCH_IDS, IdTable, Probe};
 use crate::index::Found;
 use crate::rows::Rows;
 
-mod cluster_rows;
+mod id_row;
 mod loader;
 mod pairs;
+mod reader;
+mod roots;
 
-use cluster_rows::{ClusterRow, IdRow};
+use id_row::IdRow;
 pub use loader::PartitionLoader;
 pub use pairs::Pairs;
+use reader::PartitionReader;
+#[cfg(all(test, loom))]
+pub(crate) use roots::Roots;
+#[cfg(not(all(test, loom)))]
+use roots::Roots;
 
 /// IDs in clusters, each with one canonical ID that the engine chooses. IDs are numbered in the order
 /// in which they enter, and are never removed.
@@ -25,6 +35,10 @@ pub use pairs::Pairs;
 /// cluster form a ring, and two rings are joined by exchanging two links.
 ///
 /// `D` is what the engine stores of each ID. An ID enters with the default.
+///
+/// Other threads can resolve with a [reader](Self::concurrent_reader) meanwhile. They see each of [`enter`](Self::enter),
+/// [`join`](Self::join) and [`set_canonical`](Self::set_canonical) wholly or not at all. A claim that needs two of them
+/// must change what IDs resolve to with one only.
 ///
 /// Methods with the name of a method of [`Resolve`](idmerge_core::Resolve) answer as that one does, for
 /// a model with one namespace: the prefix of a device does not count.
@@ -43,14 +57,17 @@ pub use pairs::Pairs;
 /// assert_eq!(ids.found(b.number).owner, label);
 /// assert_eq!(ids.canonical(ids.found(b.number)), c.number);
 /// ```
-// Invariants: each ID is in one cluster; the IDs with one label are one ring; `clusters` has the size
-// and the canonical ID of each ring.
+// Invariants: each ID is in one cluster; the IDs with one label are one ring; `sizes` has the number of IDs of each ring,
+// and `roots` its canonical ID.
 #[derive(Debug)]
 pub struct Partition<D> {
     ids: IdTable<IdRow<D>>,
-    clusters: Rows<ClusterRow>,
+    sizes: Rows<u32>,
+    roots: Arc<Roots>,
     /// Labels that are free again, because their clusters were merged into others.
     free_labels: Vec<u32>,
+    /// Once somebody has asked for it.
+    reader: OnceLock<Arc<dyn ConcurrentReader>>,
 }
 
 // Here and not in `loader.rs`, so that that file need not import this one.
@@ -83,11 +100,15 @@ impl<D: Default + Send + Sync> PartitionLoader<D> {
 
     fn finish_with(self, image: Option<&dyn ImageSource>) -> Result<Partition<D>, SnapshotError> {
         let (ids, clusters) = self.into_rows(image)?;
-        Ok(Partition {
+        let mut partition = Partition {
             ids,
-            clusters,
-            free_labels: Vec::new(),
-        })
+            ..Partition::default()
+        };
+        for (label, (ids, canonical)) in (0..).zip(clusters) {
+            partition.sizes.push(ids);
+            partition.roots.set(label, canonical);
+        }
+        Ok(partition)
     }
 }
 
@@ -96,9 +117,22 @@ impl<D> Partition<D> {
     pub fn with_max_ids(max_ids: u32) -> Self {
         Self {
             ids: IdTable::with_max_ids(max_ids),
-            clusters: Rows::new(),
+            sizes: Rows::new(),
+            roots: Arc::default(),
             free_labels: Vec::new(),
+            reader: OnceLock::new(),
         }
+    }
+
+    /// What resolves IDs while another thread changes this partition. From then on labels are not used again, since a
+    /// reader may still have them.
+    pub fn concurrent_reader(&self) -> &Arc<dyn ConcurrentReader> {
+        self.reader.get_or_init(|| {
+            Arc::new(PartitionReader {
+                ids: self.ids.reader(),
+                roots: self.roots.clone(),
+            })
+        })
     }
 
     /// The number of IDs. All their numbers are below it.
@@ -142,14 +176,32 @@ impl<D> Partition<D> {
         self.ids.find(probe)
     }
 
+    /// As [`find`](Self::find), for a claim that names the ID: what it may change is loaded at the same time.
+    #[inline]
+    pub fn find_named(&self, probe: &Probe<'_>) -> Option<Found> {
+        self.ids.find_with_row(probe)
+    }
+
     /// Looks up many IDs at once, and prefetches their clusters. See [`IdTable::find_all`].
     #[inline]
     pub fn find_all<'p>(
         &self,
         ids: impl Iterator<Item = Option<Id<'p>>>,
     ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
-        self.ids
-            .find_all(ids, |label| self.clusters.prefetch(label))
+        self.ids.find_all(ids, |id| self.roots.prefetch(id.owner))
+    }
+
+    /// As [`find_all`](Self::find_all), for claims that name the IDs: see [`find_named`](Self::find_named).
+    #[inline]
+    fn find_all_named<'p>(
+        &self,
+        ids: impl Iterator<Item = Option<Id<'p>>>,
+    ) -> ([Probe<'p>; BATCH_IDS], [Option<Found>; BATCH_IDS]) {
+        self.ids.find_all(ids, |id| {
+            self.ids.prefetch_row(id.number);
+            self.sizes.prefetch(id.owner);
+            self.roots.prefetch(id.owner);
+        })
     }
 
     /// The ID with this number, and the label of its cluster.
@@ -187,7 +239,7 @@ impl<D> Partition<D> {
         let number = self.ids.len();
         let (label, next) = match other {
             Some(other) => {
-                self.clusters.at_mut(other.owner).ids += 1;
+                *self.sizes.at_mut(other.owner) += 1;
                 let next = &mut self.ids.row_mut(other.number).next;
                 (other.owner, std::mem::replace(next, number))
             }
@@ -203,21 +255,19 @@ impl<D> Partition<D> {
 
     /// Makes a cluster of one ID and returns its label.
     fn new_label(&mut self, number: u32) -> u32 {
-        let row = ClusterRow {
-            ids: 1,
-            canonical: number,
-        };
-        match self.free_labels.pop() {
+        let label = match self.free_labels.pop() {
             Some(label) => {
-                *self.clusters.at_mut(label) = row;
+                *self.sizes.at_mut(label) = 1;
                 label
             }
             None => {
-                self.clusters.push(row);
+                self.sizes.push(1);
                 // There are never more labels than IDs.
-                self.clusters.len() - 1
+                self.sizes.len() - 1
             }
-        }
+        };
+        self.roots.set(label, number);
+        label
     }
 
     /// Merges the clusters of two IDs, which must be two clusters, and gives the merged one this
@@ -230,6 +280,8 @@ impl<D> Partition<D> {
         } else {
             (a, b)
         };
+        // First the readers: the IDs get their label one by one.
+        self.roots.merge(keep.owner, give.owner, canonical);
         let mut number = give.number;
         loop {
             self.ids.set_owner(number, keep.owner);
@@ -243,28 +295,27 @@ impl<D> Partition<D> {
         let before = std::mem::replace(&mut self.ids.row_mut(give.number).next, next);
         self.ids.row_mut(keep.number).next = before;
 
-        let given_ids = self.clusters.at(give.owner).ids;
-        let cluster = self.clusters.at_mut(keep.owner);
-        cluster.ids += given_ids;
-        cluster.canonical = canonical;
-        self.free_labels.push(give.owner);
+        *self.sizes.at_mut(keep.owner) += *self.sizes.at(give.owner);
+        if self.reader.get().is_none() {
+            self.free_labels.push(give.owner);
+        }
         keep.owner
     }
 
     /// The number of IDs in the cluster of this ID.
     pub fn cluster_ids(&self, id: Found) -> u32 {
-        self.clusters.at(id.owner).ids
+        *self.sizes.at(id.owner)
     }
 
     /// The number of the canonical ID of the cluster of this ID.
     #[inline]
     pub fn canonical(&self, id: Found) -> u32 {
-        self.clusters.at(id.owner).canonical
+        self.roots.canonical(id.owner)
     }
 
     /// Makes a member of a cluster its canonical ID.
     pub fn set_canonical(&mut self, id: Found) {
-        self.clusters.at_mut(id.owner).canonical = id.number;
+        self.roots.set(id.owner, id.number);
     }
 
     /// The numbers of the IDs in the cluster of this ID, starting with this one.
@@ -406,80 +457,4 @@ impl<D> Default for Partition<D> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// `a` and `b` are in one cluster, `c` and `d` in another; `e` is alone.
-    fn partition() -> (Partition<char>, [Found; 5]) {
-        let mut ids = Partition::default();
-        let mut enter = |text, other| {
-            let probe = ids.probe(Id::new(text).unwrap());
-            let found = ids.enter(&probe, other);
-            *ids.data_mut(found.number) = text.chars().next().unwrap();
-            found
-        };
-        let (a, c) = (enter("a", None), enter("c", None));
-        let found = [
-            a,
-            enter("b", Some(a)),
-            c,
-            enter("d", Some(c)),
-            enter("e", None),
-        ];
-        (ids, found)
-    }
-
-    fn texts(ids: &Partition<char>, numbers: impl IntoIterator<Item = u32>) -> String {
-        let texts = numbers.into_iter().map(|number| *ids.data(number));
-        texts.collect()
-    }
-
-    #[test]
-    fn a_cluster_has_the_canonical_id_that_it_is_given() {
-        let (mut ids, [a, b, _, d, e]) = partition();
-        assert_eq!(ids.canonical(b), a.number);
-        ids.set_canonical(b);
-        assert_eq!(ids.canonical(a), b.number);
-        let owner = ids.join(a, d, d.number);
-        assert_eq!((ids.cluster_ids(ids.found(b.number)), owner), (4, a.owner));
-        assert_eq!(ids.canonical(ids.found(b.number)), d.number);
-        assert_eq!(ids.canonical(e), e.number);
-    }
-
-    #[test]
-    fn the_smaller_cluster_gets_the_label_and_a_free_label_is_used_again() {
-        let (mut ids, [a, _, _, _, e]) = partition();
-        assert_eq!(ids.join(e, a, e.number), a.owner);
-        let f = ids.enter(&ids.probe(Id::new("f").unwrap()), None);
-        assert_eq!(f.owner, e.owner);
-        assert_eq!((ids.cluster_ids(f), ids.canonical(f)), (1, f.number));
-    }
-
-    #[test]
-    fn members_are_given_in_the_order_of_their_places() {
-        let (mut ids, [a, _, c, ..]) = partition();
-        let cluster = Found {
-            owner: ids.join(a, c, 0),
-            ..a
-        };
-        let backwards = |number| Some(9 - number);
-        let all = ids.first_members(cluster, usize::MAX, backwards);
-        assert_eq!(texts(&ids, all), "dbca");
-        assert_eq!(texts(&ids, ids.first_members(cluster, 2, backwards)), "db");
-        assert_eq!(texts(&ids, ids.first_members(cluster, 0, backwards)), "");
-        let odd = |number| (number % 2 == 1).then_some(number);
-        assert_eq!(texts(&ids, ids.first_members(cluster, 9, odd)), "cd");
-    }
-
-    #[test]
-    fn each_cluster_is_given_once_in_the_order_that_is_asked_for() {
-        let (ids, _) = partition();
-        let first = |numbers: &[u32]| {
-            let first = ids.first_of_clusters(numbers.iter().copied());
-            texts(&ids, first.map(|found| found.number))
-        };
-        // By number: a, c, b, d, e.
-        assert_eq!(first(&[0, 1, 2, 3, 4]), "ace");
-        assert_eq!(first(&[4, 3, 2]), "edb");
-    }
-}
+mod tests;

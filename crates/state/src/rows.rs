@@ -21,9 +21,15 @@ const GROWTH_MIN_ROWS: usize = 4;
 
 /// The number of a row's chunk, and the row's index in that chunk.
 #[inline]
-fn chunk_of(index: u32) -> (usize, usize) {
+pub(crate) fn chunk_of(index: u32) -> (usize, usize) {
     let index = index as usize;
     (index >> CHUNK_LOG2, index & (CHUNK_ROWS - 1))
+}
+
+/// By how many rows the last chunk of so many rows grows when it is full.
+pub(crate) fn more_rows(rows: u32) -> usize {
+    let more = (rows as usize / GROWTH_PART).max(GROWTH_MIN_ROWS);
+    more.min(CHUNK_ROWS - chunk_of(rows).1)
 }
 
 impl<T> Rows<T> {
@@ -81,8 +87,7 @@ impl<T> Rows<T> {
         }
         let rows = &mut self.chunks[chunk];
         if in_chunk == rows.capacity() {
-            let more = (self.len as usize / GROWTH_PART).max(GROWTH_MIN_ROWS);
-            rows.reserve_exact(more.min(CHUNK_ROWS - in_chunk));
+            rows.reserve_exact(more_rows(self.len));
         }
         rows.push(row);
         self.len += 1;

@@ -1,10 +1,27 @@
 //! An append-only arena of texts, for IDs that are neither UUIDs nor short.
+#![allow(
+    unsafe_code,
+    reason = "to check again that a text is UTF-8 takes as long as the lookup of a long ID"
+)]
+
+use std::ops::Range;
+
+use crate::part::{Appender, PartView};
 
 /// An arena of texts in a few large blocks of memory. Texts are never removed.
+///
+/// Other threads can read them in a [view](Self::view) meanwhile.
+// Invariant: each block is valid UTF-8 up to its length.
 #[derive(Debug, Default)]
 pub(crate) struct Texts {
-    blocks: Vec<String>,
+    blocks: Vec<Appender<u8>>,
     bytes: usize,
+}
+
+/// The blocks of an arena, as they were when the view was made. The later texts of the last block are there too.
+#[derive(Debug, Default)]
+pub(crate) struct TextsView {
+    blocks: Box<[PartView<u8>]>,
 }
 
 /// The position of a text in the arena: block, start in the block, and length.
@@ -49,8 +66,10 @@ impl TextSpan {
         (self.0 & ((1 << BYTES_BITS) - 1)) as usize
     }
 
-    fn start(self) -> usize {
-        (self.0 >> BYTES_BITS & ((1 << START_BITS) - 1)) as usize
+    /// Its places in its block.
+    fn places(self) -> Range<usize> {
+        let start = (self.0 >> BYTES_BITS & ((1 << START_BITS) - 1)) as usize;
+        start..start + self.bytes()
     }
 
     fn block(self) -> usize {
@@ -59,25 +78,27 @@ impl TextSpan {
 }
 
 impl Texts {
-    /// Adds a text of at most 65,535 bytes.
+    /// Adds a text of at most 65,535 bytes. Returns whether a block has come: a [view](Self::view) does not have the
+    /// text then.
     ///
     /// # Panics
     ///
     /// If the texts fill 64 TiB.
-    pub(crate) fn push(&mut self, text: &str) -> TextSpan {
-        let has_room = |block: &String| block.capacity() - block.len() >= text.len();
-        if !self.blocks.last().is_some_and(has_room) {
+    pub(crate) fn push(&mut self, text: &str) -> (TextSpan, bool) {
+        let has_room = |block: &Appender<u8>| block.capacity() - block.len() >= text.len();
+        let is_new = !self.blocks.last().is_some_and(has_room);
+        if is_new {
             let part = self.bytes / BLOCK_PART;
             let bytes = part.clamp(BLOCK_MIN_BYTES, BLOCK_MAX_BYTES).max(text.len());
-            self.blocks.push(String::with_capacity(bytes));
+            self.blocks.push(Appender::with_capacity(bytes));
         }
         let number = self.blocks.len() - 1;
         assert!(number < 1 << BLOCK_BITS, "64 TiB of texts");
         let block = &mut self.blocks[number];
         let start = block.len();
-        block.push_str(text);
+        block.extend(text.as_bytes());
         self.bytes += text.len();
-        TextSpan::packed([number, start, text.len()])
+        (TextSpan::packed([number, start, text.len()]), is_new)
     }
 
     /// The texts of these blocks. None is longer than a block.
@@ -89,21 +110,61 @@ impl Texts {
         assert!(blocks.len() <= 1 << BLOCK_BITS, "64 TiB of texts");
         assert!(blocks.iter().all(|block| block.len() <= BLOCK_MAX_BYTES));
         let bytes = blocks.iter().map(String::len).sum();
+        let blocks = blocks.into_iter().map(String::into_bytes);
+        let blocks = blocks.map(Appender::of_vec).collect();
         Self { blocks, bytes }
     }
 
     /// The text at a span that may come from anywhere; `None` if there is none.
     pub(crate) fn get(&self, span: TextSpan) -> Option<&str> {
-        let start = span.start();
-        self.blocks
-            .get(span.block())?
-            .get(start..start + span.bytes())
+        let block = self.blocks.get(span.block())?;
+        // A span may begin or end within a character.
+        str::from_utf8(block.slice(span.places())?).ok()
     }
 
+    /// The bytes of the text at a span.
+    #[inline]
+    pub(crate) fn bytes_at(&self, span: TextSpan) -> &[u8] {
+        match self.blocks[span.block()].slice(span.places()) {
+            Some(bytes) => bytes,
+            None => unreachable!("a span is of a text"),
+        }
+    }
+
+    /// The text at a span that [`push`](Self::push) has returned, or that [`get`](Self::get) has checked.
     #[inline]
     pub(crate) fn at(&self, span: TextSpan) -> &str {
-        let start = span.start();
-        &self.blocks[span.block()][start..start + span.bytes()]
+        let bytes = self.bytes_at(span);
+        debug_assert!(str::from_utf8(bytes).is_ok());
+        // SAFETY: spans are made by `push`, of a whole text, and by `Key::of_long` and `Key::checked` of an image, whose
+        // loader has asked `get` for each of them.
+        unsafe { str::from_utf8_unchecked(bytes) }
+    }
+
+    /// The blocks, for other threads.
+    pub(crate) fn view(&self) -> TextsView {
+        let blocks = self.blocks.iter();
+        TextsView {
+            blocks: blocks.map(Appender::view).collect(),
+        }
+    }
+}
+
+impl TextsView {
+    /// The bytes of the text at a span; `None` if it is not in this view. If a key has the span, a later view has the
+    /// text.
+    #[inline]
+    pub(crate) fn bytes_at(&self, span: TextSpan) -> Option<&[u8]> {
+        self.blocks.get(span.block())?.slice(span.places())
+    }
+
+    /// The text at a span of a key of the same table; `None` as of [`bytes_at`](Self::bytes_at).
+    #[inline]
+    pub(crate) fn at(&self, span: TextSpan) -> Option<&str> {
+        let bytes = self.bytes_at(span)?;
+        debug_assert!(str::from_utf8(bytes).is_ok());
+        // SAFETY: as in `Texts::at`. The bytes do not change any more.
+        Some(unsafe { str::from_utf8_unchecked(bytes) })
     }
 }
 
@@ -121,7 +182,7 @@ mod tests {
             let mut texts = Texts::default();
             let kept: Vec<_> = lengths.iter().enumerate().map(|(n, &length)| {
                 let text = ["a", "b", "c"][n % 3].repeat(length);
-                let span = texts.push(&text);
+                let (span, _) = texts.push(&text);
                 prop_assert_eq!(TextSpan::from_bits(span.to_bits() | 3 << TextSpan::BITS), span);
                 prop_assert_eq!(span.bytes(), length);
                 Ok((span, text))
@@ -139,7 +200,7 @@ mod tests {
         for _ in 0..100_000 {
             texts.push(text);
         }
-        let room: usize = texts.blocks.iter().map(String::capacity).sum();
+        let room: usize = texts.blocks.iter().map(Appender::capacity).sum();
         assert!(room < texts.bytes * 108 / 100, "{room} for {}", texts.bytes);
     }
 }

@@ -29,7 +29,7 @@ const WITHOUT_PYTHON: [(&str, &str); 2] = [
 const EXAMPLE: &str = "examples/posthog-model/Cargo.toml";
 
 /// Runs all tests: unit, integration and documentation tests, each benchmark once, and the counts
-/// against `benches/counts.toml`. Then runs the tests of the example engine, and checks that the fuzz
+/// against `benches/counts.toml`. Then runs the tests of all orders of memory accesses and those of the example engine, and checks that the fuzz
 /// targets compile.
 ///
 /// If there are `args`, runs `cargo test` with them and nothing else.
@@ -55,6 +55,18 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
         // Counts instructions of a release build. Without valgrind it prints that it does not.
         cmd!(sh, "cargo run --release -p idmerge-benches --bin counts").run()?;
     }
+    let loom = [
+        "-p",
+        "idmerge-state",
+        "--lib",
+        "loom_tests",
+        "--target-dir",
+        "target/loom",
+    ];
+    // Another compilation of a few packages: atomics that try every order.
+    cmd!(sh, "cargo test {loom...}")
+        .env("RUSTFLAGS", "--cfg loom")
+        .run()?;
     if root.join(EXAMPLE).is_file() {
         cmd!(sh, "cargo test --manifest-path {EXAMPLE}").run()?;
     }

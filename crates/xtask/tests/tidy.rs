@@ -52,7 +52,11 @@ const MAY_NAME: &[MayName<'_>] = &[
     ("disk", &[], &[]),
     ("ingest", &["core", "engines", "events", "store"], &[]),
     ("spill", &[], &[]),
-    ("shared", &["core"], &["simplified", "original"]),
+    (
+        "shared",
+        &["core", "state"],
+        &["conformance", "engines", "legacy", "original", "simplified"],
+    ),
     ("workloads", &[], &[]),
     ("profiles", &["core"], &[]),
     (

@@ -1,4 +1,5 @@
-//! Clause 7 of the trait's contract: a batch gives the same answers and state as single calls.
+//! Clause 7 of the trait's contract: a batch gives the same answers and state as single calls. So does a concurrent
+//! reader.
 
 use idmerge_core::{Claim, DistinctId, Id, IdentityResolver, RuleBook};
 use proptest::prelude::*;
@@ -126,7 +127,8 @@ fn batches_are_one_by_one(
     Ok(())
 }
 
-/// Compares the canonical IDs that both engines give, one by one and in a batch.
+/// Compares the canonical IDs that both engines give, one by one and in a batch, and those that their concurrent readers
+/// give, if they have any: each calls once, with the same answer.
 fn resolved(
     one_by_one: &dyn IdentityResolver,
     batched: &dyn IdentityResolver,
@@ -141,6 +143,24 @@ fn resolved(
         let mut got = ids.to_vec();
         engine.resolve_batch(&mut got);
         differences.expect(of, &want, &got);
+    }
+    for (of, engine) in [
+        ("what a concurrent reader answers", one_by_one),
+        ("after batches, what a concurrent reader answers", batched),
+    ] {
+        let Some(reader) = engine.concurrent_reader() else {
+            continue;
+        };
+        let want: Vec<_> = ids
+            .iter()
+            .map(|id| vec![one_by_one.resolve(*id).to_buf()])
+            .collect();
+        let answers = ids.iter().map(|id| {
+            let mut answers = Vec::new();
+            reader.resolve(id, &mut |canonical| answers.push(canonical.to_buf()));
+            answers
+        });
+        differences.expect(of, &want, &answers.collect());
     }
 }
 

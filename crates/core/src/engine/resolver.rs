@@ -2,13 +2,14 @@
 //! which every engine implements.
 
 use std::error::Error;
+use std::sync::Arc;
 use std::{fmt, io};
 
 use thiserror::Error;
 
 use crate::{
-    Attribution, Claim, DistinctId, Event, ImageSink, ImageSource, InvalidEvent, Outcome, Reading,
-    RuleBook, SnapshotError,
+    Attribution, Claim, ConcurrentReader, DistinctId, Event, ImageSink, ImageSource, InvalidEvent,
+    Outcome, Reading, RuleBook, SnapshotError,
 };
 
 /// An identity cluster: the distinct_ids that are known to be one user.
@@ -178,6 +179,14 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         let _ = members_max;
         self.clusters()
     }
+
+    /// What resolves IDs of this engine while another thread applies claims to it; `None` if the engine has no such
+    /// thing, or not in its present state. The same one until the state is changed by something else than claims.
+    ///
+    /// An engine may keep up to a few percent more memory once it was asked for.
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        None
+    }
 }
 
 /// Decides which distinct_ids belong to one user.
@@ -215,7 +224,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 /// Choose the [`RuleBook`] that the engine implements; the suite then knows what to expect of it.
 /// For a model of your own, name it with [`RuleBook::Custom`]. Implement every method but
 /// `apply_batch`, `resolve_batch`, `cluster_len`, `is_clustered`, `erased_with`, `clustered_ids`,
-/// `members_after`, `cluster_parts`, `attribution`, `write_image` and `read_image`, which have defaults.
+/// `members_after`, `cluster_parts`, `concurrent_reader`, `attribution`, `write_image` and `read_image`, which have
+/// defaults.
 /// The trait is object safe:
 ///
 /// ```
@@ -389,101 +399,3 @@ pub trait ResolveExt: Resolve {
 }
 
 impl<R: Resolve + ?Sized> ResolveExt for R {}
-
-/// Forwards `Resolve` through a pointer.
-macro_rules! forward_resolve {
-    ($($pointer:ty),*) => {$(
-        #[deny(clippy::missing_trait_methods, reason = "a method not forwarded is a method lost")]
-        impl<R: Resolve + ?Sized> Resolve for $pointer {
-            fn rule_book(&self) -> RuleBook {
-                (**self).rule_book()
-            }
-            fn attribution(&self) -> Attribution {
-                (**self).attribution()
-            }
-            fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-                (**self).resolve(id)
-            }
-            fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-                (**self).resolve_batch(ids);
-            }
-            fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-                (**self).cluster(id)
-            }
-            fn cluster_len(&self, id: DistinctId<'_>) -> usize {
-                (**self).cluster_len(id)
-            }
-            fn is_clustered(&self, id: DistinctId<'_>) -> bool {
-                (**self).is_clustered(id)
-            }
-            fn erased_with<'a>(
-                &'a self,
-                id: DistinctId<'a>,
-            ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
-                (**self).erased_with(id)
-            }
-            fn clustered_ids(&self) -> usize {
-                (**self).clustered_ids()
-            }
-            fn members_after<'a>(
-                &'a self,
-                id: DistinctId<'a>,
-                after: Option<DistinctId<'_>>,
-                limit: usize,
-            ) -> Option<Vec<DistinctId<'a>>> {
-                (**self).members_after(id, after, limit)
-            }
-            fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-                (**self).clusters()
-            }
-            fn cluster_parts(
-                &self,
-                members_max: usize,
-            ) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-                (**self).cluster_parts(members_max)
-            }
-        }
-    )*};
-}
-
-forward_resolve!(Box<R>, &mut R, &R, std::sync::Arc<R>);
-
-/// Forwards `IdentityResolver` through a pointer: a boxed or borrowed engine is an engine.
-macro_rules! forward_identity_resolver {
-    ($($pointer:ty),*) => {$(
-        #[deny(clippy::missing_trait_methods, reason = "a method not forwarded is a method lost")]
-        impl<R: IdentityResolver + ?Sized> IdentityResolver for $pointer {
-            fn read<'e>(&self, event: &Event<'e>) -> Result<Reading<'e>, InvalidEvent> {
-                (**self).read(event)
-            }
-            fn apply<'a>(&'a mut self, claim: Claim<'a>) -> Result<Outcome<'a>, EngineError> {
-                (**self).apply(claim)
-            }
-            fn apply_batch(
-                &mut self,
-                claims: &[Claim<'_>],
-                outcome: &mut dyn FnMut(Outcome<'_>),
-            ) -> Result<(), EngineError> {
-                (**self).apply_batch(claims, outcome)
-            }
-            fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-                (**self).write_snapshot(sink)
-            }
-            fn read_snapshot(&mut self, source: &mut dyn io::Read) -> Result<(), SnapshotError> {
-                (**self).read_snapshot(source)
-            }
-            fn write_image(
-                &self,
-                snapshot: &mut dyn io::Read,
-                sink: &mut dyn ImageSink,
-            ) -> Result<bool, SnapshotError> {
-                (**self).write_image(snapshot, sink)
-            }
-            fn read_image(&mut self, image: &dyn ImageSource) -> Result<(), SnapshotError> {
-                (**self).read_image(image)
-            }
-        }
-    )*};
-}
-
-forward_identity_resolver!(Box<R>, &mut R);

@@ -21,7 +21,26 @@ use std::fmt;
 pub struct UuidText {
     /// The bytes, most significant first, as two numbers.
     words: [u64; 2],
-    is_upper_case: bool,
+    case: Case,
+}
+
+/// The case of the letters. Lower case if there are none.
+///
+/// It takes a whole word, so that an ID is copied in words. A copy of one byte and seven that mean nothing is read in
+/// parts that were not written so, and the processor then waits until everything before has ended: among it the cache
+/// misses of the lookup before, which could overlap with those of the next one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[repr(u64)]
+enum Case {
+    Lower,
+    Upper,
+}
+
+impl Case {
+    #[inline]
+    fn upper_if(is_upper: bool) -> Self {
+        if is_upper { Self::Upper } else { Self::Lower }
+    }
 }
 
 /// The places of the hex digits among the 36 characters.
@@ -78,7 +97,7 @@ impl UuidText {
         let is_one = are_hex && !(upper && lower) && words[1] >> VARIANT_SHIFT == VARIANT;
         is_one.then_some(Self {
             words,
-            is_upper_case: upper,
+            case: Case::upper_if(upper),
         })
     }
 
@@ -91,7 +110,7 @@ impl UuidText {
             && (!is_upper_case || words.map(has_letters) != [false; 2]);
         is_one.then_some(Self {
             words,
-            is_upper_case,
+            case: Case::upper_if(is_upper_case),
         })
     }
 
@@ -105,7 +124,7 @@ impl UuidText {
     /// Whether its letters are in upper case. `false` for a text without letters.
     #[inline]
     pub fn is_upper_case(&self) -> bool {
-        self.is_upper_case
+        self.case == Case::Upper
     }
 
     /// The version digit, 0 to 15.
@@ -127,7 +146,7 @@ impl UuidText {
         let mut digits = [0; 32];
         let parts = [high >> 32, high, low >> 32, low];
         for (eight, part) in digits.as_chunks_mut::<8>().0.iter_mut().zip(parts) {
-            *eight = hex_digits(part, self.is_upper_case);
+            *eight = hex_digits(part, self.is_upper_case());
         }
         let mut used = 0;
         for group in GROUPS {

@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 use std::sync::{Arc, Weak};
 
-use idmerge_core::{DistinctId, DistinctIdBuf, Event, Resolve, RuleBook};
+use idmerge_core::{DistinctId, DistinctIdBuf, Event, RuleBook};
 use idmerge_engines::{Model, Settings};
 use idmerge_events::{Failure, JsonEvent, Resolved};
 
@@ -216,9 +216,9 @@ impl Project {
                 Some(attributed) => (attributed != own).then(|| attributed.to_buf()),
                 None => {
                     let state = self.inner.same_state(state)?;
-                    let store = state.store.read();
-                    let canonical = store.resolve(own);
-                    (canonical != own).then(|| canonical.to_buf())
+                    state.store.resolve(own, |canonical| {
+                        (canonical != own).then(|| canonical.to_buf())
+                    })
                 }
             },
         };

@@ -50,6 +50,7 @@ impl LinksLoader {
         Ok(Links {
             devices: devices.finish(owners)?,
             users: users.finish(std::iter::repeat(NO_OWNER))?,
+            ..Links::default()
         })
     }
 }
@@ -92,6 +93,10 @@ impl Links {
         };
         let devices = IdLoader::read_image(image, devices, device_rows)?;
         let devices = devices.finish_image(image)?;
-        Ok(Self { devices, users })
+        Ok(Self {
+            devices,
+            users,
+            ..Self::default()
+        })
     }
 }

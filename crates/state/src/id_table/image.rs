@@ -1,17 +1,20 @@
 //! An [`IdLoader`] that is filled from an image, on several threads.
 
+use std::hash::BuildHasher as _;
+
 use idmerge_core::{ImageSource, SnapshotError};
 
 use super::by_shard::{ByShard, Hashed, Read};
-use super::{Entry, IdLoader, IdTable};
+use super::{IdLoader, IdTable};
 use crate::index::{Duplicate, Found, Index, SHARDS, Shard};
 use crate::key::Key;
+use crate::keys::Keys;
 use crate::memory::begin_on_huge_pages;
 use crate::rows::{CHUNK_ROWS, Rows};
 use crate::snapshot::image::{ImageIds, all};
 
-/// A chunk of rows, and its IDs by shard.
-type Chunk<R> = (Vec<Entry<R>>, ByShard);
+/// The keys and the rows of a chunk, and its IDs by shard.
+type Chunk<R> = ((Vec<Key>, Vec<R>), ByShard);
 
 impl<R: Send + Sync> IdLoader<R> {
     /// Reads the IDs of an image. `rows` gives the rows and the owners of the IDs from a number on, in order; it is
@@ -32,7 +35,9 @@ impl<R: Send + Sync> IdLoader<R> {
         let chunks = all(image, chunks, |chunk| {
             empty.read_chunk(image, ids, chunk, &rows)
         })?;
-        let (rows, by_shard) = chunks.into_iter().unzip();
+        let (chunks, by_shard): (Vec<_>, _) = chunks.into_iter().unzip();
+        let (keys, rows) = chunks.into_iter().unzip();
+        loader.ids.keys = Keys::of_chunks(keys);
         loader.ids.rows = Rows::of_chunks(rows);
         loader.read = Read(by_shard);
         loader.sizes = loader.read.sizes();
@@ -90,14 +95,16 @@ impl<R> IdTable<R> {
         let end = (first + CHUNK_ROWS).min(ids.len() as usize);
         let mut number = u32::try_from(first).map_err(|_| NO_ROW)?;
         let mut rows = rows(number);
-        let mut entries = Vec::new();
+        let (mut keys, mut chunk_rows) = (Vec::new(), Vec::new());
         let mut by_shard = ByShard::new(0);
         let mut has_all_rows = true;
         ids.each_key(image, &self.texts, first..end, |key, text| {
-            if entries.is_empty() {
+            if keys.is_empty() {
                 // The first piece was read, so this is no empty announcement.
-                entries.reserve_exact(end - first);
-                begin_on_huge_pages(&entries);
+                keys.reserve_exact(end - first);
+                chunk_rows.reserve_exact(end - first);
+                begin_on_huge_pages(&keys);
+                begin_on_huge_pages(&chunk_rows);
                 by_shard = ByShard::new(end - first);
             }
             let (key, hash) = self.hashed(key, text);
@@ -105,7 +112,8 @@ impl<R> IdTable<R> {
                 has_all_rows = false;
                 return;
             };
-            entries.push(Entry { key, row });
+            keys.push(key);
+            chunk_rows.push(row);
             by_shard.push(Hashed {
                 hash,
                 found: [number, owner],
@@ -113,7 +121,7 @@ impl<R> IdTable<R> {
             number += 1;
         })?;
         match has_all_rows {
-            true => Ok((entries, by_shard)),
+            true => Ok(((keys, chunk_rows), by_shard)),
             false => Err(NO_ROW),
         }
     }
@@ -121,14 +129,12 @@ impl<R> IdTable<R> {
     /// A key of an image as a key of this table, and its hash.
     #[inline]
     fn hashed(&self, key: Key, text: Option<&str>) -> (Key, u64) {
-        use std::hash::BuildHasher as _;
-
         match (key.long(), text) {
             (Some((_, span)), Some(text)) => {
-                let hash = self.text_hash.hash_one(text);
+                let hash = self.hashes.text.hash_one(text);
                 (Key::of_long(hash, span), hash)
             }
-            _ => (key, self.packed_hash.hash(key.words().0, key.words().1)),
+            _ => (key, self.hashes.hash(&key)),
         }
     }
 }

@@ -4,7 +4,7 @@ use idmerge_core::{Id, SnapshotError};
 
 use super::IdTable;
 use super::by_shard::Read;
-use crate::index::{Hashes as _, Index, ShardSizes};
+use crate::index::{Index, ShardSizes};
 
 /// The IDs of a state that is loaded, in the order of their numbers: [`finish`](Self::finish) makes an [`IdTable`] of
 /// them.
@@ -64,7 +64,9 @@ impl<R> IdLoader<R> {
         }
         let probe = self.ids.probe(id);
         self.sizes.count(probe.hash);
-        Ok(self.ids.push(&probe, row))
+        let number = self.ids.len();
+        self.ids.push(&probe, row);
+        Ok(number)
     }
 
     /// The row of the ID with this number.
@@ -100,10 +102,9 @@ impl<R> IdLoader<R> {
         let Self { mut ids, sizes, .. } = self;
         let mut owned = 0;
         let index = {
-            let hashes = ids.key_hashes();
             let numbers = (0..ids.len()).zip(owners).map(|(number, owner)| {
                 owned = number + 1;
-                (hashes.hash(number), owner)
+                (ids.hash_of(number), owner)
             });
             let is_same = |a, b| ids.is_same_key(a, b);
             Index::build(&sizes, numbers, is_same)

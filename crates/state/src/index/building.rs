@@ -1,7 +1,10 @@
 //! An index that is built of all its numbers at once.
 
-use super::{Bucket, Found, Index, SHARDS, Shard, grown, max_numbers, shard_of, tag_of};
-use crate::memory::{prefetch, use_huge_pages};
+use super::{
+    Found, Index, SHARDS, Shard, after, bucket_of, free_buckets, grown, is_full, matches,
+    max_numbers, shard_of, tag_of,
+};
+use crate::memory::use_huge_pages;
 
 /// The number of numbers in each shard of an index that will be [built](Index::build).
 pub(crate) struct ShardSizes([u32; SHARDS]);
@@ -72,7 +75,7 @@ impl Index {
         is_same: impl Fn(u32, u32) -> bool,
     ) -> Result<Self, Duplicate> {
         let shards = sizes.0.iter().enumerate();
-        let mut index = Self {
+        let index = Self {
             shards: shards.map(|(at, &size)| Shard::of_size(at, size)).collect(),
         };
         let found = |(number, (hash, owner))| (hash, Found { number, owner });
@@ -109,7 +112,7 @@ impl Shard {
         numbers: impl Iterator<Item = (u64, Found)>,
         is_same: impl Fn(u32, u32) -> bool,
     ) -> Result<Self, Duplicate> {
-        let mut shard = Self::of_size(at, count);
+        let shard = Self::of_size(at, count);
         in_batches(numbers, |batch| {
             for &(hash, _) in batch {
                 shard.prefetch(hash);
@@ -121,12 +124,6 @@ impl Shard {
         Ok(shard)
     }
 
-    fn prefetch(&self, hash: u64) {
-        if let Some(bucket) = self.bucket_of(hash).and_then(|at| self.buckets.get(at)) {
-            prefetch(bucket);
-        }
-    }
-
     /// A shard with free slots for this many numbers, as large as it would have grown by inserting them.
     fn of_size(at: usize, numbers: u32) -> Self {
         let mut buckets = 0;
@@ -134,7 +131,7 @@ impl Shard {
             buckets = grown(buckets, at);
         }
         Self {
-            buckets: vec![Bucket::default(); buckets],
+            buckets: free_buckets(buckets),
             numbers,
             max_numbers: max_numbers(buckets),
         }
@@ -143,26 +140,27 @@ impl Shard {
     /// Puts a number into the first free slot, if none of the same key is there. The shard must have a free slot.
     #[inline]
     fn put_new(
-        &mut self,
+        &self,
         hash: u64,
         new: Found,
         is_same: impl Fn(u32, u32) -> bool,
     ) -> Result<(), Duplicate> {
         // A number of the same key has the same hash, so it is in one of the buckets that `put` tries.
-        let mut at = self.bucket_of(hash).unwrap_or_default();
+        let mut at = bucket_of(&self.buckets, hash).unwrap_or_default();
         loop {
             let bucket = &self.buckets[at];
-            let mut matches = bucket.matches(tag_of(hash));
+            let tags = bucket.tags();
+            let mut matches = matches(tags, tag_of(hash));
             while let Some(found) = bucket.first(matches) {
                 if is_same(found.number, new.number) {
                     return Err(Duplicate);
                 }
                 matches &= matches - 1;
             }
-            if !bucket.is_full() {
+            if !is_full(tags) {
                 break;
             }
-            at = self.after(at);
+            at = after(&self.buckets, at);
         }
         self.buckets[at].put(hash, new);
         Ok(())

@@ -2,7 +2,7 @@
 
 use idmerge_core::{Id, ImageSource, SnapshotError};
 
-use super::cluster_rows::{ClusterRow, IdRow};
+use super::id_row::IdRow;
 use crate::id_table::{IdLoader, IdTable};
 use crate::rows::Rows;
 use crate::snapshot::image::ImageIds;
@@ -34,8 +34,8 @@ pub struct PartitionLoader<D> {
     clusters: Vec<Ring>,
 }
 
-/// The two tables of a partition.
-type LoadedRows<D> = (IdTable<IdRow<D>>, Rows<ClusterRow>);
+/// The IDs of a partition, and the number of IDs and the canonical ID of each cluster.
+type LoadedRows<D> = (IdTable<IdRow<D>>, Vec<(u32, u32)>);
 
 /// The ring of a cluster, which is closed in the end: each ID leads to the one that came before it.
 #[derive(Debug)]
@@ -195,12 +195,13 @@ impl<D: Default> PartitionLoader<D> {
             owners,
             clusters: rings,
         } = self;
-        let mut clusters = Rows::new();
-        for ring in rings {
+        for ring in &rings {
             ids.row_mut(ring.first).next = ring.last;
-            let Ring { ids, canonical, .. } = ring;
-            clusters.push(ClusterRow { ids, canonical });
         }
+        let clusters = rings
+            .iter()
+            .map(|ring| (ring.ids, ring.canonical))
+            .collect();
         let owner = |number| *owners.at(number);
         let ids = match image {
             Some(image) => ids.finish_image(image)?,

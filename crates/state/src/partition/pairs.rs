@@ -29,7 +29,7 @@ impl<'p> Pairs<'p> {
             Some(named) => named.map(Some),
             None => [None; 2],
         });
-        let (probes, found) = ids.find_all(named);
+        let (probes, found) = ids.find_all_named(named);
         Self {
             probes,
             found,

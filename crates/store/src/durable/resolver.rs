@@ -1,11 +1,11 @@
 //! [`Durable`] as an engine.
 
 use std::io;
-use std::sync::PoisonError;
+use std::sync::{Arc, PoisonError};
 
 use idmerge_core::{
-    Attribution, Claim, Cluster, DistinctId, EngineError, Event, IdentityResolver, InvalidEvent,
-    Outcome, Reading, Resolve, RuleBook, SnapshotError,
+    Attribution, Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Event,
+    IdentityResolver, InvalidEvent, Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
 use redb::ReadableDatabase;
 
@@ -77,6 +77,12 @@ impl<R: IdentityResolver> Resolve for Durable<R> {
 
     fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.cluster_parts(members_max)
+    }
+
+    /// That of the engine; `None` while some IDs are resolved by another one, after a
+    /// [retraction](Durable::retract).
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        self.state.overlay.whole()?.concurrent_reader()
     }
 }
 

@@ -51,6 +51,9 @@ fn answers(resolver: &dyn Resolve, claims: &[OwnedClaim]) -> Vec<String> {
     )];
     for (id, canonical) in ids.into_iter().zip(resolved) {
         assert_eq!(resolver.resolve(id), canonical);
+        if let Some(reader) = resolver.concurrent_reader() {
+            reader.resolve(&id, &mut |found| assert_eq!(*found, canonical));
+        }
         let cluster = resolver.cluster(id);
         answers.push(format!("{id:?} {canonical:?} {cluster:?}"));
     }
@@ -96,6 +99,7 @@ fn answers_as_the_engine<E: Engine>() {
         let wanted = answers(&engine, &claims);
         assert_eq!(answers(&store, &claims), wanted);
         assert_eq!(answers(&reader, &claims), wanted);
+        assert!(store.concurrent_reader().is_some());
         assert_eq!(reading(&store), reading(&engine));
         let digest = Digest::of(&engine).unwrap();
         assert_eq!(reader.digest().unwrap(), digest);

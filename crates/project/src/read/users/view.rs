@@ -101,7 +101,7 @@ impl<'p> View<'p> {
     }
 
     pub(super) fn canonical(&self, id: DistinctId<'_>) -> DistinctIdBuf {
-        self.state.store.read().resolve(id).to_buf()
+        self.state.store.resolve(id, |canonical| canonical.to_buf())
     }
 
     /// The IDs of a user, at most [`MAX_COUNTED_IDS`], and whether these are all.
