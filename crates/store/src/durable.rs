@@ -1,5 +1,6 @@
 //! [`Durable`]: an engine with the log of its claims.
 
+pub(crate) mod commits;
 pub(crate) mod erased;
 pub(crate) mod intake;
 mod resolver;
@@ -9,20 +10,20 @@ pub(crate) mod turns;
 
 use std::fmt;
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use idmerge_core::{Claim, EngineError, IdentityResolver, Outcome};
 use idmerge_disk::Runs;
 use redb::{Database, ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
 
+use crate::durable::commits::Commits;
 use crate::durable::erased::ErasedIds;
 use crate::error::StoreError;
 use crate::history::History;
-use crate::lock::lock;
 use crate::log::about::{self, About};
 use crate::log::entry::Cause;
 use crate::log::file::{builder, open_or_make, unpanicked};
+use crate::log::journal::{Journal, place::Place, replay};
 use crate::log::snapshots;
 use crate::log::tables;
 use crate::log::{Log, tail::Tail};
@@ -73,10 +74,7 @@ pub struct Durable<R> {
     pub(crate) seen_claims: SeenClaims,
     opened: Opened,
     erased: Arc<ErasedIds>,
-    /// Locked during a commit, which takes `&self` so that other threads can resolve meanwhile.
-    pub(crate) tail: Mutex<Tail>,
-    /// The number of the last committed entry, to read while a commit has locked the tail.
-    pub(crate) committed: AtomicU64,
+    pub(crate) commits: Commits,
     /// Whether the state and the log may differ after an error.
     pub(crate) failed: bool,
     turns: Arc<Turns>,
@@ -99,13 +97,15 @@ impl<R: IdentityResolver> Durable<R> {
         options: Options,
     ) -> Result<Self, StoreError> {
         let about = About::of(&fresh(), &options);
-        let database = open_or_make(folder.as_ref(), &options, |database| about.commit(database))?;
-        unpanicked(|| Self::over(database, fresh, options))
+        let folder = folder.as_ref();
+        let database = open_or_make(folder, &options, |database| about.commit(database))?;
+        let journal = Place::Folder(folder.to_owned());
+        unpanicked(|| Self::over(database, journal, fresh, options))
     }
 
     /// Opens a store as [`open`](Self::open) does, on anything that implements the interface of a
     /// file. A backend without locks cannot be shared between processes. A crash before the first call
-    /// returns can leave bytes that are not a store.
+    /// returns can leave bytes that are not a store. There is no journal.
     ///
     /// # Errors
     ///
@@ -115,13 +115,39 @@ impl<R: IdentityResolver> Durable<R> {
         fresh: impl Fn() -> R + Send + Sync + 'static,
         options: Options,
     ) -> Result<Self, StoreError> {
+        Self::open_in(backend, Place::Nowhere, fresh, options)
+    }
+
+    /// Opens a store as [`open_backend`](Self::open_backend) does, with another such file for the
+    /// [journal](Options::journal_bytes). The journal of a new store is empty, and that of a closed one is emptied. A
+    /// store that was not closed needs the one that it had.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`open`](Self::open).
+    pub fn open_backends(
+        backend: impl StorageBackend,
+        journal: impl StorageBackend,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
+        options: Options,
+    ) -> Result<Self, StoreError> {
+        Self::open_in(backend, Place::File(Arc::new(journal)), fresh, options)
+    }
+
+    fn open_in(
+        backend: impl StorageBackend,
+        journal: Place,
+        fresh: impl Fn() -> R + Send + Sync + 'static,
+        options: Options,
+    ) -> Result<Self, StoreError> {
         let backend = options.last_sync.of(backend);
         let database = unpanicked(|| Ok(builder(&options).create_with_backend(backend)?))?;
-        unpanicked(|| Self::over(database, fresh, options))
+        unpanicked(|| Self::over(database, journal, fresh, options))
     }
 
     fn over(
         database: Database,
+        journal: Place,
         fresh: impl Fn() -> R + Send + Sync + 'static,
         options: Options,
     ) -> Result<Self, StoreError> {
@@ -131,17 +157,20 @@ impl<R: IdentityResolver> Durable<R> {
             None => about.commit(&database)?,
         }
         about::upgrade(&database)?;
+        replay::replay(&database, &journal, &options.last_sync)?;
         let read = database.begin_read()?;
         let log = Log::committed(&read, u64::MAX).on_threads(options.threads);
         let mut seen_claims = SeenClaims::new(about.rule_book);
         let (state, committed, opened) = State::open(Arc::new(fresh), log, Some(&mut seen_claims))?;
-        let tail = Mutex::new(Tail::read(&read, committed)?);
+        let tail = Tail::read(&read, committed)?;
         let erased = Arc::new(ErasedIds::read(&read, about.rule_book)?);
         drop(read);
         let database = Arc::new(database);
         let turns = Arc::<Turns>::default();
+        let journal = Journal::new(journal, &options);
         Ok(Self {
             merger: Merger::new(database.clone(), turns.clone(), options.unindexed_max),
+            commits: Commits::new(database.clone(), turns.clone(), tail, journal),
             turns,
             database,
             options,
@@ -149,8 +178,6 @@ impl<R: IdentityResolver> Durable<R> {
             seen_claims,
             opened,
             erased,
-            tail,
-            committed: AtomicU64::new(committed),
             failed: false,
         })
     }
@@ -176,12 +203,12 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// The number of the last entry of the log, committed or not; 0 if there is none.
     pub fn sequence(&self) -> u64 {
-        lock(&self.tail).sequence()
+        self.commits.tail().sequence()
     }
 
     /// The number of the last committed entry; 0 if there is none. It does not wait for a commit.
     pub fn committed(&self) -> u64 {
-        self.committed.load(Ordering::Acquire)
+        self.commits.committed()
     }
 
     /// Applies a claim as [`apply`](IdentityResolver::apply) does, and logs its cause.
@@ -202,7 +229,7 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.commits.tail_mut();
         let outcome = if self.state.overlay.whole().is_some() {
             // Borrow again: the borrow checker would extend the first borrow to the end of the function.
             let Some(engine) = self.state.overlay.whole_mut() else {
@@ -259,7 +286,7 @@ impl<R: IdentityResolver> Durable<R> {
             }
             return Ok(());
         };
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.commits.tail_mut();
         let seen_claims = &mut self.seen_claims;
         let mut answered = claims.iter();
         let mut unlogged = None;
@@ -288,23 +315,23 @@ impl<R: IdentityResolver> Durable<R> {
     /// returned, no crash loses them. To commit a group, apply many claims and then commit once. Other threads
     /// can resolve during a commit.
     ///
+    /// A small commit goes to the [journal](Options::journal_bytes). It is written to the database with a later commit,
+    /// or before the database is read.
+    ///
     /// # Errors
     ///
     /// If the disk fails. The claims stay in memory, so commit can be tried again once there is room
     /// on the disk. After [`StoreError::Failed`] open the store again.
     pub fn commit(&self) -> Result<u64, StoreError> {
-        let is_committed = {
-            let tail = lock(&self.tail);
-            tail.committed() == tail.sequence()
-        };
-        if is_committed && !self.failed {
-            return Ok(self.committed());
+        if self.failed {
+            return Err(StoreError::Failed);
         }
-        self.commit_with(|_| Ok(()))
+        self.commits.commit()
     }
 
     /// Commits as [`commit`](Self::commit) does, together with what a service writes to tables of its
-    /// own in `also`: a crash keeps both or neither.
+    /// own in `also`: a crash keeps both or neither. `also` must not ask this store to [read](Self::begin_read), which
+    /// may wait for the commit.
     ///
     /// # Errors
     ///
@@ -316,17 +343,9 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed.into());
         }
-        let mut tail = lock(&self.tail);
-        let write = self.turns.commit(|| self.database.begin_write());
-        let write = write.map_err(StoreError::from)?;
-        if tail.committed() != tail.sequence() {
-            tail.write(&write)?;
-        }
-        also(&write)?;
-        write.commit().map_err(StoreError::from)?;
-        tail.are_committed();
-        self.committed.store(tail.committed(), Ordering::Release);
-        Ok(tail.committed())
+        let mut tail = self.commits.tail();
+        self.commits
+            .commit_to_database(&mut tail, |write, _| also(write))
     }
 
     /// How many commits of this process are known to be on the disk. A commit that fails although this
@@ -336,13 +355,13 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     /// Opens what is committed for reading, including the tables that
-    /// [`commit_with`](Self::commit_with) wrote.
+    /// [`commit_with`](Self::commit_with) wrote. What is in the journal is written to the database first.
     ///
     /// # Errors
     ///
     /// If the disk fails.
     pub fn begin_read(&self) -> Result<ReadTransaction, StoreError> {
-        Ok(self.database.begin_read()?)
+        self.commits.begin_read()
     }
 
     /// Writes a snapshot into the store, so that the next opening has fewer entries to apply again.
@@ -367,7 +386,7 @@ impl<R: IdentityResolver> Durable<R> {
         if self.failed {
             return Err(StoreError::Failed);
         }
-        let tail = lock(&self.tail);
+        let mut tail = self.commits.tail();
         let committed = tail.committed();
         if committed != tail.sequence() {
             return Err(StoreError::Uncommitted);
@@ -375,6 +394,7 @@ impl<R: IdentityResolver> Durable<R> {
         if self.snapshot_sequence()? == committed {
             return Ok(true);
         }
+        self.commits.checkpoint(&mut tail)?;
         let read = self.database.begin_read()?;
         let write = self.database.begin_write()?;
         let kept = self.options.snapshots_kept;
@@ -412,6 +432,7 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// If the disk fails. The index then has the entries that were written before.
     pub fn index(&self) -> Result<(), StoreError> {
+        self.commits.checkpoint_if_due()?;
         while self.merger().index()? {}
         Ok(())
     }
@@ -438,7 +459,7 @@ impl<R: IdentityResolver> Durable<R> {
     /// If the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.fresh();
-        let read = self.database.begin_read()?;
+        let read = self.commits.begin_read()?;
         // Ask the transaction and not the tail: another thread may commit now, and a backup needs the log
         // and the tables of a service of the same moment.
         let last = tables::last_sequence(&read)?;
@@ -452,6 +473,8 @@ impl<R: IdentityResolver> Durable<R> {
     ///
     /// If the disk fails.
     pub fn close(self) -> Result<(), StoreError> {
+        self.commits.end_journal()?;
+        drop(self.commits);
         drop(self.merger);
         match Arc::into_inner(self.database) {
             Some(database) => Ok(database.close()?),
@@ -465,7 +488,7 @@ impl<R: fmt::Debug> fmt::Debug for Durable<R> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Durable")
             .field("state", &self.state)
-            .field("tail", &self.tail)
+            .field("commits", &self.commits)
             .finish_non_exhaustive()
     }
 }

@@ -15,8 +15,8 @@ use idmerge_core::IdentityResolver;
 use redb::ReadTransaction;
 
 use crate::error::StoreError;
-use crate::log::Log;
 use crate::log::entry::Entry;
+use crate::log::{Log, tail::Tail};
 use crate::options::MayGoOn;
 use crate::state::State;
 use crate::state::overlay::Fresh;
@@ -54,6 +54,8 @@ use crate::state::overlay::Fresh;
 pub struct History<R> {
     pub(crate) fresh: Fresh<R>,
     read: ReadTransaction,
+    /// The entries that another process has in its journal.
+    tail: Option<Tail>,
     last: u64,
     may_go_on: Option<MayGoOn>,
 }
@@ -63,9 +65,15 @@ impl<R: IdentityResolver> History<R> {
         Self {
             fresh,
             read,
+            tail: None,
             last,
             may_go_on: None,
         }
+    }
+
+    /// The same log, which goes on in a journal.
+    pub(crate) fn with_tail(self, tail: Option<Tail>) -> Self {
+        Self { tail, ..self }
     }
 
     /// The same log. A question fails with [`StoreError::Cancelled`] soon after `may_go_on` has returned
@@ -84,7 +92,8 @@ impl<R: IdentityResolver> History<R> {
     }
 
     pub(crate) fn log(&self) -> Log<'_> {
-        Log::committed(&self.read, self.last).only_while(self.may_go_on.as_ref())
+        let log = Log::of(&self.read, self.tail.as_ref(), self.last);
+        log.only_while(self.may_go_on.as_ref())
     }
 
     /// Calls `visit` with each entry from this number on, until `visit` answers `false`.

@@ -1,4 +1,4 @@
-//! The log: committed entries in the database, uncommitted ones in memory.
+//! The log: committed entries in the database and the journal, the last ones also in memory.
 
 pub(crate) mod about;
 pub(crate) mod block;
@@ -7,6 +7,7 @@ pub(crate) mod component;
 pub(crate) mod entry;
 pub(crate) mod file;
 pub(crate) mod index;
+pub(crate) mod journal;
 pub(crate) mod snapshots;
 pub(crate) mod tables;
 pub(crate) mod tail;
@@ -32,7 +33,7 @@ const NEAR: u64 = 200;
 #[derive(Clone, Copy)]
 pub(crate) struct Log<'l> {
     pub(crate) read: &'l ReadTransaction,
-    /// The uncommitted entries, if they are part of it.
+    /// The entries that are not in the database, if they are part of it.
     tail: Option<&'l Tail>,
     /// The number of the last entry.
     pub(crate) until: u64,
@@ -54,7 +55,7 @@ impl<'l> Log<'l> {
         }
     }
 
-    /// The whole log, with the uncommitted entries.
+    /// The whole log, with the entries that are not in the database.
     pub(crate) fn with_tail(read: &'l ReadTransaction, tail: &'l Tail) -> Self {
         Self {
             read,
@@ -62,6 +63,14 @@ impl<'l> Log<'l> {
             until: tail.sequence(),
             may_go_on: None,
             threads: 1,
+        }
+    }
+
+    /// The log up to this entry, in the database and in a journal, if that has some of it.
+    pub(crate) fn of(read: &'l ReadTransaction, tail: Option<&'l Tail>, until: u64) -> Self {
+        Self {
+            tail,
+            ..Self::committed(read, until)
         }
     }
 
@@ -81,6 +90,19 @@ impl<'l> Log<'l> {
     /// The same log. Images are read on so many threads.
     pub(crate) fn on_threads(self, threads: usize) -> Self {
         Self { threads, ..self }
+    }
+
+    /// The number of the last entry that the database has of it.
+    pub(crate) fn logged(self) -> u64 {
+        self.tail.map_or(self.until, Tail::logged).min(self.until)
+    }
+
+    /// The rows with the entries that the database does not have.
+    pub(crate) fn unlogged_rows(self) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        match self.tail {
+            Some(tail) if tail.logged() < self.until => tail.rows_up_to(self.until),
+            _ => Ok(Vec::new()),
+        }
     }
 
     pub(crate) fn threads(self) -> usize {
@@ -106,7 +128,7 @@ impl<'l> Log<'l> {
         visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
         let from = from.max(1);
-        let committed = self.tail.map_or(self.until, Tail::committed);
+        let logged = self.logged();
         let wants_more = Cell::new(true);
         self.check()?;
         let mut some = |entry: Entry<'_>| {
@@ -116,10 +138,10 @@ impl<'l> Log<'l> {
             wants_more.set(entry.sequence <= self.until && visit(entry)?);
             Ok(wants_more.get())
         };
-        if from <= committed {
+        if from <= logged {
             // The database may have later entries by now; they are not part of this log.
             tables::each_entry(self.read, from, &mut |entry| {
-                Ok(entry.sequence <= committed && some(entry)?)
+                Ok(entry.sequence <= logged && some(entry)?)
             })?;
         }
         match self.tail {

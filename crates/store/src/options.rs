@@ -32,6 +32,13 @@ pub struct Options {
     /// The bytes of a snapshot from which on [`image`](crate::Durable::image) writes one. A smaller snapshot is read in
     /// a moment.
     pub image_from_bytes: u64,
+    /// The length in bytes of the journal: a file beside the store for small commits, which take a third to half of the
+    /// time with it. It is there from its first use until the store is closed. 0 if the store is to have none, which suits
+    /// a service that always uses [`commit_with`](crate::Durable::commit_with) or reads after each commit.
+    pub journal_bytes: usize,
+    /// How many small commits a process makes before it makes the journal: to make and to remove it takes as long as it
+    /// saves with these.
+    pub journal_after: u64,
     /// For a process that opens a store again after an error: give a clone of the same value each time.
     /// A commit that failed is then not there, although the system may show what it wrote.
     pub last_sync: LastSync,
@@ -48,6 +55,8 @@ impl Default for Options {
             cache_bytes: 64 << 20,
             threads: 1,
             image_from_bytes: 16 << 20,
+            journal_bytes: 1 << 20,
+            journal_after: 8,
             last_sync: LastSync::default(),
         }
     }
@@ -57,7 +66,7 @@ impl Default for Options {
 /// writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Readers. Every commit then waits for the disk twice.
+    /// Readers. Every commit that is not small then waits for the disk twice.
     #[default]
     Readers,
     /// No other process.

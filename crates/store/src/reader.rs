@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use idmerge_core::{Attribution, Cluster, DistinctId, IdentityResolver, Resolve, RuleBook};
 use idmerge_disk::STORE_FILE;
-use redb::{ReadOnlyDatabase, ReadableDatabase};
+use redb::{ReadOnlyDatabase, ReadableDatabase as _};
 
 use crate::error::StoreError;
 use crate::history::History;
@@ -14,6 +14,7 @@ use crate::history::digest::Digest;
 use crate::log::Log;
 use crate::log::about::About;
 use crate::log::file::{builder, unpanicked};
+use crate::log::journal::{place::Place, replay};
 use crate::options::{Opened, Options};
 use crate::state::State;
 
@@ -23,6 +24,8 @@ use crate::state::State;
 /// [refreshed](Self::refresh).
 pub struct Reader<R> {
     database: ReadOnlyDatabase,
+    /// Where the process that writes the store has its journal.
+    journal: Place,
     state: State<R>,
     opened: Opened,
     last: u64,
@@ -44,25 +47,28 @@ impl<R: IdentityResolver> Reader<R> {
     ) -> Result<Self, StoreError> {
         unpanicked(|| {
             let database = builder(options).open_read_only(folder.as_ref().join(STORE_FILE))?;
-            Self::over(database, fresh, options)
+            let journal = Place::Folder(folder.as_ref().to_owned());
+            Self::over(database, journal, fresh, options)
         })
     }
 
     fn over(
         database: ReadOnlyDatabase,
+        journal: Place,
         fresh: impl Fn() -> R + Send + Sync + 'static,
         options: &Options,
     ) -> Result<Self, StoreError> {
-        let read = database.begin_read()?;
         let about = About::of(&fresh(), options);
-        About::read(&read, Some(about.rule_book))?
+        About::read(&database.begin_read()?, Some(about.rule_book))?
             .ok_or(StoreError::NotAStore)?
             .admits(&about)?;
-        let log = Log::committed(&read, u64::MAX).on_threads(options.threads);
+        let (read, tail) = replay::committed(&database, &journal)?;
+        let log = Log::of(&read, tail.as_ref(), u64::MAX).on_threads(options.threads);
         let (state, last, opened) = State::open(Arc::new(fresh), log, None)?;
         drop(read);
         Ok(Self {
             database,
+            journal,
             state,
             opened,
             last,
@@ -85,8 +91,8 @@ impl<R: IdentityResolver> Reader<R> {
     ///
     /// If the log cannot be read. The state is then that of some earlier entry.
     pub fn refresh(&mut self) -> Result<u64, StoreError> {
-        let read = self.database.begin_read()?;
-        let log = Log::committed(&read, u64::MAX);
+        let (read, tail) = replay::committed(&self.database, &self.journal)?;
+        let log = Log::of(&read, tail.as_ref(), u64::MAX);
         self.last = self.state.apply_after(log, self.last, None)?;
         Ok(self.last)
     }
@@ -97,8 +103,8 @@ impl<R: IdentityResolver> Reader<R> {
     ///
     /// If the disk fails.
     pub fn digest(&self) -> Result<Digest, StoreError> {
-        let read = self.database.begin_read()?;
-        let log = Log::committed(&read, self.last);
+        let (read, tail) = replay::committed(&self.database, &self.journal)?;
+        let log = Log::of(&read, tail.as_ref(), self.last);
         Digest::written_by(|sink| self.state.write_engine(sink, log))
     }
 
@@ -109,7 +115,8 @@ impl<R: IdentityResolver> Reader<R> {
     /// If the disk fails.
     pub fn history(&self) -> Result<History<R>, StoreError> {
         let fresh = self.state.overlay.fresh.clone();
-        Ok(History::new(fresh, self.database.begin_read()?, self.last))
+        let (read, tail) = replay::committed(&self.database, &self.journal)?;
+        Ok(History::new(fresh, read, self.last).with_tail(tail))
     }
 }
 

@@ -89,6 +89,8 @@ impl InFolder {
                 cache_bytes: self.cache_bytes,
                 threads: thread::available_parallelism().map_or(1, Into::into),
                 last_sync: self.last_sync.clone(),
+                // Nearly every commit has events, and a read would have to wait for the database after each other one.
+                journal_bytes: 0,
                 ..idmerge_store::Options::default()
             })
         };

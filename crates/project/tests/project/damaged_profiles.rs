@@ -103,18 +103,18 @@ fn a_version_that_does_not_know_long_profiles_refuses_a_store_with_one() {
     // This version refuses the next one in the same way.
     write(folder, |write| {
         let mut about = write.open_table(ABOUT).unwrap();
-        about.insert("format", &[5, 0][..]).unwrap();
+        about.insert("format", &[6, 0][..]).unwrap();
     });
     let error = Project::open(folder, settings(), Options::default()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the store has format version 5, and this version of idmerge opens versions up to 4; open it with the \
+        "the store has format version 6, and this version of idmerge opens versions up to 5; open it with the \
          version that made it"
     );
     let error = repair_with(folder, Some(&ProfileCheck)).unwrap_err();
     assert!(matches!(
         error,
-        StoreError::UnsupportedVersion { found: 5, .. }
+        StoreError::UnsupportedVersion { found: 6, .. }
     ));
 }
 

@@ -1,17 +1,16 @@
 //! [`Durable`] as an engine.
 
 use std::io;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use idmerge_core::{
     Attribution, Claim, Cluster, ConcurrentReader, DistinctId, EngineError, Event,
     IdentityResolver, InvalidEvent, Outcome, Reading, Resolve, RuleBook, SnapshotError,
 };
-use redb::ReadableDatabase;
+use redb::ReadableDatabase as _;
 
 use super::Durable;
 use crate::error::StoreError;
-use crate::lock::lock;
 use crate::log::Log;
 use crate::log::entry::Cause;
 use crate::log::snapshots;
@@ -104,8 +103,9 @@ impl<R: IdentityResolver> IdentityResolver for Durable<R> {
     }
 
     fn write_snapshot(&self, sink: &mut dyn io::Write) -> io::Result<()> {
-        let read = self.begin_read().map_err(io::Error::other)?;
-        let tail = lock(&self.tail);
+        // No commit comes between.
+        let tail = self.commits.tail();
+        let read = self.database.begin_read().map_err(io::Error::other)?;
         self.state.write_engine(sink, Log::with_tail(&read, &tail))
     }
 
@@ -128,19 +128,17 @@ impl<R: IdentityResolver> Durable<R> {
         // The state and the log differ until both are written.
         self.failed = true;
         self.seen_claims.start_over(self.state.overlay.any());
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let mut tail = self.commits.tail();
         tail.replaced(Cause::default());
-        let write = self.database.begin_write()?;
-        tail.write(&write)?;
         let read = self.database.begin_read()?;
         let kept = self.options.snapshots_kept;
-        snapshots::write(&write, sequence, true, kept, &|| true, |sink| {
-            let log = Log::with_tail(&read, tail);
-            self.state.write_snapshot(sink, log, &self.seen_claims)
+        self.commits.commit_to_database(&mut tail, |write, tail| {
+            snapshots::write(write, sequence, true, kept, &|| true, |sink| {
+                let log = Log::with_tail(&read, tail);
+                self.state.write_snapshot(sink, log, &self.seen_claims)
+            })
         })?;
-        write.commit()?;
-        tail.are_committed();
-        *self.committed.get_mut() = sequence;
+        drop(tail);
         self.failed = false;
         Ok(())
     }

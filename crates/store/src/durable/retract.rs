@@ -2,10 +2,8 @@
 
 use std::collections::{BTreeSet, HashSet};
 use std::fmt;
-use std::sync::PoisonError;
 
 use idmerge_core::{Claim, DistinctId, IdentityResolver, Outcome, Resolve, RuleBook};
-use redb::ReadableDatabase;
 use serde::Serialize;
 
 use crate::durable::Durable;
@@ -192,7 +190,7 @@ impl<R: IdentityResolver> Durable<R> {
         cause: Cause<'_>,
     ) -> Result<Retraction, StoreError> {
         self.commit()?;
-        let read = self.database.begin_read()?;
+        let read = self.commits.begin_read()?;
         let log = Log::committed(&read, self.committed());
         let rule_book = self.state.overlay.any().rule_book();
         let Withdrawn { entries, claims } = Withdrawn::of(target, log, rule_book)?;
@@ -203,7 +201,7 @@ impl<R: IdentityResolver> Durable<R> {
             Target::Entry(_) => None,
             Target::Named(id) => Some(own(id, rule_book)),
         };
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.commits.tail_mut();
         // Until the state follows, it differs from the log.
         self.failed = true;
         let bytes = Sequences::encode(entries.iter().copied());

@@ -4,12 +4,11 @@ use std::io::{self, Read, Seek, Write};
 use std::sync::Arc;
 
 use idmerge_core::IdentityResolver;
-use redb::{Database, ReadTransaction, ReadableDatabase};
+use redb::{Database, ReadTransaction};
 
 use super::Durable;
 use super::turns::Turns;
 use crate::error::StoreError;
-use crate::lock::lock;
 use crate::log::Log;
 use crate::log::snapshots::{self, image};
 use crate::state::State;
@@ -55,7 +54,7 @@ impl<R: IdentityResolver> Durable<R> {
             return Err(StoreError::Failed);
         }
         let sequence = {
-            let tail = lock(&self.tail);
+            let tail = self.commits.tail();
             if tail.committed() != tail.sequence() {
                 return Err(StoreError::Uncommitted);
             }
@@ -79,7 +78,7 @@ impl<R: IdentityResolver> Durable<R> {
             needs_fold: whole.is_none(),
             database: self.database.clone(),
             turns: self.turns.clone(),
-            read: self.database.begin_read()?,
+            read: self.commits.begin_read()?,
             fresh: self.state.overlay.fresh.clone(),
             sequence,
             snapshots_kept: self.options.snapshots_kept,

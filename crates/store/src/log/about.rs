@@ -10,6 +10,7 @@ use redb::{
 };
 
 use super::file::{builder, unpanicked};
+use super::journal::row::JournalRow;
 use super::tables::{self, ABOUT, LOG, PIECES, SNAPSHOTS};
 use crate::error::StoreError;
 use crate::options::Options;
@@ -28,8 +29,15 @@ const LONG_ROWS_FORMAT: u16 = 3;
 /// what names an erased ID.
 const ERASED_FORMAT: u16 = 4;
 
+/// The format version of a store whose last entries may be in a journal. When the store is closed, it becomes one of
+/// the version of before.
+const JOURNAL_FORMAT: u16 = 5;
+
 /// The newest format version that this version opens.
-const NEWEST_FORMAT: u16 = ERASED_FORMAT;
+const NEWEST_FORMAT: u16 = JOURNAL_FORMAT;
+
+/// The row of a store with a journal, which is of [`JOURNAL_FORMAT`].
+const JOURNAL: &str = "journal";
 
 /// The row with the key of the hashes of erased IDs.
 const ERASURE_KEY: &str = "erasure key";
@@ -62,17 +70,71 @@ pub struct About {
     pub settings: String,
 }
 
+/// The row of the journal, and the format version without it.
+fn journal_row(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Found<(JournalRow, u16)> {
+    let Some(row) = table.get(JOURNAL)? else {
+        return Ok(None);
+    };
+    let row = JournalRow::decode(row.value()).ok_or(StoreError::NotAStore)?;
+    Ok(Some(row))
+}
+
+/// What a row has, if there is one.
+type Found<T> = Result<Option<T>, StoreError>;
+
+/// The row of the journal; `None` if all entries are in the database.
+pub(crate) fn journal(read: &ReadTransaction) -> Found<JournalRow> {
+    Ok(journal_row(&read.open_table(ABOUT)?)?.map(|(row, _)| row))
+}
+
+/// Sets the row of the journal in a commit that writes everything that the journal has.
+///
+/// Versions that do not know journals would lose the entries in it. So they refuse the store as long as it has the row.
+pub(crate) fn set_journal(
+    write: &WriteTransaction,
+    journal: Option<JournalRow>,
+) -> Result<(), StoreError> {
+    let mut table = write.open_table(ABOUT)?;
+    let format = format_without_journal(&table)?;
+    let Some(row) = journal else {
+        table.remove(JOURNAL)?;
+        table.insert("format", &format.to_le_bytes()[..])?;
+        return Ok(());
+    };
+    table.insert(JOURNAL, &row.encode(format)[..])?;
+    table.insert("format", &JOURNAL_FORMAT.to_le_bytes()[..])?;
+    Ok(())
+}
+
+/// The format version that a store has when it has no journal; 0 if it has no version yet.
+fn format_without_journal(
+    table: &impl ReadableTable<&'static str, &'static [u8]>,
+) -> Result<u16, StoreError> {
+    if let Some((_, format)) = journal_row(table)? {
+        return Ok(format);
+    }
+    let found = table.get("format")?.map(|row| row.value().to_vec());
+    let found = found.and_then(|bytes| bytes.try_into().ok());
+    Ok(found.map_or(0, u16::from_le_bytes))
+}
+
 /// Checks that a database is a store of the format that this version opens.
 pub(crate) fn check(read: &ReadTransaction) -> Result<(), StoreError> {
     check_format(&read.open_table(ABOUT)?)?;
     Ok(())
 }
 
-/// The format version, which is one that this version opens.
+/// The format version without a journal, which is one that this version opens.
 fn check_format(table: &AboutTable) -> Result<u16, StoreError> {
     let format = table.get("format")?.ok_or(StoreError::NotAStore)?;
     let found = <[u8; 2]>::try_from(format.value()).map_err(|_| StoreError::NotAStore)?;
     let found = u16::from_le_bytes(found);
+    if found == JOURNAL_FORMAT {
+        let row = journal_row(table)?.ok_or(StoreError::NotAStore)?;
+        return Ok(row.1);
+    }
     if (OLDEST_FORMAT..=NEWEST_FORMAT).contains(&found) {
         return Ok(found);
     }
@@ -115,10 +177,12 @@ fn set_format(
     table: &mut Table<'_, &'static str, &'static [u8]>,
     format: u16,
 ) -> Result<(), StoreError> {
-    let found = table.get("format")?.map(|row| row.value().to_vec());
-    let found = found.and_then(|bytes| bytes.try_into().ok());
-    let format = found.map_or(0, u16::from_le_bytes).max(format);
-    table.insert("format", &format.to_le_bytes()[..])?;
+    let format = format_without_journal(table)?.max(format);
+    let Some((row, _)) = journal_row(table)? else {
+        table.insert("format", &format.to_le_bytes()[..])?;
+        return Ok(());
+    };
+    table.insert(JOURNAL, &row.encode(format)[..])?;
     Ok(())
 }
 
@@ -175,12 +239,15 @@ pub(crate) fn copy_rows(
     write: &WriteTransaction,
 ) -> Result<(), StoreError> {
     let mut table = write.open_table(ABOUT)?;
-    for row in read.open_table(ABOUT)?.range::<&str>(..)? {
+    let from = read.open_table(ABOUT)?;
+    for row in from.range::<&str>(..)? {
         let (name, value) = row?;
-        if name.value() != BACKUP {
+        // A copy has everything in its database.
+        if ![BACKUP, JOURNAL].contains(&name.value()) {
             table.insert(name.value(), value.value())?;
         }
     }
+    table.insert("format", &check_format(&from)?.to_le_bytes()[..])?;
     Ok(())
 }
 

@@ -14,7 +14,7 @@ const FULL_BYTES: usize = 15_000;
 pub(crate) struct Block {
     /// The number of the first entry.
     pub(crate) first: u64,
-    count: u32,
+    pub(crate) count: u32,
     pub(crate) entries: Encoder,
 }
 
@@ -37,6 +37,27 @@ impl Block {
         })
     }
 
+    /// Adds entries in the bytes that they had at this place of another copy of the block.
+    pub(crate) fn append(&mut self, count: u32, bytes: &[u8]) -> Result<(), Wrong> {
+        self.entries.bytes.extend(bytes);
+        self.count = self.count.checked_add(count).ok_or("too many entries")?;
+        Ok(())
+    }
+
+    /// Reads what was [added](Self::append), so that more entries can be written after it.
+    pub(crate) fn reread(&mut self) -> Result<(), Wrong> {
+        let mut decoder = Decoder::new(&self.entries.bytes, self.first);
+        let mut found = 0;
+        while decoder.next()?.is_some() {
+            found += 1;
+        }
+        if found != self.count {
+            return Err("the number of entries in a block is wrong");
+        }
+        self.entries = Encoder::after(&self.entries.bytes)?;
+        Ok(())
+    }
+
     /// The number of the next entry.
     pub(crate) fn next_sequence(&self) -> u64 {
         self.first + u64::from(self.count)
@@ -57,10 +78,14 @@ impl Block {
 
     /// The bytes of the row.
     pub(crate) fn row(&self) -> Vec<u8> {
-        let bytes = &self.entries.bytes;
-        let mut row = row::start_with_capacity(4 + bytes.len());
-        row.extend(self.count.to_le_bytes());
-        row.extend(bytes);
+        self.row_up_to(self.count, self.entries.bytes.len())
+    }
+
+    /// The bytes of the row without its last entries: so many entries in so many bytes.
+    pub(crate) fn row_up_to(&self, count: u32, bytes: usize) -> Vec<u8> {
+        let mut row = row::start_with_capacity(4 + bytes);
+        row.extend(count.to_le_bytes());
+        row.extend(&self.entries.bytes[..bytes]);
         row::seal(self.first, row)
     }
 }

@@ -1,4 +1,4 @@
-//! The one file of a store: making and opening it.
+//! The file of a store: making and opening it.
 
 pub(crate) mod last_sync;
 
@@ -12,6 +12,7 @@ use redb::Database;
 use redb::backends::FileBackend;
 
 use crate::error::StoreError;
+use crate::log::journal::place::Place;
 use crate::options::Options;
 
 /// The name of the file while it is being made.
@@ -38,7 +39,9 @@ pub fn exists(folder: impl AsRef<Path>) -> io::Result<bool> {
 ///
 /// If the file cannot be removed.
 pub fn discard(folder: impl AsRef<Path>) -> io::Result<()> {
-    fs::remove_file(file_of(folder))
+    fs::remove_file(file_of(&folder))?;
+    Place::Folder(folder.as_ref().to_owned()).remove();
+    Ok(())
 }
 
 /// Opens the store in a folder for writing. Makes the folder and the store with this content if they
@@ -87,7 +90,7 @@ pub(crate) fn open_file(path: &Path, options: &Options) -> Result<Database, Stor
 
 /// Whether an open file, of which this is known, still has this name.
 #[cfg(unix)]
-fn has_name(path: &Path, opened: &fs::Metadata) -> bool {
+pub(crate) fn has_name(path: &Path, opened: &fs::Metadata) -> bool {
     use std::os::unix::fs::MetadataExt;
     let now = fs::metadata(path);
     now.is_ok_and(|now| (now.dev(), now.ino()) == (opened.dev(), opened.ino()))
@@ -95,7 +98,7 @@ fn has_name(path: &Path, opened: &fs::Metadata) -> bool {
 
 /// A file that is open cannot be removed there.
 #[cfg(not(unix))]
-fn has_name(_: &Path, _: &fs::Metadata) -> bool {
+pub(crate) fn has_name(_: &Path, _: &fs::Metadata) -> bool {
     true
 }
 

@@ -1,48 +1,112 @@
 //! The end of the log, where entries are added.
 
+use std::cmp::Ordering;
+
 use idmerge_core::{Claim, ClaimKind, DistinctId, Outcome};
 use redb::{ReadTransaction, WriteTransaction};
 
 use super::about;
-use super::block::Block;
+use super::block::{self, Block};
 use super::codec::Decoder;
 use super::entry::sequences::Sequences;
 use super::entry::{Cause, Entry};
+use super::journal::frame::Part;
+use super::journal::frames::Frames;
 use super::tables;
 use crate::error::StoreError;
 
 /// The end of the log, where entries are added.
 #[derive(Debug)]
 pub(crate) struct Tail {
-    /// Full blocks that are not committed.
+    /// Full blocks that are not in the database, or not with all their entries.
     full: Vec<Block>,
     /// The block that the next entry goes to. Some of its entries may be committed.
     last: Block,
-    /// The number of the last committed entry.
+    /// The number of the last entry in the database.
+    logged: u64,
+    /// The number of the last committed entry: those after [`logged`](Self::logged) are in the journal.
     committed: u64,
+    /// Where the committed entries end.
+    mark: Mark,
     /// Whether an uncommitted entry withdraws another one.
     revises: bool,
+}
+
+/// A place between two entries.
+#[derive(Clone, Copy, Debug)]
+struct Mark {
+    /// The number of the first entry of the block. Earlier blocks are before the mark.
+    block: u64,
+    /// The entries and the bytes of the block before the mark.
+    count: u32,
+    bytes: usize,
+}
+
+impl Mark {
+    fn after(block: &Block) -> Self {
+        Self {
+            block: block.first,
+            count: block.count,
+            bytes: block.entries.bytes.len(),
+        }
+    }
 }
 
 impl Tail {
     /// Reads the end of a log whose last entry has this number.
     pub(crate) fn read(read: &ReadTransaction, committed: u64) -> Result<Self, StoreError> {
-        let last = match tables::last_block(read)? {
-            Some((first, row)) => Block::read(first, &row).map_err(|wrong| (first, wrong))?,
-            None => Block::starting_at(1),
-        };
+        let last = last_block(read)?;
         if last.next_sequence() != committed + 1 {
             return Err(StoreError::DamagedLog {
                 sequence: last.next_sequence(),
                 what: "the log ends before its snapshot",
             });
         }
-        Ok(Self {
+        Ok(Self::after(last))
+    }
+
+    fn after(last: Block) -> Self {
+        let committed = last.next_sequence() - 1;
+        Self {
             full: Vec::new(),
+            mark: Mark::after(&last),
             last,
+            logged: committed,
             committed,
             revises: false,
-        })
+        }
+    }
+
+    /// Reads the end of a log that goes on in the journal. All of it is committed.
+    ///
+    /// # Errors
+    ///
+    /// [`StoreError::DamagedLog`], and if the disk fails.
+    pub(crate) fn with_frames(read: &ReadTransaction, frames: &Frames) -> Result<Self, StoreError> {
+        let mut tail = Self::after(last_block(read)?);
+        for part in frames.parts() {
+            let next = tail.last.next_sequence();
+            if part.first == next && part.entries_before == 0 && part.bytes_before == 0 {
+                let full = std::mem::replace(&mut tail.last, Block::starting_at(next));
+                tail.full.push(full);
+            }
+            let Mark {
+                block,
+                count,
+                bytes,
+            } = Mark::after(&tail.last);
+            if (part.first, part.entries_before, part.bytes_before) != (block, count, bytes) {
+                return Err((next, "the entries before those of the journal are missing").into());
+            }
+            let added = tail.last.append(part.entries, part.bytes);
+            added.map_err(|wrong| (next, wrong))?;
+        }
+        for block in tail.full.iter_mut().chain([&mut tail.last]) {
+            block.reread().map_err(|wrong| (block.first, wrong))?;
+        }
+        tail.full.retain(|block| !block.is_empty());
+        tail.are_in_journal();
+        Ok(tail)
     }
 
     /// The number of the last entry; 0 if there is none.
@@ -52,6 +116,37 @@ impl Tail {
 
     pub(crate) fn committed(&self) -> u64 {
         self.committed
+    }
+
+    /// The number of the last entry in the database.
+    pub(crate) fn logged(&self) -> u64 {
+        self.logged
+    }
+
+    /// Whether an uncommitted entry withdraws another one, which the database has to note.
+    pub(crate) fn revises(&self) -> bool {
+        self.revises
+    }
+
+    /// The uncommitted entries, by block.
+    pub(crate) fn uncommitted(&self) -> impl Iterator<Item = Part<'_>> {
+        let mark = self.mark;
+        let blocks = self.full.iter().chain([&self.last]);
+        let after = blocks.skip_while(move |block| block.first < mark.block);
+        let parts = after.map(move |block| {
+            let (count, bytes) = match block.first == mark.block {
+                true => (mark.count, mark.bytes),
+                false => (0, 0),
+            };
+            Part {
+                first: block.first,
+                entries_before: count,
+                bytes_before: bytes,
+                entries: block.count - count,
+                bytes: &block.entries.bytes[bytes..],
+            }
+        });
+        parts.filter(|part| part.entries > 0)
     }
 
     pub(crate) fn claim(
@@ -118,20 +213,61 @@ impl Tail {
         Ok(())
     }
 
-    /// Notes that everything was committed.
+    /// Writes the committed entries alone.
+    pub(crate) fn write_committed(&self, write: &WriteTransaction) -> Result<(), StoreError> {
+        let mut log = write.open_table(tables::LOG)?;
+        for block in self.full.iter().chain([&self.last]) {
+            let row = match block.first.cmp(&self.mark.block) {
+                Ordering::Less => block.row(),
+                Ordering::Equal if self.mark.count > 0 => {
+                    block.row_up_to(self.mark.count, self.mark.bytes)
+                }
+                _ => continue,
+            };
+            log.insert(block.first, &*row)?;
+        }
+        Ok(())
+    }
+
+    /// The rows with the entries that are not in the database, up to an entry.
+    pub(crate) fn rows_up_to(&self, until: u64) -> Result<Vec<(u64, Vec<u8>)>, StoreError> {
+        let blocks = self.full.iter().chain([&self.last]);
+        let wanted = blocks.filter(|block| !block.is_empty() && block.first <= until);
+        let rows = wanted.map(|block| {
+            let (row, _) = block::up_to(block.first, &block.row(), until)?;
+            Ok((block.first, row))
+        });
+        rows.collect()
+    }
+
+    /// Notes that everything was committed to the database.
     pub(crate) fn are_committed(&mut self) {
         self.revises = false;
         self.full.clear();
-        self.committed = self.sequence();
+        self.are_in_journal();
+        self.logged = self.committed;
     }
 
-    /// Calls `visit` with each uncommitted entry from this number on, until it answers `false`.
+    /// Notes that everything was committed, in part to the journal.
+    pub(crate) fn are_in_journal(&mut self) {
+        self.committed = self.sequence();
+        self.mark = Mark::after(&self.last);
+    }
+
+    /// Notes that the committed entries are in the database.
+    pub(crate) fn are_logged(&mut self) {
+        self.logged = self.committed;
+        let next = self.committed + 1;
+        self.full.retain(|block| block.next_sequence() > next);
+    }
+
+    /// Calls `visit` with each entry from this number on that is not in the database, until it answers `false`.
     pub(super) fn each_entry(
         &self,
         from: u64,
         visit: &mut dyn FnMut(Entry<'_>) -> Result<bool, StoreError>,
     ) -> Result<(), StoreError> {
-        let from = from.max(self.committed + 1);
+        let from = from.max(self.logged + 1);
         for block in self.full.iter().chain([&self.last]) {
             if block.next_sequence() <= from {
                 continue;
@@ -144,6 +280,14 @@ impl Tail {
             }
         }
         Ok(())
+    }
+}
+
+/// The block that a log goes on in.
+fn last_block(read: &ReadTransaction) -> Result<Block, StoreError> {
+    match tables::last_block(read)? {
+        Some((first, row)) => Ok(Block::read(first, &row).map_err(|wrong| (first, wrong))?),
+        None => Ok(Block::starting_at(1)),
     }
 }
 

@@ -16,6 +16,7 @@ use crate::log::file::{
     FolderLock, UNFINISHED_FILE, builder, give_name, make_folder, new_file, remove_left,
     sync_names, unpanicked,
 };
+use crate::log::journal::place::Place;
 use crate::maintenance::copy::copy_store;
 use crate::maintenance::service_tables::Unreadable;
 use crate::options::{MayGoOn, Options, Sharing};
@@ -206,7 +207,10 @@ fn restore_alone(from: &Path, folder: &Path) -> Result<(), StoreError> {
         drop(fs::remove_file(&unfinished));
         return Err(error);
     }
-    Ok(give_name(folder)?)
+    give_name(folder)?;
+    // It is of a store that was here before.
+    Place::Folder(folder.to_owned()).remove();
+    Ok(())
 }
 
 /// # Errors
@@ -245,6 +249,11 @@ fn copy_checked(from: &Path, to: &Path) -> Result<(), StoreError> {
         if about::is_unfinished_backup(&read)? {
             return Err(StoreError::BrokenBackup {
                 what: "its end is missing".to_owned(),
+            });
+        }
+        if about::journal(&read)?.is_some() {
+            return Err(StoreError::BrokenBackup {
+                what: "the journal of the store is missing".to_owned(),
             });
         }
         drop(read);

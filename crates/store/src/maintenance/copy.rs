@@ -21,7 +21,8 @@ pub(crate) fn copy_store(
     let read = from.read;
     about::copy(read, copy)?;
     erased::copy(read, copy)?;
-    copy_log(read, copy, until)?;
+    copy_log(read, copy, until.min(from.logged()))?;
+    copy_rows(from.up_to(until), copy)?;
     for snapshot in snapshots::all(read)? {
         from.check()?;
         if snapshot.sequence <= until && snapshots::is_whole(read, snapshot) {
@@ -65,6 +66,22 @@ fn copy_log(read: &ReadTransaction, copy: &Database, until: u64) -> Result<(), S
         write.commit()?;
     }
     Ok(())
+}
+
+/// Copies the entries that the database does not have.
+fn copy_rows(from: Log<'_>, copy: &Database) -> Result<(), StoreError> {
+    let rows = from.unlogged_rows()?;
+    if rows.is_empty() {
+        return Ok(());
+    }
+    let write = copy.begin_write()?;
+    {
+        let mut table = write.open_table(LOG)?;
+        for (first, row) in rows {
+            table.insert(first, &*row)?;
+        }
+    }
+    Ok(write.commit()?)
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use std::path::Path;
 use idmerge_core::{DistinctIdBuf, IdentityResolver, Resolve};
 use idmerge_disk::STORE_FILE;
 use redb::backends::FileBackend;
-use redb::{ReadTransaction, ReadableDatabase, StorageBackend, WriteTransaction};
+use redb::{ReadTransaction, StorageBackend, WriteTransaction};
 use serde::Serialize;
 
 use self::named::NamedIds;
@@ -25,6 +25,7 @@ use crate::log::file::last_sync::LastSync;
 use crate::log::file::{
     FolderLock, UNFINISHED_FILE, give_name, new_file, open_file, remove_left, unpanicked,
 };
+use crate::log::journal::place::Place;
 use crate::log::{Log, snapshots};
 use crate::maintenance::service_tables::{self, Unreadable};
 use crate::options::{Options, Sharing};
@@ -220,6 +221,7 @@ pub fn erase<R: IdentityResolver + 'static>(
     let folder = folder.as_ref();
     fs::metadata(folder.join(STORE_FILE))?;
     let _lock = FolderLock::take(folder)?;
+    // This also removes a journal that a process has left.
     let old = Durable::open(folder, fresh, options.clone())?;
     let receipt = begin_erasure(&old, folder, erasure, service, go_on)?;
     match erasure.dry_run {
@@ -282,6 +284,8 @@ pub fn finish_erasure(folder: &Path) -> Result<Vec<String>, StoreError> {
     // While this has the store open, nobody else can open it.
     let _old = unpanicked(|| open_file(&folder.join(STORE_FILE), &alone))?;
     give_name(folder)?;
+    // It was of the old file, and has what was erased. A crash before this leaves it to the next opening.
+    Place::Folder(folder.to_owned()).remove();
     older_files(folder)
 }
 
@@ -346,7 +350,7 @@ impl<R: IdentityResolver> Work<'_, R> {
         options: &Options,
     ) -> Result<ErasureReceipt, StoreError> {
         let Self { old, erasure, .. } = self;
-        let read = old.database.begin_read()?;
+        let read = old.begin_read()?;
         if let Some(base) = snapshots::all(&read)?.iter().rfind(|it| it.is_base) {
             return Err(StoreError::NotFromClaims {
                 sequence: base.sequence,
@@ -435,7 +439,7 @@ impl<R: IdentityResolver> Work<'_, R> {
 
 /// The digest of the state of a store, all of which is committed.
 fn digest<R: IdentityResolver>(store: &Durable<R>) -> Result<String, StoreError> {
-    let read = store.database.begin_read()?;
+    let read = store.begin_read()?;
     let log = Log::committed(&read, store.committed());
     let digest = Digest::written_by(|sink| store.state.write_engine(sink, log))?;
     Ok(digest.to_string())

@@ -4,12 +4,16 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use idmerge_disk::STORE_FILE;
-use redb::{ReadTransaction, ReadableDatabase, WriteTransaction};
+use redb::{Database, ReadTransaction, ReadableDatabase, WriteTransaction};
 
 use crate::durable::intake;
 use crate::error::StoreError;
+use crate::log::file::last_sync::LastSync;
 use crate::log::file::{FolderLock, UNFINISHED_FILE, builder, fill, sync_names, unpanicked};
 use crate::log::index::{self, ENTRIES_BY_ID};
+use crate::log::journal::place::{JOURNAL_FILE, Place};
+use crate::log::journal::replay::replay;
+use crate::log::tail::Tail;
 use crate::log::{Log, about, block, snapshots, tables};
 use crate::maintenance::copy::copy_store;
 use crate::maintenance::service_tables::{self, Unreadable};
@@ -109,9 +113,11 @@ pub fn repair_with(
     let _lock = FolderLock::take(folder)?;
     let repaired = || {
         let database = builder(&options).open(&file)?;
+        about::check(&database.begin_read()?)?;
+        let rest = JournalRest::of(&database, &Place::Folder(folder.to_owned()))?;
         let read = database.begin_read()?;
-        about::check(&read)?;
         let mut repair = inspect(&read)?;
+        let tail = rest.and_then(|rest| rest.add_to(&mut repair));
         if let Some(service) = service {
             repair
                 .tables
@@ -119,7 +125,7 @@ pub fn repair_with(
         }
         if repair.is_damaged() {
             fill(&unfinished, &options, |copy| {
-                let log = Log::committed(&read, repair.kept);
+                let log = Log::of(&read, tail.as_ref(), repair.kept);
                 copy_store(log, copy, repair.kept, Unreadable::LeaveOut)?;
                 let write = copy.begin_write()?;
                 if repair.damage.is_some() {
@@ -143,10 +149,63 @@ pub fn repair_with(
         let damaged = free_name(&file)?;
         fs::rename(&file, &damaged)?;
         fs::rename(&unfinished, &file)?;
+        let journal = folder.join(JOURNAL_FILE);
+        if fs::exists(&journal)? {
+            let mut name = damaged.clone().into_os_string();
+            name.push(".journal");
+            fs::rename(&journal, name)?;
+        }
         sync_names(folder)?;
         repair.damaged_file = Some(damaged);
     }
     Ok(repair)
+}
+
+/// What is in a journal that cannot be written into the database as a whole.
+struct JournalRest {
+    /// The log with the good entries of the journal, if they follow those of the database.
+    tail: Option<Tail>,
+    /// How many good entries the journal has.
+    entries: u64,
+    /// The first entry that is or may be missing, and why.
+    damage: (u64, String),
+}
+
+impl JournalRest {
+    /// Writes the journal into the database. If that cannot be, the file is as before.
+    fn of(database: &Database, journal: &Place) -> Result<Option<Self>, StoreError> {
+        let error = match replay(database, journal, &LastSync::default()) {
+            Ok(()) => return Ok(None),
+            Err(error) => error,
+        };
+        let StoreError::DamagedLog { sequence, what } = error else {
+            return Err(error);
+        };
+        let read = database.begin_read()?;
+        let Some(row) = about::journal(&read)? else {
+            return Ok(None);
+        };
+        let frames = journal.frames(row, None)?;
+        Ok(Some(Self {
+            tail: Tail::with_frames(&read, &frames).ok(),
+            entries: frames.entries(),
+            damage: (sequence, what.to_owned()),
+        }))
+    }
+
+    /// Adds it to what was found in the database. Returns the log with the entries of the journal, if they are kept.
+    fn add_to(self, repair: &mut Repair) -> Option<Tail> {
+        if repair.damage.is_some() {
+            repair.readable_after += self.entries;
+            return None;
+        }
+        repair.damage = Some(self.damage);
+        match &self.tail {
+            Some(tail) => repair.kept = tail.sequence(),
+            None => repair.readable_after += self.entries,
+        }
+        self.tail
+    }
 }
 
 /// What the service cannot use. If the database cannot read one of its tables, which is `known` then, the

@@ -3,20 +3,25 @@
 //!
 //! `IDMERGE_CRASH_POINTS=all` in the environment tries every sync; without it, some are tried.
 
-use idmerge_core::{DistinctId, Id};
+use idmerge_core::{DistinctId, Id, IdentityResolver as _};
 use idmerge_original::Original;
 use idmerge_simplified::Simplified;
 use idmerge_store::{Durable, Options, Sharing, StoreError};
 
-use crate::support::disk::Disk;
+use crate::support::disk::{Disk, Files};
 use crate::support::workload::{Numbers, OwnedClaim, claims};
 use crate::support::{Engine, snapshot_of};
 
 const CLAIMS: usize = 400;
 const IDS: u64 = 60;
 
+/// So few frames that the journal is often full.
+const JOURNAL_BYTES: usize = 5 * 4_096;
+
 fn options(sharing: Sharing) -> Options {
     Options {
+        journal_bytes: JOURNAL_BYTES,
+        journal_after: 2,
         sharing,
         // A small number, so that runs are written and merged during the test.
         unindexed_max: 5,
@@ -27,13 +32,17 @@ fn options(sharing: Sharing) -> Options {
     }
 }
 
+fn open<E: Engine>(files: &Files, sharing: Sharing) -> Result<Durable<E>, StoreError> {
+    files.open(options(sharing))
+}
+
 /// Applies claims from this one on, commits after every few, and sometimes takes a snapshot. Returns
 /// how many claims were acknowledged before the disk failed.
-fn work<E: Engine>(disk: &Disk, sharing: Sharing, claims: &[OwnedClaim], from: usize) -> usize {
+fn work<E: Engine>(files: &Files, sharing: Sharing, claims: &[OwnedClaim], from: usize) -> usize {
     let mut acknowledged = from;
     let mut groups = Numbers::new(from as u64);
     let mut run = || -> Result<(), StoreError> {
-        let mut store = Durable::open_backend(disk.clone(), E::empty, options(sharing))?;
+        let mut store = open::<E>(files, sharing)?;
         while acknowledged < claims.len() {
             let group = (1 + groups.place(8)).min(claims.len() - acknowledged);
             for claim in &claims[acknowledged..acknowledged + group] {
@@ -81,28 +90,32 @@ fn effort() -> (usize, u64) {
 }
 
 fn dies_everywhere<E: Engine>(sharing: Sharing) {
+    dies_everywhere_on::<E>(sharing, Files::on);
+}
+
+fn dies_everywhere_on<E: Engine>(sharing: Sharing, files: fn(Disk) -> Files) {
     let claims = claims::<E>(1, CLAIMS, IDS);
     let states = states::<E>(&claims);
-    let healthy = Disk::default();
+    let healthy = files(Disk::default());
     assert_eq!(work::<E>(&healthy, sharing, &claims, 0), claims.len());
-    let syncs = healthy.syncs();
+    let syncs = healthy.store.syncs();
     assert!(syncs > 100, "{syncs}");
 
-    let made = Disk::default();
-    let opened = Durable::open_backend(made.clone(), E::empty, options(sharing)).unwrap();
+    let made = files(Disk::default());
+    let opened = open::<E>(&made, sharing).unwrap();
     // Before these syncs there is no store. In a folder the file gets its name only afterwards.
-    let first = made.syncs();
+    let first = made.store.syncs();
     drop(opened);
     let (step, reboots) = effort();
     let mut crashes = 0;
     for sync in (first..syncs).step_by(step) {
-        let disk = Disk::that_dies_at(sync);
+        let disk = files(Disk::that_dies_at(sync));
         let acknowledged = work::<E>(&disk, sharing, &claims, 0);
         for reboot in 0..reboots {
             let mut numbers = Numbers::new(reboot << 32 | sync as u64);
             let found = disk.after_reboot(|choices| numbers.place(choices));
             let what = format!("{sharing:?}, sync {sync}, reboot {reboot}");
-            let store = Durable::open_backend(found.clone(), E::empty, options(sharing))
+            let store = open::<E>(&found, sharing)
                 .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
             let state = snapshot_of(&store);
             // Many states occur twice, since repeats change nothing: the first is the strictest.
@@ -115,7 +128,7 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
             // The store continues from there to the same last state.
             let from = acknowledged + prefix;
             assert_eq!(work::<E>(&found, sharing, &claims, from), claims.len());
-            let store = Durable::open_backend(found, E::empty, options(sharing)).unwrap();
+            let store = open::<E>(&found, sharing).unwrap();
             assert_eq!(&snapshot_of(&store), states.last().unwrap(), "{what}");
             crashes += 1;
         }
@@ -125,12 +138,11 @@ fn dies_everywhere<E: Engine>(sharing: Sharing) {
 
 /// Applies claims, retractions and detachments in turn, the same ones every time. Returns the number of the last
 /// acknowledged entry.
-fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
+fn withdraw<E: Engine>(files: &Files, claims: &[OwnedClaim]) -> u64 {
     let mut acknowledged = 0;
     let mut numbers = Numbers::new(7);
     let mut run = || -> Result<(), StoreError> {
-        let options = options(Sharing::Readers);
-        let mut store = Durable::open_backend(disk.clone(), E::empty, options)?;
+        let mut store = open::<E>(files, Sharing::Readers)?;
         acknowledged = store.committed();
         for claim in claims {
             store.apply_caused(claim.as_claim(), idmerge_store::Cause::default())?;
@@ -173,22 +185,21 @@ fn withdraw<E: Engine>(disk: &Disk, claims: &[OwnedClaim]) -> u64 {
 
 fn retractions_survive<E: Engine>() {
     let claims = claims::<E>(3, 60, 15);
-    let healthy = Disk::default();
+    let healthy = Files::on(Disk::default());
     let last = withdraw::<E>(&healthy, &claims);
-    let options = || options(Sharing::Readers);
-    let store = Durable::open_backend(healthy.clone(), E::empty, options()).unwrap();
+    let store = open::<E>(&healthy, Sharing::Readers).unwrap();
     assert_eq!(store.committed(), last);
     let history = store.history().unwrap();
     let (step, reboots) = effort();
     let mut crashes = 0;
-    for sync in (10..healthy.syncs()).step_by(step) {
-        let disk = Disk::that_dies_at(sync);
+    for sync in (10..healthy.store.syncs()).step_by(step) {
+        let disk = Files::on(Disk::that_dies_at(sync));
         let acknowledged = withdraw::<E>(&disk, &claims);
         for reboot in 0..reboots {
             let mut numbers = Numbers::new(reboot << 32 | sync as u64);
             let found = disk.after_reboot(|choices| numbers.place(choices));
             let what = format!("sync {sync}, reboot {reboot}");
-            let store = Durable::open_backend(found, E::empty, options())
+            let store = open::<E>(&found, Sharing::Readers)
                 .unwrap_or_else(|error| panic!("{what}: {error}: {error:?}"));
             let committed = store.committed();
             assert!(
@@ -219,12 +230,11 @@ fn retractions_of_original_survive_a_crash_at_any_sync() {
 #[test]
 fn a_disk_that_lies_about_syncs_loses_acknowledged_claims() {
     let claims = claims::<Simplified>(1, CLAIMS, IDS);
-    let disk = Disk::that_lies();
+    let disk = Files::on(Disk::that_lies());
     let acknowledged = work::<Simplified>(&disk, Sharing::Readers, &claims, 0);
     assert_eq!(acknowledged, claims.len());
     let found = disk.after_reboot(|_| 0);
-    let options = options(Sharing::Readers);
-    let store = Durable::open_backend(found, Simplified::empty, options).unwrap();
+    let store = open::<Simplified>(&found, Sharing::Readers).unwrap();
     assert_eq!(store.committed(), 0);
 }
 
@@ -246,4 +256,54 @@ fn original_survives_a_crash_at_any_sync() {
 #[test]
 fn original_survives_a_crash_at_any_sync_with_one_sync_a_commit() {
     dies_everywhere::<Original>(Sharing::Nobody);
+}
+
+#[test]
+fn a_store_without_a_journal_survives_a_crash_at_any_sync() {
+    dies_everywhere_on::<Simplified>(Sharing::Readers, Files::alone_on);
+    dies_everywhere_on::<Original>(Sharing::Nobody, Files::alone_on);
+}
+
+/// Replaying the journal is cut off, and then the disk fails again and again: no acknowledged claim is lost.
+fn an_opening_that_is_cut_off_loses_nothing<E: Engine>(sharing: Sharing) {
+    let claims = claims::<E>(2, 60, IDS);
+    let states = states::<E>(&claims);
+    let files = Files::on(Disk::default());
+    let mut store = open::<E>(&files, sharing).unwrap();
+    for (number, claim) in claims.iter().enumerate() {
+        store.apply(claim.as_claim()).unwrap();
+        store.commit().unwrap();
+        // The process ends here. Writes that were not synced are lost.
+        let found = files.after_reboot(|_| 0);
+        let mut deaths = 0;
+        loop {
+            let again = found.after_reboot(|_| 0);
+            again.store.dies_after(deaths);
+            let opened = open::<E>(&again, sharing);
+            let is_open = opened.is_ok();
+            drop(opened);
+            for reboot in 0..2 {
+                let mut numbers = Numbers::new(reboot << 32 | deaths as u64);
+                let rebooted = again.after_reboot(|choices| numbers.place(choices));
+                let store = open::<E>(&rebooted, sharing).unwrap();
+                let what = format!("{sharing:?}, claim {number}, sync {deaths}");
+                assert_eq!(snapshot_of(&store), states[number + 1], "{what}");
+            }
+            if is_open {
+                break;
+            }
+            deaths += 1;
+        }
+    }
+}
+
+#[test]
+fn an_opening_of_simplified_that_is_cut_off_loses_nothing() {
+    an_opening_that_is_cut_off_loses_nothing::<Simplified>(Sharing::Readers);
+    an_opening_that_is_cut_off_loses_nothing::<Simplified>(Sharing::Nobody);
+}
+
+#[test]
+fn an_opening_of_original_that_is_cut_off_loses_nothing() {
+    an_opening_that_is_cut_off_loses_nothing::<Original>(Sharing::Readers);
 }

@@ -1,7 +1,7 @@
 //! A sync fails once, and the store is opened again in the same process.
 
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use idmerge_core::{Claim, Id, IdentityResolver as _};
@@ -23,6 +23,9 @@ struct Failing {
     failures_to_grow: Arc<AtomicUsize>,
     /// The lengths that the file was given.
     lengths: Arc<Mutex<Vec<u64>>>,
+    /// Whether writes fail after the first sync that fails, and whether they do so now.
+    breaks: Arc<AtomicBool>,
+    is_broken: Arc<AtomicBool>,
 }
 
 impl Failing {
@@ -62,11 +65,18 @@ impl StorageBackend for Failing {
     }
 
     fn sync_data(&self) -> io::Result<()> {
-        self.fail()?;
+        if let Err(error) = self.fail() {
+            let breaks = self.breaks.load(Ordering::SeqCst);
+            self.is_broken.fetch_or(breaks, Ordering::SeqCst);
+            return Err(error);
+        }
         self.disk.sync_data()
     }
 
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        if self.is_broken.load(Ordering::SeqCst) {
+            return Err(io::Error::other("the disk cannot write"));
+        }
         self.disk.write(offset, data)
     }
 }
@@ -216,4 +226,137 @@ fn a_file_that_another_process_made_longer_keeps_its_length() {
     let store = open::<Original>(disk, &last_sync);
     assert_eq!(store.committed(), committed);
     store.history().unwrap().digest(committed).unwrap();
+}
+
+/// The two files of a store. Syncs of the journal can be told to fail.
+#[derive(Clone, Debug, Default)]
+struct WithJournal {
+    store: Failing,
+    journal: Failing,
+}
+
+impl WithJournal {
+    fn open(&self, last_sync: &LastSync) -> Durable<Simplified> {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            journal_after: 0,
+            last_sync: last_sync.clone(),
+            ..Options::default()
+        };
+        let (store, journal) = (self.store.clone(), self.journal.clone());
+        Durable::open_backends(store, journal, Simplified::empty, options).unwrap()
+    }
+
+    /// The files as a reboot finds them that lost what was not synced.
+    fn after_reboot(&self) -> Self {
+        let of = |disk: &Failing| Failing {
+            disk: disk.disk.after_reboot(|_| 0),
+            ..Failing::default()
+        };
+        Self {
+            store: of(&self.store),
+            journal: of(&self.journal),
+        }
+    }
+
+    /// A store with four entries, the last two in the journal, and two more whose sync failed. So many syncs of the
+    /// journal fail in a row, and nobody can write it any more if it `breaks`.
+    fn after_failed_frames(
+        failures: usize,
+        breaks: bool,
+        last_sync: &LastSync,
+    ) -> (Self, Durable<Simplified>) {
+        let files = Self::default();
+        let mut store = files.open(last_sync);
+        for (number, entries) in [(1, 2), (2, 4)] {
+            apply(&mut store, number);
+            assert_eq!(store.commit().unwrap(), entries);
+        }
+        apply(&mut store, 3);
+        let commits = store.synced_commits();
+        files.journal.failures.store(failures, Ordering::SeqCst);
+        files.journal.breaks.store(breaks, Ordering::SeqCst);
+        store.commit().unwrap_err();
+        assert_eq!(files.journal.failures.load(Ordering::SeqCst), 0);
+        // The commit is not on the disk.
+        assert_eq!(store.synced_commits(), commits);
+        assert_eq!(store.committed(), 4);
+        (files, store)
+    }
+}
+
+#[test]
+fn a_frame_whose_sync_failed_is_not_there() {
+    // It is taken back at once, or that fails too, and the next opening in this process knows of it.
+    for (failures, breaks) in [(1, false), (2, false), (1, true)] {
+        for store_fails in [false, true] {
+            let last_sync = LastSync::default();
+            let (files, store) = WithJournal::after_failed_frames(failures, breaks, &last_sync);
+            if store_fails {
+                // The journal cannot be written into the database either.
+                files.store.failures.store(100, Ordering::SeqCst);
+            }
+            drop(store);
+            files.store.failures.store(0, Ordering::SeqCst);
+            files.journal.is_broken.store(false, Ordering::SeqCst);
+            let mut store = files.open(&last_sync);
+            let what = format!("{failures} {breaks} {store_fails}");
+            assert_eq!(store.committed(), 4, "{what}");
+            // Other claims come in its place.
+            for number in 4..7 {
+                apply(&mut store, number);
+                store.commit().unwrap();
+            }
+            let after = files.after_reboot();
+            assert_eq!(after.open(&LastSync::default()).committed(), 10);
+        }
+        // Another process does not see a frame that was taken back.
+        let (files, store) =
+            WithJournal::after_failed_frames(failures, breaks, &LastSync::default());
+        files.store.failures.store(100, Ordering::SeqCst);
+        drop(store);
+        files.store.failures.store(0, Ordering::SeqCst);
+        if !breaks {
+            assert_eq!(files.open(&LastSync::default()).committed(), 4);
+        }
+    }
+}
+
+#[test]
+fn a_commit_whose_sync_failed_can_be_tried_again() {
+    for (failures, breaks) in [(1, false), (2, false), (1, true)] {
+        let (files, mut store) =
+            WithJournal::after_failed_frames(failures, breaks, &LastSync::default());
+        assert_eq!(store.commit().unwrap(), 6);
+        let after = files.after_reboot();
+        assert_eq!(after.open(&LastSync::default()).committed(), 6);
+        // A disk whose sync has failed once gets no journal again in this opening.
+        apply(&mut store, 4);
+        assert_eq!(store.commit().unwrap(), 8);
+        assert_eq!(files.journal.disk.len().unwrap(), 0);
+        let after = files.after_reboot();
+        assert_eq!(after.open(&LastSync::default()).committed(), 8);
+    }
+}
+
+/// The head of the database may have the new epoch or not, so nothing is written to the journal any more.
+#[test]
+fn nothing_goes_to_the_journal_after_a_checkpoint_that_failed() {
+    let files = WithJournal::default();
+    let last_sync = LastSync::default();
+    let mut store = files.open(&last_sync);
+    for number in 1..3 {
+        apply(&mut store, number);
+        store.commit().unwrap();
+    }
+    files.store.failures.store(2, Ordering::SeqCst);
+    store.begin_read().unwrap_err();
+    let journal = files.journal.disk.bytes();
+    apply(&mut store, 3);
+    store.commit().unwrap_err();
+    assert!(files.journal.disk.bytes() == journal);
+    drop(store);
+    files.store.failures.store(0, Ordering::SeqCst);
+    let store = files.open(&last_sync);
+    assert_eq!(store.committed(), 4);
 }

@@ -31,6 +31,8 @@ mod history;
 mod image;
 mod intake;
 mod joins;
+mod journal;
+mod journal_damage;
 mod long_rows;
 mod preview;
 mod printed;

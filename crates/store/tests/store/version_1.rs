@@ -138,11 +138,11 @@ fn a_store_of_a_later_version_is_not_opened() {
     let write = database.begin_write().unwrap();
     {
         let mut about = write.open_table(about).unwrap();
-        about.insert("format", &[5, 0][..]).unwrap();
+        about.insert("format", &[6, 0][..]).unwrap();
     }
     write.commit().unwrap();
     drop(database);
     let error = Durable::open(folder.path(), Original::empty, Options::default()).unwrap_err();
     let error = error.to_string();
-    assert!(error.contains("opens versions up to 4"), "{error}");
+    assert!(error.contains("opens versions up to 5"), "{error}");
 }

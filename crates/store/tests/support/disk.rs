@@ -4,7 +4,9 @@ use std::io;
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use idmerge_store::{BackendError, StorageBackend};
+use idmerge_store::{BackendError, Durable, Options, StorageBackend, StoreError};
+
+use super::Engine;
 
 /// The unit that a disk writes whole or not at all, in bytes.
 const SECTOR_BYTES: usize = 512;
@@ -35,19 +37,27 @@ struct Contents {
     /// The content that is synced.
     synced: Vec<u8>,
     since: Vec<Change>,
+    /// A read of these bytes fails.
+    unreadable: Option<&'static [u8]>,
+}
+
+/// What the files of a disk have in common.
+#[derive(Debug, Default)]
+struct Health {
     syncs: usize,
     /// The number of the sync at which the disk fails.
     dies_at: Option<usize>,
     is_dead: bool,
     /// Whether syncs do nothing but report success.
     lies: bool,
-    /// A read of these bytes fails.
-    unreadable: Option<&'static [u8]>,
 }
 
 /// A file in memory, shared by its clones.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Disk(Arc<Mutex<Contents>>);
+pub(crate) struct Disk {
+    file: Arc<Mutex<Contents>>,
+    health: Arc<Mutex<Health>>,
+}
 
 impl Disk {
     /// A disk with this content.
@@ -57,26 +67,43 @@ impl Disk {
             bytes,
             ..Contents::default()
         };
-        Self(Arc::new(Mutex::new(contents)))
+        Self {
+            file: Arc::new(Mutex::new(contents)),
+            health: Arc::default(),
+        }
+    }
+
+    /// Another file on the same disk, with this content.
+    pub(crate) fn beside(&self, bytes: Vec<u8>) -> Self {
+        Self {
+            health: self.health.clone(),
+            ..Self::with_bytes(bytes)
+        }
     }
 
     /// A disk that fails from the sync of this number on; the first sync has the number 0.
     pub(crate) fn that_dies_at(sync: usize) -> Self {
         let disk = Self::default();
-        disk.contents().dies_at = Some(sync);
+        disk.dies_after(sync);
         disk
+    }
+
+    /// From now on, so many syncs succeed, and then the disk fails.
+    pub(crate) fn dies_after(&self, syncs: usize) {
+        let mut health = self.health();
+        health.dies_at = Some(health.syncs + syncs);
     }
 
     /// A disk whose syncs do nothing.
     pub(crate) fn that_lies() -> Self {
         let disk = Self::default();
-        disk.contents().lies = true;
+        disk.health().lies = true;
         disk
     }
 
-    /// How many syncs there were.
+    /// How many syncs there were of all files.
     pub(crate) fn syncs(&self) -> usize {
-        self.contents().syncs
+        self.health().syncs
     }
 
     /// The content as a process with the file open sees it.
@@ -114,16 +141,65 @@ impl Disk {
     }
 
     fn contents(&self) -> MutexGuard<'_, Contents> {
-        self.0.lock().unwrap()
+        self.file.lock().unwrap()
+    }
+
+    fn health(&self) -> MutexGuard<'_, Health> {
+        self.health.lock().unwrap()
     }
 
     /// The content, unless the disk has failed.
     fn alive(&self) -> io::Result<MutexGuard<'_, Contents>> {
-        let contents = self.contents();
-        if contents.is_dead {
+        if self.health().is_dead {
             return Err(io::Error::other("the disk is dead"));
         }
-        Ok(contents)
+        Ok(self.contents())
+    }
+}
+
+/// The two files of a store, on one disk.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Files {
+    pub(crate) store: Disk,
+    pub(crate) journal: Disk,
+    is_alone: bool,
+}
+
+impl Files {
+    /// The files of a store that is not made yet.
+    pub(crate) fn on(disk: Disk) -> Self {
+        Self {
+            journal: disk.beside(Vec::new()),
+            store: disk,
+            is_alone: false,
+        }
+    }
+
+    /// The file of a store that has no journal.
+    pub(crate) fn alone_on(disk: Disk) -> Self {
+        Self {
+            is_alone: true,
+            ..Self::on(disk)
+        }
+    }
+
+    pub(crate) fn open<E: Engine>(&self, options: Options) -> Result<Durable<E>, StoreError> {
+        let Self { store, journal, .. } = self.clone();
+        match self.is_alone {
+            true => Durable::open_backend(store, E::empty, options),
+            false => Durable::open_backends(store, journal, E::empty, options),
+        }
+    }
+
+    /// The files as a reboot finds them, as [`Disk::after_reboot`] does.
+    pub(crate) fn after_reboot(&self, mut choose: impl FnMut(usize) -> usize) -> Self {
+        let store = self.store.after_reboot(&mut choose);
+        let journal = self.journal.after_reboot(&mut choose);
+        Self {
+            journal: store.beside(journal.bytes()),
+            store,
+            is_alone: self.is_alone,
+        }
     }
 }
 
@@ -160,12 +236,13 @@ impl StorageBackend for Disk {
 
     fn sync_data(&self) -> io::Result<()> {
         let mut contents = self.alive()?;
-        if contents.dies_at == Some(contents.syncs) {
-            contents.is_dead = true;
+        let mut health = self.health();
+        if health.dies_at == Some(health.syncs) {
+            health.is_dead = true;
             return Err(io::Error::other("the disk dies"));
         }
-        contents.syncs += 1;
-        if contents.lies {
+        health.syncs += 1;
+        if health.lies {
             return Ok(());
         }
         for change in std::mem::take(&mut contents.since) {

@@ -4,6 +4,7 @@
 
 pub(crate) mod counted;
 pub(crate) mod disk;
+pub(crate) mod journal;
 pub(crate) mod logs;
 pub(crate) mod traces;
 pub(crate) mod workload;

@@ -34,8 +34,10 @@ struct Heads {
     synced_bytes: Option<u64>,
     /// Whether a sync has failed since then.
     has_failed: bool,
-    /// How often a head that was written was synced.
+    /// How often a head that was written was synced, or a frame of the journal.
     syncs: u64,
+    /// The epoch and the offset of a frame of the journal whose sync failed.
+    failed_frame: Option<(u128, u64)>,
 }
 
 impl LastSync {
@@ -43,6 +45,23 @@ impl LastSync {
     /// there: what failed came after it, such as making the file shorter.
     pub(crate) fn commits(&self) -> u64 {
         lock(&self.0).syncs
+    }
+
+    /// Counts a commit to the journal.
+    pub(crate) fn count_commit(&self) {
+        lock(&self.0).syncs += 1;
+    }
+
+    /// Notes that the sync of a frame of the journal failed. It does not count at the next opening in this process, if
+    /// that finds the epoch still.
+    pub(crate) fn journal_failed(&self, epoch: u128, offset: u64) {
+        lock(&self.0).failed_frame = Some((epoch, offset));
+    }
+
+    /// The offset from which on the frames of an epoch do not count, if there is one.
+    pub(crate) fn journal_end(&self, epoch: u128) -> Option<u64> {
+        let failed = lock(&self.0).failed_frame;
+        failed.and_then(|(of, offset)| (of == epoch).then_some(offset))
     }
 
     /// A file whose head is put back at its first use, if a sync failed since it was written.

@@ -1,7 +1,5 @@
 //! Writes the log of a store anew, as if the erased IDs had never been named.
 
-use std::sync::PoisonError;
-
 use idmerge_core::IdentityResolver;
 use redb::ReadableDatabase;
 
@@ -46,7 +44,7 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// Returns whether the entry named an erased ID.
     fn replay_entry(&mut self, entry: &Entry<'_>, named: &NamedIds) -> Result<bool, StoreError> {
-        let tail = self.tail.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let tail = self.commits.tail_mut();
         match entry.what {
             What::Claim { claim, outcome } if named.has_named(claim) => {
                 let answer = verdict(outcome).ok_or(StoreError::UnknownClaim)?;
