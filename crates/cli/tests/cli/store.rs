@@ -4,6 +4,7 @@ use std::process::Stdio;
 use std::thread;
 use std::time::Duration;
 
+use idmerge_core::{Claim, Id, IdentityResolver as _};
 use idmerge_engines::{AnonIdFormat, Model, Overrides, Settings};
 use idmerge_store::{Durable, Options};
 use serde_json::{Value, json};
@@ -416,4 +417,73 @@ fn help_has_examples() {
         assert_eq!(done.code, Some(0));
         assert!(done.stdout.contains("Example"), "{command}");
     }
+}
+
+/// Another process has the store open, and its last commits are in the journal. Each command sees all of them: it says the
+/// same as about a store with the same claims that is closed.
+#[test]
+fn commands_see_what_another_process_has_in_its_journal() {
+    let folder = Folder::with(&[("events", EVENTS)]);
+    let settings = Settings::new(Model::Simplified, &Overrides::default()).unwrap();
+    let make = |name: &str, journal_bytes: usize| {
+        let engine = settings.clone();
+        let options = Options {
+            settings: settings.to_string(),
+            journal_after: 0,
+            journal_bytes,
+            ..Options::default()
+        };
+        let store = Durable::open(folder.path(name), move || engine.engine(), options);
+        let mut store = store.unwrap();
+        for (device, user) in [
+            ("phone", "ben"),
+            ("tablet", "ben"),
+            ("tablet", "ada"),
+            ("tv", "ada"),
+        ] {
+            let [device, user] = [device, user].map(|text| Id::new(text).unwrap());
+            store.apply(Claim::Link { device, user }).unwrap();
+            store.commit().unwrap();
+        }
+        store
+    };
+    make("closed", 0).close().unwrap();
+    let open = make("open", 1 << 16);
+    std::fs::create_dir(folder.path("killed")).unwrap();
+    for file in ["store.redb", "store.redb.journal"] {
+        let [from, to] = ["open", "killed"].map(|name| folder.path(name).join(file));
+        std::fs::copy(from, to).unwrap();
+    }
+    for command in [
+        "store log NAME",
+        "store digest NAME",
+        "store changes NAME",
+        "store as-of NAME 4 $device:tv $device:tablet",
+        "store explain NAME $device:phone $device:tablet",
+        "store explain NAME ada $device:tv",
+        "store simulate NAME --engine original",
+        "clusters --store NAME",
+        "resolve events --store NAME",
+    ] {
+        let wanted = folder.run(&command.replace("NAME", "closed"));
+        assert_eq!(wanted.code, Some(0), "{command}: {}", wanted.stderr);
+        assert!(!wanted.stdout.is_empty(), "{command}");
+        // The last one is of a process that was killed: the first command opens it for writing once.
+        for name in ["open", "killed"] {
+            let found = folder.run(&command.replace("NAME", name));
+            assert_eq!(
+                found.stdout, wanted.stdout,
+                "{command} of {name}: {}",
+                found.stderr
+            );
+        }
+    }
+    folder.run("store backup open saved").ok();
+    folder.run("store restore saved restored").ok();
+    let [restored, closed] =
+        ["restored", "closed"].map(|name| folder.run(&format!("store log {name}")).stdout);
+    assert_eq!(restored, closed);
+    folder.run("store compare open closed").ok();
+    open.close().unwrap();
+    assert_eq!(folder.run("store log open").stdout, closed);
 }
