@@ -114,8 +114,9 @@ pub fn repair_with(
     let repaired = || {
         let database = builder(&options).open(&file)?;
         about::check(&database.begin_read()?)?;
-        let rest = JournalRest::of(&database, &Place::Folder(folder.to_owned()))?;
         let read = database.begin_read()?;
+        let journal = Place::Folder(folder.to_owned());
+        let rest = JournalRest::of(&read, &journal)?;
         let mut repair = inspect(&read)?;
         let tail = rest.and_then(|rest| rest.add_to(&mut repair));
         if let Some(service) = service {
@@ -126,21 +127,10 @@ pub fn repair_with(
         if repair.is_damaged() {
             fill(&unfinished, &options, |copy| {
                 let log = Log::of(&read, tail.as_ref(), repair.kept);
-                copy_store(log, copy, repair.kept, Unreadable::LeaveOut)?;
-                let write = copy.begin_write()?;
-                if repair.damage.is_some() {
-                    about::set_revised(&write)?;
-                }
-                if repair.damage.is_some() || repair.forgets_intake() {
-                    intake::forget(&write)?;
-                }
-                if let Some(service) = service {
-                    service.mend(&write)?;
-                }
-                write.commit()?;
-                while index::update(copy, INDEXED_AT_A_TIME, &|| {})? {}
-                Ok(())
+                copy_repaired(log, copy, &repair, service)
             })?;
+        } else {
+            replay(&database, &journal, &LastSync::default())?;
         }
         Ok(repair)
     };
@@ -161,35 +151,54 @@ pub fn repair_with(
     Ok(repair)
 }
 
-/// What is in a journal that cannot be written into the database as a whole.
+/// Copies what a repair keeps into an empty database.
+fn copy_repaired(
+    log: Log<'_>,
+    copy: &Database,
+    repair: &Repair,
+    service: Option<&dyn ServiceCheck>,
+) -> Result<(), StoreError> {
+    copy_store(log, copy, repair.kept, Unreadable::LeaveOut)?;
+    let write = copy.begin_write()?;
+    if repair.damage.is_some() {
+        about::set_revised(&write)?;
+    }
+    if repair.damage.is_some() || repair.forgets_intake() {
+        intake::forget(&write)?;
+    }
+    if let Some(service) = service {
+        service.mend(&write)?;
+    }
+    write.commit()?;
+    while index::update(copy, INDEXED_AT_A_TIME, &|| {})? {}
+    Ok(())
+}
+
+/// What is in the journal that a process has left. A damaged file is only read: the database may not be able to write it.
 struct JournalRest {
     /// The log with the good entries of the journal, if they follow those of the database.
     tail: Option<Tail>,
     /// How many good entries the journal has.
     entries: u64,
-    /// The first entry that is or may be missing, and why.
-    damage: (u64, String),
+    /// Why entries after the good ones are or may be missing.
+    damage: Option<String>,
 }
 
 impl JournalRest {
-    /// Writes the journal into the database. If that cannot be, the file is as before.
-    fn of(database: &Database, journal: &Place) -> Result<Option<Self>, StoreError> {
-        let error = match replay(database, journal, &LastSync::default()) {
-            Ok(()) => return Ok(None),
-            Err(error) => error,
-        };
-        let StoreError::DamagedLog { sequence, what } = error else {
-            return Err(error);
-        };
-        let read = database.begin_read()?;
-        let Some(row) = about::journal(&read)? else {
+    fn of(read: &ReadTransaction, journal: &Place) -> Result<Option<Self>, StoreError> {
+        let Some(row) = about::journal(read)? else {
             return Ok(None);
         };
         let frames = journal.frames(row, None)?;
+        let tail = unpanicked(|| Tail::with_frames(read, &frames));
+        let damage = match &tail {
+            Ok(_) => frames.damage.map(str::to_owned),
+            Err(error) => Some(reason(error)),
+        };
         Ok(Some(Self {
-            tail: Tail::with_frames(&read, &frames).ok(),
+            tail: tail.ok(),
             entries: frames.entries(),
-            damage: (sequence, what.to_owned()),
+            damage,
         }))
     }
 
@@ -199,12 +208,21 @@ impl JournalRest {
             repair.readable_after += self.entries;
             return None;
         }
-        repair.damage = Some(self.damage);
         match &self.tail {
             Some(tail) => repair.kept = tail.sequence(),
             None => repair.readable_after += self.entries,
         }
+        repair.damage = self.damage.map(|what| (repair.kept + 1, what));
         self.tail
+    }
+}
+
+/// What is wrong, without what a report says already.
+fn reason(error: &StoreError) -> String {
+    match error {
+        StoreError::DamagedFile { what } => what.clone(),
+        StoreError::DamagedLog { what, .. } => (*what).to_owned(),
+        error => error.to_string(),
     }
 }
 
@@ -264,11 +282,9 @@ fn inspect_log(read: &ReadTransaction, repair: &mut Repair) -> Result<(), StoreE
             Ok(None) => return Ok(()),
             // The database cannot read on from here.
             Err(error) => {
-                let what = match error {
-                    StoreError::DamagedFile { what } => what,
-                    error => error.to_string(),
-                };
-                repair.damage.get_or_insert((repair.kept + 1, what));
+                repair
+                    .damage
+                    .get_or_insert((repair.kept + 1, reason(&error)));
                 return Ok(());
             }
         };

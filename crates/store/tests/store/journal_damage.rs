@@ -1,13 +1,14 @@
 //! A journal that is damaged, cut off, missing, of another store, or that has people who were erased.
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 
 use idmerge_core::{DistinctIdBuf, IdentityResolver as _};
 use idmerge_original::Original;
-use idmerge_store::redb::{Database, TableDefinition};
+use idmerge_store::redb::{Database, ReadableTable as _, TableDefinition};
 use idmerge_store::{
-    Durable, ErasedEvents, Erasure, Options, Reader, StoreError, begin_erasure, erase,
+    About, Durable, ErasedEvents, Erasure, Options, Reader, StoreError, begin_erasure, erase,
     finish_erasure, repair, restore,
 };
 
@@ -172,6 +173,56 @@ fn a_damaged_database_with_a_journal_is_repaired_as_one_without() {
     let repaired = repair(folder.path()).unwrap();
     assert_eq!((repaired.kept, repaired.readable_after), (0, 5));
     assert_eq!(open(folder.path()).unwrap().committed(), 0);
+}
+
+/// A file is not written before it is known to be whole, so a page that the database cannot read costs no more than without
+/// a journal.
+#[test]
+fn a_page_that_the_database_cannot_read_is_repaired_beside_a_journal() {
+    let (folder, killed) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let mut store = open(folder.path()).unwrap();
+    for number in 0..4_000 {
+        store.apply(claim(number).as_claim()).unwrap();
+    }
+    store.commit().unwrap();
+    apply(&mut store, 4_000..4_006);
+    let read = store.begin_read().unwrap();
+    let log = read.open_table(LOG).unwrap();
+    let last_block = log.last().unwrap().unwrap().0.value();
+    apply(&mut store, 4_006..4_010);
+    as_if_killed(folder.path(), killed.path());
+    // This closes the database again, which otherwise looks at all of it when it is opened next.
+    About::of_folder(killed.path()).unwrap();
+    let bytes = fs::read(killed.path().join("store.redb")).unwrap();
+    let mut kept = BTreeSet::new();
+    // The first byte of a page says what is in it.
+    for at in (PAGE..bytes.len()).step_by(PAGE) {
+        if !matches!(bytes[at], 1 | 2) {
+            continue;
+        }
+        let damaged = tempfile::tempdir().unwrap();
+        as_if_killed(killed.path(), damaged.path());
+        let mut bytes = bytes.clone();
+        bytes[at] = 7;
+        fs::write(damaged.path().join("store.redb"), bytes).unwrap();
+        let Ok(repaired) = repair(damaged.path()) else {
+            continue;
+        };
+        let store = open(damaged.path()).unwrap();
+        assert_eq!(store.committed(), repaired.kept, "page at {at}");
+        let whole = usize::try_from(repaired.kept).unwrap();
+        assert_eq!(snapshot_of(&store), state(whole), "page at {at}");
+        if let Some((sequence, _)) = repaired.damage {
+            assert_eq!(sequence, repaired.kept + 1, "page at {at}");
+            assert_eq!(repaired.readable_after, 4, "page at {at}");
+        } else {
+            assert_eq!(repaired.kept, 4_010, "page at {at}");
+        }
+        kept.insert(repaired.kept);
+    }
+    let before_last = last_block - 1;
+    assert!(kept.contains(&0) && kept.contains(&before_last), "{kept:?}");
+    assert!(kept.contains(&4_010) && kept.len() > 4, "{kept:?}");
 }
 
 /// A journal of a store that was in the folder before does no harm, and is removed.
