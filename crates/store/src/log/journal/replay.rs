@@ -56,13 +56,16 @@ pub(crate) fn committed(
         if about::journal(&database.begin_read()?)? != Some(row) {
             continue;
         }
-        let tail = Tail::with_frames(&read, &frames)?;
-        let Some(what) = frames.damage else {
-            return Ok((read, Some(tail)));
+        let (sequence, what) = match (Tail::with_frames(&read, &frames), frames.damage) {
+            (Ok(tail), None) => return Ok((read, Some(tail))),
+            // Two frames may have been written while this read the place of the first one and then that of the second one.
+            // Then the first one is there now.
+            (Ok(tail), Some(what)) => (tail.sequence() + 1, what),
+            // A commit of the database with an empty journal begins no epoch. If one has come after this began to read, the
+            // frames follow its entries.
+            (Err(StoreError::DamagedLog { sequence, what }), _) => (sequence, what),
+            (Err(error), _) => return Err(error),
         };
-        // Two frames may have been written while this read the place of the first one and then that of the second one.
-        // Then the first one is there now.
-        let sequence = tail.sequence() + 1;
         if damaged_at.replace((row, sequence)) == Some((row, sequence)) {
             return Err((sequence, what).into());
         }
@@ -191,6 +194,27 @@ mod tests {
         };
         lock(&journal.0.happens).push(Box::new(happens));
         assert_eq!(last(&database, &journal).unwrap(), 9);
+        drop(back.recv().unwrap());
+    }
+
+    #[test]
+    fn a_reader_begins_again_if_the_log_grows_in_the_database_before_the_first_frame() {
+        let (mut store, journal) = store();
+        let database = store.commits.database.clone();
+        // Nothing is in the journal, so the next commit of the database begins no epoch.
+        drop(store.begin_read().unwrap());
+        let (gone, back) = std::sync::mpsc::channel();
+        let memory = journal.clone();
+        let happens = move |out: &mut [u8]| {
+            let [device, user] = ["D5", "U5"].map(|text| Id::new(text).unwrap());
+            store.apply(Claim::Link { device, user }).unwrap();
+            store.commit_with(|_| Ok::<_, StoreError>(())).unwrap();
+            commit(&mut store, 6..7);
+            memory.0.memory.read(0, out).unwrap();
+            gone.send(store).unwrap();
+        };
+        lock(&journal.0.happens).push(Box::new(happens));
+        assert_eq!(last(&database, &journal).unwrap(), 7);
         drop(back.recv().unwrap());
     }
 
