@@ -46,11 +46,13 @@ fn bytes_of<T>(make: impl FnOnce() -> T) -> i64 {
 fn store_of<R: IdentityResolver + Default + 'static>(
     claims: u32,
     said: fn(u32) -> Said,
+    journal_bytes: usize,
 ) -> (tempfile::TempDir, Durable<R>) {
     let folder = tempfile::tempdir().unwrap();
     let options = Options {
         sharing: Sharing::Nobody,
         cache_bytes: 0,
+        journal_bytes,
         ..Options::default()
     };
     let mut store = Durable::open(folder.path(), R::default, options).unwrap();
@@ -75,8 +77,8 @@ fn engine_of<R: IdentityResolver + Default>(claims: u32, said: fn(u32) -> Said) 
 /// The fewest and the most bytes per claim.
 fn bytes_per_claim<R: IdentityResolver + Default + 'static>(said: fn(u32) -> Said) -> [i64; 2] {
     let per_claim = CLAIMS.map(|claims| {
-        let store = bytes_of(|| store_of::<R>(claims, said));
-        let empty = bytes_of(|| store_of::<R>(0, said));
+        let store = bytes_of(|| store_of::<R>(claims, said, 0));
+        let empty = bytes_of(|| store_of::<R>(0, said, 0));
         let engine = bytes_of(|| engine_of::<R>(claims, said));
         (store - empty - engine) / i64::from(claims)
     });
@@ -105,4 +107,23 @@ fn lg_1_the_memory_of_a_distinct_claim_is_bounded() {
     // Each device is of two users, so each component has several identified IDs.
     let shared = bytes_per_claim::<Original>(|number| (ClaimKind::Identify, number, number / 2));
     within("Original, two users per device", 200, shared);
+}
+
+/// The entries that are in the journal, and the last frame. The number of claims does not matter.
+#[test]
+fn the_memory_of_a_journal_is_bounded() {
+    let link = |number| (ClaimKind::Link, number / 4, number);
+    let journal_bytes = Options::default().journal_bytes;
+    let memory = (1..=12).map(|commits| {
+        let claims = (30 + commits) * COMMIT_CLAIMS;
+        let [with, without] = [journal_bytes, 0]
+            .map(|bytes| bytes_of(|| store_of::<Simplified>(claims, link, bytes)));
+        with - without
+    });
+    let most = memory.max().unwrap();
+    println!("A journal: {most} bytes");
+    let journal_bytes = i64::try_from(journal_bytes).unwrap();
+    // Not every commit is the first one after a checkpoint.
+    assert!(most > journal_bytes / 2, "{most} bytes");
+    assert!(most <= journal_bytes * 3 / 2, "{most} bytes");
 }
