@@ -324,10 +324,7 @@ fn a_journal_is_a_file_of_its_owner_while_the_store_is_open() {
     let of_journal = std::fs::metadata(path.join(JOURNAL)).unwrap();
     assert_eq!(of_journal.len(), 1 << 16);
     #[cfg(unix)]
-    {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&of_journal.permissions());
-        assert_eq!(mode & 0o777, 0o600);
-    }
+    assert_eq!(mode_of(&path.join(JOURNAL)), 0o600);
     idmerge_store::discard(path).unwrap();
     assert_eq!(journal::names(path), [""; 0]);
     // Another process makes a store there before this one has closed it.
@@ -343,6 +340,30 @@ fn a_journal_is_a_file_of_its_owner_while_the_store_is_open() {
         store.close().unwrap();
         std::fs::remove_dir_all(path).unwrap();
     }
+}
+
+#[cfg(unix)]
+fn mode_of(path: &std::path::Path) -> u32 {
+    use std::os::unix::fs::PermissionsExt as _;
+    std::fs::metadata(path).unwrap().permissions().mode() & 0o777
+}
+
+/// Another user may read the store, if its owner has said so.
+#[cfg(unix)]
+#[test]
+fn a_journal_has_the_mode_of_its_store() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let folder = tempfile::tempdir().unwrap();
+    let open = || Durable::open(folder.path(), Simplified::empty, options()).unwrap();
+    drop(open());
+    let file = folder.path().join("store.redb");
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o640)).unwrap();
+    let mut store = open();
+    for claim in &new_claims::<Simplified>(2) {
+        store.apply(claim.as_claim()).unwrap();
+        store.commit().unwrap();
+    }
+    assert_eq!(mode_of(&folder.path().join(JOURNAL)), 0o640);
 }
 
 /// A file that cannot be made longer.

@@ -10,7 +10,7 @@ use redb::backends::FileBackend;
 
 use super::frames::Frames;
 use super::row::JournalRow;
-use crate::log::file::{has_name, new_file, remove_left, sync_names};
+use crate::log::file::{file_of, has_name, new_file, remove_left, sync_names};
 
 /// The name of the journal in the folder of a store. It begins with the name of the store's file, so that a restore
 /// takes it for a file of a store.
@@ -47,6 +47,9 @@ impl Place {
                 let path = folder.join(JOURNAL_FILE);
                 remove_left(&path)?;
                 let new = new_file(&path)?;
+                // Whoever may read the store may read its last entries. Not every file system has modes.
+                let store = fs::metadata(file_of(folder));
+                let _is_shared = store.and_then(|it| new.set_permissions(it.permissions()));
                 let made = new.metadata()?;
                 let backend = FileBackend::new(new).map_err(io::Error::other)?;
                 JournalFile {
