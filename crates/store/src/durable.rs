@@ -330,8 +330,8 @@ impl<R: IdentityResolver> Durable<R> {
     }
 
     /// Commits as [`commit`](Self::commit) does, together with what a service writes to tables of its
-    /// own in `also`: a crash keeps both or neither. `also` must not ask this store to [read](Self::begin_read), which
-    /// may wait for the commit.
+    /// own in `also`: a crash keeps both or neither. If the store has a journal, [reading](Self::begin_read) it
+    /// may wait for the commit, so `also` must neither read it nor wait for a thread that does.
     ///
     /// # Errors
     ///

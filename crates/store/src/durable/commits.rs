@@ -106,7 +106,9 @@ impl Commits {
 
     /// The same, which waits for a commit only if something is in the journal.
     pub(crate) fn checkpoint_if_due(&self) -> Result<(), StoreError> {
-        match self.logged.load(Ordering::Acquire) == self.committed() {
+        // In this order: whoever sees that an entry is committed also sees that it is logged, if both came together.
+        let committed = self.committed();
+        match self.logged.load(Ordering::Acquire) >= committed {
             true => Ok(()),
             false => self.checkpoint(&mut self.tail()),
         }
@@ -136,9 +138,8 @@ impl Commits {
     }
 
     fn publish(&self, tail: &Tail) {
-        // In this order, a thread that reads both in the other one never takes an entry of the journal for a logged one.
-        self.committed.store(tail.committed(), Ordering::Release);
         self.logged.store(tail.logged(), Ordering::Release);
+        self.committed.store(tail.committed(), Ordering::Release);
     }
 
     /// Writes what is in the journal into the database, and removes the journal.
@@ -171,5 +172,55 @@ impl fmt::Debug for Commits {
         f.debug_struct("Commits")
             .field("tail", &self.tail)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use idmerge_core::{Claim, Id, Outcome};
+    use idmerge_simplified::Simplified;
+    use redb::backends::InMemoryBackend;
+
+    use super::*;
+    use crate::log::entry::Cause;
+    use crate::{Durable, Options, Sharing};
+
+    /// A commit may wait for a thread that reads: the service writes its rows under a lock of its own.
+    #[test]
+    #[allow(clippy::disallowed_methods, reason = "a test of threads")]
+    fn who_reads_a_store_with_nothing_in_its_journal_never_waits_for_a_commit() {
+        let options = Options {
+            sharing: Sharing::Nobody,
+            ..Options::default()
+        };
+        let memory = InMemoryBackend::new();
+        let store = Durable::open_backend(memory, Simplified::default, options).unwrap();
+        let commits = &store.commits;
+        let has_read = &AtomicBool::new(false);
+        thread::scope(|threads| {
+            // Locked as in commits, one after the other.
+            let mut tail = commits.tail();
+            threads.spawn(|| {
+                for _ in 0..60_000_000 {
+                    commits.checkpoint_if_due().unwrap();
+                }
+                has_read.store(true, Ordering::Release);
+            });
+            let [device, user] = ["D1", "U1"].map(|text| Id::new(text).unwrap());
+            let claim = Claim::Link { device, user };
+            for _ in 0..20_000_000 {
+                if has_read.load(Ordering::Acquire) {
+                    return;
+                }
+                let added = tail.claim(claim, Outcome::Merged, Cause::default());
+                added.unwrap();
+                tail.are_committed();
+                commits.publish(&tail);
+            }
+            panic!("it waits");
+        });
     }
 }
