@@ -23,7 +23,8 @@ use crate::history::digest::Digest;
 use crate::log::about::{self, KEY_BYTES};
 use crate::log::file::last_sync::LastSync;
 use crate::log::file::{
-    FolderLock, UNFINISHED_FILE, give_name, new_file, open_file, remove_left, unpanicked,
+    FolderLock, UNFINISHED_FILE, give_name, new_file, open_file, remove_left, sync_names,
+    unpanicked,
 };
 use crate::log::journal::place::Place;
 use crate::log::{Log, snapshots};
@@ -286,6 +287,7 @@ pub fn finish_erasure(folder: &Path) -> Result<Vec<String>, StoreError> {
     give_name(folder)?;
     // It was of the old file, and has what was erased. A crash before this leaves it to the next opening.
     Place::Folder(folder.to_owned()).remove();
+    sync_names(folder)?;
     older_files(folder)
 }
 
