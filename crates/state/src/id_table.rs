@@ -315,11 +315,9 @@ impl<R> IdTable<R> {
     /// Shows readers what has grown.
     #[cold]
     fn publish(&mut self) {
-        if self.views.get().is_some() {
-            let view = self.view();
-            if let Some(views) = self.views.get_mut() {
-                views.publish(view);
-            }
+        if let Some(mut views) = self.views.take() {
+            views.publish(self.view());
+            self.views = views.into();
         }
     }
 }

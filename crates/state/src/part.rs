@@ -29,13 +29,17 @@ struct Apart<T>(T);
 unsafe impl<T: Send + Sync> Sync for Part<T> {}
 
 impl<T: Copy> Part<T> {
+    /// Whether the values before `end` are written. So many are known to be.
+    #[inline]
+    fn is_written(&self, end: usize, known: usize) -> bool {
+        end <= known || end <= self.written.0.load(Ordering::Acquire)
+    }
+
     /// The values at some places. So many are known to be written.
     #[inline]
     fn slice(&self, places: Range<usize>, known: usize) -> Option<&[T]> {
-        if places.end > known && places.end > self.written.0.load(Ordering::Acquire) {
-            return None;
-        }
-        let slots = self.slots.get(places)?;
+        let is_written = self.is_written(places.end, known);
+        let slots = self.slots.get(places).filter(|_| is_written)?;
         #[cfg(loom)]
         slots.iter().for_each(|slot| slot.with(|_| ()));
         let first = slots.as_ptr().cast::<T>();
@@ -47,10 +51,8 @@ impl<T: Copy> Part<T> {
     /// The value at a place. So many are known to be written.
     #[inline]
     fn get(&self, at: usize, known: usize) -> Option<&T> {
-        if at >= known && at >= self.written.0.load(Ordering::Acquire) {
-            return None;
-        }
-        let slot = self.slots.get(at)?;
+        let is_written = self.is_written(at + 1, known);
+        let slot = self.slots.get(at).filter(|_| is_written)?;
         // SAFETY: as in `slice`.
         Some(slot.with(|value| unsafe { (*value).assume_init_ref() }))
     }

@@ -21,10 +21,7 @@ use id_row::IdRow;
 pub use loader::PartitionLoader;
 pub use pairs::Pairs;
 use reader::PartitionReader;
-#[cfg(all(test, loom))]
 pub(crate) use roots::Roots;
-#[cfg(not(all(test, loom)))]
-use roots::Roots;
 
 /// IDs in clusters, each with one canonical ID that the engine chooses. IDs are numbered in the order
 /// in which they enter, and are never removed.

@@ -134,11 +134,7 @@ impl Texts {
     /// The text at a span that [`push`](Self::push) has returned, or that [`get`](Self::get) has checked.
     #[inline]
     pub(crate) fn at(&self, span: TextSpan) -> &str {
-        let bytes = self.bytes_at(span);
-        debug_assert!(str::from_utf8(bytes).is_ok());
-        // SAFETY: spans are made by `push`, of a whole text, and by `Key::of_long` and `Key::checked` of an image, whose
-        // loader has asked `get` for each of them.
-        unsafe { str::from_utf8_unchecked(bytes) }
+        text_of(self.bytes_at(span))
     }
 
     /// The blocks, for other threads.
@@ -161,11 +157,17 @@ impl TextsView {
     /// The text at a span of a key of the same table; `None` as of [`bytes_at`](Self::bytes_at).
     #[inline]
     pub(crate) fn at(&self, span: TextSpan) -> Option<&str> {
-        let bytes = self.bytes_at(span)?;
-        debug_assert!(str::from_utf8(bytes).is_ok());
-        // SAFETY: as in `Texts::at`. The bytes do not change any more.
-        Some(unsafe { str::from_utf8_unchecked(bytes) })
+        self.bytes_at(span).map(text_of)
     }
+}
+
+/// The text with these bytes, which are those of a whole span.
+#[inline]
+fn text_of(bytes: &[u8]) -> &str {
+    debug_assert!(str::from_utf8(bytes).is_ok());
+    // SAFETY: spans are made by `push`, of a whole text, and by `Key::of_long` and `Key::checked` of an image, whose
+    // loader has asked `get` for each of them. Texts do not change.
+    unsafe { str::from_utf8_unchecked(bytes) }
 }
 
 #[cfg(test)]

@@ -15,13 +15,12 @@ pub(super) struct LinksReader {
 
 impl ConcurrentReader for LinksReader {
     fn resolve(&self, id: &DistinctId<'_>, canonical: &mut dyn FnMut(&DistinctId<'_>)) {
-        let pin = pin();
         // S-9
-        let linked = match id.is_device() {
-            true => self.devices.look(&pin, |devices| devices.find(id.id())),
-            false => None,
-        };
-        let Some(device) = linked else {
+        if !id.is_device() {
+            return canonical(id);
+        }
+        let pin = pin();
+        let Some(device) = self.devices.look(&pin, |devices| devices.find(id.id())) else {
             return canonical(id);
         };
         let user = self.users.look(&pin, |users| users.id(device.owner));

@@ -26,6 +26,9 @@ pub(crate) struct Commits {
     committed: AtomicU64,
 }
 
+/// Writes what becomes of the journal with a commit of the database.
+type NextOf = fn(&Journal, &WriteTransaction) -> Result<Next, StoreError>;
+
 impl Commits {
     pub(crate) fn new(
         database: Arc<Database>,
@@ -80,7 +83,7 @@ impl Commits {
         tail: &mut Tail,
         also: impl FnOnce(&WriteTransaction, &Tail) -> Result<(), E>,
     ) -> Result<u64, E> {
-        let (write, next) = self.begin_write()?;
+        let (write, next) = self.begin_write(Journal::next)?;
         if tail.logged() != tail.sequence() {
             tail.write(&write)?;
         }
@@ -93,11 +96,18 @@ impl Commits {
 
     /// Writes the committed entries that are in the journal into the database. Uncommitted ones stay uncommitted.
     pub(crate) fn checkpoint(&self, tail: &mut Tail) -> Result<(), StoreError> {
-        if tail.logged() == tail.committed() {
-            return Ok(());
+        match tail.logged() == tail.committed() {
+            true => Ok(()),
+            false => self.write_committed(tail, Journal::next),
         }
-        let (write, next) = self.begin_write()?;
-        tail.write_committed(&write)?;
+    }
+
+    /// Writes the committed entries that are in the journal into the database, with what becomes of the journal.
+    fn write_committed(&self, tail: &mut Tail, next: NextOf) -> Result<(), StoreError> {
+        let (write, next) = self.begin_write(next)?;
+        if tail.logged() != tail.committed() {
+            tail.write_committed(&write)?;
+        }
         self.finish(write, next)?;
         tail.are_logged();
         self.publish(tail);
@@ -121,9 +131,9 @@ impl Commits {
         Ok(self.database.begin_read()?)
     }
 
-    fn begin_write(&self) -> Result<(WriteTransaction, Next), StoreError> {
+    fn begin_write(&self, next: NextOf) -> Result<(WriteTransaction, Next), StoreError> {
         let write = self.turns.commit(|| self.database.begin_write())?;
-        let next = lock(&self.journal).next(&write)?;
+        let next = next(&lock(&self.journal), &write)?;
         Ok((write, next))
     }
 
@@ -145,18 +155,11 @@ impl Commits {
     /// Writes what is in the journal into the database, and removes the journal.
     pub(crate) fn end_journal(&self) -> Result<(), StoreError> {
         let mut tail = self.tail();
-        if !lock(&self.journal).is_open() {
-            return Ok(());
+        let is_open = lock(&self.journal).is_open();
+        match is_open {
+            true => self.write_committed(&mut tail, Journal::end),
+            false => Ok(()),
         }
-        let write = self.turns.commit(|| self.database.begin_write())?;
-        let next = lock(&self.journal).end(&write)?;
-        if tail.logged() != tail.committed() {
-            tail.write_committed(&write)?;
-        }
-        self.finish(write, next)?;
-        tail.are_logged();
-        self.publish(&tail);
-        Ok(())
     }
 }
 
