@@ -11,8 +11,9 @@
 //!
 //! This crate has the types of that picture ([`Event`], [`Reading`], [`Claim`], [`Outcome`],
 //! [`DistinctId`]) and two traits: [`Resolve`] answers which user an ID belongs to, and
-//! [`IdentityResolver`] is an engine. This crate has no engine, reads no JSON, does no I/O and reads no clock. The rules are
-//! in [`rules`]; error texts, tests and comments cite them by number.
+//! [`IdentityResolver`] is an engine. A [`ConcurrentReader`] resolves while another thread applies claims. This crate has no
+//! engine, reads no JSON, does no I/O and reads no clock. The rules are in [`rules`]; error texts, tests and comments cite
+//! them by number.
 //!
 //! An [`InvalidEvent`] is bad input: an error. A [`Rejection`] is the answer of a guardrail to a
 //! well-formed claim: an outcome.

@@ -25,13 +25,15 @@
 //!
 //! # Who waits
 //!
-//! [`resolve`](Shared::resolve) does not wait and takes no lock, if the engine has a
-//! [`ConcurrentReader`]: the built-in ones do. Claims do not wait for it either.
+//! [`resolve`](Shared::resolve) does not wait and takes no lock if the engine has a [`ConcurrentReader`]. Claims do not
+//! wait for it either. The built-in engines have a reader. `Durable` of `idmerge-store` has that of its engine, but none
+//! after a retraction until its state is in one engine again; `Reader` of that crate has none.
 //!
-//! Everything else locks: [`read`](Shared::read), which gives all answers of an engine, and an engine without such a
-//! reader. Threads that read do not wait for each other. One that waits for a change is let in when the change ends, or
-//! else, if changes are short and follow each other, after about a millisecond at most. To let it in after every short
-//! change would make each change wait until another thread has been woken: thirty times the time of a claim.
+//! Everything else locks: [`read`](Shared::read), which gives all answers of an engine, and `resolve` if the engine has no
+//! such reader. Threads that read do not wait for each other. A thread that waits for a change is let in when the change
+//! ends. If changes are short and follow each other, it is let in after about a millisecond at most, and not after each
+//! change: the change after it would have to wait until that thread has been woken, which takes thirty times as long as a
+//! claim.
 //!
 //! This crate has no queue of claims and starts no threads. The caller decides which thread applies
 //! claims.

@@ -32,9 +32,10 @@
 //!
 //! The engine interns IDs in two tables, one for devices and one for users. IDs are numbered in
 //! arrival order. A hash bucket holds the number of a device together with the number of its user,
-//! so resolving waits for memory twice: first for the bucket, then for two rows at the same time,
-//! that of the device (to compare the ID) and that of the user. The devices of a user form a ring
-//! in the order in which they were linked; the row of the user has the last one.
+//! so resolving waits for memory twice: first for the bucket, then for two keys at the same time,
+//! that of the device (to compare the ID) and that of the user. A key is an ID in 16 bytes. The devices
+//! of a user form a ring in the order in which they were linked: each device has the next one, and the
+//! user has the last one, in rows that resolving does not read.
 
 mod engine;
 mod image;

@@ -105,7 +105,7 @@ impl<R: IdentityResolver> Durable<R> {
 
     /// Opens a store as [`open`](Self::open) does, on anything that implements the interface of a
     /// file. A backend without locks cannot be shared between processes. A crash before the first call
-    /// returns can leave bytes that are not a store. There is no journal.
+    /// returns can leave bytes that are not a store. The store has no [journal](Options::journal_bytes).
     ///
     /// # Errors
     ///
@@ -118,9 +118,9 @@ impl<R: IdentityResolver> Durable<R> {
         Self::open_in(backend, Place::Nowhere, fresh, options)
     }
 
-    /// Opens a store as [`open_backend`](Self::open_backend) does, with another such file for the
-    /// [journal](Options::journal_bytes). The journal of a new store is empty, and that of a closed one is emptied. A
-    /// store that was not closed needs the one that it had.
+    /// Opens a store as [`open_backend`](Self::open_backend) does, with another backend for the
+    /// [journal](Options::journal_bytes). A store that was not closed needs the journal that it had. A new store and
+    /// one that was closed need none, and empty it. Closing the store empties it too.
     ///
     /// # Errors
     ///

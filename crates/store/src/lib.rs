@@ -12,8 +12,8 @@
 //! # Where to go next
 //!
 //! A service needs [`Durable::open`], [`Durable::commit`] and [`Durable::snapshot`]. [`History`]
-//! answers questions about earlier states. `docs/store.md` describes the format on disk and the
-//! reasons for it.
+//! answers questions about earlier states, and a [`Reader`] reads a store that another process writes. `docs/store.md`
+//! describes the format on disk and the reasons for it.
 
 mod durable;
 mod error;

@@ -26,21 +26,22 @@ pub struct Options {
     pub unindexed_max: u64,
     /// How many bytes of the file the database may keep in memory.
     pub cache_bytes: usize,
-    /// On how many threads an image is read when the store is opened. With two or more, the log is read on another thread
-    /// than that which applies its claims. They end before the store is open.
+    /// On how many threads an image is read when the store is opened. With two or more, one thread reads the log while
+    /// another applies its claims. All of them end before the store is open.
     pub threads: usize,
     /// The bytes of a snapshot from which on [`image`](crate::Durable::image) writes one. A smaller snapshot is read in
     /// a moment.
     pub image_from_bytes: u64,
     /// The length in bytes of the journal: a file beside the store for small commits, which take a third to half of the
-    /// time with it. It is there from its first use until the store is closed. 0 if the store is to have none, which suits
-    /// a service that always uses [`commit_with`](crate::Durable::commit_with) or reads after each commit.
+    /// time with it. It is rounded down to a multiple of 4,096. The file exists from its first use until the store is
+    /// closed. With less than 4,096 there is none, which suits a service that always uses
+    /// [`commit_with`](crate::Durable::commit_with) or reads after each commit.
     pub journal_bytes: usize,
-    /// How many small commits a process makes before it makes the journal: to make and to remove it takes as long as it
-    /// saves with these.
+    /// How many small commits a process makes before it makes the journal. Making and removing it takes about as long as
+    /// eight commits save with it. A commit is small if its entries take at most 256 KiB.
     pub journal_after: u64,
     /// For a process that opens a store again after an error: give a clone of the same value each time.
-    /// A commit that failed is then not there, although the system may show what it wrote.
+    /// A commit that failed is then not in the store, although the system may show what it wrote.
     pub last_sync: LastSync,
 }
 
@@ -66,7 +67,8 @@ impl Default for Options {
 /// writer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Sharing {
-    /// Readers. Every commit that is not small then waits for the disk twice.
+    /// Readers. Every commit to the database then waits for the disk twice. One to the [journal](Options::journal_bytes)
+    /// waits once.
     #[default]
     Readers,
     /// No other process.

@@ -21,7 +21,7 @@ use crate::state::State;
 /// A store that is open for reading. Another process may write it at the same time.
 ///
 /// A reader answers from the state of the moment when it was opened or last
-/// [refreshed](Self::refresh).
+/// [refreshed](Self::refresh). It also reads what the other process has in its [journal](Options::journal_bytes).
 pub struct Reader<R> {
     database: ReadOnlyDatabase,
     /// Where the process that writes the store has its journal.

@@ -11,17 +11,17 @@ use crate::DistinctId;
 ///
 /// # Contract
 ///
-/// An answer is that of the state before a claim that is being applied, or after it, and never another one. Once a thread
-/// has seen the state after a claim, through any ID, every thread that it tells so sees it too. A claim that has been
-/// applied is seen.
+/// While a claim is being applied, an answer is that of the state before the claim or after it, and never another one. If a
+/// thread has seen the state after a claim, through any ID, and then synchronizes with another thread, that one sees the
+/// claim too. After [`apply`](crate::IdentityResolver::apply) has returned, its claim is seen.
 ///
-/// This holds for claims. Whoever changes the engine in another way, such as by reading a snapshot, asks the engine for
-/// its reader again: the one before may show the state before that.
+/// This holds for claims. After any other change of the engine, such as reading a snapshot, ask the engine for its reader
+/// again: the reader from before may still show the state before that change.
 pub trait ConcurrentReader: fmt::Debug + Send + Sync {
     /// Calls `canonical` once, with the canonical distinct_id of an ID, as
     /// [`Resolve::resolve`](crate::Resolve::resolve) gives it.
     ///
-    /// The call should be short: memory that the engine does not use any more may be kept until it ends.
+    /// `canonical` should return soon: memory that the engine does not use any more may be kept until then.
     // The ID comes by reference: the copy that a caller makes of a new value is read in other parts than it was written
     // in, and the processor waits for that until the lookup before has ended.
     fn resolve(&self, id: &DistinctId<'_>, canonical: &mut dyn FnMut(&DistinctId<'_>));

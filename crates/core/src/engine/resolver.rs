@@ -180,10 +180,10 @@ pub trait Resolve: fmt::Debug + Send + Sync {
         self.clusters()
     }
 
-    /// What resolves IDs of this engine while another thread applies claims to it; `None` if the engine has no such
-    /// thing, or not in its present state. The same one until the state is changed by something else than claims.
+    /// A reader that resolves IDs of this engine while another thread applies claims to it. `None` if the engine has no
+    /// reader, or none in its present state. It is the same reader until something other than a claim changes the state.
     ///
-    /// An engine may keep up to a few percent more memory once it was asked for.
+    /// Once it was asked for a reader, an engine may keep up to a few percent more memory.
     fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
         None
     }
@@ -215,7 +215,8 @@ pub trait Resolve: fmt::Debug + Send + Sync {
 ///    that `apply` and `resolve` would give, called for each element in turn.
 ///
 /// Resolving allocates nothing and takes no lock: many threads may resolve while no thread
-/// applies. Applying a claim that changes nothing should allocate nothing either.
+/// applies. To resolve while a thread applies, use the [reader](Resolve::concurrent_reader) of the engine, if it has one.
+/// Applying a claim that changes nothing should allocate nothing either.
 ///
 /// The crate `idmerge-conformance` checks all of this, and the rules of each built-in rule book.
 ///

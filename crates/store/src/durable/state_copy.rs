@@ -40,7 +40,8 @@ pub struct StateCopy<R> {
 
 impl<R: IdentityResolver> Durable<R> {
     /// Copies the state, to be written as a snapshot by [`StateCopy::write`] when nothing holds the store any
-    /// more. The disk is written only as far as `scratch` writes it. `None` if there is a snapshot of this state.
+    /// more. It writes what is in the [journal](crate::Options::journal_bytes) to the database; apart from that only
+    /// `scratch` may write to a disk. `None` if there is a snapshot of this state.
     ///
     /// # Errors
     ///
@@ -116,9 +117,9 @@ impl<R: IdentityResolver> Durable<R> {
 }
 
 impl<R: IdentityResolver> StateCopy<R> {
-    /// Writes the snapshot into the store, 1 MiB at a time, and then its [image](Durable::image): commits come
-    /// between. Stops once `may_go_on` returns
-    /// `false`, and then there is no snapshot, or no image of it. Returns whether there is a snapshot. Two copies are written one after the other.
+    /// Writes the snapshot into the store, 1 MiB at a time, and then its [image](Durable::image): commits can come
+    /// between. Stops once `may_go_on` returns `false`, and then there is no snapshot, or no image of it. Returns whether
+    /// there is a snapshot. Two copies are written one after the other.
     ///
     /// # Errors
     ///

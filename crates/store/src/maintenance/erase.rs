@@ -235,9 +235,10 @@ pub fn erase<R: IdentityResolver + 'static>(
     })
 }
 
-/// Writes a new file in the folder of an open store: the store as it is to be after an erasure. Writes nothing to the store
-/// itself. The new file is synced when this returns. [`finish_erasure`] then puts it in the place of the store, so whatever
-/// is committed to the store after this began is lost. The receipt names no older files.
+/// Writes a new file in the folder of an open store: the store as it is to be after an erasure. Writes nothing to the
+/// database of the store but what is in its journal. The new file is synced when this returns. [`finish_erasure`] then puts
+/// it in the place of the store, so whatever is committed to the store after this began is lost. The receipt names no older
+/// files.
 ///
 /// # Errors
 ///
@@ -297,8 +298,9 @@ pub fn discard_erasure(folder: &Path) {
     drop(fs::remove_file(folder.join(UNFINISHED_FILE)));
 }
 
-/// Writes what a store is to be after an erasure to an empty file, and nothing to the store itself. All of it is synced
-/// when this returns. [`erase`] then gives it the name of the store. The receipt names no older files.
+/// Writes what a store is to be after an erasure to an empty file, and nothing to the database of the store but what is in
+/// its journal. The file is synced when this returns. [`erase`] then gives it the name of the store. The receipt names no
+/// older files.
 ///
 /// # Errors
 ///

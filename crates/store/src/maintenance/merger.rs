@@ -43,7 +43,8 @@ impl Merger {
         Ok(runs.merge(&self.database, &|| self.turns.give_way())?)
     }
 
-    /// A part of [`Durable::index`](crate::Durable::index). Returns whether there may be more to do.
+    /// A part of [`Durable::index`](crate::Durable::index). Returns whether there may be more to do. It indexes what is
+    /// in the database: entries in the [journal](crate::Options::journal_bytes) are indexed later.
     ///
     /// # Errors
     ///
