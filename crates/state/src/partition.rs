@@ -269,8 +269,16 @@ impl<D> Partition<D> {
 
     /// Merges the clusters of two IDs, which must be two clusters, and gives the merged one this
     /// canonical ID. Returns its label.
+    ///
+    /// # Panics
+    ///
+    /// If the two are in one cluster, or no ID has the number of the canonical ID.
     pub fn join(&mut self, a: Found, b: Found, canonical: u32) -> u32 {
-        debug_assert_ne!(a.owner, b.owner);
+        assert_ne!(
+            a.owner, b.owner,
+            "a cluster that leads to itself has no end"
+        );
+        self.assert_entered(canonical);
         // The smaller cluster gets the label of the larger one.
         let (keep, give) = if self.cluster_ids(a) < self.cluster_ids(b) {
             (b, a)
@@ -299,6 +307,12 @@ impl<D> Partition<D> {
         keep.owner
     }
 
+    /// A reader would look for the ID of another number for ever.
+    #[inline]
+    fn assert_entered(&self, canonical: u32) {
+        assert!(canonical < self.len(), "no ID has this number");
+    }
+
     /// The number of IDs in the cluster of this ID.
     pub fn cluster_ids(&self, id: Found) -> u32 {
         *self.sizes.at(id.owner)
@@ -311,7 +325,12 @@ impl<D> Partition<D> {
     }
 
     /// Makes a member of a cluster its canonical ID.
+    ///
+    /// # Panics
+    ///
+    /// If no ID has its number.
     pub fn set_canonical(&mut self, id: Found) {
+        self.assert_entered(id.number);
         self.roots.set(id.owner, id.number);
     }
 

@@ -63,6 +63,25 @@ fn a_label_that_a_reader_may_have_is_not_used_again() {
     }
 }
 
+/// Otherwise a thread that resolves `a` would never get an answer.
+#[test]
+fn what_a_reader_would_look_for_without_end_panics() {
+    let panics = |change: fn(&mut Partition<char>, [Found; 5])| {
+        let (mut ids, found) = partition();
+        let change = std::panic::AssertUnwindSafe(|| change(&mut ids, found));
+        std::panic::catch_unwind(change).is_err()
+    };
+    assert!(panics(
+        |ids, [a, ..]| ids.set_canonical(Found { number: 5, ..a })
+    ));
+    assert!(panics(|ids, [a, _, c, ..]| {
+        ids.join(a, c, 5);
+    }));
+    assert!(panics(|ids, [a, b, ..]| {
+        ids.join(a, b, a.number);
+    }));
+}
+
 #[test]
 fn members_are_given_in_the_order_of_their_places() {
     let (mut ids, [a, _, c, ..]) = partition();
