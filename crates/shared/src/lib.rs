@@ -68,6 +68,9 @@ impl<R: Resolve> Shared<R> {
     ///
     /// It sees each claim of a batch as soon as that one is applied, also before the batch ends. For many IDs in
     /// one state, [`read`](Self::read) the engine once and resolve a batch.
+    ///
+    /// The call should be short: it keeps the memory that the engine does not use any more, and the IDs of an engine that a
+    /// change replaces. A thread that resolves may be the one that frees it afterwards.
     #[inline]
     pub fn resolve<T>(&self, id: DistinctId<'_>, canonical: impl FnOnce(DistinctId<'_>) -> T) -> T {
         let pin = pin();

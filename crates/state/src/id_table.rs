@@ -297,8 +297,9 @@ impl<R> IdTable<R> {
 
     /// A reader, which looks up IDs while this table changes. All readers see the same.
     ///
-    /// From then on each insert for which memory must grow takes a microsecond or two more, and what has grown is freed
-    /// later.
+    /// From then on each insert for which memory must grow takes a microsecond or two more. If the last chunk of keys must
+    /// grow, it is copied, up to 16 MiB, which takes up to a few milliseconds. What has grown is freed by a later insert for
+    /// which memory must grow, once nobody reads it.
     pub fn reader(&self) -> IdReader {
         self.views.get_or_init(|| Views::new(self.view())).reader()
     }

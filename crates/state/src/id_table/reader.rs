@@ -93,7 +93,8 @@ impl Views {
 
 impl IdReader {
     /// Calls `look` with the latest view, and again with a later one if that is [`OutOfDate`]. A view is out of date only
-    /// if another thread has inserted IDs meanwhile, and has published a later view before.
+    /// if another thread has inserted IDs meanwhile, and has published a later view before. So ask only for what is in the
+    /// table: this does not return while `look` asks for the [`id`](IdView::id) of a number that no ID has.
     #[inline]
     pub fn look<'p, T>(
         &'p self,
