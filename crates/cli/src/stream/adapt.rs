@@ -24,8 +24,9 @@ use crate::stream::adapt::block::{AdaptedBlock, RefusedRecord};
 pub(crate) use crate::stream::adapt::report::AdaptReport;
 use crate::stream::adapt::table::{Record, Table, Tables};
 use crate::stream::block::{Block, Unit};
+use crate::stream::event_reader::{self, EventReader};
 use crate::stream::forms::text::first_records;
-use crate::stream::lines::{self, Lines, too_long};
+use crate::stream::lines::{Lines, too_long};
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::progress::Progress;
 
@@ -220,6 +221,23 @@ pub(crate) struct Stage<'s> {
     ordered: Ordered<InOrder>,
 }
 
+/// What a thread keeps for the stage from block to block: memory, and what earlier records and events have in common
+/// with later ones.
+pub(crate) struct StageMemory {
+    adapted: Adapted,
+    events: EventReader,
+}
+
+impl StageMemory {
+    /// Events that are longer than this are refused.
+    pub(crate) fn new(max_line_bytes: u64) -> Self {
+        Self {
+            adapted: Adapted::default(),
+            events: EventReader::new(max_line_bytes),
+        }
+    }
+}
+
 /// What depends on the order of the records.
 #[derive(Default)]
 pub(crate) struct InOrder {
@@ -238,14 +256,15 @@ impl Stage<'_> {
     }
 
     /// Turns the records of a block into events, and then waits for the block's turn to leave out
-    /// duplicates. `adapted` is memory for that.
+    /// duplicates.
     pub(crate) fn adapt(
         &self,
         block: &mut Block,
         max_line_bytes: u64,
         ticket: Ticket<'_, InOrder>,
-        adapted: &mut Adapted,
+        memory: &mut StageMemory,
     ) -> anyhow::Result<()> {
+        let StageMemory { adapted, events } = memory;
         let adapter = self.adapting.adapter();
         let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
         adapted.clear();
@@ -255,7 +274,7 @@ impl Stage<'_> {
                 adapt_block(adapter, block, max_line_bytes, adapted);
                 Vec::new()
             }
-            None if leaves_out => fingerprinted(block, max_line_bytes, &self.adapting.settings),
+            None if leaves_out => fingerprinted(block, events, &self.adapting.settings),
             None => Vec::new(),
         };
         let Some(mut turn) = ticket.wait() else {
@@ -423,24 +442,21 @@ struct Line {
 }
 
 /// The lines of a block of events that can have duplicates.
-fn fingerprinted(block: &Block, max_line_bytes: u64, settings: &Settings) -> Vec<Line> {
-    let mut scratch = Vec::new();
-    let of_line = |line: lines::Line<'_>| {
-        let envelope = Envelope::parse(line.bytes)
-            .ok()
-            .filter(|_| !line.is_too_long)?;
-        let own = settings
-            .read(&envelope.json_event().event())
-            .ok()?
-            .distinct_id;
-        let repeatable = envelope.repeatable(own, &mut scratch)?;
-        Some(Line {
-            index: usize::try_from(line.number).ok()? - 1,
-            bytes: line.start..line.start + line.bytes.len(),
-            fingerprint: repeatable.fingerprint,
-        })
-    };
-    Lines::new(block.bytes(), max_line_bytes)
-        .filter_map(of_line)
-        .collect()
+fn fingerprinted(block: &Block, reader: &EventReader, settings: &Settings) -> Vec<Line> {
+    let (mut scratch, mut lines) = (Vec::new(), Vec::new());
+    // Refused lines have no duplicates. Who reads the block next reports them.
+    let _refused = reader.read(block, |line, envelope: Envelope<'_>| {
+        let reading = settings.read(&envelope.json_event().event());
+        let reading = reading.map_err(event_reader::Refusal::Invalid)?;
+        let repeatable = envelope.repeatable(reading.distinct_id, &mut scratch);
+        if let (Some(repeatable), Ok(number)) = (repeatable, usize::try_from(line.number)) {
+            lines.push(Line {
+                index: number - 1,
+                bytes: line.start..line.start + line.bytes.len(),
+                fingerprint: repeatable.fingerprint,
+            });
+        }
+        Ok(())
+    });
+    lines
 }

@@ -8,7 +8,6 @@ use idmerge_events::{Envelope, EventParts, EventShapes, JsonEvent, MalformedEven
 
 use crate::stream::adapt::block::AdaptedBlock;
 use crate::stream::block::Block;
-use crate::stream::events::RefusedLine;
 use crate::stream::lines::{Line, Lines, too_long};
 
 /// Reads the lines of blocks as events. Each thread has one: it knows the shapes of the events before.
@@ -23,6 +22,14 @@ pub(crate) struct EventReader {
 pub(crate) enum Refusal {
     Malformed(MalformedEvent),
     Invalid(InvalidEvent),
+}
+
+/// A line that cannot be used.
+#[derive(Debug)]
+pub(crate) struct RefusedLine<'b> {
+    pub(crate) line: Line<'b>,
+    pub(crate) rule: &'static str,
+    pub(crate) error: String,
 }
 
 /// What a line can be read as.

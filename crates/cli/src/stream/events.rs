@@ -9,6 +9,7 @@ use idmerge_events::JsonEvent;
 
 use crate::spill::outlines::{BlockOutlines, OutlineWriter};
 use crate::stream::block::Block;
+pub(crate) use crate::stream::event_reader::RefusedLine;
 use crate::stream::event_reader::{EventReader, Refusal};
 use crate::stream::forms::unusable::Tally;
 use crate::stream::lines::Line;
@@ -39,14 +40,6 @@ pub(crate) enum Keep {
     Nothing,
     /// Its outline, so that it can be written without being scanned again.
     Outlines,
-}
-
-/// A line that cannot be used.
-#[derive(Debug)]
-pub(crate) struct RefusedLine<'b> {
-    pub(crate) line: Line<'b>,
-    pub(crate) rule: &'static str,
-    pub(crate) error: String,
 }
 
 /// The numbers of the refused lines.

@@ -11,12 +11,11 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 
-use idmerge_adapters::Adapted;
 use idmerge_ingest::KnownInputs;
 
 use crate::spill::blocks::BlocksReader;
 use crate::stream::adapt::table::Tables;
-use crate::stream::adapt::{Adapting, Stage};
+use crate::stream::adapt::{Adapting, Stage, StageMemory};
 use crate::stream::block::{Block, Limits, Unit};
 use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
@@ -402,7 +401,8 @@ fn work<W: Worker>(
     mut worker: W,
     limits: Limits,
 ) -> anyhow::Result<()> {
-    let (mut block, mut adapted) = (Block::default(), Adapted::default());
+    let mut block = Block::default();
+    let mut memory = StageMemory::new(limits.max_line_bytes);
     loop {
         let mut reading = lock(reader);
         if ordered.is_stopped() {
@@ -419,7 +419,7 @@ fn work<W: Worker>(
                 Ok(kept) => {
                     drop(reading);
                     if let (Some(stage), Some(at_stage)) = (stage, at_stage) {
-                        stage.adapt(&mut block, limits.max_line_bytes, at_stage, &mut adapted)?;
+                        stage.adapt(&mut block, limits.max_line_bytes, at_stage, &mut memory)?;
                     }
                     worker.block(&block, kept, ticket)?;
                 }
