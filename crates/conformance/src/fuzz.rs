@@ -3,7 +3,9 @@
 //!
 //! Each body gets an engine from `make`, and panics if a property does not hold, as a fuzzer expects.
 
-use idmerge_core::{IdentityResolver, IdentityResolverExt, RuleBook};
+use std::collections::BTreeMap;
+
+use idmerge_core::{IdentityResolver, IdentityResolverExt, ImagePiece, RuleBook};
 use idmerge_events::{Envelope, EventShapes, JsonEvent, Resolved};
 
 use crate::check::{Differences, apply, clusters_of, snapshot_of};
@@ -13,6 +15,9 @@ use crate::laws::state_is_consistent;
 use crate::oracle::oracle;
 use crate::settings::{AnonIdFormat, EngineSettings};
 use crate::vectors::{OwnedClaim, show};
+
+/// The pieces of an image.
+type Image = BTreeMap<ImagePiece, Vec<u8>>;
 
 /// Reads any bytes as an event: the engine refuses it or reads it exactly like the oracle. A custom
 /// rule book has no oracle: there a second reading must be equal to the first.
@@ -119,9 +124,8 @@ pub fn claims(
         Some(mut oracle) => same_as_oracle(&mut *engine, &mut *oracle, &claims),
         None => stays_consistent(&mut *engine, &claims),
     };
-    if let Err(what) = checked {
-        unreachable!("{what}\n{}", show::as_vector(rule_book, &settings, &claims));
-    }
+    let vector = |what| format!("{what}\n{}", show::as_vector(rule_book, &settings, &claims));
+    must(checked.map_err(vector));
 }
 
 /// Reads any bytes as a snapshot: they are an error that changes nothing, or a state that keeps the
@@ -135,15 +139,103 @@ pub fn snapshot(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn Identity
     let (mut engine, empty) = (make(&settings), make(&settings));
     let mut rest = bytes;
     let read = engine.read_snapshot(&mut rest);
-    let mut written = Vec::new();
-    if let Err(error) = engine.write_snapshot(&mut written) {
-        unreachable!("writing to memory does not fail: {error}");
-    }
+    let written = must(snapshot_of(&*engine));
     if read.is_err() {
         assert_eq!(clusters_of(&*engine), clusters_of(&*empty));
         return;
     }
     assert_eq!(written, bytes[..bytes.len() - rest.len()]);
+    is_a_state(&mut *engine, &mut *make(&settings), &settings);
+}
+
+/// Reads any bytes as an image: it is an error that changes nothing, or a state that a snapshot has too, that keeps the
+/// laws, and takes claims. The bytes are as [`image_bytes`] writes them. An engine may have no images.
+///
+/// # Panics
+///
+/// Panics if that does not hold.
+pub fn image(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn IdentityResolver>) {
+    /// Few images have clusters of the usual limit.
+    const LOW_LIMIT: u32 = 3;
+
+    let image = image_of(bytes);
+    let usual = EngineSettings::default();
+    let low = EngineSettings {
+        max_cluster_ids: LOW_LIMIT,
+        ..usual.clone()
+    };
+    for settings in [usual, low] {
+        read_image(&image, &settings, &make);
+    }
+}
+
+fn read_image(
+    image: &Image,
+    settings: &EngineSettings,
+    make: impl Fn(&EngineSettings) -> Box<dyn IdentityResolver>,
+) {
+    let mut engine = make(settings);
+    let before = claim_of(0, 1);
+    assert!(apply(&mut *engine, &before).is_ok(), "{before:?}");
+    let before = must(snapshot_of(&*engine));
+    if engine.read_image(image).is_err() {
+        assert_eq!(must(snapshot_of(&*engine)), before);
+        return;
+    }
+    let after = must(snapshot_of(&*engine));
+    let mut loaded = make(settings);
+    let read = loaded.read_snapshot(&mut &*after);
+    must(read.map_err(|error| format!("a state of an image has a damaged snapshot: {error}")));
+    assert_eq!(clusters_of(&*loaded), clusters_of(&*engine));
+    let mut image = Image::new();
+    let written = engine.write_image(&mut &*after, &mut image);
+    must(written.map_err(|error| format!("a state of an image has no image: {error}")));
+    must(loaded.read_image(&image).map_err(|error| error.to_string()));
+    assert_eq!(must(snapshot_of(&*loaded)), after);
+    is_a_state(&mut *engine, &mut *make(settings), settings);
+}
+
+/// The bytes of an image for [`image`]: of each piece its part, its number and its length, in 1, 1 and 2 bytes, and then
+/// its content. Pieces that are too many or too long for that are left out.
+pub fn image_bytes(image: &Image) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for (piece, content) in image {
+        if let (Ok(number), Ok(len)) = (piece.number.try_into(), u16::try_from(content.len())) {
+            let number: u8 = number;
+            bytes.extend([piece.part, number]);
+            bytes.extend(len.to_le_bytes());
+            bytes.extend(content);
+        }
+    }
+    bytes
+}
+
+/// The image that these bytes are. A last piece that is cut off is shorter.
+fn image_of(mut bytes: &[u8]) -> Image {
+    let mut image = Image::new();
+    while let Some((&[part, number, low, high], rest)) = bytes.split_first_chunk() {
+        let len = usize::from(u16::from_le_bytes([low, high]));
+        let (content, rest) = rest.split_at(len.min(rest.len()));
+        let number = number.into();
+        image.insert(ImagePiece { part, number }, content.to_vec());
+        bytes = rest;
+    }
+    image
+}
+
+fn must<T>(done: Result<T, String>) -> T {
+    match done {
+        Ok(done) => done,
+        Err(what) => unreachable!("{what}"),
+    }
+}
+
+/// The clusters of a state that was read are those of a model, and it takes claims. `empty` is another engine.
+fn is_a_state(
+    engine: &mut dyn IdentityResolver,
+    empty: &mut dyn IdentityResolver,
+    settings: &EngineSettings,
+) {
     for cluster in engine.clusters() {
         assert!(cluster.members.contains(&cluster.canonical));
         for &member in &cluster.members {
@@ -153,9 +245,7 @@ pub fn snapshot(bytes: &[u8], make: impl Fn(&EngineSettings) -> Box<dyn Identity
             assert!(cluster.members.len() <= settings.max_cluster_ids as usize);
         }
     }
-    if let Err(what) = goes_on(&mut *engine, &mut *make(&settings)) {
-        unreachable!("{what}");
-    }
+    must(goes_on(engine, empty));
 }
 
 /// Applies claims of all kinds that name IDs of this state and new ones. The clusters stay consistent, and are

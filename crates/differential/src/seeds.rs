@@ -1,5 +1,8 @@
 //! The inputs that a fuzzer starts from: the vectors of the suite, in the form of the fuzz targets.
 
+use std::collections::BTreeMap;
+
+use idmerge_conformance::fuzz::image_bytes;
 use idmerge_conformance::vectors::{self, VectorError};
 use idmerge_core::IdentityResolverExt;
 use idmerge_events::JsonEvent;
@@ -46,13 +49,23 @@ pub fn seeds() -> Result<Vec<Seed>, VectorError> {
         }
         for engine in engines {
             let mut bytes = Vec::new();
-            if engine.write_snapshot(&mut bytes).is_ok() {
+            if engine.write_snapshot(&mut bytes).is_err() {
+                continue;
+            }
+            let name = format!("{}-{}", case.name, engine.rule_book());
+            let mut image = BTreeMap::new();
+            if let Ok(true) = engine.write_image(&mut &*bytes, &mut image) {
                 seeds.push(Seed {
-                    target: "snapshot",
-                    name: format!("{}-{}", case.name, engine.rule_book()),
-                    bytes,
+                    target: "image",
+                    name: name.clone(),
+                    bytes: image_bytes(&image),
                 });
             }
+            seeds.push(Seed {
+                target: "snapshot",
+                name,
+                bytes,
+            });
         }
     }
     Ok(seeds)

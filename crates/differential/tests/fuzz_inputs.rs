@@ -20,6 +20,7 @@ fn run(target: &str, bytes: &[u8]) {
             "splice" => fuzz::splice(bytes, engine),
             "claims" => fuzz::claims(bytes, engine),
             "snapshot" => fuzz::snapshot(bytes, engine),
+            "image" => fuzz::image(bytes, engine),
             "stream" => fuzz::stream(bytes),
             other => unreachable!("there is no fuzz target {other}"),
         }
@@ -29,7 +30,7 @@ fn run(target: &str, bytes: &[u8]) {
 #[test]
 fn seeds_pass() {
     let seeds = seeds().unwrap();
-    for target in ["event", "splice", "stream", "claims", "snapshot"] {
+    for target in ["event", "splice", "stream", "claims", "snapshot", "image"] {
         assert!(seeds.iter().filter(|seed| seed.target == target).count() > 10);
     }
     for seed in seeds {
