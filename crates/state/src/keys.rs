@@ -1,9 +1,9 @@
 //! The keys of a table, in chunks.
 
 use crate::key::Key;
-use crate::memory::{prefetch, use_huge_pages};
+use crate::memory::{prefetch, use_huge_page};
 use crate::part::{Appender, PartView};
-use crate::rows::{chunk_of, more_rows};
+use crate::rows::{chunk_of, huge_page_due, more_rows};
 
 /// The keys of a table by number. They grow as [`Rows`](crate::Rows) do.
 ///
@@ -46,6 +46,10 @@ impl Keys {
     pub(crate) fn push(&mut self, key: Key) -> bool {
         assert!(self.len < u32::MAX, "every key has its number");
         let (chunk, in_chunk) = chunk_of(self.len);
+        if let Some((full, page)) = huge_page_due(self.len) {
+            let full = &self.chunks[full];
+            use_huge_page(full.slice(0..full.len()).unwrap_or_default(), page);
+        }
         let has_room = self
             .chunks
             .get(chunk)
@@ -64,10 +68,6 @@ impl Keys {
         if let Some(keys) = self.chunks.get_mut(chunk) {
             keys.reserve(more);
             return;
-        }
-        let full = self.chunks.last();
-        if let Some(full) = full.and_then(|full| full.slice(0..full.len())) {
-            use_huge_pages(full);
         }
         self.chunks.push(Appender::with_capacity(more));
     }

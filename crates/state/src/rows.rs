@@ -1,6 +1,6 @@
 //! A growable array of rows, in chunks.
 
-use crate::memory::{prefetch, use_huge_pages};
+use crate::memory::{prefetch, use_huge_page};
 
 /// A growable array in chunks of 2^20 rows. Only the last chunk grows, by an eighth of all rows, so
 /// that little memory is unused and growth copies little.
@@ -24,6 +24,16 @@ const GROWTH_MIN_ROWS: usize = 4;
 pub(crate) fn chunk_of(index: u32) -> (usize, usize) {
     let index = index as usize;
     (index >> CHUNK_LOG2, index & (CHUNK_ROWS - 1))
+}
+
+/// A full chunk does not move any more, and goes onto huge pages: one at a time while the next chunk gets its first rows,
+/// so that no single row waits for all of them. Returns the chunk and its page that are due before the row with this
+/// index.
+#[inline]
+pub(crate) fn huge_page_due(index: u32) -> Option<(usize, usize)> {
+    const ROWS_A_PAGE: usize = 1 << 12;
+    let (chunk, in_chunk) = chunk_of(index);
+    (in_chunk % ROWS_A_PAGE == 0 && chunk > 0).then(|| (chunk - 1, in_chunk / ROWS_A_PAGE))
 }
 
 /// By how many rows the last chunk of so many rows grows when it is full.
@@ -79,10 +89,10 @@ impl<T> Rows<T> {
     pub fn push(&mut self, row: T) {
         assert!(self.len < u32::MAX, "every index has its row");
         let (chunk, in_chunk) = chunk_of(self.len);
+        if let Some((full, page)) = huge_page_due(self.len) {
+            use_huge_page(&self.chunks[full], page);
+        }
         if chunk == self.chunks.len() {
-            if let Some(full) = self.chunks.last() {
-                use_huge_pages(full);
-            }
             self.chunks.push(Vec::new());
         }
         let rows = &mut self.chunks[chunk];
