@@ -26,8 +26,8 @@
 //! # Who waits
 //!
 //! [`resolve`](Shared::resolve) does not wait and takes no lock if the engine has a [`ConcurrentReader`]. Claims do not
-//! wait for it either. The built-in engines have a reader. `Durable` of `idmerge-store` has that of its engine, but none
-//! after a retraction until its state is in one engine again; `Reader` of that crate has none.
+//! wait for it either. The built-in engines have a reader. `Durable` and `Reader` of `idmerge-store` have that of
+//! their engine, but none after a retraction until their state is in one engine again.
 //!
 //! Everything else locks: [`read`](Shared::read), which gives all answers of an engine, and `resolve` if the engine has no
 //! such reader. Threads that read do not wait for each other. A thread that waits for a change is let in when the change

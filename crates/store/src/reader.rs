@@ -4,7 +4,9 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use idmerge_core::{Attribution, Cluster, DistinctId, IdentityResolver, Resolve, RuleBook};
+use idmerge_core::{
+    Attribution, Cluster, ConcurrentReader, DistinctId, IdentityResolver, Resolve, RuleBook,
+};
 use idmerge_disk::STORE_FILE;
 use redb::{ReadOnlyDatabase, ReadableDatabase as _};
 
@@ -129,6 +131,10 @@ impl<R: fmt::Debug> fmt::Debug for Reader<R> {
     }
 }
 
+#[deny(
+    clippy::missing_trait_methods,
+    reason = "a method not forwarded is a method lost"
+)]
 impl<R: IdentityResolver> Resolve for Reader<R> {
     fn rule_book(&self) -> RuleBook {
         self.state.overlay.any().rule_book()
@@ -184,5 +190,11 @@ impl<R: IdentityResolver> Resolve for Reader<R> {
 
     fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
         self.state.overlay.cluster_parts(members_max)
+    }
+
+    /// As [`Durable`](crate::Durable) has it. Threads that resolve with it do not wait for a
+    /// [refresh](Self::refresh).
+    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
+        self.state.overlay.whole()?.concurrent_reader()
     }
 }

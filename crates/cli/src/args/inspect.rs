@@ -17,8 +17,8 @@ Counts what the events carry, gives them to the engines of the three models, and
 project probably has, which one fits, and what would be lost under the others. An INPUT that is a folder \
 means the files in it, by name, without hidden files and inner folders. The input is read once.
 
-The recommendation is simplified or original: the model with fewer extra users and fewer events that it \
-cannot use, and simplified if these are equal. Legacy is never recommended: no event moves that came before \
+The recommendation is simplified or original: the model with fewer extra users and events that it \
+cannot use, counted together, and simplified if these are equal. Legacy is never recommended: no event moves that came before \
 an alias, a second device of a user is never joined, and new projects do not get it.
 
 The model that the project has is a likelihood, by signs in the events. A strong sign is one that only one \

@@ -102,7 +102,7 @@ impl Metrics {
         let mut registry = Registry::with_prefix("idmerge");
         registry.register(
             "requests",
-            "Requests to /track, /import, /engage and /groups",
+            "Requests to /track, /import, /engage, /groups and the endpoints of Segment and RudderStack",
             requests.clone(),
         );
         registry.register_with_unit(
