@@ -18,6 +18,7 @@ use idmerge_ingest::{Known, KnownInputs};
 use crate::report::wrong_usage;
 use crate::stream::input::ahead::Ahead;
 use crate::stream::input::copy::{Tee, not_copied};
+pub(crate) use crate::stream::input::decompress::Helpers;
 use crate::stream::input::decompress::decompressed;
 use crate::stream::input::sorted::Origins;
 use crate::stream::input::table::TableForm;
@@ -33,6 +34,8 @@ pub(crate) struct Input {
     contents: Contents,
     /// What the rows are if the input is a table.
     form: TableForm,
+    /// The threads that read it.
+    helpers: Helpers,
 }
 
 #[derive(Debug)]
@@ -127,12 +130,18 @@ impl Input {
             name,
             contents,
             form: TableForm::RECORDS,
+            helpers: Helpers::new(1),
         })
     }
 
     /// Says what the rows are if the input is a table.
     pub(crate) fn read_table_as(&mut self, form: &TableForm) {
         self.form = form.clone();
+    }
+
+    /// Says which threads can help to decompress it, while they wait for it.
+    pub(crate) fn read_with(&mut self, helpers: &Helpers) {
+        self.helpers = helpers.clone();
     }
 
     /// The records of other inputs, in the order of a field.
@@ -144,6 +153,7 @@ impl Input {
                 origins: Arc::new(origins),
             },
             form: TableForm::RECORDS,
+            helpers: Helpers::new(1),
         }
     }
 
@@ -251,7 +261,13 @@ impl Input {
         let ahead = ahead.insert(Ahead::new(origin.open().map_err(failed)?));
         // An error of the data is found again when the input is read.
         let silent = Progress::of_bytes(None, true);
-        let found = match decompressed(&mut *ahead, &self.name, &mut self.form, &silent) {
+        let found = match decompressed(
+            &mut *ahead,
+            &self.name,
+            &mut self.form,
+            &self.helpers,
+            &silent,
+        ) {
             Ok(mut stream) => known.find(&mut *stream),
             Err(_) => None,
         };
@@ -274,19 +290,22 @@ impl Input {
                 "cannot read {name}: it has 0 bytes, but {format} data is never empty: it was cut off"
             );
         }
-        let (name, form) = (&*self.name, &mut self.form);
+        let (name, form, helpers) = (&*self.name, &mut self.form, &self.helpers);
         let text = match &mut self.contents {
-            Contents::File(file) => file.read(name, reread, form, progress),
+            Contents::File(file) => file.read(name, reread, form, helpers, progress),
             Contents::Stream {
                 ahead: Some(ahead), ..
-            } => ahead
-                .start_over()
-                .and_then(|stream| decompressed(progress.watch(stream), name, form, progress)),
-            Contents::Stream { origin, copy, .. } => read_stream(origin, copy, reread)
-                .and_then(|stream| decompressed(progress.watch(stream), name, form, progress)),
-            Contents::Sorted { records, .. } => records
-                .rewind()
-                .and_then(|()| decompressed(progress.watch(records), name, form, progress)),
+            } => ahead.start_over().and_then(|stream| {
+                decompressed(progress.watch(stream), name, form, helpers, progress)
+            }),
+            Contents::Stream { origin, copy, .. } => {
+                read_stream(origin, copy, reread).and_then(|stream| {
+                    decompressed(progress.watch(stream), name, form, helpers, progress)
+                })
+            }
+            Contents::Sorted { records, .. } => records.rewind().and_then(|()| {
+                decompressed(progress.watch(records), name, form, helpers, progress)
+            }),
         };
         text.map_err(|error| match InputChanged::of(&error) {
             Some(changed) => changed.clone().into(),
@@ -356,6 +375,7 @@ impl InputFile {
         name: &'i str,
         reread: Reread,
         form: &mut TableForm,
+        helpers: &Helpers,
         progress: &Progress,
     ) -> io::Result<Box<dyn Read + Send + 'i>> {
         let reading = match (self.hash, reread) {
@@ -379,7 +399,7 @@ impl InputFile {
             false => {
                 file.seek(SeekFrom::Start(self.start))?;
                 let bytes = Exact::new(file, self.bytes());
-                decompressed(progress.watch(bytes), name, form, progress)?
+                decompressed(progress.watch(bytes), name, form, helpers, progress)?
             }
         };
         let now = move || Ok(Stamp::of(&open.metadata()?));

@@ -4,12 +4,11 @@
 //! time there are at most as many blocks in memory as threads, however long the input is.
 
 mod reader;
+mod threads;
 
 use std::fmt;
 use std::io::{self, Write};
-use std::num::NonZero;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
+use std::sync::{Arc, Mutex};
 
 use idmerge_ingest::KnownInputs;
 
@@ -20,17 +19,11 @@ use crate::stream::block::{Block, Limits, Unit};
 use crate::stream::blocks::{Blocks, Next, ReadError};
 use crate::stream::forms::unusable::{Tally, UsableEvents};
 use crate::stream::input::sorted::Origins;
-use crate::stream::input::{self, Input, InputChanged, Reread};
+use crate::stream::input::{self, Helpers, Input, InputChanged, Reread};
 use crate::stream::lines::too_long;
 use crate::stream::ordered::{Ordered, Ticket};
 use crate::stream::pipeline::reader::{KeptBlocks, Numbered, Reader};
 use crate::stream::progress::Progress;
-
-/// More threads would be idle: the ordered step runs on one at a time.
-const THREADS_MAX: usize = 8;
-
-/// The stack of a thread. What runs on it needs little.
-const STACK_BYTES: usize = 512 * 1024;
 
 /// One pass over all inputs.
 pub(crate) struct Pass<'p> {
@@ -345,6 +338,11 @@ impl<'p> Pass<'p> {
         let stage = self.adapting.map(Adapting::stage);
         let limits = self.limits;
         let input_bytes = input::total_bytes(self.inputs).unwrap_or_default();
+        let threads = threads::count();
+        let helpers = Helpers::new(threads);
+        for input in &mut *self.inputs {
+            input.read_with(&helpers);
+        }
         let kept = self
             .kept
             .map(|blocks| KeptBlocks::new(blocks, input_bytes, self.progress));
@@ -358,7 +356,16 @@ impl<'p> Pass<'p> {
             progress: self.progress,
             count: 0,
         });
-        on_all_threads(|| work(&reader, &ordered, stage.as_ref(), new_worker(), limits))?;
+        threads::run(threads, || {
+            work(
+                &reader,
+                &helpers,
+                &ordered,
+                stage.as_ref(),
+                new_worker(),
+                limits,
+            )
+        })?;
         if let Some(stage) = stage {
             stage.finish();
         }
@@ -368,34 +375,10 @@ impl<'p> Pass<'p> {
     }
 }
 
-/// Runs `work` on as many threads as there are cores, this one included.
-fn on_all_threads(work: impl Fn() -> anyhow::Result<()> + Sync) -> anyhow::Result<()> {
-    let threads = thread::available_parallelism().map_or(1, NonZero::get);
-    let work = &work;
-    thread::scope(|scope| {
-        let spawn = |_| {
-            thread::Builder::new()
-                .stack_size(STACK_BYTES)
-                .spawn_scoped(scope, work)
-        };
-        // If no more threads can be started, the ones that were do all the work.
-        let others: Vec<_> = (1..threads.min(THREADS_MAX))
-            .map_while(|n| spawn(n).ok())
-            .collect();
-        let mut result = work();
-        for other in others {
-            match other.join() {
-                Ok(result_there) => result = result.and(result_there),
-                Err(panic) => std::panic::resume_unwind(panic),
-            }
-        }
-        result
-    })
-}
-
 /// What one thread does. At most one thread returns an error, since it stops the others.
 fn work<W: Worker>(
     reader: &Mutex<Reader<'_, impl FnMut(u64) -> anyhow::Result<W::Kept>>>,
+    helpers: &Helpers,
     ordered: &Ordered<OrderedSink<W::Sink>>,
     stage: Option<&Stage<'_>>,
     mut worker: W,
@@ -404,7 +387,7 @@ fn work<W: Worker>(
     let mut block = Block::default();
     let mut memory = StageMemory::new(limits.max_line_bytes);
     loop {
-        let mut reading = lock(reader);
+        let mut reading = threads::lock(reader, helpers);
         if ordered.is_stopped() {
             return Ok(());
         }
@@ -487,10 +470,4 @@ fn unread_line<W: Worker>(
         error,
     };
     W::unread_line(sink, refusal, &mut |out| blocks.copy_rest(block, out))
-}
-
-fn lock<R>(reader: &Mutex<R>) -> MutexGuard<'_, R> {
-    // A thread that panicked here either held a ticket, which stops the others, or had read nothing.
-    // The panic itself is resumed when the thread is joined.
-    reader.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -158,6 +158,33 @@ fn in_6_gzip_may_be_padded_with_zeros_and_have_several_members() {
 }
 
 #[test]
+fn many_members_are_one_text_from_a_file_and_from_a_pipe() {
+    let folder = Folder::new();
+    let workload = "generate --workload web-login --events 20000 -q";
+    let text = folder.run(workload).ok();
+    let command = "resolve -q --engine simplified";
+    folder.write("plain", &text);
+    let wanted = folder.run(&format!("{command} plain")).ok();
+    // By the thousand in a run, as `bgzip` writes them, and longer than a run.
+    for bytes in [500, 65_280, 1_000_000] {
+        let compressed: Vec<_> = text.as_bytes().chunks(bytes).flat_map(gzip).collect();
+        folder.write("gzip", &compressed);
+        let out = folder.run(&format!("{command} gzip")).ok();
+        assert!(out == wanted, "{bytes}");
+        assert!(
+            folder.pipe(compressed.clone(), command).ok() == wanted,
+            "{bytes}"
+        );
+
+        let cut = compressed.len() - 5;
+        folder.write("cut", &compressed[..cut]);
+        let done = folder.run(&format!("{command} cut"));
+        done.code(1)
+            .says("its gzip data is damaged, cut off or followed by other data");
+    }
+}
+
+#[test]
 fn each_input_has_its_own_compression() {
     let folder = Folder::new();
     folder.write("1", gzip(event("a")));

@@ -1,9 +1,19 @@
 //! Decompression of gzip and zstd, detected by the first bytes.
 
+mod jobs;
+mod limits;
+mod members;
+mod runs;
+#[cfg(test)]
+mod tests;
+
 use std::io::{self, BufRead, BufReader, Read};
 
 use flate2::bufread::GzDecoder;
 
+pub(crate) use crate::stream::input::decompress::jobs::Helpers;
+use crate::stream::input::decompress::limits::Limits;
+use crate::stream::input::decompress::members::Members;
 use crate::stream::input::table::{self, TableForm};
 use crate::stream::progress::Progress;
 
@@ -19,6 +29,7 @@ pub(super) fn decompressed<'i>(
     mut raw: impl Read + Send + 'i,
     name: &str,
     form: &mut TableForm,
+    helpers: &Helpers,
     progress: &Progress,
 ) -> io::Result<Box<dyn Read + Send + 'i>> {
     let mut magic = Vec::new();
@@ -31,10 +42,46 @@ pub(super) fn decompressed<'i>(
         // Blocks are large reads: a buffer would only copy.
         Format::Plain if is_table => return table::text_of_stream(raw, name, form, progress),
         Format::Plain => return Ok(Box::new(raw)),
-        Format::Gzip => Box::new(GzipMembers::new(buffered(raw))),
+        Format::Gzip => {
+            let limits = Limits::for_threads(helpers.threads);
+            Box::new(Gzip::new(buffered(raw), limits, helpers))
+        }
         Format::Zstd => Box::new(zstd::Decoder::with_buffer(buffered(raw))?),
     };
     Ok(Box::new(Decompressed { decoder, format }))
+}
+
+/// Gzip. The first member, and all if no other thread can help, are read by one decoder.
+enum Gzip<R> {
+    First(Box<GzipMembers<BufReader<R>>>, Limits, Helpers),
+    Later(Box<Members<R>>),
+}
+
+impl<R: Read> Gzip<R> {
+    fn new(raw: BufReader<R>, limits: Limits, helpers: &Helpers) -> Self {
+        Self::First(Box::new(GzipMembers::new(raw)), limits, helpers.clone())
+    }
+}
+
+impl<R: Read> Read for Gzip<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::First(members, _, Helpers { threads: ..=1, .. }) => members.read(buffer),
+            Self::First(members, limits, helpers) => {
+                let bytes = members.read_member(buffer)?;
+                if bytes > 0 || buffer.is_empty() {
+                    return Ok(bytes);
+                }
+                let Some(raw) = members.pass_zeros()? else {
+                    return Ok(0);
+                };
+                let members = Members::new(raw, *limits, helpers.clone());
+                *self = Self::Later(Box::new(members));
+                self.read(buffer)
+            }
+            Self::Later(members) => members.read(buffer),
+        }
+    }
 }
 
 /// Gzip of several members, also padded with zeros, as tapes and block devices leave them (IN-6).
@@ -52,8 +99,19 @@ impl<R: BufRead> GzipMembers<R> {
         }
     }
 
-    /// Passes the zeros after a member, and starts the next one.
-    fn next_member(&mut self) -> io::Result<()> {
+    /// Reads from one member. Nothing: it has ended, and so may have the data.
+    fn read_member(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match &mut self.member {
+            Some(member) if !self.is_at_end => member.read(buffer),
+            _ => Ok(0),
+        }
+    }
+
+    /// Passes the zeros after a member. `None`: no other member follows.
+    fn pass_zeros(&mut self) -> io::Result<Option<R>> {
+        if self.is_at_end {
+            return Ok(None);
+        }
         let Some(member) = self.member.take() else {
             return Err(io::ErrorKind::InvalidData.into());
         };
@@ -66,31 +124,29 @@ impl<R: BufRead> GzipMembers<R> {
             let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
             if bytes.is_empty() {
                 self.is_at_end = true;
-                break;
+                return Ok(None);
             }
-            if zeros < bytes.len() {
-                raw.consume(zeros);
-                break;
-            }
+            let is_end_of_zeros = zeros < bytes.len();
             raw.consume(zeros);
+            if is_end_of_zeros {
+                return Ok(Some(raw));
+            }
         }
-        self.member = Some(GzDecoder::new(raw));
-        Ok(())
     }
 }
 
 impl<R: BufRead> Read for GzipMembers<R> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        while !self.is_at_end && !buffer.is_empty() {
-            if let Some(member) = &mut self.member {
-                let bytes = member.read(buffer)?;
-                if bytes > 0 {
-                    return Ok(bytes);
-                }
+        loop {
+            let bytes = self.read_member(buffer)?;
+            if bytes > 0 || buffer.is_empty() {
+                return Ok(bytes);
             }
-            self.next_member()?;
+            let Some(raw) = self.pass_zeros()? else {
+                return Ok(0);
+            };
+            self.member = Some(GzDecoder::new(raw));
         }
-        Ok(0)
     }
 }
 
@@ -141,27 +197,6 @@ impl Format {
             Self::Plain => "plain",
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn formats_are_detected_by_their_first_bytes() {
-        for (magic, format) in [
-            (&b""[..], Format::Plain),
-            (b"{", Format::Plain),
-            (b"{\"ev", Format::Plain),
-            (b"\x1f", Format::Plain),
-            (b"\x1f\x8b\x08\x00", Format::Gzip),
-            (b"\x28\xb5\x2f\xfd", Format::Zstd),
-            (b"\x53\x2a\x4d\x18", Format::Zstd),
-            (b"\x28\xb5\x2f", Format::Plain),
-        ] {
-            assert_eq!(Format::of(magic), format, "{magic:?}");
         }
     }
 }
