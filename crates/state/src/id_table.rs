@@ -191,9 +191,10 @@ impl<R> IdTable<R> {
         debug_assert!(self.find(probe).is_none(), "an ID is inserted once");
         let number = self.len();
         if self.push(probe, row) {
-            // Before the index has the number: a reader that finds it there must find its key.
             self.publish();
         }
+        // Before the index has the number, or a reader that finds it there would wait for its key.
+        debug_assert!(self.is_published(number));
         let (keys, hashes) = (&self.keys, &self.hashes);
         let new = Found { number, owner };
         if self.index.insert(probe.hash, new, &Others { keys, hashes }) {
@@ -311,6 +312,12 @@ impl<R> IdTable<R> {
             self.texts.view(),
             self.hashes.clone(),
         )
+    }
+
+    /// Whether readers can see the ID with this number.
+    fn is_published(&self, number: u32) -> bool {
+        let views = self.views.get();
+        views.is_none_or(|views| views.now().id(number).is_ok())
     }
 
     /// Shows readers what has grown.

@@ -77,6 +77,11 @@ impl Views {
         }
     }
 
+    /// What readers see.
+    pub(super) fn now(&self) -> &IdView {
+        &self.now
+    }
+
     /// From now on readers see this view.
     pub(super) fn publish(&mut self, view: IdView) {
         let before = std::mem::replace(&mut self.now, Arc::new(view));
