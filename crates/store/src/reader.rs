@@ -4,9 +4,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use idmerge_core::{
-    Attribution, Cluster, ConcurrentReader, DistinctId, IdentityResolver, Resolve, RuleBook,
-};
+use idmerge_core::IdentityResolver;
 use idmerge_disk::STORE_FILE;
 use redb::{ReadOnlyDatabase, ReadableDatabase as _};
 
@@ -19,6 +17,7 @@ use crate::log::file::{builder, unpanicked};
 use crate::log::journal::{place::Place, replay};
 use crate::options::{Opened, Options};
 use crate::state::State;
+use crate::state::answers::answers_by_overlay;
 
 /// A store that is open for reading. Another process may write it at the same time.
 ///
@@ -131,70 +130,5 @@ impl<R: fmt::Debug> fmt::Debug for Reader<R> {
     }
 }
 
-#[deny(
-    clippy::missing_trait_methods,
-    reason = "a method not forwarded is a method lost"
-)]
-impl<R: IdentityResolver> Resolve for Reader<R> {
-    fn rule_book(&self) -> RuleBook {
-        self.state.overlay.any().rule_book()
-    }
-
-    fn attribution(&self) -> Attribution {
-        self.state.overlay.any().attribution()
-    }
-
-    fn resolve<'a>(&'a self, id: DistinctId<'a>) -> DistinctId<'a> {
-        self.state.overlay.resolve(id)
-    }
-
-    fn resolve_batch<'a>(&'a self, ids: &mut [DistinctId<'a>]) {
-        self.state.overlay.resolve_batch(ids);
-    }
-
-    fn cluster<'a>(&'a self, id: DistinctId<'a>) -> Option<Cluster<'a>> {
-        self.state.overlay.cluster(id)
-    }
-
-    fn cluster_len(&self, id: DistinctId<'_>) -> usize {
-        self.state.overlay.cluster_len(id)
-    }
-
-    fn is_clustered(&self, id: DistinctId<'_>) -> bool {
-        self.state.overlay.is_clustered(id)
-    }
-
-    fn erased_with<'a>(
-        &'a self,
-        id: DistinctId<'a>,
-    ) -> Box<dyn Iterator<Item = DistinctId<'a>> + 'a> {
-        self.state.overlay.erased_with(id)
-    }
-
-    fn clustered_ids(&self) -> usize {
-        self.state.overlay.clustered_ids()
-    }
-
-    fn members_after<'a>(
-        &'a self,
-        id: DistinctId<'a>,
-        after: Option<DistinctId<'_>>,
-        limit: usize,
-    ) -> Option<Vec<DistinctId<'a>>> {
-        self.state.overlay.members_after(id, after, limit)
-    }
-
-    fn clusters(&self) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.state.overlay.clusters()
-    }
-
-    fn cluster_parts(&self, members_max: usize) -> Box<dyn Iterator<Item = Cluster<'_>> + '_> {
-        self.state.overlay.cluster_parts(members_max)
-    }
-
-    /// As [`Durable`](crate::Durable) has it. Threads that resolve with it do not wait for a
-    /// [refresh](Self::refresh).
-    fn concurrent_reader(&self) -> Option<&Arc<dyn ConcurrentReader>> {
-        self.state.overlay.whole()?.concurrent_reader()
-    }
-}
+// Threads that resolve with its concurrent reader do not wait for a refresh.
+answers_by_overlay!(Reader);

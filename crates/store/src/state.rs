@@ -1,5 +1,6 @@
 //! The state after an entry of the log: a snapshot and the entries after it.
 
+pub(crate) mod answers;
 mod claim_batch;
 mod folding;
 pub(crate) mod overlay;
