@@ -200,8 +200,8 @@ fn read_image(
 pub fn image_bytes(image: &Image) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (piece, content) in image {
-        if let (Ok(number), Ok(len)) = (piece.number.try_into(), u16::try_from(content.len())) {
-            let number: u8 = number;
+        let len = u16::try_from(content.len());
+        if let (Ok(number), Ok(len)) = (u8::try_from(piece.number), len) {
             bytes.extend([piece.part, number]);
             bytes.extend(len.to_le_bytes());
             bytes.extend(content);

@@ -229,7 +229,7 @@ pub(crate) struct StageMemory {
 }
 
 impl StageMemory {
-    /// Events that are longer than this are refused.
+    /// Longer records and events are refused.
     pub(crate) fn new(max_line_bytes: u64) -> Self {
         Self {
             adapted: Adapted::default(),
@@ -260,7 +260,6 @@ impl Stage<'_> {
     pub(crate) fn adapt(
         &self,
         block: &mut Block,
-        max_line_bytes: u64,
         ticket: Ticket<'_, InOrder>,
         memory: &mut StageMemory,
     ) -> anyhow::Result<()> {
@@ -271,7 +270,7 @@ impl Stage<'_> {
         let lines = match adapter {
             Some(adapter) => {
                 adapted.take_text(block.take_spare());
-                adapt_block(adapter, block, max_line_bytes, adapted);
+                adapt_block(adapter, block, events.max_line_bytes(), adapted);
                 Vec::new()
             }
             None if leaves_out => fingerprinted(block, events, &self.adapting.settings),

@@ -82,6 +82,11 @@ impl EventReader {
         }
     }
 
+    /// Longer lines are refused.
+    pub(crate) fn max_line_bytes(&self) -> u64 {
+        self.max_line_bytes
+    }
+
     /// Reads each line of a block, and returns the number of lines, blank and refused ones included, and the lines that
     /// are no events, are too long, or that `read` refuses.
     #[inline]

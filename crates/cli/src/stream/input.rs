@@ -291,26 +291,20 @@ impl Input {
             );
         }
         let (name, form, helpers) = (&*self.name, &mut self.form, &self.helpers);
-        let text = match &mut self.contents {
-            Contents::File(file) => file.read(name, reread, form, helpers, progress),
+        let stream: io::Result<Box<dyn Read + Send + 'i>> = match &mut self.contents {
+            Contents::File(file) => {
+                let text = file.read(name, reread, form, helpers, progress);
+                return text.map_err(|error| unreadable(name, error));
+            }
             Contents::Stream {
                 ahead: Some(ahead), ..
-            } => ahead.start_over().and_then(|stream| {
-                decompressed(progress.watch(stream), name, form, helpers, progress)
-            }),
-            Contents::Stream { origin, copy, .. } => {
-                read_stream(origin, copy, reread).and_then(|stream| {
-                    decompressed(progress.watch(stream), name, form, helpers, progress)
-                })
-            }
-            Contents::Sorted { records, .. } => records.rewind().and_then(|()| {
-                decompressed(progress.watch(records), name, form, helpers, progress)
-            }),
+            } => ahead.start_over().map(|stream| Box::new(stream) as _),
+            Contents::Stream { origin, copy, .. } => read_stream(origin, copy, reread),
+            Contents::Sorted { records, .. } => records.rewind().map(|()| Box::new(records) as _),
         };
-        text.map_err(|error| match InputChanged::of(&error) {
-            Some(changed) => changed.clone().into(),
-            None => anyhow::Error::new(error).context(format!("cannot read {name}")),
-        })
+        stream
+            .and_then(|stream| decompressed(progress.watch(stream), name, form, helpers, progress))
+            .map_err(|error| unreadable(name, error))
     }
 
     fn check_unchanged(&mut self) -> anyhow::Result<()> {
@@ -429,6 +423,14 @@ impl InputFile {
             let change = self.before.change(&now, Reading::First);
             change.is_some() || self.before.may_hide_a_change(&now)
         })
+    }
+}
+
+/// Why an input cannot be read.
+fn unreadable(name: &str, error: io::Error) -> anyhow::Error {
+    match InputChanged::of(&error) {
+        Some(changed) => changed.clone().into(),
+        None => anyhow::Error::new(error).context(format!("cannot read {name}")),
     }
 }
 

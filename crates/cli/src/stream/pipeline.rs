@@ -402,7 +402,7 @@ fn work<W: Worker>(
                 Ok(kept) => {
                     drop(reading);
                     if let (Some(stage), Some(at_stage)) = (stage, at_stage) {
-                        stage.adapt(&mut block, limits.max_line_bytes, at_stage, &mut memory)?;
+                        stage.adapt(&mut block, at_stage, &mut memory)?;
                     }
                     worker.block(&block, kept, ticket)?;
                 }
