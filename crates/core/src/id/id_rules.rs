@@ -1,7 +1,7 @@
 //! Rules ID-2 to ID-5: which values are IDs. The length limit and the blocked values are settings.
 
 use crate::invalid_event::{InvalidEventReason, quote};
-use crate::{DEVICE_PREFIX, DistinctId, Id, IdProperty, InvalidEvent, Value};
+use crate::{DEVICE_PREFIX, DistinctId, Id, IdForm, IdProperty, InvalidEvent, UuidText, Value};
 
 /// Which texts a project accepts as IDs: the length limit of rule ID-2 and the blocked values of
 /// rule ID-4. All engines read every ID through these rules.
@@ -30,6 +30,18 @@ pub struct IdRules {
     max_id_bytes: u16,
     /// In lower case. A value is found by its length first, then by its text.
     blocked_values: Vec<Box<str>>,
+    /// What tells most IDs apart from all blocked values.
+    #[cfg_attr(feature = "serde", serde(skip))]
+    summary: BlockedSummary,
+}
+
+/// What the blocked values have in common.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct BlockedSummary {
+    /// A bit for the length of each. Lengths of 63 and more share one.
+    lengths: u64,
+    /// Whether one of them is a UUID. The documented ones are not.
+    has_uuid: bool,
 }
 
 impl IdRules {
@@ -73,6 +85,7 @@ impl IdRules {
         blocked_values.dedup();
         Self {
             max_id_bytes,
+            summary: BlockedSummary::of(&blocked_values),
             blocked_values,
         }
     }
@@ -128,14 +141,17 @@ impl IdRules {
                 max_id_bytes: self.max_id_bytes,
             });
         };
-        if self.is_blocked(text) {
+        if self.is_blocked(&id, text) {
             return refused(InvalidEventReason::Blocked { value: quote(text) });
         }
         Ok(id)
     }
 
-    /// Rule ID-4. The list may have many thousands of values.
-    fn is_blocked(&self, text: &str) -> bool {
+    /// Rule ID-4, for an ID with this text. The list may have many thousands of values.
+    fn is_blocked(&self, id: &Id<'_>, text: &str) -> bool {
+        if !self.summary.may_have(id, text) {
+            return false;
+        }
         let found = self.blocked_values.binary_search_by(|blocked| {
             let by_length = blocked.len().cmp(&text.len());
             by_length.then_with(|| {
@@ -161,6 +177,31 @@ impl IdRules {
             Some("") => Err(InvalidEvent::new(property, InvalidEventReason::OnlyPrefix)),
             Some(rest) => self.id(property, rest).map(DistinctId::device),
             None => self.id(property, text).map(DistinctId::plain),
+        }
+    }
+}
+
+impl BlockedSummary {
+    fn of(values: &[Box<str>]) -> Self {
+        Self {
+            lengths: values
+                .iter()
+                .fold(0, |lengths, value| lengths | Self::length_bit(value)),
+            has_uuid: values.iter().any(|value| UuidText::new(value).is_some()),
+        }
+    }
+
+    fn length_bit(text: &str) -> u64 {
+        1 << text.len().min(63)
+    }
+
+    /// Whether this ID, with this text, may be a blocked value.
+    #[inline]
+    fn may_have(self, id: &Id<'_>, text: &str) -> bool {
+        match id.form() {
+            // Its letters have one case, so that in lower case it is a UUID too.
+            IdForm::Uuid(_) => self.has_uuid,
+            IdForm::Text(_) => self.lengths & Self::length_bit(text) != 0,
         }
     }
 }
@@ -252,6 +293,35 @@ mod tests {
         assert_eq!(rules.blocked_values().collect::<Vec<_>>(), ["test"]);
         assert!(rules.id(PROPERTY, "null").is_ok());
         assert_eq!(rules.id(PROPERTY, "tEST").unwrap_err().rule(), "ID-4");
+    }
+
+    #[test]
+    fn id_4_a_uuid_and_a_long_text_can_be_blocked() {
+        let uuid = "5C7F0E7C-6A52-4B26-9FB8-6C5A9F0F4C1E";
+        let long = "x".repeat(100);
+        for blocked in [uuid, &uuid.to_ascii_lowercase()] {
+            let rules = IdRules::new(255, [blocked, &long]);
+            let mixed = uuid.replace('F', "f");
+            for text in [
+                uuid,
+                &uuid.to_ascii_lowercase(),
+                &mixed,
+                &long,
+                &long.to_uppercase(),
+            ] {
+                assert_eq!(
+                    rules.id(PROPERTY, text).unwrap_err().rule(),
+                    "ID-4",
+                    "{text}"
+                );
+            }
+            let other = uuid.replace("1E", "1F");
+            for text in [other, long[1..].to_owned(), "x".repeat(63), "y".repeat(100)] {
+                assert!(rules.id(PROPERTY, &text).is_ok(), "{text}");
+            }
+            // Of the length of a UUID.
+            assert!(IdRules::new(255, [&long]).id(PROPERTY, uuid).is_ok());
+        }
     }
 
     #[test]
