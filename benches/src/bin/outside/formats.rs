@@ -8,48 +8,37 @@ use anyhow::{Context, Error, Result};
 use idmerge_adapters::{Adapted, Adapter, Format, Options, Target};
 use serde_json::{Map, Value, json};
 
-/// A product, and the names of its two rows: of its records, and of the events that are made of them.
-pub(crate) const FORMATS: [(Format, &str, &str); 8] = [
-    (
-        Format::Segment,
-        "idmerge resolve --from segment",
-        "idmerge resolve, the events of segment",
-    ),
-    (
-        Format::RudderStack,
-        "idmerge resolve --from rudderstack",
-        "idmerge resolve, the events of rudderstack",
-    ),
-    (
-        Format::MParticle,
-        "idmerge resolve --from mparticle",
-        "idmerge resolve, the events of mparticle",
-    ),
-    (
-        Format::Amplitude,
-        "idmerge resolve --from amplitude",
-        "idmerge resolve, the events of amplitude",
-    ),
-    (
-        Format::PostHog,
-        "idmerge resolve --from posthog",
-        "idmerge resolve, the events of posthog",
-    ),
-    (
-        Format::Ga4,
-        "idmerge resolve --from ga4",
-        "idmerge resolve, the events of ga4",
-    ),
-    (
-        Format::Snowplow,
-        "idmerge resolve --from snowplow",
-        "idmerge resolve, the events of snowplow",
-    ),
-    (
-        Format::Csv,
-        "idmerge resolve --from csv",
-        "idmerge resolve, the events of csv",
-    ),
+/// The names of the rows of a product.
+pub(crate) struct Rows {
+    pub(crate) format: Format,
+    /// Its records.
+    pub(crate) records: &'static str,
+    /// The events that are made of them.
+    pub(crate) events: &'static str,
+    /// The same, and duplicates are looked for, as they are in records by default.
+    pub(crate) deduplicated: &'static str,
+}
+
+macro_rules! rows {
+    ($($format:ident $name:literal),*) => {
+        [$(Rows {
+            format: Format::$format,
+            records: concat!("idmerge resolve --from ", $name),
+            events: concat!("idmerge resolve, the events of ", $name),
+            deduplicated: concat!("idmerge resolve --dedup, the events of ", $name),
+        }),*]
+    };
+}
+
+pub(crate) const FORMATS: [Rows; 8] = rows![
+    Segment "segment",
+    RudderStack "rudderstack",
+    MParticle "mparticle",
+    Amplitude "amplitude",
+    PostHog "posthog",
+    Ga4 "ga4",
+    Snowplow "snowplow",
+    Csv "csv"
 ];
 
 /// The columns of the table, for `--map`.

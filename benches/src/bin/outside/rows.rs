@@ -66,7 +66,8 @@ impl Maker<'_> {
         let web = self.folder.join("web-login.ndjson");
         rows.extend(self.identify()?);
         rows.extend(self.funnel(&web));
-        for (format, of_records, of_events) in FORMATS {
+        for names in FORMATS {
+            let format = names.format;
             let is_csv = format == Format::Csv;
             let records = match is_csv {
                 true => self.events,
@@ -78,14 +79,22 @@ impl Maker<'_> {
                 from.extend(["--map", COLUMNS]);
             }
             let reference = Compare::Reference;
-            let ours = self.resolve(of_records, reference, &files.records, "simplified", &from);
+            let ours = self.resolve(
+                names.records,
+                reference,
+                &files.records,
+                "simplified",
+                &from,
+            );
             let peers = match is_csv {
                 true => self.csv(&files.records, &ours)?,
                 false => Vec::new(),
             };
-            let same = Compare::SameBytes;
             rows.push(ours);
-            rows.push(self.resolve(of_events, same, &files.events, "simplified", &[]));
+            for (name, args) in [(names.events, &[][..]), (names.deduplicated, &["--dedup"])] {
+                let same = Compare::SameBytes;
+                rows.push(self.resolve(name, same, &files.events, "simplified", args));
+            }
             rows.extend(peers);
         }
         Ok(rows)

@@ -104,10 +104,13 @@ impl Measured<'_> {
         );
         let ratio = self.wall(GZIP_MEMBERS) / self.wall(GZIP);
         report.stated("gzip of 16 members: times gzip of one", ratio, " ×");
-        for (format, of_records, of_events) in FORMATS {
-            let ratio = self.wall(of_records) / self.wall(of_events);
-            let row = format!("--from {format}: times the same events, adapted beforehand");
-            report.at_most(&row, 1.6, ratio, " ×");
+        for names in FORMATS {
+            let (format, records) = (names.format, self.wall(names.records));
+            for (row, events) in [("", names.events), (", with --dedup", names.deduplicated)] {
+                let row =
+                    format!("--from {format}: times the same events, adapted beforehand{row}");
+                report.at_most(&row, 1.6, records / self.wall(events), " ×");
+            }
         }
     }
 }
