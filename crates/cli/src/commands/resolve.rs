@@ -30,7 +30,7 @@ use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::spill::blocks::BlocksWriter;
+use crate::spill::blocks::{BlocksWriter, Which};
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::adapt::Adapting;
@@ -137,11 +137,19 @@ fn resolve_by_engine(
     let progress = Progress::of_bytes(bytes, input_args.quiet);
     let limits = input_args.limits();
 
+    let blocks = adapting.map(|_| {
+        // To make lines of a table again takes longer than to keep them.
+        let which = match inputs.iter().any(Input::is_table) {
+            true => Which::All,
+            false => Which::Adapted,
+        };
+        BlocksWriter::new(which)
+    });
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);
     let mut keeping = Keeping {
         outlines: OutlinesWriter::new(),
-        blocks: adapting.map(|_| BlocksWriter::new()),
+        blocks,
         conflicts,
     };
     let mut first = first_pass(pass, settings, refused, mapping, &mut keeping)?;
@@ -156,15 +164,19 @@ fn resolve_by_engine(
     }
     let pass = Pass::new(&mut inputs, limits, Reread::No, &progress);
     let blocks = keeping.blocks.and_then(BlocksWriter::read);
+    let outlines = keeping.outlines.read();
     let are_blocks_kept = blocks.is_some();
+    let is_adapted = adapting.is_some_and(|adapting| adapting.adapter().is_some());
     let pass = match blocks {
         Some(blocks) => pass.of_kept(blocks),
+        // Duplicates have no outlines, and so they are left out again.
+        None if !is_adapted && outlines.are_kept() => pass.settling(adapting),
         None => pass.adapting(adapting),
     };
     let kept = Kept {
         are_blocks_kept,
         rejections: first.rejections,
-        outlines: keeping.outlines.read(),
+        outlines,
     };
     let (written, users) = second_pass(pass, settings, &*first.engine, kept, output)?;
     written.output.finish()?;

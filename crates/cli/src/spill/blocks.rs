@@ -16,12 +16,21 @@ use crate::stream::block::Block;
 /// Keeps blocks, in their order.
 #[derive(Debug)]
 pub(crate) struct BlocksWriter {
+    which: Which,
     /// `None` after writing has failed, or if there is too little room.
     file: Option<SpooledTempFile>,
     bytes: u64,
     /// The room is looked at again once there are this many bytes.
     next_look: u64,
     room: Room,
+}
+
+/// Which blocks are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Which {
+    All,
+    /// Those whose events were made of the records of another product. If there are others, none.
+    Adapted,
 }
 
 /// How many bytes there is room for in the folder of temporary files. `None` if that is not known.
@@ -38,12 +47,13 @@ pub(crate) struct BlocksReader {
 }
 
 impl BlocksWriter {
-    pub(crate) fn new() -> Self {
-        Self::to(SpooledTempFile::new(IN_MEMORY_BYTES), room)
+    pub(crate) fn new(which: Which) -> Self {
+        Self::to(SpooledTempFile::new(IN_MEMORY_BYTES), room, which)
     }
 
-    fn to(file: SpooledTempFile, room: Room) -> Self {
+    fn to(file: SpooledTempFile, room: Room, which: Which) -> Self {
         Self {
+            which,
             file: Some(file),
             bytes: 0,
             next_look: IN_MEMORY_BYTES as u64,
@@ -53,6 +63,9 @@ impl BlocksWriter {
 
     /// Adds the block with this number.
     pub(crate) fn add(&mut self, number: u64, block: &Block) {
+        if self.which == Which::Adapted && block.adapted.is_none() {
+            self.file = None;
+        }
         self.bytes += block.bytes().len() as u64;
         if let Some(file) = &mut self.file
             && (write(number, block, file).is_err() || !self.has_room())
@@ -71,7 +84,7 @@ impl BlocksWriter {
         (self.room)().is_none_or(|room| room >= self.bytes)
     }
 
-    /// Returns what was added, or `None` if it could not be kept.
+    /// Returns what was added, or `None` if it could not be kept, or was not to be kept.
     pub(crate) fn read(self) -> Option<BlocksReader> {
         let mut file = self.file?;
         file.rewind().ok()?;
@@ -149,7 +162,8 @@ mod tests {
             .collect();
         // In memory and in a file.
         for in_memory_bytes in [IN_MEMORY_BYTES, 0] {
-            let mut writer = BlocksWriter::to(SpooledTempFile::new(in_memory_bytes), room);
+            let file = SpooledTempFile::new(in_memory_bytes);
+            let mut writer = BlocksWriter::to(file, room, Which::All);
             for (number, block) in &blocks {
                 writer.add(*number, block);
             }
@@ -168,7 +182,8 @@ mod tests {
     #[test]
     fn blocks_are_kept_while_the_disk_has_room_for_as_much_again() {
         let kept = |room: Room| {
-            let mut writer = BlocksWriter::to(SpooledTempFile::new(IN_MEMORY_BYTES), room);
+            let file = SpooledTempFile::new(IN_MEMORY_BYTES);
+            let mut writer = BlocksWriter::to(file, room, Which::All);
             let block = Block::of(&vec![b'x'; 1024 * 1024]);
             (0..40_u64)
                 .take_while(|number| {
@@ -186,7 +201,7 @@ mod tests {
 
     #[test]
     fn blocks_that_were_cut_off_are_an_error_and_no_end() {
-        let mut writer = BlocksWriter::new();
+        let mut writer = BlocksWriter::new(Which::All);
         writer.add(0, &Block::of(b"a\n"));
         let file = writer.file.as_mut().unwrap();
         file.write_all(&[0; HEADER_BYTES - 1]).unwrap();

@@ -258,6 +258,11 @@ pub(crate) struct OutlinesReader {
 }
 
 impl OutlinesReader {
+    /// Whether the outlines of all blocks could be kept.
+    pub(crate) fn are_kept(&self) -> bool {
+        self.file.is_some()
+    }
+
     /// The outlines of the block with this number, or `None` if none could be kept. If the first pass
     /// had no such block, they are outlines of no block. Call it in the order of blocks.
     pub(crate) fn read_block(&mut self, number: u64) -> io::Result<Option<BlockOutlines>> {

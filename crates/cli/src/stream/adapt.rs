@@ -15,7 +15,7 @@ use idmerge_adapters::{
     Refusal, detect,
 };
 use idmerge_engines::Settings;
-use idmerge_events::{Envelope, MalformedEvent};
+use idmerge_events::{Envelope, EventLayout, MalformedEvent};
 use idmerge_spill::Seen;
 
 use crate::report::say;
@@ -267,15 +267,16 @@ impl Stage<'_> {
         let adapter = self.adapting.adapter();
         let leaves_out = self.adapting.dedup.unwrap_or(adapter.is_some());
         adapted.clear();
-        let lines = match adapter {
+        let (lines, layouts) = match adapter {
             Some(adapter) => {
                 adapted.take_text(block.take_spare());
                 adapt_block(adapter, block, events.max_line_bytes(), adapted);
-                Vec::new()
+                Default::default()
             }
             None if leaves_out => fingerprinted(block, events, &self.adapting.settings),
-            None => Vec::new(),
+            None => Default::default(),
         };
+        block.layouts = layouts;
         let Some(mut turn) = ticket.wait() else {
             return Ok(());
         };
@@ -283,15 +284,17 @@ impl Stage<'_> {
         turn.counts.add(adapted.counts());
         turn.has_header |= block.table.is_some();
         if leaves_out {
-            let mut left_out = Vec::new();
+            let (mut left_out, mut duplicates) = (Vec::new(), Vec::new());
             for line in lines.into_iter().chain(repeatable(adapted.lines())) {
                 if !turn.seen.insert(line.fingerprint).context(TEMPORARY)? {
-                    turn.duplicates += 1;
-                    // A blank line is passed over.
-                    block.bytes_mut()[line.bytes].fill(b' ');
                     left_out.push(line.index);
+                    duplicates.push(line.bytes);
                 }
             }
+            turn.duplicates += duplicates.len() as u64;
+            drop(turn);
+            // A blank line is passed over.
+            block.blank_out(duplicates);
             if let Some(adapted) = &mut block.adapted {
                 let is_left_out = |line: &usize| left_out.binary_search(line).is_ok();
                 adapted.conflicts.retain(|it| !is_left_out(&it.line));
@@ -440,9 +443,13 @@ struct Line {
     fingerprint: u128,
 }
 
-/// The lines of a block of events that can have duplicates.
-fn fingerprinted(block: &Block, reader: &EventReader, settings: &Settings) -> Vec<Line> {
-    let (mut scratch, mut lines) = (Vec::new(), Vec::new());
+/// The lines of a block of events that can have duplicates, and the layouts of all its events, by their lines.
+fn fingerprinted(
+    block: &Block,
+    reader: &EventReader,
+    settings: &Settings,
+) -> (Vec<Line>, Vec<(u64, EventLayout)>) {
+    let (mut scratch, mut lines, mut layouts) = (Vec::new(), Vec::new(), Vec::new());
     // Refused lines have no duplicates. Who reads the block next reports them.
     let _refused = reader.read(block, |line, envelope: Envelope<'_>| {
         let reading = settings.read(&envelope.json_event().event());
@@ -455,7 +462,8 @@ fn fingerprinted(block: &Block, reader: &EventReader, settings: &Settings) -> Ve
                 fingerprint: repeatable.fingerprint,
             });
         }
+        layouts.push((line.number, envelope.into_json_event().into_layout()));
         Ok(())
     });
-    lines
+    (lines, layouts)
 }

@@ -3,8 +3,10 @@
 use std::fmt;
 use std::io::{self, Read};
 use std::mem;
+use std::ops::Range;
 use std::sync::Arc;
 
+use idmerge_events::EventLayout;
 use idmerge_ingest::Content;
 use twox_hash::XxHash3_64;
 
@@ -42,6 +44,11 @@ pub(crate) struct Block {
     pub(crate) adapted: Option<AdaptedBlock>,
     /// If the input is a table.
     pub(crate) table: Option<Arc<Table>>,
+    /// The events that were read while duplicates were looked for, so that they need not be scanned again: the number of
+    /// the line of each, counted from 1 and in order, and where its parts are in the line.
+    pub(super) layouts: Vec<(u64, EventLayout)>,
+    /// The fingerprint of the bytes, if some of them have been blanked out since.
+    fingerprint: Option<u64>,
 }
 
 /// The limits of a reader of input.
@@ -72,9 +79,17 @@ impl Block {
         str::from_utf8(self.bytes()).ok()
     }
 
-    /// A hash that tells this block from others.
+    /// A hash that tells this block from others. Duplicates that are left out count as they were read.
     pub(crate) fn fingerprint(&self) -> u64 {
-        XxHash3_64::oneshot(self.bytes())
+        self.fingerprint
+            .unwrap_or_else(|| XxHash3_64::oneshot(self.bytes()))
+    }
+
+    /// The layout of the event on this line, counted from 1, if the event was read before.
+    #[inline]
+    pub(crate) fn layout_of(&self, line: u64) -> Option<&EventLayout> {
+        let index = self.layouts.binary_search_by_key(&line, |(line, _)| *line);
+        self.layouts.get(index.ok()?).map(|(_, layout)| layout)
     }
 
     /// Whether the input consists of lines or of records.
@@ -104,9 +119,13 @@ impl Block {
         mem::take(&mut self.spare)
     }
 
-    /// The bytes, to blank out parts of them.
-    pub(super) fn bytes_mut(&mut self) -> &mut [u8] {
-        &mut self.buffer[..self.filled]
+    /// Blanks these parts of the bytes out.
+    pub(super) fn blank_out(&mut self, parts: impl IntoIterator<Item = Range<usize>>) {
+        for part in parts {
+            // The bytes may be read again from the input, where nothing is blanked out.
+            self.fingerprint = Some(self.fingerprint());
+            self.buffer[..self.filled][part].fill(b' ');
+        }
     }
 
     /// A block with these bytes.
@@ -130,6 +149,7 @@ impl Block {
         self.content = None;
         self.record_lines = None;
         self.table = None;
+        self.fingerprint = None;
         self.buffer.truncate(BLOCK_BYTES);
         self.buffer.shrink_to(BLOCK_BYTES);
     }

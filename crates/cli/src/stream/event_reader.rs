@@ -4,7 +4,7 @@ use std::cell::RefCell;
 
 use idmerge_core::{InvalidEvent, Reading};
 use idmerge_engines::Settings;
-use idmerge_events::{Envelope, EventParts, EventShapes, JsonEvent, MalformedEvent};
+use idmerge_events::{Envelope, EventLayout, EventParts, EventShapes, JsonEvent, MalformedEvent};
 
 use crate::stream::adapt::block::AdaptedBlock;
 use crate::stream::block::Block;
@@ -39,6 +39,8 @@ pub(crate) trait FromLine<'b>: Sized {
     fn of_bytes(bytes: &'b [u8]) -> Result<Self, MalformedEvent>;
     /// From a line whose parts are known. `None` if only a scan tells.
     fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self>;
+    /// From a line that was read as a [`JsonEvent`] before. `None` if only a scan tells.
+    fn of_layout(text: &'b str, layout: &EventLayout) -> Option<Self>;
 }
 
 impl<'b> FromLine<'b> for JsonEvent<'b> {
@@ -55,6 +57,11 @@ impl<'b> FromLine<'b> for JsonEvent<'b> {
     fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self> {
         Self::of_parts(text, parts)
     }
+
+    #[inline]
+    fn of_layout(text: &'b str, layout: &EventLayout) -> Option<Self> {
+        layout.of_text(text)
+    }
 }
 
 impl<'b> FromLine<'b> for Envelope<'b> {
@@ -70,6 +77,11 @@ impl<'b> FromLine<'b> for Envelope<'b> {
     #[inline]
     fn of_parts(text: &'b str, parts: &EventParts) -> Option<Self> {
         Self::of_parts(text, parts)
+    }
+
+    #[inline]
+    fn of_layout(_: &'b str, _: &EventLayout) -> Option<Self> {
+        None
     }
 }
 
@@ -145,9 +157,15 @@ impl EventReader {
         let Some(text) = text else {
             return E::of_bytes(line.bytes);
         };
-        let adapted = block.adapted.as_ref();
-        let parts = adapted.and_then(|adapted| adapted.parts_of(line.number));
-        match parts.and_then(|parts| E::of_parts(text, parts)) {
+        let known = match &block.adapted {
+            Some(adapted) => adapted
+                .parts_of(line.number)
+                .and_then(|parts| E::of_parts(text, parts)),
+            None => block
+                .layout_of(line.number)
+                .and_then(|layout| E::of_layout(text, layout)),
+        };
+        match known {
             Some(event) => Ok(event),
             None => E::of_text(text, &mut self.shapes.borrow_mut()),
         }

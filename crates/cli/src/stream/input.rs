@@ -184,16 +184,24 @@ impl Input {
     /// The first bytes of a file of text, decompressed. `None` for other inputs, and if they cannot be read: that is
     /// found again when the input is read.
     pub(crate) fn head(&mut self, bytes: usize) -> Option<Vec<u8>> {
-        let Contents::File(file) = &self.contents else {
-            return None;
-        };
-        if table::is_table(&mut file.origin.open().ok()?).ok()? {
+        if !matches!(self.contents, Contents::File(_)) || self.is_table() {
             return None;
         }
         let (mut head, progress) = (Vec::new(), Progress::of_bytes(None, true));
         let text = self.read(Reread::No, &progress).ok()?;
         text.take(bytes as u64).read_to_end(&mut head).ok()?;
         Some(head)
+    }
+
+    /// Whether this is a file with a table of Parquet. `false` also if it cannot be read: that is found again when the
+    /// input is read.
+    pub(crate) fn is_table(&self) -> bool {
+        let Contents::File(file) = &self.contents else {
+            return false;
+        };
+        let mut open = file.origin.open();
+        let is_table = open.as_mut().map(table::is_table);
+        is_table.is_ok_and(|is_table| is_table.unwrap_or(false))
     }
 
     /// The file, if it is a table that can be read anywhere and again.

@@ -31,13 +31,19 @@ const RESOLVE: &str = "resolve in pipe -q --engine simplified --refused refused"
 /// Checks that `resolve` notices a change between its passes, and writes nothing.
 #[track_caller]
 fn is_noticed(before: impl AsRef<[u8]>, change: impl Fn(&Folder), says: &str) {
+    is_noticed_by(RESOLVE, before, change, says);
+}
+
+/// As [`is_noticed`], with these arguments.
+#[track_caller]
+fn is_noticed_by(resolve: &str, before: impl AsRef<[u8]>, change: impl Fn(&Folder), says: &str) {
     let says = format!(
         "in changed while idmerge read it: {says}; copy the file, and run idmerge on the copy"
     );
     for output in ["", " -o out"] {
         let folder = Folder::with(&[("out", "old\n")]);
         folder.write("in", &before);
-        let args = format!("{RESOLVE}{output}");
+        let args = format!("{resolve}{output}");
         changed_when_the_pipe_opens(&folder, &args, &change).fails_with(&says);
         assert_eq!(folder.read("out"), "old\n");
         let names = folder.names();
@@ -126,6 +132,20 @@ fn other_content_of_the_same_size_and_time_between_the_passes_is_an_error() {
         assert_eq!(before.len(), after.len());
         is_noticed(&before, |folder| edit_secretly(folder, &after), says);
     }
+}
+
+#[test]
+fn other_content_is_an_error_also_if_duplicates_were_left_out() {
+    let resolve = format!("{RESOLVE} --dedup");
+    let event = |user: &str, id: &str| {
+        format!(r#"{{"event":"b","properties":{{"$user_id":"{user}","$insert_id":"{id}"}}}}"#)
+            + "\n"
+    };
+    let [before, after] = ["U1", "U2"].map(|user| event("U", "i").repeat(3) + &event(user, "j"));
+    let nothing = changed_when_the_pipe_opens(&Folder::with(&[("in", &before)]), &resolve, |_| {});
+    assert_eq!(nothing.ok().lines().count(), 3);
+    let change = |folder: &Folder| edit_secretly(folder, after.as_bytes());
+    is_noticed_by(&resolve, &before, change, "its content is not the same");
 }
 
 #[test]

@@ -28,6 +28,7 @@ mod conflicts;
 #[cfg(feature = "store")]
 mod copies;
 #[cfg(all(unix, feature = "serve"))]
+mod deduplicated;
 mod demo;
 #[cfg(all(unix, feature = "serve"))]
 mod deploy;

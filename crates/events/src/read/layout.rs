@@ -66,18 +66,18 @@ impl EventLayout {
     /// The event in this text, which must be the one that was scanned. `None` if the text is
     /// obviously another one; a different text with the same layout cannot be told apart, and gives
     /// an event with the wrong values.
-    pub fn of_text(self, text: &str) -> Option<JsonEvent<'_>> {
+    pub fn of_text<'t>(&self, text: &'t str) -> Option<JsonEvent<'t>> {
         if text.len() != self.text_bytes || !self.properties.is_within(text) {
             return None;
         }
         Some(JsonEvent {
             text,
-            name: match self.name {
+            name: match &self.name {
                 Name::InText(span) => Cow::Borrowed(text.get(span.start..span.end)?),
-                Name::Escaped(name) => Cow::Owned(name.into_string()),
+                Name::Escaped(name) => Cow::Owned(name.to_string()),
             },
-            properties: self.properties,
-            escaped: self.escaped,
+            properties: self.properties.clone(),
+            escaped: self.escaped.clone(),
         })
     }
 }

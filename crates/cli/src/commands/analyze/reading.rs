@@ -21,7 +21,7 @@ use crate::output::refused::{NOTHING_WRITTEN, RefusedWriter};
 use crate::output::summary::OF_NOW;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::spill::blocks::BlocksWriter;
+use crate::spill::blocks::{BlocksWriter, Which};
 use crate::spill::outlines::{BlockOutlines, OutlinesWriter};
 use crate::stream::adapt::Adapting;
 use crate::stream::block::Block;
@@ -109,7 +109,7 @@ impl<A: Analysis> Run<'_, A> {
         let pass = Pass::new(&mut self.inputs, limits, Reread::Yes, &progress).adapting(adapting);
         let mut keeping = Keeping {
             outlines: OutlinesWriter::new(),
-            blocks: adapting.map(|_| BlocksWriter::new()),
+            blocks: adapting.map(|_| BlocksWriter::new(Which::All)),
             conflicts: None,
         };
         let applied = apply_all(
