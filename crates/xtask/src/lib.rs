@@ -2,8 +2,8 @@
 //!
 //! `cargo xtask --help` lists the commands. Each is a short list of programs to start, in
 //! [`tasks`], [`fuzz`], [`mod@bench`], [`mod@e2e`] and [`mod@soak`]. A command prints the programs it starts and
-//! stops at the first failure. The checks in [`tidy`] cover what the compiler does not, such as
-//! which crate may depend on which; `tests/tidy.rs` runs them on this repository.
+//! stops at the first failure, once what runs beside it has ended. The checks in [`tidy`] cover what the
+//! compiler does not, such as which crate may depend on which; `tests/tidy.rs` runs them on this repository.
 //!
 //! Every function takes the root of the tree, so that tests can use a small tree.
 //!
@@ -22,9 +22,11 @@ use std::path::Path;
 use xshell::{Shell, cmd};
 
 pub mod bench;
+mod beside;
 pub mod e2e;
 mod files;
 pub mod fuzz;
+mod output;
 mod packages;
 mod serving;
 pub mod soak;

@@ -15,7 +15,7 @@ use idmerge_xtask::bench::{self, Options, Part};
 use idmerge_xtask::e2e::{self, Suite};
 use idmerge_xtask::{fuzz, soak, tasks};
 
-/// Development tasks. Each prints the programs it starts, and stops at the first failure.
+/// Development tasks. Each prints the programs it starts, and stops at the first failure, once what runs beside it has ended.
 #[derive(Debug, Parser)]
 #[command(bin_name = "cargo xtask")]
 enum Command {

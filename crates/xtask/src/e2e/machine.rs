@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell, cmd};
 
-use super::{Suite, spark, wheel};
+use super::suite::Suite;
+use super::{spark, wheel};
 
 /// The names of the browser's program.
 const CHROMIUMS: [&str; 4] = [
@@ -75,17 +76,9 @@ impl<'a> Machine<'a> {
         }
     }
 
-    pub(super) fn root(&self) -> &Path {
-        self.root
-    }
-
-    pub(super) fn chromium(&self) -> Option<&Path> {
-        self.chromium.as_deref()
-    }
-
-    /// The path of a program of the Python packages.
-    pub(super) fn python(&self, program: &str) -> PathBuf {
-        self.folder.join("venv/bin").join(program)
+    /// The browser, if a suite needs it.
+    pub(super) fn chromium(&self) -> Option<PathBuf> {
+        self.chromium.clone()
     }
 
     /// Installs the npm packages of a folder.
@@ -120,7 +113,7 @@ impl<'a> Machine<'a> {
             return Ok(Err(lack));
         }
         let packages = ["-r", "tests/e2e/requirements.txt"];
-        if let Err(lack) = self.pip_install(&self.python("pip"), &packages) {
+        if let Err(lack) = self.pip_install(&python(self.folder, "pip"), &packages) {
             return Ok(Err(lack));
         }
         self.has_python_packages = true;
@@ -226,6 +219,11 @@ impl<'a> Machine<'a> {
         }
         Ok(())
     }
+}
+
+/// The path of a program of the Python packages, in the folder of what is installed.
+pub(super) fn python(folder: &Path, program: &str) -> PathBuf {
+    folder.join("venv/bin").join(program)
 }
 
 /// What a command prints, or `None` if it cannot be started or fails.

@@ -11,6 +11,7 @@ use anyhow::{Context, bail};
 use xshell::cmd;
 
 use super::wheel::pytest;
+use crate::output::Output;
 use crate::shell_at;
 
 /// How long Sail may take to start.
@@ -27,20 +28,19 @@ pub(super) fn sail_venv(folder: &Path) -> PathBuf {
 }
 
 /// Builds the package once, and runs its tests of Spark in both environments.
-pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
+pub(super) fn run(root: &Path, folder: &Path, output: &mut Output) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
     let wheels = folder.join("wheels");
     sh.remove_path(&wheels)?;
     let pip = venv(folder).join("bin/pip");
-    cmd!(
+    output.run(cmd!(
         sh,
         "{pip} wheel --no-deps --disable-pip-version-check --wheel-dir {wheels} ./python"
-    )
-    .run()?;
+    ))?;
     let wheel = sh.read_dir(&wheels)?.pop();
     let wheel = wheel.context("pip has built no package")?;
 
-    let tests = |venv: &Path, remote: Option<&str>| {
+    let mut tests = |venv: &Path, remote: Option<&str>| {
         let pip = venv.join("bin/pip");
         // The version is the same after each change.
         let options = [
@@ -49,13 +49,12 @@ pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
             "--quiet",
             "--disable-pip-version-check",
         ];
-        cmd!(sh, "{pip} install {options...} {wheel}").run()?;
+        output.run(cmd!(sh, "{pip} install {options...} {wheel}"))?;
         let pytest = pytest(&sh, root, venv, &["python/tests/spark"])?;
-        match remote {
-            Some(remote) => pytest.env("SPARK_REMOTE", remote).run()?,
-            None => pytest.run()?,
-        }
-        anyhow::Ok(())
+        output.run(match remote {
+            Some(remote) => pytest.env("SPARK_REMOTE", remote),
+            None => pytest,
+        })
     };
     tests(&venv(folder), None)?;
     for mode in ["local", "local-cluster"] {

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use xshell::{Cmd, Shell, cmd};
 
+use crate::output::Output;
 use crate::packages::metadata;
 use crate::shell_at;
 
@@ -17,18 +18,22 @@ pub(super) fn old_pandas(folder: &Path) -> PathBuf {
     folder.join("old-pandas")
 }
 
-/// Installs the package, and runs its tests with the newest pandas and with the one before.
-pub(super) fn run(root: &Path, folder: &Path) -> anyhow::Result<()> {
+/// Installs the package with the command that its documentation names, which compiles it.
+pub(super) fn install(root: &Path, folder: &Path, output: &mut Output) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
     let pip = venv(folder).join("bin/pip");
-    // A build that fails is no lack of the machine.
-    cmd!(sh, "{pip} install --disable-pip-version-check ./python").run()?;
+    // A build that fails is no lack of the machine. It takes minutes of all cores: what runs beside it comes first.
+    let install = ["install", "--disable-pip-version-check", "./python"];
+    output.run(cmd!(sh, "nice {pip} {install...}"))
+}
 
+/// Runs the tests of the package that is installed, with the newest pandas and with the one before.
+pub(super) fn run(root: &Path, folder: &Path, output: &mut Output) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
     let pytest = |arguments: &[&str]| pytest(&sh, root, &venv(folder), arguments);
-    pytest(&["python/tests"])?.run()?;
+    output.run(pytest(&["python/tests"])?)?;
     let pytest = pytest(&["python/tests", "-k", "pandas"])?;
-    pytest.env("PYTHONPATH", old_pandas(folder)).run()?;
-    Ok(())
+    output.run(pytest.env("PYTHONPATH", old_pandas(folder)))
 }
 
 /// Tests of the package that is installed in an environment, which compare it with the command.
