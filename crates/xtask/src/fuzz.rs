@@ -4,21 +4,27 @@ use std::fs;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Command, ExitStatus, Stdio};
+use std::thread;
 
 use anyhow::{Context, bail};
 use serde_json::Value;
-use xshell::{Shell, cmd};
+use xshell::cmd;
 
+use crate::beside::{all_passed, beside};
 use crate::files::{entries, text};
 use crate::{install, shell_at};
 
 /// The version of cargo-fuzz to install if it is missing.
 const CARGO_FUZZ_VERSION: &str = "0.13.2";
 
+/// Sanitizers need nightly, and find little in safe code.
+const OPTIONS: [&str; 4] = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
+
 /// An input that takes longer fails.
 const INPUT_SECONDS_MAX: u32 = 10;
 
-/// Runs the fuzz targets, or only `target`, for `seconds` each, and prints a line about each.
+/// Runs the fuzz targets, or only `target`, for `seconds` each, and prints a line about each. As many run at once as there
+/// are cores; what each printed comes when it has ended.
 ///
 /// The fuzzer starts from the vectors of the conformance suite, the records of the adapters' cases, from
 /// `fuzz/regressions/TARGET` and from `fuzz/corpus/TARGET`, to which it saves the inputs that reach new code. It
@@ -26,23 +32,26 @@ const INPUT_SECONDS_MAX: u32 = 10;
 ///
 /// # Errors
 ///
-/// Fails with the first target that fails, if `target` does not exist, or if there are no targets.
+/// Fails after all targets have run if one of them fails, if `target` does not exist, or if there are no targets.
 pub fn fuzz(root: &Path, target: Option<&str>, seconds: u32) -> anyhow::Result<()> {
     let targets = chosen(targets(root)?, target)?;
     let sh = shell_at(root)?;
     install(&sh, "fuzz", CARGO_FUZZ_VERSION)?;
-    let seed = [
-        "--package",
-        "idmerge-differential",
-        "--example",
-        "seed_corpora",
-    ];
+    // With the features of `cargo xtask test`, which has compiled it already.
+    let seed = ["--all-features", "--example", "seed_corpora"];
     cmd!(sh, "cargo run {seed...} fuzz/corpus").run()?;
     seed_adapters(root)?;
-    for target in &targets {
-        fuzz_one(root, &sh, target, seconds)?;
+    if targets.len() > 1 {
+        // One after the other, the targets would wait for each other's build.
+        cmd!(sh, "cargo fuzz build {OPTIONS...}").run()?;
     }
-    Ok(())
+    // Each keeps one core busy.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let is_only_one = targets.len() == 1;
+    let failed = beside(&targets, at_once, |target| {
+        fuzz_one(root, target, seconds, is_only_one)
+    });
+    all_passed(&failed)
 }
 
 /// The cases of the adapters: each line has a record, and the name of its format.
@@ -68,7 +77,8 @@ fn seed_adapters(root: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn fuzz_one(root: &Path, sh: &Shell, target: &str, seconds: u32) -> anyhow::Result<()> {
+fn fuzz_one(root: &Path, target: &str, seconds: u32, is_only_one: bool) -> anyhow::Result<()> {
+    let sh = shell_at(root)?;
     let corpus = format!("fuzz/corpus/{target}");
     fs::create_dir_all(root.join(&corpus)).with_context(|| format!("cannot make {corpus}"))?;
     let regressions = format!("fuzz/regressions/{target}");
@@ -78,19 +88,23 @@ fn fuzz_one(root: &Path, sh: &Shell, target: &str, seconds: u32) -> anyhow::Resu
         format!("-timeout={INPUT_SECONDS_MAX}"),
         "-print_final_stats=1".to_owned(),
     ];
-    // Sanitizers need nightly, and find little in safe code.
-    let options = ["--fuzz-dir", "fuzz", "--sanitizer", "none"];
     let inputs = [Some(corpus), regressions].into_iter().flatten();
     let command = cmd!(
         sh,
-        "cargo fuzz run {options...} {target} {inputs...} -- {limits...}"
+        "cargo fuzz run {OPTIONS...} {target} {inputs...} -- {limits...}"
     );
 
     eprintln!("$ {command}");
     let mut count = None;
+    let mut printed = String::new();
     let status = watch(&mut command.into(), |line| {
         count = executions(line).or(count);
+        match is_only_one {
+            true => eprint!("{line}"),
+            false => printed.push_str(line),
+        }
     })?;
+    eprint!("{printed}");
     match count {
         // The fuzzer stops at the first crash; too much time or memory is a crash, too.
         Some(count) if status.success() => println!("{target}: {count} executions, no crash"),
@@ -104,7 +118,7 @@ fn fuzz_one(root: &Path, sh: &Shell, target: &str, seconds: u32) -> anyhow::Resu
     Ok(())
 }
 
-/// Runs a command, and passes each line of its standard error on to the terminal and to `watch`.
+/// Runs a command, and passes each line of its standard error on to `watch`.
 fn watch(command: &mut Command, mut watch: impl FnMut(&str)) -> anyhow::Result<ExitStatus> {
     let mut child = command.stderr(Stdio::piped()).spawn()?;
     if let Some(stderr) = child.stderr.take() {
@@ -112,7 +126,6 @@ fn watch(command: &mut Command, mut watch: impl FnMut(&str)) -> anyhow::Result<E
         let mut text = Vec::new();
         while stderr.read_until(b'\n', &mut text)? > 0 {
             let line = String::from_utf8_lossy(&text);
-            eprint!("{line}");
             watch(&line);
             text.clear();
         }
