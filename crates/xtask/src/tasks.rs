@@ -2,10 +2,13 @@
 
 use std::ffi::OsString;
 use std::path::Path;
+use std::{fs, thread};
 
 use anyhow::Context;
 use xshell::{Shell, cmd};
 
+use crate::beside::all_passed;
+use crate::output::Output;
 use crate::packages::{Package, members};
 use crate::{install, shell_at};
 
@@ -29,31 +32,72 @@ const WITHOUT_PYTHON: [(&str, &str); 2] = [
 const EXAMPLE: &str = "examples/posthog-model/Cargo.toml";
 
 /// Runs all tests: unit, integration and documentation tests, each benchmark once, and the counts
-/// against `benches/counts.toml`. Then runs the tests of all orders of memory accesses and those of the example engine, and checks that the fuzz
-/// targets compile.
+/// against `benches/counts.toml`. Meanwhile runs the tests of all orders of memory accesses and those of the example
+/// engine, and checks that the fuzz targets compile.
 ///
 /// If there are `args`, runs `cargo test` with them and nothing else.
 ///
 /// # Errors
 ///
-/// Fails with the first command that fails.
+/// Fails if a command fails.
 pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
-    // One run tells every test that fails. Arguments can end with some for the tests.
-    cmd!(
-        sh,
-        "cargo test --workspace --all-features --no-fail-fast {args...}"
-    )
-    .run()?;
+    let all = ["--workspace", "--all-features"];
     if !args.is_empty() {
-        return Ok(());
+        return Ok(cmd!(sh, "cargo test {all...} --no-fail-fast {args...}").run()?);
     }
+    cmd!(sh, "cargo test {all...} --no-run").run()?;
+    // Many tests wait.
+    let tests = || {
+        // One run tells every test that fails.
+        Ok(cmd!(sh, "cargo test {all...} --no-fail-fast").run()?)
+    };
+    with_apart(root, "test-apart", test_apart, tests)?;
     if root.join("benches").is_dir() {
         // `cargo test` runs a benchmark once and measures nothing. `--benches` would run the unit
         // tests of all libraries again.
-        cmd!(sh, "cargo test --workspace --all-features --bench *").run()?;
+        cmd!(sh, "cargo test {all...} --bench *").run()?;
+    }
+    Ok(())
+}
+
+/// Runs programs of other workspaces or profiles, which cargo compiles in other folders, while `rest` runs. What they print
+/// comes in one piece when they have ended.
+fn with_apart(
+    root: &Path,
+    name: &str,
+    apart: fn(&Shell, &Path, &mut Output) -> anyhow::Result<()>,
+    rest: impl FnOnce() -> anyhow::Result<()>,
+) -> anyhow::Result<()> {
+    let apart = || {
+        let sh = shell_at(root)?;
+        let folder = root.join("target");
+        fs::create_dir_all(&folder)?;
+        let mut output = Output::kept(&folder, name)?;
+        let result = apart(&sh, root, &mut output);
+        output.show(name)?;
+        result
+    };
+    let errors = thread::scope(|scope| {
+        let apart = scope.spawn(apart);
+        let rest = rest();
+        let apart = apart.join().expect("running a command does not panic");
+        [rest.err(), apart.err()]
+            .into_iter()
+            .flatten()
+            .collect::<Vec<_>>()
+    });
+    all_passed(&errors)
+}
+
+/// The tests that are compiled in another way than those of the workspace.
+fn test_apart(sh: &Shell, root: &Path, output: &mut Output) -> anyhow::Result<()> {
+    if root.join("benches").is_dir() {
         // Counts instructions of a release build. Without valgrind it prints that it does not.
-        cmd!(sh, "cargo run --release -p idmerge-benches --bin counts").run()?;
+        output.run(cmd!(
+            sh,
+            "cargo run --release -p idmerge-benches --bin counts"
+        ))?;
     }
     let loom = [
         "-p",
@@ -64,18 +108,16 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
         "target/loom",
     ];
     // Another compilation of a few packages: atomics that try every order.
-    cmd!(sh, "cargo test {loom...}")
-        .env("RUSTFLAGS", "--cfg loom")
-        .run()?;
+    output.run(cmd!(sh, "cargo test {loom...}").env("RUSTFLAGS", "--cfg loom"))?;
     if root.join(EXAMPLE).is_file() {
-        cmd!(sh, "cargo test --manifest-path {EXAMPLE}").run()?;
+        output.run(cmd!(sh, "cargo test --manifest-path {EXAMPLE}"))?;
     }
     if root.join("fuzz").is_dir() {
         let check = cmd!(
             sh,
             "cargo check --manifest-path fuzz/Cargo.toml --all-targets"
         );
-        check.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1).run()?;
+        output.run(check.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1))?;
     }
     Ok(())
 }
@@ -85,49 +127,50 @@ pub fn test(root: &Path, args: &[OsString]) -> anyhow::Result<()> {
 ///
 /// # Errors
 ///
-/// Fails with the first command that fails.
+/// Fails if a command fails.
 pub fn lint(root: &Path) -> anyhow::Result<()> {
     let sh = shell_at(root)?;
-    let has_fuzz = root.join("fuzz").is_dir();
-    let has_example = root.join(EXAMPLE).is_file();
-    let has_python = root.join(PYTHON).is_file();
-
     cmd!(sh, "cargo fmt --all --check").run()?;
-    if has_fuzz {
-        cmd!(sh, "cargo fmt --manifest-path fuzz/Cargo.toml --check").run()?;
-    }
-    if has_example {
-        cmd!(sh, "cargo fmt --manifest-path {EXAMPLE} --check").run()?;
-    }
-    if has_python {
-        cmd!(sh, "cargo fmt --manifest-path {PYTHON} --check").run()?;
+    for manifest in ["fuzz/Cargo.toml", EXAMPLE, PYTHON] {
+        if root.join(manifest).is_file() {
+            cmd!(sh, "cargo fmt --manifest-path {manifest} --check").run()?;
+        }
     }
     let members = members(root)?;
-    clippy(&sh, &members)?;
-    if has_fuzz {
+    let workspace = || {
+        clippy(&sh, &members)?;
+        let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
+        doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
+
+        let published = members.iter().filter(|member| member.is_published());
+        let published = published.flat_map(|it| ["-p", it.metadata.name.as_str()]);
+        let options = ["--quiet", "--no-verify", "--allow-dirty"];
+        cmd!(sh, "cargo package {options...} {published...}").run()?;
+        deny(&sh)
+    };
+    // Each package is checked alone, which keeps one core busy.
+    with_apart(root, "lint-apart", lint_apart, workspace)
+}
+
+/// Clippy's lints of the packages that are workspaces of their own.
+fn lint_apart(sh: &Shell, root: &Path, output: &mut Output) -> anyhow::Result<()> {
+    if root.join("fuzz").is_dir() {
         let fuzz = ["--manifest-path", "fuzz/Cargo.toml", "--all-targets"];
         let clippy = cmd!(sh, "cargo clippy {fuzz...} -- -D warnings");
-        clippy.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1).run()?;
+        output.run(clippy.env(WITHOUT_FUZZER.0, WITHOUT_FUZZER.1))?;
     }
-    if has_example {
+    if root.join(EXAMPLE).is_file() {
         let example = ["--manifest-path", EXAMPLE, "--all-targets"];
-        cmd!(sh, "cargo clippy {example...} -- -D warnings").run()?;
+        output.run(cmd!(sh, "cargo clippy {example...} -- -D warnings"))?;
     }
-    if has_python {
+    if root.join(PYTHON).is_file() {
         let python = ["--manifest-path", PYTHON, "--all-targets"];
         for features in [&[] as &[&str], &["--no-default-features"]] {
             let clippy = cmd!(sh, "cargo clippy {python...} {features...} -- -D warnings");
-            clippy.envs(WITHOUT_PYTHON).run()?;
+            output.run(clippy.envs(WITHOUT_PYTHON))?;
         }
     }
-    let doc = cmd!(sh, "cargo doc --workspace --no-deps --all-features");
-    doc.env("RUSTDOCFLAGS", "-D warnings").run()?;
-
-    let published = members.iter().filter(|member| member.is_published());
-    let published = published.flat_map(|it| ["-p", it.metadata.name.as_str()]);
-    let options = ["--quiet", "--no-verify", "--allow-dirty"];
-    cmd!(sh, "cargo package {options...} {published...}").run()?;
-    deny(&sh)
+    Ok(())
 }
 
 /// Builds with the oldest Rust that the packages support, if it is installed.
