@@ -1,7 +1,9 @@
-// Shared by the suites of the page: people to look at, and a browser that watches what the page does.
+// Shared by the suites of the page: people to look at, a browser that watches what the page does, and axe.
 import assert from "node:assert/strict";
+import { readFile } from "node:fs/promises";
+import path from "node:path";
 
-import { SERVER } from "./support.mjs";
+import { SERVER, here } from "./support.mjs";
 
 const HOUR_MS = 3_600_000;
 /** The most events that are sent at once. */
@@ -98,4 +100,16 @@ export class Watch {
 export async function open(page, project, address) {
   await page.goto(`${SERVER}${address}#secret=${project.secret}`);
   await page.waitForSelector("main h1");
+}
+
+const AXE = await readFile(path.join(here, "node_modules/axe-core/axe.min.js"), "utf8");
+const RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+
+/** What axe finds, each with its first element. It is put into the page, whose policy would forbid it: `bypassCSP`. */
+export async function violations(page) {
+  if (!(await page.evaluate(() => "axe" in window))) await page.evaluate(AXE);
+  // It also describes what is right, and where each element is, unless it is told not to: a third of its time.
+  const options = { runOnly: RULES, resultTypes: ["violations"], selectors: false };
+  const found = await page.evaluate(async (how) => (await window.axe.run(how)).violations.map(({ id, nodes }) => [id, nodes[0].html]), options);
+  return found.map(([rule, html]) => `${rule} ${html}`);
 }
