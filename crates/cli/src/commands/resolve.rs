@@ -30,7 +30,7 @@ use crate::output::summary::{self, Outcomes, Refused, Summary, SummaryForm};
 use crate::output::users::UserCount;
 #[cfg(not(feature = "store"))]
 use crate::report::left_out;
-use crate::spill::blocks::{BlocksWriter, Which};
+use crate::spill::blocks::{BlocksReader, BlocksWriter, Which};
 use crate::spill::outlines::{BlockOutlines, OutlinesReader, OutlinesWriter};
 use crate::spill::rejections::{BlockRejections, RejectionsReader, RejectionsWriter};
 use crate::stream::adapt::Adapting;
@@ -137,14 +137,7 @@ fn resolve_by_engine(
     let progress = Progress::of_bytes(bytes, input_args.quiet);
     let limits = input_args.limits();
 
-    let blocks = adapting.map(|_| {
-        // To make lines of a table again takes longer than to keep them.
-        let which = match inputs.iter().any(Input::is_table) {
-            true => Which::All,
-            false => Which::Adapted,
-        };
-        BlocksWriter::new(which)
-    });
+    let blocks = adapting.map(|_| BlocksWriter::new(which_to_keep(&inputs)));
     progress.stage("reading");
     let pass = Pass::new(&mut inputs, limits, Reread::Yes, &progress).adapting(adapting);
     let mut keeping = Keeping {
@@ -166,13 +159,7 @@ fn resolve_by_engine(
     let blocks = keeping.blocks.and_then(BlocksWriter::read);
     let outlines = keeping.outlines.read();
     let are_blocks_kept = blocks.is_some();
-    let is_adapted = adapting.is_some_and(|adapting| adapting.adapter().is_some());
-    let pass = match blocks {
-        Some(blocks) => pass.of_kept(blocks),
-        // Duplicates have no outlines, and so they are left out again.
-        None if !is_adapted && outlines.are_kept() => pass.settling(adapting),
-        None => pass.adapting(adapting),
-    };
+    let pass = again(pass, blocks, &outlines, adapting);
     let kept = Kept {
         are_blocks_kept,
         rejections: first.rejections,
@@ -189,6 +176,30 @@ fn resolve_by_engine(
         adapted: adapting.and_then(Adapting::report),
         is_of_now: false,
     })
+}
+
+/// Which blocks are kept for the second pass. To make lines of a table again takes longer than to keep them.
+fn which_to_keep(inputs: &[Input]) -> Which {
+    match inputs.iter().any(Input::is_table) {
+        true => Which::All,
+        false => Which::Adapted,
+    }
+}
+
+/// The second pass, over the events of the first one.
+fn again<'p>(
+    pass: Pass<'p>,
+    blocks: Option<BlocksReader>,
+    outlines: &OutlinesReader,
+    adapting: Option<&'p Adapting>,
+) -> Pass<'p> {
+    let is_adapted = adapting.is_some_and(|adapting| adapting.adapter().is_some());
+    match blocks {
+        Some(blocks) => pass.of_kept(blocks),
+        // Duplicates have no outlines, and so they are left out again.
+        None if !is_adapted && outlines.are_kept() => pass.settling(adapting),
+        None => pass.adapting(adapting),
+    }
 }
 
 /// The results of the first pass, for the second.
