@@ -84,7 +84,7 @@ impl BlocksWriter {
         (self.room)().is_none_or(|room| room >= self.bytes)
     }
 
-    /// Returns what was added, or `None` if it could not be kept, or was not to be kept.
+    /// Returns what was added. `None` if nothing was kept.
     pub(crate) fn read(self) -> Option<BlocksReader> {
         let mut file = self.file?;
         file.rewind().ok()?;

@@ -1,4 +1,5 @@
-//! `resolve --dedup` writes what `resolve` writes of the same events without their duplicates (AR-2, A-7).
+//! `resolve --dedup` writes what `resolve` writes of the same events without their duplicates (AR-2, A-7), and analyses
+//! count the same.
 
 use crate::run::{Folder, gzip};
 
@@ -121,5 +122,29 @@ fn ar_2_duplicates_are_left_out_also_if_nothing_can_be_kept_for_the_second_readi
             "{before} idmerge resolve all -q --dedup --engine simplified > out && wc -l < out && sort -u out | wc -l"
         ));
         assert_eq!(done.ok(), "300000\n300000\n", "{before}");
+    }
+}
+
+#[test]
+fn ar_2_analyses_count_as_without_the_duplicates() {
+    let (all, first) = inputs();
+    let folder = Folder::new();
+    folder.write("all", all);
+    folder.write("first", first);
+    for engine in ["simplified", "original", "legacy"] {
+        for analysis in ["uniques --by event", "funnel --steps A --steps ü"] {
+            let run = |before: &str, args: &str| {
+                folder
+                    .shell(&format!(
+                        "{before} idmerge {analysis} -q --engine {engine} {args}"
+                    ))
+                    .ok()
+            };
+            let wanted = run("", "first");
+            assert_eq!(run("", "all --dedup"), wanted, "{analysis} {engine}");
+            // Nothing can be kept for the second reading.
+            let found = run("TMPDIR=missing", "all --dedup");
+            assert_eq!(found, wanted, "{analysis} {engine}");
+        }
     }
 }

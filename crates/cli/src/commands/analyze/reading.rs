@@ -131,7 +131,9 @@ impl<A: Analysis> Run<'_, A> {
 
         progress.stage("counting");
         let pass = Pass::new(&mut self.inputs, limits, Reread::No, &progress);
-        let pass = match keeping.blocks.and_then(BlocksWriter::read) {
+        let blocks = keeping.blocks.and_then(BlocksWriter::read);
+        let are_blocks_kept = blocks.is_some();
+        let pass = match blocks {
             Some(blocks) => pass.of_kept(blocks),
             None => pass.adapting(adapting),
         };
@@ -142,9 +144,13 @@ impl<A: Analysis> Run<'_, A> {
             analysis: self.analysis,
             engine: Some(&*engine),
         };
-        let read_outlines = |block| {
-            let read = outlines.read_block(block);
-            read.context("cannot read a temporary file")
+        // They tell whether a block has changed. One that was kept cannot, and its duplicates are blanked out.
+        let read_outlines = |block| match are_blocks_kept {
+            true => Ok(None),
+            false => {
+                let read = outlines.read_block(block);
+                read.context("cannot read a temporary file")
+            }
         };
         let sink = pass.run(sink, read_outlines, worker)?;
         sink.finish(&progress, adapting, input_args.quiet)
